@@ -1,0 +1,163 @@
+"""A call to the router as a value: what to send, and how to read what comes back.
+
+Faces (chat model, tools, loaders) describe a call; the client carries it. Neither asks how the
+other does its part: the call brings its own ``parse`` (or, for a stream, its own ``decoder``).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar
+
+import orjson
+
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import Endpoint
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+EXCERPT = 200
+"""How many characters of an unexpected reply an error shows."""
+
+
+class WireFault(Exception):  # noqa: N818 - not an error of the public tree; the client translates it
+    """A reply that cannot be read. The client turns it into a typed error of ``errors``."""
+
+
+class BadReply(WireFault):
+    """A reply that lacks something essential, or is not what the contract says."""
+
+
+class ErrorInReply(WireFault):
+    """An error object where an answer should be: inside a 200, or inside a stream."""
+
+    def __init__(self, body: Any) -> None:
+        super().__init__("the reply carries an error")
+        self.body = body
+
+
+class Truncated(WireFault):
+    """A stream that ended before it said that it was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: status, headers (names in lower case), body, and how the call went.
+
+    Attributes:
+        status: HTTP status.
+        headers: response headers, names in lower case.
+        content: the body; empty for the head of a stream.
+        attempts: how many requests the client sent for this call, this one included.
+        seconds: wall-clock seconds from the first request of the call to this reply's head.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = b""
+    attempts: int = 1
+    seconds: float = 0.0
+
+    @property
+    def trace_id(self) -> str | None:
+        """The router's trace (header ``x-orq-trace-id``; seen live by the vendor's workshop)."""
+        return self.headers.get("x-orq-trace-id")
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body, without parameters; empty when the router named none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            BadReply: the body is not JSON.
+        """
+        try:
+            return orjson.loads(self.content)
+        except orjson.JSONDecodeError as error:
+            raise BadReply(f"the body is not JSON ({error})") from None
+
+    def excerpt(self) -> str:
+        """The first characters of the body, for error messages."""
+        return self.content[: EXCERPT * 4].decode("utf-8", "replace")[:EXCERPT]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to send as a part of a multipart body.
+
+    Attributes:
+        filename: name given to the router.
+        mime_type: media type of the part.
+        size: number of bytes.
+        open: returns a new readable stream at the first byte, each time it is called, so that a
+            retried upload starts over; ``None`` where the source cannot be rewound.
+    """
+
+    filename: str
+    mime_type: str
+    size: int
+    open: Callable[[], BinaryIO] = field(repr=False)
+
+
+class Decoder(Protocol[T_co]):
+    """Reads one stream: bytes in, items out. Holds the state of that one stream only."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the stream said that it is complete; nothing more is read then."""
+
+    @property
+    def partial(self) -> str:
+        """The text received so far, for the error that a broken stream raises."""
+
+    def feed(self, data: bytes) -> Iterable[T_co]:
+        """Take bytes as they arrive, cut anywhere, and yield the items they complete."""
+
+    def finish(self) -> Iterable[T_co]:
+        """Called once at the end of the stream; yields what is left.
+
+        Raises:
+            Truncated: the stream is not complete.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is common to whole and streamed calls.
+
+    Attributes:
+        endpoint: which of the router's endpoints.
+        body: JSON members, or form fields where the endpoint takes a form.
+        files: form parts that hold files, by field name.
+        controls: the router's controls for this call; refused where the endpoint takes them not.
+        timeout: seconds between two reads; ``None`` derives it from the controls.
+        repeatable: whether to send again when it is unknown if the router did the work
+            (request sent, no status received). False for what is billed by the piece.
+    """
+
+    endpoint: Endpoint
+    body: Mapping[str, Any]
+    files: Mapping[str, Upload | Sequence[Upload]] = field(default_factory=dict)
+    controls: RouterControls | None = None
+    timeout: float | None = None
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Request, Generic[T]):
+    """A call that is answered in one piece; ``parse`` makes the answer of the reply."""
+
+    parse: Callable[[Reply], T]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamCall(Request, Generic[T]):
+    """A call that is answered in a stream; ``decoder`` makes the reader of one stream.
+
+    It is given the head of the reply (no body) and called once for each attempt.
+    """
+
+    decoder: Callable[[Reply], Decoder[T]]

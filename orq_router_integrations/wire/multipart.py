@@ -1,0 +1,154 @@
+"""Multipart bodies: controls as JSON parts, files streamed from where they lie.
+
+Generic clients flatten objects into bracketed keys (``retry[count]``), which no source says the
+router reads (contract section 4.6). Here an object is one part that holds its JSON.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from orq_router_integrations.wire.call import Upload
+
+CHUNK = 64 * 1024
+SMALL = 1024 * 1024
+
+_ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: its name, its content, and the headers that the content needs."""
+
+    name: str
+    content: bytes | Upload
+    content_type: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of content."""
+        return self.content.size if isinstance(self.content, Upload) else len(self.content)
+
+    @property
+    def head(self) -> bytes:
+        """The part's headers, with the blank line that ends them."""
+        disposition = f'Content-Disposition: form-data; name="{self.name.translate(_ESCAPES)}"'
+        if isinstance(self.content, Upload):
+            disposition += f'; filename="{self.content.filename.translate(_ESCAPES)}"'
+        kind = f"\r\nContent-Type: {self.content_type}" if self.content_type else ""
+        return f"{disposition}{kind}\r\n\r\n".encode()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The content, piece by piece.
+
+        Raises:
+            ValueError: a file changed its size since it was measured.
+        """
+        if isinstance(self.content, bytes):
+            yield self.content
+            return
+        sent = 0
+        with self.content.open() as stream:
+            while chunk := stream.read(CHUNK):
+                sent += len(chunk)
+                if sent > self.content.size:
+                    break
+                yield chunk
+        if sent != self.content.size:
+            raise ValueError(f"{self.name}: {self.content.filename} changed while it was sent")
+
+
+class Form:
+    """A multipart body: iterate for its bytes, as often as it is to be sent."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = tuple(parts)
+
+    @cached_property
+    def boundary(self) -> str:
+        """Derived from the content, so that recorded requests match when replayed.
+
+        Only where files are too large for that (and no cassette holds them) is it random; in
+        neither case can the writer of a file know it beforehand and end a part with it.
+        """
+        digest = blake2b(digest_size=16)
+        if sum(part.size for part in self.parts) > SMALL:
+            digest.update(os.urandom(16))
+        else:
+            for part in self.parts:
+                digest.update(part.head)
+                for chunk in part.chunks():
+                    digest.update(chunk)
+        return f"orq-{digest.hexdigest()}"
+
+    @property
+    def content_type(self) -> str:
+        """The value of the Content-Type header."""
+        return f"multipart/form-data; boundary={self.boundary}"
+
+    @property
+    def size(self) -> int:
+        """The length of the whole body in bytes."""
+        frame = len(self.boundary) + 6  # two dashes before it, two line ends; two dashes at the end
+        return sum(frame + len(part.head) + part.size for part in self.parts) + frame
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the body's bytes, files read as they go."""
+        edge = f"--{self.boundary}".encode()
+        for part in self.parts:
+            yield edge + b"\r\n" + part.head
+            yield from part.chunks()
+            yield b"\r\n"
+        yield edge + b"--\r\n"
+
+
+def parts_of(fields: Mapping[str, Any], files: Mapping[str, Upload | Sequence[Upload]]) -> Form:
+    """The form for these fields and files, in that order.
+
+    Text, numbers and booleans become plain parts; objects, and lists that hold objects, one part
+    of JSON; lists of plain values, and several files under one name, repeated ``name[]`` parts.
+    """
+    parts = [part for name, value in fields.items() for part in _field(name, value)]
+    parts += [part for name, value in files.items() for part in _files(name, value)]
+    return Form(parts)
+
+
+def _field(name: str, value: Any) -> Iterator[Part]:
+    if value is None:
+        return
+    if isinstance(value, Mapping) or _holds_objects(value):
+        yield Part(name, orjson.dumps(value), "application/json")
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for item in value:
+            yield Part(f"{name}[]", _plain(item))
+    else:
+        yield Part(name, _plain(value))
+
+
+def _holds_objects(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and any(isinstance(item, Mapping) for item in value)
+    )
+
+
+def _plain(value: Any) -> bytes:
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    return str(value).encode()
+
+
+def _files(name: str, value: Upload | Sequence[Upload]) -> Iterator[Part]:
+    if isinstance(value, Upload):
+        yield Part(name, value, value.mime_type)
+    elif len(value) == 1:
+        yield Part(name, value[0], value[0].mime_type)
+    else:
+        for upload in value:
+            yield Part(f"{name}[]", upload, upload.mime_type)

@@ -1,0 +1,175 @@
+"""Where each control goes in a request: body, nested ``orq`` object, or header.
+
+One function decides it, from the table in ``endpoints`` and the base URL's dialect. A control
+that has no place raises; nothing is ever dropped or sent where the router would ignore it.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from orq_router_integrations.wire.controls import PiiRedaction, RouterControls
+from orq_router_integrations.wire.endpoints import (
+    IMAGE_GENERATIONS,
+    RESPONSES,
+    Dialect,
+    Endpoint,
+    Place,
+)
+
+IDENTITY_HEADER = "X-ORQ-IDENTITY-ID"
+METADATA_HEADER = "X-ORQ-METADATA-"
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e\xa0-\xff](?:[\t\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa0-\xff])?")
+
+
+class Carrier(Enum):
+    """What carries a control."""
+
+    TOP = "top level of the body"
+    NESTED = "the body's orq object"
+    HEADER = "a header"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Controls sorted by what carries them."""
+
+    top: dict[str, Any] = field(default_factory=dict)
+    nested: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def carrier(control: str, endpoint: Endpoint, dialect: Dialect) -> Carrier | None:
+    """What carries a control to an endpoint under a dialect; ``None`` where nothing does."""
+    place = endpoint.places.get(control)
+    nests = place in {Place.BOTH, Place.NESTED, Place.NESTED_TOP_ON_V3}
+    if dialect.nests_all:
+        if nests or (place is Place.TOP and control == "variables"):
+            return Carrier.NESTED
+        if place is Place.TOP and control == "metadata":
+            return Carrier.TOP  # a member of OpenAI's body, in no orq schema
+    elif place in {Place.BOTH, Place.TOP}:
+        return Carrier.TOP
+    elif dialect is Dialect.V2_ROUTER and nests:
+        return Carrier.NESTED
+    elif place is Place.NESTED_TOP_ON_V3:
+        return Carrier.TOP
+    return Carrier.HEADER if control in {"identity", "metadata"} else None
+
+
+def applicable(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -> RouterControls:
+    """The controls that the endpoint takes: how defaults for many endpoints are applied to one."""
+    kept = {
+        name: getattr(controls, name)
+        for name in controls.model_fields_set
+        if carrier(name, endpoint, dialect)
+    }
+    return RouterControls.model_construct(_fields_set=set(kept), **kept)
+
+
+def place(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -> Placed:
+    """Sort the controls of one call by what carries them.
+
+    Raises:
+        ValueError: the endpoint does not take a control, or not this value of it; the message
+            begins with ``controls.<name>``.
+    """
+    _check_values(controls, endpoint)
+    placed = Placed()
+    for name, value in controls.to_wire().items():
+        match carrier(name, endpoint, dialect):
+            case Carrier.TOP:
+                placed.top[name] = value
+            case Carrier.NESTED:
+                placed.nested.update([_spelled(name, value, dialect)])
+            case Carrier.HEADER:
+                placed.headers.update(_headers(name, value, endpoint))
+            case None:
+                raise ValueError(
+                    f"controls.{name}: {endpoint.path} under {dialect.value} has no place for it; "
+                    f"leave it out (it takes {_taken(endpoint, dialect)})"
+                )
+    return placed
+
+
+def _taken(endpoint: Endpoint, dialect: Dialect) -> str:
+    return ", ".join(n for n in RouterControls.model_fields if carrier(n, endpoint, dialect))
+
+
+def _spelled(name: str, value: Any, dialect: Dialect) -> tuple[str, Any]:
+    """The nested spelling of a control, which changed over the years."""
+    if dialect is Dialect.V2_GATEWAY and name == "identity":
+        return "contact", value
+    if dialect is Dialect.V2_GATEWAY and name == "load_balancer":
+        return name, value["models"]
+    if name == "variables":
+        return "inputs", value
+    return name, value
+
+
+def _headers(name: str, value: Any, endpoint: Endpoint) -> dict[str, str]:
+    if name == "identity":
+        if extra := sorted(set(value) - {"id"}):
+            raise ValueError(
+                f"controls.identity.{extra[0]}: {endpoint.path} carries an identity in a header, "
+                "which holds only its id; leave the rest out"
+            )
+        return {IDENTITY_HEADER: _header_value("identity.id", value["id"])}
+    headers: dict[str, str] = {}
+    for key, text in value.items():
+        header = (METADATA_HEADER + key).upper()
+        if not _HEADER_NAME.fullmatch(key) or header in headers:
+            raise ValueError(
+                f"controls.metadata: {endpoint.path} carries metadata in headers, where the key "
+                f"{key!r} is not a name of its own; use letters, digits and dashes"
+            )
+        headers[header] = _header_value(f"metadata[{key!r}]", text)
+    return headers
+
+
+def _header_value(name: str, value: str) -> str:
+    if not _HEADER_VALUE.fullmatch(value):
+        raise ValueError(
+            f"controls.{name}: goes in a header here, and {value[:40]!r} cannot "
+            "(use Latin letters, no line breaks, no blanks at the ends)"
+        )
+    return value
+
+
+def _check_values(controls: RouterControls, endpoint: Endpoint) -> None:
+    low, high = endpoint.retry_counts
+    if controls.retry and not low <= controls.retry.count <= high:
+        raise ValueError(
+            f"controls.retry.count: {endpoint.path} takes {low} to {high}, "
+            f"not {controls.retry.count}; to switch the router's retries off, leave retry out"
+        )
+    balancer = controls.load_balancer
+    if balancer and balancer.type not in endpoint.balancing:
+        raise ValueError(
+            f"controls.load_balancer.type: {endpoint.path} takes "
+            f"{', '.join(sorted(endpoint.balancing))}, not {balancer.type}"
+        )
+    if endpoint is not RESPONSES:
+        _check_chat_guardrails(controls)
+    elif controls.identity and controls.identity.logo_url:
+        raise ValueError("controls.identity.logo_url: /responses does not take it; leave it out")
+    if endpoint is IMAGE_GENERATIONS:
+        for plugin in controls.plugins or ():
+            if not isinstance(plugin, PiiRedaction):
+                raise ValueError(
+                    f"controls.plugins: {endpoint.path} takes pii_redaction only, not {plugin.id}"
+                )
+
+
+def _check_chat_guardrails(controls: RouterControls) -> None:
+    for guardrail in controls.guardrails or ():
+        extra = sorted(set(guardrail.to_wire()) - {"id", "execute_on"})
+        if guardrail.execute_on == "both" or extra:
+            raise ValueError(
+                f"controls.guardrails: {guardrail.id!r} asks for "
+                f"{extra[0] if extra else 'execute_on=both'}, which only /responses takes; "
+                "name the guardrail once for input and once for output"
+            )

@@ -1,0 +1,81 @@
+"""From a call to what is sent: path, headers, body. Pure; the client only carries the result."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from orq_router_integrations.wire.call import Request
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import Dialect
+from orq_router_integrations.wire.multipart import Form, parts_of
+from orq_router_integrations.wire.placement import applicable, place
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A request ready to send.
+
+    Attributes:
+        headers: those the body and the controls need; the client adds the rest.
+        body: JSON bytes, or a form to iterate.
+        controls: the controls in force, defaults included.
+    """
+
+    path: str
+    headers: dict[str, str]
+    body: bytes | Form
+    controls: RouterControls
+
+
+def encode(request: Request, dialect: Dialect, defaults: RouterControls | None = None) -> Encoded:
+    """Encode a call for a base URL.
+
+    ``defaults`` apply where the endpoint takes them; the call's own controls must all fit.
+
+    Raises:
+        ValueError: the endpoint or a control does not exist under this base URL, a value is out
+            of the endpoint's range, or the body holds something that is not JSON.
+    """
+    endpoint = request.endpoint
+    if dialect not in endpoint.dialects:
+        raise ValueError(
+            f"base_url: {endpoint.path} does not exist under {dialect.value}; use a v3/router URL"
+        )
+    controls = applicable(defaults or RouterControls(), endpoint, dialect).merged(request.controls)
+    placed = place(controls, endpoint, dialect)
+    extra = {**placed.top, **({"orq": placed.nested} if placed.nested else {})}
+    if both := sorted(extra.keys() & request.body.keys()):
+        raise ValueError(f"{both[0]}: set in the body and by controls; keep one of the two")
+    body = {**request.body, **extra}
+    if endpoint.multipart:
+        form = parts_of(body, request.files)
+        headers = {"Content-Type": form.content_type, "Content-Length": str(form.size)}
+        return Encoded(endpoint.path, placed.headers | headers, form, controls)
+    headers = placed.headers | {"Content-Type": "application/json"}
+    return Encoded(endpoint.path, headers, _json(body), controls)
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:
+        raise ValueError(_unserialisable(body) or f"the request is not JSON: {error}") from None
+
+
+def _unserialisable(value: Any, path: str = "") -> str | None:
+    """The path to the first value that cannot be JSON, and what it is; for the error only."""
+    if isinstance(value, Mapping):
+        children = [(f"{path}.{key}" if path else str(key), child) for key, child in value.items()]
+    elif isinstance(value, (list, tuple)):
+        children = [(f"{path}[{index}]", child) for index, child in enumerate(value)]
+    else:
+        try:
+            orjson.dumps(value)
+        except TypeError as error:
+            return f"{path}: {type(value).__name__} cannot be sent ({error})"
+        return None
+    if path.count(".") + path.count("[") > 200:
+        return f"{path[:60]}...: nested too deep to be sent"
+    return next(filter(None, (_unserialisable(child, name) for name, child in children)), None)

@@ -1,0 +1,75 @@
+"""Server-sent events, decoded from bytes.
+
+Decoding lines of text instead would cut events at U+2028 and its kin, which are legal inside
+JSON strings: only CR, LF and CRLF end a line here, as in the WHATWG standard.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event that carries data. ``name`` is empty where the stream gave none."""
+
+    data: bytes
+    name: str = ""
+
+
+class SSEDecoder:
+    """Bytes in, events out; the bytes may be cut anywhere.
+
+    Comments, ids, retry hints and blocks without data are passed over. A block that the stream
+    does not end with a blank line is dropped, as the standard asks.
+
+    >>> decoder = SSEDecoder()
+    >>> list(decoder.feed(b"data: one\\n"))
+    []
+    >>> list(decoder.feed(b"\\ndata: two\\n\\n"))
+    [Event(data=b'one', name=''), Event(data=b'two', name='')]
+    """
+
+    def __init__(self) -> None:
+        self._pending: list[bytes] = []  # an unfinished line, in the pieces it came in
+        self._after_cr = False  # a CR ended the last piece: a LF that follows belongs to it
+        self._at_start = True
+        self._data: list[bytes] = []
+        self._name = ""
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Take the next bytes and yield the events they complete."""
+        for line in self._lines(data):
+            if line:
+                self._take(line)
+            elif self._data:
+                yield Event(b"\n".join(self._data), self._name)
+                self._data, self._name = [], ""
+            else:
+                self._name = ""
+
+    def _lines(self, data: bytes) -> Iterator[bytes]:
+        if self._after_cr and data:
+            self._after_cr = False
+            data = data[1:] if data.startswith(b"\n") else data
+        for raw in data.splitlines(keepends=True):
+            line = raw.rstrip(b"\r\n")
+            self._pending.append(line)
+            self._after_cr = raw.endswith(b"\r")
+            if len(line) == len(raw):
+                return  # no line end yet: only ever the last piece
+            whole = line if len(self._pending) == 1 else b"".join(self._pending)
+            self._pending.clear()
+            if self._at_start:
+                self._at_start = False
+                whole = whole.removeprefix(BOM)
+            yield whole
+
+    def _take(self, line: bytes) -> None:
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._data.append(value)
+        elif field == b"event":
+            self._name = value.decode("utf-8", "replace")
