@@ -1,1 +1,48 @@
-"""x"""
+"""LangChain integrations for the orq.ai AI Router.
+
+Every name is imported when it is first used, so that ``import orq_router_integrations`` is cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from orq_router_integrations._version import __version__
+
+if TYPE_CHECKING:
+    from orq_router_integrations.chat_models.model import ChatOrq
+    from orq_router_integrations.client import RouterClient
+    from orq_router_integrations.errors import RouterError
+    from orq_router_integrations.media import content_block
+    from orq_router_integrations.offline import OfflineRouter
+    from orq_router_integrations.wire.controls import RouterControls
+
+__all__ = [
+    "ChatOrq",
+    "OfflineRouter",
+    "RouterClient",
+    "RouterControls",
+    "RouterError",
+    "__version__",
+    "content_block",
+]
+
+_HOMES = {
+    "ChatOrq": "chat_models.model",
+    "OfflineRouter": "offline",
+    "RouterClient": "client",
+    "RouterControls": "wire.controls",
+    "RouterError": "errors",
+    "content_block": "media",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

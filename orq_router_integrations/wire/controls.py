@@ -255,6 +255,6 @@ class RouterControls(Control):
         if self.timeout is None:
             return None
         retries = self.retry.count if self.retry else 2
-        pauses = 1.25 * (2**retries - 1)
+        pauses = 1.25 * (2.0**retries - 1)
         models = 1 + len(self.fallbacks or ())
         return models * (self.timeout.call_timeout / 1000 * (1 + retries) + pauses)

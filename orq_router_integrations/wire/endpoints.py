@@ -124,9 +124,7 @@ IMAGE_EDITS = Endpoint(
     multipart=True,
 )
 IMAGE_VARIATIONS = Endpoint("/images/variations", IMAGE_EDITS.places, multipart=True)
-SPEECH = Endpoint(
-    "/audio/speech", _EVERYWHERE | {"identity": Place.NESTED, "thread": Place.NESTED}
-)
+SPEECH = Endpoint("/audio/speech", _EVERYWHERE | {"identity": Place.NESTED, "thread": Place.NESTED})
 TRANSCRIPTIONS = Endpoint(
     "/audio/transcriptions", _EVERYWHERE | {"identity": Place.NESTED}, multipart=True
 )

@@ -19,15 +19,15 @@ class Event:
 
 
 class SSEDecoder:
-    """Bytes in, events out; the bytes may be cut anywhere.
+    r"""Bytes in, events out; the bytes may be cut anywhere.
 
     Comments, ids, retry hints and blocks without data are passed over. A block that the stream
     does not end with a blank line is dropped, as the standard asks.
 
     >>> decoder = SSEDecoder()
-    >>> list(decoder.feed(b"data: one\\n"))
+    >>> list(decoder.feed(b"data: one\n"))
     []
-    >>> list(decoder.feed(b"\\ndata: two\\n\\n"))
+    >>> list(decoder.feed(b"\ndata: two\n\n"))
     [Event(data=b'one', name=''), Event(data=b'two', name='')]
     """
 

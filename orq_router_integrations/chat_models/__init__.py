@@ -1,0 +1,1 @@
+"""The chat model: LangChain messages on one side, the router's chat APIs on the other."""

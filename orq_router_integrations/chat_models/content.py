@@ -1,0 +1,234 @@
+"""Content blocks of LangChain messages as parts of a chat completion.
+
+Standard blocks, their spelling of 2024, OpenAI's own parts and Anthropic's blocks are all read;
+what is not known raises. Nothing in a message is ever opened or fetched.
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from orq_router_integrations import media
+
+Part = dict[str, Any]
+T = TypeVar("T")
+
+DETAILS = ("low", "high", "auto")
+_FIX = "use content_block(path) for files"
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What a media block holds, whichever spelling it came in."""
+
+    url: str | None = None
+    data: Any = None
+    file_id: str | None = None
+    text: str | None = None
+    mime_type: str | None = None
+    filename: str | None = None
+    detail: str | None = None
+
+    @classmethod
+    def of(cls, block: Mapping[str, Any]) -> "Media":
+        """Read a block: standard, of 2024 (``source_type``), or Anthropic's (``source``)."""
+        source = block.get("source")
+        inner: Mapping[str, Any] = source if isinstance(source, Mapping) else block
+        extras = {**(block.get("metadata") or {}), **(block.get("extras") or {}), **block}
+        url, data = inner.get("url"), inner.get("base64", inner.get("data"))
+        mime_type = inner.get("mime_type") or inner.get("media_type") or inner.get("mimeType")
+        text = inner.get("text")
+        if inner.get("type") == "text" or inner.get("source_type") == "text":
+            text, data = text or data or url, None
+        if isinstance(url, str) and url[:5].lower() == "data:":
+            claimed, data = media.split_data_url(url)
+            url, mime_type = None, mime_type or claimed
+        return cls(
+            url=url,
+            data=data,
+            file_id=inner.get("file_id") or (inner.get("id") if _by_id(inner) else None),
+            text=text,
+            mime_type=media.normal_type(mime_type) if mime_type else None,
+            filename=extras.get("filename") or extras.get("file_filename") or extras.get("name"),
+            detail=extras.get("detail"),
+        )
+
+
+def _by_id(block: Mapping[str, Any]) -> bool:
+    return block.get("source_type") == "id"
+
+
+def part(block: Any) -> Part:
+    """The part of a user message for one content block.
+
+    Raises:
+        ValueError: the block is unknown, incomplete, or of a kind that the router does not take.
+    """
+    if isinstance(block, str):
+        return {"type": "text", "text": block}
+    if not isinstance(block, Mapping):
+        raise ValueError(f"a content block is a dict or a text, not {type(block).__name__}")
+    kind = block.get("type")
+    convert = _PARTS.get(kind) if isinstance(kind, str) else None
+    if convert is None:
+        known = ", ".join(sorted(_PARTS))
+        raise ValueError(f"unknown content block type {kind!r}; known are {known}")
+    made = convert(block)
+    control = block.get("cache_control") or (block.get("extras") or {}).get("cache_control")
+    if control and made["type"] != "input_audio":
+        made["cache_control"] = control
+    return made
+
+
+def _text(block: Mapping[str, Any]) -> Part:
+    text = block.get("text")
+    if not isinstance(text, str):
+        raise ValueError("a text block needs its text")
+    return {"type": "text", "text": text}
+
+
+def _image_url(block: Mapping[str, Any]) -> Part:
+    given = block.get("image_url")
+    inner = {"url": given} if isinstance(given, str) else given
+    if not isinstance(inner, Mapping) or not isinstance(inner.get("url"), str):
+        raise ValueError("an image_url block needs image_url.url")
+    return _image({"detail": block.get("detail"), **inner})
+
+
+def _image(block: Mapping[str, Any]) -> Part:
+    return _image_of(Media.of(block))
+
+
+def _image_of(image: Media) -> Part:
+    if image.detail is not None and image.detail not in DETAILS:
+        raise ValueError(f"detail must be low, high or auto, not {image.detail!r}")
+    if image.file_id:
+        raise ValueError("an image cannot be sent by file_id here; give its URL or its data")
+    if image.url is not None:
+        url = _checked_url(image.url, ("https://", "http://"))
+    else:
+        url = media.data_url(*media.checked_image(image.data, image.mime_type))
+    inner = {"url": url, "detail": image.detail} if image.detail else {"url": url}
+    return {"type": "image_url", "image_url": inner}
+
+
+def _audio(block: Mapping[str, Any]) -> Part:
+    return _audio_of(Media.of(block))
+
+
+def _audio_of(audio: Media) -> Part:
+    if audio.data is None:
+        raise ValueError(f"audio must be given as data, not by URL or id; {_FIX}")
+    kind, data = media.checked_audio(audio.data, audio.mime_type)
+    return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
+
+
+def _input_audio(block: Mapping[str, Any]) -> Part:
+    inner = block.get("input_audio")
+    if not isinstance(inner, Mapping):
+        raise ValueError("an input_audio block needs input_audio.data and input_audio.format")
+    return _audio({"data": inner.get("data"), "mime_type": f"audio/{inner.get('format')}"})
+
+
+def _file(block: Mapping[str, Any]) -> Part:
+    inner = block.get("file")
+    if not isinstance(inner, Mapping):
+        return _file_of(Media.of(block))
+    given = [name for name in ("file_data", "file_id", "uri") if inner.get(name)]
+    if len(given) != 1:
+        raise ValueError(f"a file needs exactly one of file_data, file_id and uri, not {given}")
+    url = inner.get("file_data") or inner.get("uri")
+    return _file(
+        {
+            "url": url,
+            "file_id": inner.get("file_id"),
+            "mime_type": inner.get("mimeType"),
+            "filename": inner.get("filename"),
+        }
+    )
+
+
+def _file_of(file: Media) -> Part:
+    if file.text is not None:
+        return {"type": "text", "text": file.text}
+    if file.file_id:
+        return _file_part(file, {"file_id": file.file_id})
+    if file.url is not None:
+        uri = {"uri": _checked_url(file.url, ("https://", "http://", "gs://"))}
+        return _file_part(file, {**uri, "mimeType": file.mime_type} if file.mime_type else uri)
+    family = (file.mime_type or "").partition("/")[0]
+    return _BY_FAMILY.get(family, _pdf_of)(file)
+
+
+def _pdf_of(file: Media) -> Part:
+    data = media.data_url(media.PDF, media.checked_pdf(file.data))
+    return _file_part(file, {"file_data": data, "filename": media.pdf_name(file.filename)})
+
+
+def _file_part(file: Media, inner: dict[str, str]) -> Part:
+    if file.filename:
+        inner.setdefault("filename", file.filename)
+    return {"type": "file", "file": inner}
+
+
+def _plain_text(block: Mapping[str, Any]) -> Part:
+    plain = Media.of(block)
+    if plain.text is None and plain.data is None:
+        raise ValueError("a text-plain block needs its text or its base64; a URL is not fetched")
+    return {"type": "text", "text": _decoded(plain.data) if plain.text is None else plain.text}
+
+
+def _decoded(data: Any) -> str:
+    try:
+        return base64.b64decode(media.checked_base64(data)[0]).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("the text is not UTF-8") from None
+
+
+_BY_FAMILY: dict[str, Callable[[Media], Part]] = {
+    "image": _image_of,
+    "audio": _audio_of,
+    "text": lambda file: {"type": "text", "text": _decoded(file.data)},
+}
+
+
+def _video(_: Mapping[str, Any]) -> Part:
+    raise ValueError("video is not taken by the router; send extracted frames as images")
+
+
+_PARTS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
+    "text": _text,
+    "image_url": _image_url,
+    "image": _image,
+    "audio": _audio,
+    "input_audio": _input_audio,
+    "file": _file,
+    "document": lambda block: _file_of(Media.of({"mime_type": media.PDF, **block})),
+    "text-plain": _plain_text,
+    "video": _video,
+}
+
+
+def _checked_url(url: Any, schemes: tuple[str, ...]) -> str:
+    if not isinstance(url, str) or not url.lower().startswith(schemes):
+        shown = url[:60] if isinstance(url, str) else url
+        raise ValueError(f"{shown!r} is not a URL that begins with {' or '.join(schemes)}; {_FIX}")
+    if not url.isprintable() or " " in url:
+        raise ValueError("the URL has a blank or a control character in it")
+    return url
+
+
+def each(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
+    """Convert every block of a message.
+
+    Raises:
+        ValueError: as ``convert``; the message begins with the place of the block.
+    """
+    made = []
+    for index, block in enumerate(content):
+        try:
+            made.append(convert(block))
+        except ValueError as error:
+            raise ValueError(f".content[{index}]: {error}") from None
+    return made

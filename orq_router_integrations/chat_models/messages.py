@@ -1,0 +1,218 @@
+"""LangChain messages as the messages of a chat completion."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from orq_router_integrations.chat_models.content import Part, each, part
+
+Wire = dict[str, Any]
+ToolMedia = Literal["user", "placeholder"]
+
+_ROLES: dict[str, type[BaseMessage]] = {
+    "user": HumanMessage,
+    "system": SystemMessage,
+    "developer": SystemMessage,
+    "assistant": AIMessage,
+}
+_SKIPPED = {"tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_delta"}
+
+
+def to_wire(messages: Sequence[BaseMessage], tool_media: ToolMedia = "user") -> list[Wire]:
+    """Convert a conversation.
+
+    A tool's answer can hold only text on this API. Its images, files and audio are put into a
+    user message behind it (``tool_media="user"``), or only mentioned (``"placeholder"``).
+
+    Raises:
+        ValueError: there is no message, or one cannot be sent; its place is named.
+    """
+    if not messages:
+        raise ValueError("messages: empty; send at least one")
+    out: list[Wire] = []
+    carried: list[Part] = []
+    for index, message in enumerate(messages):
+        if carried and not isinstance(message, ToolMessage):
+            out.append({"role": "user", "content": carried})
+            carried = []
+        try:
+            wire, media = _converted(message)
+        except ValueError as error:
+            text = str(error)
+            raise ValueError(f"messages[{index}]{'' if text[:1] == '.' else ': '}{text}") from None
+        out.append(wire)
+        carried += media if tool_media == "user" else []
+    if carried:
+        out.append({"role": "user", "content": carried})
+    return out
+
+
+def _converted(message: BaseMessage) -> tuple[Wire, list[Part]]:
+    if isinstance(message, ToolMessage):
+        return _tool(message)
+    for kind, convert in _CONVERTERS.items():
+        if isinstance(message, kind):
+            return convert(message), []
+    if isinstance(message, ChatMessage):
+        return _with_role(message), []
+    raise ValueError(
+        f"a {type(message).__name__} cannot be sent; use a system, human, AI or tool message"
+    )
+
+
+def _with_role(message: ChatMessage) -> Wire:
+    if message.role not in _ROLES:
+        raise ValueError(f"unknown role {message.role!r}; known are {', '.join(_ROLES)}")
+    wire = _CONVERTERS[_ROLES[message.role]](
+        _ROLES[message.role](content=message.content, name=message.name)
+    )
+    return {**wire, "role": message.role}
+
+
+def _named(wire: Wire, message: BaseMessage) -> Wire:
+    return {**wire, "name": message.name} if message.name else wire
+
+
+def _user(message: BaseMessage) -> Wire:
+    content = message.content
+    made = content if isinstance(content, str) else each(content, part)
+    return _named({"role": "user", "content": made}, message)
+
+
+def _system(message: BaseMessage) -> Wire:
+    content = message.content
+    made = content if isinstance(content, str) else each(content, _text_part)
+    role = message.additional_kwargs.get("__openai_role__", "system")
+    return _named({"role": role, "content": made}, message)
+
+
+def _text_part(block: Any) -> Part:
+    made = part(block)
+    if made["type"] != "text":
+        raise ValueError("a system message holds only text; move the rest to a human message")
+    return made
+
+
+def _tool(message: ToolMessage) -> tuple[Wire, list[Part]]:
+    if not message.tool_call_id:
+        raise ValueError("a tool message needs the tool_call_id that it answers")
+    wire: Wire = {"role": "tool", "tool_call_id": message.tool_call_id}
+    if isinstance(message.content, str):
+        return {**wire, "content": message.content}, []
+    made = each(message.content, part)
+    texts = [item for item in made if item["type"] == "text"]
+    carried = [item for item in made if item["type"] != "text"]
+    if carried:
+        note = f"[{len(carried)} attachment(s) of this tool result: {_kinds(carried)}]"
+        texts.append({"type": "text", "text": note})
+    return {**wire, "content": _joined(texts)}, carried
+
+
+def _kinds(parts: list[Part]) -> str:
+    names: dict[str, str] = {"image_url": "image", "input_audio": "audio"}
+    kinds = (str(item["type"]) for item in parts)
+    return ", ".join(names.get(kind, kind) for kind in kinds)
+
+
+def _joined(parts: list[Part]) -> str | list[Part]:
+    """Plain texts as one text, which every provider takes; parts only where they say more."""
+    if all(item.keys() == {"type", "text"} for item in parts):
+        return "".join(item["text"] for item in parts)
+    return parts
+
+
+@dataclass(slots=True)
+class _Said:
+    """What the content of an assistant message holds, sorted."""
+
+    parts: list[Part] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    calls: list[Wire] = field(default_factory=list)
+
+    def take(self, block: Any) -> None:
+        kind = block.get("type") if isinstance(block, Mapping) else None
+        if kind in _SKIPPED:
+            return
+        if kind == "tool_use":
+            self.calls.append(_call(block["id"], block["name"], block.get("input") or {}))
+        elif kind in {"thinking", "reasoning"}:
+            self._think(block)
+        elif kind == "redacted_thinking":
+            self.parts.append({"type": "redacted_reasoning", "data": block["data"]})
+        elif kind == "refusal":
+            self.parts.append({"type": "refusal", "refusal": block["refusal"]})
+        else:
+            self.parts.append(_said_part(block))
+
+    def _think(self, block: Mapping[str, Any]) -> None:
+        text = block.get("thinking") or block.get("reasoning") or ""
+        signature = block.get("signature") or (block.get("extras") or {}).get("signature")
+        if signature:
+            self.parts.append({"type": "reasoning", "reasoning": text, "signature": signature})
+        elif text:
+            self.thoughts.append(text)
+
+
+def _said_part(block: Any) -> Part:
+    made = part(block)
+    if made["type"] != "text":
+        raise ValueError(
+            f"an assistant message cannot hold {_kinds([made])} on this API; "
+            "move it to a human message"
+        )
+    return {"type": "text", "text": made["text"]}
+
+
+def _assistant(message: BaseMessage) -> Wire:
+    kept = message.additional_kwargs
+    said = _Said()
+    content = message.content
+    each([content] if isinstance(content, str) and content else list(content), said.take)
+    calls = _calls(message) or said.calls
+    wire: Wire = {"role": "assistant", "content": _joined(said.parts) or None}
+    thoughts = "".join(said.thoughts) or kept.get("reasoning_content")
+    if calls:
+        wire["tool_calls"] = calls
+        if thoughts:
+            wire["reasoning_content"] = thoughts
+    elif wire["content"] is None:
+        wire["content"] = ""
+    if kept.get("refusal"):
+        wire["refusal"] = kept["refusal"]
+    if audio := kept.get("audio"):
+        wire["audio"] = {"id": audio["id"]}
+    return _named(wire, message)
+
+
+def _calls(message: BaseMessage) -> list[Wire]:
+    if not isinstance(message, AIMessage):
+        return []
+    calls = [_call(call["id"], call["name"], call["args"]) for call in message.tool_calls]
+    return calls + [
+        _call(call["id"], call["name"] or "", call["args"] or "")
+        for call in message.invalid_tool_calls
+    ]
+
+
+def _call(call_id: str | None, name: str, arguments: Any) -> Wire:
+    if not call_id:
+        raise ValueError(f"the call of tool {name!r} has no id; its answer could not name it")
+    text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}
+
+
+_CONVERTERS: dict[type[BaseMessage], Callable[[BaseMessage], Wire]] = {
+    HumanMessage: _user,
+    AIMessage: _assistant,
+    SystemMessage: _system,
+}

@@ -1,0 +1,105 @@
+"""From a call's keywords to the members of a request body. Pure; checks as it goes."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from orq_router_integrations.chat_models import structured, tools
+from orq_router_integrations.validation import nearest
+from orq_router_integrations.wire.chat_completions import ChatParams
+from orq_router_integrations.wire.controls import ModelId, RouterControls
+
+PER_CALL = frozenset(ChatParams.model_fields) | {
+    "model",
+    "controls",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+}
+"""Keywords that a call takes beside those of LangChain."""
+
+KNOWN = PER_CALL | frozenset(RouterControls.model_fields)
+"""Names that an unknown one is compared with in an error."""
+
+
+class HasControls(Protocol):
+    """A face with controls of its own."""
+
+    controls: RouterControls | None
+
+
+def check_keywords(given: Mapping[str, Any]) -> None:
+    """Refuse keywords that no call takes.
+
+    Raises:
+        ValueError: one is unknown; the nearest known one is named.
+    """
+    for name in given.keys() - PER_CALL:
+        where = " (in controls=)" if name in RouterControls.model_fields else ""
+        raise ValueError(f"{name}: unknown keyword{where or nearest(name, PER_CALL)}")
+
+
+def model_id(given: Any, own: str) -> str:
+    """The model of this call.
+
+    Raises:
+        ValueError: it is not ``provider/model``.
+    """
+    return own if given is None else _Named(model=given).model
+
+
+class _Named(BaseModel):
+    model_config = ConfigDict(protected_namespaces=())
+
+    model: ModelId
+
+
+def params(given: Mapping[str, Any], own: ChatParams) -> dict[str, Any]:
+    """The model's own parameters with those of this call on top.
+
+    Raises:
+        ValueError: a parameter is out of range, or two disagree.
+    """
+    new = {name: given[name] for name in given.keys() & ChatParams.model_fields.keys()}
+    if not new:
+        return own.params()
+    fields = {name: getattr(own, name) for name in ChatParams.model_fields}
+    return ChatParams.model_validate({**fields, **new}).params()
+
+
+def controls(given: Mapping[str, Any], face: HasControls) -> RouterControls:
+    """The face's own controls with those of this call on top, field by field.
+
+    Raises:
+        ValueError: a control is unknown or out of range.
+    """
+    own = face.controls or RouterControls()
+    new = given.get("controls")
+    return own if new is None else own.merged(RouterControls.model_validate(new))
+
+
+def tool_members(given: Mapping[str, Any], *, strict: bool | None = None) -> dict[str, Any]:
+    """The members of a body that say which tools there are and what is wanted of them."""
+    offered = tools.to_wire(given.get("tools") or (), strict=strict)
+    names = [tool["function"]["name"] for tool in offered]
+    shape = given.get("response_format")
+    members = {
+        "tools": offered or None,
+        "tool_choice": tools.choice_to_wire(given.get("tool_choice"), names),
+        "parallel_tool_calls": given.get("parallel_tool_calls") if offered else None,
+        "response_format": None if shape is None else structured.response_format(shape, strict),
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with the caller's extra members.
+
+    Raises:
+        ValueError: an extra member is one that the body has already.
+    """
+    if both := body.keys() & extra.keys():
+        raise ValueError(f"extra_body.{min(both)}: has a keyword of its own; use that")
+    return {**body, **extra}

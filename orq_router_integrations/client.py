@@ -1,0 +1,288 @@
+"""The only door to the network: four verbs over one set of settings."""
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import aclosing, closing
+from itertools import islice
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import ConfigDict, Field, SecretStr, model_validator
+from typing_extensions import AsyncGenerator, Generator, Self
+
+from orq_router_integrations._version import __version__
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.exchange import Exchange
+from orq_router_integrations.retry import RetryPolicy
+from orq_router_integrations.settings import RouterSettings, checked_key
+from orq_router_integrations.transport import SHARED
+from orq_router_integrations.validation import input_error, refuse_unknown
+from orq_router_integrations.wire.call import Call, StreamCall
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import Dialect
+from orq_router_integrations.wire.multipart import Form
+from orq_router_integrations.wire.request import encode
+
+T = TypeVar("T")
+Begun = tuple[Generator[T], tuple[T, ...]]
+ABegun = tuple[AsyncGenerator[T], tuple[T, ...]]
+
+CONNECT_SECONDS = 10.0
+DEFAULT_SECONDS = 600.0
+MARGIN_SECONDS = 30.0
+
+
+class RouterClient(RouterSettings):
+    """Sends calls to the AI Router and hands back what they parse to.
+
+    Immutable, cheap to make, safe to share between threads, event loops and (forked) processes,
+    picklable. Nothing is opened before the first call, and all clients of a process share their
+    connections.
+
+    Attributes:
+        controls: defaults for every call, applied where the call's endpoint takes them.
+        http_client: an httpx client of yours for the sync verbs, for its proxies, TLS or
+            transport. You close it.
+        http_async_client: the same for the async verbs.
+
+    Raises:
+        pydantic.ValidationError: a setting is wrong, or there is no API key.
+
+    >>> client = RouterClient(api_key="sk-orq-example", controls={"retry": {"count": 1}})
+    >>> client.base_url
+    'https://api.orq.ai/v3/router'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    controls: RouterControls = RouterControls()
+    http_client: httpx.Client | None = Field(default=None, repr=False, exclude=True)
+    http_async_client: httpx.AsyncClient | None = Field(default=None, repr=False, exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keywords(cls, data: Any) -> Any:
+        return refuse_unknown(cls, data)
+
+    @model_validator(mode="after")
+    def _has_key(self) -> Self:
+        if self.api_key is None:
+            checked_key("")
+        return self
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call and return its parsed answer.
+
+        Raises:
+            RouterError: see ``errors`` for the tree.
+        """
+        exchange = self._exchange(call)
+        answer: T = exchange.policy.retrying()(self._once, exchange)
+        return answer
+
+    async def asend(self, call: Call[T]) -> T:
+        """Send a call and return its parsed answer; see ``send``."""
+        exchange = self._exchange(call)
+        return await exchange.policy.aretrying()(self._aonce, exchange)
+
+    def stream(self, call: StreamCall[T]) -> Generator[T]:
+        """Send a call and yield its items as they arrive.
+
+        Repeated only as long as no item has arrived. Close the iterator to stop early.
+
+        Raises:
+            RouterError: see ``errors``; ``partial`` has what was received of a broken stream.
+        """
+        exchange = self._exchange(call)
+        begun: Begun[T] = exchange.policy.retrying()(self._begun, exchange)
+        items, first = begun
+        with closing(items):
+            yield from first
+            yield from items
+
+    async def astream(self, call: StreamCall[T]) -> AsyncGenerator[T]:
+        """Send a call and yield its items as they arrive; see ``stream``."""
+        exchange = self._exchange(call)
+        begun: ABegun[T] = await exchange.policy.aretrying()(self._abegun, exchange)
+        items, first = begun
+        async with aclosing(items):
+            for item in first:
+                yield item
+            async for item in items:
+                yield item
+
+    def close(self) -> None:
+        """Close this process's shared connections for sync calls; the next call opens new ones.
+
+        Injected clients are yours to close.
+        """
+        SHARED.close()
+
+    async def aclose(self) -> None:
+        """Close the running event loop's shared connections; see ``close``."""
+        await SHARED.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return self  # nothing in it can change
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Pickles settings without secrets, and no connections: injected clients stay behind."""
+        state = super().__getstate__()
+        members = {**state["__dict__"], "http_client": None, "http_async_client": None}
+        return {**state, "__dict__": members}
+
+    @property
+    def dialect(self) -> Dialect:
+        """Where this base URL wants its controls."""
+        return Dialect.of(self.base_url)
+
+    def _exchange(self, call: Call[T] | StreamCall[T]) -> Exchange[T]:
+        try:
+            encoded = encode(call, self.dialect, self.controls)
+        except ValueError as error:
+            raise input_error(error, endpoint=call.endpoint.path) from None
+        return Exchange(
+            call=call,
+            encoded=encoded,
+            policy=RetryPolicy(
+                max_retries=self.max_retries,
+                router_retries=encoded.controls.router_retries,
+                repeatable=call.repeatable,
+            ),
+            url=httpx.URL(self.base_url + encoded.path, params=dict(self.default_query) or None),
+            headers={
+                "User-Agent": f"orq-router-integrations/{__version__}",
+                "Accept": "*/*",
+                **self.default_headers,
+            },
+            timeout=self._timeout(call.timeout, encoded.controls),
+        )
+
+    def _timeout(self, wanted: float | None, controls: RouterControls) -> httpx.Timeout:
+        worst = controls.worst_case_seconds
+        seconds = wanted or self.timeout
+        if seconds is None:
+            seconds = DEFAULT_SECONDS if worst is None else worst + MARGIN_SECONDS
+        elif worst is not None and seconds < worst:
+            warnings.warn(
+                f"timeout={seconds:g} is shorter than the router may take by its controls "
+                f"({worst:g} seconds for every model, retry and pause): the client would hang up "
+                "on a fallback that is still working",
+                stacklevel=5,
+            )
+        return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
+
+    def _once(self, exchange: Exchange[T]) -> T:
+        with exchange.translated():
+            http = self._http
+            request = http.build_request(**exchange.begin(self._key()), content=exchange.body)
+            return exchange.answer(http.send(request, follow_redirects=False))
+
+    async def _aonce(self, exchange: Exchange[T]) -> T:
+        with exchange.translated():
+            http = self._async_http
+            request = http.build_request(
+                **exchange.begin(await self._akey()), content=_async_body(exchange.body)
+            )
+            return exchange.answer(await http.send(request, follow_redirects=False))
+
+    def _begun(self, exchange: Exchange[T]) -> Begun[T]:
+        """A stream, read as far as its first item."""
+        items = self._items(exchange)
+        return items, tuple(islice(items, 1))
+
+    async def _abegun(self, exchange: Exchange[T]) -> ABegun[T]:
+        items = self._aitems(exchange)
+        async for item in items:
+            return items, (item,)
+        return items, ()
+
+    def _items(self, exchange: Exchange[T]) -> Generator[T]:
+        with exchange.translated():
+            http = self._http
+            request = http.build_request(**exchange.begin(self._key()), content=exchange.body)
+            response = http.send(request, stream=True, follow_redirects=False)
+            with closing(response):
+                if not exchange.head(response):
+                    response.read()
+                    exchange.answer(response)
+                decoder = exchange.decode()
+                for data in response.iter_bytes():
+                    yield from decoder.feed(data)
+                    if decoder.done:
+                        return
+                yield from decoder.finish()
+
+    async def _aitems(self, exchange: Exchange[T]) -> AsyncGenerator[T]:
+        with exchange.translated():
+            http = self._async_http
+            request = http.build_request(
+                **exchange.begin(await self._akey()), content=_async_body(exchange.body)
+            )
+            response = await http.send(request, stream=True, follow_redirects=False)
+            async with aclosing(response):
+                if not exchange.head(response):
+                    await response.aread()
+                    exchange.answer(response)
+                decoder = exchange.decode()
+                async for data in response.aiter_bytes():
+                    for item in decoder.feed(data):
+                        yield item
+                    if decoder.done:
+                        return
+                for item in decoder.finish():
+                    yield item
+
+    @property
+    def _http(self) -> httpx.Client:
+        return self.http_client or SHARED.client()
+
+    @property
+    def _async_http(self) -> httpx.AsyncClient:
+        return self.http_async_client or SHARED.async_client()
+
+    def _key(self) -> str:
+        if isinstance(self.api_key, SecretStr):
+            return self.api_key.get_secret_value()
+        key = self.api_key() if self.api_key else ""
+        if isinstance(key, str):
+            return _checked(key)
+        if asyncio.iscoroutine(key):
+            key.close()
+        raise RouterInputError("api_key: an async function cannot serve sync calls; use ainvoke")
+
+    async def _akey(self) -> str:
+        if isinstance(self.api_key, SecretStr):
+            return self.api_key.get_secret_value()
+        key = self.api_key() if self.api_key else ""
+        return _checked(key if isinstance(key, str) else await key)
+
+
+def _checked(key: str) -> str:
+    try:
+        return checked_key(key)
+    except ValueError as error:
+        raise input_error(error) from None
+
+
+async def _pieces(form: Form) -> AsyncIterator[bytes]:
+    pieces = iter(form)
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
+
+
+def _async_body(body: bytes | Form) -> bytes | AsyncIterator[bytes]:
+    return body if isinstance(body, bytes) else _pieces(body)

@@ -1,0 +1,327 @@
+"""The error tree: everything this package raises, and the only place a status becomes one.
+
+    RouterError
+    ├── RouterInputError            refused before any request was sent; also a ValueError
+    ├── RouterConnectionError       the router was not reached, or the connection broke
+    │   └── StreamInterruptedError  a stream broke off; ``partial`` has the text so far
+    ├── RouterTimeoutError          no answer in time
+    ├── InvalidResponseError        a reply that is not what the contract says
+    ├── RefusalError                the model declined to give structured output
+    └── RouterStatusError           the router answered with an error
+        ├── RedirectError           3xx: never followed, the key goes to no other host
+        ├── BadRequestError         400 and every other 4xx without a class of its own
+        │   ├── GuardrailError      blocked by a guardrail; ``failures`` names them
+        │   ├── ContentFilterError  blocked by the provider's content filter
+        │   └── ContextLengthError  more input than the model can take
+        ├── AuthenticationError     401
+        ├── QuotaExceededError      402
+        ├── PermissionDeniedError   403
+        ├── NotFoundError           404: no such model, or not enabled in the workspace
+        ├── RequestTimeoutError     408
+        ├── RateLimitError          429
+        │   └── BudgetExceededError a budget of the workspace, key or identity is used up
+        └── ServerError             5xx
+
+Every one is also a ``ModelError`` of langchain-core, and the matching class of it where there is
+one, so that LangChain's retry and fallback middleware tells them apart. Nothing of httpx,
+tenacity or pydantic escapes from a call.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from langchain_core import exceptions as core
+from typing_extensions import TypedDict, Unpack
+
+from orq_router_integrations.wire.call import BadReply, Reply
+from orq_router_integrations.wire.headers import retry_after_seconds
+
+MAX_TEXT = 2000
+MAX_BODY = 4096
+
+_LONG_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{200,}={0,2}")
+
+
+class Details(TypedDict, total=False):
+    """What an error knows beside its message; see ``RouterError``."""
+
+    endpoint: str
+    attempts: int
+    status_code: int | None
+    code: str | None
+    type: str | None
+    param: str | None
+    failures: Any
+    doc_url: str | None
+    trace_id: str | None
+    retry_after: float | None
+    should_retry: bool | None
+    body: str
+    partial: str
+    ambiguous: bool
+    is_retryable: bool
+
+
+class RouterError(core.ModelError):
+    """Base of all errors of this package.
+
+    Attributes:
+        endpoint: which call it was, such as ``/chat/completions``; empty before any call.
+        attempts: how many requests were sent.
+        status_code: HTTP status, if the router answered.
+        code: the router's own code, such as ``rate_limit_exceeded``, always as text.
+        type: the router's error type.
+        param: the parameter that the router blames.
+        failures: what guardrails found, as the router lists it.
+        doc_url: a page the router points to.
+        trace_id: the router's trace of the request; quote it to the vendor.
+        retry_after: seconds after which the router invites another try.
+        should_retry: what the router says of retrying (header ``x-should-retry``), if it does.
+        body: the start of the reply's body, at most 4,096 characters.
+        partial: the text received before a stream broke.
+    """
+
+    endpoint: str = ""
+    attempts: int = 0
+    status_code: int | None = None
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    failures: Any = None
+    doc_url: str | None = None
+    trace_id: str | None = None
+    retry_after: float | None = None
+    should_retry: bool | None = None
+    body: str = ""
+    partial: str = ""
+
+    def __init__(self, message: str, **details: Unpack[Details]) -> None:
+        super().__init__(message)
+        vars(self).update(details)
+
+    @property
+    def message(self) -> str:
+        """What went wrong, without the particulars that ``str()`` adds."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        """The message and its particulars, at most 2,000 characters."""
+        facts = {
+            "status": self.status_code,
+            "code": self.code,
+            "param": self.param,
+            "endpoint": self.endpoint,
+            "attempts": self.attempts if self.attempts > 1 else None,
+            "trace": self.trace_id,
+        }
+        told = ", ".join(f"{name} {value}" for name, value in facts.items() if value)
+        room = MAX_TEXT - len(told) - 3
+        return f"{self.message[:room]} ({told})"[:MAX_TEXT] if told else self.message[:MAX_TEXT]
+
+
+class RouterInputError(RouterError, core.ModelInvalidRequestError, ValueError):
+    """Something in the call is wrong; it was found before any request was sent."""
+
+
+class RouterConnectionError(RouterError, core.ModelConnectionError):
+    """The router was not reached, or the connection broke.
+
+    Attributes:
+        ambiguous: whether the request had gone out, so that the work may have been done.
+    """
+
+    ambiguous: bool = False
+
+
+class StreamInterruptedError(RouterConnectionError):
+    """A stream ended before it was complete; ``partial`` has the text received."""
+
+
+class RouterTimeoutError(RouterError, core.ModelTimeoutError):
+    """No answer in time.
+
+    Attributes:
+        ambiguous: whether the request had gone out, so that the work may have been done.
+    """
+
+    ambiguous: bool = True
+
+
+class InvalidResponseError(RouterError, core.ModelAPIError):
+    """A reply without something essential, or not of the kind the contract says."""
+
+    is_retryable = False
+
+
+class RefusalError(RouterError):
+    """The model declined to answer in the asked-for structure; the message is its reason."""
+
+
+class RouterStatusError(RouterError):
+    """The router answered with an error."""
+
+
+class RedirectError(RouterStatusError):
+    """The router answered with a redirect, which is not followed."""
+
+
+class BadRequestError(RouterStatusError, core.ModelInvalidRequestError):
+    """The router, or the provider behind it, does not accept the request."""
+
+
+class GuardrailError(BadRequestError):
+    """A guardrail blocked the request or its answer; see ``failures``."""
+
+
+class ContentFilterError(BadRequestError):
+    """The provider's content filter blocked the request."""
+
+
+class ContextLengthError(BadRequestError, core.ContextOverflowError):
+    """The input is longer than the model can take."""
+
+
+class AuthenticationError(RouterStatusError, core.ModelAuthenticationError):
+    """The API key is missing, wrong, expired, or of another workspace."""
+
+
+class QuotaExceededError(RouterStatusError, core.ModelPermissionDeniedError):
+    """The plan's quota is used up."""
+
+
+class PermissionDeniedError(RouterStatusError, core.ModelPermissionDeniedError):
+    """The API key may not do this."""
+
+
+class NotFoundError(RouterStatusError, core.ModelNotFoundError):
+    """The model does not exist or is not enabled; the router says so before any fallback."""
+
+
+class RequestTimeoutError(RouterStatusError, core.ModelTimeoutError):
+    """The provider took longer than ``call_timeout``, on every model that was asked."""
+
+
+class RateLimitError(RouterStatusError, core.ModelRateLimitError):
+    """Too many requests; ``retry_after`` says when to come back, if the router did."""
+
+
+class BudgetExceededError(RateLimitError):
+    """A budget is used up; asking again soon does not help."""
+
+    is_retryable = False
+
+
+class ServerError(RouterStatusError, core.ModelAPIError):
+    """The router or a provider failed."""
+
+
+_BY_STATUS: dict[int, type[RouterStatusError]] = {
+    401: AuthenticationError,
+    402: QuotaExceededError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    408: RequestTimeoutError,
+    429: RateLimitError,
+}
+_BY_CODE: dict[str, type[RouterStatusError]] = {
+    "guardrail_error": GuardrailError,
+    "content_filter": ContentFilterError,
+    "context_length_exceeded": ContextLengthError,
+    "cost_budget_exceeded": BudgetExceededError,
+    "token_budget_exceeded": BudgetExceededError,
+    "requests_per_minute_exceeded": BudgetExceededError,
+    "authentication_required": AuthenticationError,
+    "invalid_api_key": AuthenticationError,
+    "expired_api_key": AuthenticationError,
+    "quota_exceeded": QuotaExceededError,
+    "insufficient_scope": PermissionDeniedError,
+    "request_timeout": RequestTimeoutError,
+    "rate_limit_exceeded": RateLimitError,
+    "invalid_request_error": BadRequestError,
+}
+_TOO_LONG = re.compile(
+    r"context[ _](?:length|window)|maximum context|prompt is too long|too many (?:input )?tokens",
+    re.IGNORECASE,
+)
+
+
+def error_from(reply: Reply, endpoint: str, *, body: Any = None, secret: str = "") -> RouterError:
+    """The error that a reply means: by its code, then by its status.
+
+    Args:
+        reply: the reply; also a 200 whose ``body`` turned out to be an error.
+        endpoint: which call it was.
+        body: the parsed body, where the error stood inside a stream.
+        secret: the API key, taken out of everything that the error shows.
+    """
+    text = clean(reply.content.decode("utf-8", "replace") if body is None else str(body), secret)
+    fields = _fields(reply if body is None else body)
+    details: Details = {
+        "endpoint": endpoint,
+        "attempts": reply.attempts,
+        "status_code": reply.status,
+        "code": _text(fields.get("code")),
+        "type": _text(fields.get("type")),
+        "param": _text(fields.get("param")),
+        "failures": fields.get("failures"),
+        "doc_url": _text(fields.get("doc_url")),
+        "trace_id": reply.trace_id,
+        "retry_after": retry_after_seconds(reply.headers),
+        "should_retry": {"true": True, "false": False}.get(reply.headers.get("x-should-retry", "")),
+        "body": text[:MAX_BODY],
+    }
+    message = clean(_text(fields.get("message")) or "", secret)
+    if 300 <= reply.status < 400:
+        target = clean(reply.headers.get("location", "nowhere"), secret)
+        message = f"the router redirects to {target}; redirects are not followed, set base_url"
+    said = message or text[:200] or "the router gave no reason"
+    return _class_for(reply.status, fields, said)(said, **details)
+
+
+def _class_for(status: int, fields: Mapping[str, Any], message: str) -> type[RouterStatusError]:
+    codes = [_text(fields.get(name)) for name in ("code", "type")]
+    by_code = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None)
+    if not 400 <= status < 600 and codes[0] and codes[0].isdecimal():
+        status = int(codes[0]) if 400 <= int(codes[0][:4]) < 600 else status
+    if 300 <= status < 400:
+        return RedirectError
+    if by_code not in {None, BadRequestError}:
+        return by_code or BadRequestError
+    if status in {400, 413, 422} and _TOO_LONG.search(message):
+        return ContextLengthError
+    if 400 <= status < 500:
+        return _BY_STATUS.get(status, BadRequestError)
+    return by_code or ServerError
+
+
+def _fields(source: Any) -> Mapping[str, Any]:
+    """The members of an error, whichever of the router's six shapes it came in.
+
+    An ``error`` object; an ``error`` text beside a ``code``; or flat ``code`` and ``message``
+    (contract section 3.2). Anything else has no members.
+    """
+    if isinstance(source, Reply):
+        try:
+            source = source.json()
+        except BadReply:
+            return {}
+    if isinstance(source, str):
+        return {"message": source}
+    if not isinstance(source, Mapping):
+        return {}
+    inner = source.get("error")
+    if isinstance(inner, Mapping):
+        return inner
+    return {**source, "message": inner} if isinstance(inner, str) else source
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value == "" else str(value)[:MAX_TEXT]
+
+
+def clean(text: str, secret: str = "") -> str:
+    """Text without the secret and without long runs of base64."""
+    if secret:
+        text = text.replace(secret, "[key]")
+    return _LONG_BASE64.sub("[base64]", text)

@@ -1,0 +1,166 @@
+"""Where the router is and how to talk to it: the settings that the client and every face share."""
+
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from typing_extensions import Self
+
+from orq_router_integrations.wire.endpoints import Dialect
+
+DEFAULT_BASE_URL = "https://api.orq.ai/v3/router"
+API_KEY_ENV = "ORQ_API_KEY"
+BASE_URL_ENV = "ORQ_BASE_URL"
+
+ApiKey = SecretStr | Callable[[], str | Awaitable[str]]
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_RESERVED = {"authorization", "host", "content-length", "transfer-encoding", "cookie"}
+
+
+def checked_key(key: str) -> str:
+    """An API key that can travel in a header; blanks at its ends are taken off.
+
+    Raises:
+        ValueError: the key is empty, too long, or has a character that a header cannot hold; its
+            position is named, the key never.
+    """
+    key = key.strip(" \t\r\n")
+    if not key:
+        raise ValueError(f"no API key: pass api_key= or set {API_KEY_ENV}")
+    if len(key) > 4096:
+        raise ValueError(f"api_key: {len(key)} characters long; at most 4096")
+    for position, character in enumerate(key):
+        if not "!" <= character <= "~":
+            raise ValueError(
+                f"api_key: character {position + 1} of {len(key)} is "
+                f"{f'U+{ord(character):04X}'}, which no key holds; was it copied whole?"
+            )
+    return key
+
+
+def _checked_secret(key: ApiKey | None) -> ApiKey | None:
+    return SecretStr(checked_key(key.get_secret_value())) if isinstance(key, SecretStr) else key
+
+
+def _checked_url(url: str) -> str:
+    """A full router URL; a bare host gets ``https`` and the path of the current router."""
+    if not url.isprintable() or " " in url or not url:
+        raise ValueError("is empty, or has a blank or a control character in it")
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    _check_parts(parts)
+    path = parts.path.rstrip("/") or "/" + Dialect.V3_ROUTER.value
+    full = f"{parts.scheme}://{parts.netloc}{path}"
+    Dialect.of(full)
+    return full
+
+
+def _check_parts(parts: SplitResult) -> None:
+    if parts.scheme not in {"https", "http"}:
+        raise ValueError(f"its scheme must be https (or http), not {parts.scheme!r}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("names a user or password; pass the key as api_key=")
+    if parts.query or parts.fragment:
+        raise ValueError("has a query or fragment; pass default_query= instead")
+    if not parts.hostname:
+        raise ValueError("names no host")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("its port must be 0 to 65535") from None
+
+
+def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not a header name")
+        if name.lower() in _RESERVED:
+            raise ValueError(f"{name} is set by the client itself; leave it out")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"the value of {name} has a character that no header can hold")
+    return headers
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def key_from_env() -> SecretStr | None:
+    """The key in the environment, if there is one."""
+    value = os.environ.get(API_KEY_ENV)
+    return SecretStr(value) if value else None
+
+
+class RouterSettings(BaseModel):
+    """Where the router is and how to talk to it.
+
+    Attributes:
+        api_key: the router's key, or a function (also an async one) that returns it and is
+            called for every request. Read from ``ORQ_API_KEY`` when not given.
+        base_url: a router URL such as ``https://my.orq.ai/v3/router``, or a bare host. Read from
+            ``ORQ_BASE_URL`` when not given. Its path decides where controls are put.
+        allow_insecure: accept ``http://`` for a host that is not this machine.
+        timeout: seconds to wait for the next byte. When not given, as long as the controls allow
+            the router to take, or ten minutes.
+        max_retries: how often the client repeats a call that did not get through, 0 to 10. The
+            router's own retries and fallbacks are set by ``controls``.
+        default_headers: sent with every request; kept out of repr and dumps.
+        default_query: query parameters for every request; kept out of repr and dumps.
+    """
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        validate_default=True,
+        hide_input_in_errors=True,  # the input may hold the key
+    )
+
+    api_key: Annotated[ApiKey | None, AfterValidator(_checked_secret)] = Field(
+        default_factory=key_from_env
+    )
+    base_url: Annotated[str, AfterValidator(_checked_url)] = Field(
+        default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL
+    )
+    allow_insecure: bool = False
+    timeout: float | None = Field(default=None, strict=True, gt=0, allow_inf_nan=False)
+    max_retries: int = Field(default=2, strict=True, ge=0, le=10)
+    default_headers: Annotated[Mapping[str, str], AfterValidator(_checked_headers)] = Field(
+        default_factory=dict, repr=False, exclude=True
+    )
+    default_query: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)
+
+    def settings(self) -> dict[str, Any]:
+        """These settings alone, as keywords for another object that has them."""
+        return {name: getattr(self, name) for name in RouterSettings.model_fields}
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Pickles no key and no headers; the key is read anew from the environment."""
+        state = super().__getstate__()
+        secret = {"api_key": None} if isinstance(self.api_key, SecretStr) else {}
+        members = {**state["__dict__"], "default_headers": {}, "default_query": {}, **secret}
+        return {**state, "__dict__": members}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        members = state["__dict__"]
+        found = {"api_key": members["api_key"] or key_from_env()}
+        super().__setstate__({**state, "__dict__": {**members, **found}})
+
+    @model_validator(mode="after")
+    def _encrypts(self) -> Self:
+        parts = urlsplit(self.base_url)
+        if parts.scheme == "http" and not (
+            self.allow_insecure or is_loopback(parts.hostname or "")
+        ):
+            raise ValueError(
+                "base_url: http:// would send the key in the clear; "
+                "use https, or allow_insecure=True if you must"
+            )
+        return self

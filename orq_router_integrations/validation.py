@@ -1,0 +1,54 @@
+"""What is wrong with a caller's input, in one line that names the field and the fix."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from orq_router_integrations.errors import RouterInputError, clean
+
+
+def input_error(
+    error: ValueError, *, endpoint: str = "", known: Iterable[str] = ()
+) -> RouterInputError:
+    """A ``ValueError`` of the wire, or of pydantic, as the error a caller gets.
+
+    ``known`` are the names that an unknown one is compared with.
+    """
+    if isinstance(error, RouterInputError):
+        return error
+    text = _validation_text(error, known) if isinstance(error, ValidationError) else str(error)
+    return RouterInputError(clean(text), endpoint=endpoint)
+
+
+def _validation_text(error: ValidationError, known: Iterable[str]) -> str:
+    lines = []
+    for item in error.errors(include_url=False, include_context=False):
+        where = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            lines.append(f"{where}: unknown{nearest(str(item['loc'][-1]), known)}")
+        else:
+            shown = f", not {item['input']!r:.80}" if item["type"] != "missing" else ""
+            lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}{shown}")
+    return "; ".join(lines)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at the known name that is most like an unknown one; empty where none is."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def refuse_unknown(cls: type[BaseModel], data: Any) -> Any:
+    """For a ``mode="before"`` validator: name the nearest known field for each unknown one.
+
+    Raises:
+        ValueError: a keyword is not a field, nor the alias of one.
+    """
+    if isinstance(data, Mapping):
+        known = {n for name, f in cls.model_fields.items() for n in (name, f.alias) if n}
+        for name in data:
+            if name not in known:
+                raise ValueError(f"{name}: unknown keyword{nearest(str(name), known)}")
+    return data

@@ -1,0 +1,266 @@
+"""Shapes of ``POST /chat/completions``: parameters out, replies and chunks in.
+
+Source: contract section 2.1. Replies are read leniently, for nearly every member is optional in
+the router's schema; but a reply without choices, or a stream without an end, is no answer.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from typing_extensions import Self
+
+from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply, Truncated
+from orq_router_integrations.wire.sse import SSEDecoder
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Whole = Annotated[int, Field(strict=True)]
+Penalty = Annotated[Number, Field(ge=-2, le=2)]
+Stops = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)]
+Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+class Wired(BaseModel):
+    """Base of small wire objects: nothing in them that the router does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ThinkingOff(Wired):
+    """No thinking; models that insist on it get a small budget from the router."""
+
+    type: Literal["disabled"]
+
+
+class ThinkingOn(Wired):
+    """Thinking with a budget, which must be smaller than ``max_tokens``."""
+
+    type: Literal["enabled"]
+    budget_tokens: Whole = Field(ge=1024)
+    thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
+
+
+class ThinkingAdaptive(Wired):
+    """The model decides; some Claude models only."""
+
+    type: Literal["adaptive"]
+
+
+Thinking = Annotated[ThinkingOff | ThinkingOn | ThinkingAdaptive, Field(discriminator="type")]
+
+
+class AudioOut(Wired):
+    """The voice and format of a spoken answer."""
+
+    voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"]
+    format: Literal["wav", "mp3", "flac", "opus", "pcm16"]
+
+
+class CacheControl(Wired):
+    """The provider's own prompt cache (Anthropic only)."""
+
+    type: Literal["ephemeral"] = "ephemeral"
+    ttl: Literal["5m", "1h"] | None = None
+
+
+class ChatParams(BaseModel):
+    """Parameters of a chat completion beside model, messages and tools; sent only when set.
+
+    Attributes:
+        temperature: 0 to 2. The router drops it, and ``top_p``, when ``reasoning_effort`` is set.
+        top_p: 0 to 1.
+        top_k: how many of the likeliest tokens to choose from.
+        max_tokens: most tokens to generate, reasoning included; travels as
+            ``max_completion_tokens``, which replaces ``max_tokens`` on the wire.
+        frequency_penalty: -2 to 2.
+        presence_penalty: -2 to 2.
+        n: how many answers, 1 or more.
+        logprobs: whether to return the log-probabilities of the tokens.
+        top_logprobs: 0 to 20 alternatives per token; needs ``logprobs``.
+        seed: for answers that can be repeated, as far as the provider can.
+        stop: at most 4 texts that end the answer.
+        modalities: ``text``, ``audio`` or both.
+        audio: voice and format, needed when ``modalities`` has ``audio``.
+        reasoning_effort: how much a reasoning model thinks.
+        thinking: the same in Anthropic's and Google's terms.
+        verbosity: how long an answer gets.
+        cache_control: Anthropic's prompt cache.
+        prompt_cache_key: OpenAI's prompt cache.
+    """
+
+    temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[Number, Field(ge=0, le=1)] | None = None
+    top_k: Annotated[Number, Field(ge=0)] | None = None
+    max_tokens: Annotated[Whole, Field(ge=1)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    n: Annotated[Whole, Field(ge=1)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[Whole, Field(ge=0, le=20)] | None = None
+    seed: Whole | None = None
+    stop: Annotated[Stops, Field(max_length=4)] | None = None
+    modalities: list[Literal["text", "audio"]] | None = None
+    audio: AudioOut | None = None
+    reasoning_effort: Effort | None = None
+    thinking: Thinking | None = None
+    verbosity: str | None = None
+    cache_control: CacheControl | None = None
+    prompt_cache_key: str | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs: needs logprobs=True")
+        if self.modalities and "audio" in self.modalities and self.audio is None:
+            raise ValueError("audio: needed when modalities has 'audio' (voice and format)")
+        budget = self.thinking.budget_tokens if isinstance(self.thinking, ThinkingOn) else 0
+        if self.max_tokens is not None and budget >= self.max_tokens:
+            raise ValueError("thinking.budget_tokens: must be smaller than max_tokens")
+        return self
+
+    def params(self) -> dict[str, Any]:
+        """The parameters that are set, as they go on the wire."""
+        values = ((name, getattr(self, name)) for name in ChatParams.model_fields)
+        return {
+            _ON_WIRE.get(name, name): _plain(value)
+            for name, value in values
+            if value is not None and value != []
+        }
+
+
+_ON_WIRE = {"max_tokens": "max_completion_tokens"}
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value
+
+
+def read_completion(reply: Reply) -> dict[str, Any]:
+    """The completion in a reply: a dict whose ``choices`` each have a ``message``.
+
+    Raises:
+        BadReply: it is not JSON, or lacks these.
+        ErrorInReply: it is an error after all.
+    """
+    body = reply.json()
+    _refuse_error(body)
+    if not isinstance(body, dict):
+        raise BadReply(f"the body is {_kind(body)}, not an object")
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise BadReply("the completion has no choices")
+    for index, choice in enumerate(choices):
+        _refuse_error(choice)
+        if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+            raise BadReply(f"choice {index} of the completion has no message")
+    return body
+
+
+def _refuse_error(body: Any) -> None:
+    """An error may stand in a 200 in any of its shapes; choices mean that it is none."""
+    if not isinstance(body, dict) or body.get("choices") or body.get("message") == {}:
+        return
+    flat = "code" in body and isinstance(body.get("message"), str)
+    if body.get("error") or flat:
+        raise ErrorInReply(body)
+
+
+def _kind(value: Any) -> str:
+    return {list: "an array", str: "a text", type(None): "null"}.get(type(value), "a value")
+
+
+class ChunkDecoder:
+    """Bytes of a chat stream in, chunks (as dicts) out.
+
+    It knows when a stream is complete: at ``[DONE]``, or when it ends after a finish reason.
+    """
+
+    def __init__(self, head: Reply) -> None:
+        self._events = SSEDecoder()
+        self._plain: list[bytes] | None = [] if head.content_type == "application/json" else None
+        self._finished = False
+        self._text: list[str] = []
+        self.done = False
+
+    @property
+    def partial(self) -> str:
+        """The text received so far."""
+        return "".join(self._text)
+
+    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
+        """Take bytes, yield the chunks they complete.
+
+        Raises:
+            BadReply: an event is not a chunk.
+            ErrorInReply: an event is an error.
+        """
+        if self._plain is not None:
+            self._plain.append(data)
+            return
+        for event in self._events.feed(data):
+            if event.data.strip() == b"[DONE]":
+                self.done = True
+                return
+            chunk = self._chunk(event.data, event.name)
+            self._note(chunk)
+            yield chunk
+
+    def finish(self) -> None:
+        """Check that the stream was complete.
+
+        Raises:
+            Truncated: it ended without ``[DONE]`` and without a finish reason.
+            BadReply: it was no stream.
+        """
+        if self._plain is not None:
+            body = Reply(200, {}, b"".join(self._plain)).json()
+            _refuse_error(body)
+            raise BadReply("a JSON body came where a stream was asked for")
+        if not (self.done or self._finished):
+            raise Truncated("neither a finish reason nor [DONE] was received")
+
+    def _chunk(self, data: bytes, name: str) -> dict[str, Any]:
+        try:
+            chunk = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            if name == "error":
+                raise ErrorInReply(data.decode("utf-8", "replace")) from None
+            raise BadReply(f"an event is not JSON: {data[:80]!r}") from None
+        if name == "error":
+            raise ErrorInReply(chunk)
+        if not isinstance(chunk, dict):
+            raise BadReply(f"an event is {_kind(chunk)}, not an object")
+        _refuse_error(chunk)
+        return chunk
+
+    def _note(self, chunk: dict[str, Any]) -> None:
+        choice = first_choice(chunk)
+        _refuse_error(choice)
+        if choice.get("finish_reason"):
+            self._finished = True
+        text = (choice.get("delta") or {}).get("content")
+        if isinstance(text, str):
+            self._text.append(text)
+
+
+def first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
+    """The choice with index 0 of a chunk, or an empty one; only it feeds a stream."""
+    choices = chunk.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and not choice.get("index"):
+            return choice
+    return {}
+
+
+def count(value: Any) -> int:
+    """A token count as an integer, whatever the router wrote; 0 where it wrote none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return 0
+    return max(int(value), 0)
