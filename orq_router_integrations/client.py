@@ -2,24 +2,34 @@
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator
-from contextlib import aclosing, closing
+from collections.abc import AsyncIterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    aclosing,
+    closing,
+    nullcontext,
+)
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 from pydantic import ConfigDict, Field, SecretStr, model_validator
-from typing_extensions import AsyncGenerator, Generator, Self
+from typing_extensions import AsyncGenerator, Generator, Self, TypedDict, Unpack
 
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.exchange import Exchange
 from orq_router_integrations.retry import RetryPolicy
-from orq_router_integrations.settings import RouterSettings, checked_key
+from orq_router_integrations.settings import (
+    ApiKey,
+    RouterSettings,
+    checked_key,
+)
 from orq_router_integrations.transport import SHARED
 from orq_router_integrations.validation import input_error, refuse_unknown
 from orq_router_integrations.wire.call import Call, StreamCall
-from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.controls import ControlValues, RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.multipart import Form
 from orq_router_integrations.wire.request import encode
@@ -59,6 +69,10 @@ class RouterClient(RouterSettings):
     controls: RouterControls = RouterControls()
     http_client: httpx.Client | None = Field(default=None, repr=False, exclude=True)
     http_async_client: httpx.AsyncClient | None = Field(default=None, repr=False, exclude=True)
+
+    if TYPE_CHECKING:  # the validators accept more than the fields hold
+
+        def __init__(self, **values: Unpack["ClientValues"]) -> None: ...
 
     @model_validator(mode="before")
     @classmethod
@@ -113,9 +127,9 @@ class RouterClient(RouterSettings):
                 yield item
 
     def close(self) -> None:
-        """Close this process's shared connections for sync calls; the next call opens new ones.
+        """Close the process's shared connections for sync calls, once no call uses them.
 
-        Injected clients are yours to close.
+        The next call opens new ones. Injected clients are yours to close.
         """
         SHARED.close()
 
@@ -186,18 +200,17 @@ class RouterClient(RouterSettings):
         return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
 
     def _once(self, exchange: Exchange[T]) -> T:
-        with exchange.translated():
-            http = self._http
+        with exchange.translated(), self._http() as http:
             request = http.build_request(**exchange.begin(self._key()), content=exchange.body)
             return exchange.answer(http.send(request, follow_redirects=False))
 
     async def _aonce(self, exchange: Exchange[T]) -> T:
         with exchange.translated():
-            http = self._async_http
-            request = http.build_request(
-                **exchange.begin(await self._akey()), content=_async_body(exchange.body)
-            )
-            return exchange.answer(await http.send(request, follow_redirects=False))
+            async with self._ahttp() as http:
+                request = http.build_request(
+                    **exchange.begin(await self._akey()), content=_async_body(exchange.body)
+                )
+                return exchange.answer(await http.send(request, follow_redirects=False))
 
     def _begun(self, exchange: Exchange[T]) -> Begun[T]:
         """A stream, read as far as its first item."""
@@ -211,11 +224,9 @@ class RouterClient(RouterSettings):
         return items, ()
 
     def _items(self, exchange: Exchange[T]) -> Generator[T]:
-        with exchange.translated():
-            http = self._http
+        with exchange.translated(), self._http() as http:
             request = http.build_request(**exchange.begin(self._key()), content=exchange.body)
-            response = http.send(request, stream=True, follow_redirects=False)
-            with closing(response):
+            with closing(http.send(request, stream=True, follow_redirects=False)) as response:
                 if not exchange.head(response):
                     response.read()
                     exchange.answer(response)
@@ -228,31 +239,31 @@ class RouterClient(RouterSettings):
 
     async def _aitems(self, exchange: Exchange[T]) -> AsyncGenerator[T]:
         with exchange.translated():
-            http = self._async_http
-            request = http.build_request(
-                **exchange.begin(await self._akey()), content=_async_body(exchange.body)
-            )
-            response = await http.send(request, stream=True, follow_redirects=False)
-            async with aclosing(response):
-                if not exchange.head(response):
-                    await response.aread()
-                    exchange.answer(response)
-                decoder = exchange.decode()
-                async for data in response.aiter_bytes():
-                    for item in decoder.feed(data):
+            async with self._ahttp() as http:
+                request = http.build_request(
+                    **exchange.begin(await self._akey()), content=_async_body(exchange.body)
+                )
+                response = await http.send(request, stream=True, follow_redirects=False)
+                async with aclosing(response):
+                    if not exchange.head(response):
+                        await response.aread()
+                        exchange.answer(response)
+                    decoder = exchange.decode()
+                    async for data in response.aiter_bytes():
+                        for item in decoder.feed(data):
+                            yield item
+                        if decoder.done:
+                            return
+                    for item in decoder.finish():
                         yield item
-                    if decoder.done:
-                        return
-                for item in decoder.finish():
-                    yield item
 
-    @property
-    def _http(self) -> httpx.Client:
-        return self.http_client or SHARED.client()
+    def _http(self) -> AbstractContextManager[httpx.Client]:
+        return nullcontext(self.http_client) if self.http_client else SHARED.client()
 
-    @property
-    def _async_http(self) -> httpx.AsyncClient:
-        return self.http_async_client or SHARED.async_client()
+    def _ahttp(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        if self.http_async_client:
+            return nullcontext(self.http_async_client)
+        return SHARED.async_client()
 
     def _key(self) -> str:
         if isinstance(self.api_key, SecretStr):
@@ -269,6 +280,21 @@ class RouterClient(RouterSettings):
             return self.api_key.get_secret_value()
         key = self.api_key() if self.api_key else ""
         return _checked(key if isinstance(key, str) else await key)
+
+
+class ClientValues(TypedDict, total=False):
+    """What ``RouterClient`` accepts: the key also as plain text, the controls as a dict."""
+
+    api_key: str | ApiKey | None
+    base_url: str
+    allow_insecure: bool
+    timeout: float | None
+    max_retries: int
+    default_headers: Mapping[str, str]
+    default_query: Mapping[str, str]
+    controls: RouterControls | ControlValues
+    http_client: httpx.Client | None
+    http_async_client: httpx.AsyncClient | None
 
 
 def _checked(key: str) -> str:

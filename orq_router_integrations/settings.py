@@ -19,7 +19,7 @@ BASE_URL_ENV = "ORQ_BASE_URL"
 ApiKey = SecretStr | Callable[[], str | Awaitable[str]]
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _RESERVED = {"authorization", "host", "content-length", "transfer-encoding", "cookie"}
 
 
@@ -82,7 +82,9 @@ def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
         if name.lower() in _RESERVED:
             raise ValueError(f"{name} is set by the client itself; leave it out")
         if not _HEADER_VALUE.fullmatch(value):
-            raise ValueError(f"the value of {name} has a character that no header can hold")
+            raise ValueError(
+                f"the value of {name} has a line break or a character that is not ASCII"
+            )
     return headers
 
 

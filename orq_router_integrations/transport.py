@@ -8,13 +8,31 @@ import asyncio
 import atexit
 import os
 import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import httpx
 
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=60.0)
 """As many connections as there are calls at once, all kept: a new one costs a TLS handshake."""
+
+AnyClient = TypeVar("AnyClient", httpx.Client, httpx.AsyncClient)
+
+
+@dataclass(slots=True)
+class _Lent(Generic[AnyClient]):
+    """A client, how many calls use it now, and whether the last of them shall close it."""
+
+    http: AnyClient
+    users: int = 0
+    retired: bool = False
+
+    @property
+    def closable(self) -> bool:
+        return self.retired and not self.users
 
 
 class Connections:
@@ -26,45 +44,64 @@ class Connections:
     def forget(self) -> None:
         """Drop everything unclosed: in a forked child, the connections are the parent's."""
         self._lock = threading.Lock()
-        self._client: httpx.Client | None = None
-        self._by_loop: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
+        self._sync: _Lent[httpx.Client] | None = None
+        self._by_loop: dict[asyncio.AbstractEventLoop, _Lent[httpx.AsyncClient]] = {}
 
-    def client(self) -> httpx.Client:
-        """The client of all threads."""
+    @contextmanager
+    def client(self) -> Iterator[httpx.Client]:
+        """The client of all threads, for one call."""
         with self._lock:
-            if self._client is None:
-                self._client = without_cookies(httpx.Client(limits=LIMITS))
-            return self._client
+            lent = self._sync = self._sync or _Lent(_without_cookies(httpx.Client(limits=LIMITS)))
+            lent.users += 1
+        try:
+            yield lent.http
+        finally:
+            if self._returned(lent):
+                lent.http.close()
 
-    def async_client(self) -> httpx.AsyncClient:
-        """The client of the running event loop."""
+    @asynccontextmanager
+    async def async_client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """The client of the running event loop, for one call."""
         loop = asyncio.get_running_loop()
         with self._lock:
             for closed in [other for other in self._by_loop if other.is_closed()]:
                 del self._by_loop[closed]
             if loop not in self._by_loop:
-                self._by_loop[loop] = without_cookies(httpx.AsyncClient(limits=LIMITS))
-            return self._by_loop[loop]
+                self._by_loop[loop] = _Lent(_without_cookies(httpx.AsyncClient(limits=LIMITS)))
+            lent = self._by_loop[loop]
+            lent.users += 1
+        try:
+            yield lent.http
+        finally:
+            if self._returned(lent):
+                await lent.http.aclose()
 
     def close(self) -> None:
-        """Close the client of the threads; the next call makes a new one."""
+        """Close the client of the threads once no call uses it; the next call makes a new one."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            lent, self._sync = self._sync, None
+        if lent and self._retired(lent):
+            lent.http.close()
 
     async def aclose(self) -> None:
-        """Close the client of the running event loop; the next call makes a new one."""
+        """Close the client of the running event loop; see ``close``."""
         with self._lock:
-            client = self._by_loop.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+            lent = self._by_loop.pop(asyncio.get_running_loop(), None)
+        if lent and self._retired(lent):
+            await lent.http.aclose()
+
+    def _returned(self, lent: _Lent[AnyClient]) -> bool:
+        with self._lock:
+            lent.users -= 1
+            return lent.closable
+
+    def _retired(self, lent: _Lent[AnyClient]) -> bool:
+        with self._lock:
+            lent.retired = True
+            return lent.closable
 
 
-AnyClient = TypeVar("AnyClient", httpx.Client, httpx.AsyncClient)
-
-
-def without_cookies(client: AnyClient) -> AnyClient:
+def _without_cookies(client: AnyClient) -> AnyClient:
     """Make a client store no cookie: a router has no session to keep."""
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client

@@ -18,6 +18,7 @@ from typing_extensions import AsyncGenerator, Generator, Self
 from orq_router_integrations._version import __version__
 from orq_router_integrations.chat_models import messages as conversation
 from orq_router_integrations.chat_models import replies, requests, structured, tools
+from orq_router_integrations.chat_models.provenance import PROVIDER, Asked
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.settings import RouterSettings
 from orq_router_integrations.validation import input_error, refuse_unknown
@@ -149,7 +150,7 @@ class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> Call[ChatResult]:
         body, controls = self._request(messages, stop, kwargs)
-        parse = partial(replies.result, requested=body["model"])
+        parse = partial(replies.result, asked=self._asked(body, controls))
         return Call(endpoint=CHAT_COMPLETIONS, body=body, controls=controls, parse=parse)
 
     def _stream_call(
@@ -161,8 +162,11 @@ class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
         body["stream"] = True
         if self.stream_usage:
             body["stream_options"] = {"include_usage": True}
-        decoder = partial(replies.ChunkReader, requested=body["model"])
+        decoder = partial(replies.ChunkReader, asked=self._asked(body, controls))
         return StreamCall(endpoint=CHAT_COMPLETIONS, body=body, controls=controls, decoder=decoder)
+
+    def _asked(self, body: dict[str, Any], controls: RouterControls) -> Asked:
+        return Asked.by(body["model"], self.router.controls.merged(controls))
 
     def _request(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
@@ -285,7 +289,7 @@ class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
-        params["ls_provider"] = replies.PROVIDER
+        params["ls_provider"] = PROVIDER
         return params
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:

@@ -11,6 +11,7 @@ from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_
 from langchain_core.messages.tool import tool_call_chunk as call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from orq_router_integrations.chat_models.provenance import Asked, provenance
 from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.chat_completions import (
     ChunkDecoder,
@@ -19,13 +20,8 @@ from orq_router_integrations.wire.chat_completions import (
     read_completion,
 )
 
-PROVIDER = "orq"
 
-_FROM_BODY = ("id", "created", "system_fingerprint", "service_tier")
-_LIMITS = "x-ratelimit-"
-
-
-def result(reply: Reply, requested: str) -> ChatResult:
+def result(reply: Reply, asked: Asked) -> ChatResult:
     """The result in a whole reply.
 
     Raises:
@@ -33,7 +29,7 @@ def result(reply: Reply, requested: str) -> ChatResult:
         ErrorInReply: it is an error after all.
     """
     body = read_completion(reply)
-    metadata = provenance(body, reply, requested)
+    metadata = provenance(body, reply, asked)
     generations = []
     for index, choice in enumerate(body["choices"]):
         message = _message(choice["message"])
@@ -48,26 +44,6 @@ def result(reply: Reply, requested: str) -> ChatResult:
             )
         )
     return ChatResult(generations=generations)
-
-
-def provenance(body: dict[str, Any], reply: Reply, requested: str) -> dict[str, Any]:
-    """Who answered, and how the call went: the ``response_metadata`` of a message.
-
-    ``model_name`` is the provider's own name of the model that answered, which after a fallback
-    or load balancing is not the one that was asked (``requested_model``).
-    """
-    limits = {k: v for k, v in reply.headers.items() if k.startswith(_LIMITS)}
-    found = {
-        "model_provider": PROVIDER,
-        "model_name": body.get("model") or requested,
-        "requested_model": requested,
-        **{name: body.get(name) for name in _FROM_BODY},
-        "trace_id": reply.trace_id,
-        "attempts": reply.attempts,
-        "rate_limits": limits or None,
-        "offline": reply.headers.get("x-orq-offline") == "1" or None,
-    }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def usage(wire: Any) -> UsageMetadata | None:
@@ -212,9 +188,9 @@ class ChunkReader:
     (usage, finish reason, provenance) is kept for the last chunk, where it counts once.
     """
 
-    def __init__(self, head: Reply, requested: str) -> None:
+    def __init__(self, head: Reply, asked: Asked) -> None:
         self._head = head
-        self._requested = requested
+        self._asked = asked
         self._decoder = ChunkDecoder(head)
         self._calls = CallRepair()
         self._body: dict[str, Any] = {}
@@ -267,7 +243,7 @@ class ChunkReader:
             content="",
             chunk_position="last",
             usage_metadata=usage(self._body.get("usage")),
-            response_metadata=provenance(self._body, self._head, self._requested),
+            response_metadata=provenance(self._body, self._head, self._asked),
         )
         info = {"finish_reason": self._finish_reason} if self._finish_reason else None
         return ChatGenerationChunk(message=message, generation_info=info)

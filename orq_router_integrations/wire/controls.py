@@ -4,8 +4,8 @@ Every limit is the contract's (section 4). Where a control goes on the wire is n
 see ``placement``.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,7 @@ from pydantic import (
     StringConstraints,
     field_validator,
 )
+from typing_extensions import TypedDict, Unpack
 
 DEFAULT_CODES = (408, 429, 500, 502, 503, 504, 529)
 """Statuses that the router retries and falls back on when it is not told otherwise."""
@@ -44,6 +45,7 @@ ModelId = Annotated[
 ]
 """A model id as the router wants it: the provider, a slash, the provider's name of the model."""
 
+Members = Mapping[str, Any]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Status = Annotated[int, Field(strict=True, ge=400, le=599)]
 Statuses = Annotated[tuple[Status, ...], AfterValidator(_unique)]
@@ -234,6 +236,10 @@ class RouterControls(Control):
     plugins: tuple[Plugin, ...] | None = None
     variables: dict[str, Any] | None = None
 
+    if TYPE_CHECKING:  # the validators accept more than the fields hold
+
+        def __init__(self, **values: Unpack["ControlValues"]) -> None: ...
+
     def merged(self, over: "RouterControls | None") -> "RouterControls":
         """These controls with the set fields of ``over`` on top; ``None`` there takes one away."""
         if over is None:
@@ -258,3 +264,21 @@ class RouterControls(Control):
         pauses = 1.25 * (2.0**retries - 1)
         models = 1 + len(self.fallbacks or ())
         return models * (self.timeout.call_timeout / 1000 * (1 + retries) + pauses)
+
+
+class ControlValues(TypedDict, total=False):
+    """What ``RouterControls`` accepts: also bare model ids, and dicts for its parts."""
+
+    fallbacks: Sequence[str | Fallback | Members] | None
+    fallback_on_codes: Sequence[int] | None
+    retry: RouterRetry | Members | None
+    load_balancer: LoadBalancer | Members | None
+    cache: RouterCache | Members | None
+    timeout: RouterTimeout | Members | None
+    name: str | None
+    identity: str | Identity | Members | None
+    thread: str | Thread | Members | None
+    metadata: Mapping[str, str] | None
+    guardrails: Sequence[Guardrail | Members] | None
+    plugins: Sequence[PiiRedaction | ResponseHealing | TraceScrubbing | Members] | None
+    variables: Members | None

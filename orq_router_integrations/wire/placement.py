@@ -22,7 +22,7 @@ IDENTITY_HEADER = "X-ORQ-IDENTITY-ID"
 METADATA_HEADER = "X-ORQ-METADATA-"
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\x21-\x7e\xa0-\xff](?:[\t\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa0-\xff])?")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 class Carrier(Enum):
@@ -134,7 +134,7 @@ def _header_value(name: str, value: str) -> str:
     if not _HEADER_VALUE.fullmatch(value):
         raise ValueError(
             f"controls.{name}: goes in a header here, and {value[:40]!r} cannot "
-            "(use Latin letters, no line breaks, no blanks at the ends)"
+            "(use ASCII, no line breaks, no blanks at the ends)"
         )
     return value
 

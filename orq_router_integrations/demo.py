@@ -1,0 +1,138 @@
+"""The demo: one LangChain pipeline, every kind of input, and a fallback that saves the call."""
+
+import os
+import sys
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import Runnable
+
+from orq_router_integrations.chat_models.model import ChatOrq
+from orq_router_integrations.client import RouterClient
+from orq_router_integrations.errors import RouterError
+from orq_router_integrations.media import content_block
+from orq_router_integrations.offline import OfflineRouter
+from orq_router_integrations.settings import API_KEY_ENV
+from orq_router_integrations.wire.controls import RouterControls
+
+ASSETS = Path(__file__).parent / "assets"
+QUESTION = "What do the chart and the report say, and what is asked in the recording?"
+
+
+def run(
+    *,
+    model: str,
+    fallback: str,
+    image: Path | None = None,
+    pdf: Path | None = None,
+    audio: Path | None = None,
+) -> int:
+    """Run the demo and print what happens; the exit status.
+
+    Against the offline router, whose primary model is scripted to fail, unless the environment
+    has a key for the real one.
+    """
+    offline = None if os.environ.get(API_KEY_ENV) else OfflineRouter(faults={model: [503] * 4})
+    client = offline.client() if offline else RouterClient()
+    controls = RouterControls.model_validate(
+        {"retry": {"count": 1, "on_codes": [429, 503]}, "fallbacks": [fallback]}
+    )
+    files = [
+        image or ASSETS / "chart.png",
+        pdf or ASSETS / "report.pdf",
+        audio or ASSETS / "question.wav",
+    ]
+    pipeline = pipeline_of(ChatOrq(model=model, controls=controls, client=client), files)
+    _introduce(client, controls, model, offline)
+    try:
+        whole = _whole(pipeline, files, offline)
+        streamed = _streamed(pipeline, offline)
+    except RouterError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    same = "is" if streamed == whole else "is not"
+    _say(f"The streamed answer {same} the same, word for word.")
+    return 0
+
+
+def pipeline_of(model: ChatOrq, files: list[Path]) -> Runnable[dict[str, Any], AIMessage]:
+    """A prompt with the files in it, then the model."""
+    blocks = [content_block(path) for path in files]
+    prompt = ChatPromptTemplate.from_messages(
+        [
+            ("system", "You answer in one short paragraph."),
+            HumanMessage([*blocks]),
+            ("human", "{question}"),
+        ]
+    )
+    return prompt | model
+
+
+def _introduce(
+    client: RouterClient, controls: RouterControls, model: str, offline: OfflineRouter | None
+) -> None:
+    if offline:
+        _say("The offline router: no key, no network. Its answers are made up, its routing is not;")
+        _say(f"set {API_KEY_ENV} to ask the real one.\n")
+    else:
+        _say(f"The real router at {client.base_url}. It does not say which models failed.\n")
+    fallbacks = ", ".join(item.model for item in controls.fallbacks or ())
+    retries = controls.retry.count if controls.retry else 0
+    _say("pipeline   prompt | ChatOrq")
+    _say(f"model      {model}, {retries} router retry, then {fallbacks}\n")
+
+
+def _whole(
+    pipeline: Runnable[dict[str, Any], AIMessage],
+    files: list[Path],
+    offline: OfflineRouter | None,
+) -> str:
+    _say("1. Text, an image, a PDF and audio in one message")
+    _say(f"   sent     {QUESTION!r}")
+    for path in files:
+        _say(f"            {path.name} ({path.stat().st_size / 1000:.1f} kB)")
+    message = pipeline.invoke({"question": QUESTION})
+    _routed(message, offline)
+    _say(f"   answer   {message.text}")
+    _counted(message)
+    return message.text
+
+
+def _streamed(pipeline: Runnable[dict[str, Any], AIMessage], offline: OfflineRouter | None) -> str:
+    _say("2. The same, streamed")
+    chunks = list(pipeline.stream({"question": QUESTION}))
+    message = reduce(add, chunks)
+    _routed(message, offline)
+    _say(
+        f"   answer   {message.text[:60]}... in {sum(bool(chunk.text) for chunk in chunks)} pieces"
+    )
+    _counted(message)
+    return message.text
+
+
+def _routed(message: AIMessage, offline: OfflineRouter | None) -> None:
+    for asked in offline.log if offline else ():
+        failed = f"failed with {asked.status}" if asked.status != 200 else "answered"
+        _say(f"   router   asked {asked.model}: {failed}")
+    if offline:
+        offline.log.clear()
+    found = message.response_metadata
+    _say(f"   model    {found['model_name']} answered for {found['requested_model']}")
+
+
+def _counted(message: AIMessage) -> None:
+    usage = message.usage_metadata
+    if usage:
+        audio = (usage.get("input_token_details") or {}).get("audio", 0)
+        _say(
+            f"   tokens   {usage['input_tokens']} in ({audio} of them audio), "
+            f"{usage['output_tokens']} out\n"
+        )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
