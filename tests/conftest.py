@@ -1,0 +1,59 @@
+"""What every test gets: no network but loopback, no key, and an offline router."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_socket import socket_allow_hosts
+
+from orq_router_integrations import ChatOrq, OfflineRouter
+
+
+@pytest.fixture(autouse=True)
+def only_loopback() -> None:
+    socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ORQ_API_KEY", "ORQ_BASE_URL", "LC_OUTPUT_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def router() -> OfflineRouter:
+    return OfflineRouter()
+
+
+@pytest.fixture
+def model(router: OfflineRouter) -> ChatOrq:
+    return ChatOrq(model="openai/gpt-4o", client=router.client())
+
+
+KEPT_HEADERS = {"content-type", "x-orq-offline", "x-orq-trace-id"}
+
+
+def scrubbed(message: Any) -> Any:
+    """A cassette holds only headers that are known to be harmless."""
+    headers = message["headers"] if isinstance(message, dict) else message.headers
+    for name in [name for name in headers if name.lower() not in KEPT_HEADERS]:
+        del headers[name]
+    return message
+
+
+@pytest.fixture(scope="session")
+def vcr_config() -> dict[str, Any]:
+    return {
+        "match_on": ["method", "uri", "body"],
+        "allow_playback_repeats": True,
+        "decode_compressed_response": True,
+        "before_record_request": scrubbed,
+        "before_record_response": scrubbed,
+    }
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
+    """Recorded from the offline router; no evidence about the real one."""
+    module = Path(request.node.fspath)
+    return str(Path(__file__).parent / "cassettes" / "offline" / module.stem)

@@ -1,0 +1,97 @@
+"""The house's floors: imports point down, and the ground floor knows no one above it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "orq_router_integrations"
+NAME = PACKAGE.name
+
+MAY_IMPORT = {
+    "__init__": {"_version", "chat_models", "client", "errors", "media", "offline", "wire"},
+    "_version": set(),
+    "wire": {"wire"},
+    "errors": {"wire"},
+    "validation": {"errors"},
+    "settings": {"wire"},
+    "retry": {"errors"},
+    "transport": set(),
+    "media": {"errors", "wire"},
+    "exchange": {"errors", "retry", "wire"},
+    "client": {
+        "_version",
+        "errors",
+        "exchange",
+        "retry",
+        "settings",
+        "transport",
+        "validation",
+        "wire",
+    },
+    "chat_models": {
+        "_version",
+        "chat_models",
+        "client",
+        "errors",
+        "media",
+        "settings",
+        "validation",
+        "wire",
+    },
+    "offline": {"client", "offline", "wire"},
+    "demo": {"chat_models", "client", "errors", "media", "offline", "settings", "wire"},
+    "__main__": {"_version", "demo", "offline"},
+}
+ONLY_IN = {"tenacity": {"retry"}, "httpx": {"client", "exchange", "transport", "offline"}}
+NO_LANGCHAIN = {"wire", "retry", "transport", "exchange", "client", "settings", "validation"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file names in an import, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == NAME:
+                yield from (f"{NAME}.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def floor(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    ours = {name.split(".")[1] for name in imports(path) if name.startswith(f"{NAME}.")}
+    assert ours <= MAY_IMPORT[floor(path)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_other_peoples_libraries_stay_in_their_rooms(path: Path) -> None:
+    roots = {name.split(".")[0] for name in imports(path)}
+    for library, rooms in ONLY_IN.items():
+        assert library not in roots or floor(path) in rooms
+    assert floor(path) not in NO_LANGCHAIN or not roots & {"langchain_core", "langchain"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_rooms_are_small(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 350
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert own_lines(node) <= 30, node.name
+
+
+def own_lines(node: "ast.FunctionDef | ast.AsyncFunctionDef") -> int:
+    """Lines of a function from its ``def`` on, without the docstring."""
+    first = node.body[0]
+    doc = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) else 0
+    return node.end_lineno - node.lineno + 1 - doc

@@ -1,0 +1,79 @@
+"""What users import: sorted, complete, documented, cheap."""
+
+import doctest
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import orq_router_integrations as package
+from orq_router_integrations import RouterClient, RouterControls
+from orq_router_integrations.client import ClientValues
+from orq_router_integrations.wire.controls import ControlValues
+
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not module.name.endswith("__main__")
+)
+HEAVY = {"aiohttp", "openai", "tiktoken", "PIL", "uvicorn", "langchain"}
+
+
+def test_all_is_sorted_and_dir_agrees() -> None:
+    assert package.__all__ == sorted(package.__all__)
+    assert dir(package) == package.__all__
+
+
+@pytest.mark.parametrize("name", [name for name in package.__all__ if name != "__version__"])
+def test_every_public_name_is_there_and_documented(name: str) -> None:
+    assert getattr(package, name).__doc__
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="ChatOrk"):
+        _ = package.ChatOrk
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_docstrings_run(name: str) -> None:
+    results = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert results.failed == 0
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"import sys, json\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    roots = {name.split(".")[0] for name in modules_after("import orq_router_integrations")}
+    assert not roots & {"httpx", "langchain_core", "pydantic", "orjson", "tenacity"}
+
+
+def test_the_chat_model_imports_nothing_heavy() -> None:
+    found = modules_after("from orq_router_integrations import ChatOrq")
+    assert not {name.split(".")[0] for name in found} & HEAVY
+    assert not any(name.startswith("orq_router_integrations.offline") for name in found)
+
+
+def test_a_new_model_opens_nothing() -> None:
+    made = "m = ChatOrq(model='openai/gpt-4o', api_key='sk-orq-test')"
+    forbidden = (
+        "ssl.SSLContext.__init__ = httpx.Client.__init__ = httpx.AsyncClient.__init__ = fail"
+    )
+    modules_after(
+        "import ssl, httpx\nfrom orq_router_integrations import ChatOrq\n"
+        f"def fail(*a, **k): raise AssertionError('opened')\n{forbidden}\n{made}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("accepted", "fields"),
+    [(ControlValues, RouterControls.model_fields), (ClientValues, RouterClient.model_fields)],
+)
+def test_what_type_checkers_accept_is_what_there_is(accepted: type, fields: dict) -> None:
+    assert set(accepted.__annotations__) == set(fields)

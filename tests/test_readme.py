@@ -1,0 +1,30 @@
+"""Everything that the README shows runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_examples_run_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(EXAMPLES) == 5
+    monkeypatch.chdir(ROOT)
+    namespace: dict[str, object] = {}
+    for example in EXAMPLES:
+        exec(compile(example, "README.md", "exec"), namespace)
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", README))
+def test_links_into_the_repository_lead_somewhere(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+def test_the_continuous_check_runs_the_readmes_test_command() -> None:
+    found = re.search(r"<!-- the tests -->\n```sh\n(.*?)\n```", README, re.DOTALL)
+    assert found is not None
+    assert "pytest" in found[1]
+    assert "<!-- the tests -->" in (ROOT / ".ci" / "run").read_text()

@@ -1,0 +1,59 @@
+"""The public API as a strict type checker sees it. Checked by mypy, never run."""
+
+from collections.abc import AsyncIterator, Iterator
+
+from langchain_core.messages import AIMessage, AIMessageChunk
+from pydantic import BaseModel, SecretStr
+from typing_extensions import assert_type
+
+from orq_router_integrations import (
+    ChatOrq,
+    OfflineRouter,
+    RouterClient,
+    RouterControls,
+    RouterError,
+)
+from orq_router_integrations.offline import Answer, Fault, ProviderCall, ToolCall
+
+
+class Joke(BaseModel):
+    setup: str
+
+
+async def key() -> str:
+    return "sk-orq-test"
+
+
+def constructing() -> ChatOrq:
+    client = RouterClient(api_key=SecretStr("k"), max_retries=0)
+    RouterClient(api_key=key)
+    RouterClient(api_key="sk-orq-test", controls={"retry": {"count": 1}})
+    controls = RouterControls(
+        fallbacks=["anthropic/claude-sonnet-4-5"], retry={"count": 2}, identity="user-17"
+    )
+    return ChatOrq(model="openai/gpt-4o", controls=controls, client=client, temperature=0.0)
+
+
+def sync_calls(model: ChatOrq) -> None:
+    assert_type(model.invoke("Hi"), AIMessage)
+    assert_type(model.stream("Hi"), Iterator[AIMessageChunk])
+    model.bind_tools([Joke], tool_choice="any", strict=True).invoke("Hi")
+    model.with_structured_output(Joke, method="json_mode", include_raw=True).invoke("Hi")
+
+
+async def async_calls(model: ChatOrq) -> None:
+    assert_type(await model.ainvoke("Hi"), AIMessage)
+    assert_type(model.astream("Hi"), AsyncIterator[AIMessageChunk])
+
+
+def offline() -> None:
+    router = OfflineRouter(
+        answers={"Hi": [Answer("Hello"), Answer(tool_calls=(ToolCall("f", {}),))]},
+        faults={"openai/gpt-4o": [503, Fault(status=429)]},
+    )
+    assert_type(router.client(), RouterClient)
+    assert_type(router.log, list[ProviderCall])
+
+
+def errors(error: RouterError) -> tuple[int | None, str | None, float | None]:
+    return error.status_code, error.code, error.retry_after
