@@ -168,6 +168,7 @@ class RouterClient(RouterSettings):
             encoded = encode(call, self.dialect, self.controls)
         except ValueError as error:
             raise input_error(error, endpoint=call.endpoint.path) from None
+        _warn_of_circles(call.body.get("model"), encoded.controls)
         return Exchange(
             call=call,
             encoded=encoded,
@@ -295,6 +296,14 @@ class ClientValues(TypedDict, total=False):
     controls: RouterControls | ControlValues
     http_client: httpx.Client | None
     http_async_client: httpx.AsyncClient | None
+
+
+def _warn_of_circles(model: object, controls: RouterControls) -> None:
+    if any(fallback.model == model for fallback in controls.fallbacks or ()):
+        warnings.warn(
+            f"fallbacks: {model} falls back to itself; use retry to ask a model again",
+            stacklevel=6,
+        )
 
 
 def _checked(key: str) -> str:

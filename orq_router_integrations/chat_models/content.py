@@ -106,7 +106,7 @@ def _image_of(image: Media) -> Part:
     if image.file_id:
         raise ValueError("an image cannot be sent by file_id here; give its URL or its data")
     if image.url is not None:
-        url = _checked_url(image.url, ("https://", "http://"))
+        url = _checked_url(image.url, ("https://",))
     else:
         url = media.data_url(*media.checked_image(image.data, image.mime_type))
     inner = {"url": url, "detail": image.detail} if image.detail else {"url": url}
@@ -155,7 +155,7 @@ def _file_of(file: Media) -> Part:
     if file.file_id:
         return _file_part(file, {"file_id": file.file_id})
     if file.url is not None:
-        uri = {"uri": _checked_url(file.url, ("https://", "http://", "gs://"))}
+        uri = {"uri": _checked_url(file.url, ("https://", "gs://"))}
         return _file_part(file, {**uri, "mimeType": file.mime_type} if file.mime_type else uri)
     family = (file.mime_type or "").partition("/")[0]
     return _BY_FAMILY.get(family, _pdf_of)(file)

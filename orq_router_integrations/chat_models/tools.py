@@ -33,8 +33,8 @@ def _converted(tool: ToolLike, strict: bool | None) -> dict[str, Any]:
         )
     function = wire["function"]
     check_name("tools", function["name"])
-    function.setdefault("parameters", {"type": "object", "properties": {}})
-    return wire
+    schema = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
+    return {**wire, "function": {**function, "parameters": schema}}
 
 
 def check_name(where: str, name: Any) -> None:

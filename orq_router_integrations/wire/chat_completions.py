@@ -102,7 +102,7 @@ class ChatParams(BaseModel):
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     n: Annotated[Whole, Field(ge=1)] | None = None
-    logprobs: bool | None = None
+    logprobs: Annotated[bool, Field(strict=True)] | None = None
     top_logprobs: Annotated[Whole, Field(ge=0, le=20)] | None = None
     seed: Whole | None = None
     stop: Annotated[Stops, Field(max_length=4)] | None = None

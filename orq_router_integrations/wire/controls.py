@@ -49,7 +49,7 @@ Members = Mapping[str, Any]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Status = Annotated[int, Field(strict=True, ge=400, le=599)]
 Statuses = Annotated[tuple[Status, ...], AfterValidator(_unique)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(strict=True, max_length=512)]
 
@@ -87,7 +87,7 @@ class WeightedModel(Control):
     """A model in a load balancer; weights are relative and need not sum to 1."""
 
     model: ModelId
-    weight: float = Field(default=0.5, ge=0.001, le=1, allow_inf_nan=False)
+    weight: float = Field(default=0.5, strict=True, ge=0.001, le=1, allow_inf_nan=False)
 
 
 class LoadBalancer(Control):
@@ -156,10 +156,10 @@ class Guardrail(Control):
 
     id: Text
     execute_on: Literal["input", "output", "both"]
-    is_guardrail: bool | None = None
+    is_guardrail: Annotated[bool, Field(strict=True)] | None = None
     options: dict[str, Any] | None = None
     sample_rate: Share | None = None
-    timeout: int | None = Field(default=None, ge=1000, le=600_000)
+    timeout: Annotated[int, Field(strict=True, ge=1000, le=600_000)] | None = None
 
 
 class PiiRedaction(Control):

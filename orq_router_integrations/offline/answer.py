@@ -1,0 +1,58 @@
+"""An answer, as a test or a demo scripts it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a tool.
+
+    Attributes:
+        name: the tool.
+        arguments: an object, or text that is sent as it is, be it JSON or not.
+        id: made up from the conversation by default.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] | str = ""
+    id: str | None = None
+
+    @property
+    def json(self) -> str:
+        """The arguments as they go on the wire."""
+        if isinstance(self.arguments, str):
+            return self.arguments or "{}"
+        return orjson.dumps(dict(self.arguments)).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model answers.
+
+    Attributes:
+        text: the text, subject to the request's ``stop`` and token limit.
+        tool_calls: the calls it makes.
+        reasoning: what it thought.
+        reasoning_signature: the provider's seal on it.
+        refusal: a refusal in place of a text.
+        finish_reason: follows from the rest by default.
+        usage: members that replace or extend the counted usage.
+        audio: the bytes of a spoken answer whose transcript is the text.
+        logprobs: the items of ``logprobs.content``; made up by default when asked for.
+    """
+
+    text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    reasoning: str | None = None
+    reasoning_signature: str | None = None
+    refusal: str | None = None
+    finish_reason: FinishReason | None = None
+    usage: Mapping[str, Any] | None = None
+    audio: bytes | None = None
+    logprobs: tuple[Mapping[str, Any], ...] | None = None

@@ -1,0 +1,46 @@
+"""What the offline router remembers: what it received, and what each provider was asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderCall:
+    """One call to a provider.
+
+    Attributes:
+        model: model id, ``provider/model``.
+        path: endpoint, such as ``/chat/completions``.
+        body: the body as that provider saw it: its own name of the model, no router controls,
+            variables filled in.
+        status: what the provider answered; 408 where the router hung up.
+        attempt: which try on this model, from 1.
+        seconds: simulated time the call took.
+        pause: simulated seconds the router waited before it.
+    """
+
+    model: str
+    path: str
+    body: dict[str, Any]
+    status: int
+    attempt: int
+    seconds: float
+    pause: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One request as the router received it.
+
+    Attributes:
+        method: HTTP method.
+        path: path of the URL.
+        headers: names in lower case; the key is redacted.
+        body: the JSON that was sent; ``None`` where there was none.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Any

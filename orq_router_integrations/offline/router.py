@@ -1,0 +1,202 @@
+"""The offline router: the contract's wire in this process, without a key and without a socket.
+
+It is held to the contract, never the other way round. What it answers is no evidence about the
+real router: where the contract says "unknown", one behaviour is chosen here (see ``routing``,
+``cache`` and below) and the real one may differ. Every reply carries ``x-orq-offline: 1``.
+
+Chosen here: guardrails run after the model is found and before the cache is asked; the cache is
+asked before the load balancer picks; a model that the balancer names and the workspace has not
+gives the same 404 as the request's own.
+"""
+
+import random
+import time
+from collections.abc import Callable, Collection, Mapping
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from orq_router_integrations.offline.cache import Cache, key_of
+from orq_router_integrations.offline.chat import ChatService
+from orq_router_integrations.offline.doors import check_key, json_object, received, reply
+from orq_router_integrations.offline.faults import FaultScript, Script
+from orq_router_integrations.offline.guardrails import check_input
+from orq_router_integrations.offline.limits import RateLimit
+from orq_router_integrations.offline.models import Models, check_format
+from orq_router_integrations.offline.providers import Outcome, Providers
+from orq_router_integrations.offline.reading import read
+from orq_router_integrations.offline.records import ProviderCall, Received
+from orq_router_integrations.offline.refusals import Refusal
+from orq_router_integrations.offline.routing import Route, not_enabled, pick
+from orq_router_integrations.offline.script import Answers, AnswerScript
+from orq_router_integrations.offline.service import Job, Service
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import Dialect
+
+if TYPE_CHECKING:
+    from orq_router_integrations.client import RouterClient
+
+BASE_URL = "https://offline.invalid/v3/router"
+"""The base URL of clients made here; nothing is ever sent to it."""
+
+MODELS_PATH = "/models"
+
+
+class OfflineRouter:
+    """The router in this process, for tests, demos and documentation.
+
+    >>> router = OfflineRouter(answers={"openai/gpt-4o": "Hello!"})
+    >>> client = httpx.Client(transport=router.transport, base_url="https://any.host/v3/router")
+    >>> body = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+    >>> headers = {"Authorization": "Bearer any"}
+    >>> reply = client.post("/chat/completions", json=body, headers=headers).json()
+    >>> reply["choices"][0]["message"]["content"]
+    'Hello!'
+
+    Args:
+        answers: by last user text or model id, an answer or a list of them used up in turn (the
+            last one repeats); or a function from the provider's body, with the full model id, to
+            an answer or ``None``. What is not scripted is answered by default.
+        faults: by model id, a status or ``Fault`` that stays, or a list of them, one per provider
+            call, after which the model is healthy.
+        models: the enabled model ids; by default every model of the contract's providers.
+        api_keys: the valid keys; by default any.
+        requests_per_minute: the platform's limit, over a rolling 60 s.
+        lenient: ignore what the contract does not know instead of refusing it with a 400. What
+            the real router does with unknown members is unknown.
+        seed: of the load balancer's picks.
+        clock: seconds, for the cache and the rate limit.
+
+    Attributes:
+        log: what each provider was asked, in order.
+        requests: what the router received, in order.
+    """
+
+    def __init__(
+        self,
+        *,
+        answers: Answers | None = None,
+        faults: Mapping[str, Script] | None = None,
+        models: Collection[str] | None = None,
+        api_keys: Collection[str] | None = None,
+        requests_per_minute: int | None = None,
+        lenient: bool = False,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.log: list[ProviderCall] = []
+        self.requests: list[Received] = []
+        self._models = Models(enabled=models)
+        self._keys = None if api_keys is None else tuple(api_keys)
+        self._limit = RateLimit(limit=requests_per_minute, clock=clock)
+        self._lenient = lenient
+        self._chance = random.Random(seed)  # noqa: S311 - picks must repeat
+        self._cache = Cache(clock=clock)
+        self._faults = FaultScript(faults)
+        self._services: tuple[Service, ...] = (ChatService(script=AnswerScript(answers)),)
+        self._lock = RLock()
+
+    @property
+    def transport(self) -> httpx.MockTransport:
+        """A transport for ``httpx.Client`` and ``httpx.AsyncClient``; opens no socket."""
+        return httpx.MockTransport(self.handle)
+
+    def client(self, **kwargs: Any) -> "RouterClient":
+        """A ``RouterClient`` of this router; ``kwargs`` are its other arguments."""
+        from orq_router_integrations.client import RouterClient  # noqa: PLC0415 - keeps httpx users light
+
+        settings: dict[str, Any] = {
+            "api_key": self._keys[0] if self._keys else "offline",
+            "base_url": BASE_URL,
+            "http_client": httpx.Client(transport=self.transport),
+            "http_async_client": httpx.AsyncClient(transport=self.transport),
+        }
+        return RouterClient(**settings | kwargs)
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request: the one core that all doors share."""
+        with self._lock:
+            request.read()
+            self.requests.append(received(request))
+            headers = {
+                "x-orq-offline": "1",
+                "x-orq-trace-id": f"{len(self.requests):032x}",
+            }
+            try:
+                outcome = self._answered(request)
+            except Refusal as refusal:
+                outcome = Outcome(
+                    status=refusal.status,
+                    body=refusal.envelope(),
+                    headers=dict(refusal.headers),
+                )
+            return reply(outcome, headers | self._limit.headers())
+
+    def _answered(self, request: httpx.Request) -> Outcome:
+        """The checks, in the router's order, up to the endpoint."""
+        dialect, path = _address(request.url.path)
+        service = self._service(request.method, path, dialect)
+        check_key(request, self._keys)
+        self._limit.take()
+        if service is None:
+            return Outcome(status=200, body=self._models.listing())
+        body = json_object(request)
+        taken = read(body, service.endpoint, dialect, lenient=self._lenient)
+        job = service.read(taken.rest, taken.controls, lenient=self._lenient)
+        self._check_models(job, taken.controls)
+        check_input(taken.controls.guardrails or (), job.last_words)
+        key = key_of(request.url.path, body)
+        return self._cached(key, job, taken.controls, service)
+
+    def _service(self, method: str, path: str, dialect: Dialect) -> Service | None:
+        """The service for a method and path; ``None`` for the list of models."""
+        if (method, path, dialect) == ("GET", MODELS_PATH, Dialect.V3_ROUTER):
+            return None
+        for service in self._services:
+            endpoint = service.endpoint
+            if (method, path) == ("POST", endpoint.path) and dialect in endpoint.dialects:
+                return service
+        served = ", ".join(f"POST {service.endpoint.path}" for service in self._services)
+        message = f"the offline router serves {served} and GET {MODELS_PATH} under v3/router"
+        raise Refusal(404, f"{message}, not {method} {path} under {dialect.value}")
+
+    def _check_models(self, job: Job, controls: RouterControls) -> None:
+        """Check the primary, or the balancer's models, which replace it."""
+        balancer = controls.load_balancer
+        for model in [item.model for item in balancer.models] if balancer else [job.model]:
+            check_format(model)
+            if not self._models.has(model):
+                raise Refusal(404, not_enabled(model), param="model")
+
+    def _cached(self, key: str, job: Job, controls: RouterControls, service: Service) -> Outcome:
+        """The kept answer, or a new one; the marker of a hit is ours, the real one is unknown."""
+        if controls.cache is None or job.streams:
+            return self._routed(job, controls, service)
+        kept = self._cache.get(key)
+        if kept is not None:
+            return Outcome(status=200, body=kept.body, headers={"x-orq-offline-cache": "hit"})
+        outcome = self._routed(job, controls, service)
+        self._cache.put(key, outcome, controls.cache)
+        return outcome
+
+    def _routed(self, job: Job, controls: RouterControls, service: Service) -> Outcome:
+        balancer = controls.load_balancer
+        primary = pick(balancer, self._chance) if balancer else job.model
+        providers = Providers(faults=self._faults, path=service.endpoint.path, log=self.log)
+        route = Route(job=job, controls=controls, enabled=self._models.has, providers=providers)
+        return route.follow(primary)
+
+
+def _address(path: str) -> tuple[Dialect, str]:
+    """The dialect and the endpoint of a URL's path, on whatever host and below whatever folder.
+
+    Raises:
+        Refusal: 404; the path holds no prefix of the router.
+    """
+    for dialect in Dialect:
+        _, prefix, rest = path.partition(f"/{dialect.value}/")
+        if prefix:
+            return dialect, "/" + rest
+    known = ", ".join(f"/{dialect.value}" for dialect in Dialect)
+    raise Refusal(404, f"{path} is not under one of the router's prefixes ({known})")

@@ -1,0 +1,255 @@
+"""What the body of a chat request may be, and which member a refusal names (contract 2.1)."""
+
+import base64
+
+import pytest
+
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
+PDF = "data:application/pdf;base64,JVBERi0="
+
+
+def user(*parts, **members):
+    return [{"role": "user", "content": list(parts), **members}]
+
+
+def call(**members):
+    return {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}} | members
+
+
+class TestAccepted:
+    @pytest.mark.parametrize(
+        "members",
+        [
+            {"temperature": 0, "top_p": 1.0, "top_k": 40, "seed": 7, "verbosity": "low"},
+            {"frequency_penalty": -2, "presence_penalty": 2, "n": 1},
+            {"stop": "x"},
+            {"stop": ["a", "b", "c", "d"]},
+            {"max_tokens": 10},
+            {"max_completion_tokens": 10},
+            {"temperature": None, "top_p": None, "stop": None, "n": None, "max_tokens": None},
+            {"logprobs": True, "top_logprobs": 20},
+            {"response_format": {"type": "text"}},
+            {"reasoning_effort": "xhigh"},
+            {"thinking": {"type": "enabled", "budget_tokens": 1024, "thinking_level": "low"}},
+            {"thinking": {"type": "adaptive"}},
+            {"thinking": {"type": "disabled"}},
+            {"cache_control": {"type": "ephemeral", "ttl": "1h"}, "prompt_cache_key": "k"},
+            {"stream_options": {"include_usage": True}, "parallel_tool_calls": False},
+            {"modalities": ["text"], "metadata": {"a": "b"}, "name": "trace"},
+        ],
+    )
+    def test_members(self, desk, members):
+        assert desk().answer(**members)
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"role": "system", "content": "s", "name": "n"},
+            {"role": "developer", "content": [{"type": "text", "text": "t"}]},
+            {"role": "user", "content": "u", "name": "n"},
+            {"role": "user", "content": [IMAGE | {"cache_control": {"type": "ephemeral"}}]},
+            {"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]},
+            {
+                "role": "user",
+                "content": [{"type": "file", "file": {"uri": "gs://b/f", "mimeType": "a/b"}}],
+            },
+            {"role": "assistant", "content": None, "refusal": "no", "reasoning_content": "r"},
+            {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "reasoning", "reasoning": "r", "signature": "s"},
+                    {"type": "redacted_reasoning", "data": "d"},
+                    {"type": "text", "text": "t"},
+                ],
+            },
+            {"role": "assistant", "audio": {"id": "a"}},
+            {"role": "assistant", "tool_calls": [call(thought_signature="t")]},
+            {
+                "role": "assistant",
+                "tool_calls": [call(extra_content={"google": {"thought_signature": "t"}})],
+            },
+        ],
+    )
+    def test_messages(self, desk, message):
+        assert desk().answer(messages=[message, {"role": "user", "content": "go on"}])
+
+    def test_a_tool_loop(self, desk):
+        tool = {"role": "tool", "content": "3", "tool_call_id": "c1"}
+        cached = tool | {
+            "cache_control": {"type": "ephemeral"},
+            "content": [{"type": "text", "text": "3"}],
+        }
+        asked = {"role": "assistant", "tool_calls": [call()]}
+        for result in (tool, cached, tool | {"tool_call_id": None}):
+            assert desk().answer(messages=[{"role": "user", "content": "q"}, asked, result])
+
+    def test_results_may_come_long_after_their_calls(self, desk):
+        calls = [{"role": "assistant", "tool_calls": [call(id=name)]} for name in "ab"]
+        results = [{"role": "tool", "content": "x", "tool_call_id": name} for name in "ab"]
+        assert desk().answer(messages=[*calls, *results])
+
+    def test_json_schema_words_inside_tool_parameters(self, desk, tool):
+        rich = tool("f", a={"anyOf": [{"type": "string"}, {"$ref": "#/$defs/A"}]})
+        rich["function"]["parameters"] |= {"$defs": {"A": {"type": "null"}}, "title": "F"}
+        assert desk().answer(tools=[rich], tool_choice="required")
+
+
+@pytest.mark.parametrize(
+    ("members", "param"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": "hi"}, "messages"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0]"),
+        ({"messages": [{"content": "x"}]}, "messages[0]"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": "x", "id": "1"}]}, "messages[0].id"),
+        ({"messages": [{"role": "system", "content": [IMAGE]}]}, "messages[0].content[0].type"),
+        ({"messages": user({"type": "video"})}, "messages[0].content[0]"),
+        ({"messages": user({"type": "text"})}, "messages[0].content[0].text"),
+        ({"messages": user({"type": "text", "text": 5})}, "messages[0].content[0].text"),
+        (
+            {"messages": user(IMAGE, {"type": "image_url", "image_url": {}})},
+            "messages[0].content[1].image_url.url",
+        ),
+        (
+            {"messages": user({"type": "image_url", "image_url": "https://a/b.png"})},
+            "messages[0].content[0].image_url",
+        ),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"id": "1"}]}]}, None),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
+        (
+            {"messages": [{"role": "tool", "content": "x", "tool_call_id": "never"}]},
+            "messages[0].tool_call_id",
+        ),
+        ({"temperature": "1"}, "temperature"),
+        ({"temperature": True}, "temperature"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"top_p": -0.1}, "top_p"),
+        ({"frequency_penalty": 2.5}, "frequency_penalty"),
+        ({"n": 0}, "n"),
+        ({"n": 1.5}, "n"),
+        ({"max_tokens": "9"}, "max_tokens"),
+        ({"max_completion_tokens": 0}, "max_completion_tokens"),
+        ({"top_logprobs": 21}, "top_logprobs"),
+        ({"stop": list("abcde")}, "stop"),
+        ({"stream": "yes"}, "stream"),
+        ({"reasoning_effort": "extreme"}, "reasoning_effort"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1000}}, "thinking.budget_tokens"),
+        (
+            {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 2048},
+            "thinking.budget_tokens",
+        ),
+        ({"response_format": {"type": "xml"}}, "response_format"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a b"}}},
+            "response_format.json_schema.name",
+        ),
+        ({"modalities": ["audio"]}, "audio"),
+        ({"audio": {"voice": "brian", "format": "wav"}}, "audio.voice"),
+        ({"cache_control": {"type": "ephemeral", "ttl": "1d"}}, "cache_control.ttl"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": "any"}, "tool_choice"),
+        (
+            {"tool_choice": {"type": "function", "function": {"name": "f"}}},
+            "tool_choice.function.name",
+        ),
+        ({"user": "user-17"}, "user"),
+        ({"logit_bias": {}}, "logit_bias"),
+    ],
+)
+def test_refusals_name_the_member(desk, members, param):
+    here = desk()
+    error = here.error(400, **members)
+    assert here.router.log == []
+    assert error["type"] == "invalid_request_error"
+    if param:
+        assert error["param"] == param
+        assert error["message"].startswith(f"{param}: ")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "wanted"),
+    [
+        ({"type": "string"}, "type 'object'"),
+        ({"type": "object"}, "properties"),
+        ({"type": "object", "properties": {}, "additionalProperties": {}}, "boolean"),
+    ],
+)
+def test_tool_parameters_are_an_object_schema(desk, parameters, wanted):
+    tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    error = desk().error(400, tools=[tool])
+    assert error["param"] == "tools[0].function.parameters"
+    assert wanted in error["message"]
+
+
+class TestMedia:
+    @pytest.mark.parametrize(
+        ("url", "wanted"),
+        [
+            ("http://example.com/a.png", "https URL"),
+            ("iVBORw0KGgo=", "https URL"),
+            ("data:image/png,abc", "data URI"),
+            ("data:image/png;base64,a*b", "base64"),
+            ("data:image/png;base64,", "no bytes"),
+            ("data:image/tiff;base64,AAAA", "image/tiff"),
+            ("data:application/pdf;base64,AAAA", "application/pdf"),
+        ],
+    )
+    def test_images(self, desk, url, wanted):
+        image = {"type": "image_url", "image_url": {"url": url}}
+        error = desk().error(400, messages=user(image))
+        assert error["param"] == "messages[0].content[0].image_url.url"
+        assert wanted in error["message"]
+
+    def test_an_image_of_more_than_20_megabytes(self, desk):
+        data = base64.b64encode(bytes(20 * 1024 * 1024 + 1)).decode()
+        image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+        assert "20 MB" in desk().error(400, messages=user(image))["message"]
+
+    @pytest.mark.parametrize(
+        ("file", "param", "wanted"),
+        [
+            ({"file_data": PDF}, "", "filename is required"),
+            ({"filename": "a.pdf"}, "", "exactly one"),
+            ({"file_data": PDF, "filename": "a.pdf", "file_id": "file-1"}, "", "exactly one"),
+            ({"file_data": "JVBERi0=", "filename": "a.pdf"}, ".file_data", "data URI"),
+            ({"file_id": "01J"}, ".file_id", "gs://"),
+            ({"uri": "ftp://x"}, ".uri", "https://"),
+            ({"file_url": "https://x"}, ".file_url", "no such member"),
+        ],
+    )
+    def test_files(self, desk, file, param, wanted):
+        error = desk().error(400, messages=user({"type": "file", "file": file}))
+        assert error["param"] == f"messages[0].content[0].file{param}"
+        assert wanted in error["message"]
+
+    @pytest.mark.parametrize("wrong", [{"data": "!"}, {"format": "ogg"}])
+    def test_audio(self, desk, wrong):
+        audio = {"data": "AAAA", "format": "wav"} | wrong
+        error = desk().error(400, messages=user({"type": "input_audio", "input_audio": audio}))
+        assert error["param"].startswith("messages[0].content[0].input_audio.")
+
+
+class TestLenient:
+    def test_unknown_members_are_ignored_wherever_they_are(self, desk):
+        here = desk(lenient=True)
+        part = {"type": "text", "text": "x", "mark": 1}
+        here.answer(user="u", store=True, messages=user(part, extra=1), retry={"count": 1, "x": 2})
+        assert here.router.log[0].body == {
+            "model": "gpt-4o",
+            "messages": user({"type": "text", "text": "x"}),
+        }
+
+    def test_wrong_values_are_still_refused(self, desk):
+        assert desk(lenient=True).error(400, user="u", temperature=3)["param"] == "temperature"
+
+
+def test_reasoning_effort_drops_temperature_and_top_p_before_the_provider(desk):
+    here = desk()
+    here.answer(temperature=0.5, top_p=0.5, reasoning_effort="none")
+    here.answer(temperature=0.5)
+    with_effort, without = (call.body for call in here.router.log)
+    assert not {"temperature", "top_p"} & set(with_effort)
+    assert without["temperature"] == 0.5

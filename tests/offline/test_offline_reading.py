@@ -1,0 +1,163 @@
+"""Where each base URL reads the router's controls, and what it says of those misplaced."""
+
+import pytest
+
+CLAUDE = "anthropic/claude-sonnet-4-5"
+FALLBACKS = [{"model": CLAUDE}]
+FAULTS = {"openai/gpt-4o": 503}
+WHO = {"id": "user-17"}
+
+
+class TestWhereControlsAreRead:
+    @pytest.mark.parametrize("prefix", ["v3/router", "v2/router"])
+    def test_at_top_level(self, desk, prefix):
+        assert desk(faults=FAULTS).answer(prefix=prefix, fallbacks=FALLBACKS)
+
+    @pytest.mark.parametrize("prefix", ["v2/router", "v2/gateway", "v2/proxy"])
+    def test_nested_in_orq(self, desk, prefix):
+        assert desk(faults=FAULTS).answer(prefix=prefix, orq={"fallbacks": FALLBACKS})
+
+    @pytest.mark.parametrize(
+        ("prefix", "members"),
+        [
+            ("v3/router", {"identity": WHO, "thread": {"id": "t"}}),
+            ("v2/router", {"orq": {"identity": WHO, "thread": {"id": "t"}}}),
+            ("v2/router", {"orq": {"contact": WHO}}),
+            ("v2/gateway", {"orq": {"contact": WHO, "name": "n"}}),
+            ("v2/proxy", {"orq": {"identity": WHO, "cache": {"type": "exact_match"}}}),
+            ("v2/gateway", {"metadata": {"a": "b"}}),
+            ("v2/router", {"orq": {"prompt": {"id": "p"}, "knowledge_bases": []}}),
+        ],
+    )
+    def test_each_in_its_place(self, desk, prefix, members):
+        here = desk()
+        assert here.answer(prefix=prefix, **members)
+        assert set(here.router.log[0].body) == {"model", "messages"}
+
+    def test_the_gateway_spells_its_balancer_as_a_bare_list(self, desk):
+        models = [{"model": CLAUDE, "weight": 1}]
+        here = desk()
+        assert here.answer(prefix="v2/gateway", orq={"load_balancer": models})["model"] != "gpt-4o"
+        wrong = {"load_balancer": {"type": "weight_based", "models": models}}
+        error = here.error(400, prefix="v2/gateway", orq=wrong)
+        assert error["param"] == "orq.load_balancer"
+        assert here.answer(prefix="v2/proxy", orq=wrong)
+
+    def test_bare_strings_are_fallbacks_too_as_one_of_the_vendors_pages_has_them(self, desk):
+        assert desk(faults=FAULTS).answer(fallbacks=[CLAUDE])
+
+
+class TestVariables:
+    @pytest.mark.parametrize(
+        ("prefix", "members"),
+        [
+            ("v3/router", {"variables": {"name": "Ada"}}),
+            ("v2/router", {"variables": {"name": "Ada"}}),
+            ("v2/router", {"orq": {"inputs": {"name": "Ada"}}}),
+            ("v2/gateway", {"orq": {"inputs": {"name": "Ada"}}}),
+            ("v2/proxy", {"orq": {"inputs": [{"key": "name", "value": "Ada", "is_pii": True}]}}),
+        ],
+    )
+    def test_they_fill_the_messages_before_a_provider_sees_them(self, desk, prefix, members):
+        here = desk()
+        text = "I am {{name}}, {{ name }}, {{unknown}}."
+        here.answer(prefix=prefix, text=text, **members)
+        content = here.router.log[0].body["messages"][0]["content"]
+        assert content == "I am Ada, Ada, {{unknown}}."
+
+    def test_text_parts_are_filled_as_well(self, desk):
+        here = desk()
+        part = {"type": "text", "text": "{{a}}"}
+        here.answer(messages=[{"role": "user", "content": [part]}], variables={"a": 1})
+        assert here.router.log[0].body["messages"][0]["content"] == [part | {"text": "1"}]
+
+    def test_a_list_of_inputs_needs_keys(self, desk):
+        error = desk().error(400, prefix="v2/gateway", orq={"inputs": [{"value": 1}]})
+        assert error["param"] == "orq.inputs[0]"
+
+
+MISPLACED = [
+    ("v3/router", {"orq": {"identity": WHO}}, "orq.identity", "send identity at top level"),
+    ("v3/router", {"orq": {"retry": {"count": 1}}}, "orq.retry", "send retry at top level"),
+    ("v3/router", {"orq": {"prompt": {"id": "p"}}}, "orq.prompt", "no control has this name"),
+    ("v2/router", {"identity": WHO}, "identity", "send it as orq.identity"),
+    ("v2/router", {"thread": {"id": "t"}}, "thread", "send it as orq.thread"),
+    ("v2/router", {"orq": {"guardrails": []}}, "orq.guardrails", "send guardrails at top level"),
+    ("v2/router", {"orq": {"variables": {}}}, "orq.variables", "send variables at top level"),
+    ("v2/gateway", {"fallbacks": FALLBACKS}, "fallbacks", "send it as orq.fallbacks"),
+    ("v2/gateway", {"orq": {"identity": WHO}}, "orq.identity", "send it as orq.contact"),
+    ("v2/gateway", {"variables": {"a": 1}}, "variables", "send it as orq.inputs"),
+    ("v2/proxy", {"retry": {"count": 1}}, "retry", "send it as orq.retry"),
+    ("v2/proxy", {"orq": {"retries": {"count": 1}}}, "orq.retries", "no control has this name"),
+    ("v2/proxy", {"guardrails": []}, "guardrails", "does not take it"),
+]
+
+
+@pytest.mark.parametrize(("prefix", "members", "param", "advice"), MISPLACED)
+def test_a_misplaced_control_is_refused_because_the_real_router_would_ignore_it(
+    desk, prefix, members, param, advice
+):
+    error = desk().error(400, prefix=prefix, **members)
+    assert error["param"] == param
+    assert "ignore it silently" in error["message"]
+    assert advice in error["message"]
+
+
+@pytest.mark.parametrize(("prefix", "members", "param", "advice"), MISPLACED)
+def test_lenient_ignores_it(desk, prefix, members, param, advice):
+    here = desk(lenient=True, faults={"openai/gpt-4o": [200, 503]})
+    here.answer(prefix=prefix, **members)
+    here.error(503, prefix=prefix, **members)
+    assert len(here.router.log) == 2  # neither retries nor fallbacks came into force
+
+
+def test_a_control_in_both_places_has_no_known_precedence(desk):
+    both = {"retry": {"count": 1}, "orq": {"retry": {"count": 2}}}
+    assert desk().error(400, prefix="v2/router", **both)["param"] == "retry"
+    here = desk(lenient=True, faults=FAULTS)
+    here.error(503, prefix="v2/router", **both)
+    assert len(here.router.log) == 2  # the top level's one retry
+
+
+@pytest.mark.parametrize(
+    ("members", "param"),
+    [
+        ({"orq": "x"}, "orq"),
+        ({"retry": 3}, "retry"),
+        ({"retry": {"count": 0}}, "retry.count"),
+        ({"retry": {"count": 6}}, "retry.count"),
+        ({"retry": {"count": 1, "on_codes": []}}, "retry.on_codes"),
+        ({"retry": {"count": 1, "backoff": 2}}, "retry.backoff"),
+        ({"fallbacks": [{"model": "bare"}]}, "fallbacks[0].model"),
+        ({"fallbacks": [{"model": CLAUDE, "weight": 1}]}, "fallbacks[0].weight"),
+        ({"fallback_on_codes": [200]}, "fallback_on_codes[0]"),
+        ({"fallback_on_codes": [429, 429]}, "fallback_on_codes"),
+        ({"fallback_on_codes": list(range(400, 421))}, "fallback_on_codes"),
+        ({"load_balancer": [{"model": CLAUDE}]}, "load_balancer"),
+        ({"load_balancer": {"type": "weight_based", "models": []}}, "load_balancer.models"),
+        ({"cache": {"type": "exact_match", "ttl": 0}}, "cache.ttl"),
+        ({"cache": {"type": "exact_match", "ttl": 259_201}}, "cache.ttl"),
+        ({"timeout": {"call_timeout": 0}}, "timeout.call_timeout"),
+        ({"timeout": {"call_timeout": "900"}}, "timeout.call_timeout"),
+        ({"timeout": {}}, "timeout.call_timeout"),
+        ({"identity": "user-17"}, "identity"),
+        ({"identity": {"email": "a@b.co"}}, "identity.id"),
+        ({"metadata": {"a": 1}}, "metadata.a"),
+        ({"metadata": {f"k{n}": "v" for n in range(17)}}, "metadata"),
+        ({"guardrails": [{"id": "g", "execute_on": "both"}]}, "guardrails"),
+        ({"guardrails": [{"id": "g"}]}, "guardrails[0].execute_on"),
+        ({"plugins": [{"id": "unknown"}]}, "plugins[0]"),
+        ({"plugins": [{"id": "trace_scrubbing", "mask": []}]}, "plugins[0].mask"),
+    ],
+)
+def test_values_that_the_contract_does_not_allow_are_refused_by_name(desk, members, param):
+    error = desk().error(400, **members)
+    assert error["param"] == param
+    assert error["message"].startswith(param)
+
+
+def test_a_nested_value_is_named_where_it_was_sent(desk):
+    error = desk().error(400, prefix="v2/gateway", orq={"retry": {"count": 9}})
+    assert error["param"] == "orq.retry.count"
+    error = desk().error(400, prefix="v2/router", orq={"knowledge_bases": [{"top_k": 1}]})
+    assert error["param"] == "orq.knowledge_bases[0].knowledge_id"
