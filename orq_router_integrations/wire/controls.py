@@ -47,8 +47,8 @@ ModelId = Annotated[
 
 Members = Mapping[str, Any]
 Text = Annotated[str, StringConstraints(min_length=1)]
-Status = Annotated[int, Field(strict=True, ge=400, le=599)]
-Statuses = Annotated[tuple[Status, ...], AfterValidator(_unique)]
+RetriedStatus = Annotated[int, Field(strict=True, ge=100, le=599)]
+FailedStatus = Annotated[int, Field(strict=True, ge=400, le=599)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(strict=True, max_length=512)]
@@ -80,7 +80,9 @@ class RouterRetry(Control):
     """
 
     count: int = Field(default=2, strict=True, ge=0, le=5)
-    on_codes: Statuses = Field(default=DEFAULT_CODES, min_length=1)
+    on_codes: Annotated[tuple[RetriedStatus, ...], AfterValidator(_unique)] = Field(
+        default=DEFAULT_CODES, min_length=1
+    )
 
 
 class WeightedModel(Control):
@@ -223,7 +225,9 @@ class RouterControls(Control):
     """
 
     fallbacks: tuple[Annotated[Fallback, _as("model")], ...] | None = None
-    fallback_on_codes: Annotated[Statuses, Field(max_length=20)] | None = None
+    fallback_on_codes: (
+        Annotated[tuple[FailedStatus, ...], AfterValidator(_unique), Field(max_length=20)] | None
+    ) = None
     retry: RouterRetry | None = None
     load_balancer: LoadBalancer | None = None
     cache: RouterCache | None = None

@@ -11,8 +11,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
-import orjson
-
+from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload
 
 CHUNK = 64 * 1024
@@ -40,7 +39,8 @@ class Part:
         disposition = f'Content-Disposition: form-data; name="{self.name.translate(_ESCAPES)}"'
         if isinstance(self.content, Upload):
             disposition += f'; filename="{self.content.filename.translate(_ESCAPES)}"'
-        kind = f"\r\nContent-Type: {self.content_type}" if self.content_type else ""
+        media_type = self.content_type.translate(_ESCAPES)
+        kind = f"\r\nContent-Type: {media_type}" if media_type else ""
         return f"{disposition}{kind}\r\n\r\n".encode()
 
     def chunks(self) -> Iterator[bytes]:
@@ -121,27 +121,27 @@ def parts_of(fields: Mapping[str, Any], files: Mapping[str, Upload | Sequence[Up
 def _field(name: str, value: Any) -> Iterator[Part]:
     if value is None:
         return
-    if isinstance(value, Mapping) or _holds_objects(value):
-        yield Part(name, orjson.dumps(value), "application/json")
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for item in value:
-            yield Part(f"{name}[]", _plain(item))
+    if isinstance(value, Mapping) or _holds_more(value):
+        yield Part(name, json.dump(value, name), "application/json")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield Part(f"{name}[]", _plain(item, f"{name}[{index}]"))
     else:
-        yield Part(name, _plain(value))
+        yield Part(name, _plain(value, name))
 
 
-def _holds_objects(value: Any) -> bool:
-    return (
-        isinstance(value, Sequence)
-        and not isinstance(value, str)
-        and any(isinstance(item, Mapping) for item in value)
-    )
+def _holds_more(value: Any) -> bool:
+    """Whether a list holds objects or lists, not plain values only."""
+    many = (Mapping, list, tuple)
+    return isinstance(value, (list, tuple)) and any(isinstance(item, many) for item in value)
 
 
-def _plain(value: Any) -> bytes:
-    if isinstance(value, bool):
-        return b"true" if value else b"false"
-    return str(value).encode()
+def _plain(value: Any, path: str) -> bytes:
+    """A text as it is; a number or boolean as JSON writes it."""
+    if not isinstance(value, (str, int, float)):
+        raise ValueError(f"{path}: {type(value).__name__} cannot be sent in a form")
+    data = json.dump(value, path)
+    return value.encode() if isinstance(value, str) else data
 
 
 def _files(name: str, value: Upload | Sequence[Upload]) -> Iterator[Part]:

@@ -1,11 +1,8 @@
 """From a call to what is sent: path, headers, body. Pure; the client only carries the result."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import orjson
-
+from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
@@ -54,28 +51,4 @@ def encode(request: Request, dialect: Dialect, defaults: RouterControls | None =
         headers = {"Content-Type": form.content_type, "Content-Length": str(form.size)}
         return Encoded(endpoint.path, placed.headers | headers, form, controls)
     headers = placed.headers | {"Content-Type": "application/json"}
-    return Encoded(endpoint.path, headers, _json(body), controls)
-
-
-def _json(body: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except TypeError as error:
-        raise ValueError(_unserialisable(body) or f"the request is not JSON: {error}") from None
-
-
-def _unserialisable(value: Any, path: str = "") -> str | None:
-    """The path to the first value that cannot be JSON, and what it is; for the error only."""
-    if isinstance(value, Mapping):
-        children = [(f"{path}.{key}" if path else str(key), child) for key, child in value.items()]
-    elif isinstance(value, (list, tuple)):
-        children = [(f"{path}[{index}]", child) for index, child in enumerate(value)]
-    else:
-        try:
-            orjson.dumps(value)
-        except TypeError as error:
-            return f"{path}: {type(value).__name__} cannot be sent ({error})"
-        return None
-    if path.count(".") + path.count("[") > 200:
-        return f"{path[:60]}...: nested too deep to be sent"
-    return next(filter(None, (_unserialisable(child, name) for name, child in children)), None)
+    return Encoded(endpoint.path, headers, json.dump(body), controls)

@@ -1,0 +1,66 @@
+"""JSON out: what cannot be sent is named by its path, and nothing turns into something else."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+DEEPEST = 200
+"""Levels of nesting that are looked into for an error message."""
+
+
+def dump(value: Any, name: str = "") -> bytes:
+    """A value as JSON.
+
+    Args:
+        value: dicts with text keys, lists, tuples, texts, numbers, booleans, ``None``.
+        name: of the value, for the error.
+
+    Raises:
+        ValueError: something in it is not JSON; the message begins with its path.
+    """
+    try:
+        data = orjson.dumps(value)
+    except TypeError as error:
+        raise ValueError(next(_faults(value, name), f"{name}: not JSON: {error}")) from None
+    if b"null" in data and (fault := next(_faults(value, name, only_numbers=True), None)):
+        raise ValueError(fault)  # orjson writes null for NaN and the infinities
+    return data
+
+
+def _faults(value: Any, path: str, depth: int = 0, *, only_numbers: bool = False) -> Iterator[str]:
+    """What in a value cannot be sent, each with its path."""
+    if depth > DEEPEST:
+        yield f"{path[:60]}...: nested too deep to be sent"
+    elif isinstance(value, (Mapping, list, tuple)):
+        if isinstance(value, Mapping):
+            yield from _bad_keys(value, path)
+        for place, child in _children(value, path):
+            yield from _faults(child, place, depth + 1, only_numbers=only_numbers)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{path}: {value} is not a number that can be sent"
+    elif not only_numbers:
+        yield from _unsendable(value, path)
+
+
+def _children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            yield (f"{path}.{key}" if path else str(key)), child
+    else:
+        for index, child in enumerate(value):
+            yield f"{path}[{index}]", child
+
+
+def _bad_keys(value: Mapping[Any, Any], path: str) -> Iterator[str]:
+    for key in value:
+        if not isinstance(key, str) or any("\ud800" <= char <= "\udfff" for char in key):
+            yield f"{path}: the key {key!r} is not a text that can be sent"
+
+
+def _unsendable(value: Any, path: str) -> Iterator[str]:
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        yield f"{path}: {type(value).__name__} cannot be sent ({error})"
