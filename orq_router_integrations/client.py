@@ -2,7 +2,7 @@
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -10,11 +10,12 @@ from contextlib import (
     closing,
     nullcontext,
 )
+from inspect import isawaitable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from typing_extensions import AsyncGenerator, Generator, Self, TypedDict, Unpack
 
 from orq_router_integrations._version import __version__
@@ -22,6 +23,7 @@ from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.exchange import Exchange
 from orq_router_integrations.retry import RetryPolicy
 from orq_router_integrations.settings import (
+    LONGEST_TIMEOUT,
     ApiKey,
     RouterSettings,
     checked_key,
@@ -80,9 +82,13 @@ class RouterClient(RouterSettings):
         return refuse_unknown(cls, data)
 
     @model_validator(mode="after")
-    def _has_key(self) -> Self:
+    def _can_be_used(self) -> Self:
         if self.api_key is None:
             checked_key("")
+        try:
+            _ = httpx.URL(self.base_url).host
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise ValueError(f"base_url: {error}") from None
         return self
 
     def send(self, call: Call[T]) -> T:
@@ -179,18 +185,21 @@ class RouterClient(RouterSettings):
             ),
             url=httpx.URL(self.base_url + encoded.path, params=dict(self.default_query) or None),
             headers={
-                "User-Agent": f"orq-router-integrations/{__version__}",
-                "Accept": "*/*",
-                **self.default_headers,
+                "user-agent": f"orq-router-integrations/{__version__}",
+                "accept": "*/*",
+                **{name.lower(): value for name, value in self.default_headers.items()},
             },
             timeout=self._timeout(call.timeout, encoded.controls),
         )
 
     def _timeout(self, wanted: float | None, controls: RouterControls) -> httpx.Timeout:
         worst = controls.worst_case_seconds
-        seconds = wanted or self.timeout
+        seconds = self.timeout if wanted is None else wanted
         if seconds is None:
             seconds = DEFAULT_SECONDS if worst is None else worst + MARGIN_SECONDS
+            seconds = min(seconds, LONGEST_TIMEOUT)
+        elif not 0 < seconds <= LONGEST_TIMEOUT:
+            raise RouterInputError(f"timeout: 0 to {LONGEST_TIMEOUT} seconds, not {seconds}")
         elif worst is not None and seconds < worst:
             warnings.warn(
                 f"timeout={seconds:g} is shorter than the router may take by its controls "
@@ -267,20 +276,21 @@ class RouterClient(RouterSettings):
         return SHARED.async_client()
 
     def _key(self) -> str:
-        if isinstance(self.api_key, SecretStr):
-            return self.api_key.get_secret_value()
-        key = self.api_key() if self.api_key else ""
-        if isinstance(key, str):
+        key = self._given_key()
+        if not isawaitable(key):
             return _checked(key)
-        if asyncio.iscoroutine(key):
+        if isinstance(key, Coroutine):
             key.close()
         raise RouterInputError("api_key: an async function cannot serve sync calls; use ainvoke")
 
     async def _akey(self) -> str:
-        if isinstance(self.api_key, SecretStr):
-            return self.api_key.get_secret_value()
-        key = self.api_key() if self.api_key else ""
-        return _checked(key if isinstance(key, str) else await key)
+        key = self._given_key()
+        return _checked(await key if isawaitable(key) else key)
+
+    def _given_key(self) -> object:
+        if callable(self.api_key):
+            return self.api_key()
+        return self.api_key.get_secret_value() if self.api_key else ""
 
 
 class ClientValues(TypedDict, total=False):
@@ -306,7 +316,8 @@ def _warn_of_circles(model: object, controls: RouterControls) -> None:
         )
 
 
-def _checked(key: str) -> str:
+def _checked(key: object) -> str:
+    """A key fit for a header; also those from functions and from the environment of a pickle."""
     try:
         return checked_key(key)
     except ValueError as error:
@@ -315,7 +326,7 @@ def _checked(key: str) -> str:
 
 async def _pieces(form: Form) -> AsyncIterator[bytes]:
     pieces = iter(form)
-    while piece := await asyncio.to_thread(next, pieces, b""):
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece
 
 

@@ -31,11 +31,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from langchain_core import exceptions as core
 from typing_extensions import TypedDict, Unpack
 
-from orq_router_integrations.wire.call import BadReply, Reply
+from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.headers import retry_after_seconds
+from orq_router_integrations.wire.json import loads
 
 MAX_TEXT = 2000
 MAX_BODY = 4096
@@ -115,7 +117,7 @@ class RouterError(core.ModelError):
             "attempts": self.attempts if self.attempts > 1 else None,
             "trace": self.trace_id,
         }
-        told = ", ".join(f"{name} {value}" for name, value in facts.items() if value)
+        told = ", ".join(f"{name} {str(value)[:120]}" for name, value in facts.items() if value)
         room = MAX_TEXT - len(told) - 3
         return f"{self.message[:room]} ({told})"[:MAX_TEXT] if told else self.message[:MAX_TEXT]
 
@@ -255,8 +257,8 @@ def error_from(reply: Reply, endpoint: str, *, body: Any = None, secret: str = "
         body: the parsed body, where the error stood inside a stream.
         secret: the API key, taken out of everything that the error shows.
     """
-    text = clean(reply.content.decode("utf-8", "replace") if body is None else str(body), secret)
-    fields = _fields(reply if body is None else body)
+    found, text = _read(reply.content if body is None else orjson.dumps(body), secret)
+    fields = _fields(found)
     details: Details = {
         "endpoint": endpoint,
         "attempts": reply.attempts,
@@ -266,50 +268,69 @@ def error_from(reply: Reply, endpoint: str, *, body: Any = None, secret: str = "
         "param": _text(fields.get("param")),
         "failures": fields.get("failures"),
         "doc_url": _text(fields.get("doc_url")),
-        "trace_id": reply.trace_id,
+        "trace_id": clean(reply.trace_id or "", secret) or None,
         "retry_after": retry_after_seconds(reply.headers),
         "should_retry": {"true": True, "false": False}.get(reply.headers.get("x-should-retry", "")),
         "body": text[:MAX_BODY],
     }
-    message = clean(_text(fields.get("message")) or "", secret)
+    said = _text(fields.get("message")) or text[:200] or "the router gave no reason"
     if 300 <= reply.status < 400:
         target = clean(reply.headers.get("location", "nowhere"), secret)
-        message = f"the router redirects to {target}; redirects are not followed, set base_url"
-    said = message or text[:200] or "the router gave no reason"
+        said = f"the router redirects to {target}; redirects are not followed, set base_url"
+    if reply.status == 501:
+        details["is_retryable"] = False
     return _class_for(reply.status, fields, said)(said, **details)
 
 
 def _class_for(status: int, fields: Mapping[str, Any], message: str) -> type[RouterStatusError]:
-    codes = [_text(fields.get(name)) for name in ("code", "type")]
+    codes = [_text(fields.get(name)) or "" for name in ("code", "type")]
     by_code = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None)
-    if not 400 <= status < 600 and codes[0] and codes[0].isdecimal():
-        status = int(codes[0]) if 400 <= int(codes[0][:4]) < 600 else status
+    if not 300 <= status < 600 and codes[0].isdecimal() and len(codes[0]) == 3:
+        status = int(codes[0])
     if 300 <= status < 400:
         return RedirectError
-    if by_code not in {None, BadRequestError}:
-        return by_code or BadRequestError
+    if by_code is not None and by_code is not BadRequestError:
+        return by_code
     if status in {400, 413, 422} and _TOO_LONG.search(message):
         return ContextLengthError
     if 400 <= status < 500:
         return _BY_STATUS.get(status, BadRequestError)
-    return by_code or ServerError
+    return ServerError if status >= 500 else by_code or ServerError
+
+
+def _read(content: bytes, secret: str) -> tuple[Any, str]:
+    """The body as JSON, if it is that, and as text; cleaned before anything is cut."""
+    text = clean(content.decode("utf-8", "replace"), secret)
+    try:
+        sent = loads(content)
+    except ValueError:
+        return None, text
+    found = _cleaned(sent, secret)
+    return found, text if found == sent else orjson.dumps(found).decode()
+
+
+def _cleaned(value: Any, secret: str) -> Any:
+    if isinstance(value, str):
+        return clean(value, secret)
+    if isinstance(value, list):
+        return [_cleaned(item, secret) for item in value]
+    if isinstance(value, dict):
+        return {clean(key, secret): _cleaned(item, secret) for key, item in value.items()}
+    return value
 
 
 def _fields(source: Any) -> Mapping[str, Any]:
     """The members of an error, whichever of the router's six shapes it came in.
 
     An ``error`` object; an ``error`` text beside a ``code``; or flat ``code`` and ``message``
-    (contract section 3.2). Anything else has no members.
+    (contract section 3.2); also inside the choice of a completion. Anything else has no members.
     """
-    if isinstance(source, Reply):
-        try:
-            source = source.json()
-        except BadReply:
-            return {}
     if isinstance(source, str):
         return {"message": source}
     if not isinstance(source, Mapping):
         return {}
+    if not source.get("error") and isinstance(source.get("choices"), list):
+        source = next((c for c in source["choices"] if isinstance(c, Mapping) and "error" in c), {})
     inner = source.get("error")
     if isinstance(inner, Mapping):
         return inner

@@ -15,10 +15,13 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from orq_router_integrations.errors import (
+    MAX_BODY,
     InvalidResponseError,
     RouterConnectionError,
+    RouterInputError,
     RouterTimeoutError,
     StreamInterruptedError,
+    clean,
     error_from,
 )
 from orq_router_integrations.retry import RetryPolicy
@@ -28,6 +31,7 @@ from orq_router_integrations.wire.call import (
     Decoder,
     ErrorInReply,
     Reply,
+    SourceChangedError,
     StreamCall,
     Truncated,
 )
@@ -35,6 +39,9 @@ from orq_router_integrations.wire.multipart import Form
 from orq_router_integrations.wire.request import Encoded
 
 T = TypeVar("T")
+
+MAX_SHOWN = 64 * 1024
+"""Bytes of an unreadable reply that are looked at for its error."""
 
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
@@ -46,7 +53,7 @@ class Exchange(Generic[T]):
     Attributes:
         policy: when to send again.
         url: where to send.
-        headers: without the key, which is asked for anew at every attempt.
+        headers: names in lower case; without the key, which is asked for at every attempt.
         timeout: seconds without a byte before giving up.
     """
 
@@ -74,10 +81,10 @@ class Exchange(Generic[T]):
         self.secret, self.last, self.decoder = key, None, None
         headers = {
             **self.headers,
-            **self.encoded.headers,
-            "Authorization": f"Bearer {key}",
-            "Idempotency-Key": self.idempotency_key,
-            "X-Retry-Count": str(self.attempts - 1),
+            **{name.lower(): value for name, value in self.encoded.headers.items()},
+            "authorization": f"Bearer {key}",
+            "idempotency-key": self.idempotency_key,
+            "x-retry-count": str(self.attempts - 1),
         }
         return {"method": "POST", "url": self.url, "headers": headers, "timeout": self.timeout}
 
@@ -141,6 +148,10 @@ class Exchange(Generic[T]):
             raise meant from None
         except BadReply as fault:
             raise self._invalid(fault) from None
+        except SourceChangedError as fault:
+            raise RouterInputError(
+                str(fault), endpoint=self.endpoint, attempts=self.attempts
+            ) from None
 
     @property
     def _partial(self) -> str:
@@ -181,13 +192,15 @@ class Exchange(Generic[T]):
 
     def _invalid(self, fault: BadReply) -> Exception:
         reply = self.last or Reply(0, {})
+        body = fault.body or reply.content
+        text = clean(body[:MAX_SHOWN].decode("utf-8", "replace"), self.secret)
         return InvalidResponseError(
-            f"{fault}; content type {reply.content_type or 'unknown'}, body: {reply.excerpt()!r}",
+            f"{fault}; content type {reply.content_type or 'unknown'}, body: {text[:200]!r}",
             endpoint=self.endpoint,
             attempts=self.attempts,
             status_code=reply.status,
             trace_id=reply.trace_id,
-            body=reply.excerpt(),
+            body=text[:MAX_BODY],
             partial=self._partial,
         )
 

@@ -10,9 +10,10 @@ import mimetypes
 import os
 import re
 import stat
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Upload
@@ -127,11 +128,20 @@ def checked_image(data: Any, claimed: str | None = None) -> tuple[str, str]:
             "the router takes PNG, JPEG, GIF and WebP: convert it first"
         )
     _check_claim(found, claimed)
+    check_size(size)
+    return found, clean
+
+
+def check_size(size: int) -> None:
+    """Check the number of bytes of an image.
+
+    Raises:
+        ValueError: more than 20 MB.
+    """
     if size > MAX_IMAGE_BYTES:
         raise ValueError(
             f"the image has {size / 2**20:.1f} MB; at most 20 MB: compress it, or give its URL"
         )
-    return found, clean
 
 
 def checked_audio(data: Any, claimed: str | None = None) -> tuple[str, str]:
@@ -209,7 +219,7 @@ def content_block(
     try:
         data, name, claimed = _read(source)
         return _block(data, filename or name, mime_type or claimed, detail)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise RouterInputError(f"content_block: {error}") from None
 
 
@@ -219,7 +229,8 @@ def _block(
     if not data:
         raise ValueError(f"{name or 'the source'} is empty")
     guessed = mimetypes.guess_type(name)[0] if name else None
-    mime_type = sniff(data[:64]) or normal_type(claimed or guessed or "")
+    said = normal_type(claimed or guessed or "")
+    mime_type = said if said.startswith("text/") else sniff(data[:64]) or said
     if mime_type == PDF:
         extras = {"filename": pdf_name(name)}
         return {"type": "file", **_encoded(data, PDF), "extras": extras}
@@ -244,11 +255,22 @@ def _read(source: "str | os.PathLike[str] | bytes | Blob") -> tuple[bytes, str |
         return bytes(source), None, None
     if isinstance(source, (str, os.PathLike)):
         path = regular_file(source)
-        return path.read_bytes(), path.name, None
+        return _contents(path), path.name, None
+    if not hasattr(source, "as_bytes"):
+        raise ValueError(f"give a path, bytes or a Blob, not {type(source).__name__}")
     name = Path(source.path).name if source.path else source.metadata.get("filename")
     if source.data is None and source.path:
-        return regular_file(source.path).read_bytes(), name, source.mimetype
+        return _contents(regular_file(source.path)), name, source.mimetype
     return source.as_bytes(), name, source.mimetype
+
+
+def _contents(path: Path) -> bytes:
+    """The bytes of a file, unless it is an image that is too large to be sent anyway."""
+    with path.open("rb") as stream:
+        head = stream.read(64)
+        if sniff(head) in IMAGE_TYPES:
+            check_size(path.stat().st_size)
+        return head + stream.read()
 
 
 def regular_file(path: "str | os.PathLike[str]") -> Path:
@@ -282,20 +304,30 @@ def upload(
     """
     try:
         if isinstance(source, bytes):
-            return _bytes_upload(source, filename, mime_type)
+            return _upload(source, len(source), lambda: BytesIO(source), (filename, mime_type))
+        if not isinstance(source, (str, os.PathLike)):
+            raise ValueError(f"give a path or bytes, not {type(source).__name__}")
         path = regular_file(source)
-    except ValueError as error:
+        with path.open("rb") as stream:
+            head = stream.read(64)
+        guessed = mime_type or sniff(head) or mimetypes.guess_type(path.name)[0]
+        size = path.stat().st_size
+        return _upload(head, size, lambda: path.open("rb"), (filename or path.name, guessed))
+    except (ValueError, OSError) as error:
         raise RouterInputError(f"upload: {error}") from None
-    name = filename or path.name
-    with path.open("rb") as stream:
-        found = mime_type or sniff(stream.read(64)) or mimetypes.guess_type(name)[0]
-    size = path.stat().st_size
-    return Upload(name, found or "application/octet-stream", size, lambda: path.open("rb"))
 
 
-def _bytes_upload(data: bytes, filename: str | None, mime_type: str | None) -> Upload:
-    if not data:
+def _upload(
+    head: bytes,
+    size: int,
+    opened: Callable[[], BinaryIO],
+    named: tuple[str | None, str | None],
+) -> Upload:
+    filename, mime_type = named
+    if not head:
         raise ValueError("the bytes are empty")
-    found = mime_type or sniff(data[:64]) or "application/octet-stream"
+    found = mime_type or sniff(head[:64]) or "application/octet-stream"
     name = filename or f"file{mimetypes.guess_extension(found) or ''}"
-    return Upload(name, found, len(data), lambda: BytesIO(data))
+    if "\0" in name + found:
+        raise ValueError("the file name or type has a NUL in it")
+    return Upload(name, found, size, opened)

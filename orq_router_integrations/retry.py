@@ -67,12 +67,12 @@ class RetryPolicy:
 
     def _is_transient_status(self, error: RouterStatusError) -> bool:
         status = error.status_code or 0
+        if error.should_retry is False:
+            return False
         if self.router_retries:
-            retried = status in {429, 503} and error.retry_after is not None
-        else:
-            invited = error.should_retry is True and (status == 409 or 500 <= status < 600)
-            retried = status in RETRIED or invited
-        return retried and error.is_retryable and error.should_retry is not False
+            return status in {429, 503} and error.retry_after is not None and error.is_retryable
+        invited = error.should_retry is True and (status == 409 or 500 <= status < 600)
+        return invited or (status in RETRIED and error.is_retryable)
 
 
 def pause(state: tenacity.RetryCallState) -> float:

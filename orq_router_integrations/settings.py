@@ -16,20 +16,34 @@ DEFAULT_BASE_URL = "https://api.orq.ai/v3/router"
 API_KEY_ENV = "ORQ_API_KEY"
 BASE_URL_ENV = "ORQ_BASE_URL"
 
+LONGEST_TIMEOUT = 86_400.0
+"""Seconds; more than a day is a mistake, and more than a machine can count in a socket."""
+
 ApiKey = SecretStr | Callable[[], str | Awaitable[str]]
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-_RESERVED = {"authorization", "host", "content-length", "transfer-encoding", "cookie"}
+_HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
+_RESERVED = {
+    "authorization",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "idempotency-key",
+    "transfer-encoding",
+    "x-retry-count",
+}
 
 
-def checked_key(key: str) -> str:
+def checked_key(key: object) -> str:
     """An API key that can travel in a header; blanks at its ends are taken off.
 
     Raises:
         ValueError: the key is empty, too long, or has a character that a header cannot hold; its
             position is named, the key never.
     """
+    if not isinstance(key, str):
+        raise ValueError(f"api_key: the function must return text, not {type(key).__name__}")
     key = key.strip(" \t\r\n")
     if not key:
         raise ValueError(f"no API key: pass api_key= or set {API_KEY_ENV}")
@@ -67,12 +81,16 @@ def _check_parts(parts: SplitResult) -> None:
         raise ValueError("names a user or password; pass the key as api_key=")
     if parts.query or parts.fragment:
         raise ValueError("has a query or fragment; pass default_query= instead")
-    if not parts.hostname:
-        raise ValueError("names no host")
     try:
         _ = parts.port
     except ValueError:
         raise ValueError("its port must be 0 to 65535") from None
+    try:
+        (parts.hostname or "").encode("idna")
+    except UnicodeError:
+        raise ValueError(f"its host {parts.hostname!r:.80} is not a host name") from None
+    if not (parts.hostname or "").strip("."):
+        raise ValueError("names no host")
 
 
 def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -83,7 +101,7 @@ def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
             raise ValueError(f"{name} is set by the client itself; leave it out")
         if not _HEADER_VALUE.fullmatch(value):
             raise ValueError(
-                f"the value of {name} has a line break or a character that is not ASCII"
+                f"the value of {name} cannot be sent: ASCII, no line breaks, no blanks at the ends"
             )
     return headers
 
@@ -132,7 +150,9 @@ class RouterSettings(BaseModel):
         default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL
     )
     allow_insecure: bool = False
-    timeout: float | None = Field(default=None, strict=True, gt=0, allow_inf_nan=False)
+    timeout: float | None = Field(
+        default=None, strict=True, gt=0, le=LONGEST_TIMEOUT, allow_inf_nan=False
+    )
     max_retries: int = Field(default=2, strict=True, ge=0, le=10)
     default_headers: Annotated[Mapping[str, str], AfterValidator(_checked_headers)] = Field(
         default_factory=dict, repr=False, exclude=True

@@ -15,6 +15,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Generic, TypeVar
 
 import httpx
+from typing_extensions import AsyncGenerator
 
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=60.0)
 """As many connections as there are calls at once, all kept: a new one costs a TLS handshake."""
@@ -29,6 +30,7 @@ class _Lent(Generic[AnyClient]):
     http: AnyClient
     users: int = 0
     retired: bool = False
+    keeper: AsyncGenerator[None] | None = None
 
     @property
     def closable(self) -> bool:
@@ -39,13 +41,19 @@ class Connections:
     """Lazily made httpx clients for one set of TLS and proxy settings (the environment's)."""
 
     def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """Drop everything unclosed: in a forked child, the connections are the parent's."""
         self._lock = threading.Lock()
         self._sync: _Lent[httpx.Client] | None = None
         self._by_loop: dict[asyncio.AbstractEventLoop, _Lent[httpx.AsyncClient]] = {}
+        self._parents: list[object] = []
+
+    def forget(self) -> None:
+        """Drop everything unclosed: in a forked child, the connections are the parent's.
+
+        They are kept from the garbage collector, for to close them would say goodbye to the
+        router in the parent's name.
+        """
+        self._parents += [self._sync, self._by_loop]
+        self._lock, self._sync, self._by_loop = threading.Lock(), None, {}
 
     @contextmanager
     def client(self) -> Iterator[httpx.Client]:
@@ -70,6 +78,9 @@ class Connections:
                 self._by_loop[loop] = _Lent(_without_cookies(httpx.AsyncClient(limits=LIMITS)))
             lent = self._by_loop[loop]
             lent.users += 1
+        if lent.keeper is None:
+            lent.keeper = _closed_with_its_loop(lent.http)
+            await anext(lent.keeper)
         try:
             yield lent.http
         finally:
@@ -99,6 +110,14 @@ class Connections:
         with self._lock:
             lent.retired = True
             return lent.closable
+
+
+async def _closed_with_its_loop(http: httpx.AsyncClient) -> AsyncGenerator[None]:
+    """Closes a client when its loop ends: ``asyncio.run`` closes the generators left open."""
+    try:
+        yield
+    finally:
+        await http.aclose()
 
 
 def _without_cookies(client: AnyClient) -> AnyClient:

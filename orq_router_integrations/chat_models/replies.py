@@ -191,7 +191,7 @@ class ChunkReader:
     def __init__(self, head: Reply, asked: Asked) -> None:
         self._head = head
         self._asked = asked
-        self._decoder = ChunkDecoder(head)
+        self._decoder = ChunkDecoder()
         self._calls = CallRepair()
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None

@@ -8,16 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
-import orjson
-
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
+from orq_router_integrations.wire.json import loads
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-EXCERPT = 200
-"""How many characters of an unexpected reply an error shows."""
 
 
 class WireFault(Exception):  # noqa: N818 - not an error of the public tree; the client translates it
@@ -25,7 +21,15 @@ class WireFault(Exception):  # noqa: N818 - not an error of the public tree; the
 
 
 class BadReply(WireFault):
-    """A reply that lacks something essential, or is not what the contract says."""
+    """A reply that lacks something essential, or is not what the contract says.
+
+    Attributes:
+        body: the bytes in question, where they are not those of the reply.
+    """
+
+    def __init__(self, message: str, body: bytes = b"") -> None:
+        super().__init__(message)
+        self.body = body
 
 
 class ErrorInReply(WireFault):
@@ -38,6 +42,10 @@ class ErrorInReply(WireFault):
 
 class Truncated(WireFault):
     """A stream that ended before it said that it was done."""
+
+
+class SourceChangedError(WireFault, ValueError):
+    """A file that was to be sent has not the size that it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +83,9 @@ class Reply:
             BadReply: the body is not JSON.
         """
         try:
-            return orjson.loads(self.content)
-        except orjson.JSONDecodeError as error:
+            return loads(self.content)
+        except ValueError as error:
             raise BadReply(f"the body is not JSON ({error})") from None
-
-    def excerpt(self) -> str:
-        """The first characters of the body, for error messages."""
-        return self.content[: EXCERPT * 4].decode("utf-8", "replace")[:EXCERPT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class Upload:
         mime_type: media type of the part.
         size: number of bytes.
         open: returns a new readable stream at the first byte, each time it is called, so that a
-            retried upload starts over; ``None`` where the source cannot be rewound.
+            retried upload starts over.
     """
 
     filename: str

@@ -8,12 +8,15 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply, Truncated
-from orq_router_integrations.wire.sse import SSEDecoder
+from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.sse import Event, SSEDecoder
+
+MAX_UNREAD = 64 * 1024
+"""Bytes kept of a reply that turns out to be no stream."""
 
 
 def _as_list(value: Any) -> Any:
@@ -164,12 +167,11 @@ def read_completion(reply: Reply) -> dict[str, Any]:
 
 
 def _refuse_error(body: Any) -> None:
-    """An error may stand in a 200 in any of its shapes; choices mean that it is none."""
-    if not isinstance(body, dict) or body.get("choices") or body.get("message") == {}:
-        return
-    flat = "code" in body and isinstance(body.get("message"), str)
-    if body.get("error") or flat:
-        raise ErrorInReply(body)
+    """An error may stand in a 200, in any of its shapes."""
+    if isinstance(body, dict):
+        flat = "choices" not in body and "code" in body and isinstance(body.get("message"), str)
+        if body.get("error") or flat:
+            raise ErrorInReply(body)
 
 
 def _kind(value: Any) -> str:
@@ -182,9 +184,9 @@ class ChunkDecoder:
     It knows when a stream is complete: at ``[DONE]``, or when it ends after a finish reason.
     """
 
-    def __init__(self, head: Reply) -> None:
+    def __init__(self) -> None:
         self._events = SSEDecoder()
-        self._plain: list[bytes] | None = [] if head.content_type == "application/json" else None
+        self._unread: bytearray | None = bytearray()  # what came, as long as no event came of it
         self._finished = False
         self._text: list[str] = []
         self.done = False
@@ -201,14 +203,14 @@ class ChunkDecoder:
             BadReply: an event is not a chunk.
             ErrorInReply: an event is an error.
         """
-        if self._plain is not None:
-            self._plain.append(data)
-            return
+        if self._unread is not None and len(self._unread) < MAX_UNREAD:
+            self._unread += data
         for event in self._events.feed(data):
+            self._unread = None
             if event.data.strip() == b"[DONE]":
                 self.done = True
                 return
-            chunk = self._chunk(event.data, event.name)
+            chunk = _chunk(event)
             self._note(chunk)
             yield chunk
 
@@ -218,27 +220,12 @@ class ChunkDecoder:
         Raises:
             Truncated: it ended without ``[DONE]`` and without a finish reason.
             BadReply: it was no stream.
+            ErrorInReply: it was an error, and nothing else.
         """
-        if self._plain is not None:
-            body = Reply(200, {}, b"".join(self._plain)).json()
-            _refuse_error(body)
-            raise BadReply("a JSON body came where a stream was asked for")
+        if self._unread:
+            _refuse_what_is_no_stream(bytes(self._unread))
         if not (self.done or self._finished):
             raise Truncated("neither a finish reason nor [DONE] was received")
-
-    def _chunk(self, data: bytes, name: str) -> dict[str, Any]:
-        try:
-            chunk = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            if name == "error":
-                raise ErrorInReply(data.decode("utf-8", "replace")) from None
-            raise BadReply(f"an event is not JSON: {data[:80]!r}") from None
-        if name == "error":
-            raise ErrorInReply(chunk)
-        if not isinstance(chunk, dict):
-            raise BadReply(f"an event is {_kind(chunk)}, not an object")
-        _refuse_error(chunk)
-        return chunk
 
     def _note(self, chunk: dict[str, Any]) -> None:
         choice = first_choice(chunk)
@@ -248,6 +235,34 @@ class ChunkDecoder:
         text = (choice.get("delta") or {}).get("content")
         if isinstance(text, str):
             self._text.append(text)
+
+
+def _chunk(event: Event) -> dict[str, Any]:
+    try:
+        chunk = loads(event.data)
+    except ValueError:
+        if event.name == "error":
+            raise ErrorInReply(event.data.decode("utf-8", "replace")) from None
+        raise BadReply("an event of the stream is not JSON", event.data) from None
+    if event.name == "error":
+        raise ErrorInReply(chunk)
+    if not isinstance(chunk, dict):
+        raise BadReply(f"an event of the stream is {_kind(chunk)}, not an object", event.data)
+    _refuse_error(chunk)
+    if not isinstance(first_choice(chunk).get("delta") or {}, dict):
+        raise BadReply("the delta of an event is not an object", event.data)
+    return chunk
+
+
+def _refuse_what_is_no_stream(body: bytes) -> None:
+    """A whole reply, an error or a web page where a stream was asked for."""
+    if body.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+        return  # a stream that broke in its first event
+    try:
+        _refuse_error(loads(body))
+    except ValueError:
+        raise BadReply("the reply is no event stream", body) from None
+    raise BadReply("a JSON body came where a stream was asked for", body)
 
 
 def first_choice(chunk: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ DEFAULT_CODES = (408, 429, 500, 502, 503, 504, 529)
 
 def _provider_model(value: str) -> str:
     provider, slash, name = value.partition("/")
-    if not (provider.strip() and slash and name.strip()) or not value.isprintable():
+    if not (provider and slash and name) or " " in value or not value.isprintable():
         raise ValueError(f"must be 'provider/model', such as 'openai/gpt-4o', not {value!r}")
     return value
 
@@ -40,9 +40,7 @@ def _as(member: str) -> BeforeValidator:
     return BeforeValidator(lambda value: {member: value} if isinstance(value, str) else value)
 
 
-ModelId = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=512), AfterValidator(_provider_model)
-]
+ModelId = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_provider_model)]
 """A model id as the router wants it: the provider, a slash, the provider's name of the model."""
 
 Members = Mapping[str, Any]
@@ -80,9 +78,7 @@ class RouterRetry(Control):
     """
 
     count: int = Field(default=2, strict=True, ge=0, le=5)
-    on_codes: Annotated[tuple[RetriedStatus, ...], AfterValidator(_unique)] = Field(
-        default=DEFAULT_CODES, min_length=1
-    )
+    on_codes: tuple[RetriedStatus, ...] = Field(default=DEFAULT_CODES, min_length=1)
 
 
 class WeightedModel(Control):

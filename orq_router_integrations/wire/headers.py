@@ -41,7 +41,7 @@ def _until(text: str | None, now: str | None) -> float | None:
         return None
     try:
         seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(now)).total_seconds()
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
     return seconds if seconds > 0 else None
 

@@ -1,13 +1,14 @@
-"""JSON out: what cannot be sent is named by its path, and nothing turns into something else."""
+"""JSON: what cannot be sent is named by its path, and what comes is read as far as it can be."""
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
-DEEPEST = 200
-"""Levels of nesting that are looked into for an error message."""
+DEEPEST = 256
+"""Levels of nesting that are looked into: as many as can be sent."""
 
 
 def dump(value: Any, name: str = "") -> bytes:
@@ -64,3 +65,34 @@ def _unsendable(value: Any, path: str) -> Iterator[str]:
         orjson.dumps(value)
     except TypeError as error:
         yield f"{path}: {type(value).__name__} cannot be sent ({error})"
+
+
+def loads(data: bytes | str) -> Any:
+    """JSON as Python values; half characters (lone surrogates) become U+FFFD.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        if b"\\ud" not in (data.encode() if isinstance(data, str) else data).lower():
+            raise ValueError(str(error)) from None
+    try:
+        return _mended(json.loads(data, parse_constant=_no_number))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if isinstance(value, dict):
+        return {_mended(key): _mended(item) for key, item in value.items()}
+    return value

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Any
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.call import Upload
+from orq_router_integrations.wire.call import SourceChangedError, Upload
 
 CHUNK = 64 * 1024
 SMALL = 1024 * 1024
@@ -41,26 +41,33 @@ class Part:
             disposition += f'; filename="{self.content.filename.translate(_ESCAPES)}"'
         media_type = self.content_type.translate(_ESCAPES)
         kind = f"\r\nContent-Type: {media_type}" if media_type else ""
-        return f"{disposition}{kind}\r\n\r\n".encode()
+        return f"{disposition}{kind}\r\n\r\n".encode("utf-8", "replace")
 
     def chunks(self) -> Iterator[bytes]:
         """The content, piece by piece.
 
         Raises:
-            ValueError: a file changed its size since it was measured.
+            SourceChangedError: a file cannot be read, or changed its size.
         """
         if isinstance(self.content, bytes):
             yield self.content
             return
+        try:
+            yield from self._read(self.content)
+        except OSError as error:
+            name = self.content.filename
+            raise SourceChangedError(f"{self.name}: cannot read {name}: {error}") from None
+
+    def _read(self, upload: Upload) -> Iterator[bytes]:
         sent = 0
-        with self.content.open() as stream:
+        with upload.open() as stream:
             while chunk := stream.read(CHUNK):
                 sent += len(chunk)
-                if sent > self.content.size:
+                if sent > upload.size:
                     break
                 yield chunk
-        if sent != self.content.size:
-            raise ValueError(f"{self.name}: {self.content.filename} changed while it was sent")
+        if sent != upload.size:
+            raise SourceChangedError(f"{self.name}: {upload.filename} changed while it was sent")
 
 
 class Form:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from orq_router_integrations.wire.controls import PiiRedaction, RouterControls
+from orq_router_integrations.wire.controls import Identity, PiiRedaction, RouterControls
 from orq_router_integrations.wire.endpoints import (
     IMAGE_GENERATIONS,
     RESPONSES,
@@ -61,12 +61,17 @@ def carrier(control: str, endpoint: Endpoint, dialect: Dialect) -> Carrier | Non
 
 
 def applicable(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -> RouterControls:
-    """The controls that the endpoint takes: how defaults for many endpoints are applied to one."""
+    """The controls that the endpoint takes: how defaults for many endpoints are applied to one.
+
+    Where an identity travels in a header, its id is what the endpoint takes of it.
+    """
     kept = {
         name: getattr(controls, name)
         for name in controls.model_fields_set
         if carrier(name, endpoint, dialect)
     }
+    if kept.get("identity") and carrier("identity", endpoint, dialect) is Carrier.HEADER:
+        kept["identity"] = Identity(id=kept["identity"].id)
     return RouterControls.model_construct(_fields_set=set(kept), **kept)
 
 
@@ -144,7 +149,7 @@ def _check_values(controls: RouterControls, endpoint: Endpoint) -> None:
     if controls.retry and not low <= controls.retry.count <= high:
         raise ValueError(
             f"controls.retry.count: {endpoint.path} takes {low} to {high}, "
-            f"not {controls.retry.count}; to switch the router's retries off, leave retry out"
+            f"not {controls.retry.count}; leave retry out for the router's own default"
         )
     balancer = controls.load_balancer
     if balancer and balancer.type not in endpoint.balancing:

@@ -50,5 +50,7 @@ def encode(request: Request, dialect: Dialect, defaults: RouterControls | None =
         form = parts_of(body, request.files)
         headers = {"Content-Type": form.content_type, "Content-Length": str(form.size)}
         return Encoded(endpoint.path, placed.headers | headers, form, controls)
+    if request.files:
+        raise ValueError(f"files: {endpoint.path} takes JSON; files cannot be sent there")
     headers = placed.headers | {"Content-Type": "application/json"}
     return Encoded(endpoint.path, headers, json.dump(body), controls)

@@ -1,0 +1,72 @@
+"""The dialect follows from the path of the base URL, whatever the host."""
+
+import pytest
+
+from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
+
+
+@pytest.mark.parametrize(
+    ("base_url", "dialect"),
+    [
+        ("https://api.orq.ai/v3/router", Dialect.V3_ROUTER),
+        ("https://my.orq.ai/v3/router", Dialect.V3_ROUTER),
+        ("https://my.orq.ai/v3/router/", Dialect.V3_ROUTER),
+        ("https://my.orq.ai/v3/router//", Dialect.V3_ROUTER),
+        ("https://api.orq.ai/v2/router", Dialect.V2_ROUTER),
+        ("https://api.orq.ai/v2/gateway", Dialect.V2_GATEWAY),
+        ("https://api.orq.ai/v2/gateway/", Dialect.V2_GATEWAY),
+        ("https://api.orq.ai/v2/proxy", Dialect.V2_PROXY),
+        ("http://localhost:8080/v3/router", Dialect.V3_ROUTER),
+        ("http://[::1]:8080/v2/router", Dialect.V2_ROUTER),
+        ("https://llm.example.com/orq/eu/v3/router", Dialect.V3_ROUTER),
+        ("https://example.com/v2/proxy/v3/router", Dialect.V3_ROUTER),
+        ("https://v2.proxy.example.com/v3/router/", Dialect.V3_ROUTER),
+        ("https://user:secret@example.com/v2/gateway", Dialect.V2_GATEWAY),
+        ("https://my.orq.ai/v3/router?region=eu", Dialect.V3_ROUTER),
+        ("https://my.orq.ai/v3/router/?next=/v2/proxy", Dialect.V3_ROUTER),
+        ("https://my.orq.ai/v3/router#/v2/proxy", Dialect.V3_ROUTER),
+    ],
+)
+def test_the_dialect_is_read_from_the_path(base_url, dialect):
+    assert Dialect.of(base_url) is dialect
+
+
+@pytest.mark.parametrize(
+    ("base_url", "path"),
+    [
+        ("https://my.orq.ai", "/"),
+        ("https://my.orq.ai/", "/"),
+        ("https://my.orq.ai/v3", "/v3"),
+        ("https://my.orq.ai/router", "/router"),
+        ("https://my.orq.ai/v1/router", "/v1/router"),
+        ("https://my.orq.ai/v4/router", "/v4/router"),
+        ("https://my.orq.ai/v3/gateway", "/v3/gateway"),
+        ("https://my.orq.ai/v3/anthropic", "/v3/anthropic"),
+        ("https://my.orq.ai/v3/router/v1", "/v3/router/v1"),
+        ("https://my.orq.ai/v3/router/chat/completions", "/v3/router/chat/completions"),
+        ("https://my.orq.ai/xv3/router", "/xv3/router"),
+        ("https://my.orq.ai/v3/router2", "/v3/router2"),
+        ("https://my.orq.ai/?to=/v3/router", "/"),
+        ("", "/"),
+    ],
+)
+def test_an_unknown_path_is_refused_with_the_known_ones(base_url, path):
+    with pytest.raises(ValueError, match="base_url") as refused:
+        Dialect.of(base_url)
+    assert str(refused.value).endswith(f"not {path!r}")
+    assert all(dialect.value in str(refused.value) for dialect in Dialect)
+
+
+def test_the_dialects_of_2025_nest_every_control():
+    nesting = {dialect for dialect in Dialect if dialect.nests_all}
+    assert nesting == {Dialect.V2_GATEWAY, Dialect.V2_PROXY}
+
+
+def test_endpoints_are_found_by_their_path():
+    assert all(endpoint.path == path for path, endpoint in ENDPOINTS.items())
+
+
+def test_only_responses_is_bound_to_v3():
+    bound = {path for path, endpoint in ENDPOINTS.items() if endpoint.dialects != set(Dialect)}
+    assert bound == {"/responses"}
+    assert ENDPOINTS["/responses"].dialects == {Dialect.V3_ROUTER}
