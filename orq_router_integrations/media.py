@@ -181,9 +181,18 @@ def pdf_name(name: str | None) -> str:
     """
     if not name:
         return "document.pdf"
+    return plain_name(name) if name.lower().endswith(".pdf") else f"{plain_name(name)}.pdf"
+
+
+def plain_name(name: str) -> str:
+    """A file name.
+
+    Raises:
+        ValueError: the name has a path or a control character in it.
+    """
     if not name.isprintable() or "/" in name or "\\" in name:
         raise ValueError(f"the file name {name!r} must be a plain name without a path")
-    return name if name.lower().endswith(".pdf") else f"{name}.pdf"
+    return name
 
 
 def _check_claim(found: str, claimed: str | None) -> None:

@@ -29,8 +29,10 @@ def _validation_text(error: ValidationError, known: Iterable[str]) -> str:
         if item["type"] == "extra_forbidden":
             lines.append(f"{where}: unknown{nearest(str(item['loc'][-1]), known)}")
         else:
-            shown = f", not {item['input']!r:.80}" if item["type"] != "missing" else ""
-            lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}{shown}")
+            plain = where and item["type"] != "missing"
+            shown = f", not {item['input']!r:.80}" if plain else ""
+            text = item["msg"].removeprefix("Value error, ") + shown
+            lines.append(f"{where}: {text}" if where else text)
     return "; ".join(lines)
 
 

@@ -32,31 +32,52 @@ class Media:
 
     @classmethod
     def of(cls, block: Mapping[str, Any]) -> "Media":
-        """Read a block: standard, of 2024 (``source_type``), or Anthropic's (``source``)."""
-        source = block.get("source")
-        inner: Mapping[str, Any] = source if isinstance(source, Mapping) else block
-        extras = {**(block.get("metadata") or {}), **(block.get("extras") or {}), **block}
-        url, data = inner.get("url"), inner.get("base64", inner.get("data"))
-        mime_type = inner.get("mime_type") or inner.get("media_type") or inner.get("mimeType")
-        text = inner.get("text")
-        if inner.get("type") == "text" or inner.get("source_type") == "text":
+        """Read a block: standard, of 2024 (``source_type``), or Anthropic's (``source``).
+
+        Raises:
+            ValueError: a member is of the wrong type, or the block has several sources.
+        """
+        inner = _members(block, "source") or block
+        extras = {**_members(block, "extras"), **block}
+        extras = {**_members(extras, "metadata"), **extras}
+        url, data = _text_in(inner, "url"), inner.get("base64", inner.get("data"))
+        mime_type = _text_in(inner, "mime_type", "media_type", "mimeType")
+        text = _text_in(inner, "text")
+        if "text" in {inner.get("type"), inner.get("source_type")}:
             text, data = text or data or url, None
-        if isinstance(url, str) and url[:5].lower() == "data:":
+        if url is not None and url[:5].lower() == "data:":
             claimed, data = media.split_data_url(url)
             url, mime_type = None, mime_type or claimed
+        by_id = inner.get("source_type") == "id"
+        file_id = _text_in(inner, "file_id", *(["id"] if by_id else []))
+        if sum(source is not None for source in (url, data, file_id)) > 1:
+            raise ValueError("it has several sources; give exactly one of url, base64 and file_id")
         return cls(
             url=url,
             data=data,
-            file_id=inner.get("file_id") or (inner.get("id") if _by_id(inner) else None),
+            file_id=file_id,
             text=text,
             mime_type=media.normal_type(mime_type) if mime_type else None,
-            filename=extras.get("filename") or extras.get("file_filename") or extras.get("name"),
+            filename=_text_in(extras, "filename", "file_filename", "name"),
             detail=extras.get("detail"),
         )
 
 
-def _by_id(block: Mapping[str, Any]) -> bool:
-    return block.get("source_type") == "id"
+def _members(block: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = block.get(name)
+    if value is not None and not isinstance(value, Mapping):
+        raise ValueError(f"{name} must be a dict, not {type(value).__name__}")
+    return value or {}
+
+
+def _text_in(block: Mapping[str, Any], *names: str) -> str | None:
+    for name in names:
+        value = block.get(name)
+        if isinstance(value, str):
+            return value
+        if value is not None:
+            raise ValueError(f"{name} must be text, not {type(value).__name__}")
+    return None
 
 
 def part(block: Any) -> Part:
@@ -75,7 +96,7 @@ def part(block: Any) -> Part:
         known = ", ".join(sorted(_PARTS))
         raise ValueError(f"unknown content block type {kind!r}; known are {known}")
     made = convert(block)
-    control = block.get("cache_control") or (block.get("extras") or {}).get("cache_control")
+    control = block.get("cache_control") or _members(block, "extras").get("cache_control")
     if control and made["type"] != "input_audio":
         made["cache_control"] = control
     return made
@@ -135,9 +156,7 @@ def _file(block: Mapping[str, Any]) -> Part:
     inner = block.get("file")
     if not isinstance(inner, Mapping):
         return _file_of(Media.of(block))
-    given = [name for name in ("file_data", "file_id", "uri") if inner.get(name)]
-    if len(given) != 1:
-        raise ValueError(f"a file needs exactly one of file_data, file_id and uri, not {given}")
+    check_sources(inner)
     url = inner.get("file_data") or inner.get("uri")
     return _file(
         {
@@ -147,6 +166,17 @@ def _file(block: Mapping[str, Any]) -> Part:
             "filename": inner.get("filename"),
         }
     )
+
+
+def check_sources(file: Mapping[str, Any]) -> None:
+    """Check that OpenAI's file part has one source.
+
+    Raises:
+        ValueError: it has none or several.
+    """
+    given = [name for name in ("file_data", "file_id", "uri") if file.get(name)]
+    if len(given) != 1:
+        raise ValueError(f"a file needs exactly one of file_data, file_id and uri, not {given}")
 
 
 def _file_of(file: Media) -> Part:
@@ -168,7 +198,7 @@ def _pdf_of(file: Media) -> Part:
 
 def _file_part(file: Media, inner: dict[str, str]) -> Part:
     if file.filename:
-        inner.setdefault("filename", file.filename)
+        inner.setdefault("filename", media.plain_name(file.filename))
     return {"type": "file", "file": inner}
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import orjson
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
@@ -14,7 +13,9 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from orq_router_integrations.chat_models.content import Part, each, part
+from orq_router_integrations.chat_models.content import Part, check_sources, each, part
+from orq_router_integrations.media import checked_image
+from orq_router_integrations.wire import json
 
 Wire = dict[str, Any]
 ToolMedia = Literal["user", "placeholder"]
@@ -93,6 +94,8 @@ def _system(message: BaseMessage) -> Wire:
     content = message.content
     made = content if isinstance(content, str) else each(content, _text_part)
     role = message.additional_kwargs.get("__openai_role__", "system")
+    if role not in {"system", "developer"}:
+        raise ValueError(f"unknown role {role!r}; a system message is system or developer")
     return _named({"role": role, "content": made}, message)
 
 
@@ -144,23 +147,37 @@ class _Said:
         if kind in _SKIPPED:
             return
         if kind == "tool_use":
-            self.calls.append(_call(block["id"], block["name"], block.get("input") or {}))
+            arguments = block.get("input") or {}
+            self.calls.append(_call(block.get("id"), block.get("name"), arguments))
         elif kind in {"thinking", "reasoning"}:
             self._think(block)
         elif kind == "redacted_thinking":
-            self.parts.append({"type": "redacted_reasoning", "data": block["data"]})
+            self.parts.append({"type": "redacted_reasoning", "data": _words(block, "data")})
         elif kind == "refusal":
-            self.parts.append({"type": "refusal", "refusal": block["refusal"]})
+            self.parts.append({"type": "refusal", "refusal": _words(block, "refusal")})
         else:
             self.parts.append(_said_part(block))
 
     def _think(self, block: Mapping[str, Any]) -> None:
-        text = block.get("thinking") or block.get("reasoning") or ""
+        name = "thinking" if block["type"] == "thinking" else "reasoning"
+        text = _words(block, name) if block.get(name) is not None else ""
         signature = block.get("signature") or (block.get("extras") or {}).get("signature")
+        self.thought(text, signature)
+
+    def thought(self, text: str, signature: str | None) -> None:
+        """Reasoning: sealed by the provider as a part, else as plain reasoning content."""
         if signature:
-            self.parts.append({"type": "reasoning", "reasoning": text, "signature": signature})
+            seal = {"type": "reasoning", "reasoning": text, "signature": signature}
+            self.parts.insert(0, seal)
         elif text:
             self.thoughts.append(text)
+
+
+def _words(block: Mapping[str, Any], name: str) -> str:
+    value = block.get(name)
+    if not isinstance(value, str):
+        raise ValueError(f"a {block['type']} block needs its {name} as text")
+    return value
 
 
 def _said_part(block: Any) -> Part:
@@ -174,22 +191,26 @@ def _said_part(block: Any) -> Part:
 
 
 def _assistant(message: BaseMessage) -> Wire:
-    kept = message.additional_kwargs
+    kept, content = message.additional_kwargs, message.content
     said = _Said()
-    content = message.content
     each([content] if isinstance(content, str) and content else list(content), said.take)
     calls = _calls(message) or said.calls
+    sealed = any(made["type"] == "reasoning" for made in said.parts)
+    if calls and not sealed and (kept.get("reasoning_signature") or not said.thoughts):
+        said.thoughts.clear()
+        said.thought(kept.get("reasoning_content") or "", kept.get("reasoning_signature"))
     wire: Wire = {"role": "assistant", "content": _joined(said.parts) or None}
-    thoughts = "".join(said.thoughts) or kept.get("reasoning_content")
     if calls:
         wire["tool_calls"] = calls
-        if thoughts:
-            wire["reasoning_content"] = thoughts
+        if said.thoughts:
+            wire["reasoning_content"] = "".join(said.thoughts)
     elif wire["content"] is None:
         wire["content"] = ""
     if kept.get("refusal"):
         wire["refusal"] = kept["refusal"]
-    if audio := kept.get("audio"):
+    if isinstance(audio := kept.get("audio"), Mapping):
+        if not audio.get("id"):
+            raise ValueError("additional_kwargs.audio has no id by which it could be sent again")
         wire["audio"] = {"id": audio["id"]}
     return _named(wire, message)
 
@@ -199,16 +220,54 @@ def _calls(message: BaseMessage) -> list[Wire]:
         return []
     calls = [_call(call["id"], call["name"], call["args"]) for call in message.tool_calls]
     return calls + [
-        _call(call["id"], call["name"] or "", call["args"] or "")
-        for call in message.invalid_tool_calls
+        _call(call["id"], call["name"], call["args"] or "") for call in message.invalid_tool_calls
     ]
 
 
-def _call(call_id: str | None, name: str, arguments: Any) -> Wire:
-    if not call_id:
+def _call(call_id: Any, name: Any, arguments: Any) -> Wire:
+    if not isinstance(name, str) or not name:
+        raise ValueError("a tool call has no name")
+    if not isinstance(call_id, str) or not call_id:
         raise ValueError(f"the call of tool {name!r} has no id; its answer could not name it")
-    text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
+    where = f"arguments of {name}"
+    text = arguments if isinstance(arguments, str) else json.dump(arguments, where).decode()
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}
+
+
+def examined(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Messages that langchain-core can trace: its tracing stumbles over what we can read.
+
+    Images without a media type get theirs from their bytes; parts that it would refuse, or half
+    drop, before they reach us are refused here, with their place.
+
+    Raises:
+        ValueError: a part has no source, or several.
+    """
+    return [
+        _examined(message, index) if isinstance(message.content, list) else message
+        for index, message in enumerate(messages)
+    ]
+
+
+def _examined(message: BaseMessage, index: int) -> BaseMessage:
+    try:
+        content = each(list(message.content), _traceable)
+    except ValueError as error:
+        raise ValueError(f"messages[{index}]{error}") from None
+    if all(new is old for new, old in zip(content, message.content, strict=True)):
+        return message
+    return message.model_copy(update={"content": content})
+
+
+def _traceable(block: Any) -> Any:
+    match block:
+        case {"type": "image", "base64": data} if not block.get("mime_type"):
+            return {**block, "mime_type": checked_image(data)[0]}
+        case {"type": "input_audio", "input_audio": {"data": data}} if not data:
+            raise ValueError("its data is empty")
+        case {"type": "file", "file": {} as file}:
+            check_sources(file)
+    return block
 
 
 _CONVERTERS: dict[type[BaseMessage], Callable[[BaseMessage], Wire]] = {

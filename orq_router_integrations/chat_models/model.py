@@ -11,8 +11,17 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.runnables import Runnable
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import AsyncGenerator, Generator, Self
 
 from orq_router_integrations._version import __version__
@@ -22,6 +31,7 @@ from orq_router_integrations.chat_models.provenance import PROVIDER, Asked
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.settings import RouterSettings
 from orq_router_integrations.validation import input_error, refuse_unknown
+from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
@@ -75,6 +85,12 @@ class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
     def _known_keywords(cls, data: Any) -> Any:
         return refuse_unknown(cls, data)
 
+    @field_validator("extra_body")
+    @classmethod
+    def _can_be_sent(cls, body: dict[str, Any]) -> dict[str, Any]:
+        json.dump(body, "extra_body")
+        return body
+
     @model_validator(mode="after")
     def _settle_client(self) -> Self:
         if self.client is not None:
@@ -96,6 +112,14 @@ class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
         if self._router is None or self._router.settings() != settings:
             self._router = RouterClient(**settings)
         return self._router
+
+    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
+        """What LangChain traces and then hands to the hooks."""
+        try:
+            given = super()._convert_input(model_input).to_messages()
+            return ChatPromptValue(messages=conversation.examined(given))
+        except ValueError as error:
+            raise input_error(error, endpoint=CHAT_COMPLETIONS.path) from None
 
     # LangChain's four hooks
 
@@ -157,7 +181,7 @@ class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> StreamCall[ChatGenerationChunk]:
         body, controls = self._request(messages, stop, kwargs)
-        if body.get("n", 1) > 1:
+        if (body.get("n") or 1) > 1:
             raise input_error(ValueError("n: a stream gives one answer; use invoke for more"))
         body["stream"] = True
         if self.stream_usage:
@@ -293,11 +317,14 @@ class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
         return params
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        """LangChain's cache key, extended so that accounts and routers share no entries."""
+        """LangChain's cache key, made so that accounts, routers and controls share no entries."""
+        vars(self).pop("_serialized", None)  # core keeps it, and would miss changed parameters
         key = self.api_key
         account = key.get_secret_value() if isinstance(key, SecretStr) else repr(key)
         digest = blake2b(account.encode(), digest_size=8).hexdigest()
-        return f"{super()._get_llm_string(stop=stop, **kwargs)}---{self.base_url}---{digest}"
+        controls = self.router.controls.model_dump_json(exclude_none=True)
+        own = super()._get_llm_string(stop=stop, **kwargs)
+        return f"{own}---{self.base_url}---{digest}---{controls}"
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

@@ -1,16 +1,13 @@
 """Chat completions as LangChain messages: whole replies and streams end in the same message."""
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, ToolCall
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
-from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_call
-from langchain_core.messages.tool import tool_call_chunk as call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from orq_router_integrations.chat_models.calls import CallAssembly, whole_calls
 from orq_router_integrations.chat_models.provenance import Asked, provenance
 from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.chat_completions import (
@@ -76,14 +73,10 @@ def _details(wire: Any, names: dict[str, str]) -> dict[str, int]:
 
 
 def _message(wire: dict[str, Any]) -> AIMessage:
-    calls: list[ToolCall] = []
-    invalid: list[InvalidToolCall] = []
-    for call in wire.get("tool_calls") or ():
-        made = _call(call if isinstance(call, dict) else {})
-        (calls if made["type"] == "tool_call" else invalid).append(made)  # type: ignore[arg-type]
+    valid, invalid = whole_calls(wire.get("tool_calls"))
     return AIMessage(
         content=text_of(wire.get("content")),
-        tool_calls=calls,
+        tool_calls=valid,
         invalid_tool_calls=invalid,
         additional_kwargs=_extras(wire),
     )
@@ -92,93 +85,30 @@ def _message(wire: dict[str, Any]) -> AIMessage:
 def text_of(content: Any) -> str:
     """The text of a message or delta, also where an upstream sends it in parts."""
     if isinstance(content, list):
-        return "".join(p.get("text") or "" for p in content if isinstance(p, dict))
+        texts = (part.get("text") for part in content if isinstance(part, dict))
+        return "".join(text for text in texts if isinstance(text, str))
     return content if isinstance(content, str) else ""
 
 
+_EXTRAS: dict[str, tuple[str, type | tuple[type, ...]]] = {
+    "reasoning_content": ("reasoning_content", str),
+    "reasoning": ("reasoning_content", str),
+    "reasoning_signature": ("reasoning_signature", str),
+    "redacted_reasoning": ("redacted_reasoning", (str, list)),
+    "refusal": ("refusal", str),
+    "audio": ("audio", dict),
+    "annotations": ("annotations", list),
+    "images": ("images", list),
+}
+"""What an answer holds beside text and tool calls: LangChain's name for it, and its type."""
+
+
 def _extras(wire: dict[str, Any]) -> dict[str, Any]:
-    """What an answer holds beside text and tool calls, under LangChain's names."""
-    found = {
-        "reasoning_content": wire.get("reasoning") or wire.get("reasoning_content"),
-        "reasoning_signature": wire.get("reasoning_signature"),
-        "redacted_reasoning": wire.get("redacted_reasoning"),
-        "refusal": wire.get("refusal"),
-        "audio": wire.get("audio"),
-        "annotations": wire.get("annotations"),
-        "images": wire.get("images"),
+    return {
+        name: wire[member]
+        for member, (name, kind) in _EXTRAS.items()
+        if wire.get(member) and isinstance(wire[member], kind)
     }
-    return {name: value for name, value in found.items() if value}
-
-
-def _call(wire: dict[str, Any]) -> ToolCall | InvalidToolCall:
-    function = wire.get("function") or {}
-    name, arguments = function.get("name") or "", _arguments(function)
-    call_id = wire.get("id") or new_call_id()
-    try:
-        args = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError as error:
-        return invalid_tool_call(name=name, args=arguments, id=call_id, error=f"not JSON: {error}")
-    if not isinstance(args, dict):
-        return invalid_tool_call(name=name, args=arguments, id=call_id, error="not a JSON object")
-    return tool_call(name=name, args=args, id=call_id)
-
-
-def _arguments(function: dict[str, Any]) -> str:
-    """Arguments as JSON text; some upstreams send the object itself, or null."""
-    arguments = function.get("arguments")
-    if isinstance(arguments, str):
-        return arguments
-    return "" if arguments is None else orjson.dumps(arguments).decode()
-
-
-def new_call_id() -> str:
-    """An id for a tool call that came without one."""
-    return f"call_{uuid.uuid4().hex[:24]}"
-
-
-class CallRepair:
-    """Gives the fragments of streamed tool calls one index and one id per call.
-
-    Upstreams leave out the index, repeat it, repeat or omit id and name. LangChain merges
-    fragments by index and joins equal names, so each fragment must carry a right index, and only
-    the first of a call its id and name.
-    """
-
-    def __init__(self) -> None:
-        self._names: list[bool] = []  # one entry per call: whether its name has been told
-        self._by_id: dict[str, int] = {}
-        self._by_index: dict[Any, int] = {}
-
-    def fragments(self, deltas: Any) -> list[ToolCallChunk]:
-        """The chunks for the ``tool_calls`` of one delta."""
-        deltas = deltas if isinstance(deltas, list) else []
-        return [self._fragment(delta) for delta in deltas if isinstance(delta, dict)]
-
-    def _fragment(self, delta: dict[str, Any]) -> ToolCallChunk:
-        function = delta.get("function") or {}
-        slot, new_id = self._slot(delta, function)
-        name = function.get("name") or None
-        if name and self._names[slot]:
-            name = None
-        self._names[slot] = self._names[slot] or bool(name)
-        return call_chunk(name=name, args=_arguments(function), id=new_id, index=slot)
-
-    def _slot(self, delta: dict[str, Any], function: dict[str, Any]) -> tuple[int, str | None]:
-        """The call that a delta belongs to, and its id if the call begins here."""
-        call_id, index = delta.get("id") or None, delta.get("index")
-        if call_id in self._by_id:
-            return self._by_id[call_id], None
-        if call_id is None and index is not None and index in self._by_index:
-            return self._by_index[index], None
-        if call_id is None and index is None and self._names and not function.get("name"):
-            return len(self._names) - 1, None
-        call_id = call_id or new_call_id()
-        slot = len(self._names)
-        self._names.append(False)
-        self._by_id[call_id] = slot
-        if index is not None:
-            self._by_index[index] = slot
-        return slot, call_id
 
 
 class ChunkReader:
@@ -192,7 +122,7 @@ class ChunkReader:
         self._head = head
         self._asked = asked
         self._decoder = ChunkDecoder()
-        self._calls = CallRepair()
+        self._calls = CallAssembly()
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None
         self._told: set[str] = set()  # members of an audio answer that must not be merged twice
@@ -241,6 +171,7 @@ class ChunkReader:
     def _last(self) -> ChatGenerationChunk:
         message = AIMessageChunk(
             content="",
+            tool_call_chunks=self._calls.spoiled(),
             chunk_position="last",
             usage_metadata=usage(self._body.get("usage")),
             response_metadata=provenance(self._body, self._head, self._asked),

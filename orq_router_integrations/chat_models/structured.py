@@ -16,6 +16,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import ValidationError
 
 from orq_router_integrations.chat_models.tools import check_name
 from orq_router_integrations.errors import RefusalError
@@ -32,10 +33,14 @@ def response_format(schema: Schema, strict: bool | None) -> dict[str, Any]:
     Raises:
         ValueError: the schema cannot be converted, or its name cannot be sent.
     """
-    if isinstance(schema, Mapping) and schema.get("type") in {"json_object", "text"}:
+    kind = schema.get("type") if isinstance(schema, Mapping) else None
+    if isinstance(schema, Mapping) and kind in ("json_object", "text"):
         return dict(schema)
-    if isinstance(schema, Mapping) and schema.get("type") == "json_schema":
-        inner = dict(schema["json_schema"])
+    if isinstance(schema, Mapping) and kind == "json_schema":
+        inner = schema.get("json_schema")
+        if not isinstance(inner, Mapping):
+            raise ValueError("response_format: type json_schema needs json_schema.name and schema")
+        inner = dict(inner)
     else:
         inner = _converted(schema, strict)
     check_name("response_format", inner.get("name"))
@@ -63,28 +68,57 @@ def parser(schema: Schema | None, method: Method) -> BaseOutputParser[Any]:
     model = schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
     if method == "function_calling" and schema is not None:
         if model is not None:
-            return PydanticToolsParser(tools=[model], first_tool_only=True)
-        return JsonOutputKeyToolsParser(key_name=tool_name(schema), first_tool_only=True)
+            return _PydanticCall(tools=[model], first_tool_only=True)
+        return _JsonCall(key_name=tool_name(schema), first_tool_only=True)
     return _PydanticAnswer(pydantic_object=model) if model else _JsonAnswer()
 
 
 class _Honest(BaseOutputParser[Any]):
-    """Says that a model refused, instead of that its (empty) answer is not JSON."""
+    """Raises where LangChain's parsers would hand on nothing, or half of something.
+
+    At the end of an answer (also of a streamed one): a refusal is told as one, no structure is an
+    error, and so is an unfinished one.
+    """
+
+    dicts_only: bool = False
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
-        if isinstance(result[0], ChatGeneration) and not partial:
-            refusal = result[0].message.additional_kwargs.get("refusal")
-            if refusal:
-                raise RefusalError(str(refusal))
-        return super().parse_result(result, partial=partial)
+        message = result[0].message if isinstance(result[0], ChatGeneration) else None
+        ended = not partial or getattr(message, "chunk_position", None) == "last"
+        if not ended:
+            return super().parse_result(result, partial=True)
+        if message is not None and (refusal := message.additional_kwargs.get("refusal")):
+            raise RefusalError(str(refusal))
+        try:
+            parsed = super().parse_result(result, partial=False)
+        except ValidationError as error:
+            raise OutputParserException(str(error), llm_output=result[0].text) from None
+        if parsed is None or (self.dicts_only and not isinstance(parsed, dict)):
+            raise OutputParserException(
+                f"the answer has not the structure asked for: {result[0].text[:200]!r}",
+                llm_output=result[0].text,
+            )
+        return parsed
 
 
 class _JsonAnswer(_Honest, JsonOutputParser):
     """A dict."""
 
+    dicts_only: bool = True
+
 
 class _PydanticAnswer(_Honest, PydanticOutputParser[Any]):
     """An object of a pydantic class."""
+
+
+class _JsonCall(_Honest, JsonOutputKeyToolsParser):
+    """The arguments of the forced tool."""
+
+    dicts_only: bool = True
+
+
+class _PydanticCall(_Honest, PydanticToolsParser):
+    """The arguments of the forced tool as an object of a pydantic class."""
 
 
 def with_raw(model: Runnable[Any, Any], output: Runnable[Any, Any]) -> Runnable[Any, Any]:

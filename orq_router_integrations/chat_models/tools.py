@@ -32,7 +32,7 @@ def _converted(tool: ToolLike, strict: bool | None) -> dict[str, Any]:
             f"tools: {wire.get('type')!r} is not a function, which is all this API takes"
         )
     function = wire["function"]
-    check_name("tools", function["name"])
+    check_name("tools", function.get("name"))
     schema = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
     return {**wire, "function": {**function, "parameters": schema}}
 
@@ -61,6 +61,8 @@ def choice_to_wire(choice: ToolChoice, names: Sequence[str]) -> str | dict[str, 
     if choice in ("auto", "none"):
         return str(choice)
     if choice is True or choice in ("any", "required"):
+        if not names:
+            raise ValueError("tool_choice: a tool is demanded, but there are no tools")
         return "required"
     name = _chosen(choice)
     if name not in names:
@@ -75,4 +77,5 @@ def _chosen(choice: str | bool | dict[str, Any]) -> Any:
         return choice
     if choice.get("type") in {"any", "auto", "none"}:
         raise ValueError(f"tool_choice: write {choice['type']!r} instead of {choice!r}")
-    return (choice.get("function") or choice).get("name")
+    function = choice.get("function")
+    return function.get("name") if isinstance(function, Mapping) else choice.get("name")

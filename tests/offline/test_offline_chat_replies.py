@@ -240,8 +240,8 @@ class TestUsage:
 
 
 class TestPromptCache:
-    MARK = {"cache_control": {"type": "ephemeral"}}  # noqa: RUF012 - never changed
-    LONG = {"type": "text", "text": "long " * 100}  # noqa: RUF012
+    MARK = {"cache_control": {"type": "ephemeral"}}
+    LONG = {"type": "text", "text": "long " * 100}
 
     def details(self, here, **members):
         usage = here.answer(**members)["usage"]

@@ -230,7 +230,7 @@ class TestLoadBalancer:
 
 
 class TestCache:
-    CACHE = {"type": "exact_match", "ttl": 60}  # noqa: RUF012 - never changed
+    CACHE = {"type": "exact_match", "ttl": 60}
 
     def test_the_same_request_is_answered_without_a_provider_until_its_time_is_up(
         self, desk, clock

@@ -1,0 +1,178 @@
+"""Tool calls in replies: whole ones, and fragments of streamed ones.
+
+Upstreams leave out the index of a fragment, repeat it, repeat or omit id and name, or send
+arguments that are an object, null, or not JSON at all. Every call comes out with one id of its
+own; one without a name, or whose arguments are no JSON object, comes out as an invalid call.
+"""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from langchain_core.messages import InvalidToolCall, ToolCall
+from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_call
+from langchain_core.messages.tool import tool_call_chunk as call_chunk
+from langchain_core.utils.json import parse_partial_json
+
+_SPOILERS = ("]", "}]", '"]', '"}]', "]}", '"]}', '\\""}]', '\\""]}')
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A tool call, or a fragment of one, as far as the wire says something usable."""
+
+    id: str | None
+    name: str | None
+    arguments: str
+    index: int | None
+
+    @classmethod
+    def of(cls, wire: Any) -> "Read":
+        """Read leniently: what is of the wrong type is not there."""
+        call = wire if isinstance(wire, dict) else {}
+        function = call.get("function")
+        function = function if isinstance(function, dict) else {}
+        arguments, index = function.get("arguments"), call.get("index")
+        if not isinstance(arguments, str):
+            arguments = "" if arguments is None else orjson.dumps(arguments).decode()
+        return cls(
+            id=_text(call.get("id")),
+            name=_text(function.get("name")),
+            arguments=arguments,
+            index=index if isinstance(index, int) else None,
+        )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def new_id() -> str:
+    """An id for a tool call that came without one of its own."""
+    return f"call_{uuid.uuid4().hex[:24]}"
+
+
+def whole_calls(wire: Any) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+    """The valid and the invalid calls of a whole message."""
+    valid: list[ToolCall] = []
+    invalid: list[InvalidToolCall] = []
+    taken: set[str] = set()
+    for item in wire if isinstance(wire, list) else ():
+        read = Read.of(item)
+        call_id = read.id if read.id and read.id not in taken else new_id()
+        taken.add(call_id)
+        args, error = _parsed(read)
+        if read.name and args is not None:
+            valid.append(tool_call(name=read.name, args=args, id=call_id))
+        else:
+            bad = invalid_tool_call(name=read.name, args=read.arguments, id=call_id, error=error)
+            invalid.append(bad)
+    return valid, invalid
+
+
+def _parsed(read: Read) -> tuple[dict[str, Any] | None, str]:
+    try:
+        args = orjson.loads(read.arguments or "{}")
+    except orjson.JSONDecodeError as error:
+        return None, f"the arguments are not JSON: {error}"
+    if not isinstance(args, dict):
+        return None, "the arguments are not a JSON object"
+    return args, "" if read.name else "the call names no tool"
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One streamed call: what has been told of it so far."""
+
+    number: int
+    id: str
+    given: str | None
+    name: str | None = None
+    arguments: list[str] = field(default_factory=list)
+
+    @property
+    def whole(self) -> Read:
+        return Read(self.id, self.name, "".join(self.arguments), self.number)
+
+
+class CallAssembly:
+    """Gives the fragments of streamed calls one index and one id per call.
+
+    LangChain merges fragments by index and joins equal names, so each fragment must carry a right
+    index, and only the first of a call its id and name.
+    """
+
+    def __init__(self) -> None:
+        self._slots: list[_Slot] = []
+        self._by_id: dict[str, _Slot] = {}
+        self._by_index: dict[int, _Slot] = {}
+
+    def fragments(self, deltas: Any) -> list[ToolCallChunk]:
+        """The chunks for the ``tool_calls`` of one delta."""
+        deltas = deltas if isinstance(deltas, list) else []
+        return [self._fragment(Read.of(delta)) for delta in deltas if isinstance(delta, dict)]
+
+    def _fragment(self, read: Read) -> ToolCallChunk:
+        slot = self._found(read)
+        new = slot is None
+        slot = slot or self._opened(read)
+        if read.id and slot.given is None:
+            slot.given = read.id
+            self._by_id[read.id] = slot
+        name = read.name if slot.name is None else None
+        slot.name = slot.name or name
+        slot.arguments.append(read.arguments)
+        call_id = slot.id if new else None
+        return call_chunk(name=name, args=read.arguments, id=call_id, index=slot.number)
+
+    def _found(self, read: Read) -> _Slot | None:
+        """The call that a fragment continues, if it continues one."""
+        slot = self._by_id.get(read.id or "")
+        if slot is None and read.index is not None:
+            slot = self._by_index.get(read.index)
+        elif slot is None and self._slots:
+            slot = self._slots[-1]
+        return None if slot is None or _is_another(slot, read) else slot
+
+    def _opened(self, read: Read) -> _Slot:
+        call_id = read.id if read.id and read.id not in self._by_id else new_id()
+        given = read.id if read.id == call_id else None
+        slot = _Slot(len(self._slots), call_id, given)
+        self._slots.append(slot)
+        self._by_id[call_id] = slot
+        if read.index is not None:
+            self._by_index[read.index] = slot
+        return slot
+
+    def spoiled(self) -> list[ToolCallChunk]:
+        """Last fragments for the calls that must not count as valid.
+
+        LangChain completes streamed arguments that were cut off, and an agent would then run a
+        tool on half of them. What follows here makes them unmistakably not JSON.
+        """
+        bad = (slot for slot in self._slots if not slot.name or _parsed(slot.whole)[0] is None)
+        return [
+            call_chunk(name=None, args=_spoiler(slot.whole.arguments), id=None, index=slot.number)
+            for slot in bad
+        ]
+
+
+def _is_another(slot: _Slot, read: Read) -> bool:
+    """Whether a fragment begins another call than the one it seems to belong to."""
+    if read.id and slot.given and read.id != slot.given:
+        return True
+    if read.name and slot.name:
+        again = read.arguments.startswith("{") and _parsed(slot.whole)[0] is not None
+        return read.name != slot.name or (read.id is None and bool(slot.arguments) and again)
+    return False
+
+
+def _spoiler(arguments: str) -> str:
+    for ending in ("", *_SPOILERS):
+        try:
+            if not isinstance(parse_partial_json(arguments + ending), dict):
+                return ending
+        except ValueError:
+            return ending
+    return "]"

@@ -1,0 +1,93 @@
+"""A raw HTTP server on this machine, for what only real sockets show."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Awaitable, Callable
+
+from typing_extensions import Self
+
+Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+
+
+def whole(body: bytes, *headers: str) -> Answer:
+    """Answers with this JSON body and keeps the connection."""
+    lines = ["HTTP/1.1 200 OK", "Content-Type: application/json", *headers]
+    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode()
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(head + body)
+
+    return answer
+
+
+def open_ended(body: bytes, *, then_close: bool = False) -> Answer:
+    """Begins an event stream, which never says how it ends; the socket stays open, or is cut."""
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    piece = b"%x\r\n%s\r\n" % (len(body), body)
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(head + piece)
+        await writer.drain()
+        if then_close:
+            writer.close()
+        else:
+            await asyncio.Event().wait()
+
+    return answer
+
+
+async def silent(_: asyncio.StreamWriter) -> None:
+    """Never answers."""
+    await asyncio.Event().wait()
+
+
+class Loopback:
+    """Serves in a thread of its own for as long as its block lasts; keeps the requests' heads."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
+        self.requests: list[bytes] = []
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(5)
+
+    async def _main(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._tasks.add(asyncio.ensure_future(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while not writer.is_closing():
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = _LENGTH.search(head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                self.requests.append(head)
+                await self._answer(writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()

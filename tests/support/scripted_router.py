@@ -1,0 +1,203 @@
+"""A router that answers by script, and the two doors of a client, for tests of the client."""
+
+import asyncio
+import types
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import aclosing, closing
+from typing import Any
+
+import httpx
+import pytest
+
+from orq_router_integrations import RouterClient
+from orq_router_integrations.wire.call import Call, Reply, StreamCall
+from orq_router_integrations.wire.chat_completions import ChunkDecoder, read_completion
+from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
+
+KEY = "sk-orq-nobodys-key.0123456789"
+BODY = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+ANSWER = {"choices": [{"message": {"role": "assistant", "content": "Hello"}}]}
+
+
+def chat(**options: Any) -> Call[Any]:
+    """A whole call that is answered with a completion."""
+    given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "parse": read_completion}
+    return Call(**given | options)
+
+
+class TextDecoder:
+    """Reads a chat stream as pieces of text."""
+
+    def __init__(self, _: Reply) -> None:
+        self._chunks = ChunkDecoder()
+
+    @property
+    def done(self) -> bool:
+        return self._chunks.done
+
+    @property
+    def partial(self) -> str:
+        return self._chunks.partial
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        for chunk in self._chunks.feed(data):
+            yield chunk["choices"][0]["delta"].get("content", "")
+
+    def finish(self) -> Iterable[str]:
+        self._chunks.finish()
+        return ()
+
+
+def chat_stream(**options: Any) -> StreamCall[str]:
+    """A streamed call that yields texts."""
+    given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "decoder": TextDecoder}
+    return StreamCall(**given | options)
+
+
+def event(text: str, finish: str = "") -> bytes:
+    """One event of a chat stream."""
+    reason = f'"{finish}"' if finish else "null"
+    delta = f'{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":{reason}}}'
+    return f'data: {{"choices":[{delta}]}}\n\n'.encode()
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A reply's body that comes in pieces; an exception among them is raised. Knows if closed."""
+
+    def __init__(self, *pieces: bytes | Exception) -> None:
+        self.pieces = pieces
+        self.closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self.pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    async def __aiter__(self) -> Any:
+        for piece in self:
+            yield piece
+
+    def close(self) -> None:
+        self.closed = True
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def says(status: int = 200, json: Any = ANSWER, **headers: str) -> Callable[..., httpx.Response]:
+    """A step of a script: a whole reply."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _: httpx.Response(status, json=json, headers=named)
+
+
+def streams(*pieces: bytes | Exception, kind: str = "text/event-stream") -> Callable[..., Any]:
+    """A step of a script: a streamed reply."""
+    headers = {"content-type": kind}
+    return lambda _: httpx.Response(200, headers=headers, stream=Body(*pieces))
+
+
+class Script:
+    """Answers each request with its next step, and goes on with the last; keeps the requests."""
+
+    def __init__(self, *steps: Any) -> None:
+        self.steps = steps or (says(),)
+        self.requests: list[httpx.Request] = []
+        self.replies: list[httpx.Response] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        step = self.steps[min(len(self.requests), len(self.steps)) - 1]
+        if isinstance(step, Exception):
+            raise type(step)(*step.args)
+        self.replies.append(step(request))
+        return self.replies[-1]
+
+    @property
+    def sent(self) -> int:
+        """How many requests came."""
+        return len(self.requests)
+
+    def headers(self, name: str) -> list[str | None]:
+        """A header of all requests."""
+        return [request.headers.get(name) for request in self.requests]
+
+
+def client_of(script: Callable[..., Any], **settings: Any) -> RouterClient:
+    """A client whose network is the script."""
+    return RouterClient(
+        **{"api_key": KEY} | settings,
+        http_client=httpx.Client(transport=httpx.MockTransport(script)),
+        http_async_client=httpx.AsyncClient(transport=httpx.MockTransport(script)),
+    )
+
+
+class SyncDoor:
+    """Asks a client by its sync verbs, and leaves no connection behind."""
+
+    def send(self, client: RouterClient, call: Call[Any], *, times: int = 1) -> Any:
+        """The answer; the last one of several."""
+        with client:
+            return [client.send(call) for _ in range(times)][-1]
+
+    def stream(self, client: RouterClient, call: StreamCall[str], into: Any = None) -> list[str]:
+        items = [] if into is None else into
+        with client:
+            for item in client.stream(call):
+                items.append(item)
+        return items
+
+    def first(self, client: RouterClient, call: StreamCall[str]) -> str:
+        """Stops after the first item."""
+        with client, closing(client.stream(call)) as stream:
+            return next(stream)
+
+
+class AsyncDoor:
+    """The same by its async verbs, each time in an event loop of its own."""
+
+    def send(self, client: RouterClient, call: Call[Any], *, times: int = 1) -> Any:
+        async def ask() -> Any:
+            async with client:
+                return [await client.asend(call) for _ in range(times)][-1]
+
+        return asyncio.run(ask())
+
+    def stream(self, client: RouterClient, call: StreamCall[str], into: Any = None) -> list[str]:
+        items = [] if into is None else into
+
+        async def collect() -> None:
+            async with client:
+                async for item in client.astream(call):
+                    items.append(item)
+
+        asyncio.run(collect())
+        return items
+
+    def first(self, client: RouterClient, call: StreamCall[str]) -> str:
+        async def take() -> str:
+            async with client, aclosing(client.astream(call)) as stream:
+                return await anext(stream)
+
+        return asyncio.run(take())
+
+
+Door = SyncDoor | AsyncDoor
+both_doors = pytest.mark.parametrize("door", [SyncDoor(), AsyncDoor()], ids=["sync", "async"])
+
+
+def recorded_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Makes the pauses between attempts take no time; the list gets their lengths."""
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def asleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("tenacity.nap.time", types.SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr("asyncio.sleep", asleep)
+    return pauses

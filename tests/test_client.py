@@ -1,0 +1,343 @@
+"""What the client sends, with which key and settings, and what it never does."""
+
+import asyncio
+import copy
+import pickle
+import threading
+import warnings
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import ValidationError
+from support.scripted_router import (
+    ANSWER,
+    KEY,
+    Body,
+    Script,
+    both_doors,
+    chat,
+    chat_stream,
+    client_of,
+    recorded_pauses,
+    says,
+)
+
+from orq_router_integrations import RouterClient, RouterError
+from orq_router_integrations.errors import RedirectError, RouterInputError
+from orq_router_integrations.media import upload
+from orq_router_integrations.wire.endpoints import RESPONSES, SPEECH, TRANSCRIPTIONS
+
+
+def sent_by(door: Any, call: Any = None, **settings: Any) -> httpx.Request:
+    """The request that a call makes."""
+    script = Script()
+    assert door.send(client_of(script, **settings), call or chat()) == ANSWER
+    (request,) = script.requests
+    return request
+
+
+def form_call(**fields: Any) -> Any:
+    file = {"file": upload(b"ID3 some sound", filename="a.mp3")}
+    body = {"model": "openai/whisper-1", **fields}
+    return chat(endpoint=TRANSCRIPTIONS, body=body, files=file)
+
+
+@both_doors
+def test_a_call_goes_to_its_endpoint_with_the_key(door):
+    request = sent_by(door)
+    assert (request.method, str(request.url)) == (
+        "POST",
+        "https://api.orq.ai/v3/router/chat/completions",
+    )
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"].startswith("orq-router-integrations/")
+
+
+@both_doors
+def test_default_headers_and_query_go_with_every_call(door):
+    settings = {"default_headers": {"X-Team": "blue"}, "default_query": {"a": "1 & 2"}}
+    request = sent_by(door, **settings)
+    assert request.headers["x-team"] == "blue"
+    assert dict(request.url.params) == {"a": "1 & 2"}
+
+
+@both_doors
+@pytest.mark.parametrize("name", ["user-agent", "ACCEPT"])
+def test_a_default_header_replaces_the_clients_own(door, name):
+    assert sent_by(door, default_headers={name: "mine"}).headers.get_list(name) == ["mine"]
+
+
+@both_doors
+@pytest.mark.parametrize("name", ["content-type", "idempotency-key", "x-retry-count"])
+def test_a_header_that_belongs_to_the_call_is_sent_once_or_refused(door, name):
+    try:
+        request = sent_by(door, default_headers={name: "mine"})
+    except ValidationError as error:
+        assert name in str(error)  # noqa: PT017 - to refuse it is as good
+    else:
+        assert len(request.headers.get_list(name)) == 1
+
+
+@both_doors
+@pytest.mark.parametrize(
+    ("prefix", "controls"),
+    [
+        ("v3/router", {"retry": 1, "identity": 1}),
+        ("v2/router", {"retry": 1, "orq": {"identity"}}),
+        ("v2/gateway", {"orq": {"retry", "contact"}}),
+        ("v2/proxy", {"orq": {"retry", "identity"}}),
+    ],
+)
+def test_the_path_of_the_url_decides_where_controls_go(door, prefix, controls):
+    script = Script()
+    client = client_of(
+        script,
+        base_url=f"https://my.orq.ai/{prefix}",
+        controls={"retry": {"count": 1}, "identity": "user-17"},
+    )
+    door.send(client, chat(body={}))
+    body = httpx.Response(200, content=script.requests[0].content).json()
+    assert body.keys() == controls.keys()
+    assert body.get("orq", {}).keys() == controls.get("orq", set())
+
+
+@both_doors
+def test_defaults_for_controls_apply_where_the_endpoint_takes_them(door):
+    defaults = {"cache": {"ttl": 60}, "name": "tour"}
+    speech = sent_by(door, chat(endpoint=SPEECH, body={}), controls=defaults)
+    answer = sent_by(door, chat(endpoint=RESPONSES, body={}), controls=defaults)
+    assert speech.content == b'{"name":"tour"}'
+    assert b'"cache"' in answer.content
+
+
+@both_doors
+def test_a_calls_own_control_must_fit_its_endpoint(door):
+    controls = client_of(Script(), controls={"cache": {"ttl": 60}}).controls
+    with pytest.raises(RouterInputError, match=r"controls\.cache"):
+        sent_by(door, chat(endpoint=SPEECH, body={}, controls=controls))
+
+
+@both_doors
+@pytest.mark.parametrize("fields", [{}, {"prompt": ""}, {"prompt": "", "language": "en"}])
+def test_a_form_is_sent_to_its_last_byte(door, fields):
+    request = sent_by(door, form_call(**fields))
+    assert len(request.content) == int(request.headers["content-length"])
+    assert request.content.endswith(b"--\r\n")
+
+
+@both_doors
+def test_a_form_is_the_same_at_every_attempt(door, monkeypatch):
+    recorded_pauses(monkeypatch)
+    script = Script(says(503, {}), httpx.ReadError("cut"), says())
+    door.send(client_of(script), form_call(prompt="x"))
+    first, second, third = (request.content for request in script.requests)
+    assert first == second == third
+
+
+@both_doors
+@pytest.mark.parametrize("size", [100, 2_000_000])
+@pytest.mark.parametrize("now", [None, 1.5, 0.5], ids=["gone", "grown", "shrunk"])
+def test_a_file_that_changed_since_is_a_clear_error(door, tmp_path, size, now):
+    path = tmp_path / "sound.mp3"
+    path.write_bytes(bytes(size))
+    call = chat(endpoint=TRANSCRIPTIONS, body={}, files={"file": upload(path)})
+    path.unlink() if now is None else path.write_bytes(bytes(int(size * now)))
+    with pytest.raises(RouterError, match="file"):
+        door.send(client_of(Script()), call)
+
+
+@both_doors
+@pytest.mark.parametrize(
+    ("controls", "given", "seconds"),
+    [
+        ({}, {}, 600),
+        ({"fallbacks": ["a/b"]}, {}, 600),
+        ({"timeout": {"call_timeout": 2000}, "retry": {"count": 1}}, {}, 30 + 2 * 2 + 1.25),
+        (
+            {"timeout": {"call_timeout": 1000}, "retry": {"count": 2}, "fallbacks": ["a/b"]},
+            {},
+            30 + 2 * (3 * 1 + 1.25 * 3),
+        ),
+        ({}, {"timeout": 45}, 45),
+        ({"timeout": {"call_timeout": 2000}, "retry": {"count": 1}}, {"timeout": 5.25}, 5.25),
+    ],
+)
+def test_the_timeout_leaves_the_router_the_time_its_controls_allow(door, controls, given, seconds):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        request = sent_by(door, controls=controls, **given)
+    wanted = {"connect": min(seconds, 10), "read": seconds, "write": seconds, "pool": seconds}
+    assert request.extensions["timeout"] == pytest.approx(wanted)
+
+
+@both_doors
+@pytest.mark.parametrize("call", [{}, {"timeout": 5.0}])
+def test_a_timeout_shorter_than_that_is_warned_of(door, call):
+    controls = {"timeout": {"call_timeout": 2000}, "retry": {"count": 1}}
+    settings = {"controls": controls, "timeout": 600 if call else 5.0}
+    with pytest.warns(UserWarning, match="timeout=5 is shorter .* fallback"):
+        request = sent_by(door, chat(**call), **settings)
+    assert request.extensions["timeout"]["read"] == 5
+
+
+@both_doors
+def test_a_function_may_give_the_key(door):
+    assert sent_by(door, api_key=lambda: " fresh ").headers["authorization"] == "Bearer fresh"
+
+
+async def vault() -> str:
+    return "from-the-vault"
+
+
+def test_an_async_function_may_give_the_key_to_async_calls():
+    script = Script()
+    asyncio.run(client_of(script, api_key=vault).asend(chat()))
+    assert script.headers("authorization") == ["Bearer from-the-vault"]
+
+
+@pytest.mark.parametrize("verb", ["send", "stream"])
+def test_an_async_function_cannot_give_the_key_to_sync_calls(verb):
+    client = client_of(Script(), api_key=vault)
+    with pytest.raises(RouterInputError, match="async function cannot serve sync calls"):
+        client.send(chat()) if verb == "send" else list(client.stream(chat_stream()))
+
+
+@both_doors
+@pytest.mark.parametrize("key", ["", "  ", "a\nb", "clé", "x" * 4097, None, 7])
+def test_a_function_that_gives_no_good_key_is_a_clear_error(door, key):
+    script = Script()
+    with pytest.raises(RouterInputError, match="key") as raised:
+        door.send(client_of(script, api_key=lambda: key), chat())
+    assert script.sent == 0
+    assert not key or str(key) not in str(raised.value)
+
+
+@both_doors
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("injected", [False, True], ids=["own", "follows redirects"])
+def test_a_redirect_is_an_error_that_names_its_target(door, status, injected):
+    script = Script(says(status, {}, location="https://elsewhere.example/steal"), says())
+    client = client_of(script)
+    client.http_client.follow_redirects = client.http_async_client.follow_redirects = injected
+    for ask in (lambda: door.send(client, chat()), lambda: door.stream(client, chat_stream())):
+        script.requests.clear()
+        with pytest.raises(RedirectError, match=r"elsewhere\.example"):
+            ask()
+        assert script.sent == 1
+
+
+@both_doors
+def test_injected_clients_are_used_and_left_open(door):
+    script = Script()
+    with client_of(script) as client:
+        door.send(client, chat())
+    client.close()
+    asyncio.run(client.aclose())
+    assert (script.sent, client.http_client.is_closed) == (1, False)
+    assert not client.http_async_client.is_closed
+
+
+async def test_the_client_is_an_async_context_too():
+    async with client_of(Script()) as client:
+        assert await client.asend(chat()) == ANSWER
+    assert not client.http_async_client.is_closed
+
+
+def test_a_pickled_client_holds_neither_key_nor_connections(monkeypatch):
+    secret = {"default_headers": {"X-Token": "hush"}, "default_query": {"token": "hush"}}
+    client = client_of(Script(), timeout=9.0, controls={"name": "tour"}, **secret)
+    data = pickle.dumps(client)
+    assert KEY.encode() not in data
+    assert b"hush" not in data
+    monkeypatch.setenv("ORQ_API_KEY", "of-the-other-machine")
+    twin = pickle.loads(data)
+    assert (twin.timeout, twin.controls, twin.http_client) == (9.0, client.controls, None)
+    assert twin.api_key.get_secret_value() == "of-the-other-machine"
+
+
+@pytest.mark.parametrize("key", ["", " ", "sk-orq\nX-Evil: 1", "sk-örq"])
+def test_an_unpickled_client_needs_a_good_key_from_the_environment(monkeypatch, key):
+    data = pickle.dumps(RouterClient(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0))
+    monkeypatch.setenv("ORQ_API_KEY", key)
+    with pytest.raises(RouterInputError, match="key") as raised:
+        pickle.loads(data).send(chat())
+    assert not key.strip() or key not in str(raised.value)
+
+
+def test_an_unpickled_client_strips_its_key_too(monkeypatch):
+    data = pickle.dumps(RouterClient(api_key=KEY))
+    monkeypatch.setenv("ORQ_API_KEY", " sk-orq-padded \n")
+    script = Script()
+    http = httpx.Client(transport=httpx.MockTransport(script))
+    pickle.loads(data).model_copy(update={"http_client": http}).send(chat())
+    assert script.headers("authorization") == ["Bearer sk-orq-padded"]
+
+
+def test_a_copied_client_works_like_the_first():
+    script = Script()
+    twin = copy.deepcopy(client_of(script))
+    assert twin.send(chat()) == ANSWER
+
+
+def test_a_client_cannot_be_changed_not_even_through_what_it_was_given():
+    headers = {"X-Team": "blue"}
+    script = Script()
+    client = client_of(script, default_headers=headers)
+    headers["X-Team"] = "red"
+    with pytest.raises(ValueError, match="frozen"):
+        client.max_retries = 9
+    client.send(chat())
+    assert script.headers("x-team") == ["blue"]
+
+
+def test_threads_get_their_own_answers():
+    client = client_of(lambda request: httpx.Response(200, content=request.content))
+    echo = [chat(body={"number": n}, parse=lambda reply: reply.json()) for n in range(24)]
+    got: dict[int, Any] = {}
+    threads = [
+        threading.Thread(target=lambda n=n: got.update({n: client.send(echo[n])}))
+        for n in range(len(echo))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == {n: {"number": n} for n in range(24)}
+
+
+async def test_a_cancelled_call_ends_at_once_and_is_not_tried_again():
+    asked, script = asyncio.Event(), Script()
+
+    async def hang(request: httpx.Request) -> httpx.Response:
+        script.requests.append(request)
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    task = asyncio.create_task(client_of(hang).asend(chat()))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert script.sent == 1
+
+
+async def test_a_pause_is_cut_short_by_cancelling():
+    asked, script = asyncio.Event(), Script(says(503, {}, retry_after="50"))
+    client = client_of(lambda request: asked.set() or script(request))
+    task = asyncio.create_task(client.asend(chat()))
+    await asked.wait()
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert script.sent == 1
+
+
+@both_doors
+def test_a_whole_reply_is_closed(door):
+    body = Body(b'{"choices":[{"message":{}}]}')
+    door.send(client_of(lambda _: httpx.Response(200, stream=body)), chat())
+    assert body.closed

@@ -1,0 +1,345 @@
+"""Streams: complete or an error, never doubled, and closed however they are left."""
+
+import asyncio
+import gc
+import json
+from typing import Any
+
+import httpx
+import pytest
+from support.loopback_server import Loopback, open_ended
+from support.scripted_router import (
+    ANSWER,
+    DONE,
+    KEY,
+    Body,
+    Script,
+    both_doors,
+    chat_stream,
+    client_of,
+    event,
+    recorded_pauses,
+    says,
+    streams,
+)
+
+from orq_router_integrations import RouterClient, RouterError
+from orq_router_integrations.errors import (
+    InvalidResponseError,
+    NotFoundError,
+    RouterConnectionError,
+    RouterTimeoutError,
+    StreamInterruptedError,
+)
+
+HELLO = (event("Hel"), event("lo"))
+WHOLE = (*HELLO, event("", finish="stop"), DONE)
+CUT = httpx.RemoteProtocolError("peer closed connection")
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch) -> list[float]:
+    return recorded_pauses(monkeypatch)
+
+
+def broken(door: Any, *steps: Any, **call: Any) -> tuple[RouterError, list[str], int]:
+    """The error of a stream, what came before it, and the number of requests."""
+    script, items = Script(*steps), []
+    with pytest.raises(RouterError) as raised:
+        door.stream(client_of(script), chat_stream(**call), into=items)
+    return raised.value, items, script.sent
+
+
+@both_doors
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_stream_yields_its_items_however_the_bytes_are_cut(door, size):
+    data = b"".join(WHOLE)
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    assert door.stream(client_of(Script(streams(*pieces))), chat_stream()) == ["Hel", "lo", ""]
+
+
+@both_doors
+@pytest.mark.parametrize("end", [(event("", finish="stop"),), (DONE,), (DONE, b"data: {", CUT)])
+def test_a_stream_is_complete_with_a_finish_reason_or_the_mark_of_its_end(door, end):
+    items = door.stream(client_of(Script(streams(*HELLO, *end))), chat_stream())
+    assert "".join(items) == "Hello"
+
+
+@both_doors
+@pytest.mark.parametrize("end", [(), (b"data: [DO",), (CUT,), (httpx.ReadError("reset"),)])
+def test_a_stream_that_breaks_off_is_an_error_with_the_text_so_far(door, end):
+    error, items, sent = broken(door, streams(*HELLO, *end), streams(*WHOLE))
+    assert type(error) is StreamInterruptedError
+    assert (error.partial, items, sent) == ("Hello", ["Hel", "lo"], 1)
+    assert (error.status_code, error.endpoint, error.attempts) == (200, "/chat/completions", 1)
+
+
+@both_doors
+def test_a_stream_that_falls_silent_is_a_timeout_with_the_text_so_far(door):
+    error, items, sent = broken(door, streams(*HELLO, httpx.ReadTimeout("slow")))
+    assert (type(error), error.partial) == (RouterTimeoutError, "Hello")
+    assert (items, sent) == (["Hel", "lo"], 1)
+
+
+@both_doors
+@pytest.mark.parametrize(
+    "failure",
+    [
+        says(503, {}),
+        httpx.ConnectError("refused"),
+        streams(CUT),
+        streams(b": keep-alive\n\n", httpx.ReadTimeout("slow")),
+        streams(b"data: {", CUT),
+    ],
+)
+def test_a_stream_is_tried_again_before_its_first_item(door, failure):
+    script = Script(failure, failure, streams(*WHOLE))
+    assert door.stream(client_of(script), chat_stream()) == ["Hel", "lo", ""]
+    assert script.sent == 3
+    assert len(set(script.headers("idempotency-key"))) == 1
+
+
+@both_doors
+def test_a_stream_of_what_costs_by_the_piece_is_not_tried_again(door):
+    error, _, sent = broken(door, streams(CUT), repeatable=False)
+    assert (type(error), sent) == (StreamInterruptedError, 1)
+
+
+@both_doors
+def test_a_stream_that_never_begins_is_tried_three_times(door):
+    error, items, sent = broken(door, httpx.ConnectError("refused"))
+    assert (type(error), items, sent) == (RouterConnectionError, [], 3)
+
+
+@both_doors
+def test_an_error_instead_of_a_stream_is_read_whole(door):
+    body = Body(b'{"error": {"message":', b' "no such model"}}')
+    error, _, sent = broken(door, lambda _: httpx.Response(404, stream=body))
+    assert (type(error), error.message, sent) == (NotFoundError, "no such model", 1)
+    assert body.closed
+
+
+@both_doors
+def test_an_error_that_is_cut_is_a_broken_connection(door):
+    error, _, _ = broken(door, lambda _: httpx.Response(400, stream=Body(b'{"err', CUT)))
+    assert isinstance(error, RouterConnectionError)
+
+
+UNEXPECTED = [
+    ("text/html", b"<html>Sign in</html>"),
+    ("text/event-stream", b"<html>Sign in</html>"),
+    ("application/json", json.dumps(ANSWER).encode()),
+    ("application/json; charset=utf-8", json.dumps(ANSWER).encode()),
+    ("application/json", b"not json"),
+    ("application/json", b"null"),
+    ("text/event-stream", b"data: null\n\n"),
+    ("text/event-stream", b"data: [1]\n\n"),
+    ("text/event-stream", b"data: <html>\n\n"),
+    ("text/event-stream", b'data: {"choices":[{"delta":"text"}]}\n\n'),
+    ("text/event-stream", b'data: {"choices":[{"delta":["text"]}]}\n\n'),
+]
+
+
+@both_doors
+@pytest.mark.parametrize(("kind", "body"), UNEXPECTED)
+def test_what_is_no_stream_is_an_invalid_response(door, kind, body):
+    error, _, sent = broken(door, streams(body, kind=kind))
+    assert (type(error), sent) == (InvalidResponseError, 1)
+
+
+@both_doors
+@pytest.mark.parametrize(("kind", "body"), UNEXPECTED[:4])
+def test_an_invalid_response_shows_what_it_is(door, kind, body):
+    error, _, _ = broken(door, streams(body, kind=kind))
+    told = str(error)
+    assert kind.partition(";")[0] in told
+    assert body[:20].decode() in told.replace("\\", "")
+    assert (error.endpoint, error.status_code) == ("/chat/completions", 200)
+
+
+@both_doors
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream", "text/plain", ""])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "no such model", "code": "gone"}},
+        {"error": "no such model", "code": "gone"},
+        {"message": "no such model", "code": "gone"},
+    ],
+)
+def test_a_bare_error_where_a_stream_was_asked_for_is_that_error(door, kind, body):
+    error, _, sent = broken(door, streams(json.dumps(body).encode(), kind=kind))
+    assert (error.message, error.code, sent) == ("no such model", "gone", 1)
+
+
+@both_doors
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (b'event: error\ndata: {"message": "overloaded"}', "overloaded"),
+        (b"event: error\ndata: overloaded", "overloaded"),
+        (b'event: error\ndata: "overloaded"', "overloaded"),
+        (b'data: {"error": {"message": "overloaded"}}', "overloaded"),
+        (b'data: {"error": {"message": "overloaded"}, "choices": []}', "overloaded"),
+        (b'data: {"choices": [{"error": {"message": "overloaded"}}]}', "overloaded"),
+        (
+            b'data: {"error": {"message": "overloaded"}, "choices": [{"finish_reason": "error"}]}',
+            "overloaded",
+        ),
+    ],
+)
+@pytest.mark.parametrize("before", [(), HELLO], ids=["first", "later"])
+def test_an_error_frame_ends_the_stream(door, frame, message, before):
+    error, items, sent = broken(door, streams(*before, frame + b"\n\n", DONE))
+    assert (error.message, error.partial) == (message, "".join(items))
+    assert (len(items), sent) == (len(before), 1)
+
+
+@both_doors
+def test_the_mark_of_the_end_ends_it_although_the_socket_stays_open(door):
+    with Loopback(open_ended(b"".join(WHOLE))) as server:
+        client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, timeout=2.0)
+        for _ in range(2):
+            assert door.stream(client, chat_stream()) == ["Hel", "lo", ""]
+
+
+@both_doors
+def test_a_connection_cut_in_a_stream_is_noticed(door):
+    with Loopback(open_ended(b"".join(HELLO), then_close=True)) as server:
+        client = RouterClient(api_key=KEY, base_url=server.url, timeout=2.0)
+        with pytest.raises(StreamInterruptedError) as raised:
+            door.stream(client, chat_stream())
+    assert (raised.value.partial, len(server.requests)) == ("Hello", 1)
+
+
+@both_doors
+@pytest.mark.parametrize("end", [(DONE,), (CUT,), (b"data: null\n\n",)])
+def test_a_stream_is_closed_whatever_becomes_of_it(door, end):
+    body = Body(*HELLO, *end)
+    client = client_of(lambda _: httpx.Response(200, stream=body))
+    try:
+        door.stream(client, chat_stream())
+    except RouterError:
+        assert end != (DONE,)
+    assert body.closed
+
+
+@both_doors
+def test_a_stream_left_early_is_closed(door):
+    body = Body(*WHOLE)
+    client = client_of(lambda _: httpx.Response(200, stream=body))
+    assert door.first(client, chat_stream()) == "Hel"
+    assert body.closed
+
+
+@pytest.mark.parametrize("read", [1, 2])
+async def test_an_async_stream_is_closed_at_once(read):
+    body = Body(*WHOLE)
+    stream = client_of(lambda _: httpx.Response(200, stream=body)).astream(chat_stream())
+    for _ in range(read):
+        await anext(stream)
+    await stream.aclose()
+    assert body.closed
+
+
+def test_a_stream_left_by_break_is_closed():
+    body = Body(*WHOLE)
+    for _ in client_of(lambda _: httpx.Response(200, stream=body)).stream(chat_stream()):
+        assert not body.closed
+        break
+    gc.collect()
+    assert body.closed
+
+
+async def test_an_async_stream_left_by_break_is_closed():
+    body = Body(*WHOLE)
+    async for _ in client_of(lambda _: httpx.Response(200, stream=body)).astream(chat_stream()):
+        assert not body.closed
+        break
+    gc.collect()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert body.closed
+
+
+class Hanging(Body):
+    """A body that comes to no end."""
+
+    async def __aiter__(self) -> Any:
+        yield HELLO[0]
+        await asyncio.Event().wait()
+
+
+async def test_a_cancelled_stream_is_closed_and_not_tried_again():
+    body, items = Hanging(), asyncio.Queue()
+    script = Script(lambda _: httpx.Response(200, stream=body))
+
+    async def read() -> None:
+        async for item in client_of(script).astream(chat_stream()):
+            items.put_nowait(item)
+
+    task = asyncio.create_task(read())
+    assert await items.get() == "Hel"
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (body.closed, script.sent) == (True, 1)
+
+
+def named_streams() -> Any:
+    """A client whose streams differ."""
+    texts = iter(["a", "b"])
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        text = next(texts)
+        return streams(*(event(f"{text}{n}") for n in range(3)), DONE)(None)
+
+    return client_of(answer)
+
+
+def test_two_interleaved_streams_stay_apart():
+    client = named_streams()
+    pairs = zip(client.stream(chat_stream()), client.stream(chat_stream()), strict=True)
+    assert list(pairs) == [("a0", "b0"), ("a1", "b1"), ("a2", "b2")]
+
+
+async def test_two_interleaved_async_streams_stay_apart():
+    client = named_streams()
+    first, second = client.astream(chat_stream()), client.astream(chat_stream())
+    pairs = [(await anext(first), await anext(second)) for _ in range(3)]
+    await first.aclose()
+    await second.aclose()
+    assert pairs == [("a0", "b0"), ("a1", "b1"), ("a2", "b2")]
+
+
+@both_doors
+def test_the_decoder_sees_the_head_of_the_reply_and_the_attempt(door):
+    heads = []
+
+    def decoder(head: Any) -> Any:
+        heads.append(head)
+        return chat_stream().decoder(head)
+
+    script = Script(says(503, {}), streams(*WHOLE))
+    door.stream(client_of(script), chat_stream(decoder=decoder))
+    (head,) = heads
+    assert (head.status, head.content_type, head.attempts) == (200, "text/event-stream", 2)
+
+
+@both_doors
+def test_what_a_decoder_has_left_at_the_end_is_yielded(door):
+    class Late:
+        done, partial = False, ""
+
+        def __init__(self, _: Any) -> None:
+            self.size = 0
+
+        def feed(self, data: bytes) -> tuple[int, ...]:
+            self.size += len(data)
+            return ()
+
+        def finish(self) -> tuple[int, ...]:
+            return (self.size,)
+
+    client = client_of(Script(streams(b"abc", b"de")))
+    assert door.stream(client, chat_stream(decoder=Late)) == [5]

@@ -1,0 +1,340 @@
+"""Files and bytes: what they are, what the router takes, and how they are handed over."""
+
+import base64
+import os
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.documents.base import Blob
+from support.media_samples import MAGIC, NOT_BASE64, PDF, PNG, WAV, b64, big_picture
+from support.scripted_router import Script, chat, client_of
+
+from orq_router_integrations import content_block
+from orq_router_integrations.errors import RouterError, RouterInputError
+from orq_router_integrations.media import (
+    IMAGE_TYPES,
+    MAX_IMAGE_BYTES,
+    checked_audio,
+    checked_base64,
+    checked_image,
+    checked_pdf,
+    data_url,
+    normal_type,
+    pdf_name,
+    sniff,
+    split_data_url,
+    upload,
+)
+from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+@pytest.mark.parametrize(("head", "kind"), MAGIC.items())
+def test_the_first_bytes_tell_what_a_file_is(head, kind):
+    assert sniff(head) == kind
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"x",
+        b"\xff",
+        b"\xff\xd8",
+        b"\x89PN",
+        b"RIFF",
+        b"RIFF\0\0\0\0AVI ",
+        b"\xff\xf9\x50",
+        b"GIF",
+    ],
+)
+def test_other_bytes_tell_nothing(head):
+    assert sniff(head) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("diagram.png", "image/png"), ("bird.wav", "audio/wav"), ("dummy.pdf", "application/pdf")],
+)
+def test_real_files_are_known(name, kind):
+    assert sniff((ASSETS / name).read_bytes()[:16]) == kind
+
+
+@pytest.mark.parametrize(
+    ("given", "normal"),
+    [
+        ("image/jpg", "image/jpeg"),
+        ("IMAGE/PNG", "image/png"),
+        ("audio/x-wav", "audio/wav"),
+        ("audio/vnd.wave; codec=1", "audio/wav"),
+        ("audio/mp3", "audio/mpeg"),
+        ("text/plain; charset=utf-8", "text/plain"),
+        ("x-firm/y", "x-firm/y"),
+        ("", ""),
+    ],
+)
+def test_a_media_type_has_one_usual_name(given, normal):
+    assert normal_type(given) == normal
+
+
+def test_a_data_url_can_be_made_and_split():
+    assert split_data_url(data_url("image/png", "AAAA")) == ("image/png", "AAAA")
+    assert split_data_url("DATA:image/JPG;name=a.jpg;base64,AAAA") == ("image/jpeg", "AAAA")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "AAAA", "https://x/a.png", "data:text/plain,hello", "data:image/png;base64", "data:"],
+)
+def test_another_url_is_no_data_url(url):
+    with pytest.raises(ValueError, match="not a data URL in base64"):
+        split_data_url(url)
+
+
+@pytest.mark.parametrize("size", [*range(1, 8), 1000])
+def test_base64_is_measured_without_decoding_it(size):
+    data = os.urandom(size)
+    clean, measured, head = checked_base64(b64(data))
+    assert (base64.b64decode(clean), measured, head) == (data, size, data[: len(head)])
+    assert len(head) >= min(size, 48)
+
+
+@pytest.mark.parametrize("broken", ["AA\nAA", "AAAA\r\nAAAA\r\n", "\nAAAA"])
+def test_line_breaks_in_base64_are_taken_out(broken):
+    assert checked_base64(broken)[0] == "".join(broken.split())
+
+
+@pytest.mark.parametrize("data", NOT_BASE64)
+@pytest.mark.parametrize("check", [checked_base64, checked_image, checked_audio, checked_pdf])
+def test_what_is_not_base64_is_refused(check, data):
+    with pytest.raises(ValueError, match=r"base64|empty"):
+        check(data)
+
+
+def test_an_image_may_have_20_mb_and_not_a_byte_more():
+    kind, data = checked_image(big_picture(20 * 1024 * 1024))
+    assert (kind, checked_base64(data)[1]) == ("image/png", MAX_IMAGE_BYTES)
+    with pytest.raises(ValueError, match="at most 20 MB"):
+        checked_image(big_picture(20 * 1024 * 1024 + 1))
+
+
+TAKEN = [head for head, kind in MAGIC.items() if kind in IMAGE_TYPES]
+
+
+@pytest.mark.parametrize("head", TAKEN)
+@pytest.mark.parametrize("claim", [None, "octet", "right"])
+def test_an_image_is_what_its_bytes_say(head, claim):
+    claimed = {"octet": "application/octet-stream", "right": MAGIC[head].upper()}.get(claim)
+    assert checked_image(b64(head), claimed) == (MAGIC[head], b64(head))
+
+
+@pytest.mark.parametrize("head", [head for head in MAGIC if head not in TAKEN])
+def test_no_other_kind_is_an_image(head):
+    with pytest.raises(ValueError, match="PNG, JPEG, GIF and WebP") as raised:
+        checked_image(b64(head))
+    assert MAGIC[head] in str(raised.value)
+
+
+def test_a_false_claim_is_refused():
+    with pytest.raises(ValueError, match="it says image/jpeg, but its bytes are image/png"):
+        checked_image(b64(PNG), "image/jpeg")
+    with pytest.raises(ValueError, match="it says audio/mpeg, but its bytes are audio/wav"):
+        checked_audio(b64(WAV), "audio/mpeg")
+
+
+def test_audio_for_a_chat_is_wav_or_mp3():
+    assert checked_audio(b64(WAV), "audio/x-wav") == ("wav", b64(WAV))
+    assert checked_audio(b64(b"ID3\x04"))[0] == "mp3"
+    for other in (b"fLaC", b"OggS", PNG, b"noise"):
+        with pytest.raises(ValueError, match="chat models take WAV and MP3"):
+            checked_audio(b64(other))
+
+
+def test_a_pdf_is_a_pdf():
+    assert checked_pdf(b64(PDF)) == b64(PDF)
+    for other in (PNG, b"PDF", b" %PDF-1.7"):
+        with pytest.raises(ValueError, match="not a PDF"):
+            checked_pdf(b64(other))
+
+
+def test_a_pdf_has_a_plain_name_with_its_suffix():
+    names = {None: "document.pdf", "": "document.pdf", "a b": "a b.pdf", "A.PDF": "A.PDF"}
+    assert {name: pdf_name(name) for name in names} == names
+    for bad in ("a/b.pdf", "..\\b.pdf", "a\r\nb.pdf", "a\0.pdf", "/etc/passwd"):
+        with pytest.raises(ValueError, match="plain name"):
+            pdf_name(bad)
+
+
+def test_a_file_becomes_a_block(tmp_path):
+    (tmp_path / "notes.txt").write_text("caf\u00e9", encoding="utf-8")
+    image, pdf = content_block(ASSETS / "diagram.png"), content_block(str(ASSETS / "dummy.pdf"))
+    assert (image["type"], image["mime_type"]) == ("image", "image/png")
+    assert base64.b64decode(image["base64"]) == (ASSETS / "diagram.png").read_bytes()
+    assert (pdf["type"], pdf["extras"]) == ("file", {"filename": "dummy.pdf"})
+    assert content_block(ASSETS / "bird.wav")["type"] == "audio"
+    assert content_block(tmp_path / "notes.txt")["text"] == "caf\u00e9"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        PNG,
+        bytearray(PNG),
+        memoryview(PNG),
+        Blob.from_data(PNG),
+        Blob.from_data(PNG, mime_type="x/y"),
+    ],
+)
+def test_bytes_and_blobs_become_a_block(source):
+    assert content_block(source, detail="low") == {
+        "type": "image",
+        "base64": b64(PNG),
+        "mime_type": "image/png",
+        "extras": {"detail": "low"},
+    }
+
+
+def test_a_blob_gives_its_path_its_name_and_its_type(tmp_path):
+    path = tmp_path / "report"
+    path.write_bytes(PDF)
+    assert content_block(Blob.from_path(path))["extras"] == {"filename": "report.pdf"}
+    named = Blob.from_data(PDF, metadata={"filename": "q3.pdf"})
+    assert content_block(named)["extras"] == {"filename": "q3.pdf"}
+    assert content_block(named, filename="mine")["extras"] == {"filename": "mine.pdf"}
+    assert content_block(Blob.from_data("text", mime_type="text/plain"))["text"] == "text"
+
+
+@pytest.mark.parametrize("text", ["BMW and Audi", "ID3 is a tag", "plain"])
+def test_a_text_may_begin_with_any_letters(tmp_path, text):
+    path = tmp_path / "notes.txt"
+    path.write_text(text)
+    assert content_block(path)["text"] == text
+
+
+def bad_paths(folder: Path) -> dict[str, Any]:
+    os.mkfifo(folder / "pipe")
+    (folder / "empty.png").touch()
+    (folder / "link.png").symlink_to(folder / "nowhere")
+    names = {name: folder / name for name in ("pipe", "empty.png", "link.png", "missing.png")}
+    return {**names, "folder": folder, "device": "/dev/zero", "nul": "a\0b.png", "long": "x" * 5000}
+
+
+PATHS = ["pipe", "empty.png", "link.png", "missing.png", "folder", "device", "nul", "long"]
+
+
+@pytest.mark.parametrize(
+    "take", [content_block, upload, lambda path: content_block(Blob(path=path))]
+)
+@pytest.mark.parametrize("name", PATHS)
+def test_only_a_regular_file_with_something_in_it_is_read(tmp_path, name, take):
+    with pytest.raises(RouterInputError) as raised:
+        take(bad_paths(tmp_path)[name])
+    assert name in {"nul", "long", "device", "folder"} or name in str(raised.value)
+
+
+@pytest.mark.parametrize("take", [content_block, upload])
+def test_a_file_that_may_not_be_read_is_a_clear_error(tmp_path, monkeypatch, take):
+    path = tmp_path / "secret.png"
+    path.write_bytes(PNG)
+
+    def denied(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", denied)
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    with pytest.raises(RouterInputError, match=r"secret\.png"):
+        take(path)
+
+
+@pytest.mark.parametrize("source", [None, 7, {"path": "a.png"}, ["a.png"]])
+@pytest.mark.parametrize("take", [content_block, upload])
+def test_what_is_neither_path_nor_bytes_is_a_clear_error(take, source):
+    with pytest.raises(RouterInputError):
+        take(source)
+
+
+@pytest.mark.parametrize("take", [content_block, upload])
+def test_no_bytes_are_no_file(take):
+    with pytest.raises(RouterInputError, match="empty"):
+        take(b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        (b"<html>", {}),
+        (b"BM\x36\0\0\0", {}),
+        (b"<svg xmlns=", {}),
+        (b"fLaC\0", {}),
+        (b"\0\0\0\x18ftypisom", {}),
+        (b"\x01\x02\x03", {}),
+        (b"\xff\xfe", {"mime_type": "text/plain"}),
+        (PDF, {"filename": "../up.pdf"}),
+    ],
+)
+def test_what_no_chat_model_takes_is_refused(data, options):
+    with pytest.raises(RouterInputError, match="content_block"):
+        content_block(data, **options)
+
+
+def test_a_file_that_is_too_large_is_not_read_whole(tmp_path):
+    path = tmp_path / "huge.png"
+    path.write_bytes(PNG)
+    os.truncate(path, 64 * 2**20)
+    tracemalloc.start()
+    with pytest.raises(RouterInputError, match="at most 20 MB"):
+        content_block(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60 * 2**20
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["bytes", "path"])
+def test_an_upload_begins_anew_each_time_it_is_opened(tmp_path, whole):
+    path = tmp_path / "a.wav"
+    path.write_bytes(WAV)
+    part = upload(WAV, filename="a.wav") if whole else upload(str(path))
+    for _ in range(2):
+        with part.open() as stream:
+            assert stream.read() == WAV
+    assert (part.filename, part.mime_type, part.size) == ("a.wav", "audio/wav", len(WAV))
+
+
+def test_an_upload_is_named_after_its_bytes_unless_told_otherwise(tmp_path):
+    (tmp_path / "data.txt").write_text("plain")
+    assert upload(PDF).filename == "file.pdf"
+    assert (upload(b"?").filename, upload(b"?").mime_type) == (
+        "file.bin",
+        "application/octet-stream",
+    )
+    told = upload(WAV, filename="b.bin", mime_type="audio/wave")
+    assert (told.filename, told.mime_type) == ("b.bin", "audio/wave")
+    assert upload(tmp_path / "data.txt").mime_type == "text/plain"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"filename": "a\r\nX-Evil: 1"},
+        {"filename": 'a"; name="model'},
+        {"filename": "a\0b"},
+        {"filename": "a\udc80b"},
+        {"mime_type": "audio/wav\r\nX-Evil: 1"},
+        {"mime_type": "audio/wav\0"},
+    ],
+)
+def test_no_name_or_type_breaks_out_of_its_header(options):
+    script = Script()
+    try:
+        call = chat(endpoint=TRANSCRIPTIONS, body={}, files={"file": upload(WAV, **options)})
+        client_of(script).send(call)
+    except RouterError:
+        assert script.sent == 0
+        return
+    head = script.requests[0].content.partition(b"\r\n\r\n")[0]
+    assert head.count(b"\r\n") == 2
+    assert head.count(b' name="') == 1
+    assert b"\0" not in head

@@ -1,0 +1,293 @@
+"""When the client sends a call again, how long it waits before, and what stays the same."""
+
+import ssl
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+from support.scripted_router import (
+    ANSWER,
+    Body,
+    Script,
+    both_doors,
+    chat,
+    client_of,
+    recorded_pauses,
+    says,
+)
+
+from orq_router_integrations.errors import (
+    RateLimitError,
+    RouterConnectionError,
+    RouterError,
+    RouterTimeoutError,
+)
+
+RETRIED = (408, 429, 500, 502, 503, 504, 529)
+FINAL = (400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 501, 505, 599)
+WITH_ROUTER_RETRIES = [{"retry": {"count": 1}}, {"fallbacks": ["mistral/large"]}]
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch) -> list[float]:
+    return recorded_pauses(monkeypatch)
+
+
+def requests_for(door: Any, *steps: Any, call: Any = None, **settings: Any) -> int:
+    """How many requests a call takes that is not answered well."""
+    script = Script(*steps)
+    with pytest.raises(RouterError) as raised:
+        door.send(client_of(script, **settings), call or chat())
+    assert raised.value.attempts == script.sent
+    return script.sent
+
+
+@both_doors
+@pytest.mark.parametrize("status", RETRIED)
+def test_a_failure_that_may_pass_is_tried_three_times(door, status):
+    assert requests_for(door, says(status, {})) == 3
+
+
+@both_doors
+@pytest.mark.parametrize("status", [*FINAL, 301, 307])
+def test_a_failure_that_stays_is_tried_once(door, status):
+    assert requests_for(door, says(status, {})) == 1
+
+
+@both_doors
+@pytest.mark.parametrize("controls", WITH_ROUTER_RETRIES)
+@pytest.mark.parametrize(
+    ("status", "headers", "sent"),
+    [
+        *((status, {}, 1) for status in RETRIED),
+        *((status, {"retry_after": "2"}, 1) for status in (408, 500, 502, 504, 529)),
+        (429, {"retry_after": "2"}, 3),
+        (503, {"retry_after": "2"}, 3),
+        (409, {"x_should_retry": "true"}, 1),
+    ],
+)
+def test_what_the_router_retries_itself_is_not_retried_again(door, controls, status, headers, sent):
+    assert requests_for(door, says(status, {}, **headers), controls=controls) == sent
+
+
+@both_doors
+@pytest.mark.parametrize("code", ["cost_budget_exceeded", "token_budget_exceeded"])
+def test_a_used_up_budget_is_not_retried(door, code):
+    assert requests_for(door, says(429, {"error": {"message": "m", "code": code}})) == 1
+
+
+@both_doors
+@pytest.mark.parametrize(
+    ("status", "told", "sent"),
+    [
+        (503, "false", 1),
+        (429, "false", 1),
+        (409, "true", 3),
+        (501, "true", 3),
+        (599, "true", 3),
+        *((status, "true", 1) for status in (400, 401, 403, 404, 422)),
+        (404, "perhaps", 1),
+        (503, "perhaps", 3),
+    ],
+)
+def test_the_router_may_say_whether_to_retry(door, status, told, sent):
+    assert requests_for(door, says(status, {}, x_should_retry=told)) == sent
+
+
+UNSENT = [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError]
+AMBIGUOUS = [
+    httpx.ReadError,
+    httpx.WriteError,
+    httpx.ReadTimeout,
+    httpx.WriteTimeout,
+    httpx.RemoteProtocolError,
+]
+
+
+@both_doors
+@pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
+def test_a_broken_connection_is_tried_three_times(door, failure):
+    assert requests_for(door, failure("broken")) == 3
+
+
+@both_doors
+@pytest.mark.parametrize(
+    "settings", [{"call": chat(repeatable=False)}, *({"controls": c} for c in WITH_ROUTER_RETRIES)]
+)
+@pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
+def test_only_what_never_left_is_sent_again_where_repeating_costs(door, failure, settings):
+    sent = requests_for(door, failure("broken"), **settings)
+    assert sent == (3 if failure in UNSENT else 1)
+
+
+@both_doors
+@pytest.mark.parametrize("status", RETRIED)
+def test_a_status_is_retried_also_where_repeating_costs(door, status):
+    assert requests_for(door, says(status, {}), call=chat(repeatable=False)) == 3
+
+
+@both_doors
+@pytest.mark.parametrize(("repeatable", "sent"), [(True, 3), (False, 1)])
+def test_a_body_that_is_cut_is_an_ambiguous_failure(door, repeatable, sent):
+    body = Body(b'{"choices"', httpx.ReadError("cut"))
+    step = lambda _: httpx.Response(200, stream=body)  # noqa: E731
+    assert requests_for(door, step, call=chat(repeatable=repeatable)) == sent
+
+
+@both_doors
+def test_a_bad_certificate_is_never_retried(door):
+    script = Script()
+
+    def untrusted(request: httpx.Request) -> httpx.Response:
+        script.requests.append(request)
+        try:
+            raise ssl.SSLCertVerificationError("self-signed certificate")
+        except ssl.SSLError as error:
+            raise httpx.ConnectError(str(error)) from error
+
+    with pytest.raises(RouterConnectionError, match="self-signed") as raised:
+        door.send(client_of(untrusted), chat())
+    assert (script.sent, raised.value.is_retryable) == (1, False)
+
+
+@both_doors
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (httpx.ConnectError("refused"), RouterConnectionError),
+        (httpx.ReadTimeout("slow"), RouterTimeoutError),
+        (httpx.ConnectTimeout("slow"), RouterTimeoutError),
+        (httpx.DecodingError("gzip"), RouterConnectionError),
+    ],
+)
+def test_no_error_of_httpx_escapes(door, failure, expected):
+    with pytest.raises(RouterError) as raised:
+        door.send(client_of(Script(failure)), chat())
+    assert (type(raised.value), raised.value.endpoint) == (expected, "/chat/completions")
+
+
+@both_doors
+@pytest.mark.parametrize("retries", [0, 1, 10])
+def test_the_number_of_retries_can_be_set(door, retries):
+    assert requests_for(door, says(503, {}), max_retries=retries) == 1 + retries
+
+
+@both_doors
+@pytest.mark.parametrize("failure", [says(503, {}), httpx.ConnectError("refused")])
+def test_an_answer_to_a_later_attempt_is_the_answer(door, failure):
+    script = Script(failure, failure, says())
+    seen = []
+    call = chat(parse=lambda reply: seen.append(reply.attempts) or reply.json())
+    assert door.send(client_of(script), call) == ANSWER
+    assert (script.sent, seen) == (3, [3])
+
+
+@both_doors
+def test_pauses_grow_up_to_eight_seconds_and_are_not_all_alike(door, pauses):
+    requests_for(door, says(500, {}), max_retries=10)
+    longest = [0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8]
+    assert all(high / 2 <= p <= high for p, high in zip(pauses, longest, strict=True))
+    assert len(set(pauses[4:])) > 1
+
+
+DATE = "Sun, 06 Nov 2022 08:49:37 GMT"
+LATER = "Sun, 06 Nov 2022 08:49:52 GMT"
+
+
+@both_doors
+@pytest.mark.parametrize(
+    ("headers", "wish"),
+    [
+        ({"retry_after": "7"}, 7),
+        ({"retry_after": "0.25"}, 0.25),
+        ({"retry_after": "60"}, 60),
+        ({"retry_after_ms": "1500"}, 1.5),
+        ({"retry_after_ms": "40", "retry_after": "7"}, 0.04),
+        ({"retry_after": LATER, "date": DATE}, 15),
+        ({"x_ratelimit_reset": "58s"}, 58),
+        ({"x_ratelimit_reset": "0.5s"}, 0.5),
+        ({"x_ratelimit_reset": "1m"}, 60),
+        ({"retry_after": "7", "x_ratelimit_reset": "58s"}, 7),
+        ({"retry_after": "soon", "x_ratelimit_reset": "9s"}, 9),
+        ({"retry_after_ms": "-1", "retry_after": "7"}, 7),
+    ],
+)
+def test_the_router_decides_how_long_to_wait(door, pauses, headers, wish):
+    requests_for(door, says(429, {}, **headers))
+    assert pauses == [wish, wish]
+
+
+USELESS = ["nan", "inf", "-inf", "-5", "0", "soon", "", "9" * 400, "0x10", DATE]
+
+
+@both_doors
+@pytest.mark.parametrize("name", ["retry_after", "retry_after_ms", "x_ratelimit_reset"])
+@pytest.mark.parametrize("value", USELESS, ids=lambda value: value[:8])
+def test_a_useless_wish_is_passed_over(door, pauses, name, value):
+    requests_for(door, says(429, {}, **{name: value}, date=LATER))
+    assert 0.25 <= pauses[0] <= 0.5 <= pauses[1] <= 1
+
+
+@both_doors
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Mon, 01 Jan 99999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:99999999999999999999 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999999999",
+        "Mon, 99 Foo 2026",
+    ],
+)
+def test_an_impossible_date_is_passed_over(door, pauses, value):
+    requests_for(door, says(429, {}, retry_after=value, date=DATE))
+    assert 0.25 <= pauses[0] <= 0.5
+
+
+@both_doors
+@pytest.mark.parametrize(
+    ("headers", "wish"),
+    [
+        ({"retry_after": "61"}, 61),
+        ({"retry_after": "3600"}, 3600),
+        ({"retry_after_ms": "60001"}, 60.001),
+        ({"x_ratelimit_reset": "1m30s"}, 90),
+        ({"x_ratelimit_reset": "2h"}, 7200),
+    ],
+)
+def test_a_wish_for_more_than_a_minute_is_the_callers_to_grant(door, pauses, headers, wish):
+    with pytest.raises(RateLimitError) as raised:
+        door.send(client_of(Script(says(429, {}, **headers))), chat())
+    assert (raised.value.retry_after, raised.value.attempts, pauses) == (wish, 1, [])
+
+
+@both_doors
+def test_all_attempts_of_a_call_share_one_key_against_doubles(door):
+    script = Script(says(503, {}))
+    for _ in range(2):
+        with pytest.raises(RouterError):
+            door.send(client_of(script), chat())
+    keys = script.headers("idempotency-key")
+    assert len(set(keys[:3])) == len(set(keys[3:])) == 1
+    assert keys[0] != keys[3]
+    assert all(uuid.UUID(key) for key in keys)
+    assert script.headers("x-retry-count") == ["0", "1", "2"] * 2
+
+
+@both_doors
+def test_every_attempt_asks_for_the_key_anew_and_sends_the_same_body(door):
+    keys = iter(["first", "second", "third"])
+    script = Script(says(500, {}))
+    with pytest.raises(RouterError):
+        door.send(client_of(script, api_key=lambda: next(keys)), chat())
+    wanted = ["Bearer first", "Bearer second", "Bearer third"]
+    assert script.headers("authorization") == wanted
+    assert len({request.content for request in script.requests}) == 1
+
+
+@both_doors
+def test_wrong_input_is_never_sent(door):
+    script = Script()
+    with pytest.raises(ValueError, match="model: object cannot be sent"):
+        door.send(client_of(script), chat(body={"model": object()}))
+    assert script.sent == 0

@@ -1,0 +1,115 @@
+"""What is wrong with a caller's input, in one line that names the field and the fix."""
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orq_router_integrations import RouterControls
+from orq_router_integrations.errors import MAX_TEXT, RouterInputError
+from orq_router_integrations.validation import input_error, nearest, refuse_unknown
+
+
+class Spice(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    grams: int = Field(default=1, ge=1)
+    from_: str = Field(default="", alias="from")
+
+
+def refused(**members: object) -> ValidationError:
+    with pytest.raises(ValidationError) as raised:
+        Spice(**members)
+    return raised.value
+
+
+def text(error: ValueError, known: tuple[str, ...] = ()) -> str:
+    return input_error(error, known=known).message
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"name": "salt", "grams": 0}, ["grams:", "greater than or equal to 1", "not 0"]),
+        ({"name": "salt", "grams": "few"}, ["grams:", "not 'few'"]),
+        ({}, ["name: Field required"]),
+        ({"name": 7, "grams": -1}, ["name:", "; grams:"]),
+        ({"name": "salt", "gram": 1}, ["gram: unknown; did you mean 'grams'?"]),
+        ({"name": "salt", "zzz": 1}, ["zzz: unknown"]),
+    ],
+)
+def test_each_wrong_field_is_named(members, told):
+    found = text(refused(**members), known=("name", "grams"))
+    assert all(part in found for part in told)
+    assert "\n" not in found
+    assert "pydantic" not in found
+
+
+def test_a_missing_field_shows_nothing_else_that_was_given():
+    assert "4111" not in text(refused(grams=4111))
+
+
+def test_a_nested_field_is_named_by_its_path():
+    with pytest.raises(ValidationError) as raised:
+        RouterControls(retry={"count": 9}, fallbacks=["openai/gpt-4o", "nonsense"])
+    told = text(raised.value)
+    assert "retry.count:" in told
+    assert "fallbacks.1.model: must be 'provider/model'" in told
+    assert "Value error" not in told
+
+
+def test_a_wrong_value_is_shown_only_in_part():
+    told = text(refused(name="salt", grams="x" * 10_000))
+    assert len(told) < 300
+
+
+@pytest.mark.parametrize("length", [500, 100_000])
+def test_no_base64_is_shown(length):
+    assert "A" * 250 not in text(ValueError("not an image: " + "A" * length))
+
+
+def test_a_plain_value_error_keeps_its_words():
+    error = input_error(ValueError("stop: at most 4"), endpoint="/chat/completions")
+    assert (error.message, error.endpoint) == ("stop: at most 4", "/chat/completions")
+    assert isinstance(error, RouterInputError)
+    assert len(str(input_error(ValueError("word " * 9999)))) <= MAX_TEXT
+
+
+def test_an_input_error_stays_itself():
+    error = RouterInputError("n: too many")
+    assert input_error(error) is error
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("temprature", "; did you mean 'temperature'?"),
+        ("max_token", "; did you mean 'max_tokens'?"),
+        ("zzz", ""),
+        ("", ""),
+    ],
+)
+def test_the_nearest_known_name_is_hinted_at(name, hint):
+    assert nearest(name, ["temperature", "max_tokens"]) == hint
+
+
+def test_without_known_names_there_is_no_hint():
+    assert nearest("temperature", []) == ""
+
+
+@pytest.mark.parametrize("given", [{"name": "salt"}, {"from": "here"}, {"from_": "x"}, {}, None, 7])
+def test_known_keywords_pass(given):
+    assert refuse_unknown(Spice, given) is given
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"nam": 1}, "nam: unknown keyword; did you mean 'name'?"),
+        ({"name": "x", "zzz": 1}, "zzz: unknown keyword"),
+        ({7: 1}, "7: unknown keyword"),
+    ],
+)
+def test_an_unknown_keyword_is_refused(given, told):
+    with pytest.raises(ValueError, match="unknown keyword") as raised:
+        refuse_unknown(Spice, given)
+    assert str(raised.value) == told
