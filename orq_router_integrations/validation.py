@@ -18,21 +18,28 @@ def input_error(
     """
     if isinstance(error, RouterInputError):
         return error
-    text = _validation_text(error, known) if isinstance(error, ValidationError) else str(error)
+    text = explained(error, known) if isinstance(error, ValidationError) else str(error)
     return RouterInputError(clean(text), endpoint=endpoint)
 
 
-def _validation_text(error: ValidationError, known: Iterable[str]) -> str:
+def explained(error: ValidationError, known: Iterable[str] = (), *, prefix: str = "") -> str:
+    """Pydantic's errors in one line: field, problem, and the name that was meant.
+
+    Args:
+        error: what pydantic raised.
+        known: names that an unknown one is compared with.
+        prefix: of every field's name.
+    """
     lines = []
     for item in error.errors(include_url=False, include_context=False):
-        where = ".".join(str(part) for part in item["loc"])
+        where = prefix + ".".join(str(part) for part in item["loc"])
+        plain = item["loc"] and item["type"] != "missing"
+        shown = f", not {item['input']!r:.80}" if plain else ""
         if item["type"] == "extra_forbidden":
             lines.append(f"{where}: unknown{nearest(str(item['loc'][-1]), known)}")
         else:
-            plain = where and item["type"] != "missing"
-            shown = f", not {item['input']!r:.80}" if plain else ""
             text = item["msg"].removeprefix("Value error, ") + shown
-            lines.append(f"{where}: {text}" if where else text)
+            lines.append(f"{where}: {text}" if item["loc"] else text)
     return "; ".join(lines)
 
 

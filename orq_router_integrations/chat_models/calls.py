@@ -15,7 +15,7 @@ from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_
 from langchain_core.messages.tool import tool_call_chunk as call_chunk
 from langchain_core.utils.json import parse_partial_json
 
-_SPOILERS = ("]", "}]", '"]', '"}]', "]}", '"]}', '\\""}]', '\\""]}')
+_SPOILERS = ("]", "}]", '"]', '"}]', "]}", '"]}', '""]', '""}]')
 
 
 @dataclass(frozen=True, slots=True)

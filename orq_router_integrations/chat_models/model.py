@@ -27,7 +27,8 @@ from typing_extensions import AsyncGenerator, Generator, Self
 from orq_router_integrations._version import __version__
 from orq_router_integrations.chat_models import messages as conversation
 from orq_router_integrations.chat_models import replies, requests, structured, tools
-from orq_router_integrations.chat_models.provenance import PROVIDER, Asked
+from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.chat_models.provenance import Asked
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.settings import RouterSettings
 from orq_router_integrations.validation import input_error, refuse_unknown

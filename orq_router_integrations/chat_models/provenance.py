@@ -4,10 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from orq_router_integrations.chat_models.blocks import PROVIDER
 from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.controls import RouterControls
-
-PROVIDER = "orq"
 
 _FROM_BODY = ("id", "created", "system_fingerprint", "service_tier")
 _LIMITS = "x-ratelimit-"

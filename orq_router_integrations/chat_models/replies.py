@@ -7,6 +7,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from orq_router_integrations.chat_models.blocks import PROVIDER
 from orq_router_integrations.chat_models.calls import CallAssembly, whole_calls
 from orq_router_integrations.chat_models.provenance import Asked, provenance
 from orq_router_integrations.wire.call import Reply
@@ -164,7 +165,12 @@ class ChunkReader:
             self._told |= audio.keys() & {"id", "expires_at"}
         if not (text or calls or extras or logprobs):
             return None
-        message = AIMessageChunk(content=text, tool_call_chunks=calls, additional_kwargs=extras)
+        message = AIMessageChunk(
+            content=text,
+            tool_call_chunks=calls,
+            additional_kwargs=extras,
+            response_metadata={"model_provider": PROVIDER},
+        )
         info = {"logprobs": logprobs} if logprobs else None
         return ChatGenerationChunk(message=message, generation_info=info)
 

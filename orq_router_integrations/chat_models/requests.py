@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orq_router_integrations.chat_models import structured, tools
-from orq_router_integrations.validation import nearest
+from orq_router_integrations.validation import explained, nearest
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 
@@ -77,7 +77,12 @@ def controls(given: Mapping[str, Any], face: HasControls) -> RouterControls:
     """
     own = face.controls or RouterControls()
     new = given.get("controls")
-    return own if new is None else own.merged(RouterControls.model_validate(new))
+    if new is None:
+        return own
+    try:
+        return own.merged(RouterControls.model_validate(new))
+    except ValidationError as error:
+        raise ValueError(explained(error, KNOWN, prefix="controls.")) from None
 
 
 def tool_members(given: Mapping[str, Any], *, strict: bool | None = None) -> dict[str, Any]:
@@ -100,6 +105,6 @@ def with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]
     Raises:
         ValueError: an extra member is one that the body has already.
     """
-    if both := body.keys() & extra.keys():
+    if both := (body.keys() | {"stream", "stream_options"}) & extra.keys():
         raise ValueError(f"extra_body.{min(both)}: has a keyword of its own; use that")
     return {**body, **extra}

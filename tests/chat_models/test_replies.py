@@ -91,6 +91,23 @@ async def test_it_is_the_same_when_awaited(answer: Answer, asked: dict[str, Any]
     assert plain(added_up(chunks)) == whole
 
 
+ARGUMENTS = r'{"a": "x\n\u00e9\"", "b": ["c", {"d": [1, 2]}], "e": true, "f": "\\"}'
+
+
+@pytest.mark.parametrize("length", range(1, len(ARGUMENTS)))
+def test_a_streamed_call_that_was_cut_off_anywhere_is_no_valid_call(length: int) -> None:
+    cut = Answer(tool_calls=(ToolCall("f", ARGUMENTS[:length]),), finish_reason="length")
+    message = told(cut).invoke("Hi", stream=True)
+    assert message.tool_calls == []
+    assert [call["name"] for call in message.invalid_tool_calls] == ["f"]
+
+
+def test_a_streamed_call_that_is_whole_is_valid() -> None:
+    whole = Answer(tool_calls=(ToolCall("f", ARGUMENTS),))
+    (call,) = told(whole).invoke("Hi", stream=True).tool_calls
+    assert call["args"] == orjson.loads(ARGUMENTS)
+
+
 def test_what_an_answer_says_is_where_langchain_looks_for_it() -> None:
     answer = Answer("42", (ToolCall("f", {"a": 1}, id="call_9"),), "Let me think.", "sig")
     message = told(answer).invoke("Hi")
