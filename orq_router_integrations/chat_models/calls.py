@@ -26,6 +26,7 @@ class Read:
     name: str | None
     arguments: str
     index: int | None
+    signature: str | None = None
 
     @classmethod
     def of(cls, wire: Any) -> "Read":
@@ -41,6 +42,7 @@ class Read:
             name=_text(function.get("name")),
             arguments=arguments,
             index=index if isinstance(index, int) else None,
+            signature=_signature(call),
         )
 
 
@@ -48,15 +50,31 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _signature(call: dict[str, Any]) -> str | None:
+    """Gemini's signature of the thought behind a call, in the place that wins if both are used."""
+    extra = call.get("extra_content")
+    google = extra.get("google") if isinstance(extra, dict) else None
+    inner = google.get("thought_signature") if isinstance(google, dict) else None
+    return _text(inner) or _text(call.get("thought_signature"))
+
+
 def new_id() -> str:
     """An id for a tool call that came without one of its own."""
     return f"call_{uuid.uuid4().hex[:24]}"
 
 
-def whole_calls(wire: Any) -> tuple[list[ToolCall], list[InvalidToolCall]]:
-    """The valid and the invalid calls of a whole message."""
-    valid: list[ToolCall] = []
-    invalid: list[InvalidToolCall] = []
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The calls of a whole message: valid ones, invalid ones, and signatures by call id."""
+
+    valid: list[ToolCall] = field(default_factory=list)
+    invalid: list[InvalidToolCall] = field(default_factory=list)
+    signatures: dict[str, str] = field(default_factory=dict)
+
+
+def whole_calls(wire: Any) -> Calls:
+    """The calls of a whole message."""
+    calls = Calls()
     taken: set[str] = set()
     for item in wire if isinstance(wire, list) else ():
         read = Read.of(item)
@@ -64,11 +82,13 @@ def whole_calls(wire: Any) -> tuple[list[ToolCall], list[InvalidToolCall]]:
         taken.add(call_id)
         args, error = _parsed(read)
         if read.name and args is not None:
-            valid.append(tool_call(name=read.name, args=args, id=call_id))
+            calls.valid.append(tool_call(name=read.name, args=args, id=call_id))
         else:
             bad = invalid_tool_call(name=read.name, args=read.arguments, id=call_id, error=error)
-            invalid.append(bad)
-    return valid, invalid
+            calls.invalid.append(bad)
+        if read.signature:
+            calls.signatures[call_id] = read.signature
+    return calls
 
 
 def _parsed(read: Read) -> tuple[dict[str, Any] | None, str]:
@@ -107,6 +127,7 @@ class CallAssembly:
         self._slots: list[_Slot] = []
         self._by_id: dict[str, _Slot] = {}
         self._by_index: dict[int, _Slot] = {}
+        self.signatures: dict[str, str] = {}
 
     def fragments(self, deltas: Any) -> list[ToolCallChunk]:
         """The chunks for the ``tool_calls`` of one delta."""
@@ -123,6 +144,8 @@ class CallAssembly:
         name = read.name if slot.name is None else None
         slot.name = slot.name or name
         slot.arguments.append(read.arguments)
+        if read.signature:
+            self.signatures[slot.id] = read.signature
         call_id = slot.id if new else None
         return call_chunk(name=name, args=read.arguments, id=call_id, index=slot.number)
 

@@ -14,6 +14,7 @@ from langchain_core.messages import (
 )
 
 from orq_router_integrations.chat_models.content import Part, check_sources, each, part
+from orq_router_integrations.chat_models.seals import unsealed
 from orq_router_integrations.media import checked_image
 from orq_router_integrations.wire import json
 
@@ -29,8 +30,10 @@ _ROLES: dict[str, type[BaseMessage]] = {
 _SKIPPED = {"tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_delta"}
 
 
-def to_wire(messages: Sequence[BaseMessage], tool_media: ToolMedia = "user") -> list[Wire]:
-    """Convert a conversation.
+def to_wire(
+    messages: Sequence[BaseMessage], tool_media: ToolMedia = "user", model: str = ""
+) -> list[Wire]:
+    """Convert a conversation for a model.
 
     A tool's answer can hold only text on this API. Its images, files and audio are put into a
     user message behind it (``tool_media="user"``), or only mentioned (``"placeholder"``).
@@ -47,7 +50,7 @@ def to_wire(messages: Sequence[BaseMessage], tool_media: ToolMedia = "user") -> 
             out.append({"role": "user", "content": carried})
             carried = []
         try:
-            wire, media = _converted(message)
+            wire, media = _converted(_seen_by(model, message))
         except ValueError as error:
             text = str(error)
             raise ValueError(f"messages[{index}]{'' if text[:1] == '.' else ': '}{text}") from None
@@ -56,6 +59,10 @@ def to_wire(messages: Sequence[BaseMessage], tool_media: ToolMedia = "user") -> 
     if carried:
         out.append({"role": "user", "content": carried})
     return out
+
+
+def _seen_by(model: str, message: BaseMessage) -> BaseMessage:
+    return unsealed(message, model) if model and isinstance(message, AIMessage) else message
 
 
 def _converted(message: BaseMessage) -> tuple[Wire, list[Part]]:
@@ -164,6 +171,14 @@ class _Said:
         signature = block.get("signature") or (block.get("extras") or {}).get("signature")
         self.thought(text, signature)
 
+    def redacted(self, data: Any) -> None:
+        """Reasoning that the provider shows to nobody; one piece, or several."""
+        pieces = [data] if isinstance(data, str) else data or []
+        texts = [piece.get("data") if isinstance(piece, dict) else piece for piece in pieces]
+        self.parts[:0] = [
+            {"type": "redacted_reasoning", "data": text} for text in texts if isinstance(text, str)
+        ]
+
     def thought(self, text: str, signature: str | None) -> None:
         """Reasoning: sealed by the provider as a part, else as plain reasoning content."""
         if signature:
@@ -199,6 +214,7 @@ def _assistant(message: BaseMessage) -> Wire:
     if calls and not sealed and (kept.get("reasoning_signature") or not said.thoughts):
         said.thoughts.clear()
         said.thought(kept.get("reasoning_content") or "", kept.get("reasoning_signature"))
+        said.redacted(kept.get("redacted_reasoning"))
     wire: Wire = {"role": "assistant", "content": _joined(said.parts) or None}
     if calls:
         wire["tool_calls"] = calls
@@ -218,10 +234,15 @@ def _assistant(message: BaseMessage) -> Wire:
 def _calls(message: BaseMessage) -> list[Wire]:
     if not isinstance(message, AIMessage):
         return []
+    signatures = message.additional_kwargs.get("thought_signatures") or {}
     calls = [_call(call["id"], call["name"], call["args"]) for call in message.tool_calls]
-    return calls + [
+    calls += [
         _call(call["id"], call["name"], call["args"] or "") for call in message.invalid_tool_calls
     ]
+    for call in calls:
+        if signature := signatures.get(call["id"]):
+            call["extra_content"] = {"google": {"thought_signature": signature}}
+    return calls
 
 
 def _call(call_id: Any, name: Any, arguments: Any) -> Wire:

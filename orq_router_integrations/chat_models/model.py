@@ -201,9 +201,10 @@ class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
             given["stop"] = stop
         try:
             requests.check_keywords(given)
+            model = requests.model_id(given.get("model"), self.model)
             body = {
-                "model": requests.model_id(given.get("model"), self.model),
-                "messages": conversation.to_wire(messages, self.tool_media),
+                "model": model,
+                "messages": conversation.to_wire(messages, self.tool_media, model),
                 **requests.params(given, self),
                 **requests.tool_members(given),
             }

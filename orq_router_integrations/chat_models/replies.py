@@ -74,13 +74,17 @@ def _details(wire: Any, names: dict[str, str]) -> dict[str, int]:
 
 
 def _message(wire: dict[str, Any]) -> AIMessage:
-    valid, invalid = whole_calls(wire.get("tool_calls"))
+    calls = whole_calls(wire.get("tool_calls"))
     return AIMessage(
         content=text_of(wire.get("content")),
-        tool_calls=valid,
-        invalid_tool_calls=invalid,
-        additional_kwargs=_extras(wire),
+        tool_calls=calls.valid,
+        invalid_tool_calls=calls.invalid,
+        additional_kwargs={**_extras(wire), **_signed(calls.signatures)},
     )
+
+
+def _signed(signatures: dict[str, str]) -> dict[str, Any]:
+    return {"thought_signatures": signatures} if signatures else {}
 
 
 def text_of(content: Any) -> str:
@@ -178,6 +182,7 @@ class ChunkReader:
         message = AIMessageChunk(
             content="",
             tool_call_chunks=self._calls.spoiled(),
+            additional_kwargs=_signed(self._calls.signatures),
             chunk_position="last",
             usage_metadata=usage(self._body.get("usage")),
             response_metadata=provenance(self._body, self._head, self._asked),

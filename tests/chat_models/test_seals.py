@@ -1,0 +1,81 @@
+"""Seals of reasoning go back to the provider that made them, and to no other."""
+
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, ToolMessage
+
+from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.chat_models.seals import unsealed
+from orq_router_integrations.offline import Answer, ToolCall
+
+CLAUDE, GPT = "anthropic/claude-sonnet-4-5", "openai/gpt-4o"
+THINKS = Answer(
+    reasoning="Hm.", reasoning_signature="SEAL", tool_calls=(ToolCall("look", {}, id="c1"),)
+)
+
+
+def second_turn(first: dict[str, Any], second: dict[str, Any], **router: Any) -> dict[str, Any]:
+    """The assistant's message as the second turn sends it back."""
+    offline = OfflineRouter(answers={"Look!": THINKS}, **router)
+    client = offline.client()
+    answer = ChatOrq(client=client, **first).invoke("Look!")
+    result = ToolMessage("nothing", tool_call_id="c1")
+    ChatOrq(client=client, **second).invoke([("user", "Look!"), answer, result])
+    sent: dict[str, Any] = offline.requests[-1].body["messages"][1]
+    return sent
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+def test_the_provider_that_thought_gets_its_seal_back(version: str) -> None:
+    asked = {"model": CLAUDE, "output_version": version}
+    assert second_turn(asked, asked)["content"] == [
+        {"type": "reasoning", "reasoning": "Hm.", "signature": "SEAL"}
+    ]
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+def test_after_a_fallback_the_primary_gets_no_seal_of_the_other(version: str) -> None:
+    asked = {"model": CLAUDE, "controls": {"fallbacks": [GPT]}, "output_version": version}
+    sent = second_turn(asked, asked, faults={CLAUDE: [503]})
+    assert "SEAL" not in str(sent)
+    assert sent["reasoning_content"] == "Hm."
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+def test_another_model_gets_the_thought_without_the_seal(version: str) -> None:
+    first = {"model": CLAUDE, "output_version": version}
+    sent = second_turn(first, {"model": GPT})
+    assert "SEAL" not in str(sent)
+    assert sent["reasoning_content"] == "Hm."
+
+
+def ours(**kept: Any) -> AIMessage:
+    metadata = {"model_provider": "orq", "model_name": "google/gemini-3-pro"}
+    calls = [{"name": "look", "args": {}, "id": "c1", "type": "tool_call"}]
+    return AIMessage("", tool_calls=calls, additional_kwargs=kept, response_metadata=metadata)
+
+
+def test_geminis_signature_of_a_call_goes_back_where_it_came_from() -> None:
+    router = OfflineRouter()
+    history = [
+        ("user", "Look!"),
+        ours(thought_signatures={"c1": "T"}),
+        ToolMessage("x", tool_call_id="c1"),
+    ]
+    ChatOrq(model="google/gemini-3-pro", client=router.client()).invoke(history)
+    (call,) = router.requests[-1].body["messages"][1]["tool_calls"]
+    assert call["extra_content"] == {"google": {"thought_signature": "T"}}
+    ChatOrq(model=GPT, client=router.client()).invoke(history)
+    assert "extra_content" not in router.requests[-1].body["messages"][1]["tool_calls"][0]
+
+
+def test_messages_that_are_not_ours_are_taken_at_their_word() -> None:
+    theirs = AIMessage([{"type": "thinking", "thinking": "Hm.", "signature": "S"}])
+    assert unsealed(theirs, GPT) is theirs
+
+
+def test_an_upstream_that_is_not_known_gets_no_seal() -> None:
+    message = ours(reasoning_signature="S")
+    message.response_metadata["model_name"] = "gemini-3-pro"
+    assert unsealed(message, "google/gemini-3-pro").additional_kwargs == {}
