@@ -31,18 +31,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from langchain_core import exceptions as core
 from typing_extensions import TypedDict, Unpack
 
+from orq_router_integrations.error_bodies import MAX_TEXT, members, read, text_of
 from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.headers import retry_after_seconds
-from orq_router_integrations.wire.json import loads
 
-MAX_TEXT = 2000
 MAX_BODY = 4096
-
-_LONG_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{200,}={0,2}")
 
 
 class Details(TypedDict, total=False):
@@ -248,34 +244,36 @@ _TOO_LONG = re.compile(
 )
 
 
-def error_from(reply: Reply, endpoint: str, *, body: Any = None, secret: str = "") -> RouterError:
+def error_from(
+    reply: Reply, endpoint: str, *, content: bytes | None = None, secret: str = ""
+) -> RouterError:
     """The error that a reply means: by its code, then by its status.
 
     Args:
-        reply: the reply; also a 200 whose ``body`` turned out to be an error.
+        reply: the reply; also a 200 that turned out to be an error.
         endpoint: which call it was.
-        body: the parsed body, where the error stood inside a stream.
+        content: the error, where it stood inside a stream.
         secret: the API key, taken out of everything that the error shows.
     """
-    found, text = _read(reply.content if body is None else orjson.dumps(body), secret)
-    fields = _fields(found)
+    found, text = read(reply.content if content is None else content, secret)
+    fields = members(found)
     details: Details = {
         "endpoint": endpoint,
         "attempts": reply.attempts,
         "status_code": reply.status,
-        "code": _text(fields.get("code")),
-        "type": _text(fields.get("type")),
-        "param": _text(fields.get("param")),
+        "code": text_of(fields.get("code")),
+        "type": text_of(fields.get("type")),
+        "param": text_of(fields.get("param")),
         "failures": fields.get("failures"),
-        "doc_url": _text(fields.get("doc_url")),
-        "trace_id": clean(reply.trace_id or "", secret) or None,
+        "doc_url": text_of(fields.get("doc_url")),
+        "trace_id": reply.trace_id,
         "retry_after": retry_after_seconds(reply.headers),
         "should_retry": {"true": True, "false": False}.get(reply.headers.get("x-should-retry", "")),
         "body": text[:MAX_BODY],
     }
-    said = _text(fields.get("message")) or text[:200] or "the router gave no reason"
+    said = text_of(fields.get("message")) or text[:200] or "the router gave no reason"
     if 300 <= reply.status < 400:
-        target = clean(reply.headers.get("location", "nowhere"), secret)
+        target = reply.headers.get("location", "nowhere")
         said = f"the router redirects to {target}; redirects are not followed, set base_url"
     if reply.status == 501:
         details["is_retryable"] = False
@@ -283,7 +281,7 @@ def error_from(reply: Reply, endpoint: str, *, body: Any = None, secret: str = "
 
 
 def _class_for(status: int, fields: Mapping[str, Any], message: str) -> type[RouterStatusError]:
-    codes = [_text(fields.get(name)) or "" for name in ("code", "type")]
+    codes = [text_of(fields.get(name)) or "" for name in ("code", "type")]
     by_code = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None)
     if not 300 <= status < 600 and codes[0].isdecimal() and len(codes[0]) == 3:
         status = int(codes[0])
@@ -296,53 +294,3 @@ def _class_for(status: int, fields: Mapping[str, Any], message: str) -> type[Rou
     if 400 <= status < 500:
         return _BY_STATUS.get(status, BadRequestError)
     return ServerError if status >= 500 else by_code or ServerError
-
-
-def _read(content: bytes, secret: str) -> tuple[Any, str]:
-    """The body as JSON, if it is that, and as text; cleaned before anything is cut."""
-    text = clean(content.decode("utf-8", "replace"), secret)
-    try:
-        sent = loads(content)
-    except ValueError:
-        return None, text
-    found = _cleaned(sent, secret)
-    return found, text if found == sent else orjson.dumps(found).decode()
-
-
-def _cleaned(value: Any, secret: str) -> Any:
-    if isinstance(value, str):
-        return clean(value, secret)
-    if isinstance(value, list):
-        return [_cleaned(item, secret) for item in value]
-    if isinstance(value, dict):
-        return {clean(key, secret): _cleaned(item, secret) for key, item in value.items()}
-    return value
-
-
-def _fields(source: Any) -> Mapping[str, Any]:
-    """The members of an error, whichever of the router's six shapes it came in.
-
-    An ``error`` object; an ``error`` text beside a ``code``; or flat ``code`` and ``message``
-    (contract section 3.2); also inside the choice of a completion. Anything else has no members.
-    """
-    if isinstance(source, str):
-        return {"message": source}
-    if not isinstance(source, Mapping):
-        return {}
-    if not source.get("error") and isinstance(source.get("choices"), list):
-        source = next((c for c in source["choices"] if isinstance(c, Mapping) and "error" in c), {})
-    inner = source.get("error")
-    if isinstance(inner, Mapping):
-        return inner
-    return {**source, "message": inner} if isinstance(inner, str) else source
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or value == "" else str(value)[:MAX_TEXT]
-
-
-def clean(text: str, secret: str = "") -> str:
-    """Text without the secret and without long runs of base64."""
-    if secret:
-        text = text.replace(secret, "[key]")
-    return _LONG_BASE64.sub("[base64]", text)

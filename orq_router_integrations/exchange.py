@@ -9,11 +9,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import httpx
 
+from orq_router_integrations.error_bodies import clean
 from orq_router_integrations.errors import (
     MAX_BODY,
     InvalidResponseError,
@@ -21,7 +22,6 @@ from orq_router_integrations.errors import (
     RouterInputError,
     RouterTimeoutError,
     StreamInterruptedError,
-    clean,
     error_from,
 )
 from orq_router_integrations.retry import RetryPolicy
@@ -97,9 +97,9 @@ class Exchange(Generic[T]):
         """Take the head of a reply; whether it is one of success."""
         self.last = Reply(
             status=response.status_code,
-            headers=dict(response.headers),
+            headers={k: v.replace(self.secret, "[key]") for k, v in response.headers.items()},
             attempts=self.attempts,
-            seconds=time.monotonic() - self.started,
+            started=self.started,
         )
         return response.is_success
 
@@ -107,7 +107,7 @@ class Exchange(Generic[T]):
         """The reply with its body."""
         head = self.last
         assert head is not None  # noqa: S101 - head() comes first
-        self.last = Reply(head.status, head.headers, content, head.attempts, head.seconds)
+        self.last = replace(head, content=content)
         return self.last
 
     def answer(self, response: httpx.Response) -> T:
@@ -143,7 +143,7 @@ class Exchange(Generic[T]):
             raise self._interrupted(str(fault)) from None
         except ErrorInReply as fault:
             reply = self.last or Reply(200, {})
-            meant = error_from(reply, self.endpoint, body=fault.body, secret=self.secret)
+            meant = error_from(reply, self.endpoint, content=fault.body, secret=self.secret)
             meant.partial = self._partial
             raise meant from None
         except BadReply as fault:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from orq_router_integrations.errors import RouterInputError, clean
+from orq_router_integrations.error_bodies import clean
+from orq_router_integrations.errors import RouterInputError
 
 
 def input_error(

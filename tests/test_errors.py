@@ -273,7 +273,8 @@ def test_no_part_of_a_long_key_is_shown_where_the_text_is_cut(door):
 def test_a_key_in_an_unreadable_reply_is_not_shown(door, kind):
     content = f"you sent Authorization: Bearer {KEY}".encode()
     body = content if kind == "whole" else b"data: " + content + b"\n\n"
-    client = client_of(lambda _: httpx.Response(200, stream=Body(body)))
+    headers = {"x-orq-trace-id": f"trace-{KEY}"}
+    client = client_of(lambda _: httpx.Response(200, headers=headers, stream=Body(body)))
     with pytest.raises(errors.InvalidResponseError) as raised:
         door.send(client, chat()) if kind == "whole" else door.stream(client, chat_stream())
     assert KEY not in shown(raised.value)
@@ -328,3 +329,18 @@ def test_an_error_inside_a_stream_is_raised_with_the_text_before_it(door, body, 
         door.stream(client_of(script), chat_stream())
     assert (type(raised.value), raised.value.partial) == (expected, "Hello")
     assert script.sent == 1
+
+
+@both_doors
+@pytest.mark.parametrize("kind", ["whole", "streamed"])
+@pytest.mark.parametrize(
+    "failures",
+    [b"[" * 300 + b"]" * 300, b"[" * 900 + b"]" * 900, b'["\\ud83d", 1' + b"0" * 30 + b"]"],
+    ids=["deep", "deeper", "half a character and a huge number"],
+)
+def test_an_odd_error_is_still_that_error(door, kind, failures):
+    body = b'{"error": {"message": "blocked", "failures": %s}}' % failures
+    whole = client_of(lambda _: httpx.Response(400, content=body))
+    streamed = client_of(streams(b"data: " + body + b"\n\n"))
+    with pytest.raises(RouterError, match="blocked"):
+        door.send(whole, chat()) if kind == "whole" else door.stream(streamed, chat_stream())

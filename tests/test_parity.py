@@ -25,7 +25,7 @@ FAULTS = {
     "error frame": Fault(status=200, error_after=2),
     "guardrail": Fault(status=400, code="guardrail_error"),
 }
-PER_REPLY = {"id", "created", "trace_id"}
+PER_REPLY = {"id", "created", "trace_id", "latency"}
 
 
 def offline_model(**router: Any) -> ChatOrq:

@@ -167,6 +167,7 @@ def test_closing_waits_for_the_calls_under_way(made, monkeypatch):
     stream = client.stream(chat_stream())
     assert next(stream) == "Hel"
     other.close()
+    assert not made[0].is_closed
     assert (list(stream), made[0].is_closed) == (["lo"], True)
     assert len(list(other.stream(chat_stream()))) == len(made) == 2
 
@@ -176,6 +177,7 @@ async def test_async_closing_waits_for_the_calls_under_way(made, monkeypatch):
     stream = client.astream(chat_stream())
     assert await anext(stream) == "Hel"
     await other.aclose()
+    assert not made[0].is_closed
     assert ([text async for text in stream], made[0].is_closed) == (["lo"], True)
     assert len([text async for text in other.astream(chat_stream())]) == len(made) == 2
 

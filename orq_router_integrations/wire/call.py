@@ -4,6 +4,7 @@ Faces (chat model, tools, loaders) describe a call; the client carries it. Neith
 other does its part: the call brings its own ``parse`` (or, for a stream, its own ``decoder``).
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar
@@ -33,9 +34,13 @@ class BadReply(WireFault):
 
 
 class ErrorInReply(WireFault):
-    """An error object where an answer should be: inside a 200, or inside a stream."""
+    """An error where an answer should be: inside a 200, or inside a stream.
 
-    def __init__(self, body: Any) -> None:
+    Attributes:
+        body: the bytes of the error, or of what holds it.
+    """
+
+    def __init__(self, body: bytes) -> None:
         super().__init__("the reply carries an error")
         self.body = body
 
@@ -57,19 +62,24 @@ class Reply:
         headers: response headers, names in lower case.
         content: the body; empty for the head of a stream.
         attempts: how many requests the client sent for this call, this one included.
-        seconds: wall-clock seconds from the first request of the call to this reply's head.
+        started: when the first request of the call went out, on the monotonic clock.
     """
 
     status: int
     headers: Mapping[str, str]
     content: bytes = b""
     attempts: int = 1
-    seconds: float = 0.0
+    started: float | None = None
 
     @property
     def trace_id(self) -> str | None:
         """The router's trace (header ``x-orq-trace-id``; seen live by the vendor's workshop)."""
         return self.headers.get("x-orq-trace-id")
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the first request of the call."""
+        return 0.0 if self.started is None else time.monotonic() - self.started
 
     @property
     def content_type(self) -> str:

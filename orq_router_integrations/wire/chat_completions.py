@@ -153,25 +153,25 @@ def read_completion(reply: Reply) -> dict[str, Any]:
         ErrorInReply: it is an error after all.
     """
     body = reply.json()
-    _refuse_error(body)
+    _refuse_error(body, reply.content)
     if not isinstance(body, dict):
         raise BadReply(f"the body is {_kind(body)}, not an object")
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
         raise BadReply("the completion has no choices")
     for index, choice in enumerate(choices):
-        _refuse_error(choice)
+        _refuse_error(choice, reply.content)
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
             raise BadReply(f"choice {index} of the completion has no message")
     return body
 
 
-def _refuse_error(body: Any) -> None:
+def _refuse_error(body: Any, content: bytes) -> None:
     """An error may stand in a 200, in any of its shapes."""
     if isinstance(body, dict):
         flat = "choices" not in body and "code" in body and isinstance(body.get("message"), str)
         if body.get("error") or flat:
-            raise ErrorInReply(body)
+            raise ErrorInReply(content)
 
 
 def _kind(value: Any) -> str:
@@ -211,7 +211,7 @@ class ChunkDecoder:
                 self.done = True
                 return
             chunk = _chunk(event)
-            self._note(chunk)
+            self._note(chunk, event.data)
             yield chunk
 
     def finish(self) -> None:
@@ -227,9 +227,9 @@ class ChunkDecoder:
         if not (self.done or self._finished):
             raise Truncated("neither a finish reason nor [DONE] was received")
 
-    def _note(self, chunk: dict[str, Any]) -> None:
+    def _note(self, chunk: dict[str, Any], data: bytes) -> None:
         choice = first_choice(chunk)
-        _refuse_error(choice)
+        _refuse_error(choice, data)
         if choice.get("finish_reason"):
             self._finished = True
         text = (choice.get("delta") or {}).get("content")
@@ -242,13 +242,13 @@ def _chunk(event: Event) -> dict[str, Any]:
         chunk = loads(event.data)
     except ValueError:
         if event.name == "error":
-            raise ErrorInReply(event.data.decode("utf-8", "replace")) from None
+            raise ErrorInReply(event.data) from None
         raise BadReply("an event of the stream is not JSON", event.data) from None
     if event.name == "error":
-        raise ErrorInReply(chunk)
+        raise ErrorInReply(event.data)
     if not isinstance(chunk, dict):
         raise BadReply(f"an event of the stream is {_kind(chunk)}, not an object", event.data)
-    _refuse_error(chunk)
+    _refuse_error(chunk, event.data)
     if not isinstance(first_choice(chunk).get("delta") or {}, dict):
         raise BadReply("the delta of an event is not an object", event.data)
     return chunk
@@ -259,7 +259,7 @@ def _refuse_what_is_no_stream(body: bytes) -> None:
     if body.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
         return  # a stream that broke in its first event
     try:
-        _refuse_error(loads(body))
+        _refuse_error(loads(body), body)
     except ValueError:
         raise BadReply("the reply is no event stream", body) from None
     raise BadReply("a JSON body came where a stream was asked for", body)

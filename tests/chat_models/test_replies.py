@@ -61,6 +61,7 @@ def told(answer: Answer) -> ChatOrq:
 
 def plain(message: Any) -> dict[str, Any]:
     members: dict[str, Any] = message.model_dump(exclude={"id"})
+    members["response_metadata"].pop("latency")
     for call in members["invalid_tool_calls"]:
         call.pop("error")  # its words differ
         call["args"] = call["args"].removesuffix('"]')  # what keeps LangChain from completing it

@@ -1,0 +1,80 @@
+"""Usage and cost, added up over a chain."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.tracers.context import register_configure_hook
+
+from orq_router_integrations.chat_models.provenance import Provenance
+
+
+class RouterUsage(UsageMetadataCallbackHandler):
+    """A callback that adds up tokens by model (``usage_metadata``), cost and fallbacks.
+
+    Attributes:
+        calls: answers counted.
+        fallbacks: those that another model gave than the one asked for.
+        cost: US dollars, of the answers whose cost the router states.
+        unpriced: answers whose cost it does not state.
+
+    >>> from orq_router_integrations import ChatOrq, OfflineRouter
+    >>> usage = RouterUsage()
+    >>> model = ChatOrq(model="openai/gpt-4o", client=OfflineRouter().client())
+    >>> _ = model.batch(["One", "Two"], {"callbacks": [usage]})
+    >>> usage.calls, sorted(usage.usage_metadata)
+    (2, ['openai/gpt-4o'])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+        self.fallbacks = 0
+        self.cost = 0.0
+        self.unpriced = 0
+
+    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
+        """Count one answer."""
+        super().on_llm_end(response, **kwargs)
+        generations = response.generations[0] if response.generations else []
+        for generation in generations[:1]:
+            if isinstance(generation, ChatGeneration):
+                self._count(Provenance.of(generation.message))
+
+    def _count(self, found: Provenance) -> None:
+        with self._lock:
+            self.calls += 1
+            self.fallbacks += found.fell_back
+            self.cost += found.cost or 0.0
+            self.unpriced += found.cost is None
+
+    def __repr__(self) -> str:
+        return (
+            f"RouterUsage(calls={self.calls}, fallbacks={self.fallbacks}, cost={self.cost:.6f}, "
+            f"unpriced={self.unpriced}, usage_metadata={self.usage_metadata})"
+        )
+
+
+_CURRENT: ContextVar[RouterUsage | None] = ContextVar("orq_router_usage", default=None)
+register_configure_hook(_CURRENT, inheritable=True)
+
+
+@contextmanager
+def track_usage() -> Iterator[RouterUsage]:
+    """Add up every call within the block, also those of chains and agents in it.
+
+    >>> from orq_router_integrations import ChatOrq, OfflineRouter
+    >>> with track_usage() as usage:
+    ...     _ = ChatOrq(model="openai/gpt-4o", client=OfflineRouter().client()).invoke("Hi")
+    >>> usage.calls
+    1
+    """
+    usage = RouterUsage()
+    token = _CURRENT.set(usage)
+    try:
+        yield usage
+    finally:
+        _CURRENT.reset(token)
