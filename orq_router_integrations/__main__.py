@@ -5,7 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from orq_router_integrations._version import __version__
+from orq_router_integrations.validation import explained
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -13,6 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         status: int = chosen.run(chosen)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stderr.close()
+        return 0
+    except ValidationError as error:
+        print(f"orq-router {chosen.command}: {explained(error)}", file=sys.stderr)
+        return 1
     except (ValueError, ImportError, OSError) as error:
         print(f"orq-router {chosen.command}: {error}", file=sys.stderr)
         return 1

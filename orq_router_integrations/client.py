@@ -12,6 +12,7 @@ from contextlib import (
 )
 from inspect import isawaitable
 from itertools import islice
+from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
@@ -29,11 +30,12 @@ from orq_router_integrations.settings import (
     checked_key,
 )
 from orq_router_integrations.transport import SHARED
-from orq_router_integrations.validation import input_error, refuse_unknown
+from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import ControlValues, RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.multipart import Form
+from orq_router_integrations.wire.names import refuse_unknown
 from orq_router_integrations.wire.request import encode
 
 T = TypeVar("T")
@@ -48,15 +50,16 @@ MARGIN_SECONDS = 30.0
 class RouterClient(RouterSettings):
     """Sends calls to the AI Router and hands back what they parse to.
 
-    Immutable, cheap to make, safe to share between threads, event loops and (forked) processes,
-    picklable. Nothing is opened before the first call, and all clients of a process share their
-    connections.
+    Immutable, cheap to make, safe to share between threads, event loops and (forked) processes.
+    Nothing is opened before the first call, and all clients of a process share their connections.
+    Pickles carry no key and no headers; a client with injected httpx clients refuses to be
+    pickled.
 
     Attributes:
         controls: defaults for every call, applied where the call's endpoint takes them.
-        http_client: an httpx client of yours for the sync verbs, for its proxies, TLS or
+        http_client: an httpx client of yours for the sync calls, for its proxies, TLS or
             transport. You close it.
-        http_async_client: the same for the async verbs.
+        http_async_client: the same for the async calls, which need it if ``http_client`` is given.
 
     Raises:
         pydantic.ValidationError: a setting is wrong, or there is no API key.
@@ -159,10 +162,10 @@ class RouterClient(RouterSettings):
         return self  # nothing in it can change
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Pickles settings without secrets, and no connections: injected clients stay behind."""
-        state = super().__getstate__()
-        members = {**state["__dict__"], "http_client": None, "http_async_client": None}
-        return {**state, "__dict__": members}
+        """Pickles settings without secrets; an injected client would be lost, so it refuses."""
+        if self.http_client or self.http_async_client:
+            raise PicklingError("a client with an injected httpx client cannot be pickled")
+        return super().__getstate__()
 
     @property
     def dialect(self) -> Dialect:
@@ -268,11 +271,15 @@ class RouterClient(RouterSettings):
                         yield item
 
     def _http(self) -> AbstractContextManager[httpx.Client]:
-        return nullcontext(self.http_client) if self.http_client else SHARED.client()
+        if self.http_client:
+            return nullcontext(self.http_client)
+        _refuse_half(self.http_async_client, "http_client", "sync")
+        return SHARED.client()
 
     def _ahttp(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         if self.http_async_client:
             return nullcontext(self.http_async_client)
+        _refuse_half(self.http_client, "http_async_client", "async")
         return SHARED.async_client()
 
     def _key(self) -> str:
@@ -306,6 +313,12 @@ class ClientValues(TypedDict, total=False):
     controls: RouterControls | ControlValues
     http_client: httpx.Client | None
     http_async_client: httpx.AsyncClient | None
+
+
+def _refuse_half(other: object, missing: str, verbs: str) -> None:
+    """Who injects one client means all calls to go through it; the network is no stand-in."""
+    if other is not None:
+        raise RouterInputError(f"{missing}: needed for {verbs} calls, since the other was given")
 
 
 def _warn_of_circles(model: object, controls: RouterControls) -> None:

@@ -7,7 +7,7 @@ from operator import add
 from pathlib import Path
 from typing import Any
 
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
 
@@ -20,7 +20,7 @@ from orq_router_integrations.settings import API_KEY_ENV
 from orq_router_integrations.wire.controls import RouterControls
 
 ASSETS = Path(__file__).parent / "assets"
-QUESTION = "What do the chart and the report say, and what is asked in the recording?"
+QUESTION = "What do these files say?"
 
 
 def run(
@@ -35,41 +35,50 @@ def run(
 
     Against the offline router, whose primary model is scripted to fail, unless the environment
     has a key for the real one.
+
+    Raises:
+        ValueError: a file or a model is of no use.
     """
     offline = None if os.environ.get(API_KEY_ENV) else OfflineRouter(faults={model: [503] * 4})
     client = offline.client() if offline else RouterClient()
-    controls = RouterControls.model_validate(
-        {"retry": {"count": 1, "on_codes": [429, 503]}, "fallbacks": [fallback]}
-    )
-    files = [
-        image or ASSETS / "chart.png",
-        pdf or ASSETS / "report.pdf",
-        audio or ASSETS / "question.wav",
-    ]
+    if fallback == model:
+        raise ValueError(f"--fallback: {model} is the primary model already; name another")
+    controls = RouterControls(retry={"count": 1, "on_codes": [429, 503]}, fallbacks=[fallback])
+    files = {"image": image or ASSETS / "chart.png", "file": pdf or ASSETS / "report.pdf"}
+    if audio or offline:  # few real models listen, so the real one is not asked to unless told
+        files["audio"] = audio or ASSETS / "question.wav"
     pipeline = pipeline_of(ChatOrq(model=model, controls=controls, client=client), files)
     _introduce(client, controls, model, offline)
     try:
-        whole = _whole(pipeline, files, offline)
+        whole = _whole(pipeline, list(files.values()), offline)
         streamed = _streamed(pipeline, offline)
     except RouterError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
-    same = "is" if streamed == whole else "is not"
-    _say(f"The streamed answer {same} the same, word for word.")
+    if offline:
+        same = "is" if streamed == whole else "is not"
+        _say(f"The streamed answer {same} the same, word for word.")
     return 0
 
 
-def pipeline_of(model: ChatOrq, files: list[Path]) -> Runnable[dict[str, Any], AIMessage]:
-    """A prompt with the files in it, then the model."""
-    blocks = [content_block(path) for path in files]
-    prompt = ChatPromptTemplate.from_messages(
-        [
-            ("system", "You answer in one short paragraph."),
-            HumanMessage([*blocks]),
-            ("human", "{question}"),
-        ]
-    )
+def pipeline_of(model: ChatOrq, files: dict[str, Path]) -> Runnable[dict[str, Any], AIMessage]:
+    """A prompt whose one user message holds the question and the files, then the model.
+
+    Raises:
+        ValueError: a file is not of the kind that it was given as.
+    """
+    content: list[Any] = [{"type": "text", "text": "{question}"}]
+    for kind, path in files.items():
+        block = content_block(path)
+        if block["type"] != kind:
+            raise ValueError(f"{path} is not {_KINDS[kind]}")
+        content.append(block)
+    system = ("system", "You answer in one short paragraph.")
+    prompt = ChatPromptTemplate.from_messages([system, ("human", content)])
     return prompt | model
+
+
+_KINDS = {"image": "an image", "file": "a PDF", "audio": "a WAV or MP3"}
 
 
 def _introduce(
@@ -91,7 +100,7 @@ def _whole(
     files: list[Path],
     offline: OfflineRouter | None,
 ) -> str:
-    _say("1. Text, an image, a PDF and audio in one message")
+    _say("1. Text and files in one message")
     _say(f"   sent     {QUESTION!r}")
     for path in files:
         _say(f"            {path.name} ({path.stat().st_size / 1000:.1f} kB)")

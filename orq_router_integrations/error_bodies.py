@@ -10,6 +10,8 @@ from orq_router_integrations.wire.json import loads
 
 MAX_TEXT = 2000
 DEEPEST = 50
+SHORTEST_KEY = 8
+"""Characters; what is shorter is no key but a word, and would be cut out of sentences."""
 
 _LONG_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{200,}={0,2}")
 
@@ -62,6 +64,6 @@ def text_of(value: Any) -> str | None:
 
 def clean(text: str, secret: str = "") -> str:
     """Text without the secret and without long runs of base64."""
-    if secret:
+    if len(secret) >= SHORTEST_KEY:
         text = text.replace(secret, "[key]")
     return _LONG_BASE64.sub("[base64]", text)

@@ -267,7 +267,7 @@ def error_from(
         "failures": fields.get("failures"),
         "doc_url": text_of(fields.get("doc_url")),
         "trace_id": reply.trace_id,
-        "retry_after": retry_after_seconds(reply.headers),
+        "retry_after": retry_after_seconds(reply.headers, limited=reply.status == 429),
         "should_retry": {"true": True, "false": False}.get(reply.headers.get("x-should-retry", "")),
         "body": text[:MAX_BODY],
     }

@@ -97,7 +97,7 @@ class Exchange(Generic[T]):
         """Take the head of a reply; whether it is one of success."""
         self.last = Reply(
             status=response.status_code,
-            headers={k: v.replace(self.secret, "[key]") for k, v in response.headers.items()},
+            headers={name: clean(v, self.secret) for name, v in response.headers.items()},
             attempts=self.attempts,
             started=self.started,
         )

@@ -1,14 +1,8 @@
-"""Files and bytes: what they are, whether the router takes them, and how to hand them over.
-
-What a file is, its first bytes decide; names and claims only where the bytes leave it open. The
-limits are those of the router's multimodal page: PNG, JPEG, GIF or WebP of at most 20 MB each,
-PDFs with a file name, WAV or MP3 as audio input.
-"""
+"""Files and bytes handed over: the content block for a chat message, the part of a form."""
 
 import base64
 import mimetypes
 import os
-import re
 import stat
 from collections.abc import Callable
 from io import BytesIO
@@ -16,188 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.formats import (
+    DETAILS,
+    IMAGE_TYPES,
+    PDF,
+    check_claim,
+    check_size,
+    checked_audio,
+    checked_image,
+    normal_type,
+    pdf_name,
+    sniff,
+)
 from orq_router_integrations.wire.call import Upload
 
 if TYPE_CHECKING:
     from langchain_core.documents.base import Blob
-
-MAX_IMAGE_BYTES = 20 * 1024 * 1024
-IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-AUDIO_FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
-PDF = "application/pdf"
-
-_SAME_TYPE = {
-    "image/jpg": "image/jpeg",
-    "audio/x-wav": "audio/wav",
-    "audio/wave": "audio/wav",
-    "audio/vnd.wave": "audio/wav",
-    "audio/mp3": "audio/mpeg",
-    "audio/x-mp3": "audio/mpeg",
-    "audio/mpeg3": "audio/mpeg",
-}
-_PLAIN_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
-    (b"%PDF-", PDF),
-    (b"ID3", "audio/mpeg"),
-    (b"fLaC", "audio/flac"),
-    (b"OggS", "audio/ogg"),
-    (b"\x1aE\xdf\xa3", "video/webm"),
-    (b"<svg", "image/svg+xml"),
-    (b"<!DOCTYPE", "text/html"),
-    (b"<html", "text/html"),
-    (b"PK\x03\x04", "application/zip"),
-)
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,=]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
-
-
-def sniff(head: bytes) -> str | None:
-    """The media type that the first bytes (16 suffice) of a file show, or ``None``."""
-    for magic, mime_type in _PLAIN_MAGIC:
-        if head.startswith(magic):
-            return mime_type
-    if head[:4] == b"RIFF":
-        return {b"WAVE": "audio/wav", b"WEBP": "image/webp"}.get(head[8:12])
-    if head[4:8] == b"ftyp":
-        return "audio/mp4" if head[8:11] == b"M4A" else "video/mp4"
-    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2:
-        return "audio/mpeg"  # an MPEG audio frame, layer III
-    return None
-
-
-def normal_type(mime_type: str) -> str:
-    """A media type in lower case, without parameters, under its usual name."""
-    plain = mime_type.partition(";")[0].strip().lower()
-    return _SAME_TYPE.get(plain, plain)
-
-
-def data_url(mime_type: str, data: str) -> str:
-    """A data URL of base64 text."""
-    return f"data:{mime_type};base64,{data}"
-
-
-def split_data_url(url: str) -> tuple[str, str]:
-    """The media type and the base64 text of a data URL.
-
-    Raises:
-        ValueError: it is not a data URL in base64.
-    """
-    match = _DATA_URL.match(url)
-    if match is None or not match[3]:
-        raise ValueError("not a data URL in base64 (data:<type>;base64,<data>)")
-    return normal_type(match[1]), url[match.end() :]
-
-
-def checked_base64(data: Any) -> tuple[str, int, bytes]:
-    """Base64 text without line breaks, the number of bytes in it, and the first of them.
-
-    Raises:
-        ValueError: it is empty or not base64.
-    """
-    if not isinstance(data, str) or not data:
-        raise ValueError("its data is empty; give it as base64 text")
-    if any(blank in data for blank in "\r\n"):
-        data = "".join(data.split())
-    try:
-        rest = data.encode("ascii").translate(None, _ALPHABET)
-    except UnicodeEncodeError:
-        rest = b"?"
-    if rest not in {b"", b"=", b"=="} or len(data) % 4 or not data.endswith(rest.decode()):
-        raise ValueError("its data is not base64 (standard alphabet, padded)")
-    size = len(data) // 4 * 3 - len(rest)
-    if not size:
-        raise ValueError("its data is empty")
-    return data, size, base64.b64decode(data[:64])
-
-
-def checked_image(data: Any, claimed: str | None = None) -> tuple[str, str]:
-    """The media type and the clean base64 text of an image that the router takes.
-
-    Raises:
-        ValueError: not base64, too large, of another type, or not of the claimed type.
-    """
-    clean, size, head = checked_base64(data)
-    found = sniff(head)
-    if found not in IMAGE_TYPES:
-        raise ValueError(
-            f"the image is {found or claimed or 'of an unknown type'}; "
-            "the router takes PNG, JPEG, GIF and WebP: convert it first"
-        )
-    _check_claim(found, claimed)
-    check_size(size)
-    return found, clean
-
-
-def check_size(size: int) -> None:
-    """Check the number of bytes of an image.
-
-    Raises:
-        ValueError: more than 20 MB.
-    """
-    if size > MAX_IMAGE_BYTES:
-        raise ValueError(
-            f"the image has {size / 2**20:.1f} MB; at most 20 MB: compress it, or give its URL"
-        )
-
-
-def checked_audio(data: Any, claimed: str | None = None) -> tuple[str, str]:
-    """The format (``wav`` or ``mp3``) and the clean base64 text of audio for a chat model.
-
-    Raises:
-        ValueError: not base64, of another format, or not of the claimed type.
-    """
-    clean, _, head = checked_base64(data)
-    found = sniff(head)
-    if found not in AUDIO_FORMATS:
-        raise ValueError(
-            f"the audio is {found or claimed or 'of an unknown type'}; chat models take WAV and "
-            "MP3: convert it first"
-        )
-    _check_claim(found, claimed)
-    return AUDIO_FORMATS[found], clean
-
-
-def checked_pdf(data: Any) -> str:
-    """The clean base64 text of a PDF.
-
-    Raises:
-        ValueError: not base64, or not a PDF.
-    """
-    clean, _, head = checked_base64(data)
-    if sniff(head) != PDF:
-        raise ValueError(f"the file is not a PDF but {sniff(head) or 'of an unknown type'}")
-    return clean
-
-
-def pdf_name(name: str | None) -> str:
-    """The file name of a PDF, which the router wants and models use; with its suffix.
-
-    Raises:
-        ValueError: the name has a path or a control character in it.
-    """
-    if not name:
-        return "document.pdf"
-    return plain_name(name) if name.lower().endswith(".pdf") else f"{plain_name(name)}.pdf"
-
-
-def plain_name(name: str) -> str:
-    """A file name.
-
-    Raises:
-        ValueError: the name has a path or a control character in it.
-    """
-    if not name.isprintable() or "/" in name or "\\" in name:
-        raise ValueError(f"the file name {name!r} must be a plain name without a path")
-    return name
-
-
-def _check_claim(found: str, claimed: str | None) -> None:
-    if claimed and normal_type(claimed) not in {found, "application/octet-stream"}:
-        raise ValueError(f"it says {claimed}, but its bytes are {found}; correct mime_type")
 
 
 def content_block(
@@ -227,6 +55,10 @@ def content_block(
     """
     try:
         data, name, claimed = _read(source)
+        if mime_type and (found := sniff(data[:64])) and not mime_type.startswith("text/"):
+            check_claim(found, mime_type)
+        if detail is not None and detail not in DETAILS:
+            raise ValueError(f"detail must be low, high or auto, not {detail!r}")
         return _block(data, filename or name, mime_type or claimed, detail)
     except (ValueError, OSError) as error:
         raise RouterInputError(f"content_block: {error}") from None
@@ -249,6 +81,11 @@ def _block(
         block = {"type": "audio", **_encoded(data, mime_type)}
         checked_audio(block["base64"])
         return block
+    if mime_type not in IMAGE_TYPES:
+        raise ValueError(
+            f"the file is {mime_type or 'of an unknown type'}; chat models take PNG, JPEG, GIF, "
+            "WebP, PDF, WAV, MP3 and text: convert it first"
+        )
     block = {"type": "image", **_encoded(data, mime_type)}
     checked_image(block["base64"])
     return {**block, "extras": {"detail": detail}} if detail else block
@@ -288,6 +125,11 @@ def regular_file(path: "str | os.PathLike[str]") -> Path:
     Raises:
         ValueError: nothing there, or a directory, a pipe, a device.
     """
+    if isinstance(path, str) and "://" in path:
+        raise ValueError(
+            f"{path[:200]!r} is a URL, which is not fetched; an image by URL is the block "
+            '{"type": "image", "url": ...}'
+        )
     found = Path(path)
     try:
         status = found.stat()

@@ -65,7 +65,7 @@ def _checked_secret(key: ApiKey | None) -> ApiKey | None:
 def _checked_url(url: str) -> str:
     """A full router URL; a bare host gets ``https`` and the path of the current router."""
     if not url.isprintable() or " " in url or not url:
-        raise ValueError("is empty, or has a blank or a control character in it")
+        raise ValueError("base_url: it is empty, or has a blank or a control character in it")
     parts = urlsplit(url if "://" in url else f"https://{url}")
     _check_parts(parts)
     path = parts.path.rstrip("/") or "/" + Dialect.V3_ROUTER.value
@@ -76,21 +76,21 @@ def _checked_url(url: str) -> str:
 
 def _check_parts(parts: SplitResult) -> None:
     if parts.scheme not in {"https", "http"}:
-        raise ValueError(f"its scheme must be https (or http), not {parts.scheme!r}")
+        raise ValueError(f"base_url: its scheme must be https (or http), not {parts.scheme!r}")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("names a user or password; pass the key as api_key=")
+        raise ValueError("base_url: it names a user or password; pass the key as api_key=")
     if parts.query or parts.fragment:
-        raise ValueError("has a query or fragment; pass default_query= instead")
+        raise ValueError("base_url: it has a query or fragment; pass default_query= instead")
     try:
         _ = parts.port
     except ValueError:
-        raise ValueError("its port must be 0 to 65535") from None
+        raise ValueError("base_url: its port must be 0 to 65535") from None
     try:
         (parts.hostname or "").encode("idna")
     except UnicodeError:
-        raise ValueError(f"its host {parts.hostname!r:.80} is not a host name") from None
+        raise ValueError(f"base_url: its host {parts.hostname!r:.80} is not a host name") from None
     if not (parts.hostname or "").strip("."):
-        raise ValueError("names no host")
+        raise ValueError("base_url: it names no host")
 
 
 def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:

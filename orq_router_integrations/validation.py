@@ -1,13 +1,12 @@
 """What is wrong with a caller's input, in one line that names the field and the fix."""
 
-import difflib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from orq_router_integrations.error_bodies import clean
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.wire.names import nearest
 
 
 def input_error(
@@ -39,26 +38,7 @@ def explained(error: ValidationError, known: Iterable[str] = (), *, prefix: str 
         if item["type"] == "extra_forbidden":
             lines.append(f"{where}: unknown{nearest(str(item['loc'][-1]), known)}")
         else:
-            text = item["msg"].removeprefix("Value error, ") + shown
+            said = item["msg"].removeprefix("Value error, ")
+            text = said if item["type"] == "value_error" else said + shown
             lines.append(f"{where}: {text}" if item["loc"] else text)
     return "; ".join(lines)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at the known name that is most like an unknown one; empty where none is."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def refuse_unknown(cls: type[BaseModel], data: Any) -> Any:
-    """For a ``mode="before"`` validator: name the nearest known field for each unknown one.
-
-    Raises:
-        ValueError: a keyword is not a field, nor the alias of one.
-    """
-    if isinstance(data, Mapping):
-        known = {n for name, f in cls.model_fields.items() for n in (name, f.alias) if n}
-        for name in data:
-            if name not in known:
-                raise ValueError(f"{name}: unknown keyword{nearest(str(name), known)}")
-    return data

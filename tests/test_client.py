@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from support.scripted_router import (
     ANSWER,
     KEY,
+    AsyncDoor,
     Body,
     Script,
     both_doors,
@@ -247,7 +248,7 @@ async def test_the_client_is_an_async_context_too():
 
 def test_a_pickled_client_holds_neither_key_nor_connections(monkeypatch):
     secret = {"default_headers": {"X-Token": "hush"}, "default_query": {"token": "hush"}}
-    client = client_of(Script(), timeout=9.0, controls={"name": "tour"}, **secret)
+    client = RouterClient(api_key=KEY, timeout=9.0, controls={"name": "tour"}, **secret)
     data = pickle.dumps(client)
     assert KEY.encode() not in data
     assert b"hush" not in data
@@ -255,6 +256,21 @@ def test_a_pickled_client_holds_neither_key_nor_connections(monkeypatch):
     twin = pickle.loads(data)
     assert (twin.timeout, twin.controls, twin.http_client) == (9.0, client.controls, None)
     assert twin.api_key.get_secret_value() == "of-the-other-machine"
+
+
+def test_a_client_with_an_injected_transport_refuses_to_be_pickled():
+    with pytest.raises(pickle.PicklingError, match="injected"):
+        pickle.dumps(client_of(Script()))
+
+
+@both_doors
+def test_a_client_with_one_injected_door_does_not_use_the_network_for_the_other(door):
+    http = httpx.MockTransport(Script())
+    injected = {"http_async_client": httpx.AsyncClient(transport=http)}
+    if isinstance(door, AsyncDoor):
+        injected = {"http_client": httpx.Client(transport=http)}
+    with pytest.raises(RouterInputError, match=r"http_\w*client: needed"):
+        door.send(RouterClient(api_key=KEY, **injected), chat())
 
 
 @pytest.mark.parametrize("key", ["", " ", "sk-orq\nX-Evil: 1", "sk-örq"])

@@ -15,11 +15,13 @@ MAY_IMPORT = {
     "wire": {"wire"},
     "error_bodies": {"wire"},
     "errors": {"error_bodies", "wire"},
-    "validation": {"error_bodies", "errors"},
+    "validation": {"error_bodies", "errors", "wire"},
     "settings": {"wire"},
     "retry": {"errors"},
     "transport": set(),
-    "media": {"errors", "wire"},
+    "formats": set(),
+    "dimensions": {"formats"},
+    "media": {"errors", "formats", "wire"},
     "exchange": {"error_bodies", "errors", "retry", "wire"},
     "client": {
         "_version",
@@ -35,7 +37,9 @@ MAY_IMPORT = {
         "_version",
         "chat_models",
         "client",
+        "dimensions",
         "errors",
+        "formats",
         "media",
         "settings",
         "validation",
@@ -43,7 +47,7 @@ MAY_IMPORT = {
     },
     "offline": {"client", "offline", "wire"},
     "demo": {"chat_models", "client", "errors", "media", "offline", "settings", "wire"},
-    "__main__": {"_version", "demo", "offline"},
+    "__main__": {"_version", "demo", "offline", "validation"},
 }
 ONLY_IN = {"tenacity": {"retry"}, "httpx": {"client", "exchange", "transport", "offline"}}
 NO_LANGCHAIN = {"wire", "retry", "transport", "exchange", "client", "settings", "validation"}

@@ -13,7 +13,7 @@ from support.scripted_router import Script, chat, client_of
 
 from orq_router_integrations import content_block
 from orq_router_integrations.errors import RouterError, RouterInputError
-from orq_router_integrations.media import (
+from orq_router_integrations.formats import (
     IMAGE_TYPES,
     MAX_IMAGE_BYTES,
     checked_audio,
@@ -25,8 +25,8 @@ from orq_router_integrations.media import (
     pdf_name,
     sniff,
     split_data_url,
-    upload,
 )
+from orq_router_integrations.media import upload
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS
 
 ASSETS = Path(__file__).parent / "assets"

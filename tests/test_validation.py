@@ -5,7 +5,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orq_router_integrations import RouterControls
 from orq_router_integrations.errors import MAX_TEXT, RouterInputError
-from orq_router_integrations.validation import input_error, nearest, refuse_unknown
+from orq_router_integrations.validation import input_error
+from orq_router_integrations.wire.names import nearest, refuse_unknown
 
 
 class Spice(BaseModel):

@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.content import ContentBlock
 
-from orq_router_integrations.media import sniff, split_data_url
+from orq_router_integrations.formats import sniff, split_data_url
 
 PROVIDER = "orq"
 """The ``model_provider`` of our messages, by which LangChain finds this translator."""

@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from orq_router_integrations import media
+from orq_router_integrations import formats
 
 Part = dict[str, Any]
 T = TypeVar("T")
 
-DETAILS = ("low", "high", "auto")
 _FIX = "use content_block(path) for files"
 
 
@@ -46,7 +45,7 @@ class Media:
         if "text" in {inner.get("type"), inner.get("source_type")}:
             text, data = text or data or url, None
         if url is not None and url[:5].lower() == "data:":
-            claimed, data = media.split_data_url(url)
+            claimed, data = formats.split_data_url(url)
             url, mime_type = None, mime_type or claimed
         by_id = inner.get("source_type") == "id"
         file_id = _text_in(inner, "file_id", *(["id"] if by_id else []))
@@ -57,7 +56,7 @@ class Media:
             data=data,
             file_id=file_id,
             text=text,
-            mime_type=media.normal_type(mime_type) if mime_type else None,
+            mime_type=formats.normal_type(mime_type) if mime_type else None,
             filename=_text_in(extras, "filename", "file_filename", "name"),
             detail=extras.get("detail"),
         )
@@ -122,14 +121,14 @@ def _image(block: Mapping[str, Any]) -> Part:
 
 
 def _image_of(image: Media) -> Part:
-    if image.detail is not None and image.detail not in DETAILS:
+    if image.detail is not None and image.detail not in formats.DETAILS:
         raise ValueError(f"detail must be low, high or auto, not {image.detail!r}")
     if image.file_id:
         raise ValueError("an image cannot be sent by file_id here; give its URL or its data")
     if image.url is not None:
         url = _checked_url(image.url, ("https://",))
     else:
-        url = media.data_url(*media.checked_image(image.data, image.mime_type))
+        url = formats.data_url(*formats.checked_image(image.data, image.mime_type))
     inner = {"url": url, "detail": image.detail} if image.detail else {"url": url}
     return {"type": "image_url", "image_url": inner}
 
@@ -141,7 +140,7 @@ def _audio(block: Mapping[str, Any]) -> Part:
 def _audio_of(audio: Media) -> Part:
     if audio.data is None:
         raise ValueError(f"audio must be given as data, not by URL or id; {_FIX}")
-    kind, data = media.checked_audio(audio.data, audio.mime_type)
+    kind, data = formats.checked_audio(audio.data, audio.mime_type)
     return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
 
 
@@ -192,13 +191,13 @@ def _file_of(file: Media) -> Part:
 
 
 def _pdf_of(file: Media) -> Part:
-    data = media.data_url(media.PDF, media.checked_pdf(file.data))
-    return _file_part(file, {"file_data": data, "filename": media.pdf_name(file.filename)})
+    data = formats.data_url(formats.PDF, formats.checked_pdf(file.data))
+    return _file_part(file, {"file_data": data, "filename": formats.pdf_name(file.filename)})
 
 
 def _file_part(file: Media, inner: dict[str, str]) -> Part:
     if file.filename:
-        inner.setdefault("filename", media.plain_name(file.filename))
+        inner.setdefault("filename", formats.plain_name(file.filename))
     return {"type": "file", "file": inner}
 
 
@@ -211,7 +210,7 @@ def _plain_text(block: Mapping[str, Any]) -> Part:
 
 def _decoded(data: Any) -> str:
     try:
-        return base64.b64decode(media.checked_base64(data)[0]).decode("utf-8")
+        return base64.b64decode(formats.checked_base64(data)[0]).decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError("the text is not UTF-8") from None
 
@@ -234,7 +233,7 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
     "audio": _audio,
     "input_audio": _input_audio,
     "file": _file,
-    "document": lambda block: _file_of(Media.of({"mime_type": media.PDF, **block})),
+    "document": lambda block: _file_of(Media.of({"mime_type": formats.PDF, **block})),
     "text-plain": _plain_text,
     "video": _video,
 }

@@ -15,7 +15,7 @@ from langchain_core.messages import (
 
 from orq_router_integrations.chat_models.content import Part, check_sources, each, part
 from orq_router_integrations.chat_models.seals import unsealed
-from orq_router_integrations.media import checked_image
+from orq_router_integrations.formats import checked_image
 from orq_router_integrations.wire import json
 
 Wire = dict[str, Any]

@@ -31,12 +31,13 @@ from orq_router_integrations.chat_models.blocks import PROVIDER
 from orq_router_integrations.chat_models.provenance import Asked
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.settings import RouterSettings
-from orq_router_integrations.validation import input_error, refuse_unknown
+from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
+from orq_router_integrations.wire.names import refuse_unknown
 
 
 class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
@@ -84,7 +85,7 @@ class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
     @model_validator(mode="before")
     @classmethod
     def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data)
+        return refuse_unknown(cls, data, requests.CONTROL_HINTS)
 
     @field_validator("extra_body")
     @classmethod

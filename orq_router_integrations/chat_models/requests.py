@@ -6,9 +6,10 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orq_router_integrations.chat_models import structured, tools
-from orq_router_integrations.validation import explained, nearest
+from orq_router_integrations.validation import explained
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
+from orq_router_integrations.wire.names import nearest
 
 PER_CALL = frozenset(ChatParams.model_fields) | {
     "model",
@@ -24,6 +25,13 @@ KNOWN = PER_CALL | frozenset(RouterControls.model_fields)
 """Names that an unknown one is compared with in an error."""
 
 
+CONTROL_HINTS = {
+    name: f"; it is a control of the router: controls=RouterControls({name}=...)"
+    for name in RouterControls.model_fields
+}
+"""What to say to someone who gives a control where parameters belong."""
+
+
 class HasControls(Protocol):
     """A face with controls of its own."""
 
@@ -37,8 +45,8 @@ def check_keywords(given: Mapping[str, Any]) -> None:
         ValueError: one is unknown; the nearest known one is named.
     """
     for name in given.keys() - PER_CALL:
-        where = " (in controls=)" if name in RouterControls.model_fields else ""
-        raise ValueError(f"{name}: unknown keyword{where or nearest(name, PER_CALL)}")
+        hint = CONTROL_HINTS.get(name) or nearest(name, PER_CALL)
+        raise ValueError(f"{name}: unknown keyword{hint}")
 
 
 def model_id(given: Any, own: str) -> str:

@@ -15,8 +15,11 @@ from pydantic import (
     Field,
     StringConstraints,
     field_validator,
+    model_validator,
 )
 from typing_extensions import TypedDict, Unpack
+
+from orq_router_integrations.wire.names import refuse_unknown
 
 DEFAULT_CODES = (408, 429, 500, 502, 503, 504, 529)
 """Statuses that the router retries and falls back on when it is not told otherwise."""
@@ -56,6 +59,9 @@ class Control(BaseModel):
     """Base of all controls: immutable, and nothing in it that the router does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [(name, value) for name, value in super().__repr_args__() if value is not None]
 
     def to_wire(self) -> dict[str, Any]:
         """The members that go on the wire."""
@@ -239,6 +245,11 @@ class RouterControls(Control):
     if TYPE_CHECKING:  # the validators accept more than the fields hold
 
         def __init__(self, **values: Unpack["ControlValues"]) -> None: ...
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keywords(cls, data: Any) -> Any:
+        return refuse_unknown(cls, data)
 
     def merged(self, over: "RouterControls | None") -> "RouterControls":
         """These controls with the set fields of ``over`` on top; ``None`` there takes one away."""

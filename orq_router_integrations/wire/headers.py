@@ -9,12 +9,13 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(
 _MAX_LENGTH = 64  # a longer number is an attack, not a pause
 
 
-def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+def retry_after_seconds(headers: Mapping[str, str], *, limited: bool = True) -> float | None:
     """Seconds to wait before asking again, or ``None`` where the router says nothing usable.
 
     Read in this order: ``retry-after-ms``, ``retry-after`` (seconds, or a date measured against
     the reply's own ``date``), ``x-ratelimit-reset`` (seen live as a duration such as ``58s``).
-    What is not a positive, finite time is passed over.
+    The last is sent with every reply, so it counts only where a limit was hit (``limited``). What
+    is not a positive, finite time is passed over.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -23,7 +24,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     for seconds in (_number(after), _until(after, headers.get("date"))):
         if seconds is not None:
             return seconds
-    return _duration(headers.get("x-ratelimit-reset"))
+    return _duration(headers.get("x-ratelimit-reset")) if limited else None
 
 
 def _number(text: str | None) -> float | None:

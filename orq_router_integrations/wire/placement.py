@@ -21,6 +21,9 @@ from orq_router_integrations.wire.endpoints import (
 IDENTITY_HEADER = "X-ORQ-IDENTITY-ID"
 METADATA_HEADER = "X-ORQ-METADATA-"
 
+PROTECTING = frozenset({"guardrails", "plugins"})
+"""Controls whose silent absence would be a leak."""
+
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
@@ -63,12 +66,13 @@ def carrier(control: str, endpoint: Endpoint, dialect: Dialect) -> Carrier | Non
 def applicable(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -> RouterControls:
     """The controls that the endpoint takes: how defaults for many endpoints are applied to one.
 
-    Where an identity travels in a header, its id is what the endpoint takes of it.
+    Where an identity travels in a header, its id is what the endpoint takes of it. Controls that
+    protect are never left out: where they have no place, the call is refused.
     """
     kept = {
         name: getattr(controls, name)
         for name in controls.model_fields_set
-        if carrier(name, endpoint, dialect)
+        if name in PROTECTING or carrier(name, endpoint, dialect)
     }
     if kept.get("identity") and carrier("identity", endpoint, dialect) is Carrier.HEADER:
         kept["identity"] = Identity(id=kept["identity"].id)

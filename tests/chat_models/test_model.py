@@ -199,10 +199,10 @@ def secretive(router: OfflineRouter) -> ChatOrq:
     return ChatOrq(model=GPT, client=client, temperature=0.5, controls={"name": "a"})
 
 
-def test_a_pickle_holds_no_secret_and_reads_the_key_anew(
-    secretive: ChatOrq, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pickle_holds_no_secret_and_reads_the_key_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORQ_API_KEY", "sk-orq-ENV")
+    secret = {"api_key": "sk-orq-SECRET", "default_headers": {"X-Token": "HEADER-SECRET"}}
+    secretive = ChatOrq(model=GPT, temperature=0.5, controls={"name": "a"}, **secret)
     pickled = pickle.dumps(secretive)
     twin = pickle.loads(pickled)
     assert b"SECRET" not in pickled

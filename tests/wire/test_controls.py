@@ -151,8 +151,14 @@ def test_a_value_outside_its_limits_is_refused_by_name(fields, named):
     ],
 )
 def test_an_unknown_member_is_named(fields, named):
-    with pytest.raises(ValidationError, match=rf"{named}\n +Extra inputs are not permitted"):
+    refused = rf"{named}(\n +Extra inputs are not permitted|: unknown keyword)"
+    with pytest.raises(ValidationError, match=refused):
         RouterControls(**fields)
+
+
+def test_the_name_that_was_meant_is_told():
+    with pytest.raises(ValidationError, match="did you mean 'fallbacks'"):
+        RouterControls(fallback=["a/b"])
 
 
 @pytest.mark.parametrize(

@@ -36,13 +36,13 @@ def headers_of(**controls) -> dict[str, str]:
     [
         (CHAT_COMPLETIONS, V3, set()),
         (CHAT_COMPLETIONS, Dialect.V2_ROUTER, set()),
-        (CHAT_COMPLETIONS, Dialect.V2_GATEWAY, {"guardrails", "plugins"}),
+        (CHAT_COMPLETIONS, Dialect.V2_GATEWAY, set()),
         (RESPONSES, V3, set()),
-        (IMAGE_GENERATIONS, V3, {"thread", "guardrails", "variables"}),
-        (IMAGE_EDITS, V3, {"thread", "guardrails", "plugins", "variables"}),
-        (SPEECH, V3, {"cache", "thread", "guardrails", "plugins", "variables"}),
-        (SPEECH, Dialect.V2_ROUTER, {"cache", "guardrails", "plugins", "variables"}),
-        (TRANSCRIPTIONS, V3, {"cache", "thread", "guardrails", "plugins", "variables"}),
+        (IMAGE_GENERATIONS, V3, {"thread", "variables"}),
+        (IMAGE_EDITS, V3, {"thread", "variables"}),
+        (SPEECH, V3, {"cache", "thread", "variables"}),
+        (SPEECH, Dialect.V2_ROUTER, {"cache", "variables"}),
+        (TRANSCRIPTIONS, V3, {"cache", "thread", "variables"}),
     ],
     ids=lambda value: getattr(value, "path", None),
 )
@@ -51,6 +51,13 @@ def test_an_endpoint_keeps_the_defaults_that_it_takes(endpoint, dialect, left_ou
     controls = applicable(FULL, endpoint, dialect)
     assert controls == RouterControls(**{name: getattr(FULL, name) for name in kept})
     assert controls.model_fields_set == kept
+
+
+@pytest.mark.parametrize("name", ["guardrails", "plugins"])
+def test_a_default_that_protects_is_refused_where_it_has_no_place(name):
+    kept = applicable(RouterControls(**{name: getattr(FULL, name)}), SPEECH, V3)
+    with pytest.raises(ValueError, match=rf"controls\.{name}.*/audio/speech"):
+        place(kept, SPEECH, V3)
 
 
 def test_a_default_that_takes_a_control_away_is_kept():
