@@ -3,44 +3,28 @@
 from collections.abc import Sequence
 from contextlib import aclosing, closing
 from functools import partial
-from hashlib import blake2b
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.runnables import Runnable
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
-from typing_extensions import AsyncGenerator, Generator, Self
+from pydantic import BaseModel
+from typing_extensions import AsyncGenerator, Generator
 
-from orq_router_integrations._version import __version__
 from orq_router_integrations.chat_models import messages as conversation
 from orq_router_integrations.chat_models import replies, requests, structured, tools
-from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.chat_models.base import OrqModel
 from orq_router_integrations.chat_models.provenance import Asked
-from orq_router_integrations.client import RouterClient
-from orq_router_integrations.settings import RouterSettings
 from orq_router_integrations.validation import input_error
-from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Call, StreamCall
-from orq_router_integrations.wire.chat_completions import ChatParams
-from orq_router_integrations.wire.controls import ModelId, RouterControls
+from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
-from orq_router_integrations.wire.names import refuse_unknown
 
 
-class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
+class ChatOrq(OrqModel):
     """Chat models of every provider through the orq.ai AI Router.
 
     What the router does beside answering is one typed value, ``controls``: fallbacks, retries,
@@ -67,53 +51,6 @@ class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
     >>> ChatOrq(model="openai/gpt-4o", client=router.client()).invoke("Hi").text
     'Hello!'
     """
-
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
-
-    model: ModelId
-    controls: RouterControls | None = None
-    streaming: bool = False
-    stream_usage: bool = True
-    tool_media: conversation.ToolMedia = "user"
-    extra_body: dict[str, Any] = Field(default_factory=dict)
-    client: RouterClient | None = Field(default=None, exclude=True, repr=False)
-
-    _router: RouterClient | None = PrivateAttr(default=None)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data, requests.CONTROL_HINTS)
-
-    @field_validator("extra_body")
-    @classmethod
-    def _can_be_sent(cls, body: dict[str, Any]) -> dict[str, Any]:
-        json.dump(body, "extra_body")
-        return body
-
-    @model_validator(mode="after")
-    def _settle_client(self) -> Self:
-        if self.client is not None:
-            theirs = self.client.settings()
-            for name in self.model_fields_set & theirs.keys():
-                if getattr(self, name) != theirs[name]:
-                    raise ValueError(f"{name}: client= decides it; set it there, or drop client=")
-            vars(self).update(theirs)
-        self._add_version("orq-router-integrations", __version__)
-        _ = self.router
-        return self
-
-    @property
-    def router(self) -> RouterClient:
-        """The client that carries the calls."""
-        if self.client is not None:
-            return self.client
-        settings = self.settings()
-        if self._router is None or self._router.settings() != settings:
-            self._router = RouterClient(**settings)
-        return self._router
 
     def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
         """What LangChain traces and then hands to the hooks."""
@@ -302,49 +239,3 @@ class ChatOrq(BaseChatModel, RouterSettings, ChatParams):
         if method != "json_schema":
             raise ValueError(f"method: json_schema, function_calling or json_mode, not {method!r}")
         return {"response_format": structured.response_format(schema, strict), **binding}
-
-    # What LangChain asks of every model
-
-    @property
-    def _llm_type(self) -> str:
-        return "chat-orq"
-
-    @property
-    def _identifying_params(self) -> dict[str, Any]:
-        controls = {"controls": self.controls.to_wire()} if self.controls else {}
-        return {"model": self.model, "base_url": self.base_url, **self.params(), **controls}
-
-    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
-        params["ls_provider"] = PROVIDER
-        return params
-
-    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        """LangChain's cache key, made so that accounts, routers and controls share no entries."""
-        vars(self).pop("_serialized", None)  # core keeps it, and would miss changed parameters
-        key = self.api_key
-        account = key.get_secret_value() if isinstance(key, SecretStr) else repr(key)
-        digest = blake2b(account.encode(), digest_size=8).hexdigest()
-        controls = self.router.controls.model_dump_json(exclude_none=True)
-        own = super()._get_llm_string(stop=stop, **kwargs)
-        return f"{own}---{self.base_url}---{digest}---{controls}"
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """Whether LangChain may serialise it: yes, without the key."""
-        return True
-
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """Where LangChain finds the key when it loads a serialised model."""
-        return {"api_key": "ORQ_API_KEY"}
-
-    @property
-    def lc_attributes(self) -> dict[str, Any]:
-        """Typed arguments as plain dicts, so that they survive LangChain's serialisation."""
-        fields = ((name, getattr(self, name)) for name in ("controls", *ChatParams.model_fields))
-        return {
-            name: value.model_dump(exclude_none=True)
-            for name, value in fields
-            if isinstance(value, BaseModel)
-        }

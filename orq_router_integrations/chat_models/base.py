@@ -1,0 +1,160 @@
+"""What a model of ours is, before it is called: its fields, and how LangChain identifies it."""
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel, ModelProfile
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.messages import BaseMessage
+from langchain_core.tools import BaseTool
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from typing_extensions import Self
+
+from orq_router_integrations._version import __version__
+from orq_router_integrations.chat_models import messages as conversation
+from orq_router_integrations.chat_models import requests
+from orq_router_integrations.chat_models import tools as tool_schemas
+from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.client import RouterClient
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.settings import RouterSettings
+from orq_router_integrations.wire import json
+from orq_router_integrations.wire.chat_completions import ChatParams
+from orq_router_integrations.wire.controls import ModelId, RouterControls
+from orq_router_integrations.wire.names import refuse_unknown
+
+
+class OrqModel(BaseChatModel, RouterSettings, ChatParams):
+    """The fields of ``ChatOrq``, which documents them, and its identity."""
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    model: ModelId
+    controls: RouterControls | None = None
+    streaming: bool = False
+    stream_usage: bool = True
+    tool_media: conversation.ToolMedia = "user"
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    client: RouterClient | None = Field(default=None, exclude=True, repr=False)
+
+    _router: RouterClient | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keywords(cls, data: Any) -> Any:
+        return refuse_unknown(cls, data, requests.CONTROL_HINTS)
+
+    @field_validator("extra_body")
+    @classmethod
+    def _can_be_sent(cls, body: dict[str, Any]) -> dict[str, Any]:
+        json.dump(body, "extra_body")
+        return body
+
+    @model_validator(mode="after")
+    def _settle_client(self) -> Self:
+        if self.client is not None:
+            theirs = self.client.settings()
+            for name in self.model_fields_set & theirs.keys():
+                if getattr(self, name) != theirs[name]:
+                    raise ValueError(f"{name}: client= decides it; set it there, or drop client=")
+            vars(self).update(theirs)
+        self._add_version("orq-router-integrations", __version__)
+        _ = self.router
+        return self
+
+    @property
+    def router(self) -> RouterClient:
+        """The client that carries the calls."""
+        if self.client is not None:
+            return self.client
+        settings = self.settings()
+        if self._router is None or self._router.settings() != settings:
+            self._router = RouterClient(**settings)
+        return self._router
+
+    @property
+    def _llm_type(self) -> str:
+        return "chat-orq"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        controls = {"controls": self.controls.to_wire()} if self.controls else {}
+        return {"model": self.model, "base_url": self.base_url, **self.params(), **controls}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
+        params["ls_provider"] = PROVIDER
+        return params
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """LangChain's cache key, made so that accounts, routers and controls share no entries."""
+        vars(self).pop("_serialized", None)  # core keeps it, and would miss changed parameters
+        key = self.api_key
+        account = key.get_secret_value() if isinstance(key, SecretStr) else repr(key)
+        digest = blake2b(account.encode(), digest_size=8).hexdigest()
+        controls = self.router.controls.model_dump_json(exclude_none=True)
+        own = super()._get_llm_string(stop=stop, **kwargs)
+        return f"{own}---{self.base_url}---{digest}---{controls}"
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Whether LangChain may serialise it: yes, without the key."""
+        return True
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Where LangChain finds the key when it loads a serialised model."""
+        return {"api_key": "ORQ_API_KEY"}
+
+    @property
+    def lc_attributes(self) -> dict[str, Any]:
+        """Typed arguments as plain dicts, so that they survive LangChain's serialisation."""
+        fields = ((name, getattr(self, name)) for name in ("controls", *ChatParams.model_fields))
+        return {
+            name: value.model_dump(exclude_none=True)
+            for name, value in fields
+            if isinstance(value, BaseModel)
+        }
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        from orq_router_integrations.chat_models.profiles import profile_for  # noqa: PLC0415
+
+        return profile_for(self.model)
+
+    def get_num_tokens(self, text: str) -> int:
+        """About how many tokens a text has: an estimate, made offline; see ``tokens``."""
+        from orq_router_integrations.chat_models.tokens import estimate_text  # noqa: PLC0415
+
+        return estimate_text(text)
+
+    def get_num_tokens_from_messages(
+        self,
+        messages: list[BaseMessage],
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+    ) -> int:
+        """About how many tokens a conversation has, its media and tools included.
+
+        An estimate, made offline; ``tokens.estimate_tokens`` says how near it comes.
+        """
+        from orq_router_integrations.chat_models.tokens import estimate_tokens  # noqa: PLC0415
+
+        return estimate_tokens(messages, tool_schemas.to_wire(tools) if tools else None)
+
+    def get_token_ids(self, text: str) -> list[int]:  # noqa: ARG002
+        """Not available: the tokenizers of most providers are not public.
+
+        Raises:
+            RouterInputError: always; ``get_num_tokens`` estimates their number.
+        """
+        raise RouterInputError("there are no token ids; get_num_tokens estimates how many")

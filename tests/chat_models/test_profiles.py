@@ -1,0 +1,124 @@
+"""Profiles of models: what the shipped table says, and for which ids."""
+
+import json
+import runpy
+from datetime import date
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+from langchain_core.language_models import ModelProfile
+
+from orq_router_integrations.chat_models import profiles
+from orq_router_integrations.chat_models.profiles import profile_for
+
+ROOM = Path(__file__).parents[1] / "profiles"
+GENERATOR = runpy.run_path(str(ROOM / "generate.py"))
+FACTS = json.loads((ROOM / "facts.json").read_text("utf-8"))
+TABLE = json.loads(GENERATOR["TABLE"].read_text("utf-8"))
+
+
+class TestTheTable:
+    def test_is_what_the_generator_makes_of_the_facts(self):
+        assert GENERATOR["table"](FACTS).encode() == GENERATOR["TABLE"].read_bytes()
+
+    def test_is_small(self):
+        assert GENERATOR["TABLE"].stat().st_size <= 60_000
+
+    def test_knows_only_keys_that_langchain_knows(self):
+        known = get_type_hints(ModelProfile)
+        for profile in TABLE["profiles"]:
+            for key, value in profile.items():
+                assert type(value) is known[key], key
+
+    def test_is_read_at_the_first_question_and_once(self):
+        profiles._table.cache_clear()
+        assert profile_for("openai/gpt-4o")
+        assert profile_for("openai/gpt-4.1")
+        assert profiles._table.cache_info().misses == 1
+
+    @pytest.mark.parametrize("family", FACTS["families"], ids=lambda family: family["name"])
+    def test_names_a_source_and_a_day_for_every_family(self, family):
+        assert family["source"]
+        assert date.fromisoformat(family["checked"]) > date(2026, 1, 1)
+
+    def test_may_not_name_a_model_twice(self):
+        family = FACTS["families"][0]
+        with pytest.raises(ValueError, match="openai/gpt-4o stands in two families"):
+            GENERATOR["table"]({"families": [family, family]})
+
+
+@pytest.mark.parametrize(
+    ("dated", "plain"),
+    [
+        ("openai/gpt-4o-2024-08-06", "openai/gpt-4o"),
+        ("openai/gpt-4o-mini-2024-07-18", "openai/gpt-4o-mini"),
+        ("azure/gpt-4.1-2025-04-14", "azure/gpt-4.1"),
+        ("anthropic/claude-sonnet-4-5-20250929", "anthropic/claude-sonnet-4-5"),
+        ("anthropic/claude-3-5-sonnet-latest", "anthropic/claude-3-5-sonnet"),
+        ("anthropic/claude-haiku-4-5@20251001", "anthropic/claude-haiku-4-5"),
+        (
+            "aws/eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "aws/eu.anthropic.claude-sonnet-4-5",
+        ),
+        ("aws/anthropic.claude-opus-4-6-v1", "aws/anthropic.claude-opus-4-6"),
+    ],
+)
+def test_a_snapshot_has_the_profile_of_its_model(dated, plain):
+    assert profile_for(dated) == profile_for(plain) is not None
+
+
+def test_a_snapshot_with_facts_of_its_own_keeps_them():
+    first, later = profile_for("openai/gpt-4o-2024-05-13"), profile_for("openai/gpt-4o")
+    assert (first["structured_output"], later["structured_output"]) == (False, True)
+    assert first["max_output_tokens"] < later["max_output_tokens"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "acme@orq/gpt-4o",
+        "acme@orq/openai/gpt-4o",
+        "gpt-4o",
+        "openai/gpt-4o-realtime-preview",
+        "openai/gpt-4o-minimal",
+        "openai/gpt-4",
+        "openai/o1-preview-2024-09-12",
+        "openai/gpt-5-chat-latest",
+        "openai/gpt-4o-v1:0",
+        "OpenAI/gpt-4o",
+        "acme/gpt-4o",
+        "",
+    ],
+)
+def test_what_is_not_known_has_no_profile(model):
+    assert profile_for(model) is None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "openai/gpt-4o",
+        "azure/gpt-4o",
+        "anthropic/claude-sonnet-4-5",
+        "aws/eu.anthropic.claude-haiku-4-5-20251001-v1:0",
+        "google/gemini-2.5-pro",
+        "google-ai/gemini-2.5-pro",
+    ],
+)
+def test_agents_can_ask_these_for_structured_output_directly(model):
+    assert profile_for(model)["structured_output"]
+
+
+@pytest.mark.parametrize("model", ["groq/llama-3.3-70b-versatile", "mistral/mistral-large-2411"])
+def test_what_no_source_confirms_is_left_out(model):
+    assert "structured_output" not in profile_for(model)
+
+
+def test_no_profile_promises_video_which_the_router_does_not_take():
+    assert not profile_for("google/gemini-2.5-pro")["video_inputs"]
+
+
+def test_changing_a_profile_changes_it_for_no_one_else():
+    profile_for("openai/gpt-4o")["max_input_tokens"] = 1
+    assert profile_for("openai/gpt-4o")["max_input_tokens"] == 128000
