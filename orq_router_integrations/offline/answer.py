@@ -1,6 +1,6 @@
 """An answer, as a test or a demo scripts it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ class Answer:
     """What a model answers.
 
     Attributes:
-        text: the text, subject to the request's ``stop`` and token limit.
+        text: the text, subject to the request's stop sequences and token limit.
         tool_calls: the calls it makes.
         reasoning: what it thought.
         reasoning_signature: the provider's seal on it.
@@ -45,6 +45,8 @@ class Answer:
         usage: members that replace or extend the counted usage.
         audio: the bytes of a spoken answer whose transcript is the text.
         logprobs: the items of ``logprobs.content``; made up by default when asked for.
+        annotations: what the text rests on, as /responses has it: ``{"type": "url_citation",
+            "url": ..., "title": ..., "start_index": ..., "end_index": ...}``.
     """
 
     text: str = ""
@@ -56,3 +58,4 @@ class Answer:
     usage: Mapping[str, Any] | None = None
     audio: bytes | None = None
     logprobs: tuple[Mapping[str, Any], ...] | None = None
+    annotations: Sequence[Mapping[str, Any]] = ()

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from orq_router_integrations.offline.providers import Outcome
+from orq_router_integrations.offline.service import Outcome
 from orq_router_integrations.wire.controls import RouterCache
 
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -78,6 +79,24 @@ def _uri(value: str) -> str:
     return value
 
 
+ImageAddress = Annotated[str, AfterValidator(_image_url)]
+FileData = Annotated[str, AfterValidator(_file_data)]
+FileAddress = Annotated[str, AfterValidator(_uri)]
+
+
+def check_source(sources: Mapping[str, str | None], filename: str | None) -> None:
+    """Check where a part's bytes come from.
+
+    Raises:
+        ValueError: none or several of the sources are given, or a PDF has no name.
+    """
+    if sum(source is not None for source in sources.values()) != 1:
+        *names, last = sorted(sources)
+        raise ValueError(f"needs exactly one of {', '.join(names)} and {last}")
+    if (sources.get("file_data") or "").startswith("data:application/pdf") and not filename:
+        raise ValueError("filename is required for PDFs")
+
+
 class CacheControl(Schema):
     """A mark for the provider's prompt cache."""
 
@@ -96,7 +115,7 @@ class TextPart(Schema):
 class ImageUrl(Schema):
     """Where an image is: an https URL or a data URI."""
 
-    url: Annotated[str, AfterValidator(_image_url)]
+    url: ImageAddress
     detail: Literal["low", "high", "auto"] = "auto"
 
 
@@ -125,18 +144,16 @@ class AudioPart(Schema):
 class File(Schema):
     """A file by exactly one of its bytes, its address, or a provider's id of it."""
 
-    file_data: Annotated[str, AfterValidator(_file_data)] | None = None
-    uri: Annotated[str, AfterValidator(_uri)] | None = None
+    file_data: FileData | None = None
+    uri: FileAddress | None = None
     file_id: Annotated[str, AfterValidator(_file_id)] | None = None
     filename: str | None = None
     mime_type: str | None = Field(default=None, alias="mimeType")
 
     @model_validator(mode="after")
     def _one_source(self) -> "File":
-        if sum(source is not None for source in (self.file_data, self.uri, self.file_id)) != 1:
-            raise ValueError("needs exactly one of file_data, file_id and uri")
-        if (self.file_data or "").startswith("data:application/pdf") and not self.filename:
-            raise ValueError("filename is required for PDFs")
+        sources = {"file_data": self.file_data, "uri": self.uri, "file_id": self.file_id}
+        check_source(sources, self.filename)
         return self
 
 

@@ -1,19 +1,13 @@
 """From answers to the JSON of a chat completion, whole or in chunks (contract section 2.1)."""
 
 import base64
-import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 from orq_router_integrations.offline.answer import Answer, ToolCall
+from orq_router_integrations.offline.pieces import EPOCH, call_id, fragments, logprobs, pieces
 
-EPOCH = 1_767_225_600
-"""``created`` of the first reply: the start of 2026, in seconds."""
-
-_PIECE = re.compile(r"\S+\s*|\s+")
 _AUDIO_LIFE = 3600
 _SAMPLES = 3000
 
@@ -70,22 +64,19 @@ class Completion:
             message["reasoning"] = answer.reasoning
         if answer.reasoning_signature is not None:
             message["reasoning_signature"] = answer.reasoning_signature
+        if answer.annotations:
+            message["annotations"] = [_annotation(item) for item in answer.annotations]
         if answer.tool_calls:
             message["tool_calls"] = [self._call(*item) for item in enumerate(answer.tool_calls)]
         if answer.audio is not None:
             message["audio"] = self._audio(answer, answer.audio)
         choice = {"index": index, "message": message, "finish_reason": finish_reason(answer)}
-        return choice | self._logprobs(answer, answer.text)
+        return choice | self._logprobs(answer)
 
     def _call(self, index: int, call: ToolCall) -> dict[str, Any]:
         function = {"name": call.name, "arguments": call.json}
-        return {"id": self._call_id(index, call), "type": "function", "function": function}
-
-    def _call_id(self, index: int, call: ToolCall) -> str:
-        if call.id is not None:
-            return call.id
-        seed = f"{self.turn} {index} {call.name} {call.json}".encode()
-        return f"call_{blake2b(seed, digest_size=12).hexdigest()}"
+        id_ = call_id(call, turn=self.turn, index=index)
+        return {"id": id_, "type": "function", "function": function}
 
     def _audio(self, answer: Answer, data: bytes) -> dict[str, Any]:
         return {
@@ -95,22 +86,20 @@ class Completion:
             "transcript": answer.text,
         }
 
-    def _logprobs(self, answer: Answer, text: str) -> dict[str, Any]:
+    def _logprobs(self, answer: Answer) -> dict[str, Any]:
         if self.top_logprobs is None:
             return {}
-        if answer.logprobs is not None:
-            return {"logprobs": {"content": [dict(item) for item in answer.logprobs]}}
-        tokens = [_logprob(piece, self.top_logprobs) for piece in _PIECE.findall(text)]
-        return {"logprobs": {"content": tokens, "refusal": None}}
+        rest = {} if answer.logprobs is not None else {"refusal": None}
+        return {"logprobs": {"content": logprobs(answer, self.top_logprobs), **rest}}
 
     def _deltas(self, answer: Answer) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """Each delta of one choice, with the members of the choice that go with it."""
         yield {"role": "assistant", "content": ""}, {}
-        for piece in _PIECE.findall(answer.reasoning or ""):
+        for piece in pieces(answer.reasoning):
             yield {"reasoning": piece}, {}
         if answer.reasoning_signature is not None:
             yield {"reasoning_signature": answer.reasoning_signature}, {}
-        for piece in _PIECE.findall(answer.refusal or ""):
+        for piece in pieces(answer.refusal):
             yield {"refusal": piece}, {}
         if answer.audio is not None:
             yield from ((delta, {}) for delta in self._audio_deltas(answer, answer.audio))
@@ -121,23 +110,24 @@ class Completion:
         yield {}, {"finish_reason": finish_reason(answer)}
 
     def _text_deltas(self, answer: Answer) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        for index, piece in enumerate(_PIECE.findall(answer.text)):
-            rest = self._logprobs(answer, piece)
-            if answer.logprobs is not None and rest:
-                rest = {"logprobs": {"content": rest["logprobs"]["content"][index : index + 1]}}
-            yield {"content": piece}, rest
+        whole = self._logprobs(answer).get("logprobs")
+        for index, piece in enumerate(pieces(answer.text)):
+            items = whole["content"][index : index + 1] if whole else []
+            yield {"content": piece}, {"logprobs": {**whole, "content": items}} if whole else {}
+        if answer.annotations:
+            yield {"annotations": [_annotation(item) for item in answer.annotations]}, {}
 
     def _call_deltas(self, index: int, call: ToolCall) -> Iterator[dict[str, Any]]:
         whole = self._call(index, call)
         head = whole | {"index": index, "function": {"name": call.name, "arguments": ""}}
         yield {"tool_calls": [head]}
-        for piece in _fragments(call.json):
+        for piece in fragments(call.json):
             yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 
     def _audio_deltas(self, answer: Answer, data: bytes) -> Iterator[dict[str, Any]]:
         whole = self._audio(answer, data)
         yield {"audio": {"id": whole["id"], "transcript": ""}}
-        for piece in _PIECE.findall(answer.text):
+        for piece in pieces(answer.text):
             yield {"audio": {"transcript": piece}}
         for start in range(0, len(data), _SAMPLES):  # a multiple of 3: base64 pieces add up
             piece = base64.b64encode(data[start : start + _SAMPLES]).decode()
@@ -156,16 +146,9 @@ def _content(answer: Answer) -> str | None:
     return None if answer.audio is not None or (elsewhere and not answer.text) else answer.text
 
 
-def _fragments(text: str) -> list[str]:
-    """At least three pieces, as models send arguments: cut anywhere."""
-    size = max(1, min(8, math.ceil(len(text) / 3)))
-    pieces = [text[start : start + size] for start in range(0, len(text), size)]
-    return pieces + [""] * (3 - len(pieces))
-
-
-def _logprob(token: str, alternatives: int) -> dict[str, Any]:
-    def item(text: str, rank: int) -> dict[str, Any]:
-        return {"token": text, "logprob": -0.1 - rank, "bytes": list(text.encode())}
-
-    top = [item(token if rank == 0 else f"{token}{rank}", rank) for rank in range(alternatives)]
-    return item(token, 0) | {"top_logprobs": top}
+def _annotation(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An annotation as chat has it: its members in an object named after its type."""
+    kind = str(item.get("type", ""))
+    if kind in item:
+        return dict(item)
+    return {"type": kind, kind: {name: item[name] for name in item if name != "type"}}

@@ -19,6 +19,13 @@ class Schema(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def member(value: Any, name: str, default: str | None = None) -> Any:
+    """A member of an object that is still to be checked, or already is: a tag of unions."""
+    if isinstance(value, Mapping):
+        return value.get(name, default)
+    return getattr(value, name, default)
+
+
 def checked(model: type[M], body: Mapping[str, Any], *, lenient: bool, prefix: str = "") -> M:
     """The body as this model.
 

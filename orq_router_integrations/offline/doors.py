@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import orjson
 
-from orq_router_integrations.offline.providers import Outcome
 from orq_router_integrations.offline.records import Received
 from orq_router_integrations.offline.refusals import Refusal
+from orq_router_integrations.offline.service import Outcome
 
 DONE = b"data: [DONE]\n\n"
 
@@ -76,7 +76,7 @@ def reply(outcome: Outcome, headers: Mapping[str, str]) -> httpx.Response:
     """The HTTP reply for what the router has to pass on."""
     passed_on = {name.lower(): value for name, value in outcome.headers.items()}
     if outcome.chunks is not None:
-        pieces = tuple(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in outcome.chunks)
+        pieces = tuple(_event(chunk, named=outcome.named) for chunk in outcome.chunks)
         end = (DONE,) if outcome.whole else ()
         stream = Frames(pieces + end)
         whole = {"content-type": "text/event-stream; charset=utf-8", **passed_on, **headers}
@@ -86,3 +86,10 @@ def reply(outcome: Outcome, headers: Mapping[str, str]) -> httpx.Response:
         body, kind = orjson.dumps(body), "application/json"
     whole = {"content-type": kind, **passed_on, **headers}
     return httpx.Response(outcome.status, headers=whole, content=body)
+
+
+def _event(chunk: Any, *, named: bool) -> bytes:
+    data = b"data: " + orjson.dumps(chunk) + b"\n\n"
+    if named and isinstance(chunk, Mapping) and "type" in chunk:
+        return b"event: " + str(chunk["type"]).encode() + b"\n" + data
+    return data

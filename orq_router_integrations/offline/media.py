@@ -1,6 +1,6 @@
 """What was sent beside text, described from its bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from orq_router_integrations.offline.chat_messages import Message
 from orq_router_integrations.offline.chat_parts import (
@@ -20,14 +20,14 @@ EXCERPT = 60
 """Characters of a document's text that a description quotes."""
 
 
-def parts_of(messages: list[Message]) -> Iterator[AnyPart]:
+def parts_of(messages: Sequence[Message]) -> Iterator[AnyPart]:
     """Every content part of a conversation."""
     for message in messages:
         if isinstance(message.content, list):
             yield from message.content
 
 
-def descriptions(messages: list[Message]) -> Iterator[str]:
+def descriptions(messages: Sequence[Message]) -> Iterator[str]:
     """One phrase for each image, file and sound."""
     for part in parts_of(messages):
         match part:

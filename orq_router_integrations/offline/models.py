@@ -69,6 +69,11 @@ def check_format(model: str) -> None:
         raise Refusal(400, message, param="model")
 
 
+def provider_name(model: str) -> str:
+    """The provider's own name of a model (contract section 1.5)."""
+    return model.partition("/")[2]
+
+
 def _names_provider(model: str) -> bool:
     provider, _, name = model.partition("/")
     return bool(provider and name)

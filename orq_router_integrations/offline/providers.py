@@ -1,31 +1,9 @@
 """One call to a provider: its fault or its answer, within the router's patience, and the log."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 from orq_router_integrations.offline.faults import Fault, FaultScript
 from orq_router_integrations.offline.records import ProviderCall
 from orq_router_integrations.offline.refusals import envelope
-from orq_router_integrations.offline.service import Job, Produced
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What the router has to pass on.
-
-    Attributes:
-        status: HTTP status.
-        body: JSON object, text or bytes.
-        headers: headers of a provider's error.
-        chunks: the chunks of a stream, instead of a body.
-        whole: whether the stream says at its end that it is done.
-    """
-
-    status: int
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    chunks: tuple[dict[str, Any], ...] | None = None
-    whole: bool = True
+from orq_router_integrations.offline.service import Job, Outcome
 
 
 class Providers:
@@ -75,24 +53,11 @@ def _outcome(fault: Fault, job: Job, model: str) -> Outcome:
         return _failed(fault, model)
     produced = job.answer(model)
     if broken and produced.chunks is not None:
-        return _broken(fault, model, produced)
+        error = None if fault.error_after is None else fault.error(model)
+        chunks = job.broken(produced.chunks, fault.breaks_at or 0, error)
+        return Outcome(status=200, chunks=chunks, whole=False)
     return Outcome(status=200, body=produced.body, chunks=produced.chunks)
 
 
 def _failed(fault: Fault, model: str) -> Outcome:
     return Outcome(status=fault.failed_status, body=fault.error(model), headers=dict(fault.headers))
-
-
-def _broken(fault: Fault, model: str, produced: Produced) -> Outcome:
-    chunks = _unfinished(produced.chunks or ())[: fault.breaks_at]
-    if fault.error_after is not None:
-        chunks += (fault.error(model),)
-    return Outcome(status=200, chunks=chunks, whole=False)
-
-
-def _unfinished(chunks: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-    """The chunks before the first that carries a finish reason; a break never shows one."""
-    for index, chunk in enumerate(chunks):
-        if any(choice.get("finish_reason") for choice in chunk.get("choices", ())):
-            return chunks[:index]
-    return chunks

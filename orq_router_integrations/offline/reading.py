@@ -188,9 +188,10 @@ def _values(
     for name in _OBJECTS:
         if name in wire and not isinstance(wire[name], Mapping):
             raise Refusal(400, f"{name}: must be an object", param=name)
-    retry = wire.get("retry")
-    if retry is not None and "count" not in retry and endpoint is not RESPONSES:
-        wire["retry"] = {"count": 3, **retry}  # the v2 schema's default; ours is the newer one
+    if endpoint is RESPONSES:
+        _check_spelled_out(wire)
+    elif "retry" in wire:
+        wire["retry"] = {"count": 3, **wire["retry"]}  # the v2 schema's default
     controls = checked(RouterControls, wire, lenient=lenient)
     try:
         place(controls, endpoint, dialect)
@@ -198,3 +199,14 @@ def _values(
         message = str(error).removeprefix("controls.")
         raise Refusal(400, message, param=message.partition(":")[0]) from None
     return controls
+
+
+def _check_spelled_out(wire: Mapping[str, Any]) -> None:
+    """Check what the newest schemas want spelled out, and ours has defaults for (contract 4.3)."""
+    missing = ["retry.count"] if "count" not in wire.get("retry", {"count": 0}) else []
+    models = wire.get("load_balancer", {}).get("models")
+    for index, item in enumerate(models if isinstance(models, list) else ()):
+        if not isinstance(item, Mapping) or "weight" not in item:
+            missing.append(f"load_balancer.models[{index}].weight")
+    if missing:
+        raise Refusal(400, f"{missing[0]}: is required here", param=missing[0])

@@ -9,14 +9,15 @@ asked before the load balancer picks; a model that the balancer names and the wo
 gives the same 404 as the request's own.
 """
 
-import random
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from orq_router_integrations.offline.balancing import Balancer
 from orq_router_integrations.offline.cache import Cache, key_of
 from orq_router_integrations.offline.chat import ChatService
 from orq_router_integrations.offline.doors import check_key, json_object, received, reply
@@ -24,15 +25,16 @@ from orq_router_integrations.offline.faults import FaultScript, Script
 from orq_router_integrations.offline.guardrails import check_input
 from orq_router_integrations.offline.limits import RateLimit
 from orq_router_integrations.offline.models import Models, check_format
-from orq_router_integrations.offline.providers import Outcome, Providers
+from orq_router_integrations.offline.providers import Providers
 from orq_router_integrations.offline.reading import read
 from orq_router_integrations.offline.records import ProviderCall, Received
 from orq_router_integrations.offline.refusals import Refusal
-from orq_router_integrations.offline.routing import Route, not_enabled, pick
+from orq_router_integrations.offline.responses import ResponsesService
+from orq_router_integrations.offline.routing import Route, not_enabled
 from orq_router_integrations.offline.script import Answers, AnswerScript
-from orq_router_integrations.offline.service import Job, Service
+from orq_router_integrations.offline.service import Job, Outcome, Service
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import Dialect
+from orq_router_integrations.wire.endpoints import RESPONSES, Dialect
 
 if TYPE_CHECKING:
     from orq_router_integrations.client import RouterClient
@@ -41,10 +43,16 @@ BASE_URL = "https://offline.invalid/v3/router"
 """The base URL of clients made here; nothing is ever sent to it."""
 
 MODELS_PATH = "/models"
+STORED_PATH = RESPONSES.path + "/"
+
+Handler = Callable[[httpx.Request], Outcome]
 
 
 class OfflineRouter:
     """The router in this process, for tests, demos and documentation.
+
+    It serves POST /chat/completions under every prefix of the router, and POST /responses,
+    GET /responses/{id} and GET /models under v3/router.
 
     >>> router = OfflineRouter(answers={"openai/gpt-4o": "Hello!"})
     >>> client = httpx.Client(transport=router.transport, base_url="https://any.host/v3/router")
@@ -91,10 +99,12 @@ class OfflineRouter:
         self._keys = None if api_keys is None else tuple(api_keys)
         self._limit = RateLimit(limit=requests_per_minute, clock=clock)
         self._lenient = lenient
-        self._chance = random.Random(seed)  # noqa: S311 - picks must repeat
+        self._balancer = Balancer(seed=seed, log=self.log)
         self._cache = Cache(clock=clock)
         self._faults = FaultScript(faults)
-        self._services: tuple[Service, ...] = (ChatService(script=AnswerScript(answers)),)
+        script = AnswerScript(answers)
+        self._responses = ResponsesService(script=script, trace_id=self._trace_id)
+        self._services: tuple[Service, ...] = (ChatService(script=script), self._responses)
         self._lock = RLock()
 
     @property
@@ -119,10 +129,7 @@ class OfflineRouter:
         with self._lock:
             request.read()
             self.requests.append(received(request))
-            headers = {
-                "x-orq-offline": "1",
-                "x-orq-trace-id": f"{len(self.requests):032x}",
-            }
+            headers = {"x-orq-offline": "1", "x-orq-trace-id": self._trace_id()}
             try:
                 outcome = self._answered(request)
             except Refusal as refusal:
@@ -133,33 +140,56 @@ class OfflineRouter:
                 )
             return reply(outcome, headers | self._limit.headers())
 
+    def _trace_id(self) -> str:
+        return f"{len(self.requests):032x}"
+
     def _answered(self, request: httpx.Request) -> Outcome:
         """The checks, in the router's order, up to the endpoint."""
         dialect, path = _address(request.url.path)
-        service = self._service(request.method, path, dialect)
+        handler = self._handler(request.method, path, dialect)
         check_key(request, self._keys)
         self._limit.take()
-        if service is None:
-            return Outcome(status=200, body=self._models.listing())
+        return handler(request)
+
+    def _handler(self, method: str, path: str, dialect: Dialect) -> Handler:
+        """What serves a method and path."""
+        if method == "GET" and dialect is Dialect.V3_ROUTER:
+            if path == MODELS_PATH:
+                return self._listed
+            if path.startswith(STORED_PATH) and len(path) > len(STORED_PATH):
+                return partial(self._stored, path.removeprefix(STORED_PATH))
+        for service in self._services:
+            endpoint = service.endpoint
+            if (method, path) == ("POST", endpoint.path) and dialect in endpoint.dialects:
+                return partial(self._posted, service, dialect)
+        raise Refusal(404, self._elsewhere(method, path, dialect))
+
+    def _elsewhere(self, method: str, path: str, dialect: Dialect) -> str:
+        """What is served, for those who ask for something else."""
+        only_v3 = path == MODELS_PATH or f"{path}/".startswith(STORED_PATH)
+        if only_v3 and dialect is not Dialect.V3_ROUTER:
+            return f"{path} exists under v3/router only, not under {dialect.value}"
+        posts = ", ".join(f"POST {service.endpoint.path}" for service in self._services)
+        served = f"{posts}, GET {STORED_PATH}{{id}} and GET {MODELS_PATH}"
+        return f"the offline router serves {served} under v3/router, not {method} {path}"
+
+    def _listed(self, _: httpx.Request) -> Outcome:
+        return Outcome(status=200, body=self._models.listing())
+
+    def _stored(self, id_: str, request: httpx.Request) -> Outcome:
+        if request.url.query and not self._lenient:
+            raise Refusal(400, f"{STORED_PATH}{{id}} takes no parameters")
+        return Outcome(status=200, body=self._responses.stored(id_))
+
+    def _posted(self, service: Service, dialect: Dialect, request: httpx.Request) -> Outcome:
         body = json_object(request)
         taken = read(body, service.endpoint, dialect, lenient=self._lenient)
         job = service.read(taken.rest, taken.controls, lenient=self._lenient)
         self._check_models(job, taken.controls)
-        check_input(taken.controls.guardrails or (), job.last_words)
+        if job.guarded is not None:
+            check_input(taken.controls.guardrails or (), job.guarded)
         key = key_of(request.url.path, body)
-        return self._cached(key, job, taken.controls, service)
-
-    def _service(self, method: str, path: str, dialect: Dialect) -> Service | None:
-        """The service for a method and path; ``None`` for the list of models."""
-        if (method, path, dialect) == ("GET", MODELS_PATH, Dialect.V3_ROUTER):
-            return None
-        for service in self._services:
-            endpoint = service.endpoint
-            if (method, path) == ("POST", endpoint.path) and dialect in endpoint.dialects:
-                return service
-        served = ", ".join(f"POST {service.endpoint.path}" for service in self._services)
-        message = f"the offline router serves {served} and GET {MODELS_PATH} under v3/router"
-        raise Refusal(404, f"{message}, not {method} {path} under {dialect.value}")
+        return job.finished(self._cached(key, job, taken.controls, service))
 
     def _check_models(self, job: Job, controls: RouterControls) -> None:
         """Check the primary, or the balancer's models, which replace it."""
@@ -171,7 +201,7 @@ class OfflineRouter:
 
     def _cached(self, key: str, job: Job, controls: RouterControls, service: Service) -> Outcome:
         """The kept answer, or a new one; the marker of a hit is ours, the real one is unknown."""
-        if controls.cache is None or job.streams:
+        if controls.cache is None or not job.cacheable:
             return self._routed(job, controls, service)
         kept = self._cache.get(key)
         if kept is not None:
@@ -182,9 +212,15 @@ class OfflineRouter:
 
     def _routed(self, job: Job, controls: RouterControls, service: Service) -> Outcome:
         balancer = controls.load_balancer
-        primary = pick(balancer, self._chance) if balancer else job.model
+        primary = self._balancer.pick(balancer) if balancer else job.model
         providers = Providers(faults=self._faults, path=service.endpoint.path, log=self.log)
-        route = Route(job=job, controls=controls, enabled=self._models.has, providers=providers)
+        route = Route(
+            job=job,
+            controls=controls,
+            default_retry=service.default_retry,
+            enabled=self._models.has,
+            providers=providers,
+        )
         return route.follow(primary)
 
 

@@ -3,9 +3,9 @@
 Where the contract says "unknown", one behaviour is chosen here and named; tests against the
 offline router prove nothing about the real one in these points:
 
-* ``retry`` left out means no retry. The contract gives "omitting retry altogether = two retries"
-  for the schemas of /responses, /embeddings and /classify only; the default of 3 that the chat
-  schema has belongs to ``count`` inside a ``retry`` that was sent.
+* ``retry`` left out means no retry, but on /responses the two that its schema promises, and these
+  not for timeouts, which the same schema sends "straight to the next fallback". The default of 3
+  that the chat schema has belongs to ``count`` inside a ``retry`` that was sent.
 * The load balancer's pick falls back and is retried as the request's own model would be.
 * A fallback that is not enabled fails with a 404 and is asked nothing; the default codes do not
   hold 404, so the chain ends there.
@@ -13,14 +13,13 @@ offline router prove nothing about the real one in these points:
 * The pauses carry no jitter, and a provider's ``Retry-After`` does not change them.
 """
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from orq_router_integrations.offline.providers import Outcome, Providers
+from orq_router_integrations.offline.providers import Providers
 from orq_router_integrations.offline.refusals import envelope
-from orq_router_integrations.offline.service import Job
-from orq_router_integrations.wire.controls import DEFAULT_CODES, LoadBalancer, RouterControls
+from orq_router_integrations.offline.service import Job, Outcome
+from orq_router_integrations.wire.controls import DEFAULT_CODES, RouterControls, RouterRetry
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before each retry (contract section 4.3); simulated, never slept."""
@@ -33,12 +32,14 @@ class Route:
     Attributes:
         job: the request.
         controls: its router controls.
+        default_retry: the retries where ``controls`` hold none.
         enabled: whether the workspace has a model.
         providers: whom to ask.
     """
 
     job: Job
     controls: RouterControls
+    default_retry: RouterRetry | None = None
     enabled: Callable[[str], bool] = field(repr=False)
     providers: Providers
 
@@ -55,7 +56,7 @@ class Route:
     def _model(self, model: str) -> Outcome:
         if not self.enabled(model):
             return Outcome(status=404, body=envelope(404, not_enabled(model)))
-        retry = self.controls.retry
+        retry = self.controls.retry or self.default_retry
         outcome = self._ask(model, attempt=1, pause=0.0)
         for attempt, pause in enumerate(PAUSES[: retry.count if retry else 0], start=2):
             if retry is None or outcome.status not in retry.on_codes:
@@ -67,13 +68,6 @@ class Route:
         timeout = self.controls.timeout
         patience = timeout.call_timeout / 1000 if timeout else None
         return self.providers.ask(self.job, model, attempt=attempt, pause=pause, patience=patience)
-
-
-def pick(balancer: LoadBalancer, chance: random.Random) -> str:
-    """One of the balancer's models, by normalised weight."""
-    weights = [item.weight for item in balancer.models]
-    (chosen,) = chance.choices(balancer.models, weights)
-    return chosen.model
 
 
 def not_enabled(model: str) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from orq_router_integrations.offline.answer import Answer
@@ -17,14 +18,11 @@ from orq_router_integrations.offline.chat_parts import (
     decoded,
     text_of,
 )
-from orq_router_integrations.offline.chat_schema import ChatRequest
 from orq_router_integrations.offline.media import parts_of
 from orq_router_integrations.offline.pdf import pdf
 from orq_router_integrations.offline.pictures import picture
+from orq_router_integrations.offline.prompt import CHARACTERS, Prompt
 from orq_router_integrations.offline.sound import RATE, sound
-
-CHARACTERS = 4
-"""Characters per token."""
 
 AUDIO_TOKENS = 10
 """Tokens per second of sound."""
@@ -46,43 +44,65 @@ class PromptCache:
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
-    def count(self, model: str, request: ChatRequest) -> tuple[int, int]:
+    def count(self, model: str, prompt: Prompt) -> tuple[int, int]:
         """Tokens read from the cache, and tokens written to it, by this request."""
-        prefixes = _prefixes(model, request)
+        prefixes = _prefixes(model, prompt)
         read = max((tokens for digest, tokens in prefixes if digest in self._seen), default=0)
         self._seen.update(digest for digest, _ in prefixes)
         return read, max((tokens for _, tokens in prefixes), default=0) - read
 
 
-def usage_of(
-    request: ChatRequest, answers: Iterable[Answer], cached: tuple[int, int]
-) -> dict[str, Any]:
-    """The ``usage`` of a reply with one answer per choice."""
-    heard = _audio_tokens(request)
-    prompt = sum(map(_message_tokens, request.messages)) + heard + _tool_tokens(request)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Counted tokens; those after the first two are part of them.
+
+    Attributes:
+        prompt: what was sent.
+        completion: what was answered.
+        cached: read from a provider's prompt cache.
+        cache_written: written to it.
+        heard: sound that was sent.
+        reasoning: reasoning.
+        spoken: sound that was answered.
+    """
+
+    prompt: int
+    completion: int
+    cached: int
+    cache_written: int
+    heard: int
+    reasoning: int
+    spoken: int
+
+
+def usage_of(prompt: Prompt, answers: Iterable[Answer], cached: tuple[int, int]) -> Usage:
+    """The tokens of a request with these answers to it."""
+    heard = _audio_tokens(prompt)
     counts = [_answer_tokens(answer) for answer in answers]
     completion, reasoning, spoken = (sum(column) for column in zip(*counts, strict=True))
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {
-            "cached_tokens": cached[0],
-            "cache_creation_tokens": cached[1],
-            "audio_tokens": heard,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": reasoning,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-            "audio_tokens": spoken,
-        },
-    }
+    return Usage(
+        prompt=sum(map(_message_tokens, prompt.messages)) + heard + _tool_tokens(prompt),
+        completion=completion,
+        cached=cached[0],
+        cache_written=cached[1],
+        heard=heard,
+        reasoning=reasoning,
+        spoken=spoken,
+    )
 
 
-def overridden(usage: dict[str, Any], over: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The usage with the members of a scripted one in it, details member by member."""
-    for name, value in (over or {}).items():
+def overridden(
+    usage: dict[str, Any], over: Mapping[str, Any] | None, names: Mapping[str, str]
+) -> dict[str, Any]:
+    """The usage with the members of a scripted one in it, details member by member.
+
+    Args:
+        usage: as the endpoint has it.
+        over: what is scripted, in the words of any endpoint.
+        names: this endpoint's words for those of others.
+    """
+    for foreign, value in (over or {}).items():
+        name = names.get(foreign, foreign)
         both = isinstance(value, Mapping) and isinstance(usage.get(name), Mapping)
         usage[name] = {**usage[name], **value} if both else value
     return usage
@@ -127,34 +147,34 @@ def _image_tokens(url: str, detail: str) -> int:
     return _BASE + _TILE * math.ceil(width / _SIDE) * math.ceil(height / _SIDE)
 
 
-def _audio_tokens(request: ChatRequest) -> int:
-    parts = [part for part in parts_of(request.messages) if isinstance(part, AudioPart)]
+def _audio_tokens(prompt: Prompt) -> int:
+    parts = [part for part in parts_of(prompt.messages) if isinstance(part, AudioPart)]
     seconds = [sound(decoded(part.input_audio.data)).seconds or 1 for part in parts]
     return sum(math.ceil(AUDIO_TOKENS * length) for length in seconds)
 
 
-def _tool_tokens(request: ChatRequest) -> int:
-    return sum(tokens_of(tool.model_dump_json(exclude_unset=True)) for tool in request.tools or ())
+def _tool_tokens(prompt: Prompt) -> int:
+    return sum(tokens_of(tool.model_dump_json(exclude_unset=True)) for tool in prompt.tools)
 
 
-def _prefixes(model: str, request: ChatRequest) -> list[tuple[str, int]]:
+def _prefixes(model: str, prompt: Prompt) -> list[tuple[str, int]]:
     """Digest and tokens of every beginning of the prompt that is marked for the cache."""
     found: list[tuple[str, int]] = []
-    digest = hashlib.blake2b(f"{model} {request.prompt_cache_key}".encode(), digest_size=16)
-    tokens = _tool_tokens(request)
-    for message in request.messages[: _marked(request)]:
+    digest = hashlib.blake2b(f"{model} {prompt.cache_key}".encode(), digest_size=16)
+    tokens = _tool_tokens(prompt)
+    for message in prompt.messages[: _marked(prompt)]:
         digest.update(message.model_dump_json(exclude_unset=True).encode())
         tokens += _message_tokens(message)
         found.append((digest.hexdigest(), tokens))
     return found
 
 
-def _marked(request: ChatRequest) -> int:
+def _marked(prompt: Prompt) -> int:
     """How many messages are to be cached."""
-    if request.cache_control or request.prompt_cache_key:
-        return len(request.messages)
+    if prompt.cached_whole or prompt.cache_key:
+        return len(prompt.messages)
     marked = 0
-    for index, message in enumerate(request.messages, start=1):
+    for index, message in enumerate(prompt.messages, start=1):
         parts = [message, *parts_of([message])]
         if any(getattr(part, "cache_control", None) for part in parts):
             marked = index

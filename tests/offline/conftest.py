@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,32 @@ class Desk:
         return [(call.model, call.status) for call in self.router.log]
 
 
+class ResponsesDesk(Desk):
+    """The same for /responses."""
+
+    def post(self, body: dict[str, Any] | None = None, **members: Any) -> httpx.Response:
+        """A request for a response: a short one, with these members in it."""
+        prefix = members.pop("prefix", "v3/router")
+        whole = {"model": "openai/gpt-4o", "input": "hi"} | members | (body or {})
+        return self.http.post(f"/{prefix}/responses", json=whole)
+
+    def get(self, id_: str) -> httpx.Response:
+        return self.http.get(f"/v3/router/responses/{id_}")
+
+    def message(self, **members: Any) -> dict[str, Any]:
+        """The message in the output."""
+        return self.item("message", **members)
+
+    def item(self, kind: str, **members: Any) -> dict[str, Any]:
+        """The one output item of this type."""
+        (item,) = [item for item in self.answer(**members)["output"] if item["type"] == kind]
+        return item
+
+    def text(self, **members: Any) -> str:
+        """The text of the answer."""
+        return "".join(part["text"] for part in self.message(**members)["content"])
+
+
 def events(reply: httpx.Response) -> list[Any]:
     found = [event.data for event in SSEDecoder().feed(reply.read())]
     return [data.decode() if data == b"[DONE]" else orjson.loads(data) for data in found]
@@ -62,16 +89,20 @@ def events(reply: httpx.Response) -> list[Any]:
 @pytest.fixture
 def desk() -> Iterator[Callable[..., Desk]]:
     with ExitStack() as stack:
+        yield partial(_sit_down, stack, Desk)
 
-        def sit_down(**settings: Any) -> Desk:
-            router = OfflineRouter(**settings)
-            headers = {"Authorization": "Bearer any-key"}
-            http = httpx.Client(
-                transport=router.transport, base_url="https://any.host", headers=headers
-            )
-            return Desk(router, stack.enter_context(http))
 
-        yield sit_down
+@pytest.fixture
+def respond() -> Iterator[Callable[..., ResponsesDesk]]:
+    with ExitStack() as stack:
+        yield partial(_sit_down, stack, ResponsesDesk)
+
+
+def _sit_down(stack: ExitStack, kind: type[Desk], **settings: Any) -> Any:
+    router = OfflineRouter(**settings)
+    headers = {"Authorization": "Bearer any-key"}
+    http = httpx.Client(transport=router.transport, base_url="https://any.host", headers=headers)
+    return kind(router, stack.enter_context(http))
 
 
 class Clock:
@@ -122,6 +153,16 @@ def function(name: str, description: str = "", /, **properties: Any) -> dict[str
     return {"type": "function", "function": body}
 
 
+def flat(name: str, description: str = "", /, **properties: Any) -> dict[str, Any]:
+    """The same tool as /responses has it."""
+    return {"type": "function", **function(name, description, **properties)["function"]}
+
+
 @pytest.fixture
 def tool() -> Callable[..., dict[str, Any]]:
     return function
+
+
+@pytest.fixture
+def flat_tool() -> Callable[..., dict[str, Any]]:
+    return flat
