@@ -17,22 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from orq_router_integrations.offline.balancing import Balancer
-from orq_router_integrations.offline.cache import Cache, key_of
-from orq_router_integrations.offline.chat import ChatService
-from orq_router_integrations.offline.doors import check_key, json_object, received, reply
-from orq_router_integrations.offline.faults import FaultScript, Script
-from orq_router_integrations.offline.guardrails import check_input
-from orq_router_integrations.offline.limits import RateLimit
-from orq_router_integrations.offline.models import Models, check_format
-from orq_router_integrations.offline.providers import Providers
-from orq_router_integrations.offline.reading import read
-from orq_router_integrations.offline.records import ProviderCall, Received
-from orq_router_integrations.offline.refusals import Refusal
-from orq_router_integrations.offline.responses import ResponsesService
-from orq_router_integrations.offline.routing import Route, not_enabled
-from orq_router_integrations.offline.script import Answers, AnswerScript
-from orq_router_integrations.offline.service import Job, Outcome, Service
+from orq_router_integrations.offline.answering.script import Answers, AnswerScript
+from orq_router_integrations.offline.chat.service import ChatService
+from orq_router_integrations.offline.responses.service import ResponsesService
+from orq_router_integrations.offline.routing.balancing import Balancer
+from orq_router_integrations.offline.routing.cache import Cache, key_of
+from orq_router_integrations.offline.routing.doors import check_key, json_object, received, reply
+from orq_router_integrations.offline.routing.faults import FaultScript, Script
+from orq_router_integrations.offline.routing.guardrails import check_input
+from orq_router_integrations.offline.routing.limits import RateLimit
+from orq_router_integrations.offline.routing.models import Models, check_format
+from orq_router_integrations.offline.routing.providers import Providers
+from orq_router_integrations.offline.routing.reading import read
+from orq_router_integrations.offline.routing.records import ProviderCall, Received
+from orq_router_integrations.offline.routing.refusals import Refusal
+from orq_router_integrations.offline.routing.route import Route, not_enabled
+from orq_router_integrations.offline.routing.service import Job, Outcome, Service
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import RESPONSES, Dialect
 

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from orq_router_integrations.offline import Answer, ToolCall
-from orq_router_integrations.offline.sound import sound
+from orq_router_integrations.offline.media.sound import sound
 
 GPT = "openai/gpt-4o"
 

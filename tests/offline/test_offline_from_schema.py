@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter
 
-from orq_router_integrations.offline.facts import Facts
-from orq_router_integrations.offline.from_schema import value_for
-from orq_router_integrations.offline.patterns import example
+from orq_router_integrations.offline.answering.facts import Facts
+from orq_router_integrations.offline.answering.from_schema import value_for
+from orq_router_integrations.offline.answering.patterns import example
 
 NAMES = """
     type enum const anyOf allOf oneOf $ref properties required items prefixItems minItems maxItems

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.offline.pdf import pdf
-from orq_router_integrations.offline.pictures import Picture, picture
-from orq_router_integrations.offline.sound import Sound, sound, tone, wav
+from orq_router_integrations.offline.media.pdf import pdf
+from orq_router_integrations.offline.media.pictures import Picture, picture
+from orq_router_integrations.offline.media.sound import Sound, sound, tone, wav
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ROOT / "orq_router_integrations" / "assets"

@@ -1,0 +1,1 @@
+"""What the offline models say: scripted answers, or ones that obey the request."""

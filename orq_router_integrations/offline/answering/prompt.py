@@ -1,0 +1,87 @@
+"""What a request asks of a model, whichever endpoint it came through."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from orq_router_integrations.offline.answering.answer import Answer
+from orq_router_integrations.offline.answering.conversation import Conversation
+from orq_router_integrations.offline.chat.messages import Message
+from orq_router_integrations.offline.routing.checking import Schema
+
+CHARACTERS = 4
+"""Characters per token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A tool that the model may call.
+
+    Attributes:
+        name: the tool.
+        description: what it does.
+        schema: of its arguments; ``None`` for a tool that takes any text.
+    """
+
+    name: str
+    description: str = ""
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonOutput:
+    """A text that must be JSON.
+
+    Attributes:
+        param: the member of the request that asks for it.
+        schema: what it must fit; ``None`` for any object.
+    """
+
+    param: str
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A request, as the one who answers it sees it.
+
+    Attributes:
+        messages: the conversation in the words of /chat/completions.
+        offers: the tools that can be called.
+        tools: all tools as they were sent; they cost tokens.
+        choice: whether tools may or must be called.
+        forced: the tool that must be called.
+        output: what the text must be, unless it is free.
+        reasoning: how the request asks for reasoning; ``None`` where it does not.
+        stops: texts that end the answer.
+        token_limit: how many tokens the answer may have.
+        cache_key: name of a provider's prompt cache.
+        cached_whole: whether the whole prompt is marked for the provider's cache.
+    """
+
+    messages: Sequence[Message]
+    offers: Sequence[Offer] = ()
+    tools: Sequence[Schema] = ()
+    choice: Literal["none", "auto", "required"] = "auto"
+    forced: str | None = None
+    output: JsonOutput | None = None
+    reasoning: str | None = None
+    stops: Sequence[str] = ()
+    token_limit: int | None = None
+    cache_key: str | None = None
+    cached_whole: bool = False
+
+    @property
+    def conversation(self) -> Conversation:
+        """The messages, seen from their end."""
+        return Conversation(self.messages)
+
+    def limited(self, answer: Answer) -> Answer:
+        """The answer, cut at the first stop sequence and at the token limit."""
+        text = answer.text
+        for stop in self.stops:
+            text = text.partition(stop)[0] if stop else text
+        most = (self.token_limit or len(text) or 1) * CHARACTERS
+        if len(text) > most:
+            return replace(answer, text=text[:most], finish_reason=answer.finish_reason or "length")
+        return replace(answer, text=text)

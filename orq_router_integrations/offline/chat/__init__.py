@@ -1,0 +1,1 @@
+"""POST /chat/completions: its schema, and its replies."""

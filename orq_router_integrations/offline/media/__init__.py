@@ -1,0 +1,1 @@
+"""What the bytes are that a request was sent with: pictures, PDFs, sound."""

@@ -1,0 +1,1 @@
+"""What the router does with any endpoint: doors, checks, routing, faults, records."""

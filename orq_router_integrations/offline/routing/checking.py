@@ -1,0 +1,104 @@
+"""Validation against a pydantic model, with errors as the router words them."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from orq_router_integrations.offline.routing.refusals import Refusal
+
+M = TypeVar("M", bound=BaseModel)
+Location = Sequence[int | str]
+
+
+class Schema(BaseModel):
+    """Base of the request models: strict types, immutable, no unknown members."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def member(value: Any, name: str, default: str | None = None) -> Any:
+    """A member of an object that is still to be checked, or already is: a tag of unions."""
+    if isinstance(value, Mapping):
+        return value.get(name, default)
+    return getattr(value, name, default)
+
+
+def checked(model: type[M], body: Mapping[str, Any], *, lenient: bool, prefix: str = "") -> M:
+    """The body as this model.
+
+    Args:
+        model: what the contract wants.
+        body: what was sent.
+        lenient: whether members that the contract does not know are ignored.
+        prefix: path of the body in the request, for the error.
+
+    Raises:
+        Refusal: 400; ``param`` is the path of the deepest member at fault.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_context=False)
+    unknown = [item["loc"] for item in errors if item["type"] == "extra_forbidden"]
+    if lenient and unknown:
+        return checked(model, _without(body, unknown), lenient=lenient, prefix=prefix)
+    found = [(_steps(body, item["loc"], item["type"]), _words(item)) for item in errors]
+    steps, message = max(found, key=lambda it: len(it[0]))
+    param = _spelled(prefix, steps)
+    raise Refusal(400, f"{param}: {message}" if param else message, param=param or None)
+
+
+def _words(item: ErrorDetails) -> str:
+    if item["type"] == "extra_forbidden":
+        return "the contract knows no such member"
+    return item["msg"].removeprefix("Value error, ")
+
+
+def _steps(body: Any, location: Location, kind: str) -> list[int | str]:
+    """The path in the body that a location means.
+
+    pydantic puts the tags of unions among the keys, and a tag may be spelled as a key is: of all
+    readings, the one that follows the body furthest is right.
+    """
+    return max(_readings(body, list(location), kind), key=len, default=[])
+
+
+def _readings(here: Any, location: list[int | str], kind: str) -> Iterator[list[int | str]]:
+    if not location:
+        yield []
+        return
+    step, *rest = location
+    must_end_here = not rest and kind in {"missing", "extra_forbidden"}
+    if _holds(here, step):
+        yield from ([step, *path] for path in _readings(here[step], rest, kind))
+    elif must_end_here and isinstance(here, Mapping):
+        yield [step]
+    if isinstance(step, str) and not must_end_here:
+        yield from _readings(here, rest, kind)
+
+
+def _holds(here: Any, step: int | str) -> bool:
+    if isinstance(here, list):
+        return isinstance(step, int)
+    return isinstance(here, Mapping) and step in here
+
+
+def _spelled(prefix: str, steps: Location) -> str:
+    path = prefix
+    for step in steps:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.removeprefix(".")
+
+
+def _without(body: Mapping[str, Any], unknown: Sequence[Location]) -> dict[str, Any]:
+    trimmed: dict[str, Any] = copy.deepcopy(dict(body))
+    for location in unknown:
+        *path, last = _steps(trimmed, location, "extra_forbidden")
+        here: Any = trimmed
+        for step in path:
+            here = here[step]
+        del here[last]
+    return trimmed

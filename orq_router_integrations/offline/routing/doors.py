@@ -1,0 +1,95 @@
+"""HTTP at the rim: what a request says, and replies as httpx wants them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import orjson
+
+from orq_router_integrations.offline.routing.records import Received
+from orq_router_integrations.offline.routing.refusals import Refusal
+from orq_router_integrations.offline.routing.service import Outcome
+
+DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Frames(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A stream of events, one piece per event, for both kinds of client."""
+
+    pieces: tuple[bytes, ...] = field(repr=False)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            await asyncio.sleep(0)  # lets other streams have their turn, as a socket would
+            yield piece
+
+
+def received(request: httpx.Request) -> Received:
+    """The request for the record."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if "authorization" in headers:
+        headers["authorization"] = "[redacted]"
+    try:
+        body = orjson.loads(request.content) if request.content else None
+    except orjson.JSONDecodeError:
+        body = None
+    return Received(method=request.method, path=request.url.path, headers=headers, body=body)
+
+
+def check_key(request: httpx.Request, keys: Collection[str] | None) -> None:
+    """Check the bearer key.
+
+    Raises:
+        Refusal: 401; there is none, or it is not one of ``keys``.
+    """
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Refusal(
+            401, "send the header 'Authorization: Bearer <key>'", "authentication_required"
+        )
+    if keys is not None and key.strip() not in keys:
+        raise Refusal(401, "the API key is not valid for this workspace")
+
+
+def json_object(request: httpx.Request) -> dict[str, Any]:
+    """The body of a request.
+
+    Raises:
+        Refusal: 400; it is not a JSON object.
+    """
+    try:
+        body = orjson.loads(request.content)
+    except orjson.JSONDecodeError as error:
+        raise Refusal(400, f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Refusal(400, "the body must be a JSON object")
+    return body
+
+
+def reply(outcome: Outcome, headers: Mapping[str, str]) -> httpx.Response:
+    """The HTTP reply for what the router has to pass on."""
+    passed_on = {name.lower(): value for name, value in outcome.headers.items()}
+    if outcome.chunks is not None:
+        pieces = tuple(_event(chunk, named=outcome.named) for chunk in outcome.chunks)
+        end = (DONE,) if outcome.whole else ()
+        stream = Frames(pieces + end)
+        whole = {"content-type": "text/event-stream; charset=utf-8", **passed_on, **headers}
+        return httpx.Response(outcome.status, headers=whole, stream=stream)
+    body, kind = outcome.body, "text/plain; charset=utf-8"
+    if not isinstance(body, str | bytes):
+        body, kind = orjson.dumps(body), "application/json"
+    whole = {"content-type": kind, **passed_on, **headers}
+    return httpx.Response(outcome.status, headers=whole, content=body)
+
+
+def _event(chunk: Any, *, named: bool) -> bytes:
+    data = b"data: " + orjson.dumps(chunk) + b"\n\n"
+    if named and isinstance(chunk, Mapping) and "type" in chunk:
+        return b"event: " + str(chunk["type"]).encode() + b"\n" + data
+    return data
