@@ -117,7 +117,7 @@ class OfflineRouter:
         from orq_router_integrations.client import RouterClient  # noqa: PLC0415 - keeps httpx users light
 
         settings: dict[str, Any] = {
-            "api_key": self._keys[0] if self._keys else "offline",
+            "api_key": self._keys[0] if self._keys else "offline-no-key-needed",
             "base_url": BASE_URL,
             "http_client": httpx.Client(transport=self.transport),
             "http_async_client": httpx.AsyncClient(transport=self.transport),

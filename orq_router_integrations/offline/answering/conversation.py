@@ -29,10 +29,16 @@ class Conversation:
 
     @property
     def last_user_text(self) -> str:
-        """The text of the user's last message."""
-        said = (m for m in reversed(self.messages) if isinstance(m, UserMessage))
-        message = next(said, None)
-        return text_of(message.content) if message else ""
+        """The text of the user's last message that has one."""
+        asked = self._asked
+        return "" if asked is None else text_of(self.messages[asked].content)
+
+    @property
+    def _asked(self) -> int | None:
+        """Where the user last asked something; what only shows pictures belongs to that."""
+        users = [i for i, m in enumerate(self.messages) if isinstance(m, UserMessage)]
+        told = [i for i in users if text_of(self.messages[i].content).strip()]
+        return next(reversed(told or users), None)
 
     @property
     def all_text(self) -> str:
@@ -60,8 +66,8 @@ class Conversation:
 
     @property
     def _turn(self) -> Sequence[Message]:
-        ends = [i for i, m in enumerate(self.messages) if isinstance(m, UserMessage)]
-        return self.messages[ends[-1] + 1 :] if ends else self.messages
+        asked = self._asked
+        return self.messages if asked is None else self.messages[asked + 1 :]
 
     @property
     def _names(self) -> dict[str, str]:

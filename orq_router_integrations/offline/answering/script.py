@@ -13,13 +13,15 @@ class AnswerScript:
     """Finds the scripted answer to a request: by its last user text first, then by model."""
 
     def __init__(self, answers: Answers | None) -> None:
+        if answers is not None and not callable(answers) and not isinstance(answers, Mapping):
+            raise ValueError(f"answers: a mapping or a function, not {answers!r}")
         self._function = answers if callable(answers) else None
         self._turns: dict[str, list[Answer]] = {}
         for key, value in ({} if answers is None or callable(answers) else answers).items():
-            turns = [value] if isinstance(value, str | Answer) else list(value)
+            turns = [_answer(turn) for turn in _turns(value)]
             if not turns:
                 raise ValueError(f"answers[{key!r}]: an empty list answers nothing")
-            self._turns[key] = [_answer(turn) for turn in turns]
+            self._turns[key] = turns
 
     def take(self, body: dict[str, Any], model: str, text: str) -> Answer | None:
         """The next answer, or ``None`` where nothing is scripted.
@@ -38,5 +40,12 @@ class AnswerScript:
         return turns.pop(0) if len(turns) > 1 else turns[0]
 
 
+def _turns(value: Any) -> list[Any]:
+    alone = isinstance(value, str) or not isinstance(value, Iterable)
+    return [value] if alone else list(value)
+
+
 def _answer(value: Scripted) -> Answer:
+    if not isinstance(value, str | Answer):
+        raise ValueError(f"answers: a text or an Answer, not {value!r}")
     return Answer(value) if isinstance(value, str) else value

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orq_router_integrations.offline.routing.models import names_provider
 from orq_router_integrations.offline.routing.refusals import envelope
 
 
@@ -81,7 +82,9 @@ class FaultScript:
         self._always: dict[str, Fault] = {}
         self._next: dict[str, deque[Fault]] = {}
         for model, script in (faults or {}).items():
-            if isinstance(script, int | Fault):
+            if not names_provider(model):
+                raise ValueError(f"faults: {model!r} is no model id; it must be 'provider/model'")
+            if isinstance(script, int | Fault | str):
                 self._always[model] = _fault(script)
             else:
                 self._next[model] = deque(_fault(item) for item in script)
@@ -94,4 +97,8 @@ class FaultScript:
 
 
 def _fault(item: int | Fault) -> Fault:
-    return item if isinstance(item, Fault) else Fault(status=item)
+    if isinstance(item, Fault):
+        return item
+    if not isinstance(item, int):
+        raise ValueError(f"faults: a status or a Fault, not {item!r}")
+    return Fault(status=item)

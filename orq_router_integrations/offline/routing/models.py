@@ -39,7 +39,7 @@ class Models:
 
     def __init__(self, *, enabled: Collection[str] | None) -> None:
         self._enabled = None if enabled is None else tuple(dict.fromkeys(enabled))
-        if wrong := [model for model in self._enabled or () if not _names_provider(model)]:
+        if wrong := [model for model in self._enabled or () if not names_provider(model)]:
             raise ValueError(f"models: {wrong[0]!r} must be 'provider/model'")
 
     def has(self, model: str) -> bool:
@@ -64,7 +64,7 @@ def check_format(model: str) -> None:
     Raises:
         Refusal: 400, as the router was seen to answer a bare model name (contract section 1.5).
     """
-    if not _names_provider(model):
+    if not names_provider(model):
         message = f"invalid model format: {model!r} must be 'provider/model'"
         raise Refusal(400, message, param="model")
 
@@ -74,6 +74,7 @@ def provider_name(model: str) -> str:
     return model.partition("/")[2]
 
 
-def _names_provider(model: str) -> bool:
+def names_provider(model: str) -> bool:
+    """Whether an id has the form ``provider/model``."""
     provider, _, name = model.partition("/")
     return bool(provider and name)
