@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
@@ -31,9 +31,10 @@ from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.names import refuse_unknown
+from orq_router_integrations.wire.responses import ResponsesParams
 
 
-class OrqModel(BaseChatModel, RouterSettings, ChatParams):
+class OrqModel(BaseChatModel, RouterSettings, ChatParams, ResponsesParams):
     """The fields of ``ChatOrq``, which documents them, and its identity."""
 
     model_config = ConfigDict(
@@ -41,6 +42,7 @@ class OrqModel(BaseChatModel, RouterSettings, ChatParams):
     )
 
     model: ModelId
+    api: Literal["chat_completions", "responses"] = "chat_completions"
     controls: RouterControls | None = None
     streaming: bool = False
     stream_usage: bool = True
@@ -90,7 +92,8 @@ class OrqModel(BaseChatModel, RouterSettings, ChatParams):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         controls = {"controls": self.controls.to_wire()} if self.controls else {}
-        return {"model": self.model, "base_url": self.base_url, **self.params(), **controls}
+        own = {"model": self.model, "api": self.api, "base_url": self.base_url}
+        return {**own, **self.params(), **self.responses_params(), **controls}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
@@ -120,7 +123,10 @@ class OrqModel(BaseChatModel, RouterSettings, ChatParams):
     @property
     def lc_attributes(self) -> dict[str, Any]:
         """Typed arguments as plain dicts, so that they survive LangChain's serialisation."""
-        fields = ((name, getattr(self, name)) for name in ("controls", *ChatParams.model_fields))
+        fields = (
+            (name, getattr(self, name))
+            for name in ("controls", "reasoning", *ChatParams.model_fields)
+        )
         return {
             name: value.model_dump(exclude_none=True)
             for name, value in fields

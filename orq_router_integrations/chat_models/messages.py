@@ -14,7 +14,7 @@ from langchain_core.messages import (
 )
 
 from orq_router_integrations.chat_models.content import Part, check_sources, each, part
-from orq_router_integrations.chat_models.seals import unsealed
+from orq_router_integrations.chat_models.seals import CHAT, unsealed
 from orq_router_integrations.formats import checked_image
 from orq_router_integrations.wire import json
 
@@ -31,7 +31,10 @@ _SKIPPED = {"tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_del
 
 
 def to_wire(
-    messages: Sequence[BaseMessage], tool_media: ToolMedia = "user", model: str = ""
+    messages: Sequence[BaseMessage],
+    tool_media: ToolMedia = "user",
+    model: str = "",
+    api: str = CHAT,
 ) -> list[Wire]:
     """Convert a conversation for a model.
 
@@ -50,7 +53,7 @@ def to_wire(
             out.append({"role": "user", "content": carried})
             carried = []
         try:
-            wire, media = _converted(_seen_by(model, message))
+            wire, media = _converted(_seen_by(model, api, message))
         except ValueError as error:
             text = str(error)
             raise ValueError(f"messages[{index}]{'' if text[:1] == '.' else ': '}{text}") from None
@@ -61,8 +64,8 @@ def to_wire(
     return out
 
 
-def _seen_by(model: str, message: BaseMessage) -> BaseMessage:
-    return unsealed(message, model) if model and isinstance(message, AIMessage) else message
+def _seen_by(model: str, api: str, message: BaseMessage) -> BaseMessage:
+    return unsealed(message, model, api) if model and isinstance(message, AIMessage) else message
 
 
 def _converted(message: BaseMessage) -> tuple[Wire, list[Part]]:
@@ -210,11 +213,8 @@ def _assistant(message: BaseMessage) -> Wire:
     said = _Said()
     each([content] if isinstance(content, str) and content else list(content), said.take)
     calls = _calls(message) or said.calls
-    sealed = any(made["type"] == "reasoning" for made in said.parts)
-    if calls and not sealed and (kept.get("reasoning_signature") or not said.thoughts):
-        said.thoughts.clear()
-        said.thought(kept.get("reasoning_content") or "", kept.get("reasoning_signature"))
-        said.redacted(kept.get("redacted_reasoning"))
+    if calls:
+        _recall(said, kept)
     wire: Wire = {"role": "assistant", "content": _joined(said.parts) or None}
     if calls:
         wire["tool_calls"] = calls
@@ -229,6 +229,20 @@ def _assistant(message: BaseMessage) -> Wire:
             raise ValueError("additional_kwargs.audio has no id by which it could be sent again")
         wire["audio"] = {"id": audio["id"]}
     return _named(wire, message)
+
+
+def _recall(said: _Said, kept: Mapping[str, Any]) -> None:
+    """Add the reasoning that a message of ours keeps beside its content; tool turns need it."""
+    if any(made["type"] == "reasoning" for made in said.parts):
+        return
+    items = kept.get("reasoning_items") or ()
+    if items or kept.get("reasoning_signature") or not said.thoughts:
+        said.thoughts.clear()
+        for item in reversed(items):
+            said.thought(item["reasoning"], item["signature"])
+        if not items:
+            said.thought(kept.get("reasoning_content") or "", kept.get("reasoning_signature"))
+        said.redacted(kept.get("redacted_reasoning"))
 
 
 def _calls(message: BaseMessage) -> list[Wire]:

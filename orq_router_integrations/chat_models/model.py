@@ -16,12 +16,13 @@ from typing_extensions import AsyncGenerator, Generator
 
 from orq_router_integrations.chat_models import messages as conversation
 from orq_router_integrations.chat_models import replies, requests, structured, tools
+from orq_router_integrations.chat_models.apis import APIS, ChatApi
 from orq_router_integrations.chat_models.base import OrqModel
 from orq_router_integrations.chat_models.provenance import Asked
+from orq_router_integrations.chat_models.seals import CHAT
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
 
 class ChatOrq(OrqModel):
@@ -34,6 +35,8 @@ class ChatOrq(OrqModel):
 
     Attributes:
         model: the provider, a slash, the provider's model: ``openai/gpt-4o``.
+        api: ``chat_completions``, or ``responses`` (v3/router only), which adds the parameters of
+            ``ResponsesParams``, server tools, reasoning summaries and cost.
         controls: the router's controls; those given per call go on top, field by field.
         streaming: whether ``invoke`` collects a stream instead of asking for a whole reply.
         stream_usage: whether streams report token usage.
@@ -58,7 +61,7 @@ class ChatOrq(OrqModel):
             given = super()._convert_input(model_input).to_messages()
             return ChatPromptValue(messages=conversation.examined(given))
         except ValueError as error:
-            raise input_error(error, endpoint=CHAT_COMPLETIONS.path) from None
+            raise input_error(error, endpoint=self._wire.endpoint.path) from None
 
     # LangChain's four hooks
 
@@ -113,8 +116,8 @@ class ChatOrq(OrqModel):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> Call[ChatResult]:
         body, controls = self._request(messages, stop, kwargs)
-        parse = partial(replies.result, asked=self._asked(body, controls))
-        return Call(endpoint=CHAT_COMPLETIONS, body=body, controls=controls, parse=parse)
+        parse = partial(replies.result, asked=self._asked(body, controls), read=self._wire.read)
+        return Call(endpoint=self._wire.endpoint, body=body, controls=controls, parse=parse)
 
     def _stream_call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
@@ -123,10 +126,16 @@ class ChatOrq(OrqModel):
         if (body.get("n") or 1) > 1:
             raise input_error(ValueError("n: a stream gives one answer; use invoke for more"))
         body["stream"] = True
-        if self.stream_usage:
+        if self.stream_usage and self.api == CHAT:
             body["stream_options"] = {"include_usage": True}
-        decoder = partial(replies.ChunkReader, asked=self._asked(body, controls))
-        return StreamCall(endpoint=CHAT_COMPLETIONS, body=body, controls=controls, decoder=decoder)
+        asked = self._asked(body, controls)
+        decoder = partial(replies.ChunkReader, asked=asked, decoder=self._wire.decoder)
+        endpoint = self._wire.endpoint
+        return StreamCall(endpoint=endpoint, body=body, controls=controls, decoder=decoder)
+
+    @property
+    def _wire(self) -> ChatApi:
+        return APIS[self.api]
 
     def _asked(self, body: dict[str, Any], controls: RouterControls) -> Asked:
         return Asked.by(body["model"], self.router.controls.merged(controls))
@@ -140,17 +149,17 @@ class ChatOrq(OrqModel):
         try:
             requests.check_keywords(given)
             model = requests.model_id(given.get("model"), self.model)
-            body = {
+            chat = {
                 "model": model,
-                "messages": conversation.to_wire(messages, self.tool_media, model),
+                "messages": conversation.to_wire(messages, self.tool_media, model, self.api),
                 **requests.params(given, self),
-                **requests.tool_members(given),
+                **requests.tool_members(given, api=self.api),
             }
+            body = self._wire.body(chat, requests.responses_params(given, self))
             return requests.with_extra(body, self.extra_body), requests.controls(given, self)
         except ValueError as error:
-            raise input_error(error, endpoint=CHAT_COMPLETIONS.path, known=requests.KNOWN) from None
-
-    # Tools and structured output
+            path = self._wire.endpoint.path
+            raise input_error(error, endpoint=path, known=requests.KNOWN) from None
 
     def bind_tools(
         self,
@@ -184,7 +193,9 @@ class ChatOrq(OrqModel):
             "response_format": response_format,
         }
         try:
-            return self.bind(**requests.tool_members(members, strict=strict), **kwargs)
+            return self.bind(
+                **requests.tool_members(members, api=self.api, strict=strict), **kwargs
+            )
         except ValueError as error:
             raise input_error(error) from None
 
@@ -232,10 +243,8 @@ class ChatOrq(OrqModel):
             raise ValueError(f"schema: {method} needs one; only json_mode does without")
         if method == "function_calling":
             chosen = {"tool_choice": structured.tool_name(schema), "parallel_tool_calls": False}
-            return {
-                **requests.tool_members({"tools": [schema], **chosen}, strict=strict),
-                **binding,
-            }
+            offered = {"tools": [schema], **chosen}
+            return {**requests.tool_members(offered, api=self.api, strict=strict), **binding}
         if method != "json_schema":
             raise ValueError(f"method: json_schema, function_calling or json_mode, not {method!r}")
         return {"response_format": structured.response_format(schema, strict), **binding}

@@ -11,7 +11,7 @@ from orq_router_integrations.chat_models.blocks import PROVIDER
 from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.controls import RouterControls
 
-_FROM_BODY = ("id", "created", "system_fingerprint", "service_tier")
+_FROM_BODY = ("api", "id", "created", "system_fingerprint", "service_tier")
 _LIMITS = "x-ratelimit-"
 _SNAPSHOT = re.compile(r"[-@](?:\d[\d-]*|latest)")
 

@@ -1,6 +1,6 @@
 """Chat completions as LangChain messages: whole replies and streams end in the same message."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -17,16 +17,19 @@ from orq_router_integrations.wire.chat_completions import (
     first_choice,
     read_completion,
 )
+from orq_router_integrations.wire.events import EventReader
 
 
-def result(reply: Reply, asked: Asked) -> ChatResult:
-    """The result in a whole reply.
+def result(
+    reply: Reply, asked: Asked, read: Callable[[Reply], dict[str, Any]] = read_completion
+) -> ChatResult:
+    """The result in a whole reply, which ``read`` makes a completion of.
 
     Raises:
         BadReply: the reply has no answer in it.
         ErrorInReply: it is an error after all.
     """
-    body = read_completion(reply)
+    body = read(reply)
     metadata = provenance(body, reply, asked)
     generations = []
     for index, choice in enumerate(body["choices"]):
@@ -103,6 +106,8 @@ _EXTRAS: dict[str, tuple[str, type | tuple[type, ...]]] = {
     "refusal": ("refusal", str),
     "audio": ("audio", dict),
     "annotations": ("annotations", list),
+    "reasoning_items": ("reasoning_items", list),
+    "output_items": ("output_items", list),
     "images": ("images", list),
 }
 """What an answer holds beside text and tool calls: LangChain's name for it, and its type."""
@@ -123,10 +128,12 @@ class ChunkReader:
     (usage, finish reason, provenance) is kept for the last chunk, where it counts once.
     """
 
-    def __init__(self, head: Reply, asked: Asked) -> None:
+    def __init__(
+        self, head: Reply, asked: Asked, decoder: Callable[[], EventReader] = ChunkDecoder
+    ) -> None:
         self._head = head
         self._asked = asked
-        self._decoder = ChunkDecoder()
+        self._decoder = decoder()
         self._calls = CallAssembly()
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None

@@ -6,19 +6,25 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orq_router_integrations.chat_models import structured, tools
+from orq_router_integrations.chat_models.seals import RESPONSES
 from orq_router_integrations.validation import explained
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.names import nearest
+from orq_router_integrations.wire.responses import ResponsesParams
 
-PER_CALL = frozenset(ChatParams.model_fields) | {
-    "model",
-    "controls",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "response_format",
-}
+PER_CALL = (
+    frozenset(ChatParams.model_fields)
+    | frozenset(ResponsesParams.model_fields)
+    | {
+        "model",
+        "controls",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+    }
+)
 """Keywords that a call takes beside those of LangChain."""
 
 KNOWN = PER_CALL | frozenset(RouterControls.model_fields)
@@ -77,6 +83,17 @@ def params(given: Mapping[str, Any], own: ChatParams) -> dict[str, Any]:
     return ChatParams.model_validate({**fields, **new}).params()
 
 
+def responses_params(given: Mapping[str, Any], own: ResponsesParams) -> dict[str, Any]:
+    """The parameters that only the Responses API has, those of this call on top.
+
+    Raises:
+        ValueError: a parameter is out of range.
+    """
+    names = ResponsesParams.model_fields.keys()
+    fields = {name: given.get(name, getattr(own, name)) for name in names}
+    return ResponsesParams.model_validate(fields).responses_params()
+
+
 def controls(given: Mapping[str, Any], face: HasControls) -> RouterControls:
     """The face's own controls with those of this call on top, field by field.
 
@@ -93,10 +110,13 @@ def controls(given: Mapping[str, Any], face: HasControls) -> RouterControls:
         raise ValueError(explained(error, KNOWN, prefix="controls.")) from None
 
 
-def tool_members(given: Mapping[str, Any], *, strict: bool | None = None) -> dict[str, Any]:
+def tool_members(
+    given: Mapping[str, Any], *, api: str, strict: bool | None = None
+) -> dict[str, Any]:
     """The members of a body that say which tools there are and what is wanted of them."""
-    offered = tools.to_wire(given.get("tools") or (), strict=strict)
-    names = [tool["function"]["name"] for tool in offered]
+    server = api == RESPONSES
+    offered = tools.to_wire(given.get("tools") or (), strict=strict, server=server)
+    names = [tool["function"]["name"] for tool in offered if tool["type"] == "function"]
     shape = given.get("response_format")
     members = {
         "tools": offered or None,

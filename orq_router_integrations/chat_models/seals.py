@@ -10,17 +10,21 @@ from langchain_core.messages import AIMessage
 
 from orq_router_integrations.chat_models.blocks import PROVIDER
 
-_SEALS = ("reasoning_signature", "redacted_reasoning", "thought_signatures")
+_SEALS = ("reasoning_signature", "redacted_reasoning", "thought_signatures", "reasoning_items")
+CHAT, RESPONSES = "chat_completions", "responses"
+"""The chat APIs: what one of them sealed, the other cannot open."""
+
 _SEALED_BLOCKS = {"redacted_thinking"}
 
 
-def unsealed(message: AIMessage, model: str) -> AIMessage:
-    """The message as this model may see it: without seals of another provider.
+def unsealed(message: AIMessage, model: str, api: str = CHAT) -> AIMessage:
+    """The message as this model may see it: without seals of another provider or another API.
 
     Messages that are not ours are taken at the caller's word. Reasoning itself stays.
     """
     metadata = message.response_metadata
-    if metadata.get("model_provider") != PROVIDER or _upstream(metadata) == _provider(model):
+    same = (metadata.get("api", CHAT), _upstream(metadata)) == (api, _provider(model))
+    if metadata.get("model_provider") != PROVIDER or same:
         return message
     kept = {name: v for name, v in message.additional_kwargs.items() if name not in _SEALS}
     content = message.content

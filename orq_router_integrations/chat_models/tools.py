@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -13,13 +13,28 @@ ToolChoice = str | bool | dict[str, Any] | None
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def to_wire(tools: Sequence[ToolLike], *, strict: bool | None = None) -> list[dict[str, Any]]:
+def to_wire(
+    tools: Sequence[ToolLike], *, strict: bool | None = None, server: bool = False
+) -> list[dict[str, Any]]:
     """Convert tools of any kind that LangChain knows.
+
+    Args:
+        tools: functions, classes, ``BaseTool``s, dicts.
+        strict: whether arguments must follow the schema to the letter.
+        server: whether tools that the router runs (``orq:*``, ``mcp``, ``custom``) may be there.
 
     Raises:
         ValueError: a tool cannot be converted, or has a name that no provider takes.
     """
-    return [_converted(tool, strict) for tool in tools]
+    return [
+        dict(tool) if server and _is_server_tool(tool) else _converted(tool, strict)
+        for tool in tools
+    ]
+
+
+def _is_server_tool(tool: ToolLike) -> TypeGuard[dict[str, Any]]:
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    return isinstance(kind, str) and (kind.startswith("orq:") or kind in {"mcp", "custom"})
 
 
 def _converted(tool: ToolLike, strict: bool | None) -> dict[str, Any]:

@@ -11,12 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
-from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply, Truncated
-from orq_router_integrations.wire.json import loads
-from orq_router_integrations.wire.sse import Event, SSEDecoder
-
-MAX_UNREAD = 64 * 1024
-"""Bytes kept of a reply that turns out to be no stream."""
+from orq_router_integrations.wire.call import BadReply, Reply
+from orq_router_integrations.wire.events import EventReader, kind_of, refuse_error
 
 
 def _as_list(value: Any) -> Any:
@@ -153,116 +149,36 @@ def read_completion(reply: Reply) -> dict[str, Any]:
         ErrorInReply: it is an error after all.
     """
     body = reply.json()
-    _refuse_error(body, reply.content)
+    refuse_error(body, reply.content)
     if not isinstance(body, dict):
-        raise BadReply(f"the body is {_kind(body)}, not an object")
+        raise BadReply(f"the body is {kind_of(body)}, not an object")
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
         raise BadReply("the completion has no choices")
     for index, choice in enumerate(choices):
-        _refuse_error(choice, reply.content)
+        refuse_error(choice, reply.content)
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
             raise BadReply(f"choice {index} of the completion has no message")
     return body
 
 
-def _refuse_error(body: Any, content: bytes) -> None:
-    """An error may stand in a 200, in any of its shapes."""
-    if isinstance(body, dict):
-        flat = "choices" not in body and "code" in body and isinstance(body.get("message"), str)
-        if body.get("error") or flat:
-            raise ErrorInReply(content)
-
-
-def _kind(value: Any) -> str:
-    return {list: "an array", str: "a text", type(None): "null"}.get(type(value), "a value")
-
-
-class ChunkDecoder:
+class ChunkDecoder(EventReader):
     """Bytes of a chat stream in, chunks (as dicts) out.
 
     It knows when a stream is complete: at ``[DONE]``, or when it ends after a finish reason.
     """
 
-    def __init__(self) -> None:
-        self._events = SSEDecoder()
-        self._unread: bytearray | None = bytearray()  # what came, as long as no event came of it
-        self._finished = False
-        self._text: list[str] = []
-        self.done = False
-
-    @property
-    def partial(self) -> str:
-        """The text received so far."""
-        return "".join(self._text)
-
-    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
-        """Take bytes, yield the chunks they complete.
-
-        Raises:
-            BadReply: an event is not a chunk.
-            ErrorInReply: an event is an error.
-        """
-        if self._unread is not None and len(self._unread) < MAX_UNREAD:
-            self._unread += data
-        for event in self._events.feed(data):
-            self._unread = None
-            if event.data.strip() == b"[DONE]":
-                self.done = True
-                return
-            chunk = _chunk(event)
-            self._note(chunk, event.data)
-            yield chunk
-
-    def finish(self) -> None:
-        """Check that the stream was complete.
-
-        Raises:
-            Truncated: it ended without ``[DONE]`` and without a finish reason.
-            BadReply: it was no stream.
-            ErrorInReply: it was an error, and nothing else.
-        """
-        if self._unread:
-            _refuse_what_is_no_stream(bytes(self._unread))
-        if not (self.done or self._finished):
-            raise Truncated("neither a finish reason nor [DONE] was received")
-
-    def _note(self, chunk: dict[str, Any], data: bytes) -> None:
-        choice = first_choice(chunk)
-        _refuse_error(choice, data)
+    def read(self, event: dict[str, Any], data: bytes) -> Iterator[dict[str, Any]]:
+        """Check a chunk, and note what it says of the stream's end."""
+        choice = first_choice(event)
+        refuse_error(choice, data)
+        delta = choice.get("delta") or {}
+        if not isinstance(delta, dict):
+            raise BadReply("the delta of an event is not an object", data)
         if choice.get("finish_reason"):
-            self._finished = True
-        text = (choice.get("delta") or {}).get("content")
-        if isinstance(text, str):
-            self._text.append(text)
-
-
-def _chunk(event: Event) -> dict[str, Any]:
-    try:
-        chunk = loads(event.data)
-    except ValueError:
-        if event.name == "error":
-            raise ErrorInReply(event.data) from None
-        raise BadReply("an event of the stream is not JSON", event.data) from None
-    if event.name == "error":
-        raise ErrorInReply(event.data)
-    if not isinstance(chunk, dict):
-        raise BadReply(f"an event of the stream is {_kind(chunk)}, not an object", event.data)
-    _refuse_error(chunk, event.data)
-    if not isinstance(first_choice(chunk).get("delta") or {}, dict):
-        raise BadReply("the delta of an event is not an object", event.data)
-    return chunk
-
-
-def _refuse_what_is_no_stream(body: bytes) -> None:
-    """A whole reply, an error or a web page where a stream was asked for."""
-    if body.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
-        return  # a stream that broke in its first event
-    try:
-        _refuse_error(loads(body), body)
-    except ValueError:
-        raise BadReply("the reply is no event stream", body) from None
-    raise BadReply("a JSON body came where a stream was asked for", body)
+            self.finished = True
+        self.hear(delta.get("content"))
+        yield event
 
 
 def first_choice(chunk: dict[str, Any]) -> dict[str, Any]:

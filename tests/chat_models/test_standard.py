@@ -124,6 +124,26 @@ class TestIntegration(ChatModelIntegrationTests):
         return model.invoke(prompt, stream=stream, **kwargs)
 
 
+class TestResponses(TestIntegration):
+    """The same over the Responses API, which has no JSON mode and takes no audio."""
+
+    supports_json_mode = False
+    supports_audio_inputs = False
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {**super().chat_model_params, "api": "responses"}
+
+    @property
+    def supported_usage_metadata_details(self) -> dict[str, list[Any]]:
+        details = ["reasoning_output", "cache_read_input"]
+        return {"invoke": details, "stream": details}
+
+
+class TestResponsesFunctionCalling(TestResponses):
+    structured_output_kwargs = {"method": "function_calling"}
+
+
 class TestFunctionCalling(TestIntegration):
     structured_output_kwargs = {"method": "function_calling"}
 

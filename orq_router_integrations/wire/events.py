@@ -1,0 +1,119 @@
+"""Streams of JSON events, whichever API they belong to: what all of them have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+from orq_router_integrations.wire.call import BadReply, ErrorInReply, Truncated
+from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.sse import Event, SSEDecoder
+
+MAX_UNREAD = 64 * 1024
+"""Bytes kept of a reply that turns out to be no stream."""
+
+
+class EventReader(ABC):
+    """Bytes of an event stream in, JSON objects out.
+
+    Subclasses say what an event means (``read``) and when the stream may end (``finished``).
+    """
+
+    def __init__(self) -> None:
+        self._events = SSEDecoder()
+        self._unread: bytearray | None = bytearray()  # what came, as long as no event came of it
+        self._text: list[str] = []
+        self.finished = False
+        self.done = False
+
+    @property
+    def partial(self) -> str:
+        """The text received so far."""
+        return "".join(self._text)
+
+    def hear(self, text: Any) -> None:
+        """Remember text, for the error of a stream that breaks off."""
+        if isinstance(text, str):
+            self._text.append(text)
+
+    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
+        """Take bytes, yield what the events they complete mean.
+
+        Raises:
+            BadReply: an event is not what it should be.
+            ErrorInReply: an event is an error.
+        """
+        if self._unread is not None and len(self._unread) < MAX_UNREAD:
+            self._unread += data
+        for event in self._events.feed(data):
+            self._unread = None
+            if event.data.strip() == b"[DONE]":
+                self.done = True
+                return
+            yield from self.read(_object(event), event.data)
+            if self.done:
+                return
+
+    @abstractmethod
+    def read(self, event: dict[str, Any], data: bytes) -> Iterator[dict[str, Any]]:
+        """What one event means.
+
+        Args:
+            event: the JSON object.
+            data: its bytes, for errors.
+        """
+
+    def finish(self) -> None:
+        """Check that the stream was complete.
+
+        Raises:
+            Truncated: it ended without ``[DONE]`` and without a finish reason.
+            BadReply: it was no stream.
+            ErrorInReply: it was an error, and nothing else.
+        """
+        if self._unread:
+            _refuse_what_is_no_stream(bytes(self._unread))
+        if not (self.done or self.finished):
+            raise Truncated("neither a finish reason nor [DONE] was received")
+
+
+def _object(event: Event) -> dict[str, Any]:
+    try:
+        found = loads(event.data)
+    except ValueError:
+        if event.name == "error":
+            raise ErrorInReply(event.data) from None
+        raise BadReply("an event of the stream is not JSON", event.data) from None
+    if event.name == "error":
+        raise ErrorInReply(event.data)
+    if not isinstance(found, dict):
+        raise BadReply(f"an event of the stream is {kind_of(found)}, not an object", event.data)
+    refuse_error(found, event.data)
+    return found
+
+
+def _refuse_what_is_no_stream(body: bytes) -> None:
+    """A whole reply, an error or a web page where a stream was asked for."""
+    if body.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+        return  # a stream that broke in its first event
+    try:
+        refuse_error(loads(body), body)
+    except ValueError:
+        raise BadReply("the reply is no event stream", body) from None
+    raise BadReply("a JSON body came where a stream was asked for", body)
+
+
+def refuse_error(body: Any, content: bytes) -> None:
+    """Refuse an error, which may stand in a 200 in any of its shapes.
+
+    Raises:
+        ErrorInReply: it is one.
+    """
+    if isinstance(body, dict):
+        flat = "choices" not in body and "code" in body and isinstance(body.get("message"), str)
+        if body.get("error") or flat:
+            raise ErrorInReply(content)
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in words."""
+    return {list: "an array", str: "a text", type(None): "null"}.get(type(value), "a value")
