@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orq_router_integrations._version import __version__
 
 if TYPE_CHECKING:
-    from orq_router_integrations.chat_models.model import ChatOrq
+    from orq_router_integrations.chat_models.model import ChatOrq, init_orq_chat_model
     from orq_router_integrations.client import RouterClient
     from orq_router_integrations.errors import RouterError
     from orq_router_integrations.media import content_block
@@ -24,6 +24,7 @@ __all__ = [
     "RouterError",
     "__version__",
     "content_block",
+    "init_orq_chat_model",
 ]
 
 _HOMES = {
@@ -33,6 +34,7 @@ _HOMES = {
     "RouterControls": "wire.controls",
     "RouterError": "errors",
     "content_block": "media",
+    "init_orq_chat_model": "chat_models.model",
 }
 
 

@@ -86,7 +86,8 @@ class Exchange(Generic[T]):
             "idempotency-key": self.idempotency_key,
             "x-retry-count": str(self.attempts - 1),
         }
-        return {"method": "POST", "url": self.url, "headers": headers, "timeout": self.timeout}
+        method = self.encoded.method
+        return {"method": method, "url": self.url, "headers": headers, "timeout": self.timeout}
 
     @property
     def body(self) -> bytes | Form:

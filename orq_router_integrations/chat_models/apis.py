@@ -9,7 +9,7 @@ from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.chat_completions import ChunkDecoder, read_completion
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, RESPONSES, Endpoint
 from orq_router_integrations.wire.events import EventReader
-from orq_router_integrations.wire.responses import ResponseDecoder, read_response
+from orq_router_integrations.wire.responses import ResponseDecoder, Unfinished, read_response
 from orq_router_integrations.wire.responses_body import body_of
 
 
@@ -20,13 +20,13 @@ class ChatApi:
     Attributes:
         endpoint: where it is.
         body: the body for a chat body and the parameters that only the Responses API has.
-        read: a whole reply as a completion.
+        read: a whole reply as a completion, unless it is not finished.
         decoder: the reader of one stream, which yields chunks of a completion.
     """
 
     endpoint: Endpoint
     body: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
-    read: Callable[[Reply], dict[str, Any]]
+    read: Callable[[Reply], dict[str, Any] | Unfinished]
     decoder: Callable[[], EventReader]
 
 

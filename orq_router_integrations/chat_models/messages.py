@@ -19,7 +19,7 @@ from orq_router_integrations.formats import checked_image
 from orq_router_integrations.wire import json
 
 Wire = dict[str, Any]
-ToolMedia = Literal["user", "placeholder"]
+ToolMedia = Literal["user", "tool", "placeholder"]
 
 _ROLES: dict[str, type[BaseMessage]] = {
     "user": HumanMessage,
@@ -38,8 +38,9 @@ def to_wire(
 ) -> list[Wire]:
     """Convert a conversation for a model.
 
-    A tool's answer can hold only text on this API. Its images, files and audio are put into a
-    user message behind it (``tool_media="user"``), or only mentioned (``"placeholder"``).
+    A tool's answer holds only text in the router's schema. Its images, files and audio are put
+    into a user message behind it (``tool_media="user"``), only mentioned (``"placeholder"``), or
+    left where they are, for upstreams that take them there (``"tool"``).
 
     Raises:
         ValueError: there is no message, or one cannot be sent; its place is named.
@@ -53,7 +54,7 @@ def to_wire(
             out.append({"role": "user", "content": carried})
             carried = []
         try:
-            wire, media = _converted(_seen_by(model, api, message))
+            wire, media = _converted(_seen_by(model, api, message), tool_media)
         except ValueError as error:
             text = str(error)
             raise ValueError(f"messages[{index}]{'' if text[:1] == '.' else ': '}{text}") from None
@@ -68,9 +69,9 @@ def _seen_by(model: str, api: str, message: BaseMessage) -> BaseMessage:
     return unsealed(message, model, api) if model and isinstance(message, AIMessage) else message
 
 
-def _converted(message: BaseMessage) -> tuple[Wire, list[Part]]:
+def _converted(message: BaseMessage, tool_media: ToolMedia) -> tuple[Wire, list[Part]]:
     if isinstance(message, ToolMessage):
-        return _tool(message)
+        return _tool(message, in_place=tool_media == "tool")
     for kind, convert in _CONVERTERS.items():
         if isinstance(message, kind):
             return convert(message), []
@@ -116,13 +117,15 @@ def _text_part(block: Any) -> Part:
     return made
 
 
-def _tool(message: ToolMessage) -> tuple[Wire, list[Part]]:
+def _tool(message: ToolMessage, *, in_place: bool) -> tuple[Wire, list[Part]]:
     if not message.tool_call_id:
         raise ValueError("a tool message needs the tool_call_id that it answers")
     wire: Wire = {"role": "tool", "tool_call_id": message.tool_call_id}
     if isinstance(message.content, str):
         return {**wire, "content": message.content}, []
     made = each(message.content, part)
+    if in_place:
+        return {**wire, "content": _joined(made)}, []
     texts = [item for item in made if item["type"] == "text"]
     carried = [item for item in made if item["type"] != "text"]
     if carried:

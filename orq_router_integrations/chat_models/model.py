@@ -17,6 +17,7 @@ from typing_extensions import AsyncGenerator, Generator
 from orq_router_integrations.chat_models import messages as conversation
 from orq_router_integrations.chat_models import replies, requests, structured, tools
 from orq_router_integrations.chat_models.apis import APIS, ChatApi
+from orq_router_integrations.chat_models.background import Answer, afinished, finished
 from orq_router_integrations.chat_models.base import OrqModel
 from orq_router_integrations.chat_models.provenance import Asked
 from orq_router_integrations.chat_models.seals import CHAT
@@ -40,8 +41,9 @@ class ChatOrq(OrqModel):
         controls: the router's controls; those given per call go on top, field by field.
         streaming: whether ``invoke`` collects a stream instead of asking for a whole reply.
         stream_usage: whether streams report token usage.
-        tool_media: where images, files and audio of a tool's answer go: into a user message
-            behind it, or nowhere (the model is only told of them).
+        tool_media: where images, files and audio of a tool's answer go: into a ``user`` message
+            behind it, nowhere (a ``placeholder`` tells of them), or left in the ``tool`` message,
+            where the router's schema has no place for them but some upstreams do.
         extra_body: further members of the request body, sent as they are.
         client: a ``RouterClient`` to use; it then decides all settings.
 
@@ -72,7 +74,7 @@ class ChatOrq(OrqModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        return self.router.send(self._call(messages, stop, kwargs))
+        return finished(self.router, self._call(messages, stop, kwargs))
 
     async def _agenerate(
         self,
@@ -81,7 +83,7 @@ class ChatOrq(OrqModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        return await self.router.asend(self._call(messages, stop, kwargs))
+        return await afinished(self.router, self._call(messages, stop, kwargs))
 
     def _stream(
         self,
@@ -114,7 +116,7 @@ class ChatOrq(OrqModel):
 
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> Call[ChatResult]:
+    ) -> Call[Answer]:
         body, controls = self._request(messages, stop, kwargs)
         parse = partial(replies.result, asked=self._asked(body, controls), read=self._wire.read)
         return Call(endpoint=self._wire.endpoint, body=body, controls=controls, parse=parse)
@@ -125,6 +127,8 @@ class ChatOrq(OrqModel):
         body, controls = self._request(messages, stop, kwargs)
         if (body.get("n") or 1) > 1:
             raise input_error(ValueError("n: a stream gives one answer; use invoke for more"))
+        if body.get("background"):
+            raise input_error(ValueError("background: such a response does not stream; use invoke"))
         body["stream"] = True
         if self.stream_usage and self.api == CHAT:
             body["stream_options"] = {"include_usage": True}
@@ -248,3 +252,16 @@ class ChatOrq(OrqModel):
         if method != "json_schema":
             raise ValueError(f"method: json_schema, function_calling or json_mode, not {method!r}")
         return {"response_format": structured.response_format(schema, strict), **binding}
+
+
+def init_orq_chat_model(model: str, **kwargs: Any) -> ChatOrq:
+    """A chat model by its name, as LangChain's ``init_chat_model`` makes those it knows.
+
+    Args:
+        model: ``openai/gpt-4o``, also with the prefix ``orq:``.
+        kwargs: arguments of ``ChatOrq``.
+
+    >>> init_orq_chat_model("orq:openai/gpt-4o", api_key="sk-orq-example").model
+    'openai/gpt-4o'
+    """
+    return ChatOrq(model=model.removeprefix("orq:"), **kwargs)

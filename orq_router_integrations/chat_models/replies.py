@@ -18,18 +18,23 @@ from orq_router_integrations.wire.chat_completions import (
     read_completion,
 )
 from orq_router_integrations.wire.events import EventReader
+from orq_router_integrations.wire.responses import Unfinished
+
+Completion = dict[str, Any] | Unfinished
 
 
 def result(
-    reply: Reply, asked: Asked, read: Callable[[Reply], dict[str, Any]] = read_completion
-) -> ChatResult:
-    """The result in a whole reply, which ``read`` makes a completion of.
+    reply: Reply, asked: Asked, read: Callable[[Reply], Completion] = read_completion
+) -> ChatResult | Unfinished:
+    """The result in a whole reply, which ``read`` makes a completion of, if it is finished.
 
     Raises:
         BadReply: the reply has no answer in it.
         ErrorInReply: it is an error after all.
     """
     body = read(reply)
+    if isinstance(body, Unfinished):
+        return body
     metadata = provenance(body, reply, asked)
     generations = []
     for index, choice in enumerate(body["choices"]):

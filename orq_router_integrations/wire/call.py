@@ -145,6 +145,7 @@ class Request:
     Attributes:
         endpoint: which of the router's endpoints.
         body: JSON members, or form fields where the endpoint takes a form.
+        resource: the id of what is asked for, behind the endpoint's path.
         files: form parts that hold files, by field name.
         controls: the router's controls for this call; refused where the endpoint takes them not.
         timeout: seconds between two reads; ``None`` derives it from the controls.
@@ -154,6 +155,7 @@ class Request:
 
     endpoint: Endpoint
     body: Mapping[str, Any]
+    resource: str = ""
     files: Mapping[str, Upload | Sequence[Upload]] = field(default_factory=dict)
     controls: RouterControls | None = None
     timeout: float | None = None

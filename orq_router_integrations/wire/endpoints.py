@@ -61,6 +61,7 @@ class Endpoint:
 
     Attributes:
         path: path below the base URL.
+        method: HTTP method; a GET has neither body nor controls.
         places: the controls it takes, and where its schema has them.
         multipart: whether the body is a form with files, not JSON.
         dialects: the base URLs under which the endpoint is evidenced.
@@ -70,6 +71,7 @@ class Endpoint:
 
     path: str
     places: dict[str, Place] = field(hash=False, compare=False)
+    method: str = "POST"
     multipart: bool = False
     dialects: frozenset[Dialect] = frozenset(Dialect)
     retry_counts: tuple[int, int] = (1, 5)
@@ -108,6 +110,7 @@ RESPONSES = Endpoint(
     retry_counts=(0, 5),
     balancing=frozenset({"weight_based", "round_robin", "latency_based"}),
 )
+STORED_RESPONSE = Endpoint("/responses", {}, method="GET", dialects=RESPONSES.dialects)
 IMAGE_GENERATIONS = Endpoint(
     "/images/generations",
     _EVERYWHERE

@@ -1,6 +1,7 @@
 """From a call to what is sent: path, headers, body. Pure; the client only carries the result."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Request
@@ -20,6 +21,7 @@ class Encoded:
         controls: the controls in force, defaults included.
     """
 
+    method: str
     path: str
     headers: dict[str, str]
     body: bytes | Form
@@ -40,6 +42,9 @@ def encode(request: Request, dialect: Dialect, defaults: RouterControls | None =
         raise ValueError(
             f"base_url: {endpoint.path} does not exist under {dialect.value}; use a v3/router URL"
         )
+    path = endpoint.path + (f"/{quote(request.resource, safe='')}" if request.resource else "")
+    if endpoint.method == "GET":
+        return Encoded("GET", path, {}, b"", RouterControls())
     controls = applicable(defaults or RouterControls(), endpoint, dialect).merged(request.controls)
     placed = place(controls, endpoint, dialect)
     extra = {**placed.top, **({"orq": placed.nested} if placed.nested else {})}
@@ -49,8 +54,8 @@ def encode(request: Request, dialect: Dialect, defaults: RouterControls | None =
     if endpoint.multipart:
         form = parts_of(body, request.files)
         headers = {"Content-Type": form.content_type, "Content-Length": str(form.size)}
-        return Encoded(endpoint.path, placed.headers | headers, form, controls)
+        return Encoded("POST", path, placed.headers | headers, form, controls)
     if request.files:
         raise ValueError(f"files: {endpoint.path} takes JSON; files cannot be sent there")
     headers = placed.headers | {"Content-Type": "application/json"}
-    return Encoded(endpoint.path, headers, json.dump(body), controls)
+    return Encoded("POST", path, headers, json.dump(body), controls)

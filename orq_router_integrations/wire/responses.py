@@ -5,9 +5,11 @@ converted once, for both APIs. Source: contract section 2.13.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+from typing_extensions import Self
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply
 from orq_router_integrations.wire.chat_completions import Effort, Whole, Wired
@@ -31,6 +33,8 @@ class ResponsesParams(BaseModel):
             send only what is new since.
         store: whether the router keeps the response, which it does unless told otherwise.
         reasoning: effort, and the summary that becomes reasoning in the answer.
+        background: whether the router answers at once and works on; ``invoke`` then asks until the
+            response is there. Needs ``store``, and does not stream.
         include: further output to ask for, such as ``reasoning.encrypted_content``.
         max_tool_calls: most calls of server tools.
         service_tier: the provider's.
@@ -38,10 +42,17 @@ class ResponsesParams(BaseModel):
 
     previous_response_id: Annotated[str, Field(min_length=1)] | None = None
     store: Annotated[bool, Field(strict=True)] | None = None
+    background: Annotated[bool, Field(strict=True)] | None = None
     reasoning: Reasoning | None = None
     include: list[str] | None = None
     max_tool_calls: Annotated[Whole, Field(ge=1)] | None = None
     service_tier: str | None = None
+
+    @model_validator(mode="after")
+    def _background_is_stored(self) -> Self:
+        if self.background and self.store is False:
+            raise ValueError("background: needs store; a response that is not kept cannot be read")
+        return self
 
     def responses_params(self) -> Wire:
         """The parameters that are set, as they go on the wire."""
@@ -63,8 +74,15 @@ _USAGE = {
 }
 
 
-def read_response(reply: Reply) -> Wire:
-    """The response in a reply, as a completion.
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A background response that the router still works on."""
+
+    id: str
+
+
+def read_response(reply: Reply) -> Wire | Unfinished:
+    """The response in a reply, as a completion; or that it is not finished.
 
     Raises:
         BadReply: it is not JSON, or has no output.
@@ -74,6 +92,8 @@ def read_response(reply: Reply) -> Wire:
     refuse_error(body, reply.content)
     if not isinstance(body, dict):
         raise BadReply(f"the body is {kind_of(body)}, not an object")
+    if body.get("status") in {"queued", "in_progress"} and isinstance(body.get("id"), str):
+        return Unfinished(body["id"])
     return completion_of(body, reply.content)
 
 

@@ -78,7 +78,7 @@ def _choice(choice: Any) -> Any:
 def _items(message: Mapping[str, Any]) -> Iterator[Wire]:
     role, content = message["role"], message.get("content") or ""
     if role == "tool":
-        output = content if isinstance(content, str) else "".join(p["text"] for p in content)
+        output = content if isinstance(content, str) else [_part(part) for part in content]
         call_id = message["tool_call_id"]
         yield {"type": "function_call_output", "call_id": call_id, "output": output}
     elif role == "assistant":
