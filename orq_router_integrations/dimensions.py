@@ -9,6 +9,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 Size = tuple[int, int]
 
@@ -146,26 +147,42 @@ def _largest_count(*contents: bytes) -> int:
     return max((int(count) for text in contents for count in _COUNT.findall(text)), default=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Length in seconds (``None`` where unreadable), samples per second, channels."""
+
+    seconds: float | None
+    rate: int
+    channels: int
+
+
 def audio_seconds(data: Data) -> float | None:
     """Length of a WAV or an MP3 in seconds; of an MP3 without a frame count by its bitrate."""
+    found = sound(data)
+    return found.seconds if found else None
+
+
+def sound(data: Data) -> Sound | None:
+    """What the header of a WAV or an MP3 says."""
     head = data[:12]
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
         return _wav(data)
     return _mp3(data) if head.startswith((b"ID3", b"\xff")) else None
 
 
-def _wav(data: Data) -> float | None:
-    at, per_second = 12, 0
+def _wav(data: Data) -> Sound | None:
+    at, channels, rate, per_second = 12, 0, 0, 0
     for _ in range(_SEGMENTS):
         chunk = data[at : at + 20]
         if len(chunk) < 8:
             return None
         size = int.from_bytes(chunk[4:8], "little")
         if chunk[:4] == b"fmt " and len(chunk) == 20:
-            per_second = int.from_bytes(chunk[16:20], "little")
+            channels, rate, per_second = struct.unpack_from("<HII", chunk, 10)
         if chunk[:4] == b"data":
             left = len(data) - at - 8  # streamed files leave the size open
-            return min(size or left, left) / per_second if per_second else None
+            seconds = min(size or left, left) / per_second if per_second else None
+            return Sound(seconds, rate, channels)
         at += 8 + size + size % 2
     return None
 
@@ -176,13 +193,13 @@ _RATES = (44100, 48000, 32000, 0)
 _SEARCHED = 65536
 
 
-def _mp3(data: Data) -> float | None:
+def _mp3(data: Data) -> Sound | None:
     start = _after_id3(data)
     found = data[start : start + _SEARCHED]
     at = found.find(b"\xff")
     while at >= 0:
-        if seconds := _frames(found[at : at + 192], len(data) - start - at):
-            return seconds
+        if frames := _frames(found[at : at + 192], len(data) - start - at):
+            return frames
         at = found.find(b"\xff", at + 1)
     return None
 
@@ -197,8 +214,8 @@ def _after_id3(data: Data) -> int:
     return 10 + size
 
 
-def _frames(head: bytes, left: int) -> float | None:
-    """Seconds from a first frame of layer III on: its own frame count, or its bitrate held."""
+def _frames(head: bytes, left: int) -> Sound | None:
+    """A first frame of layer III: the length by its own frame count, or by its bitrate held."""
     if len(head) < 4 or head[1] & 0xE0 != 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
@@ -206,9 +223,10 @@ def _frames(head: bytes, left: int) -> float | None:
     rate = _RATES[head[2] >> 2 & 3] // {3: 1, 2: 2, 0: 4}.get(version, 1)
     if layer != 1 or version == 1 or not bitrate or not rate:
         return None
+    seconds = left * 8 / (bitrate * 1000)
     for tag in (b"Xing", b"Info"):
         place = head.find(tag)
         if place > 0 and len(head) >= place + 12 and head[place + 7] & 1:
             (frames,) = struct.unpack_from(">I", head, place + 8)
-            return float(frames * (1152 if version == 3 else 576) / rate)
-    return left * 8 / (bitrate * 1000)
+            seconds = float(frames * (1152 if version == 3 else 576) / rate)
+    return Sound(seconds, rate, 1 if head[3] >> 6 == 3 else 2)

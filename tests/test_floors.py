@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "retry": {"errors"},
     "transport": set(),
     "formats": set(),
-    "dimensions": {"formats"},
+    "dimensions": set(),
     "media": {"errors", "formats", "wire"},
     "exchange": {"error_bodies", "errors", "retry", "wire"},
     "client": {
@@ -45,7 +45,7 @@ MAY_IMPORT = {
         "validation",
         "wire",
     },
-    "offline": {"client", "offline", "wire"},
+    "offline": {"client", "dimensions", "formats", "offline", "wire"},
     "demo": {"chat_models", "client", "errors", "media", "offline", "settings", "wire"},
     "__main__": {"_version", "demo", "offline", "validation"},
 }

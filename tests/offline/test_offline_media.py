@@ -72,7 +72,8 @@ def test_the_text_operators_of_pdfs(content, text):
 
 def test_pages_in_object_streams_count():
     packed = zlib.compress(b"<< /Type /Page >> << /Type/Page/Parent 1 0 R >>")
-    data = b"%PDF-1.7\n4 0 obj << /Filter /FlateDecode >>\nstream\n" + packed + b"\nendstream"
+    head = b"%PDF-1.7\n4 0 obj << /Type /ObjStm /Filter /FlateDecode >>\nstream\n"
+    data = head + packed + b"\nendstream"
     assert pdf(data).pages == 2
 
 

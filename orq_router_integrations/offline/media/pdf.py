@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
-_COUNT = re.compile(rb"/Count\s+(\d+)")
+from orq_router_integrations.dimensions import pdf_pages
+
 _STREAM = re.compile(rb"(?<!end)stream\r?\n")
 _STRING = rb"\((?:\\.|[^\\()]|\((?:\\.|[^\\()])*\))*\)"
 _SHOWN = re.compile(
@@ -34,12 +34,8 @@ class Pdf:
 
 def pdf(data: bytes) -> Pdf:
     """Pages and text of a PDF."""
-    streams = list(_streams(data))
-    everything = b"\n".join([data, *streams])  # object streams hold pages in newer files
-    counts = [int(count) for count in _COUNT.findall(everything)]
-    pages = len(_PAGE.findall(everything)) or max(counts, default=0)
-    shown = (piece for stream in streams if b"BT" in stream for piece in _shown(stream))
-    return Pdf(pages, " ".join(" ".join(shown).split()))
+    shown = (piece for stream in _streams(data) if b"BT" in stream for piece in _shown(stream))
+    return Pdf(pdf_pages(data) or 0, " ".join(" ".join(shown).split()))
 
 
 def _streams(data: bytes) -> Iterator[bytes]:
