@@ -62,6 +62,9 @@ class ChatOrq(OrqModel):
         try:
             given = super()._convert_input(model_input).to_messages()
             return ChatPromptValue(messages=conversation.examined(given))
+        except (KeyError, TypeError) as error:
+            said = f"messages: LangChain cannot read them ({type(error).__name__}: {error})"
+            raise input_error(ValueError(said), endpoint=self._wire.endpoint.path) from None
         except ValueError as error:
             raise input_error(error, endpoint=self._wire.endpoint.path) from None
 
@@ -228,8 +231,11 @@ class ChatOrq(OrqModel):
             RouterInputError: the schema cannot be converted, or the arguments disagree.
         """
         try:
-            model = self.bind(**self._structure(schema, method, strict), **kwargs)
-            output = structured.parser(schema, method)
+            own = self._structure(schema, method, strict)
+            if both := sorted(own.keys() & kwargs.keys()):
+                raise ValueError(f"{both[0]}: {method} sets it; leave it out")
+            model = self.bind(**own, **kwargs)
+            output = structured.parser(schema, method, errors_told=include_raw)
         except ValueError as error:
             raise input_error(error) from None
         return structured.with_raw(model, output) if include_raw else model | output
@@ -247,7 +253,7 @@ class ChatOrq(OrqModel):
             raise ValueError(f"schema: {method} needs one; only json_mode does without")
         if method == "function_calling":
             chosen = {"tool_choice": structured.tool_name(schema), "parallel_tool_calls": False}
-            offered = {"tools": [schema], **chosen}
+            offered = {"tools": [structured.as_tool(schema)], **chosen}
             return {**requests.tool_members(offered, api=self.api, strict=strict), **binding}
         if method != "json_schema":
             raise ValueError(f"method: json_schema, function_calling or json_mode, not {method!r}")

@@ -116,11 +116,10 @@ def tool_members(
     """The members of a body that say which tools there are and what is wanted of them."""
     server = api == RESPONSES
     offered = tools.to_wire(given.get("tools") or (), strict=strict, server=server)
-    names = [tool["function"]["name"] for tool in offered if tool["type"] == "function"]
     shape = given.get("response_format")
     members = {
         "tools": offered or None,
-        "tool_choice": tools.choice_to_wire(given.get("tool_choice"), names),
+        "tool_choice": tools.choice_to_wire(given.get("tool_choice"), offered),
         "parallel_tool_calls": given.get("parallel_tool_calls") if offered else None,
         "response_format": None if shape is None else structured.response_format(shape, strict),
     }

@@ -1,6 +1,8 @@
 """Structured output: schemas for ``response_format``, and parsers for what comes back."""
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, Literal
 
@@ -12,46 +14,69 @@ from langchain_core.output_parsers import (
     PydanticOutputParser,
     PydanticToolsParser,
 )
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
-from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.runnables import (
+    Runnable,
+    RunnableGenerator,
+    RunnableMap,
+    RunnablePassthrough,
+)
+from langchain_core.runnables.utils import AddableDict
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ValidationError
 
-from orq_router_integrations.chat_models.tools import check_name
+from orq_router_integrations.chat_models.tools import check_name, converted
 from orq_router_integrations.errors import RefusalError
 
 Method = Literal["json_schema", "function_calling", "json_mode"]
 Schema = dict[str, Any] | type
 
+_FENCE = re.compile(r"```(?:json)?(.*)```", re.DOTALL)
+_SHOWN = 200
+
 
 def response_format(schema: Schema, strict: bool | None) -> dict[str, Any]:
     """The ``response_format`` that asks for this schema.
 
-    A finished ``response_format`` dict is passed on, its schema's name checked.
+    A finished ``response_format`` dict is passed on, its schema's name checked; so is the
+    ``name``, ``schema``, ``strict`` of one.
 
     Raises:
         ValueError: the schema cannot be converted, or its name cannot be sent.
     """
-    kind = schema.get("type") if isinstance(schema, Mapping) else None
-    if isinstance(schema, Mapping) and kind in ("json_object", "text"):
+    if isinstance(schema, Mapping) and schema.get("type") in ("json_object", "text"):
         return dict(schema)
-    if isinstance(schema, Mapping) and kind == "json_schema":
-        inner = schema.get("json_schema")
-        if not isinstance(inner, Mapping):
-            raise ValueError("response_format: type json_schema needs json_schema.name and schema")
-        inner = dict(inner)
-    else:
-        inner = _converted(schema, strict)
+    inner = _named(schema) or _converted(schema, strict)
     check_name("response_format", inner.get("name"))
     return {"type": "json_schema", "json_schema": inner}
 
 
+def _named(schema: Schema) -> dict[str, Any] | None:
+    """The ``name``, ``schema`` and ``strict`` of a schema that is given in that form."""
+    if not isinstance(schema, Mapping):
+        return None
+    if schema.get("type") == "json_schema":
+        inner = schema.get("json_schema")
+        if not isinstance(inner, Mapping):
+            raise ValueError("response_format: type json_schema needs json_schema.name and schema")
+        return dict(inner)
+    return dict(schema) if isinstance(schema.get("schema"), Mapping) else None
+
+
+def as_tool(schema: Schema) -> Schema:
+    """A schema in a form that converts to a tool."""
+    named = _named(schema)
+    if named is None:
+        return schema
+    about = {"name": named.get("name"), "description": named.get("description") or ""}
+    function = {**about, "parameters": named.get("schema")}
+    strict = {"strict": named["strict"]} if named.get("strict") is not None else {}
+    return {"type": "function", "function": {**function, **strict}}
+
+
 def _converted(schema: Schema, strict: bool | None) -> dict[str, Any]:
-    try:
-        function = convert_to_openai_tool(schema, strict=strict)["function"]
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"schema: {schema!r:.80} cannot be converted: {error}") from None
+    function = converted(schema, strict, "schema")["function"]
     inner = {"name": function["name"], "schema": function.get("parameters", {"type": "object"})}
     if function.get("description"):
         inner["description"] = function["description"]
@@ -60,17 +85,25 @@ def _converted(schema: Schema, strict: bool | None) -> dict[str, Any]:
 
 def tool_name(schema: Schema) -> str:
     """The name under which a schema is offered as a tool."""
-    return str(convert_to_openai_tool(schema)["function"]["name"])
+    return str(converted(as_tool(schema), None, "schema")["function"].get("name"))
 
 
-def parser(schema: Schema | None, method: Method) -> BaseOutputParser[Any]:
-    """The parser for the answers to a method: a pydantic object for a class, else a dict."""
+def parser(
+    schema: Schema | None, method: Method, *, errors_told: bool = False
+) -> BaseOutputParser[Any]:
+    """The parser for the answers to a method: a pydantic object for a class, else a dict.
+
+    With ``errors_told`` an error is handed on as the result instead of raised.
+    """
     model = schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
     if method == "function_calling" and schema is not None:
         if model is not None:
-            return _PydanticCall(tools=[model], first_tool_only=True)
-        return _JsonCall(key_name=tool_name(schema), first_tool_only=True)
-    return _PydanticAnswer(pydantic_object=model) if model else _JsonAnswer()
+            return _PydanticCall(tools=[model], first_tool_only=True, errors_told=errors_told)
+        name = tool_name(schema)
+        return _JsonCall(key_name=name, first_tool_only=True, errors_told=errors_told)
+    if model is not None:
+        return _PydanticAnswer(pydantic_object=model, errors_told=errors_told)
+    return _JsonAnswer(errors_told=errors_told)
 
 
 class _Honest(BaseOutputParser[Any]):
@@ -81,34 +114,62 @@ class _Honest(BaseOutputParser[Any]):
     """
 
     dicts_only: bool = False
+    in_text: bool = False
+    errors_told: bool = False
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
         message = result[0].message if isinstance(result[0], ChatGeneration) else None
         ended = not partial or getattr(message, "chunk_position", None) == "last"
         if not ended:
             return super().parse_result(result, partial=True)
+        try:
+            return self._final(result, message)
+        except (OutputParserException, RefusalError) as error:
+            if self.errors_told:
+                return error
+            raise
+
+    def _final(self, result: list[Generation], message: BaseMessage | None) -> Any:
         if message is not None and (refusal := message.additional_kwargs.get("refusal")):
             raise RefusalError(str(refusal))
+        if self.in_text:
+            _check_whole(result[0].text)
         try:
             parsed = super().parse_result(result, partial=False)
         except ValidationError as error:
             raise OutputParserException(str(error), llm_output=result[0].text) from None
         if parsed is None or (self.dicts_only and not isinstance(parsed, dict)):
             raise OutputParserException(
-                f"the answer has not the structure asked for: {result[0].text[:200]!r}",
+                f"the answer has not the structure asked for: {result[0].text[:_SHOWN]!r}",
                 llm_output=result[0].text,
             )
         return parsed
+
+
+def _check_whole(text: str) -> None:
+    """LangChain's parsers complete JSON that was cut off; half an answer must not pass as one."""
+    fenced = _FENCE.search(text)
+    for candidate in (text, fenced[1] if fenced else ""):
+        try:
+            json.loads(candidate, strict=False)
+        except (ValueError, RecursionError):
+            continue
+        return
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    raise OutputParserException(f"the answer is not whole JSON: {shown!r}", llm_output=text)
 
 
 class _JsonAnswer(_Honest, JsonOutputParser):
     """A dict."""
 
     dicts_only: bool = True
+    in_text: bool = True
 
 
 class _PydanticAnswer(_Honest, PydanticOutputParser[Any]):
     """An object of a pydantic class."""
+
+    in_text: bool = True
 
 
 class _JsonCall(_Honest, JsonOutputKeyToolsParser):
@@ -122,13 +183,27 @@ class _PydanticCall(_Honest, PydanticToolsParser):
 
 
 def with_raw(model: Runnable[Any, Any], output: Runnable[Any, Any]) -> Runnable[Any, Any]:
-    """Answer with ``raw``, ``parsed`` and ``parsing_error`` instead of raising on bad output."""
+    """Answer with ``raw``, ``parsed`` and ``parsing_error`` instead of raising on bad output.
+
+    ``output`` must be a parser that tells its errors.
+    """
     parsed = RunnablePassthrough.assign(
         parsed=itemgetter("raw") | output, parsing_error=lambda _: None
     )
-    failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=model) | parsed.with_fallbacks(
-        [failed],
-        exceptions_to_handle=(OutputParserException, RefusalError, ValueError),
-        exception_key="parsing_error",
-    )
+    return RunnableMap(raw=model) | parsed | RunnableGenerator(_told, _atold)
+
+
+def _told(chunks: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Put an error that stands for a result in its own place."""
+    yield from map(_sorted, chunks)
+
+
+async def _atold(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    async for chunk in chunks:
+        yield _sorted(chunk)
+
+
+def _sorted(chunk: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(error := chunk.get("parsed"), Exception):
+        return chunk
+    return AddableDict({**chunk, "parsed": None, "parsing_error": error})

@@ -1,7 +1,7 @@
 """Tools and the choice between them, as a chat completion wants them."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from langchain_core.tools import BaseTool
@@ -26,6 +26,8 @@ def to_wire(
     Raises:
         ValueError: a tool cannot be converted, or has a name that no provider takes.
     """
+    if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
+        raise ValueError(f"tools: give a list of tools, not {type(tools).__name__}")
     return [
         dict(tool) if server and _is_server_tool(tool) else _converted(tool, strict)
         for tool in tools
@@ -38,18 +40,34 @@ def _is_server_tool(tool: ToolLike) -> TypeGuard[dict[str, Any]]:
 
 
 def _converted(tool: ToolLike, strict: bool | None) -> dict[str, Any]:
-    try:
-        wire = convert_to_openai_tool(tool, strict=strict)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"tools: {tool!r:.80} is not a tool: {error}") from None
+    wire = converted(tool, strict, "tools")
     if wire.get("type") != "function":
         raise ValueError(
             f"tools: {wire.get('type')!r} is not a function, which is all this API takes"
         )
     function = wire["function"]
     check_name("tools", function.get("name"))
-    schema = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
+    parameters = function.get("parameters") or {}
+    if not isinstance(parameters, Mapping):
+        raise ValueError(f"tools: the parameters of {function['name']} must be a JSON schema")
+    schema = {"type": "object", "properties": {}, **parameters}
     return {**wire, "function": {**function, "parameters": schema}}
+
+
+def converted(tool: ToolLike, strict: bool | None, where: str) -> dict[str, Any]:
+    """A tool or schema as OpenAI's tool, by LangChain's own rules.
+
+    Raises:
+        ValueError: it cannot be converted.
+    """
+    try:
+        wire = convert_to_openai_tool(tool, strict=strict)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{where}: {tool!r:.80} cannot be converted: {said}") from None
+    if wire.get("type") == "function" and not isinstance(wire.get("function"), Mapping):
+        raise ValueError(f"{where}: {tool!r:.80} has no function with a name and parameters")
+    return wire
 
 
 def check_name(where: str, name: Any) -> None:
@@ -62,24 +80,27 @@ def check_name(where: str, name: Any) -> None:
         raise ValueError(f"{where}: the name {name!r} must be 1 to 64 of A-Z a-z 0-9 _ -")
 
 
-def choice_to_wire(choice: ToolChoice, names: Sequence[str]) -> str | dict[str, Any] | None:
+def choice_to_wire(
+    choice: ToolChoice, offered: Sequence[Mapping[str, Any]]
+) -> str | dict[str, Any] | None:
     """The wire's ``tool_choice``, or ``None`` to leave the choice to the model.
 
     ``"any"``, ``"required"`` and ``True`` demand some tool; a name or an OpenAI dict demands that
-    tool; ``"auto"`` and ``"none"`` mean what they say.
+    tool; ``"auto"`` and ``"none"`` mean what they say. ``offered`` are the tools on the wire.
 
     Raises:
-        ValueError: a tool is demanded that is not among ``names``.
+        ValueError: a tool is demanded that is not among them.
     """
     if choice is None or choice is False:
         return None
     if choice in ("auto", "none"):
         return str(choice)
     if choice is True or choice in ("any", "required"):
-        if not names:
+        if not offered:
             raise ValueError("tool_choice: a tool is demanded, but there are no tools")
         return "required"
     name = _chosen(choice)
+    names = [tool["function"]["name"] for tool in offered if tool["type"] == "function"]
     if name not in names:
         raise ValueError(
             f"tool_choice: there is no tool {name!r}; there are {', '.join(names) or 'none'}"
@@ -90,7 +111,7 @@ def choice_to_wire(choice: ToolChoice, names: Sequence[str]) -> str | dict[str, 
 def _chosen(choice: str | bool | dict[str, Any]) -> Any:
     if not isinstance(choice, Mapping):
         return choice
-    if choice.get("type") in {"any", "auto", "none"}:
+    if choice.get("type") in ("any", "auto", "none"):
         raise ValueError(f"tool_choice: write {choice['type']!r} instead of {choice!r}")
     function = choice.get("function")
     return function.get("name") if isinstance(function, Mapping) else choice.get("name")
