@@ -183,8 +183,11 @@ class OfflineRouter:
 
     def _posted(self, service: Service, dialect: Dialect, request: httpx.Request) -> Outcome:
         body = json_object(request)
-        taken = read(body, service.endpoint, dialect, lenient=self._lenient)
-        job = service.read(taken.rest, taken.controls, lenient=self._lenient)
+        try:
+            taken = read(body, service.endpoint, dialect, lenient=self._lenient)
+            job = service.read(taken.rest, taken.controls, lenient=self._lenient)
+        except RecursionError:
+            raise Refusal(400, "the body is nested too deep") from None
         self._check_models(job, taken.controls)
         if job.guarded is not None:
             check_input(taken.controls.guardrails or (), job.guarded)

@@ -1,12 +1,13 @@
 """Values that are valid for a JSON schema, taken from a text where they fit."""
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from orq_router_integrations.offline.answering import numbers
+from orq_router_integrations.offline.answering.distinct import Others, key
 from orq_router_integrations.offline.answering.facts import Facts
-from orq_router_integrations.offline.answering.patterns import example
+from orq_router_integrations.offline.answering.patterns import Patterns
 
 Schema = Mapping[str, Any]
 
@@ -17,7 +18,13 @@ BOTTOM = 4 * DEEPEST
 """Levels of nesting below which nothing is filled."""
 
 MOST = 10_000
-"""Items or characters that are made up, whatever a schema asks for."""
+"""Values that are made for one schema, and characters that are made up for one text."""
+
+CHARACTERS = 1000
+"""Characters of a text that count as one value more."""
+
+MOST_FACTS = 100
+"""Numbers and quotes of a text that are looked at."""
 
 MOST_STEPS = 5000
 """References and choices followed in one schema; ends those that go round in circles."""
@@ -43,10 +50,12 @@ def value_for(schema: Schema, text: str) -> Any:
     """A value for the schema: required members only, filled from ``text``.
 
     Raises:
-        ValueError: the schema is none.
+        ValueError: the schema is none, or wants more than ``MOST`` values.
     """
     try:
         return _Filler(schema, text).value(schema, name="value", depth=0)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
     except (ArithmeticError, AttributeError, IndexError, LookupError, TypeError) as error:
         raise ValueError(f"is no JSON schema ({error})") from error
 
@@ -57,16 +66,27 @@ class _Filler:
     def __init__(self, root: Schema, text: str) -> None:
         self._root = root
         self._facts = Facts(text)
+        self._facts.numbers = self._facts.numbers[:MOST_FACTS]
+        self._facts.quotes = self._facts.quotes[:MOST_FACTS]
+        self._patterns = Patterns()
+        self._choices: dict[int, list[Any]] = {}
         self._left = MOST_STEPS
+        self._values = 0
 
     def value(self, schema: Any, *, name: str, depth: int) -> Any:
         """A value for one schema below the root."""
+        self._spend(1)
         schema = self._plain(schema, depth)
         if "const" in schema or depth > BOTTOM:
             return schema.get("const")
         if schema.get("enum"):
-            return self._choice(schema["enum"])
+            return self._ordered(schema["enum"])[0]
         return self._typed(_type_of(schema), schema, name=name, depth=depth)
+
+    def _spend(self, values: int) -> None:
+        self._values += values
+        if self._values > MOST:
+            raise ValueError(f"asks for more than the {MOST} values that are made offline")
 
     def _typed(self, kind: str, schema: Schema, *, name: str, depth: int) -> Any:
         match kind:
@@ -75,7 +95,7 @@ class _Filler:
             case "array":
                 return self._array(schema, name, depth)
             case "integer" | "number":
-                return self._number(schema, whole=kind == "integer")
+                return self._number({**schema, "type": kind})
             case "boolean" | "null":
                 return kind == "boolean" or None
         return self._string(schema, name)
@@ -112,53 +132,111 @@ class _Filler:
             here = here.get(key, {}) if isinstance(here, Mapping) else {}
         return here if isinstance(here, Mapping) else {}
 
-    def _choice(self, options: list[Any]) -> Any:
-        text = self._facts.text.lower()
-        said = (option for option in options if isinstance(option, str) and option.lower() in text)
-        return next(said, options[0])
+    def _ordered(self, options: list[Any]) -> list[Any]:
+        """The options of an enum, those first that the text names."""
+        if id(options) not in self._choices:
+            text = self._facts.text[:MOST].lower()
+            said = [it for it in options[:MOST] if isinstance(it, str) and it.lower() in text]
+            self._choices[id(options)] = [*said, *options]
+        return self._choices[id(options)]
 
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
         properties = schema.get("properties", {})
-        return {
+        made = {
             name: self.value(properties.get(name, {}), name=name, depth=depth + 1)
             for name in schema.get("required", ())
         }
+        least = schema.get("minProperties", 0)
+        optional = [name for name in properties if name not in made]
+        for name in optional[: max(0, least - len(made))]:
+            made[name] = self.value(properties[name], name=name, depth=depth + 1)
+        return self._more(schema, made, depth)
+
+    def _more(self, schema: Schema, made: dict[str, Any], depth: int) -> dict[str, Any]:
+        """The object with as many made-up members as it needs."""
+        inner = schema.get("additionalProperties", {})
+        least = schema.get("minProperties", 0) if inner is not False else 0
+        naming = {"type": "string", **schema.get("propertyNames", {})}
+        number = 0
+        while len(made) < least:
+            number += 1
+            name = f"key_{number}"
+            if "propertyNames" in schema:
+                name = self.value(naming, name=name, depth=depth + 1)
+                name = self._unlike(naming, name, {key(it) for it in made}, depth)
+            made[name] = self.value(inner, name=name, depth=depth + 1)
+        return made
 
     def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:
         fixed = schema.get("prefixItems", [])
         least = schema.get("minItems", 0 if depth >= DEEPEST // 2 else 1)
-        count = min(max(least, len(fixed)), schema.get("maxItems", MOST), MOST)
-        items = [self.value(item, name=name, depth=depth + 1) for item in fixed[: int(count)]]
+        count = min(max(least, len(fixed)), schema.get("maxItems", math.inf))
+        items = [self.value(it, name=name, depth=depth + 1) for it in fixed[: min(count, MOST)]]
+        unique = bool(schema.get("uniqueItems"))
+        before = {key(item) for item in items} if unique else set()
         while len(items) < count:
-            items.append(self._item(schema, f"{name} {len(items) + 1}", depth, items))
+            inner = self._plain(schema.get("items", {}), depth)
+            item = self.value(inner, name=f"{name} {len(items) + 1}", depth=depth + 1)
+            if unique:
+                item = self._unlike(inner, item, before, depth)
+                before.add(key(item))
+            items.append(item)
         return items
 
-    def _item(self, schema: Schema, name: str, depth: int, before: list[Any]) -> Any:
-        inner = self._plain(schema.get("items", {}), depth)
-        if schema.get("uniqueItems") and inner.get("enum"):
-            inner["enum"] = [option for option in inner["enum"] if option not in before]
-        value = self.value(inner, name=name, depth=depth + 1)
-        if schema.get("uniqueItems") and value in before and isinstance(value, int):
-            return max(before) + 1
+    def _unlike(self, schema: Schema, value: Any, before: set[bytes], depth: int) -> Any:
+        """The value, or one like it, that is not among those before."""
+        if key(value) not in before:
+            return value
+        others = Others(len(before), lambda inner: self._plain(inner, depth + 1))
+        for offer in others.of(schema, value):
+            self._spend(1)
+            if key(offer) not in before and self._allowed(schema, offer):
+                return offer
         return value
 
-    def _number(self, schema: Schema, *, whole: bool) -> float:
-        step = schema.get("multipleOf", 1 if whole else None)
+    def _allowed(self, schema: Schema, value: Any) -> bool:
+        return not isinstance(value, str) or "format" in schema or self._takes(schema, value)
+
+    def _number(self, schema: Schema) -> float:
         for index, number in enumerate(self._facts.numbers):
-            if _fits(number, schema, step):
+            if numbers.fits(number, schema):
                 del self._facts.numbers[index]
-                return int(number) if number.is_integer() else number
-        return _within(schema, step)
+                return numbers.plain(number)
+        return numbers.within(schema)
 
     def _string(self, schema: Schema, name: str) -> str:
+        text = self._found(schema, name) or self._made_up(schema, name)
+        self._spend(len(text) // CHARACTERS)
+        return text
+
+    def _found(self, schema: Schema, name: str) -> str | None:
+        """A text that is already there."""
         for index, text in enumerate(self._facts.quotes):
-            if _takes(schema, text):
+            if self._takes(schema, text):
                 del self._facts.quotes[index]
                 return text
         known = schema.get("examples") or [schema.get("default")]
         offers = (self._from_text(name), *known, _FORMATS.get(schema.get("format", "")))
-        fitting = (text for text in offers if isinstance(text, str) and _takes(schema, text))
-        return next(fitting, None) or _made_up(schema, name)
+        fitting = (text for text in offers if isinstance(text, str) and self._takes(schema, text))
+        return next(fitting, None)
+
+    def _takes(self, schema: Schema, text: str) -> bool:
+        """Whether a text is known to fit."""
+        if not schema.get("minLength", 0) <= len(text) <= schema.get("maxLength", math.inf):
+            return False
+        pattern = schema.get("pattern", "")
+        if pattern and not self._patterns.fit(pattern, text):
+            return False
+        return bool(text == _FORMATS.get(schema.get("format", ""), text))
+
+    def _made_up(self, schema: Schema, name: str) -> str:
+        pattern = schema.get("pattern")
+        found = self._patterns.example(pattern) if isinstance(pattern, str) else None
+        if found is not None:
+            return found
+        text = f"offline {name.replace('_', ' ')}"
+        least, most = schema.get("minLength", 0), schema.get("maxLength")
+        return text.ljust(min(least, MOST), ".")[:most]
 
     def _from_text(self, name: str) -> str | None:
         if any(word in name.lower() for word in _PLACES):
@@ -185,54 +263,3 @@ def _merged(one: Schema, two: Schema) -> dict[str, Any]:
     if "required" in one and "required" in two:
         merged["required"] = list(dict.fromkeys([*one["required"], *two["required"]]))
     return merged
-
-
-def _fits(number: float, schema: Schema, step: float | None) -> bool:
-    above = number >= schema.get("minimum", -math.inf)
-    below = number <= schema.get("maximum", math.inf)
-    strictly = (
-        schema.get("exclusiveMinimum", -math.inf)
-        < number
-        < schema.get("exclusiveMaximum", math.inf)
-    )
-    return bool(above and below and strictly) and (
-        step is None or abs(math.remainder(number, step)) < 1e-9
-    )
-
-
-def _within(schema: Schema, step: float | None) -> float:
-    """A number inside the limits, 1 where that fits."""
-    low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
-    high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
-    middle = (low + high) / 2 if math.isfinite(low + high) else 0
-    unit = step or 1
-    offers = (schema.get("default"), 1, unit, 0, low, low + unit, high, high - unit, middle)
-    stepped = (
-        (math.ceil(low / unit) * unit, (math.floor(low / unit) + 1) * unit)
-        if math.isfinite(low)
-        else ()
-    )
-    for offer in (*offers, *stepped):
-        if isinstance(offer, int | float) and math.isfinite(offer) and _fits(offer, schema, step):
-            return int(offer) if float(offer).is_integer() else offer
-    return 1
-
-
-def _takes(schema: Schema, text: str) -> bool:
-    if not schema.get("minLength", 0) <= len(text) <= schema.get("maxLength", math.inf):
-        return False
-    try:
-        found = re.search(schema.get("pattern", ""), text)
-    except re.error:
-        return True
-    return found is not None and text == _FORMATS.get(schema.get("format", ""), text)
-
-
-def _made_up(schema: Schema, name: str) -> str:
-    pattern = schema.get("pattern")
-    found = example(pattern) if isinstance(pattern, str) else None
-    if found is not None:
-        return found
-    text = f"offline {name.replace('_', ' ')}"
-    least, most = schema.get("minLength", 0), schema.get("maxLength")
-    return text.ljust(min(least, MOST), ".")[:most]

@@ -6,20 +6,64 @@ and quantifiers (the fewest are taken). The caller checks the result.
 
 import re
 
+from orq_router_integrations.offline.answering.effort import (
+    CLASS,
+    DEEPEST,
+    MOST_LENGTH,
+    QUANTIFIER,
+    effort,
+    limits,
+)
+
 _CLASSES = {"d": "0", "w": "a", "s": " ", "D": "a", "W": "-", "S": "a"}
 MOST = 1000
-"""Repetitions that are written out."""
+"""Repetitions that are written out, and characters of an example."""
 
-_FEWEST = re.compile(r"[*?]|\+|\{(\d+)(?:,\d*)?\}")
+LONGEST = 64
+"""Characters of a text that a pattern is run on."""
+
+EFFORT = 2.0**22
+"""Ways of trying patterns on texts, in all, for one schema: some tenths of a second."""
+
+_WRONG = (re.error, IndexError, ValueError, OverflowError, RecursionError)
+
+
+class Patterns:
+    """Runs the patterns of one schema, as long as that cannot take long."""
+
+    def __init__(self) -> None:
+        self._left = EFFORT
+
+    def fit(self, pattern: str, text: str) -> bool | None:
+        """Whether the pattern is found in the text; ``None`` where it was not run."""
+        if self._left <= 0 or len(text) > LONGEST:
+            return None
+        self._left -= len(pattern) * 10.0
+        try:
+            ways = effort(pattern, text)
+            if ways > 64 or 2**ways > self._left:
+                return None
+            self._left -= 2**ways
+            return re.search(pattern, text) is not None
+        except _WRONG:
+            return None
+
+    def example(self, pattern: str) -> str | None:
+        """Text made for the pattern, unless it is known not to match."""
+        if self._left <= 0:
+            return None
+        self._left -= len(pattern) * 10.0
+        try:
+            re.compile(pattern[: MOST_LENGTH + 1])
+            text = _Reader(pattern).whole()
+        except _WRONG:
+            return None
+        return None if self.fit(pattern, text) is False else text
 
 
 def example(pattern: str) -> str | None:
     """Text that matches ``pattern``, or ``None`` where none was found."""
-    try:
-        text = _Reader(pattern).alternatives()
-        return text if re.search(pattern, text) else None
-    except (re.error, IndexError, ValueError):
-        return None
+    return Patterns().example(pattern)
 
 
 class _Reader:
@@ -28,6 +72,17 @@ class _Reader:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._at = 0
+        self._depth = 0
+
+    def whole(self) -> str:
+        """What the whole pattern matches.
+
+        Raises:
+            ValueError: the pattern is too long, too deep, or holds what is not read here.
+        """
+        if len(self._pattern) > MOST_LENGTH:
+            raise ValueError("the pattern is too long")
+        return self.alternatives()
 
     def alternatives(self) -> str:
         """Up to the end of the pattern or group: what the first alternative matches."""
@@ -42,15 +97,14 @@ class _Reader:
 
     def _item(self) -> str:
         text = self._atom()
-        quantifier = _FEWEST.match(self._pattern, self._at)
+        quantifier = QUANTIFIER.match(self._pattern, self._at)
         if quantifier is None:
             return text
         self._at = quantifier.end()
-        if self._pattern[self._at : self._at + 1] == "?":
-            self._at += 1  # a lazy quantifier
-        if quantifier[1] is not None:
-            return text * min(int(quantifier[1]), MOST)
-        return text if quantifier[0] == "+" else ""
+        least, _ = limits(quantifier)
+        if least > MOST or least * len(text) > MOST:
+            raise ValueError("the text would be too long")
+        return text * least
 
     def _atom(self) -> str:
         char = self._pattern[self._at]
@@ -77,15 +131,21 @@ class _Reader:
             self._at = opening.end()
         elif self._pattern[self._at] == "?":
             raise ValueError("look-around is not read here")
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise ValueError("the pattern is nested too deep")
         text = self.alternatives()
+        self._depth -= 1
         self._at += 1
         return text
 
     def _one_of(self) -> str:
-        end = self._pattern.index("]", self._at + 1)
-        members = self._pattern[self._at : end]
-        self._at = end + 1
+        found = CLASS.match(self._pattern, self._at - 1)
+        if found is None:
+            raise ValueError("a class has no end")
+        members = found[0][1:-1]
+        self._at = found.end()
         if members.startswith("^"):
             accepted = re.compile(f"[{members}]")
-            return next(char for char in "a0 -_A" if accepted.match(char))
-        return _CLASSES[members[1]] if members[0] == "\\" else members[0]
+            return next((char for char in "a0 -_A" if accepted.match(char)), "")
+        return _CLASSES.get(members[1], members[1]) if members[0] == "\\" else members[0]

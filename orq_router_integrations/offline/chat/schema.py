@@ -13,6 +13,9 @@ from orq_router_integrations.offline.chat.parts import CacheControl
 from orq_router_integrations.offline.routing.checking import Schema
 from orq_router_integrations.offline.routing.refusals import Refusal
 
+MOST_ANSWERS = 128
+"""Answers to one request; a bound of the offline router's own."""
+
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 SchemaName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
@@ -116,7 +119,10 @@ class ThinkingAdaptive(Schema):
 
 
 class ChatRequest(Schema):
-    """The whole request, every member and limit of the contract."""
+    """The whole request, every member and limit of the contract.
+
+    The upper bound of ``n`` is the offline router's own; the contract has none.
+    """
 
     model: str
     messages: list[Message] = Field(min_length=1)
@@ -129,7 +135,7 @@ class ChatRequest(Schema):
     top_k: float | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    n: int | None = Field(default=None, ge=1)
+    n: int | None = Field(default=None, ge=1, le=MOST_ANSWERS)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     seed: float | None = None

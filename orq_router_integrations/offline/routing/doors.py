@@ -12,6 +12,9 @@ from orq_router_integrations.offline.routing.records import Received
 from orq_router_integrations.offline.routing.refusals import Refusal
 from orq_router_integrations.offline.routing.service import Outcome
 
+DEEPEST = 100
+"""Levels of nesting in a body; a bound of the offline router's own."""
+
 DONE = b"data: [DONE]\n\n"
 
 
@@ -61,7 +64,7 @@ def json_object(request: httpx.Request) -> dict[str, Any]:
     """The body of a request.
 
     Raises:
-        Refusal: 400; it is not a JSON object.
+        Refusal: 400; it is not a JSON object, or one nested too deep.
     """
     try:
         body = orjson.loads(request.content)
@@ -69,7 +72,21 @@ def json_object(request: httpx.Request) -> dict[str, Any]:
         raise Refusal(400, f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise Refusal(400, "the body must be a JSON object")
+    if _deeper_than(body, DEEPEST):
+        raise Refusal(400, f"the body is nested too deep: more than {DEEPEST} levels")
     return body
+
+
+def _deeper_than(body: dict[str, Any], levels: int) -> bool:
+    layer: list[Any] = [body]
+    for _ in range(levels):
+        inner: list[Any] = []
+        for item in layer:
+            inner.extend(item.values() if isinstance(item, dict) else item)
+        layer = [item for item in inner if isinstance(item, dict | list)]
+        if not layer:
+            return False
+    return True
 
 
 def reply(outcome: Outcome, headers: Mapping[str, str]) -> httpx.Response:

@@ -188,6 +188,7 @@ def _values(
     for name in _OBJECTS:
         if name in wire and not isinstance(wire[name], Mapping):
             raise Refusal(400, f"{name}: must be an object", param=name)
+    _check_whole(wire)
     if endpoint is RESPONSES:
         _check_spelled_out(wire)
     elif "retry" in wire:
@@ -201,12 +202,24 @@ def _values(
     return controls
 
 
+def _check_whole(wire: Mapping[str, Any]) -> None:
+    """Check what our own model has defaults and shorthands for (contract 4.4 and 4.5)."""
+    for name in ("load_balancer", "cache"):
+        if "type" not in wire.get(name, {"type": ""}):
+            raise Refusal(400, f"{name}.type: is required", param=f"{name}.type")
+    models = wire.get("load_balancer", {}).get("models")
+    for index, item in enumerate(models if isinstance(models, list) else ()):
+        if not isinstance(item, Mapping):
+            param = f"load_balancer.models[{index}]"
+            raise Refusal(400, f"{param}: must be an object with model and weight", param=param)
+
+
 def _check_spelled_out(wire: Mapping[str, Any]) -> None:
     """Check what the newest schemas want spelled out, and ours has defaults for (contract 4.3)."""
     missing = ["retry.count"] if "count" not in wire.get("retry", {"count": 0}) else []
     models = wire.get("load_balancer", {}).get("models")
     for index, item in enumerate(models if isinstance(models, list) else ()):
-        if not isinstance(item, Mapping) or "weight" not in item:
+        if "weight" not in item:
             missing.append(f"load_balancer.models[{index}].weight")
     if missing:
         raise Refusal(400, f"{missing[0]}: is required here", param=missing[0])
