@@ -1,8 +1,7 @@
 """The only door to the network: four verbs over one set of settings."""
 
-import asyncio
 import warnings
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -29,12 +28,11 @@ from orq_router_integrations.settings import (
     RouterSettings,
     checked_key,
 )
-from orq_router_integrations.transport import SHARED
+from orq_router_integrations.transport import SHARED, AnyClient
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import ControlValues, RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.multipart import Form
 from orq_router_integrations.wire.names import refuse_unknown
 from orq_router_integrations.wire.request import encode
 
@@ -92,6 +90,10 @@ class RouterClient(RouterSettings):
             _ = httpx.URL(self.base_url).host
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ValueError(f"base_url: {error}") from None
+        try:
+            httpx.URL(self.base_url, params=dict(self.default_query) or None)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise ValueError(f"default_query: {error}") from None
         return self
 
     def send(self, call: Call[T]) -> T:
@@ -221,7 +223,7 @@ class RouterClient(RouterSettings):
         with exchange.translated():
             async with self._ahttp() as http:
                 request = http.build_request(
-                    **exchange.begin(await self._akey()), content=_async_body(exchange.body)
+                    **exchange.begin(await self._akey()), content=exchange.async_body
                 )
                 return exchange.answer(await http.send(request, follow_redirects=False))
 
@@ -254,7 +256,7 @@ class RouterClient(RouterSettings):
         with exchange.translated():
             async with self._ahttp() as http:
                 request = http.build_request(
-                    **exchange.begin(await self._akey()), content=_async_body(exchange.body)
+                    **exchange.begin(await self._akey()), content=exchange.async_body
                 )
                 response = await http.send(request, stream=True, follow_redirects=False)
                 async with aclosing(response):
@@ -272,13 +274,13 @@ class RouterClient(RouterSettings):
 
     def _http(self) -> AbstractContextManager[httpx.Client]:
         if self.http_client:
-            return nullcontext(self.http_client)
+            return nullcontext(_open(self.http_client))
         _refuse_half(self.http_async_client, "http_client", "sync")
         return SHARED.client()
 
     def _ahttp(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         if self.http_async_client:
-            return nullcontext(self.http_async_client)
+            return nullcontext(_open(self.http_async_client))
         _refuse_half(self.http_client, "http_async_client", "async")
         return SHARED.async_client()
 
@@ -321,6 +323,12 @@ def _refuse_half(other: object, missing: str, verbs: str) -> None:
         raise RouterInputError(f"{missing}: needed for {verbs} calls, since the other was given")
 
 
+def _open(http: AnyClient) -> AnyClient:
+    if http.is_closed:
+        raise RouterInputError("http_client: the httpx client given is closed; give an open one")
+    return http
+
+
 def _warn_of_circles(model: object, controls: RouterControls) -> None:
     if any(fallback.model == model for fallback in controls.fallbacks or ()):
         warnings.warn(
@@ -335,13 +343,3 @@ def _checked(key: object) -> str:
         return checked_key(key)
     except ValueError as error:
         raise input_error(error) from None
-
-
-async def _pieces(form: Form) -> AsyncIterator[bytes]:
-    pieces = iter(form)
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece
-
-
-def _async_body(body: bytes | Form) -> bytes | AsyncIterator[bytes]:
-    return body if isinstance(body, bytes) else _pieces(body)

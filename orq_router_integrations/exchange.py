@@ -1,13 +1,14 @@
 """One call under way: what the client's sync and async verbs have in common.
 
-Everything about a call that needs no ``await`` is here, once: its headers, its attempts, and the
+What a call needs beside sending is here, once: its headers, its attempts, and the
 translation of whatever goes wrong into the error tree.
 """
 
+import asyncio
 import ssl
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
@@ -93,6 +94,11 @@ class Exchange(Generic[T]):
     def body(self) -> bytes | Form:
         """The bytes to send; a form is read anew, from its first byte, at every attempt."""
         return self.encoded.body
+
+    @property
+    def async_body(self) -> bytes | AsyncIterator[bytes]:
+        """The same for async calls; files are read in a thread."""
+        return self.body if isinstance(self.body, bytes) else _pieces(self.body)
 
     def head(self, response: httpx.Response) -> bool:
         """Take the head of a reply; whether it is one of success."""
@@ -204,6 +210,12 @@ class Exchange(Generic[T]):
             body=text[:MAX_BODY],
             partial=self._partial,
         )
+
+
+async def _pieces(form: Form) -> AsyncIterator[bytes]:
+    pieces = iter(form)
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
 
 
 def _root(error: BaseException) -> BaseException:

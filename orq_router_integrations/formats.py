@@ -40,6 +40,7 @@ _PLAIN_MAGIC = (
     (b"<html", "text/html"),
     (b"PK\x03\x04", "application/zip"),
 )
+_BRANDS = {b"M4A": "audio/mp4", b"hei": "image/heic", b"mif": "image/heif", b"avi": "image/avif"}
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,=]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
 
@@ -52,7 +53,7 @@ def sniff(head: bytes) -> str | None:
     if head[:4] == b"RIFF":
         return {b"WAVE": "audio/wav", b"WEBP": "image/webp"}.get(head[8:12])
     if head[4:8] == b"ftyp":
-        return "audio/mp4" if head[8:11] == b"M4A" else "video/mp4"
+        return _BRANDS.get(head[8:11], "video/mp4")
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2:
         return "audio/mpeg"  # an MPEG audio frame, layer III
     return None
@@ -158,7 +159,10 @@ def checked_pdf(data: Any) -> str:
     """
     clean, _, head = checked_base64(data)
     if sniff(head) != PDF:
-        raise ValueError(f"the file is not a PDF but {sniff(head) or 'of an unknown type'}")
+        raise ValueError(
+            f"the file is not a PDF but {sniff(head) or 'of an unknown type'}; "
+            "convert it to PDF, or give its text"
+        )
     return clean
 
 

@@ -18,6 +18,7 @@ from orq_router_integrations.formats import (
     check_size,
     checked_audio,
     checked_image,
+    checked_pdf,
     normal_type,
     pdf_name,
     sniff,
@@ -54,6 +55,7 @@ def content_block(
     'file'
     """
     try:
+        _check_texts(mime_type=mime_type, filename=filename, detail=detail)
         data, name, claimed = _read(source)
         if mime_type and (found := sniff(data[:64])) and not mime_type.startswith("text/"):
             check_claim(found, mime_type)
@@ -62,6 +64,12 @@ def content_block(
         return _block(data, filename or name, mime_type or claimed, detail)
     except (ValueError, OSError) as error:
         raise RouterInputError(f"content_block: {error}") from None
+
+
+def _check_texts(**given: object) -> None:
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"{name} must be text, not {type(value).__name__}")
 
 
 def _block(
@@ -73,10 +81,11 @@ def _block(
     said = normal_type(claimed or guessed or "")
     mime_type = said if said.startswith("text/") else sniff(data[:64]) or said
     if mime_type == PDF:
-        extras = {"filename": pdf_name(name)}
-        return {"type": "file", **_encoded(data, PDF), "extras": extras}
+        encoded = _encoded(data, PDF)
+        checked_pdf(encoded["base64"])
+        return {"type": "file", **encoded, "extras": {"filename": pdf_name(name)}}
     if mime_type.startswith("text/") and mime_type != "text/html":
-        return {"type": "text-plain", "text": data.decode("utf-8"), "mime_type": "text/plain"}
+        return {"type": "text-plain", "text": _text(data, name), "mime_type": "text/plain"}
     if mime_type.startswith("audio/"):
         block = {"type": "audio", **_encoded(data, mime_type)}
         checked_audio(block["base64"])
@@ -89,6 +98,15 @@ def _block(
     block = {"type": "image", **_encoded(data, mime_type)}
     checked_image(block["base64"])
     return {**block, "extras": {"detail": detail}} if detail else block
+
+
+def _text(data: bytes, name: str | None) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{name or 'the text'} is not UTF-8; decode it, and send it as a text block"
+        ) from None
 
 
 def _encoded(data: bytes, mime_type: str) -> dict[str, str]:
@@ -154,6 +172,7 @@ def upload(
         RouterInputError: no such file, not a regular one, or empty.
     """
     try:
+        _check_texts(filename=filename, mime_type=mime_type)
         if isinstance(source, bytes):
             return _upload(source, len(source), lambda: BytesIO(source), (filename, mime_type))
         if not isinstance(source, (str, os.PathLike)):

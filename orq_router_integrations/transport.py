@@ -17,6 +17,8 @@ from typing import Generic, TypeVar
 import httpx
 from typing_extensions import AsyncGenerator
 
+from orq_router_integrations.errors import RouterInputError
+
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=60.0)
 """As many connections as there are calls at once, all kept: a new one costs a TLS handshake."""
 
@@ -59,7 +61,7 @@ class Connections:
     def client(self) -> Iterator[httpx.Client]:
         """The client of all threads, for one call."""
         with self._lock:
-            lent = self._sync = self._sync or _Lent(_without_cookies(httpx.Client(limits=LIMITS)))
+            lent = self._sync = self._sync or _Lent(_made(httpx.Client))
             lent.users += 1
         try:
             yield lent.http
@@ -75,7 +77,7 @@ class Connections:
             for closed in [other for other in self._by_loop if other.is_closed()]:
                 del self._by_loop[closed]
             if loop not in self._by_loop:
-                self._by_loop[loop] = _Lent(_without_cookies(httpx.AsyncClient(limits=LIMITS)))
+                self._by_loop[loop] = _Lent(_made(httpx.AsyncClient))
             lent = self._by_loop[loop]
             lent.users += 1
         if lent.keeper is None:
@@ -120,8 +122,14 @@ async def _closed_with_its_loop(http: httpx.AsyncClient) -> AsyncGenerator[None]
         await http.aclose()
 
 
-def _without_cookies(client: AnyClient) -> AnyClient:
-    """Make a client store no cookie: a router has no session to keep."""
+def _made(kind: type[AnyClient]) -> AnyClient:
+    """A client by the environment's settings that stores no cookie: a router has no session."""
+    try:
+        client = kind(limits=LIMITS)
+    except (ValueError, OSError, ImportError) as error:
+        raise RouterInputError(
+            f"proxy or TLS settings of the environment (HTTPS_PROXY, SSL_CERT_FILE): {error}"
+        ) from None
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
 

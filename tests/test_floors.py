@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "validation": {"error_bodies", "errors", "wire"},
     "settings": {"wire"},
     "retry": {"errors"},
-    "transport": set(),
+    "transport": {"errors"},
     "formats": set(),
     "dimensions": set(),
     "media": {"errors", "formats", "wire"},

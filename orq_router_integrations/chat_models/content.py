@@ -15,6 +15,7 @@ Part = dict[str, Any]
 T = TypeVar("T")
 
 _FIX = "use content_block(path) for files"
+_SOURCES = {"base64": "data", "url": "url", "text": "text", "id": "id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Media:
         url, data = _text_in(inner, "url"), inner.get("base64", inner.get("data"))
         mime_type = _text_in(inner, "mime_type", "media_type", "mimeType")
         text = _text_in(inner, "text")
-        if "text" in {inner.get("type"), inner.get("source_type")}:
+        if "text" in (inner.get("type"), inner.get("source_type")):
             text, data = text or data or url, None
         if url is not None and url[:5].lower() == "data:":
             claimed, data = formats.split_data_url(url)
@@ -60,6 +61,24 @@ class Media:
             filename=_text_in(extras, "filename", "file_filename", "name"),
             detail=extras.get("detail"),
         )
+
+
+def check_shape(block: Mapping[str, Any]) -> None:
+    """Check what langchain-core takes for granted of a block, before it stumbles over it.
+
+    Raises:
+        ValueError: its type is no text, or it lacks the source that it announces.
+    """
+    kind, source = block.get("type"), block.get("source_type")
+    if kind is not None and not isinstance(kind, str):
+        raise ValueError(f"type must be text, not {type(kind).__name__}")
+    if source is None or kind not in {"image", "audio", "file"}:
+        return
+    member = _SOURCES.get(source) if isinstance(source, str) else None
+    if member is None:
+        raise ValueError(f"source_type must be one of {', '.join(_SOURCES)}, not {source!r}")
+    if block.get(member) is None and not (source == "text" and "url" in block):
+        raise ValueError(f"source_type is {source}, but there is no {member}; {_FIX}")
 
 
 def _members(block: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -212,7 +231,7 @@ def _decoded(data: Any) -> str:
     try:
         return base64.b64decode(formats.checked_base64(data)[0]).decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError("the text is not UTF-8") from None
+        raise ValueError("the text is not UTF-8; decode it, and give it as text") from None
 
 
 _BY_FAMILY: dict[str, Callable[[Media], Part]] = {
@@ -242,7 +261,9 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
 def _checked_url(url: Any, schemes: tuple[str, ...]) -> str:
     if not isinstance(url, str) or not url.lower().startswith(schemes):
         shown = url[:60] if isinstance(url, str) else url
-        raise ValueError(f"{shown!r} is not a URL that begins with {' or '.join(schemes)}; {_FIX}")
+        plain = isinstance(url, str) and url.lower().startswith("http://")
+        fix = "use the https:// address, or fetch it and give its data" if plain else _FIX
+        raise ValueError(f"{shown!r} is not a URL that begins with {' or '.join(schemes)}; {fix}")
     if not url.isprintable() or " " in url:
         raise ValueError("the URL has a blank or a control character in it")
     return url
