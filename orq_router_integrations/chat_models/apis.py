@@ -9,8 +9,9 @@ from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.chat_completions import ChunkDecoder, read_completion
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, RESPONSES, Endpoint
 from orq_router_integrations.wire.events import EventReader
-from orq_router_integrations.wire.responses import ResponseDecoder, Unfinished, read_response
+from orq_router_integrations.wire.responses import Unfinished, read_response
 from orq_router_integrations.wire.responses_body import body_of
+from orq_router_integrations.wire.responses_events import ResponseDecoder
 
 
 @dataclass(frozen=True, slots=True)

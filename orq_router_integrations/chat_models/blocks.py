@@ -32,8 +32,9 @@ def blocks_of(message: AIMessage) -> list[ContentBlock]:
 
 def blocks_of_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     """The blocks of a piece of a stream, with the indices by which they merge."""
-    if chunk.chunk_position == "last" and chunk.tool_calls:
-        return blocks_of(chunk)
+    calls_told = [*chunk.tool_calls, *chunk.invalid_tool_calls]
+    if chunk.chunk_position == "last" and any(call["id"] for call in calls_told):
+        return blocks_of(chunk)  # a whole stream, put together
     said = [{**block, "index": f"lc_orq_{block['type']}"} for block in _said(chunk)]
     calls = [
         {
@@ -110,7 +111,8 @@ def _image(image: Any) -> Block:
 
 
 def _audio(audio: Block) -> Block:
-    data = audio.get("data") or ""
+    data = audio.get("data")
+    data = data if isinstance(data, str) else ""
     try:
         mime_type = sniff(base64.b64decode(data[:64])) or "audio/pcm"
     except (binascii.Error, ValueError):

@@ -96,6 +96,8 @@ def _parsed(read: Read) -> tuple[dict[str, Any] | None, str]:
         args = orjson.loads(read.arguments or "{}")
     except orjson.JSONDecodeError as error:
         return None, f"the arguments are not JSON: {error}"
+    if args is None:
+        args = {}
     if not isinstance(args, dict):
         return None, "the arguments are not a JSON object"
     return args, "" if read.name else "the call names no tool"
@@ -175,9 +177,11 @@ class CallAssembly:
         tool on half of them. What follows here makes them unmistakably not JSON.
         """
         bad = (slot for slot in self._slots if not slot.name or _parsed(slot.whole)[0] is None)
+        endings = ((slot, _spoiler(slot.whole.arguments)) for slot in bad)
         return [
-            call_chunk(name=None, args=_spoiler(slot.whole.arguments), id=None, index=slot.number)
-            for slot in bad
+            call_chunk(name=None, args=ending, id=None, index=slot.number)
+            for slot, ending in endings
+            if ending
         ]
 
 

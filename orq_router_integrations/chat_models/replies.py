@@ -117,6 +117,9 @@ _EXTRAS: dict[str, tuple[str, type | tuple[type, ...]]] = {
 }
 """What an answer holds beside text and tool calls: LangChain's name for it, and its type."""
 
+_LISTS = {"redacted_reasoning", "annotations", "reasoning_items", "output_items", "images"}
+_SPOKEN = {"data", "transcript"}
+
 
 def _extras(wire: dict[str, Any]) -> dict[str, Any]:
     return {
@@ -143,6 +146,7 @@ class ChunkReader:
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None
         self._told: set[str] = set()  # members of an audio answer that must not be merged twice
+        self._lists: dict[str, list[Any]] = {}
 
     @property
     def done(self) -> bool:
@@ -175,10 +179,7 @@ class ChunkReader:
         delta = choice.get("delta") or {}
         text, logprobs = text_of(delta.get("content")), choice.get("logprobs")
         calls = self._calls.fragments(delta.get("tool_calls"))
-        extras = _extras(delta)
-        if isinstance(audio := extras.get("audio"), dict):
-            extras["audio"] = {k: v for k, v in audio.items() if k not in self._told}
-            self._told |= audio.keys() & {"id", "expires_at"}
+        extras = self._mergeable(_extras(delta))
         if not (text or calls or extras or logprobs):
             return None
         message = AIMessageChunk(
@@ -190,11 +191,36 @@ class ChunkReader:
         info = {"logprobs": logprobs} if logprobs else None
         return ChatGenerationChunk(message=message, generation_info=info)
 
+    def _mergeable(self, extras: dict[str, Any]) -> dict[str, Any]:
+        """Extras that LangChain merges without loss; lists, which it does not, wait for the end.
+
+        It would merge the members of two lists that have the same ``index``, and refuses two
+        numbers that differ.
+        """
+        for name in _LISTS & extras.keys():
+            value = extras.pop(name)
+            self._lists.setdefault(name, []).extend(value if isinstance(value, list) else [value])
+        if isinstance(audio := extras.get("audio"), dict):
+            extras["audio"] = {
+                name: value
+                for name, value in audio.items()
+                if (isinstance(value, str) if name in _SPOKEN else name not in self._told)
+            }
+            self._told |= audio.keys() - _SPOKEN
+        return extras
+
+    def _held(self) -> dict[str, Any]:
+        held: dict[str, Any] = dict(self._lists)
+        pieces = held.get("redacted_reasoning", ())
+        if pieces and all(isinstance(piece, str) for piece in pieces):
+            held["redacted_reasoning"] = "".join(pieces)
+        return held
+
     def _last(self) -> ChatGenerationChunk:
         message = AIMessageChunk(
             content="",
             tool_call_chunks=self._calls.spoiled(),
-            additional_kwargs=_signed(self._calls.signatures),
+            additional_kwargs={**self._held(), **_signed(self._calls.signatures)},
             chunk_position="last",
             usage_metadata=usage(self._body.get("usage")),
             response_metadata=provenance(self._body, self._head, self._asked),

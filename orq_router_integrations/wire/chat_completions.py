@@ -96,7 +96,7 @@ class ChatParams(BaseModel):
 
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
     top_p: Annotated[Number, Field(ge=0, le=1)] | None = None
-    top_k: Annotated[Number, Field(ge=0)] | None = None
+    top_k: Annotated[Whole | Number, Field(ge=0)] | None = None
     max_tokens: Annotated[Whole, Field(ge=1)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None

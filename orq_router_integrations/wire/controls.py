@@ -19,6 +19,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict, Unpack
 
+from orq_router_integrations.wire import json
 from orq_router_integrations.wire.names import refuse_unknown
 
 DEFAULT_CODES = (408, 429, 500, 502, 503, 504, 529)
@@ -38,6 +39,11 @@ def _unique(codes: tuple[int, ...]) -> tuple[int, ...]:
     return codes
 
 
+def _json(value: dict[str, Any]) -> dict[str, Any]:
+    json.dump(value)
+    return value
+
+
 def _as(member: str) -> BeforeValidator:
     """Accept a bare string for an object that needs only ``member``."""
     return BeforeValidator(lambda value: {member: value} if isinstance(value, str) else value)
@@ -47,6 +53,7 @@ ModelId = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidato
 """A model id as the router wants it: the provider, a slash, the provider's name of the model."""
 
 Members = Mapping[str, Any]
+JsonObject = Annotated[dict[str, Any], AfterValidator(_json)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 RetriedStatus = Annotated[int, Field(strict=True, ge=100, le=599)]
 FailedStatus = Annotated[int, Field(strict=True, ge=400, le=599)]
@@ -133,7 +140,7 @@ class Identity(Control):
     id: Text
     display_name: str | None = None
     email: str | None = None
-    metadata: tuple[dict[str, Any], ...] | None = None
+    metadata: tuple[JsonObject, ...] | None = None
     logo_url: str | None = None
     tags: tuple[str, ...] | None = None
 
@@ -161,7 +168,7 @@ class Guardrail(Control):
     id: Text
     execute_on: Literal["input", "output", "both"]
     is_guardrail: Annotated[bool, Field(strict=True)] | None = None
-    options: dict[str, Any] | None = None
+    options: JsonObject | None = None
     sample_rate: Share | None = None
     timeout: Annotated[int, Field(strict=True, ge=1000, le=600_000)] | None = None
 
@@ -240,7 +247,7 @@ class RouterControls(Control):
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
     guardrails: tuple[Guardrail, ...] | None = None
     plugins: tuple[Plugin, ...] | None = None
-    variables: dict[str, Any] | None = None
+    variables: JsonObject | None = None
 
     if TYPE_CHECKING:  # the validators accept more than the fields hold
 

@@ -96,3 +96,18 @@ def _mended(value: Any) -> Any:
     if isinstance(value, dict):
         return {_mended(key): _mended(item) for key, item in value.items()}
     return value
+
+
+def an_object(value: Any) -> dict[str, Any]:
+    """A value of a reply if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list of a reply; of anything else, none."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def a_text(value: Any) -> str:
+    """A value of a reply if it is a text, else an empty one."""
+    return value if isinstance(value, str) else ""

@@ -1,10 +1,9 @@
-"""Shapes of ``POST /responses``: its parameters; replies and events, told as chat completions.
+"""Shapes of ``POST /responses``: its parameters, and replies told as chat completions.
 
-A reply is translated into a completion and an event into a chunk, so that what LangChain needs is
-converted once, for both APIs. Source: contract section 2.13.
+A reply is translated into a completion (an event into a chunk: ``responses_events``), so that
+what LangChain needs is converted once, for both APIs. Source: contract section 2.13.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -13,7 +12,8 @@ from typing_extensions import Self
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply
 from orq_router_integrations.wire.chat_completions import Effort, Whole, Wired
-from orq_router_integrations.wire.events import EventReader, kind_of, refuse_error
+from orq_router_integrations.wire.events import kind_of, refuse_error
+from orq_router_integrations.wire.json import a_text, an_object, objects
 
 Wire = dict[str, Any]
 
@@ -63,7 +63,8 @@ class ResponsesParams(BaseModel):
         return found
 
 
-# Replies
+PARAGRAPH = "\n\n"
+"""Between pieces of reasoning that were told apart."""
 
 _REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _USAGE = {
@@ -104,23 +105,23 @@ def completion_of(response: Wire, content: bytes) -> Wire:
         BadReply: it has no output.
         ErrorInReply: it failed.
     """
-    output = response.get("output")
+    output = objects(response.get("output"))
     if response.get("status") == "failed":
         raise ErrorInReply(content)
-    if not isinstance(output, list) or not (output or response.get("status") == "incomplete"):
+    if not output and response.get("status") != "incomplete":
         raise BadReply("the response has no output", content)
-    message: Wire = {"role": "assistant", "content": "", "annotations": [], "tool_calls": []}
+    message: Wire = {"role": "assistant", "content": "", "tool_calls": []}
     for item in output:
-        if isinstance(item, dict):
-            _fold(item, message)
-    choice = {"index": 0, "message": message, **_end(response, bool(message["tool_calls"]))}
+        _merge(message, told(item))
+    choice = {"index": 0, "message": message, **end(response, bool(message["tool_calls"]))}
     if logprobs := message.pop("logprobs", None):
         choice["logprobs"] = {"content": logprobs}
-    return {**_frame(response), "choices": [choice]}
+    return {**frame(response), "choices": [choice]}
 
 
-def _frame(response: Wire) -> Wire:
-    usage = response.get("usage")
+def frame(response: Wire) -> Wire:
+    """What a response says of itself, as a completion says it."""
+    usage = an_object(response.get("usage"))
     known = {name: response.get(name) for name in ("id", "model", "service_tier")}
     return {
         **known,
@@ -130,47 +131,46 @@ def _frame(response: Wire) -> Wire:
     }
 
 
-def _end(response: Wire, called: bool) -> Wire:
-    details = response.get("incomplete_details") or {}
+def end(response: Wire, called: bool) -> Wire:
+    """Why a response ended."""
+    details = an_object(response.get("incomplete_details"))
     if response.get("status") == "incomplete":
         return {"finish_reason": _REASONS.get(str(details.get("reason")), "length")}
     return {"finish_reason": "tool_calls" if called else "stop"}
 
 
-def _fold(item: Wire, message: Wire) -> None:
-    """Add an output item to the message."""
+def told(item: Wire) -> Wire:
+    """All that a finished item says, as a delta."""
     match item.get("type"):
         case "message":
-            for part in item.get("content") or ():
-                _fold_part(part, message)
+            delta: Wire = {}
+            for part in objects(item.get("content")):
+                _merge(delta, _told_part(part))
+            return delta
         case "function_call":
             function = {"name": item.get("name"), "arguments": item.get("arguments")}
-            message["tool_calls"].append({"id": item.get("call_id"), "function": function})
-        case _:
-            _merge(message, _delta_of(item))
-            if item.get("type") == "reasoning":
-                _merge(message, {"reasoning": _thought(item)})
+            return {"tool_calls": [{"id": item.get("call_id"), "function": function}]}
+        case "reasoning":
+            return {"reasoning": _thought(item), **beside(item)}
+    return beside(item)
 
 
-def _fold_part(part: Wire, message: Wire) -> None:
+def _told_part(part: Wire) -> Wire:
     if part.get("type") == "refusal":
-        _merge(message, {"refusal": part.get("refusal")})
-        return
-    found = {"content": part.get("text"), "annotations": part.get("annotations") or []}
-    _merge(message, {**found, "logprobs": part.get("logprobs") or []})
+        return {"refusal": a_text(part.get("refusal"))}
+    return {
+        "content": a_text(part.get("text")),
+        "annotations": objects(part.get("annotations")),
+        "logprobs": objects(part.get("logprobs")),
+    }
 
 
-def _merge(message: Wire, delta: Wire) -> None:
-    for name, value in delta.items():
-        if value:
-            message[name] = message[name] + value if message.get(name) else value
-
-
-def _delta_of(item: Wire) -> Wire:
-    """What a finished item adds beside what its own events have told."""
+def beside(item: Wire) -> Wire:
+    """What a finished item says beside what its own events have told."""
     match item.get("type"):
-        case "reasoning" if item.get("encrypted_content"):
-            seal = {"reasoning": _thought(item), "signature": item["encrypted_content"]}
+        case "reasoning" if isinstance(item.get("encrypted_content"), str):
+            summary = PARAGRAPH.join(_texts(item, "summary"))
+            seal = {"reasoning": summary, "signature": item["encrypted_content"]}
             return {"reasoning_items": [seal]}
         case "image_generation_call" if item.get("result"):
             return {"images": [{"b64_json": item["result"]}]}
@@ -180,68 +180,17 @@ def _delta_of(item: Wire) -> Wire:
 
 
 def _thought(item: Wire) -> str:
-    parts = item.get("summary") or item.get("content") or ()
-    return "\n\n".join(part.get("text") or "" for part in parts)
+    return PARAGRAPH.join([*_texts(item, "content"), *_texts(item, "summary")])
 
 
-# Streams
-
-_TEXTS = {
-    "response.output_text.delta": "content",
-    "response.refusal.delta": "refusal",
-    "response.reasoning_summary_text.delta": "reasoning",
-    "response.reasoning_text.delta": "reasoning",
-    "response.reasoning.delta": "reasoning",
-}
-_ENDS = {"response.completed", "response.incomplete"}
+def _texts(item: Wire, name: str) -> list[str]:
+    return [text for part in objects(item.get(name)) if (text := a_text(part.get("text")))]
 
 
-class ResponseDecoder(EventReader):
-    """Bytes of a response stream in, chunks as of chat completions out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._called = False
-
-    def read(self, event: Wire, data: bytes) -> Iterator[Wire]:
-        """Translate one event; those that say nothing new are passed over."""
-        kind = event.get("type")
-        if kind in {"error", "response.failed"}:
-            raise ErrorInReply(data)
-        if kind in _ENDS:
-            yield from self._ended(event.get("response") or {})
-        elif kind in _TEXTS:
-            self.hear(event.get("delta") if kind == "response.output_text.delta" else None)
-            told = {"logprobs": {"content": event["logprobs"]}} if event.get("logprobs") else {}
-            yield _chunk({_TEXTS[kind]: event.get("delta")}, **told)
-        elif delta := self._delta(str(kind), event):
-            yield _chunk(delta)
-
-    def _delta(self, kind: str, event: Wire) -> Wire:
-        item = event.get("item") or {}
-        index = event.get("output_index")
-        match kind:
-            case "response.output_item.added" if item.get("type") == "function_call":
-                self._called = True
-                function = {"name": item.get("name"), "arguments": ""}
-                call = {"index": index, "id": item.get("call_id"), "function": function}
-                return {"tool_calls": [call]}
-            case "response.function_call_arguments.delta":
-                function = {"arguments": event.get("delta")}
-                return {"tool_calls": [{"index": index, "function": function}]}
-            case "response.reasoning_summary_part.added" if event.get("summary_index"):
-                return {"reasoning": "\n\n"}
-            case "response.output_text.annotation.added":
-                return {"annotations": [event.get("annotation")]}
-            case "response.output_item.done":
-                return _delta_of(item)
-        return {}
-
-    def _ended(self, response: Wire) -> Iterator[Wire]:
-        self.done = True
-        choice = {"index": 0, "delta": {}, **_end(response, self._called)}
-        yield {**_frame(response), "choices": [choice]}
-
-
-def _chunk(delta: Wire, **members: Any) -> Wire:
-    return {"choices": [{"index": 0, "delta": delta, **members}]}
+def _merge(message: Wire, delta: Wire) -> None:
+    for name, value in delta.items():
+        if value and (before := message.get(name)):
+            between = PARAGRAPH if name == "reasoning" else type(value)()
+            message[name] = before + between + value
+        elif value:
+            message[name] = value

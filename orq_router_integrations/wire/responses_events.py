@@ -1,0 +1,124 @@
+"""Streams of ``POST /responses``: each event as a chunk of a chat completion.
+
+Items come as deltas, then whole when they are done, then once more in the finished response. What
+an earlier event has told is not told again; what none of them did is told from the later one.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from orq_router_integrations.wire.call import ErrorInReply
+from orq_router_integrations.wire.events import EventReader
+from orq_router_integrations.wire.json import a_text, an_object, dump, objects
+from orq_router_integrations.wire.responses import PARAGRAPH, Wire, beside, end, frame, told
+
+_TEXTS = {
+    "response.output_text.delta": "content",
+    "response.refusal.delta": "refusal",
+    "response.reasoning_summary_text.delta": "reasoning",
+    "response.reasoning_text.delta": "reasoning",
+    "response.reasoning.delta": "reasoning",
+}
+_ENDS = {"response.completed", "response.incomplete"}
+
+
+class ResponseDecoder(EventReader):
+    """Bytes of a response stream in, chunks as of chat completions out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: set[int | None] = set()  # items whose call has been opened
+        self._told: set[int | None] = set()  # items of which something has been told
+        self._thought: tuple[Any, ...] | None = None
+
+    def read(self, event: Wire, data: bytes) -> Iterator[Wire]:
+        """Translate one event; those that say nothing new are passed over."""
+        kind = a_text(event.get("type"))
+        response = an_object(event.get("response"))
+        if kind in {"error", "response.failed"}:
+            raise ErrorInReply(dump(response) if response.get("error") else data)
+        if kind in _ENDS:
+            yield from self._ended(response)
+        elif kind in _TEXTS:
+            logprobs = objects(event.get("logprobs"))
+            members = {"logprobs": {"content": logprobs}} if logprobs else {}
+            yield _chunk(self._heard(kind, event), **members)
+        elif delta := self._delta(kind, event, _index(event)):
+            yield _chunk(delta)
+
+    def _heard(self, kind: str, event: Wire) -> Wire:
+        name, text = _TEXTS[kind], a_text(event.get("delta"))
+        self._told.add(_index(event))
+        if name == "content":
+            self.hear(text)
+        elif name == "reasoning":
+            place = (kind, *map(event.get, ("output_index", "summary_index", "content_index")))
+            text = PARAGRAPH + text if self._thought not in (None, place) else text
+            self._thought = place
+        return {name: text}
+
+    def _delta(self, kind: str, event: Wire, index: int | None) -> Wire:
+        item = an_object(event.get("item"))
+        match kind:
+            case "response.output_item.added" if item.get("type") == "function_call":
+                return self._opened(item, index)
+            case "response.function_call_arguments.delta":
+                return self._arguments(event.get("delta"), index)
+            case "response.output_text.annotation.added":
+                return {"annotations": objects([event.get("annotation")])}
+            case "response.output_item.done":
+                return self._rest(item, index)
+            case _ if index not in self._told:
+                return self._late(kind, event, index)
+        return {}
+
+    def _late(self, kind: str, event: Wire, index: int | None) -> Wire:
+        """What comes whole because no delta of it came."""
+        if kind == "response.function_call_arguments.done":
+            return self._arguments(event.get("arguments"), index)
+        if kind == "response.output_text.done" and event.get("text"):
+            whole = {**event, "delta": event.get("text")}
+            return self._heard("response.output_text.delta", whole)
+        return {}
+
+    def _opened(self, item: Wire, index: int | None) -> Wire:
+        self._calls.add(index)
+        function = {"name": item.get("name"), "arguments": ""}
+        return {"tool_calls": [{"index": index, "id": item.get("call_id"), "function": function}]}
+
+    def _arguments(self, text: Any, index: int | None) -> Wire:
+        if not text:
+            return {}
+        self._told.add(index)
+        return {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
+
+    def _rest(self, item: Wire, index: int | None) -> Wire:
+        """What a finished item says that no event has told."""
+        if index in self._told:
+            return beside(item)
+        self._told.add(index)
+        if item.get("type") != "function_call":
+            found = told(item)
+            self.hear(found.get("content"))
+            return found
+        if index in self._calls:
+            return self._arguments(item.get("arguments"), index)
+        self._calls.add(index)
+        return {"tool_calls": [{"index": index, **call} for call in told(item)["tool_calls"]]}
+
+    def _ended(self, response: Wire) -> Iterator[Wire]:
+        self.done = True
+        if not self._told and not self._calls:
+            for index, item in enumerate(objects(response.get("output"))):
+                yield _chunk(self._rest(item, index))
+        choice = {"index": 0, "delta": {}, **end(response, bool(self._calls))}
+        yield {**frame(response), "choices": [choice]}
+
+
+def _index(event: Wire) -> int | None:
+    index = event.get("output_index")
+    return index if isinstance(index, int) else None
+
+
+def _chunk(delta: Wire, **members: Any) -> Wire:
+    return {"choices": [{"index": 0, "delta": delta, **members}]}

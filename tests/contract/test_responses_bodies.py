@@ -1,0 +1,331 @@
+"""Bodies of ``POST /responses``, literally, for every kind of message, part, tool and parameter."""
+
+import base64
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import orjson
+import pytest
+from langchain_core.messages import (
+    AIMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from support.media_samples import PDF, PNG
+
+from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.errors import BadRequestError
+
+GPT = "openai/gpt-4o"
+MEDIA = {"png": base64.b64encode(PNG).decode(), "pdf": base64.b64encode(PDF).decode()}
+PNG_URL = f"data:image/png;base64,{MEDIA['png']}"
+PDF_URL = f"data:application/pdf;base64,{MEDIA['pdf']}"
+
+
+def asked(messages: Any, **kwargs: Any) -> dict[str, Any]:
+    """The body of a call, which the offline router holds against the contract."""
+    router = OfflineRouter()
+    model = ChatOrq(model=GPT, api="responses", client=router.client())
+    with suppress(BadRequestError) if "previous_response_id" in kwargs else nullcontext():
+        model.invoke(messages, **kwargs)
+    (request,) = router.requests
+    assert request.path.endswith("/v3/router/responses")
+    body: dict[str, Any] = request.body
+    return body
+
+
+def items(*messages: Any) -> Any:
+    return asked(list(messages))["input"]
+
+
+def said(role: str, content: Any) -> dict[str, Any]:
+    return {"type": "message", "role": role, "content": content}
+
+
+def answered(*parts: dict[str, Any]) -> dict[str, Any]:
+    return said("assistant", list(parts))
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": words, "annotations": []}
+
+
+def called(**arguments: Any) -> AIMessage:
+    call = {"name": "f", "args": arguments, "id": "c1", "type": "tool_call"}
+    return AIMessage("", tool_calls=[call])
+
+
+USER = said("user", "Hi")
+CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"a":1}'}
+RESULT = {"type": "function_call_output", "call_id": "c1", "output": "12"}
+
+MESSAGES: dict[str, tuple[list[Any], list[Any]]] = {
+    "a user message": ([HumanMessage("Hi")], [USER]),
+    "a system message": ([SystemMessage("Be brief."), "Hi"], [said("system", "Be brief."), USER]),
+    "a developer message": (
+        [ChatMessage("Be brief.", role="developer"), "Hi"],
+        [said("developer", "Be brief."), USER],
+    ),
+    "a system message in parts": (
+        [SystemMessage([{"type": "text", "text": "Be brief."}]), "Hi"],
+        [said("system", [{"type": "input_text", "text": "Be brief."}]), USER],
+    ),
+    "an answer": (
+        ["Hi", AIMessage("Hello"), "Hi"],
+        [USER, answered(text("Hello")), USER],
+    ),
+    "an answer in parts": (
+        ["Hi", AIMessage([{"type": "text", "text": "A"}, {"type": "text", "text": "B"}]), "Hi"],
+        [USER, answered(text("AB")), USER],
+    ),
+    "an empty answer": (["Hi", AIMessage(""), "Hi"], [USER, USER]),
+    "a refusal": (
+        ["Hi", AIMessage("", additional_kwargs={"refusal": "No."}), "Hi"],
+        [USER, answered({"type": "refusal", "refusal": "No."}), USER],
+    ),
+    "a call and its result": (
+        ["Hi", called(a=1), ToolMessage("12", tool_call_id="c1")],
+        [USER, CALL, RESULT],
+    ),
+    "words before a call": (
+        [
+            "Hi",
+            called(a=1).model_copy(update={"content": "Let me see."}),
+            ToolMessage("12", tool_call_id="c1"),
+        ],
+        [USER, answered(text("Let me see.")), CALL, RESULT],
+    ),
+    "a result in parts": (
+        ["Hi", called(a=1), ToolMessage([{"type": "text", "text": "12"}], tool_call_id="c1")],
+        [USER, CALL, RESULT],
+    ),
+    "an empty result": (
+        ["Hi", called(a=1), ToolMessage("", tool_call_id="c1")],
+        [USER, CALL, {**RESULT, "output": ""}],
+    ),
+    "a named user": ([HumanMessage("Hi", name="Ann")], [USER]),
+}
+
+
+@pytest.mark.parametrize(("messages", "sent"), MESSAGES.values(), ids=MESSAGES)
+def test_messages_are_sent_as_items(messages: list[Any], sent: list[Any]) -> None:
+    assert items(*messages) == sent
+
+
+def test_two_calls_are_two_items_with_a_result_each() -> None:
+    names = [("f", "c1"), ("g", "c2")]
+    calls = [{"name": name, "args": {}, "id": id_, "type": "tool_call"} for name, id_ in names]
+    results = [ToolMessage("ok", tool_call_id=id_) for _, id_ in names]
+    sent = items("Hi", AIMessage("", tool_calls=calls), *results)
+    kinds = [(item["type"], item.get("call_id")) for item in sent[1:]]
+    assert kinds == [
+        ("function_call", "c1"),
+        ("function_call", "c2"),
+        ("function_call_output", "c1"),
+        ("function_call_output", "c2"),
+    ]
+
+
+HTTPS = "https://example.com/a.png"
+PARTS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "text": ({"type": "text", "text": "x"}, {"type": "input_text", "text": "x"}),
+    "an image by URL": (
+        {"type": "image", "url": HTTPS},
+        {"type": "input_image", "image_url": HTTPS},
+    ),
+    "an image by OpenAI's part, with detail": (
+        {"type": "image_url", "image_url": {"url": HTTPS, "detail": "low"}},
+        {"type": "input_image", "image_url": HTTPS, "detail": "low"},
+    ),
+    "an image by its bytes": (
+        {"type": "image", "base64": MEDIA["png"], "mime_type": "image/png"},
+        {"type": "input_image", "image_url": PNG_URL},
+    ),
+    "a PDF by its bytes": (
+        {
+            "type": "file",
+            "base64": MEDIA["pdf"],
+            "mime_type": "application/pdf",
+            "filename": "a.pdf",
+        },
+        {"type": "input_file", "file_data": PDF_URL, "filename": "a.pdf"},
+    ),
+    "a file by URL": (
+        {"type": "file", "url": "https://example.com/a.pdf", "mime_type": "application/pdf"},
+        {
+            "type": "input_file",
+            "file_url": "https://example.com/a.pdf",
+            "mime_type": "application/pdf",
+        },
+    ),
+    "a file by id": (
+        {"type": "file", "file_id": "file-1"},
+        {"type": "input_file", "file_id": "file-1"},
+    ),
+    "a cached text": (
+        {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}},
+        {"type": "input_text", "text": "x", "cache_control": {"type": "ephemeral"}},
+    ),
+}
+
+
+@pytest.mark.parametrize(("block", "part"), PARTS.values(), ids=PARTS)
+def test_a_part_is_sent_flat(block: Any, part: dict[str, Any]) -> None:
+    assert items(HumanMessage([block])) == [said("user", [part])]
+
+
+def test_a_picture_of_a_tool_follows_its_result_as_a_user_message() -> None:
+    image = {"type": "image", "base64": MEDIA["png"], "mime_type": "image/png"}
+    *_, result, shown = items("Hi", called(a=1), ToolMessage([image], tool_call_id="c1"))
+    assert "1 attachment" in result["output"]
+    assert shown == said("user", [{"type": "input_image", "image_url": PNG_URL}])
+
+
+def test_a_picture_of_a_tool_can_stay_in_its_result() -> None:
+    image = {"type": "image", "base64": MEDIA["png"], "mime_type": "image/png"}
+    blocks = [{"type": "text", "text": "12"}, image]
+    router = OfflineRouter()
+    model = ChatOrq(model=GPT, api="responses", client=router.client(), tool_media="tool")
+    model.invoke([HumanMessage("Hi"), called(a=1), ToolMessage(blocks, tool_call_id="c1")])
+    parts = [
+        {"type": "input_text", "text": "12"},
+        {"type": "input_image", "image_url": PNG_URL},
+    ]
+    assert router.requests[-1].body["input"] == [USER, CALL, {**RESULT, "output": parts}]
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+FUNCTION = {"name": "f", "description": "Does f.", "parameters": SCHEMA}
+TOOL = {"type": "function", "function": FUNCTION}
+FLAT = {"type": "function", **FUNCTION}
+
+SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "temperature": ({"temperature": 0.5}, {"temperature": 0.5}),
+    "top_p": ({"top_p": 0.5}, {"top_p": 0.5}),
+    "top_k": ({"top_k": 5}, {"top_k": 5}),
+    "penalties": (
+        {"frequency_penalty": 1.0, "presence_penalty": -1.0},
+        {"frequency_penalty": 1.0, "presence_penalty": -1.0},
+    ),
+    "max_tokens": ({"max_tokens": 5}, {"max_output_tokens": 5}),
+    "stop": ({"stop": "a"}, {"stop_sequences": ["a"]}),
+    "one answer": ({"n": 1}, {}),
+    "logprobs": (
+        {"logprobs": True, "top_logprobs": 2},
+        {"top_logprobs": 2, "include": ["message.output_text.logprobs"]},
+    ),
+    "no logprobs": ({"logprobs": False}, {}),
+    "logprobs beside include": (
+        {"logprobs": True, "include": ["reasoning.encrypted_content"]},
+        {"include": ["reasoning.encrypted_content", "message.output_text.logprobs"]},
+    ),
+    "reasoning_effort": ({"reasoning_effort": "low"}, {"reasoning": {"effort": "low"}}),
+    "reasoning": (
+        {"reasoning": {"effort": "low", "summary": "auto"}},
+        {"reasoning": {"effort": "low", "summary": "auto"}},
+    ),
+    "effort and summary apart": (
+        {"reasoning_effort": "high", "reasoning": {"summary": "concise"}},
+        {"reasoning": {"effort": "high", "summary": "concise"}},
+    ),
+    "thinking": (
+        {"thinking": {"type": "enabled", "budget_tokens": 2048}},
+        {"thinking": {"type": "enabled", "budget_tokens": 2048}},
+    ),
+    "verbosity": ({"verbosity": "low"}, {"text": {"verbosity": "low"}}),
+    "prompt caches": (
+        {"cache_control": {"type": "ephemeral", "ttl": "1h"}, "prompt_cache_key": "k"},
+        {"cache_control": {"type": "ephemeral", "ttl": "1h"}, "prompt_cache_key": "k"},
+    ),
+    "store": ({"store": False}, {"store": False}),
+    "no background": ({"background": False}, {"background": False}),
+    "include": ({"include": ["x"]}, {"include": ["x"]}),
+    "max_tool_calls": ({"max_tool_calls": 3}, {"max_tool_calls": 3}),
+    "service_tier": ({"service_tier": "flex"}, {"service_tier": "flex"}),
+    "previous_response_id": (
+        {"previous_response_id": "resp_1"},
+        {"previous_response_id": "resp_1"},
+    ),
+    "a function": ({"tools": [TOOL]}, {"tools": [FLAT]}),
+    "a strict function": (
+        {"tools": [{"type": "function", "function": {**FUNCTION, "strict": True}}]},
+        {"tools": [{**FLAT, "strict": True}]},
+    ),
+    "one call at a time": (
+        {"tools": [TOOL], "parallel_tool_calls": False},
+        {"tools": [FLAT], "parallel_tool_calls": False},
+    ),
+    "choice auto": (
+        {"tools": [TOOL], "tool_choice": "auto"},
+        {"tools": [FLAT], "tool_choice": "auto"},
+    ),
+    "choice none": (
+        {"tools": [TOOL], "tool_choice": "none"},
+        {"tools": [FLAT], "tool_choice": "none"},
+    ),
+    "choice any": (
+        {"tools": [TOOL], "tool_choice": "any"},
+        {"tools": [FLAT], "tool_choice": "required"},
+    ),
+    "choice of a function": (
+        {"tools": [TOOL], "tool_choice": "f"},
+        {"tools": [FLAT], "tool_choice": {"type": "function", "name": "f"}},
+    ),
+    "plain text": ({"response_format": {"type": "text"}}, {}),
+    "a schema": (
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "s", "schema": SCHEMA, "strict": True},
+            },
+            "verbosity": "low",
+        },
+        {
+            "text": {
+                "format": {"type": "json_schema", "name": "s", "schema": SCHEMA, "strict": True},
+                "verbosity": "low",
+            }
+        },
+    ),
+    "controls": (
+        {"controls": {"fallbacks": ["azure/gpt-4o"], "identity": "u1", "thread": "t1"}},
+        {
+            "fallbacks": [{"model": "azure/gpt-4o"}],
+            "identity": {"id": "u1"},
+            "thread": {"id": "t1"},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "members"), SETTINGS.values(), ids=SETTINGS)
+def test_a_setting_is_sent_under_this_apis_name(
+    given: dict[str, Any], members: dict[str, Any]
+) -> None:
+    body = {"model": GPT, "input": [USER], **members}
+    assert in_json(asked("Hi", **given)) == in_json(body)
+
+
+def in_json(body: Any) -> str:
+    """The body with sorted members; here, unlike in Python, 5 is not 5.0."""
+    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+
+
+SERVER_TOOLS: list[dict[str, Any]] = [
+    {"type": "orq:web_search", "max_results": 3},
+    {"type": "orq:datetime", "timezone": "Europe/Amsterdam"},
+    {"type": "orq:code_interpreter"},
+    {"type": "mcp", "server_url": "https://example.com/mcp"},
+    {"type": "custom", "name": "sql", "description": "Runs SQL."},
+]
+
+
+@pytest.mark.parametrize("tool", SERVER_TOOLS, ids=lambda tool: tool["type"])
+def test_a_server_tool_is_sent_as_it_is_beside_functions(tool: dict[str, Any]) -> None:
+    assert asked("Hi", tools=[TOOL, tool])["tools"] == [FLAT, tool]
+
+
+def test_a_stream_is_asked_for_without_options_of_the_other_api() -> None:
+    assert asked("Hi", stream=True) == {"model": GPT, "input": [USER], "stream": True}

@@ -1,0 +1,290 @@
+"""Streams of the Responses API: events of every kind, odd ones, and ends that are none."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from orq_router_integrations.wire.call import BadReply, ErrorInReply, Truncated, WireFault
+from orq_router_integrations.wire.chat_completions import ChunkDecoder
+from orq_router_integrations.wire.responses_events import ResponseDecoder
+
+
+def wire(event: Any) -> bytes:
+    named = event["type"] if isinstance(event, dict) and "type" in event else None
+    name = f"event: {named}\n".encode() if isinstance(named, str) else b""
+    return name + b"data: " + orjson.dumps(event) + b"\n\n"
+
+
+def event(kind: str, **members: Any) -> dict[str, Any]:
+    return {"type": f"response.{kind}", "sequence_number": 1, **members}
+
+
+DONE = b"data: [DONE]\n\n"
+RESPONSE = {"id": "resp_1", "model": "gpt-4o", "status": "completed", "usage": None, "output": []}
+COMPLETED = event("completed", response=RESPONSE)
+
+
+def decoded(*events: Any, end: Any = COMPLETED) -> list[dict[str, Any]]:
+    decoder = ResponseDecoder()
+    data = b"".join(wire(item) for item in [*events, *([end] if end else [])])
+    found = list(decoder.feed(data))
+    decoder.finish()
+    return found
+
+
+def deltas(*events: Any) -> list[Any]:
+    *chunks, last = decoded(*events)
+    assert last["choices"][0]["finish_reason"]
+    return [chunk["choices"][0]["delta"] for chunk in chunks]
+
+
+CALL = {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": ""}
+SEARCH = {"type": "web_search_call", "id": "ws", "status": "completed"}
+NOTE = {"type": "url_citation", "url": "https://example.com"}
+SEALED = {"type": "reasoning", "summary": [{"text": "Hm."}], "encrypted_content": "SEAL"}
+
+EVENTS: dict[str, tuple[Any, Any]] = {
+    "text": (event("output_text.delta", delta="Hi"), {"content": "Hi"}),
+    "a refusal": (event("refusal.delta", delta="No"), {"refusal": "No"}),
+    "reasoning": (event("reasoning.delta", delta="Hm"), {"reasoning": "Hm"}),
+    "reasoning text": (event("reasoning_text.delta", delta="Hm"), {"reasoning": "Hm"}),
+    "a summary": (event("reasoning_summary_text.delta", delta="Hm"), {"reasoning": "Hm"}),
+    "an annotation": (
+        event("output_text.annotation.added", annotation=NOTE),
+        {"annotations": [NOTE]},
+    ),
+    "a call that begins": (
+        event("output_item.added", output_index=2, item=CALL),
+        {"tool_calls": [{"index": 2, "id": "c1", "function": {"name": "f", "arguments": ""}}]},
+    ),
+    "arguments": (
+        event("function_call_arguments.delta", output_index=2, delta="{}"),
+        {"tool_calls": [{"index": 2, "function": {"arguments": "{}"}}]},
+    ),
+    "a search": (event("output_item.done", item=SEARCH), {"output_items": [SEARCH]}),
+    "a picture": (
+        event("output_item.done", item={"type": "image_generation_call", "result": "aGk="}),
+        {"images": [{"b64_json": "aGk="}]},
+    ),
+    "sealed reasoning": (
+        event("output_item.done", item=SEALED),
+        {"reasoning": "Hm.", "reasoning_items": [{"reasoning": "Hm.", "signature": "SEAL"}]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "delta"), EVENTS.values(), ids=EVENTS)
+def test_an_event_is_told_as_a_delta(told: Any, delta: Any) -> None:
+    assert deltas(told) == [delta]
+
+
+SILENT = [
+    *("created", "queued", "in_progress", "content_part.added", "content_part.done"),
+    *("refusal.done", "reasoning.done", "reasoning_text.done"),
+    *("reasoning_summary_text.done", "reasoning_summary_part.done"),
+    *("function_call_arguments.done", "custom_tool_call_input.delta"),
+    *("custom_tool_call_input.done", "mcp_call_arguments.delta", "mcp_call_arguments.done"),
+    *("mcp_call.in_progress", "mcp_call.completed", "mcp_call.failed"),
+    *("mcp_list_tools.in_progress", "mcp_list_tools.completed", "mcp_list_tools.failed"),
+    *("web_search_call.in_progress", "web_search_call.searching", "web_search_call.completed"),
+    *("file_search_call.in_progress", "file_search_call.searching", "file_search_call.completed"),
+    *("code_interpreter_call.in_progress", "code_interpreter_call_code.delta"),
+    *("code_interpreter_call_code.done", "code_interpreter_call.interpreting"),
+    *("code_interpreter_call.completed", "image_generation_call.in_progress"),
+    *("image_generation_call.generating", "image_generation_call.partial_image"),
+    *("image_generation_call.completed", "shell_call_command.delta", "shell_call_command.done"),
+    *("shell_call_output_content.delta", "shell_call_output_content.done", "of_next_year"),
+]
+
+
+@pytest.mark.parametrize("kind", SILENT)
+def test_an_event_that_says_nothing_new_is_passed_over(kind: str) -> None:
+    told = event(kind, delta="x", text="x", code="x", item_id="i", output_index=0)
+    assert deltas(told, event("output_text.delta", delta="Hi")) == [{"content": "Hi"}]
+
+
+def test_a_text_that_its_deltas_have_told_is_passed_over() -> None:
+    delta = event("output_text.delta", delta="Hi", output_index=0)
+    assert deltas(delta, event("output_text.done", text="Hi", output_index=0)) == [
+        {"content": "Hi"}
+    ]
+
+
+WHOLE = {"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [event("output_text.done", text="Hi", output_index=0)],
+        [event("output_item.done", item=WHOLE, output_index=0)],
+        [
+            event("output_text.done", text="Hi", output_index=0),
+            event("output_item.done", item=WHOLE, output_index=0),
+        ],
+        [event("completed", response={**RESPONSE, "output": [WHOLE]})],
+    ],
+    ids=["text", "item", "both", "response"],
+)
+def test_a_text_without_deltas_is_told_once(told: Any) -> None:
+    assert "".join(delta.get("content", "") for delta in deltas(*told)) == "Hi"
+
+
+def test_a_second_summary_begins_a_paragraph() -> None:
+    first = event("reasoning_summary_text.delta", summary_index=0, delta="A")
+    second = event("reasoning_summary_text.delta", summary_index=1, delta="B")
+    assert deltas(first, second) == [{"reasoning": "A"}, {"reasoning": "\n\nB"}]
+
+
+def test_an_event_of_no_type_is_passed_over() -> None:
+    assert deltas({}, {"type": None}, {"type": 5}) == []
+
+
+def test_the_last_event_tells_the_frame_and_the_reason() -> None:
+    usage = {"input_tokens": 3, "output_tokens": 2, "total_cost": 0.5}
+    (last,) = decoded(end=event("completed", response={**RESPONSE, "usage": usage}))
+    assert last["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_cost": 0.5}
+    assert (last["id"], last["model"], last["api"]) == ("resp_1", "gpt-4o", "responses")
+    assert last["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [("max_output_tokens", "length"), ("content_filter", "content_filter")]
+)
+def test_an_incomplete_stream_is_a_whole_one(reason: str, told: str) -> None:
+    details = {"status": "incomplete", "incomplete_details": {"reason": reason}}
+    (last,) = decoded(end=event("incomplete", response={**RESPONSE, **details}))
+    assert last["choices"][0]["finish_reason"] == told
+
+
+def test_a_stream_that_called_ends_in_calls() -> None:
+    *_, last = decoded(event("output_item.added", output_index=0, item=CALL))
+    assert last["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_nothing_is_read_after_the_end() -> None:
+    decoder = ResponseDecoder()
+    late = event("output_text.delta", delta="late")
+    assert len(list(decoder.feed(wire(COMPLETED) + wire(late) + DONE))) == 1
+    assert decoder.done
+    assert decoder.partial == ""
+
+
+def test_done_ends_a_stream() -> None:
+    decoder = ResponseDecoder()
+    list(decoder.feed(wire(event("output_text.delta", delta="Hi")) + DONE))
+    decoder.finish()
+    assert decoder.done
+
+
+WHOLE = b"".join(
+    wire(item)
+    for item in [
+        event("created", response=RESPONSE),
+        event("output_text.delta", delta="Grüße 🦉"),
+        event("output_item.added", output_index=1, item=CALL),
+        event("function_call_arguments.delta", output_index=1, delta='{"a":1}'),
+        COMPLETED,
+    ]
+)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+def test_a_stream_can_be_cut_anywhere(size: int) -> None:
+    whole, cut = ResponseDecoder(), ResponseDecoder()
+    places = range(0, len(WHOLE), size)
+    found = [item for at in places for item in cut.feed(WHOLE[at : at + size])]
+    assert found == list(whole.feed(WHOLE))
+    assert cut.partial == "Grüße 🦉"
+
+
+@pytest.mark.parametrize("length", range(0, WHOLE.index(b"event: response.completed") + 40, 11))
+def test_a_stream_that_ends_early_is_truncated(length: int) -> None:
+    decoder = ResponseDecoder()
+    list(decoder.feed(WHOLE[:length]))
+    with pytest.raises(Truncated):
+        decoder.finish()
+    assert "Grüße 🦉".startswith(decoder.partial)
+
+
+ERRORS: dict[str, Any] = {
+    "an error event": {"type": "error", "code": "x", "message": "out"},
+    "an error event with an object": {"type": "error", "error": {"code": "x", "message": "out"}},
+    "a failed response": event("failed", response={"error": {"code": "x", "message": "out"}}),
+    "a failed response without its error": event("failed", response=None),
+    "an error without type": {"error": {"message": "out"}},
+    "a flat error": {"code": "x", "message": "out"},
+}
+
+
+@pytest.mark.parametrize("told", ERRORS.values(), ids=ERRORS)
+def test_an_error_in_a_stream_is_an_error(told: Any) -> None:
+    decoder = ResponseDecoder()
+    list(decoder.feed(wire(event("output_text.delta", delta="Hi"))))
+    with pytest.raises(ErrorInReply):
+        list(decoder.feed(wire(told)))
+    assert decoder.partial == "Hi"
+
+
+@pytest.mark.parametrize("decoder", [ResponseDecoder, ChunkDecoder])
+@pytest.mark.parametrize(
+    "data", [b"data: {\n\n", b"data: []\n\n", b"data: null\n\n", b"data: 5\n\n"]
+)
+def test_an_event_that_is_no_object_is_refused(decoder: Any, data: bytes) -> None:
+    with pytest.raises(BadReply):
+        list(decoder().feed(data))
+
+
+@pytest.mark.parametrize("decoder", [ResponseDecoder, ChunkDecoder])
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"<html>", BadReply),
+        (b'{"output": []}', BadReply),
+        (b'{"error": {"message": "out"}}', ErrorInReply),
+        (b"", Truncated),
+        (b"data: {", Truncated),
+    ],
+)
+def test_a_body_that_is_no_stream_is_told_as_what_it_is(
+    decoder: Any, body: bytes, fault: type[Exception]
+) -> None:
+    reader = decoder()
+    list(reader.feed(body))
+    with pytest.raises(fault):
+        reader.finish()
+
+
+ODD_VALUES = [None, 5, "?", [], ["?"], {}, True]
+ODD_PLACES = {
+    "delta of a text": lambda odd: event("output_text.delta", delta=odd),
+    "logprobs": lambda odd: event("output_text.delta", delta="Hi", logprobs=odd),
+    "delta of a refusal": lambda odd: event("refusal.delta", delta=odd),
+    "delta of a summary": lambda odd: event("reasoning_summary_text.delta", delta=odd),
+    "delta of arguments": lambda odd: event("function_call_arguments.delta", delta=odd),
+    "item added": lambda odd: event("output_item.added", item=odd, output_index=0),
+    "item done": lambda odd: event("output_item.done", item=odd, output_index=0),
+    "output index": lambda odd: event("output_item.added", item=CALL, output_index=odd),
+    "type of an item": lambda odd: event("output_item.done", item={"type": odd}),
+    "summary": lambda odd: event("output_item.done", item={**SEALED, "summary": odd}),
+    "seal": lambda odd: event("output_item.done", item={**SEALED, "encrypted_content": odd}),
+    "annotation": lambda odd: event("output_text.annotation.added", annotation=odd),
+    "summary index": lambda odd: event("reasoning_summary_part.added", summary_index=odd),
+    "response": lambda odd: event("completed", response=odd),
+    "usage": lambda odd: event("completed", response={**RESPONSE, "usage": odd}),
+    "details": lambda odd: event(
+        "incomplete", response={"status": "incomplete", "incomplete_details": odd}
+    ),
+    "type": lambda odd: {"type": odd},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_VALUES, ids=repr)
+@pytest.mark.parametrize("place", ODD_PLACES.values(), ids=ODD_PLACES)
+def test_odd_members_are_read_or_refused_but_never_crash(place: Any, odd: Any) -> None:
+    try:
+        found = decoded(place(odd))
+    except WireFault:
+        return
+    assert all(isinstance(chunk["choices"][0]["delta"], dict) for chunk in found)
