@@ -33,6 +33,13 @@ from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.names import refuse_unknown
 from orq_router_integrations.wire.responses import ResponsesParams
 
+HIDDEN = "**********"
+
+
+def _digest(secret: Any) -> str:
+    text = secret if isinstance(secret, str) else repr(secret)
+    return blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
 
 class OrqModel(BaseChatModel, RouterSettings, ChatParams, ResponsesParams):
     """The fields of ``ChatOrq``, which documents them, and its identity."""
@@ -100,12 +107,24 @@ class OrqModel(BaseChatModel, RouterSettings, ChatParams, ResponsesParams):
         params["ls_provider"] = PROVIDER
         return params
 
+    def _get_invocation_params(
+        self, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """What tracers see of a call: without the credentials of tools' servers."""
+        params = super()._get_invocation_params(stop=stop, **kwargs)
+        if "tools" in params:
+            hidden = tool_schemas.without_secrets(params["tools"], lambda _: HIDDEN)
+            params = {**params, "tools": hidden}
+        return params
+
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         """LangChain's cache key, made so that accounts, routers and controls share no entries."""
         vars(self).pop("_serialized", None)  # core keeps it, and would miss changed parameters
         key = self.api_key
         account = key.get_secret_value() if isinstance(key, SecretStr) else repr(key)
-        digest = blake2b(account.encode(), digest_size=8).hexdigest()
+        digest = _digest(account)
+        if "tools" in kwargs:
+            kwargs["tools"] = tool_schemas.without_secrets(kwargs["tools"], _digest)
         controls = self.router.controls.model_dump_json(exclude_none=True)
         own = super()._get_llm_string(stop=stop, **kwargs)
         return f"{own}---{self.base_url}---{digest}---{controls}"

@@ -13,7 +13,8 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from orq_router_integrations.chat_models.content import Part, check_sources, each, part
+from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.chat_models.content import Part, check_shape, check_sources, each, part
 from orq_router_integrations.chat_models.seals import CHAT, unsealed
 from orq_router_integrations.formats import checked_image
 from orq_router_integrations.wire import json
@@ -149,15 +150,20 @@ def _joined(parts: list[Part]) -> str | list[Part]:
 
 @dataclass(slots=True)
 class _Said:
-    """What the content of an assistant message holds, sorted."""
+    """What the content of an assistant message holds, sorted.
 
+    Attributes:
+        drawn: whether images and audio in it are the model's own, which no API takes back.
+    """
+
+    drawn: bool = False
     parts: list[Part] = field(default_factory=list)
     thoughts: list[str] = field(default_factory=list)
     calls: list[Wire] = field(default_factory=list)
 
     def take(self, block: Any) -> None:
         kind = block.get("type") if isinstance(block, Mapping) else None
-        if kind in _SKIPPED:
+        if kind in _SKIPPED or (self.drawn and kind in {"image", "audio"}):
             return
         if kind == "tool_use":
             arguments = block.get("input") or {}
@@ -168,6 +174,8 @@ class _Said:
             self.parts.append({"type": "redacted_reasoning", "data": _words(block, "data")})
         elif kind == "refusal":
             self.parts.append({"type": "refusal", "refusal": _words(block, "refusal")})
+        elif kind == "non_standard" and isinstance(inner := block.get("value"), Mapping):
+            self.take(inner)
         else:
             self.parts.append(_said_part(block))
 
@@ -179,7 +187,7 @@ class _Said:
 
     def redacted(self, data: Any) -> None:
         """Reasoning that the provider shows to nobody; one piece, or several."""
-        pieces = [data] if isinstance(data, str) else data or []
+        pieces = data if isinstance(data, list) else [data]
         texts = [piece.get("data") if isinstance(piece, dict) else piece for piece in pieces]
         self.parts[:0] = [
             {"type": "redacted_reasoning", "data": text} for text in texts if isinstance(text, str)
@@ -197,7 +205,7 @@ class _Said:
 def _words(block: Mapping[str, Any], name: str) -> str:
     value = block.get(name)
     if not isinstance(value, str):
-        raise ValueError(f"a {block['type']} block needs its {name} as text")
+        raise ValueError(f"a {block.get('type', 'reasoning')} block needs its {name} as text")
     return value
 
 
@@ -213,7 +221,7 @@ def _said_part(block: Any) -> Part:
 
 def _assistant(message: BaseMessage) -> Wire:
     kept, content = message.additional_kwargs, message.content
-    said = _Said()
+    said = _Said(drawn=message.response_metadata.get("model_provider") == PROVIDER)
     each([content] if isinstance(content, str) and content else list(content), said.take)
     calls = _calls(message) or said.calls
     if calls:
@@ -225,7 +233,7 @@ def _assistant(message: BaseMessage) -> Wire:
             wire["reasoning_content"] = "".join(said.thoughts)
     elif wire["content"] is None:
         wire["content"] = ""
-    if kept.get("refusal"):
+    if kept.get("refusal") and not any(made["type"] == "refusal" for made in said.parts):
         wire["refusal"] = kept["refusal"]
     if isinstance(audio := kept.get("audio"), Mapping):
         if not audio.get("id"):
@@ -239,19 +247,30 @@ def _recall(said: _Said, kept: Mapping[str, Any]) -> None:
     if any(made["type"] == "reasoning" for made in said.parts):
         return
     items = kept.get("reasoning_items") or ()
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, Mapping) for item in items):
+        raise ValueError("additional_kwargs.reasoning_items must be a list of dicts")
     if items or kept.get("reasoning_signature") or not said.thoughts:
         said.thoughts.clear()
         for item in reversed(items):
-            said.thought(item["reasoning"], item["signature"])
+            said.thought(_words(item, "reasoning"), _words(item, "signature"))
         if not items:
-            said.thought(kept.get("reasoning_content") or "", kept.get("reasoning_signature"))
+            said.thought(_kept(kept, "reasoning_content"), _kept(kept, "reasoning_signature"))
         said.redacted(kept.get("redacted_reasoning"))
+
+
+def _kept(kept: Mapping[str, Any], name: str) -> str:
+    value = kept.get(name) or ""
+    if not isinstance(value, str):
+        raise ValueError(f"additional_kwargs.{name} must be text, not {type(value).__name__}")
+    return value
 
 
 def _calls(message: BaseMessage) -> list[Wire]:
     if not isinstance(message, AIMessage):
         return []
     signatures = message.additional_kwargs.get("thought_signatures") or {}
+    if not isinstance(signatures, Mapping):
+        raise ValueError("additional_kwargs.thought_signatures must be a dict of texts by call id")
     calls = [_call(call["id"], call["name"], call["args"]) for call in message.tool_calls]
     calls += [
         _call(call["id"], call["name"], call["args"] or "") for call in message.invalid_tool_calls
@@ -298,8 +317,14 @@ def _examined(message: BaseMessage, index: int) -> BaseMessage:
 
 
 def _traceable(block: Any) -> Any:
+    if isinstance(block, Mapping):
+        check_shape(block)
     match block:
-        case {"type": "image", "base64": data} if not block.get("mime_type"):
+        case {"type": "image", "base64": data} | {
+            "type": "image",
+            "source_type": "base64",
+            "data": data,
+        } if not block.get("mime_type"):
             return {**block, "mime_type": checked_image(data)[0]}
         case {"type": "input_audio", "input_audio": {"data": data}} if not data:
             raise ValueError("its data is empty")

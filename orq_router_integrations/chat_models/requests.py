@@ -130,8 +130,10 @@ def with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]
     """The body with the caller's extra members.
 
     Raises:
-        ValueError: an extra member is one that the body has already.
+        ValueError: an extra member is one that the body has already, or a control.
     """
     if both := (body.keys() | {"stream", "stream_options"}) & extra.keys():
         raise ValueError(f"extra_body.{min(both)}: has a keyword of its own; use that")
+    if smuggled := (RouterControls.model_fields.keys() | {"orq"}) & extra.keys():
+        raise ValueError(f"extra_body.{min(smuggled)}: belongs to the router; give it in controls")
     return {**body, **extra}

@@ -10,6 +10,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 ToolLike = dict[str, Any] | type | Callable[..., Any] | BaseTool
 ToolChoice = str | bool | dict[str, Any] | None
 
+_SECRET = ("headers", "authorization")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -52,6 +53,18 @@ def _converted(tool: ToolLike, strict: bool | None) -> dict[str, Any]:
         raise ValueError(f"tools: the parameters of {function['name']} must be a JSON schema")
     schema = {"type": "object", "properties": {}, **parameters}
     return {**wire, "function": {**function, "parameters": schema}}
+
+
+def without_secrets(tools: Any, shown: Callable[[Any], str]) -> Any:
+    """Tools with the credentials of MCP servers replaced by what ``shown`` makes of them."""
+    if not isinstance(tools, (list, tuple)):
+        return tools
+    return [
+        {k: shown(v) if k in _SECRET else v for k, v in tool.items()}
+        if isinstance(tool, Mapping) and tool.get("type") == "mcp"
+        else tool
+        for tool in tools
+    ]
 
 
 def converted(tool: ToolLike, strict: bool | None, where: str) -> dict[str, Any]:

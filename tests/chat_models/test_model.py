@@ -143,7 +143,11 @@ COLLISIONS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a parameter": ({"temperature": 1}, {"temperature": 1}, "extra_body.temperature"),
     "the model": ({}, {"model": CLAUDE}, "extra_body.model"),
     "the messages": ({}, {"messages": []}, "extra_body.messages"),
-    "a control": ({"controls": {"name": "a"}}, {"name": "b"}, "name: set in the body"),
+    "a control": (
+        {"controls": {"name": "a"}},
+        {"name": "b"},
+        "extra_body.name: belongs",
+    ),
     "the limit by its wire name": (
         {"max_tokens": 5},
         {"max_completion_tokens": 5},

@@ -1,0 +1,300 @@
+"""Fallbacks and retries of LangChain around the model: each error class gets what it deserves."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from langchain.agents import create_agent
+from langchain.agents.middleware import ModelFallbackMiddleware, ModelRetryMiddleware
+from langchain_core import exceptions as core
+from langchain_core.tools import tool
+from pydantic import BaseModel
+
+from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, errors
+
+GPT = "openai/gpt-4o"
+CLAUDE = "anthropic/claude-sonnet-4-5"
+ASKED = {"messages": [("user", "What is the weather in Berlin?")]}
+LENGTH = "This model's maximum context length is 128000 tokens."
+
+both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])
+every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
+
+Failing = Callable[[httpx.Request], httpx.Response]
+
+FAILURES: dict[str, tuple[int, str, str, type[errors.RouterError]]] = {
+    "400": (400, "invalid_request_body", "no", errors.BadRequestError),
+    "guardrail": (400, "guardrail_error", "no", errors.GuardrailError),
+    "content filter": (400, "content_filter", "no", errors.ContentFilterError),
+    "too long": (400, "context_length_exceeded", LENGTH, errors.ContextLengthError),
+    "401": (401, "invalid_api_key", "no", errors.AuthenticationError),
+    "402": (402, "quota_exceeded", "no", errors.QuotaExceededError),
+    "403": (403, "insufficient_scope", "no", errors.PermissionDeniedError),
+    "404": (404, "not_found", "no", errors.NotFoundError),
+    "408": (408, "request_timeout", "no", errors.RequestTimeoutError),
+    "429": (429, "rate_limit_exceeded", "no", errors.RateLimitError),
+    "budget": (429, "cost_budget_exceeded", "no", errors.BudgetExceededError),
+    "500": (500, "internal_error", "no", errors.ServerError),
+    "501": (501, "not_implemented", "no", errors.ServerError),
+    "502": (502, "provider_error", "no", errors.ServerError),
+    "503": (503, "provider_overloaded", "no", errors.ServerError),
+    "not JSON": (200, "", "no", errors.InvalidResponseError),
+    "redirect": (302, "", "no", errors.RedirectError),
+    "down": (0, "", "no", errors.RouterConnectionError),
+    "slow": (-1, "", "no", errors.RouterTimeoutError),
+}
+AGAIN = {"408", "429", "500", "502", "503", "down", "slow"}
+every_failure = pytest.mark.parametrize("failure", FAILURES)
+
+
+def failed(failure: str, request: httpx.Request) -> httpx.Response:
+    status, code, message, _ = FAILURES[failure]
+    if status == 0:
+        raise httpx.ConnectError("refused", request=request)
+    if status < 0:
+        raise httpx.ReadTimeout("slow", request=request)
+    body = {"error": {"code": code, "message": message, "type": code}}
+    content = b"<html>" if status == 200 else json.dumps(body).encode()
+    return httpx.Response(status, content=content)
+
+
+def client_of(handle: Failing) -> RouterClient:
+    transport = httpx.MockTransport(handle)
+    http = {
+        "http_client": httpx.Client(transport=transport),
+        "http_async_client": httpx.AsyncClient(transport=transport),
+    }
+    return OfflineRouter().client(max_retries=0, **http)
+
+
+def flaky(failure: str, times: int = 99) -> tuple[RouterClient, list[httpx.Request]]:
+    """A client whose router fails so often before it answers, and what it was sent."""
+    router, seen = OfflineRouter(), list[httpx.Request]()
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return failed(failure, request) if len(seen) <= times else router.handle(request)
+
+    return client_of(handle), seen
+
+
+def orq(client: RouterClient, api: str, **kwargs: Any) -> ChatOrq:
+    return ChatOrq(**{"model": GPT, "client": client, "api": api, **kwargs})
+
+
+async def called(runnable: Any, awaited: bool, given: Any = "Hi") -> Any:
+    return await runnable.ainvoke(given) if awaited else runnable.invoke(given)
+
+
+async def streamed(runnable: Any, awaited: bool) -> str:
+    chunks = [c async for c in runnable.astream("Hi")] if awaited else list(runnable.stream("Hi"))
+    return "".join(chunk.text for chunk in chunks)
+
+
+@tool
+def get_weather(city: str) -> str:
+    """Get the weather of a city."""
+    return f"12 degrees in {city}"
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+
+
+@every_failure
+@both_apis
+@every_way
+async def test_every_failure_has_its_class_and_says_whether_to_try_again(
+    failure: str, api: str, awaited: bool
+) -> None:
+    client, _ = flaky(failure)
+    with pytest.raises(core.ModelError) as caught:
+        await called(orq(client, api), awaited)
+    assert type(caught.value) is FAILURES[failure][3]
+    assert caught.value.is_retryable is (failure in AGAIN)
+
+
+@both_apis
+@every_way
+async def test_a_conversation_that_is_too_long_is_langchains_context_overflow(
+    api: str, awaited: bool
+) -> None:
+    with pytest.raises(core.ContextOverflowError, match="maximum context length"):
+        await called(orq(flaky("too long")[0], api), awaited)
+    with pytest.raises(core.ContextOverflowError):
+        await streamed(orq(flaky("too long")[0], api), awaited)
+
+
+@both_apis
+@every_way
+@pytest.mark.parametrize("failure", ["down", "503", "401"])
+async def test_another_model_takes_over_where_the_first_cannot(
+    api: str, awaited: bool, failure: str
+) -> None:
+    down, seen = flaky(failure)
+    pair = orq(down, api).with_fallbacks([orq(OfflineRouter().client(), api, model=CLAUDE)])
+    answer = await called(pair, awaited)
+    assert answer.response_metadata["model_name"] == CLAUDE
+    assert CLAUDE in await streamed(pair, awaited)
+    assert len(seen) == 2
+
+
+@every_way
+async def test_the_other_api_can_be_the_fallback(awaited: bool) -> None:
+    for first, second in (("chat_completions", "responses"), ("responses", "chat_completions")):
+        router = OfflineRouter()
+        pair = orq(flaky("down")[0], first).with_fallbacks([orq(router.client(), second)])
+        await called(pair.bind_tools([get_weather], tool_choice="any"), awaited)
+        assert router.requests[0].body["tools"][0].get("name") == (
+            "get_weather" if second == "responses" else None
+        )
+
+
+@both_apis
+@every_way
+async def test_tools_and_structures_go_to_the_fallback_too(api: str, awaited: bool) -> None:
+    pair = orq(flaky("down")[0], api).with_fallbacks([orq(OfflineRouter().client(), api)])
+    call = await called(pair.bind_tools([get_weather], tool_choice="get_weather"), awaited)
+    assert call.tool_calls[0]["name"] == "get_weather"
+    assert isinstance(await called(pair.with_structured_output(City), awaited), City)
+
+
+@both_apis
+@every_way
+async def test_a_fallback_for_outages_does_not_hide_a_wrong_key(api: str, awaited: bool) -> None:
+    other = OfflineRouter()
+    outages = (core.ModelConnectionError, core.ModelAPIError)
+    first = orq(flaky("401")[0], api)
+    pair = first.with_fallbacks([orq(other.client(), api)], exceptions_to_handle=outages)
+    with pytest.raises(core.ModelAuthenticationError):
+        await called(pair, awaited)
+    assert not other.requests
+
+
+@both_apis
+@every_way
+async def test_where_all_are_down_the_first_error_is_raised(api: str, awaited: bool) -> None:
+    pair = orq(flaky("503")[0], api).with_fallbacks([orq(flaky("down")[0], api)])
+    with pytest.raises(errors.ServerError):
+        await called(pair, awaited)
+
+
+def worth_another_try(error: BaseException) -> bool:
+    return isinstance(error, core.ModelError) and error.is_retryable
+
+
+@every_failure
+@both_apis
+@every_way
+async def test_retries_can_be_told_by_what_the_error_says(
+    failure: str, api: str, awaited: bool
+) -> None:
+    client, seen = flaky(failure, times=2)
+    patient = orq(client, api).with_retry(
+        retry_if_exception_type=worth_another_try,
+        wait_exponential_jitter=False,
+        stop_after_attempt=3,
+    )
+    if failure in AGAIN:
+        assert (await called(patient, awaited)).text
+    else:
+        with pytest.raises(FAILURES[failure][3]):
+            await called(patient, awaited)
+    assert len(seen) == (3 if failure in AGAIN else 1)
+
+
+def retrying(**kwargs: Any) -> ModelRetryMiddleware:
+    return ModelRetryMiddleware(initial_delay=0, jitter=False, **kwargs)
+
+
+@every_failure
+@both_apis
+@every_way
+async def test_langchains_retry_middleware_repeats_what_is_worth_it_and_swallows_nothing_else(
+    failure: str, api: str, awaited: bool
+) -> None:
+    client, seen = flaky(failure, times=1)
+    agent = create_agent(orq(client, api), [get_weather], middleware=[retrying()])
+    if failure in AGAIN:
+        result = await called(agent, awaited, ASKED)
+        assert "12 degrees in Berlin" in result["messages"][-1].text
+    else:
+        with pytest.raises(FAILURES[failure][3]):
+            await called(agent, awaited, ASKED)
+    assert len(seen) == (3 if failure in AGAIN else 1)
+
+
+@both_apis
+@every_way
+async def test_the_retry_middleware_gives_up_as_it_is_told(api: str, awaited: bool) -> None:
+    client, seen = flaky("503")
+    agent = create_agent(orq(client, api), [], middleware=[retrying(max_retries=1)])
+    result = await called(agent, awaited, ASKED)
+    assert "failed after 2 attempts with ServerError" in result["messages"][-1].text
+    strict = retrying(max_retries=1, on_failure="error")
+    with pytest.raises(errors.ServerError):
+        await called(create_agent(orq(client, api), [], middleware=[strict]), awaited, ASKED)
+    assert len(seen) == 4
+
+
+@both_apis
+@every_way
+async def test_the_retry_middleware_does_not_repeat_what_was_refused_before_sending(
+    api: str, awaited: bool
+) -> None:
+    client, seen = flaky("503")
+    agent = create_agent(orq(client, api), [], middleware=[retrying()])
+    unsendable = {"messages": [("user", [{"type": "image", "url": ""}])]}
+    with pytest.raises(errors.RouterInputError):
+        await called(agent, awaited, unsendable)
+    assert not seen
+
+
+@every_failure
+@both_apis
+@every_way
+async def test_langchains_fallback_middleware_takes_the_next_model(
+    failure: str, api: str, awaited: bool
+) -> None:
+    client, _ = flaky(failure)
+    spare = orq(OfflineRouter().client(), api, model=CLAUDE)
+    middleware = [ModelFallbackMiddleware(spare)]
+    agent = create_agent(orq(client, api), [get_weather], middleware=middleware)
+    result = await called(agent, awaited, ASKED)
+    assert result["messages"][-1].response_metadata["model_name"] == CLAUDE
+    assert "12 degrees in Berlin" in result["messages"][-1].text
+
+
+@both_apis
+@every_way
+async def test_the_fallback_middleware_ends_in_the_last_models_error(
+    api: str, awaited: bool
+) -> None:
+    middleware = [ModelFallbackMiddleware(orq(flaky("401")[0], api))]
+    agent = create_agent(orq(flaky("503")[0], api), [], middleware=middleware)
+    with pytest.raises(errors.AuthenticationError):
+        await called(agent, awaited, ASKED)
+
+
+@both_apis
+@every_way
+async def test_a_fallback_can_hold_the_answer_to_a_class(api: str, awaited: bool) -> None:
+    middleware = [ModelFallbackMiddleware(orq(OfflineRouter().client(), api, model=CLAUDE))]
+    client, _ = flaky("503")
+    agent = create_agent(orq(client, api), [], response_format=City, middleware=middleware)
+    assert isinstance((await called(agent, awaited, ASKED))["structured_response"], City)
+
+
+@both_apis
+@every_way
+async def test_retries_come_before_fallbacks_if_so_ordered(api: str, awaited: bool) -> None:
+    client, seen = flaky("503")
+    spare = orq(OfflineRouter().client(), api, model=CLAUDE)
+    order = [ModelFallbackMiddleware(spare), retrying(max_retries=2, on_failure="error")]
+    result = await called(create_agent(orq(client, api), [], middleware=order), awaited, ASKED)
+    assert len(seen) == 3
+    assert result["messages"][-1].response_metadata["model_name"] == CLAUDE
