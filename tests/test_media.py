@@ -339,3 +339,27 @@ def test_no_name_or_type_breaks_out_of_its_header(options):
     assert head.count(b"\r\n") == 2
     assert head.count(b' name="') == 1
     assert b"\0" not in head
+
+
+def test_a_file_in_another_encoding_is_named_with_the_fix(tmp_path):
+    path = tmp_path / "old.txt"
+    path.write_bytes("café".encode("latin-1"))
+    with pytest.raises(RouterInputError, match=r"old\.txt is not UTF-8; decode it"):
+        content_block(path)
+
+
+def test_a_file_that_only_calls_itself_pdf_is_refused(tmp_path):
+    path = tmp_path / "report.pdf"
+    path.write_bytes(b"hello")
+    with pytest.raises(RouterInputError, match=r"not a PDF .* convert it"):
+        content_block(path)
+
+
+@pytest.mark.parametrize("options", [{"mime_type": 5}, {"filename": 5}, {"detail": []}], ids=str)
+def test_an_option_that_is_no_text_is_refused(options):
+    with pytest.raises(RouterInputError, match="must be text"):
+        content_block(b"%PDF-1.7", **options)
+
+
+def test_a_photo_of_a_phone_is_known_for_what_it_is():
+    assert sniff(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic") == "image/heic"

@@ -30,6 +30,7 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import ChatOrq, RouterClient
+from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.transport import SHARED
 
 COMPLETION = json.dumps(ANSWER).encode()
@@ -290,3 +291,24 @@ async def test_a_connection_is_free_again_after_a_stream_was_left():
                 )
             client = local(working, http_async_client=http, timeout=2.0)
             assert await client.asend(chat()) == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("HTTPS_PROXY", "foo://bar"), ("SSL_CERT_FILE", "/no/such/file.pem")]
+)
+@both_doors
+def test_an_environment_that_httpx_refuses_is_an_input_error(monkeypatch, door, name, value):
+    monkeypatch.setenv(name, value)
+    client = RouterClient(api_key=KEY, base_url="https://localhost:9/v3/router", max_retries=0)
+    with pytest.raises(RouterInputError, match="HTTPS_PROXY, SSL_CERT_FILE"):
+        door.send(client, chat())
+
+
+@both_doors
+def test_a_client_that_its_owner_has_closed_is_an_input_error(door):
+    sync, background = httpx.Client(), httpx.AsyncClient()
+    sync.close()
+    asyncio.run(background.aclose())
+    client = RouterClient(api_key=KEY, http_client=sync, http_async_client=background)
+    with pytest.raises(RouterInputError, match="closed"):
+        door.send(client, chat())

@@ -96,8 +96,6 @@ def _parsed(read: Read) -> tuple[dict[str, Any] | None, str]:
         args = orjson.loads(read.arguments or "{}")
     except orjson.JSONDecodeError as error:
         return None, f"the arguments are not JSON: {error}"
-    if args is None:
-        args = {}
     if not isinstance(args, dict):
         return None, "the arguments are not a JSON object"
     return args, "" if read.name else "the call names no tool"

@@ -8,6 +8,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable
+from langchain_core.runnables.utils import AddableDict
 from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import BaseModel
 from typing_extensions import TypedDict
@@ -295,3 +296,48 @@ def test_what_cannot_be_asked_for_is_refused_at_once(
 def test_a_schema_that_langchain_cannot_convert_is_a_clear_error(model: ChatOrq) -> None:
     with pytest.raises(RouterInputError, match="cannot be converted"):
         model.with_structured_output({**JOKE_SCHEMA, "type": ["object", "null"]})
+
+
+CUT = ['{"setup": "Why", "punchline": "Wh', '```json\n{"setup": "Why", "punchline": "Wh']
+
+
+@every_schema
+@pytest.mark.parametrize("method", ["json_schema", "json_mode"])
+@pytest.mark.parametrize("words", CUT, ids=["plain", "fenced"])
+def test_half_an_answer_is_never_completed(method: str, schema: Any, words: str) -> None:
+    cut = Answer(words, finish_reason="length")
+    with pytest.raises(OutputParserException, match="not whole JSON"):
+        asking(cut, schema, method=method).invoke("A joke")
+    with pytest.raises(OutputParserException, match="not whole JSON"):
+        list(asking(cut, schema, method=method).stream("A joke"))
+
+
+@every_method
+async def test_a_stream_beside_the_raw_answer_ends_in_the_parsing_error(method: str) -> None:
+    cut = said(method, CUT[0])
+    for collected in (
+        add_up(list(asking(cut, method=method, include_raw=True).stream("A joke"))),
+        add_up([c async for c in asking(cut, method=method, include_raw=True).astream("A joke")]),
+        await asking(cut, method=method, include_raw=True).ainvoke("A joke"),
+    ):
+        assert isinstance(collected["parsing_error"], OutputParserException)
+        assert collected["parsed"] is None
+        assert isinstance(collected["raw"], AIMessage)
+
+
+def add_up(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    total = AddableDict()
+    for chunk in chunks:
+        total += AddableDict(chunk)
+    return total
+
+
+INNER = {"name": "Joke", "schema": JOKE_SCHEMA, "strict": True}
+
+
+@pytest.mark.parametrize("form", [INNER, {"type": "json_schema", "json_schema": INNER}], ids=len)
+def test_a_schema_may_come_in_the_wires_form(form: dict[str, Any]) -> None:
+    assert sent_with(form)["response_format"]["json_schema"] == INNER
+    function = sent_with(form, method="function_calling")["tools"][0]["function"]
+    assert (function["name"], function["strict"]) == ("Joke", True)
+    assert function["parameters"]["properties"] == JOKE_SCHEMA["properties"]
