@@ -104,7 +104,9 @@ def _said(content: Any, message: Mapping[str, Any]) -> Iterator[Wire]:
     if refusal := message.get("refusal"):
         said.append({"type": "refusal", "refusal": refusal})
     if said:
-        yield {"type": "message", "role": "assistant", "content": said}
+        plain = all(part["type"] == "output_text" for part in said)
+        words = "".join(part["text"] for part in said) if plain else said
+        yield {"type": "message", "role": "assistant", "content": words}
     for call in message.get("tool_calls") or ():
         yield {"type": "function_call", "call_id": call["id"], **call["function"]}
 

@@ -44,12 +44,8 @@ def said(role: str, content: Any) -> dict[str, Any]:
     return {"type": "message", "role": role, "content": content}
 
 
-def answered(*parts: dict[str, Any]) -> dict[str, Any]:
-    return said("assistant", list(parts))
-
-
-def text(words: str) -> dict[str, Any]:
-    return {"type": "output_text", "text": words, "annotations": []}
+def answered(content: Any) -> dict[str, Any]:
+    return said("assistant", content)
 
 
 def called(**arguments: Any) -> AIMessage:
@@ -74,16 +70,16 @@ MESSAGES: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "an answer": (
         ["Hi", AIMessage("Hello"), "Hi"],
-        [USER, answered(text("Hello")), USER],
+        [USER, answered("Hello"), USER],
     ),
     "an answer in parts": (
         ["Hi", AIMessage([{"type": "text", "text": "A"}, {"type": "text", "text": "B"}]), "Hi"],
-        [USER, answered(text("AB")), USER],
+        [USER, answered("AB"), USER],
     ),
     "an empty answer": (["Hi", AIMessage(""), "Hi"], [USER, USER]),
     "a refusal": (
         ["Hi", AIMessage("", additional_kwargs={"refusal": "No."}), "Hi"],
-        [USER, answered({"type": "refusal", "refusal": "No."}), USER],
+        [USER, answered([{"type": "refusal", "refusal": "No."}]), USER],
     ),
     "a call and its result": (
         ["Hi", called(a=1), ToolMessage("12", tool_call_id="c1")],
@@ -95,7 +91,7 @@ MESSAGES: dict[str, tuple[list[Any], list[Any]]] = {
             called(a=1).model_copy(update={"content": "Let me see."}),
             ToolMessage("12", tool_call_id="c1"),
         ],
-        [USER, answered(text("Let me see.")), CALL, RESULT],
+        [USER, answered("Let me see."), CALL, RESULT],
     ),
     "a result in parts": (
         ["Hi", called(a=1), ToolMessage([{"type": "text", "text": "12"}], tool_call_id="c1")],
