@@ -124,7 +124,7 @@ class _Honest(BaseOutputParser[Any]):
             return super().parse_result(result, partial=True)
         try:
             return self._final(result, message)
-        except (OutputParserException, RefusalError) as error:
+        except (ValueError, RefusalError) as error:
             if self.errors_told:
                 return error
             raise
