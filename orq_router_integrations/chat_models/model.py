@@ -60,13 +60,17 @@ class ChatOrq(OrqModel):
     def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
         """What LangChain traces and then hands to the hooks."""
         try:
-            given = super()._convert_input(model_input).to_messages()
+            given = self._read_by_langchain(model_input)
             return ChatPromptValue(messages=conversation.examined(given))
-        except (KeyError, TypeError) as error:
-            said = f"messages: LangChain cannot read them ({type(error).__name__}: {error})"
-            raise input_error(ValueError(said), endpoint=self._wire.endpoint.path) from None
         except ValueError as error:
             raise input_error(error, endpoint=self._wire.endpoint.path) from None
+
+    def _read_by_langchain(self, model_input: LanguageModelInput) -> list[BaseMessage]:
+        try:
+            return super()._convert_input(model_input).to_messages()
+        except (KeyError, TypeError) as error:
+            said = f"messages: LangChain cannot read them ({type(error).__name__}: {error})"
+            raise ValueError(said) from None
 
     # LangChain's four hooks
 

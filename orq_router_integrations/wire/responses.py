@@ -105,18 +105,27 @@ def completion_of(response: Wire, content: bytes) -> Wire:
         BadReply: it has no output.
         ErrorInReply: it failed.
     """
-    output = objects(response.get("output"))
     if response.get("status") == "failed":
         raise ErrorInReply(content)
-    if not output and response.get("status") != "incomplete":
-        raise BadReply("the response has no output", content)
     message: Wire = {"role": "assistant", "content": "", "tool_calls": []}
-    for item in output:
+    for item in output_of(response, content):
         _merge(message, told(item))
     choice = {"index": 0, "message": message, **end(response, bool(message["tool_calls"]))}
     if logprobs := message.pop("logprobs", None):
         choice["logprobs"] = {"content": logprobs}
     return {**frame(response), "choices": [choice]}
+
+
+def output_of(response: Wire, content: bytes) -> list[Wire]:
+    """The items of a finished response; only one that was cut short may have none.
+
+    Raises:
+        BadReply: it has no output.
+    """
+    output = objects(response.get("output"))
+    if not output and response.get("status") != "incomplete":
+        raise BadReply("the response has no output", content)
+    return output
 
 
 def frame(response: Wire) -> Wire:

@@ -10,7 +10,15 @@ from typing import Any
 from orq_router_integrations.wire.call import ErrorInReply
 from orq_router_integrations.wire.events import EventReader
 from orq_router_integrations.wire.json import a_text, an_object, dump, objects
-from orq_router_integrations.wire.responses import PARAGRAPH, Wire, beside, end, frame, told
+from orq_router_integrations.wire.responses import (
+    PARAGRAPH,
+    Wire,
+    beside,
+    end,
+    frame,
+    output_of,
+    told,
+)
 
 _TEXTS = {
     "response.output_text.delta": "content",
@@ -38,7 +46,7 @@ class ResponseDecoder(EventReader):
         if kind in {"error", "response.failed"}:
             raise ErrorInReply(dump(response) if response.get("error") else data)
         if kind in _ENDS:
-            yield from self._ended(response)
+            yield from self._ended(response, data)
         elif kind in _TEXTS:
             logprobs = objects(event.get("logprobs"))
             members = {"logprobs": {"content": logprobs}} if logprobs else {}
@@ -106,10 +114,11 @@ class ResponseDecoder(EventReader):
         self._calls.add(index)
         return {"tool_calls": [{"index": index, **call} for call in told(item)["tool_calls"]]}
 
-    def _ended(self, response: Wire) -> Iterator[Wire]:
+    def _ended(self, response: Wire, data: bytes) -> Iterator[Wire]:
         self.done = True
         if not self._told and not self._calls:
-            for index, item in enumerate(objects(response.get("output"))):
+            output = output_of(response, data)
+            for index, item in enumerate(output):
                 yield _chunk(self._rest(item, index))
         choice = {"index": 0, "delta": {}, **end(response, bool(self._calls))}
         yield {**frame(response), "choices": [choice]}

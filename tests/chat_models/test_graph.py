@@ -16,21 +16,24 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 from langgraph.checkpoint.memory import InMemorySaver
+from support.agent_tools import (
+    FULL,
+    GPT,
+    both_apis,
+    called,
+    every_version,
+    every_way,
+    get_weather,
+    orq,
+)
 
 from orq_router_integrations import ChatOrq, OfflineRouter, content_block
 from orq_router_integrations.chat_models.tracking import track_usage
 from orq_router_integrations.errors import BadRequestError, ServerError
 from orq_router_integrations.offline import Answer, Fault, ToolCall
 
-GPT = "openai/gpt-4o"
 CLAUDE = "anthropic/claude-sonnet-4-5"
 ASSETS = Path(__file__).parents[1] / "assets"
-FULL = Answer(
-    "It is 42.",
-    reasoning="Let me think.",
-    reasoning_signature="SEAL",
-    tool_calls=(ToolCall("add", {"a": 1}, id="c1"), ToolCall("look", {"b": "x"}, id="c2")),
-)
 TRIP = "What is the weather in Berlin, and what is the time there?"
 AGAIN = "And which of the two did I ask for first?"
 BOTH = Answer(
@@ -43,24 +46,7 @@ BOTH = Answer(
     ),
 )
 
-both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])
-every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
-every_version = pytest.mark.parametrize("version", [None, "v1"], ids=["default", "v1 content"])
 old_python = sys.version_info < (3, 11)
-
-
-def orq(router: OfflineRouter, api: str, **kwargs: Any) -> ChatOrq:
-    return ChatOrq(**{"model": GPT, "client": router.client(), "api": api, **kwargs})
-
-
-async def called(runnable: Any, awaited: bool, given: Any = "Hi", **kwargs: Any) -> Any:
-    return await runnable.ainvoke(given, **kwargs) if awaited else runnable.invoke(given, **kwargs)
-
-
-@tool
-def get_weather(city: str) -> str:
-    """Get the weather of a city."""
-    return f"12 degrees in {city}"
 
 
 @tool

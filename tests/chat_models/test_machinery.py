@@ -9,41 +9,25 @@ from langchain_core.load import dumpd, dumps, load, loads
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.runnables import ConfigurableField
-from langchain_core.tools import tool
 from langchain_core.tracers import BaseTracer, Run
 from pydantic import BaseModel
+from support.agent_tools import (
+    FULL,
+    GPT,
+    both_apis,
+    called,
+    every_version,
+    every_way,
+    get_weather,
+    orq,
+)
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterError, ServerError
-from orq_router_integrations.offline import Answer, Fault, ToolCall
+from orq_router_integrations.offline import Fault
 
-GPT = "openai/gpt-4o"
 CLAUDE = "anthropic/claude-sonnet-4-5"
 KEY = "sk-orq-SECRET"
-FULL = Answer(
-    "It is 42.",
-    reasoning="Let me think.",
-    reasoning_signature="SEAL",
-    tool_calls=(ToolCall("add", {"a": 1}, id="c1"), ToolCall("look", {"b": "x"}, id="c2")),
-)
-
-both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])
-every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
-every_version = pytest.mark.parametrize("version", [None, "v1"], ids=["default", "v1 content"])
-
-
-def orq(router: OfflineRouter, api: str, **kwargs: Any) -> ChatOrq:
-    return ChatOrq(**{"model": GPT, "client": router.client(), "api": api, **kwargs})
-
-
-async def called(runnable: Any, awaited: bool, given: Any = "Hi", **kwargs: Any) -> Any:
-    return await runnable.ainvoke(given, **kwargs) if awaited else runnable.invoke(given, **kwargs)
-
-
-@tool
-def get_weather(city: str) -> str:
-    """Get the weather of a city."""
-    return f"12 degrees in {city}"
 
 
 class City(BaseModel):

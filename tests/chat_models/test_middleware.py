@@ -11,6 +11,7 @@ from langchain.agents.middleware import ModelFallbackMiddleware, ModelRetryMiddl
 from langchain_core import exceptions as core
 from langchain_core.tools import tool
 from pydantic import BaseModel
+from support.agent_tools import both_apis, called, every_way
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, errors
 
@@ -19,8 +20,6 @@ CLAUDE = "anthropic/claude-sonnet-4-5"
 ASKED = {"messages": [("user", "What is the weather in Berlin?")]}
 LENGTH = "This model's maximum context length is 128000 tokens."
 
-both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])
-every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
 
 Failing = Callable[[httpx.Request], httpx.Response]
 
@@ -82,10 +81,6 @@ def flaky(failure: str, times: int = 99) -> tuple[RouterClient, list[httpx.Reque
 
 def orq(client: RouterClient, api: str, **kwargs: Any) -> ChatOrq:
     return ChatOrq(**{"model": GPT, "client": client, "api": api, **kwargs})
-
-
-async def called(runnable: Any, awaited: bool, given: Any = "Hi") -> Any:
-    return await runnable.ainvoke(given) if awaited else runnable.invoke(given)
 
 
 async def streamed(runnable: Any, awaited: bool) -> str:

@@ -23,6 +23,7 @@ def event(kind: str, **members: Any) -> dict[str, Any]:
 DONE = b"data: [DONE]\n\n"
 RESPONSE = {"id": "resp_1", "model": "gpt-4o", "status": "completed", "usage": None, "output": []}
 COMPLETED = event("completed", response=RESPONSE)
+CUT = event("incomplete", response={**RESPONSE, "status": "incomplete"})
 
 
 def decoded(*events: Any, end: Any = COMPLETED) -> list[dict[str, Any]]:
@@ -33,8 +34,8 @@ def decoded(*events: Any, end: Any = COMPLETED) -> list[dict[str, Any]]:
     return found
 
 
-def deltas(*events: Any) -> list[Any]:
-    *chunks, last = decoded(*events)
+def deltas(*events: Any, end: Any = CUT) -> list[Any]:
+    *chunks, last = decoded(*events, end=end)
     assert last["choices"][0]["finish_reason"]
     return [chunk["choices"][0]["delta"] for chunk in chunks]
 
@@ -143,7 +144,8 @@ def test_an_event_of_no_type_is_passed_over() -> None:
 
 def test_the_last_event_tells_the_frame_and_the_reason() -> None:
     usage = {"input_tokens": 3, "output_tokens": 2, "total_cost": 0.5}
-    (last,) = decoded(end=event("completed", response={**RESPONSE, "usage": usage}))
+    end = event("completed", response={**RESPONSE, "usage": usage})
+    _, last = decoded(event("output_text.delta", delta="Hi"), end=end)
     assert last["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_cost": 0.5}
     assert (last["id"], last["model"], last["api"]) == ("resp_1", "gpt-4o", "responses")
     assert last["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
@@ -166,9 +168,14 @@ def test_a_stream_that_called_ends_in_calls() -> None:
 def test_nothing_is_read_after_the_end() -> None:
     decoder = ResponseDecoder()
     late = event("output_text.delta", delta="late")
-    assert len(list(decoder.feed(wire(COMPLETED) + wire(late) + DONE))) == 1
+    assert len(list(decoder.feed(wire(CUT) + wire(late) + DONE))) == 1
     assert decoder.done
     assert decoder.partial == ""
+
+
+def test_a_stream_that_is_complete_without_any_output_is_refused() -> None:
+    with pytest.raises(BadReply, match="no output"):
+        decoded(end=COMPLETED)
 
 
 def test_done_ends_a_stream() -> None:

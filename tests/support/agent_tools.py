@@ -1,0 +1,35 @@
+"""Models, calls and answers that several tests of agents and LangChain's machinery share."""
+
+from typing import Any
+
+import pytest
+from langchain_core.tools import tool
+
+from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.offline import Answer, ToolCall
+
+GPT = "openai/gpt-4o"
+FULL = Answer(
+    "It is 42.",
+    reasoning="Let me think.",
+    reasoning_signature="SEAL",
+    tool_calls=(ToolCall("add", {"a": 1}, id="c1"), ToolCall("look", {"b": "x"}, id="c2")),
+)
+
+both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])
+every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
+every_version = pytest.mark.parametrize("version", [None, "v1"], ids=["default", "v1 content"])
+
+
+def orq(router: OfflineRouter, api: str, **kwargs: Any) -> ChatOrq:
+    return ChatOrq(**{"model": GPT, "client": router.client(), "api": api, **kwargs})
+
+
+async def called(runnable: Any, awaited: bool, given: Any = "Hi", **kwargs: Any) -> Any:
+    return await runnable.ainvoke(given, **kwargs) if awaited else runnable.invoke(given, **kwargs)
+
+
+@tool
+def get_weather(city: str) -> str:
+    """Get the weather of a city."""
+    return f"12 degrees in {city}"
