@@ -12,7 +12,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PrivateAttr,
     SecretStr,
     field_validator,
     model_validator,
@@ -21,15 +20,13 @@ from typing_extensions import Self
 
 from orq_router_integrations._version import __version__
 from orq_router_integrations.chat_models import messages as conversation
-from orq_router_integrations.chat_models import requests
 from orq_router_integrations.chat_models import tools as tool_schemas
 from orq_router_integrations.chat_models.blocks import PROVIDER
-from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.settings import RouterSettings
+from orq_router_integrations.faces import CONTROL_HINTS, RouterFace
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_completions import ChatParams
-from orq_router_integrations.wire.controls import ModelId, RouterControls
+from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.names import refuse_unknown
 from orq_router_integrations.wire.responses import ResponsesParams
 
@@ -41,7 +38,7 @@ def _digest(secret: Any) -> str:
     return blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
-class OrqModel(BaseChatModel, RouterSettings, ChatParams, ResponsesParams):
+class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
     """The fields of ``ChatOrq``, which documents them, and its identity."""
 
     model_config = ConfigDict(
@@ -50,19 +47,15 @@ class OrqModel(BaseChatModel, RouterSettings, ChatParams, ResponsesParams):
 
     model: ModelId
     api: Literal["chat_completions", "responses"] = "chat_completions"
-    controls: RouterControls | None = None
     streaming: bool = False
     stream_usage: bool = True
     tool_media: conversation.ToolMedia = "user"
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    client: RouterClient | None = Field(default=None, exclude=True, repr=False)
-
-    _router: RouterClient | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
     def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data, requests.CONTROL_HINTS)
+        return refuse_unknown(cls, data, CONTROL_HINTS)
 
     @field_validator("extra_body")
     @classmethod
@@ -71,26 +64,9 @@ class OrqModel(BaseChatModel, RouterSettings, ChatParams, ResponsesParams):
         return body
 
     @model_validator(mode="after")
-    def _settle_client(self) -> Self:
-        if self.client is not None:
-            theirs = self.client.settings()
-            for name in self.model_fields_set & theirs.keys():
-                if getattr(self, name) != theirs[name]:
-                    raise ValueError(f"{name}: client= decides it; set it there, or drop client=")
-            vars(self).update(theirs)
+    def _told_to_langsmith(self) -> Self:
         self._add_version("orq-router-integrations", __version__)
-        _ = self.router
         return self
-
-    @property
-    def router(self) -> RouterClient:
-        """The client that carries the calls."""
-        if self.client is not None:
-            return self.client
-        settings = self.settings()
-        if self._router is None or self._router.settings() != settings:
-            self._router = RouterClient(**settings)
-        return self._router
 
     @property
     def _llm_type(self) -> str:

@@ -167,7 +167,9 @@ class ChatOrq(OrqModel):
                 **requests.tool_members(given, api=self.api),
             }
             body = self._wire.body(chat, requests.responses_params(given, self))
-            return requests.with_extra(body, self.extra_body), requests.controls(given, self)
+            return requests.with_extra(body, self.extra_body), self.merged_controls(
+                given.get("controls")
+            )
         except ValueError as error:
             path = self._wire.endpoint.path
             raise input_error(error, endpoint=path, known=requests.KNOWN) from None

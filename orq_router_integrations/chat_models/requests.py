@@ -1,13 +1,13 @@
 """From a call's keywords to the members of a request body. Pure; checks as it goes."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from orq_router_integrations.chat_models import structured, tools
 from orq_router_integrations.chat_models.seals import RESPONSES
-from orq_router_integrations.validation import explained
+from orq_router_integrations.faces import CONTROL_HINTS
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.names import nearest
@@ -29,19 +29,6 @@ PER_CALL = (
 
 KNOWN = PER_CALL | frozenset(RouterControls.model_fields)
 """Names that an unknown one is compared with in an error."""
-
-
-CONTROL_HINTS = {
-    name: f"; it is a control of the router: controls=RouterControls({name}=...)"
-    for name in RouterControls.model_fields
-}
-"""What to say to someone who gives a control where parameters belong."""
-
-
-class HasControls(Protocol):
-    """A face with controls of its own."""
-
-    controls: RouterControls | None
 
 
 def check_keywords(given: Mapping[str, Any]) -> None:
@@ -92,22 +79,6 @@ def responses_params(given: Mapping[str, Any], own: ResponsesParams) -> dict[str
     names = ResponsesParams.model_fields.keys()
     fields = {name: given.get(name, getattr(own, name)) for name in names}
     return ResponsesParams.model_validate(fields).responses_params()
-
-
-def controls(given: Mapping[str, Any], face: HasControls) -> RouterControls:
-    """The face's own controls with those of this call on top, field by field.
-
-    Raises:
-        ValueError: a control is unknown or out of range.
-    """
-    own = face.controls or RouterControls()
-    new = given.get("controls")
-    if new is None:
-        return own
-    try:
-        return own.merged(RouterControls.model_validate(new))
-    except ValidationError as error:
-        raise ValueError(explained(error, KNOWN, prefix="controls.")) from None
 
 
 def tool_members(

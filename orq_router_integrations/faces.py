@@ -1,0 +1,68 @@
+"""What every face of the router has in common: settings, controls and the client that carries."""
+
+from typing import Any
+
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from typing_extensions import Self
+
+from orq_router_integrations.client import RouterClient
+from orq_router_integrations.settings import RouterSettings
+from orq_router_integrations.validation import explained
+from orq_router_integrations.wire.controls import RouterControls
+
+CONTROL_HINTS = {
+    name: f"; it is a control of the router: controls=RouterControls({name}=...)"
+    for name in RouterControls.model_fields
+}
+"""What to say to someone who gives a control where parameters belong."""
+
+
+class RouterFace(RouterSettings):
+    """A chat model, tool or loader that reaches the router.
+
+    Attributes:
+        controls: the router's controls for all calls of this object.
+        client: a ``RouterClient`` to use; it then decides all settings.
+    """
+
+    controls: RouterControls | None = None
+    client: RouterClient | None = Field(default=None, exclude=True, repr=False)
+
+    _router: RouterClient | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _settle_client(self) -> Self:
+        if self.client is not None:
+            theirs = self.client.settings()
+            for name in self.model_fields_set & theirs.keys():
+                if getattr(self, name) != theirs[name]:
+                    raise ValueError(f"{name}: client= decides it; set it there, or drop client=")
+            vars(self).update(theirs)
+        _ = self.router
+        return self
+
+    @property
+    def router(self) -> RouterClient:
+        """The client that carries the calls."""
+        if self.client is not None:
+            return self.client
+        settings = self.settings()
+        if self._router is None or self._router.settings() != settings:
+            self._router = RouterClient(**settings)
+        return self._router
+
+    def merged_controls(self, given: Any = None) -> RouterControls:
+        """This object's controls with those of one call on top, field by field.
+
+        Raises:
+            ValueError: a control is unknown or out of range.
+        """
+        own = self.controls or RouterControls()
+        if given is None:
+            return own
+        try:
+            return own.merged(RouterControls.model_validate(given))
+        except ValidationError as error:
+            raise ValueError(
+                explained(error, RouterControls.model_fields, prefix="controls.")
+            ) from None

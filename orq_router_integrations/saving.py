@@ -1,0 +1,53 @@
+"""Files that are written whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from orq_router_integrations.errors import RouterInputError
+
+
+def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+    """A path that a file can be written to; to be checked before anything is paid for.
+
+    Raises:
+        RouterInputError: it is empty, a folder or no regular file, its folder is missing, or it
+            exists and may not be overwritten.
+    """
+    target = Path(path)
+    if not str(path) or "\0" in str(path):
+        raise RouterInputError(f"path: {str(path)!r} names no file")
+    if target.is_dir():
+        raise RouterInputError(f"path: {target} is a folder; name a file in it")
+    if not target.parent.is_dir():
+        raise RouterInputError(f"path: the folder {target.parent} does not exist; make it first")
+    if target.exists() and not target.is_file():
+        raise RouterInputError(f"path: {target} is no regular file")
+    if target.exists() and not overwrite:
+        raise RouterInputError(f"path: {target} exists; pass overwrite=True to replace it")
+    return target
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[BinaryIO]:
+    """A binary file that takes its name only when it is complete.
+
+    It is written beside its place and moved there at the end. When the block fails or is
+    cancelled nothing new remains, and a file that was there before stays as it was.
+
+    Raises:
+        RouterInputError: the path cannot be written to; see ``writable``.
+    """
+    target = writable(path, overwrite=overwrite).resolve()
+    part = target.with_name(f".{target.name[:80]}.{uuid4().hex[:8]}.part")
+    try:
+        with open(part, "xb") as file:
+            yield file
+        if target.exists():
+            part.chmod(target.stat().st_mode & 0o777)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)

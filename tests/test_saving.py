@@ -1,0 +1,72 @@
+"""Files that are written whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.saving import atomic_file, writable
+
+
+def test_a_file_is_there_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "speech.wav"
+    with atomic_file(path) as file:
+        file.write(b"half")
+        assert not path.exists()
+    assert path.read_bytes() == b"half"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["speech.wav"]
+
+
+def test_after_a_failure_nothing_new_remains(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with atomic_file(tmp_path / "speech.wav") as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_old_file_survives_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "speech.wav"
+    path.write_bytes(b"old")
+    with pytest.raises(OSError, match="disk"), atomic_file(path):
+        raise OSError("disk")
+    assert path.read_bytes() == b"old"
+
+
+def test_an_old_file_keeps_its_permissions_and_its_links(tmp_path: Path) -> None:
+    path, link = tmp_path / "speech.wav", tmp_path / "link.wav"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    with atomic_file(link) as file:
+        file.write(b"new")
+    assert link.is_symlink()
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "ours") as file:
+        file.write(b"")
+    (tmp_path / "plain").write_bytes(b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_what_cannot_be_written_is_refused_beforehand(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_bytes(b"old")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RouterInputError, match="names no file"):
+        writable("")
+    with pytest.raises(RouterInputError, match="is a folder"):
+        writable(tmp_path)
+    with pytest.raises(RouterInputError, match="does not exist"):
+        writable(tmp_path / "no" / "file")
+    with pytest.raises(RouterInputError, match="overwrite=True"):
+        writable(taken, overwrite=False)
+    with pytest.raises(RouterInputError, match="no regular file"):
+        writable(tmp_path / "pipe")
