@@ -22,7 +22,7 @@ from orq_router_integrations.offline.chat.service import ChatService
 from orq_router_integrations.offline.responses.service import ResponsesService
 from orq_router_integrations.offline.routing.balancing import Balancer
 from orq_router_integrations.offline.routing.cache import Cache, key_of
-from orq_router_integrations.offline.routing.doors import check_key, json_object, received, reply
+from orq_router_integrations.offline.routing.doors import body_of, check_key, received, reply
 from orq_router_integrations.offline.routing.faults import FaultScript, Script
 from orq_router_integrations.offline.routing.guardrails import check_input
 from orq_router_integrations.offline.routing.limits import RateLimit
@@ -182,7 +182,7 @@ class OfflineRouter:
         return Outcome(status=200, body=self._responses.stored(id_))
 
     def _posted(self, service: Service, dialect: Dialect, request: httpx.Request) -> Outcome:
-        body = json_object(request)
+        body = body_of(request, service.endpoint)
         try:
             taken = read(body, service.endpoint, dialect, lenient=self._lenient)
             job = service.read(taken.rest, taken.controls, lenient=self._lenient)

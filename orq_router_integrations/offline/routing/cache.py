@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from orq_router_integrations.offline.routing.forms import told
 from orq_router_integrations.offline.routing.refusals import Refusal
 from orq_router_integrations.offline.routing.service import Outcome
 from orq_router_integrations.wire.controls import RouterCache
@@ -38,11 +39,14 @@ class Cache:
 def key_of(path: str, body: Mapping[str, Any]) -> str:
     """The key of a request: everything in its body counts, and where it was sent.
 
+    Of files their bytes count, and their names do not.
+
     Raises:
         Refusal: 400; the body is nested deeper than JSON can be written here.
     """
     try:
-        data = orjson.dumps([path, dict(body)], option=orjson.OPT_SORT_KEYS)
+        plain = told(body, lambda file: file.sha256)
+        data = orjson.dumps([path, plain], option=orjson.OPT_SORT_KEYS)
     except TypeError:
         raise Refusal(400, "the body is nested too deep") from None
     return hashlib.blake2b(data, digest_size=16).hexdigest()

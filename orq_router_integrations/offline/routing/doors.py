@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import orjson
 
+from orq_router_integrations.offline.routing.forms import form_members, told
 from orq_router_integrations.offline.routing.records import Received
 from orq_router_integrations.offline.routing.refusals import Refusal
 from orq_router_integrations.offline.routing.service import Outcome
+from orq_router_integrations.wire.endpoints import Endpoint
 
 DEEPEST = 100
 """Levels of nesting in a body; a bound of the offline router's own."""
@@ -39,10 +41,17 @@ def received(request: httpx.Request) -> Received:
     if "authorization" in headers:
         headers["authorization"] = "[redacted]"
     try:
-        body = orjson.loads(request.content) if request.content else None
-    except orjson.JSONDecodeError:
+        body = _shown(request) if request.content else None
+    except (orjson.JSONDecodeError, Refusal):
         body = None
     return Received(method=request.method, path=request.url.path, headers=headers, body=body)
+
+
+def _shown(request: httpx.Request) -> Any:
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("multipart/"):
+        return told(form_members(kind, request.content))
+    return orjson.loads(request.content)
 
 
 def check_key(request: httpx.Request, keys: Collection[str] | None) -> None:
@@ -60,6 +69,18 @@ def check_key(request: httpx.Request, keys: Collection[str] | None) -> None:
         raise Refusal(401, "the API key is not valid for this workspace")
 
 
+def body_of(request: httpx.Request, endpoint: Endpoint) -> dict[str, Any]:
+    """The members of a request's body: of a form where the endpoint takes one, else of JSON.
+
+    Raises:
+        Refusal: 400; it is not what the endpoint takes, or nested too deep.
+    """
+    if not endpoint.multipart:
+        return json_object(request)
+    members = form_members(request.headers.get("content-type", ""), request.content)
+    return _not_deep(members)
+
+
 def json_object(request: httpx.Request) -> dict[str, Any]:
     """The body of a request.
 
@@ -72,6 +93,10 @@ def json_object(request: httpx.Request) -> dict[str, Any]:
         raise Refusal(400, f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise Refusal(400, "the body must be a JSON object")
+    return _not_deep(body)
+
+
+def _not_deep(body: dict[str, Any]) -> dict[str, Any]:
     if _deeper_than(body, DEEPEST):
         raise Refusal(400, f"the body is nested too deep: more than {DEEPEST} levels")
     return body

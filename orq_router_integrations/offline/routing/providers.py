@@ -1,6 +1,7 @@
 """One call to a provider: its fault or its answer, within the router's patience, and the log."""
 
 from orq_router_integrations.offline.routing.faults import Fault, FaultScript
+from orq_router_integrations.offline.routing.forms import told
 from orq_router_integrations.offline.routing.records import ProviderCall
 from orq_router_integrations.offline.routing.refusals import envelope
 from orq_router_integrations.offline.routing.service import Job, Outcome
@@ -32,7 +33,7 @@ class Providers:
         call = ProviderCall(
             model=model,
             path=self._path,
-            body=job.provider_body(model),
+            body=told(job.provider_body(model)),
             status=outcome.status,
             attempt=attempt,
             seconds=patience if late and patience is not None else fault.seconds,

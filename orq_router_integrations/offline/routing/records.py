@@ -13,7 +13,7 @@ class ProviderCall:
         model: model id, ``provider/model``.
         path: endpoint, such as ``/chat/completions``.
         body: the body as that provider saw it: its own name of the model, no router controls,
-            variables filled in.
+            variables filled in; of files a description, never the bytes.
         status: what the provider answered; 408 where the router hung up.
         attempt: which try on this model, from 1.
         seconds: simulated time the call took.
@@ -37,7 +37,8 @@ class Received:
         method: HTTP method.
         path: path of the URL.
         headers: names in lower case; the key is redacted.
-        body: the JSON that was sent; ``None`` where there was none.
+        body: the JSON or the members of the form that was sent (of files name, type, size and
+            digest); ``None`` where there was none.
     """
 
     method: str

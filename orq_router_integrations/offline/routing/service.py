@@ -96,6 +96,8 @@ class Service(Protocol):
     def read(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> Job:
         """Check a body without its controls.
 
+        Of a form the members are texts, JSON values, ``FormFile``s, and lists of texts or files.
+
         Raises:
             Refusal: 400, naming the member at fault.
         """
