@@ -117,7 +117,8 @@ class RouterClient(RouterSettings):
         Repeated only as long as no item has arrived. Close the iterator to stop early.
 
         Raises:
-            RouterError: see ``errors``; ``partial`` has what was received of a broken stream.
+            RouterError: see ``errors``; ``partial`` has the text received of a broken stream,
+                ``received`` says how many bytes arrived.
         """
         exchange = self._exchange(call)
         begun: Begun[T] = exchange.policy.retrying()(self._begun, exchange)
@@ -247,7 +248,7 @@ class RouterClient(RouterSettings):
                     exchange.answer(response)
                 decoder = exchange.decode()
                 for data in response.iter_bytes():
-                    yield from decoder.feed(data)
+                    yield from exchange.feed(data)
                     if decoder.done:
                         return
                 yield from decoder.finish()
@@ -265,7 +266,7 @@ class RouterClient(RouterSettings):
                         exchange.answer(response)
                     decoder = exchange.decode()
                     async for data in response.aiter_bytes():
-                        for item in decoder.feed(data):
+                        for item in exchange.feed(data):
                             yield item
                         if decoder.done:
                             return

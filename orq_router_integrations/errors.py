@@ -3,7 +3,8 @@
     RouterError
     ├── RouterInputError            refused before any request was sent; also a ValueError
     ├── RouterConnectionError       the router was not reached, or the connection broke
-    │   └── StreamInterruptedError  a stream broke off; ``partial`` has the text so far
+    │   └── StreamInterruptedError  a stream broke off; ``partial`` has the text so far,
+    │                               ``received`` how many bytes arrived
     ├── RouterTimeoutError          no answer in time
     ├── InvalidResponseError        a reply that is not what the contract says
     ├── RefusalError                the model declined to give structured output
@@ -57,6 +58,8 @@ class Details(TypedDict, total=False):
     should_retry: bool | None
     body: str
     partial: str
+    received: int
+    partial_bytes: bytes
     ambiguous: bool
     is_retryable: bool
 
@@ -78,6 +81,9 @@ class RouterError(core.ModelError):
         should_retry: what the router says of retrying (header ``x-should-retry``), if it does.
         body: the start of the reply's body, at most 4,096 characters.
         partial: the text received before a stream broke.
+        received: how many bytes of a stream arrived before it broke.
+        partial_bytes: these bytes, where they are audio that was asked for as a whole; who takes
+            a stream piece by piece, or writes it to a file, has had them.
     """
 
     endpoint: str = ""
@@ -93,6 +99,8 @@ class RouterError(core.ModelError):
     should_retry: bool | None = None
     body: str = ""
     partial: str = ""
+    received: int = 0
+    partial_bytes: bytes = b""
 
     def __init__(self, message: str, **details: Unpack[Details]) -> None:
         super().__init__(message)
@@ -111,6 +119,7 @@ class RouterError(core.ModelError):
             "param": self.param,
             "endpoint": self.endpoint,
             "attempts": self.attempts if self.attempts > 1 else None,
+            "bytes received": self.received,
             "trace": self.trace_id,
         }
         told = ", ".join(f"{name} {str(value)[:120]}" for name, value in facts.items() if value)
@@ -133,7 +142,10 @@ class RouterConnectionError(RouterError, core.ModelConnectionError):
 
 
 class StreamInterruptedError(RouterConnectionError):
-    """A stream ended before it was complete; ``partial`` has the text received."""
+    """A stream ended before it was complete.
+
+    ``partial`` has the text received, ``received`` says how many bytes arrived.
+    """
 
 
 class RouterTimeoutError(RouterError, core.ModelTimeoutError):

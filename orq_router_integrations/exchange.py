@@ -8,7 +8,7 @@ import asyncio
 import ssl
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
@@ -56,6 +56,7 @@ class Exchange(Generic[T]):
         url: where to send.
         headers: names in lower case; without the key, which is asked for at every attempt.
         timeout: seconds without a byte before giving up.
+        received: bytes of the stream that arrived.
     """
 
     call: Call[T] | StreamCall[T]
@@ -69,6 +70,7 @@ class Exchange(Generic[T]):
     idempotency_key: str = field(default_factory=lambda: str(uuid.uuid4()))
     last: Reply | None = None
     decoder: Decoder[T] | None = None
+    received: int = 0
     secret: str = ""
 
     @property
@@ -79,7 +81,7 @@ class Exchange(Generic[T]):
     def begin(self, key: str) -> dict[str, Any]:
         """Count an attempt; the arguments of ``httpx.Client.build_request`` for it."""
         self.attempts += 1
-        self.secret, self.last, self.decoder = key, None, None
+        self.secret, self.last, self.decoder, self.received = key, None, None, 0
         headers = {
             **self.headers,
             **{name.lower(): value for name, value in self.encoded.headers.items()},
@@ -137,6 +139,12 @@ class Exchange(Generic[T]):
         self.decoder = self.call.decoder(self.last)
         return self.decoder
 
+    def feed(self, data: bytes) -> Iterable[T]:
+        """The items that bytes of the stream complete."""
+        assert self.decoder is not None  # noqa: S101 - decode() comes first
+        self.received += len(data)
+        return self.decoder.feed(data)
+
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn the errors of httpx and of the wire into those of the tree."""
@@ -151,7 +159,7 @@ class Exchange(Generic[T]):
         except ErrorInReply as fault:
             reply = self.last or Reply(200, {})
             meant = error_from(reply, self.endpoint, content=fault.body, secret=self.secret)
-            meant.partial = self._partial
+            meant.partial, meant.received = self._partial, self.received
             raise meant from None
         except BadReply as fault:
             raise self._invalid(fault) from None
@@ -171,6 +179,7 @@ class Exchange(Generic[T]):
             endpoint=self.endpoint,
             attempts=self.attempts,
             partial=self._partial,
+            received=self.received,
             ambiguous=not isinstance(error, _UNSENT),
         )
 
@@ -194,6 +203,7 @@ class Exchange(Generic[T]):
             status_code=self.last.status if self.last else None,
             trace_id=self.last.trace_id if self.last else None,
             partial=self._partial,
+            received=self.received,
             ambiguous=True,
         )
 
@@ -209,6 +219,7 @@ class Exchange(Generic[T]):
             trace_id=reply.trace_id,
             body=text[:MAX_BODY],
             partial=self._partial,
+            received=self.received,
         )
 
 

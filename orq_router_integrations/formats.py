@@ -56,6 +56,8 @@ def sniff(head: bytes) -> str | None:
         return _BRANDS.get(head[8:11], "video/mp4")
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2:
         return "audio/mpeg"  # an MPEG audio frame, layer III
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
+        return "audio/aac"  # an ADTS frame
     return None
 
 

@@ -72,6 +72,7 @@ def test_a_stream_that_breaks_off_is_an_error_with_the_text_so_far(door, end):
     assert type(error) is StreamInterruptedError
     assert (error.partial, items, sent) == ("Hello", ["Hel", "lo"], 1)
     assert (error.status_code, error.endpoint, error.attempts) == (200, "/chat/completions", 1)
+    assert error.received == sum(len(piece) for piece in (*HELLO, *end) if isinstance(piece, bytes))
 
 
 @both_doors

@@ -18,6 +18,7 @@ MAGIC = {
     b"ID3\x04": "audio/mpeg",
     b"\xff\xfb\x90\x64": "audio/mpeg",
     b"\xff\xf3\x40\xc0": "audio/mpeg",
+    b"\xff\xf9\x50": "audio/aac",
     b"fLaC\0": "audio/flac",
     b"OggS\0": "audio/ogg",
     b"\0\0\0\x20ftypM4A ": "audio/mp4",

@@ -1,0 +1,169 @@
+"""Shapes of ``POST /audio/speech``: parameters out, the bytes of the audio in.
+
+Source: contract section 2.5. The body of a good reply is the audio itself, in pieces as they are
+made; there are no events in it and nothing says who answered. ``instructions`` and
+``stream_format``, which OpenAI has, are in no source of the router.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import Self
+
+from orq_router_integrations.wire.call import BadReply, Reply, Truncated
+from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.events import refuse_error
+from orq_router_integrations.wire.json import loads
+
+MAX_INPUT = 4096
+"""Characters of text in one request."""
+
+MAX_UNREAD = 64 * 1024
+"""Bytes kept of a reply that turns out to be no audio."""
+
+HEAD = 64
+"""Bytes that are looked at before any is handed on: enough for every file's magic bytes."""
+
+SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+SPEECH_FORMATS: tuple[SpeechFormat, ...] = get_args(SpeechFormat)
+
+Voice = Annotated[str, Field(min_length=1, pattern=r"\S")]
+Speed = Annotated[float, Field(strict=True, ge=0.25, le=4, allow_inf_nan=False)]
+
+
+class SpeechParams(BaseModel):
+    """One request for speech.
+
+    Attributes:
+        model: the provider, a slash, the provider's model.
+        input: the text to speak; not blank.
+        voice: the provider's name of a voice; which there are, the provider knows.
+        response_format: the router's default is mp3. A format that the provider does not make is
+            replaced by its own default without a word.
+        speed: 0.25 to 4, which is OpenAI's range; the router states none.
+        limit: how many characters ``input`` may have; not sent.
+
+    Raises:
+        pydantic.ValidationError: a value is missing, empty or out of range.
+
+    >>> SpeechParams(model="openai/tts-1", input="Hello", voice="alloy").to_wire()
+    {'model': 'openai/tts-1', 'input': 'Hello', 'voice': 'alloy'}
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    model: ModelId
+    input: str
+    voice: Voice
+    response_format: SpeechFormat | None = None
+    speed: Speed | None = None
+    limit: Annotated[int, Field(ge=1)] = Field(default=MAX_INPUT, exclude=True)
+
+    @model_validator(mode="after")
+    def _can_be_spoken(self) -> Self:
+        if not self.input.strip():
+            raise ValueError("input: the text is empty; give something to speak")
+        if len(self.input) > self.limit:
+            raise ValueError(
+                f"input: {len(self.input)} characters, and one request takes {self.limit}; "
+                "split the text"
+            )
+        try:
+            self.input.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"input: half a character at position {error.start}") from None
+        return self
+
+    def to_wire(self) -> dict[str, Any]:
+        """The members of the body: those that are set."""
+        return self.model_dump(exclude_none=True)
+
+
+class SpeechDecoder:
+    """Bytes of a reply in, bytes of audio out, as they arrive.
+
+    What is text (JSON, a web page) is no audio, whatever its status says. A body that is shorter
+    than its ``Content-Length`` was cut off.
+    """
+
+    done = False
+    partial = ""
+
+    def __init__(self, head: Reply) -> None:
+        self._promised = _promised(head)
+        self._received = 0
+        self._start: bytes | None = b""
+        self._text = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take bytes, hand on those that are audio.
+
+        Raises:
+            BadReply: what comes is a text, and a long one.
+        """
+        self._received += len(data)
+        if self._start is not None:
+            self._start += data
+            if len(self._start) < HEAD:
+                return
+            data = self._begun()
+        if self._text:
+            self._text += data
+            if len(self._text) > MAX_UNREAD:
+                self._refuse_text()
+        elif data:
+            yield data
+
+    def finish(self) -> Iterator[bytes]:
+        """Hand on what is left, and check that there was audio, and all of it.
+
+        Raises:
+            Truncated: the body is shorter than promised.
+            BadReply: it is empty, or no audio.
+            ErrorInReply: it is an error.
+        """
+        data = self._begun() if self._start is not None else b""
+        self._refuse_text()
+        if data:
+            yield data
+        if self._promised is not None and self._received < self._promised:
+            raise Truncated(f"{self._received} of {self._promised} bytes arrived")
+        if not self._received:
+            raise BadReply("the reply holds no audio: its body is empty")
+
+    def _begun(self) -> bytes:
+        """The first bytes, if they are audio; text is kept for the error."""
+        start, self._start = self._start or b"", None
+        if not _is_text(start[:HEAD]):
+            return start
+        self._text += start
+        return b""
+
+    def _refuse_text(self) -> None:
+        if not self._text:
+            return
+        body = bytes(self._text[:MAX_UNREAD])
+        try:
+            refuse_error(loads(body), body)
+        except ValueError:
+            raise BadReply("text came where audio was asked for", body) from None
+        raise BadReply("JSON came where audio was asked for", body)
+
+
+def _promised(head: Reply) -> int | None:
+    """How long the body says it is; a compressed one is another length when it is unpacked."""
+    length = head.headers.get("content-length", "")
+    plain = "content-encoding" not in head.headers
+    return int(length) if plain and length.isdecimal() and len(length) < 16 else None
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether bytes are text; samples and files have bytes among their first that are not."""
+    try:
+        text = start.decode()
+    except UnicodeDecodeError as error:
+        if len(start) < HEAD or error.start < len(start) - 3:
+            return False
+        text = start[: error.start].decode()  # the end of the bytes cut a character
+    return bool(text) and all(char.isprintable() or char in "\t\r\n\ufeff" for char in text)

@@ -1,0 +1,119 @@
+"""Speech on the wire: what a request may hold, and which bytes are audio."""
+
+from itertools import chain, repeat
+
+import pytest
+from pydantic import ValidationError
+
+from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply, Truncated
+from orq_router_integrations.wire.speech import (
+    HEAD,
+    SPEECH_FORMATS,
+    SpeechDecoder,
+    SpeechParams,
+)
+
+GIVEN = {"model": "elevenlabs/eleven_v3", "input": "Hello.", "voice": "rachel"}
+AUDIO = b"RIFF\xff\xff\xff\xffWAVEfmt " + bytes(range(256))
+
+
+def decoded(*pieces: bytes, **headers: str) -> bytes:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    decoder = SpeechDecoder(Reply(200, named))
+    out = b"".join(item for piece in pieces for item in decoder.feed(piece))
+    return out + b"".join(decoder.finish())
+
+
+class TestParams:
+    def test_only_what_is_set_is_sent(self):
+        assert SpeechParams(**GIVEN, limit=7).to_wire() == GIVEN
+        full = {**GIVEN, "response_format": "wav", "speed": 1.5}
+        assert SpeechParams(**full).to_wire() == full
+
+    @pytest.mark.parametrize("name", SPEECH_FORMATS)
+    def test_the_contracts_formats(self, name):
+        assert SpeechParams(**GIVEN, response_format=name).to_wire()["response_format"] == name
+
+    def test_the_longest_text(self):
+        assert SpeechParams(**{**GIVEN, "input": "a" * 4096}).input
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"input": ""}, "the text is empty"),
+            ({"input": " \n"}, "the text is empty"),
+            ({"input": "a" * 4097}, "4097 characters, and one request takes 4096"),
+            ({"input": "ab\ud83d"}, "half a character at position 2"),
+            ({"voice": ""}, "voice"),
+            ({"voice": " "}, "voice"),
+            ({"response_format": "ogg"}, "response_format"),
+            ({"response_format": "MP3"}, "response_format"),
+            ({"speed": 0.24}, "speed"),
+            ({"speed": 4.1}, "speed"),
+            ({"speed": float("nan")}, "speed"),
+            ({"speed": "1"}, "speed"),
+            ({"speed": True}, "speed"),
+            ({"model": "tts-1"}, "provider/model"),
+            ({"instructions": "Whisper."}, "instructions"),
+        ],
+    )
+    def test_what_it_may_not_hold(self, wrong, said):
+        with pytest.raises(ValidationError, match=said):
+            SpeechParams(**{**GIVEN, **wrong})
+
+
+class TestDecoder:
+    @pytest.mark.parametrize("cut", range(0, len(AUDIO), 7))
+    def test_bytes_come_out_as_they_went_in(self, cut):
+        assert decoded(AUDIO[:cut], b"", AUDIO[cut:]) == AUDIO
+
+    def test_audio_is_handed_on_at_once(self):
+        decoder = SpeechDecoder(Reply(200, {}))
+        assert list(decoder.feed(AUDIO[:HEAD])) == [AUDIO[:HEAD]]
+        assert list(decoder.feed(b"x")) == [b"x"]
+
+    @pytest.mark.parametrize("audio", [bytes(10), b"\xff\xfb", b"{\x00}\x00", b"\xff\xff" * 40])
+    def test_samples_are_no_text(self, audio):
+        assert decoded(audio) == audio
+
+    def test_an_error_with_status_200(self):
+        body = b'{"error": {"message": "no voice", "code": "bad_voice"}}'
+        with pytest.raises(ErrorInReply) as caught:
+            decoded(body[:5], body[5:])
+        assert caught.value.body == body
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            (b'{"ok": true}', "JSON came"),
+            (b'{"text": "' + b"a" * 100 + b'"}', "JSON came"),
+            (b"<html><body>Bad gateway</body></html>", "text came"),
+            (b"<!DOCTYPE html>" + "\u00e4\u20ac".encode() * 40, "text came"),
+            (b"data: {}\n\n", "text came"),
+            ("\ufeff \u00fcbel".encode(), "text came"),
+            (b"null", "JSON came"),
+            (b"", "its body is empty"),
+        ],
+    )
+    def test_what_is_no_audio(self, body, said):
+        with pytest.raises(BadReply, match=said):
+            decoded(*(body[at : at + 9] for at in range(0, len(body), 9)))
+
+    def test_an_endless_text_is_not_read_to_its_end(self):
+        decoder = SpeechDecoder(Reply(200, {}))
+        endless = chain.from_iterable(decoder.feed(b"a" * 100) for _ in repeat(None))
+        with pytest.raises(BadReply, match="text came"):
+            next(endless)
+
+    def test_a_body_that_is_shorter_than_it_says(self):
+        size = str(len(AUDIO))
+        assert decoded(AUDIO, content_length=size) == AUDIO
+        with pytest.raises(Truncated, match=f"100 of {size} bytes"):
+            decoded(AUDIO[:100], content_length=size)
+
+    def test_the_length_of_a_compressed_body_says_nothing(self):
+        assert decoded(AUDIO, content_length="999", content_encoding="gzip") == AUDIO
+
+    @pytest.mark.parametrize("length", ["", "-1", "many", "9" * 400])
+    def test_a_length_that_is_none_is_ignored(self, length):
+        assert decoded(AUDIO, content_length=length) == AUDIO
