@@ -2,24 +2,31 @@
 
 One client serves all threads. Each running event loop has one of its own, because an async
 connection cannot outlive the loop it was opened in; it is forgotten when its loop is closed.
+All share one TLS context. They keep their connections in a stack; where the environment names a
+proxy, in httpx's own pool, which knows the way.
 """
 
 import asyncio
 import atexit
 import os
+import ssl
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from urllib.request import getproxies
 
 import httpx
 from typing_extensions import AsyncGenerator
 
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.stack import KEPT_SECONDS, AsyncStack, Stack
 
-LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=60.0)
+LIMITS = httpx.Limits(
+    max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT_SECONDS
+)
 """As many connections as there are calls at once, all kept: a new one costs a TLS handshake."""
 
 AnyClient = TypeVar("AnyClient", httpx.Client, httpx.AsyncClient)
@@ -44,6 +51,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
         self._sync: _Lent[httpx.Client] | None = None
         self._by_loop: dict[asyncio.AbstractEventLoop, _Lent[httpx.AsyncClient]] = {}
         self._parents: list[object] = []
@@ -55,13 +63,13 @@ class Connections:
         router in the parent's name.
         """
         self._parents += [self._sync, self._by_loop]
-        self._lock, self._sync, self._by_loop = threading.Lock(), None, {}
+        self._lock, self._context, self._sync, self._by_loop = threading.Lock(), None, None, {}
 
     @contextmanager
     def client(self) -> Iterator[httpx.Client]:
         """The client of all threads, for one call."""
         with self._lock:
-            lent = self._sync = self._sync or _Lent(_made(httpx.Client))
+            lent = self._sync = self._sync or _Lent(self._made(httpx.Client, Stack))
             lent.users += 1
         try:
             yield lent.http
@@ -77,7 +85,7 @@ class Connections:
             for closed in [other for other in self._by_loop if other.is_closed()]:
                 del self._by_loop[closed]
             if loop not in self._by_loop:
-                self._by_loop[loop] = _Lent(_made(httpx.AsyncClient))
+                self._by_loop[loop] = _Lent(self._made(httpx.AsyncClient, AsyncStack))
             lent = self._by_loop[loop]
             lent.users += 1
         if lent.keeper is None:
@@ -92,7 +100,7 @@ class Connections:
     def close(self) -> None:
         """Close the client of the threads once no call uses it; the next call makes a new one."""
         with self._lock:
-            lent, self._sync = self._sync, None
+            lent, self._sync, self._context = self._sync, None, None
         if lent and self._retired(lent):
             lent.http.close()
 
@@ -102,6 +110,24 @@ class Connections:
             lent = self._by_loop.pop(asyncio.get_running_loop(), None)
         if lent and self._retired(lent):
             await lent.http.aclose()
+
+    def _made(self, kind: type[AnyClient], stack: type[Stack] | type[AsyncStack]) -> AnyClient:
+        """A client by the environment's settings that stores no cookie: a router has no session."""
+        try:
+            client = kind(**self._options(stack))
+        except (ValueError, OSError, ImportError) as error:
+            raise RouterInputError(
+                f"proxy or TLS settings of the environment (HTTPS_PROXY, SSL_CERT_FILE): {error}"
+            ) from None
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        return client
+
+    def _options(self, stack: type[Stack] | type[AsyncStack]) -> dict[str, Any]:
+        if self._context is None:
+            self._context = httpx.create_ssl_context()
+        if _behind_proxy():
+            return {"limits": LIMITS, "verify": self._context}
+        return {"transport": stack(self._context)}
 
     def _returned(self, lent: _Lent[AnyClient]) -> bool:
         with self._lock:
@@ -122,16 +148,8 @@ async def _closed_with_its_loop(http: httpx.AsyncClient) -> AsyncGenerator[None]
         await http.aclose()
 
 
-def _made(kind: type[AnyClient]) -> AnyClient:
-    """A client by the environment's settings that stores no cookie: a router has no session."""
-    try:
-        client = kind(limits=LIMITS)
-    except (ValueError, OSError, ImportError) as error:
-        raise RouterInputError(
-            f"proxy or TLS settings of the environment (HTTPS_PROXY, SSL_CERT_FILE): {error}"
-        ) from None
-    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return client
+def _behind_proxy() -> bool:
+    return not {"http", "https", "all"}.isdisjoint(getproxies())
 
 
 SHARED = Connections()

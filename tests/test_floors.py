@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "validation": {"error_bodies", "errors", "wire"},
     "settings": {"wire"},
     "retry": {"errors"},
-    "transport": {"errors"},
+    "stack": set(),
+    "transport": {"errors", "stack"},
     "formats": set(),
     "dimensions": set(),
     "media": {"errors", "formats", "wire"},
@@ -51,8 +52,20 @@ MAY_IMPORT = {
     "demo": {"chat_models", "client", "errors", "media", "offline", "settings", "wire"},
     "__main__": {"_version", "demo", "offline", "validation"},
 }
-ONLY_IN = {"tenacity": {"retry"}, "httpx": {"client", "exchange", "transport", "offline"}}
-NO_LANGCHAIN = {"wire", "retry", "transport", "exchange", "client", "settings", "validation"}
+ONLY_IN = {
+    "tenacity": {"retry"},
+    "httpx": {"client", "exchange", "transport", "stack", "offline"},
+}
+NO_LANGCHAIN = {
+    "wire",
+    "retry",
+    "stack",
+    "transport",
+    "exchange",
+    "client",
+    "settings",
+    "validation",
+}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -29,15 +29,17 @@ from support.scripted_router import (
     streams,
 )
 
-from orq_router_integrations import ChatOrq, RouterClient
+from orq_router_integrations import ChatOrq, RouterClient, transport
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.transport import SHARED
 
 COMPLETION = json.dumps(ANSWER).encode()
 
 
-@pytest.fixture(autouse=True)
-def nothing_shared_with_other_tests() -> Iterator[None]:
+@pytest.fixture(autouse=True, params=["stack", "pool of httpx"])
+def nothing_shared_with_other_tests(request, monkeypatch) -> Iterator[None]:
+    if request.param != "stack":
+        monkeypatch.setattr(transport, "_behind_proxy", lambda: True)
     SHARED.close()
     SHARED.forget()
     yield
@@ -67,7 +69,7 @@ def made(monkeypatch) -> list[Any]:
     def counted(kind: type) -> type:
         class Counted(kind):
             def __init__(self, **options: Any) -> None:
-                super().__init__(**options, transport=httpx.MockTransport(Script()))
+                super().__init__(**options | {"transport": httpx.MockTransport(Script())})
                 clients.append(self)
 
         return Counted

@@ -52,6 +52,7 @@ class Loopback:
         self._answer = answer
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
+        self._readers: list[asyncio.StreamReader] = []
         self.requests: list[bytes] = []
         self.url = ""
 
@@ -63,6 +64,16 @@ class Loopback:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(5)
+
+    @property
+    def accepted(self) -> int:
+        """How many connections there have been."""
+        return len(self._readers)
+
+    @property
+    def open(self) -> int:
+        """How many of them the client has not closed."""
+        return sum(not (reader.at_eof() or reader.exception()) for reader in self._readers)
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -77,6 +88,7 @@ class Loopback:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._readers.append(reader)
         self._tasks.add(asyncio.ensure_future(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
