@@ -59,6 +59,9 @@ async def _respond(response: httpx.Response, send: Send) -> None:
     head = {"type": "http.response.start", "status": response.status_code}
     await send(head | {"headers": response.headers.raw})
     stream = cast("httpx.AsyncByteStream", response.stream)  # ours serve both kinds of client
-    async for piece in stream:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    try:
+        async for piece in stream:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except httpx.RemoteProtocolError:
+        return  # the end is not told, so the server breaks the connection
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -33,6 +33,7 @@ from orq_router_integrations.offline.routing.records import ProviderCall, Receiv
 from orq_router_integrations.offline.routing.refusals import Refusal
 from orq_router_integrations.offline.routing.route import Route, not_enabled
 from orq_router_integrations.offline.routing.service import Job, Outcome, Service
+from orq_router_integrations.offline.speech.service import SpeechService
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import RESPONSES, Dialect
 
@@ -51,7 +52,8 @@ Handler = Callable[[httpx.Request], Outcome]
 class OfflineRouter:
     """The router in this process, for tests, demos and documentation.
 
-    It serves POST /chat/completions under every prefix of the router, and POST /responses,
+    It serves POST /chat/completions and /audio/speech (tones that say the text, WAV or raw
+    samples) under every prefix of the router, and POST /responses,
     GET /responses/{id} and GET /models under v3/router.
 
     >>> router = OfflineRouter(answers={"openai/gpt-4o": "Hello!"})
@@ -104,7 +106,11 @@ class OfflineRouter:
         self._faults = FaultScript(faults)
         script = AnswerScript(answers)
         self._responses = ResponsesService(script=script, trace_id=self._trace_id)
-        self._services: tuple[Service, ...] = (ChatService(script=script), self._responses)
+        self._services: tuple[Service, ...] = (
+            ChatService(script=script),
+            self._responses,
+            SpeechService(script=script),
+        )
         self._lock = RLock()
 
     @property

@@ -73,6 +73,22 @@ class TestOpenAIClient:
         stream = client.chat.completions.create(model="openai/broken", messages=USER, stream=True)
         assert len(list(stream)) == 2
 
+    def test_speech_comes_in_pieces(self, client):
+        with client.audio.speech.with_streaming_response.create(
+            model="openai/tts-1", input="Hello there.", voice="alloy", response_format="wav"
+        ) as reply:
+            assert reply.headers["content-type"] == "audio/wav"
+            assert b"".join(reply.iter_bytes()).startswith(b"RIFF\xff\xff\xff\xffWAVE")
+
+    def test_speech_that_breaks_off_breaks_the_connection(self, client):
+        with client.audio.speech.with_streaming_response.create(
+            model="openai/broken", input="Hello there. " * 9, voice="alloy"
+        ) as reply:
+            pieces = reply.iter_bytes()
+            assert next(pieces)
+            with pytest.raises(Exception, match="incomplete chunked read"):
+                list(pieces)
+
 
 class TestAsgiApp:
     async def test_events_go_out_one_by_one(self):

@@ -43,7 +43,8 @@ class Answer:
         refusal: a refusal in place of a text.
         finish_reason: follows from the rest by default.
         usage: members that replace or extend the counted usage.
-        audio: the bytes of a spoken answer whose transcript is the text.
+        audio: the bytes of a spoken answer whose transcript is the text; on /audio/speech, the
+            speech.
         logprobs: the items of ``logprobs.content``; made up by default when asked for.
         annotations: what the text rests on, as /responses has it: ``{"type": "url_citation",
             "url": ..., "title": ..., "start_index": ..., "end_index": ...}``.

@@ -35,7 +35,17 @@ def tone(seconds: float) -> bytes:
 
 def wav(samples: bytes) -> bytes:
     """Samples of ``tone`` as a WAV file."""
-    shape = struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16)
-    chunks = b"fmt " + struct.pack("<I", len(shape)) + shape
-    chunks += b"data" + struct.pack("<I", len(samples)) + samples
-    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+    return wav_head(len(samples), rate=RATE) + samples
+
+
+def wav_head(size: int | None, *, rate: int) -> bytes:
+    """What stands before the samples (16-bit, mono) in a WAV file.
+
+    Args:
+        size: bytes of samples; ``None`` leaves it open, as those do who stream.
+        rate: samples per second.
+    """
+    total, data = (0xFFFFFFFF, 0xFFFFFFFF) if size is None else (36 + size, size)
+    shape = struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
+    start = b"RIFF" + struct.pack("<I", total) + b"WAVEfmt " + shape
+    return start + b"data" + struct.pack("<I", data)

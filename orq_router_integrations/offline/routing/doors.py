@@ -11,7 +11,7 @@ import orjson
 from orq_router_integrations.offline.routing.forms import form_members, told
 from orq_router_integrations.offline.routing.records import Received
 from orq_router_integrations.offline.routing.refusals import Refusal
-from orq_router_integrations.offline.routing.service import Outcome
+from orq_router_integrations.offline.routing.service import Chunks, Outcome
 from orq_router_integrations.wire.endpoints import Endpoint
 
 DEEPEST = 100
@@ -22,15 +22,23 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Frames(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A stream of events, one piece per event, for both kinds of client."""
+    """A body in pieces, one per event or chunk, for both kinds of client.
+
+    Attributes:
+        pieces: what is sent.
+        cut: whether the connection then breaks, as httpx tells of one that does.
+    """
 
     pieces: tuple[bytes, ...] = field(repr=False)
+    cut: bool = False
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self.pieces
+        if self.cut:
+            raise httpx.RemoteProtocolError("peer closed connection (incomplete chunked read)")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
+        for piece in self:
             await asyncio.sleep(0)  # lets other streams have their turn, as a socket would
             yield piece
 
@@ -118,16 +126,23 @@ def reply(outcome: Outcome, headers: Mapping[str, str]) -> httpx.Response:
     """The HTTP reply for what the router has to pass on."""
     passed_on = {name.lower(): value for name, value in outcome.headers.items()}
     if outcome.chunks is not None:
-        pieces = tuple(_event(chunk, named=outcome.named) for chunk in outcome.chunks)
-        end = (DONE,) if outcome.whole else ()
-        stream = Frames(pieces + end)
-        whole = {"content-type": "text/event-stream; charset=utf-8", **passed_on, **headers}
+        stream, kind = _streamed(outcome, outcome.chunks)
+        whole = {"content-type": kind, **passed_on, **headers}
         return httpx.Response(outcome.status, headers=whole, stream=stream)
     body, kind = outcome.body, "text/plain; charset=utf-8"
     if not isinstance(body, str | bytes):
         body, kind = orjson.dumps(body), "application/json"
     whole = {"content-type": kind, **passed_on, **headers}
     return httpx.Response(outcome.status, headers=whole, content=body)
+
+
+def _streamed(outcome: Outcome, chunks: Chunks) -> tuple[Frames, str]:
+    """A stream and its content type; raw bytes have no mark of their end but the end itself."""
+    if chunks and isinstance(chunks[0], bytes):
+        return Frames(chunks, cut=not outcome.whole), "application/octet-stream"
+    pieces = tuple(_event(chunk, named=outcome.named) for chunk in chunks)
+    end = (DONE,) if outcome.whole else ()
+    return Frames(pieces + end), "text/event-stream; charset=utf-8"
 
 
 def _event(chunk: Any, *, named: bool) -> bytes:

@@ -24,7 +24,8 @@ class Fault:
         body: the whole error body instead of the router's envelope: an object, text or bytes.
         seconds: simulated time until the first byte.
         cut_after: the stream ends after so many chunks, without finish reason and ``[DONE]``.
-        error_after: after so many chunks an error frame is sent and the stream ends.
+        error_after: after so many chunks an error frame is sent and the stream ends; raw audio
+            has no frames and is cut off.
 
     With ``cut_after`` or ``error_after`` the call begins well, so ``status`` only names the
     error. A reply that is not streamed, or a count of 0, leaves nothing to answer with: that is

@@ -56,8 +56,8 @@ def _outcome(fault: Fault, job: Job, model: str) -> Outcome:
     if broken and produced.chunks is not None:
         error = None if fault.error_after is None else fault.error(model)
         chunks = job.broken(produced.chunks, fault.breaks_at or 0, error)
-        return Outcome(status=200, chunks=chunks, whole=False)
-    return Outcome(status=200, body=produced.body, chunks=produced.chunks)
+        return Outcome(status=200, chunks=chunks, headers=produced.headers, whole=False)
+    return Outcome(status=200, body=produced.body, chunks=produced.chunks, headers=produced.headers)
 
 
 def _failed(fault: Fault, model: str) -> Outcome:

@@ -11,16 +11,17 @@ from typing import Any, Protocol
 from orq_router_integrations.wire.controls import RouterControls, RouterRetry
 from orq_router_integrations.wire.endpoints import Endpoint
 
-Chunks = tuple[dict[str, Any], ...]
-"""A stream's events, each the JSON of one ``data:`` line."""
+Chunks = tuple[Any, ...]
+"""A stream: events, each the JSON of one ``data:`` line; or pieces of a body, as bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """A provider's answer, whole or in chunks."""
+    """A provider's answer, whole or in chunks, and what its headers say beside."""
 
     body: Any
     chunks: Chunks | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +31,9 @@ class Outcome:
     Attributes:
         status: HTTP status.
         body: JSON object, text or bytes.
-        headers: headers of a provider's error.
+        headers: those that a provider's answer or error brings.
         chunks: the chunks of a stream, instead of a body.
-        whole: whether the stream says at its end that it is done.
+        whole: whether the stream ends as it should: events say so, a body is not cut off.
         named: whether each chunk comes with an ``event:`` line that says its type.
     """
 

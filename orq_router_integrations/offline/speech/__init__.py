@@ -1,0 +1,1 @@
+"""The endpoint /audio/speech: text in, sound out."""
