@@ -19,9 +19,9 @@ from orq_router_integrations.chat_models import replies, requests, structured, t
 from orq_router_integrations.chat_models.apis import APIS, ChatApi
 from orq_router_integrations.chat_models.background import Answer, afinished, finished
 from orq_router_integrations.chat_models.base import OrqModel
-from orq_router_integrations.chat_models.provenance import Asked
 from orq_router_integrations.chat_models.seals import CHAT
 from orq_router_integrations.validation import input_error
+from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import RouterControls
 

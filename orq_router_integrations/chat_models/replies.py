@@ -9,7 +9,8 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from orq_router_integrations.chat_models.blocks import PROVIDER
 from orq_router_integrations.chat_models.calls import CallAssembly, whole_calls
-from orq_router_integrations.chat_models.provenance import Asked, provenance
+from orq_router_integrations.chat_models.provenance import provenance
+from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.chat_completions import (
     ChunkDecoder,

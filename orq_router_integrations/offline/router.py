@@ -2,7 +2,8 @@
 
 It is held to the contract, never the other way round. What it answers is no evidence about the
 real router: where the contract says "unknown", one behaviour is chosen here (see ``routing``,
-``cache`` and below) and the real one may differ. Every reply carries ``x-orq-offline: 1``.
+``cache`` and below) and the real one may differ. Every reply carries ``x-orq-offline: 1``, and a
+good one names the model that answered in ``x-orq-offline-model``, which the real router does not.
 
 Chosen here: guardrails run after the model is found and before the cache is asked; the cache is
 asked before the load balancer picks; a model that the balancer names and the workspace has not
@@ -11,6 +12,7 @@ gives the same 404 as the request's own.
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -214,7 +216,7 @@ class OfflineRouter:
             return self._routed(job, controls, service)
         kept = self._cache.get(key)
         if kept is not None:
-            return Outcome(status=200, body=kept.body, headers={"x-orq-offline-cache": "hit"})
+            return replace(kept, headers=kept.headers | {"x-orq-offline-cache": "hit"})
         outcome = self._routed(job, controls, service)
         self._cache.put(key, outcome, controls.cache)
         return outcome

@@ -12,13 +12,13 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
-from orq_router_integrations.chat_models.provenance import Asked
 from orq_router_integrations.chat_models.replies import ChunkReader
 from orq_router_integrations.errors import (
     InvalidResponseError,
     StreamInterruptedError,
 )
 from orq_router_integrations.offline import Fault
+from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import ErrorInReply, Reply, Truncated
 
 GPT = "openai/gpt-4o"

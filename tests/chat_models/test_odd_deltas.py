@@ -6,8 +6,8 @@ import orjson
 import pytest
 from langchain_core.messages import AIMessageChunk
 
-from orq_router_integrations.chat_models.provenance import Asked
 from orq_router_integrations.chat_models.replies import ChunkReader
+from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import Reply
 
 GPT = "openai/gpt-4o"

@@ -15,10 +15,10 @@ from langchain_core.messages import (
 )
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
-from orq_router_integrations.chat_models.provenance import Asked
 from orq_router_integrations.chat_models.replies import ChunkReader
 from orq_router_integrations.errors import RouterError, ServerError, StreamInterruptedError
 from orq_router_integrations.offline import Answer, Fault, ToolCall
+from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.responses_events import ResponseDecoder
 

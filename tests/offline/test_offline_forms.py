@@ -291,3 +291,15 @@ def test_extra_body_of_the_stock_client_is_flattened_and_so_refused():
     body = {"model": "openai/ear", "n": 2}
     answer = client.post("/echo", cast_to=object, body=body, files={"file": b"x"}, options=options)
     assert answer["by"] == "openai/ear"
+
+
+def test_a_good_answer_names_its_model_also_from_the_cache():
+    router = echoing(faults={"openai/ear": 503})
+    call = Call(
+        endpoint=ECHO,
+        body={"model": "openai/ear"},
+        files={"file": upload()},
+        controls=RouterControls(fallbacks=["groq/ear"], cache={"ttl": 60}),
+        parse=lambda reply: reply.headers["x-orq-offline-model"],
+    )
+    assert [router.client().send(call) for _ in range(2)] == ["groq/ear"] * 2

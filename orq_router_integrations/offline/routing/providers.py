@@ -1,10 +1,13 @@
 """One call to a provider: its fault or its answer, within the router's patience, and the log."""
 
+from dataclasses import replace
+
 from orq_router_integrations.offline.routing.faults import Fault, FaultScript
 from orq_router_integrations.offline.routing.forms import told
 from orq_router_integrations.offline.routing.records import ProviderCall
 from orq_router_integrations.offline.routing.refusals import envelope
 from orq_router_integrations.offline.routing.service import Job, Outcome
+from orq_router_integrations.wire.asked import ANSWERED_BY
 
 
 class Providers:
@@ -40,7 +43,8 @@ class Providers:
             pause=pause,
         )
         self._log.append(call)
-        return outcome
+        named = {ANSWERED_BY: model} if outcome.status == 200 else {}
+        return replace(outcome, headers=outcome.headers | named)
 
 
 def _timed_out(model: str, patience: float | None) -> Outcome:
