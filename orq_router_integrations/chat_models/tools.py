@@ -10,6 +10,11 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 ToolLike = dict[str, Any] | type | Callable[..., Any] | BaseTool
 ToolChoice = str | bool | dict[str, Any] | None
 
+EXTRAS = ("async", "cache_control", "defer_loading")
+"""Members of ``BaseTool.extras`` that a function has on /responses (the vendor's SDK 4.17.13)."""
+
+TOOL_SEARCH = "orq:tool_search"
+
 _SECRET = ("headers", "authorization")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -21,18 +26,44 @@ def to_wire(
 
     Args:
         tools: functions, classes, ``BaseTool``s, dicts.
-        strict: whether arguments must follow the schema to the letter.
-        server: whether tools that the router runs (``orq:*``, ``mcp``, ``custom``) may be there.
+        strict: whether arguments must follow the schema to the letter; the ``strict`` in a tool's
+            ``extras`` goes before it.
+        server: whether this is for the Responses API, where tools that the router runs
+            (``orq:*``, ``mcp``, ``custom``) may be there, and the ``EXTRAS`` of functions go
+            along. Extras that the wire does not know are another provider's, and stay here.
 
     Raises:
-        ValueError: a tool cannot be converted, or has a name that no provider takes.
+        ValueError: a tool cannot be converted, has a name that no provider takes, or waits to be
+            found by a search that is not among the tools.
     """
     if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
         raise ValueError(f"tools: give a list of tools, not {type(tools).__name__}")
-    return [
-        dict(tool) if server and _is_server_tool(tool) else _converted(tool, strict)
+    wire = [
+        dict(tool) if server and _is_server_tool(tool) else _with_extras(tool, strict, server)
         for tool in tools
     ]
+    if server:
+        _check_search(wire)
+    return wire
+
+
+def _with_extras(tool: ToolLike, strict: bool | None, server: bool) -> dict[str, Any]:
+    extras = (tool.extras or {}) if isinstance(tool, BaseTool) else {}
+    wire = _converted(tool, extras.get("strict", strict))
+    return {**wire, **{name: extras[name] for name in EXTRAS if server and name in extras}}
+
+
+def _check_search(wire: Sequence[Mapping[str, Any]]) -> None:
+    """The router hides a deferred tool until its search finds it, so there must be one."""
+    if any(tool["type"] == TOOL_SEARCH for tool in wire):
+        return
+    for tool in wire:
+        if tool.get("defer_loading"):
+            name = tool.get("function", tool).get("name")
+            raise ValueError(
+                f"tools: {name} has defer_loading, so nothing finds it; add "
+                f'{{"type": "{TOOL_SEARCH}"}} to the tools'
+            )
 
 
 def _is_server_tool(tool: ToolLike) -> TypeGuard[dict[str, Any]]:

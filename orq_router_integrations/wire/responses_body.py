@@ -66,7 +66,8 @@ def _tool(tool: Mapping[str, Any]) -> Wire:
     """A function without its wrapper; other tools are the API's own already."""
     if tool.get("type") != "function":
         return dict(tool)
-    return {"type": "function", **tool["function"]}
+    outer = {name: value for name, value in tool.items() if name != "function"}
+    return {**outer, **tool["function"]}
 
 
 def _choice(choice: Any) -> Any:

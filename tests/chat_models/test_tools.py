@@ -281,3 +281,34 @@ def test_several_calls_are_told_apart(router: OfflineRouter) -> None:
     first, second = answer.tool_calls
     assert (first["args"], second["args"]) == ({"a": 1, "b": 2}, {"a": 3, "b": 4})
     assert first["id"] != second["id"]
+
+
+SEARCH = {"type": "orq:tool_search"}
+EXTRAS = {"defer_loading": True, "cache_control": {"type": "ephemeral"}, "input_examples": [1]}
+
+
+def test_extras_that_the_responses_api_knows_go_with_a_tool(router: OfflineRouter) -> None:
+    model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
+    model.bind_tools([tool(extras=EXTRAS | {"strict": False})(add), SEARCH]).invoke("Hi")
+    sent, search = body(router)["tools"]
+    assert sent["defer_loading"] is True
+    assert sent["cache_control"] == {"type": "ephemeral"}
+    assert sent["strict"] is False
+    assert "input_examples" not in sent  # another provider's
+    assert search == SEARCH
+
+
+def test_of_a_tools_extras_a_chat_completion_knows_strict(
+    model: ChatOrq, router: OfflineRouter
+) -> None:
+    model.bind_tools([tool(extras=EXTRAS | {"strict": True})(add), add]).invoke("Hi")
+    first, second = body(router)["tools"]
+    assert first.keys() == {"type", "function"}
+    assert first["function"]["strict"] is True
+    assert "strict" not in second["function"]
+
+
+def test_a_tool_that_nothing_can_find_is_refused(router: OfflineRouter) -> None:
+    model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
+    with pytest.raises(RouterInputError, match=r"add has defer_loading.*orq:tool_search"):
+        model.bind_tools([tool(extras={"defer_loading": True})(add)])
