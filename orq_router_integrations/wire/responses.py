@@ -13,7 +13,7 @@ from typing_extensions import Self
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply
 from orq_router_integrations.wire.chat_completions import Effort, Whole, Wired
 from orq_router_integrations.wire.events import kind_of, refuse_error
-from orq_router_integrations.wire.json import a_text, an_object, objects
+from orq_router_integrations.wire.json import a_text, an_object, dump, objects
 
 Wire = dict[str, Any]
 
@@ -63,6 +63,9 @@ class ResponsesParams(BaseModel):
         return found
 
 
+CUSTOM_INPUT = "__arg1"
+"""LangChain's name for the one text that a tool takes; the input of a custom tool."""
+
 PARAGRAPH = "\n\n"
 """Between pieces of reasoning that were told apart."""
 
@@ -109,7 +112,7 @@ def completion_of(response: Wire, content: bytes) -> Wire:
         raise ErrorInReply(content)
     message: Wire = {"role": "assistant", "content": "", "tool_calls": []}
     for item in output_of(response, content):
-        _merge(message, told(item))
+        merge(message, told(item))
     choice = {"index": 0, "message": message, **end(response, bool(message["tool_calls"]))}
     if logprobs := message.pop("logprobs", None):
         choice["logprobs"] = {"content": logprobs}
@@ -143,8 +146,11 @@ def frame(response: Wire) -> Wire:
 def end(response: Wire, called: bool) -> Wire:
     """Why a response ended."""
     details = an_object(response.get("incomplete_details"))
-    if response.get("status") == "incomplete":
+    status = response.get("status")
+    if status == "incomplete":
         return {"finish_reason": _REASONS.get(str(details.get("reason")), "length")}
+    if status == "cancelled":  # in no source of the contract, but OpenAI's API has it
+        return {"finish_reason": status}
     return {"finish_reason": "tool_calls" if called else "stop"}
 
 
@@ -154,17 +160,22 @@ def told(item: Wire) -> Wire:
         case "message":
             delta: Wire = {}
             for part in objects(item.get("content")):
-                _merge(delta, _told_part(part))
+                merge(delta, told_part(part))
             return delta
         case "function_call":
             function = {"name": item.get("name"), "arguments": item.get("arguments")}
+            return {"tool_calls": [{"id": item.get("call_id"), "function": function}]}
+        case "custom_tool_call":
+            arguments = dump({CUSTOM_INPUT: a_text(item.get("input"))}).decode()
+            function = {"name": item.get("name"), "arguments": arguments}
             return {"tool_calls": [{"id": item.get("call_id"), "function": function}]}
         case "reasoning":
             return {"reasoning": _thought(item), **beside(item)}
     return beside(item)
 
 
-def _told_part(part: Wire) -> Wire:
+def told_part(part: Wire) -> Wire:
+    """All that a part of a message says, as a delta."""
     if part.get("type") == "refusal":
         return {"refusal": a_text(part.get("refusal"))}
     return {
@@ -183,7 +194,7 @@ def beside(item: Wire) -> Wire:
             return {"reasoning_items": [seal]}
         case "image_generation_call" if item.get("result"):
             return {"images": [{"b64_json": item["result"]}]}
-        case "reasoning" | "message" | "function_call":
+        case "reasoning" | "message" | "function_call" | "custom_tool_call":
             return {}
     return {"output_items": [item]}
 
@@ -196,7 +207,8 @@ def _texts(item: Wire, name: str) -> list[str]:
     return [text for part in objects(item.get(name)) if (text := a_text(part.get("text")))]
 
 
-def _merge(message: Wire, delta: Wire) -> None:
+def merge(message: Wire, delta: Wire) -> None:
+    """Add a delta to a message, or to another delta."""
     for name, value in delta.items():
         if value and (before := message.get(name)):
             between = PARAGRAPH if name == "reasoning" else type(value)()

@@ -1,7 +1,10 @@
 """From a chat body to the body of ``POST /responses`` (contract section 2.13)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.responses import CUSTOM_INPUT
 
 Wire = dict[str, Any]
 
@@ -33,7 +36,8 @@ def body_of(chat: Mapping[str, Any], own: Mapping[str, Any]) -> Wire:
         raise ValueError(f"{absent[0]}: the Responses API has it not; use api='chat_completions'")
     body = {name: chat[name] for name in _SAME if name in chat}
     body |= {new: chat[old] for old, new in _RENAMED.items() if old in chat}
-    body["input"] = [item for message in chat["messages"] for item in _items(message)]
+    items = (item for message in chat["messages"] for item in _items(message))
+    body["input"] = list(_customised(items, chat.get("tools", ())))
     if "tools" in chat:
         body["tools"] = [_tool(tool) for tool in chat["tools"]]
     if "tool_choice" in chat:
@@ -110,6 +114,30 @@ def _said(content: Any, message: Mapping[str, Any]) -> Iterator[Wire]:
         yield {"type": "message", "role": "assistant", "content": words}
     for call in message.get("tool_calls") or ():
         yield {"type": "function_call", "call_id": call["id"], **call["function"]}
+
+
+def _customised(items: Iterable[Wire], tools: Iterable[Mapping[str, Any]]) -> Iterator[Wire]:
+    """Calls of custom tools, and what came of them, as items of their own kind."""
+    names = {tool.get("name") for tool in tools if tool.get("type") == "custom"}
+    ids = set()
+    for item in items:
+        if item["type"] == "function_call" and item["name"] in names:
+            ids.add(item["call_id"])
+            known = {name: item[name] for name in ("call_id", "name")}
+            yield {"type": "custom_tool_call", **known, "input": _input(item["arguments"])}
+        elif item["type"] == "function_call_output" and item["call_id"] in ids:
+            yield {**item, "type": "custom_tool_call_output"}
+        else:
+            yield item
+
+
+def _input(arguments: str) -> str:
+    try:
+        found = loads(arguments)
+    except ValueError:
+        return arguments
+    text = found.get(CUSTOM_INPUT) if isinstance(found, dict) else None
+    return text if isinstance(text, str) else arguments
 
 
 def _part(part: Mapping[str, Any]) -> Wire:

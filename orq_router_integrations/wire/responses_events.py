@@ -16,8 +16,10 @@ from orq_router_integrations.wire.responses import (
     beside,
     end,
     frame,
+    merge,
     output_of,
     told,
+    told_part,
 )
 
 _TEXTS = {
@@ -37,6 +39,9 @@ class ResponseDecoder(EventReader):
         super().__init__()
         self._calls: set[int | None] = set()  # items whose call has been opened
         self._told: set[int | None] = set()  # items of which something has been told
+        self._parts: set[tuple[int | None, int | None]] = (
+            set()
+        )  # places of the parts of messages told
         self._thought: tuple[Any, ...] | None = None
 
     def read(self, event: Wire, data: bytes) -> Iterator[Wire]:
@@ -57,13 +62,21 @@ class ResponseDecoder(EventReader):
     def _heard(self, kind: str, event: Wire) -> Wire:
         name, text = _TEXTS[kind], a_text(event.get("delta"))
         self._told.add(_index(event))
+        if name == "reasoning":
+            place = (kind, *map(event.get, ("output_index", "summary_index", "content_index")))
+            return {name: self._apart(text, place)}
+        self._parts.add((_index(event), _index(event, "content_index")))
         if name == "content":
             self.hear(text)
-        elif name == "reasoning":
-            place = (kind, *map(event.get, ("output_index", "summary_index", "content_index")))
-            text = PARAGRAPH + text if self._thought not in (None, place) else text
-            self._thought = place
         return {name: text}
+
+    def _apart(self, thought: str, place: tuple[Any, ...]) -> str:
+        """A piece of reasoning, set off from one of another place."""
+        before, self._thought = self._thought, place
+        return PARAGRAPH + thought if before not in (None, place) else thought
+
+    def _heard_part(self, index: int | None, place: int | None) -> bool:
+        return not self._parts.isdisjoint({(index, place), (index, None)})
 
     def _delta(self, kind: str, event: Wire, index: int | None) -> Wire:
         item = an_object(event.get("item"))
@@ -76,15 +89,14 @@ class ResponseDecoder(EventReader):
                 return {"annotations": objects([event.get("annotation")])}
             case "response.output_item.done":
                 return self._rest(item, index)
-            case _ if index not in self._told:
-                return self._late(kind, event, index)
-        return {}
+        return self._late(kind, event, index)
 
     def _late(self, kind: str, event: Wire, index: int | None) -> Wire:
         """What comes whole because no delta of it came."""
-        if kind == "response.function_call_arguments.done":
+        if kind == "response.function_call_arguments.done" and index not in self._told:
             return self._arguments(event.get("arguments"), index)
-        if kind == "response.output_text.done" and event.get("text"):
+        heard = self._heard_part(index, _index(event, "content_index"))
+        if kind == "response.output_text.done" and event.get("text") and not heard:
             whole = {**event, "delta": event.get("text")}
             return self._heard("response.output_text.delta", whole)
         return {}
@@ -103,16 +115,28 @@ class ResponseDecoder(EventReader):
     def _rest(self, item: Wire, index: int | None) -> Wire:
         """What a finished item says that no event has told."""
         if index in self._told:
-            return beside(item)
+            return self._untold(item, index)
         self._told.add(index)
-        if item.get("type") != "function_call":
-            found = told(item)
-            self.hear(found.get("content"))
-            return found
         if index in self._calls:
             return self._arguments(item.get("arguments"), index)
-        self._calls.add(index)
-        return {"tool_calls": [{"index": index, **call} for call in told(item)["tool_calls"]]}
+        found = told(item)
+        self.hear(found.get("content"))
+        if thought := found.get("reasoning"):
+            found["reasoning"] = self._apart(thought, ("item", index))
+        if calls := found.get("tool_calls"):
+            self._calls.add(index)
+            found["tool_calls"] = [{"index": index, **call} for call in calls]
+        return found
+
+    def _untold(self, item: Wire, index: int | None) -> Wire:
+        """The same for an item of which events have told some parts."""
+        found = beside(item)
+        if item.get("type") == "message":
+            for place, part in enumerate(objects(item.get("content"))):
+                if not self._heard_part(index, place):
+                    merge(found, told_part(part))
+            self.hear(found.get("content"))
+        return found
 
     def _ended(self, response: Wire, data: bytes) -> Iterator[Wire]:
         self.done = True
@@ -124,8 +148,8 @@ class ResponseDecoder(EventReader):
         yield {**frame(response), "choices": [choice]}
 
 
-def _index(event: Wire) -> int | None:
-    index = event.get("output_index")
+def _index(event: Wire, name: str = "output_index") -> int | None:
+    index = event.get(name)
     return index if isinstance(index, int) else None
 
 

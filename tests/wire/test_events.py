@@ -132,6 +132,49 @@ def test_a_text_without_deltas_is_told_once(told: Any) -> None:
     assert "".join(delta.get("content", "") for delta in deltas(*told)) == "Hi"
 
 
+TWO = {"type": "message", "content": [{"text": "A"}, {"text": "B", "annotations": [NOTE]}]}
+FIRST = event("output_text.delta", delta="A", output_index=0, content_index=0)
+
+
+@pytest.mark.parametrize(
+    ("second", "found"),
+    [
+        ([], {"content": "B", "annotations": [NOTE]}),
+        ([event("output_text.done", text="B", output_index=0, content_index=1)], None),
+        ([event("output_text.delta", delta="B", output_index=0, content_index=1)], None),
+    ],
+    ids=["told by the item", "told whole", "told by deltas"],
+)
+def test_each_part_of_a_message_is_told_once(second: Any, found: Any) -> None:
+    done = event("output_item.done", item=TWO, output_index=0)
+    assert deltas(FIRST, *second, done) == [{"content": "A"}, found or {"content": "B"}]
+
+
+def test_a_part_without_a_place_stands_for_the_whole_message() -> None:
+    delta = event("output_text.delta", delta="AB", output_index=0)
+    assert deltas(delta, event("output_item.done", item=TWO, output_index=0)) == [{"content": "AB"}]
+
+
+def test_reasoning_that_comes_whole_begins_a_paragraph() -> None:
+    first = event("reasoning_summary_text.delta", output_index=0, delta="A")
+    item = {"type": "reasoning", "summary": [{"text": "B"}]}
+    third = event("reasoning_summary_text.delta", output_index=2, delta="C")
+    told = deltas(first, event("output_item.done", item=item, output_index=1), third)
+    assert [delta["reasoning"] for delta in told] == ["A", "\n\nB", "\n\nC"]
+
+
+CUSTOM = {"type": "custom_tool_call", "call_id": "c1", "name": "run", "input": "ls"}
+
+
+def test_a_call_of_a_custom_tool_is_a_call() -> None:
+    *_, call, last = decoded(event("output_item.done", item=CUSTOM, output_index=1))
+    function = {"name": "run", "arguments": '{"__arg1":"ls"}'}
+    assert call["choices"][0]["delta"]["tool_calls"] == [
+        {"index": 1, "id": "c1", "function": function}
+    ]
+    assert last["choices"][0]["finish_reason"] == "tool_calls"
+
+
 def test_a_second_summary_begins_a_paragraph() -> None:
     first = event("reasoning_summary_text.delta", summary_index=0, delta="A")
     second = event("reasoning_summary_text.delta", summary_index=1, delta="B")
@@ -267,6 +310,7 @@ ODD_VALUES = [None, 5, "?", [], ["?"], {}, True]
 ODD_PLACES = {
     "delta of a text": lambda odd: event("output_text.delta", delta=odd),
     "logprobs": lambda odd: event("output_text.delta", delta="Hi", logprobs=odd),
+    "place of a text": lambda odd: event("output_text.delta", delta="Hi", content_index=odd),
     "delta of a refusal": lambda odd: event("refusal.delta", delta=odd),
     "delta of a summary": lambda odd: event("reasoning_summary_text.delta", delta=odd),
     "delta of arguments": lambda odd: event("function_call_arguments.delta", delta=odd),

@@ -65,6 +65,10 @@ ITEMS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     ),
     "a refusal": ([message({"type": "refusal", "refusal": "No."})], {"refusal": "No."}),
     "a call": ([call()], {"tool_calls": [FUNCTION]}),
+    "a call of a custom tool": (
+        [{"type": "custom_tool_call", "call_id": "c1", "name": "run", "input": "ls"}],
+        {"tool_calls": [{"id": "c1", "function": {"name": "run", "arguments": '{"__arg1":"ls"}'}}]},
+    ),
     "text and a call": ([HI, call()], {"content": "Hi", "tool_calls": [FUNCTION]}),
     "reasoning": ([thought("Hm."), HI], {"reasoning": "Hm.", "content": "Hi"}),
     "reasoning in two parts": ([thought("A", "B")], {"reasoning": "A\n\nB"}),
@@ -125,6 +129,11 @@ INCOMPLETE: dict[str, tuple[Any, str]] = {
 def test_an_incomplete_response_says_why(details: Any, reason: str) -> None:
     found = read(response(HI, status="incomplete", incomplete_details=details))
     assert found["choices"][0]["finish_reason"] == reason
+
+
+def test_a_response_that_was_cancelled_says_so() -> None:
+    (choice,) = read(response(HI, status="cancelled"))["choices"]
+    assert choice["finish_reason"] == "cancelled"
 
 
 def test_an_incomplete_response_may_have_said_nothing() -> None:

@@ -1,0 +1,46 @@
+"""Custom tools of the Responses API: they take any text, and agents run them as other tools."""
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.tools import Tool
+
+from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.offline import Answer, ToolCall
+
+CUSTOM = {"type": "custom", "name": "shell", "description": "Runs a line of shell."}
+SHELL = Tool(name="shell", description="Runs a line of shell.", func=lambda line: f"ran {line}")
+
+
+@pytest.fixture
+def router() -> OfflineRouter:
+    return OfflineRouter(answers={"List it": Answer(tool_calls=(ToolCall("shell", "ls -l"),))})
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_custom_tool_is_called_with_its_text_and_answered(
+    router: OfflineRouter, streaming: bool
+) -> None:
+    bare = ChatOrq(
+        model="openai/gpt-5", api="responses", streaming=streaming, client=router.client()
+    )
+    model = bare.bind_tools([CUSTOM])
+    question = HumanMessage("List it")
+    answer = model.invoke([question])
+    (call,) = answer.tool_calls
+    assert (call["name"], call["args"]) == ("shell", {"__arg1": "ls -l"})
+    output = SHELL.invoke(call)
+    assert isinstance(output, ToolMessage)
+    model.invoke([question, answer, output])
+    _, called, given = router.requests[-1].body["input"]
+    assert called["type"] == "custom_tool_call"
+    assert called["input"] == "ls -l"
+    assert given["type"] == "custom_tool_call_output"
+    assert given["output"] == "ran ls -l"
+
+
+def test_a_call_that_was_made_elsewhere_keeps_its_arguments(router: OfflineRouter) -> None:
+    model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
+    call = {"name": "shell", "args": {"line": "ls"}, "id": "c1"}
+    told = [AIMessage("", tool_calls=[call]), ToolMessage("done", tool_call_id="c1")]
+    model.bind_tools([CUSTOM]).invoke([HumanMessage("Go"), *told])
+    assert router.requests[-1].body["input"][1]["input"] == '{"line":"ls"}'
