@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.runnables import Runnable
+from langchain_core.utils.utils import LC_ID_PREFIX
 from pydantic import BaseModel
 from typing_extensions import AsyncGenerator, Generator
 
@@ -19,6 +20,7 @@ from orq_router_integrations.chat_models import replies, requests, structured, t
 from orq_router_integrations.chat_models.apis import APIS, ChatApi
 from orq_router_integrations.chat_models.background import Answer, afinished, finished
 from orq_router_integrations.chat_models.base import OrqModel
+from orq_router_integrations.chat_models.events import Event, EventTeller
 from orq_router_integrations.chat_models.seals import CHAT
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.asked import Asked
@@ -118,6 +120,38 @@ class ChatOrq(OrqModel):
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
+
+    # The source of events for stream_events(version="v3")
+
+    def _stream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        *,
+        run_manager: CallbackManagerForLLMRun,
+        **kwargs: Any,
+    ) -> Generator[Event]:
+        teller = EventTeller(f"{LC_ID_PREFIX}-{run_manager.run_id}")
+        with closing(self._stream(messages, stop, run_manager, **kwargs)) as chunks:
+            for chunk in chunks:
+                yield from teller.tell(chunk)
+        yield from teller.finish()
+
+    async def _astream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        *,
+        run_manager: AsyncCallbackManagerForLLMRun,
+        **kwargs: Any,
+    ) -> AsyncGenerator[Event]:
+        teller = EventTeller(f"{LC_ID_PREFIX}-{run_manager.run_id}")
+        async with aclosing(self._astream(messages, stop, run_manager, **kwargs)) as chunks:
+            async for chunk in chunks:
+                for event in teller.tell(chunk):
+                    yield event
+        for event in teller.finish():
+            yield event
 
     # From arguments to a call
 
