@@ -20,6 +20,7 @@ from typing_extensions import Self
 
 from orq_router_integrations._version import __version__
 from orq_router_integrations.chat_models import messages as conversation
+from orq_router_integrations.chat_models import requests
 from orq_router_integrations.chat_models import tools as tool_schemas
 from orq_router_integrations.chat_models.blocks import PROVIDER
 from orq_router_integrations.errors import RouterInputError
@@ -27,7 +28,7 @@ from orq_router_integrations.faces import CONTROL_HINTS, RouterFace
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId
-from orq_router_integrations.wire.names import refuse_unknown
+from orq_router_integrations.wire.names import nearest, refuse_unknown
 from orq_router_integrations.wire.responses import ResponsesParams
 
 HIDDEN = "**********"
@@ -51,11 +52,20 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
     stream_usage: bool = True
     tool_media: conversation.ToolMedia = "user"
     extra_body: dict[str, Any] = Field(default_factory=dict)
+    disabled_params: dict[str, list[Any] | None] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
     def _known_keywords(cls, data: Any) -> Any:
         return refuse_unknown(cls, data, CONTROL_HINTS)
+
+    @field_validator("disabled_params")
+    @classmethod
+    def _can_be_left_out(cls, names: dict[str, Any]) -> dict[str, Any]:
+        for name in names:
+            if name not in requests.PARAMETERS:
+                raise ValueError(f"{name}: no parameter{nearest(name, requests.PARAMETERS)}")
+        return names
 
     @field_validator("extra_body")
     @classmethod

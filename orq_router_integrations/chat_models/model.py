@@ -46,6 +46,8 @@ class ChatOrq(OrqModel):
         tool_media: where images, files and audio of a tool's answer go: into a ``user`` message
             behind it, nowhere (a ``placeholder`` tells of them), or left in the ``tool`` message,
             where the router's schema has no place for them but some upstreams do.
+        disabled_params: parameters never to send, for models that refuse what LangChain or another
+            default sets: the name, and ``None`` or a list of the values to leave out.
         extra_body: further members of the request body, sent as they are.
         client: a ``RouterClient`` to use; it then decides all settings.
 
@@ -200,10 +202,11 @@ class ChatOrq(OrqModel):
                 **requests.params(given, self),
                 **requests.tool_members(given, api=self.api),
             }
-            body = self._wire.body(chat, requests.responses_params(given, self))
-            return requests.with_extra(body, self.extra_body), self.merged_controls(
-                given.get("controls")
-            )
+            chat = requests.enabled(chat, self.disabled_params)
+            own = requests.enabled(requests.responses_params(given, self), self.disabled_params)
+            body = self._wire.body(chat, own)
+            controls = self.merged_controls(given.get("controls"))
+            return requests.with_extra(body, self.extra_body), controls
         except ValueError as error:
             path = self._wire.endpoint.path
             raise input_error(error, endpoint=path, known=requests.KNOWN) from None

@@ -42,7 +42,7 @@ def result(
         message = _message(choice["message"])
         message.response_metadata = dict(metadata)
         if index == 0:
-            message.usage_metadata = usage(body.get("usage"))
+            message.usage_metadata = usage(body.get("usage"), body.get("service_tier"))
         info = {"finish_reason": choice.get("finish_reason"), "logprobs": choice.get("logprobs")}
         generations.append(
             ChatGeneration(
@@ -53,8 +53,16 @@ def result(
     return ChatResult(generations=generations)
 
 
-def usage(wire: Any) -> UsageMetadata | None:
-    """Token counts with all their details, or ``None`` where the router gave none."""
+TIERS = ("flex", "priority")
+"""Service tiers with prices of their own, which LangChain counts apart."""
+
+
+def usage(wire: Any, tier: Any = None) -> UsageMetadata | None:
+    """Token counts with all their details, or ``None`` where the router gave none.
+
+    Those of a service tier with prices of its own are named as LangChain's OpenAI package names
+    them: ``flex_cache_read``, and under ``flex`` what is neither cached nor reasoning.
+    """
     if not isinstance(wire, dict):
         return None
     given, made = count(wire.get("prompt_tokens")), count(wire.get("completion_tokens"))
@@ -68,6 +76,9 @@ def usage(wire: Any) -> UsageMetadata | None:
         {"cached_tokens": "cache_read", "cache_creation_tokens": "cache_creation"},
     )
     outputs = _details(wire.get("completion_tokens_details"), {"reasoning_tokens": "reasoning"})
+    if tier in TIERS:
+        inputs = _tiered(inputs, given, tier, "cache_read")
+        outputs = _tiered(outputs, made, tier, "reasoning")
     if inputs:
         metadata["input_token_details"] = InputTokenDetails(**inputs)  # type: ignore[typeddict-item]
     if outputs:
@@ -80,6 +91,11 @@ def _details(wire: Any, names: dict[str, str]) -> dict[str, int]:
         return {}
     names = {**names, "audio_tokens": "audio"}
     return {ours: count(wire[n]) for n, ours in names.items() if wire.get(n) is not None}
+
+
+def _tiered(details: dict[str, int], total: int, tier: str, apart: str) -> dict[str, int]:
+    named = {n if n == "audio" else f"{tier}_{n}": count for n, count in details.items()}
+    return {**named, tier: total - details.get(apart, 0)}
 
 
 def _message(wire: dict[str, Any]) -> AIMessage:
@@ -223,7 +239,7 @@ class ChunkReader:
             tool_call_chunks=self._calls.spoiled(),
             additional_kwargs={**self._held(), **_signed(self._calls.signatures)},
             chunk_position="last",
-            usage_metadata=usage(self._body.get("usage")),
+            usage_metadata=usage(self._body.get("usage"), self._body.get("service_tier")),
             response_metadata=provenance(self._body, self._head, self._asked),
         )
         info = {"finish_reason": self._finish_reason} if self._finish_reason else None

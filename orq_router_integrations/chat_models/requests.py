@@ -1,6 +1,6 @@
 """From a call's keywords to the members of a request body. Pure; checks as it goes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -13,18 +13,14 @@ from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.names import nearest
 from orq_router_integrations.wire.responses import ResponsesParams
 
-PER_CALL = (
+PARAMETERS = (
     frozenset(ChatParams.model_fields)
     | frozenset(ResponsesParams.model_fields)
-    | {
-        "model",
-        "controls",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-    }
+    | {"tool_choice", "parallel_tool_calls", "response_format"}
 )
+"""What a call may set, or a model may be told never to send."""
+
+PER_CALL = PARAMETERS | {"model", "controls", "tools"}
 """Keywords that a call takes beside those of LangChain."""
 
 KNOWN = PER_CALL | frozenset(RouterControls.model_fields)
@@ -95,6 +91,18 @@ def tool_members(
         "response_format": None if shape is None else structured.response_format(shape, strict),
     }
     return {name: value for name, value in members.items() if value is not None}
+
+
+def enabled(
+    body: Mapping[str, Any], disabled: Mapping[str, Sequence[Any] | None]
+) -> dict[str, Any]:
+    """The body without the parameters, or values of them, that the model does not take."""
+    never = {name for name, values in disabled.items() if values is None}
+    return {
+        name: value
+        for name, value in body.items()
+        if name not in never and value not in (disabled.get(name) or ())
+    }
 
 
 def with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

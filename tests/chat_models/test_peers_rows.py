@@ -117,7 +117,9 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "test_a_stream_of_several_answers_is_refused",
     ),
     "standard blocks": ("test_under_v1_the_content_is_the_blocks",),
+    "service tiers in usage": ("test_a_service_tier_with_prices_of_its_own_is_counted_apart",),
     "events of the third version": ("test_the_third_version_of_events_is_valid_to_the_letter",),
+    "native events": ("test_events_end_in_the_message_of_a_whole_reply",),
     # input
     "audio formats, images with detail or without type, files by URL and id, plain text": (
         "test_every_spelling_becomes_the_routers_part",
@@ -156,6 +158,14 @@ PROVEN: dict[str, tuple[str, ...]] = {
     ),
     "include_raw": ("test_the_raw_answer_can_be_had_beside_the_parsed",),
     "the structure in traces": ("test_tracers_see_the_schema_and_the_wire_does_not",),
+    "extras of a tool": (
+        "test_extras_that_the_responses_api_knows_go_with_a_tool",
+        "test_of_a_tools_extras_a_chat_completion_knows_strict",
+    ),
+    "disabled_params": (
+        "test_a_parameter_can_be_left_out_for_good",
+        "test_a_parameter_can_be_left_out_with_some_values",
+    ),
     # profiles, tokens, tracing
     "profiles of prefixed ids": (
         "test_an_agent_uses_native_structured_output_where_the_profile_says_so",
@@ -178,13 +188,9 @@ PROVEN: dict[str, tuple[str, ...]] = {
 LEFT_OUT = {
     "TCP keepalive": "no setting; the transport of an injected httpx client can have it",
     "an explicit proxy": "no setting; the environment's, or an injected httpx client's, is used",
-    "disabled_params": "not there; a parameter that is not set is not sent",
-    "service tiers in usage": "the tier is told in response_metadata, not in the token details",
     "a clock for idle content": "timeout is for the next byte, and a sign of life is one",
     "video": "the router's schema has no video part",
-    "extras of a tool": "a function on the wire has no member but the schema's and strict",
     "built-in tools of OpenAI": "the router has tools of its own, orq:* and mcp",
-    "native events": "no released peer has them; LangChain's bridge gives valid ones",
     "automatic downgrade of the structured method": "no peer knows it but by the model's name",
     "LangSmith's gateway": "another vendor's router",
     "counting by the provider's endpoint": "the router has none",

@@ -186,6 +186,20 @@ def test_usage_is_counted_with_its_details(wire: Any, counted: Any) -> None:
     assert usage(wire) == counted
 
 
+@pytest.mark.parametrize("tier", ["flex", "priority"])
+def test_a_service_tier_with_prices_of_its_own_is_counted_apart(tier: str) -> None:
+    wire = {
+        "prompt_tokens": 10,
+        "completion_tokens": 6,
+        "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 1},
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
+    counted = usage(wire, tier)
+    assert counted["input_token_details"] == {f"{tier}_cache_read": 4, "audio": 1, tier: 6}
+    assert counted["output_token_details"] == {f"{tier}_reasoning": 2, tier: 4}
+    assert usage(wire, "default") == usage(wire)
+
+
 def piece(arguments: Any = None, name: str | None = None, **members: Any) -> dict[str, Any]:
     function = {"name": name, "arguments": arguments}
     return {**members, "function": {k: v for k, v in function.items() if v is not None}}
