@@ -1,13 +1,12 @@
 """The offline router over HTTP: the stock openai client against the ASGI app on loopback."""
 
 import sys
-import threading
-import time
 
 import httpx
 import openai
 import pytest
 import uvicorn
+from support.served_router import served
 
 from orq_router_integrations.offline import Fault, OfflineRouter
 from orq_router_integrations.offline.asgi import asgi_app
@@ -20,16 +19,8 @@ USER = [{"role": "user", "content": "What is magic_function(3)?"}]
 def base_url():
     """A served router whose first model is broken after two chunks."""
     router = OfflineRouter(faults={"openai/broken": Fault(cut_after=2)})
-    config = uvicorn.Config(asgi_app(router), port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/v3/router"
-    server.should_exit = True
-    thread.join()
+    with served(router) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,0 +1,26 @@
+"""The offline router over HTTP on a port of this machine, for other people's clients."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from orq_router_integrations.offline import OfflineRouter
+from orq_router_integrations.offline.asgi import asgi_app
+
+
+@contextmanager
+def served(router: OfflineRouter) -> Iterator[str]:
+    """The base URL of a router that is served for as long as the block lasts."""
+    server = uvicorn.Server(uvicorn.Config(asgi_app(router), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.005)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v3/router"
+    finally:
+        server.should_exit = True
+        thread.join()

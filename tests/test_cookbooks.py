@@ -1,0 +1,89 @@
+"""Every notebook runs offline from its first cell to its last, and shows what it really prints."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from support.notebooks import COOKBOOKS, ONLY_LOOPBACK, executed, notebooks
+from support.served_router import served
+
+from orq_router_integrations import OfflineRouter
+
+NOTEBOOKS = notebooks()
+README = (COOKBOOKS / "README.md").read_text()
+REFRESH = "python tests/support/notebooks.py"
+KEY = "sk-orq-stand-in"
+LARGEST = 1_500_000  # bytes, of all of them
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def runs() -> dict[Path, Any]:
+    return executed(NOTEBOOKS, prelude=ONLY_LOOPBACK)
+
+
+def first_cell(notebook: NotebookNode) -> NotebookNode:
+    return next(cell for cell in notebook.cells if cell.cell_type == "code")
+
+
+def finished(run: NotebookNode | BaseException) -> NotebookNode:
+    if isinstance(run, BaseException):
+        raise run
+    return run
+
+
+def shown(notebook: NotebookNode) -> list[str]:
+    return nbformat.writes(notebook).splitlines()
+
+
+@each_notebook
+def test_it_runs_and_shows_what_it_prints(path: Path, runs: dict[Path, Any]) -> None:
+    fresh = shown(finished(runs[path]))
+    committed = shown(nbformat.read(path, as_version=4))
+    changes = difflib.unified_diff(committed, fresh, "committed", "fresh", n=1, lineterm="")
+    told = "\n".join(line[:300] for line in changes)
+    assert not told, f"to commit the fresh outputs: {REFRESH} {path.stem}\n{told}"
+
+
+@each_notebook
+def test_its_first_cell_says_which_router_answers(path: Path) -> None:
+    first = first_cell(nbformat.read(path, as_version=4))
+    assert 'os.environ.get("ORQ_API_KEY")' in first.source
+    assert re.search(r"\bRouterClient\(\)", first.source)
+    assert re.search(r"\bOfflineRouter\(", first.source)
+    (output,) = first.outputs
+    assert output.text.startswith("The offline router")
+
+
+def test_they_also_run_where_a_key_is_present() -> None:
+    """A served offline router stands in for the real one, which is reached in the same way."""
+    router = OfflineRouter(api_keys=[KEY])
+    with served(router) as url:
+        settings = {"ORQ_API_KEY": KEY, "ORQ_BASE_URL": url}
+        runs = executed(NOTEBOOKS, settings=settings, prelude=ONLY_LOOPBACK)
+        firsts = [first_cell(finished(run)).outputs[0].text for run in runs.values()]
+    assert all(url in first for first in firsts)
+    assert len(router.requests) > len(NOTEBOOKS)
+
+
+@each_notebook
+def test_the_readme_has_a_line_for_it(path: Path) -> None:
+    assert README.count(f"]({path.name})") == 1
+
+
+@each_notebook
+def test_its_links_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)]+)\)", path.read_text())
+    assert links
+    assert all((COOKBOOKS / link).exists() for link in links), links
+
+
+def test_they_are_in_reading_order_and_small() -> None:
+    listed = re.findall(r"^- (\d\d) \[.*\]\(\1(-.*\.ipynb)\)", README, re.MULTILINE)
+    assert listed == [(path.name[:2], path.name[2:]) for path in NOTEBOOKS]
+    assert sum(path.stat().st_size for path in NOTEBOOKS) < LARGEST
