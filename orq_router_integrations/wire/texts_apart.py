@@ -1,0 +1,117 @@
+"""JSON in pieces, with its long texts taken out as they arrive.
+
+An image comes as megabytes of base64 in the middle of an object. Read whole it would stand in
+memory as bytes, as text and decoded; here it is handed on piece by piece, and only the rest, which
+is small, is kept and parsed.
+"""
+
+import re
+from collections.abc import Generator
+from typing import Any
+
+import orjson
+
+PIECE = 64 * 1024
+"""Most bytes of a text that are handed on at once."""
+
+_MARK = re.compile(rb'["{}\[\]:,]')
+_END = re.compile(rb'["\\]')
+_LONGEST_NAME = 64
+
+
+class TextsApart:
+    """Reads one JSON object whose member ``items`` lists objects, each with a long ``text``.
+
+    Attributes:
+        rest: the JSON so far, with an empty text in the place of every long one.
+
+    >>> reader = TextsApart(items="data", text="b64")
+    >>> list(reader.feed(b'{"data": [{"b64": "aGV')) + list(reader.feed(b'sbG8=", "n": 1}]}'))
+    [b'aGV', b'sbG8=', {'b64': '', 'n': 1}]
+    """
+
+    def __init__(self, *, items: str, text: str) -> None:
+        self.rest = bytearray()
+        self._items = f'"{items}"'.encode()
+        self._long = f'"{text}"'.encode()
+        self._open: list[tuple[int, bytes]] = []  # where each object or list begins, and its name
+        self._name = b""  # of the value that comes next
+        self._last = b""  # the last short text
+        self._text_at = -1  # where the text that is being read begins in ``rest``
+        self._taken = False
+        self._escape = b""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was opened is closed."""
+        return not self._open and self._text_at < 0
+
+    def feed(self, data: bytes) -> Generator[bytes | dict[str, Any]]:
+        """Take bytes, cut anywhere: yield pieces of long texts, and each item when it is whole.
+
+        Raises:
+            ValueError: an item, or an escape in a long text, is not JSON.
+        """
+        at = 0
+        while at < len(data):
+            if self._escape:
+                at = yield from self._unescape(data, at)
+            elif self._text_at >= 0:
+                at = yield from self._read_text(data, at)
+            else:
+                at = yield from self._read_frame(data, at)
+
+    def _read_frame(self, data: bytes, at: int) -> Generator[dict[str, Any], None, int]:
+        """Read as far as the next mark of structure."""
+        match = _MARK.search(data, at)
+        end = match.end() if match else len(data)
+        self.rest += data[at:end]
+        mark = match[0] if match else b" "
+        if mark == b":":
+            self._name = self._last
+        elif mark == b'"':
+            self._text_at = len(self.rest) - 1
+            self._taken, self._name = self._name == self._long, b""
+        elif mark in b"{[":
+            self._open.append((len(self.rest) - 1, self._name))
+            self._name = b""
+        elif mark == b",":
+            self._name = b""
+        elif mark in b"}]" and self._open:
+            yield from self._closed(*self._open.pop())
+        return end
+
+    def _closed(self, start: int, _: bytes) -> Generator[dict[str, Any]]:
+        """What was just closed, if it is one of the items."""
+        if len(self._open) == 2 and self._open[1][1] == self._items and self.rest[start] == 0x7B:
+            yield orjson.loads(memoryview(self.rest)[start:])
+
+    def _read_text(self, data: bytes, at: int) -> Generator[bytes, None, int]:
+        """Read as far as the end of a text, or an escape in it, or one piece."""
+        match = _END.search(data, at, at + PIECE)
+        end = match.start() if match else min(at + PIECE, len(data))
+        if not self._taken:
+            self.rest += data[at:end]
+        elif end > at:
+            yield data[at:end]
+        if match is None:
+            return end
+        if match[0] == b"\\":
+            self._escape = b"\\"
+        else:
+            self.rest += b'"'
+            short = len(self.rest) - self._text_at <= _LONGEST_NAME
+            self._last = bytes(self.rest[self._text_at :]) if short else b""
+            self._text_at = -1
+        return end + 1
+
+    def _unescape(self, data: bytes, at: int) -> Generator[bytes, None, int]:
+        """Read one more byte of an escape."""
+        self._escape += data[at : at + 1]
+        if len(self._escape) == (6 if self._escape[1:2] == b"u" else 2):
+            if self._taken:
+                yield orjson.loads(b'"' + self._escape + b'"').encode()
+            else:
+                self.rest += self._escape
+            self._escape = b""
+        return at + 1
