@@ -7,6 +7,7 @@ costs one connection, never a place in a pool.
 """
 
 import asyncio
+import socket
 import ssl
 import threading
 from collections import deque
@@ -18,6 +19,14 @@ import httpx
 
 KEPT_SECONDS = 60.0
 """How long an unused connection stays open."""
+
+_PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
+ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
+    (socket.IPPROTO_TCP, getattr(socket, name), value)
+    for name, value in _PROBES.items()
+    if hasattr(socket, name)
+]
+"""Probes for connections on which a model thinks long: else middle boxes forget them silently."""
 
 ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_SECONDS)
 
@@ -65,17 +74,21 @@ def _origin(url: httpx.URL) -> Origin:
     return url.raw_scheme, url.raw_host, url.port
 
 
+def _options(context: ssl.SSLContext) -> dict[str, Any]:
+    return {"verify": context, "limits": ONE, "socket_options": ALIVE}
+
+
 class Stack(httpx.BaseTransport):
     """A transport for all threads."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
+        self._options = _options(context)
         self._idle = _Idle[httpx.HTTPTransport]()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request over the connection used last, or over a new one."""
         origin = _origin(request.url)
-        one = self._idle.take(origin) or httpx.HTTPTransport(verify=self._context, limits=ONE)
+        one = self._idle.take(origin) or httpx.HTTPTransport(**self._options)
         try:
             response = one.handle_request(request)
         except BaseException:
@@ -94,13 +107,13 @@ class AsyncStack(httpx.AsyncBaseTransport):
     """A transport for one event loop."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
+        self._options = _options(context)
         self._idle = _Idle[httpx.AsyncHTTPTransport]()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request over the connection used last, or over a new one."""
         origin = _origin(request.url)
-        one = self._idle.take(origin) or httpx.AsyncHTTPTransport(verify=self._context, limits=ONE)
+        one = self._idle.take(origin) or httpx.AsyncHTTPTransport(**self._options)
         try:
             response = await one.handle_async_request(request)
         except BaseException:

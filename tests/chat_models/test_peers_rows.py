@@ -33,6 +33,11 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "test_all_clients_and_threads_of_a_process_share_their_connections",
         "test_a_new_model_opens_nothing",
     ),
+    "TCP keepalive": (
+        "test_a_silent_connection_is_kept_alive_by_probes",
+        "test_so_is_an_async_one",
+    ),
+    "an explicit proxy": ("test_a_proxy_of_the_callers_own_is_used",),
     "close and aclose": (
         "test_a_closed_client_opens_anew",
         "test_async_closing_waits_for_the_calls_under_way",
@@ -186,8 +191,6 @@ PROVEN: dict[str, tuple[str, ...]] = {
 }
 
 LEFT_OUT = {
-    "TCP keepalive": "no setting; the transport of an injected httpx client can have it",
-    "an explicit proxy": "no setting; the environment's, or an injected httpx client's, is used",
     "a clock for idle content": "timeout is for the next byte, and a sign of life is one",
     "video": "the router's schema has no video part",
     "built-in tools of OpenAI": "the router has tools of its own, orq:* and mcp",
