@@ -36,8 +36,14 @@ from orq_router_integrations.offline.routing.refusals import Refusal
 from orq_router_integrations.offline.routing.route import Route, not_enabled
 from orq_router_integrations.offline.routing.service import Job, Outcome, Service
 from orq_router_integrations.offline.speech.service import SpeechService
+from orq_router_integrations.offline.transcriptions.service import TranscriptionService
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import RESPONSES, Dialect
+from orq_router_integrations.wire.endpoints import (
+    RESPONSES,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
+    Dialect,
+)
 
 if TYPE_CHECKING:
     from orq_router_integrations.client import RouterClient
@@ -54,9 +60,9 @@ Handler = Callable[[httpx.Request], Outcome]
 class OfflineRouter:
     """The router in this process, for tests, demos and documentation.
 
-    It serves POST /chat/completions and /audio/speech (tones that say the text, WAV or raw
-    samples) under every prefix of the router, and POST /responses,
-    GET /responses/{id} and GET /models under v3/router.
+    It serves POST /chat/completions, /audio/speech (tones that say the text, WAV or raw samples),
+    /audio/transcriptions and /audio/translations (which hear those tones) under every prefix of
+    the router, and POST /responses, GET /responses/{id} and GET /models under v3/router.
 
     >>> router = OfflineRouter(answers={"openai/gpt-4o": "Hello!"})
     >>> client = httpx.Client(transport=router.transport, base_url="https://any.host/v3/router")
@@ -108,11 +114,7 @@ class OfflineRouter:
         self._faults = FaultScript(faults)
         script = AnswerScript(answers)
         self._responses = ResponsesService(script=script, trace_id=self._trace_id)
-        self._services: tuple[Service, ...] = (
-            ChatService(script=script),
-            self._responses,
-            SpeechService(script=script),
-        )
+        self._services = (self._responses, *_services(script))
         self._lock = RLock()
 
     @property
@@ -233,6 +235,16 @@ class OfflineRouter:
             providers=providers,
         )
         return route.follow(primary)
+
+
+def _services(script: AnswerScript) -> tuple[Service, ...]:
+    """The endpoints that keep nothing the router itself would ask for."""
+    return (
+        ChatService(script=script),
+        SpeechService(script=script),
+        TranscriptionService(TRANSCRIPTIONS, script=script),
+        TranscriptionService(TRANSLATIONS, script=script),
+    )
 
 
 def _address(path: str) -> tuple[Dialect, str]:

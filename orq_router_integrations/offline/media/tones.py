@@ -133,14 +133,9 @@ def hear(pcm: bytes, *, rate: int = RATE, channels: int = 1, width: int = 2) -> 
         channels: of which the first is heard.
         width: bytes per sample; those of one byte are unsigned, as WAV has them.
     """
-    high = pcm[width - 1 :: width * channels]
-    if width == 1:
-        high = high.translate(_UNSIGNED)
-    signs = high.translate(_BY_SIGN)
     words: list[Word] = []
     opened, halves = -1, bytearray()
-    for start, end in _bursts(high.translate(_BY_LOUDNESS), rate):
-        pitch = _pitch(signs, start, end, rate)
+    for start, end, pitch in _tones(_high(pcm, channels, width), rate):
         if pitch == _OPEN:
             opened, halves = start, bytearray()
         elif pitch == _CLOSE and opened >= 0:
@@ -151,6 +146,30 @@ def hear(pcm: bytes, *, rate: int = RATE, channels: int = 1, width: int = 2) -> 
         elif opened >= 0:
             halves.append(pitch)
     return words
+
+
+def only_scraps(pcm: bytes, *, rate: int = RATE, channels: int = 1, width: int = 2) -> bool:
+    """Whether a recording holds nothing but silence and parts of words that a cut has left."""
+    high = _high(pcm, channels, width)
+    tones = list(_tones(high, rate))
+    if not tones:
+        return not high.strip(b"\0\xff")
+    longest = TONE / SLOWEST * rate + 1
+    short = all(end - start <= longest for start, end, _ in tones)
+    return short and all(pitch is not None for _, _, pitch in tones[1:-1])
+
+
+def _high(pcm: bytes, channels: int, width: int) -> bytes:
+    """The high bytes of the first channel's samples, signed."""
+    high = pcm[width - 1 :: width * channels]
+    return high.translate(_UNSIGNED) if width == 1 else high
+
+
+def _tones(high: bytes, rate: int) -> Iterator[tuple[int, int, int | None]]:
+    """Each burst: its first and last sample, and its pitch."""
+    signs = high.translate(_BY_SIGN)
+    for start, end in _bursts(high.translate(_BY_LOUDNESS), rate):
+        yield start, end, _pitch(signs, start, end, rate)
 
 
 def _bursts(loudness: bytes, rate: int) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,1 @@
+"""The endpoints /audio/transcriptions and /audio/translations."""

@@ -1,0 +1,87 @@
+"""What is heard in a file: the words of the offline speech, or what the file is."""
+
+import wave
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import pairwise
+
+from orq_router_integrations import dimensions
+from orq_router_integrations.formats import sniff
+from orq_router_integrations.offline.media.tones import Word, ends_sentence, hear, only_scraps
+from orq_router_integrations.wire.transcripts import Span
+
+LONGEST_PAUSE = 1.0
+"""Seconds of silence after which a new segment begins, whatever was said before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The words of a file in time, and how long it is (``None`` where its header hides it)."""
+
+    words: tuple[Span, ...]
+    seconds: float | None
+
+    @property
+    def text(self) -> str:
+        """All that was said."""
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def segments(self) -> list[Span]:
+        """Sentences."""
+        return [
+            Span(" ".join(word.text for word in some), some[0].start, some[-1].end)
+            for some in _sentences(self.words)
+        ]
+
+
+def listen(data: bytes) -> Heard:
+    """The words in a WAV that the offline router spoke; a description of any other sound."""
+    try:
+        with wave.open(BytesIO(data)) as file:
+            rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()
+            pcm = file.readframes(file.getnframes())
+    except (wave.Error, EOFError):
+        return _described(data)
+    seconds = len(pcm) / (rate * channels * width)
+    words = hear(pcm, rate=rate, channels=channels, width=width)
+    if not words and not only_scraps(pcm, rate=rate, channels=channels, width=width):
+        return _described(data)
+    return Heard(tuple(map(_span, words)), seconds)
+
+
+def recited(text: str, data: bytes) -> Heard:
+    """A scripted text, its words spread evenly over the file."""
+    sound = dimensions.sound(data)
+    seconds = sound.seconds if sound else None
+    words = text.split()
+    each = (seconds or 0.5 * len(words)) / max(1, len(words))
+    spans = (Span(word, each * at, each * (at + 1)) for at, word in enumerate(words))
+    return Heard(tuple(spans), seconds)
+
+
+def _span(word: Word) -> Span:
+    return Span(word.text, word.start, word.end)
+
+
+def _described(data: bytes) -> Heard:
+    """What the header says, as one long word."""
+    sound = dimensions.sound(data)
+    if sound is None or sound.seconds is None:
+        text = f"[offline: {len(data)} bytes of {sniff(data[:64]) or 'audio'}]"
+        return Heard((Span(text, 0.0, 0.0),), None)
+    channels = {1: "mono", 2: "stereo"}.get(sound.channels, f"{sound.channels} channels")
+    text = f"[offline: {sound.seconds:.1f} s of audio, {sound.rate / 1000:g} kHz {channels}]"
+    return Heard((Span(text, 0.0, sound.seconds),), sound.seconds)
+
+
+def _sentences(words: Sequence[Span]) -> Iterator[list[Span]]:
+    some = list(words[:1])
+    for before, word in pairwise(words):
+        if ends_sentence(before.text) or word.start - before.end > LONGEST_PAUSE:
+            yield some
+            some = []
+        some.append(word)
+    if some:
+        yield some

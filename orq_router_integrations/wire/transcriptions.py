@@ -1,0 +1,177 @@
+"""Shapes of ``POST /audio/transcriptions`` and ``/audio/translations``: parameters, replies.
+
+Source: contract sections 2.6 and 2.7, and trap 13: what is no JSON object may come as plain text
+or as a JSON string. Speakers have no documented place; they are read from where providers put
+them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+from typing_extensions import Self
+
+from orq_router_integrations.wire.call import BadReply, Reply
+from orq_router_integrations.wire.chat_completions import Number, Whole
+from orq_router_integrations.wire.events import kind_of, refuse_error
+from orq_router_integrations.wire.json import a_text, loads, objects
+from orq_router_integrations.wire.subtitles import read_cues
+from orq_router_integrations.wire.transcripts import Span, Transcript
+
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
+Language = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z]{2}$"),
+    AfterValidator(str.lower),
+]
+Switch = Annotated[bool, Field(strict=True)]
+
+_NO_TRANSLATORS = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")
+
+
+class TranslationParams(BaseModel):
+    """Parameters of a translation beside model and file; sent only when set.
+
+    Attributes:
+        prompt: text that shows the style, or precedes the recording.
+        response_format: ``json``, ``text``, ``srt``, ``verbose_json`` or ``vtt``.
+        temperature: 0 to 1; 0 lets the provider raise it where it is unsure.
+        timestamps_granularity: ``none``, ``word`` or ``character``. Not the same field as
+            ``timestamp_granularities``.
+        diarize: whether to tell speakers apart (ElevenLabs).
+        num_speakers: at most so many speakers, 1 to 32 (ElevenLabs).
+        tag_audio_events: whether to note laughter and the like (ElevenLabs).
+        enable_logging: ``False`` asks for zero retention (enterprise plans).
+    """
+
+    prompt: str | None = None
+    response_format: ResponseFormat | None = None
+    temperature: Annotated[Number, Field(ge=0, le=1)] | None = None
+    timestamps_granularity: Literal["none", "word", "character"] | None = None
+    diarize: Switch | None = None
+    num_speakers: Annotated[Whole, Field(ge=1, le=32)] | None = None
+    tag_audio_events: Switch | None = None
+    enable_logging: Switch | None = None
+
+
+class TranscriptionParams(TranslationParams):
+    """Parameters of a transcription: those of a translation, and two that it does not take.
+
+    Attributes:
+        language: what is spoken, as two letters (ISO 639-1).
+        timestamp_granularities: ``word``, ``segment`` or both; needs
+            ``response_format="verbose_json"``, and not all models have it.
+    """
+
+    language: Language | None = None
+    timestamp_granularities: (
+        Annotated[list[Literal["word", "segment"]], Field(min_length=1)] | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _timed(self) -> Self:
+        if self.timestamp_granularities and self.response_format != "verbose_json":
+            raise ValueError("timestamp_granularities: needs response_format='verbose_json'")
+        return self
+
+
+def check_translates(model: str) -> None:
+    """Check that a model is not known to be unable to translate.
+
+    Raises:
+        ValueError: it is one of those.
+    """
+    name = model.partition("/")[2]
+    if name.startswith(_NO_TRANSLATORS):
+        raise ValueError(f"model: {name} does not translate; use openai/whisper-1")
+
+
+def read_transcript(reply: Reply, wanted: ResponseFormat | None = None) -> Transcript:
+    """The transcript in a reply, whatever its format.
+
+    Args:
+        reply: what came.
+        wanted: the ``response_format`` that was asked for.
+
+    Raises:
+        BadReply: it is in none of the formats that ``wanted`` allows, or has no text.
+        ErrorInReply: it is an error after all.
+    """
+    body = _body(reply, plain=wanted in {"text", "srt", "vtt"})
+    offline = "x-orq-offline" in reply.headers
+    if isinstance(body, dict):
+        refuse_error(body, reply.content)
+        return _from_object(body, offline=offline)
+    if not isinstance(body, str):
+        raise BadReply(f"the transcript is {kind_of(body)}, not an object or a text")
+    if wanted not in {"srt", "vtt"}:
+        return Transcript(body.strip(), offline=offline)
+    try:
+        cues = tuple(read_cues(body))
+    except ValueError as error:
+        raise BadReply(f"the reply is not {wanted}: {error}") from None
+    return Transcript(" ".join(cue.text for cue in cues), segments=cues, offline=offline)
+
+
+def _body(reply: Reply, *, plain: bool) -> Any:
+    """JSON as its value; anything else, where text was asked for, as text."""
+    if not reply.content:
+        raise BadReply("the body is empty")
+    head = reply.content[:64].lstrip().lower()
+    if head.startswith((b"{", b'"')) or not plain:
+        try:
+            return loads(reply.content)
+        except ValueError as error:
+            if not plain:
+                raise BadReply(f"the body is not JSON ({error})") from None
+    if head.startswith((b"<!doctype", b"<html")) or reply.content_type == "text/html":
+        raise BadReply("the body is a web page, not a transcript")
+    try:
+        return reply.content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadReply("the body is no text in UTF-8") from None
+
+
+def _from_object(body: Mapping[str, Any], *, offline: bool) -> Transcript:
+    text = body.get("text")
+    if not isinstance(text, str):
+        raise BadReply("the transcript has no text")
+    known = {"text", "words", "segments", "language", "duration", "model"}
+    return Transcript(
+        text=text.strip(),
+        words=_spans(body.get("words"), ("word", "text")),
+        segments=_spans(body.get("segments"), ("text",)),
+        language=a_text(body.get("language")) or a_text(body.get("language_code")) or None,
+        duration=_number(body.get("duration")),
+        model=a_text(body.get("model")) or None,
+        offline=offline,
+        raw={name: value for name, value in body.items() if name not in known},
+    )
+
+
+def _spans(items: Any, names: Sequence[str]) -> tuple[Span, ...]:
+    """Those items that have a text and a time; a provider's spaces between words have none."""
+    found = []
+    for item in objects(items):
+        text = next((a_text(item[name]) for name in names if name in item), "").strip()
+        start, end = _number(item.get("start")), _number(item.get("end"))
+        if text and start is not None and item.get("type") != "spacing":
+            found.append(Span(text, start, start if end is None else end, _speaker(item)))
+    return tuple(found)
+
+
+def _speaker(item: Mapping[str, Any]) -> str | None:
+    """The label of a speaker, under any name that a provider gives it."""
+    found = (item.get(name) for name in ("speaker", "speaker_id", "speaker_label"))
+    label = next((value for value in found if value is not None), None)
+    return str(label) if isinstance(label, (str, int)) and str(label) else None
+
+
+def _number(value: Any) -> float | None:
+    """A number, also one spelled as text (contract section 2.6 leaves ``duration`` open)."""
+    try:
+        number = float(value) if isinstance(value, (str, int, float)) else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,31 @@
+"""Recordings of the offline speech, and of other sounds."""
+
+import wave
+from io import BytesIO
+from pathlib import Path
+
+from orq_router_integrations.offline.media.tones import RATE, speak
+
+TEXT = "Good day. We meet at noon, in room 7! Bring Zo\u00eb."
+
+
+def wav(pcm: bytes, *, rate: int = RATE, channels: int = 1, width: int = 2) -> bytes:
+    """Samples as a WAV file."""
+    target = BytesIO()
+    with wave.open(target, "wb") as file:
+        file.setframerate(rate)
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.writeframes(pcm)
+    return target.getvalue()
+
+
+def recording(text: str = TEXT, *, rate: int = RATE, speed: float = 1.0) -> bytes:
+    """A text, spoken, as a WAV file."""
+    return wav(speak(text, rate=rate, speed=speed), rate=rate)
+
+
+def recorded(path: Path, text: str = TEXT, **how: float) -> Path:
+    """The same on disk."""
+    path.write_bytes(recording(text, **how))
+    return path
