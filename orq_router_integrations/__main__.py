@@ -34,6 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_demo(commands)
+    _add_serve(commands)
+    return parser
+
+
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     demo = commands.add_parser(
         "demo",
         help="send text, an image, a PDF and audio, and watch a fallback save the call",
@@ -47,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         "--fallback", default="anthropic/claude-sonnet-4-5", help="the model behind it"
     )
     demo.set_defaults(run=_demo)
+
+
+def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     serve = commands.add_parser(
         "serve", help="serve the offline router on this machine, for any OpenAI client"
     )
@@ -56,7 +65,6 @@ def _parser() -> argparse.ArgumentParser:
         "--lenient", action="store_true", help="ignore fields that the contract does not know"
     )
     serve.set_defaults(run=_serve)
-    return parser
 
 
 def _demo(chosen: argparse.Namespace) -> int:

@@ -50,15 +50,23 @@ def run(
     pipeline = pipeline_of(ChatOrq(model=model, controls=controls, client=client), files)
     _introduce(client, controls, model, offline)
     try:
-        whole = _whole(pipeline, list(files.values()), offline)
-        streamed = _streamed(pipeline, offline)
+        _both(pipeline, list(files.values()), offline)
     except RouterError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
+    return 0
+
+
+def _both(
+    pipeline: Runnable[dict[str, Any], AIMessage],
+    files: list[Path],
+    offline: OfflineRouter | None,
+) -> None:
+    whole = _whole(pipeline, files, offline)
+    streamed = _streamed(pipeline, offline)
     if offline:
         same = "is" if streamed == whole else "is not"
         _say(f"The streamed answer {same} the same, word for word.")
-    return 0
 
 
 def pipeline_of(model: ChatOrq, files: dict[str, Path]) -> Runnable[dict[str, Any], AIMessage]:

@@ -283,13 +283,17 @@ def error_from(
         "should_retry": {"true": True, "false": False}.get(reply.headers.get("x-should-retry", "")),
         "body": text[:MAX_BODY],
     }
-    said = text_of(fields.get("message")) or text[:200] or "the router gave no reason"
-    if 300 <= reply.status < 400:
-        target = reply.headers.get("location", "nowhere")
-        said = f"the router redirects to {target}; redirects are not followed, set base_url"
     if reply.status == 501:
         details["is_retryable"] = False
-    return _class_for(reply.status, fields, said)(said, **details)
+    said = text_of(fields.get("message")) or text[:200] or "the router gave no reason"
+    return _class_for(reply.status, fields, said)(_redirected(reply) or said, **details)
+
+
+def _redirected(reply: Reply) -> str | None:
+    if not 300 <= reply.status < 400:
+        return None
+    target = reply.headers.get("location", "nowhere")
+    return f"the router redirects to {target}; redirects are not followed, set base_url"
 
 
 def _class_for(status: int, fields: Mapping[str, Any], message: str) -> type[RouterStatusError]:

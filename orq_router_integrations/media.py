@@ -90,6 +90,10 @@ def _block(
         block = {"type": "audio", **_encoded(data, mime_type)}
         checked_audio(block["base64"])
         return block
+    return _picture(data, mime_type, detail)
+
+
+def _picture(data: bytes, mime_type: str, detail: str | None) -> dict[str, Any]:
     if mime_type not in IMAGE_TYPES:
         raise ValueError(
             f"the file is {mime_type or 'of an unknown type'}; chat models take PNG, JPEG, GIF, "
