@@ -1,0 +1,47 @@
+"""``python -m tests.benchmarks``: the table of what calls cost, beside the goals.
+
+``--rows 1,3,7`` picks rows, ``--rounds 21`` takes longer and is surer. It wants two cores, one for
+the server, and ``pip install -e '.[bench]'``.
+"""
+
+import argparse
+import platform
+import warnings
+from importlib.metadata import version
+
+from tests.benchmarks import calls
+from tests.benchmarks.measuring import HEADER, Case, medians, told
+from tests.benchmarks.server import CLIENT_CORE, pin, running
+
+COMPARED = ("langchain-core", "langchain-openai", "openai", "httpx", "orjson", "pydantic")
+
+
+def main() -> None:
+    """Measure the rows asked for, and print each when it is known."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--rows", default="", help="numbers of rows, such as 1,3,7")
+    parser.add_argument("--rounds", type=int, default=11)
+    given = parser.parse_args()
+    wanted = {number.strip() for number in given.rows.split(",") if number.strip()}
+    warnings.simplefilter("ignore")
+    pin(CLIENT_CORE)
+    print(f"Python {platform.python_version()}, {platform.machine()};", *_versions())
+    print(f"medians of {given.rounds} rounds\n\n{HEADER}", flush=True)
+    with running() as server:
+        for case in calls.cases(server):
+            if not wanted or wanted & {line.number for line in case.lines}:
+                _show(case, given.rounds)
+        calls.close()
+
+
+def _show(case: Case, rounds: int) -> None:
+    found = medians(case, rounds)
+    for line in case.lines:
+        print(told(line, found), flush=True)
+
+
+def _versions() -> list[str]:
+    return [f"{name} {version(name)}" for name in COMPARED]
+
+
+main()

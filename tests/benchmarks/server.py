@@ -1,0 +1,166 @@
+"""The server of the benchmarks: a process of its own, on a core of its own, that does little.
+
+The first segment of a path says how it answers: ``/stream-text/v3/router/chat/completions``.
+"""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import orjson
+
+CHUNKS = 1000
+PACE = 0.001
+SERVER_CORE, CLIENT_CORE = 1, 0
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_USAGE = {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21}
+_HEAD = {"id": "chatcmpl-1", "created": 1760000000, "model": "gpt-4o-2024-08-06"}
+_TEXT = "A router sends each packet on towards the network it is meant for."
+
+
+def _whole(data: dict[str, object]) -> bytes:
+    body = orjson.dumps(data)
+    return b"\r\n".join(
+        [
+            b"HTTP/1.1 200 OK",
+            b"Content-Type: application/json",
+            b"x-orq-trace-id: 01JB",
+            b"Content-Length: %d" % len(body),
+            b"",
+            body,
+        ]
+    )
+
+
+def _completion() -> bytes:
+    message = {"role": "assistant", "content": _TEXT, "refusal": None}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    return _whole({**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE})
+
+
+def _event(delta: dict[str, object], finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+    data = {**_HEAD, "object": "chat.completion.chunk", "choices": [choice]}
+    return b"data: %s\n\n" % orjson.dumps(data)
+
+
+def _chunk(event: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(event), event)
+
+
+def _stream(deltas: list[dict[str, object]]) -> list[bytes]:
+    """The head of a streamed answer, and then its events, one HTTP chunk each."""
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    events = [*(_event(delta) for delta in deltas), _event({}, "stop"), b"data: [DONE]\n\n"]
+    return [head, *(_chunk(event) for event in events), b"0\r\n\r\n"]
+
+
+def _texts(count: int) -> list[dict[str, object]]:
+    return [{"role": "assistant", "content": ""}, *({"content": " word"} for _ in range(count))]
+
+
+def _fragments(count: int) -> list[dict[str, object]]:
+    """One tool call whose arguments come in ``count`` pieces, as providers cut them."""
+    opened = {"index": 0, "id": "call_1", "type": "function"}
+    first = {"tool_calls": [{**opened, "function": {"name": "search", "arguments": ""}}]}
+    pieces = ['{"query": "', *(["word "] * (count - 2)), '"}']
+    rest = [{"tool_calls": [{"index": 0, "function": {"arguments": p}}]} for p in pieces]
+    return [first, *rest]
+
+
+@lru_cache
+def _answer(kind: bytes) -> list[bytes]:
+    """The pieces of an answer; only the first of paced ones is written at once."""
+    name, _, count = kind.decode().partition(".")
+    size = int(count or CHUNKS)
+    answers: dict[str, Callable[[], list[bytes]]] = {
+        "whole": lambda: [_completion()],
+        "text": lambda: [b"".join(_stream(_texts(size)))],
+        "tool": lambda: [b"".join(_stream(_fragments(size)))],
+        "paced": lambda: _stream(_texts(size)),
+    }
+    return answers[name]()
+
+
+class Connection(asyncio.Protocol):
+    """One connection: requests in, prepared answers out; bodies are counted, never kept."""
+
+    accepted = 0
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._missing = 0
+        self._kind = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        Connection.accepted += 1
+
+    def data_received(self, data: bytes) -> None:
+        if not self._missing:
+            self._head += data
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            length = _LENGTH.search(self._head, 0, end + 2)
+            self._kind = self._head[: self._head.index(b"\r\n")].split(b"/")[1].split(b" ")[0]
+            self._missing = int(length[1]) if length else 0
+            data, self._head = self._head[end + 4 :], b""
+        self._missing -= len(data)
+        if not self._missing:
+            self._reply()
+
+    def _reply(self) -> None:
+        if self._kind == b"accepted":
+            Connection.accepted -= 1  # the one that asks
+            self._transport.write(_whole({"accepted": Connection.accepted}))
+            return
+        pieces = _answer(self._kind)
+        self._transport.write(pieces[0])
+        if len(pieces) > 1:
+            self._task = asyncio.ensure_future(self._paced(pieces[1:]))
+
+    async def _paced(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            await asyncio.sleep(PACE)
+            self._transport.write(piece)
+
+
+async def _serve() -> None:
+    server = await asyncio.get_running_loop().create_server(
+        Connection, "127.0.0.1", 0, backlog=1024
+    )
+    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
+    await server.serve_forever()
+
+
+def pin(core: int) -> None:
+    """Keep this process on one core, where the system can."""
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, {core})
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """The address of a server in another process."""
+    command = [sys.executable, "-m", "tests.benchmarks.server"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    pin(SERVER_CORE)
+    asyncio.run(_serve())
