@@ -165,14 +165,14 @@ def at_once(model: Any, concurrency: int, calls: int) -> Sample:
 
 
 def many_at_once(server: str) -> Iterator[Case]:
-    found = models(base_url(server, "whole"))
+    found = models(base_url(server, "late"))
     fifty = {name: lambda m=model: at_once(m, 50, 300) for name, model in found.items()}
     lines = [
         Line("8", "abatch, 50 at once", {OPENAI: 0.12}),
         Line("8", "... time per request", {OPENAI: 1 / 4.5}, "wall"),
     ]
     yield Case(lines, fifty, rounds=5)
-    found = models(base_url(server, "whole"))
+    found = models(base_url(server, "late"))
     many = {name: lambda m=model: at_once(m, 200, 400) for name, model in found.items()}
     many["ours, 50 at once"] = fifty[OURS]
     lines = [

@@ -16,6 +16,7 @@ import orjson
 
 CHUNKS = 1000
 PACE = 0.001
+THINKING = 0.05
 SERVER_CORE, CLIENT_CORE = 1, 0
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -83,6 +84,7 @@ def _answer(kind: bytes) -> list[bytes]:
     size = int(count or CHUNKS)
     answers: dict[str, Callable[[], list[bytes]]] = {
         "whole": lambda: [_completion()],
+        "late": lambda: [_completion()],
         "text": lambda: [b"".join(_stream(_texts(size)))],
         "tool": lambda: [b"".join(_stream(_fragments(size)))],
         "paced": lambda: _stream(_texts(size)),
@@ -125,6 +127,9 @@ class Connection(asyncio.Protocol):
             self._transport.write(_whole({"accepted": Connection.accepted}))
             return
         pieces = _answer(self._kind)
+        if self._kind == b"late":
+            asyncio.get_running_loop().call_later(THINKING, self._transport.write, pieces[0])
+            return
         self._transport.write(pieces[0])
         if len(pieces) > 1:
             self._task = asyncio.ensure_future(self._paced(pieces[1:]))
@@ -139,7 +144,7 @@ async def _serve() -> None:
     server = await asyncio.get_running_loop().create_server(
         Connection, "127.0.0.1", 0, backlog=1024
     )
-    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
+    print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
