@@ -1,7 +1,7 @@
 """The only door to the network: four verbs over one set of settings."""
 
 import warnings
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -9,25 +9,22 @@ from contextlib import (
     closing,
     nullcontext,
 )
-from inspect import isawaitable
 from itertools import islice
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import AsyncGenerator, Generator, Self, TypedDict, Unpack
 
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.exchange import Exchange
-from orq_router_integrations.retry import RetryPolicy
-from orq_router_integrations.settings import (
-    LONGEST_TIMEOUT,
-    ApiKey,
-    RouterSettings,
-    checked_key,
-)
+from orq_router_integrations.keys import akey_of, key_of
+from orq_router_integrations.limits import Pump, Watch
+from orq_router_integrations.retry import RetryPolicy, RetryQuota
+from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
+from orq_router_integrations.timing import clock_of, timeout_of
 from orq_router_integrations.transport import SHARED, AnyClient
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Call, StreamCall
@@ -39,10 +36,6 @@ from orq_router_integrations.wire.request import encode
 T = TypeVar("T")
 Begun = tuple[Generator[T], tuple[T, ...]]
 ABegun = tuple[AsyncGenerator[T], tuple[T, ...]]
-
-CONNECT_SECONDS = 10.0
-DEFAULT_SECONDS = 600.0
-MARGIN_SECONDS = 30.0
 
 
 class RouterClient(RouterSettings):
@@ -72,6 +65,8 @@ class RouterClient(RouterSettings):
     controls: RouterControls = RouterControls()
     http_client: httpx.Client | None = Field(default=None, repr=False, exclude=True)
     http_async_client: httpx.AsyncClient | None = Field(default=None, repr=False, exclude=True)
+
+    _quota: RetryQuota = PrivateAttr(default_factory=RetryQuota)
 
     if TYPE_CHECKING:  # the validators accept more than the fields hold
 
@@ -181,6 +176,8 @@ class RouterClient(RouterSettings):
         except ValueError as error:
             raise input_error(error, endpoint=call.endpoint.path) from None
         _warn_of_circles(call.body.get("model"), encoded.controls)
+        timeout = timeout_of(self, call.timeout, encoded.controls)
+        clock = clock_of(self, timeout, encoded.controls)
         return Exchange(
             call=call,
             encoded=encoded,
@@ -188,6 +185,8 @@ class RouterClient(RouterSettings):
                 max_retries=self.max_retries,
                 router_retries=encoded.controls.router_retries,
                 repeatable=call.repeatable,
+                seconds=clock.deadline,
+                quota=self._quota,
             ),
             url=httpx.URL(self.base_url + encoded.path, params=dict(self.default_query) or None),
             headers={
@@ -195,38 +194,17 @@ class RouterClient(RouterSettings):
                 "accept": "*/*",
                 **{name.lower(): value for name, value in self.default_headers.items()},
             },
-            timeout=self._timeout(call.timeout, encoded.controls),
+            timeout=timeout,
+            clock=clock,
         )
 
-    def _timeout(self, wanted: float | None, controls: RouterControls) -> httpx.Timeout:
-        worst = controls.worst_case_seconds
-        seconds = self.timeout if wanted is None else wanted
-        if seconds is None:
-            seconds = DEFAULT_SECONDS if worst is None else worst + MARGIN_SECONDS
-            seconds = min(seconds, LONGEST_TIMEOUT)
-        elif not 0 < seconds <= LONGEST_TIMEOUT:
-            raise RouterInputError(f"timeout: 0 to {LONGEST_TIMEOUT} seconds, not {seconds}")
-        elif worst is not None and seconds < worst:
-            warnings.warn(
-                f"timeout={seconds:g} is shorter than the router may take by its controls "
-                f"({worst:g} seconds for every model, retry and pause): the client would hang up "
-                "on a fallback that is still working",
-                stacklevel=5,
-            )
-        return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
-
     def _once(self, exchange: Exchange[T]) -> T:
-        with exchange.translated(), self._http() as http:
-            request = http.build_request(**exchange.begin(self._key()), content=exchange.body)
-            return exchange.answer(http.send(request, follow_redirects=False))
+        (answer,) = self._items(exchange)
+        return answer
 
     async def _aonce(self, exchange: Exchange[T]) -> T:
-        with exchange.translated():
-            async with self._ahttp() as http:
-                request = http.build_request(
-                    **exchange.begin(await self._akey()), content=exchange.async_body
-                )
-                return exchange.answer(await http.send(request, follow_redirects=False))
+        (answer,) = [item async for item in self._aitems(exchange)]
+        return answer
 
     def _begun(self, exchange: Exchange[T]) -> Begun[T]:
         """A stream, read as far as its first item."""
@@ -240,38 +218,61 @@ class RouterClient(RouterSettings):
         return items, ()
 
     def _items(self, exchange: Exchange[T]) -> Generator[T]:
-        with exchange.translated(), self._http() as http:
-            request = http.build_request(**exchange.begin(self._key()), content=exchange.body)
-            with closing(http.send(request, stream=True, follow_redirects=False)) as response:
-                if not exchange.head(response):
-                    response.read()
-                    exchange.answer(response)
-                decoder = exchange.decode()
-                for data in response.iter_bytes():
-                    yield from exchange.feed(data)
-                    if decoder.done:
-                        return
-                yield from decoder.finish()
+        with (
+            exchange.translated(),
+            Watch(exchange.clock) as watch,
+            closing(self._pieces(exchange, watch)) as pieces,
+        ):
+            for data in pieces:
+                watch.check()
+                yield from exchange.items(data)
+                if exchange.done:
+                    watch.drain(pieces)
+                    return
+            watch.check()
+            yield from exchange.finish()
 
     async def _aitems(self, exchange: Exchange[T]) -> AsyncGenerator[T]:
         with exchange.translated():
-            async with self._ahttp() as http:
-                request = http.build_request(
-                    **exchange.begin(await self._akey()), content=exchange.async_body
-                )
-                response = await http.send(request, stream=True, follow_redirects=False)
-                async with aclosing(response):
-                    if not exchange.head(response):
-                        await response.aread()
-                        exchange.answer(response)
-                    decoder = exchange.decode()
-                    async for data in response.aiter_bytes():
-                        for item in exchange.feed(data):
-                            yield item
-                        if decoder.done:
-                            return
-                    for item in decoder.finish():
+            async with Pump(self._apieces(exchange), exchange.clock) as pieces:
+                async for data in pieces:
+                    for item in exchange.items(data):
                         yield item
+                    if exchange.done:
+                        await pieces.drain()
+                        return
+                for item in exchange.finish():
+                    yield item
+
+    def _pieces(self, exchange: Exchange[T], watch: Watch) -> Generator[bytes]:
+        """The reply's body as it comes, unpacked."""
+        with self._http() as http:
+            options = exchange.begin(key_of(self.api_key)) | {"extensions": {"trace": watch.trace}}
+            request = http.build_request(**options, content=exchange.body)
+            watch.follow(request.extensions)
+            with closing(http.send(request, stream=True, follow_redirects=False)) as response:
+                watch.follow(response.extensions)
+                unpacker = exchange.head(response)
+                consumed = response.is_stream_consumed
+                for data in [response.content] if consumed else response.iter_raw():
+                    yield from unpacker.feed(data)
+                yield from unpacker.finish()
+
+    async def _apieces(self, exchange: Exchange[T]) -> AsyncGenerator[bytes]:
+        async with self._ahttp() as http:
+            options = exchange.begin(await akey_of(self.api_key))
+            request = http.build_request(**options, content=exchange.async_body)
+            response = await http.send(request, stream=True, follow_redirects=False)
+            async with aclosing(response):
+                unpacker = exchange.head(response)
+                if response.is_stream_consumed:
+                    yield response.content
+                    return
+                async for data in response.aiter_raw():
+                    for piece in unpacker.feed(data):
+                        yield piece
+                for piece in unpacker.finish():
+                    yield piece
 
     def _http(self) -> AbstractContextManager[httpx.Client]:
         if self.http_client:
@@ -285,23 +286,6 @@ class RouterClient(RouterSettings):
         _refuse_half(self.http_client, "http_async_client", "async")
         return SHARED.async_client()
 
-    def _key(self) -> str:
-        key = self._given_key()
-        if not isawaitable(key):
-            return _checked(key)
-        if isinstance(key, Coroutine):
-            key.close()
-        raise RouterInputError("api_key: an async function cannot serve sync calls; use ainvoke")
-
-    async def _akey(self) -> str:
-        key = self._given_key()
-        return _checked(await key if isawaitable(key) else key)
-
-    def _given_key(self) -> object:
-        if callable(self.api_key):
-            return self.api_key()
-        return self.api_key.get_secret_value() if self.api_key else ""
-
 
 class ClientValues(TypedDict, total=False):
     """What ``RouterClient`` accepts: the key also as plain text, the controls as a dict."""
@@ -310,6 +294,8 @@ class ClientValues(TypedDict, total=False):
     base_url: str
     allow_insecure: bool
     timeout: float | None
+    deadline: float | None
+    stream_chunk_timeout: float
     max_retries: int
     default_headers: Mapping[str, str]
     default_query: Mapping[str, str]
@@ -336,11 +322,3 @@ def _warn_of_circles(model: object, controls: RouterControls) -> None:
             f"fallbacks: {model} falls back to itself; use retry to ask a model again",
             stacklevel=6,
         )
-
-
-def _checked(key: object) -> str:
-    """A key fit for a header; also those from functions and from the environment of a pickle."""
-    try:
-        return checked_key(key)
-    except ValueError as error:
-        raise input_error(error) from None

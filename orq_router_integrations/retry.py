@@ -4,8 +4,10 @@ The router has retries and fallbacks of its own, which multiply with ours; so ou
 *to* the router. This is the only file that knows tenacity.
 """
 
+import math
 import random
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 import tenacity
@@ -25,20 +27,63 @@ LONGEST_PAUSE = 8.0
 LONGEST_WISH = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+QUOTA = 500
+COST = 5
+COST_OF_TIMEOUT = 10
+
+
+class RetryQuota:
+    """What the retries of all calls of a client may cost, so that an outage is not made worse.
+
+    A retry takes tokens, and more after a timeout; a call that succeeds gives back what its
+    retries took, or one token. Who finds too few left does not retry.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.tokens = QUOTA
+
+    def take(self, cost: int) -> bool:
+        """Take tokens, if there are as many."""
+        with self._lock:
+            enough = self.tokens >= cost
+            self.tokens -= cost if enough else 0
+            return enough
+
+    def give(self, tokens: int) -> None:
+        """Give tokens back; there are never more than at the beginning."""
+        with self._lock:
+            self.tokens = min(self.tokens + tokens, QUOTA)
+
+    def __reduce__(self) -> Any:
+        return RetryQuota, ()  # a client that travels to another process begins anew there
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RetryQuota)  # what was spent does not tell clients apart
+
+    def __hash__(self) -> int:
+        return hash(RetryQuota)
+
+
+@dataclass(slots=True, kw_only=True)
 class RetryPolicy:
-    """When the client sends a call again, and how long it waits before.
+    """When the client sends a call again, and how long it waits before; one for each call.
 
     Attributes:
         max_retries: retries after the first attempt.
         router_retries: whether the request asks the router for retries or fallbacks. The client
             then repeats only what never reached it, and a 429 or 503 that names a time.
         repeatable: whether a call may be sent again when it is unknown if it was worked on.
+        seconds: for the whole call; no pause begins that would end later.
+        quota: what the retries of all calls may cost together.
     """
 
     max_retries: int = 2
     router_retries: bool = False
     repeatable: bool = True
+    seconds: float = math.inf
+    quota: RetryQuota = field(default_factory=RetryQuota)
+    _spent: int = 0
 
     def retrying(self) -> tenacity.Retrying:
         """Call it with a function and its arguments to run that until it needs no retry."""
@@ -50,11 +95,33 @@ class RetryPolicy:
 
     def _options(self) -> dict[str, Any]:
         return {
-            "stop": tenacity.stop_after_attempt(self.max_retries + 1),
-            "retry": tenacity.retry_if_exception(self.is_transient),
+            "stop": self._enough,
+            "retry": self._again,
             "wait": pause,
             "reraise": True,
         }
+
+    def _again(self, state: tenacity.RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        if error is None:
+            self.quota.give(max(self._spent, 1))
+            return False
+        return self.is_transient(error)
+
+    def _enough(self, state: tenacity.RetryCallState) -> bool:
+        """Whether attempts, time or tokens are used up."""
+        paused = (state.seconds_since_start or 0.0) + state.upcoming_sleep
+        return (
+            state.attempt_number > self.max_retries
+            or paused >= self.seconds
+            or not self._pay(state.outcome.exception() if state.outcome else None)
+        )
+
+    def _pay(self, error: BaseException | None) -> bool:
+        cost = COST_OF_TIMEOUT if isinstance(error, RouterTimeoutError) else COST
+        paid = self.quota.take(cost)
+        self._spent += cost if paid else 0
+        return paid
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether sending the same call again may help and is allowed."""

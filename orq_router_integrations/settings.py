@@ -19,6 +19,8 @@ BASE_URL_ENV = "ORQ_BASE_URL"
 LONGEST_TIMEOUT = 86_400.0
 """Seconds; more than a day is a mistake, and more than a machine can count in a socket."""
 
+Seconds = Annotated[float, Field(strict=True, gt=0, le=LONGEST_TIMEOUT, allow_inf_nan=False)]
+
 ApiKey = SecretStr | Callable[[], str | Awaitable[str]]
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -131,6 +133,11 @@ class RouterSettings(BaseModel):
         allow_insecure: accept ``http://`` for a host that is not this machine.
         timeout: seconds to wait for the next byte. When not given, as long as the controls allow
             the router to take, or ten minutes.
+        deadline: seconds for a whole call by the wall clock, its retries and pauses included; for
+            a stream, until its first chunk. Bytes that drip do not prolong it. When not given, ten
+            minutes, or ``timeout`` if that is longer.
+        stream_chunk_timeout: seconds to wait for the next chunk of a stream. The keep-alives that
+            a router sends meanwhile do not prolong it.
         max_retries: how often the client repeats a call that did not get through, 0 to 10. The
             router's own retries and fallbacks are set by ``controls``.
         default_headers: sent with every request; kept out of repr and dumps.
@@ -150,9 +157,9 @@ class RouterSettings(BaseModel):
         default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL
     )
     allow_insecure: bool = False
-    timeout: float | None = Field(
-        default=None, strict=True, gt=0, le=LONGEST_TIMEOUT, allow_inf_nan=False
-    )
+    timeout: Seconds | None = None
+    deadline: Seconds | None = None
+    stream_chunk_timeout: Seconds = 120.0
     max_retries: int = Field(default=2, strict=True, ge=0, le=10)
     default_headers: Annotated[Mapping[str, str], AfterValidator(_checked_headers)] = Field(
         default_factory=dict, repr=False, exclude=True

@@ -78,6 +78,18 @@ def _options(context: ssl.SSLContext) -> dict[str, Any]:
     return {"verify": context, "limits": ONE, "socket_options": ALIVE}
 
 
+class _One(httpx.HTTPTransport):
+    """A transport with one connection; tells each request which it is, to whoever must end it."""
+
+    _stream: Any = None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.extensions["network_stream"] = self._stream
+        response = super().handle_request(request)
+        self._stream = response.extensions.get("network_stream")
+        return response
+
+
 class Stack(httpx.BaseTransport):
     """A transport for all threads."""
 
@@ -88,7 +100,7 @@ class Stack(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request over the connection used last, or over a new one."""
         origin = _origin(request.url)
-        one = self._idle.take(origin) or httpx.HTTPTransport(**self._options)
+        one = self._idle.take(origin) or _One(**self._options)
         try:
             response = one.handle_request(request)
         except BaseException:

@@ -171,9 +171,10 @@ def test_plain_http_to_elsewhere_must_be_asked_for(host):
     assert base_url(f"http://{host}", allow_insecure=True) == f"http://{host}/v3/router"
 
 
-@pytest.mark.parametrize("timeout", [0, -1, -0.0, float("nan"), float("inf"), "soon", "5", True])
-def test_a_timeout_is_a_number_above_zero(timeout):
-    assert "timeout" in refusal(timeout=timeout)
+@pytest.mark.parametrize("name", ["timeout", "deadline", "stream_chunk_timeout"])
+@pytest.mark.parametrize("seconds", [0, -1, -0.0, float("nan"), float("inf"), "soon", "5", True])
+def test_a_timeout_is_a_number_above_zero(name, seconds):
+    assert name in refusal(**{name: seconds})
 
 
 def accepted_then_sent(door: Any, **settings: Any) -> bool:

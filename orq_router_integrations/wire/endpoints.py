@@ -55,6 +55,9 @@ _EVERYWHERE = dict.fromkeys(
 )
 
 
+MB = 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One endpoint: its path under every prefix, its body, and the controls it takes.
@@ -67,6 +70,7 @@ class Endpoint:
         dialects: the base URLs under which the endpoint is evidenced.
         retry_counts: smallest and largest ``retry.count``.
         balancing: the ``load_balancer.type`` values it takes.
+        longest_reply: bytes that a reply read as a whole may have, unpacked.
     """
 
     path: str
@@ -76,6 +80,7 @@ class Endpoint:
     dialects: frozenset[Dialect] = frozenset(Dialect)
     retry_counts: tuple[int, int] = (1, 5)
     balancing: frozenset[str] = frozenset({"weight_based"})
+    longest_reply: int = 64 * MB
 
 
 CHAT_COMPLETIONS = Endpoint(
@@ -120,13 +125,17 @@ IMAGE_GENERATIONS = Endpoint(
         "metadata": Place.TOP,
         "plugins": Place.TOP,
     },
+    longest_reply=256 * MB,
 )
 IMAGE_EDITS = Endpoint(
     "/images/edits",
     _EVERYWHERE | {"cache": Place.BOTH, "identity": Place.NESTED},
     multipart=True,
+    longest_reply=256 * MB,
 )
-IMAGE_VARIATIONS = Endpoint("/images/variations", IMAGE_EDITS.places, multipart=True)
+IMAGE_VARIATIONS = Endpoint(
+    "/images/variations", IMAGE_EDITS.places, multipart=True, longest_reply=256 * MB
+)
 SPEECH = Endpoint("/audio/speech", _EVERYWHERE | {"identity": Place.NESTED, "thread": Place.NESTED})
 TRANSCRIPTIONS = Endpoint(
     "/audio/transcriptions", _EVERYWHERE | {"identity": Place.NESTED}, multipart=True

@@ -7,7 +7,12 @@ JSON strings: only CR, LF and CRLF end a line here, as in the WHATWG standard.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orq_router_integrations.wire.call import BadReply
+
 BOM = b"\xef\xbb\xbf"
+
+LONGEST_EVENT = 16 * 1024 * 1024
+"""Bytes; a stream that does not end its events must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +42,22 @@ class SSEDecoder:
         self._at_start = True
         self._data: list[bytes] = []
         self._name = ""
+        self._size = 0  # of what was taken since the last event
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """Take the next bytes and yield the events they complete."""
+        """Take the next bytes and yield the events they complete.
+
+        Raises:
+            BadReply: an event is too long.
+        """
         for line in self._lines(data):
             if line:
                 self._take(line)
             elif self._data:
                 yield Event(b"\n".join(self._data), self._name)
-                self._data, self._name = [], ""
+                self._data, self._name, self._size = [], "", 0
             else:
-                self._name = ""
+                self._name, self._size = "", 0
 
     def _lines(self, data: bytes) -> Iterator[bytes]:
         if self._after_cr and data:
@@ -56,6 +66,9 @@ class SSEDecoder:
         for raw in data.splitlines(keepends=True):
             line = raw.rstrip(b"\r\n")
             self._pending.append(line)
+            self._size += len(raw)
+            if self._size > LONGEST_EVENT:
+                raise BadReply(f"an event is longer than {LONGEST_EVENT // 1024**2} MB", line)
             self._after_cr = raw.endswith(b"\r")
             if len(line) == len(raw):
                 return  # no line end yet: only ever the last piece

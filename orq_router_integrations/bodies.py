@@ -1,0 +1,102 @@
+"""Reading a reply's body with bounds: no reply may cost more memory than its endpoint can need."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from orq_router_integrations.wire.call import BadReply
+
+T = TypeVar("T")
+
+ACCEPTED = "gzip"
+"""What we ask for; more would bring other decoders, and other bombs."""
+
+PIECE = 1024 * 1024
+"""Bytes that are unpacked at a time."""
+
+LONGEST_ERROR = 64 * 1024
+"""Bytes that are read of an error; its message stands at the beginning."""
+
+_KNOWN = {"gzip", "x-gzip", "deflate"}
+_ANY_HEADER = 32 + zlib.MAX_WBITS
+
+
+class Unpacker:
+    """Undoes the content encoding of a body, a bounded piece at a time.
+
+    Raises:
+        BadReply: the body is encoded otherwise than was asked for, or more than once, or wrongly.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        names = [name.strip().lower() for name in encoding.split(",")]
+        packed = [name for name in names if name not in {"", "identity"}]
+        if len(packed) > 1 or not _KNOWN.issuperset(packed):
+            raise BadReply(f"the body is encoded as {encoding[:80]}, which was not asked for")
+        self._zlib = zlib.decompressobj(_ANY_HEADER) if packed else None
+        self._begun = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take bytes as they come and yield them unpacked."""
+        if self._zlib is None:
+            yield data
+            return
+        self._begun = True
+        while data:
+            try:
+                piece = self._zlib.decompress(data, PIECE)
+            except zlib.error as error:
+                raise BadReply(f"the compressed body is broken ({error})") from None
+            data = self._zlib.unconsumed_tail
+            if piece:
+                yield piece
+
+    def finish(self) -> Iterator[bytes]:
+        """Called at the end of the body; yields what is left."""
+        if self._zlib is not None and self._begun:
+            if rest := self._zlib.flush():
+                yield rest
+            if not self._zlib.eof:
+                raise BadReply("the compressed body is cut off")
+
+
+class Whole(Generic[T]):
+    """Reads a body that is one answer, as a ``Decoder`` with a single item.
+
+    Args:
+        make: makes the answer of the body.
+        longest: bytes it may have.
+        cut: whether a longer one is cut there; otherwise it is refused.
+    """
+
+    done = False
+    partial = ""
+
+    def __init__(self, make: Callable[[bytes], T], *, longest: int, cut: bool = False) -> None:
+        self._make = make
+        self._longest = longest
+        self._cut = cut
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> Iterator[T]:
+        """Take bytes; yields an answer only of a body that is cut.
+
+        Raises:
+            BadReply: the body is too long.
+        """
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > self._longest:
+            if not self._cut:
+                raise BadReply(
+                    f"the body is longer than {self._longest // 1024**2} MB",
+                    b"".join(self._pieces[:1]),
+                )
+            self.done = True
+            yield from self.finish()
+
+    def finish(self) -> Iterator[T]:
+        """The answer."""
+        whole, self._pieces = b"".join(self._pieces), []
+        yield self._make(whole[: self._longest])

@@ -1,0 +1,42 @@
+"""The API key of a call: a fixed one, or one that a function gives for every attempt."""
+
+from collections.abc import Coroutine
+from inspect import isawaitable
+
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.settings import ApiKey, checked_key
+from orq_router_integrations.validation import input_error
+
+
+def key_of(source: ApiKey | None) -> str:
+    """The key for one attempt of a sync call.
+
+    Raises:
+        RouterInputError: there is none that fits into a header, or it takes an async function.
+    """
+    key = _given(source)
+    if not isawaitable(key):
+        return _checked(key)
+    if isinstance(key, Coroutine):
+        key.close()
+    raise RouterInputError("api_key: an async function cannot serve sync calls; use ainvoke")
+
+
+async def akey_of(source: ApiKey | None) -> str:
+    """The key for one attempt of an async call; see ``key_of``."""
+    key = _given(source)
+    return _checked(await key if isawaitable(key) else key)
+
+
+def _given(source: ApiKey | None) -> object:
+    if callable(source):
+        return source()
+    return source.get_secret_value() if source else ""
+
+
+def _checked(key: object) -> str:
+    """A key fit for a header; also those from functions and from the environment of a pickle."""
+    try:
+        return checked_key(key)
+    except ValueError as error:
+        raise input_error(error) from None

@@ -1,0 +1,249 @@
+"""How long a call may take, by the wall clock: whatever drips, stalls or keeps the line warm.
+
+httpx measures the time between two bytes only, so a router that sends one byte now and then would
+hold a call for ever. Sync and async have one mechanism each, and one ``Clock`` that tells it when.
+"""
+
+import asyncio
+import math
+import os
+import socket
+import threading
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping, MutableMapping
+from contextlib import aclosing, suppress
+from typing import Any
+
+from typing_extensions import Self
+
+TICK = 0.1
+"""Seconds between two looks at the clocks of sync calls; by so much they may overrun."""
+
+GRACE = 0.05
+"""Seconds for the last bytes behind the end of a stream; with them its connection can be kept."""
+
+
+class LateError(Exception):
+    """The clock of a call ran out."""
+
+
+class Clock:
+    """When the wait for a call is over: at its deadline, then after each silence of a stream.
+
+    Attributes:
+        until: seconds on the monotonic clock; infinite while nobody waits.
+        heard: whether an item has come.
+    """
+
+    def __init__(self, *, deadline: float, silence: float) -> None:
+        self.started = time.monotonic()
+        self.deadline = deadline
+        self.silence = silence
+        self.until = self.started + deadline
+        self.heard = False
+
+    @property
+    def left(self) -> float:
+        """Seconds until the wait is over."""
+        return max(self.until - time.monotonic(), 0.0)
+
+    @property
+    def over(self) -> bool:
+        """Whether it is."""
+        return time.monotonic() >= self.until
+
+    def rest(self) -> None:
+        """The caller has an item, and all the time of the world for it."""
+        self.until, self.heard = math.inf, True
+
+    def listen(self, seconds: float | None = None) -> None:
+        """Wait for the next item."""
+        self.until = time.monotonic() + (self.silence if seconds is None else seconds)
+
+
+class Watch:
+    """Ends a sync exchange when its clock runs out, by shutting its socket down.
+
+    Nothing else ends a blocking read in another thread. The socket is learnt from the reply, from
+    a transport that puts ``network_stream`` into the extensions of a request, or, when a connection
+    is opened, from httpcore's ``trace``; a transport without sockets has nothing to be ended.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.late = False
+        self._sources: list[Mapping[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        WATCHMAN.add(self)
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        WATCHMAN.remove(self)
+        if self.late and isinstance(error, Exception):
+            raise LateError from error
+
+    def follow(self, extensions: MutableMapping[str, Any]) -> None:
+        """Look for the socket in the extensions of a request or response."""
+        self._sources.append(extensions)
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Learn of a connection as it is opened (httpcore's ``trace`` extension)."""
+        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
+            self._sources.append({"network_stream": info["return_value"]})
+
+    @property
+    def socket(self) -> socket.socket | None:
+        """The socket, once it is known."""
+        for source in reversed(self._sources):
+            if stream := source.get("network_stream"):
+                found: socket.socket | None = stream.get_extra_info("socket")
+                return found
+        return None
+
+    def drain(self, pieces: Iterator[bytes]) -> None:
+        """Leave the rest of a finished reply a moment to arrive; without it nothing is amiss."""
+        if self.socket:
+            self.clock.listen(GRACE)
+            with suppress(Exception):
+                next(pieces, None)
+
+    def check(self) -> None:
+        """Raise if the clock has run out.
+
+        Raises:
+            LateError: it has.
+        """
+        if self.late or self.clock.over:
+            raise LateError
+
+    def end(self) -> None:
+        """Shut the socket down; also that of TLS, beneath its encryption."""
+        self.late = True
+        if found := self.socket:
+            with suppress(OSError):
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
+
+
+class Watchman:
+    """The thread that looks at all clocks of sync calls; it sleeps while there are none."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: a forked child has no threads but the one that forked."""
+        self._lock = threading.Lock()
+        self._awake = threading.Event()
+        self._watches: set[Watch] = set()
+        self._thread: threading.Thread | None = None
+
+    def add(self, watch: Watch) -> None:
+        """Look at a clock from now on."""
+        with self._lock:
+            self._watches.add(watch)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="orq-deadlines", daemon=True)
+                self._thread.start()
+        self._awake.set()
+
+    def remove(self, watch: Watch) -> None:
+        """Look at it no more: its socket may belong to another call at once."""
+        with self._lock:
+            self._watches.discard(watch)
+
+    def _run(self) -> None:
+        while True:
+            self._awake.wait()
+            with self._lock:
+                for watch in self._watches:
+                    if watch.clock.over:
+                        watch.end()
+                if not self._watches:
+                    self._awake.clear()
+            time.sleep(TICK)
+
+
+WATCHMAN = Watchman()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=WATCHMAN.forget)
+
+
+class Pump:
+    """Reads an async reply in a task of its own, a piece ahead of the caller.
+
+    When the caller is cancelled, that task is cancelled once and awaited. So the clearing up of
+    httpx is never cut short by a second cancellation, after which its pool would be short of a
+    connection for good.
+    """
+
+    def __init__(self, source: AsyncGenerator[bytes, None], clock: Clock) -> None:
+        self._source = source
+        self._clock = clock
+        self._piece: bytes | None = None
+        self._news, self._room = asyncio.Event(), asyncio.Event()
+        self._late = False
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.ensure_future(self._fill())
+        self._task.add_done_callback(lambda _: self._news.set())
+        self._arm()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._alarm.cancel()
+        self._task.cancel()
+        cancelled = None
+        while not self._task.done():
+            try:
+                await asyncio.wait({self._task})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if not self._task.cancelled():
+            self._task.exception()  # has been told, or came too late to matter
+        if cancelled:
+            raise cancelled
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while self._piece is None:
+            if self._task.done():
+                self._result()
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        piece, self._piece = self._piece, None
+        self._room.set()
+        return piece
+
+    async def drain(self) -> None:
+        """Leave the rest of a finished reply a moment to arrive."""
+        await asyncio.wait({self._task}, timeout=GRACE)
+
+    def _result(self) -> None:
+        if self._late and self._task.cancelled():
+            raise LateError
+        self._task.result()
+
+    async def _fill(self) -> None:
+        async with aclosing(self._source) as pieces:
+            async for piece in pieces:
+                self._piece = piece
+                self._room.clear()
+                self._news.set()
+                await self._room.wait()
+
+    def _ring(self) -> None:
+        """The clock may have been set anew since this alarm was; an idle caller is left alone."""
+        if self._clock.over:
+            self._late = True
+            self._task.cancel()
+        else:
+            self._arm()
+
+    def _arm(self) -> None:
+        seconds = min(self._clock.left, self._clock.silence)
+        self._alarm = self._loop.call_later(seconds, self._ring)
