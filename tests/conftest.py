@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pytest_socket import socket_allow_hosts
+from support import cassettes
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 
@@ -30,25 +31,19 @@ def model(router: OfflineRouter) -> ChatOrq:
     return ChatOrq(model="openai/gpt-4o", client=router.client())
 
 
-KEPT_HEADERS = {"content-type", "x-orq-offline", "x-orq-trace-id"}
-
-
-def scrubbed(message: Any) -> Any:
-    """A cassette holds only headers that are known to be harmless."""
-    headers = message["headers"] if isinstance(message, dict) else message.headers
-    for name in [name for name in headers if name.lower() not in KEPT_HEADERS]:
-        del headers[name]
-    return message
+def pytest_recording_configure(config: pytest.Config, vcr: Any) -> None:
+    vcr.register_serializer("yaml", cassettes)
 
 
 @pytest.fixture(scope="session")
 def vcr_config() -> dict[str, Any]:
     return {
+        "serializer": "yaml",
         "match_on": ["method", "uri", "body"],
         "allow_playback_repeats": True,
         "decode_compressed_response": True,
-        "before_record_request": scrubbed,
-        "before_record_response": scrubbed,
+        "before_record_request": cassettes.anonymous,
+        "before_record_response": cassettes.scrubbed,
     }
 
 

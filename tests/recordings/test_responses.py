@@ -1,0 +1,72 @@
+"""The Responses API: every kind of reply. What is asserted holds for any router."""
+
+from functools import reduce
+from operator import add
+
+import pytest
+from langchain_core.messages import AIMessage
+
+from orq_router_integrations import ChatOrq, RouterClient
+from orq_router_integrations.chat_models.provenance import Provenance
+from orq_router_integrations.errors import RouterStatusError
+
+pytestmark = pytest.mark.vcr
+
+GPT = "openai/gpt-5-mini"
+
+
+def get_weather(city: str) -> str:
+    """Get the weather of a city."""
+    return f"12 degrees in {city}"
+
+
+@pytest.fixture
+def model(client: RouterClient) -> ChatOrq:
+    return ChatOrq(model=GPT, api="responses", reasoning={"effort": "low"}, client=client)
+
+
+def whole(message: AIMessage) -> AIMessage:
+    assert message.usage_metadata is not None
+    assert message.usage_metadata["total_tokens"] > 0
+    assert message.response_metadata["id"]
+    return message
+
+
+def test_text(model: ChatOrq) -> None:
+    message = whole(model.invoke("Say hello in one word."))
+    assert message.text
+    assert "gpt-5-mini" in (Provenance.of(message).answering_model or "")
+
+
+def test_stream(model: ChatOrq) -> None:
+    chunks = list(model.stream("Count from one to five, in words."))
+    assert len(chunks) > 3
+    assert whole(reduce(add, chunks)).text
+
+
+def test_tool_calls(model: ChatOrq) -> None:
+    bound = model.bind_tools([get_weather], tool_choice="any")
+    (call,) = whole(bound.invoke("What is the weather in 'Paris'?")).tool_calls
+    assert (call["name"], call["args"]) == ("get_weather", {"city": "Paris"})
+
+
+def test_streamed_tool_calls(model: ChatOrq) -> None:
+    bound = model.bind_tools([get_weather], tool_choice="any")
+    (call,) = whole(reduce(add, bound.stream("What is the weather in 'Paris'?"))).tool_calls
+    assert (call["name"], call["args"]) == ("get_weather", {"city": "Paris"})
+
+
+def test_a_follow_up(model: ChatOrq) -> None:
+    first = whole(model.invoke("My name is Ada."))
+    second = model.invoke("What is my name?", previous_response_id=first.response_metadata["id"])
+    assert whole(second).text
+
+
+def test_in_the_background(model: ChatOrq) -> None:
+    assert whole(model.invoke("Say hello in one word.", background=True)).text
+
+
+def test_an_unknown_earlier_response(model: ChatOrq) -> None:
+    with pytest.raises(RouterStatusError) as caught:
+        model.invoke("And?", previous_response_id="resp_no_such_response")
+    assert 400 <= caught.value.status_code < 500

@@ -1,0 +1,169 @@
+"""Cassettes that a person can read and nobody can abuse.
+
+JSON is parsed, events and forms stand as they were sent, other bytes as base64 beside their
+SHA-256. Of the headers only those are kept that are known to be harmless, and of an address only
+its path: where a router runs, and who asked, is nobody else's business.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import textwrap
+from typing import Any
+
+import yaml
+
+KEPT_HEADERS = {"content-type", "x-orq-offline", "x-orq-offline-model", "x-orq-trace-id"}
+HOST = "https://router.invalid"
+HEAD_END = b"\r\n\r\n"
+
+Body = dict[str, Any]
+
+
+def scrubbed(message: Any) -> Any:
+    """A recorded request or response with only the headers that are known to be harmless."""
+    headers = message["headers"] if isinstance(message, dict) else message.headers
+    for name in [name for name in headers if name.lower() not in KEPT_HEADERS]:
+        del headers[name]
+    return message
+
+
+def anonymous(request: Any) -> Any:
+    """A recorded request without the router's host."""
+    request.uri = re.sub(r"^https?://[^/]+", HOST, request.uri)
+    return scrubbed(request)
+
+
+def serialize(cassette: dict[str, Any]) -> str:
+    """The text of a cassette."""
+    told = [
+        {"request": _told_request(one["request"]), "response": _told_response(one["response"])}
+        for one in cassette["interactions"]
+    ]
+    return yaml.dump(
+        {"interactions": told}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+    )
+
+
+def deserialize(text: str) -> dict[str, Any]:
+    """The cassette of a text."""
+    interactions = yaml.safe_load(text)["interactions"]
+    return {
+        "interactions": [
+            {"request": _request(one["request"]), "response": _response(one["response"])}
+            for one in interactions
+        ]
+    }
+
+
+def told(body: str | bytes | None, content_type: str) -> Body:
+    """A body as a cassette holds it."""
+    data = body.encode() if isinstance(body, str) else body or b""
+    if not data:
+        return {}
+    if content_type.startswith("multipart/form-data"):
+        return {"form": [_told_part(part) for part in _parts(data, _boundary(content_type))]}
+    if content_type.startswith("application/json"):
+        try:
+            return {"json": json.loads(data)}
+        except ValueError:
+            pass  # it says it is JSON and is not: kept as it came
+    return _told_bytes(data)
+
+
+def restored(body: Body, content_type: str) -> bytes:
+    """The bytes of a body in a cassette.
+
+    Raises:
+        ValueError: bytes do not have the hash that stands beside them.
+    """
+    if "json" in body:
+        return json.dumps(body["json"], ensure_ascii=False, separators=(",", ":")).encode()
+    if "form" not in body:
+        return _bytes(body)
+    edge = b"--" + _boundary(content_type)
+    parts = [part["head"].replace("\n", "\r\n").encode() + _bytes(part) for part in body["form"]]
+    return b"".join(edge + b"\r\n" + part + b"\r\n" for part in parts) + edge + b"--\r\n"
+
+
+def _told_request(request: dict[str, Any]) -> dict[str, Any]:
+    headers = {name.lower(): values[0] for name, values in request["headers"].items()}
+    return {
+        "method": request["method"],
+        "uri": request["uri"],
+        "headers": headers,
+        **told(request["body"], headers.get("content-type", "")),
+    }
+
+
+def _told_response(response: dict[str, Any]) -> dict[str, Any]:
+    headers = {name.lower(): values[0] for name, values in response["headers"].items()}
+    return {
+        "status": response["status"]["code"],
+        "headers": headers,
+        **told(response["body"]["string"], headers.get("content-type", "")),
+    }
+
+
+def _request(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "method": one["method"],
+        "uri": one["uri"],
+        "headers": {name: [value] for name, value in one["headers"].items()},
+        "body": restored(one, one["headers"].get("content-type", "")),
+    }
+
+
+def _response(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "status": {"code": one["status"], "message": None},
+        "headers": {name: [value] for name, value in one["headers"].items()},
+        "body": {"string": restored(one, one["headers"].get("content-type", ""))},
+    }
+
+
+def _boundary(content_type: str) -> bytes:
+    return content_type.partition("boundary=")[2].strip('"').encode()
+
+
+def _parts(data: bytes, boundary: bytes) -> list[bytes]:
+    edge = b"--" + boundary
+    return [part.removeprefix(b"\r\n").removesuffix(b"\r\n") for part in data.split(edge)[1:-1]]
+
+
+def _told_part(part: bytes) -> Body:
+    head, end, content = part.partition(HEAD_END)
+    return {"head": (head + end).decode().replace("\r\n", "\n"), **_told_bytes(content)}
+
+
+def _told_bytes(data: bytes) -> Body:
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        lines = "\n".join(textwrap.wrap(base64.b64encode(data).decode(), 96))
+        return {"sha256": hashlib.sha256(data).hexdigest(), "base64": lines + "\n"}
+
+
+def _bytes(body: Body) -> bytes:
+    if "sha256" not in body:
+        return str(body.get("text", "")).encode()
+    data = base64.b64decode(body["base64"])
+    if hashlib.sha256(data).hexdigest() != body["sha256"]:
+        raise ValueError(f"the bytes do not have the hash {body['sha256']}")
+    return data
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such, and repeats equal values instead of linking them."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)

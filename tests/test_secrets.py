@@ -1,0 +1,57 @@
+"""Nothing in the repository that belongs to one person, one machine or one network."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FORBIDDEN = {
+    "a key": r"\bsk-[\w-]*[A-Za-z0-9]{20,}",
+    "a token": r"\bey[J][\w-]{15,}\.[\w-]{15,}|\bgh[pousr]_\w{20,}|\bAKI[A]\w{16}",
+    "a credential in a header": r"(?i)\bbearer [\w.~+/-]{20,}",
+    "a private key": r"-----BEGI[N] [A-Z ]*PRIVATE KEY",
+    "a cookie": r"(?im)^\W*(set-)?cooki[e]: *\S+=",
+    "the host of a package registry": r"py[p]i\.org|pythonhoste[d]\.org|npmj[s]\.org|crate[s]\.io",
+    "a path of a machine": r"(?<![\w.])/(root|home|Users)/[\w.-]+|[A-Z]:\\+Users\\+\w",
+}
+
+
+def tracked() -> list[Path]:
+    """The files that git knows, or would add."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    paths = (ROOT / name for name in listed.stdout.decode().split("\0") if name)
+    return [path for path in paths if path.is_file()]
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_no_file_holds(name):
+    pattern = re.compile(FORBIDDEN[name])
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0][:12]}..."
+        for path in tracked()
+        for match in pattern.finditer(path.read_bytes().decode("utf-8", "replace"))
+    ]
+    assert not found, f"{name} in the repository: {found}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a key", "sk-" + "orq-" + "a1" * 12),
+        ("a token", "ey" + "J0" + "a" * 20 + "." + "b" * 20),
+        ("a credential in a header", "Bear" + "er " + "x" * 24),
+        ("a private key", "-----BEGIN" + " RSA PRIVATE KEY"),
+        ("a cookie", "set-" + "cookie: session=1"),
+        ("the host of a package registry", "py" + "pi.org"),
+        ("a path of a machine", "/" + "home/someone"),
+    ],
+)
+def test_the_search_finds(name, text):
+    assert re.search(FORBIDDEN[name], f"x = {text}" if name != "a cookie" else text)
