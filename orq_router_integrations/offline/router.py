@@ -21,6 +21,9 @@ import httpx
 
 from orq_router_integrations.offline.answering.script import Answers, AnswerScript
 from orq_router_integrations.offline.chat.service import ChatService
+from orq_router_integrations.offline.images.links import HOST as IMAGE_HOST
+from orq_router_integrations.offline.images.links import Links
+from orq_router_integrations.offline.images.service import image_services
 from orq_router_integrations.offline.responses.service import ResponsesService
 from orq_router_integrations.offline.routing.balancing import Balancer
 from orq_router_integrations.offline.routing.cache import Cache, key_of
@@ -61,8 +64,10 @@ class OfflineRouter:
     """The router in this process, for tests, demos and documentation.
 
     It serves POST /chat/completions, /audio/speech (tones that say the text, WAV or raw samples),
-    /audio/transcriptions and /audio/translations (which hear those tones) under every prefix of
-    the router, and POST /responses, GET /responses/{id} and GET /models under v3/router.
+    /audio/transcriptions and /audio/translations (which hear those tones), and
+    /images/generations, /images/edits and /images/variations (PNGs that show their prompt) under
+    every prefix of the router, and POST /responses, GET /responses/{id} and GET /models under
+    v3/router. URLs of images lead to ``images.offline.invalid``, which its transport serves.
 
     >>> router = OfflineRouter(answers={"openai/gpt-4o": "Hello!"})
     >>> client = httpx.Client(transport=router.transport, base_url="https://any.host/v3/router")
@@ -114,7 +119,8 @@ class OfflineRouter:
         self._faults = FaultScript(faults)
         script = AnswerScript(answers)
         self._responses = ResponsesService(script=script, trace_id=self._trace_id)
-        self._services = (self._responses, *_services(script))
+        self._links = Links(clock=clock)
+        self._services = (self._responses, *_services(script), *image_services(self._links))
         self._lock = RLock()
 
     @property
@@ -155,6 +161,9 @@ class OfflineRouter:
 
     def _answered(self, request: httpx.Request) -> Outcome:
         """The checks, in the router's order, up to the endpoint."""
+        if request.url.host == IMAGE_HOST and request.method == "GET":
+            data = self._links.get(request.url.path)
+            return Outcome(status=200, body=data, headers={"content-type": "image/png"})
         dialect, path = _address(request.url.path)
         handler = self._handler(request.method, path, dialect)
         check_key(request, self._keys)

@@ -32,7 +32,7 @@ def test_all_four_prefixes_are_served_on_any_host_and_below_any_folder(desk, pre
     ("method", "path"),
     [
         ("GET", CHAT),
-        ("POST", "/v3/router/images/generations"),
+        ("POST", "/v3/router/videos"),
         ("POST", "/v3/router/models"),
         ("GET", "/v2/router/models"),
         ("POST", "/v1/chat/completions"),

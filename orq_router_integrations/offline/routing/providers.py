@@ -5,7 +5,7 @@ from dataclasses import replace
 from orq_router_integrations.offline.routing.faults import Fault, FaultScript
 from orq_router_integrations.offline.routing.forms import told
 from orq_router_integrations.offline.routing.records import ProviderCall
-from orq_router_integrations.offline.routing.refusals import envelope
+from orq_router_integrations.offline.routing.refusals import Refusal, envelope
 from orq_router_integrations.offline.routing.service import Job, Outcome
 from orq_router_integrations.wire.asked import ANSWERED_BY
 
@@ -56,7 +56,10 @@ def _outcome(fault: Fault, job: Job, model: str) -> Outcome:
     broken = fault.breaks_at is not None
     if (broken and not (job.streams and fault.breaks_at)) or not (broken or fault.status == 200):
         return _failed(fault, model)
-    produced = job.answer(model)
+    try:
+        produced = job.answer(model)
+    except Refusal as refusal:
+        return Outcome(status=refusal.status, body=refusal.envelope())
     if broken and produced.chunks is not None:
         error = None if fault.error_after is None else fault.error(model)
         chunks = job.broken(produced.chunks, fault.breaks_at or 0, error)

@@ -68,7 +68,11 @@ class Job(Protocol):
         """The body as the provider of this model sees it."""
 
     def answer(self, model: str) -> Produced:
-        """What a healthy provider answers."""
+        """What a healthy provider answers.
+
+        Raises:
+            Refusal: the provider does not take what the router let pass.
+        """
 
     def broken(self, chunks: Chunks, after: int, error: Any) -> Chunks:
         """What is left of a stream that breaks.
