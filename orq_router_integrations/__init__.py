@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from orq_router_integrations.errors import RouterError
     from orq_router_integrations.media import content_block
     from orq_router_integrations.offline import OfflineRouter
+    from orq_router_integrations.tools.speech import OrqSpeechTool
     from orq_router_integrations.wire.controls import RouterControls
 
 __all__ = [
     "ChatOrq",
     "OfflineRouter",
+    "OrqSpeechTool",
     "RouterClient",
     "RouterControls",
     "RouterError",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "ChatOrq": "chat_models.model",
     "OfflineRouter": "offline",
+    "OrqSpeechTool": "tools.speech",
     "RouterClient": "client",
     "RouterControls": "wire.controls",
     "RouterError": "errors",

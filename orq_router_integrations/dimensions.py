@@ -214,19 +214,48 @@ def _after_id3(data: Data) -> int:
     return 10 + size
 
 
-def _frames(head: bytes, left: int) -> Sound | None:
-    """A first frame of layer III: the length by its own frame count, or by its bitrate held."""
-    if len(head) < 4 or head[1] & 0xE0 != 0xE0:
+@dataclass(frozen=True, slots=True)
+class Mp3Frame:
+    """The header of a frame of MPEG audio, layer III.
+
+    Attributes:
+        size: bytes of the whole frame.
+        samples: samples per channel in it.
+        rate: samples per second.
+        channels: 1 or 2.
+        bitrate: bits per second.
+    """
+
+    size: int
+    samples: int
+    rate: int
+    channels: int
+    bitrate: int
+
+
+def mp3_frame(head: bytes) -> Mp3Frame | None:
+    """The frame that begins with these (4 or more) bytes, if one does."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
-    bitrate = (_BITRATES if version == 3 else _BITRATES_2)[head[2] >> 4]
+    bitrate = (_BITRATES if version == 3 else _BITRATES_2)[head[2] >> 4] * 1000
     rate = _RATES[head[2] >> 2 & 3] // {3: 1, 2: 2, 0: 4}.get(version, 1)
     if layer != 1 or version == 1 or not bitrate or not rate:
         return None
-    seconds = left * 8 / (bitrate * 1000)
+    samples = 1152 if version == 3 else 576
+    size = samples // 8 * bitrate // rate + (head[2] >> 1 & 1)
+    return Mp3Frame(size, samples, rate, 1 if head[3] >> 6 == 3 else 2, bitrate)
+
+
+def _frames(head: bytes, left: int) -> Sound | None:
+    """A first frame: the length by its own frame count, or by its bitrate held."""
+    frame = mp3_frame(head)
+    if frame is None:
+        return None
+    seconds = left * 8 / frame.bitrate
     for tag in (b"Xing", b"Info"):
         place = head.find(tag)
         if place > 0 and len(head) >= place + 12 and head[place + 7] & 1:
             (frames,) = struct.unpack_from(">I", head, place + 8)
-            seconds = float(frames * (1152 if version == 3 else 576) / rate)
-    return Sound(seconds, rate, 1 if head[3] >> 6 == 3 else 2)
+            seconds = float(frames * frame.samples / frame.rate)
+    return Sound(seconds, frame.rate, frame.channels)

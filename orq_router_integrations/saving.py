@@ -44,7 +44,7 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
     target = writable(path, overwrite=overwrite).resolve()
     part = target.with_name(f".{target.name[:80]}.{uuid4().hex[:8]}.part")
     try:
-        with open(part, "xb") as file:
+        with open(part, "x+b") as file:
             yield file
         if target.exists():
             part.chmod(target.stat().st_mode & 0o777)

@@ -10,7 +10,16 @@ PACKAGE = Path(__file__).parents[1] / "orq_router_integrations"
 NAME = PACKAGE.name
 
 MAY_IMPORT = {
-    "__init__": {"_version", "chat_models", "client", "errors", "media", "offline", "wire"},
+    "__init__": {
+        "_version",
+        "chat_models",
+        "client",
+        "errors",
+        "media",
+        "offline",
+        "tools",
+        "wire",
+    },
     "_version": set(),
     "wire": {"wire"},
     "error_bodies": {"wire"},
@@ -44,6 +53,19 @@ MAY_IMPORT = {
     },
     "faces": {"client", "settings", "validation", "wire"},
     "saving": {"errors"},
+    "wav": set(),
+    "tools": {
+        "dimensions",
+        "errors",
+        "faces",
+        "formats",
+        "media",
+        "saving",
+        "tools",
+        "validation",
+        "wav",
+        "wire",
+    },
     "chat_models": {
         "_version",
         "chat_models",
@@ -56,7 +78,7 @@ MAY_IMPORT = {
         "validation",
         "wire",
     },
-    "offline": {"client", "dimensions", "formats", "offline", "wire"},
+    "offline": {"client", "dimensions", "formats", "offline", "wav", "wire"},
     "demo": {"chat_models", "client", "errors", "media", "offline", "settings", "wire"},
     "__main__": {"_version", "demo", "offline", "validation"},
 }

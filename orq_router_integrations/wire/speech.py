@@ -37,47 +37,51 @@ class SpeechParams(BaseModel):
 
     Attributes:
         model: the provider, a slash, the provider's model.
-        input: the text to speak; not blank.
+        text: the text to speak, not blank; travels as ``input``.
         voice: the provider's name of a voice; which there are, the provider knows.
-        response_format: the router's default is mp3. A format that the provider does not make is
-            replaced by its own default without a word.
+        format: travels as ``response_format``; the router's default is mp3. A format that the
+            provider does not make is replaced by its own default without a word.
         speed: 0.25 to 4, which is OpenAI's range; the router states none.
-        limit: how many characters ``input`` may have; not sent.
+        limit: how many characters ``text`` may have; not sent.
 
     Raises:
         pydantic.ValidationError: a value is missing, empty or out of range.
 
-    >>> SpeechParams(model="openai/tts-1", input="Hello", voice="alloy").to_wire()
+    >>> SpeechParams(model="openai/tts-1", text="Hello", voice="alloy").to_wire()
     {'model': 'openai/tts-1', 'input': 'Hello', 'voice': 'alloy'}
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     model: ModelId
-    input: str
+    text: str = Field(serialization_alias="input")
     voice: Voice
-    response_format: SpeechFormat | None = None
+    format: SpeechFormat | None = Field(default=None, serialization_alias="response_format")
     speed: Speed | None = None
     limit: Annotated[int, Field(ge=1)] = Field(default=MAX_INPUT, exclude=True)
 
     @model_validator(mode="after")
     def _can_be_spoken(self) -> Self:
-        if not self.input.strip():
-            raise ValueError("input: the text is empty; give something to speak")
-        if len(self.input) > self.limit:
+        if not self.text.strip():
+            raise ValueError("text: it is empty; give something to speak")
+        if len(self.text) > self.limit:
             raise ValueError(
-                f"input: {len(self.input)} characters, and one request takes {self.limit}; "
+                f"text: {len(self.text)} characters, and one request takes {self.limit}; "
                 "split the text"
             )
         try:
-            self.input.encode()
+            self.text.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"input: half a character at position {error.start}") from None
+            raise ValueError(f"text: half a character at position {error.start}") from None
         return self
 
     def to_wire(self) -> dict[str, Any]:
         """The members of the body: those that are set."""
-        return self.model_dump(exclude_none=True)
+        return self.model_dump(exclude_none=True, by_alias=True)
+
+
+MEMBERS = frozenset({"model", "input", "voice", "response_format", "speed"})
+"""The members of a body, under their names on the wire."""
 
 
 class SpeechDecoder:

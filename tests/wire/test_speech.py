@@ -8,12 +8,14 @@ from pydantic import ValidationError
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply, Truncated
 from orq_router_integrations.wire.speech import (
     HEAD,
+    MEMBERS,
     SPEECH_FORMATS,
     SpeechDecoder,
     SpeechParams,
 )
 
-GIVEN = {"model": "elevenlabs/eleven_v3", "input": "Hello.", "voice": "rachel"}
+GIVEN = {"model": "elevenlabs/eleven_v3", "text": "Hello.", "voice": "rachel"}
+SENT = {"model": "elevenlabs/eleven_v3", "input": "Hello.", "voice": "rachel"}
 AUDIO = b"RIFF\xff\xff\xff\xffWAVEfmt " + bytes(range(256))
 
 
@@ -26,28 +28,29 @@ def decoded(*pieces: bytes, **headers: str) -> bytes:
 
 class TestParams:
     def test_only_what_is_set_is_sent(self):
-        assert SpeechParams(**GIVEN, limit=7).to_wire() == GIVEN
-        full = {**GIVEN, "response_format": "wav", "speed": 1.5}
-        assert SpeechParams(**full).to_wire() == full
+        assert SpeechParams(**GIVEN, limit=7).to_wire() == SENT
+        full = SpeechParams(**GIVEN, format="wav", speed=1.5).to_wire()
+        assert full == {**SENT, "response_format": "wav", "speed": 1.5}
+        assert full.keys() == MEMBERS
 
     @pytest.mark.parametrize("name", SPEECH_FORMATS)
     def test_the_contracts_formats(self, name):
-        assert SpeechParams(**GIVEN, response_format=name).to_wire()["response_format"] == name
+        assert SpeechParams(**GIVEN, format=name).to_wire()["response_format"] == name
 
     def test_the_longest_text(self):
-        assert SpeechParams(**{**GIVEN, "input": "a" * 4096}).input
+        assert SpeechParams(**{**GIVEN, "text": "a" * 4096}).text
 
     @pytest.mark.parametrize(
         ("wrong", "said"),
         [
-            ({"input": ""}, "the text is empty"),
-            ({"input": " \n"}, "the text is empty"),
-            ({"input": "a" * 4097}, "4097 characters, and one request takes 4096"),
-            ({"input": "ab\ud83d"}, "half a character at position 2"),
+            ({"text": ""}, "text: it is empty"),
+            ({"text": " \n"}, "text: it is empty"),
+            ({"text": "a" * 4097}, "4097 characters, and one request takes 4096"),
+            ({"text": "ab\ud83d"}, "half a character at position 2"),
             ({"voice": ""}, "voice"),
             ({"voice": " "}, "voice"),
-            ({"response_format": "ogg"}, "response_format"),
-            ({"response_format": "MP3"}, "response_format"),
+            ({"format": "ogg"}, "format"),
+            ({"format": "MP3"}, "format"),
             ({"speed": 0.24}, "speed"),
             ({"speed": 4.1}, "speed"),
             ({"speed": float("nan")}, "speed"),

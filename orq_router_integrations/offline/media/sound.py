@@ -5,6 +5,7 @@ import struct
 from dataclasses import dataclass
 
 from orq_router_integrations import dimensions
+from orq_router_integrations.wav import head_bytes, pcm_shape
 
 RATE = 8000
 """Samples per second of the sounds made here."""
@@ -35,17 +36,4 @@ def tone(seconds: float) -> bytes:
 
 def wav(samples: bytes) -> bytes:
     """Samples of ``tone`` as a WAV file."""
-    return wav_head(len(samples), rate=RATE) + samples
-
-
-def wav_head(size: int | None, *, rate: int) -> bytes:
-    """What stands before the samples (16-bit, mono) in a WAV file.
-
-    Args:
-        size: bytes of samples; ``None`` leaves it open, as those do who stream.
-        rate: samples per second.
-    """
-    total, data = (0xFFFFFFFF, 0xFFFFFFFF) if size is None else (36 + size, size)
-    shape = struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
-    start = b"RIFF" + struct.pack("<I", total) + b"WAVEfmt " + shape
-    return start + b"data" + struct.pack("<I", data)
+    return head_bytes(pcm_shape(RATE), len(samples)) + samples

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orq_router_integrations.formats import sniff
-from orq_router_integrations.offline.media.sound import wav_head
 from orq_router_integrations.offline.media.tones import RATE, speak
+from orq_router_integrations.wav import head_bytes, pcm_shape
 
 CHUNK = 4096
 """Bytes of a piece of a streamed body."""
@@ -37,7 +37,7 @@ class Maker:
         if (wanted if wanted in {"wav", "pcm"} else self.default) == "pcm":
             return f"audio/pcm;rate={self.rate};channels=1", samples
         size = None if self.open_ended else len(samples)
-        return "audio/wav", wav_head(size, rate=self.rate) + samples
+        return "audio/wav", head_bytes(pcm_shape(self.rate), size) + samples
 
 
 _OPENAI = Maker(rate=24_000, open_ended=True)

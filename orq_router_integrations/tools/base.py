@@ -1,0 +1,95 @@
+"""What the tools have in common: what the model may fill in, and how they are configured."""
+
+from collections.abc import Collection
+from typing import Any, ClassVar, Literal
+
+from langchain_core.tools import BaseTool
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from typing_extensions import Self
+
+from orq_router_integrations.faces import CONTROL_HINTS, RouterFace
+from orq_router_integrations.wire import json
+from orq_router_integrations.wire.controls import ModelId, RouterControls
+from orq_router_integrations.wire.names import nearest, refuse_unknown
+
+
+class OrqTool(BaseTool, RouterFace):
+    """A tool that reaches the router. What it sends, its developer sets; the model fills the rest.
+
+    Attributes:
+        model: the provider, a slash, the provider's model.
+        open_args: arguments that the model may fill beside those that it must; none by default.
+        controls: the router's controls for all calls of this tool.
+        extra_body: further members of the request body, sent as they are.
+        client: a ``RouterClient`` to use; it then decides all settings.
+    """
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    all_args: ClassVar[type[BaseModel]]
+    """Every argument that a model may be let fill; those without a default it must."""
+
+    own_members: ClassVar[frozenset[str]]
+    """Members of the body that have keywords of their own."""
+
+    response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
+    model: ModelId
+    open_args: tuple[str, ...] = ()
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keywords(cls, data: Any) -> Any:
+        return refuse_unknown(cls, data, CONTROL_HINTS)
+
+    @field_validator("extra_body")
+    @classmethod
+    def _can_be_sent(cls, body: dict[str, Any]) -> dict[str, Any]:
+        for name in body:
+            if name in cls.own_members:
+                raise ValueError(f"extra_body.{name}: has a keyword of its own; use that")
+            if name == "orq" or name in RouterControls.model_fields:
+                raise ValueError(f"extra_body.{name}: belongs to the router; give it in controls")
+        json.dump(body, "extra_body")
+        return body
+
+    @field_validator("open_args")
+    @classmethod
+    def _there_is_such_an_argument(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = cls.all_args.model_fields
+        for name in names:
+            if name not in known:
+                hint = nearest(name, known) or f"; there are {', '.join(known)}"
+                raise ValueError(f"open_args: {name!r} is no argument of this tool{hint}")
+        return names
+
+    @model_validator(mode="after")
+    def _settle_arguments(self) -> Self:
+        if self.args_schema is None:
+            vars(self)["args_schema"] = arguments(self.all_args, self.open_args)
+        return self
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Pickles no schema: classes made at run time have no place to be found at."""
+        state = super().__getstate__()
+        return {**state, "__dict__": {**state["__dict__"], "args_schema": None}}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        vars(self)["args_schema"] = arguments(self.all_args, self.open_args)
+
+
+def arguments(whole: type[BaseModel], opened: Collection[str]) -> type[BaseModel]:
+    """The arguments of a tool that the model fills: the required ones and those opened to it.
+
+    Others are unknown to it, and refused if it sends them all the same.
+    """
+    kept: dict[str, Any] = {
+        name: (field.annotation, field)
+        for name, field in whole.model_fields.items()
+        if field.is_required() or name in opened
+    }
+    config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    return create_model(whole.__name__, __config__=config, __doc__=whole.__doc__, **kept)

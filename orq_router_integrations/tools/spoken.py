@@ -1,0 +1,197 @@
+"""Speech as a value: what a program, a notebook and a checkpoint get of it."""
+
+import base64
+import html
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Literal
+
+from langchain_core.messages import ToolMessage
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
+from typing_extensions import Self
+
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.saving import atomic_file
+from orq_router_integrations.tools.sounds import misnamed
+from orq_router_integrations.validation import explained
+from orq_router_integrations.wav import head_bytes, pcm_shape
+
+MAX_SHOWN = 25_000_000
+"""Bytes of audio that a notebook's player takes into its page."""
+
+
+def _from_text(value: Any) -> Any:
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+def _to_text(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+Bytes = Annotated[
+    bytes,
+    BeforeValidator(_from_text),
+    PlainSerializer(_to_text, return_type=str, when_used="json"),
+]
+
+
+class Speech(BaseModel):
+    """Speech, with all that is known of it.
+
+    In a tool's message it is a plain dict, an audio content block with more members, which JSON
+    and checkpoints hold; ``Speech.of`` makes it whole again.
+
+    Attributes:
+        type: always ``audio``.
+        data: the audio, unless it is in a file; under ``base64`` in the dict.
+        path: the file that it is in.
+        format: what its bytes are, such as ``wav``; ``None`` where they do not tell.
+        asked_format: what was asked for; the router may send another format without a word.
+        mime_type: media type, by its bytes.
+        size: bytes.
+        sha256: digest of the audio, in hex.
+        seconds: length; ``None`` for formats that are not measured (opus, aac, flac).
+        assumed: what ``seconds`` rests on, where the audio does not say: the rate of raw samples.
+        rate: samples per second, of raw samples only.
+        model: the model that was asked.
+        answering_model: the one that answered; ``None`` where several did, or may have and the
+            router does not tell, as its replies with sound do not.
+        voice: the voice asked for.
+        characters: how long the text was.
+        pieces: how many requests it took, the text being cut at sentence ends.
+        attempts: requests that were sent, repeated ones included.
+        trace_ids: the router's traces, one for each piece that has one.
+
+    >>> speech = Speech(data=b"RIFF", mime_type="audio/wav", format="wav", asked_format="mp3",
+    ...     size=4, sha256="0", model="openai/tts-1", voice="alloy", characters=5)
+    >>> speech
+    Speech(4 bytes of wav, 'openai/tts-1')
+    >>> Speech.of(speech.artifact()) == speech
+    True
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: Literal["audio"] = "audio"
+    data: Bytes | None = Field(
+        default=None,
+        validation_alias=AliasChoices("base64", "data"),
+        serialization_alias="base64",
+        repr=False,
+    )
+    path: str | None = None
+    format: str | None
+    asked_format: str
+    mime_type: str
+    size: int
+    sha256: str
+    seconds: float | None = None
+    assumed: str | None = None
+    rate: int | None = None
+    model: str
+    answering_model: str | None = None
+    voice: str
+    characters: int
+    pieces: int = 1
+    attempts: int = 1
+    trace_ids: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, source: "ToolMessage | Mapping[str, Any]") -> Self:
+        """The speech in a tool's message, or in the artifact of one.
+
+        Raises:
+            RouterInputError: there is none.
+        """
+        artifact = source.artifact if isinstance(source, ToolMessage) else source
+        try:
+            return cls.model_validate(artifact)
+        except ValidationError as error:
+            told = explained(error, cls.model_fields)
+            raise RouterInputError(f"no speech is in it: {told}"[:500]) from None
+
+    def artifact(self) -> dict[str, Any]:
+        """The same as plain JSON."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    @property
+    def told(self) -> str:
+        """One sentence about it, for a model."""
+        length = f"{self.seconds:.1f} seconds of " if self.seconds is not None else ""
+        kind = (self.format or "unknown").upper()
+        other = "" if self.format == self.asked_format else f" (not {self.asked_format.upper()})"
+        where = f"saved as {self.path}" if self.path else "attached"
+        return f"The text was spoken: {length}{kind} audio{other}, {where}."
+
+    def read(self) -> bytes:
+        """The audio, from where it is.
+
+        Raises:
+            OSError: its file is gone.
+        """
+        with self._open() as source:
+            return source.read()
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+        """Write the audio to a file, whole or not at all.
+
+        Warns where the file's name says another format than it holds.
+
+        Raises:
+            RouterInputError: the path cannot be written to.
+            OSError: the file that it is in is gone, or the disk is full.
+        """
+        warn_if_misnamed(path, self.format)
+        with self._open() as source, atomic_file(path, overwrite=overwrite) as file:
+            shutil.copyfileobj(source, file)
+        return Path(path)
+
+    def _open(self) -> BinaryIO:
+        if self.data is not None:
+            return BytesIO(self.data)
+        if self.path is None:
+            raise RouterInputError("the speech has neither data nor a path; was it cut out?")
+        return Path(self.path).open("rb")
+
+    def __repr__(self) -> str:
+        length = f"{self.seconds:.1f} s, " if self.seconds is not None else ""
+        where = f" in {self.path!r}" if self.path else ""
+        return f"Speech({length}{self.size} bytes of {self.format}{where}, {self.model!r})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """A player, for notebooks."""
+        told = f"<small>{html.escape(repr(self))}</small>"
+        if self.size > MAX_SHOWN or (self.data is None and not Path(self.path or "").is_file()):
+            return told
+        data, mime_type = self.read(), self.mime_type
+        if self.format == "pcm":  # browsers play no raw samples
+            data, mime_type = (
+                head_bytes(pcm_shape(self.rate or 24_000), len(data)) + data,
+                "audio/wav",
+            )
+        url = f"data:{html.escape(mime_type)};base64,{_to_text(data)}"
+        return f'<audio controls src="{url}"></audio><br>{told}'
+
+
+def warn_if_misnamed(path: str | os.PathLike[str], found: str | None) -> None:
+    """Warn where a file's name says another format than it holds."""
+    if misnamed(path, found):
+        warnings.warn(
+            f"{os.fspath(path)} holds {found or 'audio of an unknown format'}, which is what the "
+            "router sent, not what its name says",
+            stacklevel=3,
+        )

@@ -1,0 +1,95 @@
+"""The head of a WAV file: what its samples are, where they begin, how many there should be."""
+
+import struct
+from dataclasses import dataclass
+
+LONGEST_HEAD = 64 * 1024
+"""Bytes in which the samples must begin."""
+
+OPEN_SIZES = range(0x7FFF0000, 0x100000000)
+"""Sizes that no file has: who streams does not know how much will come, and writes one of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class WavHead:
+    """What stands before the samples of a WAV file.
+
+    Attributes:
+        shape: the ``fmt`` chunk without its name and length.
+        start: where the samples begin, in bytes.
+        size: bytes of samples; ``None`` where the file leaves it open.
+    """
+
+    shape: bytes
+    start: int
+    size: int | None
+
+    @property
+    def channels(self) -> int:
+        """Channels."""
+        return int.from_bytes(self.shape[2:4], "little")
+
+    @property
+    def rate(self) -> int:
+        """Samples per second and channel."""
+        return int.from_bytes(self.shape[4:8], "little")
+
+    @property
+    def bytes_per_second(self) -> int:
+        """Bytes per second, all channels together."""
+        return int.from_bytes(self.shape[8:12], "little")
+
+    @property
+    def block(self) -> int:
+        """Bytes of one sample of all channels; at least 1."""
+        return int.from_bytes(self.shape[12:14], "little") or 1
+
+    @property
+    def told(self) -> str:
+        """Its sound in words."""
+        bits = int.from_bytes(self.shape[14:16], "little")
+        return f"{self.rate} Hz, {self.channels} channel(s), {bits} bit"
+
+
+def wav_head(data: bytes) -> WavHead | None:
+    """The head of a WAV file; ``None`` where more bytes are needed to tell.
+
+    Raises:
+        ValueError: it is no WAV, or its samples do not begin within ``LONGEST_HEAD``.
+
+    >>> wav_head(head_bytes(pcm_shape(24_000), 480)).told
+    '24000 Hz, 1 channel(s), 16 bit'
+    """
+    if data[:4] != b"RIFF"[: len(data)] or data[8:12] != b"WAVE"[: max(0, len(data) - 8)]:
+        raise ValueError("not a WAV file")
+    at, shape = 12, b""
+    while len(data) >= at + 8:
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if name == b"data" and len(shape) >= 16:
+            return WavHead(shape, at + 8, None if not size or size in OPEN_SIZES else size)
+        if name == b"fmt ":
+            shape = data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+        if name == b"data" or at > LONGEST_HEAD:
+            raise ValueError("a WAV file without a readable head")
+    return None
+
+
+def pcm_shape(rate: int, channels: int = 1, bits: int = 16) -> bytes:
+    """The ``fmt`` chunk of plain samples."""
+    block = channels * bits // 8
+    return struct.pack("<HHIIHH", 1, channels, rate, rate * block, block, bits)
+
+
+def head_bytes(shape: bytes, size: int | None) -> bytes:
+    """The head of a file with these samples.
+
+    Args:
+        shape: the ``fmt`` chunk.
+        size: bytes of samples; ``None`` leaves it open, as those do who stream.
+    """
+    total, data = (0xFFFFFFFF, 0xFFFFFFFF) if size is None else (20 + len(shape) + size, size)
+    if size is not None and total >= OPEN_SIZES.stop:
+        total, data = 0xFFFFFFFF, 0xFFFFFFFF
+    start = struct.pack("<4sI8sI", b"RIFF", total, b"WAVEfmt ", len(shape)) + shape
+    return start + struct.pack("<4sI", b"data", data)
