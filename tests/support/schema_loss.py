@@ -1,0 +1,31 @@
+"""What a schema does not know of a body: the members that it drops without a word."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+
+def lost(schema: type[BaseModel], body: dict[str, Any]) -> list[str]:
+    """The paths of members that the schema drops or changes.
+
+    Raises:
+        pydantic.ValidationError: the body is against the schema.
+    """
+    kept = schema.model_validate(body).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return sorted(_lost(body, kept, ""))
+
+
+def _lost(sent: Any, kept: Any, path: str) -> Iterator[str]:
+    if isinstance(sent, dict) and isinstance(kept, dict):
+        for name, value in sent.items():
+            inner = f"{path}.{name}".lstrip(".")
+            if name in kept:
+                yield from _lost(value, kept[name], inner)
+            else:
+                yield inner
+    elif isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
+        for one, other in zip(sent, kept, strict=True):
+            yield from _lost(one, other, f"{path}[]")
+    elif sent != kept:
+        yield f"{path}: {sent!r} became {kept!r}"
