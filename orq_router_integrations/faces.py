@@ -1,5 +1,6 @@
 """What every face of the router has in common: settings, controls and the client that carries."""
 
+from operator import attrgetter
 from typing import Any
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
@@ -15,6 +16,9 @@ CONTROL_HINTS = {
     for name in RouterControls.model_fields
 }
 """What to say to someone who gives a control where parameters belong."""
+
+_VALUES = attrgetter(*RouterSettings.model_fields)
+_NO_CONTROLS = RouterControls()
 
 
 class RouterFace(RouterSettings):
@@ -46,10 +50,10 @@ class RouterFace(RouterSettings):
         """The client that carries the calls."""
         if self.client is not None:
             return self.client
-        settings = self.settings()
-        if self._router is None or self._router.settings() != settings:
-            self._router = RouterClient(**settings)
-        return self._router
+        router = self._router
+        if router is None or _VALUES(router) != _VALUES(self):
+            router = self._router = RouterClient(**self.settings())
+        return router
 
     def merged_controls(self, given: Any = None) -> RouterControls:
         """This object's controls with those of one call on top, field by field.
@@ -57,7 +61,7 @@ class RouterFace(RouterSettings):
         Raises:
             ValueError: a control is unknown or out of range.
         """
-        own = self.controls or RouterControls()
+        own = self.controls or _NO_CONTROLS
         if given is None:
             return own
         try:

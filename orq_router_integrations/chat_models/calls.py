@@ -193,6 +193,12 @@ def _is_another(slot: _Slot, read: Read) -> bool:
     return False
 
 
+def begins_an_object(fragment: ToolCallChunk) -> bool:
+    """Whether there may be an object in the arguments of a fragment, an empty one included."""
+    arguments = fragment["args"]
+    return not arguments or arguments.lstrip().startswith("{")
+
+
 def _spoiler(arguments: str) -> str:
     for ending in ("", *_SPOILERS):
         try:

@@ -5,10 +5,11 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from orq_router_integrations.chat_models.blocks import PROVIDER
-from orq_router_integrations.chat_models.calls import CallAssembly, whole_calls
+from orq_router_integrations.chat_models.calls import CallAssembly, begins_an_object, whole_calls
 from orq_router_integrations.chat_models.provenance import provenance
 from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import Reply
@@ -39,8 +40,7 @@ def result(
     metadata = provenance(body, reply, asked)
     generations = []
     for index, choice in enumerate(body["choices"]):
-        message = _message(choice["message"])
-        message.response_metadata = dict(metadata)
+        message = _message(choice["message"], metadata)
         if index == 0:
             message.usage_metadata = usage(body.get("usage"), body.get("service_tier"))
         info = {"finish_reason": choice.get("finish_reason"), "logprobs": choice.get("logprobs")}
@@ -98,13 +98,14 @@ def _tiered(details: dict[str, int], total: int, tier: str, apart: str) -> dict[
     return {**named, tier: total - details.get(apart, 0)}
 
 
-def _message(wire: dict[str, Any]) -> AIMessage:
+def _message(wire: dict[str, Any], metadata: dict[str, Any]) -> AIMessage:
     calls = whole_calls(wire.get("tool_calls"))
     return AIMessage(
         content=text_of(wire.get("content")),
         tool_calls=calls.valid,
         invalid_tool_calls=calls.invalid,
         additional_kwargs={**_extras(wire), **_signed(calls.signatures)},
+        response_metadata=dict(metadata),
     )
 
 
@@ -139,11 +140,41 @@ _SPOKEN = {"data", "transcript"}
 
 
 def _extras(wire: dict[str, Any]) -> dict[str, Any]:
+    if _EXTRAS.keys().isdisjoint(wire):
+        return {}
     return {
         name: wire[member]
         for member, (name, kind) in _EXTRAS.items()
         if wire.get(member) and isinstance(wire[member], kind)
     }
+
+
+_FRAGMENT = AIMessageChunk(
+    content="",
+    tool_call_chunks=[tool_call_chunk(args="-")],
+    additional_kwargs={},
+    response_metadata={},
+)
+
+
+def _chunk_of(text: str, calls: list[ToolCallChunk], extras: dict[str, Any]) -> AIMessageChunk:
+    """A chunk, made without parsing where it is known what parsing would find.
+
+    LangChain looks for an object in the arguments of every fragment. In one that does not begin
+    with a brace there is none: it is an invalid call until it is merged with the others.
+    """
+    members: dict[str, Any] = {
+        "content": text,
+        "tool_call_chunks": calls,
+        "additional_kwargs": extras,
+        "response_metadata": {"model_provider": PROVIDER},
+    }
+    if not calls or any(begins_an_object(call) for call in calls):
+        return AIMessageChunk(**members)
+    told = [
+        invalid_tool_call(name=call["name"], args=call["args"], id=call["id"]) for call in calls
+    ]
+    return _FRAGMENT.model_copy(update={**members, "tool_calls": [], "invalid_tool_calls": told})
 
 
 class ChunkReader:
@@ -196,15 +227,12 @@ class ChunkReader:
         delta = choice.get("delta") or {}
         text, logprobs = text_of(delta.get("content")), choice.get("logprobs")
         calls = self._calls.fragments(delta.get("tool_calls"))
-        extras = self._mergeable(_extras(delta))
+        extras = _extras(delta)
+        if extras:
+            extras = self._mergeable(extras)
         if not (text or calls or extras or logprobs):
             return None
-        message = AIMessageChunk(
-            content=text,
-            tool_call_chunks=calls,
-            additional_kwargs=extras,
-            response_metadata={"model_provider": PROVIDER},
-        )
+        message = _chunk_of(text, calls, extras)
         info = {"logprobs": logprobs} if logprobs else None
         return ChatGenerationChunk(message=message, generation_info=info)
 

@@ -73,6 +73,8 @@ def responses_params(given: Mapping[str, Any], own: ResponsesParams) -> dict[str
         ValueError: a parameter is out of range.
     """
     names = ResponsesParams.model_fields.keys()
+    if names.isdisjoint(given):
+        return own.responses_params()
     fields = {name: given.get(name, getattr(own, name)) for name in names}
     return ResponsesParams.model_validate(fields).responses_params()
 

@@ -19,9 +19,13 @@ _SECRET = ("headers", "authorization")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+class OnWire(list[dict[str, Any]]):
+    """Tools as they go on the wire, which are not converted again."""
+
+
 def to_wire(
     tools: Sequence[ToolLike], *, strict: bool | None = None, server: bool = False
-) -> list[dict[str, Any]]:
+) -> OnWire:
     """Convert tools of any kind that LangChain knows.
 
     Args:
@@ -36,12 +40,14 @@ def to_wire(
         ValueError: a tool cannot be converted, has a name that no provider takes, or waits to be
             found by a search that is not among the tools.
     """
+    if isinstance(tools, OnWire):
+        return tools
     if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
         raise ValueError(f"tools: give a list of tools, not {type(tools).__name__}")
-    wire = [
+    wire = OnWire(
         dict(tool) if server and _is_server_tool(tool) else _with_extras(tool, strict, server)
         for tool in tools
-    ]
+    )
     if server:
         _check_search(wire)
     return wire

@@ -260,7 +260,7 @@ class RouterControls(Control):
 
     def merged(self, over: "RouterControls | None") -> "RouterControls":
         """These controls with the set fields of ``over`` on top; ``None`` there takes one away."""
-        if over is None:
+        if over is None or not over.model_fields_set:
             return self
         return self.model_copy(update={name: getattr(over, name) for name in over.model_fields_set})
 

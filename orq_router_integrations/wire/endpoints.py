@@ -6,6 +6,7 @@ where sources disagree. This is the only place in the package that knows it.
 
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 
@@ -27,6 +28,7 @@ class Dialect(Enum):
         return self in {Dialect.V2_GATEWAY, Dialect.V2_PROXY}
 
     @classmethod
+    @lru_cache(maxsize=64)
     def of(cls, base_url: str) -> "Dialect":
         """The dialect of a base URL.
 

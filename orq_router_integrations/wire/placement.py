@@ -69,6 +69,8 @@ def applicable(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -
     Where an identity travels in a header, its id is what the endpoint takes of it. Controls that
     protect are never left out: where they have no place, the call is refused.
     """
+    if not controls.model_fields_set:
+        return controls
     kept = {
         name: getattr(controls, name)
         for name in controls.model_fields_set
@@ -76,7 +78,7 @@ def applicable(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -
     }
     if kept.get("identity") and carrier("identity", endpoint, dialect) is Carrier.HEADER:
         kept["identity"] = Identity(id=kept["identity"].id)
-    return RouterControls.model_construct(_fields_set=set(kept), **kept)
+    return RouterControls().model_copy(update=kept)
 
 
 def place(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -> Placed:

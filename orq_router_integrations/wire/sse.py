@@ -5,7 +5,7 @@ JSON strings: only CR, LF and CRLF end a line here, as in the WHATWG standard.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orq_router_integrations.wire.call import BadReply
 
@@ -15,8 +15,7 @@ LONGEST_EVENT = 16 * 1024 * 1024
 """Bytes; a stream that does not end its events must not fill the memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event that carries data. ``name`` is empty where the stream gave none."""
 
     data: bytes
@@ -50,6 +49,19 @@ class SSEDecoder:
         Raises:
             BadReply: an event is too long.
         """
+        if not (self._pending or self._data or self._name or self._after_cr or b"\r" in data):
+            *blocks, data = data.split(b"\n\n")
+            for block in blocks:
+                if event := _plain_event(block):
+                    self._at_start, self._size = False, 0
+                    yield event
+                else:
+                    yield from self._read(block + b"\n\n")
+        if data:
+            yield from self._read(data)
+
+    def _read(self, data: bytes) -> Iterator[Event]:
+        """The events in bytes of any form, by all rules of the standard."""
         for line in self._lines(data):
             if line:
                 self._take(line)
@@ -86,3 +98,13 @@ class SSEDecoder:
             self._data.append(value)
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
+
+
+def _plain_event(block: bytes) -> Event | None:
+    """An event as nearly all are written: one line of data, maybe under its name."""
+    name = ""
+    if block.startswith(b"event: "):
+        first, _, block = block.partition(b"\n")
+        name = first[7:].decode("utf-8", "replace")
+    plain = block.startswith(b"data: ") and b"\n" not in block
+    return Event(block[6:], name) if plain else None
