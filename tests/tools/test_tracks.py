@@ -4,6 +4,7 @@ import io
 import wave
 
 import pytest
+from support.audio_samples import ID3, mp3, mp3_table, samples, wav
 
 from orq_router_integrations.tools.tracks import (
     BadAudioError,
@@ -14,7 +15,6 @@ from orq_router_integrations.tools.tracks import (
     WavTrack,
 )
 from orq_router_integrations.wav import head_bytes, pcm_shape
-from tests.support.audio_samples import ID3, mp3, mp3_table, samples, wav
 
 ONE, TWO, THREE = samples(1000, seed=1), samples(777, seed=2), samples(3, seed=3)
 

@@ -1,0 +1,97 @@
+"""``python -m tests.benchmarks.speech_memory``: memory that a 5 MB speech to a file costs.
+
+The audio comes over a socket from a process of its own. Two figures for each way: what Python
+allocated at its peak (tracemalloc), and by how much the resident memory of the process grew; the
+first line's holds what a first call loads.
+Goal: at most 1 MB over the level before the call.
+"""
+
+import asyncio
+import multiprocessing
+import resource
+import socket
+import tempfile
+import threading
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+from orq_router_integrations import OrqSpeechTool
+from orq_router_integrations.wav import head_bytes, pcm_shape
+
+SIZE = 5_000_000
+GOAL = 1_000_000
+CHUNK = 16_384
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\nTransfer-Encoding: chunked\r\n\r\n"
+SENTENCES = "This is a sentence. " * 8
+
+
+def serve(listener: socket.socket, size: int) -> None:
+    """Answers every request with a WAV of that size, chunk by chunk."""
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=_answer, args=(connection, size), daemon=True).start()
+
+
+def _answer(connection: socket.socket, size: int) -> None:
+    with connection:
+        while request := connection.recv(65_536):
+            while b"\r\n\r\n" not in request or not request.endswith(b"}"):
+                request += connection.recv(65_536)
+            start = head_bytes(pcm_shape(24_000), None)
+            connection.sendall(HEAD + b"%x\r\n%s\r\n" % (len(start), start))
+            for at in range(len(start), size, CHUNK):
+                piece = bytes(min(CHUNK, size - at))
+                connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+            connection.sendall(b"0\r\n\r\n")
+
+
+def measured(work: Callable[[], object]) -> tuple[int, int]:
+    """Bytes that work needed at its peak: by Python's count, and resident."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    work()
+    resident = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    tracemalloc.start()
+    tracemalloc.reset_peak()
+    level = tracemalloc.get_traced_memory()[0]
+    work()
+    peak = tracemalloc.get_traced_memory()[1] - level
+    tracemalloc.stop()
+    return peak, resident
+
+
+def ways(folder: Path, url: str) -> dict[str, Callable[[], object]]:
+    """The calls to measure, by name."""
+    settings = {"model": "openai/tts-1", "voice": "alloy", "base_url": url, "api_key": "any"}
+    tool = OrqSpeechTool(**settings)
+    parts = OrqSpeechTool(**settings, max_chars=80)
+    path, loop = folder / "speech.wav", asyncio.new_event_loop()
+    return {
+        "sync": lambda: tool.speak_to(path, SENTENCES),
+        "async": lambda: loop.run_until_complete(tool.aspeak_to(path, SENTENCES)),
+        "sync, two pieces joined": lambda: parts.speak_to(path, SENTENCES),
+        "async, two pieces joined": lambda: loop.run_until_complete(
+            parts.aspeak_to(path, SENTENCES)
+        ),
+    }
+
+
+def main() -> None:
+    """Measure, and print a line for each way."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = multiprocessing.Process(target=serve, args=(listener, SIZE), daemon=True)
+    server.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/v3/router"
+    print(f"{SIZE / 1e6:g} MB of speech to a file; goal: at most {GOAL / 1e6:g} MB")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, work in ways(Path(folder), url).items():
+            peak, resident = measured(work)
+            verdict = "ok" if peak <= GOAL else "TOO MUCH"
+            print(
+                f"{name:26} {peak / 1e6:6.2f} MB allocated ({verdict}), {resident / 1e6:6.2f} MB resident"
+            )
+    server.terminate()
+
+
+if __name__ == "__main__":
+    main()

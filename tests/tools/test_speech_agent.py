@@ -1,0 +1,120 @@
+"""Agents that speak: the model gets a sentence, the program gets the audio."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import ToolMessage, messages_from_dict, messages_to_dict
+from langgraph.checkpoint.memory import InMemorySaver
+from support.speaking import TTS, every_way, heard, speaker
+
+from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.offline import Answer, ToolCall
+from orq_router_integrations.tools.spoken import Speech
+
+GPT = "openai/gpt-4o"
+TEXT = "Hello from the agent."
+
+
+def told_to_speak(**args: Any) -> OfflineRouter:
+    """A router whose chat model calls the tool once, then says that it did."""
+    call = ToolCall("speak", {"text": TEXT, **args}, id="c1")
+    return OfflineRouter(answers={GPT: [Answer(tool_calls=(call,)), "There you are."]})
+
+
+async def run(agent: Any, awaited: bool) -> ToolMessage:
+    asked, config = {"messages": [("user", "Greet me.")]}, {"configurable": {"thread_id": "t"}}
+    result = await agent.ainvoke(asked, config) if awaited else agent.invoke(asked, config)
+    (message,) = [item for item in result["messages"] if isinstance(item, ToolMessage)]
+    assert result["messages"][-1].text == "There you are."
+    return message
+
+
+@every_way
+async def test_the_audio_survives_a_checkpoint_and_json(awaited: bool) -> None:
+    router = told_to_speak()
+    saver = InMemorySaver()
+    model = ChatOrq(model=GPT, client=router.client())
+    agent = create_agent(model, [speaker(router)], checkpointer=saver)
+    message = await run(agent, awaited)
+    kept = agent.get_state({"configurable": {"thread_id": "t"}}).values["messages"]
+    (restored,) = messages_from_dict(json.loads(json.dumps(messages_to_dict(kept))))[2:3]
+    for found in (message, kept[2], restored):
+        assert heard(Speech.of(found).data) == TEXT
+
+
+@every_way
+async def test_the_model_sees_a_sentence_and_no_audio(awaited: bool) -> None:
+    router = told_to_speak()
+    message = await run(
+        create_agent(ChatOrq(model=GPT, client=router.client()), [speaker(router)]), awaited
+    )
+    seen = [request.body for request in router.requests if "messages" in request.body]
+    assert seen[-1]["messages"][-1]["content"] == message.content
+    assert message.content.startswith("The text was spoken: ")
+    assert len(json.dumps(seen)) < 3000
+    offered = seen[0]["tools"][0]["function"]
+    assert list(offered["parameters"]["properties"]) == ["text"]
+
+
+@every_way
+async def test_what_is_opened_to_the_model_is_its_choice(awaited: bool) -> None:
+    router = told_to_speak(voice="nova", speed=2)
+    tool = speaker(router, open_args=("voice", "speed"))
+    await run(create_agent(ChatOrq(model=GPT, client=router.client()), [tool]), awaited)
+    spoken = next(call.body for call in router.log if call.path == "/audio/speech")
+    assert (spoken["voice"], spoken["speed"]) == ("nova", 2)
+
+
+@every_way
+async def test_a_wrong_choice_is_told_to_the_model(awaited: bool) -> None:
+    router = told_to_speak(voice="nova")
+    model = ChatOrq(model=GPT, client=router.client())
+    message = await run(create_agent(model, [speaker(router)]), awaited)
+    assert (message.status, message.artifact) == ("error", None)
+    assert "voice" in message.content
+    assert [call.path for call in router.log] == ["/chat/completions"] * 2
+
+
+@every_way
+async def test_files_go_to_the_folder_under_the_suffix_of_what_they_hold(
+    awaited: bool, tmp_path
+) -> None:
+    router = told_to_speak()
+    tool = speaker(router, directory=tmp_path, format="mp3")
+    message = await run(create_agent(ChatOrq(model=GPT, client=router.client()), [tool]), awaited)
+    speech = Speech.of(message)
+    (file,) = tmp_path.iterdir()
+    assert (speech.path, speech.data, file.suffix) == (str(file), None, ".wav")
+    assert "base64" not in message.artifact
+    assert str(file) in message.content
+    assert heard(speech.read()) == TEXT
+
+
+@every_way
+async def test_callbacks_hear_of_the_tool(awaited: bool) -> None:
+    class Ears(BaseCallbackHandler):
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        def on_tool_start(self, serialized: Any, input_str: str, **_: Any) -> None:
+            self.heard.append(f"start {serialized['name']} {input_str}")
+
+        def on_tool_end(self, output: Any, **_: Any) -> None:
+            self.heard.append(f"end {output}"[:24])
+
+    ears = Ears()
+    tool, config = speaker(), {"callbacks": [ears]}
+    await tool.ainvoke(TEXT, config) if awaited else tool.invoke(TEXT, config)
+    assert ears.heard == [f"start speak {TEXT}", "end The text was spoken:"]
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    router = OfflineRouter()
+    with pytest.raises(ValueError, match="does not exist"):
+        speaker(router, directory=tmp_path / "no").invoke({"text": TEXT})
+    assert router.requests == []
+    assert speaker(router, model=TTS).invoke(TEXT)

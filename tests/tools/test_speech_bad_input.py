@@ -1,0 +1,95 @@
+"""What is wrong is told before anything is sent."""
+
+import pytest
+from pydantic import ValidationError
+from support.speaking import TTS, every_way, scripted, spoken, spoken_to, streamed
+
+from orq_router_integrations import OrqSpeechTool
+from orq_router_integrations.errors import RouterInputError
+
+CALLS = [
+    ({"text": ""}, "text: it is empty"),
+    ({"text": " \n\t"}, "text: it is empty"),
+    ({"text": None}, "text: must be text, not NoneType"),
+    ({"text": b"Hi"}, "text: must be text, not bytes"),
+    ({"text": "ab\ud83d"}, "text: half a character at position 2"),
+    ({"text": "Long. " * 9, "format": "opus"}, "54 characters, and one request takes 30"),
+    ({"text": "Long. " * 9, "format": "aac"}, "pieces of aac cannot be joined"),
+    ({"text": "Long. " * 9, "format": "flac"}, "use format wav, pcm or mp3"),
+    ({"format": "ogg"}, "format: "),
+    ({"speed": 0.2}, "speed: .*0.25"),
+    ({"speed": 4.5}, "speed: .*4"),
+    ({"speed": float("nan")}, "speed: "),
+    ({"speed": "2"}, "speed: "),
+    ({"voice": ""}, "voice: "),
+    ({"voice": "  "}, "voice: "),
+    ({"model": "tts-1"}, "model: must be 'provider/model'"),
+    ({"voise": "nova"}, "voise: unknown; did you mean 'voice'"),
+    ({"fallbacks": []}, r"controls=RouterControls\(fallbacks"),
+    ({"controls": {"fallback": []}}, "fallback: unknown keyword; did you mean 'fallbacks'"),
+    ({"controls": {"cache": {"ttl": 9}}}, "controls.cache: /audio/speech .* has no place for it"),
+    ({"controls": {"thread": "t"}}, "controls.thread: "),
+    ({"controls": {"retry": {"count": 0}}}, "controls.retry.count"),
+]
+MADE = [
+    ({"voice": ""}, "voice"),
+    ({"model": "tts-1"}, "provider/model"),
+    ({"format": "ogg"}, "format"),
+    ({"speed": 5.0}, "speed"),
+    ({"max_chars": 0}, "max_chars"),
+    ({"pcm_rate": 0}, "pcm_rate"),
+    ({"open_args": ("voise",)}, "'voise' is no argument of this tool; did you mean 'voice'"),
+    ({"open_args": ("zzz",)}, "there are text, voice, format, speed"),
+    ({"extra_body": {"voice": "x"}}, "extra_body.voice: has a keyword of its own"),
+    ({"extra_body": {"input": "x"}}, "extra_body.input: has a keyword of its own"),
+    ({"extra_body": {"retry": {}}}, "extra_body.retry: belongs to the router"),
+    ({"extra_body": {"orq": {}}}, "extra_body.orq: belongs to the router"),
+    ({"extra_body": {"x": object()}}, "extra_body.x"),
+    ({"fallbacks": []}, r"controls=RouterControls\(fallbacks"),
+    ({"voices": "x"}, "voices: unknown keyword; did you mean 'voice'"),
+]
+
+
+@every_way
+@pytest.mark.parametrize(("wrong", "said"), CALLS)
+async def test_a_wrong_call_is_refused_before_anything_is_sent(awaited, wrong, said, tmp_path):
+    given = {"text": "Hello.", **wrong}
+    text = given.pop("text")
+    tool, script = scripted([b"never"], max_chars=30)
+    for ask in (
+        lambda: spoken(tool, awaited, text, **given),
+        lambda: spoken_to(tool, awaited, tmp_path / "x", text, **given),
+        lambda: streamed(tool, awaited, {"text": text, **given}),
+    ):
+        with pytest.raises(RouterInputError, match=said):
+            await ask()
+    assert script.sent == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@every_way
+async def test_a_path_that_cannot_be_written_to(awaited, tmp_path):
+    tool, script = scripted([b"never"])
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "no" / "a.wav", tmp_path / "file" / "a.wav", ""):
+        with pytest.raises(RouterInputError, match="path: "):
+            await spoken_to(tool, awaited, path, "Hi")
+    assert script.sent == 0
+
+
+@pytest.mark.parametrize(("wrong", "said"), MADE)
+def test_a_wrong_tool_is_not_made(wrong, said):
+    with pytest.raises(ValidationError, match=said):
+        OrqSpeechTool(**{"model": TTS, "voice": "alloy", "api_key": "k", **wrong})
+
+
+@every_way
+@pytest.mark.parametrize(
+    "args", [{"text": ""}, {"text": " "}, {}, {"text": "Hi", "voice": "nova"}, {"words": "Hi"}]
+)
+async def test_a_model_that_fills_in_what_it_may_not(awaited, args):
+    tool, script = scripted([b"never"])
+    call = {"type": "tool_call", "id": "c", "name": "speak", "args": args}
+    with pytest.raises(ValidationError):
+        await tool.ainvoke(call) if awaited else tool.invoke(call)
+    assert script.sent == 0
