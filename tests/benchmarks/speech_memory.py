@@ -86,10 +86,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, work in ways(Path(folder), url).items():
             peak, resident = measured(work)
-            verdict = "ok" if peak <= GOAL else "TOO MUCH"
-            print(
-                f"{name:26} {peak / 1e6:6.2f} MB allocated ({verdict}), {resident / 1e6:6.2f} MB resident"
-            )
+            found = f"{peak / 1e6:6.2f} MB allocated ({'ok' if peak <= GOAL else 'TOO MUCH'})"
+            print(f"{name:26} {found}, {resident / 1e6:6.2f} MB resident")
     server.terminate()
 
 

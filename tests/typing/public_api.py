@@ -9,11 +9,13 @@ from typing_extensions import assert_type
 from orq_router_integrations import (
     ChatOrq,
     OfflineRouter,
+    OrqSpeechTool,
     RouterClient,
     RouterControls,
     RouterError,
 )
 from orq_router_integrations.offline import Answer, Fault, ProviderCall, ToolCall
+from orq_router_integrations.tools.spoken import Speech
 
 
 class Joke(BaseModel):
@@ -44,6 +46,12 @@ def sync_calls(model: ChatOrq) -> None:
 async def async_calls(model: ChatOrq) -> None:
     assert_type(await model.ainvoke("Hi"), AIMessage)
     assert_type(model.astream("Hi"), AsyncIterator[AIMessageChunk])
+
+
+async def speech(tool: OrqSpeechTool) -> None:
+    assert_type(tool.speak("Hi", voice="nova", format="wav", speed=1.5), Speech)
+    assert_type(await tool.aspeak_to("hi.wav", "Hi", controls={"retry": {"count": 1}}), Speech)
+    tool.speak("Hi", speeed=2)  # type: ignore[call-arg]
 
 
 def offline() -> None:
