@@ -126,6 +126,7 @@ def test_a_control_in_both_places_has_no_known_precedence(desk):
         ({"retry": 3}, "retry"),
         ({"retry": {"count": 0}}, "retry.count"),
         ({"retry": {"count": 6}}, "retry.count"),
+        ({"retry": {"count": 1.5}}, "retry.count"),
         ({"retry": {"count": 1, "on_codes": []}}, "retry.on_codes"),
         ({"retry": {"count": 1, "backoff": 2}}, "retry.backoff"),
         ({"fallbacks": [{"model": "bare"}]}, "fallbacks[0].model"),
@@ -161,3 +162,12 @@ def test_a_nested_value_is_named_where_it_was_sent(desk):
     assert error["param"] == "orq.retry.count"
     error = desk().error(400, prefix="v2/router", orq={"knowledge_bases": [{"top_k": 1}]})
     assert error["param"] == "orq.knowledge_bases[0].knowledge_id"
+
+
+def test_a_whole_number_may_be_written_as_a_float(desk):
+    """As the vendor's SDK writes those of retries; JSON knows no difference."""
+    here = desk(faults={"openai/gpt-4o": [429]})
+    here.answer(retry={"count": 1.0, "on_codes": [429.0]}, n=1.0, seed=7.0)
+    assert here.asked == [("openai/gpt-4o", 429), ("openai/gpt-4o", 200)]
+    error = desk(lenient=True).error(400, retry={"count": 9.0, "colour": 1})
+    assert error["param"] == "retry.count"

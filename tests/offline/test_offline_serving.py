@@ -1,84 +1,14 @@
-"""The offline router over HTTP: the stock openai client against the ASGI app on loopback."""
+"""The offline router over HTTP; ``tests/interop`` has other people's clients of it."""
 
 import sys
 
 import httpx
-import openai
 import pytest
 import uvicorn
-from support.served_router import served
 
-from orq_router_integrations.offline import Fault, OfflineRouter
+from orq_router_integrations.offline import OfflineRouter
 from orq_router_integrations.offline.asgi import asgi_app
 from orq_router_integrations.offline.serve import serve
-
-USER = [{"role": "user", "content": "What is magic_function(3)?"}]
-
-
-@pytest.fixture
-def base_url():
-    """A served router whose first model is broken after two chunks."""
-    router = OfflineRouter(faults={"openai/broken": Fault(cut_after=2)})
-    with served(router) as url:
-        yield url
-
-
-@pytest.fixture
-def client(base_url):
-    with openai.OpenAI(api_key="any", base_url=base_url, max_retries=0) as client:
-        yield client
-
-
-class TestOpenAIClient:
-    def test_a_chat(self, client):
-        reply = client.chat.completions.create(model="openai/gpt-4o", messages=USER)
-        assert reply.choices[0].message.content.startswith("Offline answer from openai/gpt-4o")
-        assert reply.usage.total_tokens > 0
-
-    def test_a_stream(self, client):
-        stream = client.chat.completions.create(
-            model="openai/gpt-4o",
-            messages=USER,
-            stream=True,
-            stream_options={"include_usage": True},
-        )
-        chunks = list(stream)
-        text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
-        assert text.startswith("Offline answer")
-        assert chunks[-1].usage.total_tokens > 0
-
-    def test_tools(self, client, tool):
-        magic = tool("magic_function", input={"type": "integer"})
-        reply = client.chat.completions.create(
-            model="openai/gpt-4o", messages=USER, tools=[magic], tool_choice="required"
-        )
-        (call,) = reply.choices[0].message.tool_calls
-        assert (call.function.name, call.function.arguments) == ("magic_function", '{"input":3}')
-
-    def test_errors_and_the_list_of_models(self, client):
-        with pytest.raises(openai.NotFoundError, match="not enabled"):
-            client.chat.completions.create(model="nobody/x", messages=USER)
-        assert "openai/gpt-4o" in {model.id for model in client.models.list()}
-
-    def test_a_stream_that_breaks_off(self, client):
-        stream = client.chat.completions.create(model="openai/broken", messages=USER, stream=True)
-        assert len(list(stream)) == 2
-
-    def test_speech_comes_in_pieces(self, client):
-        with client.audio.speech.with_streaming_response.create(
-            model="openai/tts-1", input="Hello there.", voice="alloy", response_format="wav"
-        ) as reply:
-            assert reply.headers["content-type"] == "audio/wav"
-            assert b"".join(reply.iter_bytes()).startswith(b"RIFF\xff\xff\xff\xffWAVE")
-
-    def test_speech_that_breaks_off_breaks_the_connection(self, client):
-        with client.audio.speech.with_streaming_response.create(
-            model="openai/broken", input="Hello there. " * 9, voice="alloy"
-        ) as reply:
-            pieces = reply.iter_bytes()
-            assert next(pieces)
-            with pytest.raises(Exception, match="incomplete chunked read"):
-                list(pieces)
 
 
 class TestAsgiApp:

@@ -42,9 +42,9 @@ def checked(model: type[M], body: Mapping[str, Any], *, lenient: bool, prefix: s
         return model.model_validate(body)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
-    unknown = [item["loc"] for item in errors if item["type"] == "extra_forbidden"]
-    if lenient and unknown:
-        return checked(model, _without(body, unknown), lenient=lenient, prefix=prefix)
+    mended = _mended(body, errors, lenient=lenient)
+    if mended is not None:
+        return checked(model, mended, lenient=lenient, prefix=prefix)
     found = [(_steps(body, item["loc"], item["type"]), _words(item)) for item in errors]
     steps, message = max(found, key=lambda it: len(it[0]))
     param = _spelled(prefix, steps)
@@ -93,12 +93,29 @@ def _spelled(prefix: str, steps: Location) -> str:
     return path.removeprefix(".")
 
 
-def _without(body: Mapping[str, Any], unknown: Sequence[Location]) -> dict[str, Any]:
-    trimmed: dict[str, Any] = copy.deepcopy(dict(body))
-    for location in unknown:
-        *path, last = _steps(trimmed, location, "extra_forbidden")
-        here: Any = trimmed
+def _mended(
+    body: Mapping[str, Any], errors: Sequence[ErrorDetails], *, lenient: bool
+) -> dict[str, Any] | None:
+    """The body without what is no fault: floats that are whole numbers, and unknown members.
+
+    JSON knows no difference between 2 and 2.0, and the vendor's SDK writes the latter.
+    """
+    whole = [item for item in errors if item["type"] == "int_type" and _is_whole(item["input"])]
+    unknown = [item for item in errors if lenient and item["type"] == "extra_forbidden"]
+    if not whole and not unknown:
+        return None
+    mended: dict[str, Any] = copy.deepcopy(dict(body))
+    for item in (*whole, *unknown):
+        *path, last = _steps(mended, item["loc"], item["type"])
+        here: Any = mended
         for step in path:
             here = here[step]
-        del here[last]
-    return trimmed
+        if item["type"] == "int_type":
+            here[last] = int(item["input"])
+        else:
+            del here[last]
+    return mended
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer()

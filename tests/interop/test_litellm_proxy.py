@@ -1,0 +1,184 @@
+"""A LiteLLM proxy as the server: its own mock models, and an offline router behind it.
+
+It wants an environment of its own; these two commands run it:
+
+    python3 -m venv .venv-litellm && .venv-litellm/bin/pip install 'litellm[proxy]'
+    python -m pytest -m litellm
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from functools import reduce
+from operator import add
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from orq_router_integrations import ChatOrq, RouterClient, content_block
+from orq_router_integrations.chat_models.provenance import Provenance
+from orq_router_integrations.errors import BadRequestError, ServerError
+
+pytestmark = pytest.mark.litellm
+
+ROOT = Path(__file__).parents[2]
+ASSETS = ROOT / "tests" / "assets"
+COMMAND = shutil.which("litellm", path=f"{ROOT / '.venv-litellm' / 'bin'}{os.pathsep}{os.defpath}")
+KEY = "sk-litellm"
+MOCK = "openai/gpt-4o"
+BEHIND = "behind/chat"
+MOCKED = "Hello from the mock of LiteLLM."
+SECONDS_TO_START = 60
+
+both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])
+
+
+class City(BaseModel):
+    """A city and its people."""
+
+    name: str
+    inhabitants: int
+
+
+def get_weather(city: str) -> str:
+    """Get the weather of a city."""
+    return f"12 degrees in {city}"
+
+
+def config(behind: str) -> dict[str, object]:
+    """Two models: LiteLLM's own mock, and one that it fetches from an offline router."""
+    mock = {"model": MOCK, "api_key": "none", "mock_response": MOCKED}
+    fetched = {"model": f"openai/{MOCK}", "api_key": "any", "api_base": behind}
+    return {
+        "model_list": [
+            {"model_name": MOCK, "litellm_params": mock},
+            {"model_name": BEHIND, "litellm_params": fetched},
+        ],
+        "general_settings": {"master_key": KEY},
+    }
+
+
+@pytest.fixture(scope="module")
+def proxy(base_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a proxy that serves under the router's own path."""
+    if COMMAND is None:
+        pytest.skip("no LiteLLM: see the two commands at the top of this file")
+    folder = tmp_path_factory.mktemp("litellm")
+    (folder / "config.yaml").write_text(yaml.safe_dump(config(base_url)))
+    port = free_port()
+    environment = {
+        "PATH": os.defpath,
+        "HOME": str(folder),
+        "SERVER_ROOT_PATH": "/v3/router",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+    with (folder / "log").open("w") as log:
+        arguments = [COMMAND, "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]
+        process = subprocess.Popen(arguments, cwd=folder, env=environment, stdout=log, stderr=log)
+        try:
+            url = f"http://127.0.0.1:{port}/v3/router"
+            wait_for(f"{url}/health/liveliness", process, folder / "log")
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + SECONDS_TO_START
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    pytest.fail(f"LiteLLM did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def client(proxy: str) -> Iterator[RouterClient]:
+    with RouterClient(api_key=KEY, base_url=proxy, max_retries=0) as client:
+        yield client
+
+
+@both_apis
+def test_its_mock_is_read(client: RouterClient, api: str) -> None:
+    message = ChatOrq(model=MOCK, api=api, client=client).invoke("Hi")
+    assert message.text == MOCKED
+    assert Provenance.of(message).answering_model == MOCK
+    assert message.usage_metadata["total_tokens"] > 0
+
+
+def test_its_mock_is_streamed(client: RouterClient) -> None:
+    chunks = list(ChatOrq(model=MOCK, client=client).stream("Hi"))
+    assert len(chunks) > 2
+    message = reduce(add, chunks)
+    assert message.text == MOCKED
+    assert message.response_metadata["finish_reason"] == "stop"
+    assert message.usage_metadata["total_tokens"] > 0
+
+
+async def test_its_mock_is_awaited(proxy: str) -> None:
+    async with RouterClient(api_key=KEY, base_url=proxy) as client:
+        assert (await ChatOrq(model=MOCK, client=client).ainvoke("Hi")).text == MOCKED
+
+
+@both_apis
+def test_what_passes_through_it_comes_whole_and_in_pieces(client: RouterClient, api: str) -> None:
+    model = ChatOrq(model=BEHIND, api=api, client=client)
+    whole, streamed = model.invoke("Hi"), reduce(add, model.stream("Hi"))
+    assert whole.text == streamed.text == f"Offline answer from {MOCK} to 'Hi'."
+    assert streamed.usage_metadata["total_tokens"] > 0
+
+
+@both_apis
+def test_tools(client: RouterClient, api: str) -> None:
+    bound = ChatOrq(model=BEHIND, api=api, client=client).bind_tools(
+        [get_weather], tool_choice="any"
+    )
+    for message in (bound.invoke("In 'Paris'?"), reduce(add, bound.stream("In 'Paris'?"))):
+        (call,) = message.tool_calls
+        assert (call["name"], call["args"]) == ("get_weather", {"city": "Paris"})
+
+
+@both_apis
+def test_structured_output(client: RouterClient, api: str) -> None:
+    model = ChatOrq(model=BEHIND, api=api, client=client).with_structured_output(City)
+    city = model.invoke("Tell me of 'Utrecht', 376000 people.")
+    assert city == City(name="Utrecht", inhabitants=376000)
+
+
+def test_an_image_goes_through(client: RouterClient) -> None:
+    question = [content_block(ASSETS / "diagram.png"), {"type": "text", "text": "What is it?"}]
+    answer = ChatOrq(model=BEHIND, client=client).invoke([("user", question)])
+    assert "an image (PNG" in answer.text
+
+
+def test_reasoning_comes_back(client: RouterClient) -> None:
+    answer = ChatOrq(model=BEHIND, client=client).invoke("Why?", reasoning_effort="high")
+    assert [block["type"] for block in answer.content_blocks] == ["reasoning", "text"]
+
+
+def test_an_unknown_model_is_a_typed_error(client: RouterClient) -> None:
+    with pytest.raises(BadRequestError, match="Invalid model name"):
+        ChatOrq(model="no/model", client=client).invoke("Hi")
+
+
+def test_it_takes_the_routers_fallbacks_but_not_its_timeout(client: RouterClient) -> None:
+    """Its own ``timeout`` is a number of seconds; the router's is an object."""
+    model = ChatOrq(model=BEHIND, client=client)
+    controls = {"fallbacks": [MOCK], "identity": "u1", "thread": "t1", "metadata": {"team": "a"}}
+    assert model.invoke("Hi", controls=controls).text
+    with pytest.raises(ServerError, match="not 'dict'"):
+        model.invoke("Hi", controls={"timeout": {"call_timeout": 5000}})

@@ -1,0 +1,168 @@
+"""The stock openai client against a served offline router: every endpoint it knows of ours."""
+
+import base64
+import io
+import json
+import wave
+from pathlib import Path
+
+import openai
+import pytest
+
+from orq_router_integrations.formats import sniff
+
+BROKEN = "openai/broken"
+GPT = "openai/gpt-4o"
+WHISPER = "openai/whisper-1"
+ASSETS = Path(__file__).parents[1] / "assets"
+USER = [{"role": "user", "content": "What is magic_function(3)?"}]
+SPOKEN = "The router answers."
+PARAMETERS = {"type": "object", "properties": {"input": {"type": "integer"}}, "required": ["input"]}
+TOOL = {"name": "magic_function", "description": "Magic.", "parameters": PARAMETERS}
+
+
+@pytest.fixture(scope="module")
+def client(base_url):
+    with openai.OpenAI(api_key="any", base_url=base_url, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def speech(client):
+    """A recording whose words are known."""
+    spoken = client.audio.speech.create(
+        model="openai/tts-1", voice="alloy", input=SPOKEN, response_format="wav"
+    )
+    return ("speech.wav", spoken.content, "audio/wav")
+
+
+class TestChat:
+    def test_whole(self, client):
+        reply = client.chat.completions.create(model=GPT, messages=USER)
+        assert reply.choices[0].message.content.startswith(f"Offline answer from {GPT}")
+        assert reply.usage.total_tokens > 0
+
+    def test_streamed(self, client):
+        chunks = list(
+            client.chat.completions.create(
+                model=GPT, messages=USER, stream=True, stream_options={"include_usage": True}
+            )
+        )
+        text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+        assert text.startswith("Offline answer")
+        assert chunks[-1].usage.total_tokens > 0
+
+    def test_tools(self, client):
+        reply = client.chat.completions.create(
+            model=GPT,
+            messages=USER,
+            tools=[{"type": "function", "function": TOOL}],
+            tool_choice="required",
+        )
+        (call,) = reply.choices[0].message.tool_calls
+        assert (call.function.name, call.function.arguments) == ("magic_function", '{"input":3}')
+
+    def test_errors_and_the_list_of_models(self, client):
+        with pytest.raises(openai.NotFoundError, match="not enabled"):
+            client.chat.completions.create(model="nobody/x", messages=USER)
+        assert GPT in {model.id for model in client.models.list()}
+
+    def test_a_stream_that_breaks_off_passes_for_whole(self, client):
+        """ChatOrq raises here; this client does not."""
+        stream = client.chat.completions.create(model=BROKEN, messages=USER, stream=True)
+        assert len(list(stream)) == 2
+
+
+class TestResponses:
+    def test_whole(self, client):
+        reply = client.responses.create(model=GPT, input="Hi")
+        assert reply.output_text == f"Offline answer from {GPT} to 'Hi'."
+        assert reply.usage.total_tokens > 0
+        assert client.responses.retrieve(reply.id).output_text == reply.output_text
+
+    def test_streamed(self, client):
+        events = list(client.responses.create(model=GPT, input="Hi", stream=True))
+        text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
+        assert events[-1].type == "response.completed"
+        assert events[-1].response.output_text == text
+
+    def test_tools(self, client):
+        reply = client.responses.create(
+            model=GPT,
+            input=USER,
+            tools=[{"type": "function", "strict": False, **TOOL}],
+            tool_choice="required",
+        )
+        (call,) = [item for item in reply.output if item.type == "function_call"]
+        assert (call.name, json.loads(call.arguments)) == ("magic_function", {"input": 3})
+
+
+class TestImages:
+    def test_generate(self, client):
+        reply = client.images.generate(model="openai/gpt-image-1", prompt="A boat", n=2)
+        pictures = [base64.b64decode(item.b64_json) for item in reply.data]
+        assert [sniff(picture) for picture in pictures] == ["image/png", "image/png"]
+        assert pictures[0] != pictures[1]
+
+    def test_edit_with_a_mask(self, client):
+        picture = base64.b64decode(
+            client.images.generate(model="openai/gpt-image-1", prompt="A boat").data[0].b64_json
+        )
+        reply = client.images.edit(
+            model="openai/gpt-image-1", image=picture, mask=picture, prompt="In fog"
+        )
+        assert sniff(base64.b64decode(reply.data[0].b64_json)) == "image/png"
+
+    def test_variations(self, client):
+        picture = (ASSETS / "diagram.png").read_bytes()
+        reply = client.images.create_variation(
+            model="openai/dall-e-2", image=picture, n=2, response_format="b64_json"
+        )
+        assert [sniff(base64.b64decode(item.b64_json)) for item in reply.data] == ["image/png"] * 2
+
+
+class TestSpeech:
+    def test_streamed_to_a_file(self, client, tmp_path):
+        path = tmp_path / "speech.wav"
+        with client.audio.speech.with_streaming_response.create(
+            model="openai/tts-1", voice="alloy", input=SPOKEN, response_format="wav"
+        ) as response:
+            response.stream_to_file(path)
+        with wave.open(io.BytesIO(path.read_bytes())) as sound:
+            assert sound.getnframes() > 0
+
+    @pytest.mark.parametrize("wanted", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
+    def test_every_format(self, client, wanted):
+        reply = client.audio.speech.create(
+            model="openai/tts-1", voice="alloy", input="Hi", response_format=wanted
+        )
+        assert len(reply.content) > 100
+
+
+class TestTranscriptions:
+    def test_json(self, client, speech):
+        assert client.audio.transcriptions.create(model=WHISPER, file=speech).text == SPOKEN
+
+    def test_verbose_json(self, client, speech):
+        reply = client.audio.transcriptions.create(
+            model=WHISPER,
+            file=speech,
+            response_format="verbose_json",
+            timestamp_granularities=["word", "segment"],
+        )
+        assert reply.text == SPOKEN
+        assert [word.word for word in reply.words] == SPOKEN.split()
+        assert 0 <= reply.segments[0].start < reply.segments[0].end
+
+    @pytest.mark.parametrize(
+        ("wanted", "begins"), [("text", SPOKEN), ("srt", "1\n00:00:00,000"), ("vtt", "WEBVTT")]
+    )
+    def test_texts(self, client, speech, wanted, begins):
+        reply = client.audio.transcriptions.create(
+            model=WHISPER, file=speech, response_format=wanted
+        )
+        assert reply.startswith(begins)
+        assert SPOKEN in reply
+
+    def test_translations(self, client, speech):
+        assert client.audio.translations.create(model=WHISPER, file=speech).text

@@ -1,0 +1,145 @@
+"""The vendor's own SDK as a client of the offline router.
+
+Where it fails or drops something, ``tests/contract/README.md`` has the fact, and a test here.
+"""
+
+import base64
+import warnings
+
+import httpx
+import pytest
+
+from orq_router_integrations import OfflineRouter
+from orq_router_integrations.formats import sniff
+
+sdk = pytest.importorskip(
+    "orq_ai_sdk", reason="the vendor's SDK is not installed: pip install '.[interop]'"
+)
+
+GPT = "openai/gpt-4o"
+CLAUDE = "anthropic/claude-sonnet-4-5"
+WHISPER = "openai/whisper-1"
+USER = [{"role": "user", "content": "Hi"}]
+SPOKEN = "The router answers."
+ANSWER = f"Offline answer from {GPT} to 'Hi'."
+PARAMETERS = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+
+
+@pytest.fixture
+def orq(router):
+    with httpx.Client(transport=router.transport) as http, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its models warn of one another
+        yield sdk.Orq(api_key="any", server_url="https://offline.invalid", client=http)
+
+
+@pytest.fixture
+def speech():
+    """A recording whose words are known."""
+    with httpx.Client(transport=OfflineRouter().transport) as http:
+        said = {"model": "openai/tts-1", "voice": "alloy", "input": SPOKEN}
+        reply = http.post(
+            "https://offline.invalid/v3/router/audio/speech",
+            json={**said, "response_format": "wav"},
+            headers={"Authorization": "Bearer any"},
+        )
+    return {"file_name": "speech.wav", "content": reply.content, "content_type": "audio/wav"}
+
+
+class TestChat:
+    def test_whole(self, orq):
+        reply = orq.router.chat.completions.create(model=GPT, messages=USER)
+        assert reply.choices[0].message.content == ANSWER
+
+    def test_streamed(self, orq):
+        with orq.router.chat.completions.create(model=GPT, messages=USER, stream=True) as events:
+            text = "".join(event.data.choices[0].delta.content or "" for event in events)
+        assert text == ANSWER
+
+    def test_tools(self, orq):
+        reply = orq.router.chat.completions.create(
+            model=GPT,
+            messages=[{"role": "user", "content": "f(3)"}],
+            tools=[{"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}],
+            tool_choice="required",
+        )
+        (call,) = reply.choices[0].message.tool_calls
+        assert (call.function.name, call.function.arguments) == ("f", '{"a":3}')
+
+    def test_controls_whose_whole_numbers_it_writes_as_floats(self, orq, router):
+        orq.router.chat.completions.create(
+            model=GPT,
+            messages=USER,
+            fallbacks=[{"model": CLAUDE}],
+            retry={"count": 2, "on_codes": [429]},
+            cache={"type": "exact_match", "ttl": 60},
+            timeout={"call_timeout": 5000},
+            orq={"identity": {"id": "u1"}, "thread": {"id": "t1"}},
+        )
+        assert "429.0" in str(router.requests[0].body["retry"])
+
+    def test_a_typed_error(self, orq):
+        with pytest.raises(sdk.models.APIErrorResponse, match="not enabled"):
+            orq.router.chat.completions.create(model="nobody/x", messages=USER)
+
+
+class TestResponses:
+    def test_whole(self, orq):
+        reply = orq.responses.create(model=GPT, input="Hi")
+        (item,) = reply.output
+        assert item["content"][0]["text"] == ANSWER
+        assert orq.responses.get(response_id=reply.id).output == reply.output
+
+    def test_streamed(self, orq):
+        with orq.responses.create(model=GPT, input="Hi", stream=True) as events:
+            assert len(list(events)) > 5
+
+
+class TestImages:
+    def test_all_three(self, orq):
+        images = orq.router.images
+        drawn = images.generations.create(model="openai/gpt-image-1", prompt="A boat")
+        picture = base64.b64decode(drawn.data[0].b64_json)
+        file = {"file_name": "boat.png", "content": picture, "content_type": "image/png"}
+        edited = images.edits.create(
+            model="openai/gpt-image-1",
+            prompt="In fog",
+            image=file,
+            n=2,
+            retry={"count": 1},
+            fallbacks=[{"model": "openai/dall-e-2"}],
+        )
+        varied = images.variations.create(model="openai/dall-e-2", image=file)
+        assert [sniff(base64.b64decode(it.b64_json)) for it in edited.data] == ["image/png"] * 2
+        assert varied.data[0].url
+
+
+class TestAudio:
+    def test_speech_is_made_and_dropped(self, orq, router):
+        """The SDK hands back nothing; ``OrqSpeechTool`` hands back the audio."""
+        made = orq.router.audio.speech.create(model="openai/tts-1", input="Hi", voice="alloy")
+        assert made is None
+        assert router.log[0].status == 200
+
+    def test_transcriptions_as_json(self, orq, speech):
+        transcribe = orq.router.audio.transcriptions.create
+        assert transcribe(model=WHISPER, file=speech).text == SPOKEN
+        timed = transcribe(
+            model=WHISPER,
+            file=speech,
+            response_format="verbose_json",
+            timestamp_granularities=["word", "segment"],
+            retry={"count": 1, "on_codes": [429]},
+            orq={"identity": {"id": "u1"}},
+        )
+        assert [word.word for word in timed.words] == SPOKEN.split()
+
+    @pytest.mark.parametrize("wanted", ["text", "srt", "vtt"])
+    def test_transcripts_as_texts_are_errors_to_it(self, orq, router, speech, wanted):
+        with pytest.raises(sdk.models.APIDefaultError, match="Unexpected response"):
+            orq.router.audio.transcriptions.create(
+                model=WHISPER, file=speech, response_format=wanted
+            )
+        assert router.log[0].status == 200
+
+    def test_translations(self, orq, speech):
+        assert orq.router.audio.translations.create(model=WHISPER, file=speech).text
