@@ -1,7 +1,8 @@
 """What every face of the router has in common: settings, controls and the client that carries."""
 
+from collections.abc import Collection, Mapping
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from typing_extensions import Self
@@ -10,6 +11,7 @@ from orq_router_integrations.client import RouterClient
 from orq_router_integrations.settings import RouterSettings
 from orq_router_integrations.validation import explained
 from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.names import nearest, refuse_unknown
 
 CONTROL_HINTS = {
     name: f"; it is a control of the router: controls=RouterControls({name}=...)"
@@ -21,6 +23,18 @@ _VALUES = attrgetter(*RouterSettings.model_fields)
 _NO_CONTROLS = RouterControls()
 
 
+def check_keywords(given: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse keywords that no call takes.
+
+    Raises:
+        ValueError: one is unknown; the nearest known one is named.
+    """
+    for name in given:
+        if name not in known:
+            hint = CONTROL_HINTS.get(name) or nearest(name, known)
+            raise ValueError(f"{name}: unknown keyword{hint}")
+
+
 class RouterFace(RouterSettings):
     """A chat model, tool or loader that reaches the router.
 
@@ -29,10 +43,18 @@ class RouterFace(RouterSettings):
         client: a ``RouterClient`` to use; it then decides all settings.
     """
 
+    hints: ClassVar[Mapping[str, str]] = CONTROL_HINTS
+    """What to say of keywords that belong elsewhere."""
+
     controls: RouterControls | None = None
     client: RouterClient | None = Field(default=None, exclude=True, repr=False)
 
     _router: RouterClient | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keywords(cls, data: Any) -> Any:
+        return refuse_unknown(cls, data, cls.hints)
 
     @model_validator(mode="after")
     def _settle_client(self) -> Self:

@@ -24,11 +24,11 @@ from orq_router_integrations.chat_models import requests
 from orq_router_integrations.chat_models import tools as tool_schemas
 from orq_router_integrations.chat_models.blocks import PROVIDER
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.faces import CONTROL_HINTS, RouterFace
+from orq_router_integrations.faces import RouterFace
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId
-from orq_router_integrations.wire.names import nearest, refuse_unknown
+from orq_router_integrations.wire.names import nearest
 from orq_router_integrations.wire.responses import ResponsesParams
 
 HIDDEN = "**********"
@@ -53,11 +53,6 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
     tool_media: conversation.ToolMedia = "user"
     extra_body: dict[str, Any] = Field(default_factory=dict)
     disabled_params: dict[str, list[Any] | None] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data, CONTROL_HINTS)
 
     @field_validator("disabled_params")
     @classmethod

@@ -22,6 +22,7 @@ from orq_router_integrations.chat_models.background import Answer, afinished, fi
 from orq_router_integrations.chat_models.base import OrqModel
 from orq_router_integrations.chat_models.events import Event, EventTeller
 from orq_router_integrations.chat_models.seals import CHAT
+from orq_router_integrations.faces import check_keywords
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import Call, StreamCall
@@ -194,7 +195,7 @@ class ChatOrq(OrqModel):
         if stop is not None:
             given["stop"] = stop
         try:
-            requests.check_keywords(given)
+            check_keywords(given, requests.PER_CALL)
             model = requests.model_id(given.get("model"), self.model)
             chat = {
                 "model": model,

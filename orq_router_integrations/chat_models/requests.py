@@ -7,10 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from orq_router_integrations.chat_models import structured, tools
 from orq_router_integrations.chat_models.seals import RESPONSES
-from orq_router_integrations.faces import CONTROL_HINTS
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
-from orq_router_integrations.wire.names import nearest
 from orq_router_integrations.wire.responses import ResponsesParams
 
 PARAMETERS = (
@@ -25,17 +23,6 @@ PER_CALL = PARAMETERS | {"model", "controls", "tools"}
 
 KNOWN = PER_CALL | frozenset(RouterControls.model_fields)
 """Names that an unknown one is compared with in an error."""
-
-
-def check_keywords(given: Mapping[str, Any]) -> None:
-    """Refuse keywords that no call takes.
-
-    Raises:
-        ValueError: one is unknown; the nearest known one is named.
-    """
-    for name in given.keys() - PER_CALL:
-        hint = CONTROL_HINTS.get(name) or nearest(name, PER_CALL)
-        raise ValueError(f"{name}: unknown keyword{hint}")
 
 
 def model_id(given: Any, own: str) -> str:

@@ -7,10 +7,9 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 from typing_extensions import Self
 
-from orq_router_integrations.faces import CONTROL_HINTS, RouterFace
-from orq_router_integrations.wire import json
-from orq_router_integrations.wire.controls import ModelId, RouterControls
-from orq_router_integrations.wire.names import nearest, refuse_unknown
+from orq_router_integrations.faces import RouterFace
+from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
+from orq_router_integrations.wire.names import nearest
 
 
 class OrqTool(BaseTool, RouterFace):
@@ -37,22 +36,16 @@ class OrqTool(BaseTool, RouterFace):
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     model: ModelId
     open_args: tuple[str, ...] = ()
-    extra_body: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data, CONTROL_HINTS)
+    extra_body: JsonObject = Field(default_factory=dict)
 
     @field_validator("extra_body")
     @classmethod
-    def _can_be_sent(cls, body: dict[str, Any]) -> dict[str, Any]:
+    def _has_no_keyword_of_its_own(cls, body: dict[str, Any]) -> dict[str, Any]:
         for name in body:
             if name in cls.own_members:
                 raise ValueError(f"extra_body.{name}: has a keyword of its own; use that")
             if name == "orq" or name in RouterControls.model_fields:
                 raise ValueError(f"extra_body.{name}: belongs to the router; give it in controls")
-        json.dump(body, "extra_body")
         return body
 
     @field_validator("open_args")

@@ -1,0 +1,138 @@
+"""What an ``OrqSpeechTool`` is, before it speaks: its fields, and the requests that follow."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, Field
+from typing_extensions import TypedDict
+
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.faces import check_keywords
+from orq_router_integrations.saving import writable
+from orq_router_integrations.tools.base import OrqTool
+from orq_router_integrations.tools.sentences import pieces
+from orq_router_integrations.tools.sounds import wanted_by
+from orq_router_integrations.tools.speaking import Speaking
+from orq_router_integrations.tools.tracks import JOINED
+from orq_router_integrations.validation import input_error
+from orq_router_integrations.wire.asked import Asked
+from orq_router_integrations.wire.controls import ControlValues, RouterControls
+from orq_router_integrations.wire.endpoints import SPEECH
+from orq_router_integrations.wire.speech import (
+    MAX_INPUT,
+    MEMBERS,
+    SpeechFormat,
+    SpeechParams,
+    Speed,
+    Voice,
+)
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the text is empty; give something to speak")
+    return text
+
+
+class SpeechArgs(BaseModel):
+    """What to say, and how."""
+
+    text: Annotated[str, AfterValidator(_not_blank)] = Field(
+        description="The text to speak, word for word."
+    )
+    voice: Voice | None = Field(default=None, description="The provider's name of a voice.")
+    format: SpeechFormat | None = Field(default=None, description="The audio format.")
+    speed: Speed | None = Field(default=None, description="1 is usual; 0.25 to 4.")
+
+
+class SpeechChoices(TypedDict, total=False):
+    """What one call may say differently than the tool."""
+
+    model: str
+    voice: str | None
+    format: SpeechFormat | None
+    speed: float | None
+    controls: RouterControls | ControlValues | None
+
+
+CHOICES = frozenset(SpeechChoices.__annotations__)
+
+
+class SpeechSettings(OrqTool):
+    """The fields of ``OrqSpeechTool``, which documents them, and what a call makes of them."""
+
+    all_args: ClassVar[type[BaseModel]] = SpeechArgs
+    own_members: ClassVar[frozenset[str]] = MEMBERS
+
+    name: str = "speak"
+    description: str = "Speaks a text aloud: makes an audio file of it for the user to hear."
+    voice: Voice
+    format: SpeechFormat | None = None
+    speed: Speed | None = None
+    max_chars: Annotated[int, Field(strict=True, ge=1)] = MAX_INPUT
+    directory: Path | None = None
+    pcm_rate: Annotated[int, Field(strict=True, ge=1)] = 24_000
+    retry_ambiguous: bool = False
+
+    def _given(self, given: Any, choices: Mapping[str, Any]) -> Speaking:
+        """What ``stream`` was given, be it a text or a dict."""
+        whole = {"text": given} if isinstance(given, str) else given
+        if not isinstance(whole, Mapping) or "text" not in whole:
+            raise RouterInputError(
+                "text: give a text, or a dict that has one", endpoint=SPEECH.path
+            )
+        rest = {**whole, **choices}
+        return self._speaking(rest.pop("text"), rest)
+
+    def _speaking_to(
+        self,
+        path: str | os.PathLike[str],
+        text: str,
+        choices: Mapping[str, Any],
+        *,
+        overwrite: bool,
+    ) -> tuple[Path, Speaking]:
+        """Where to write, checked before anything is paid for, and what."""
+        target = writable(path, overwrite=overwrite)
+        named = wanted_by(target)
+        return target, self._speaking(text, {"format": named, **choices} if named else choices)
+
+    def _speaking(self, text: str, choices: Mapping[str, Any]) -> Speaking:
+        try:
+            return self._prepared(text, choices)
+        except ValueError as error:
+            raise input_error(error, endpoint=SPEECH.path, known=CHOICES) from None
+
+    def _prepared(self, text: str, choices: Mapping[str, Any]) -> Speaking:
+        check_keywords(choices, CHOICES)
+        if not isinstance(text, str):
+            raise ValueError(f"text: must be text, not {type(text).__name__}")
+        own = {name: getattr(self, name) for name in ("model", "voice", "format", "speed")}
+        given = {**own, **{name: value for name, value in choices.items() if value is not None}}
+        controls = self.merged_controls(given.pop("controls", None))
+        requests = tuple(
+            SpeechParams(text=part, limit=self.max_chars, **given)
+            for part in self._parts(text, given["format"])
+        )
+        return Speaking(
+            requests=requests,
+            asked=Asked.by(requests[0].model, self.router.controls.merged(controls)),
+            controls=controls,
+            extra_body=self.extra_body,
+            repeatable=self.retry_ambiguous,
+            pcm_rate=self.pcm_rate,
+            characters=len(text),
+        )
+
+    def _parts(self, text: str, wanted: str | None) -> list[str]:
+        parts = [text] if len(text) <= self.max_chars else pieces(text, self.max_chars)
+        if not text.strip():
+            raise ValueError("text: it is empty; give something to speak")
+        if len(parts) > 1 and (wanted or "mp3") not in JOINED:
+            raise ValueError(
+                f"text: {len(text)} characters, and one request takes {self.max_chars}; pieces of "
+                f"{wanted} cannot be joined without a loss: use format wav, pcm or mp3"
+            )
+        return parts
