@@ -198,3 +198,36 @@ def check_claim(found: str, claimed: str | None) -> None:
     """
     if claimed and normal_type(claimed) not in {found, "application/octet-stream"}:
         raise ValueError(f"it says {claimed}, but its bytes are {found}; correct mime_type")
+
+
+RECORDING_SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")
+"""Endings of the file names that transcriptions take (contract section 2.6)."""
+
+_SUFFIXES_OF = {
+    "audio/flac": ("flac",),
+    "audio/mpeg": ("mp3", "mpga", "mpeg"),
+    "audio/mp4": ("m4a", "mp4"),
+    "audio/ogg": ("ogg",),
+    "audio/wav": ("wav",),
+    "video/mp4": ("mp4", "m4a"),
+    "video/mpeg": ("mpeg",),
+    "video/webm": ("webm",),
+}
+_PROGRAM_STREAM = b"\x00\x00\x01\xba"
+
+
+def checked_recording(name: str, head: bytes) -> tuple[str, str]:
+    """The media type of a recording, and its name with an ending that fits.
+
+    Raises:
+        ValueError: its first bytes are of no kind that transcriptions take.
+    """
+    found = "video/mpeg" if head.startswith(_PROGRAM_STREAM) else sniff(head)
+    suffixes = _SUFFIXES_OF.get(found or "")
+    if found is None or suffixes is None:
+        raise ValueError(
+            f"{name} is {found or 'of an unknown type'}, not audio of a known kind "
+            f"({', '.join(RECORDING_SUFFIXES)}); convert it first"
+        )
+    stem, _, suffix = name.rpartition(".")
+    return found, name if suffix.lower() in suffixes else f"{stem or suffix}.{suffixes[0]}"

@@ -54,6 +54,10 @@ class TranslationParams(BaseModel):
     tag_audio_events: Switch | None = None
     enable_logging: Switch | None = None
 
+    def params(self) -> dict[str, Any]:
+        """The parameters that are set, as they go on the wire."""
+        return _set(self, TranslationParams)
+
 
 class TranscriptionParams(TranslationParams):
     """Parameters of a transcription: those of a translation, and two that it does not take.
@@ -69,11 +73,20 @@ class TranscriptionParams(TranslationParams):
         Annotated[list[Literal["word", "segment"]], Field(min_length=1)] | None
     ) = None
 
+    def params(self) -> dict[str, Any]:
+        """The parameters that are set, as they go on the wire."""
+        return _set(self, TranscriptionParams)
+
     @model_validator(mode="after")
     def _timed(self) -> Self:
         if self.timestamp_granularities and self.response_format != "verbose_json":
             raise ValueError("timestamp_granularities: needs response_format='verbose_json'")
         return self
+
+
+def _set(params: BaseModel, kind: type[BaseModel]) -> dict[str, Any]:
+    values = ((name, getattr(params, name)) for name in kind.model_fields)
+    return {name: value for name, value in values if value is not None}
 
 
 def check_translates(model: str) -> None:

@@ -56,6 +56,11 @@ class Transcript:
     offline: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def errors(self) -> list[str]:
+        """Why parts of it are missing."""
+        return [span.error for span in self.segments if span.error]
+
     def shifted(self, seconds: float) -> Self:
         """The same, so much later in a longer recording."""
         return replace(

@@ -1,0 +1,1 @@
+"""Recordings as Documents: loaders and a blob parser over transcriptions and translations."""

@@ -1,0 +1,118 @@
+"""What the parser and the loaders have in common: their fields, and a run over recordings."""
+
+import os
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from typing_extensions import Self
+
+from orq_router_integrations.document_loaders.documents import FORMATS, Granularity, Shape
+from orq_router_integrations.document_loaders.engine import Engine, OnError
+from orq_router_integrations.document_loaders.pieces import Limits
+from orq_router_integrations.document_loaders.resume import ResumeStore
+from orq_router_integrations.document_loaders.transcribing import Run
+from orq_router_integrations.faces import CONTROL_HINTS, RouterFace
+from orq_router_integrations.saving import writable
+from orq_router_integrations.validation import input_error
+from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
+from orq_router_integrations.wire.names import refuse_unknown
+from orq_router_integrations.wire.placement import place
+from orq_router_integrations.wire.transcriptions import TranslationParams, check_translates
+
+MAX_BYTES = 25 * 1024 * 1024
+
+Task = Literal["transcribe", "translate"]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_NO_TRANSLATION = "; a translation is always into English and does not take it"
+HINTS = CONTROL_HINTS | dict.fromkeys(("language", "timestamp_granularities"), _NO_TRANSLATION)
+
+
+def _writable(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else str(writable(path))
+
+
+class AudioFace(RouterFace, TranslationParams):
+    """The fields that parser and loaders share; ``OrqAudioParser`` documents them."""
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    model: ModelId
+    granularity: Granularity = "file"
+    window_seconds: Seconds = 60.0
+    max_bytes: int = Field(default=MAX_BYTES, strict=True, ge=1024)
+    max_seconds: Seconds | None = None
+    overlap_seconds: float = Field(default=2.0, ge=0, allow_inf_nan=False)
+    carry_prompt: bool = True
+    max_concurrency: int = Field(default=4, strict=True, ge=1, le=64)
+    on_error: OnError = "raise"
+    resume: Annotated[str | os.PathLike[str] | None, AfterValidator(_writable)] = None
+
+    fixed_task: ClassVar[Task] = "transcribe"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keywords(cls, data: Any) -> Any:
+        return refuse_unknown(cls, data, HINTS)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        formats = FORMATS[self.granularity]
+        if self.response_format and self.response_format not in formats:
+            raise ValueError(
+                f"response_format: {self.response_format} cannot tell what granularity="
+                f"{self.granularity!r} needs; use {' or '.join(formats)}"
+            )
+        if self._task == "translate":
+            check_translates(self.model)
+        place(self.merged_controls(), self._endpoint, self.router.dialect)
+        return self
+
+    @property
+    def _task(self) -> Task:
+        return self.fixed_task
+
+    @property
+    def _endpoint(self) -> Endpoint:
+        return TRANSLATIONS if self._task == "translate" else TRANSCRIPTIONS
+
+    def _body(self) -> dict[str, Any]:
+        """Model and parameters: those that are set, and those that the granularity needs."""
+        body = {"model": self.model, **self.params()}
+        if self.granularity != "file":
+            body.setdefault("response_format", "verbose_json")
+        if self.granularity == "speaker":
+            body.setdefault("diarize", True)
+        timed = self.granularity in {"word", "window"} and self._task == "transcribe"
+        if timed and body["response_format"] == "verbose_json":
+            body.setdefault("timestamp_granularities", ["word", "segment"])
+        return body
+
+    def _run(self) -> Run:
+        """One pass over recordings, with this object's settings.
+
+        Raises:
+            RouterInputError: the resume store cannot be opened.
+        """
+        try:
+            engine = Engine(
+                endpoint=self._endpoint,
+                body=self._body(),
+                controls=self.merged_controls(),
+                shape=Shape(self.granularity, self.window_seconds),
+                limits=Limits(
+                    max_bytes=self.max_bytes,
+                    max_seconds=self.max_seconds,
+                    overlap_seconds=self.overlap_seconds,
+                ),
+                carry_prompt=self.carry_prompt,
+                on_error=self.on_error,
+                store=None if self.resume is None else ResumeStore.at(self.resume),
+                base_url=self.base_url,
+            )
+        except ValueError as error:
+            raise input_error(error) from None
+        return Run(self.router, engine, self.max_concurrency)

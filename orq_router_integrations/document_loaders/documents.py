@@ -1,0 +1,132 @@
+"""A transcript as Documents: one per file, segment, word, speaker turn or time window."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any, Literal
+
+import orjson
+from langchain_core.documents import Document
+
+from orq_router_integrations.wire.call import BadReply
+from orq_router_integrations.wire.transcripts import Span, Transcript
+
+Granularity = Literal["file", "segment", "word", "speaker", "window"]
+
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "file": ("json", "text", "srt", "verbose_json", "vtt"),
+    "segment": ("verbose_json", "srt", "vtt"),
+    "word": ("verbose_json",),
+    "speaker": ("verbose_json", "json", "vtt"),
+    "window": ("verbose_json", "srt", "vtt"),
+}
+"""The response formats that can tell what a granularity needs."""
+
+_HINTS = {
+    "segment": "response_format verbose_json, srt and vtt have them",
+    "word": "timestamp_granularities=['word'] asks for them, and not all models have it",
+    "speaker": "diarize=True asks for them, of models such as elevenlabs/scribe_v1",
+    "window": "response_format verbose_json, srt and vtt have them",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What becomes one Document.
+
+    Attributes:
+        granularity: see ``OrqAudioParser``.
+        window_seconds: the length of a time window.
+    """
+
+    granularity: Granularity = "file"
+    window_seconds: float = 60.0
+
+    def check(self, transcript: Transcript) -> Transcript:
+        """Check that a transcript has what the Documents need.
+
+        Raises:
+            BadReply: there is text, but it is not told when, or by whom, it was said.
+        """
+        if not self.fits(transcript):
+            wanted = self.granularity
+            raise BadReply(f"the reply has no {wanted}s with times; {_HINTS[wanted]}")
+        return transcript
+
+    def fits(self, transcript: Transcript) -> bool:
+        """Whether a transcript has what the Documents need."""
+        told = {"word": transcript.words, "segment": transcript.segments}
+        spans = told.get(self.granularity, transcript.words or transcript.segments)
+        if self.granularity == "speaker":
+            spans = tuple(span for span in spans if span.speaker is not None)
+        return bool(spans) or not transcript.text or self.granularity == "file"
+
+    def documents(self, transcript: Transcript, facts: Mapping[str, Any]) -> Iterator[Document]:
+        """The Documents of a transcript.
+
+        Args:
+            transcript: of a whole recording.
+            facts: what the metadata of all of them says.
+        """
+        if self.granularity == "file":
+            seconds = transcript.duration
+            times = {} if seconds is None else {"start": 0.0, "end": seconds}
+            told = {"error": "; ".join(transcript.errors) or None}
+            yield Document(transcript.text, metadata=flat({**facts, **times, **told}))
+            return
+        for span in self._spans(transcript):
+            own = {"start": span.start, "end": span.end}
+            told = {"speaker": span.speaker, "error": span.error}
+            yield Document(span.text, metadata=flat({**facts, **own, **told}))
+
+    def _spans(self, transcript: Transcript) -> Iterable[Span]:
+        if self.granularity == "segment":
+            return transcript.segments
+        if self.granularity == "word":
+            return transcript.words
+        spans = _punctuated(transcript) or transcript.segments
+        if self.granularity == "speaker":
+            return _merged(spans, lambda span: span.speaker)
+        return _merged(
+            (replace(span, speaker=None) for span in spans),
+            lambda span: int(span.start // self.window_seconds),
+        )
+
+
+def _merged(spans: Iterable[Span], alike: Any) -> Iterator[Span]:
+    """Neighbours that are alike as one; what failed stays alone."""
+    for _, some in groupby(spans, lambda span: (span.error, alike(span))):
+        first, *rest = some
+        last = rest[-1] if rest else first
+        text = " ".join(span.text for span in (first, *rest))
+        yield replace(first, text=text, end=max(first.end, last.end))
+
+
+def _punctuated(transcript: Transcript) -> tuple[Span, ...]:
+    """The words as the text has them; those of some providers have lost their punctuation."""
+    tokens = transcript.text.split()
+    if len(tokens) != len(transcript.words):
+        return transcript.words
+    pairs = zip(transcript.words, tokens, strict=True)
+    return tuple(replace(word, text=token) for word, token in pairs)
+
+
+def flat(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata that every vector store takes: texts, numbers, booleans; no ``None``."""
+    found = ((str(name), _scalar(value)) for name, value in metadata.items())
+    return {name: value for name, value in found if value is not None}
+
+
+def _scalar(value: Any) -> str | int | float | bool | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:
+        return str(value)

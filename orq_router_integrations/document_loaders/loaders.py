@@ -1,0 +1,108 @@
+"""``OrqTranscriptionLoader`` and ``OrqTranslationLoader``: files in, Documents out."""
+
+from collections.abc import AsyncIterator, Iterator, Sized
+from contextlib import aclosing
+from typing import Annotated, Any, ClassVar
+
+from langchain_core.document_loaders import BaseLoader
+from langchain_core.documents import Document
+from pydantic import AfterValidator, BeforeValidator
+
+from orq_router_integrations.document_loaders.base import AudioFace, Task
+from orq_router_integrations.document_loaders.progress import Progress, check_progress
+from orq_router_integrations.document_loaders.sources import Item, checked_source, items
+from orq_router_integrations.document_loaders.transcribing import Run
+from orq_router_integrations.wire.transcriptions import TranscriptionParams
+
+
+class AudioLoader(AudioFace, BaseLoader):
+    """Loads recordings; the fields are documented by the two loaders and ``OrqAudioParser``."""
+
+    source: Annotated[Any, BeforeValidator(checked_source)]
+    show_progress: Annotated[bool, AfterValidator(check_progress)] = False
+
+    def lazy_load(self) -> Iterator[Document]:
+        """The Documents of all recordings, in order, as they are ready.
+
+        Raises:
+            RouterInputError: a path is not there, is no audio, or a folder holds none; at once,
+                before anything is sent.
+            RouterError: see ``on_error``; Documents of earlier recordings came before it.
+        """
+        return self._documents(*self._begun())
+
+    def alazy_load(self) -> AsyncIterator[Document]:
+        """The same without blocking the event loop; see ``lazy_load``."""
+        return self._adocuments(*self._begun())
+
+    def _begun(self) -> tuple[Run, Iterator[Item]]:
+        return self._run(), items(self.source, check=self.on_error == "raise")
+
+    def _progress(self) -> Progress:
+        many = isinstance(self.source, Sized) and isinstance(self.source, (list, tuple))
+        return Progress(shown=self.show_progress, total=len(self.source) if many else None)
+
+    def _documents(self, run: Run, found: Iterator[Item]) -> Iterator[Document]:
+        with self._progress() as progress:
+            for loaded in run.all(found):
+                progress.add(loaded.seconds, loaded.errors)
+                yield from loaded.documents
+
+    async def _adocuments(self, run: Run, found: Iterator[Item]) -> AsyncIterator[Document]:
+        with self._progress() as progress:
+            async with aclosing(run.aall(found)) as all_loaded:
+                async for loaded in all_loaded:
+                    progress.add(loaded.seconds, loaded.errors)
+                    for document in loaded.documents:
+                        yield document
+
+
+class OrqTranscriptionLoader(AudioLoader, TranscriptionParams):
+    """Loads recordings as text, by a speech model behind the orq.ai AI Router.
+
+    Recordings of any length and number: large ones are cut and put together again, several go up
+    at once, and Documents come in the order of the files, one file's after the other's. Memory
+    does not grow with their number, and files are streamed from disk.
+
+    Attributes:
+        source: a path, a folder (all audio below it), a pattern such as ``"calls/*.mp3"``, bytes,
+            a ``Blob``, any ``BlobLoader``, or a list of paths, bytes and blobs. Of folders and
+            patterns only files with an ending of audio are taken.
+        show_progress: a bar of files, minutes of audio and errors (extra ``progress``).
+
+    All other arguments are those of ``OrqAudioParser``, without ``task``.
+
+    Raises:
+        pydantic.ValidationError: at construction, when an argument is wrong.
+        RouterError: when loading; the tree is in ``errors``.
+
+    >>> from orq_router_integrations.offline import OfflineRouter
+    >>> router = OfflineRouter(answers={"openai/whisper-1": "Good day. We meet at noon."})
+    >>> loader = OrqTranscriptionLoader(
+    ...     source=b"ID3...",
+    ...     model="openai/whisper-1",
+    ...     granularity="segment",
+    ...     client=router.client(),
+    ... )
+    >>> [(document.page_content, document.metadata["start"]) for document in loader.load()]
+    [('Good day.', 0.0), ('We meet at noon.', 1.0)]
+    """
+
+
+class OrqTranslationLoader(AudioLoader):
+    """Loads recordings in any language as English text.
+
+    As ``OrqTranscriptionLoader``, over the router's translations: ``language`` and
+    ``timestamp_granularities`` do not exist there, and of OpenAI's models only ``whisper-1``
+    translates.
+
+    >>> from orq_router_integrations.offline import OfflineRouter
+    >>> router = OfflineRouter(answers={"openai/whisper-1": "Good day."})
+    >>> loader = OrqTranslationLoader(
+    ...     source=b"ID3...", model="openai/whisper-1", client=router.client()
+    ... )
+    >>> loader.load()[0].page_content
+    'Good day.'
+    """
+
+    fixed_task: ClassVar[Task] = "translate"

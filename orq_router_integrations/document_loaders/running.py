@@ -1,0 +1,167 @@
+"""Many calls at once, in order, in threads or in an event loop.
+
+Each thing exists twice here, and only here: once with and once without ``await``.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+from typing_extensions import AsyncGenerator
+
+from orq_router_integrations.client import RouterClient
+from orq_router_integrations.errors import RouterError
+from orq_router_integrations.wire.call import Call
+
+T = TypeVar("T")
+R = TypeVar("R")
+Steps = Generator[Call[Any], Any, R]
+
+_END: Any = object()
+
+
+class Halted(Exception):  # noqa: N818 - ends a thread whose result nobody waits for
+    """The work was called off."""
+
+
+class Brake:
+    """Ends work between two of its calls; also what lies under another brake."""
+
+    def __init__(self, above: "Brake | None" = None) -> None:
+        self._above = above
+        self._pulled = threading.Event()
+
+    def pull(self) -> None:
+        """Call the work off."""
+        self._pulled.set()
+
+    def check(self) -> None:
+        """Go on, if nothing was called off.
+
+        Raises:
+            Halted: it was.
+        """
+        if self._pulled.is_set():
+            raise Halted
+        if self._above:
+            self._above.check()
+
+
+def advance(
+    steps: Steps[R], answer: Any = None, error: RouterError | None = None
+) -> tuple[Call[Any] | None, Any]:
+    """Let steps go on: the next call, or ``None`` and their result."""
+    try:
+        return (steps.throw(error) if error else steps.send(answer)), None
+    except StopIteration as stop:
+        return None, stop.value
+
+
+def drive(client: RouterClient, steps: Steps[R], gate: threading.Semaphore, brake: Brake) -> R:
+    """Carry the calls of some steps to the router, and the answers back."""
+    call, result = advance(steps)
+    while call is not None:
+        answer, error = None, None
+        try:
+            with gate:
+                brake.check()
+                answer = client.send(call)
+        except RouterError as failure:
+            error = failure
+        call, result = advance(steps, answer, error)
+    return result  # type: ignore[no-any-return]
+
+
+async def adrive(client: RouterClient, steps: Steps[R], gate: asyncio.Semaphore) -> R:
+    """The same without a thread for the calls; files are read in one."""
+    call, result = await asyncio.to_thread(advance, steps)
+    while call is not None:
+        answer, error = None, None
+        try:
+            async with gate:
+                answer = await client.asend(call)
+        except RouterError as failure:
+            error = failure
+        call, result = await asyncio.to_thread(advance, steps, answer, error)
+    return result  # type: ignore[no-any-return]
+
+
+def together(works: Sequence[Callable[[], T]], brake: Brake) -> list[T]:
+    """Results of works that run side by side; the first failure calls the others off."""
+    if len(works) == 1:
+        return [works[0]()]
+    with ThreadPoolExecutor(len(works)) as pool:
+        futures = [_submit(pool, work) for work in works]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            brake.pull()
+            raise
+
+
+async def atogether(works: Sequence[Awaitable[T]]) -> list[T]:
+    """The same in an event loop."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        await _dropped(tasks)
+
+
+def in_order(work: Callable[[T], R], items: Iterator[T], limit: int, brake: Brake) -> Iterator[R]:
+    """Results in the order of their items, so many in the making at once, and few waiting.
+
+    With a limit of one nothing is begun before it is asked for.
+    """
+    if limit == 1:
+        yield from map(work, items)
+        return
+    pool = ThreadPoolExecutor(limit, thread_name_prefix="orq-audio")
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            waiting.append(_submit(pool, work, item))
+            while waiting and (len(waiting) >= 2 * limit or waiting[0].done()):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        brake.pull()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def ain_order(
+    work: Callable[[T], Awaitable[R]], items: Iterator[T], limit: int
+) -> AsyncGenerator[R]:
+    """The same in an event loop."""
+    gate = asyncio.Semaphore(limit)
+    waiting: deque[asyncio.Task[R]] = deque()
+
+    async def gated(item: T) -> R:
+        async with gate:
+            return await work(item)
+
+    most = 1 if limit == 1 else 2 * limit
+    try:
+        while (item := await asyncio.to_thread(next, items, _END)) is not _END:
+            waiting.append(asyncio.ensure_future(gated(item)))
+            while waiting and (len(waiting) >= most or waiting[0].done()):
+                yield await waiting.popleft()
+        while waiting:
+            yield await waiting.popleft()
+    finally:
+        await _dropped(waiting)
+
+
+async def _dropped(tasks: Sequence["asyncio.Future[Any]"] | deque[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _submit(pool: ThreadPoolExecutor, work: Callable[..., T], *given: Any) -> "Future[T]":
+    return pool.submit(copy_context().run, work, *given)

@@ -1,0 +1,184 @@
+"""What a loader is given, as recordings that can be opened as often as needed.
+
+Listing is lazy and in order: a folder with a million files is walked as it is loaded.
+"""
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from langchain_core.document_loaders import BlobLoader
+from langchain_core.documents.base import Blob
+
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.formats import RECORDING_SUFFIXES, checked_recording
+from orq_router_integrations.media import regular_file
+from orq_router_integrations.wire.call import Upload
+
+Item = str | os.PathLike[str] | bytes | Blob
+Source = Item | BlobLoader | Sequence[Item]
+
+_WILD = "*?["
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording.
+
+    Attributes:
+        label: the ``source`` of its Documents.
+        name: the file name that the router gets.
+        mime_type: by its first bytes.
+        size: in bytes.
+        open: returns a new readable stream at the first byte, each time it is called.
+        metadata: what its blob says of it.
+    """
+
+    label: str
+    name: str
+    mime_type: str
+    size: int
+    open: Callable[[], BinaryIO] = field(repr=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def upload(self) -> Upload:
+        """The whole of it as a part of a form, read from where it lies."""
+        return Upload(self.name, self.mime_type, self.size, self.open)
+
+
+def recording(item: Item) -> Recording:
+    """Look at one item: is it there, and is it audio.
+
+    Raises:
+        RouterInputError: no such file, not a regular one, empty, or no audio.
+    """
+    try:
+        if isinstance(item, Blob):
+            return _blob(item)
+        if isinstance(item, bytes):
+            return _bytes(item, "bytes", "audio", {})
+        return _path(Path(item), str(item), {})
+    except (ValueError, OSError) as error:
+        raise RouterInputError(f"source: {error}") from None
+
+
+def label_of(item: Item) -> str:
+    """What an item is called in errors and Documents."""
+    if isinstance(item, Blob):
+        return str(item.source or item.id or "blob")
+    return "bytes" if isinstance(item, bytes) else str(item)
+
+
+def _blob(blob: Blob) -> Recording:
+    label = label_of(blob)
+    if blob.data is None and blob.path is not None:
+        return _path(Path(blob.path), label, blob.metadata)
+    if not isinstance(blob.data, bytes):
+        raise ValueError(f"{label} holds text, not audio")
+    named = blob.metadata.get("filename") or blob.path or blob.source or "audio"
+    return _bytes(blob.data, label, Path(str(named)).name or "audio", blob.metadata)
+
+
+def _bytes(data: bytes, label: str, name: str, metadata: Mapping[str, Any]) -> Recording:
+    if not data:
+        raise ValueError(f"{label}: no bytes, no audio")
+    mime_type, name = checked_recording(name, data[:64])
+    return Recording(label, name, mime_type, len(data), lambda: BytesIO(data), metadata)
+
+
+def _path(path: Path, label: str, metadata: Mapping[str, Any]) -> Recording:
+    file = regular_file(path)
+    with file.open("rb") as stream:
+        mime_type, name = checked_recording(file.name, stream.read(64))
+    size = file.stat().st_size
+    return Recording(label, name, mime_type, size, lambda: file.open("rb"), metadata)
+
+
+def checked_source(source: Any) -> Source:
+    """A source of a known kind; nothing is opened.
+
+    Raises:
+        ValueError: it is something else, or empty.
+    """
+    if isinstance(source, (BlobLoader, Blob, bytes)):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        if not str(source).strip() or "\0" in str(source):
+            raise ValueError(f"{str(source)!r} names no file")
+        return source
+    if isinstance(source, (list, tuple)) and source:
+        for item in source:
+            if isinstance(checked_source(item), (BlobLoader, list, tuple)):
+                raise ValueError("a list may hold paths, bytes and Blobs")
+        return source
+    raise ValueError(
+        "give a path, a folder, a pattern, bytes, a Blob, a BlobLoader, or a list that is not "
+        f"empty, not {source!r:.80}"
+    )
+
+
+def items(source: Source, *, check: bool = True) -> Iterator[Item]:
+    """The items of a source, in order and one by one.
+
+    Args:
+        source: what the loader was given.
+        check: look at what was named one by one before the first item is handed out.
+
+    Raises:
+        RouterInputError: a path is not there, or nothing in a folder is audio. At once, not at
+            the first item.
+    """
+    if isinstance(source, BlobLoader):
+        return iter(source.yield_blobs())
+    named = list(source) if isinstance(source, (list, tuple)) else [cast("Item", source)]
+    for item in named:
+        listing = _listing(item)
+        if listing is not None:
+            _check_not_bare(item, listing)
+        elif check:
+            recording(item)
+    return chain.from_iterable(_listing(item) or [item] for item in named)
+
+
+def _check_not_bare(item: Item, listing: "Listing") -> None:
+    if next(iter(listing), None) is None:
+        kinds = ", ".join(RECORDING_SUFFIXES)
+        raise RouterInputError(f"source: no audio file in {label_of(item)!r} ({kinds})")
+
+
+def _listing(item: Item) -> "Listing | None":
+    """The files of a folder or a pattern; ``None`` for a single recording."""
+    if isinstance(item, (bytes, Blob)):
+        return None
+    path = Path(item)
+    if path.is_dir():
+        return Listing(lambda: _walk(path))
+    if not path.exists() and any(sign in str(item) for sign in _WILD):
+        return Listing(lambda: sorted(glob.iglob(str(item), recursive=True)))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Those files that have the ending of audio; listed anew each time."""
+
+    files: Callable[[], Iterable[str]]
+
+    def __iter__(self) -> Iterator[str]:
+        for file in self.files():
+            if file.rpartition(".")[2].lower() in RECORDING_SUFFIXES and not os.path.isdir(file):
+                yield file
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    """All files below a folder; links to folders are not followed, so there are no loops."""
+    for root, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            yield os.path.join(root, name)

@@ -1,0 +1,157 @@
+"""Pieces back into one transcript: what two neighbours both heard is kept once.
+
+Words that have times are joined by time, at a word that both pieces heard alike or at the cut;
+texts without times where their words agree. What was cut off from the words is cut off from text
+and segments too, word by word, so that all three tell the same.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from orq_router_integrations.wire.transcripts import Span, Transcript
+
+NEAR = 0.3
+"""Seconds by which the times of one word may differ in two pieces."""
+
+SHARED_WORDS = 60
+"""Words at an edge that are compared where there are no times."""
+
+EDGE = 3
+"""A single word that agrees must be as near to the edge as this."""
+
+
+class Seam(NamedTuple):
+    """How many words go from the end of one piece, and from the beginning of the next."""
+
+    left: int
+    right: int
+
+
+def joined(left: Transcript, right: Transcript, cut: float) -> Transcript:
+    """Two neighbours as one, with times in the same recording.
+
+    Args:
+        left: the earlier one.
+        right: the later one.
+        cut: second in the midst of what both have heard.
+    """
+    by_time = _by_time(left.words, right.words, cut) if left.words and right.words else None
+
+    def seam(one: list[str], other: list[str]) -> Seam:
+        """The seam of the words, where these tokens are the words; else the one they show."""
+        counted = len(one) == len(left.words) and len(other) == len(right.words)
+        return by_time if by_time is not None and counted else _by_text(one, other)
+
+    words = by_time or Seam(0, 0)
+    text = seam(left.text.split(), right.text.split())
+    spans = seam(_tokens(left.segments), _tokens(right.segments))
+    return apart(
+        replace(
+            left,
+            text=_without_tail(left.text, text.left),
+            words=left.words[: len(left.words) - words.left],
+            segments=tuple(_cut_tail(left.segments, spans.left, cut)),
+        ),
+        replace(
+            right,
+            text=_without_head(right.text, text.right),
+            words=right.words[words.right :],
+            segments=tuple(_cut_head(right.segments, spans.right, cut)),
+        ),
+    )
+
+
+def apart(left: Transcript, right: Transcript) -> Transcript:
+    """Two that share nothing, one behind the other."""
+    return replace(
+        left,
+        text=f"{left.text} {right.text}".strip(),
+        words=left.words + right.words,
+        segments=left.segments + right.segments,
+        language=left.language or right.language,
+        model=left.model or right.model,
+        raw={},
+    )
+
+
+def _by_time(left: Sequence[Span], right: Sequence[Span], cut: float) -> Seam:
+    """The seam at the word nearest to the cut that both have, else at the cut itself."""
+    best: tuple[float, Seam] | None = None
+    for i, word in enumerate(left):
+        for j, other in enumerate(right):
+            if other.start > word.start + NEAR:
+                break
+            if abs(_middle(word) - _middle(other)) < NEAR and _same(word.text, other.text):
+                found = abs(_middle(word) - cut), Seam(len(left) - i - 1, j + 1)
+                best = found if best is None or found < best else best
+    if best is not None:
+        return best[1]
+    return Seam(
+        sum(_middle(word) >= cut for word in left), sum(_middle(word) < cut for word in right)
+    )
+
+
+def _middle(span: Span) -> float:
+    return (span.start + span.end) / 2
+
+
+def _by_text(left: list[str], right: list[str]) -> Seam:
+    """The seam in the midst of the longest run of words with which one ends and one begins."""
+    tail, head = left[-SHARED_WORDS:], right[:SHARED_WORDS]
+    plain = [_plain(word) for word in tail], [_plain(word) for word in head]
+    at, to, length = SequenceMatcher(None, *plain, autojunk=False).find_longest_match()
+    if not length or (length == 1 and max(len(tail) - at - 1, to) > EDGE):
+        return Seam(0, 0)
+    half = (length + 1) // 2
+    return Seam(len(tail) - at - half, to + half)
+
+
+def _tokens(spans: Iterable[Span]) -> list[str]:
+    return [token for span in spans for token in span.text.split()]
+
+
+def _cut_tail(spans: Sequence[Span], count: int, cut: float) -> list[Span]:
+    """Spans without so many words at their end."""
+    kept = list(spans)
+    while kept and count:
+        last = kept.pop()
+        length = len(last.text.split())
+        if length > count:
+            end = max(last.start, min(last.end, cut))
+            kept.append(replace(last, text=_without_tail(last.text, count), end=end))
+        count = max(0, count - length)
+    return kept
+
+
+def _cut_head(spans: Sequence[Span], count: int, cut: float) -> list[Span]:
+    """Spans without so many words at their beginning."""
+    kept = list(spans)
+    while kept and count:
+        first = kept.pop(0)
+        length = len(first.text.split())
+        if length > count:
+            start = min(first.end, max(first.start, cut))
+            kept.insert(0, replace(first, text=_without_head(first.text, count), start=start))
+        count = max(0, count - length)
+    return kept
+
+
+def _without_tail(text: str, count: int) -> str:
+    parts = text.rsplit(None, count)
+    return text if not count else parts[0] if len(parts) > count else ""
+
+
+def _without_head(text: str, count: int) -> str:
+    parts = text.split(None, count)
+    return text if not count else parts[count] if len(parts) > count else ""
+
+
+def _same(one: str, other: str) -> bool:
+    return _plain(one) == _plain(other)
+
+
+def _plain(word: str) -> str:
+    """A word without its case and its punctuation, unless it is nothing else."""
+    return "".join(sign for sign in word if sign.isalnum()).casefold() or word
