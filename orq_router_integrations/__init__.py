@@ -11,6 +11,12 @@ from orq_router_integrations._version import __version__
 if TYPE_CHECKING:
     from orq_router_integrations.chat_models.model import ChatOrq, init_orq_chat_model
     from orq_router_integrations.client import RouterClient
+    from orq_router_integrations.document_loaders.loaders import (
+        OrqTranscriptionLoader,
+        OrqTranslationLoader,
+    )
+    from orq_router_integrations.document_loaders.parser import OrqAudioParser
+    from orq_router_integrations.document_loaders.subtitles import to_srt, to_vtt
     from orq_router_integrations.errors import RouterError
     from orq_router_integrations.media import content_block
     from orq_router_integrations.offline import OfflineRouter
@@ -20,24 +26,34 @@ if TYPE_CHECKING:
 __all__ = [
     "ChatOrq",
     "OfflineRouter",
+    "OrqAudioParser",
     "OrqSpeechTool",
+    "OrqTranscriptionLoader",
+    "OrqTranslationLoader",
     "RouterClient",
     "RouterControls",
     "RouterError",
     "__version__",
     "content_block",
     "init_orq_chat_model",
+    "to_srt",
+    "to_vtt",
 ]
 
 _HOMES = {
     "ChatOrq": "chat_models.model",
     "OfflineRouter": "offline",
+    "OrqAudioParser": "document_loaders.parser",
     "OrqSpeechTool": "tools.speech",
+    "OrqTranscriptionLoader": "document_loaders.loaders",
+    "OrqTranslationLoader": "document_loaders.loaders",
     "RouterClient": "client",
     "RouterControls": "wire.controls",
     "RouterError": "errors",
     "content_block": "media",
     "init_orq_chat_model": "chat_models.model",
+    "to_srt": "document_loaders.subtitles",
+    "to_vtt": "document_loaders.subtitles",
 }
 
 

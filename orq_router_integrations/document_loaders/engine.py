@@ -17,11 +17,11 @@ from langchain_core.documents import Document
 
 from orq_router_integrations.document_loaders.decoding import decoded, seconds_of
 from orq_router_integrations.document_loaders.documents import Shape
+from orq_router_integrations.document_loaders.frames import Frames
 from orq_router_integrations.document_loaders.pieces import Limits, Piece, pieces_of
 from orq_router_integrations.document_loaders.resume import ResumeStore, key_of
 from orq_router_integrations.document_loaders.sources import Recording, recording
 from orq_router_integrations.document_loaders.stitching import apart, joined
-from orq_router_integrations.document_loaders.wav import Wav
 from orq_router_integrations.errors import (
     AuthenticationError,
     BudgetExceededError,
@@ -106,16 +106,16 @@ class Engine:
             RouterInputError: it is not there, is no audio, or cannot be cut.
         """
         found = recording(item)
-        wav = Wav.of(found) if found.mime_type == "audio/wav" else None
-        seconds = wav.seconds if wav else self._seconds(found)
+        frames = Frames.of(found) if found.mime_type == "audio/wav" else None
+        seconds = frames.seconds if frames else self._seconds(found)
         if not self._too_large(found, seconds):
             yield Job(found, [Piece(0, found.upload, end=seconds)], seconds)
             return
-        if wav is not None:
-            yield self._cut(found, wav)
+        if frames is not None:
+            yield self._cut(found, frames)
             return
         with TemporaryDirectory(prefix="orq-audio-") as folder:
-            plain = Wav.of(recording(decoded(found, Path(folder))))
+            plain = Frames.of(recording(decoded(found, Path(folder))))
             assert plain is not None  # noqa: S101 - it was written by us
             yield self._cut(found, plain)
 
@@ -129,8 +129,8 @@ class Engine:
             return True
         return most is not None and (seconds is None or seconds > most)
 
-    def _cut(self, found: Recording, wav: Wav) -> Job:
-        return Job(found, pieces_of(wav, self.limits, found.name), wav.seconds)
+    def _cut(self, found: Recording, frames: Frames) -> Job:
+        return Job(found, pieces_of(frames, self.limits, found.name), frames.seconds)
 
     def lane(self, job: Job, pieces: Sequence[Piece]) -> Steps:
         """Transcribe neighbouring pieces one after the other.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
-from orq_router_integrations.document_loaders.wav import HEAD, Wav
+from orq_router_integrations.document_loaders.frames import Frames
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Upload
 
@@ -49,45 +49,45 @@ class Piece:
     cut: float = 0.0
 
 
-def pieces_of(wav: Wav, limits: Limits, name: str) -> list[Piece]:
+def pieces_of(frames: Frames, limits: Limits, name: str) -> list[Piece]:
     """Cut frames into pieces, preferably where it is quiet.
 
     Raises:
         RouterInputError: the limits leave less than the overlap to a piece.
     """
     stem = name.rpartition(".")[0]
-    cuts = list(_cuts(wav, limits))
-    half = _half(wav, limits)
-    edges = [0, *cuts, wav.frames]
+    cuts = list(_cuts(frames, limits))
+    half = _half(frames, limits)
+    edges = [0, *cuts, frames.count]
     pieces = []
     for number, (begin, end) in enumerate(pairwise(edges)):
-        first, last = max(0, begin - half), min(wav.frames, end + half)
-        upload = wav.piece(first, last, f"{stem}.{number + 1:03}.wav")
-        seconds = (frame / wav.rate for frame in (first, last, begin))
+        first, last = max(0, begin - half), min(frames.count, end + half)
+        upload = frames.piece(first, last, f"{stem}.{number + 1:03}.wav")
+        seconds = (place / frames.rate for place in (first, last, begin))
         pieces.append(Piece(number, upload, *seconds))
     return pieces
 
 
-def _half(wav: Wav, limits: Limits) -> int:
-    return int(limits.overlap_seconds * wav.rate / 2)
+def _half(frames: Frames, limits: Limits) -> int:
+    return int(limits.overlap_seconds * frames.rate / 2)
 
 
-def _cuts(wav: Wav, limits: Limits) -> Iterator[int]:
-    half = _half(wav, limits)
-    longest = (limits.max_bytes - HEAD) // wav.size
+def _cuts(frames: Frames, limits: Limits) -> Iterator[int]:
+    half = _half(frames, limits)
+    longest = frames.within(limits.max_bytes)
     if limits.max_seconds is not None:
-        longest = min(longest, int(limits.max_seconds * wav.rate))
+        longest = min(longest, int(limits.max_seconds * frames.rate))
     room = longest - 2 * half
-    if room < wav.rate // 10 or room < half:
+    if room < frames.rate // 10 or room < half:
         raise RouterInputError(
-            f"max_bytes, max_seconds: {longest / wav.rate:.2f} seconds are too few for a piece "
+            f"max_bytes, max_seconds: {longest / frames.rate:.2f} seconds are too few for a piece "
             f"with {limits.overlap_seconds:g} seconds of overlap; allow more, or overlap less"
         )
-    searched = min(int(SEARCHED_SECONDS * wav.rate), room // 4)
+    searched = min(int(SEARCHED_SECONDS * frames.rate), room // 4)
     at = 0
-    while wav.frames > (at - half if at else 0) + longest:
+    while frames.count > (at - half if at else 0) + longest:
         latest = at + room + (0 if at else half)
-        at = wav.quietest(latest - searched, latest)
+        at = frames.quietest(latest - searched, latest)
         yield at
 
 

@@ -1,8 +1,8 @@
 """Pieces back into one transcript: what two neighbours both heard is kept once.
 
-Words that have times are joined by time, at a word that both pieces heard alike or at the cut;
-texts without times where their words agree. What was cut off from the words is cut off from text
-and segments too, word by word, so that all three tell the same.
+Words that have times, of their own or of their segment, are joined by time, at a word that both
+pieces heard alike or at the cut; texts without times where their words agree. What was cut off
+from the words is cut off from text and segments too, word by word, so that all tell the same.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,14 +37,15 @@ def joined(left: Transcript, right: Transcript, cut: float) -> Transcript:
         right: the later one.
         cut: second in the midst of what both have heard.
     """
-    by_time = _by_time(left.words, right.words, cut) if left.words and right.words else None
+    one, other = _timed(left), _timed(right)
+    by_time = _by_time(one, other, cut) if one and other else None
 
-    def seam(one: list[str], other: list[str]) -> Seam:
-        """The seam of the words, where these tokens are the words; else the one they show."""
-        counted = len(one) == len(left.words) and len(other) == len(right.words)
-        return by_time if by_time is not None and counted else _by_text(one, other)
+    def seam(tail: list[str], head: list[str]) -> Seam:
+        """The seam in time, where these are the words that have times; else the one they show."""
+        counted = len(tail) == len(one) and len(head) == len(other)
+        return by_time if by_time is not None and counted else _by_text(tail, head)
 
-    words = by_time or Seam(0, 0)
+    words = by_time if by_time and left.words and right.words else Seam(0, 0)
     text = seam(left.text.split(), right.text.split())
     spans = seam(_tokens(left.segments), _tokens(right.segments))
     return apart(
@@ -76,6 +77,17 @@ def apart(left: Transcript, right: Transcript) -> Transcript:
     )
 
 
+def _timed(transcript: Transcript) -> tuple[Span, ...]:
+    """The words, or those of the segments, spread evenly over the time of each."""
+    return transcript.words or tuple(
+        Span(token, segment.start + each * at, segment.start + each * (at + 1))
+        for segment in transcript.segments
+        if (tokens := segment.text.split())
+        for each in [(segment.end - segment.start) / len(tokens)]
+        for at, token in enumerate(tokens)
+    )
+
+
 def _by_time(left: Sequence[Span], right: Sequence[Span], cut: float) -> Seam:
     """The seam at the word nearest to the cut that both have, else at the cut itself."""
     best: tuple[float, Seam] | None = None
@@ -84,7 +96,8 @@ def _by_time(left: Sequence[Span], right: Sequence[Span], cut: float) -> Seam:
             if other.start > word.start + NEAR:
                 break
             if abs(_middle(word) - _middle(other)) < NEAR and _same(word.text, other.text):
-                found = abs(_middle(word) - cut), Seam(len(left) - i - 1, j + 1)
+                before = _middle(word) < cut  # then both sides part behind it, else before it
+                found = abs(_middle(word) - cut), Seam(len(left) - i - before, j + before)
                 best = found if best is None or found < best else best
     if best is not None:
         return best[1]

@@ -1,14 +1,13 @@
 """What is heard in a file: the words of the offline speech, or what the file is."""
 
-import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import pairwise
 
 from orq_router_integrations import dimensions
 from orq_router_integrations.formats import sniff
 from orq_router_integrations.offline.media.tones import Word, ends_sentence, hear, only_scraps
+from orq_router_integrations.wav import WavHead, wav_head
 from orq_router_integrations.wire.transcripts import Span
 
 LONGEST_PAUSE = 1.0
@@ -38,17 +37,25 @@ class Heard:
 
 def listen(data: bytes) -> Heard:
     """The words in a WAV that the offline router spoke; a description of any other sound."""
+    head = _head(data)
+    if head is None:
+        return _described(data)
+    pcm = data[head.start :][: head.size]
+    shape = {"rate": head.rate, "channels": head.channels, "width": head.block // head.channels}
+    words = hear(pcm, **shape)
+    if not words and not only_scraps(pcm, **shape):
+        return _described(data)
+    return Heard(tuple(map(_span, words)), len(pcm) / head.bytes_per_second)
+
+
+def _head(data: bytes) -> WavHead | None:
+    """The head of a WAV with samples in whole numbers."""
     try:
-        with wave.open(BytesIO(data)) as file:
-            rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()
-            pcm = file.readframes(file.getnframes())
-    except (wave.Error, EOFError):
-        return _described(data)
-    seconds = len(pcm) / (rate * channels * width)
-    words = hear(pcm, rate=rate, channels=channels, width=width)
-    if not words and not only_scraps(pcm, rate=rate, channels=channels, width=width):
-        return _described(data)
-    return Heard(tuple(map(_span, words)), seconds)
+        head = wav_head(data)
+    except ValueError:
+        return None
+    whole = head is not None and head.shape[:2] == b"\1\0"
+    return head if whole and head and head.rate and head.channels else None
 
 
 def recited(text: str, data: bytes) -> Heard:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from orq_router_integrations.formats import sniff
+from orq_router_integrations.formats import RECORDING_SUFFIXES, checked_recording
 from orq_router_integrations.offline.routing.checking import Schema
 from orq_router_integrations.offline.routing.forms import (
     AnyFile,
@@ -20,10 +20,7 @@ from orq_router_integrations.offline.routing.forms import (
 from orq_router_integrations.offline.routing.refusals import Refusal
 
 MAX_BYTES = 25 * 1024 * 1024
-SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")
 NO_TRANSLATORS = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")
-
-_PROGRAM_STREAM = b"\x00\x00\x01\xba"  # an .mpeg
 
 
 def _listed(value: Any) -> Any:
@@ -76,14 +73,15 @@ def checked_file(file: FormFile | None, *, max_bytes: int) -> FormFile:
     """
     if file is None:
         raise refusal("file", "is required")
-    if file.filename.rpartition(".")[2].lower() not in SUFFIXES:
-        raise refusal("file", f"its name must end in one of {', '.join(SUFFIXES)}")
+    if file.filename.rpartition(".")[2].lower() not in RECORDING_SUFFIXES:
+        raise refusal("file", f"its name must end in one of {', '.join(RECORDING_SUFFIXES)}")
     if len(file.data) > max_bytes:
         size = f"{len(file.data)} bytes; at most {max_bytes}"
         raise Refusal(413, f"file: {size}", code="file_too_large", param="file")
-    kind = sniff(file.data[:64]) or ""
-    if not (kind.startswith(("audio/", "video/")) or file.data.startswith(_PROGRAM_STREAM)):
-        raise refusal("file", f"it is {kind or 'of an unknown type'}, not audio")
+    try:
+        checked_recording(file.filename, file.data[:64])
+    except ValueError as error:
+        raise refusal("file", str(error)) from None
     return file
 
 

@@ -1,8 +1,6 @@
-"""WAV files by their frames: pieces that stream from the file, and places where it is quiet."""
+"""The frames of a WAV file: pieces that stream from where it lies, and places where it is quiet."""
 
 import io
-import struct
-import wave
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,66 +10,61 @@ from typing import BinaryIO
 from typing_extensions import Self
 
 from orq_router_integrations.document_loaders.sources import Recording
+from orq_router_integrations.wav import LONGEST_HEAD, WavHead, head_bytes, wav_head
 from orq_router_integrations.wire.call import Upload
-
-HEAD = 44
-"""Bytes before the frames of a piece."""
 
 BLOCK_SECONDS = 0.02
 _QUIET_SHARE = 0.1
 _UNSIGNED = bytes((byte + 128) % 256 for byte in range(256))
+_WHOLE_NUMBERS = (1, 0xFFFE)  # WAVE_FORMAT_PCM, and its longer form
 
 
 @dataclass(frozen=True, slots=True)
-class Wav:
-    """The frames of a PCM file, wherever it lies; none of them is held.
+class Frames:
+    """All frames of a file; none of them is held.
 
     Attributes:
         open: a new stream at the first byte of the file.
-        offset: where the frames begin.
-        frames: how many there are.
-        rate: frames per second.
-        channels: samples per frame.
-        width: bytes per sample.
+        head: what stands before them.
+        count: how many there are.
     """
 
     open: Callable[[], BinaryIO]
-    offset: int
-    frames: int
-    rate: int
-    channels: int
-    width: int
+    head: WavHead
+    count: int
 
     @classmethod
     def of(cls, recording: Recording) -> Self | None:
-        """The frames of a recording; ``None`` where it is no PCM that the stdlib reads."""
+        """The frames of a recording; ``None`` where it is no WAV that can be cut as it is."""
         with recording.open() as stream:
             try:
-                with wave.open(stream) as file:
-                    rate, channels = file.getframerate(), file.getnchannels()
-                    width, frames = file.getsampwidth(), file.getnframes()
-                    offset = stream.tell()
-            except (wave.Error, EOFError):
+                head = wav_head(stream.read(LONGEST_HEAD))
+            except ValueError:
                 return None
-        size = width * channels
-        there = (recording.size - offset) // size  # streamed files promise more than there is
-        return cls(recording.open, offset, min(frames, there), rate, channels, width)
+        if head is None or not head.rate:
+            return None
+        there = recording.size - head.start  # files that were cut off promise more
+        return cls(recording.open, head, min(there, head.size or there) // head.block)
 
     @property
-    def size(self) -> int:
-        """Bytes of a frame."""
-        return self.channels * self.width
+    def rate(self) -> int:
+        """Frames per second."""
+        return self.head.rate
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
-        return self.frames / self.rate
+        """How long they last."""
+        return self.count / self.rate
+
+    def within(self, size: int) -> int:
+        """How many of them fit into a file of so many bytes."""
+        return (size - len(head_bytes(self.head.shape, 0))) // self.head.block
 
     def piece(self, start: int, end: int, name: str) -> Upload:
-        """The frames from ``start`` up to ``end`` as a file of their own."""
-        length = (end - start) * self.size
-        head = self._head(length)
-        place = self.offset + start * self.size
+        """Those from ``start`` up to ``end`` as a file of their own."""
+        length = (end - start) * self.head.block
+        head = head_bytes(self.head.shape, length)
+        place = self.head.start + start * self.head.block
 
         def opened() -> BinaryIO:
             return io.BufferedReader(_Piece(head, self.open(), place, length))
@@ -83,6 +76,8 @@ class Wav:
 
         Quiet is what is softer than a tenth of the loudest. Where nothing is, the end.
         """
+        if int.from_bytes(self.head.shape[:2], "little") not in _WHOLE_NUMBERS:
+            return end
         block = max(1, int(BLOCK_SECONDS * self.rate))
         loudness = self._loudness(start, end, block)
         limit = max(loudness, default=0) * _QUIET_SHARE
@@ -92,31 +87,21 @@ class Wav:
             if quiet and length >= best_length:
                 best, best_length = start + (2 * at + length) * block // 2, length
             at += length
-        return best
+        return min(best, end)
 
     def _loudness(self, start: int, end: int, block: int) -> list[int]:
         """The loudest sample of each block, by its high byte."""
+        size = self.head.block
         with self.open() as stream:
-            stream.seek(self.offset + start * self.size)
-            data = stream.read((end - start) * self.size)
-        high = data[self.width - 1 :: self.width]
-        if self.width == 1:
+            stream.seek(self.head.start + start * size)
+            data = stream.read((end - start) * size)
+        width = max(1, size // max(1, self.head.channels))
+        high = data[width - 1 :: width]
+        if width == 1:
             high = high.translate(_UNSIGNED)
-        step = block * self.channels
+        step = block * self.head.channels
         blocks = (array("b", high[at : at + step]) for at in range(0, len(high), step))
         return [max(abs(max(some)), abs(min(some))) for some in blocks]
-
-    def _head(self, length: int) -> bytes:
-        second = self.rate * self.size
-        shape = struct.pack(
-            "<HHIIHH", 1, self.channels, self.rate, second, self.size, self.width * 8
-        )
-        return b"RIFF%sWAVEfmt %s%sdata%s" % (
-            struct.pack("<I", 36 + length),
-            struct.pack("<I", len(shape)),
-            shape,
-            struct.pack("<I", length),
-        )
 
 
 class _Piece(io.RawIOBase):
@@ -129,9 +114,11 @@ class _Piece(io.RawIOBase):
         stream.seek(place)
 
     def readable(self) -> bool:
+        """It is."""
         return True
 
-    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer as far as there is something."""
         room = len(buffer)
         if self._head:
             found, self._head = self._head[:room], self._head[room:]
@@ -142,5 +129,6 @@ class _Piece(io.RawIOBase):
         return len(found)
 
     def close(self) -> None:
+        """Close the file."""
         self._stream.close()
         super().close()

@@ -1,0 +1,1 @@
+"""Suites that any implementation of a LangChain interface can be held against."""
