@@ -84,6 +84,14 @@ class RouterError(core.ModelError):
         received: how many bytes of a stream arrived before it broke.
         partial_bytes: these bytes, where they are audio that was asked for as a whole; who takes
             a stream piece by piece, or writes it to a file, has had them.
+
+    >>> from orq_router_integrations import ChatOrq, OfflineRouter
+    >>> client = OfflineRouter(models=["openai/gpt-4o"]).client()
+    >>> try:
+    ...     ChatOrq(model="openai/gpt-9", client=client).invoke("Hi")
+    ... except RouterError as error:
+    ...     error.status_code, error.endpoint, error.is_retryable
+    (404, '/chat/completions', False)
     """
 
     endpoint: str = ""

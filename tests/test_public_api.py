@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import orq_router_integrations as package
-from orq_router_integrations import RouterClient, RouterControls
+from orq_router_integrations import RouterClient, RouterControls, offline
 from orq_router_integrations.client import ClientValues
 from orq_router_integrations.wire.controls import ControlValues
 
@@ -28,8 +28,14 @@ def test_all_is_sorted_and_dir_agrees() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in package.__all__ if name != "__version__"])
-def test_every_public_name_is_there_and_documented(name: str) -> None:
-    assert getattr(package, name).__doc__
+def test_every_public_name_has_an_example(name: str) -> None:
+    assert ">>> " in getattr(package, name).__doc__
+
+
+@pytest.mark.parametrize("name", offline.__all__)
+def test_every_name_of_the_offline_router_has_an_example(name: str) -> None:
+    assert offline.__all__ == sorted(offline.__all__)
+    assert ">>> " in getattr(offline, name).__doc__
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -29,6 +29,10 @@ def to_vtt(documents: Iterable[Document]) -> str:
 
     Raises:
         RouterInputError: a Document has no ``start`` and ``end`` in its metadata.
+
+    >>> spoken = {"start": 0.0, "end": 2.5, "speaker": "Ann"}
+    >>> print(to_vtt([Document("Good day.", metadata=spoken)]).splitlines()[3])
+    <v Ann>Good day.
     """
     return write_vtt(_spans(documents))
 

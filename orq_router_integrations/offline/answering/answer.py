@@ -17,6 +17,9 @@ class ToolCall:
         name: the tool.
         arguments: an object, or text that is sent as it is, be it JSON or not.
         id: made up from the conversation by default.
+
+    >>> ToolCall("add", {"a": 2, "b": 2}).json
+    '{"a":2,"b":2}'
     """
 
     name: str
@@ -48,6 +51,12 @@ class Answer:
         logprobs: the items of ``logprobs.content``; made up by default when asked for.
         annotations: what the text rests on, as /responses has it: ``{"type": "url_citation",
             "url": ..., "title": ..., "start_index": ..., "end_index": ...}``.
+
+    >>> from orq_router_integrations import ChatOrq, OfflineRouter
+    >>> router = OfflineRouter(answers={"Why?": Answer("Because.", reasoning="Hm.")})
+    >>> message = ChatOrq(model="openai/gpt-4o", client=router.client()).invoke("Why?")
+    >>> [block["type"] for block in message.content_blocks]
+    ['reasoning', 'text']
     """
 
     text: str = ""

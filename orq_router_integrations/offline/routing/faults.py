@@ -33,6 +33,13 @@ class Fault:
 
     Raises:
         ValueError: a status that is neither 200 nor an error, or a negative number.
+
+    >>> from orq_router_integrations import ChatOrq, OfflineRouter
+    >>> router = OfflineRouter(faults={"openai/gpt-4o": [Fault(status=429), Fault(cut_after=1)]})
+    >>> model = ChatOrq(model="openai/gpt-4o", client=router.client())
+    >>> _ = model.invoke("Hi", controls={"retry": {"count": 2}})
+    >>> [call.status for call in router.log]
+    [429, 502, 200]
     """
 
     status: int = 500

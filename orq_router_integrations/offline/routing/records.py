@@ -18,6 +18,12 @@ class ProviderCall:
         attempt: which try on this model, from 1.
         seconds: simulated time the call took.
         pause: simulated seconds the router waited before it.
+
+    >>> from orq_router_integrations import ChatOrq, OfflineRouter
+    >>> router = OfflineRouter()
+    >>> _ = ChatOrq(model="openai/gpt-4o", client=router.client()).invoke("Hi")
+    >>> router.log[0].model, router.log[0].body["model"], router.log[0].status
+    ('openai/gpt-4o', 'gpt-4o', 200)
     """
 
     model: str
