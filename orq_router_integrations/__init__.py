@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orq_router_integrations.errors import RouterError
     from orq_router_integrations.media import content_block
     from orq_router_integrations.offline import OfflineRouter
+    from orq_router_integrations.tools.image import OrqImageTool
     from orq_router_integrations.tools.speech import OrqSpeechTool
     from orq_router_integrations.wire.controls import RouterControls
 
@@ -27,6 +28,7 @@ __all__ = [
     "ChatOrq",
     "OfflineRouter",
     "OrqAudioParser",
+    "OrqImageTool",
     "OrqSpeechTool",
     "OrqTranscriptionLoader",
     "OrqTranslationLoader",
@@ -44,6 +46,7 @@ _HOMES = {
     "ChatOrq": "chat_models.model",
     "OfflineRouter": "offline",
     "OrqAudioParser": "document_loaders.parser",
+    "OrqImageTool": "tools.image",
     "OrqSpeechTool": "tools.speech",
     "OrqTranscriptionLoader": "document_loaders.loaders",
     "OrqTranslationLoader": "document_loaders.loaders",

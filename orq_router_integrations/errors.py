@@ -60,6 +60,7 @@ class Details(TypedDict, total=False):
     partial: str
     received: int
     partial_bytes: bytes
+    partial_items: tuple[Any, ...]
     ambiguous: bool
     is_retryable: bool
 
@@ -84,6 +85,7 @@ class RouterError(core.ModelError):
         received: how many bytes of a stream arrived before it broke.
         partial_bytes: these bytes, where they are audio that was asked for as a whole; who takes
             a stream piece by piece, or writes it to a file, has had them.
+        partial_items: what had arrived whole of an answer in several parts: images.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> client = OfflineRouter(models=["openai/gpt-4o"]).client()
@@ -109,6 +111,7 @@ class RouterError(core.ModelError):
     partial: str = ""
     received: int = 0
     partial_bytes: bytes = b""
+    partial_items: tuple[Any, ...] = ()
 
     def __init__(self, message: str, **details: Unpack[Details]) -> None:
         super().__init__(message)

@@ -31,6 +31,30 @@ def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     return target
 
 
+class PartFile:
+    """A file that is being written beside its place, and has no name yet.
+
+    Attributes:
+        file: the open file.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f".{name[:80]}.{uuid4().hex[:8]}.part"
+        self.file: BinaryIO = open(self._path, "x+b")  # noqa: SIM115 - keep and discard close it
+
+    def keep(self, target: Path) -> None:
+        """Give it its name; a file that had that name is replaced, and its permissions kept."""
+        self.file.close()
+        if target.exists():
+            self._path.chmod(target.stat().st_mode & 0o777)
+        os.replace(self._path, target)
+
+    def discard(self) -> None:
+        """Take it away, unless it was kept."""
+        self.file.close()
+        self._path.unlink(missing_ok=True)
+
+
 @contextmanager
 def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[BinaryIO]:
     """A binary file that takes its name only when it is complete.
@@ -42,12 +66,9 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
         RouterInputError: the path cannot be written to; see ``writable``.
     """
     target = writable(path, overwrite=overwrite).resolve()
-    part = target.with_name(f".{target.name[:80]}.{uuid4().hex[:8]}.part")
+    part = PartFile(target.parent, target.name)
     try:
-        with open(part, "x+b") as file:
-            yield file
-        if target.exists():
-            part.chmod(target.stat().st_mode & 0o777)
-        os.replace(part, target)
+        yield part.file
+        part.keep(target)
     finally:
-        part.unlink(missing_ok=True)
+        part.discard()

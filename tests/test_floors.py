@@ -54,9 +54,11 @@ MAY_IMPORT = {
     },
     "faces": {"client", "settings", "validation", "wire"},
     "saving": {"errors"},
+    "downloads": {"errors"},
     "wav": set(),
     "tools": {
         "dimensions",
+        "downloads",
         "errors",
         "faces",
         "formats",
@@ -97,7 +99,16 @@ MAY_IMPORT = {
 }
 ONLY_IN = {
     "tenacity": {"retry"},
-    "httpx": {"client", "exchange", "transport", "stack", "timing", "translation", "offline"},
+    "httpx": {
+        "client",
+        "downloads",
+        "exchange",
+        "transport",
+        "stack",
+        "timing",
+        "translation",
+        "offline",
+    },
 }
 NO_LANGCHAIN = {
     "wire",

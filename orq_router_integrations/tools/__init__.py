@@ -1,1 +1,1 @@
-"""Tools for agents and programs: speech."""
+"""Tools for agents and programs: images and speech."""

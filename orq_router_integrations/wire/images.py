@@ -1,39 +1,30 @@
-"""Shapes of the image endpoints: parameters out, and images in as they arrive.
+"""What the image endpoints take: their parameters, by operation and by family of models.
 
-Source: contract sections 2.2 to 2.4. Replies name no model; an image comes as base64 or as a URL,
-whatever was asked for: a fallback of another family decides by its own defaults (contract, trap
-11), so both are always read.
+Source: contract sections 2.2 to 2.4; where it says nothing of a model, everything is passed on.
 """
 
-import base64
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from typing_extensions import Self
 
-from orq_router_integrations.wire.call import BadReply, Truncated
+from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import (
     IMAGE_EDITS,
     IMAGE_GENERATIONS,
     IMAGE_VARIATIONS,
     Endpoint,
 )
-from orq_router_integrations.wire.events import kind_of, refuse_error
-from orq_router_integrations.wire.json import loads
-from orq_router_integrations.wire.texts_apart import TextsApart
 
-MAX_REPLY = 256 * 1024 * 1024
-"""Bytes of a reply with images; more is refused."""
-
-MAX_SHOWN = 64 * 1024
 MAX_INPUT_BYTES = 50 * 1024 * 1024
 """An image or mask that is sent must have less (contract section 2.3)."""
 
 INPUT_TYPES = ("image/png", "image/jpeg", "image/webp")
 
 Whole = Annotated[int, Field(strict=True)]
+Size = Annotated[str, Field(pattern=r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$")]
 
 
 class ImageParams(BaseModel):
@@ -49,19 +40,34 @@ class ImageParams(BaseModel):
         output_format: ``png``, ``jpeg`` or ``webp`` (GPT Image).
         output_compression: 0 to 100, for webp and jpeg (GPT Image).
         moderation: ``auto`` or ``low`` (GPT Image).
-        response_format: ``url`` or ``b64_json`` (DALL-E); GPT Image always sends base64.
+        delivery: how images come: ``url`` or ``b64_json`` (DALL-E); GPT Image always sends base64.
+            Travels as ``response_format``, a name that LangChain's tools use for something else.
         user: your own name of the end user (edits and variations).
     """
 
-    n: Annotated[Whole, Field(ge=1, le=10)] | None = None
-    size: Annotated[str, Field(pattern=r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$")] | None = None
-    quality: Literal["auto", "high", "medium", "low", "hd", "standard"] | None = None
-    style: Literal["vivid", "natural"] | None = None
-    background: Literal["transparent", "opaque", "auto"] | None = None
-    output_format: Literal["png", "jpeg", "webp"] | None = None
-    output_compression: Annotated[Whole, Field(ge=0, le=100)] | None = None
+    n: Annotated[Whole, Field(ge=1, le=10)] | None = Field(
+        default=None, description="How many images to make."
+    )
+    size: Size | None = Field(
+        default=None, description="Width x height in pixels such as 1024x1024, or auto."
+    )
+    quality: Literal["auto", "high", "medium", "low", "hd", "standard"] | None = Field(
+        default=None, description="How much work goes into the image."
+    )
+    style: Literal["vivid", "natural"] | None = Field(
+        default=None, description="Dramatic, or true to life."
+    )
+    background: Literal["transparent", "opaque", "auto"] | None = Field(
+        default=None, description="Whether the image has a background."
+    )
+    output_format: Literal["png", "jpeg", "webp"] | None = Field(
+        default=None, description="The kind of image file."
+    )
+    output_compression: Annotated[Whole, Field(ge=0, le=100)] | None = Field(
+        default=None, description="Quality of a jpeg or webp, in percent."
+    )
     moderation: Literal["auto", "low"] | None = None
-    response_format: Literal["url", "b64_json"] | None = None
+    delivery: Literal["url", "b64_json"] | None = None
     user: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
@@ -71,9 +77,48 @@ class ImageParams(BaseModel):
         return self
 
     def image_params(self) -> dict[str, Any]:
-        """The parameters that are set."""
+        """The parameters that are set, under their names here."""
         values = {name: getattr(self, name) for name in ImageParams.model_fields}
         return {name: value for name, value in values.items() if value is not None}
+
+
+class ImageRequest(ImageParams):
+    """What one call asks for beside the images it brings.
+
+    Attributes:
+        model: the provider, a slash, the provider's model.
+        prompt: what to draw or to change; variations have none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    model: ModelId
+    prompt: str | None = None
+
+    @field_validator("prompt")
+    @classmethod
+    def _says_something(cls, prompt: str | None) -> str | None:
+        if prompt is not None and not prompt.strip():
+            raise ValueError("it is empty; say what the image should show")
+        try:
+            _ = (prompt or "").encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"half a character at position {error.start}") from None
+        return prompt
+
+    def to_wire(self) -> dict[str, Any]:
+        """The members of the body."""
+        prompt = {} if self.prompt is None else {"prompt": self.prompt}
+        params = {_ON_WIRE.get(name, name): it for name, it in self.image_params().items()}
+        return {"model": self.model, **prompt, **params}
+
+
+_ON_WIRE = {"delivery": "response_format"}
+
+MEMBERS = frozenset({"model", "prompt", "image", "mask", "response_format"}).union(
+    ImageParams.model_fields
+)
+"""The members of a body, under their names here and on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +138,8 @@ class Operation:
 
 
 GENERATE = Operation("generate", IMAGE_GENERATIONS, frozenset(ImageParams.model_fields) - {"user"})
-EDIT = Operation(
-    "edit", IMAGE_EDITS, frozenset({"n", "size", "quality", "response_format", "user"}), 16
-)
-VARY = Operation("vary", IMAGE_VARIATIONS, frozenset({"n", "size", "response_format", "user"}), 1)
+EDIT = Operation("edit", IMAGE_EDITS, frozenset({"n", "size", "quality", "delivery", "user"}), 16)
+VARY = Operation("vary", IMAGE_VARIATIONS, frozenset({"n", "size", "delivery", "user"}), 1)
 
 FAMILIES = ("dall-e-2", "dall-e-3", "gpt-image")
 _ONLY_FOR = {
@@ -105,7 +148,7 @@ _ONLY_FOR = {
     "output_format": ("gpt-image",),
     "output_compression": ("gpt-image",),
     "moderation": ("gpt-image",),
-    "response_format": ("dall-e-2", "dall-e-3"),
+    "delivery": ("dall-e-2", "dall-e-3"),
 }
 _VARIATION_SIZES = ("256x256", "512x512", "1024x1024")
 
@@ -132,7 +175,7 @@ def check_family(model: str, params: Mapping[str, Any]) -> None:
     for name in params:
         if family not in _ONLY_FOR.get(name, (family,)):
             why = f"only {' and '.join(_ONLY_FOR[name])} models take it"
-            if name == "response_format":
+            if name == "delivery":
                 why = "it always answers in base64"
             raise ValueError(f"{name}: leave it out for {model}; {why}")
     if family == "dall-e-3" and params.get("n", 1) > 1:
@@ -155,154 +198,3 @@ def check_operation(operation: Operation, params: Mapping[str, Any]) -> None:
     if operation is VARY and params.get("size", "256x256") not in _VARIATION_SIZES:
         sizes = ", ".join(_VARIATION_SIZES)
         raise ValueError(f"size: variations take {sizes}, not {params['size']!r}")
-
-
-class Sink(Protocol):
-    """Where the bytes of one image go."""
-
-    def write(self, data: bytes, /) -> object:
-        """Take the next bytes."""
-
-    def end(self) -> object:
-        """Called when they are complete.
-
-        Raises:
-            BadReply: they are no image.
-        """
-
-
-S = TypeVar("S", bound=Sink)
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedImage(Generic[S]):
-    """One image of a reply.
-
-    Attributes:
-        members: its members on the wire, without the base64.
-        sink: what holds its bytes; ``None`` where it is a URL.
-    """
-
-    members: dict[str, Any]
-    sink: S | None
-
-    @property
-    def url(self) -> str | None:
-        """Where the image is, if it was not sent itself."""
-        url = self.members.get("url")
-        return url if isinstance(url, str) and url else None
-
-
-class ImagesDecoder(Generic[S]):
-    """Bytes of a reply in, images out; the base64 goes decoded into a sink as it arrives.
-
-    Attributes:
-        body: the whole reply without the base64, once it is complete.
-    """
-
-    done = False
-    partial = ""
-
-    def __init__(self, open_sink: Callable[[], S]) -> None:
-        self._open_sink = open_sink
-        self._json = TextsApart(items="data", text="b64_json")
-        self._base64 = _Base64()
-        self._sink: S | None = None
-        self._received = 0
-        self._images = 0
-        self.body: dict[str, Any] = {}
-
-    def feed(self, data: bytes) -> Generator[ReceivedImage[S]]:
-        """Take bytes, yield the images they complete.
-
-        Raises:
-            BadReply: an image is neither base64 nor a URL, or the reply is too large.
-        """
-        self._received += len(data)
-        if self._received > MAX_REPLY:
-            raise BadReply(f"the reply has more than {MAX_REPLY // 2**20} MB", self._shown)
-        try:
-            for found in self._json.feed(data):
-                if isinstance(found, bytes):
-                    self._write(self._base64.decoded(found))
-                else:
-                    yield self._ended(found)
-        except ValueError as error:
-            raise BadReply(f"image {self._images} cannot be read: {error}", self._shown) from None
-
-    def finish(self) -> Generator[ReceivedImage[S]]:
-        """Check that the reply was complete, and held images.
-
-        Raises:
-            Truncated: it ends in the middle.
-            BadReply: it is not JSON, or holds no image.
-            ErrorInReply: it is an error.
-        """
-        if not self._json.complete and self._shown.lstrip().startswith(b"{"):
-            raise Truncated(f"the JSON ends in the middle, after {self._images} whole images")
-        try:
-            body = loads(bytes(self._json.rest))
-        except ValueError as error:
-            raise BadReply(f"the body is not JSON ({error})", self._shown) from None
-        refuse_error(body, self._shown)
-        if not isinstance(body, dict):
-            raise BadReply(f"the body is {kind_of(body)}, not an object", self._shown)
-        data = body.get("data")
-        if not isinstance(data, list) or not data or len(data) != self._images:
-            raise BadReply("the reply holds no images", self._shown)
-        self.body = body
-        yield from ()
-
-    @property
-    def _shown(self) -> bytes:
-        return bytes(self._json.rest[:MAX_SHOWN])
-
-    def _write(self, data: bytes) -> None:
-        if self._sink is None:
-            self._sink = self._open_sink()
-        self._sink.write(data)
-
-    def _ended(self, members: dict[str, Any]) -> ReceivedImage[S]:
-        refuse_error(members, self._shown)
-        self._base64.end()
-        image = ReceivedImage(members, self._sink)
-        if self._sink is not None:
-            self._sink.end()
-        elif image.url is None:
-            message = f"image {self._images} has neither b64_json nor a url"
-            raise BadReply(message, self._shown)
-        self._sink = None
-        self._images += 1
-        return image
-
-
-class _Base64:
-    """Decodes base64 that comes in pieces, cut anywhere."""
-
-    def __init__(self) -> None:
-        self._left = b""
-        self._padded = False
-
-    def decoded(self, piece: bytes) -> bytes:
-        """The bytes that are complete.
-
-        Raises:
-            ValueError: it is not base64.
-        """
-        text = self._left + piece.translate(None, b" \t\r\n")
-        whole = len(text) // 4 * 4
-        self._left = text[whole:]
-        if self._padded and text:
-            raise ValueError("base64 goes on behind its end")
-        self._padded = text[:whole].endswith(b"=")
-        return base64.b64decode(text[:whole], validate=True)
-
-    def end(self) -> None:
-        """Check that nothing is left over, and be ready for the next.
-
-        Raises:
-            ValueError: the base64 stops in the middle.
-        """
-        if self._left:
-            raise ValueError("base64 stops in the middle")
-        self._padded = False

@@ -1,0 +1,240 @@
+"""Images as values: what a program, a notebook and a checkpoint get of them."""
+
+import base64
+import html
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from langchain_core.messages import ToolMessage
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
+from typing_extensions import Self
+
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.saving import atomic_file
+from orq_router_integrations.validation import explained
+
+MAX_SHOWN = 25_000_000
+"""Bytes of an image that a notebook takes into its page."""
+
+SUFFIXES = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+}
+
+
+def _from_text(value: Any) -> Any:
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+def _to_text(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+Bytes = Annotated[
+    bytes,
+    BeforeValidator(_from_text),
+    PlainSerializer(_to_text, return_type=str, when_used="json"),
+]
+
+
+class GeneratedImage(BaseModel):
+    """One image, with all that is known of it.
+
+    Attributes:
+        id: a short name made of its digest, by which a model can name it to the tool again.
+        data: its bytes, unless it is in a file or behind a URL; under ``base64`` in JSON.
+        path: the file that it is in.
+        url: where the router left it, if it did not send it; such URLs expire (variations: after
+            an hour). ``OrqImageTool.download`` fetches it.
+        mime_type: media type, by its bytes.
+        width: pixels.
+        height: pixels.
+        size: bytes.
+        sha256: digest of the bytes, in hex.
+        revised_prompt: what the model made of the prompt, where it tells.
+
+    >>> GeneratedImage(id="img_0123456789ab", url="https://example.com/a.png")
+    GeneratedImage('img_0123456789ab', at a URL)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    data: Bytes | None = Field(
+        default=None,
+        validation_alias=AliasChoices("base64", "data"),
+        serialization_alias="base64",
+        repr=False,
+    )
+    path: str | None = None
+    url: str | None = None
+    mime_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    size: int | None = None
+    sha256: str | None = None
+    revised_prompt: str | None = None
+
+    @property
+    def told(self) -> str:
+        """A few words about it, for a model; never its bytes."""
+        kind = (self.mime_type or "").removeprefix("image/").upper()
+        pixels = f"{self.width}x{self.height}" if self.width and self.height else ""
+        where = f"saved as {self.path}" if self.path else ""
+        if not (self.data or self.path):
+            where = f"at {self.url}"
+        facts = ", ".join(fact for fact in (f"{pixels} {kind}".strip(), where) if fact)
+        return f"{self.id} ({facts})"
+
+    def read(self) -> bytes:
+        """The bytes, from where they are.
+
+        Raises:
+            RouterInputError: they are behind a URL, or their file is gone.
+        """
+        if self.data is not None:
+            return self.data
+        if self.path is None:
+            raise RouterInputError(f"{self.id} is behind a URL; fetch it with download(...) first")
+        try:
+            return Path(self.path).read_bytes()
+        except OSError as error:
+            raise RouterInputError(f"{self.id}: cannot read its file: {error}") from None
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+        """Write the image to a file, whole or not at all.
+
+        Raises:
+            RouterInputError: the path cannot be written to, or the bytes are not here.
+        """
+        data = self.read()
+        with atomic_file(path, overwrite=overwrite) as file:
+            file.write(data)
+        return Path(path)
+
+    def __repr__(self) -> str:
+        short = self.told if self.data or self.path else f"{self.id} (at a URL)"
+        name, _, facts = short.partition(" (")
+        return f"GeneratedImage({name!r}, {facts}"
+
+    __str__ = __repr__
+
+    @property
+    def _can_be_shown(self) -> bool:
+        here = self.data is not None or Path(self.path or "").is_file()
+        return here and (self.size or 0) <= MAX_SHOWN
+
+    def _repr_png_(self) -> bytes | None:
+        """The image itself, for notebooks."""
+        return self.read() if self.mime_type == "image/png" and self._can_be_shown else None
+
+    def _repr_html_(self) -> str:
+        """The image and a few words; nothing is fetched to show it."""
+        told = f"<small>{html.escape(self.told)}</small>"
+        if not self._can_be_shown or not self.mime_type:
+            return told
+        url = f"data:{html.escape(self.mime_type)};base64,{_to_text(self.read())}"
+        return f'<img src="{url}" style="max-width: 512px"><br>{told}'
+
+
+class ImageResult(BaseModel):
+    """The images of one call, with all that is known of how they came about.
+
+    In a tool's message it is a plain dict, which JSON and checkpoints hold; ``ImageResult.of``
+    makes it whole again.
+
+    Attributes:
+        operation: ``generate``, ``edit`` or ``vary``.
+        images: the images.
+        prompt: what was asked for; variations have none.
+        model: the model that was asked.
+        answering_model: the one that answered; ``None`` where several may have, for the router's
+            replies with images do not tell it.
+        usage: tokens, as the router counts them.
+        attempts: requests that the client sent; the router's own retries are not on the wire.
+        trace_id: the router's trace.
+        offline: whether the offline router answered, which says nothing about the real one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    operation: Literal["generate", "edit", "vary"]
+    images: tuple[GeneratedImage, ...]
+    prompt: str | None = None
+    model: str
+    answering_model: str | None = None
+    usage: dict[str, Any] | None = None
+    attempts: int = 1
+    trace_id: str | None = None
+    offline: bool = False
+
+    @classmethod
+    def of(cls, source: "ToolMessage | Mapping[str, Any]") -> Self:
+        """The images in a tool's message, or in the artifact of one.
+
+        Raises:
+            RouterInputError: there are none.
+        """
+        artifact = source.artifact if isinstance(source, ToolMessage) else source
+        try:
+            return cls.model_validate(artifact)
+        except ValidationError as error:
+            told = explained(error, cls.model_fields)
+            raise RouterInputError(f"no images are in it: {told}"[:500]) from None
+
+    def artifact(self) -> dict[str, Any]:
+        """The same as plain JSON."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    @property
+    def image(self) -> GeneratedImage:
+        """The first image, which often is the only one."""
+        return self.images[0]
+
+    @property
+    def told(self) -> str:
+        """A few sentences about them, for a model; never their bytes."""
+        done = {"generate": "drawn", "edit": "edited", "vary": "varied"}[self.operation]
+        count = "1 image was" if len(self.images) == 1 else f"{len(self.images)} images were"
+        lines = [f"{count} {done}: " + "; ".join(image.told for image in self.images) + "."]
+        revised = dict.fromkeys(image.revised_prompt for image in self.images)
+        lines += [f"The prompt was revised to: {text}" for text in revised if text]
+        return " ".join(lines)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> tuple[Path, ...]:
+        """Write the images to files, each whole or not at all.
+
+        One image gets the path as it is; of several each gets its number before the suffix.
+
+        Raises:
+            RouterInputError: a path cannot be written to, or the bytes of an image are not here.
+        """
+        target = Path(path)
+        if len(self.images) == 1:
+            return (self.image.save(target, overwrite=overwrite),)
+        return tuple(
+            image.save(target.with_stem(f"{target.stem}-{number}"), overwrite=overwrite)
+            for number, image in enumerate(self.images, start=1)
+        )
+
+    def __repr__(self) -> str:
+        shown = ", ".join(image.id for image in self.images)
+        return f"ImageResult({self.operation}: {shown}, {self.answering_model or self.model!r})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The images, for notebooks."""
+        return "".join(f"<div>{image._repr_html_()}</div>" for image in self.images)
