@@ -54,9 +54,8 @@ def is_recording(config: pytest.Config) -> bool:
 
 
 def cassette_of(item: pytest.Item, shelf: str) -> str:
-    return (
-        f"{shelf}/{item.path.stem.removeprefix('test_')}/{item.originalname.removeprefix('test_')}"
-    )
+    room = item.path.stem.removeprefix("test_").removeprefix("recorded_")
+    return f"{shelf}/{room}/{item.originalname.removeprefix('test_')}"
 
 
 @pytest.fixture
