@@ -1,0 +1,225 @@
+"""The image tool under faults: nothing is paid for twice, nothing that arrived is lost."""
+
+import asyncio
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.scripted_router import Script, client_of, recorded_pauses, says, streams
+
+from orq_router_integrations import OfflineRouter, OrqImageTool, RouterError
+from orq_router_integrations.errors import (
+    InvalidResponseError,
+    RouterConnectionError,
+    RouterInputError,
+    ServerError,
+    StreamInterruptedError,
+)
+from orq_router_integrations.offline import Fault
+from orq_router_integrations.offline.images.draw import generated
+from orq_router_integrations.offline.images.png import encoded
+from orq_router_integrations.tools.pictures import GeneratedImage
+
+GPT, DALLE2 = "openai/gpt-image-1", "openai/dall-e-2"
+ONE, TWO = (encoded(generated(name, (64, 64), 1)) for name in ("one", "two"))
+
+
+def body(*images: bytes) -> bytes:
+    data = [{"b64_json": base64.b64encode(image).decode()} for image in images]
+    return json.dumps({"created": 1, "data": data}).encode()
+
+
+BOTH = body(ONE, TWO)
+CUT = BOTH[: len(BOTH) - 200]
+
+
+def reply(data: bytes, *more: Exception) -> Any:
+    return streams(data, *more, kind="application/json")
+
+
+def drawing(script: Script, **given: Any) -> OrqImageTool:
+    return OrqImageTool(model=GPT, client=client_of(script), **given)
+
+
+def fails(tool: OrqImageTool, *, is_async: bool = False) -> RouterError:
+    with pytest.raises(RouterError) as caught:
+        asyncio.run(tool.agenerate("boat")) if is_async else tool.generate("boat")
+    return caught.value
+
+
+both_ways = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "broken",
+    [reply(CUT), reply(CUT, httpx.ReadError("reset")), reply(CUT, httpx.ReadTimeout("late"))],
+    ids=["ends early", "reset", "hangs"],
+)
+def test_the_first_of_two_images_stays_when_the_second_breaks_off(broken, is_async):
+    script = Script(broken)
+    error = fails(drawing(script), is_async=is_async)
+    (image,) = error.partial_items
+    assert image.read() == ONE
+    assert f"1 of its images had arrived: {image.id}, in partial_items" in str(error)
+    assert error.received == len(CUT)
+    assert script.sent == 1
+
+
+@both_ways
+def test_the_first_file_stays_and_of_the_second_nothing(tmp_path: Path, is_async):
+    error = fails(drawing(Script(reply(CUT)), directory=tmp_path), is_async=is_async)
+    (image,) = error.partial_items
+    assert [path.name for path in tmp_path.iterdir()] == [f"{image.id}.png"]
+    assert Path(image.path).read_bytes() == ONE
+
+
+@both_ways
+def test_an_image_that_breaks_off_alone_leaves_nothing(tmp_path: Path, is_async):
+    half = body(ONE)[:400]
+    error = fails(drawing(Script(reply(half)), directory=tmp_path), is_async=is_async)
+    assert isinstance(error, StreamInterruptedError)
+    assert error.partial_items == ()
+    assert not list(tmp_path.iterdir())
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "fault", [httpx.ReadError("reset"), httpx.ReadTimeout("late"), httpx.RemoteProtocolError("x")]
+)
+def test_what_may_have_been_billed_is_not_sent_again(fault, is_async):
+    script = Script(fault, reply(body(ONE)))
+    assert fails(drawing(script), is_async=is_async).ambiguous
+    assert script.sent == 1
+
+
+def test_it_is_sent_again_for_those_who_say_so(monkeypatch):
+    recorded_pauses(monkeypatch)
+    script = Script(httpx.ReadError("reset"), reply(body(ONE)[:400]), reply(body(ONE)))
+    result = drawing(script, retry_ambiguous=True).generate("boat")
+    assert (script.sent, result.attempts, result.image.read()) == (3, 3, ONE)
+
+
+def test_a_broken_attempt_leaves_no_file_behind(monkeypatch, tmp_path: Path):
+    recorded_pauses(monkeypatch)
+    script = Script(reply(body(ONE)[:400]), reply(body(ONE)))
+    result = drawing(script, retry_ambiguous=True, directory=tmp_path).generate("boat")
+    assert [str(path) for path in tmp_path.iterdir()] == [result.image.path]
+
+
+@both_ways
+@pytest.mark.parametrize("fault", [says(503), httpx.ConnectError("refused"), says(429)])
+def test_what_was_not_worked_on_is_sent_again(monkeypatch, fault, is_async):
+    recorded_pauses(monkeypatch)
+    script = Script(fault, reply(body(ONE)))
+    tool = drawing(script)
+    result = asyncio.run(tool.agenerate("boat")) if is_async else tool.generate("boat")
+    assert (script.sent, result.image.read()) == (2, ONE)
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "not JSON"),
+        (b"<html>busy</html>", "not JSON"),
+        (b"null", "null"),
+        (b"{}", "no images"),
+        (body(), "no images"),
+        (b'{"data":[{"revised_prompt":"x"}]}', "neither b64_json nor a url"),
+        (b'{"data":[{"b64_json":"!!!!"}]}', "image 0 cannot be read"),
+        (body(b"%PDF-1.7 no image"), "what came as an image is none"),
+        (body(b"{}"), "what came as an image is none"),
+    ],
+)
+def test_a_reply_without_images_is_an_error(tmp_path: Path, data, said, is_async):
+    script = Script(reply(data))
+    error = fails(drawing(script, directory=tmp_path), is_async=is_async)
+    assert isinstance(error, InvalidResponseError)
+    assert said in str(error)
+    assert error.endpoint == "/images/generations"
+    assert script.sent == 1
+    assert not list(tmp_path.iterdir())
+
+
+@both_ways
+def test_an_error_inside_a_good_reply_is_that_error(is_async):
+    wrong = b'{"error":{"message":"overloaded","code":"provider_overloaded"}}'
+    error = fails(drawing(Script(reply(wrong))), is_async=is_async)
+    assert isinstance(error, ServerError)
+    assert (error.code, error.message) == ("provider_overloaded", "overloaded")
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422, 501])
+def test_what_is_final_is_asked_once(status):
+    router = OfflineRouter(faults={GPT: status})
+    error = fails(OrqImageTool(model=GPT, client=router.client()))
+    assert (error.status_code, len(router.requests)) == (status, 1)
+
+
+@both_ways
+def test_the_offline_routers_cut_is_such_a_fault(is_async):
+    router = OfflineRouter(faults={GPT: Fault(status=200, cut_after=1)})
+    error = fails(OrqImageTool(model=GPT, client=router.client(), n=2), is_async=is_async)
+    assert isinstance(error, RouterConnectionError)
+    assert len(router.requests) == 1
+
+
+def linked(*urls: str) -> Any:
+    return says(json={"created": 1, "data": [{"url": url} for url in urls]})
+
+
+@both_ways
+def test_a_url_that_cannot_be_fetched_loses_no_image(is_async):
+    script = Script(linked("https://10.0.0.1/a.png", "https://example.com/b.png"))
+    error = fails(drawing(script, fetch_urls=True), is_async=is_async)
+    assert isinstance(error, RouterInputError)
+    assert "10.0.0.1, which is not public" in str(error)
+    assert [image.url for image in error.partial_items] == [
+        "https://10.0.0.1/a.png",
+        "https://example.com/b.png",
+    ]
+    assert script.sent == 1
+
+
+@both_ways
+def test_what_is_behind_a_url_must_be_an_image(tmp_path: Path, is_async):
+    script = Script(linked("https://x.invalid/a.png"), says(json={"no": "image"}))
+    error = fails(drawing(script, fetch_urls=True, directory=tmp_path), is_async=is_async)
+    assert "what came as an image is none" in str(error)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_gone_is_told():
+    image = GeneratedImage(id="img_x", path="/nowhere/img_x.png", mime_type="image/png")
+    with pytest.raises(RouterInputError, match="img_x: cannot read its file"):
+        image.read()
+
+
+def suffixes(folder: Path) -> list[str]:
+    return [path.suffix for path in folder.iterdir()]
+
+
+async def test_a_cancelled_call_leaves_nothing(tmp_path: Path):
+    class Slow(httpx.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            yield body(ONE)[:400]
+            await asyncio.sleep(60)
+
+    async def handle(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-type": "application/json"}, stream=Slow())
+
+    tool = drawing(Script(), directory=tmp_path)
+    http = httpx.AsyncClient(transport=httpx.MockTransport(handle))
+    client = tool.router.model_copy(update={"http_async_client": http})
+    tool = OrqImageTool(model=GPT, client=client, directory=tmp_path)
+    task = asyncio.create_task(tool.agenerate("boat"))
+    await asyncio.sleep(0.1)
+    assert suffixes(tmp_path) == [".part"]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert suffixes(tmp_path) == []
