@@ -63,6 +63,10 @@ class Speaking:
         """Bytes of audio so far."""
         return self._track.size if self._track else 0
 
+    def summary(self) -> str:
+        """What has come so far, in words."""
+        return f"{self.size} bytes of {self._found.format if self._found else None} audio"
+
     def calls(self) -> Iterator[StreamCall[bytes]]:
         """The calls, one after another; asked for the next, the one before is complete.
 

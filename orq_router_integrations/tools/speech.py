@@ -16,6 +16,7 @@ from orq_router_integrations.tools.sounds import SUFFIXES
 from orq_router_integrations.tools.speaking import Speaking
 from orq_router_integrations.tools.speech_settings import SpeechChoices, SpeechSettings
 from orq_router_integrations.tools.spoken import Speech, warn_if_misnamed
+from orq_router_integrations.tools.tracing import atraced, traced
 
 
 class OrqSpeechTool(SpeechSettings):
@@ -136,7 +137,8 @@ class OrqSpeechTool(SpeechSettings):
 
         ``input`` is the text, or a dict of arguments; ``kwargs`` are as for ``speak``. A
         ``ToolCall`` is run as every tool runs one, and yields one ``ToolMessage``. A joined WAV
-        begins with a head that leaves the size open, as streamed files do.
+        begins with a head that leaves the size open, as streamed files do. In a chain that is
+        streamed, the audio is what streams.
 
         Raises:
             RouterError: as for ``speak``; ``received`` says how many bytes had arrived.
@@ -144,7 +146,11 @@ class OrqSpeechTool(SpeechSettings):
         if _is_call(input):
             yield from super().stream(input, config, **kwargs)
             return
-        with closing(self._pieces(self._given(input, kwargs))) as audio:
+        speaking = self._given(input, kwargs)
+        with (
+            traced(self, input, config, speaking.summary),
+            closing(self._pieces(speaking)) as audio,
+        ):
             yield from audio
 
     async def astream(
@@ -158,7 +164,11 @@ class OrqSpeechTool(SpeechSettings):
             async for message in super().astream(input, config, **kwargs):
                 yield message
             return
-        async with aclosing(self._apieces(self._given(input, kwargs))) as audio:
+        speaking = self._given(input, kwargs)
+        async with (
+            atraced(self, input, config, speaking.summary),
+            aclosing(self._apieces(speaking)) as audio,
+        ):
             async for data in audio:
                 yield data
 
@@ -189,15 +199,15 @@ class OrqSpeechTool(SpeechSettings):
         with speaking.told():
             for call in speaking.calls():
                 with closing(self.router.stream(call)) as arriving:
-                    for data in arriving:
-                        yield speaking.take(data)
+                    yield from filter(None, map(speaking.take, arriving))
 
     async def _apieces(self, speaking: Speaking) -> AsyncGenerator[bytes]:
         with speaking.told():
             for call in speaking.calls():
                 async with aclosing(self.router.astream(call)) as arriving:
                     async for data in arriving:
-                        yield speaking.take(data)
+                        if kept := speaking.take(data):
+                            yield kept
 
     def _pour(self, speaking: Speaking, sink: BinaryIO) -> None:
         with closing(self._pieces(speaking)) as audio:

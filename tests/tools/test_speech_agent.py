@@ -1,6 +1,7 @@
 """Agents that speak: the model gets a sentence, the program gets the audio."""
 
 import json
+from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 from langchain.agents import create_agent
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import ToolMessage, messages_from_dict, messages_to_dict
+from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
-from support.speaking import TTS, every_way, heard, speaker
+from support.speaking import TTS, every_way, heard, speaker, streamed
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.offline import Answer, ToolCall
+from orq_router_integrations.errors import StreamInterruptedError
+from orq_router_integrations.offline import Answer, Fault, ToolCall
 from orq_router_integrations.tools.spoken import Speech
 
 GPT = "openai/gpt-4o"
@@ -106,10 +109,46 @@ async def test_callbacks_hear_of_the_tool(awaited: bool) -> None:
         def on_tool_end(self, output: Any, **_: Any) -> None:
             self.heard.append(f"end {output}"[:24])
 
+        def on_tool_error(self, error: BaseException, **_: Any) -> None:
+            self.heard.append(f"error {type(error).__name__}")
+
     ears = Ears()
     tool, config = speaker(), {"callbacks": [ears]}
     await tool.ainvoke(TEXT, config) if awaited else tool.invoke(TEXT, config)
     assert ears.heard == [f"start speak {TEXT}", "end The text was spoken:"]
+    ears.heard.clear()
+    size = len(b"".join(await streamed(tool, awaited, {"text": TEXT}, config)))
+    assert ears.heard == [f"start speak {{'text': '{TEXT}'}}", f"end {size} bytes of wav a"]
+    ears.heard.clear()
+    broken = speaker(OfflineRouter(faults={TTS: Fault(cut_after=1)}))
+    with pytest.raises(StreamInterruptedError):
+        await streamed(broken, awaited, TEXT, config)
+    assert ears.heard == [f"start speak {TEXT}", "error StreamInterruptedError"]
+
+
+@every_way
+async def test_a_stream_left_early_has_ended(awaited: bool) -> None:
+    ended = []
+
+    class Ears(BaseCallbackHandler):
+        def on_tool_end(self, output: Any, **_: Any) -> None:
+            ended.append(output)
+
+    config = {"callbacks": [Ears()]}
+    if awaited:
+        async with aclosing(speaker().astream(TEXT, config)) as audio:
+            await anext(audio)
+    else:
+        with closing(speaker().stream(TEXT, config)) as audio:
+            next(audio)
+    assert ended == ["4096 bytes of wav audio"]
+
+
+async def test_in_a_chain_the_audio_is_what_streams() -> None:
+    chain = RunnableLambda(str.upper) | speaker()
+    assert chain.invoke(TEXT).startswith("The text was spoken: ")
+    for whole in (list(chain.stream(TEXT)), [data async for data in chain.astream(TEXT)]):
+        assert b"".join(whole)[44:] == speaker().speak(TEXT.upper()).data[44:]
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """``OrqSpeechTool`` for programs: whole speech, streams, files; long texts; what came back."""
 
 import hashlib
+import inspect
 import json
 import pickle
 from itertools import zip_longest
@@ -216,6 +217,12 @@ class TestLongTexts:
         speech = await spoken(tool, awaited, LONG, controls={"fallbacks": [ELEVEN]})
         assert (speech.pieces, speech.answering_model) == (2, None)
         assert heard(speech.data) == LONG
+
+
+@pytest.mark.parametrize("verb", ["speak", "speak_to", "stream"])
+def test_every_verb_has_a_twin_with_the_same_signature(verb):
+    sync, twin = getattr(OrqSpeechTool, verb), getattr(OrqSpeechTool, f"a{verb}")
+    assert inspect.signature(sync).parameters == inspect.signature(twin).parameters
 
 
 def test_interleaved_streams_stay_apart():
