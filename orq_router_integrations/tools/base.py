@@ -3,13 +3,22 @@
 from collections.abc import Collection
 from typing import Any, ClassVar, Literal
 
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, ToolException
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 from typing_extensions import Self
 
+from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import RouterFace
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
 from orq_router_integrations.wire.names import nearest
+
+
+class ChoiceError(RouterInputError, ToolException):
+    """What the model chose cannot be done; nothing was sent.
+
+    With ``handle_tool_error=True`` the model is told, as of every ``ToolException``, and may choose
+    again; by default the error is raised.
+    """
 
 
 class OrqTool(BaseTool, RouterFace):

@@ -9,9 +9,8 @@ from pydantic import BaseModel, Field, PrivateAttr, model_validator
 from typing_extensions import Self, TypedDict, Unpack
 
 from orq_router_integrations.downloads import adownload, download
-from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import CONTROL_HINTS
-from orq_router_integrations.tools.base import OrqTool
+from orq_router_integrations.tools.base import ChoiceError, OrqTool
 from orq_router_integrations.tools.drawing import Drawing
 from orq_router_integrations.tools.picture_files import Fetched, checked_folder
 from orq_router_integrations.tools.picture_sources import Album, ImageSource, parts
@@ -242,18 +241,27 @@ class OrqImageTool(OrqTool, ImageParams):
         return result.told, result.artifact()
 
     def _called(self, prompt: str, given: dict[str, Any]) -> Drawing:
-        """What a model asks for; it names images by their ids, and never opens a file."""
+        """What a model asks for.
+
+        Raises:
+            ChoiceError: it cannot be done.
+        """
+        try:
+            return self._chosen(prompt, given)
+        except ValueError as error:
+            meant = input_error(error)
+            raise ChoiceError(meant.message, endpoint=meant.endpoint) from None
+
+    def _chosen(self, prompt: str, given: dict[str, Any]) -> Drawing:
+        """By what is there, an image to draw, to edit or to vary; ids name them, never paths."""
         image, mask = given.pop("image", None), given.pop("mask", None)
         if image is None:
             if mask is not None:
-                raise RouterInputError("mask: needs an image that it belongs to")
+                raise ValueError("mask: needs an image that it belongs to")
             return self._drawing(GENERATE, given, prompt=prompt)
         names = [image] if isinstance(image, str) else image
-        try:
-            known = [self._album.find(name, self.directory) for name in names]
-            masking = self._album.find(mask, self.directory) if mask else None
-        except ValueError as error:
-            raise RouterInputError(f"image: {error}") from None
+        known = [self._album.find(name, self.directory) for name in names]
+        masking = self._album.find(mask, self.directory) if mask else None
         if not prompt.strip() and masking is None:
             return self._drawing(VARY, given, image=known)
         return self._drawing(EDIT, given, prompt=prompt, image=known, mask=masking)

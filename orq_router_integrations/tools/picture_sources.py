@@ -77,7 +77,7 @@ class Album:
                 if (path := folder / f"{name}{suffix}").is_file():
                     return GeneratedImage(id=name, path=str(path), mime_type=mime_type)
         ids = f"; there are {', '.join(known[-5:])}" if known else ", for it has made none yet"
-        raise ValueError(f"{name[:80]!r} is no image of this tool{ids}")
+        raise ValueError(f"image: {name[:80]!r} is no image of this tool{ids}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def pictures(
         try:
             found += [_checked(part) for part in _uploads(source, album, folder)]
         except ValueError as error:
-            said = str(error).removeprefix("upload: ")
+            said = str(error).removeprefix("upload: ").removeprefix("image: ")
             raise RouterInputError(f"{name}: {said}") from None
     return found
 
