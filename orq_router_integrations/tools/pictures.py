@@ -1,30 +1,11 @@
 """Images as values: what a program, a notebook and a checkpoint get of them."""
 
-import base64
 import html
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, ClassVar, Literal
 
-from langchain_core.messages import ToolMessage
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-)
-from typing_extensions import Self
-
-from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.saving import atomic_file
-from orq_router_integrations.validation import explained
-
-MAX_SHOWN = 25_000_000
-"""Bytes of an image that a notebook takes into its page."""
+from orq_router_integrations.tools.artifacts import Artifact, Medium, to_text
 
 SUFFIXES = {
     "image/png": ".png",
@@ -34,22 +15,7 @@ SUFFIXES = {
 }
 
 
-def _from_text(value: Any) -> Any:
-    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
-
-
-def _to_text(value: bytes) -> str:
-    return base64.b64encode(value).decode()
-
-
-Bytes = Annotated[
-    bytes,
-    BeforeValidator(_from_text),
-    PlainSerializer(_to_text, return_type=str, when_used="json"),
-]
-
-
-class GeneratedImage(BaseModel):
+class GeneratedImage(Medium):
     """One image, with all that is known of it.
 
     Attributes:
@@ -69,16 +35,7 @@ class GeneratedImage(BaseModel):
     GeneratedImage('img_0123456789ab', at a URL)
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     id: str
-    data: Bytes | None = Field(
-        default=None,
-        validation_alias=AliasChoices("base64", "data"),
-        serialization_alias="base64",
-        repr=False,
-    )
-    path: str | None = None
     url: str | None = None
     mime_type: str | None = None
     width: int | None = None
@@ -98,31 +55,10 @@ class GeneratedImage(BaseModel):
         facts = ", ".join(fact for fact in (f"{pixels} {kind}".strip(), where) if fact)
         return f"{self.id} ({facts})"
 
-    def read(self) -> bytes:
-        """The bytes, from where they are.
-
-        Raises:
-            RouterInputError: they are behind a URL, or their file is gone.
-        """
-        if self.data is not None:
-            return self.data
-        if self.path is None:
-            raise RouterInputError(f"{self.id} is behind a URL; fetch it with download(...) first")
-        try:
-            return Path(self.path).read_bytes()
-        except OSError as error:
-            raise RouterInputError(f"{self.id}: cannot read its file: {error}") from None
-
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-        """Write the image to a file, whole or not at all.
-
-        Raises:
-            RouterInputError: the path cannot be written to, or the bytes are not here.
-        """
-        data = self.read()
-        with atomic_file(path, overwrite=overwrite) as file:
-            file.write(data)
-        return Path(path)
+    @property
+    def elsewhere(self) -> str:
+        """What is said where the bytes are in neither place."""
+        return f"{self.id} is behind a URL; fetch it with download(...) first"
 
     def __repr__(self) -> str:
         short = self.told if self.data or self.path else f"{self.id} (at a URL)"
@@ -131,25 +67,21 @@ class GeneratedImage(BaseModel):
 
     __str__ = __repr__
 
-    @property
-    def _can_be_shown(self) -> bool:
-        here = self.data is not None or Path(self.path or "").is_file()
-        return here and (self.size or 0) <= MAX_SHOWN
-
     def _repr_png_(self) -> bytes | None:
         """The image itself, for notebooks."""
-        return self.read() if self.mime_type == "image/png" and self._can_be_shown else None
+        shown = self.mime_type == "image/png" and self.can_be_shown(self.size)
+        return self.read() if shown else None
 
     def _repr_html_(self) -> str:
         """The image and a few words; nothing is fetched to show it."""
         told = f"<small>{html.escape(self.told)}</small>"
-        if not self._can_be_shown or not self.mime_type:
+        if not self.can_be_shown(self.size) or not self.mime_type:
             return told
-        url = f"data:{html.escape(self.mime_type)};base64,{_to_text(self.read())}"
+        url = f"data:{html.escape(self.mime_type)};base64,{to_text(self.read())}"
         return f'<img src="{url}" style="max-width: 512px"><br>{told}'
 
 
-class ImageResult(BaseModel):
+class ImageResult(Artifact):
     """The images of one call, with all that is known of how they came about.
 
     In a tool's message it is a plain dict, which JSON and checkpoints hold; ``ImageResult.of``
@@ -168,7 +100,7 @@ class ImageResult(BaseModel):
         offline: whether the offline router answered, which says nothing about the real one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    nothing: ClassVar[str] = "no images are in it"
 
     operation: Literal["generate", "edit", "vary"]
     images: tuple[GeneratedImage, ...]
@@ -179,24 +111,6 @@ class ImageResult(BaseModel):
     attempts: int = 1
     trace_id: str | None = None
     offline: bool = False
-
-    @classmethod
-    def of(cls, source: "ToolMessage | Mapping[str, Any]") -> Self:
-        """The images in a tool's message, or in the artifact of one.
-
-        Raises:
-            RouterInputError: there are none.
-        """
-        artifact = source.artifact if isinstance(source, ToolMessage) else source
-        try:
-            return cls.model_validate(artifact)
-        except ValidationError as error:
-            told = explained(error, cls.model_fields)
-            raise RouterInputError(f"no images are in it: {told}"[:500]) from None
-
-    def artifact(self) -> dict[str, Any]:
-        """The same as plain JSON."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     @property
     def image(self) -> GeneratedImage:

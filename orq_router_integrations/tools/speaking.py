@@ -189,6 +189,7 @@ class Speaking:
             characters=self.characters,
             pieces=len(self.requests),
             attempts=sum(head.attempts for head in self.heads),
+            offline="x-orq-offline" in self.heads[-1].headers,
             trace_ids=tuple(head.trace_id for head in self.heads if head.trace_id),
         )
 

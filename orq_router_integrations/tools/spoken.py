@@ -1,53 +1,17 @@
 """Speech as a value: what a program, a notebook and a checkpoint get of it."""
 
-import base64
 import html
 import os
-import shutil
 import warnings
-from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import ClassVar, Literal
 
-from langchain_core.messages import ToolMessage
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-)
-from typing_extensions import Self
-
-from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.saving import atomic_file
+from orq_router_integrations.tools.artifacts import Artifact, Medium, to_text
 from orq_router_integrations.tools.sounds import misnamed
-from orq_router_integrations.validation import explained
 from orq_router_integrations.wav import head_bytes, pcm_shape
 
-MAX_SHOWN = 25_000_000
-"""Bytes of audio that a notebook's player takes into its page."""
 
-
-def _from_text(value: Any) -> Any:
-    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
-
-
-def _to_text(value: bytes) -> str:
-    return base64.b64encode(value).decode()
-
-
-Bytes = Annotated[
-    bytes,
-    BeforeValidator(_from_text),
-    PlainSerializer(_to_text, return_type=str, when_used="json"),
-]
-
-
-class Speech(BaseModel):
+class Speech(Artifact, Medium):
     """Speech, with all that is known of it.
 
     In a tool's message it is a plain dict, an audio content block with more members, which JSON
@@ -73,6 +37,7 @@ class Speech(BaseModel):
         pieces: how many requests it took, the text being cut at sentence ends.
         attempts: requests that were sent, repeated ones included.
         trace_ids: the router's traces, one for each piece that has one.
+        offline: whether the offline router answered, which says nothing about the real one.
 
     >>> speech = Speech(data=b"RIFF", mime_type="audio/wav", format="wav", asked_format="mp3",
     ...     size=4, sha256="0", model="openai/tts-1", voice="alloy", characters=5)
@@ -82,16 +47,9 @@ class Speech(BaseModel):
     True
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    nothing: ClassVar[str] = "no speech is in it"
 
     type: Literal["audio"] = "audio"
-    data: Bytes | None = Field(
-        default=None,
-        validation_alias=AliasChoices("base64", "data"),
-        serialization_alias="base64",
-        repr=False,
-    )
-    path: str | None = None
     format: str | None
     asked_format: str
     mime_type: str
@@ -107,24 +65,7 @@ class Speech(BaseModel):
     pieces: int = 1
     attempts: int = 1
     trace_ids: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, source: "ToolMessage | Mapping[str, Any]") -> Self:
-        """The speech in a tool's message, or in the artifact of one.
-
-        Raises:
-            RouterInputError: there is none.
-        """
-        artifact = source.artifact if isinstance(source, ToolMessage) else source
-        try:
-            return cls.model_validate(artifact)
-        except ValidationError as error:
-            told = explained(error, cls.model_fields)
-            raise RouterInputError(f"no speech is in it: {told}"[:500]) from None
-
-    def artifact(self) -> dict[str, Any]:
-        """The same as plain JSON."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+    offline: bool = False
 
     @property
     def told(self) -> str:
@@ -135,35 +76,16 @@ class Speech(BaseModel):
         where = f"saved as {self.path}" if self.path else "attached"
         return f"The text was spoken: {length}{kind} audio{other}, {where}."
 
-    def read(self) -> bytes:
-        """The audio, from where it is.
-
-        Raises:
-            OSError: its file is gone.
-        """
-        with self._open() as source:
-            return source.read()
-
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write the audio to a file, whole or not at all.
 
         Warns where the file's name says another format than it holds.
 
         Raises:
-            RouterInputError: the path cannot be written to.
-            OSError: the file that it is in is gone, or the disk is full.
+            RouterInputError: the path cannot be written to, or the file that it is in is gone.
         """
         warn_if_misnamed(path, self.format)
-        with self._open() as source, atomic_file(path, overwrite=overwrite) as file:
-            shutil.copyfileobj(source, file)
-        return Path(path)
-
-    def _open(self) -> BinaryIO:
-        if self.data is not None:
-            return BytesIO(self.data)
-        if self.path is None:
-            raise RouterInputError("the speech has neither data nor a path; was it cut out?")
-        return Path(self.path).open("rb")
+        return super().save(path, overwrite=overwrite)
 
     def __repr__(self) -> str:
         length = f"{self.seconds:.1f} s, " if self.seconds is not None else ""
@@ -175,7 +97,7 @@ class Speech(BaseModel):
     def _repr_html_(self) -> str:
         """A player, for notebooks."""
         told = f"<small>{html.escape(repr(self))}</small>"
-        if self.size > MAX_SHOWN or (self.data is None and not Path(self.path or "").is_file()):
+        if not self.can_be_shown(self.size):
             return told
         data, mime_type = self.read(), self.mime_type
         if self.format == "pcm":  # browsers play no raw samples
@@ -183,7 +105,7 @@ class Speech(BaseModel):
                 head_bytes(pcm_shape(self.rate or 24_000), len(data)) + data,
                 "audio/wav",
             )
-        url = f"data:{html.escape(mime_type)};base64,{_to_text(data)}"
+        url = f"data:{html.escape(mime_type)};base64,{to_text(data)}"
         return f'<audio controls src="{url}"></audio><br>{told}'
 
 

@@ -195,7 +195,7 @@ def test_what_is_behind_a_url_must_be_an_image(tmp_path: Path, is_async):
 
 def test_a_file_that_is_gone_is_told():
     image = GeneratedImage(id="img_x", path="/nowhere/img_x.png", mime_type="image/png")
-    with pytest.raises(RouterInputError, match="img_x: cannot read its file"):
+    with pytest.raises(RouterInputError, match=r"img_x\.png: its file cannot be read"):
         image.read()
 
 

@@ -10,7 +10,8 @@ from support.audio_samples import samples, wav
 from support.speaking import scripted, speaker
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.tools.spoken import MAX_SHOWN, Speech
+from orq_router_integrations.tools.artifacts import MAX_SHOWN
+from orq_router_integrations.tools.spoken import Speech
 
 TEXT = "Good morning."
 
@@ -55,12 +56,12 @@ def test_speech_in_a_file_can_be_read_and_copied(tmp_path):
     restored.save(tmp_path / "b.wav")
     assert (tmp_path / "b.wav").read_bytes() == restored.read() == kept.read()
     (tmp_path / "a.wav").unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(RouterInputError, match="its file cannot be read"):
         restored.read()
 
 
 def test_speech_without_audio_says_so(speech):
-    with pytest.raises(RouterInputError, match="neither data nor a path"):
+    with pytest.raises(RouterInputError, match="neither bytes nor a path"):
         speech.model_copy(update={"data": None}).read()
 
 
