@@ -1,7 +1,7 @@
 """Reading a reply's body with bounds: no reply may cost more memory than its endpoint can need."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from orq_router_integrations.wire.call import BadReply
@@ -36,18 +36,18 @@ class Unpacker:
         self._zlib = zlib.decompressobj(_ANY_HEADER) if packed else None
         self._begun = False
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take bytes as they come and yield them unpacked."""
-        if self._zlib is None:
-            yield data
-            return
+    def feed(self, data: bytes) -> Iterable[bytes]:
+        """Take bytes as they come; their content, unpacked."""
+        return (data,) if self._zlib is None else self._unpacked(self._zlib, data)
+
+    def _unpacked(self, unpacker: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
         self._begun = True
         while data:
             try:
-                piece = self._zlib.decompress(data, PIECE)
+                piece = unpacker.decompress(data, PIECE)
             except zlib.error as error:
                 raise BadReply(f"the compressed body is broken ({error})") from None
-            data = self._zlib.unconsumed_tail
+            data = unpacker.unconsumed_tail
             if piece:
                 yield piece
 

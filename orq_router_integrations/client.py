@@ -1,7 +1,7 @@
 """The only door to the network: four verbs over one set of settings."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -11,7 +11,7 @@ from contextlib import (
 )
 from itertools import islice
 from pickle import PicklingError
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
@@ -25,7 +25,7 @@ from orq_router_integrations.limits import Pump, Watch
 from orq_router_integrations.retry import RetryPolicy, RetryQuota
 from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
 from orq_router_integrations.timing import clock_of, timeout_of
-from orq_router_integrations.transport import SHARED, AnyClient
+from orq_router_integrations.transport import SHARED, AsyncClient, Pooled, SyncClient
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import ControlValues, RouterControls
@@ -253,8 +253,9 @@ class RouterClient(RouterSettings):
             with closing(http.send(request, stream=True, follow_redirects=False)) as response:
                 watch.follow(response.extensions)
                 unpacker = exchange.head(response)
-                consumed = response.is_stream_consumed
-                for data in [response.content] if consumed else response.iter_raw():
+                ready = response.is_stream_consumed
+                body = cast("Iterable[bytes]", [response.content] if ready else response.stream)
+                for data in body:
                     yield from unpacker.feed(data)
                 yield from unpacker.finish()
 
@@ -268,19 +269,19 @@ class RouterClient(RouterSettings):
                 if response.is_stream_consumed:
                     yield response.content
                     return
-                async for data in response.aiter_raw():
+                async for data in cast("AsyncIterable[bytes]", response.stream):
                     for piece in unpacker.feed(data):
                         yield piece
                 for piece in unpacker.finish():
                     yield piece
 
-    def _http(self) -> AbstractContextManager[httpx.Client]:
+    def _http(self) -> AbstractContextManager[SyncClient]:
         if self.http_client:
             return nullcontext(_open(self.http_client))
         _refuse_half(self.http_async_client, "http_client", "sync")
         return SHARED.client()
 
-    def _ahttp(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    def _ahttp(self) -> AbstractAsyncContextManager[AsyncClient]:
         if self.http_async_client:
             return nullcontext(_open(self.http_async_client))
         _refuse_half(self.http_client, "http_async_client", "async")
@@ -310,7 +311,7 @@ def _refuse_half(other: object, missing: str, verbs: str) -> None:
         raise RouterInputError(f"{missing}: needed for {verbs} calls, since the other was given")
 
 
-def _open(http: AnyClient) -> AnyClient:
+def _open(http: Pooled) -> Pooled:
     if http.is_closed:
         raise RouterInputError("http_client: the httpx client given is closed; give an open one")
     return http

@@ -142,12 +142,12 @@ class Exchange(Generic[T]):
         assert self._reader is not None  # noqa: S101 - head() comes first
         if self.decoder:
             self.received += len(data)
-        yield from self._timed(self._reader.feed(data))
+        return self._timed(self._reader.feed(data))
 
     def finish(self) -> Iterator[T]:
         """The items that the end of the reply completes."""
         assert self._reader is not None  # noqa: S101
-        yield from self._timed(self._reader.finish() or ())
+        return self._timed(self._reader.finish() or ())
 
     def _timed(self, items: Iterable[T]) -> Iterator[T]:
         for item in items:

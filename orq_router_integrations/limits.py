@@ -23,6 +23,10 @@ GRACE = 0.05
 """Seconds for the last bytes behind the end of a stream; with them its connection can be kept."""
 
 
+AHEAD = 64 * 1024
+"""Bytes of an async reply that are read before the caller has asked for them."""
+
+
 class LateError(Exception):
     """The clock of a call ran out."""
 
@@ -170,7 +174,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Pump:
-    """Reads an async reply in a task of its own, a piece ahead of the caller.
+    """Reads an async reply in a task of its own, a little ahead of the caller.
 
     When the caller is cancelled, that task is cancelled once and awaited. So the clearing up of
     httpx is never cut short by a second cancellation, after which its pool would be short of a
@@ -180,7 +184,8 @@ class Pump:
     def __init__(self, source: AsyncGenerator[bytes, None], clock: Clock) -> None:
         self._source = source
         self._clock = clock
-        self._piece: bytes | None = None
+        self._pieces: list[bytes] = []
+        self._size = 0
         self._news, self._room = asyncio.Event(), asyncio.Event()
         self._late = False
 
@@ -209,15 +214,15 @@ class Pump:
         return self
 
     async def __anext__(self) -> bytes:
-        while self._piece is None:
+        while not self._pieces:
             if self._task.done():
                 self._result()
                 raise StopAsyncIteration
             self._news.clear()
             await self._news.wait()
-        piece, self._piece = self._piece, None
+        come, self._pieces, self._size = self._pieces, [], 0
         self._room.set()
-        return piece
+        return b"".join(come)
 
     async def drain(self) -> None:
         """Leave the rest of a finished reply a moment to arrive."""
@@ -231,10 +236,12 @@ class Pump:
     async def _fill(self) -> None:
         async with aclosing(self._source) as pieces:
             async for piece in pieces:
-                self._piece = piece
-                self._room.clear()
+                self._pieces.append(piece)
+                self._size += len(piece)
                 self._news.set()
-                await self._room.wait()
+                if self._size >= AHEAD:
+                    self._room.clear()
+                    await self._room.wait()
 
     def _ring(self) -> None:
         """The clock may have been set anew since this alarm was; an idle caller is left alone."""

@@ -1,9 +1,9 @@
-"""The process's httpx clients: made when first needed, shared by everyone, safe to fork.
+"""The process's clients for HTTP: made when first needed, shared by everyone, safe to fork.
 
 One client serves all threads. Each running event loop has one of its own, because an async
 connection cannot outlive the loop it was opened in; it is forgotten when its loop is closed.
-All share one TLS context. They keep their connections in a stack; where the environment names a
-proxy, in httpx's own pool, which knows the way.
+All share one TLS context. They send straight over a stack of connections; where the environment
+names a proxy, they are httpx's own clients, which know the way.
 """
 
 import asyncio
@@ -11,16 +11,17 @@ import atexit
 import os
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from urllib.request import getproxies
 
 import httpx
 from typing_extensions import AsyncGenerator
 
+from orq_router_integrations.direct import AsyncDirect, Direct
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.stack import KEPT_SECONDS, AsyncStack, Stack
 
@@ -29,7 +30,11 @@ LIMITS = httpx.Limits(
 )
 """As many connections as there are calls at once, all kept: a new one costs a TLS handshake."""
 
-AnyClient = TypeVar("AnyClient", httpx.Client, httpx.AsyncClient)
+SyncClient = httpx.Client | Direct
+AsyncClient = httpx.AsyncClient | AsyncDirect
+AnyClient = TypeVar("AnyClient", SyncClient, AsyncClient)
+Pooled = TypeVar("Pooled", httpx.Client, httpx.AsyncClient)
+Own = TypeVar("Own", Direct, AsyncDirect)
 
 
 @dataclass(slots=True)
@@ -47,13 +52,13 @@ class _Lent(Generic[AnyClient]):
 
 
 class Connections:
-    """Lazily made httpx clients for one set of TLS and proxy settings (the environment's)."""
+    """Lazily made clients for one set of TLS and proxy settings (the environment's)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
-        self._sync: _Lent[httpx.Client] | None = None
-        self._by_loop: dict[asyncio.AbstractEventLoop, _Lent[httpx.AsyncClient]] = {}
+        self._sync: _Lent[SyncClient] | None = None
+        self._by_loop: dict[asyncio.AbstractEventLoop, _Lent[AsyncClient]] = {}
         self._parents: list[object] = []
 
     def forget(self) -> None:
@@ -66,10 +71,12 @@ class Connections:
         self._lock, self._context, self._sync, self._by_loop = threading.Lock(), None, None, {}
 
     @contextmanager
-    def client(self) -> Iterator[httpx.Client]:
+    def client(self) -> Iterator[SyncClient]:
         """The client of all threads, for one call."""
         with self._lock:
-            lent = self._sync = self._sync or _Lent(self._made(httpx.Client, Stack))
+            if self._sync is None:
+                self._sync = _Lent(self._made(httpx.Client, lambda tls: Direct(Stack(tls))))
+            lent = self._sync
             lent.users += 1
         try:
             yield lent.http
@@ -78,14 +85,15 @@ class Connections:
                 lent.http.close()
 
     @asynccontextmanager
-    async def async_client(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def async_client(self) -> AsyncIterator[AsyncClient]:
         """The client of the running event loop, for one call."""
         loop = asyncio.get_running_loop()
         with self._lock:
             for closed in [other for other in self._by_loop if other.is_closed()]:
                 del self._by_loop[closed]
             if loop not in self._by_loop:
-                self._by_loop[loop] = _Lent(self._made(httpx.AsyncClient, AsyncStack))
+                made = self._made(httpx.AsyncClient, lambda tls: AsyncDirect(AsyncStack(tls)))
+                self._by_loop[loop] = _Lent(made)
             lent = self._by_loop[loop]
             lent.users += 1
         if lent.keeper is None:
@@ -111,23 +119,20 @@ class Connections:
         if lent and self._retired(lent):
             await lent.http.aclose()
 
-    def _made(self, kind: type[AnyClient], stack: type[Stack] | type[AsyncStack]) -> AnyClient:
+    def _made(self, pooled: type[Pooled], own: Callable[[ssl.SSLContext], Own]) -> Pooled | Own:
         """A client by the environment's settings that stores no cookie: a router has no session."""
         try:
-            client = kind(**self._options(stack))
+            if self._context is None:
+                self._context = httpx.create_ssl_context()
+            if not _behind_proxy():
+                return own(self._context)
+            client = pooled(limits=LIMITS, verify=self._context)
         except (ValueError, OSError, ImportError) as error:
             raise RouterInputError(
                 f"proxy or TLS settings of the environment (HTTPS_PROXY, SSL_CERT_FILE): {error}"
             ) from None
         client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         return client
-
-    def _options(self, stack: type[Stack] | type[AsyncStack]) -> dict[str, Any]:
-        if self._context is None:
-            self._context = httpx.create_ssl_context()
-        if _behind_proxy():
-            return {"limits": LIMITS, "verify": self._context}
-        return {"transport": stack(self._context)}
 
     def _returned(self, lent: _Lent[AnyClient]) -> bool:
         with self._lock:
@@ -140,7 +145,7 @@ class Connections:
             return lent.closable
 
 
-async def _closed_with_its_loop(http: httpx.AsyncClient) -> AsyncGenerator[None]:
+async def _closed_with_its_loop(http: AsyncClient) -> AsyncGenerator[None]:
     """Closes a client when its loop ends: ``asyncio.run`` closes the generators left open."""
     try:
         yield

@@ -63,8 +63,23 @@ def local(server: Loopback, **settings: Any) -> RouterClient:
 
 @pytest.fixture
 def made(monkeypatch) -> list[Any]:
-    """The httpx clients that the package makes; they answer whole calls without a network."""
+    """What the package makes to send with; it answers whole calls without a network."""
     clients: list[Any] = []
+
+    class CountedStack(httpx.MockTransport):
+        def __init__(self, _: ssl.SSLContext) -> None:
+            super().__init__(Script())
+            self.is_closed = False
+            clients.append(self)
+
+        def close(self) -> None:
+            self.is_closed = True
+
+        async def aclose(self) -> None:
+            self.is_closed = True
+
+    for name in ("Stack", "AsyncStack"):
+        monkeypatch.setattr(transport, name, CountedStack)
 
     def counted(kind: type) -> type:
         class Counted(kind):

@@ -163,11 +163,14 @@ def _chunk_of(text: str, calls: list[ToolCallChunk], extras: dict[str, Any]) -> 
     LangChain looks for an object in the arguments of every fragment. In one that does not begin
     with a brace there is none: it is an invalid call until it is merged with the others.
     """
+    ours = {"model_provider": PROVIDER}
+    if not (calls or extras):
+        return AIMessageChunk(content=text, response_metadata=ours)
     members: dict[str, Any] = {
         "content": text,
         "tool_call_chunks": calls,
         "additional_kwargs": extras,
-        "response_metadata": {"model_provider": PROVIDER},
+        "response_metadata": ours,
     }
     if not calls or any(begins_an_object(call) for call in calls):
         return AIMessageChunk(**members)
@@ -209,7 +212,9 @@ class ChunkReader:
     def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
         """Take bytes, yield the chunks they complete."""
         for wire in self._decoder.feed(data):
-            self._body.update({k: v for k, v in wire.items() if k != "choices" and v is not None})
+            for name, value in wire.items():
+                if value is not None and name != "choices":
+                    self._body[name] = value
             choice = first_choice(wire)
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
             if chunk := self._chunk(choice):

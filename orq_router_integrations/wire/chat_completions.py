@@ -5,7 +5,7 @@ the router's schema; but a reply without choices, or a stream without an end, is
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -168,7 +168,7 @@ class ChunkDecoder(EventReader):
     It knows when a stream is complete: at ``[DONE]``, or when it ends after a finish reason.
     """
 
-    def read(self, event: dict[str, Any], data: bytes) -> Iterator[dict[str, Any]]:
+    def read(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
         """Check a chunk, and note what it says of the stream's end."""
         choice = first_choice(event)
         refuse_error(choice, data)
@@ -178,7 +178,7 @@ class ChunkDecoder(EventReader):
         if choice.get("finish_reason"):
             self.finished = True
         self.hear(delta.get("content"))
-        yield event
+        return (event,)
 
 
 def first_choice(chunk: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Streams of JSON events, whichever API they belong to: what all of them have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Truncated
@@ -54,7 +54,7 @@ class EventReader(ABC):
                 return
 
     @abstractmethod
-    def read(self, event: dict[str, Any], data: bytes) -> Iterator[dict[str, Any]]:
+    def read(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
         """What one event means.
 
         Args:
