@@ -9,6 +9,7 @@ from contextlib import (
     closing,
     nullcontext,
 )
+from functools import lru_cache
 from itertools import islice
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -98,13 +99,12 @@ class RouterClient(RouterSettings):
             RouterError: see ``errors`` for the tree.
         """
         exchange = self._exchange(call)
-        answer: T = exchange.policy.retrying()(self._once, exchange)
-        return answer
+        return exchange.policy.run(self._once, exchange)
 
     async def asend(self, call: Call[T]) -> T:
         """Send a call and return its parsed answer; see ``send``."""
         exchange = self._exchange(call)
-        return await exchange.policy.aretrying()(self._aonce, exchange)
+        return await exchange.policy.arun(self._aonce, exchange)
 
     def stream(self, call: StreamCall[T]) -> Generator[T]:
         """Send a call and yield its items as they arrive.
@@ -116,8 +116,7 @@ class RouterClient(RouterSettings):
                 ``received`` says how many bytes arrived.
         """
         exchange = self._exchange(call)
-        begun: Begun[T] = exchange.policy.retrying()(self._begun, exchange)
-        items, first = begun
+        items, first = exchange.policy.run(self._begun, exchange)
         with closing(items):
             yield from first
             yield from items
@@ -125,8 +124,7 @@ class RouterClient(RouterSettings):
     async def astream(self, call: StreamCall[T]) -> AsyncGenerator[T]:
         """Send a call and yield its items as they arrive; see ``stream``."""
         exchange = self._exchange(call)
-        begun: ABegun[T] = await exchange.policy.aretrying()(self._abegun, exchange)
-        items, first = begun
+        items, first = await exchange.policy.arun(self._abegun, exchange)
         async with aclosing(items):
             for item in first:
                 yield item
@@ -188,7 +186,7 @@ class RouterClient(RouterSettings):
                 seconds=clock.deadline,
                 quota=self._quota,
             ),
-            url=httpx.URL(self.base_url + encoded.path, params=dict(self.default_query) or None),
+            url=_address(self.base_url + encoded.path, tuple(self.default_query.items())),
             headers={
                 "user-agent": f"orq-router-integrations/{__version__}",
                 "accept": "*/*",
@@ -303,6 +301,11 @@ class ClientValues(TypedDict, total=False):
     controls: RouterControls | ControlValues
     http_client: httpx.Client | None
     http_async_client: httpx.AsyncClient | None
+
+
+@lru_cache(maxsize=64)
+def _address(url: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
+    return httpx.URL(url, params=dict(query) or None)
 
 
 def _refuse_half(other: object, missing: str, verbs: str) -> None:

@@ -13,7 +13,10 @@ DEEPEST = 50
 SHORTEST_KEY = 8
 """Characters; what is shorter is no key but a word, and would be cut out of sentences."""
 
-_LONG_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{200,}={0,2}")
+SHORTEST_RUN = 200
+"""Characters; what looks like base64 and is as long as this is a payload."""
+
+_LONG_BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{SHORTEST_RUN},}}={{0,2}}")
 
 
 def read(content: bytes, secret: str) -> tuple[Any, str]:
@@ -66,4 +69,4 @@ def clean(text: str, secret: str = "") -> str:
     """Text without the secret and without long runs of base64."""
     if len(secret) >= SHORTEST_KEY:
         text = text.replace(secret, "[key]")
-    return _LONG_BASE64.sub("[base64]", text)
+    return _LONG_BASE64.sub("[base64]", text) if len(text) >= SHORTEST_RUN else text

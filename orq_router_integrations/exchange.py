@@ -17,7 +17,7 @@ from orq_router_integrations import translation
 from orq_router_integrations.bodies import ACCEPTED, LONGEST_ERROR, Unpacker, Whole
 from orq_router_integrations.error_bodies import clean
 from orq_router_integrations.errors import error_from
-from orq_router_integrations.limits import Clock
+from orq_router_integrations.limits import TICK, Clock
 from orq_router_integrations.retry import RetryPolicy
 from orq_router_integrations.wire.call import Call, Decoder, Reply, StreamCall
 from orq_router_integrations.wire.multipart import Form
@@ -93,7 +93,7 @@ class Exchange(Generic[T]):
         """That of the next attempt, which is no longer than what is left of the deadline."""
         left = max(self.clock.left, SHORTEST)
         parts = self.timeout.as_dict()
-        if all(seconds is None or seconds <= left for seconds in parts.values()):
+        if all(seconds is None or seconds <= left + TICK for seconds in parts.values()):
             return self.timeout
         return httpx.Timeout(**{name: min(part or left, left) for name, part in parts.items()})
 

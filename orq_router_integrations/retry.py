@@ -7,8 +7,10 @@ The router has retries and fallbacks of its own, which multiply with ours; so ou
 import math
 import random
 import threading
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import tenacity
 
@@ -18,6 +20,9 @@ from orq_router_integrations.errors import (
     RouterStatusError,
     RouterTimeoutError,
 )
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504, 529})
 """Statuses retried by the client: the router's own default list (contract section 4.3)."""
@@ -84,14 +89,43 @@ class RetryPolicy:
     seconds: float = math.inf
     quota: RetryQuota = field(default_factory=RetryQuota)
     _spent: int = 0
+    _began: float = field(default_factory=time.monotonic)
 
-    def retrying(self) -> tenacity.Retrying:
-        """Call it with a function and its arguments to run that until it needs no retry."""
-        return tenacity.Retrying(**self._options())
+    def run(self, work: Callable[[A], T], subject: A) -> T:
+        """Do some work until it needs no retry; most never does, and then tenacity is not asked."""
+        failed: list[RouterError] = []
 
-    def aretrying(self) -> tenacity.AsyncRetrying:
+        def again() -> T:
+            if failed:
+                raise failed.pop()
+            return work(subject)
+
+        try:
+            done = work(subject)
+        except RouterError as error:
+            failed.append(error)
+        if failed:  # outside of the handler, for this error is not the cause of what follows
+            done = tenacity.Retrying(**self._options())(again)
+        self.quota.give(max(self._spent, 1))
+        return done
+
+    async def arun(self, work: Callable[[A], Awaitable[T]], subject: A) -> T:
         """The same for coroutine functions; pauses without blocking the event loop."""
-        return tenacity.AsyncRetrying(**self._options())
+        failed: list[RouterError] = []
+
+        async def again() -> T:
+            if failed:
+                raise failed.pop()
+            return await work(subject)
+
+        try:
+            done = await work(subject)
+        except RouterError as error:
+            failed.append(error)
+        if failed:
+            done = await tenacity.AsyncRetrying(**self._options())(again)
+        self.quota.give(max(self._spent, 1))
+        return done
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -103,14 +137,11 @@ class RetryPolicy:
 
     def _again(self, state: tenacity.RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
-        if error is None:
-            self.quota.give(max(self._spent, 1))
-            return False
-        return self.is_transient(error)
+        return error is not None and self.is_transient(error)
 
     def _enough(self, state: tenacity.RetryCallState) -> bool:
         """Whether attempts, time or tokens are used up."""
-        paused = (state.seconds_since_start or 0.0) + state.upcoming_sleep
+        paused = time.monotonic() - self._began + state.upcoming_sleep
         return (
             state.attempt_number > self.max_retries
             or paused >= self.seconds

@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict
 
 from orq_router_integrations.chat_models import structured, tools
 from orq_router_integrations.chat_models.seals import RESPONSES
-from orq_router_integrations.wire.chat_completions import ChatParams
+from orq_router_integrations.wire.chat_completions import PARAMS, ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
-from orq_router_integrations.wire.responses import ResponsesParams
+from orq_router_integrations.wire.responses import OWN_PARAMS, ResponsesParams
 
 PARAMETERS = (
-    frozenset(ChatParams.model_fields)
-    | frozenset(ResponsesParams.model_fields)
+    frozenset(PARAMS)
+    | frozenset(OWN_PARAMS)
     | {"tool_choice", "parallel_tool_calls", "response_format"}
 )
 """What a call may set, or a model may be told never to send."""
@@ -46,10 +46,10 @@ def params(given: Mapping[str, Any], own: ChatParams) -> dict[str, Any]:
     Raises:
         ValueError: a parameter is out of range, or two disagree.
     """
-    new = {name: given[name] for name in given.keys() & ChatParams.model_fields.keys()}
+    new = {name: given[name] for name in PARAMS if name in given}
     if not new:
         return own.params()
-    fields = {name: getattr(own, name) for name in ChatParams.model_fields}
+    fields = {name: getattr(own, name) for name in PARAMS}
     return ChatParams.model_validate({**fields, **new}).params()
 
 
@@ -59,10 +59,9 @@ def responses_params(given: Mapping[str, Any], own: ResponsesParams) -> dict[str
     Raises:
         ValueError: a parameter is out of range.
     """
-    names = ResponsesParams.model_fields.keys()
-    if names.isdisjoint(given):
+    if given.keys().isdisjoint(OWN_PARAMS):
         return own.responses_params()
-    fields = {name: given.get(name, getattr(own, name)) for name in names}
+    fields = {name: given.get(name, getattr(own, name)) for name in OWN_PARAMS}
     return ResponsesParams.model_validate(fields).responses_params()
 
 
@@ -82,10 +81,10 @@ def tool_members(
     return {name: value for name, value in members.items() if value is not None}
 
 
-def enabled(
-    body: Mapping[str, Any], disabled: Mapping[str, Sequence[Any] | None]
-) -> dict[str, Any]:
+def enabled(body: dict[str, Any], disabled: Mapping[str, Sequence[Any] | None]) -> dict[str, Any]:
     """The body without the parameters, or values of them, that the model does not take."""
+    if not disabled:
+        return body
     never = {name for name, values in disabled.items() if values is None}
     return {
         name: value
@@ -100,6 +99,8 @@ def with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]
     Raises:
         ValueError: an extra member is one that the body has already, or a control.
     """
+    if not extra:
+        return body
     if both := (body.keys() | {"stream", "stream_options"}) & extra.keys():
         raise ValueError(f"extra_body.{min(both)}: has a keyword of its own; use that")
     if smuggled := (RouterControls.model_fields.keys() | {"orq"}) & extra.keys():

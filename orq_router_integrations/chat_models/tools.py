@@ -20,7 +20,9 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class OnWire(list[dict[str, Any]]):
-    """Tools as they go on the wire, which are not converted again."""
+    """Tools as they go on the wire to one of the APIs, and need not be converted again."""
+
+    server = False
 
 
 def to_wire(
@@ -40,7 +42,7 @@ def to_wire(
         ValueError: a tool cannot be converted, has a name that no provider takes, or waits to be
             found by a search that is not among the tools.
     """
-    if isinstance(tools, OnWire):
+    if isinstance(tools, OnWire) and tools.server == server:
         return tools
     if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
         raise ValueError(f"tools: give a list of tools, not {type(tools).__name__}")
@@ -48,6 +50,7 @@ def to_wire(
         dict(tool) if server and _is_server_tool(tool) else _with_extras(tool, strict, server)
         for tool in tools
     )
+    wire.server = server
     if server:
         _check_search(wire)
     return wire

@@ -126,13 +126,15 @@ class ChatParams(BaseModel):
 
     def params(self) -> dict[str, Any]:
         """The parameters that are set, as they go on the wire."""
-        values = ((name, getattr(self, name)) for name in ChatParams.model_fields)
+        members = vars(self)
+        found = {name: members[name] for name in PARAMS if members[name] is not None}
         return {
-            _ON_WIRE.get(name, name): _plain(value)
-            for name, value in values
-            if value is not None and value != []
+            _ON_WIRE.get(name, name): _plain(value) for name, value in found.items() if value != []
         }
 
+
+PARAMS = tuple(ChatParams.model_fields)
+"""The names of the parameters."""
 
 _ON_WIRE = {"max_tokens": "max_completion_tokens"}
 

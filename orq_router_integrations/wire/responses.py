@@ -56,12 +56,15 @@ class ResponsesParams(BaseModel):
 
     def responses_params(self) -> Wire:
         """The parameters that are set, as they go on the wire."""
-        fields = {name: getattr(self, name) for name in ResponsesParams.model_fields}
-        found = {name: value for name, value in fields.items() if value is not None}
+        members = vars(self)
+        found = {name: members[name] for name in OWN_PARAMS if members[name] is not None}
         if self.reasoning is not None:
             found["reasoning"] = self.reasoning.model_dump(exclude_none=True)
         return found
 
+
+OWN_PARAMS = tuple(ResponsesParams.model_fields)
+"""The names of the parameters that the other API has not."""
 
 CUSTOM_INPUT = "__arg1"
 """LangChain's name for the one text that a tool takes; the input of a custom tool."""
