@@ -23,6 +23,13 @@ MODELS = (
     "openai/gpt-4o-mini",
     "openai/gpt-4o-audio-preview",
     "openai/gpt-5-mini",
+    "openai/gpt-image-1",
+    "openai/dall-e-2",
+    "openai/tts-1",
+    "openai/whisper-1",
+    "elevenlabs/eleven_multilingual_v2",
+    "elevenlabs/scribe_v1",
+    "groq/whisper-large-v3",
     "anthropic/claude-sonnet-4-5",
 )
 
@@ -55,7 +62,8 @@ def is_recording(config: pytest.Config) -> bool:
 
 def cassette_of(item: pytest.Item, shelf: str) -> str:
     room = item.path.stem.removeprefix("test_").removeprefix("recorded_")
-    return f"{shelf}/{room}/{item.originalname.removeprefix('test_')}"
+    choices = [str(value) for name, value in item.callspec.params.items() if name != "shelf"]
+    return f"{shelf}/{room}/{'_'.join([item.originalname.removeprefix('test_'), *choices])}"
 
 
 @pytest.fixture
