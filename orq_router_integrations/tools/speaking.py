@@ -112,12 +112,8 @@ class Speaking:
             joined = len(self.requests) > 1
             self._track = track_for(found, rate or self.pcm_rate, joined=joined)
         elif (found, rate) != (self._found, self._rate):
-            before = self._found.format if self._found else None
-            raise BadAudioError(
-                f"a piece is {found.format} at {rate or 'its'} Hz"
-                if found.format == before
-                else f"a piece is {found.format}, those before it are {before}"
-            )
+            before = _described(self._found, self._rate)
+            raise BadAudioError(f"a piece is {_described(found, rate)}, those before it {before}")
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -192,6 +188,11 @@ class Speaking:
             offline="x-orq-offline" in self.heads[-1].headers,
             trace_ids=tuple(head.trace_id for head in self.heads if head.trace_id),
         )
+
+
+def _described(found: Found | None, rate: int | None) -> str:
+    kind = (found and (found.format or found.mime_type)) or "unknown"
+    return f"{kind} at {rate} Hz" if rate else kind
 
 
 def _digest(sink: BinaryIO) -> str:

@@ -81,6 +81,18 @@ class TestWhole:
         tool, _ = scripted([samples(12000)], format="pcm", pcm_rate=8000)
         assert (await spoken(tool, awaited, TEXT)).seconds == 1.5
 
+    async def test_identity_and_thread_go_where_the_base_url_wants_them(self, awaited):
+        router = OfflineRouter()
+        client = router.client(base_url="https://offline.invalid/v2/router")
+        controls = {"identity": {"id": "u", "email": "u@example.com"}, "thread": "t"}
+        await spoken(speaker(router, client=client), awaited, TEXT, controls=controls)
+        assert router.requests[0].body["orq"] == {
+            "identity": {"id": "u", "email": "u@example.com"},
+            "thread": {"id": "t"},
+        }
+        await spoken(speaker(router), awaited, TEXT, controls={"identity": "u"})
+        assert router.requests[1].headers["x-orq-identity-id"] == "u"
+
     async def test_it_is_sent_again_after_a_status(self, awaited):
         router = OfflineRouter(faults={TTS: [503]})
         tool = speaker(router, client=router.client(max_retries=1))
@@ -202,8 +214,17 @@ class TestLongTexts:
 
     async def test_pieces_of_different_formats_are_no_file(self, awaited):
         tool, _ = scripted([mp3(2)], [wav(samples(9))], max_chars=60)
-        with pytest.raises(InvalidResponseError, match="a piece is wav, those before it are mp3"):
+        with pytest.raises(InvalidResponseError, match="a piece is wav, those before it mp3"):
             await spoken(tool, awaited, LONG)
+
+    async def test_raw_samples_at_different_rates_are_no_file(self, awaited):
+        router = OfflineRouter(faults={TTS: [200, 503]})
+        tool = speaker(router, format="pcm", max_chars=60)
+        said = "pcm at 16000 Hz, those before it pcm at 24000 Hz; another model may have answered"
+        with pytest.raises(InvalidResponseError, match=said) as caught:
+            await spoken(tool, awaited, LONG, controls={"fallbacks": [ELEVEN]})
+        first = "The first sentence is short."
+        assert caught.value.partial_bytes == speaker(format="pcm").speak(first).data
 
     async def test_a_format_that_cannot_be_joined_ends_with_the_first_piece(self, awaited):
         tool, script = scripted([b"OggS" + bytes(24) + b"OpusHead" + bytes(99)], max_chars=60)

@@ -4,6 +4,8 @@ import io
 import wave
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.audio_samples import ID3, mp3, mp3_table, samples, wav
 
 from orq_router_integrations.tools.tracks import (
@@ -131,6 +133,25 @@ class TestMp3:
     def test_noise_that_looks_like_a_frame_of_another_kind_is_no_frame(self):
         noise = b"junk" + mp3(1, rate=24000)[:4] + b"junk"
         assert made(Mp3Track(joined=True), mp3(2) + noise, mp3(1)) == mp3(2) + mp3(1)
+
+
+KINDS = [Mp3Track, WavTrack, lambda joined: PcmTrack(8000, joined=joined)]
+STARTS = [b"", b"RIFF\0\0\0\0WAVE", wav(b"")[:40], ID3, mp3(1), b"ID3\4\0\0\x7f\x7f\x7f\x7f"]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.lists(st.tuples(st.sampled_from(STARTS), st.binary(max_size=300)), max_size=4))
+def test_whatever_comes_is_passed_on_or_no_audio(kind, joined, pieces):
+    track = kind(joined=joined)
+    whole = [start + rest for start, rest in pieces]
+    try:
+        out = made(track, *whole, step=31)
+    except BadAudioError:
+        assert joined
+        return
+    assert track.seconds is None or track.seconds >= 0
+    assert joined or len(out) == len(b"".join(whole))
 
 
 def test_other_formats_are_one_piece_only():
