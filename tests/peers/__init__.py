@@ -1,0 +1,1 @@
+"""What our chat model and package can, beside others: the checks behind the README's table."""
