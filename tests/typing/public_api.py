@@ -9,12 +9,14 @@ from typing_extensions import assert_type
 from orq_router_integrations import (
     ChatOrq,
     OfflineRouter,
+    OrqImageTool,
     OrqSpeechTool,
     RouterClient,
     RouterControls,
     RouterError,
 )
 from orq_router_integrations.offline import Answer, Fault, ProviderCall, ToolCall
+from orq_router_integrations.tools.pictures import ImageResult
 from orq_router_integrations.tools.spoken import Speech
 
 
@@ -61,6 +63,13 @@ def offline() -> None:
     )
     assert_type(router.client(), RouterClient)
     assert_type(router.log, list[ProviderCall])
+
+
+async def images(tool: OrqImageTool) -> None:
+    drawn = tool.generate("boat", n=2, controls={"retry": {"count": 1}})
+    assert_type(drawn, ImageResult)
+    assert_type(await tool.aedit("bird", [drawn, b"bytes", "path.png"], mask=drawn), ImageResult)
+    assert_type(await tool.adownload(tool.vary(drawn.image, size="256x256")), ImageResult)
 
 
 def errors(error: RouterError) -> tuple[int | None, str | None, float | None]:

@@ -1,0 +1,88 @@
+"""``python -m tests.benchmarks.image_memory``: memory that a 1.5 MB image to a file costs.
+
+The reply comes over a socket from a process of its own. Two figures for each way, as for speech;
+the first line's resident memory holds what a first call loads. The stock client, which gives base64
+and leaves the decoding to its user, is measured beside.
+Goal: at most 1.5 MB over the level before the call.
+"""
+
+import asyncio
+import base64
+import multiprocessing
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import openai
+
+from orq_router_integrations import OrqImageTool
+from tests.benchmarks.speech_memory import measured
+
+SIZE = 1_500_000
+GOAL = 1_500_000
+CHUNK = 16_384
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+MODEL = "openai/gpt-image-1"
+
+
+def reply(size: int) -> bytes:
+    """A reply with one image of that many bytes."""
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(size - 8)
+    return b'{"created":1,"data":[{"b64_json":"' + base64.b64encode(picture) + b'"}]}'
+
+
+def serve(listener: socket.socket, size: int) -> None:
+    """Answers every request with an image of that size, piece by piece."""
+    body = reply(size)
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=_answer, args=(connection, body), daemon=True).start()
+
+
+def _answer(connection: socket.socket, body: bytes) -> None:
+    with connection:
+        while request := connection.recv(65_536):
+            while b"\r\n\r\n" not in request or not request.endswith(b"}"):
+                request += connection.recv(65_536)
+            connection.sendall(HEAD % len(body))
+            for at in range(0, len(body), CHUNK):
+                connection.sendall(body[at : at + CHUNK])
+
+
+def ways(folder: Path, url: str) -> dict[str, Callable[[], object]]:
+    """The calls to measure, by name."""
+    settings = {"model": MODEL, "base_url": url, "api_key": "any"}
+    tool, loop = OrqImageTool(**settings, directory=folder), asyncio.new_event_loop()
+    held = OrqImageTool(**settings)
+    stock = openai.OpenAI(base_url=url, api_key="any")
+
+    def by_hand() -> None:
+        image = stock.images.generate(model=MODEL, prompt="boat").data[0]
+        (folder / "stock.png").write_bytes(base64.b64decode(image.b64_json))
+
+    return {
+        "sync, to a file": lambda: tool.generate("boat"),
+        "async, to a file": lambda: loop.run_until_complete(tool.agenerate("boat")),
+        "sync, in memory": lambda: held.generate("boat"),
+        "stock client, to a file": by_hand,
+    }
+
+
+def main() -> None:
+    """Measure, and print a line for each way."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = multiprocessing.Process(target=serve, args=(listener, SIZE), daemon=True)
+    server.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/v3/router"
+    print(f"an image of {SIZE / 1e6:g} MB; goal for a file: at most {GOAL / 1e6:g} MB")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, work in ways(Path(folder), url).items():
+            peak, resident = measured(work)
+            print(f"{name:26} {peak / 1e6:6.2f} MB allocated, {resident / 1e6:6.2f} MB resident")
+    server.terminate()
+
+
+if __name__ == "__main__":
+    main()
