@@ -203,19 +203,19 @@ class Engine:
     def whole(self, job: Job, found: Parts) -> Transcript | None:
         """The transcript of a recording from those of its pieces; ``None`` if all are skipped."""
         whole: Transcript | None = None
-        heard = False  # whether the piece before was transcribed, so that there is a seam
+        before: Piece | None = None  # the neighbour, where it was transcribed: there is a seam
         for piece, transcript in zip(job.pieces, found, strict=True):
             if transcript is None:
-                heard = False
+                before = None
                 continue
             here = not transcript.errors
             if whole is None:
                 whole = transcript
-            elif heard and here:
-                whole = joined(whole, transcript, piece.cut)
+            elif before and here:
+                whole = joined(whole, transcript, piece.cut, _shared(before, piece, transcript))
             else:
                 whole = apart(whole, transcript)
-            heard = here
+            before = piece if here else None
         if whole is not None and job.seconds is not None:
             whole = replace(whole, duration=job.seconds)
         return whole
@@ -270,6 +270,12 @@ def _placed(transcript: Transcript, piece: Piece, *, cut: bool) -> Transcript:
         )
 
     return replace(moved, words=told(moved.words), segments=told(moved.segments))
+
+
+def _shared(before: Piece, piece: Piece, transcript: Transcript) -> float:
+    """About how many words two neighbours have in common."""
+    overlap, seconds = (before.end or 0.0) - piece.start, (piece.end or 0.0) - piece.start
+    return len(transcript.text.split()) * overlap / max(seconds, overlap, 0.001)
 
 
 def _tail(text: str) -> str:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from typing_extensions import AsyncGenerator
@@ -112,6 +113,27 @@ async def atogether(works: Sequence[Awaitable[T]]) -> list[T]:
         await _dropped(tasks)
 
 
+def taken(items: Iterator[T]) -> Iterator[Callable[[], T]]:
+    """Each item as a function that hands it out; or raises what came instead, in its turn."""
+    while True:
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 - raised where the item would have been
+            yield partial(_raise, error)
+            return
+        yield partial(_same, item)
+
+
+def _same(item: T) -> T:
+    return item
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
 def in_order(work: Callable[[T], R], items: Iterator[T], limit: int, brake: Brake) -> Iterator[R]:
     """Results in the order of their items, so many in the making at once, and few waiting.
 
@@ -120,11 +142,15 @@ def in_order(work: Callable[[T], R], items: Iterator[T], limit: int, brake: Brak
     if limit == 1:
         yield from map(work, items)
         return
+
+    def on(taken: Callable[[], T]) -> R:
+        return work(taken())
+
     pool = ThreadPoolExecutor(limit, thread_name_prefix="orq-audio")
     waiting: deque[Future[R]] = deque()
     try:
-        for item in items:
-            waiting.append(_submit(pool, work, item))
+        for item in taken(items):
+            waiting.append(_submit(pool, on, item))
             while waiting and (len(waiting) >= 2 * limit or waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
@@ -140,14 +166,15 @@ async def ain_order(
     """The same in an event loop."""
     gate = asyncio.Semaphore(limit)
     waiting: deque[asyncio.Task[R]] = deque()
+    source = taken(items)
 
-    async def gated(item: T) -> R:
+    async def gated(item: Callable[[], T]) -> R:
         async with gate:
-            return await work(item)
+            return await work(item())
 
     most = 1 if limit == 1 else 2 * limit
     try:
-        while (item := await asyncio.to_thread(next, items, _END)) is not _END:
+        while (item := await asyncio.to_thread(next, source, _END)) is not _END:
             waiting.append(asyncio.ensure_future(gated(item)))
             while waiting and (len(waiting) >= most or waiting[0].done()):
                 yield await waiting.popleft()

@@ -63,7 +63,7 @@ def recording(item: Item) -> Recording:
             return _blob(item)
         if isinstance(item, bytes):
             return _bytes(item, "bytes", "audio", {})
-        return _path(Path(item), str(item), {})
+        return _path(item, str(item), {})
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
 
@@ -78,7 +78,7 @@ def label_of(item: Item) -> str:
 def _blob(blob: Blob) -> Recording:
     label = label_of(blob)
     if blob.data is None and blob.path is not None:
-        return _path(Path(blob.path), label, blob.metadata)
+        return _path(blob.path, label, blob.metadata)
     if not isinstance(blob.data, bytes):
         raise ValueError(f"{label} holds text, not audio")
     named = blob.metadata.get("filename") or blob.path or blob.source or "audio"
@@ -92,7 +92,7 @@ def _bytes(data: bytes, label: str, name: str, metadata: Mapping[str, Any]) -> R
     return Recording(label, name, mime_type, len(data), lambda: BytesIO(data), metadata)
 
 
-def _path(path: Path, label: str, metadata: Mapping[str, Any]) -> Recording:
+def _path(path: str | os.PathLike[str], label: str, metadata: Mapping[str, Any]) -> Recording:
     file = regular_file(path)
     with file.open("rb") as stream:
         mime_type, name = checked_recording(file.name, stream.read(64))

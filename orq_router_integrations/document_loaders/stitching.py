@@ -7,7 +7,7 @@ from the words is cut off from text and segments too, word by word, so that all 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
+from itertools import product
 from typing import NamedTuple
 
 from orq_router_integrations.wire.transcripts import Span, Transcript
@@ -19,7 +19,9 @@ SHARED_WORDS = 60
 """Words at an edge that are compared where there are no times."""
 
 EDGE = 3
-"""A single word that agrees must be as near to the edge as this."""
+"""Words at the edge of a piece that may have been heard wrongly."""
+
+_EDGES = sorted(product(range(EDGE + 1), repeat=2), key=sum)
 
 
 class Seam(NamedTuple):
@@ -29,13 +31,16 @@ class Seam(NamedTuple):
     right: int
 
 
-def joined(left: Transcript, right: Transcript, cut: float) -> Transcript:
+def joined(
+    left: Transcript, right: Transcript, cut: float, shared: float = SHARED_WORDS / 2
+) -> Transcript:
     """Two neighbours as one, with times in the same recording.
 
     Args:
         left: the earlier one.
         right: the later one.
         cut: second in the midst of what both have heard.
+        shared: about how many words both have heard; matters where words have no times.
     """
     one, other = _timed(left), _timed(right)
     by_time = _by_time(one, other, cut) if one and other else None
@@ -43,7 +48,7 @@ def joined(left: Transcript, right: Transcript, cut: float) -> Transcript:
     def seam(tail: list[str], head: list[str]) -> Seam:
         """The seam in time, where these are the words that have times; else the one they show."""
         counted = len(tail) == len(one) and len(head) == len(other)
-        return by_time if by_time is not None and counted else _by_text(tail, head)
+        return by_time if by_time is not None and counted else _by_text(tail, head, shared)
 
     words = by_time if by_time and left.words and right.words else Seam(0, 0)
     text = seam(left.text.split(), right.text.split())
@@ -110,15 +115,25 @@ def _middle(span: Span) -> float:
     return (span.start + span.end) / 2
 
 
-def _by_text(left: list[str], right: list[str]) -> Seam:
-    """The seam in the midst of the longest run of words with which one ends and one begins."""
-    tail, head = left[-SHARED_WORDS:], right[:SHARED_WORDS]
-    plain = [_plain(word) for word in tail], [_plain(word) for word in head]
-    at, to, length = SequenceMatcher(None, *plain, autojunk=False).find_longest_match()
-    if not length or (length == 1 and max(len(tail) - at - 1, to) > EDGE):
-        return Seam(0, 0)
-    half = (length + 1) // 2
-    return Seam(len(tail) - at - half, to + half)
+def _by_text(left: list[str], right: list[str], shared: float) -> Seam:
+    """The seam in the midst of the longest run of words with which one ends and one begins.
+
+    Beyond the run each side may have a few words that it heard wrongly, for the cut went through
+    them; no more than the run is long, or they would not be that. Nor can it be much longer than
+    what both have heard: then it is something that was said twice.
+    """
+    tail = [_plain(word) for word in left[-SHARED_WORDS:]]
+    head = [_plain(word) for word in right[:SHARED_WORDS]]
+    most = min(len(tail), len(head), int(2 * shared) + 1)
+    for length in range(most, 0, -1):
+        for after, before in _EDGES:
+            end = len(tail) - after
+            if max(after, before) > min(length, most - length) or end < length:
+                continue
+            if tail[end - length : end] == head[before : before + length]:
+                half = (length + 1) // 2
+                return Seam(after + length - half, before + half)
+    return Seam(0, 0)
 
 
 def _tokens(spans: Iterable[Span]) -> list[str]:

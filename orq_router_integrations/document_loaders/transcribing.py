@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -60,32 +61,33 @@ class Run:
 
     def one(self, item: Item, gate: threading.Semaphore) -> Loaded:
         """What becomes of one recording."""
-        try:
-            with self.engine.prepared(item) as job:
-                brake = Brake(self.brake)
-                works = [
-                    partial(drive, self.client, self.engine.lane(job, lane), gate, brake)
-                    for lane in lanes_of(job.pieces, self.limit)
-                ]
-                return self._loaded(job, together(works, brake))
-        except RouterError as error:
-            return self._failed(error, item)
+        with ExitStack() as stack:
+            try:
+                job = stack.enter_context(self.engine.prepared(item))
+            except RouterError as error:
+                return self._failed(error, item)
+            brake = Brake(self.brake)
+            works = [
+                partial(drive, self.client, self.engine.lane(job, lane), gate, brake)
+                for lane in lanes_of(job.pieces, self.limit)
+            ]
+            return self._loaded(job, together(works, brake))
 
     async def aone(self, item: Item, gate: asyncio.Semaphore) -> Loaded:
         """The same in an event loop."""
         prepared = self.engine.prepared(item)
         try:
             job = await asyncio.to_thread(prepared.__enter__)
-            try:
-                works = [
-                    adrive(self.client, self.engine.lane(job, lane), gate)
-                    for lane in lanes_of(job.pieces, self.limit)
-                ]
-                return self._loaded(job, await atogether(works))
-            finally:
-                await asyncio.to_thread(prepared.__exit__, None, None, None)
         except RouterError as error:
             return self._failed(error, item)
+        try:
+            works = [
+                adrive(self.client, self.engine.lane(job, lane), gate)
+                for lane in lanes_of(job.pieces, self.limit)
+            ]
+            return self._loaded(job, await atogether(works))
+        finally:
+            prepared.__exit__(None, None, None)
 
     def _loaded(self, job: Job, lanes: list[Parts]) -> Loaded:
         parts = list(chain.from_iterable(lanes))

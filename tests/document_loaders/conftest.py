@@ -31,14 +31,25 @@ def long_text(sentences: int) -> str:
     )
 
 
+def spoken(path: Path, sentences: int, rate: int) -> Spoken:
+    text = long_text(sentences)
+    pcm = speak(text, rate=rate)
+    path.write_bytes(wav(pcm, rate=rate))
+    return Spoken(path, text, hear(pcm, rate=rate))
+
+
 @pytest.fixture(scope="session")
 def hour(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
-    text = long_text(860)
-    pcm = speak(text)
-    assert len(pcm) / 32_000 > 3600
-    path = tmp_path_factory.mktemp("hour") / "hour.wav"
-    path.write_bytes(wav(pcm))
-    return Spoken(path, text, hear(pcm))
+    """More than an hour, in 16 kHz."""
+    found = spoken(tmp_path_factory.mktemp("hour") / "hour.wav", 940, 16_000)
+    assert found.words[-1].end > 3600
+    return found
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
+    """A few minutes, in 8 kHz."""
+    return spoken(tmp_path_factory.mktemp("talk") / "talk.wav", 100, 8_000)
 
 
 @pytest.fixture

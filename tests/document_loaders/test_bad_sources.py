@@ -1,0 +1,162 @@
+"""What cannot be transcribed: a typed error, and no request where it can be known before."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from langchain_core.documents.base import Blob
+from support.recordings import recorded, recording
+
+from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader, RouterClient
+from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
+
+WHISPER = "openai/whisper-1"
+
+
+def make(folder: Path) -> dict[str, tuple[Any, str]]:
+    """Sources that cannot be, and what is said of them."""
+    (folder / "empty").mkdir()
+    (folder / "notes").mkdir()
+    (folder / "notes" / "a.txt").write_text("text")
+    (folder / "empty.wav").touch()
+    (folder / "text.mp3").write_text("not audio at all")
+    (folder / "page.mp3").write_text("<!DOCTYPE html>")
+    (folder / "aac.aac").write_bytes(b"\xff\xf1\x50" * 30)
+    (folder / "loop.wav").symlink_to(folder / "loop.wav")
+    os.mkfifo(folder / "pipe.wav")
+    return {
+        "missing": (folder / "none.wav", "cannot open"),
+        "empty folder": (folder / "empty", "no audio file in"),
+        "folder without audio": (folder / "notes", "no audio file in"),
+        "pattern without a match": (f"{folder}/*.flac", "no audio file in"),
+        "empty file": (folder / "empty.wav", "is empty"),
+        "text": (folder / "text.mp3", "of an unknown type"),
+        "web page": (folder / "page.mp3", "text/html"),
+        "aac": (folder / "aac.aac", "audio/aac, not audio of a known kind"),
+        "link to itself": (folder / "loop.wav", "cannot open"),
+        "pipe": (folder / "pipe.wav", "not a regular file"),
+        "device": ("/dev/zero", "not a regular file"),
+        "url": ("https://any.host/a.wav", "is a URL, which is not fetched"),
+        "no bytes": (b"", "no bytes"),
+        "other bytes": (b"hello", "unknown type"),
+        "blob of text": (Blob.from_data("hello"), "holds text"),
+        "blob of a missing file": (Blob.from_path(folder / "none.wav"), "cannot open"),
+        "one of several": ([recorded(folder / "ok.wav"), folder / "none.wav"], "none.wav"),
+    }
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> dict[str, tuple[Any, str]]:
+    return make(tmp_path)
+
+
+def loader(source: Any, client: RouterClient, **options: Any) -> OrqTranscriptionLoader:
+    return OrqTranscriptionLoader(source=source, model=WHISPER, client=client, **options)
+
+
+def test_they_are_refused_at_the_call_and_before_any_request(
+    bad: dict[str, tuple[Any, str]],
+) -> None:
+    router = OfflineRouter()
+    for source, said in bad.values():
+        for start in ("lazy_load", "alazy_load"):
+            with pytest.raises(RouterInputError, match=said):
+                getattr(loader(source, router.client()), start)()
+    assert router.requests == []
+
+
+def test_with_a_policy_they_are_left_out_or_marked(bad: dict[str, tuple[Any, str]]) -> None:
+    router = OfflineRouter()
+    source, _ = bad["one of several"]
+    assert len(loader(source, router.client(), on_error="skip").load()) == 1
+    _, marked = loader(source, router.client(), on_error="mark").load()
+    assert marked.metadata["error"].startswith("RouterInputError: ")
+    assert marked.metadata["source"].endswith("none.wav")
+
+
+class Shrinking(httpx.BaseTransport):
+    """Cuts the file while it is being sent."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sent = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.sent += 1
+        for _ in request.stream:
+            os.truncate(self.path, 100)
+        return httpx.Response(200, json={"text": "never"})
+
+
+def test_a_file_that_shrinks_while_it_is_sent_is_an_error(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "a.wav", "Some words. " * 40)
+    transport = Shrinking(path)
+    client = RouterClient(api_key="k", http_client=httpx.Client(transport=transport))
+    with pytest.raises(RouterInputError, match="changed while it was sent"):
+        loader(path, client).load()
+    assert transport.sent == 1
+
+
+def test_a_file_that_vanishes_after_the_check_is_an_error_in_its_turn(tmp_path: Path) -> None:
+    paths = [recorded(tmp_path / f"{number}.wav", f"{number}.") for number in range(3)]
+    documents = loader(paths, OfflineRouter().client(), max_concurrency=1).lazy_load()
+    paths[1].unlink()
+    assert next(documents).page_content == "0."
+    with pytest.raises(RouterInputError, match=r"1\.wav"):
+        next(documents)
+
+
+def test_a_blob_loader_that_fails_loses_nothing_that_came_before() -> None:
+    class Failing:
+        def yield_blobs(self) -> Iterator[Blob]:
+            yield Blob.from_data(recording("One."))
+            raise OSError("the bucket is gone")
+
+    from langchain_core.document_loaders import BlobLoader
+
+    BlobLoader.register(Failing)
+    for limit in (1, 4):
+        documents = loader(Failing(), OfflineRouter().client(), max_concurrency=limit).lazy_load()
+        assert next(documents).page_content == "One."
+        with pytest.raises(OSError, match="bucket"):
+            next(documents)
+
+
+REPLIES = {
+    "web page": httpx.Response(200, html="<html>Bad gateway</html>"),
+    "empty": httpx.Response(200),
+    "null": httpx.Response(200, json=None),
+    "no text": httpx.Response(200, json={"language": "en"}),
+    "array": httpx.Response(200, json=[]),
+}
+
+
+@pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES)
+@pytest.mark.parametrize("kind", ["json", "text"])
+def test_a_reply_without_a_transcript_is_never_an_empty_success(
+    reply: httpx.Response, kind: str
+) -> None:
+    if kind == "text" and reply.content in {b"null", b"[]"}:
+        pytest.skip("texts in their own right")
+    transport = httpx.MockTransport(lambda _: reply)
+    client = RouterClient(api_key="k", http_client=httpx.Client(transport=transport))
+    with pytest.raises(InvalidResponseError):
+        loader(recording(), client, response_format=kind).load()
+
+
+def test_faults_are_retried_with_the_same_bytes() -> None:
+    router = OfflineRouter(faults={WHISPER: [503, 503]})
+    found = loader(recording("Same."), router.client()).load()
+    assert found[0].page_content == "Same."
+    digests = {request.body["file"]["sha256"] for request in router.requests}
+    assert (len(router.requests), len(digests)) == (3, 1)
+
+
+def test_a_413_of_the_router_says_what_it_is() -> None:
+    router = OfflineRouter()
+    with pytest.raises(RouterError, match="at most 26214400") as caught:
+        loader(recording("")[:44] + bytes(26 * 2**20), router.client(), max_bytes=30 * 2**20).load()
+    assert caught.value.status_code == 413
