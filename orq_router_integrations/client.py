@@ -10,6 +10,7 @@ from contextlib import (
     nullcontext,
 )
 from functools import lru_cache
+from hashlib import blake2b
 from itertools import islice
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -21,7 +22,7 @@ from typing_extensions import AsyncGenerator, Generator, Self, TypedDict, Unpack
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.exchange import Exchange
-from orq_router_integrations.keys import akey_of, key_of
+from orq_router_integrations.keys import account_of, akey_of, key_of
 from orq_router_integrations.limits import Pump, Watch
 from orq_router_integrations.retry import RetryPolicy, RetryQuota
 from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
@@ -131,6 +132,22 @@ class RouterClient(RouterSettings):
             async for item in items:
                 yield item
 
+    def fingerprint(self) -> str:
+        """What tells clients apart whose answers may differ, for keys of caches.
+
+        A digest of the router's URL, the account, the headers and query of every request, and the
+        controls. A function for a key is called. An async one cannot be: with it the fingerprint
+        is another one each time, so that nothing is shared by accident.
+
+        Raises:
+            RouterInputError: the function gives no key that fits into a header.
+        """
+        headers = sorted((name.lower(), value) for name, value in self.default_headers.items())
+        query = sorted(self.default_query.items())
+        controls = self.controls.model_dump_json(exclude_none=True)
+        told = (self.base_url, account_of(self.api_key), headers, query, controls)
+        return blake2b(repr(told).encode(), digest_size=32).hexdigest()
+
     def close(self) -> None:
         """Close the process's shared connections for sync calls, once no call uses them.
 
@@ -187,14 +204,14 @@ class RouterClient(RouterSettings):
                 quota=self._quota,
             ),
             url=_address(self.base_url + encoded.path, tuple(self.default_query.items())),
-            headers={
-                "user-agent": f"orq-router-integrations/{__version__}",
-                "accept": "*/*",
-                **{name.lower(): value for name, value in self.default_headers.items()},
-            },
+            headers=self._headers(),
             timeout=timeout,
             clock=clock,
         )
+
+    def _headers(self) -> dict[str, str]:
+        own = {"user-agent": f"orq-router-integrations/{__version__}", "accept": "*/*"}
+        return {**own, **{name.lower(): value for name, value in self.default_headers.items()}}
 
     def _once(self, exchange: Exchange[T]) -> T:
         (answer,) = self._items(exchange)

@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine
 from inspect import isawaitable
+from uuid import uuid4
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.settings import ApiKey, checked_key
@@ -14,18 +15,35 @@ def key_of(source: ApiKey | None) -> str:
     Raises:
         RouterInputError: there is none that fits into a header, or it takes an async function.
     """
-    key = _given(source)
-    if not isawaitable(key):
-        return _checked(key)
-    if isinstance(key, Coroutine):
-        key.close()
-    raise RouterInputError("api_key: an async function cannot serve sync calls; use ainvoke")
+    key = _at_once(source)
+    if key is None:
+        raise RouterInputError("api_key: an async function cannot serve sync calls; use ainvoke")
+    return key
+
+
+def account_of(source: ApiKey | None) -> str:
+    """What tells this key's account from others: the key itself, as far as it is known.
+
+    What an async function would give is not known before it is awaited, and may differ from call
+    to call. It never counts as the same account.
+    """
+    return _at_once(source) or uuid4().hex
 
 
 async def akey_of(source: ApiKey | None) -> str:
     """The key for one attempt of an async call; see ``key_of``."""
     key = _given(source)
     return _checked(await key if isawaitable(key) else key)
+
+
+def _at_once(source: ApiKey | None) -> str | None:
+    """The key, unless it must be awaited."""
+    key = _given(source)
+    if not isawaitable(key):
+        return _checked(key)
+    if isinstance(key, Coroutine):
+        key.close()
+    return None
 
 
 def _given(source: ApiKey | None) -> object:

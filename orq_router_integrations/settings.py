@@ -7,7 +7,15 @@ from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_serializer,
+    model_validator,
+)
 from typing_extensions import Self
 
 from orq_router_integrations.wire.endpoints import Dialect
@@ -15,6 +23,9 @@ from orq_router_integrations.wire.endpoints import Dialect
 DEFAULT_BASE_URL = "https://api.orq.ai/v3/router"
 API_KEY_ENV = "ORQ_API_KEY"
 BASE_URL_ENV = "ORQ_BASE_URL"
+
+HIDDEN = "**********"
+"""What stands for a secret in dumps."""
 
 LONGEST_TIMEOUT = 86_400.0
 """Seconds; more than a day is a mistake, and more than a machine can count in a socket."""
@@ -165,6 +176,11 @@ class RouterSettings(BaseModel):
         default_factory=dict, repr=False, exclude=True
     )
     default_query: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)
+
+    @field_serializer("api_key", when_used="json")
+    def _hidden_key(self, key: ApiKey | None) -> str | None:
+        """JSON shows a key, and a function that gives one, as stars."""
+        return None if key is None else HIDDEN
 
     def settings(self) -> dict[str, Any]:
         """These settings alone, as keywords for another object that has them."""

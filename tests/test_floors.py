@@ -79,6 +79,7 @@ MAY_IMPORT = {
         "faces",
         "formats",
         "media",
+        "settings",
         "validation",
         "wire",
     },

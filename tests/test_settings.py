@@ -284,3 +284,13 @@ def test_settings_can_be_passed_on():
     client = RouterClient(**settings.settings())
     assert client.settings() == settings.settings()
     assert client.api_key.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize("api_key", [KEY, lambda: KEY], ids=["text", "function"])
+@pytest.mark.parametrize("kind", [RouterClient, RouterSettings])
+def test_json_shows_stars_where_the_key_is(kind: type[RouterSettings], api_key: Any) -> None:
+    assert json.loads(kind(api_key=api_key).model_dump_json())["api_key"] == "**********"
+
+
+def test_json_of_settings_without_a_key_says_so() -> None:
+    assert json.loads(RouterSettings(api_key=None).model_dump_json())["api_key"] is None

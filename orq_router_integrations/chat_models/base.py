@@ -12,7 +12,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     field_validator,
     model_validator,
 )
@@ -25,18 +24,12 @@ from orq_router_integrations.chat_models import tools as tool_schemas
 from orq_router_integrations.chat_models.blocks import PROVIDER
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import RouterFace
+from orq_router_integrations.settings import HIDDEN
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.names import nearest
 from orq_router_integrations.wire.responses import ResponsesParams
-
-HIDDEN = "**********"
-
-
-def _digest(secret: Any) -> str:
-    text = secret if isinstance(secret, str) else repr(secret)
-    return blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
@@ -99,16 +92,14 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
         return params
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        """LangChain's cache key, made so that accounts, routers and controls share no entries."""
+        """LangChain's cache key: accounts, routers and controls share no entries.
+
+        It is a digest, for LangChain's own holds all members of the body as they are. An account
+        whose key an async function gives has a new one each time, so it never finds an entry.
+        """
         vars(self).pop("_serialized", None)  # core keeps it, and would miss changed parameters
-        key = self.api_key
-        account = key.get_secret_value() if isinstance(key, SecretStr) else repr(key)
-        digest = _digest(account)
-        if "tools" in kwargs:
-            kwargs["tools"] = tool_schemas.without_secrets(kwargs["tools"], _digest)
-        controls = self.router.controls.model_dump_json(exclude_none=True)
         own = super()._get_llm_string(stop=stop, **kwargs)
-        return f"{own}---{self.base_url}---{digest}---{controls}"
+        return blake2b(f"{own}{self.router.fingerprint()}".encode(), digest_size=32).hexdigest()
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

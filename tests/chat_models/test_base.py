@@ -52,14 +52,3 @@ def test_conversations_can_be_trimmed_by_tokens(model: ChatOrq) -> None:
 def test_there_are_no_token_ids(model: ChatOrq) -> None:
     with pytest.raises(RouterInputError, match="get_num_tokens"):
         model.get_token_ids("text")
-
-
-def test_the_cache_key_tells_credentials_of_tools_apart_without_showing_them() -> None:
-    model = ChatOrq(model="openai/gpt-4o", api="responses", api_key="k")
-
-    def key(secret: str) -> str:
-        server = {"type": "mcp", "server_url": "https://tools.example/mcp"}
-        return model._get_llm_string(tools=[{**server, "headers": {"Authorization": secret}}])
-
-    assert "MCP-SECRET" not in key("Bearer MCP-SECRET")
-    assert key("Bearer MCP-SECRET") == key("Bearer MCP-SECRET") != key("Bearer other")

@@ -5,7 +5,6 @@ import pickle
 from typing import Any
 
 import pytest
-from langchain_core.caches import InMemoryCache
 from langchain_core.load import dumpd, dumps
 from langchain_core.runnables import ConfigurableField
 from pydantic import ValidationError
@@ -225,7 +224,6 @@ DUMPS = {
     "dumps": dumps,
     "to_json": lambda model: str(model.to_json()),
     "bound": lambda model: repr(model.bind(temperature=1)),
-    "cache key": lambda model: model._get_llm_string(),
     "identifying params": lambda model: str(model._identifying_params),
     "tracing params": lambda model: str(model._get_ls_params()),
 }
@@ -240,57 +238,9 @@ def test_no_dump_holds_a_secret(secretive: ChatOrq, own: bool, dump: Any) -> Non
     assert "SECRET" not in dump(alone if own else secretive)
 
 
-def key(**kwargs: Any) -> str:
-    return ChatOrq(**{"model": GPT, "api_key": "sk-a", **kwargs})._get_llm_string()
-
-
-APART: dict[str, dict[str, Any]] = {
-    "another account": {"api_key": "sk-b"},
-    "another router": {"base_url": "https://b.example/v3/router"},
-    "another model": {"model": CLAUDE},
-    "a parameter": {"temperature": 0.5},
-    "fallbacks": {"controls": {"fallbacks": [CLAUDE]}},
-    "variables": {"controls": {"variables": {"name": "Ann"}}},
-    "further members": {"extra_body": {"a": 1}},
-}
-
-
-@pytest.mark.parametrize("kwargs", APART.values(), ids=APART)
-def test_langchains_cache_keeps_apart_what_may_answer_differently(kwargs: dict[str, Any]) -> None:
-    assert key(**kwargs) != key()
-
-
-def test_langchains_cache_has_one_entry_for_equal_models() -> None:
-    assert key() == key()
-
-
-def test_langchains_cache_keeps_the_clients_controls_apart(router: OfflineRouter) -> None:
-    controls = {"variables": {"name": "Ann"}}
-    one, two = orq(router), ChatOrq(model=GPT, client=router.client(controls=controls))
-    assert one._get_llm_string() != two._get_llm_string()
-
-
-@pytest.mark.parametrize("way", ["copy", "assignment"])
-def test_langchains_cache_notices_a_change_after_the_first_call(
-    router: OfflineRouter, way: str
-) -> None:
-    model = orq(router)
-    before = model._get_llm_string()
-    if way == "copy":
-        model = model.model_copy(update={"temperature": 0.5})
-    else:
-        model.temperature = 0.5
-    assert model._get_llm_string() != before
-
-
-def test_two_accounts_share_no_cached_answer() -> None:
-    cache = InMemoryCache()
-    routers = [OfflineRouter(), OfflineRouter()]
-    for router, account in zip(routers, ["sk-a", "sk-b"], strict=True):
-        model = ChatOrq(model=GPT, client=router.client(api_key=account), cache=cache)
-        model.invoke("Hi")
-        model.invoke("Hi")
-    assert [len(router.requests) for router in routers] == [1, 1]
+def test_a_model_whose_key_a_function_gives_has_json() -> None:
+    model = ChatOrq(model=GPT, api_key=lambda: "sk-orq-SECRET")
+    assert '"api_key":"**********"' in model.model_dump_json()
 
 
 QUESTIONS = ["One", "Two", "Three"]
