@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from langchain_core.documents.base import Blob
 
 Given = Union["str | os.PathLike[str] | bytes | Blob"]
-ImageSource = Given | GeneratedImage | ImageResult | ToolMessage | dict[str, Any]
+ImageSource = Union[Given, "GeneratedImage | ImageResult | ToolMessage | dict[str, Any]"]
 """A path, bytes, a ``Blob``, a data URI, an id, or an earlier result in any of its forms."""
 
 HEAD = 64 * 1024
