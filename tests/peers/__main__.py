@@ -22,9 +22,14 @@ from peers import table
 from peers.findings import ROWS
 from peers.packages import PACKAGES
 
+README = Path(__file__).parents[2] / "README.md"
+
 
 def main() -> None:
-    """Run the checks; print the table, and why a cell does not say yes."""
+    """Run the checks; print the table, and why a cell does not say yes.
+
+    Fails where the README has another table.
+    """
     parser = argparse.ArgumentParser(prog="python -m tests.peers", description=__doc__)
     parser.add_argument("--row", default="", help="only rows with these words in their title")
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -37,8 +42,10 @@ def main() -> None:
     today = datetime.now(tz=timezone.utc).date()
     releases = ", ".join(package.release() for package in PACKAGES)
     print(f"{today}, Python {platform.python_version()}: {releases}\n")
-    print(table.markdown(found, PACKAGES))
-    print(f"\n{table.reasons(found, PACKAGES)}")
+    shown = table.markdown(found, PACKAGES)
+    print(f"{shown}\n\n{table.reasons(found, PACKAGES)}")
+    if not words and shown not in README.read_text():
+        sys.exit("README.md has another table: put this one there, with the date and the versions")
 
 
 main()

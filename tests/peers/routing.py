@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from orq_router_integrations import OfflineRouter
 from peers.findings import Finding, all_of, no, outcome, partly, row, told, yes
 from peers.packages import Package
+from peers.stage import Scripted, completion
 
 FALLBACK = "anthropic/claude-sonnet-4-5"
 FALLBACKS = {"fallbacks": [{"model": FALLBACK}]}
@@ -119,3 +120,10 @@ def _has_cost(value: Any) -> bool:
         or _has_cost(part)
         for name, part in value.items()
     )
+
+
+@row("Any other server that speaks OpenAI's wire")
+def other_servers(package: Package) -> Finding:
+    """A base URL that ends in ``/v1``, as that of a model served at home."""
+    answer = package.ask(Scripted(body=completion()), prefix="v1")
+    return yes() if isinstance(answer, AIMessage) else no(told(answer))
