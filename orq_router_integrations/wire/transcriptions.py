@@ -7,6 +7,7 @@ them.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
@@ -115,7 +116,8 @@ def read_transcript(reply: Reply, wanted: ResponseFormat | None = None) -> Trans
     offline = "x-orq-offline" in reply.headers
     if isinstance(body, dict):
         refuse_error(body, reply.content)
-        return _from_object(body, offline=offline)
+        found = _from_object(body, offline=offline)
+        return _with_cues(found) if wanted in {"srt", "vtt"} else found
     if not isinstance(body, str):
         raise BadReply(f"the transcript is {kind_of(body)}, not an object or a text")
     if wanted not in {"srt", "vtt"}:
@@ -125,6 +127,15 @@ def read_transcript(reply: Reply, wanted: ResponseFormat | None = None) -> Trans
     except ValueError as error:
         raise BadReply(f"the reply is not {wanted}: {error}") from None
     return Transcript(" ".join(cue.text for cue in cues), segments=cues, offline=offline)
+
+
+def _with_cues(found: Transcript) -> Transcript:
+    """Subtitles that came as the text of an object, as some proxies wrap them."""
+    try:
+        cues = tuple(read_cues(found.text))
+    except ValueError:  # an object in the place of subtitles is an answer too
+        return found
+    return replace(found, text=" ".join(cue.text for cue in cues), segments=cues)
 
 
 def _body(reply: Reply, *, plain: bool) -> Any:

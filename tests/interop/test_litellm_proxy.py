@@ -21,7 +21,14 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from orq_router_integrations import ChatOrq, RouterClient, content_block
+from orq_router_integrations import (
+    ChatOrq,
+    OrqImageTool,
+    OrqSpeechTool,
+    OrqTranscriptionLoader,
+    RouterClient,
+    content_block,
+)
 from orq_router_integrations.chat_models.provenance import Provenance
 from orq_router_integrations.errors import BadRequestError, ServerError
 
@@ -32,8 +39,9 @@ ASSETS = ROOT / "tests" / "assets"
 COMMAND = shutil.which("litellm", path=f"{ROOT / '.venv-litellm' / 'bin'}{os.pathsep}{os.defpath}")
 KEY = "sk-litellm"
 MOCK = "openai/gpt-4o"
-BEHIND = "behind/chat"
+BEHIND = "behind/gpt-4o"
 MOCKED = "Hello from the mock of LiteLLM."
+MOCKED_URL = "https://example.com/star.png"
 SECONDS_TO_START = 60
 
 both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])
@@ -52,16 +60,19 @@ def get_weather(city: str) -> str:
 
 
 def config(behind: str) -> dict[str, object]:
-    """Two models: LiteLLM's own mock, and one that it fetches from an offline router."""
-    mock = {"model": MOCK, "api_key": "none", "mock_response": MOCKED}
-    fetched = {"model": f"openai/{MOCK}", "api_key": "any", "api_base": behind}
-    return {
-        "model_list": [
-            {"model_name": MOCK, "litellm_params": mock},
-            {"model_name": BEHIND, "litellm_params": fetched},
-        ],
-        "general_settings": {"master_key": KEY},
-    }
+    """LiteLLM's own mocks, and models that it fetches from an offline router."""
+    mocks = {MOCK: MOCKED, "openai/dall-e-3": MOCKED_URL}
+    listed = [
+        {
+            "model_name": name,
+            "litellm_params": {"model": name, "api_key": "none", "mock_response": said},
+        }
+        for name, said in mocks.items()
+    ]
+    for name in ("gpt-4o", "gpt-image-1", "tts-1", "whisper-1"):
+        fetched = {"model": f"openai/openai/{name}", "api_key": "any", "api_base": behind}
+        listed.append({"model_name": f"behind/{name}", "litellm_params": fetched})
+    return {"model_list": listed, "general_settings": {"master_key": KEY}}
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +193,38 @@ def test_it_takes_the_routers_fallbacks_but_not_its_timeout(client: RouterClient
     assert model.invoke("Hi", controls=controls).text
     with pytest.raises(ServerError, match="not 'dict'"):
         model.invoke("Hi", controls={"timeout": {"call_timeout": 5000}})
+
+
+def test_its_mock_of_an_image_is_a_url(client: RouterClient) -> None:
+    tool = OrqImageTool(model="openai/dall-e-3", delivery="url", client=client)
+    image = tool.generate("a star").image
+    assert (image.url, image.data) == (MOCKED_URL, None)
+
+
+def test_images_are_drawn_and_edited_through_it(client: RouterClient) -> None:
+    tool = OrqImageTool(model="behind/gpt-image-1", size="256x256", client=client)
+    boat = tool.generate("a boat")
+    fog = tool.edit("in fog", boat)
+    assert [boat.image.mime_type, fog.image.mime_type] == ["image/png", "image/png"]
+    assert boat.image.id != fog.image.id
+
+
+def test_speech_and_transcription_through_it(client: RouterClient) -> None:
+    tool = OrqSpeechTool(model="behind/tts-1", voice="alloy", format="wav", client=client)
+    spoken = tool.speak("The router answers.").read()
+    loader = OrqTranscriptionLoader(
+        source=spoken, model="behind/whisper-1", granularity="word", client=client
+    )
+    assert [word.page_content for word in loader.load()] == ["The", "router", "answers."]
+    assert b"".join(tool.stream("The router answers.")).startswith(b"RIFF")
+
+
+@pytest.mark.parametrize("wanted", ["json", "text", "srt", "vtt"])
+def test_every_kind_of_transcript_through_it(client: RouterClient, wanted: str) -> None:
+    spoken = OrqSpeechTool(model="behind/tts-1", voice="alloy", format="wav", client=client).speak(
+        "Hello."
+    )
+    [document] = OrqTranscriptionLoader(
+        source=spoken.read(), model="behind/whisper-1", response_format=wanted, client=client
+    ).load()
+    assert document.page_content == "Hello."

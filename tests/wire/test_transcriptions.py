@@ -114,6 +114,14 @@ def test_a_text_may_begin_like_json() -> None:
 
 def test_an_object_is_read_also_where_text_was_asked_for() -> None:
     assert read_transcript(reply({"text": "Hi"}), "text").text == "Hi"
+    assert read_transcript(reply({"text": "Hi"}), "srt").segments == ()
+
+
+@pytest.mark.parametrize(("text", "wanted"), [(SRT, "srt"), (VTT, "vtt")])
+def test_subtitles_may_come_as_the_text_of_an_object(text: str, wanted: Any) -> None:
+    """As a LiteLLM proxy wraps them."""
+    found = read_transcript(reply({"text": text}), wanted)
+    assert (found.text, found.segments) == ("Good day.", CUES)
 
 
 def test_silence_is_a_transcript_without_text() -> None:
