@@ -20,6 +20,8 @@ MAX_REPLY = 256 * 1024 * 1024
 
 MAX_SHOWN = 64 * 1024
 
+_BLANKS = b" \t\r\n"
+
 
 class Sink(Protocol):
     """Where the bytes of one image go."""
@@ -153,7 +155,9 @@ class _Base64:
         Raises:
             ValueError: it is not base64.
         """
-        text = self._left + piece.translate(None, b" \t\r\n")
+        if any(blank in piece for blank in _BLANKS):
+            piece = piece.translate(None, _BLANKS)
+        text = self._left + piece
         whole = len(text) // 4 * 4
         self._left = text[whole:]
         if self._padded and text:

@@ -15,7 +15,6 @@ PIECE = 64 * 1024
 """Most bytes of a text that are handed on at once."""
 
 _MARK = re.compile(rb'["{}\[\]:,]')
-_END = re.compile(rb'["\\]')
 _LONGEST_NAME = 64
 
 
@@ -88,15 +87,19 @@ class TextsApart:
 
     def _read_text(self, data: bytes, at: int) -> Generator[bytes, None, int]:
         """Read as far as the end of a text, or an escape in it, or one piece."""
-        match = _END.search(data, at, at + PIECE)
-        end = match.start() if match else min(at + PIECE, len(data))
+        stop = min(at + PIECE, len(data))
+        quote = data.find(
+            b'"', at, stop
+        )  # a search for both in one pattern takes ten times as long
+        escape = data.find(b"\\", at, stop if quote < 0 else quote)
+        end = next((found for found in (escape, quote) if found >= 0), stop)
         if not self._taken:
             self.rest += data[at:end]
         elif end > at:
             yield data[at:end]
-        if match is None:
+        if end == stop:
             return end
-        if match[0] == b"\\":
+        if end == escape:
             self._escape = b"\\"
         else:
             self.rest += b'"'
