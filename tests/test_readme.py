@@ -11,7 +11,7 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL
 
 
 def test_the_examples_run_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(EXAMPLES) == 9
+    assert len(EXAMPLES) == 10
     monkeypatch.chdir(ROOT)
     namespace: dict[str, object] = {}
     for example in EXAMPLES:

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterator
 
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
 from langchain_core.messages import AIMessage, AIMessageChunk
 from pydantic import BaseModel, SecretStr
 from typing_extensions import assert_type
@@ -9,11 +11,15 @@ from typing_extensions import assert_type
 from orq_router_integrations import (
     ChatOrq,
     OfflineRouter,
+    OrqAudioParser,
     OrqImageTool,
     OrqSpeechTool,
+    OrqTranscriptionLoader,
+    OrqTranslationLoader,
     RouterClient,
     RouterControls,
     RouterError,
+    to_srt,
 )
 from orq_router_integrations.offline import Answer, Fault, ProviderCall, ToolCall
 from orq_router_integrations.tools.pictures import ImageResult
@@ -74,3 +80,24 @@ async def images(tool: OrqImageTool) -> None:
 
 def errors(error: RouterError) -> tuple[int | None, str | None, float | None]:
     return error.status_code, error.code, error.retry_after
+
+
+def loading(client: RouterClient) -> str:
+    loader = OrqTranscriptionLoader(
+        source=["a.wav", b"ID3", Blob.from_path("b.mp3")],
+        model="openai/whisper-1",
+        language="en",
+        response_format="verbose_json",
+        timestamp_granularities=["word"],
+        controls=RouterControls(retry={"count": 1}),
+        client=client,
+    )
+    OrqTranslationLoader(source="calls/*.mp3", model="openai/whisper-1", on_error="mark")
+    assert_type(loader.lazy_load(), Iterator[Document])
+    assert_type(loader.alazy_load(), AsyncIterator[Document])
+    return to_srt(loader.load())
+
+
+async def parsing(parser: OrqAudioParser, blob: Blob) -> None:
+    assert_type(parser.lazy_parse(blob), Iterator[Document])
+    assert_type(await parser.aparse(blob), list[Document])
