@@ -34,10 +34,10 @@ _SKIPPED = {"tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_del
 def to_wire(
     messages: Sequence[BaseMessage],
     tool_media: ToolMedia = "user",
-    model: str = "",
+    upstream: str | None = None,
     api: str = CHAT,
 ) -> list[Wire]:
-    """Convert a conversation for a model.
+    """Convert a conversation for a model of this provider (``None``: for anyone, seals and all).
 
     A tool's answer holds only text in the router's schema. Its images, files and audio are put
     into a user message behind it (``tool_media="user"``), only mentioned (``"placeholder"``), or
@@ -55,7 +55,7 @@ def to_wire(
             out.append({"role": "user", "content": carried})
             carried = []
         try:
-            wire, media = _converted(_seen_by(model, api, message), tool_media)
+            wire, media = _converted(_seen_by(upstream, api, message), tool_media)
         except ValueError as error:
             text = str(error)
             raise ValueError(f"messages[{index}]{'' if text[:1] == '.' else ': '}{text}") from None
@@ -66,8 +66,10 @@ def to_wire(
     return out
 
 
-def _seen_by(model: str, api: str, message: BaseMessage) -> BaseMessage:
-    return unsealed(message, model, api) if model and isinstance(message, AIMessage) else message
+def _seen_by(upstream: str | None, api: str, message: BaseMessage) -> BaseMessage:
+    if upstream is None or not isinstance(message, AIMessage):
+        return message
+    return unsealed(message, upstream, api)
 
 
 def _converted(message: BaseMessage, tool_media: ToolMedia) -> tuple[Wire, list[Part]]:

@@ -161,14 +161,14 @@ class ChatOrq(OrqModel):
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> Call[Answer]:
-        body, controls = self._request(messages, stop, kwargs)
-        parse = partial(replies.result, asked=self._asked(body, controls), read=self._wire.read)
+        body, controls, asked = self._request(messages, stop, kwargs)
+        parse = partial(replies.result, asked=asked, read=self._wire.read)
         return Call(endpoint=self._wire.endpoint, body=body, controls=controls, parse=parse)
 
     def _stream_call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> StreamCall[ChatGenerationChunk]:
-        body, controls = self._request(messages, stop, kwargs)
+        body, controls, asked = self._request(messages, stop, kwargs)
         if (body.get("n") or 1) > 1:
             raise input_error(ValueError("n: a stream gives one answer; use invoke for more"))
         if body.get("background"):
@@ -176,7 +176,6 @@ class ChatOrq(OrqModel):
         body["stream"] = True
         if self.stream_usage and self.api == CHAT:
             body["stream_options"] = {"include_usage": True}
-        asked = self._asked(body, controls)
         decoder = partial(replies.ChunkReader, asked=asked, decoder=self._wire.decoder)
         endpoint = self._wire.endpoint
         return StreamCall(endpoint=endpoint, body=body, controls=controls, decoder=decoder)
@@ -185,29 +184,28 @@ class ChatOrq(OrqModel):
     def _wire(self) -> ChatApi:
         return APIS[self.api]
 
-    def _asked(self, body: dict[str, Any], controls: RouterControls) -> Asked:
-        return Asked.by(body["model"], self.router.controls.merged(controls))
-
     def _request(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> tuple[dict[str, Any], RouterControls]:
+    ) -> tuple[dict[str, Any], RouterControls, Asked]:
         given = {name: value for name, value in kwargs.items() if name != "stream"}
         if stop is not None:
             given["stop"] = stop
         try:
             check_keywords(given, requests.PER_CALL)
+            controls = self.merged_controls(given.get("controls"))
             model = requests.model_id(given.get("model"), self.model)
+            asked = Asked.by(model, self.router.controls.merged(controls))
+            told = conversation.to_wire(messages, self.tool_media, asked.upstream, self.api)
             chat = {
                 "model": model,
-                "messages": conversation.to_wire(messages, self.tool_media, model, self.api),
+                "messages": told,
                 **requests.params(given, self),
                 **requests.tool_members(given, api=self.api),
             }
             chat = requests.enabled(chat, self.disabled_params)
             own = requests.enabled(requests.responses_params(given, self), self.disabled_params)
             body = self._wire.body(chat, own)
-            controls = self.merged_controls(given.get("controls"))
-            return requests.with_extra(body, self.extra_body), controls
+            return requests.with_extra(body, self.extra_body), controls, asked
         except ValueError as error:
             path = self._wire.endpoint.path
             raise input_error(error, endpoint=path, known=requests.KNOWN) from None

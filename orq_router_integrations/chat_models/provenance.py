@@ -7,7 +7,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from orq_router_integrations.chat_models.blocks import PROVIDER
-from orq_router_integrations.wire.asked import SNAPSHOT, Asked
+from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import Reply
 
 _FROM_BODY = ("api", "id", "created", "system_fingerprint", "service_tier")
@@ -29,6 +29,9 @@ class Provenance:
         latency: seconds from the first request to the end of the answer.
         cost: US dollars, where the router states it (the Responses API).
         offline: whether the offline router answered, which says nothing about the real one.
+        upstream: the provider that answered, where the name of the model or the only provider
+            asked tells it.
+        fell_back: whether a fallback answered, as far as the name of the model tells.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> message = ChatOrq(model="openai/gpt-4o", client=OfflineRouter().client()).invoke("Hi")
@@ -46,6 +49,8 @@ class Provenance:
     latency: float | None = None
     cost: float | None = None
     offline: bool = False
+    upstream: str | None = None
+    fell_back: bool = False
 
     @classmethod
     def of(cls, message: BaseMessage) -> "Provenance":
@@ -53,13 +58,6 @@ class Provenance:
         metadata = {**message.response_metadata}
         metadata["answering_model"] = metadata.get("model_name")
         return cls(**{f.name: metadata[f.name] for f in fields(cls) if f.name in metadata})
-
-    @property
-    def fell_back(self) -> bool:
-        """Whether another model answered than the one asked for; dated snapshots are no other."""
-        asked, answered = self.requested_model or "", self.answering_model or ""
-        same = answered == asked or SNAPSHOT.fullmatch(answered.removeprefix(asked)) is not None
-        return bool(asked and answered) and not same
 
 
 def provenance(body: dict[str, Any], reply: Reply, asked: Asked) -> dict[str, Any]:
@@ -77,6 +75,8 @@ def provenance(body: dict[str, Any], reply: Reply, asked: Asked) -> dict[str, An
         "rate_limits": limits or None,
         "latency": round(reply.seconds, 6),
         "cost": _cost(body.get("usage")),
+        "upstream": asked.upstream_of(named) or None,
+        "fell_back": asked.fell_back(named) or None,
         "offline": reply.headers.get("x-orq-offline") == "1" or None,
     }
     return {name: value for name, value in found.items() if value is not None}

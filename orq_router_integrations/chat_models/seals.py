@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.wire.asked import provider_of
 
 _SEALS = ("reasoning_signature", "redacted_reasoning", "thought_signatures", "reasoning_items")
 CHAT, RESPONSES = "chat_completions", "responses"
@@ -17,13 +18,15 @@ CHAT, RESPONSES = "chat_completions", "responses"
 _SEALED_BLOCKS = {"redacted_thinking"}
 
 
-def unsealed(message: AIMessage, model: str, api: str = CHAT) -> AIMessage:
-    """The message as this model may see it: without seals of another provider or another API.
+def unsealed(message: AIMessage, upstream: str, api: str = CHAT) -> AIMessage:
+    """The message as this provider may see it: without seals of another one or another API.
 
+    ``upstream`` is empty where one of several providers will be asked, and then none gets a seal.
     Messages that are not ours are taken at the caller's word. Reasoning itself stays.
     """
     metadata = message.response_metadata
-    same = (metadata.get("api", CHAT), _upstream(metadata)) == (api, _provider(model))
+    answered = metadata.get("upstream") or provider_of(str(metadata.get("model_name") or ""))
+    same = answered and (metadata.get("api", CHAT), answered) == (api, upstream)
     if metadata.get("model_provider") != PROVIDER or same:
         return message
     kept = {name: v for name, v in message.additional_kwargs.items() if name not in _SEALS}
@@ -33,16 +36,6 @@ def unsealed(message: AIMessage, model: str, api: str = CHAT) -> AIMessage:
     if kept == message.additional_kwargs and content == message.content:
         return message
     return message.model_copy(update={"additional_kwargs": kept, "content": content})
-
-
-def _upstream(metadata: dict[str, Any]) -> str:
-    """The provider that answered; empty where the wire leaves it open."""
-    return _provider(str(metadata.get("model_name") or ""))
-
-
-def _provider(model: str) -> str:
-    provider, slash, _ = model.partition("/")
-    return provider if slash else ""
 
 
 def _is_seal(block: Any) -> bool:

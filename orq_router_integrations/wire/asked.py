@@ -26,17 +26,42 @@ class Asked:
         model: the one that was asked for.
         candidates: all that the router may ask: a load balancer's, or the model's own and then
             the fallbacks.
+        fallbacks: the candidates that are asked only when the others fail.
     """
 
     model: str
     candidates: tuple[str, ...]
+    fallbacks: tuple[str, ...] = ()
 
     @classmethod
     def by(cls, model: str, controls: RouterControls) -> "Asked":
         """The candidates for a model under these controls."""
         balancer = controls.load_balancer
         first = [weighted.model for weighted in balancer.models] if balancer else [model]
-        return cls(model, (*first, *(item.model for item in controls.fallbacks or ())))
+        fallbacks = tuple(item.model for item in controls.fallbacks or ())
+        return cls(model, (*first, *fallbacks), fallbacks)
+
+    @property
+    def primaries(self) -> tuple[str, ...]:
+        """The candidates that are asked first."""
+        return self.candidates[: len(self.candidates) - len(self.fallbacks)]
+
+    @property
+    def upstream(self) -> str:
+        """The provider that is asked first; empty where it may be one of several."""
+        return _sole_provider(self.primaries)
+
+    def upstream_of(self, named: Any) -> str:
+        """The provider that answered, by the body's ``model``; empty where nothing tells."""
+        answered = self.answered_by(named) if isinstance(named, str) else ""
+        return provider_of(answered) or _sole_provider(self.candidates)
+
+    def fell_back(self, named: Any) -> bool:
+        """Whether a fallback answered, as far as the body's ``model`` tells."""
+        answered = self.answered_by(named) if isinstance(named, str) else ""
+        return bool(self._fitting(answered, self.fallbacks)) and not self._fitting(
+            answered, self.primaries
+        )
 
     def answered_by(self, name: str) -> str:
         """The full id of the candidate that a provider's own name stands for.
@@ -45,16 +70,18 @@ class Asked:
         provider (contract section 1.5). Where exactly one candidate fits, its provider is put
         before the name; where none or several fit, the name stays as it is.
         """
-        ends = {candidate: candidate.partition("/")[2] for candidate in self.candidates}
-        exact = [candidate for candidate, end in ends.items() if end == name]
-        dated = [
-            candidate
-            for candidate, end in ends.items()
-            if name.startswith(end) and SNAPSHOT.fullmatch(name, len(end))
-        ]
-        fitting = exact or dated
-        provider = fitting[0].partition("/")[0] if len(fitting) == 1 else ""
+        fitting = self._fitting(name, self.candidates)
+        provider = provider_of(fitting[0]) if len(fitting) == 1 else ""
         return f"{provider}/{name}" if provider else name
+
+    @staticmethod
+    def _fitting(name: str, candidates: tuple[str, ...]) -> list[str]:
+        """The candidates that a name may stand for, with its provider or without."""
+        names = {own: (own, own.partition("/")[2]) for own in candidates}
+        exact = [own for own, both in names.items() if name in both]
+        return exact or [
+            own for own, both in names.items() if any(_is_snapshot(name, end) for end in both)
+        ]
 
     def answering(self, named: Any, headers: Mapping[str, str]) -> str | None:
         """The full id of the model that answered, as far as it is known.
@@ -74,3 +101,19 @@ class Asked:
         if told := headers.get(ANSWERED_BY):
             return told
         return self.candidates[0] if len(set(self.candidates)) == 1 else None
+
+
+def _is_snapshot(name: str, model: str) -> bool:
+    base = model.removesuffix("-latest")
+    return name.startswith(base) and SNAPSHOT.fullmatch(name, len(base)) is not None
+
+
+def provider_of(model: str) -> str:
+    """The provider in a model's id; empty for a bare name, a smart router and an agent."""
+    provider, slash, _ = model.partition("/")
+    return provider if slash and "@" not in provider and provider != "agent" else ""
+
+
+def _sole_provider(models: tuple[str, ...]) -> str:
+    found = {provider_of(model) for model in models}
+    return found.pop() if len(found) == 1 else ""

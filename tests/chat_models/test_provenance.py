@@ -124,7 +124,8 @@ def answered(**members: Any) -> dict[str, Any]:
 def test_what_the_reply_does_not_say_is_not_made_up() -> None:
     found = answered()
     assert found.pop("latency") >= 0
-    assert found == {"model_provider": "orq", "requested_model": GPT, "attempts": 1}
+    asked = {"requested_model": GPT, "upstream": "openai"}  # the only provider that was asked
+    assert found == {"model_provider": "orq", **asked, "attempts": 1}
 
 
 def test_a_service_tier_and_a_fingerprint_are_told() -> None:

@@ -6,8 +6,11 @@ import pytest
 from langchain_core.messages import AIMessage, ToolMessage
 
 from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.chat_models.provenance import Provenance, provenance
 from orq_router_integrations.chat_models.seals import unsealed
 from orq_router_integrations.offline import Answer, ToolCall
+from orq_router_integrations.wire.asked import Asked
+from orq_router_integrations.wire.call import Reply
 
 CLAUDE, GPT = "anthropic/claude-sonnet-4-5", "openai/gpt-4o"
 THINKS = Answer(
@@ -72,10 +75,44 @@ def test_geminis_signature_of_a_call_goes_back_where_it_came_from() -> None:
 
 def test_messages_that_are_not_ours_are_taken_at_their_word() -> None:
     theirs = AIMessage([{"type": "thinking", "thinking": "Hm.", "signature": "S"}])
-    assert unsealed(theirs, GPT) is theirs
+    assert unsealed(theirs, "openai") is theirs
 
 
 def test_an_upstream_that_is_not_known_gets_no_seal() -> None:
     message = ours(reasoning_signature="S")
     message.response_metadata["model_name"] = "gemini-3-pro"
-    assert unsealed(message, "google/gemini-3-pro").additional_kwargs == {}
+    assert unsealed(message, "google").additional_kwargs == {}
+
+
+DATED = {
+    "a name that moves": ("anthropic/claude-3-7-sonnet-latest", "claude-3-7-sonnet-20250219"),
+    "a cloud's own id": ("aws/anthropic.claude-sonnet-4-5-v1:0", "claude-sonnet-4-5-20250929"),
+    "a deployment": ("azure/my-deployment", "gpt-4o-2024-08-06"),
+    "no name": ("anthropic/claude-sonnet-4-5", None),
+}
+
+
+@pytest.mark.parametrize(("asked", "named"), DATED.values(), ids=DATED)
+def test_where_one_provider_was_asked_it_is_the_one_that_sealed(asked: str, named: Any) -> None:
+    message = ours(reasoning_signature="S")
+    message.response_metadata = provenance({"model": named}, Reply(200, {}), Asked(asked, (asked,)))
+    provider = asked.partition("/")[0]
+    assert unsealed(message, provider) is message
+    assert Provenance.of(message).fell_back is False
+    assert unsealed(message, "another").additional_kwargs == {}
+
+
+def balanced(*models: str) -> dict[str, Any]:
+    return {"load_balancer": {"models": [{"model": model, "weight": 0.5} for model in models]}}
+
+
+def test_a_balancer_that_asks_another_provider_gets_no_seal() -> None:
+    first = {"model": CLAUDE}
+    for others in ((GPT,), (GPT, CLAUDE)):
+        assert "SEAL" not in str(second_turn(first, {**first, "controls": balanced(*others)}))
+
+
+def test_a_balancer_within_the_provider_gets_the_seal_back() -> None:
+    haiku = "anthropic/claude-haiku-4-5"
+    sent = second_turn({"model": CLAUDE}, {"model": GPT, "controls": balanced(CLAUDE, haiku)})
+    assert "SEAL" in str(sent)
