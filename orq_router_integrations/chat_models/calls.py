@@ -108,6 +108,8 @@ class _Slot:
     number: int
     id: str
     given: str | None
+    wire_id: str | None = None  # not its own where two calls came with one
+    index: int | None = None
     name: str | None = None
     arguments: list[str] = field(default_factory=list)
 
@@ -152,8 +154,10 @@ class CallAssembly:
     def _found(self, read: Read) -> _Slot | None:
         """The call that a fragment continues, if it continues one."""
         slot = self._by_id.get(read.id or "")
-        if slot is None and read.index is not None:
-            slot = self._by_index.get(read.index)
+        if read.index is not None:
+            placed = self._by_index.get(read.index)
+            if slot is None or (placed is not None and placed.wire_id == read.id):
+                slot = placed
         elif slot is None and self._slots:
             slot = self._slots[-1]
         return None if slot is None or _is_another(slot, read) else slot
@@ -161,7 +165,7 @@ class CallAssembly:
     def _opened(self, read: Read) -> _Slot:
         call_id = read.id if read.id and read.id not in self._by_id else new_id()
         given = read.id if read.id == call_id else None
-        slot = _Slot(len(self._slots), call_id, given)
+        slot = _Slot(len(self._slots), call_id, given, read.id, read.index)
         self._slots.append(slot)
         self._by_id[call_id] = slot
         if read.index is not None:
@@ -189,7 +193,8 @@ def _is_another(slot: _Slot, read: Read) -> bool:
         return True
     if read.name and slot.name:
         again = read.arguments.startswith("{") and _parsed(slot.whole)[0] is not None
-        return read.name != slot.name or (read.id is None and bool(slot.arguments) and again)
+        apart = read.id is None or read.index not in {None, slot.index}
+        return read.name != slot.name or (apart and bool(slot.arguments) and again)
     return False
 
 

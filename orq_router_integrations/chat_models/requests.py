@@ -59,10 +59,14 @@ def responses_params(given: Mapping[str, Any], own: ResponsesParams) -> dict[str
     Raises:
         ValueError: a parameter is out of range.
     """
-    if given.keys().isdisjoint(OWN_PARAMS):
-        return own.responses_params()
-    fields = {name: given.get(name, getattr(own, name)) for name in OWN_PARAMS}
-    return ResponsesParams.model_validate(fields).responses_params()
+    found = own
+    if not given.keys().isdisjoint(OWN_PARAMS):
+        fields = {name: given.get(name, getattr(own, name)) for name in OWN_PARAMS}
+        found = ResponsesParams.model_validate(fields)
+    params = found.responses_params()
+    if given.get("reasoning_effort") is not None and "reasoning" not in given:
+        params.get("reasoning", {}).pop("effort", None)  # this call's goes before the model's own
+    return params
 
 
 def tool_members(

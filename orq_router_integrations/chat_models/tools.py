@@ -15,6 +15,7 @@ EXTRAS = ("async", "cache_control", "defer_loading")
 
 TOOL_SEARCH = "orq:tool_search"
 
+_SWITCH = "use api='responses'"
 _SECRET = ("headers", "authorization")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -46,19 +47,20 @@ def to_wire(
         return tools
     if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
         raise ValueError(f"tools: give a list of tools, not {type(tools).__name__}")
-    wire = OnWire(
-        dict(tool) if server and _is_server_tool(tool) else _with_extras(tool, strict, server)
-        for tool in tools
-    )
+    wire = OnWire(_one(tool, strict, server) for tool in tools)
     wire.server = server
     if server:
         _check_search(wire)
     return wire
 
 
-def _with_extras(tool: ToolLike, strict: bool | None, server: bool) -> dict[str, Any]:
+def _one(tool: ToolLike, strict: bool | None, server: bool) -> dict[str, Any]:
+    if _is_server_tool(tool):
+        if not server:
+            raise ValueError(f"tools: {tool['type']!r} is for the Responses API; {_SWITCH}")
+        return dict(tool)
     extras = (tool.extras or {}) if isinstance(tool, BaseTool) else {}
-    wire = _converted(tool, extras.get("strict", strict))
+    wire = _converted(_nested(tool), extras.get("strict", strict), server)
     return {**wire, **{name: extras[name] for name in EXTRAS if server and name in extras}}
 
 
@@ -80,11 +82,22 @@ def _is_server_tool(tool: ToolLike) -> TypeGuard[dict[str, Any]]:
     return isinstance(kind, str) and (kind.startswith("orq:") or kind in {"mcp", "custom"})
 
 
-def _converted(tool: ToolLike, strict: bool | None) -> dict[str, Any]:
+def _nested(tool: ToolLike) -> ToolLike:
+    """A function as chat has it, also where it comes flat, as the Responses API has it."""
+    if not isinstance(tool, dict) or tool.get("type") != "function" or "function" in tool:
+        return tool
+    inner = {k: tool[k] for k in ("name", "description", "parameters", "strict") if k in tool}
+    return {**{k: v for k, v in tool.items() if k not in inner}, "function": inner}
+
+
+def _converted(tool: ToolLike, strict: bool | None, server: bool) -> dict[str, Any]:
     wire = converted(tool, strict, "tools")
+    if wire.get("type") == "custom" and server:
+        return wire
     if wire.get("type") != "function":
+        hint = f"; {_SWITCH}" if wire.get("type") == "custom" else ""
         raise ValueError(
-            f"tools: {wire.get('type')!r} is not a function, which is all this API takes"
+            f"tools: {wire.get('type')!r} is not a function, which is all this API takes{hint}"
         )
     function = wire["function"]
     check_name("tools", function.get("name"))
@@ -154,6 +167,8 @@ def choice_to_wire(
         return "required"
     name = _chosen(choice)
     names = [tool["function"]["name"] for tool in offered if tool["type"] == "function"]
+    if name in [tool.get("name") for tool in offered if tool["type"] == "custom"]:
+        raise ValueError(f"tool_choice: {name!r} is a custom tool; only functions can be demanded")
     if name not in names:
         raise ValueError(
             f"tool_choice: there is no tool {name!r}; there are {', '.join(names) or 'none'}"

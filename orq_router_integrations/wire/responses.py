@@ -22,6 +22,7 @@ class Reasoning(Wired):
     """How much a model reasons, and what it shows of that."""
 
     effort: Effort | None = None
+    context: str | None = None
     summary: Literal["concise", "detailed", "auto"] | None = None
 
 
@@ -130,7 +131,8 @@ def output_of(response: Wire, content: bytes) -> list[Wire]:
     """
     output = objects(response.get("output"))
     if not output and response.get("status") != "incomplete":
-        raise BadReply("the response has no output", content)
+        state = response.get("status") or "its status unknown"
+        raise BadReply(f"the response has no output ({state})", content)
     return output
 
 

@@ -1,7 +1,9 @@
 """Streams of ``POST /responses``: each event as a chunk of a chat completion.
 
 Items come as deltas, then whole when they are done, then once more in the finished response. What
-an earlier event has told is not told again; what none of them did is told from the later one.
+an earlier event has told is not told again; what none of them did is told from the later one. Of
+the finished response these are the kinds of items that no event has told: items are not counted,
+for an upstream may leave some out.
 """
 
 from collections.abc import Iterator
@@ -37,7 +39,8 @@ class ResponseDecoder(EventReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._calls: set[int | None] = set()  # items whose call has been opened
+        self._calls: dict[int | None, Any] = {}  # ids of the calls that have been opened
+        self._kinds: set[Any] = set()  # types of the items of which events have told
         self._told: set[int | None] = set()  # items of which something has been told
         self._parts: set[tuple[int | None, int | None]] = (
             set()
@@ -62,6 +65,7 @@ class ResponseDecoder(EventReader):
     def _heard(self, kind: str, event: Wire) -> Wire:
         name, text = _TEXTS[kind], a_text(event.get("delta"))
         self._told.add(_index(event))
+        self._kinds.add("reasoning" if name == "reasoning" else "message")
         if name == "reasoning":
             place = (kind, *map(event.get, ("output_index", "summary_index", "content_index")))
             return {name: self._apart(text, place)}
@@ -102,7 +106,8 @@ class ResponseDecoder(EventReader):
         return {}
 
     def _opened(self, item: Wire, index: int | None) -> Wire:
-        self._calls.add(index)
+        self._calls[index] = item.get("call_id")
+        self._kinds.add("function_call")
         function = {"name": item.get("name"), "arguments": ""}
         return {"tool_calls": [{"index": index, "id": item.get("call_id"), "function": function}]}
 
@@ -114,6 +119,7 @@ class ResponseDecoder(EventReader):
 
     def _rest(self, item: Wire, index: int | None) -> Wire:
         """What a finished item says that no event has told."""
+        self._kinds.add(a_text(item.get("type")))
         if index in self._told:
             return self._untold(item, index)
         self._told.add(index)
@@ -124,7 +130,7 @@ class ResponseDecoder(EventReader):
         if thought := found.get("reasoning"):
             found["reasoning"] = self._apart(thought, ("item", index))
         if calls := found.get("tool_calls"):
-            self._calls.add(index)
+            self._calls[index] = item.get("call_id")
             found["tool_calls"] = [{"index": index, **call} for call in calls]
         return found
 
@@ -140,12 +146,20 @@ class ResponseDecoder(EventReader):
 
     def _ended(self, response: Wire, data: bytes) -> Iterator[Wire]:
         self.done = True
-        if not self._told and not self._calls:
-            output = output_of(response, data)
-            for index, item in enumerate(output):
+        items = objects(response.get("output"))
+        if not self._kinds:
+            items = output_of(response, data)
+        told_kinds = set(self._kinds)
+        for index, item in enumerate(items):
+            if item.get("type") not in told_kinds or self._is_bare(item, index):
                 yield _chunk(self._rest(item, index))
         choice = {"index": 0, "delta": {}, **end(response, bool(self._calls))}
         yield {**frame(response), "choices": [choice]}
+
+    def _is_bare(self, item: Wire, index: int) -> bool:
+        """Whether an item is a call that was opened, and whose arguments never came."""
+        opened = index not in self._told and self._calls.get(index)
+        return bool(opened) and opened == item.get("call_id")
 
 
 def _index(event: Wire, name: str = "output_index") -> int | None:

@@ -1,10 +1,12 @@
 """Custom tools of the Responses API: they take any text, and agents run them as other tools."""
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import Tool
 
 from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.offline import Answer, ToolCall
 
 CUSTOM = {"type": "custom", "name": "shell", "description": "Runs a line of shell."}
@@ -44,3 +46,26 @@ def test_a_call_that_was_made_elsewhere_keeps_its_arguments(router: OfflineRoute
     told = [AIMessage("", tool_calls=[call]), ToolMessage("done", tool_call_id="c1")]
     model.bind_tools([CUSTOM]).invoke([HumanMessage("Go"), *told])
     assert router.requests[-1].body["input"][1]["input"] == '{"line":"ls"}'
+
+
+def test_an_agent_runs_a_custom_tool() -> None:
+    shell = Tool(**{**vars(SHELL), "metadata": {"type": "custom_tool"}})
+    called = Answer(tool_calls=(ToolCall("shell", "ls -l"),))
+    router = OfflineRouter(answers={"List it": [called, Answer("Done.")]})
+    model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
+    *_, output, last = create_agent(model, [shell]).invoke({"messages": ["List it"]})["messages"]
+    assert (output.text, last.text) == ("ran ls -l", "Done.")
+    assert router.requests[0].body["tools"][0]["type"] == "custom"
+    assert router.requests[1].body["input"][-1]["type"] == "custom_tool_call_output"
+
+
+def test_only_functions_can_be_demanded(router: OfflineRouter) -> None:
+    model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
+    with pytest.raises(RouterInputError, match="'shell' is a custom tool; only functions"):
+        model.bind_tools([CUSTOM], tool_choice="shell")
+
+
+@pytest.mark.parametrize("tool", [CUSTOM, {"type": "orq:web_search"}], ids=["custom", "search"])
+def test_chat_names_the_api_that_has_such_tools(router: OfflineRouter, tool: object) -> None:
+    with pytest.raises(RouterInputError, match="use api='responses'"):
+        ChatOrq(model="openai/gpt-5", client=router.client()).bind_tools([tool])

@@ -54,7 +54,10 @@ NUMBERS = {
 FUNCTION = {"name": "add", "description": "Add two numbers.", "parameters": NUMBERS}
 OPENAI = {"type": "function", "function": FUNCTION}
 
+FLAT = {"type": "function", **FUNCTION}
+
 KINDS = {
+    "the Responses API's own form": (FLAT, "add"),
     "a function": (add, "add"),
     "a decorated function": (tool(add), "add"),
     "a structured tool": (StructuredTool.from_function(add), "add"),

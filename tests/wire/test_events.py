@@ -163,6 +163,33 @@ def test_reasoning_that_comes_whole_begins_a_paragraph() -> None:
     assert [delta["reasoning"] for delta in told] == ["A", "\n\nB", "\n\nC"]
 
 
+CALLED = {**CALL, "arguments": '{"a":1}'}
+LATE: dict[str, tuple[list[Any], list[Any]]] = {
+    "a call": (
+        [event("output_text.delta", delta="Hi", output_index=0)],
+        [{"type": "message", "content": [{"text": "Hi"}]}, CALLED],
+    ),
+    "arguments": ([event("output_item.added", item=CALL, output_index=0)], [CALLED]),
+}
+
+
+@pytest.mark.parametrize(("told", "output"), LATE.values(), ids=LATE)
+def test_what_only_the_finished_response_tells_is_told(told: Any, output: Any) -> None:
+    *chunks, last = decoded(*told, end=event("completed", response={**RESPONSE, "output": output}))
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+    assert "".join(call["function"]["arguments"] for call in calls) == '{"a":1}'
+    assert "".join(delta.get("content", "") for delta in deltas) in {"", "Hi"}
+    assert last["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_a_text_is_not_told_again_where_the_finished_response_counts_otherwise() -> None:
+    output = [{"type": "message", "content": [{"text": "Hi"}]}]
+    end = event("completed", response={**RESPONSE, "output": output})
+    told = decoded(event("output_text.delta", delta="Hi", output_index=1), end=end)
+    assert [chunk["choices"][0]["delta"] for chunk in told] == [{"content": "Hi"}, {}]
+
+
 CUSTOM = {"type": "custom_tool_call", "call_id": "c1", "name": "run", "input": "ls"}
 
 
