@@ -1,49 +1,25 @@
-"""Streams of the Responses API: events of every kind, odd ones, and ends that are none."""
+"""Streams of the Responses API: events of every kind, and ends that are none."""
 
 from typing import Any
 
-import orjson
 import pytest
+from support.response_events import (
+    CALL,
+    COMPLETED,
+    CUT,
+    DONE,
+    NOTE,
+    RESPONSE,
+    SEALED,
+    SEARCH,
+    decoded,
+    deltas,
+    event,
+    wire,
+)
 
-from orq_router_integrations.wire.call import BadReply, ErrorInReply, Truncated, WireFault
-from orq_router_integrations.wire.chat_completions import ChunkDecoder
+from orq_router_integrations.wire.call import BadReply, Truncated
 from orq_router_integrations.wire.responses_events import ResponseDecoder
-
-
-def wire(event: Any) -> bytes:
-    named = event["type"] if isinstance(event, dict) and "type" in event else None
-    name = f"event: {named}\n".encode() if isinstance(named, str) else b""
-    return name + b"data: " + orjson.dumps(event) + b"\n\n"
-
-
-def event(kind: str, **members: Any) -> dict[str, Any]:
-    return {"type": f"response.{kind}", "sequence_number": 1, **members}
-
-
-DONE = b"data: [DONE]\n\n"
-RESPONSE = {"id": "resp_1", "model": "gpt-4o", "status": "completed", "usage": None, "output": []}
-COMPLETED = event("completed", response=RESPONSE)
-CUT = event("incomplete", response={**RESPONSE, "status": "incomplete"})
-
-
-def decoded(*events: Any, end: Any = COMPLETED) -> list[dict[str, Any]]:
-    decoder = ResponseDecoder()
-    data = b"".join(wire(item) for item in [*events, *([end] if end else [])])
-    found = list(decoder.feed(data))
-    decoder.finish()
-    return found
-
-
-def deltas(*events: Any, end: Any = CUT) -> list[Any]:
-    *chunks, last = decoded(*events, end=end)
-    assert last["choices"][0]["finish_reason"]
-    return [chunk["choices"][0]["delta"] for chunk in chunks]
-
-
-CALL = {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": ""}
-SEARCH = {"type": "web_search_call", "id": "ws", "status": "completed"}
-NOTE = {"type": "url_citation", "url": "https://example.com"}
-SEALED = {"type": "reasoning", "summary": [{"text": "Hm."}], "encrypted_content": "SEAL"}
 
 EVENTS: dict[str, tuple[Any, Any]] = {
     "text": (event("output_text.delta", delta="Hi"), {"content": "Hi"}),
@@ -283,86 +259,3 @@ def test_a_stream_that_ends_early_is_truncated(length: int) -> None:
     with pytest.raises(Truncated):
         decoder.finish()
     assert "Grüße 🦉".startswith(decoder.partial)
-
-
-ERRORS: dict[str, Any] = {
-    "an error event": {"type": "error", "code": "x", "message": "out"},
-    "an error event with an object": {"type": "error", "error": {"code": "x", "message": "out"}},
-    "a failed response": event("failed", response={"error": {"code": "x", "message": "out"}}),
-    "a failed response without its error": event("failed", response=None),
-    "an error without type": {"error": {"message": "out"}},
-    "a flat error": {"code": "x", "message": "out"},
-}
-
-
-@pytest.mark.parametrize("told", ERRORS.values(), ids=ERRORS)
-def test_an_error_in_a_stream_is_an_error(told: Any) -> None:
-    decoder = ResponseDecoder()
-    list(decoder.feed(wire(event("output_text.delta", delta="Hi"))))
-    with pytest.raises(ErrorInReply):
-        list(decoder.feed(wire(told)))
-    assert decoder.partial == "Hi"
-
-
-@pytest.mark.parametrize("decoder", [ResponseDecoder, ChunkDecoder])
-@pytest.mark.parametrize(
-    "data", [b"data: {\n\n", b"data: []\n\n", b"data: null\n\n", b"data: 5\n\n"]
-)
-def test_an_event_that_is_no_object_is_refused(decoder: Any, data: bytes) -> None:
-    with pytest.raises(BadReply):
-        list(decoder().feed(data))
-
-
-@pytest.mark.parametrize("decoder", [ResponseDecoder, ChunkDecoder])
-@pytest.mark.parametrize(
-    ("body", "fault"),
-    [
-        (b"<html>", BadReply),
-        (b'{"output": []}', BadReply),
-        (b'{"error": {"message": "out"}}', ErrorInReply),
-        (b"", Truncated),
-        (b"data: {", Truncated),
-    ],
-)
-def test_a_body_that_is_no_stream_is_told_as_what_it_is(
-    decoder: Any, body: bytes, fault: type[Exception]
-) -> None:
-    reader = decoder()
-    list(reader.feed(body))
-    with pytest.raises(fault):
-        reader.finish()
-
-
-ODD_VALUES = [None, 5, "?", [], ["?"], {}, True]
-ODD_PLACES = {
-    "delta of a text": lambda odd: event("output_text.delta", delta=odd),
-    "logprobs": lambda odd: event("output_text.delta", delta="Hi", logprobs=odd),
-    "place of a text": lambda odd: event("output_text.delta", delta="Hi", content_index=odd),
-    "delta of a refusal": lambda odd: event("refusal.delta", delta=odd),
-    "delta of a summary": lambda odd: event("reasoning_summary_text.delta", delta=odd),
-    "delta of arguments": lambda odd: event("function_call_arguments.delta", delta=odd),
-    "item added": lambda odd: event("output_item.added", item=odd, output_index=0),
-    "item done": lambda odd: event("output_item.done", item=odd, output_index=0),
-    "output index": lambda odd: event("output_item.added", item=CALL, output_index=odd),
-    "type of an item": lambda odd: event("output_item.done", item={"type": odd}),
-    "summary": lambda odd: event("output_item.done", item={**SEALED, "summary": odd}),
-    "seal": lambda odd: event("output_item.done", item={**SEALED, "encrypted_content": odd}),
-    "annotation": lambda odd: event("output_text.annotation.added", annotation=odd),
-    "summary index": lambda odd: event("reasoning_summary_part.added", summary_index=odd),
-    "response": lambda odd: event("completed", response=odd),
-    "usage": lambda odd: event("completed", response={**RESPONSE, "usage": odd}),
-    "details": lambda odd: event(
-        "incomplete", response={"status": "incomplete", "incomplete_details": odd}
-    ),
-    "type": lambda odd: {"type": odd},
-}
-
-
-@pytest.mark.parametrize("odd", ODD_VALUES, ids=repr)
-@pytest.mark.parametrize("place", ODD_PLACES.values(), ids=ODD_PLACES)
-def test_odd_members_are_read_or_refused_but_never_crash(place: Any, odd: Any) -> None:
-    try:
-        found = decoded(place(odd))
-    except WireFault:
-        return
-    assert all(isinstance(chunk["choices"][0]["delta"], dict) for chunk in found)

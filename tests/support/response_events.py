@@ -1,0 +1,43 @@
+"""Events of a response stream, to be put together and decoded."""
+
+from typing import Any
+
+import orjson
+
+from orq_router_integrations.wire.responses_events import ResponseDecoder
+
+
+def wire(event: Any) -> bytes:
+    named = event["type"] if isinstance(event, dict) and "type" in event else None
+    name = f"event: {named}\n".encode() if isinstance(named, str) else b""
+    return name + b"data: " + orjson.dumps(event) + b"\n\n"
+
+
+def event(kind: str, **members: Any) -> dict[str, Any]:
+    return {"type": f"response.{kind}", "sequence_number": 1, **members}
+
+
+DONE = b"data: [DONE]\n\n"
+RESPONSE = {"id": "resp_1", "model": "gpt-4o", "status": "completed", "usage": None, "output": []}
+COMPLETED = event("completed", response=RESPONSE)
+CUT = event("incomplete", response={**RESPONSE, "status": "incomplete"})
+
+
+def decoded(*events: Any, end: Any = COMPLETED) -> list[dict[str, Any]]:
+    decoder = ResponseDecoder()
+    data = b"".join(wire(item) for item in [*events, *([end] if end else [])])
+    found = list(decoder.feed(data))
+    decoder.finish()
+    return found
+
+
+def deltas(*events: Any, end: Any = CUT) -> list[Any]:
+    *chunks, last = decoded(*events, end=end)
+    assert last["choices"][0]["finish_reason"]
+    return [chunk["choices"][0]["delta"] for chunk in chunks]
+
+
+CALL = {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": ""}
+SEARCH = {"type": "web_search_call", "id": "ws", "status": "completed"}
+NOTE = {"type": "url_citation", "url": "https://example.com"}
+SEALED = {"type": "reasoning", "summary": [{"text": "Hm."}], "encrypted_content": "SEAL"}
