@@ -262,7 +262,10 @@ _BY_CODE: dict[str, type[RouterStatusError]] = {
     "invalid_request_error": BadRequestError,
 }
 _TOO_LONG = re.compile(
-    r"context[ _](?:length|window)|maximum context|prompt is too long|too many (?:input )?tokens",
+    r"context[ _](?:length|window|limit)|maximum (?:context|prompt length)"
+    r"|too many (?:input )?tokens|(?:prompt|input) is too long"
+    r"|reduce the length of (?:the|your) (?:messages|prompt|input)"
+    r"|input token count\b.*\bexceeds|exceeds the maximum number of (?:input )?tokens",
     re.IGNORECASE,
 )
 

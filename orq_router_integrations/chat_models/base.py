@@ -22,9 +22,11 @@ from orq_router_integrations.chat_models import messages as conversation
 from orq_router_integrations.chat_models import requests
 from orq_router_integrations.chat_models import tools as tool_schemas
 from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.chat_models.seals import RESPONSES
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import RouterFace
 from orq_router_integrations.settings import HIDDEN
+from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_completions import ChatParams
 from orq_router_integrations.wire.controls import ModelId
@@ -143,10 +145,17 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
         """About how many tokens a conversation has, its media and tools included.
 
         An estimate, made offline; ``tokens.estimate_tokens`` says how near it comes.
+
+        Raises:
+            RouterInputError: a tool is none that this API takes.
         """
         from orq_router_integrations.chat_models.tokens import estimate_tokens  # noqa: PLC0415
 
-        return estimate_tokens(messages, tool_schemas.to_wire(tools) if tools else None)
+        try:
+            offered = tool_schemas.to_wire(tools or (), server=self.api == RESPONSES)
+        except ValueError as error:
+            raise input_error(error) from None
+        return estimate_tokens(messages, offered, self.tool_media)
 
     def get_token_ids(self, text: str) -> list[int]:  # noqa: ARG002
         """Not available: the tokenizers of most providers are not public.

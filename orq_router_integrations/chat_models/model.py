@@ -202,9 +202,9 @@ class ChatOrq(OrqModel):
                 **requests.params(given, self),
                 **requests.tool_members(given, api=self.api),
             }
-            chat = requests.enabled(chat, self.disabled_params)
-            own = requests.enabled(requests.responses_params(given, self), self.disabled_params)
-            body = self._wire.body(chat, own)
+            own = requests.responses_params(given, self)
+            parts = [requests.enabled(members, self.disabled_params) for members in (chat, own)]
+            body = requests.enabled(self._wire.body(*parts), self.disabled_params)
             return requests.with_extra(body, self.extra_body), controls, asked
         except ValueError as error:
             path = self._wire.endpoint.path

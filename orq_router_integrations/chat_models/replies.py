@@ -1,6 +1,7 @@
 """Chat completions as LangChain messages: whole replies and streams end in the same message."""
 
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -39,7 +40,7 @@ def result(
         return body
     metadata = provenance(body, reply, asked)
     generations = []
-    for index, choice in enumerate(body["choices"]):
+    for index, choice in enumerate(_in_order(body["choices"])):
         message = _message(choice["message"], metadata)
         if index == 0:
             message.usage_metadata = usage(body.get("usage"), body.get("service_tier"))
@@ -51,6 +52,12 @@ def result(
             )
         )
     return ChatResult(generations=generations)
+
+
+def _in_order(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Choices by their ``index``; as they come, where one of them has none."""
+    numbered = all(isinstance(choice.get("index"), int) for choice in choices)
+    return sorted(choices, key=itemgetter("index")) if numbered else choices
 
 
 TIERS = ("flex", "priority")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from orq_router_integrations.chat_models import structured, tools
 from orq_router_integrations.chat_models.seals import RESPONSES
-from orq_router_integrations.wire.chat_completions import PARAMS, ChatParams
+from orq_router_integrations.wire.chat_completions import ON_WIRE, PARAMS, ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.responses import OWN_PARAMS, ResponsesParams
 
@@ -85,15 +85,26 @@ def tool_members(
     return {name: value for name, value in members.items() if value is not None}
 
 
-def enabled(body: dict[str, Any], disabled: Mapping[str, Sequence[Any] | None]) -> dict[str, Any]:
-    """The body without the parameters, or values of them, that the model does not take."""
-    if not disabled:
-        return body
-    never = {name for name, values in disabled.items() if values is None}
+_NOT_ALONE = {"top_logprobs": "logprobs", "audio": "modalities"}
+"""Parameters that are refused without another one."""
+
+
+def enabled(
+    body: Mapping[str, Any], disabled: Mapping[str, Sequence[Any] | None]
+) -> dict[str, Any]:
+    """The body without the parameters, or values of them, that the model does not take.
+
+    What makes no sense without one of them goes with it.
+    """
+    values = {ON_WIRE.get(name, name): values for name, values in disabled.items()}
+    never = {name for name, unwanted in values.items() if unwanted is None}
+    gone = {
+        name for name, value in body.items() if name in never or value in (values.get(name) or ())
+    }
     return {
         name: value
         for name, value in body.items()
-        if name not in never and value not in (disabled.get(name) or ())
+        if name not in gone and _NOT_ALONE.get(name) not in gone
     }
 
 

@@ -16,7 +16,7 @@ from langchain_core.messages import BaseMessage
 
 from orq_router_integrations import formats
 from orq_router_integrations.chat_models.content import part
-from orq_router_integrations.chat_models.messages import to_wire
+from orq_router_integrations.chat_models.messages import ToolMedia, to_wire
 from orq_router_integrations.dimensions import Base64, Size, audio_seconds, image_size, pdf_pages
 from orq_router_integrations.wire import json
 
@@ -30,7 +30,9 @@ _AUDIO, _UNHEARD = 10, 30
 
 
 def estimate_tokens(
-    messages: Sequence[BaseMessage], tools: Sequence[dict[str, Any]] | None = None
+    messages: Sequence[BaseMessage],
+    tools: Sequence[dict[str, Any]] | None = None,
+    tool_media: ToolMedia = "user",
 ) -> int:
     """About how many tokens a model reads: an ESTIMATE, made without a tokenizer.
 
@@ -46,8 +48,10 @@ def estimate_tokens(
     Args:
         messages: the conversation.
         tools: schemas as they are sent, from ``tools.to_wire``.
+        tool_media: where media of a tool's answer go, as ``ChatOrq`` has it.
     """
-    total = sum(map(_message_tokens, messages)) + (_REPLY if messages else 0)
+    said = sum(_message_tokens(message, tool_media) for message in messages)
+    total = said + (_REPLY if messages else 0)
     return total + sum(_TOOL + _json_tokens(tool.get("function", tool)) for tool in tools or ())
 
 
@@ -130,9 +134,9 @@ def _json_tokens(value: Any) -> int:
 # Messages
 
 
-def _message_tokens(message: BaseMessage) -> int:
+def _message_tokens(message: BaseMessage, tool_media: ToolMedia) -> int:
     try:
-        return sum(map(_wire_tokens, to_wire([message])))
+        return sum(map(_wire_tokens, to_wire([message], tool_media)))
     except (ValueError, TypeError, AttributeError):  # it cannot be sent; counting must not fail
         calls = getattr(message, "tool_calls", None)
         content = [message.content] if isinstance(message.content, str) else message.content

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
@@ -17,6 +18,8 @@ class RouterUsage(UsageMetadataCallbackHandler):
 
     Attributes:
         calls: answers counted.
+        cached: those of them that LangChain's cache gave. They cost nothing; their tokens count
+            as LangChain counts them.
         fallbacks: those that another model gave than the one asked for.
         cost: US dollars, of the answers whose cost the router states.
         unpriced: answers whose cost it does not state.
@@ -32,6 +35,7 @@ class RouterUsage(UsageMetadataCallbackHandler):
     def __init__(self) -> None:
         super().__init__()
         self.calls = 0
+        self.cached = 0
         self.fallbacks = 0
         self.cost = 0.0
         self.unpriced = 0
@@ -42,20 +46,29 @@ class RouterUsage(UsageMetadataCallbackHandler):
         generations = response.generations[0] if response.generations else []
         for generation in generations[:1]:
             if isinstance(generation, ChatGeneration):
-                self._count(Provenance.of(generation.message))
+                self._count(generation.message)
 
-    def _count(self, found: Provenance) -> None:
+    def _count(self, message: BaseMessage) -> None:
+        found, cached = Provenance.of(message), _from_cache(message)
+        cost = 0.0 if cached else found.cost
         with self._lock:
             self.calls += 1
+            self.cached += cached
             self.fallbacks += found.fell_back
-            self.cost += found.cost or 0.0
-            self.unpriced += found.cost is None
+            self.cost += cost or 0.0
+            self.unpriced += cost is None
 
     def __repr__(self) -> str:
         return (
             f"RouterUsage(calls={self.calls}, fallbacks={self.fallbacks}, cost={self.cost:.6f}, "
-            f"unpriced={self.unpriced}, usage_metadata={self.usage_metadata})"
+            f"unpriced={self.unpriced}, cached={self.cached}, usage_metadata={self.usage_metadata})"
         )
+
+
+def _from_cache(message: BaseMessage) -> bool:
+    """Whether LangChain took the answer from its cache: then, and only then, it states a cost."""
+    usage: Any = getattr(message, "usage_metadata", None) or {}
+    return bool(usage.get("total_cost") == 0)
 
 
 _CURRENT: ContextVar[RouterUsage | None] = ContextVar("orq_router_usage", default=None)

@@ -129,14 +129,15 @@ class ChatParams(BaseModel):
         members = vars(self)
         found = {name: members[name] for name in PARAMS if members[name] is not None}
         return {
-            _ON_WIRE.get(name, name): _plain(value) for name, value in found.items() if value != []
+            ON_WIRE.get(name, name): _plain(value) for name, value in found.items() if value != []
         }
 
 
 PARAMS = tuple(ChatParams.model_fields)
 """The names of the parameters."""
 
-_ON_WIRE = {"max_tokens": "max_completion_tokens"}
+ON_WIRE = {"max_tokens": "max_completion_tokens"}
+"""Parameters that have another name in the body."""
 
 
 def _plain(value: Any) -> Any:

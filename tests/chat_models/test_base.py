@@ -2,7 +2,7 @@
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.messages import HumanMessage, trim_messages
+from langchain_core.messages import HumanMessage, ToolMessage, trim_messages
 from pydantic import BaseModel
 
 from orq_router_integrations import ChatOrq, OfflineRouter, content_block
@@ -41,6 +41,27 @@ def test_tokens_are_counted_without_a_tokenizer(model: ChatOrq) -> None:
     assert 8 <= counted <= 16
     assert model.get_num_tokens_from_messages(with_image) - counted == 85
     assert model.get_num_tokens_from_messages(text, tools=[City]) > counted
+
+
+def test_tools_that_the_router_runs_are_counted_where_there_are_some() -> None:
+    text, search = [HumanMessage("Hi")], [{"type": "orq:web_search"}]
+    there = ChatOrq(model="openai/gpt-4o", api="responses", api_key="k")
+    counted = there.get_num_tokens_from_messages(text, tools=search)
+    assert counted > there.get_num_tokens_from_messages(text)
+    with pytest.raises(RouterInputError, match="orq:web_search"):
+        ChatOrq(model="openai/gpt-4o", api_key="k").get_num_tokens_from_messages(text, tools=search)
+
+
+def test_media_of_tools_count_where_they_are_sent() -> None:
+    chart = content_block(ASSETS / "chart.png", detail="low")
+    answer = [ToolMessage([chart], tool_call_id="c1")]
+
+    def counted(tool_media: str) -> int:
+        model = ChatOrq(model="openai/gpt-4o", api_key="k", tool_media=tool_media)
+        return model.get_num_tokens_from_messages(answer)
+
+    assert counted("user") - counted("placeholder") >= 85
+    assert counted("tool") >= 85 > counted("placeholder")
 
 
 def test_conversations_can_be_trimmed_by_tokens(model: ChatOrq) -> None:

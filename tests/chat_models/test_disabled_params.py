@@ -43,6 +43,27 @@ def test_parameters_of_the_responses_api_too() -> None:
     assert body.keys() & {"store", "parallel_tool_calls", "max_tool_calls"} == {"max_tool_calls"}
 
 
+@pytest.mark.parametrize("api", ["chat_completions", "responses"])
+def test_a_parameter_that_has_another_name_on_the_wire(api: str) -> None:
+    name = {"chat_completions": "max_completion_tokens", "responses": "max_output_tokens"}[api]
+    assert sent({}, api, max_tokens=50)[name] == 50
+    assert name not in sent({"max_tokens": None}, api, max_tokens=50)
+    assert name not in sent({"max_tokens": [50]}, api, max_tokens=50)
+    assert sent({"max_tokens": [50]}, api, max_tokens=51)[name] == 51
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "responses"])
+def test_what_needs_a_parameter_goes_with_it(api: str) -> None:
+    body = sent({"logprobs": None}, api, logprobs=True, top_logprobs=2)
+    assert not body.keys() & {"logprobs", "top_logprobs", "include"}
+    assert sent({"top_logprobs": None}, logprobs=True, top_logprobs=2)["logprobs"] is True
+
+
+def test_a_parameter_that_another_one_would_set() -> None:
+    assert sent({}, "responses", reasoning_effort="low")["reasoning"] == {"effort": "low"}
+    assert "reasoning" not in sent({"reasoning": None}, "responses", reasoning_effort="low")
+
+
 def test_what_is_no_parameter_is_told() -> None:
     with pytest.raises(ValidationError, match=r"temprature: no parameter; did you mean 'temper"):
         ChatOrq(model="openai/gpt-5", api_key="k", disabled_params={"temprature": None})

@@ -133,14 +133,6 @@ def test_a_spoken_answer_has_its_sound_and_its_words() -> None:
     assert audio.keys() == {"id", "expires_at", "data", "transcript"}
 
 
-def test_several_answers_share_one_usage() -> None:
-    result = told(Answer("Hello")).generate([[HumanMessage("Hi")]], n=3)
-    messages = [generation.message for generation in result.generations[0]]
-    assert [message.text for message in messages] == ["Hello"] * 3
-    assert [bool(message.usage_metadata) for message in messages] == [True, False, False]
-    assert all(message.response_metadata["finish_reason"] == "stop" for message in messages)
-
-
 TOKENS = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 COUNTED = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
 USAGES = {
