@@ -146,6 +146,13 @@ class TestFile:
         assert heard((tmp_path / "a.wav").read_bytes()) == TEXT
         assert speech.sha256 == hashlib.sha256((tmp_path / "a.wav").read_bytes()).hexdigest()
 
+    async def test_choices_go_along_and_a_format_among_them_wins(self, awaited, tmp_path):
+        router, chosen = OfflineRouter(), {"format": "pcm", "voice": "nova"}
+        with pytest.warns(UserWarning, match=r"a.wav holds pcm"):
+            await spoken_to(speaker(router), awaited, tmp_path / "a.wav", TEXT, **chosen)
+        sent = router.requests[0].body
+        assert (sent["response_format"], sent["voice"]) == ("pcm", "nova")
+
     async def test_a_name_that_says_another_format_than_came(self, awaited, tmp_path):
         with pytest.warns(UserWarning, match=r"a.mp3 holds wav"):
             speech = await spoken_to(speaker(), awaited, tmp_path / "a.mp3", TEXT)
