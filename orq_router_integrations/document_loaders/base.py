@@ -1,6 +1,7 @@
 """What the parser and the loaders have in common: their fields, and a run over recordings."""
 
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -27,6 +28,13 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _NO_TRANSLATION = "; a translation is always into English and does not take it"
 HINTS = CONTROL_HINTS | dict.fromkeys(("language", "timestamp_granularities"), _NO_TRANSLATION)
+
+
+_TIMED: Mapping[Task, tuple[str, Any]] = {
+    "transcribe": ("timestamp_granularities", ["word", "segment"]),
+    "translate": ("timestamps_granularity", "word"),
+}
+"""How each task asks for the times of words."""
 
 
 def _writable(path: str | os.PathLike[str] | None) -> str | None:
@@ -68,6 +76,11 @@ class AudioFace(RouterFace, TranslationParams):
             )
         if self._task == "translate":
             check_translates(self.model)
+        if self.max_seconds is not None and self.max_seconds <= 1.5 * self.overlap_seconds:
+            raise ValueError(
+                f"max_seconds: {self.max_seconds:g} leaves too little beside overlap_seconds="
+                f"{self.overlap_seconds:g}; allow more, or overlap less"
+            )
         place(self.merged_controls(), self._endpoint, self.router.dialect)
         return self
 
@@ -86,9 +99,8 @@ class AudioFace(RouterFace, TranslationParams):
             body.setdefault("response_format", "verbose_json")
         if self.granularity == "speaker":
             body.setdefault("diarize", True)
-        timed = self.granularity in {"word", "window"} and self._task == "transcribe"
-        if timed and body["response_format"] == "verbose_json":
-            body.setdefault("timestamp_granularities", ["word", "segment"])
+        if self.granularity in {"word", "window"} and body["response_format"] == "verbose_json":
+            body.setdefault(*_TIMED[self._task])
         return body
 
     def _run(self) -> Run:

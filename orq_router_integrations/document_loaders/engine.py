@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 from langchain_core.documents import Document
 
-from orq_router_integrations.document_loaders.decoding import decoded, seconds_of
+from orq_router_integrations.document_loaders.decoding import check_decodable, decoded, seconds_of
 from orq_router_integrations.document_loaders.documents import Shape
 from orq_router_integrations.document_loaders.frames import Frames
 from orq_router_integrations.document_loaders.pieces import Limits, Piece, pieces_of
 from orq_router_integrations.document_loaders.resume import ResumeStore, key_of
-from orq_router_integrations.document_loaders.sources import Recording, recording
+from orq_router_integrations.document_loaders.sources import Item, Recording, recording
 from orq_router_integrations.document_loaders.stitching import apart, joined
 from orq_router_integrations.errors import (
     AuthenticationError,
@@ -98,8 +98,20 @@ class Engine:
     store: ResumeStore | None = None
     base_url: str = ""
 
+    def check(self, item: Item) -> None:
+        """Look at an item before anything is sent, unless failures are to be left for its turn.
+
+        Raises:
+            RouterInputError: it is not there, is no audio, or could not be cut as it must be.
+        """
+        if self.on_error != "raise":
+            return
+        found = recording(item)
+        if found.size > self.limits.max_bytes and found.mime_type != "audio/wav":
+            check_decodable(found)
+
     @contextmanager
-    def prepared(self, item: Any) -> Iterator[Job]:
+    def prepared(self, item: Item) -> Iterator[Job]:
         """An item as a job; what is decoded for it is on disk for as long as the block lasts.
 
         Raises:

@@ -1,12 +1,12 @@
 """``OrqTranscriptionLoader`` and ``OrqTranslationLoader``: files in, Documents out."""
 
-from collections.abc import AsyncIterator, Iterator, Sized
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Annotated, Any, ClassVar
 
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from orq_router_integrations.document_loaders.base import AudioFace, Task
 from orq_router_integrations.document_loaders.progress import Progress, check_progress
@@ -18,7 +18,7 @@ from orq_router_integrations.wire.transcriptions import TranscriptionParams
 class AudioLoader(AudioFace, BaseLoader):
     """Loads recordings; the fields are documented by the two loaders and ``OrqAudioParser``."""
 
-    source: Annotated[Any, BeforeValidator(checked_source)]
+    source: Annotated[Any, BeforeValidator(checked_source)] = Field(repr=False)
     show_progress: Annotated[bool, AfterValidator(check_progress)] = False
 
     def lazy_load(self) -> Iterator[Document]:
@@ -36,10 +36,11 @@ class AudioLoader(AudioFace, BaseLoader):
         return self._adocuments(*self._begun())
 
     def _begun(self) -> tuple[Run, Iterator[Item]]:
-        return self._run(), items(self.source, check=self.on_error == "raise")
+        run = self._run()
+        return run, items(self.source, check=run.engine.check)
 
     def _progress(self) -> Progress:
-        many = isinstance(self.source, Sized) and isinstance(self.source, (list, tuple))
+        many = isinstance(self.source, (list, tuple))
         return Progress(shown=self.show_progress, total=len(self.source) if many else None)
 
     def _documents(self, run: Run, found: Iterator[Item]) -> Iterator[Document]:

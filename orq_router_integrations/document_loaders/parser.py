@@ -97,7 +97,8 @@ class OrqAudioParser(AudioFace, TranscriptionParams, BaseBlobParser):
         return [document async for document in self.alazy_parse(blob)]
 
     def _begun(self, blob: Blob) -> tuple[Run, Iterator[Item]]:
-        return self._run(), items(blob, check=self.on_error == "raise")
+        run = self._run()
+        return run, items(blob, check=run.engine.check)
 
 
 async def _adocuments(run: Run, found: Iterator[Item]) -> AsyncIterator[Document]:

@@ -7,7 +7,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
@@ -98,10 +98,12 @@ def together(works: Sequence[Callable[[], T]], brake: Brake) -> list[T]:
     with ThreadPoolExecutor(len(works)) as pool:
         futures = [_submit(pool, work) for work in works]
         try:
+            ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for failed in (future for future in futures if future in ended and future.exception()):
+                failed.result()
             return [future.result() for future in futures]
-        except BaseException:
+        finally:
             brake.pull()
-            raise
 
 
 async def atogether(works: Sequence[Awaitable[T]]) -> list[T]:

@@ -123,12 +123,12 @@ def checked_source(source: Any) -> Source:
     )
 
 
-def items(source: Source, *, check: bool = True) -> Iterator[Item]:
+def items(source: Source, *, check: Callable[[Item], None]) -> Iterator[Item]:
     """The items of a source, in order and one by one.
 
     Args:
         source: what the loader was given.
-        check: look at what was named one by one before the first item is handed out.
+        check: looks at what was named one by one, before the first item is handed out.
 
     Raises:
         RouterInputError: a path is not there, or nothing in a folder is audio. At once, not at
@@ -141,8 +141,8 @@ def items(source: Source, *, check: bool = True) -> Iterator[Item]:
         listing = _listing(item)
         if listing is not None:
             _check_not_bare(item, listing)
-        elif check:
-            recording(item)
+        else:
+            check(item)
     return chain.from_iterable(_listing(item) or [item] for item in named)
 
 
@@ -177,8 +177,8 @@ class Listing:
 
 
 def _walk(folder: Path) -> Iterator[str]:
-    """All files below a folder; links to folders are not followed, so there are no loops."""
+    """All files below a folder but hidden ones; links to folders are not followed: no loops."""
     for root, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in files if not name.startswith(".")):
             yield os.path.join(root, name)

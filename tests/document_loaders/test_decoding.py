@@ -31,7 +31,7 @@ def encoded(path: Path, codec: str, *, rate: int) -> Path:
     return path
 
 
-def loader(path: Path, router: OfflineRouter, **options: Any) -> OrqTranscriptionLoader:
+def loader(path: Any, router: OfflineRouter, **options: Any) -> OrqTranscriptionLoader:
     return OrqTranscriptionLoader(source=path, model=WHISPER, client=router.client(), **options)
 
 
@@ -85,8 +85,9 @@ def test_without_pyav_the_error_names_the_extra(
     path = encoded(tmp_path / "talk.flac", "flac", rate=16_000)
     monkeypatch.setattr(decoding, "find_spec", lambda _: None)
     router = OfflineRouter()
+    both = [tmp_path / "talk.wav", path]
     with pytest.raises(RouterInputError, match=r"orq-router-integrations\[audio\]"):
-        loader(path, router, max_bytes=100_000).load()
+        loader(both, router, max_bytes=100_000).lazy_load()
     assert router.requests == []
 
 

@@ -1,5 +1,7 @@
 """Both loaders: every kind of source, held against the conformance kit."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +199,7 @@ BAD_ARGUMENTS = {
     "an empty path": ({"source": " "}, "names no file"),
     "resume": ({"resume": "/nowhere/at/all.db"}, "does not exist"),
     "window": ({"window_seconds": 0}, "window_seconds"),
+    "nothing but overlap": ({"max_seconds": 3.0}, "allow more, or overlap less"),
 }
 
 
@@ -262,8 +265,35 @@ def test_without_tqdm_the_bar_names_its_extra(monkeypatch: pytest.MonkeyPatch) -
         transcriptions("a.wav", OfflineRouter(), show_progress=True)
 
 
+def test_hidden_files_are_left_alone(folder: Path) -> None:
+    (folder / "._a.wav").write_bytes(b"not audio")
+    (folder / ".cache").mkdir()
+    recorded(folder / ".cache" / "x.wav")
+    assert texts_of(transcriptions(folder, OfflineRouter())) == TEXTS
+
+
+def test_a_repr_does_not_hold_the_recording() -> None:
+    assert len(repr(transcriptions(recording(), OfflineRouter()))) < 1500
+
+
+def test_words_of_a_translation_are_asked_for_in_its_own_way(folder: Path) -> None:
+    router = OfflineRouter()
+    loader = OrqTranslationLoader(
+        source=folder / "a.wav", model=WHISPER, granularity="word", client=router.client()
+    )
+    assert texts_of(loader) == TEXTS[0].split()
+    assert router.requests[0].body["timestamps_granularity"] == "word"
+
+
 def test_an_error_is_the_same_in_both_ways(folder: Path) -> None:
     loader = transcriptions(recording("x"), OfflineRouter(faults={WHISPER: 422}))
     with pytest.raises(RouterError) as caught:
         loader.load()
     assert caught.value.status_code == 422
+
+
+def test_importing_them_imports_nothing_heavy() -> None:
+    code = "import sys; from orq_router_integrations import OrqTranscriptionLoader, OrqAudioParser;"
+    code += "print(*{'av', 'tqdm', 'numpy', 'sqlalchemy', 'langchain'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

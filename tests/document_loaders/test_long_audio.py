@@ -50,8 +50,8 @@ async def test_in_async_and_again_from_the_store_without_a_request(
     assert silent.requests == []
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 5, 16])
-@pytest.mark.parametrize("overlap", [0.0, 0.4, 3.0])
+@pytest.mark.parametrize("limit", [1, 3, 16])
+@pytest.mark.parametrize("overlap", [0.0, 3.0])
 async def test_any_overlap_and_concurrency_will_do(talk: Any, limit: int, overlap: float) -> None:
     loader = transcriptions(
         talk,

@@ -18,9 +18,9 @@ from orq_router_integrations.offline.routing.forms import (
     FormInt,
 )
 from orq_router_integrations.offline.routing.refusals import Refusal
+from orq_router_integrations.wire.transcriptions import check_translates
 
 MAX_BYTES = 25 * 1024 * 1024
-NO_TRANSLATORS = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 
 
 def _listed(value: Any) -> Any:
@@ -57,8 +57,11 @@ def check_sense(form: TranslationForm, *, translates: bool) -> None:
     Raises:
         Refusal: 422; members that do not go together, or a model that cannot do this.
     """
-    if translates and form.model.partition("/")[2].startswith(NO_TRANSLATORS):
-        raise refusal("model", f"{form.model} does not translate")
+    if translates:
+        try:
+            check_translates(form.model)
+        except ValueError as error:
+            raise refusal("model", str(error).removeprefix("model: ")) from None
     if not isinstance(form, TranscriptionForm):
         return
     if form.timestamp_granularities and form.response_format != "verbose_json":
