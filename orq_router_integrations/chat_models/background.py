@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 from langchain_core.outputs import ChatResult
 
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import RouterTimeoutError
-from orq_router_integrations.wire.call import Call
+from orq_router_integrations.wire.call import Call, Reply
 from orq_router_integrations.wire.endpoints import STORED_RESPONSE
 from orq_router_integrations.wire.responses import Unfinished
 
@@ -27,24 +28,44 @@ def finished(router: RouterClient, call: Call[Answer]) -> ChatResult:
     Raises:
         RouterTimeoutError: an hour has passed; the message has the id of the response.
     """
-    answer = router.send(call)
+    course = _Course(call.parse)
+    answer = router.send(course.ask(call))
     for pause in _pauses():
         if not isinstance(answer, Unfinished):
             return answer
         time.sleep(pause)
-        answer = router.send(_poll(call, answer))
+        answer = router.send(course.ask(_poll(call, answer)))
     raise _given_up(answer)
 
 
 async def afinished(router: RouterClient, call: Call[Answer]) -> ChatResult:
     """Send a call, and ask for its answer until there is one; see ``finished``."""
-    answer = await router.asend(call)
+    course = _Course(call.parse)
+    answer = await router.asend(course.ask(call))
     for pause in _pauses():
         if not isinstance(answer, Unfinished):
             return answer
         await asyncio.sleep(pause)
-        answer = await router.asend(_poll(call, answer))
+        answer = await router.asend(course.ask(_poll(call, answer)))
     raise _given_up(answer)
+
+
+@dataclass(slots=True)
+class _Course:
+    """What the requests for one answer took altogether: their number, and since when."""
+
+    parse: Callable[[Reply], Answer]
+    attempts: int = 0
+    started: float | None = None
+
+    def ask(self, call: Call[Answer]) -> Call[Answer]:
+        """The next call for the answer, whose reply counts with those before."""
+        return replace(call, parse=partial(self._read, before=self.attempts))
+
+    def _read(self, reply: Reply, before: int) -> Answer:
+        self.attempts = before + reply.attempts
+        self.started = reply.started if self.started is None else self.started
+        return self.parse(replace(reply, attempts=self.attempts, started=self.started))
 
 
 def _pauses() -> Iterator[float]:

@@ -42,7 +42,8 @@ class ChatOrq(OrqModel):
         api: ``chat_completions``, or ``responses`` (v3/router only), which adds the parameters of
             ``ResponsesParams``, server tools, reasoning summaries and cost.
         controls: the router's controls; those given per call go on top, field by field.
-        streaming: whether ``invoke`` collects a stream instead of asking for a whole reply.
+        streaming: whether ``invoke`` collects a stream instead of asking for a whole reply. What
+            does not stream, ``n`` answers or a response in the background, comes whole.
         stream_usage: whether streams report token usage.
         tool_media: where images, files and audio of a tool's answer go: into a ``user`` message
             behind it, nowhere (a ``placeholder`` tells of them), or left in the ``tool`` message,
@@ -76,6 +77,21 @@ class ChatOrq(OrqModel):
         except (KeyError, TypeError) as error:
             said = f"messages: LangChain cannot read them ({type(error).__name__}: {error})"
             raise ValueError(said) from None
+
+    def _should_stream(self, **kwargs: Any) -> bool:
+        return not self._only_whole(kwargs) and super()._should_stream(**kwargs)
+
+    def _should_use_protocol_streaming(self, **kwargs: Any) -> bool:
+        return not self._only_whole(kwargs) and super()._should_use_protocol_streaming(**kwargs)
+
+    def _only_whole(self, given: dict[str, Any]) -> bool:
+        """Whether nobody asked for a stream in so many words, and the router would give none.
+
+        Then a handler that likes to watch gets the whole answer, and so does ``streaming=True``.
+        """
+        own = {"n": self.n, "background": self.background}
+        asked = requests.enabled({**own, **self.extra_body, **given}, self.disabled_params)
+        return not given.get("stream") and requests.unstreamable(asked) is not None
 
     # LangChain's four hooks
 
@@ -169,10 +185,8 @@ class ChatOrq(OrqModel):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> StreamCall[ChatGenerationChunk]:
         body, controls, asked = self._request(messages, stop, kwargs)
-        if (body.get("n") or 1) > 1:
-            raise input_error(ValueError("n: a stream gives one answer; use invoke for more"))
-        if body.get("background"):
-            raise input_error(ValueError("background: such a response does not stream; use invoke"))
+        if reason := requests.unstreamable(body):
+            raise input_error(ValueError(reason))
         body["stream"] = True
         if self.stream_usage and self.api == CHAT:
             body["stream_options"] = {"include_usage": True}

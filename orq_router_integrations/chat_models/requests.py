@@ -108,6 +108,15 @@ def enabled(
     }
 
 
+def unstreamable(asked: Mapping[str, Any]) -> str | None:
+    """Why an answer comes only whole, if it does."""
+    if (asked.get("n") or 1) > 1:
+        return "n: a stream gives one answer; use invoke for more"
+    if asked.get("background"):
+        return "background: such a response does not stream; use invoke"
+    return None
+
+
 def with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """The body with the caller's extra members.
 
