@@ -23,7 +23,8 @@ from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.exchange import Exchange
 from orq_router_integrations.keys import account_of, akey_of, key_of
-from orq_router_integrations.limits import Pump, Watch
+from orq_router_integrations.limits import Watch
+from orq_router_integrations.pump import Gate, Pump
 from orq_router_integrations.retry import RetryPolicy, RetryQuota
 from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
 from orq_router_integrations.timing import clock_of, timeout_of
@@ -200,7 +201,7 @@ class RouterClient(RouterSettings):
                 max_retries=self.max_retries,
                 router_retries=encoded.controls.router_retries,
                 repeatable=call.repeatable,
-                seconds=clock.deadline,
+                clock=clock,
                 quota=self._quota,
             ),
             url=_address(self.base_url + encoded.path, tuple(self.default_query.items())),
@@ -248,8 +249,9 @@ class RouterClient(RouterSettings):
             yield from exchange.finish()
 
     async def _aitems(self, exchange: Exchange[T]) -> AsyncGenerator[T]:
+        gate = Gate(self.http_async_client)
         with exchange.translated():
-            async with Pump(self._apieces(exchange), exchange.clock) as pieces:
+            async with Pump(self._apieces(exchange, gate), exchange.clock, gate) as pieces:
                 async for data in pieces:
                     for item in exchange.items(data):
                         yield item
@@ -264,6 +266,7 @@ class RouterClient(RouterSettings):
         with self._http() as http:
             options = exchange.begin(key_of(self.api_key)) | {"extensions": {"trace": watch.trace}}
             request = http.build_request(**options, content=exchange.body)
+            request.headers.pop("cookie", None)  # an injected client may have kept some
             watch.follow(request.extensions)
             with closing(http.send(request, stream=True, follow_redirects=False)) as response:
                 watch.follow(response.extensions)
@@ -274,10 +277,11 @@ class RouterClient(RouterSettings):
                     yield from unpacker.feed(data)
                 yield from unpacker.finish()
 
-    async def _apieces(self, exchange: Exchange[T]) -> AsyncGenerator[bytes]:
+    async def _apieces(self, exchange: Exchange[T], gate: Gate) -> AsyncGenerator[bytes]:
         async with self._ahttp() as http:
-            options = exchange.begin(await akey_of(self.api_key))
+            options = exchange.begin(await akey_of(self.api_key)) | {"extensions": gate.extensions}
             request = http.build_request(**options, content=exchange.async_body)
+            request.headers.pop("cookie", None)
             response = await http.send(request, stream=True, follow_redirects=False)
             async with aclosing(response):
                 unpacker = exchange.head(response)

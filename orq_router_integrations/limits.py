@@ -1,17 +1,17 @@
 """How long a call may take, by the wall clock: whatever drips, stalls or keeps the line warm.
 
 httpx measures the time between two bytes only, so a router that sends one byte now and then would
-hold a call for ever. Sync and async have one mechanism each, and one ``Clock`` that tells it when.
+hold a call for ever. A ``Clock`` says when it is over; a ``Watch`` ends a sync call then, and a
+``Pump`` (in a room of its own) an async one.
 """
 
-import asyncio
 import math
 import os
 import socket
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, MutableMapping
-from contextlib import aclosing, suppress
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from typing_extensions import Self
@@ -21,10 +21,6 @@ TICK = 0.1
 
 GRACE = 0.05
 """Seconds for the last bytes behind the end of a stream; with them its connection can be kept."""
-
-
-AHEAD = 64 * 1024
-"""Bytes of an async reply that are read before the caller has asked for them."""
 
 
 class LateError(Exception):
@@ -171,86 +167,3 @@ class Watchman:
 WATCHMAN = Watchman()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=WATCHMAN.forget)
-
-
-class Pump:
-    """Reads an async reply in a task of its own, a little ahead of the caller.
-
-    When the caller is cancelled, that task is cancelled once and awaited. So the clearing up of
-    httpx is never cut short by a second cancellation, after which its pool would be short of a
-    connection for good.
-    """
-
-    def __init__(self, source: AsyncGenerator[bytes, None], clock: Clock) -> None:
-        self._source = source
-        self._clock = clock
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._news, self._room = asyncio.Event(), asyncio.Event()
-        self._late = False
-
-    async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.ensure_future(self._fill())
-        self._task.add_done_callback(lambda _: self._news.set())
-        self._arm()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._alarm.cancel()
-        self._task.cancel()
-        cancelled = None
-        while not self._task.done():
-            try:
-                await asyncio.wait({self._task})
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if not self._task.cancelled():
-            self._task.exception()  # has been told, or came too late to matter
-        if cancelled:
-            raise cancelled
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while not self._pieces:
-            if self._task.done():
-                self._result()
-                raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        come, self._pieces, self._size = self._pieces, [], 0
-        self._room.set()
-        return b"".join(come)
-
-    async def drain(self) -> None:
-        """Leave the rest of a finished reply a moment to arrive."""
-        await asyncio.wait({self._task}, timeout=GRACE)
-
-    def _result(self) -> None:
-        if self._late and self._task.cancelled():
-            raise LateError
-        self._task.result()
-
-    async def _fill(self) -> None:
-        async with aclosing(self._source) as pieces:
-            async for piece in pieces:
-                self._pieces.append(piece)
-                self._size += len(piece)
-                self._news.set()
-                if self._size >= AHEAD:
-                    self._room.clear()
-                    await self._room.wait()
-
-    def _ring(self) -> None:
-        """The clock may have been set anew since this alarm was; an idle caller is left alone."""
-        if self._clock.over:
-            self._late = True
-            self._task.cancel()
-        else:
-            self._arm()
-
-    def _arm(self) -> None:
-        seconds = min(self._clock.left, self._clock.silence)
-        self._alarm = self._loop.call_later(seconds, self._ring)

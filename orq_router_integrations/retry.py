@@ -7,7 +7,6 @@ The router has retries and fallbacks of its own, which multiply with ours; so ou
 import math
 import random
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -20,6 +19,7 @@ from orq_router_integrations.errors import (
     RouterStatusError,
     RouterTimeoutError,
 )
+from orq_router_integrations.limits import Clock
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -79,17 +79,16 @@ class RetryPolicy:
         router_retries: whether the request asks the router for retries or fallbacks. The client
             then repeats only what never reached it, and a 429 or 503 that names a time.
         repeatable: whether a call may be sent again when it is unknown if it was worked on.
-        seconds: for the whole call; no pause begins that would end later.
+        clock: that of the whole call; no pause begins that would end behind its deadline.
         quota: what the retries of all calls may cost together.
     """
 
     max_retries: int = 2
     router_retries: bool = False
     repeatable: bool = True
-    seconds: float = math.inf
+    clock: Clock = field(default_factory=lambda: Clock(deadline=math.inf, silence=math.inf))
     quota: RetryQuota = field(default_factory=RetryQuota)
     _spent: int = 0
-    _began: float = field(default_factory=time.monotonic)
 
     def run(self, work: Callable[[A], T], subject: A) -> T:
         """Do some work until it needs no retry; most never does, and then tenacity is not asked."""
@@ -141,10 +140,9 @@ class RetryPolicy:
 
     def _enough(self, state: tenacity.RetryCallState) -> bool:
         """Whether attempts, time or tokens are used up."""
-        paused = time.monotonic() - self._began + state.upcoming_sleep
         return (
             state.attempt_number > self.max_retries
-            or paused >= self.seconds
+            or state.upcoming_sleep >= self.clock.left
             or not self._pay(state.outcome.exception() if state.outcome else None)
         )
 

@@ -23,7 +23,7 @@ from support.scripted_router import (
     streams,
 )
 
-from orq_router_integrations import RouterClient, RouterError, limits
+from orq_router_integrations import RouterClient, RouterError, pump
 from orq_router_integrations.errors import (
     InvalidResponseError,
     NotFoundError,
@@ -253,7 +253,7 @@ def test_a_stream_left_by_break_is_closed():
 
 
 async def test_an_async_stream_left_by_break_is_closed(monkeypatch):
-    monkeypatch.setattr(limits, "AHEAD", 1)
+    monkeypatch.setattr(pump, "AHEAD", 1)
     body = Body(*WHOLE)
     async for _ in client_of(lambda _: httpx.Response(200, stream=body)).astream(chat_stream()):
         assert not body.closed

@@ -29,7 +29,7 @@ from support.scripted_router import (
     streams,
 )
 
-from orq_router_integrations import ChatOrq, RouterClient, limits, transport
+from orq_router_integrations import ChatOrq, RouterClient, pump, transport
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.transport import SHARED
 
@@ -177,7 +177,7 @@ def test_a_closed_client_opens_anew(door, made):
 def streaming(monkeypatch) -> Any:
     answer = streams(event("Hel"), event("lo"), DONE)
     monkeypatch.setattr(Script, "__call__", lambda _, request: answer(request))
-    monkeypatch.setattr(limits, "AHEAD", 1)
+    monkeypatch.setattr(pump, "AHEAD", 1)
     return RouterClient(api_key=KEY), RouterClient(api_key="another")
 
 

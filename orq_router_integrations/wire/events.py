@@ -70,7 +70,7 @@ class EventReader(ABC):
             BadReply: it was no stream.
             ErrorInReply: it was an error, and nothing else.
         """
-        if self._unread:
+        if self._unread is not None:
             _refuse_what_is_no_stream(bytes(self._unread))
         if not (self.done or self.finished):
             raise Truncated("neither a finish reason nor [DONE] was received")
@@ -92,7 +92,9 @@ def _object(event: Event) -> dict[str, Any]:
 
 
 def _refuse_what_is_no_stream(body: bytes) -> None:
-    """A whole reply, an error or a web page where a stream was asked for."""
+    """Nothing, a whole reply, an error or a web page where a stream was asked for."""
+    if not body:
+        raise BadReply("the reply is empty")
     if body.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
         return  # a stream that broke in its first event
     try:

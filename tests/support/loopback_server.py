@@ -2,12 +2,16 @@
 
 import asyncio
 import re
+import socket
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 
 from typing_extensions import Self
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+_TCP_INFO = getattr(socket, "TCP_INFO", 0)  # where the system has it
+ESTABLISHED = 1
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -48,11 +52,12 @@ async def silent(_: asyncio.StreamWriter) -> None:
 class Loopback:
     """Serves in a thread of its own for as long as its block lasts; keeps the requests' heads."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, tls: ssl.SSLContext | None = None) -> None:
         self._answer = answer
+        self._tls = tls
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
-        self._readers: list[asyncio.StreamReader] = []
+        self._connections: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self.requests: list[bytes] = []
         self.url = ""
 
@@ -68,27 +73,29 @@ class Loopback:
     @property
     def accepted(self) -> int:
         """How many connections there have been."""
-        return len(self._readers)
+        return len(self._connections)
 
     @property
     def open(self) -> int:
-        """How many of them the client has not closed."""
-        return sum(not (reader.at_eof() or reader.exception()) for reader in self._readers)
+        """How many of them nobody has closed."""
+        return sum(not _ended(*connection) for connection in self._connections)
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        scheme = "https" if self._tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._ready.set()
         await self._stop.wait()
         server.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # for what was closed to be gone
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._readers.append(reader)
+        self._connections.append((reader, writer))
         self._tasks.add(asyncio.ensure_future(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,3 +110,13 @@ class Loopback:
             pass
         finally:
             writer.close()
+
+
+def _ended(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Whether a connection is closed; also where the end waits behind bytes that nobody reads."""
+    if reader.at_eof() or reader.exception() or writer.is_closing():
+        return True
+    if not _TCP_INFO:
+        return False
+    state = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 1)
+    return bool(state[0] != ESTABLISHED)

@@ -51,7 +51,7 @@ def test_an_event_that_is_no_object_is_refused(decoder: Any, data: bytes) -> Non
         (b"<html>", BadReply),
         (b'{"output": []}', BadReply),
         (b'{"error": {"message": "out"}}', ErrorInReply),
-        (b"", Truncated),
+        (b"", BadReply),
         (b"data: {", Truncated),
     ],
 )

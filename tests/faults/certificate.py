@@ -1,0 +1,34 @@
+"""A certificate that nobody trusts, signed by itself, for a host that does not exist."""
+
+import ssl
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+CERTIFICATE = (
+    "MIIBiTCCAS+gAwIBAgIUNzzzo3eaCXPIPzgznkpi1JfSQLYwCgYIKoZIzj0EAwIwGTEXMBUGA1UE"
+    "AwwObm9ib2R5LmludmFsaWQwIBcNMjYxMTIwMTI0NjUwWhgPMjEyNjEwMjcxMjQ2NTBaMBkxFzAV"
+    "BgNVBAMMDm5vYm9keS5pbnZhbGlkMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYLJZkWRyGPl8"
+    "EIdkGKiPU6/uRGQiYUFE8BZKJX1+GusMX8XVF1pg4Ivm0yXqDC2lz15FjhmbioY/R+cA6zVs7aNT"
+    "MFEwHQYDVR0OBBYEFHq/KAvj1skMNZz8xXelT3do/B2AMB8GA1UdIwQYMBaAFHq/KAvj1skMNZz8"
+    "xXelT3do/B2AMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAN1BG5AAygIY9hEJ"
+    "Rf9zuicIsKZQrZHGAeYIczGrbG7UAiAsUcsJT8IRUAeaJUE8yTr2Sz5VpCBLhJrajCifL6M3mQ=="
+)
+ITS_KEY = (
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg5cB2GDmTvNIa8kcDKOlgcCgj3b0B"
+    "gHkbcPZBsq9gZbqhRANCAARgslmRZHIY+XwQh2QYqI9Tr+5EZCJhQUTwFkolfX4a6wxfxdUXWmDg"
+    "i+bTJeoMLaXPXkWOGZuKhj9H5wDrNWzt"
+)
+
+
+def untrusted() -> ssl.SSLContext:
+    """The context of a server with that certificate; its key guards nothing."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "both.pem")
+        path.write_text(_pem("PRIVATE KEY", ITS_KEY) + _pem("CERTIFICATE", CERTIFICATE))
+        context.load_cert_chain(path)
+    return context
+
+
+def _pem(kind: str, data: str) -> str:
+    return f"-----BEGIN {kind}-----\n{data}\n-----END {kind}-----\n"
