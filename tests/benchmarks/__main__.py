@@ -8,8 +8,9 @@ import argparse
 import platform
 import warnings
 from importlib.metadata import version
+from itertools import chain
 
-from tests.benchmarks import calls
+from tests.benchmarks import calls, media, startup
 from tests.benchmarks.measuring import HEADER, Case, medians, told
 from tests.benchmarks.server import CLIENT_CORE, pin, running
 
@@ -28,7 +29,7 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {platform.machine()};", *_versions())
     print(f"medians of {given.rounds} rounds\n\n{HEADER}", flush=True)
     with running() as server:
-        for case in calls.cases(server):
+        for case in chain(*(room.cases(server) for room in (calls, startup, media))):
             if not wanted or wanted & {line.number for line in case.lines}:
                 _show(case, given.rounds)
         calls.close()

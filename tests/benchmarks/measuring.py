@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Quantity = Literal["cpu", "wall", "peak"]
+Quantity = Literal["cpu", "wall", "peak", "memory", "modules"]
+UNITS = {"peak": " MB", "memory": " MB", "modules": ""}
 Sample = Mapping[str, float]
 """What one run took, by quantity: microseconds per unit of work, or megabytes."""
 
@@ -87,15 +88,15 @@ HEADER = """\
 def told(line: Line, found: Mapping[str, Mapping[str, float]]) -> str:
     """A line of the table: the medians, and our ratio to each contender beside its goal."""
     values = {name: quantities[line.quantity] for name, quantities in found.items()}
-    unit = "MB" if line.quantity == "peak" else "us"
-    cells = [f"{_short(values[n])} {unit}" if n in values else "" for n in COLUMNS]
+    unit = UNITS.get(line.quantity, " us")
+    cells = [f"{_short(values[n])}{unit}" if n in values else "" for n in COLUMNS]
     ours, goals, met = values[OURS], [], True
     for name, limit in line.limits.items():
         ratio = ours / values[name]
         goals.append(f"{ratio:.2f}x {name} (<= {limit:g})")
         met = met and ratio <= limit
     if line.most is not None:
-        goals.append(f"<= {line.most:g} {unit}")
+        goals.append(f"<= {line.most:g}{unit}")
         met = met and ours <= line.most
     row = [line.number, line.what, *cells, ", ".join(goals), "yes" if met else "NO"]
     return f"| {' | '.join(row)} |"

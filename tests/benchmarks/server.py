@@ -4,8 +4,10 @@ The first segment of a path says how it answers: ``/stream-text/v3/router/chat/c
 """
 
 import asyncio
+import base64
 import os
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +19,8 @@ import orjson
 CHUNKS = 1000
 PACE = 0.001
 THINKING = 0.05
+PAUSE = 0.3
+PICTURE, SPEECH = 1_500_000, 5_000_000
 SERVER_CORE, CLIENT_CORE = 1, 0
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -64,6 +68,22 @@ def _stream(deltas: list[dict[str, object]]) -> list[bytes]:
     return [head, *(_chunk(event) for event in events), b"0\r\n\r\n"]
 
 
+def _picture() -> bytes:
+    data = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(PICTURE)).decode()
+    return _whole({"created": 1760000000, "data": [{"b64_json": data}]})
+
+
+def _speech() -> list[bytes]:
+    """A sound in two pieces; the second waits."""
+    size = SPEECH - 44
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", size + 36, b"WAVE", b"fmt ", 16, 1, 1, 24000, 48000, 2, 16, b"data", size),
+    )
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\nContent-Length: %d\r\n\r\n" % SPEECH
+    return [http + head + bytes(4096), bytes(size - 4096)]
+
+
 def _texts(count: int) -> list[dict[str, object]]:
     return [{"role": "assistant", "content": ""}, *({"content": " word"} for _ in range(count))]
 
@@ -87,6 +107,9 @@ def _answer(kind: bytes) -> list[bytes]:
         "late": lambda: [_completion()],
         "text": lambda: [b"".join(_stream(_texts(size)))],
         "tool": lambda: [b"".join(_stream(_fragments(size)))],
+        "picture": lambda: [_picture()],
+        "transcript": lambda: [_whole({"text": _TEXT})],
+        "speech": _speech,
         "paced": lambda: _stream(_texts(size)),
     }
     return answers[name]()
@@ -132,11 +155,12 @@ class Connection(asyncio.Protocol):
             return
         self._transport.write(pieces[0])
         if len(pieces) > 1:
-            self._task = asyncio.ensure_future(self._paced(pieces[1:]))
+            pace = PAUSE if self._kind == b"speech" else PACE
+            self._task = asyncio.ensure_future(self._paced(pieces[1:], pace))
 
-    async def _paced(self, pieces: list[bytes]) -> None:
+    async def _paced(self, pieces: list[bytes], pace: float) -> None:
         for piece in pieces:
-            await asyncio.sleep(PACE)
+            await asyncio.sleep(pace)
             self._transport.write(piece)
 
 

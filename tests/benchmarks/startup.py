@@ -1,0 +1,86 @@
+"""Rows 11 to 13: what it costs to import, to start, and to make a model."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.benchmarks.contenders import KEY, MAKERS, base_url
+from tests.benchmarks.measuring import FLOOR, OPENAI, OURS, Case, Line, Sample, timed
+
+CORE = "BaseChatModel"
+IMPORTS = {
+    CORE: "from langchain_core.language_models import BaseChatModel",
+    OURS: "from orq_router_integrations import ChatOrq as Model",
+    FLOOR: "from tests.benchmarks.floor import Floor as Model",
+    OPENAI: "from langchain_openai import ChatOpenAI as Model",
+}
+REPORT = """
+import json, os, sys, time
+def memory():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+def report(**found):
+    print(json.dumps(found))
+"""
+
+
+def cases(server: str) -> Iterator[Case]:
+    """All cases, each made when it is its turn."""
+    yield imports()
+    yield added()
+    yield first_answer(server)
+    yield construct(server)
+
+
+def in_new_process(code: str) -> Callable[[], Sample]:
+    """A run of code that ends by telling what it found."""
+
+    def run() -> Sample:
+        command = [sys.executable, "-c", REPORT + code]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        found: Sample = json.loads(done.stdout)
+        return found
+
+    return run
+
+
+def imports() -> Case:
+    code = "t = time.process_time()\n{}\nreport(cpu=(time.process_time() - t) * 1e6)"
+    runs = {name: in_new_process(code.format(line)) for name, line in IMPORTS.items()}
+    return Case([Line("11", "import", {CORE: 1.10, OPENAI: 0.50})], runs)
+
+
+def added() -> Case:
+    code = (
+        f"{IMPORTS[CORE]}\nn, m = len(sys.modules), memory()\n"
+        "{}\nreport(modules=len(sys.modules) - n, memory=memory() - m)"
+    )
+    names = (OURS, FLOOR, OPENAI)
+    runs = {name: in_new_process(code.format(IMPORTS[name])) for name in names}
+    lines = [
+        Line("11", "... modules more than BaseChatModel's", {}, "modules", most=60),
+        Line("11", "... memory more than BaseChatModel's", {}, "memory", most=5),
+    ]
+    return Case(lines, runs)
+
+
+def first_answer(server: str) -> Case:
+    url = base_url(server, "whole")
+    code = (
+        "{}\nModel(model='openai/gpt-4o', base_url='" + url + f"', api_key='{KEY}')"
+        ".invoke('Hi')\nreport(cpu=time.process_time() * 1e6)"
+    )
+    runs = {name: in_new_process(code.format(IMPORTS[name])) for name in (OURS, FLOOR, OPENAI)}
+    return Case([Line("12", "start to first answer", {FLOOR: 1.05, OPENAI: 0.42})], runs)
+
+
+def construct(server: str) -> Case:
+    url = base_url(server, "whole")
+
+    def run(make: Callable[[str], Any]) -> Sample:
+        return timed(lambda: [make(url) for _ in range(50)], 50)
+
+    runs = {name: lambda make=make: run(make) for name, make in MAKERS.items()}
+    return Case([Line("13", "construct", {OPENAI: 0.25, FLOOR: 6})], runs)
