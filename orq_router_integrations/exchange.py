@@ -20,6 +20,7 @@ from orq_router_integrations.errors import error_from
 from orq_router_integrations.limits import TICK, Clock
 from orq_router_integrations.retry import RetryPolicy
 from orq_router_integrations.wire.call import Call, Decoder, Reply, StreamCall
+from orq_router_integrations.wire.inline import JsonBody
 from orq_router_integrations.wire.multipart import Form
 from orq_router_integrations.wire.request import Encoded
 
@@ -98,7 +99,7 @@ class Exchange(Generic[T]):
         return httpx.Timeout(**{name: min(part or left, left) for name, part in parts.items()})
 
     @property
-    def body(self) -> bytes | Form:
+    def body(self) -> bytes | Form | JsonBody:
         """The bytes to send; a form is read anew, from its first byte, at every attempt."""
         return self.encoded.body
 
@@ -165,7 +166,7 @@ class Exchange(Generic[T]):
             raise translation.translated(error, self) from cause
 
 
-async def _pieces(form: Form) -> AsyncIterator[bytes]:
+async def _pieces(form: Form | JsonBody) -> AsyncIterator[bytes]:
     pieces = iter(form)
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece

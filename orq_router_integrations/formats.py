@@ -7,7 +7,13 @@ PDFs with a file name, WAV or MP3 as audio input.
 
 import base64
 import re
+from contextlib import closing
 from typing import Any
+
+from typing_extensions import Generator
+
+from orq_router_integrations.wire.inline import LONG, Inline
+from orq_router_integrations.wire.uploads import contents
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -68,8 +74,11 @@ def normal_type(mime_type: str) -> str:
 
 
 def data_url(mime_type: str, data: str) -> str:
-    """A data URL of base64 text."""
-    return f"data:{mime_type};base64,{data}"
+    """A data URL of base64 text; a long one is put together only when it is sent."""
+    prefix = f"data:{mime_type};base64,"
+    if isinstance(data, Inline):
+        return Inline(data.source, prefix)
+    return Inline(data, prefix) if len(data) > LONG else prefix + data
 
 
 def split_data_url(url: str) -> tuple[str, str]:
@@ -90,20 +99,34 @@ def checked_base64(data: Any) -> tuple[str, int, bytes]:
     Raises:
         ValueError: it is empty or not base64.
     """
+    if isinstance(data, Inline):
+        return _checked_before(data)
     if not isinstance(data, str) or not data:
         raise ValueError("its data is empty; give it as base64 text")
     if any(blank in data for blank in "\r\n"):
         data = "".join(data.split())
-    try:
-        rest = data.encode("ascii").translate(None, _ALPHABET)
-    except UnicodeEncodeError:
-        rest = b"?"
+    rest = b"".join(_strangers(data))
     if rest not in {b"", b"=", b"=="} or len(data) % 4 or not data.endswith(rest.decode()):
         raise ValueError("its data is not base64 (standard alphabet, padded)")
     size = len(data) // 4 * 3 - len(rest)
     if not size:
         raise ValueError("its data is empty")
     return data, size, base64.b64decode(data[:64])
+
+
+def _strangers(data: str) -> Generator[bytes]:
+    """What base64 text has beside its alphabet, looked for in one piece after the other."""
+    for start in range(0, len(data), LONG):
+        piece = data[start : start + LONG].encode("ascii", "replace")
+        yield piece.translate(None, _ALPHABET)
+
+
+def _checked_before(data: Inline) -> tuple[str, int, bytes]:
+    """The same for a text that ``content_block`` or a first look has checked."""
+    if isinstance(data.source, str):
+        return data, len(data.source) * 3 // 4, base64.b64decode(data.source[:64])
+    with closing(contents(data.source, "content", 48)) as pieces:
+        return data, data.source.size, next(pieces)
 
 
 def checked_image(data: Any, claimed: str | None = None) -> tuple[str, str]:

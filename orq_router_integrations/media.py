@@ -24,6 +24,7 @@ from orq_router_integrations.formats import (
     sniff,
 )
 from orq_router_integrations.wire.call import Upload
+from orq_router_integrations.wire.inline import Inline
 
 if TYPE_CHECKING:
     from langchain_core.documents.base import Blob
@@ -35,6 +36,7 @@ def content_block(
     mime_type: str | None = None,
     filename: str | None = None,
     detail: str | None = None,
+    lazy: bool = False,
 ) -> dict[str, Any]:
     """The standard content block for a file, bytes or a ``Blob``: image, PDF, audio or text.
 
@@ -46,6 +48,9 @@ def content_block(
         mime_type: needed only where neither the bytes nor the name tell.
         filename: the name that the model sees (PDFs); by default the file's own.
         detail: ``low``, ``high`` or ``auto``, for images.
+        lazy: read the file at a path only while a request is being sent, a piece at a time. Such
+            a block is for models of this package in this process: written down (by a tracer, a
+            checkpoint, JSON) it is a note of the file, without its contents.
 
     Raises:
         RouterInputError: no such file, not a regular one, empty, too large, or of a type that
@@ -56,12 +61,14 @@ def content_block(
     """
     try:
         _check_texts(mime_type=mime_type, filename=filename, detail=detail)
-        data, name, claimed = _read(source)
+        later = _named(source) if lazy else None
+        data, name, claimed = later[1:] if later else _read(source)
         if mime_type and (found := sniff(data[:64])) and not mime_type.startswith("text/"):
             check_claim(found, mime_type)
         if detail is not None and detail not in DETAILS:
             raise ValueError(f"detail must be low, high or auto, not {detail!r}")
-        return _block(data, filename or name, mime_type or claimed, detail)
+        block = _block(data, filename or name, mime_type or claimed, detail)
+        return {**block, "base64": later[0]} if later and "base64" in block else block
     except (ValueError, OSError) as error:
         raise RouterInputError(f"content_block: {error}") from None
 
@@ -70,6 +77,22 @@ def _check_texts(**given: object) -> None:
     for name, value in given.items():
         if value is not None and not isinstance(value, str):
             raise ValueError(f"{name} must be text, not {type(value).__name__}")
+
+
+def _named(
+    source: "str | os.PathLike[str] | bytes | Blob",
+) -> tuple[Inline, bytes, str, None] | None:
+    """A file to be read later, its first bytes and its name; of a text file nothing."""
+    if not isinstance(source, (str, os.PathLike)):
+        raise ValueError("lazy: only a file at a path can be read later")
+    named = upload(source)
+    with named.open() as stream:
+        head = stream.read(48)
+    if sniff(head) is None:
+        return None
+    if sniff(head) in IMAGE_TYPES:
+        check_size(named.size)
+    return Inline(named), head, named.filename, None
 
 
 def _block(

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "direct": set(),
     "stack": set(),
     "transport": {"direct", "errors", "stack"},
-    "formats": set(),
+    "formats": {"wire"},
     "dimensions": set(),
     "media": {"errors", "formats", "wire"},
     "limits": set(),

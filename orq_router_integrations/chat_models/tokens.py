@@ -19,6 +19,7 @@ from orq_router_integrations.chat_models.content import part
 from orq_router_integrations.chat_models.messages import ToolMedia, to_wire
 from orq_router_integrations.dimensions import Base64, Size, audio_seconds, image_size, pdf_pages
 from orq_router_integrations.wire import json
+from orq_router_integrations.wire.inline import Inline
 
 Wire = Mapping[str, Any]
 
@@ -222,6 +223,8 @@ def _audio_tokens(data: Base64) -> int:
 
 def _inline(url: str) -> Base64 | None:
     """What a data URL holds."""
+    if isinstance(url, Inline):
+        return Base64(url.source) if isinstance(url.source, str) else None
     try:
         return Base64(formats.split_data_url(url)[1])
     except ValueError:

@@ -12,7 +12,8 @@ from hashlib import blake2b
 from typing import Any
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.call import SourceChangedError, Upload
+from orq_router_integrations.wire.call import Upload
+from orq_router_integrations.wire.uploads import contents
 
 CHUNK = 64 * 1024
 SMALL = 1024 * 1024
@@ -51,23 +52,8 @@ class Part:
         """
         if isinstance(self.content, bytes):
             yield self.content
-            return
-        try:
-            yield from self._read(self.content)
-        except OSError as error:
-            name = self.content.filename
-            raise SourceChangedError(f"{self.name}: cannot read {name}: {error}") from None
-
-    def _read(self, upload: Upload) -> Iterator[bytes]:
-        sent = 0
-        with upload.open() as stream:
-            while chunk := stream.read(CHUNK):
-                sent += len(chunk)
-                if sent > upload.size:
-                    break
-                yield chunk
-        if sent != upload.size:
-            raise SourceChangedError(f"{self.name}: {upload.filename} changed while it was sent")
+        else:
+            yield from contents(self.content, self.name, CHUNK)
 
 
 class Form:

@@ -7,6 +7,7 @@ from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
+from orq_router_integrations.wire.inline import JsonBody, body_of
 from orq_router_integrations.wire.multipart import Form, parts_of
 from orq_router_integrations.wire.placement import applicable, place
 
@@ -17,14 +18,14 @@ class Encoded:
 
     Attributes:
         headers: those the body and the controls need; the client adds the rest.
-        body: JSON bytes, or a form to iterate.
+        body: JSON bytes, or what yields the bytes as often as it is iterated.
         controls: the controls in force, defaults included.
     """
 
     method: str
     path: str
     headers: dict[str, str]
-    body: bytes | Form
+    body: bytes | Form | JsonBody
     controls: RouterControls
 
 
@@ -58,4 +59,7 @@ def encode(request: Request, dialect: Dialect, defaults: RouterControls | None =
     if request.files:
         raise ValueError(f"files: {endpoint.path} takes JSON; files cannot be sent there")
     headers = placed.headers | {"Content-Type": "application/json"}
-    return Encoded("POST", path, headers, json.dump(body), controls)
+    data = body_of(body, json.dump(body))
+    if isinstance(data, JsonBody):
+        headers["Content-Length"] = str(data.size)
+    return Encoded("POST", path, headers, data, controls)

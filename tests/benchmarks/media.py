@@ -77,7 +77,7 @@ def inline_file(server: str, folder: Path) -> Iterator[Case]:
     ready = [HumanMessage([part])]
 
     def by_path() -> None:
-        found[OURS].invoke([HumanMessage([content_block(path)])])
+        found[OURS].invoke([HumanMessage([content_block(path, lazy=True)])])
 
     def theirs() -> None:
         read = base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,30 @@
+"""Reading files while they are sent."""
+
+from typing_extensions import Generator
+
+from orq_router_integrations.wire.call import SourceChangedError, Upload
+
+
+def contents(upload: Upload, name: str, chunk: int) -> Generator[bytes]:
+    """The bytes of a file, piece by piece.
+
+    Args:
+        upload: the file.
+        name: of what it is sent as, for errors.
+        chunk: most bytes of a piece.
+
+    Raises:
+        SourceChangedError: it cannot be read, or has not the size that it had.
+    """
+    sent = 0
+    try:
+        with upload.open() as stream:
+            while piece := stream.read(chunk):
+                sent += len(piece)
+                if sent > upload.size:
+                    break
+                yield piece
+    except OSError as error:
+        raise SourceChangedError(f"{name}: cannot read {upload.filename}: {error}") from None
+    if sent != upload.size:
+        raise SourceChangedError(f"{name}: {upload.filename} changed while it was sent")
