@@ -2,6 +2,8 @@
 
     RouterError
     ├── RouterInputError            refused before any request was sent; also a ValueError
+    │   └── ChoiceError             a model's choice in a tool call; also a ToolException
+    │                               (in ``tools.base``, for only tools need LangChain's tools)
     ├── RouterConnectionError       the router was not reached, or the connection broke
     │   └── StreamInterruptedError  a stream broke off; ``partial`` has the text so far,
     │                               ``received`` how many bytes arrived

@@ -26,6 +26,7 @@ from support.scripted_router import (
 
 from orq_router_integrations import errors
 from orq_router_integrations.errors import RouterError, error_from
+from orq_router_integrations.tools.base import ChoiceError
 from orq_router_integrations.wire.call import Reply
 
 FAILURES = [{"id": "no-pii", "stage": "input", "value": True, "outcome": "failed"}]
@@ -173,6 +174,7 @@ def test_too_much_input_is_seen_by_its_text(status, text):
 CORE = {
     errors.RouterError: (core.ModelError, False),
     errors.RouterInputError: (core.ModelInvalidRequestError, False),
+    ChoiceError: (core.ModelInvalidRequestError, False),
     errors.RouterConnectionError: (core.ModelConnectionError, True),
     errors.StreamInterruptedError: (core.ModelConnectionError, True),
     errors.RouterTimeoutError: (core.ModelTimeoutError, True),
@@ -199,7 +201,7 @@ CORE = {
 def test_langchain_tells_the_errors_apart(cls):
     error = cls("m")
     assert (isinstance(error, CORE[cls][0]), error.is_retryable) == (True, CORE[cls][1])
-    assert isinstance(error, ValueError) is (cls is errors.RouterInputError)
+    assert isinstance(error, ValueError) is issubclass(cls, errors.RouterInputError)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
