@@ -282,3 +282,17 @@ def each(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
         except ValueError as error:
             raise ValueError(f".content[{index}]: {error}") from None
     return made
+
+
+def kinds(parts: list[Part]) -> str:
+    """What media parts are, in words."""
+    names: dict[str, str] = {"image_url": "image", "input_audio": "audio"}
+    types = (str(item["type"]) for item in parts)
+    return ", ".join(names.get(kind, kind) for kind in types)
+
+
+def joined(parts: list[Part], between: str = "") -> str | list[Part]:
+    """Plain texts as one text, which every provider takes; parts only where they say more."""
+    if all(item.keys() == {"type", "text"} for item in parts):
+        return between.join(item["text"] for item in parts)
+    return parts

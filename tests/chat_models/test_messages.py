@@ -268,7 +268,7 @@ def test_unicode_arguments_are_sent_unescaped(model: ChatOrq, router: OfflineRou
     ("content", "wanted"),
     [
         ("12 degrees", "12 degrees"),
-        ([text("12 "), text("degrees")], "12 degrees"),
+        ([text("12"), text("34")], "12\n34"),
         ([], ""),
         (
             [{**text("12"), "cache_control": {"type": "ephemeral"}}],
@@ -297,8 +297,8 @@ def test_a_tools_media_follow_its_last_message_as_the_users(
 ) -> None:
     sent = wire(model, router, *looked_twice(*after))
     assert [message["role"] for message in sent[2:5]] == ["tool", "tool", "user"]
-    assert "1 attachment(s) of this tool result: image" in sent[2]["content"]
-    assert "1 attachment(s) of this tool result: file" in sent[3]["content"]
+    assert sent[2]["content"] == "Seen:\n\n[1 attachment(s) of this tool result: image]"
+    assert sent[3]["content"] == "[1 attachment(s) of this tool result: file]"
     assert sent[4]["content"] == [IMAGE_PART, FILE_PART]
     assert len(sent) == 5 + len(after)
 

@@ -77,6 +77,7 @@ async def test_a_graph_that_streams_messages_gets_them_whole(
 
 
 @each_kind
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 def test_native_events_of_a_graph_tell_the_whole_answer(
     router: OfflineRouter, params: dict[str, Any]
 ) -> None:

@@ -1,0 +1,194 @@
+"""Earlier answers of a model as messages of a chat completion."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.chat_models.content import Part, each, joined, kinds, part
+from orq_router_integrations.wire import json
+
+Wire = dict[str, Any]
+
+_SKIPPED = {"tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_delta"}
+
+
+def assistant(message: BaseMessage) -> Wire:
+    """The message that an earlier answer becomes.
+
+    Raises:
+        ValueError: something in it cannot be sent.
+    """
+    kept, content = message.additional_kwargs, message.content
+    said = _Said(drawn=message.response_metadata.get("model_provider") == PROVIDER)
+    each([content] if isinstance(content, str) and content else list(content), said.take)
+    calls = _calls(message) or said.calls
+    if calls:
+        _recall(said, kept)
+    wire: Wire = {"role": "assistant", "content": joined(said.parts) or None}
+    if calls:
+        wire["tool_calls"] = calls
+        if said.thoughts:
+            wire["reasoning_content"] = "".join(said.thoughts)
+    if kept.get("refusal") and not any(made["type"] == "refusal" for made in said.parts):
+        wire["refusal"] = kept["refusal"]
+    if isinstance(audio := kept.get("audio"), Mapping):
+        wire["audio"] = _spoken(audio)
+    if wire["content"] is None and not calls:
+        unseen = said.left_out | {"image" for _ in kept.get("images") or ()}
+        wire["content"] = _note(unseen) if unseen and len(wire) == 2 else ""
+    return wire
+
+
+def in_words(message: AIMessage) -> AIMessage:
+    """A spoken answer as its transcript, for the API that does not find speech by its id."""
+    audio = message.additional_kwargs.get("audio")
+    if not isinstance(audio, Mapping):
+        return message
+    transcript, text = audio.get("transcript"), message.text
+    words = transcript if isinstance(transcript, str) else ""
+    kept = {name: value for name, value in message.additional_kwargs.items() if name != "audio"}
+    update: dict[str, Any] = {"additional_kwargs": kept}
+    if words not in text or not text:
+        block = {"type": "text", "text": words or _note({"audio"})}
+        content = message.content
+        before = [content] if isinstance(content, str) and content else list(content)
+        update["content"] = [*before, *(["\n"] if text else []), block]
+    return message.model_copy(update=update)
+
+
+def _note(kinds_of_it: set[str]) -> str:
+    """What stands for an answer that cannot be sent back."""
+    return f"[{' and '.join(sorted(kinds_of_it))} answer, not sent again]"
+
+
+def _spoken(audio: Mapping[str, Any]) -> Wire:
+    if not audio.get("id"):
+        raise ValueError("additional_kwargs.audio has no id by which it could be sent again")
+    return {"id": audio["id"]}
+
+
+@dataclass(slots=True)
+class _Said:
+    """What the content of an assistant message holds, sorted.
+
+    Attributes:
+        drawn: whether images and audio in it are the model's own, which no API takes back.
+        left_out: which of these there were.
+    """
+
+    drawn: bool = False
+    parts: list[Part] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    calls: list[Wire] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
+
+    def take(self, block: Any) -> None:
+        kind = block.get("type") if isinstance(block, Mapping) else None
+        if kind in _SKIPPED:
+            return
+        if self.drawn and kind in {"image", "audio"}:
+            self.left_out.add(str(kind))
+        elif kind == "tool_use":
+            arguments = block.get("input") or {}
+            self.calls.append(_call(block.get("id"), block.get("name"), arguments))
+        elif kind in {"thinking", "reasoning"}:
+            self._think(block)
+        elif kind == "redacted_thinking":
+            self.parts.append({"type": "redacted_reasoning", "data": _words(block, "data")})
+        elif kind == "refusal":
+            self.parts.append({"type": "refusal", "refusal": _words(block, "refusal")})
+        elif kind == "non_standard" and isinstance(inner := block.get("value"), Mapping):
+            self.take(inner)
+        else:
+            self.parts.append(_said_part(block))
+
+    def _think(self, block: Mapping[str, Any]) -> None:
+        name = "thinking" if block["type"] == "thinking" else "reasoning"
+        text = _words(block, name) if block.get(name) is not None else ""
+        signature = block.get("signature") or (block.get("extras") or {}).get("signature")
+        self.thought(text, signature)
+
+    def redacted(self, data: Any) -> None:
+        """Reasoning that the provider shows to nobody; one piece, or several."""
+        pieces = data if isinstance(data, list) else [data]
+        texts = [piece.get("data") if isinstance(piece, dict) else piece for piece in pieces]
+        self.parts[:0] = [
+            {"type": "redacted_reasoning", "data": text} for text in texts if isinstance(text, str)
+        ]
+
+    def thought(self, text: str, signature: str | None) -> None:
+        """Reasoning: sealed by the provider as a part, else as plain reasoning content."""
+        if signature:
+            seal = {"type": "reasoning", "reasoning": text, "signature": signature}
+            self.parts.insert(0, seal)
+        elif text:
+            self.thoughts.append(text)
+
+
+def _words(block: Mapping[str, Any], name: str) -> str:
+    value = block.get(name)
+    if not isinstance(value, str):
+        raise ValueError(f"a {block.get('type', 'reasoning')} block needs its {name} as text")
+    return value
+
+
+def _said_part(block: Any) -> Part:
+    made = part(block)
+    if made["type"] != "text":
+        raise ValueError(
+            f"an assistant message cannot hold {kinds([made])} on this API; "
+            "move it to a human message"
+        )
+    return {"type": "text", "text": made["text"]}
+
+
+def _recall(said: _Said, kept: Mapping[str, Any]) -> None:
+    """Add the reasoning that a message of ours keeps beside its content; tool turns need it."""
+    if any(made["type"] == "reasoning" for made in said.parts):
+        return
+    items = kept.get("reasoning_items") or ()
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, Mapping) for item in items):
+        raise ValueError("additional_kwargs.reasoning_items must be a list of dicts")
+    if items or kept.get("reasoning_signature") or not said.thoughts:
+        said.thoughts.clear()
+        for item in reversed(items):
+            said.thought(_words(item, "reasoning"), _words(item, "signature"))
+        if not items:
+            said.thought(_kept(kept, "reasoning_content"), _kept(kept, "reasoning_signature"))
+        said.redacted(kept.get("redacted_reasoning"))
+
+
+def _kept(kept: Mapping[str, Any], name: str) -> str:
+    value = kept.get(name) or ""
+    if not isinstance(value, str):
+        raise ValueError(f"additional_kwargs.{name} must be text, not {type(value).__name__}")
+    return value
+
+
+def _calls(message: BaseMessage) -> list[Wire]:
+    if not isinstance(message, AIMessage):
+        return []
+    signatures = message.additional_kwargs.get("thought_signatures") or {}
+    if not isinstance(signatures, Mapping):
+        raise ValueError("additional_kwargs.thought_signatures must be a dict of texts by call id")
+    calls = [_call(call["id"], call["name"], call["args"]) for call in message.tool_calls]
+    calls += [
+        _call(call["id"], call["name"], call["args"] or "") for call in message.invalid_tool_calls
+    ]
+    for call in calls:
+        if signature := signatures.get(call["id"]):
+            call["extra_content"] = {"google": {"thought_signature": signature}}
+    return calls
+
+
+def _call(call_id: Any, name: Any, arguments: Any) -> Wire:
+    if not isinstance(name, str) or not name:
+        raise ValueError("a tool call has no name")
+    if not isinstance(call_id, str) or not call_id:
+        raise ValueError(f"the call of tool {name!r} has no id; its answer could not name it")
+    where = f"arguments of {name}"
+    text = arguments if isinstance(arguments, str) else json.dump(arguments, where).decode()
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}
