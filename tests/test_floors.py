@@ -118,6 +118,7 @@ ONLY_IN = {
 }
 NO_LANGCHAIN = {
     "wire",
+    "downloads",
     "retry",
     "direct",
     "stack",

@@ -72,8 +72,10 @@ class OrqImageTool(OrqTool, ImageParams):
     For an agent it is a tool like any other: the message tells the model the ids and sizes of the
     images, its artifact holds them (or, with ``directory``, the paths of their files) and all that
     is known of them; ``ImageResult.of(message)`` reads that. With ``image`` in ``open_args`` the
-    model can edit what it drew, naming it by its id. Programs call ``generate``, ``edit`` and
-    ``vary``, or their async twins, and may choose parameters and ``controls`` per call.
+    model can edit what it drew, naming it by its id; a choice that cannot be done raises a
+    ``ChoiceError``, or, with ``handle_tool_error=True``, is told to it. Programs call ``generate``,
+    ``edit`` and ``vary``, or their async twins, and may choose parameters and ``controls`` per
+    call.
 
     A parameter set here goes along with the operations that take it; one given with a call must
     fit. What a family of models (DALL-E 2 and 3, GPT Image) does not take is refused before
