@@ -29,7 +29,7 @@ class Package:
     responses: dict[str, Any] | None = None
     """The arguments that choose the Responses API; ``None`` where it does not speak that."""
     idle_limit: dict[str, Any] = {}
-    """The argument that limits how long a stream may bring nothing new: 0.1 seconds."""
+    """The argument that limits how long a stream may bring nothing new: 0.4 seconds."""
     drawing: tuple[dict[str, Any], dict[str, Any]] | None = None
     """A built-in tool that draws, and the arguments that it needs."""
 
@@ -89,7 +89,7 @@ class Orq(Package):
     chat_model = "ChatOrq"
     key_variable = "ORQ_API_KEY"
     responses = {"api": "responses"}
-    idle_limit = {"stream_chunk_timeout": 0.1}
+    idle_limit = {"stream_chunk_timeout": 0.4}
     drawing = ({"type": "orq:image_generation"}, {"api": "responses"})
 
     def controls(self, controls: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class OpenAI(Package):
     chat_model = "ChatOpenAI"
     key_variable = "OPENAI_API_KEY"
     responses = {"use_responses_api": True}
-    idle_limit = {"stream_chunk_timeout": 0.1}
+    idle_limit = {"stream_chunk_timeout": 0.4}
     drawing = ({"type": "image_generation"}, {"use_responses_api": True})
 
 
@@ -114,7 +114,7 @@ class OpenRouter(Package):
     distribution, module = "langchain-openrouter", "langchain_openrouter"
     chat_model = "ChatOpenRouter"
     key_variable = "OPENROUTER_API_KEY"
-    idle_limit = {"timeout": 100}  # it counts milliseconds
+    idle_limit = {"timeout": 400}  # it counts milliseconds
 
     def controls(self, controls: dict[str, Any]) -> dict[str, Any]:
         return {"model_kwargs": controls}
@@ -127,7 +127,7 @@ class LiteLLM(Package):
     model_prefix = "openai/"  # LiteLLM's word for a server that speaks OpenAI's wire
     base_url_argument = "api_base"
     headers_argument = "extra_headers"
-    idle_limit = {"model_kwargs": {"stream_timeout": 0.1}}
+    idle_limit = {"model_kwargs": {"stream_timeout": 0.4}}
     one_attempt = {"max_retries": 1}  # it counts attempts
     responses = {"use_responses_api": True}
 

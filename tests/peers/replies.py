@@ -129,8 +129,8 @@ def error_frames(package: Package) -> Finding:
 
 @row("A stream that only says it is alive ends at a limit of yours")
 def idle_streams(package: Package) -> Finding:
-    """0.1 seconds without news, while the server sends comments; it goes on for 0.6 seconds."""
-    beats = Events(*BROKEN, *(b": alive\n\n",) * 12, *END, pause=0.05)
+    """0.4 seconds without news, while the server sends a comment every 0.05 seconds, for 1.2."""
+    beats = Events(*BROKEN, *(b": alive\n\n",) * 24, *END, pause=0.05)
     ends = _both(package, Scripted(stream=beats), **package.idle_limit)
     return all_of({name: isinstance(end, Exception) for name, end in ends.items()})
 
