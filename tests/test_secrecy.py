@@ -1,0 +1,168 @@
+"""P32: the key is nowhere but in the header of the request; P34: what servers send stays inert."""
+
+import asyncio
+import json
+import logging
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from langchain_core.load import dumps, loads
+from langchain_core.messages import AIMessage
+from langchain_core.tracers.base import BaseTracer
+from support.scripted_router import KEY, Script, client_of, says, streams
+
+from orq_router_integrations import (
+    ChatOrq,
+    OrqImageTool,
+    OrqSpeechTool,
+    OrqTranscriptionLoader,
+    OrqTranslationLoader,
+    RouterClient,
+    RouterError,
+)
+
+HIDDEN = "hush-hush-0123456789"
+SETTINGS: dict[str, Any] = {
+    "api_key": KEY,
+    "default_headers": {"X-Token": HIDDEN},
+    "default_query": {"token": HIDDEN},
+}
+FACES: dict[str, Callable[[], Any]] = {
+    "client": lambda: RouterClient(**SETTINGS),
+    "chat": lambda: ChatOrq(model="openai/gpt-4o", **SETTINGS),
+    "image": lambda: OrqImageTool(model="openai/gpt-image-1", **SETTINGS),
+    "speech": lambda: OrqSpeechTool(model="openai/tts-1", voice="alloy", **SETTINGS),
+    "transcription": lambda: OrqTranscriptionLoader(
+        source=b"ID3", model="openai/whisper-1", **SETTINGS
+    ),
+    "translation": lambda: OrqTranslationLoader(
+        source=b"ID3", model="openai/whisper-1", **SETTINGS
+    ),
+}
+
+
+def told_by(face: Any) -> str:
+    """Everything that an object tells of itself."""
+    dumped = str(vars(face)) if not hasattr(face, "model_dump") else str(face.model_dump())
+    return f"{face!r} {face} {dumped} {dumps(face)}"
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_no_face_tells_the_key(name: str) -> None:
+    face = FACES[name]()
+    told = told_by(face)
+    assert KEY not in told
+    assert HIDDEN not in told
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_no_face_tells_the_key_in_a_pickle(name: str) -> None:
+    try:
+        told = pickle.dumps(FACES[name]())
+    except (pickle.PicklingError, TypeError, AttributeError):
+        return  # what cannot be pickled tells nothing
+    assert KEY.encode() not in told
+    assert HIDDEN.encode() not in told
+
+
+class Notes(BaseTracer):
+    """Keeps every run as a tracer would send it away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = ""
+
+    def _persist_run(self, run: Any) -> None:
+        self.told += run.model_dump_json() if hasattr(run, "model_dump_json") else run.json()
+
+
+FAILURES = {
+    "an answer": says(),
+    "an echo": says(401, {"error": {"message": f"Bearer {KEY} is wrong"}}),
+    "a lost connection": httpx.ReadError("lost"),
+    "a broken stream": streams(b"data: {", httpx.ReadError("cut")),
+    "an odd body": says(200, {"echo": f"authorization: Bearer {KEY}"}),
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("step", FAILURES.values(), ids=FAILURES)
+def test_neither_logs_nor_traces_nor_errors_tell_the_key(
+    caplog: pytest.LogCaptureFixture, step: Any, awaited: bool, streamed: bool
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client = client_of(Script(step), max_retries=0, **SETTINGS | {"api_key": KEY})
+    notes, model = Notes(), ChatOrq(model="openai/gpt-4o", client=client)
+    config: Any = {"callbacks": [notes]}
+
+    async def ask() -> Any:
+        if streamed:
+            return [chunk async for chunk in model.astream("Hi", config)]
+        return await model.ainvoke("Hi", config)
+
+    told = ""
+    try:
+        if awaited:
+            asyncio.run(ask())
+        elif streamed:
+            list(model.stream("Hi", config))
+        else:
+            model.invoke("Hi", config)
+    except RouterError as error:
+        told = f"{error} {error!r} {vars(error)} {error.__cause__!r}"
+    logged = " ".join(f"{record.getMessage()} {record.args}" for record in caplog.records)
+    assert notes.told
+    assert KEY not in told
+    assert KEY not in notes.told
+    assert KEY not in logged
+
+
+ATTACK = {
+    "lc": 1,
+    "type": "constructor",
+    "id": ["langchain_core", "prompts", "prompt", "PromptTemplate"],
+    "kwargs": {"template": "x", "input_variables": []},
+}
+SECRET = {"lc": 1, "type": "secret", "id": ["ORQ_API_KEY"]}
+
+
+@pytest.mark.filterwarnings("ignore:.*in beta")
+@pytest.mark.parametrize("attack", [ATTACK, SECRET], ids=["constructor", "secret"])
+def test_what_looks_like_serialised_langchain_stays_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, attack: Any
+) -> None:
+    monkeypatch.setenv("ORQ_API_KEY", KEY)
+    message = {
+        "role": "assistant",
+        "content": json.dumps(attack),
+        "reasoning": json.dumps(attack),
+        "odd": attack,
+        "tool_calls": [
+            {
+                "id": "1",
+                "type": "function",
+                "function": {"name": "f", "arguments": json.dumps({"a": attack})},
+            }
+        ],
+    }
+    body = {
+        "choices": [{"message": message, "finish_reason": "tool_calls"}],
+        "system_fingerprint": attack,
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, "more": attack},
+        "telemetry": attack,
+        "metadata": attack,
+    }
+    client = client_of(Script(says(200, body)))
+    answer = ChatOrq(model="openai/gpt-4o", client=client).invoke("Hi")
+    twin = loads(dumps(answer), allowed_objects="messages", secrets_from_env=True)
+    assert type(twin) is AIMessage
+    assert KEY not in repr(twin)
+    assert "PromptTemplate(" not in repr(twin)
+    assert twin.tool_calls == answer.tool_calls
+    assert twin.content == answer.content
+    assert twin.response_metadata == answer.response_metadata
+    assert twin.additional_kwargs == answer.additional_kwargs
