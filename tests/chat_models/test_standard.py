@@ -35,6 +35,18 @@ class TestUnit(ChatModelUnitTests):
         super().test_serdes(*args, **kwargs)
 
 
+class TestUnitV1(TestUnit):
+    chat_model_params = {**TestUnit.chat_model_params, "output_version": "v1"}
+
+
+class TestUnitResponses(TestUnit):
+    chat_model_params = {**TestUnit.chat_model_params, "api": "responses"}
+
+
+class TestUnitResponsesV1(TestUnit):
+    chat_model_params = {**TestUnitResponses.chat_model_params, "output_version": "v1"}
+
+
 def test_a_model_survives_langchains_serialisation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORQ_API_KEY", "sk-orq-env")
     model = ChatOrq(
@@ -138,6 +150,20 @@ class TestResponses(TestIntegration):
     def supported_usage_metadata_details(self) -> dict[str, list[Any]]:
         details = ["reasoning_output", "cache_read_input"]
         return {"invoke": details, "stream": details}
+
+
+class TestV1(TestIntegration):
+    """Answers as standard content blocks."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {**super().chat_model_params, "output_version": "v1"}
+
+
+class TestResponsesV1(TestResponses):
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {**super().chat_model_params, "output_version": "v1"}
 
 
 class TestResponsesFunctionCalling(TestResponses):
