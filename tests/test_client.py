@@ -1,8 +1,6 @@
 """What the client sends, with which key and settings, and what it never does."""
 
 import asyncio
-import copy
-import pickle
 import threading
 import warnings
 from typing import Any
@@ -246,23 +244,6 @@ async def test_the_client_is_an_async_context_too():
     assert not client.http_async_client.is_closed
 
 
-def test_a_pickled_client_holds_neither_key_nor_connections(monkeypatch):
-    secret = {"default_headers": {"X-Token": "hush"}, "default_query": {"token": "hush"}}
-    client = RouterClient(api_key=KEY, timeout=9.0, controls={"name": "tour"}, **secret)
-    data = pickle.dumps(client)
-    assert KEY.encode() not in data
-    assert b"hush" not in data
-    monkeypatch.setenv("ORQ_API_KEY", "of-the-other-machine")
-    twin = pickle.loads(data)
-    assert (twin.timeout, twin.controls, twin.http_client) == (9.0, client.controls, None)
-    assert twin.api_key.get_secret_value() == "of-the-other-machine"
-
-
-def test_a_client_with_an_injected_transport_refuses_to_be_pickled():
-    with pytest.raises(pickle.PicklingError, match="injected"):
-        pickle.dumps(client_of(Script()))
-
-
 @both_doors
 def test_a_client_with_one_injected_door_does_not_use_the_network_for_the_other(door):
     http = httpx.MockTransport(Script())
@@ -271,41 +252,6 @@ def test_a_client_with_one_injected_door_does_not_use_the_network_for_the_other(
         injected = {"http_client": httpx.Client(transport=http)}
     with pytest.raises(RouterInputError, match=r"http_\w*client: needed"):
         door.send(RouterClient(api_key=KEY, **injected), chat())
-
-
-@pytest.mark.parametrize("key", ["", " ", "sk-orq\nX-Evil: 1", "sk-örq"])
-def test_an_unpickled_client_needs_a_good_key_from_the_environment(monkeypatch, key):
-    data = pickle.dumps(RouterClient(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0))
-    monkeypatch.setenv("ORQ_API_KEY", key)
-    with pytest.raises(RouterInputError, match="key") as raised:
-        pickle.loads(data).send(chat())
-    assert not key.strip() or key not in str(raised.value)
-
-
-def test_an_unpickled_client_strips_its_key_too(monkeypatch):
-    data = pickle.dumps(RouterClient(api_key=KEY))
-    monkeypatch.setenv("ORQ_API_KEY", " sk-orq-padded \n")
-    script = Script()
-    http = httpx.Client(transport=httpx.MockTransport(script))
-    pickle.loads(data).model_copy(update={"http_client": http}).send(chat())
-    assert script.headers("authorization") == ["Bearer sk-orq-padded"]
-
-
-def test_a_copied_client_works_like_the_first():
-    script = Script()
-    twin = copy.deepcopy(client_of(script))
-    assert twin.send(chat()) == ANSWER
-
-
-def test_a_client_cannot_be_changed_not_even_through_what_it_was_given():
-    headers = {"X-Team": "blue"}
-    script = Script()
-    client = client_of(script, default_headers=headers)
-    headers["X-Team"] = "red"
-    with pytest.raises(ValueError, match="frozen"):
-        client.max_retries = 9
-    client.send(chat())
-    assert script.headers("x-team") == ["blue"]
 
 
 def test_threads_get_their_own_answers():
