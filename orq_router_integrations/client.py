@@ -85,11 +85,11 @@ class RouterClient(RouterSettings):
         if self.api_key is None:
             checked_key("")
         try:
-            _ = httpx.URL(self.base_url).host
+            _ = _address(self.base_url, ()).host
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ValueError(f"base_url: {error}") from None
         try:
-            httpx.URL(self.base_url, params=dict(self.default_query) or None)
+            _address(self.base_url, tuple(self.default_query.items()))
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ValueError(f"default_query: {error}") from None
         return self

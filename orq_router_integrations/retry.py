@@ -9,9 +9,7 @@ import random
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orq_router_integrations.errors import (
     RouterConnectionError,
@@ -20,6 +18,9 @@ from orq_router_integrations.errors import (
     RouterTimeoutError,
 )
 from orq_router_integrations.limits import Clock
+
+if TYPE_CHECKING:  # loaded when a call fails, for most programs never need it
+    import tenacity
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -104,6 +105,8 @@ class RetryPolicy:
         except RouterError as error:
             failed.append(error)
         if failed:  # outside of the handler, for this error is not the cause of what follows
+            import tenacity  # noqa: PLC0415
+
             done = tenacity.Retrying(**self._options())(again)
         self.quota.give(max(self._spent, 1))
         return done
@@ -122,6 +125,8 @@ class RetryPolicy:
         except RouterError as error:
             failed.append(error)
         if failed:
+            import tenacity  # noqa: PLC0415
+
             done = await tenacity.AsyncRetrying(**self._options())(again)
         self.quota.give(max(self._spent, 1))
         return done
@@ -134,11 +139,11 @@ class RetryPolicy:
             "reraise": True,
         }
 
-    def _again(self, state: tenacity.RetryCallState) -> bool:
+    def _again(self, state: "tenacity.RetryCallState") -> bool:
         error = state.outcome.exception() if state.outcome else None
         return error is not None and self.is_transient(error)
 
-    def _enough(self, state: tenacity.RetryCallState) -> bool:
+    def _enough(self, state: "tenacity.RetryCallState") -> bool:
         """Whether attempts, time or tokens are used up."""
         return (
             state.attempt_number > self.max_retries
@@ -171,7 +176,7 @@ class RetryPolicy:
         return invited or (status in RETRIED and error.is_retryable)
 
 
-def pause(state: tenacity.RetryCallState) -> float:
+def pause(state: "tenacity.RetryCallState") -> float:
     """Seconds to wait before the next attempt: what the router asks for, else a growing pause."""
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, RouterStatusError) and error.retry_after is not None:

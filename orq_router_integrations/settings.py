@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
@@ -75,6 +76,7 @@ def _checked_secret(key: ApiKey | None) -> ApiKey | None:
     return SecretStr(checked_key(key.get_secret_value())) if isinstance(key, SecretStr) else key
 
 
+@lru_cache(maxsize=64)
 def _checked_url(url: str) -> str:
     """A full router URL; a bare host gets ``https`` and the path of the current router."""
     if not url.isprintable() or " " in url or not url:
@@ -119,6 +121,7 @@ def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     return headers
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine."""
     try:
