@@ -95,7 +95,12 @@ def make_client(shelf: str, pytestconfig: pytest.Config) -> MakeClient:
 
     def made(api_key: str | None = None) -> RouterClient:
         if not is_recording(pytestconfig):
-            return RouterClient(api_key="sk-orq-played-back", http_client=unplugged())
+            nowhere = httpx.MockTransport(refuse)
+            return RouterClient(
+                api_key="sk-orq-played-back",
+                http_client=httpx.Client(transport=nowhere),
+                http_async_client=httpx.AsyncClient(transport=nowhere),
+            )
         if shelf == "offline":
             router = OfflineRouter(api_keys=[OFFLINE_KEY], models=MODELS)
             return router.client(api_key=api_key or OFFLINE_KEY)
@@ -110,8 +115,5 @@ def client(make_client: MakeClient) -> RouterClient:
     return make_client()
 
 
-def unplugged() -> httpx.Client:
-    def refuse(request: httpx.Request) -> httpx.Response:
-        raise AssertionError(f"not in the cassette: {request.method} {request.url.path}")
-
-    return httpx.Client(transport=httpx.MockTransport(refuse))
+def refuse(request: httpx.Request) -> httpx.Response:
+    raise AssertionError(f"not in the cassette: {request.method} {request.url.path}")

@@ -1,5 +1,6 @@
 """Chat completions: every kind of reply. What is asserted holds for any router."""
 
+import json
 from collections.abc import Callable
 from functools import reduce
 from operator import add
@@ -93,6 +94,31 @@ def test_reasoning(client: RouterClient) -> None:
     message = whole(model.invoke("What is 17 * 23?"))
     assert message.text
     assert message.usage_metadata["output_token_details"]["reasoning"] >= 0
+
+
+def test_streamed_reasoning(client: RouterClient) -> None:
+    model = ChatOrq(
+        model=CLAUDE, thinking={"type": "enabled", "budget_tokens": 1024}, client=client
+    )
+    message = whole(reduce(add, model.stream("What is 17 * 23?", max_tokens=2048)))
+    assert [block["type"] for block in message.content_blocks] == ["reasoning", "text"]
+
+
+def test_a_spoken_answer(client: RouterClient) -> None:
+    model = ChatOrq(model=LISTENER, client=client)
+    speech = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+    (block,) = [b for b in model.invoke("Say hi.", **speech).content_blocks if b["type"] == "audio"]
+    assert block["base64"]
+
+
+def test_json(model: ChatOrq) -> None:
+    prompt = "Give the city Utrecht and its 376000 people as JSON, with the keys name, inhabitants."
+    answer = model.invoke(prompt, response_format={"type": "json_object"})
+    assert isinstance(json.loads(answer.text), dict)
+
+
+async def test_awaited(model: ChatOrq) -> None:
+    assert whole(await model.ainvoke("Say hello in one word.")).text
 
 
 def test_controls(client: RouterClient) -> None:

@@ -2,17 +2,27 @@
 
 from functools import reduce
 from operator import add
+from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessage
+from pydantic import BaseModel
 
-from orq_router_integrations import ChatOrq, RouterClient
+from orq_router_integrations import ChatOrq, RouterClient, content_block
 from orq_router_integrations.chat_models.provenance import Provenance
 from orq_router_integrations.errors import RouterStatusError
 
 pytestmark = pytest.mark.vcr
 
+ASSETS = Path(__file__).parents[1] / "assets"
 GPT = "openai/gpt-5-mini"
+
+
+class City(BaseModel):
+    """A city and its people."""
+
+    name: str
+    inhabitants: int
 
 
 def get_weather(city: str) -> str:
@@ -54,6 +64,17 @@ def test_streamed_tool_calls(model: ChatOrq) -> None:
     bound = model.bind_tools([get_weather], tool_choice="any")
     (call,) = whole(reduce(add, bound.stream("What is the weather in 'Paris'?"))).tool_calls
     assert (call["name"], call["args"]) == ("get_weather", {"city": "Paris"})
+
+
+def test_structured(model: ChatOrq) -> None:
+    city = model.with_structured_output(City).invoke("Tell me of 'Utrecht', 376000 people.")
+    assert city == City(name="Utrecht", inhabitants=376000)
+
+
+def test_an_image_and_a_pdf(model: ChatOrq) -> None:
+    files = [content_block(ASSETS / name) for name in ("diagram.png", "dummy.pdf")]
+    question = {"type": "text", "text": "What do these files have in common?"}
+    assert whole(model.invoke([("user", [*files, question])])).text
 
 
 def test_a_follow_up(model: ChatOrq) -> None:
