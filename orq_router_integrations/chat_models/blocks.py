@@ -8,7 +8,8 @@ langchain-core would merge a text and a tool call that both count from 0.
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -35,7 +36,10 @@ def blocks_of_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     calls_told = [*chunk.tool_calls, *chunk.invalid_tool_calls]
     if chunk.chunk_position == "last" and any(call["id"] for call in calls_told):
         return blocks_of(chunk)  # a whole stream, put together
-    said = [{**block, "index": f"lc_orq_{block['type']}"} for block in _said(chunk)]
+    said = [
+        {**block, "index": f"lc_orq_{block['type']}{place or ''}"}
+        for place, block in numbered(_said(chunk))
+    ]
     calls = [
         {
             "type": "tool_call_chunk",
@@ -47,6 +51,14 @@ def blocks_of_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
         for call in chunk.tool_call_chunks
     ]
     return cast("list[ContentBlock]", [*said, *calls])
+
+
+def numbered(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
+    """Blocks with their numbers among those of their type, from 0."""
+    seen: Counter[str] = Counter()
+    for block in blocks:
+        yield seen[block["type"]], block
+        seen[block["type"]] += 1
 
 
 def _said(message: AIMessage) -> Iterator[Block]:
@@ -101,8 +113,8 @@ def _image(image: Any) -> Block:
     """A standard image of what upstreams put into ``images``: a URL, or data."""
     inner = image.get("image_url", image) if isinstance(image, dict) else image
     url = inner.get("url") if isinstance(inner, dict) else inner
-    if isinstance(inner, dict) and isinstance(inner.get("b64_json"), str):
-        return {"type": "image", "base64": inner["b64_json"], "mime_type": "image/png"}
+    if isinstance(inner, dict) and isinstance(data := inner.get("b64_json"), str):
+        return {"type": "image", "base64": data, "mime_type": _type_of(data) or "image/png"}
     try:
         mime_type, data = split_data_url(str(url))
     except ValueError:
@@ -112,13 +124,26 @@ def _image(image: Any) -> Block:
 
 def _audio(audio: Block) -> Block:
     data = audio.get("data")
-    data = data if isinstance(data, str) else ""
-    try:
-        mime_type = sniff(base64.b64decode(data[:64])) or "audio/pcm"
-    except (binascii.Error, ValueError):
-        mime_type = "audio/pcm"
+    known = {"mime_type": audio["mime_type"]} if "mime_type" in audio else {}
     extras = {name: audio[name] for name in ("id", "transcript", "expires_at") if name in audio}
-    return {"type": "audio", "base64": data, "mime_type": mime_type, "extras": extras}
+    return {
+        "type": "audio",
+        "base64": data if isinstance(data, str) else "",
+        **known,
+        "extras": extras,
+    }
+
+
+def audio_type(data: Any) -> str:
+    """The media type of a spoken answer, by its first bytes; raw samples have no mark."""
+    return (_type_of(data) if isinstance(data, str) else None) or "audio/pcm"
+
+
+def _type_of(data: str) -> str | None:
+    try:
+        return sniff(base64.b64decode(data[:64]))
+    except (binascii.Error, ValueError):
+        return None
 
 
 register_translator(PROVIDER, blocks_of, blocks_of_chunk)

@@ -12,11 +12,16 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
-from orq_router_integrations.chat_models.blocks import PROVIDER, blocks_of
+from orq_router_integrations.chat_models.blocks import PROVIDER, blocks_of, numbered
 from orq_router_integrations.chat_models.calls import whole_calls
 
 Event = dict[str, Any]
+Place = tuple[str, int | str]
+"""A block: its type and its number among those of its type, or a call and its id."""
 
+_THOUGHTS = ("reasoning_content", "reasoning_signature", "redacted_reasoning")
+
+_CALLS = {"tool_call", "invalid_tool_call"}
 _SHOWN = {"type", "id", "name", "mime_type", "url"}
 """What the start of a block tells already, where its kind has no pieces."""
 
@@ -38,7 +43,7 @@ class EventTeller:
     def __init__(self, message_id: str) -> None:
         self._message_id = message_id
         self._chunks: list[ChatGenerationChunk] = []
-        self._places: dict[str, int] = {}  # the index of a block, by its type or the call's id
+        self._places: dict[Place, int] = {}  # the indices of the blocks begun
         self._calls: dict[int | None, dict[str, Any]] = {}
 
     def tell(self, chunk: ChatGenerationChunk) -> Iterator[Event]:
@@ -48,32 +53,37 @@ class EventTeller:
             yield {"event": "message-start", "role": "ai", **known}
         self._chunks.append(chunk)
         message = chunk.message
-        for kind, piece in (
-            ("reasoning", message.additional_kwargs.get("reasoning_content")),
-            ("text", message.content),
-        ):
-            if piece:
-                yield from self._started(kind, {"type": kind, kind: ""})
-                yield self._delta(kind, {"type": f"{kind}-delta", kind: piece})
+        kept = message.additional_kwargs
+        if not kept.keys().isdisjoint(_THOUGHTS):
+            yield from self._pieces("reasoning", kept.get("reasoning_content"))
+        if message.content:
+            yield from self._pieces("text", message.content)
         if isinstance(message, AIMessageChunk) and message.chunk_position != "last":
             for call in message.tool_call_chunks:
                 yield from self._called(call)
+
+    def _pieces(self, kind: str, piece: Any) -> Iterator[Event]:
+        yield from self._started((kind, 0), {"type": kind, kind: ""})
+        if piece:
+            yield self._delta((kind, 0), {"type": f"{kind}-delta", kind: piece})
 
     def _called(self, piece: Any) -> Iterator[Event]:
         call = self._calls.setdefault(piece["index"], {"id": piece["id"], "arguments": ""})
         call["name"] = call.get("name") or piece["name"]
         call["arguments"] += piece["args"] or ""
         start = {"type": "tool_call_chunk", "id": call["id"], "name": call["name"], "args": ""}
-        yield from self._started(call["id"], {**start, "index": piece["index"]})
+        yield from self._started(("call", call["id"]), {**start, "index": piece["index"]})
         if piece["args"]:
-            yield self._delta(call["id"], {"type": "tool-call-delta", "args": piece["args"]})
+            yield self._delta(
+                ("call", call["id"]), {"type": "tool-call-delta", "args": piece["args"]}
+            )
 
-    def _started(self, place: str, content: dict[str, Any]) -> Iterator[Event]:
+    def _started(self, place: Place, content: dict[str, Any]) -> Iterator[Event]:
         if place not in self._places:
             index = self._places[place] = len(self._places)
             yield {"event": "content-block-start", "index": index, "content": content}
 
-    def _delta(self, place: str, delta: dict[str, Any]) -> Event:
+    def _delta(self, place: Place, delta: dict[str, Any]) -> Event:
         return {"event": "content-block-delta", "index": self._places[place], "delta": delta}
 
     def finish(self) -> Iterator[Event]:
@@ -82,8 +92,9 @@ class EventTeller:
         if whole is None:
             return
         merged = whole.message
-        for block in self._blocks(merged):
-            place, kind = block.get("id") or block["type"], block["type"]
+        for number, block in numbered(self._blocks(merged)):
+            kind = block["type"]
+            place = ("call", block["id"]) if kind in _CALLS else (kind, number)
             shown = {name: value for name, value in block.items() if name in _SHOWN}
             yield from self._started(place, {**shown, **_EMPTY.get(kind, {})})
             index = self._places[place]

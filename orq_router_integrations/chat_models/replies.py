@@ -9,7 +9,7 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, Us
 from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.chat_models.blocks import PROVIDER, audio_type
 from orq_router_integrations.chat_models.calls import CallAssembly, begins_an_object, whole_calls
 from orq_router_integrations.chat_models.provenance import provenance
 from orq_router_integrations.wire.asked import Asked
@@ -149,11 +149,14 @@ _SPOKEN = {"data", "transcript"}
 def _extras(wire: dict[str, Any]) -> dict[str, Any]:
     if _EXTRAS.keys().isdisjoint(wire):
         return {}
-    return {
+    found = {
         name: wire[member]
         for member, (name, kind) in _EXTRAS.items()
         if wire.get(member) and isinstance(wire[member], kind)
     }
+    if (audio := found.get("audio")) and audio.get("data"):
+        found["audio"] = {**audio, "mime_type": audio_type(audio["data"])}
+    return found
 
 
 _FRAGMENT = AIMessageChunk(
@@ -203,7 +206,7 @@ class ChunkReader:
         self._calls = CallAssembly()
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None
-        self._told: set[str] = set()  # members of an audio answer that must not be merged twice
+        self._told: set[str] = set()  # what must not be merged twice, or not as a list
         self._lists: dict[str, list[Any]] = {}
 
     @property
@@ -255,6 +258,9 @@ class ChunkReader:
         numbers that differ.
         """
         for name in _LISTS & extras.keys():
+            if isinstance(extras[name], str) and name not in self._lists:
+                self._told.add(name)  # texts merge, and reasoning keeps its place before the answer
+                continue
             value = extras.pop(name)
             self._lists.setdefault(name, []).extend(value if isinstance(value, list) else [value])
         if isinstance(audio := extras.get("audio"), dict):
@@ -268,9 +274,10 @@ class ChunkReader:
 
     def _held(self) -> dict[str, Any]:
         held: dict[str, Any] = dict(self._lists)
-        pieces = held.get("redacted_reasoning", ())
-        if pieces and all(isinstance(piece, str) for piece in pieces):
-            held["redacted_reasoning"] = "".join(pieces)
+        if pieces := held.get("redacted_reasoning"):
+            texts = [piece.get("data") if isinstance(piece, dict) else piece for piece in pieces]
+            if "redacted_reasoning" in self._told:
+                held["redacted_reasoning"] = "".join(map(str, texts))
         return held
 
     def _last(self) -> ChatGenerationChunk:

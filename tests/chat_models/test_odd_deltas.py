@@ -37,7 +37,9 @@ def test_two_notes_of_one_index_stay_two(name: str) -> None:
 
 def test_redacted_reasoning_may_change_its_type() -> None:
     message = joined({"redacted_reasoning": "a"}, {"redacted_reasoning": [{"data": "b"}]})
-    assert message.additional_kwargs["redacted_reasoning"] == ["a", {"data": "b"}]
+    assert message.additional_kwargs["redacted_reasoning"] == "ab"
+    message = joined({"redacted_reasoning": [{"data": "a"}]}, {"redacted_reasoning": "b"})
+    assert message.additional_kwargs["redacted_reasoning"] == [{"data": "a"}, "b"]
     assert joined({"redacted_reasoning": "a"}, {"redacted_reasoning": "b"}).additional_kwargs == {
         "redacted_reasoning": "ab"
     }
@@ -48,4 +50,5 @@ def test_members_of_audio_that_are_told_again_count_once() -> None:
         {"audio": {"id": "a", "data": "QUJD", "duration": 0.5}},
         {"audio": {"id": "a", "data": "REVG", "duration": 0.7, "transcript": 5}},
     )
-    assert message.additional_kwargs["audio"] == {"id": "a", "data": "QUJDREVG", "duration": 0.5}
+    once = {"id": "a", "duration": 0.5, "mime_type": "audio/pcm"}
+    assert message.additional_kwargs["audio"] == {**once, "data": "QUJDREVG"}

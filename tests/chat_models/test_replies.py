@@ -130,7 +130,7 @@ def test_a_spoken_answer_has_its_sound_and_its_words() -> None:
     audio = told(Answer("Hello there.")).invoke("Hi", **SPEECH).additional_kwargs["audio"]
     assert audio["transcript"] == "Hello there."
     assert audio["data"].startswith("UklGR")
-    assert audio.keys() == {"id", "expires_at", "data", "transcript"}
+    assert audio.keys() == {"id", "expires_at", "data", "transcript", "mime_type"}
 
 
 TOKENS = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
