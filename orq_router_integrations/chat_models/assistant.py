@@ -176,7 +176,9 @@ def _calls(message: BaseMessage) -> list[Wire]:
         raise ValueError("additional_kwargs.thought_signatures must be a dict of texts by call id")
     calls = [_call(call["id"], call["name"], call["args"]) for call in message.tool_calls]
     calls += [
-        _call(call["id"], call["name"], call["args"] or "") for call in message.invalid_tool_calls
+        _call(call["id"], call["name"], call["args"] or "")
+        for call in message.invalid_tool_calls
+        if call["name"]  # one without a name, which no API takes, can only have come in a reply
     ]
     for call in calls:
         if signature := signatures.get(call["id"]):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from orq_router_integrations import formats
+from orq_router_integrations.chat_models.seals import CHAT, RESPONSES
 
 Part = dict[str, Any]
 T = TypeVar("T")
@@ -142,14 +143,14 @@ def _image(block: Mapping[str, Any]) -> Part:
 def _image_of(image: Media) -> Part:
     if image.detail is not None and image.detail not in formats.DETAILS:
         raise ValueError(f"detail must be low, high or auto, not {image.detail!r}")
+    detail = {"detail": image.detail} if image.detail else {}
     if image.file_id:
-        raise ValueError("an image cannot be sent by file_id here; give its URL or its data")
+        return {"type": "image_file", "file_id": image.file_id, **detail}
     if image.url is not None:
         url = _checked_url(image.url, ("https://",))
     else:
         url = formats.data_url(*formats.checked_image(image.data, image.mime_type))
-    inner = {"url": url, "detail": image.detail} if image.detail else {"url": url}
-    return {"type": "image_url", "image_url": inner}
+    return {"type": "image_url", "image_url": {"url": url, **detail}}
 
 
 def _audio(block: Mapping[str, Any]) -> Part:
@@ -286,7 +287,7 @@ def each(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
 
 def kinds(parts: list[Part]) -> str:
     """What media parts are, in words."""
-    names: dict[str, str] = {"image_url": "image", "input_audio": "audio"}
+    names = {"image_url": "image", "image_file": "image", "input_audio": "audio"}
     types = (str(item["type"]) for item in parts)
     return ", ".join(names.get(kind, kind) for kind in types)
 
@@ -296,3 +297,25 @@ def joined(parts: list[Part], between: str = "") -> str | list[Part]:
     if all(item.keys() == {"type", "text"} for item in parts):
         return between.join(item["text"] for item in parts)
     return parts
+
+
+_ONLY_ON = {
+    "input_audio": (CHAT, "the Responses API takes no audio; use api='chat_completions'"),
+    "image_file": (
+        RESPONSES,
+        "an image cannot be sent by file_id here; give its URL or its data, or use api='responses'",
+    ),
+}
+"""Parts that one chat API has and the other has not."""
+
+
+def check_api(parts: Any, api: str) -> None:
+    """Check that a chat API has all parts of a message.
+
+    Raises:
+        ValueError: it has one not; its place is named, and what has it.
+    """
+    for place, made in enumerate(parts if isinstance(parts, list) else ()):
+        only, hint = _ONLY_ON.get(made["type"], (api, ""))
+        if only != api:
+            raise ValueError(f".content[{place}]: {hint}")

@@ -15,6 +15,7 @@ from langchain_core.messages import (
 from orq_router_integrations.chat_models.assistant import assistant, in_words
 from orq_router_integrations.chat_models.content import (
     Part,
+    check_api,
     check_shape,
     check_sources,
     each,
@@ -66,6 +67,8 @@ def to_wire(
             carried = []
         try:
             wire, media = _converted(_seen_by(upstream, api, message), tool_media)
+            check_api(wire["content"], api)
+            check_api(media, api)
         except ValueError as error:
             text = str(error)
             raise ValueError(f"messages[{index}]{'' if text[:1] == '.' else ': '}{text}") from None

@@ -148,6 +148,8 @@ def _part(part: Mapping[str, Any]) -> Wire:
         case {"type": "image_url", "image_url": image}:
             detail = {"detail": image["detail"]} if "detail" in image else {}
             return {"type": "input_image", "image_url": image["url"], **detail, **control}
+        case {"type": "image_file"}:
+            return {**part, "type": "input_image"}
         case {"type": "file", "file": {} as file}:
             names = {"uri": "file_url", "mimeType": "mime_type"}
             flat = {names.get(name, name): value for name, value in file.items()}

@@ -52,3 +52,14 @@ def test_members_of_audio_that_are_told_again_count_once() -> None:
     )
     once = {"id": "a", "duration": 0.5, "mime_type": "audio/pcm"}
     assert message.additional_kwargs["audio"] == {**once, "data": "QUJDREVG"}
+
+
+def test_two_calls_with_one_id_are_two_calls() -> None:
+    def call(index: int, arguments: str, **name: str) -> dict[str, Any]:
+        function = {**name, "arguments": arguments}
+        return {"tool_calls": [{"index": index, "id": "c", "function": function}]}
+
+    pieces = [call(0, '{"x":1}', name="f"), call(1, '{"x":', name="f"), call(1, "2}")]
+    calls = joined(*pieces).tool_calls
+    assert [found["args"] for found in calls] == [{"x": 1}, {"x": 2}]
+    assert len({found["id"] for found in calls}) == 2

@@ -54,7 +54,17 @@ def test_it_is_refused_also_as_a_field_of_the_model(
 
 
 def test_sound_is_refused_with_its_place(router: OfflineRouter) -> None:
-    assert "audio" in refused(router, [HumanMessage([SOUND])], "responses")
+    told = refused(router, [HumanMessage(["Hear this:", SOUND])], "responses")
+    assert "messages[0].content[1]: the Responses API takes no audio" in told
+
+
+def test_an_image_by_its_id_is_for_the_responses_api(router: OfflineRouter) -> None:
+    image = HumanMessage([{"type": "image", "file_id": "file-1"}])
+    ChatOrq(model=GPT, api="responses", client=router.client()).invoke([image])
+    assert router.requests.pop().body["input"][0]["content"] == [
+        {"type": "input_image", "file_id": "file-1"}
+    ]
+    assert "use api='responses'" in refused(router, [image], "chat_completions")
 
 
 def test_json_mode_is_refused_with_the_method_to_use(router: OfflineRouter) -> None:
