@@ -110,3 +110,10 @@ def test_a_control_in_the_extra_body(router: OfflineRouter) -> None:
 def test_a_query_that_cannot_be_sent(query: str) -> None:
     with pytest.raises(ValueError, match="default_query"):
         ChatOrq(model=GPT, api_key="k", default_query={"a": query})
+
+
+def test_a_nameless_call_that_came_in_a_reply_stays_at_home(router: OfflineRouter) -> None:
+    invalid = {"type": "invalid_tool_call", "name": None, "args": "{}", "id": "c", "error": "?"}
+    answer = AIMessage("Well,", invalid_tool_calls=[invalid])
+    ChatOrq(model="openai/gpt-4o", client=router.client()).invoke(["Hi", answer, "And?"])
+    assert router.requests[0].body["messages"][1] == {"role": "assistant", "content": "Well,"}
