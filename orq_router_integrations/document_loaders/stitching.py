@@ -42,6 +42,24 @@ def joined(
         cut: second in the midst of what both have heard.
         shared: about how many words both have heard; matters where words have no times.
     """
+    words, text, spans = _seams(left, right, cut, shared)
+    head = replace(
+        left,
+        text=_without_tail(left.text, text.left),
+        words=left.words[: len(left.words) - words.left],
+        segments=tuple(_cut_tail(left.segments, spans.left, cut)),
+    )
+    tail = replace(
+        right,
+        text=_without_head(right.text, text.right),
+        words=right.words[words.right :],
+        segments=tuple(_cut_head(right.segments, spans.right, cut)),
+    )
+    return apart(head, tail)
+
+
+def _seams(left: Transcript, right: Transcript, cut: float, shared: float) -> tuple[Seam, ...]:
+    """Where the words with times, the text and the segments of two neighbours meet."""
     one, other = _timed(left), _timed(right)
     by_time = _by_time(one, other, cut) if one and other else None
 
@@ -52,21 +70,7 @@ def joined(
 
     words = by_time if by_time and left.words and right.words else Seam(0, 0)
     text = seam(left.text.split(), right.text.split())
-    spans = seam(_tokens(left.segments), _tokens(right.segments))
-    return apart(
-        replace(
-            left,
-            text=_without_tail(left.text, text.left),
-            words=left.words[: len(left.words) - words.left],
-            segments=tuple(_cut_tail(left.segments, spans.left, cut)),
-        ),
-        replace(
-            right,
-            text=_without_head(right.text, text.right),
-            words=right.words[words.right :],
-            segments=tuple(_cut_head(right.segments, spans.right, cut)),
-        ),
-    )
+    return words, text, seam(_tokens(left.segments), _tokens(right.segments))
 
 
 def apart(left: Transcript, right: Transcript) -> Transcript:

@@ -305,8 +305,6 @@ class OrqImageTool(OrqTool, ImageParams):
         image: Any = (),
         mask: Any = None,
     ) -> Drawing:
-        for name in choices.keys() - CHOICES:
-            raise ValueError(f"{name}: unknown{CONTROL_HINTS.get(name) or nearest(name, CHOICES)}")
         if operation is not VARY and not isinstance(prompt, str):
             raise ValueError(f"prompt: must be text, not {type(prompt).__name__}")
         controls = self.merged_controls(choices.get("controls"))
@@ -331,6 +329,8 @@ class OrqImageTool(OrqTool, ImageParams):
         controls: RouterControls,
     ) -> ImageRequest:
         """The parameters: a call's own must fit, the tool's go where they are taken."""
+        for name in choices.keys() - CHOICES:
+            raise ValueError(f"{name}: unknown{CONTROL_HINTS.get(name) or nearest(name, CHOICES)}")
         given = {n: v for n, v in choices.items() if v is not None and n != "controls"}
         own = {n: v for n, v in self.image_params().items() if n in operation.takes}
         request = ImageRequest(**{"model": self.model, **own, **given, "prompt": prompt})

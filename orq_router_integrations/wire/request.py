@@ -38,12 +38,7 @@ def encode(request: Request, dialect: Dialect, defaults: RouterControls | None =
         ValueError: the endpoint or a control does not exist under this base URL, a value is out
             of the endpoint's range, or the body holds something that is not JSON.
     """
-    endpoint = request.endpoint
-    if dialect not in endpoint.dialects:
-        raise ValueError(
-            f"base_url: {endpoint.path} does not exist under {dialect.value}; use a v3/router URL"
-        )
-    path = endpoint.path + (f"/{quote(request.resource, safe='')}" if request.resource else "")
+    endpoint, path = request.endpoint, _path(request, dialect)
     if endpoint.method == "GET":
         return Encoded("GET", path, {}, b"", RouterControls())
     controls = applicable(defaults or RouterControls(), endpoint, dialect).merged(request.controls)
@@ -63,3 +58,12 @@ def encode(request: Request, dialect: Dialect, defaults: RouterControls | None =
     if isinstance(data, JsonBody):
         headers["Content-Length"] = str(data.size)
     return Encoded("POST", path, headers, data, controls)
+
+
+def _path(request: Request, dialect: Dialect) -> str:
+    endpoint, resource = request.endpoint, quote(request.resource, safe="")
+    if dialect not in endpoint.dialects:
+        raise ValueError(
+            f"base_url: {endpoint.path} does not exist under {dialect.value}; use a v3/router URL"
+        )
+    return f"{endpoint.path}/{resource}" if resource else endpoint.path
