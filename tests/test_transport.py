@@ -116,6 +116,29 @@ def test_importing_the_package_opens_nothing():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
+CHAT = """
+import sys
+from langchain_core.language_models import BaseChatModel
+core = set(sys.modules)
+import httpx
+from orq_router_integrations import ChatOrq, RouterClient
+reply = {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}
+mock = httpx.MockTransport(lambda _: httpx.Response(200, json=reply))
+client = RouterClient(api_key="k", http_client=httpx.Client(transport=mock))
+assert ChatOrq(model="a/b", client=client).invoke("Hi").text == "Hi"
+names = set(sys.modules) - core
+ours = {name.split(".")[1] for name in names if name.startswith("orq_router_integrations.")}
+others = {name.split(".")[0] for name in names}
+wrong = ours & {"tools", "document_loaders", "offline", "demo", "saving", "media"}
+wrong |= others & {"openai", "aiohttp", "tiktoken", "PIL", "numpy", "av"}
+assert not wrong, wrong
+"""
+
+
+def test_a_chat_loads_nothing_of_the_other_faces():
+    subprocess.run([sys.executable, "-c", CHAT], check=True, timeout=30)
+
+
 def test_all_clients_and_threads_of_a_process_share_their_connections(made):
     clients = [RouterClient(api_key=KEY, timeout=float(n)) for n in (1, 2, 3)]
     threads = [threading.Thread(target=c.send, args=[chat()]) for c in clients for _ in range(4)]

@@ -241,8 +241,8 @@ class ChunkReader:
     def _chunk(self, choice: dict[str, Any]) -> ChatGenerationChunk | None:
         delta = choice.get("delta") or {}
         text, logprobs = text_of(delta.get("content")), choice.get("logprobs")
-        calls = self._calls.fragments(delta.get("tool_calls"))
-        extras = _extras(delta)
+        deltas, extras = delta.get("tool_calls"), _extras(delta)
+        calls = self._calls.fragments(deltas) if deltas else []
         if extras:
             extras = self._mergeable(extras)
         if not (text or calls or extras or logprobs):

@@ -102,9 +102,9 @@ class SSEDecoder:
 
 def _plain_event(block: bytes) -> Event | None:
     """An event as nearly all are written: one line of data, maybe under its name."""
-    name = ""
-    if block.startswith(b"event: "):
-        first, _, block = block.partition(b"\n")
-        name = first[7:].decode("utf-8", "replace")
-    plain = block.startswith(b"data: ") and b"\n" not in block
-    return Event(block[6:], name) if plain else None
+    if block.startswith(b"data: ") and b"\n" not in block:
+        return Event(block[6:])
+    name, _, data = block.partition(b"\n")
+    if name.startswith(b"event: ") and data.startswith(b"data: ") and b"\n" not in data:
+        return Event(data[6:], name[7:].decode("utf-8", "replace"))
+    return None
