@@ -195,7 +195,8 @@ def _speaker(item: Mapping[str, Any]) -> str | None:
 def _number(value: Any) -> float | None:
     """A number, also one spelled as text (contract section 2.6 leaves ``duration`` open)."""
     try:
-        number = float(value) if isinstance(value, (str, int, float)) else math.nan
+        spelled = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        number = float(value) if spelled else math.nan
     except ValueError:
         return None
     return number if math.isfinite(number) else None

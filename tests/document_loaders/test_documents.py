@@ -61,6 +61,7 @@ def test_metadata_gets_flat() -> None:
         "date": date(2026, 1, 2),
         "path": Path("a/b"),
         "yes": True,
+        "odd": {1: "one"},
         7: "number",
     }
     assert flat(given) == {
@@ -70,6 +71,7 @@ def test_metadata_gets_flat() -> None:
         "date": "2026-01-02",
         "path": '"a/b"',
         "yes": True,
+        "odd": "{1: 'one'}",
         "7": "number",
     }
 

@@ -103,6 +103,18 @@ def test_turns_ask_for_diarize_and_the_offline_router_has_one_voice() -> None:
     assert router.requests[0].body["diarize"] == "true"
 
 
+def test_speakers_of_a_recording_that_was_cut_are_told_by_piece() -> None:
+    """Providers number them anew in every request: the first need not be the first again."""
+    turns = parser(
+        model="elevenlabs/scribe_v1",
+        granularity="speaker",
+        max_seconds=2.0,
+        overlap_seconds=0.2,
+    ).parse(Blob.from_data(recording(TEXT)))
+    assert [turn.metadata["speaker"] for turn in turns][:2] == ["1:speaker_0", "2:speaker_0"]
+    assert " ".join(turn.page_content for turn in turns) == TEXT
+
+
 def test_a_reply_without_speakers_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(InvalidResponseError, match="diarize=True"):
         scripted({"text": "Hi", "words": [{"text": "Hi", "start": 0, "end": 1}]}).parse(

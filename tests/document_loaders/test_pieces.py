@@ -1,5 +1,6 @@
 """Cutting: every frame is in a piece, no piece is too large, and cuts are quiet."""
 
+import struct
 import wave
 from io import BytesIO
 from itertools import pairwise
@@ -16,6 +17,7 @@ from orq_router_integrations.document_loaders.pieces import Limits, lanes_of, pi
 from orq_router_integrations.document_loaders.sources import recording
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.offline.media.tones import hear, speak
+from orq_router_integrations.wav import head_bytes
 
 RATE = 8000
 
@@ -83,6 +85,21 @@ def test_where_nothing_is_quiet_the_cut_is_at_the_limit() -> None:
     found = frames_of(wav(b"\0\x40" * RATE * 10, rate=RATE))
     pieces = pieces_of(found, Limits(max_bytes=10**9, max_seconds=4, overlap_seconds=0), "a.wav")
     assert [piece.start for piece in pieces] == [0, 4, 8]
+
+
+def test_floating_point_samples_are_cut_at_the_limit() -> None:
+    shape = struct.pack("<HHIIHH", 3, 1, RATE, 4 * RATE, 4, 32)
+    samples = struct.pack("<f", 0.5) * RATE * 5
+    found = frames_of(head_bytes(shape, len(samples)) + samples)
+    limits = Limits(max_bytes=10**9, max_seconds=2, overlap_seconds=0)
+    pieces = pieces_of(found, limits, "a.wav")
+    assert [piece.start for piece in pieces] == [0, 2, 4]
+    assert content(pieces[1].upload) == head_bytes(shape, 8 * RATE) + samples[: 8 * RATE]
+
+
+@pytest.mark.parametrize("data", [b"RIFF\0\0\0\0WAVEjunk", b"RIFF\0\0\0\0WAVE" + b"x" * 99])
+def test_a_wav_without_a_readable_head_has_no_frames(data: bytes) -> None:
+    assert Frames.of(recording(Blob.from_data(data))) is None
 
 
 def test_a_limit_that_leaves_no_room_is_refused() -> None:

@@ -130,6 +130,12 @@ def test_silence_is_a_transcript_without_text() -> None:
     assert read_transcript(reply(b"WEBVTT\n\n", "text/vtt"), "vtt").segments == ()
 
 
+@pytest.mark.parametrize("seconds", ["soon", "inf", True, None, [1]])
+def test_times_that_are_none_are_left_out(seconds: Any) -> None:
+    body = {"text": "Hi", "duration": seconds, "words": [{"word": "Hi", "start": seconds}]}
+    assert read_transcript(reply(body)) == Transcript("Hi")
+
+
 @pytest.mark.parametrize(
     ("body", "wanted"),
     [
