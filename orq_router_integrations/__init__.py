@@ -10,6 +10,8 @@ from orq_router_integrations._version import __version__
 
 if TYPE_CHECKING:
     from orq_router_integrations.chat_models.model import ChatOrq, init_orq_chat_model
+    from orq_router_integrations.chat_models.provenance import Provenance
+    from orq_router_integrations.chat_models.tracking import track_usage
     from orq_router_integrations.client import RouterClient
     from orq_router_integrations.document_loaders.loaders import (
         OrqTranscriptionLoader,
@@ -21,42 +23,52 @@ if TYPE_CHECKING:
     from orq_router_integrations.media import content_block
     from orq_router_integrations.offline import OfflineRouter
     from orq_router_integrations.tools.image import OrqImageTool
+    from orq_router_integrations.tools.pictures import ImageResult
     from orq_router_integrations.tools.speech import OrqSpeechTool
+    from orq_router_integrations.tools.spoken import Speech
     from orq_router_integrations.wire.controls import RouterControls
 
 __all__ = [
     "ChatOrq",
+    "ImageResult",
     "OfflineRouter",
     "OrqAudioParser",
     "OrqImageTool",
     "OrqSpeechTool",
     "OrqTranscriptionLoader",
     "OrqTranslationLoader",
+    "Provenance",
     "RouterClient",
     "RouterControls",
     "RouterError",
+    "Speech",
     "__version__",
     "content_block",
     "init_orq_chat_model",
     "to_srt",
     "to_vtt",
+    "track_usage",
 ]
 
 _HOMES = {
     "ChatOrq": "chat_models.model",
+    "ImageResult": "tools.pictures",
     "OfflineRouter": "offline",
     "OrqAudioParser": "document_loaders.parser",
     "OrqImageTool": "tools.image",
     "OrqSpeechTool": "tools.speech",
     "OrqTranscriptionLoader": "document_loaders.loaders",
     "OrqTranslationLoader": "document_loaders.loaders",
+    "Provenance": "chat_models.provenance",
     "RouterClient": "client",
     "RouterControls": "wire.controls",
     "RouterError": "errors",
+    "Speech": "tools.spoken",
     "content_block": "media",
     "init_orq_chat_model": "chat_models.model",
     "to_srt": "document_loaders.subtitles",
     "to_vtt": "document_loaders.subtitles",
+    "track_usage": "chat_models.tracking",
 }
 
 

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from orq_router_integrations.wire import endpoints
+from orq_router_integrations.wire.controls import RouterControls
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_the_examples_run_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(EXAMPLES) == 10
+    assert len(EXAMPLES) == 11
     monkeypatch.chdir(ROOT)
     namespace: dict[str, object] = {}
     for example in EXAMPLES:
@@ -28,3 +31,26 @@ def test_the_continuous_check_runs_the_readmes_test_command() -> None:
     assert found is not None
     assert "pytest" in found[1]
     assert "<!-- the tests -->" in (ROOT / ".ci" / "run").read_text()
+
+
+COLUMNS = (
+    endpoints.CHAT_COMPLETIONS,
+    endpoints.RESPONSES,
+    endpoints.IMAGE_GENERATIONS,
+    endpoints.IMAGE_EDITS,
+    endpoints.SPEECH,
+    endpoints.TRANSCRIPTIONS,
+)
+
+
+def test_the_table_of_controls_is_the_clients() -> None:
+    table = README.partition("<!-- controls by endpoint -->")[2].partition("\n\n")[0]
+    shown = {}
+    for line in table.strip().splitlines()[2:]:
+        names, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        for name in re.findall(r"`(\w+)`", names):
+            shown[name] = [cell == "yes" for cell in cells]
+    assert shown == {
+        name: [name in endpoint.places for endpoint in COLUMNS]
+        for name in RouterControls.model_fields
+    }

@@ -98,6 +98,12 @@ class ImageResult(Artifact):
         attempts: requests that the client sent; the router's own retries are not on the wire.
         trace_id: the router's trace.
         offline: whether the offline router answered, which says nothing about the real one.
+
+    >>> from orq_router_integrations import OfflineRouter, OrqImageTool
+    >>> client = OfflineRouter().client()
+    >>> result = OrqImageTool(model="openai/gpt-image-1", client=client).generate("a boat")
+    >>> ImageResult.of(result.artifact()) == result
+    True
     """
 
     nothing: ClassVar[str] = "no images are in it"
