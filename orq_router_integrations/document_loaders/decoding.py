@@ -63,7 +63,7 @@ def _readable(av: Any, recording: Recording) -> Iterator[Any]:
     try:
         with recording.open() as stream, av.open(stream) as container:
             yield container
-    except (av.FFmpegError, IndexError, ValueError) as error:
+    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
         raise RouterInputError(f"source: {recording.label} cannot be decoded: {error}") from None
 
 

@@ -20,7 +20,7 @@ from orq_router_integrations.document_loaders.documents import Shape
 from orq_router_integrations.document_loaders.frames import Frames
 from orq_router_integrations.document_loaders.pieces import Limits, Piece, pieces_of
 from orq_router_integrations.document_loaders.resume import ResumeStore, key_of
-from orq_router_integrations.document_loaders.sources import Item, Recording, recording
+from orq_router_integrations.document_loaders.sources import Item, Recording, readable, recording
 from orq_router_integrations.document_loaders.stitching import apart, joined
 from orq_router_integrations.errors import (
     AuthenticationError,
@@ -118,7 +118,8 @@ class Engine:
             RouterInputError: it is not there, is no audio, or cannot be cut.
         """
         found = recording(item)
-        frames = Frames.of(found) if found.mime_type == "audio/wav" else None
+        with readable(found.label):
+            frames = Frames.of(found) if found.mime_type == "audio/wav" else None
         seconds = frames.seconds if frames else self._seconds(found)
         if not self._too_large(found, seconds):
             yield Job(found, [Piece(0, found.upload, end=seconds)], seconds)
@@ -142,7 +143,8 @@ class Engine:
         return most is not None and (seconds is None or seconds > most)
 
     def _cut(self, found: Recording, frames: Frames) -> Job:
-        return Job(found, pieces_of(frames, self.limits, found.name), frames.seconds)
+        with readable(found.label):
+            return Job(found, pieces_of(frames, self.limits, found.name), frames.seconds)
 
     def lane(self, job: Job, pieces: Sequence[Piece]) -> Steps:
         """Transcribe neighbouring pieces one after the other.

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from orq_router_integrations.document_loaders.sources import readable
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.saving import writable
 from orq_router_integrations.wire import json
@@ -78,9 +79,13 @@ class ResumeStore:
 
 
 def key_of(upload: Upload, facts: Mapping[str, Any]) -> bytes:
-    """The key of what is sent, and of all that shapes the answer."""
+    """The key of what is sent, and of all that shapes the answer.
+
+    Raises:
+        RouterInputError: it cannot be read.
+    """
     digest = blake2b(json.dump(sorted(facts.items())), digest_size=32)
-    with upload.open() as stream:
+    with readable(upload.filename), upload.open() as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.digest()

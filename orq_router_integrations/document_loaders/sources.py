@@ -6,6 +6,7 @@ Listing is lazy and in order: a folder with a million files is walked as it is l
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
@@ -66,6 +67,19 @@ def recording(item: Item) -> Recording:
         return _path(item, str(item), {})
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
+
+
+@contextmanager
+def readable(label: str) -> Iterator[None]:
+    """What is read within can fail in one way only.
+
+    Raises:
+        RouterInputError: in the place of an ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RouterInputError(f"source: cannot read {label}: {error}") from None
 
 
 def label_of(item: Item) -> str:

@@ -8,8 +8,9 @@ import pytest
 from support.recordings import recorded, recording
 
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader
-from orq_router_integrations.document_loaders.resume import ResumeStore
+from orq_router_integrations.document_loaders.resume import ResumeStore, key_of
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.transcripts import Span, Transcript
 
 WHISPER = "openai/whisper-1"
@@ -88,6 +89,12 @@ def test_an_entry_that_cannot_be_read_is_asked_for_again(store: Path) -> None:
     with kept._open() as table:
         table.execute("UPDATE transcripts SET transcript = '{'")
     assert kept.get(b"key") is None
+
+
+def test_a_file_that_vanished_is_an_input_error(tmp_path: Path, store: Path) -> None:
+    gone = Upload("gone.wav", "audio/wav", 9, (tmp_path / "gone.wav").open)
+    with pytest.raises(RouterInputError, match=r"cannot read gone\.wav"):
+        key_of(gone, {})
 
 
 def write(path: Path, process: int) -> None:
