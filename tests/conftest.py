@@ -4,10 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pytest_socket import socket_allow_hosts
 from support import cassettes
 
 from orq_router_integrations import ChatOrq, OfflineRouter
+
+NO_HURRY: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=100, derandomize=True, **NO_HURRY)
+settings.register_profile("long", max_examples=5000, **NO_HURRY)
+settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True)

@@ -4,13 +4,15 @@ import asyncio
 import json
 import logging
 import pickle
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from faults.server import FaultServer, well
 from langchain_core.load import dumps, loads
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tracers.base import BaseTracer
 from support.scripted_router import KEY, Script, client_of, says, streams
 
@@ -166,3 +168,29 @@ def test_what_looks_like_serialised_langchain_stays_as_it_is(
     assert twin.content == answer.content
     assert twin.response_metadata == answer.response_metadata
     assert twin.additional_kwargs == answer.additional_kwargs
+
+
+def test_no_host_is_asked_for_but_the_routers(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, resolve = [], socket.getaddrinfo
+
+    def noted(host: Any, *args: Any, **options: Any) -> Any:
+        asked.append(host)
+        return resolve(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    elsewhere = "https://pictures.example/boat"
+    question = [
+        {"type": "image", "url": f"{elsewhere}.png"},
+        {"type": "file", "url": f"{elsewhere}.pdf"},
+        "What do you see? See file:///etc/passwd",
+    ]
+    with FaultServer(well) as server:
+        client = RouterClient(api_key=KEY, base_url=f"{server.url}/v3/router")
+        model = ChatOrq(model="openai/gpt-4o", client=client)
+        message = HumanMessage(question)
+        assert model.get_num_tokens_from_messages([message]) > 0
+        assert model.invoke([message]).text
+        assert asyncio.run(model.ainvoke([message])).text
+        drawing = OrqImageTool(model="openai/dall-e-3", delivery="url", client=client)
+        assert drawing.generate("a boat").images
+    assert set(asked) == {"127.0.0.1"}

@@ -6,7 +6,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orq_router_integrations.wire.call import Upload
@@ -218,7 +218,6 @@ def test_a_file_is_closed_and_read_anew_each_time():
     assert all(stream.closed for stream in opened)
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
 @given(st.text(), st.binary(), st.lists(st.text(max_size=5), max_size=3))
 def test_whatever_is_sent_is_read_back(text, content, words):
     form = parts_of({"text": text, "words": words}, {"file": upload(content)})

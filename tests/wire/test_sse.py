@@ -4,7 +4,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orq_router_integrations.wire.sse import Event, SSEDecoder
@@ -143,7 +143,6 @@ TOKENS = (
 STREAMS = st.lists(st.sampled_from(TOKENS) | st.binary(max_size=3), max_size=30).map(b"".join)
 
 
-@settings(derandomize=True, deadline=None, max_examples=400)
 @given(STREAMS, st.lists(st.integers(min_value=0), max_size=8))
 def test_any_cut_gives_the_events_of_the_whole_as_the_standard_reads_it(stream, places):
     assert events_of(*cut(stream, places)) == events_of(stream) == reference(stream)

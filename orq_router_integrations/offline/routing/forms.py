@@ -93,7 +93,8 @@ def _pieces(content_type: str, body: bytes) -> Iterator[bytes]:
     match = _BOUNDARY.fullmatch(content_type)
     if match is None:
         raise Refusal(400, f"send multipart/form-data with a boundary, not {content_type!r:.80}")
-    first, *middle, last = (b"\r\n" + body).split(b"\r\n--" + match[1].encode())
+    first, *middle = (b"\r\n" + body).split(b"\r\n--" + match[1].encode("utf-8", "replace"))
+    last = middle.pop() if middle else b""
     if first or not middle or last not in {b"--", b"--\r\n"}:
         raise Refusal(400, "the form does not begin and end with its boundary")
     for piece in middle:

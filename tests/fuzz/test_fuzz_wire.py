@@ -1,0 +1,146 @@
+"""What is sent arrives: messages, controls under every dialect, and forms, read by others."""
+
+import io
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from python_multipart.multipart import FormParser, parse_options_header
+
+from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
+from orq_router_integrations.media import upload
+from orq_router_integrations.offline.routing.reading import read
+from orq_router_integrations.wire.call import Request
+from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, Dialect
+from orq_router_integrations.wire.multipart import Form, parts_of
+from orq_router_integrations.wire.request import encode
+
+characters = st.characters(exclude_categories=["Cs"])
+texts = st.text(characters, min_size=1, max_size=20).filter(str.strip)
+names = st.text("abcdefgh_-", min_size=1, max_size=8)
+arguments = st.dictionaries(
+    names, st.none() | st.booleans() | st.integers(-99, 99) | texts, max_size=3
+)
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[BaseMessage]:
+    """Messages in an order that chats have; every tool call is answered."""
+    messages: list[BaseMessage] = [SystemMessage(draw(texts))] if draw(st.booleans()) else []
+    for turn in range(draw(st.integers(1, 3))):
+        blocks = [{"type": "text", "text": text} for text in draw(st.lists(texts, max_size=3))]
+        content: Any = blocks or draw(texts)
+        messages.append(HumanMessage(content))
+        calls = [
+            {"name": draw(names), "args": draw(arguments), "id": f"call_{turn}_{number}"}
+            for number in range(draw(st.integers(0, 2)))
+        ]
+        messages.append(AIMessage(draw(texts), tool_calls=calls))
+        messages += [ToolMessage(draw(texts), tool_call_id=call["id"]) for call in calls]
+    return [*messages, HumanMessage(draw(texts))]
+
+
+def said(message: BaseMessage) -> list[Any]:
+    """What must arrive of a message: its role, texts, calls and what it answers."""
+    role = {"human": "user", "ai": "assistant"}.get(message.type, message.type)
+    calls = [
+        [call["id"], call["name"], call["args"]] for call in getattr(message, "tool_calls", [])
+    ]
+    return [role, message.text, calls, getattr(message, "tool_call_id", None)]
+
+
+def heard(message: dict[str, Any]) -> list[Any]:
+    """The same of a message as the router reads it."""
+    content = message.get("content") or ""
+    text = content if isinstance(content, str) else "".join(part["text"] for part in content)
+    calls = [
+        [call["id"], call["function"]["name"], json.loads(call["function"]["arguments"])]
+        for call in message.get("tool_calls") or []
+    ]
+    return [message["role"], text, calls, message.get("tool_call_id")]
+
+
+@given(conversations())
+def test_the_router_hears_what_a_conversation_says(messages: list[BaseMessage]) -> None:
+    router = OfflineRouter()
+    ChatOrq(model="openai/gpt-4o", client=router.client()).invoke(messages)
+    assert [heard(m) for m in router.requests[0].body["messages"]] == [said(m) for m in messages]
+
+
+models = st.sampled_from(["openai/gpt-4o-mini", "mistral/large", "anthropic/claude-sonnet-4-5"])
+codes = st.lists(st.integers(400, 599), min_size=1, max_size=5, unique=True)
+controls = st.fixed_dictionaries(
+    {},
+    optional={
+        "fallbacks": st.lists(models, min_size=1, max_size=3),
+        "fallback_on_codes": codes,
+        "retry": st.fixed_dictionaries({"count": st.integers(1, 5)}, optional={"on_codes": codes}),
+        "cache": st.fixed_dictionaries({"ttl": st.integers(1, 259_200)}),
+        "timeout": st.fixed_dictionaries({"call_timeout": st.integers(1, 600_000)}),
+        "load_balancer": st.fixed_dictionaries(
+            {"models": st.lists(models, min_size=1, max_size=3, unique=True)}
+        ),
+        "name": texts,
+        "identity": texts,
+        "thread": texts,
+        "metadata": st.dictionaries(names, texts, min_size=1, max_size=3),
+        "variables": st.dictionaries(names, texts, min_size=1, max_size=3),
+    },
+)
+
+
+@given(controls, st.sampled_from(list(Dialect)))
+def test_controls_are_read_as_they_were_given(given_controls: Any, dialect: Dialect) -> None:
+    wanted = RouterControls.model_validate(given_controls)
+    sent = encode(
+        Request(endpoint=CHAT_COMPLETIONS, body={"model": "a/b"}, controls=wanted), dialect
+    )
+    assert isinstance(sent.body, bytes)
+    found = read(json.loads(sent.body), CHAT_COMPLETIONS, dialect, lenient=False)
+    in_headers = {name for name in sent.headers if name.lower().startswith("x-orq-")}
+    for name in wanted.model_fields_set:
+        carried = any(name in header.lower() for header in in_headers)
+        assert carried or getattr(found.controls, name) == getattr(wanted, name)
+    assert found.rest == {"model": "a/b"}
+
+
+def read_by_python_multipart(form: Form) -> list[tuple[str, bytes, bytes | None]]:
+    """The parts of a form as web frameworks read them."""
+    found: list[tuple[str, bytes, bytes | None]] = []
+
+    def on_field(field: Any) -> None:
+        found.append((field.field_name.decode(), field.value or b"", None))
+
+    def on_file(file: Any) -> None:
+        file.file_object.seek(0)
+        found.append((file.field_name.decode(), file.file_object.read(), file.file_name))
+
+    _, options = parse_options_header(form.content_type)
+    parser = FormParser("multipart/form-data", on_field, on_file, boundary=options[b"boundary"])
+    for data in form:
+        parser.write(data)
+    parser.finalize()
+    return found
+
+
+file_names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
+@given(
+    st.dictionaries(names, texts | arguments, max_size=3),
+    st.binary(min_size=1, max_size=200),
+    file_names,
+)
+def test_forms_are_read_by_others_as_they_were_meant(fields: Any, data: bytes, name: str) -> None:
+    source = upload(io.BytesIO(data).getvalue(), filename="x.bin")
+    form = parts_of(fields, {"file": type(source)(name, "a/b", source.size, source.open)})
+    plain = {key: v if isinstance(v, str) else None for key, v in fields.items()}
+    *others, (field, content, file_name) = read_by_python_multipart(form)
+    assert [key for key, _, _ in others] == list(fields)
+    for key, value, _ in others:
+        assert value == plain[key].encode() if plain[key] else json.loads(value) == fields[key]
+    assert (field, content) == ("file", data)
+    assert file_name is not None
+    assert not set(file_name) & set(b'\r\n"')
