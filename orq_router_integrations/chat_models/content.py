@@ -309,13 +309,14 @@ _ONLY_ON = {
 """Parts that one chat API has and the other has not."""
 
 
-def check_api(parts: Any, api: str) -> None:
+def check_api(api: str, *contents: Any) -> None:
     """Check that a chat API has all parts of a message.
 
     Raises:
         ValueError: it has one not; its place is named, and what has it.
     """
-    for place, made in enumerate(parts if isinstance(parts, list) else ()):
-        only, hint = _ONLY_ON.get(made["type"], (api, ""))
-        if only != api:
-            raise ValueError(f".content[{place}]: {hint}")
+    for parts in contents:
+        for place, made in enumerate(parts if isinstance(parts, list) else ()):
+            only, hint = _ONLY_ON.get(made["type"], (api, ""))
+            if only != api:
+                raise ValueError(f".content[{place}]: {hint}")

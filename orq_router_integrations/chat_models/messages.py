@@ -67,8 +67,7 @@ def to_wire(
             carried = []
         try:
             wire, media = _converted(_seen_by(upstream, api, message), tool_media)
-            check_api(wire["content"], api)
-            check_api(media, api)
+            check_api(api, wire["content"], media)
         except ValueError as error:
             text = str(error)
             raise ValueError(f"messages[{index}]{'' if text[:1] == '.' else ': '}{text}") from None

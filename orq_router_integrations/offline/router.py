@@ -110,18 +110,17 @@ class OfflineRouter:
     ) -> None:
         self.log: list[ProviderCall] = []
         self.requests: list[Received] = []
+        self._lock = RLock()
         self._models = Models(enabled=models)
         self._keys = None if api_keys is None else tuple(api_keys)
         self._limit = RateLimit(limit=requests_per_minute, clock=clock)
         self._lenient = lenient
         self._balancer = Balancer(seed=seed, log=self.log)
-        self._cache = Cache(clock=clock)
+        self._cache, self._links = Cache(clock=clock), Links(clock=clock)
         self._faults = FaultScript(faults)
         script = AnswerScript(answers)
         self._responses = ResponsesService(script=script, trace_id=self._trace_id)
-        self._links = Links(clock=clock)
         self._services = (self._responses, *_services(script), *image_services(self._links))
-        self._lock = RLock()
 
     @property
     def transport(self) -> httpx.MockTransport:
