@@ -26,10 +26,10 @@ from orq_router_integrations import (
     OrqImageTool,
     OrqSpeechTool,
     OrqTranscriptionLoader,
+    Provenance,
     RouterClient,
     content_block,
 )
-from orq_router_integrations.chat_models.provenance import Provenance
 from orq_router_integrations.errors import BadRequestError, ServerError
 
 pytestmark = pytest.mark.litellm

@@ -10,8 +10,7 @@ import pytest
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
-from orq_router_integrations import ChatOrq, RouterClient, content_block
-from orq_router_integrations.chat_models.provenance import Provenance
+from orq_router_integrations import ChatOrq, Provenance, RouterClient, content_block
 from orq_router_integrations.errors import AuthenticationError, NotFoundError
 
 pytestmark = pytest.mark.vcr

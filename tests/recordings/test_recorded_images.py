@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orq_router_integrations import OrqImageTool, RouterClient
+from orq_router_integrations import ImageResult, OrqImageTool, RouterClient
 from orq_router_integrations.errors import RouterStatusError
-from orq_router_integrations.tools.pictures import ImageResult
 
 pytestmark = pytest.mark.vcr
 
