@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     demo = commands.add_parser(
         "demo",
-        help="send text, an image, a PDF and audio, and watch a fallback save the call",
+        help="chat with files and a fallback, draw, edit, speak, transcribe",
         description="Uses the offline router, or the real one when ORQ_API_KEY is set.",
     )
     demo.add_argument("--image", type=Path, help="an image of yours (PNG, JPEG, GIF, WebP)")
@@ -52,6 +52,7 @@ def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     demo.add_argument(
         "--fallback", default="anthropic/claude-sonnet-4-5", help="the model behind it"
     )
+    demo.add_argument("--keep", type=Path, help="a folder for the pictures and the speech")
     demo.set_defaults(run=_demo)
 
 
@@ -74,8 +75,9 @@ def _demo(chosen: argparse.Namespace) -> int:
         model=chosen.model,
         fallback=chosen.fallback,
         image=chosen.image,
-        pdf=chosen.pdf,
+        file=chosen.pdf,
         audio=chosen.audio,
+        keep=chosen.keep,
     )
 
 

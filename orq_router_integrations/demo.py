@@ -1,4 +1,4 @@
-"""The demo: one LangChain pipeline, every kind of input, and a fallback that saves the call."""
+"""The demo: a pipeline with every kind of input, a fallback that saves it, and the other faces."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
 
+from orq_router_integrations import demo_media
 from orq_router_integrations.chat_models.model import ChatOrq
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import RouterError
@@ -20,6 +21,7 @@ from orq_router_integrations.settings import API_KEY_ENV
 from orq_router_integrations.wire.controls import RouterControls
 
 ASSETS = Path(__file__).parent / "assets"
+_FILES = {"image": "chart.png", "file": "report.pdf", "audio": "question.wav"}
 QUESTION = "What do these files say?"
 
 
@@ -27,30 +29,37 @@ def run(
     *,
     model: str,
     fallback: str,
-    image: Path | None = None,
-    pdf: Path | None = None,
-    audio: Path | None = None,
+    keep: Path | None = None,
+    **given: Path | None,
 ) -> int:
     """Run the demo and print what happens; the exit status.
 
     Against the offline router, whose primary model is scripted to fail, unless the environment
-    has a key for the real one.
+    has a key for the real one; that one draws and speaks only where ``keep`` says what for.
+
+    Args:
+        model: the primary.
+        fallback: the model behind it.
+        keep: a folder for what is drawn and spoken.
+        given: files of the caller's own: ``image``, ``file`` (a PDF), ``audio``.
 
     Raises:
         ValueError: a file or a model is of no use.
     """
-    offline = None if os.environ.get(API_KEY_ENV) else OfflineRouter(faults={model: [503] * 4})
-    client = offline.client() if offline else RouterClient()
     if fallback == model:
         raise ValueError(f"--fallback: {model} is the primary model already; name another")
+    offline = None if os.environ.get(API_KEY_ENV) else OfflineRouter(faults={model: [503] * 4})
+    client = offline.client() if offline else RouterClient()
     controls = RouterControls(retry={"count": 1, "on_codes": [429, 503]}, fallbacks=[fallback])
-    files = {"image": image or ASSETS / "chart.png", "file": pdf or ASSETS / "report.pdf"}
-    if audio or offline:  # few real models listen, so the real one is not asked to unless told
-        files["audio"] = audio or ASSETS / "question.wav"
+    files = {kind: given.get(kind) or ASSETS / name for kind, name in _FILES.items()}
+    if not (given.get("audio") or offline):  # few real models listen: not unless told
+        del files["audio"]
     pipeline = pipeline_of(ChatOrq(model=model, controls=controls, client=client), files)
     _introduce(client, controls, model, offline)
     try:
         _both(pipeline, list(files.values()), offline)
+        if keep or offline:
+            demo_media.run(client, keep, _say)
     except RouterError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
@@ -66,7 +75,7 @@ def _both(
     streamed = _streamed(pipeline, offline)
     if offline:
         same = "is" if streamed == whole else "is not"
-        _say(f"The streamed answer {same} the same, word for word.")
+        _say(f"The streamed answer {same} the same, word for word.\n")
 
 
 def pipeline_of(model: ChatOrq, files: dict[str, Path]) -> Runnable[dict[str, Any], AIMessage]:

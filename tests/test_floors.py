@@ -98,7 +98,17 @@ MAY_IMPORT = {
         "wire",
     },
     "offline": {"client", "dimensions", "formats", "offline", "wav", "wire"},
-    "demo": {"chat_models", "client", "errors", "media", "offline", "settings", "wire"},
+    "demo_media": {"client", "document_loaders", "tools"},
+    "demo": {
+        "chat_models",
+        "client",
+        "demo_media",
+        "errors",
+        "media",
+        "offline",
+        "settings",
+        "wire",
+    },
     "__main__": {"_version", "demo", "offline", "validation"},
 }
 ONLY_IN = {

@@ -21,6 +21,18 @@ def test_the_demo_loses_its_primary_and_is_saved(capsys: pytest.CaptureFixture[s
     assert "The streamed answer is the same" in told
 
 
+def test_the_demo_draws_and_speaks(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["demo", "--keep", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "edit" in told
+    assert "s: Zoë brings the figures." in told
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "bird.png",
+        "boat.png",
+        "speech.wav",
+    ]
+
+
 def test_the_demo_takes_other_files_and_models(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
