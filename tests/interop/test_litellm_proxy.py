@@ -186,10 +186,25 @@ def test_an_unknown_model_is_a_typed_error(client: RouterClient) -> None:
         ChatOrq(model="no/model", client=client).invoke("Hi")
 
 
+def test_a_wrong_key_is_a_400_without_a_database(proxy: str) -> None:
+    client = RouterClient(api_key="sk-wrong", base_url=proxy, max_retries=0)
+    with pytest.raises(BadRequestError, match="No connected db"):
+        ChatOrq(model=MOCK, client=client).invoke("Hi")
+
+
+def test_answers_carry_its_own_name_of_the_model_but_for_one(client: RouterClient) -> None:
+    chat = ChatOrq(model=BEHIND, client=client)
+    responses = ChatOrq(model=BEHIND, api="responses", client=client)
+    streams = reduce(add, responses.stream("Hi"))
+    named = [Provenance.of(m).response_model for m in (chat.invoke("Hi"), streams)]
+    assert named == [BEHIND, "gpt-4o"]
+
+
 def test_it_takes_the_routers_fallbacks_but_not_its_timeout(client: RouterClient) -> None:
     """Its own ``timeout`` is a number of seconds; the router's is an object."""
     model = ChatOrq(model=BEHIND, client=client)
-    controls = {"fallbacks": [MOCK], "identity": "u1", "thread": "t1", "metadata": {"team": "a"}}
+    traced = {"identity": "u1", "thread": "t1", "metadata": {"team": "a"}}
+    controls = {"fallbacks": [MOCK], "cache": {"ttl": 60}, **traced}
     assert model.invoke("Hi", controls=controls).text
     with pytest.raises(ServerError, match="not 'dict'"):
         model.invoke("Hi", controls={"timeout": {"call_timeout": 5000}})
