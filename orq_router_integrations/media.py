@@ -179,7 +179,8 @@ def regular_file(path: "str | os.PathLike[str]") -> Path:
     try:
         status = found.stat()
     except (OSError, ValueError) as error:
-        raise ValueError(f"cannot open {str(path)[:200]!r}: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"cannot open {str(path)[:100]!r}: {why}") from None
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{str(path)!r} is not a regular file")
     if not status.st_size:

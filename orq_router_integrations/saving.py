@@ -9,6 +9,9 @@ from uuid import uuid4
 
 from orq_router_integrations.errors import RouterInputError
 
+SHOWN = 40
+"""Characters of its place's name that an unfinished file bears; some names are nearly too long."""
+
 
 def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     """A path that a file can be written to; to be checked before anything is paid for.
@@ -17,9 +20,18 @@ def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         RouterInputError: it is empty, a folder or no regular file, its folder is missing, or it
             exists and may not be overwritten.
     """
-    target = Path(path)
-    if not str(path) or "\0" in str(path):
-        raise RouterInputError(f"path: {str(path)!r} names no file")
+    name = os.fsdecode(path)
+    if not name or "\0" in name:
+        raise RouterInputError(f"path: {name!r} names no file")
+    target = Path(name)
+    try:
+        target.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise RouterInputError(
+            f"path: {name[:200]!r} cannot be written: {error.strerror}"
+        ) from None
     if target.is_dir():
         raise RouterInputError(f"path: {target} is a folder; name a file in it")
     if not target.parent.is_dir():
@@ -36,11 +48,17 @@ class PartFile:
 
     Attributes:
         file: the open file.
+
+    Raises:
+        RouterInputError: the folder takes no files.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._path = folder / f".{name[:80]}.{uuid4().hex[:8]}.part"
-        self.file: BinaryIO = open(self._path, "x+b")  # noqa: SIM115 - keep and discard close it
+        self._path = folder / f".{name[:SHOWN]}.{uuid4().hex[:8]}.part"
+        try:
+            self.file: BinaryIO = self._path.open("x+b")
+        except OSError as error:
+            raise RouterInputError(f"path: {folder} takes no files: {error.strerror}") from None
 
     def keep(self, target: Path) -> None:
         """Give it its name; a file that had that name is replaced, and its permissions kept."""

@@ -70,3 +70,22 @@ def test_what_cannot_be_written_is_refused_beforehand(tmp_path: Path) -> None:
         writable(taken, overwrite=False)
     with pytest.raises(RouterInputError, match="no regular file"):
         writable(tmp_path / "pipe")
+
+
+def test_a_name_that_no_file_can_have_is_refused_beforehand(tmp_path: Path) -> None:
+    for wrong in ("x" * 300, tmp_path / "file" / "below"):
+        (tmp_path / "file").write_bytes(b"")
+        with pytest.raises(RouterInputError, match="path: "):
+            writable(wrong)
+
+
+def test_a_name_may_be_as_long_as_files_can_have(tmp_path: Path) -> None:
+    path = tmp_path / ("\N{GRINNING FACE}" * 62 + ".png")
+    with atomic_file(path) as file:
+        file.write(b"x")
+    assert path.read_bytes() == b"x"
+
+
+def test_a_folder_that_takes_no_files_is_refused() -> None:
+    with pytest.raises(RouterInputError, match="path: "), atomic_file("/proc/self/x.wav"):
+        pass

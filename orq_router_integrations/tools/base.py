@@ -1,14 +1,17 @@
 """What the tools have in common: what the model may fill in, and how they are configured."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
+from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, ToolException
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 from typing_extensions import Self
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import RouterFace
+from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
 from orq_router_integrations.wire.names import nearest
 
@@ -16,9 +19,19 @@ from orq_router_integrations.wire.names import nearest
 class ChoiceError(RouterInputError, ToolException):
     """What the model chose cannot be done; nothing was sent.
 
-    With ``handle_tool_error=True`` the model is told, as of every ``ToolException``, and may choose
-    again; by default the error is raised.
+    In a tool call the model is told, and may choose again, unless ``handle_tool_error=False`` is
+    given; otherwise the error is raised.
     """
+
+
+@contextmanager
+def choosing() -> Iterator[None]:
+    """What is wrong with the input in here, a model has chosen."""
+    try:
+        yield
+    except ValueError as error:
+        meant = input_error(error)
+        raise ChoiceError(meant.message, endpoint=meant.endpoint) from None
 
 
 class OrqTool(BaseTool, RouterFace):
@@ -72,6 +85,26 @@ class OrqTool(BaseTool, RouterFace):
         if self.args_schema is None:
             vars(self)["args_schema"] = arguments(self.all_args, self.open_args)
         return self
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the tool, as ``invoke`` does; a model is told of a choice that cannot be done."""
+        try:
+            return super().run(*args, **kwargs)
+        except ChoiceError as error:
+            return self._answered(error, kwargs.get("tool_call_id"))
+
+    async def arun(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the tool, as ``ainvoke`` does; a model is told of a choice that cannot be done."""
+        try:
+            return await super().arun(*args, **kwargs)
+        except ChoiceError as error:
+            return self._answered(error, kwargs.get("tool_call_id"))
+
+    def _answered(self, error: ChoiceError, tool_call_id: str | None) -> ToolMessage:
+        """The answer to a model's call; who is no model, or wants errors, gets the error."""
+        if not tool_call_id or "handle_tool_error" in self.model_fields_set:
+            raise error
+        return ToolMessage(error.message, name=self.name, tool_call_id=tool_call_id, status="error")
 
     def __getstate__(self) -> dict[Any, Any]:
         """Pickles no schema: classes made at run time have no place to be found at."""

@@ -10,7 +10,7 @@ from typing_extensions import Self, TypedDict, Unpack
 
 from orq_router_integrations.downloads import adownload, download
 from orq_router_integrations.faces import CONTROL_HINTS
-from orq_router_integrations.tools.base import ChoiceError, OrqTool
+from orq_router_integrations.tools.base import OrqTool, choosing
 from orq_router_integrations.tools.drawing import Drawing
 from orq_router_integrations.tools.picture_files import Fetched, checked_folder
 from orq_router_integrations.tools.picture_sources import Album, ImageSource, parts
@@ -72,10 +72,10 @@ class OrqImageTool(OrqTool, ImageParams):
     For an agent it is a tool like any other: the message tells the model the ids and sizes of the
     images, its artifact holds them (or, with ``directory``, the paths of their files) and all that
     is known of them; ``ImageResult.of(message)`` reads that. With ``image`` in ``open_args`` the
-    model can edit what it drew, naming it by its id; a choice that cannot be done raises a
-    ``ChoiceError``, or, with ``handle_tool_error=True``, is told to it. Programs call ``generate``,
-    ``edit`` and ``vary``, or their async twins, and may choose parameters and ``controls`` per
-    call.
+    model can edit what it drew, naming it by its id. A choice that cannot be done it is told, and
+    may choose again; invoked without a tool call the tool raises a ``ChoiceError``. Programs call
+    ``generate``, ``edit`` and ``vary``, or their async twins, and may choose parameters and
+    ``controls`` per call.
 
     A parameter set here goes along with the operations that take it; one given with a call must
     fit. What a family of models (DALL-E 2 and 3, GPT Image) does not take is refused before
@@ -248,11 +248,9 @@ class OrqImageTool(OrqTool, ImageParams):
         Raises:
             ChoiceError: it cannot be done.
         """
-        try:
+        checked_folder(self.directory)
+        with choosing():
             return self._chosen(prompt, given)
-        except ValueError as error:
-            meant = input_error(error)
-            raise ChoiceError(meant.message, endpoint=meant.endpoint) from None
 
     def _chosen(self, prompt: str, given: dict[str, Any]) -> Drawing:
         """By what is there, an image to draw, to edit or to vary; ids name them, never paths."""

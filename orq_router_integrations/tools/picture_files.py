@@ -1,6 +1,7 @@
 """Where the bytes of an arriving image go: into memory, or into a file of its own."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -29,11 +30,15 @@ def checked_folder(folder: Path | None) -> Path | None:
     """A folder for images; to be checked before anything is paid for.
 
     Raises:
-        RouterInputError: there is no such folder.
+        RouterInputError: there is no such folder, or it may not be written to.
     """
-    if folder is not None and not folder.is_dir():
+    if folder is None:
+        return None
+    if not folder.is_dir():
         raise RouterInputError(f"directory: {folder} is no folder; make it first")
-    return None if folder is None else folder.resolve()
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RouterInputError(f"directory: {folder} may not be written to")
+    return folder.resolve()
 
 
 class ImageSink:

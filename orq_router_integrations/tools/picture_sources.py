@@ -17,6 +17,7 @@ from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.formats import checked_base64, sniff, split_data_url
 from orq_router_integrations.media import upload
 from orq_router_integrations.tools.pictures import SUFFIXES, GeneratedImage, ImageResult
+from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.images import INPUT_TYPES, MAX_INPUT_BYTES, Operation
 
@@ -146,7 +147,8 @@ def pictures(
         try:
             found += [_checked(part) for part in _uploads(source, album, folder)]
         except ValueError as error:
-            said = str(error).removeprefix("upload: ").removeprefix("image: ")
+            told = input_error(error).message
+            said = told.removeprefix("upload: ").removeprefix("image: ")
             raise RouterInputError(f"{name}: {said}") from None
     return found
 

@@ -3,7 +3,9 @@
 import html
 import os
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from orq_router_integrations.tools.artifacts import Artifact, Medium, to_text
 
@@ -13,6 +15,10 @@ SUFFIXES = {
     "image/webp": ".webp",
     "image/gif": ".gif",
 }
+
+
+MOST_TOLD = 2000
+"""Characters of a URL or of a revised prompt that a model is told."""
 
 
 class GeneratedImage(Medium):
@@ -51,7 +57,7 @@ class GeneratedImage(Medium):
         pixels = f"{self.width}x{self.height}" if self.width and self.height else ""
         where = f"saved as {self.path}" if self.path else ""
         if not (self.data or self.path):
-            where = f"at {self.url}"
+            where = f"at {self.url}" if len(self.url or "") <= MOST_TOLD else "at a URL"
         facts = ", ".join(fact for fact in (f"{pixels} {kind}".strip(), where) if fact)
         return f"{self.id} ({facts})"
 
@@ -109,7 +115,7 @@ class ImageResult(Artifact):
     nothing: ClassVar[str] = "no images are in it"
 
     operation: Literal["generate", "edit", "vary"]
-    images: tuple[GeneratedImage, ...]
+    images: Annotated[tuple[GeneratedImage, ...], Field(min_length=1)]
     prompt: str | None = None
     model: str
     answering_model: str | None = None
@@ -130,7 +136,7 @@ class ImageResult(Artifact):
         count = "1 image was" if len(self.images) == 1 else f"{len(self.images)} images were"
         lines = [f"{count} {done}: " + "; ".join(image.told for image in self.images) + "."]
         revised = dict.fromkeys(image.revised_prompt for image in self.images)
-        lines += [f"The prompt was revised to: {text}" for text in revised if text]
+        lines += [f"The prompt was revised to: {text[:MOST_TOLD]}" for text in revised if text]
         return " ".join(lines)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> tuple[Path, ...]:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any, BinaryIO
-from uuid import uuid4
 
 from langchain_core.messages import ToolCall
 from langchain_core.runnables import RunnableConfig
@@ -24,9 +23,10 @@ class OrqSpeechTool(SpeechSettings):
 
     For an agent it is a tool like any other: the message holds one sentence for the model, its
     artifact the audio (or, with ``directory``, the path of its file) and all that is known of it;
-    ``Speech.of(message)`` reads that. Programs call ``speak``, ``speak_to`` and ``stream``, or
-    their async twins, and may give ``model``, ``voice``, ``format``, ``speed`` and ``controls``
-    per call.
+    ``Speech.of(message)`` reads that. A choice of the model that cannot be done it is told, and may
+    choose again; invoked without a tool call the tool raises a ``ChoiceError``. Programs call
+    ``speak``, ``speak_to`` and ``stream``, or their async twins, and may give ``model``, ``voice``,
+    ``format``, ``speed`` and ``controls`` per call.
 
     A text longer than ``max_chars`` is cut at sentence ends, spoken in several requests and
     joined to one file. That goes without a loss for WAV, raw samples and MP3; asking for another
@@ -74,17 +74,11 @@ class OrqSpeechTool(SpeechSettings):
                 a choice is wrong; nothing was sent.
             RouterError: the router refused or failed, or the audio broke off.
         """
-        speaking = self._speaking(text, choices)
-        with speaking.held() as sink:
-            self._pour(speaking, sink)
-        return speaking.finished(sink)
+        return self._spoken(self._speaking(text, choices))
 
     async def aspeak(self, text: str, **choices: Unpack[SpeechChoices]) -> Speech:
         """Speak a text, and return the whole speech; see ``speak``."""
-        speaking = self._speaking(text, choices)
-        with speaking.held() as sink:
-            await self._apour(speaking, sink)
-        return speaking.finished(sink)
+        return await self._aspoken(self._speaking(text, choices))
 
     def speak_to(
         self,
@@ -105,9 +99,7 @@ class OrqSpeechTool(SpeechSettings):
             RouterError: as for ``speak``; ``received`` says how many bytes had arrived.
         """
         target, speaking = self._speaking_to(path, text, choices, overwrite=overwrite)
-        with atomic_file(target, overwrite=overwrite) as file:
-            self._pour(speaking, file)
-            speech = speaking.finished(file, target)
+        speech = self._written(target, speaking, overwrite=overwrite)
         warn_if_misnamed(target, speech.format)
         return speech
 
@@ -121,9 +113,7 @@ class OrqSpeechTool(SpeechSettings):
     ) -> Speech:
         """Speak a text to a file; see ``speak_to``."""
         target, speaking = self._speaking_to(path, text, choices, overwrite=overwrite)
-        with atomic_file(target, overwrite=overwrite) as file:
-            await self._apour(speaking, file)
-            speech = speaking.finished(file, target)
+        speech = await self._awritten(target, speaking, overwrite=overwrite)
         warn_if_misnamed(target, speech.format)
         return speech
 
@@ -175,25 +165,44 @@ class OrqSpeechTool(SpeechSettings):
     # For agents
 
     def _run(self, text: str, **choices: Any) -> tuple[str, dict[str, Any]]:
-        if self.directory is None:
-            speech = self.speak(text, **choices)
+        target, speaking = self._called(text, choices)
+        if target is None:
+            speech = self._spoken(speaking)
         else:
-            speech = _with_suffix(self.speak_to(self._new_file(), text, **choices))
+            speech = _with_suffix(self._written(target, speaking))
         return speech.told, speech.artifact()
 
     async def _arun(self, text: str, **choices: Any) -> tuple[str, dict[str, Any]]:
-        if self.directory is None:
-            speech = await self.aspeak(text, **choices)
+        target, speaking = self._called(text, choices)
+        if target is None:
+            speech = await self._aspoken(speaking)
         else:
-            speech = _with_suffix(await self.aspeak_to(self._new_file(), text, **choices))
+            speech = _with_suffix(await self._awritten(target, speaking))
         return speech.told, speech.artifact()
 
-    def _new_file(self) -> Path:
-        """A new file in the folder; its suffix follows once it is known what it holds."""
-        assert self.directory is not None  # noqa: S101 - asked for only where there is one
-        return self.directory / f"speech-{uuid4().hex[:12]}"
-
     # From a text to bytes
+
+    def _spoken(self, speaking: Speaking) -> Speech:
+        with speaking.held() as sink:
+            self._pour(speaking, sink)
+        return speaking.finished(sink)
+
+    async def _aspoken(self, speaking: Speaking) -> Speech:
+        with speaking.held() as sink:
+            await self._apour(speaking, sink)
+        return speaking.finished(sink)
+
+    def _written(self, target: Path, speaking: Speaking, *, overwrite: bool = True) -> Speech:
+        with atomic_file(target, overwrite=overwrite) as file:
+            self._pour(speaking, file)
+            return speaking.finished(file, target)
+
+    async def _awritten(
+        self, target: Path, speaking: Speaking, *, overwrite: bool = True
+    ) -> Speech:
+        with atomic_file(target, overwrite=overwrite) as file:
+            await self._apour(speaking, file)
+            return speaking.finished(file, target)
 
     def _pieces(self, speaking: Speaking) -> Generator[bytes]:
         with speaking.told():

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
+from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel, Field
 from typing_extensions import TypedDict
@@ -11,7 +12,7 @@ from typing_extensions import TypedDict
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import check_keywords
 from orq_router_integrations.saving import writable
-from orq_router_integrations.tools.base import OrqTool
+from orq_router_integrations.tools.base import OrqTool, choosing
 from orq_router_integrations.tools.sentences import pieces
 from orq_router_integrations.tools.sounds import wanted_by
 from orq_router_integrations.tools.speaking import Speaking
@@ -98,6 +99,19 @@ class SpeechSettings(OrqTool):
         target = writable(path, overwrite=overwrite)
         named = wanted_by(target)
         return target, self._speaking(text, {"format": named, **choices} if named else choices)
+
+    def _called(self, text: str, choices: Mapping[str, Any]) -> tuple[Path | None, Speaking]:
+        """What a model asks for, and where it goes: a new file, whose suffix follows its format.
+
+        Raises:
+            RouterInputError: the folder cannot be written to.
+            ChoiceError: what was chosen cannot be done.
+        """
+        target = None
+        if self.directory is not None:
+            target = writable(self.directory.resolve() / f"speech-{uuid4().hex[:12]}")
+        with choosing():
+            return target, self._speaking(text, choices)
 
     def _speaking(self, text: str, choices: Mapping[str, Any]) -> Speaking:
         try:

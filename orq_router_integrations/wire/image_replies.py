@@ -2,17 +2,18 @@
 
 Source: contract sections 2.2 to 2.4. Replies name no model; an image comes as base64 or as a URL,
 whatever was asked for: a fallback of another family decides by its own defaults (contract, trap
-11), so both are always read.
+11), so both are always read. A URL may be the image itself (``data:``).
 """
 
 import base64
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from orq_router_integrations.wire.call import BadReply, Truncated
 from orq_router_integrations.wire.events import kind_of, refuse_error
-from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.json import dump, loads
 from orq_router_integrations.wire.texts_apart import TextsApart
 
 MAX_REPLY = 256 * 1024 * 1024
@@ -20,6 +21,7 @@ MAX_REPLY = 256 * 1024 * 1024
 
 MAX_SHOWN = 64 * 1024
 
+_DATA_URL = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _BLANKS = b" \t\r\n"
 
 
@@ -129,9 +131,9 @@ class ImagesDecoder(Generic[S]):
         self._sink.write(data)
 
     def _ended(self, members: dict[str, Any]) -> ReceivedImage[S]:
-        refuse_error(members, self._shown)
+        refuse_error(members, dump(members))
         self._base64.end()
-        image = ReceivedImage(members, self._sink)
+        image = self._inlined(ReceivedImage(members, self._sink))
         if self._sink is not None:
             self._sink.end()
         elif image.url is None:
@@ -140,6 +142,15 @@ class ImagesDecoder(Generic[S]):
         self._sink = None
         self._images += 1
         return image
+
+    def _inlined(self, image: ReceivedImage[S]) -> ReceivedImage[S]:
+        """The same image; one whose URL holds it is taken out of there."""
+        inline = _DATA_URL.match(image.url or "")
+        if inline is None:
+            return image
+        if self._sink is None:
+            self._write(base64.b64decode((image.url or "")[inline.end() :], validate=True))
+        return ReceivedImage({**image.members, "url": None}, self._sink)
 
 
 class _Base64:

@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from orq_router_integrations.wire.json import loads
+
 PIECE = 64 * 1024
 """Most bytes of a text that are handed on at once."""
 
@@ -45,6 +47,16 @@ class TextsApart:
         """Whether everything that was opened is closed."""
         return not self._open and self._text_at < 0
 
+    @property
+    def _in_items(self) -> bool:
+        """Whether the list of items is what is open, and nothing in it."""
+        return len(self._open) == 2 and self._open[1][1] == self._items
+
+    @property
+    def _in_item(self) -> bool:
+        """Whether an item is what is open, and nothing in it."""
+        return len(self._open) == 3 and self._open[1][1] == self._items
+
     def feed(self, data: bytes) -> Generator[bytes | dict[str, Any]]:
         """Take bytes, cut anywhere: yield pieces of long texts, and each item when it is whole.
 
@@ -70,7 +82,7 @@ class TextsApart:
             self._name = self._last
         elif mark == b'"':
             self._text_at = len(self.rest) - 1
-            self._taken, self._name = self._name == self._long, b""
+            self._taken, self._name = self._name == self._long and self._in_item, b""
         elif mark in b"{[":
             self._open.append((len(self.rest) - 1, self._name))
             self._name = b""
@@ -82,8 +94,8 @@ class TextsApart:
 
     def _closed(self, start: int, _: bytes) -> Generator[dict[str, Any]]:
         """What was just closed, if it is one of the items."""
-        if len(self._open) == 2 and self._open[1][1] == self._items and self.rest[start] == 0x7B:
-            yield orjson.loads(memoryview(self.rest)[start:])
+        if self._in_items and self.rest[start] == 0x7B:
+            yield loads(bytes(memoryview(self.rest)[start:]))
 
     def _read_text(self, data: bytes, at: int) -> Generator[bytes, None, int]:
         """Read as far as the end of a text, or an escape in it, or one piece."""

@@ -16,6 +16,7 @@ from support.picture_reader import words
 
 from orq_router_integrations import OfflineRouter, OrqImageTool, RouterError
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.tools.base import ChoiceError
 from orq_router_integrations.tools.pictures import GeneratedImage, ImageResult
 
 GPT, DALLE2, DALLE3 = "openai/gpt-image-1", "openai/dall-e-2", "openai/dall-e-3"
@@ -148,13 +149,13 @@ def test_the_model_edits_and_varies_what_it_drew(router):
 @pytest.mark.parametrize("name", ["img_000000000000", "/etc/hostname", "https://x/y.png", ""])
 def test_a_model_names_images_of_the_tool_and_opens_nothing_else(router, name):
     image_tool = tool(router, open_args=("image", "mask"))
-    with pytest.raises(RouterInputError, match=r"image: .* is no image of this tool, for it has"):
-        called(image_tool, prompt="x", image=name)
+    with pytest.raises(ChoiceError, match=r"image: .* is no image of this tool, for it has"):
+        image_tool.invoke({"prompt": "x", "image": name})
     made = image_tool.generate("boat", **SMALL)
-    with pytest.raises(RouterInputError, match=f"there are {made.image.id}"):
-        called(image_tool, prompt="x", image=made.image.id, mask=name or "none")
-    with pytest.raises(RouterInputError, match="mask: needs an image"):
-        called(image_tool, prompt="x", mask=made.image.id)
+    with pytest.raises(ChoiceError, match=f"there are {made.image.id}"):
+        image_tool.invoke({"prompt": "x", "image": made.image.id, "mask": name or "none"})
+    with pytest.raises(ChoiceError, match="mask: needs an image"):
+        image_tool.invoke({"prompt": "x", "mask": made.image.id})
     assert len(router.requests) == 1
 
 
@@ -253,6 +254,13 @@ def test_reprs_are_short_and_show_no_bytes():
     assert repr(result) == f"ImageResult(generate: {result.image.id}, {GPT!r})"
     image = GeneratedImage(id="img_x", url="https://a/?key=secret", revised_prompt="p")
     assert "secret" not in repr(image)
+
+
+def test_a_model_is_told_no_more_than_it_can_use():
+    image = GeneratedImage(id="img_x", url="https://a/" + "x" * 5000, revised_prompt="p" * 9000)
+    result = ImageResult(operation="generate", images=(image,), model=GPT)
+    assert "img_x (at a URL)" in result.told
+    assert len(result.told) < 2200
 
 
 def test_a_tool_can_be_pickled_and_keeps_no_images():

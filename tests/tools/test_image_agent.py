@@ -105,11 +105,12 @@ def test_a_conversation_with_images_is_plain_json(router: OfflineRouter):
 
 
 @every_way
-async def test_a_wrong_choice_can_be_told_to_the_model(awaited: bool):
+@pytest.mark.parametrize("given", [{}, {"handle_tool_error": True}], ids=["usual", "asked for"])
+async def test_a_wrong_choice_is_told_to_the_model(awaited: bool, given: dict[str, Any]):
     wrong = ToolCall("draw_image", {"prompt": "add a bird", "image": "img_000000000000"})
     router = OfflineRouter(answers={GPT: [Answer(tool_calls=(wrong,)), "I see."]})
     model = ChatOrq(model=GPT, client=router.client())
-    lenient = create_agent(model, tools(router, handle_tool_error=True))
+    lenient = create_agent(model, tools(router, **given))
     messages = (await called(lenient, awaited, ASKED))["messages"]
     (answer,) = results(messages)
     assert answer.status == "error"

@@ -217,3 +217,12 @@ def test_a_tool_remembers_only_so_much(router, draw, monkeypatch):
     last = draw.generate("three", size="64x64").image
     draw.edit("bird", last.id)
     unsent(router, lambda: draw.edit("bird", first.id), "is no image of this tool; there are")
+
+
+def test_what_is_wrong_with_an_image_is_told_in_a_line_without_it(draw):
+    wrong = [{"id": "img_1", "base64": "!!!"}, base64.b64encode(BOAT).decode(), "x" * 5000]
+    for source in wrong:
+        with pytest.raises(RouterInputError) as caught:
+            draw.edit("bird", source)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 250

@@ -56,6 +56,27 @@ def test_line_breaks_in_base64_are_passed_over():
     assert image.sink.getvalue() == PICTURE
 
 
+@pytest.mark.parametrize("known", [{}, {"b64_json": BASE64}], ids=["alone", "and base64"])
+def test_an_image_in_its_url_is_taken_out_of_it(known):
+    (image,), _ = decoded(body({"url": f"data:image/png;base64,{BASE64}", **known}))
+    assert image.sink.getvalue() == PICTURE
+    assert image.url is None
+
+
+def test_half_a_character_in_its_prompt_costs_no_image():
+    (image,), _ = decoded(body({"b64_json": BASE64, "revised_prompt": "a\ud800"}))
+    assert image.sink.getvalue() == PICTURE
+    assert image.members["revised_prompt"] == "a\ufffd"
+
+
+def test_base64_that_is_no_images_own_stays_where_it_is():
+    more = {"thumbnail": {"b64_json": "QUJD"}}
+    (image,), decoder = decoded(body({"b64_json": BASE64, **more}, b64_json="QUJD", x=[more]))
+    assert image.sink.getvalue() == PICTURE
+    assert image.members["thumbnail"] == {"b64_json": "QUJD"}
+    assert (decoder.body["b64_json"], decoder.body["x"]) == ("QUJD", [more])
+
+
 @pytest.mark.parametrize("empty", [{}, {"b64_json": None}, {"b64_json": "", "url": ""}, {"url": 7}])
 def test_an_image_that_is_neither_sent_nor_linked_is_no_image(empty):
     with pytest.raises(BadReply, match="image 0 has neither b64_json nor a url"):
@@ -85,6 +106,12 @@ def test_what_is_not_base64_is_refused(text):
 def test_a_reply_without_images_is_loud(data, said):
     with pytest.raises(BadReply, match=said):
         decoded(data)
+
+
+def test_an_error_in_the_place_of_an_image_is_told_as_it_is():
+    with pytest.raises(ErrorInReply) as caught:
+        decoded(body({"url": "u"}, {"error": {"message": "too wild", "code": "moderation"}}))
+    assert json.loads(caught.value.body) == {"error": {"message": "too wild", "code": "moderation"}}
 
 
 @pytest.mark.parametrize(

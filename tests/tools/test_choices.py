@@ -1,0 +1,78 @@
+"""What a model chooses and cannot be done: it is told, and everyone else gets an error."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import ToolMessage
+from support.agent_tools import called, every_way
+
+from orq_router_integrations import OfflineRouter, OrqImageTool, OrqSpeechTool
+from orq_router_integrations.errors import RouterInputError, ServerError
+from orq_router_integrations.tools.base import ChoiceError
+
+WRONG = [
+    ("draw", {"prompt": " "}, "prompt: it is empty"),
+    ("draw", {"prompt": "x", "image": "/etc/hostname"}, "is no image of this tool"),
+    ("draw", {"prompt": "x", "output_compression": 5}, "needs output_format"),
+    ("speak", {"text": "Long. " * 900, "format": "opus"}, "text: 5400 characters"),
+    ("speak", {"text": "half \ud83d"}, "text: half a character at position 5"),
+]
+wrong_choices = pytest.mark.parametrize(("name", "args", "said"), WRONG)
+
+
+def tools(router: OfflineRouter, **given: Any) -> dict[str, Any]:
+    common = {"client": router.client(), **given}
+    opened = ("image", "output_compression")
+    return {
+        "draw": OrqImageTool(model="openai/gpt-image-1", open_args=opened, **common),
+        "speak": OrqSpeechTool(
+            model="openai/tts-1", voice="alloy", open_args=("format",), **common
+        ),
+    }
+
+
+def call(args: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "tool_call", "id": "call_1", "name": "x", "args": args}
+
+
+@every_way
+@wrong_choices
+async def test_a_model_is_told(router: OfflineRouter, awaited: bool, name, args, said):
+    tool = tools(router)[name]
+    message = await called(tool, awaited, call(args))
+    assert isinstance(message, ToolMessage)
+    assert (message.status, message.tool_call_id, message.name) == ("error", "call_1", tool.name)
+    assert said in message.content
+    assert router.requests == []
+
+
+@every_way
+@wrong_choices
+async def test_a_program_gets_the_error(router: OfflineRouter, awaited: bool, name, args, said):
+    with pytest.raises(ChoiceError, match=said):
+        await called(tools(router)[name], awaited, args)
+    strict = tools(router, handle_tool_error=False)[name]
+    with pytest.raises(ChoiceError, match=said):
+        await called(strict, awaited, call(args))
+    assert router.requests == []
+
+
+@every_way
+async def test_what_a_developer_did_wrong_is_no_choice(
+    router: OfflineRouter, awaited: bool, tmp_path: Path
+):
+    for name, args in (("draw", {"prompt": "x"}), ("speak", {"text": "x"})):
+        tool = tools(router, directory=tmp_path / "none")[name]
+        with pytest.raises(RouterInputError, match="make it first") as caught:
+            await called(tool, awaited, call(args))
+        assert not isinstance(caught.value, ChoiceError)
+    assert router.requests == []
+
+
+@every_way
+async def test_a_failure_of_the_router_is_no_choice(awaited: bool):
+    router = OfflineRouter(faults={"openai/gpt-image-1": 501, "openai/tts-1": 501})
+    for name, args in (("draw", {"prompt": "x"}), ("speak", {"text": "x"})):
+        with pytest.raises(ServerError):
+            await called(tools(router)[name], awaited, call(args))
