@@ -71,7 +71,9 @@ class Asked:
         before the name; where none or several fit, the name stays as it is.
         """
         fitting = self._fitting(name, self.candidates)
-        provider = provider_of(fitting[0]) if len(fitting) == 1 else ""
+        if len(fitting) != 1 or name == fitting[0] or _is_snapshot(name, fitting[0]):
+            return name  # not certain, or in full already, as some proxies say it
+        provider = provider_of(fitting[0])
         return f"{provider}/{name}" if provider else name
 
     @staticmethod

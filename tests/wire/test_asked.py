@@ -19,6 +19,10 @@ ALONE = Asked("openai/gpt-image-1", ("openai/gpt-image-1",))
         (PAIR, None, {}, None),
         (ALONE, None, {}, "openai/gpt-image-1"),
         (ALONE, "gpt-image-1-2026-01-01", {}, "openai/gpt-image-1-2026-01-01"),
+        (ALONE, "openai/gpt-image-1", {}, "openai/gpt-image-1"),
+        (ALONE, "openai/gpt-image-1-2026-01-01", {}, "openai/gpt-image-1-2026-01-01"),
+        (PAIR, "azure/dall-e-3", {}, "azure/dall-e-3"),
+        (Asked("groq/openai/x", ("groq/openai/x",)), "openai/x", {}, "groq/openai/x"),
     ],
 )
 def test_the_model_that_answered_is_named_only_where_that_is_certain(asked, named, headers, model):
