@@ -1,4 +1,4 @@
-"""Short pauses, so that the faults take as long as they must and no longer."""
+"""Short pauses, so that the faults take as long as they must; patience with a busy machine."""
 
 import pytest
 
@@ -6,3 +6,9 @@ import pytest
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orq_router_integrations.retry.FIRST_PAUSE", 0.005)
+
+
+@pytest.fixture(autouse=True)
+def many_calls_at_once_may_be_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is stricter, and ``test_limits`` measures calls one by one."""
+    monkeypatch.setattr("faults.matrix.OVERRUN", 2.0)

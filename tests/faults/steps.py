@@ -9,7 +9,7 @@ from typing import Any
 from faults.server import EARLY, Step, Wire, chunked, framed, well
 
 MB = 1024 * 1024
-DROP_SECONDS = 0.02
+DROP_SECONDS = 0.05
 
 
 def says(status: int, body: Any = b"", *lines: str, kind: str = "application/json") -> Step:
