@@ -137,7 +137,7 @@ def test_a_stream_without_news_ends_and_its_text_is_kept(door, answer):
 
 @both_doors
 def test_a_stream_may_last_longer_than_the_deadline(door):
-    news = [HEAD, *(chunk(event("x")) for _ in range(8)), chunk(DONE), b"0\r\n\r\n"]
+    news = [HEAD, *(chunk(event("x")) for _ in range(14)), chunk(DONE), b"0\r\n\r\n"]
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         for piece in news:
@@ -146,7 +146,7 @@ def test_a_stream_may_last_longer_than_the_deadline(door):
             await asyncio.sleep(0.05)
 
     with Loopback(answer) as server:
-        assert len(door.stream(hurried(server, deadline=0.2), chat_stream())) == 8
+        assert len(door.stream(hurried(server, deadline=0.6), chat_stream())) == 14
 
 
 def test_a_slow_reader_of_a_stream_is_given_all_time():
