@@ -139,7 +139,7 @@ def connections() -> Iterator[Fault]:
     once = {"once": (e.RouterConnectionError, 1)}
     yield Fault("refused", (), LOST, where="refused")
     yield Fault("a black hole", (), LATE, where="blackhole", slow="silence")
-    yield Fault("a bad certificate", (well,), (e.RouterConnectionError, 0), where="tls")
+    yield Fault("a bad certificate", (well,), (e.RouterConnectionError, 1), where="tls")
     yield Fault("reset before the head", (sends(then="reset"),), LOST, once)
     yield Fault("close before the head", (sends(),), LOST, once)
     yield Fault("silence", (sends(then="hang"),), LATE, {"once": OVER}, slow="silence")
