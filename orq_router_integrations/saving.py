@@ -9,6 +9,9 @@ from uuid import uuid4
 
 from orq_router_integrations.errors import RouterInputError
 
+BUFFER = 128 * 1024
+"""Bytes that are collected for one write; bodies come in pieces of 64 KB at most."""
+
 SHOWN = 40
 """Characters of its place's name that an unfinished file bears; some names are nearly too long."""
 
@@ -56,7 +59,7 @@ class PartFile:
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / f".{name[:SHOWN]}.{uuid4().hex[:8]}.part"
         try:
-            self.file: BinaryIO = self._path.open("x+b")
+            self.file: BinaryIO = self._path.open("x+b", buffering=BUFFER)
         except OSError as error:
             raise RouterInputError(f"path: {folder} takes no files: {error.strerror}") from None
 

@@ -23,6 +23,7 @@ MAX_SHOWN = 64 * 1024
 
 _DATA_URL = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _BLANKS = b" \t\r\n"
+_PAD = ord("=")
 
 
 class Sink(Protocol):
@@ -168,13 +169,23 @@ class _Base64:
         """
         if any(blank in piece for blank in _BLANKS):
             piece = piece.translate(None, _BLANKS)
-        text = self._left + piece
-        whole = len(text) // 4 * 4
-        self._left = text[whole:]
-        if self._padded and text:
+        start = min(-len(self._left) % 4, len(piece))
+        end = len(piece) - (len(piece) - start) % 4
+        first, self._left = self._left + piece[:start], piece[end:]
+        if len(first) % 4:
+            self._left = first
+            return b""
+        rest = memoryview(piece)[start:end]  # megabytes come through here: not one more copy
+        return self._whole(first) + self._whole(rest) if first else self._whole(rest)
+
+    def _whole(self, text: "bytes | memoryview[int]") -> bytes:
+        """The bytes of whole groups of four characters."""
+        if not text:
+            return b""
+        if self._padded:
             raise ValueError("base64 goes on behind its end")
-        self._padded = text[:whole].endswith(b"=")
-        return base64.b64decode(text[:whole], validate=True)
+        self._padded = text[-1] == _PAD
+        return base64.b64decode(text, validate=True)
 
     def end(self) -> None:
         """Check that nothing is left over, and be ready for the next.
