@@ -1,7 +1,8 @@
 """Files that are written whole or not at all."""
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -74,6 +75,17 @@ class PartFile:
         """Take it away, unless it was kept."""
         self.file.close()
         self._path.unlink(missing_ok=True)
+
+
+async def awrite(file: BinaryIO, pieces: AsyncIterable[bytes]) -> None:
+    """Write pieces as they arrive, in other threads: a slow disk holds up no event loop."""
+    held = bytearray()
+    async for piece in pieces:
+        held += piece
+        if len(held) >= BUFFER:
+            await asyncio.to_thread(file.write, held)
+            held = bytearray()
+    await asyncio.to_thread(file.write, held)
 
 
 @contextmanager

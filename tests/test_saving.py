@@ -1,12 +1,18 @@
 """Files that are written whole or not at all."""
 
+import errno
+import io
 import os
+import threading
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.saving import atomic_file, writable
+from orq_router_integrations.saving import atomic_file, awrite, writable
 
 
 def test_a_file_is_there_when_it_is_complete(tmp_path: Path) -> None:
@@ -89,3 +95,38 @@ def test_a_name_may_be_as_long_as_files_can_have(tmp_path: Path) -> None:
 def test_a_folder_that_takes_no_files_is_refused() -> None:
     with pytest.raises(RouterInputError, match="path: "), atomic_file("/proc/self/x.wav"):
         pass
+
+
+class SlowDisk(io.BytesIO):
+    """Takes its time, and notes in which threads it does."""
+
+    def write(self, data: Any) -> int:
+        self.threads = {*getattr(self, "threads", ()), threading.get_ident()}
+        time.sleep(0.02)
+        return super().write(data)
+
+
+async def test_a_slow_disk_holds_up_no_event_loop() -> None:
+    pieces = [bytes([number]) * 50_000 for number in range(9)]
+
+    async def arriving() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    disk = SlowDisk()
+    await awrite(disk, arriving())
+    assert disk.getvalue() == b"".join(pieces)
+    assert threading.get_ident() not in disk.threads
+
+
+async def test_a_full_disk_is_told() -> None:
+    async def arriving() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    with pytest.raises(OSError, match="No space"):
+        await awrite(FullDisk(), arriving())
+
+
+class FullDisk(io.BytesIO):
+    def write(self, data: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")

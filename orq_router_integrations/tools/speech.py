@@ -1,5 +1,6 @@
 """``OrqSpeechTool``: text to speech."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing
@@ -10,7 +11,7 @@ from langchain_core.messages import ToolCall
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import AsyncGenerator, Generator, Unpack
 
-from orq_router_integrations.saving import atomic_file
+from orq_router_integrations.saving import atomic_file, awrite
 from orq_router_integrations.tools.sounds import SUFFIXES
 from orq_router_integrations.tools.speaking import Speaking
 from orq_router_integrations.tools.speech_settings import SpeechChoices, SpeechSettings
@@ -189,7 +190,9 @@ class OrqSpeechTool(SpeechSettings):
 
     async def _aspoken(self, speaking: Speaking) -> Speech:
         with speaking.held() as sink:
-            await self._apour(speaking, sink)
+            async with aclosing(self._apieces(speaking)) as audio:
+                async for data in audio:
+                    sink.write(data)
         return speaking.finished(sink)
 
     def _written(self, target: Path, speaking: Speaking, *, overwrite: bool = True) -> Speech:
@@ -201,8 +204,9 @@ class OrqSpeechTool(SpeechSettings):
         self, target: Path, speaking: Speaking, *, overwrite: bool = True
     ) -> Speech:
         with atomic_file(target, overwrite=overwrite) as file:
-            await self._apour(speaking, file)
-            return speaking.finished(file, target)
+            async with aclosing(self._apieces(speaking)) as audio:
+                await awrite(file, audio)
+            return await asyncio.to_thread(speaking.finished, file, target)
 
     def _pieces(self, speaking: Speaking) -> Generator[bytes]:
         with speaking.told():
@@ -221,11 +225,6 @@ class OrqSpeechTool(SpeechSettings):
     def _pour(self, speaking: Speaking, sink: BinaryIO) -> None:
         with closing(self._pieces(speaking)) as audio:
             sink.writelines(audio)
-
-    async def _apour(self, speaking: Speaking, sink: BinaryIO) -> None:
-        async with aclosing(self._apieces(speaking)) as audio:
-            async for data in audio:
-                sink.write(data)
 
 
 def _is_call(given: Any) -> bool:
