@@ -172,8 +172,8 @@ def regular_file(path: "str | os.PathLike[str]") -> Path:
     """
     if isinstance(path, str) and "://" in path:
         raise ValueError(
-            f"{path[:200]!r} is a URL, which is not fetched; an image by URL is the block "
-            '{"type": "image", "url": ...}'
+            f"{path[:200]!r} is a URL, which is not fetched: download it first; a chat model takes "
+            'an image by URL as the block {"type": "image", "url": ...}'
         )
     found = Path(path)
     try:

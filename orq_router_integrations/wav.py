@@ -6,6 +6,9 @@ from dataclasses import dataclass
 LONGEST_HEAD = 64 * 1024
 """Bytes in which the samples must begin."""
 
+EXTENSIBLE = b"\xfe\xff"
+"""The longer form of a head, in which what samples are stands further behind."""
+
 OPEN_SIZES = range(0x7FFF0000, 0x100000000)
 """Sizes that no file has: who streams does not know how much will come, and writes one of these."""
 
@@ -23,6 +26,19 @@ class WavHead:
     shape: bytes
     start: int
     size: int | None
+
+    @property
+    def coding(self) -> int:
+        """How samples are written: 1 whole numbers, 3 floats, 6 and 7 telephony; else packed."""
+        longer = self.shape[:2] == EXTENSIBLE and len(self.shape) >= 26
+        return int.from_bytes(self.shape[24:26] if longer else self.shape[:2], "little")
+
+    @property
+    def plain(self) -> bool:
+        """Whether each block is one sample of all channels, so that it can be cut anywhere."""
+        bits = int.from_bytes(self.shape[14:16], "little")
+        width = self.channels * ((bits + 7) // 8)
+        return self.coding in {1, 3, 6, 7} and self.rate > 0 and 0 < width == self.block
 
     @property
     def channels(self) -> int:

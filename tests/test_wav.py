@@ -1,6 +1,7 @@
 """Heads of WAV files, read and written."""
 
 import io
+import struct
 import wave
 
 import pytest
@@ -58,3 +59,23 @@ def test_what_is_no_wav(data):
 
 def test_a_file_too_large_for_its_head_leaves_the_size_open():
     assert head_bytes(pcm_shape(8000), 1 << 32) == head_bytes(pcm_shape(8000), None)
+
+
+def test_packed_samples_and_heads_that_disagree_are_not_plain() -> None:
+    def told(*shape: int) -> tuple[bool, int]:
+        head = wav_head(head_bytes(struct.pack("<HHIIHH", *shape), 0))
+        return head.plain, head.coding
+
+    assert told(1, 2, 8000, 32000, 4, 16) == (True, 1)
+    assert told(3, 1, 8000, 32000, 4, 32) == (True, 3)
+    assert told(1, 0, 8000, 16000, 2, 16) == (False, 1)  # no channels
+    assert told(1, 2, 8000, 16000, 1, 16) == (False, 1)  # blocks smaller than a sample
+    assert told(0x11, 1, 8000, 4055, 256, 4) == (False, 0x11)  # ADPCM: many samples in a block
+
+
+def test_the_longer_form_of_a_head_says_further_behind_what_samples_are() -> None:
+    shape = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 8000, 24000, 3, 24, 22, 24, 4)
+    for coding in (1, 3):
+        guid = struct.pack("<H", coding) + bytes.fromhex("00000000 1000 8000 00aa00389b71")
+        head = wav_head(head_bytes(shape + guid, 0))
+        assert (head.plain, head.coding) == (True, coding)

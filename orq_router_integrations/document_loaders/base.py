@@ -74,6 +74,7 @@ class AudioFace(RouterFace, TranslationParams):
                 f"response_format: {self.response_format} cannot tell what granularity="
                 f"{self.granularity!r} needs; use {' or '.join(formats)}"
             )
+        self._check_asked()
         if self._task == "translate":
             check_translates(self.model)
         if self.max_seconds is not None and self.max_seconds <= 1.5 * self.overlap_seconds:
@@ -83,6 +84,18 @@ class AudioFace(RouterFace, TranslationParams):
             )
         place(self.merged_controls(), self._endpoint, self.router.dialect)
         return self
+
+    def _check_asked(self) -> None:
+        """Check that what is asked for can make the Documents that are wanted."""
+        asked = getattr(self, "timestamp_granularities", None)
+        wanted = self.granularity
+        if asked and wanted in {"word", "segment"} and wanted not in asked:
+            raise ValueError(
+                f"timestamp_granularities: {asked} brings no {wanted}s, which granularity="
+                f"{wanted!r} needs; add {wanted!r}, or leave it out"
+            )
+        if wanted == "speaker" and self.diarize is False:
+            raise ValueError("diarize: granularity='speaker' needs it; set True, or leave it out")
 
     @property
     def _task(self) -> Task:

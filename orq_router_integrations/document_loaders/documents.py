@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from itertools import groupby
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from langchain_core.documents import Document
 
 from orq_router_integrations.wire.call import BadReply
 from orq_router_integrations.wire.transcripts import Span, Transcript
+from orq_router_integrations.wire.words import joined_words, words_of
 
 Granularity = Literal["file", "segment", "word", "speaker", "window"]
 
@@ -60,7 +61,7 @@ class Shape:
         told = {"word": transcript.words, "segment": transcript.segments}
         spans = told.get(self.granularity, transcript.words or transcript.segments)
         if self.granularity == "speaker":
-            spans = tuple(span for span in spans if span.speaker is not None)
+            spans = _with_speakers(transcript)
         return bool(spans) or not transcript.text or self.granularity == "file"
 
     def documents(self, transcript: Transcript, facts: Mapping[str, Any]) -> Iterator[Document]:
@@ -88,11 +89,17 @@ class Shape:
             return transcript.words
         spans = _punctuated(transcript) or transcript.segments
         if self.granularity == "speaker":
-            return _merged(spans, lambda span: span.speaker)
+            return _merged(_with_speakers(transcript) or spans, lambda span: span.speaker)
         return _merged(
             (replace(span, speaker=None) for span in spans),
             lambda span: int(span.start // self.window_seconds),
         )
+
+
+def _with_speakers(transcript: Transcript) -> tuple[Span, ...]:
+    """The words, or the segments, whichever are told apart by who said them; else none."""
+    told = (_punctuated(transcript), transcript.segments)
+    return next((spans for spans in told if any(span.speaker for span in spans)), ())
 
 
 def _merged(spans: Iterable[Span], alike: Any) -> Iterator[Span]:
@@ -100,13 +107,13 @@ def _merged(spans: Iterable[Span], alike: Any) -> Iterator[Span]:
     for _, some in groupby(spans, lambda span: (span.error, alike(span))):
         first, *rest = some
         last = rest[-1] if rest else first
-        text = " ".join(span.text for span in (first, *rest))
+        text = joined_words(span.text for span in (first, *rest))
         yield replace(first, text=text, end=max(first.end, last.end))
 
 
 def _punctuated(transcript: Transcript) -> tuple[Span, ...]:
     """The words as the text has them; those of some providers have lost their punctuation."""
-    tokens = transcript.text.split()
+    tokens = words_of(transcript.text)
     if len(tokens) != len(transcript.words):
         return transcript.words
     pairs = zip(transcript.words, tokens, strict=True)
@@ -122,10 +129,12 @@ def flat(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def _scalar(value: Any) -> str | int | float | bool | None:
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, int) and abs(value) >= 2**63:  # more than databases take
+        return str(value)
     if value is None or isinstance(value, (str, int, float)):
         return value
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
+    if not isinstance(value, (Mapping, list, tuple)):
+        return value.isoformat() if isinstance(value, date) else str(value)
     try:
         return orjson.dumps(value, default=str).decode()
     except TypeError:

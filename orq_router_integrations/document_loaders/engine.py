@@ -36,6 +36,7 @@ from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.transcriptions import read_transcript
 from orq_router_integrations.wire.transcripts import Span, Transcript
+from orq_router_integrations.wire.words import words_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -107,7 +108,8 @@ class Engine:
         if self.on_error != "raise":
             return
         found = recording(item)
-        if found.size > self.limits.max_bytes and found.mime_type != "audio/wav":
+        limited = found.size > self.limits.max_bytes or self.limits.max_seconds is not None
+        if limited and self._frames(found) is None:
             check_decodable(found)
 
     @contextmanager
@@ -118,8 +120,7 @@ class Engine:
             RouterInputError: it is not there, is no audio, or cannot be cut.
         """
         found = recording(item)
-        with readable(found.label):
-            frames = Frames.of(found) if found.mime_type == "audio/wav" else None
+        frames = self._frames(found)
         seconds = frames.seconds if frames else self._seconds(found)
         if not self._too_large(found, seconds):
             yield Job(found, [Piece(0, found.upload, end=seconds)], seconds)
@@ -132,8 +133,13 @@ class Engine:
             assert plain is not None  # noqa: S101 - it was written by us
             yield self._cut(found, plain)
 
+    def _frames(self, found: Recording) -> Frames | None:
+        """Those of a WAV that can be cut as it is."""
+        with readable(found.label):
+            return Frames.of(found) if found.mime_type == "audio/wav" else None
+
     def _seconds(self, found: Recording) -> float | None:
-        """The length of what is no WAV, where a limit makes it worth opening it for that."""
+        """The length of what is no such WAV, where a limit makes it worth opening it for that."""
         return None if self.limits.max_seconds is None else seconds_of(found)
 
     def _too_large(self, found: Recording, seconds: float | None) -> bool:
@@ -289,12 +295,13 @@ def _placed(transcript: Transcript, piece: Piece, *, cut: bool) -> Transcript:
 def _shared(before: Piece, piece: Piece, transcript: Transcript) -> float:
     """About how many words two neighbours have in common."""
     overlap, seconds = (before.end or 0.0) - piece.start, (piece.end or 0.0) - piece.start
-    return len(transcript.text.split()) * overlap / max(seconds, overlap, 0.001)
+    return len(words_of(transcript.text)) * overlap / max(seconds, overlap, 0.001)
 
 
 def _tail(text: str) -> str:
     """The last words of a text."""
-    return text if len(text) <= TAIL else text[-TAIL:].partition(" ")[2]
+    end = text[-TAIL:]
+    return text if len(text) <= TAIL else end.partition(" ")[2] or end
 
 
 def _read(reply: Reply, *, wanted: Any, shape: Shape) -> Transcript:

@@ -16,7 +16,6 @@ from orq_router_integrations.wire.call import Upload
 BLOCK_SECONDS = 0.02
 _QUIET_SHARE = 0.1
 _UNSIGNED = bytes((byte + 128) % 256 for byte in range(256))
-_WHOLE_NUMBERS = (1, 0xFFFE)  # WAVE_FORMAT_PCM, and its longer form
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Frames:
                 head = wav_head(stream.read(LONGEST_HEAD))
             except ValueError:
                 return None
-        if head is None or not head.rate:
+        if head is None or not head.plain:
             return None
         there = recording.size - head.start  # files that were cut off promise more
         return cls(recording.open, head, min(there, head.size or there) // head.block)
@@ -76,7 +75,7 @@ class Frames:
 
         Quiet is what is softer than a tenth of the loudest. Where nothing is, the end.
         """
-        if int.from_bytes(self.head.shape[:2], "little") not in _WHOLE_NUMBERS:
+        if self.head.coding != 1:
             return end
         block = max(1, int(BLOCK_SECONDS * self.rate))
         loudness = self._loudness(start, end, block)
@@ -95,7 +94,7 @@ class Frames:
         with self.open() as stream:
             stream.seek(self.head.start + start * size)
             data = stream.read((end - start) * size)
-        width = max(1, size // max(1, self.head.channels))
+        width = size // self.head.channels
         high = data[width - 1 :: width]
         if width == 1:
             high = high.translate(_UNSIGNED)

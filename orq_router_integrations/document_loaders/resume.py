@@ -50,8 +50,12 @@ class ResumeStore:
         try:
             with store._open() as table:
                 table.execute(_TABLE)
+                table.execute(_GET, (b"",))  # an older or other table has not these columns
         except sqlite3.Error as error:
-            raise RouterInputError(f"resume: {path} is no store of transcripts: {error}") from None
+            raise RouterInputError(
+                f"resume: {path} is no store of transcripts: {error}; "
+                "name another file, or wait for who holds this one"
+            ) from None
         return store
 
     def get(self, key: bytes) -> Transcript | None:

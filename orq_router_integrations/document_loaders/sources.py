@@ -3,7 +3,6 @@
 Listing is lazy and in order: a folder with a million files is walked as it is loaded.
 """
 
-import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -64,6 +63,8 @@ def recording(item: Item) -> Recording:
             return _blob(item)
         if isinstance(item, bytes):
             return _bytes(item, "bytes", "audio", {})
+        if not isinstance(item, (str, os.PathLike)):
+            raise ValueError(f"a blob loader must yield Blobs, not {type(item).__name__}")
         return _path(item, str(item), {})
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
@@ -96,7 +97,8 @@ def _blob(blob: Blob) -> Recording:
     if not isinstance(blob.data, bytes):
         raise ValueError(f"{label} holds text, not audio")
     named = blob.metadata.get("filename") or blob.path or blob.source or "audio"
-    return _bytes(blob.data, label, Path(str(named)).name or "audio", blob.metadata)
+    name = Path(str(named).replace("\0", "")).name
+    return _bytes(blob.data, label, name or "audio", blob.metadata)
 
 
 def _bytes(data: bytes, label: str, name: str, metadata: Mapping[str, Any]) -> Recording:
@@ -171,10 +173,10 @@ def _listing(item: Item) -> "Listing | None":
     if isinstance(item, (bytes, Blob)):
         return None
     path = Path(item)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike those of a Path, these never raise
         return Listing(lambda: _walk(path))
-    if not path.exists() and any(sign in str(item) for sign in _WILD):
-        return Listing(lambda: sorted(glob.iglob(str(item), recursive=True)))
+    if not os.path.exists(path) and any(sign in str(item) for sign in _WILD):
+        return Listing(lambda: _matching(path))
     return None
 
 
@@ -191,8 +193,39 @@ class Listing:
 
 
 def _walk(folder: Path) -> Iterator[str]:
-    """All files below a folder but hidden ones; links to folders are not followed: no loops."""
-    for root, folders, files in os.walk(folder):
+    """All files below a folder but hidden ones; links to folders are not followed: no loops.
+
+    Raises:
+        RouterInputError: a folder cannot be read; its files are not left out in silence.
+    """
+    for root, folders, files in os.walk(folder, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(name for name in files if not name.startswith(".")):
             yield os.path.join(root, name)
+
+
+def _unreadable(error: OSError) -> None:
+    raise RouterInputError(f"source: cannot list a folder: {error}") from None
+
+
+def _matching(pattern: Path) -> Iterator[str]:
+    """The files that a pattern matches, in order, but hidden ones that it does not name.
+
+    ``**`` follows no links to folders, as ``_walk`` does not: one that leads back would be gone
+    through again and again, and each of its files paid for as often.
+
+    Raises:
+        RouterInputError: it is no pattern.
+    """
+    parts = pattern.parts
+    first = next(at for at, part in enumerate(parts) if any(sign in part for sign in _WILD))
+    base, wild = Path(*parts[:first]), Path(*parts[first:])
+    hidden = any(part.startswith(".") for part in wild.parts)
+    try:
+        found = sorted(base.glob(str(wild)))
+    except ValueError as error:
+        raise RouterInputError(f"source: {pattern}: {error}") from None
+    for file in found:
+        inner = file.relative_to(base).parts
+        if hidden or not any(part.startswith(".") for part in inner):
+            yield str(file)

@@ -11,6 +11,7 @@ from itertools import product
 from typing import NamedTuple
 
 from orq_router_integrations.wire.transcripts import Span, Transcript
+from orq_router_integrations.wire.words import joined_words, without_head, without_tail, words_of
 
 NEAR = 0.3
 """Seconds by which the times of one word may differ in two pieces."""
@@ -45,13 +46,13 @@ def joined(
     words, text, spans = _seams(left, right, cut, shared)
     head = replace(
         left,
-        text=_without_tail(left.text, text.left),
+        text=without_tail(left.text, text.left),
         words=left.words[: len(left.words) - words.left],
         segments=tuple(_cut_tail(left.segments, spans.left, cut)),
     )
     tail = replace(
         right,
-        text=_without_head(right.text, text.right),
+        text=without_head(right.text, text.right),
         words=right.words[words.right :],
         segments=tuple(_cut_head(right.segments, spans.right, cut)),
     )
@@ -69,7 +70,7 @@ def _seams(left: Transcript, right: Transcript, cut: float, shared: float) -> tu
         return by_time if by_time is not None and counted else _by_text(tail, head, shared)
 
     words = by_time if by_time and left.words and right.words else Seam(0, 0)
-    text = seam(left.text.split(), right.text.split())
+    text = seam(words_of(left.text), words_of(right.text))
     return words, text, seam(_tokens(left.segments), _tokens(right.segments))
 
 
@@ -77,7 +78,7 @@ def apart(left: Transcript, right: Transcript) -> Transcript:
     """Two that share nothing, one behind the other."""
     return replace(
         left,
-        text=f"{left.text} {right.text}".strip(),
+        text=joined_words((left.text, right.text)),
         words=left.words + right.words,
         segments=left.segments + right.segments,
         language=left.language or right.language,
@@ -91,7 +92,7 @@ def _timed(transcript: Transcript) -> tuple[Span, ...]:
     return transcript.words or tuple(
         Span(token, segment.start + each * at, segment.start + each * (at + 1))
         for segment in transcript.segments
-        if (tokens := segment.text.split())
+        if (tokens := words_of(segment.text))
         for each in [(segment.end - segment.start) / len(tokens)]
         for at, token in enumerate(tokens)
     )
@@ -141,7 +142,7 @@ def _by_text(left: list[str], right: list[str], shared: float) -> Seam:
 
 
 def _tokens(spans: Iterable[Span]) -> list[str]:
-    return [token for span in spans for token in span.text.split()]
+    return [token for span in spans for token in words_of(span.text)]
 
 
 def _cut_tail(spans: Sequence[Span], count: int, cut: float) -> list[Span]:
@@ -149,10 +150,10 @@ def _cut_tail(spans: Sequence[Span], count: int, cut: float) -> list[Span]:
     kept = list(spans)
     while kept and count:
         last = kept.pop()
-        length = len(last.text.split())
+        length = len(words_of(last.text))
         if length > count:
             end = max(last.start, min(last.end, cut))
-            kept.append(replace(last, text=_without_tail(last.text, count), end=end))
+            kept.append(replace(last, text=without_tail(last.text, count), end=end))
         count = max(0, count - length)
     return kept
 
@@ -162,22 +163,12 @@ def _cut_head(spans: Sequence[Span], count: int, cut: float) -> list[Span]:
     kept = list(spans)
     while kept and count:
         first = kept.pop(0)
-        length = len(first.text.split())
+        length = len(words_of(first.text))
         if length > count:
             start = min(first.end, max(first.start, cut))
-            kept.insert(0, replace(first, text=_without_head(first.text, count), start=start))
+            kept.insert(0, replace(first, text=without_head(first.text, count), start=start))
         count = max(0, count - length)
     return kept
-
-
-def _without_tail(text: str, count: int) -> str:
-    parts = text.rsplit(None, count)
-    return text if not count else parts[0] if len(parts) > count else ""
-
-
-def _without_head(text: str, count: int) -> str:
-    parts = text.split(None, count)
-    return text if not count else parts[count] if len(parts) > count else ""
 
 
 def _same(one: str, other: str) -> bool:

@@ -62,7 +62,8 @@ def _spans(documents: Iterable[Document]) -> Iterator[Span]:
         told = document.metadata
         try:
             start, end = float(told["start"]), float(told["end"])
-        except (KeyError, TypeError, ValueError):
+            round(start + end)  # not a number, or infinite
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise RouterInputError(
                 f"documents[{number}]: no start and end in its metadata; load with "
                 "granularity='segment', or with response_format='verbose_json'"

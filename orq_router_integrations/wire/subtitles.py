@@ -1,18 +1,20 @@
 """SubRip (srt) and WebVTT (vtt): cues in, spans out, and the way back.
 
-Read as players read them: either decimal mark, hours or none, cue numbers or none, any line ends.
+Read as players read them: either decimal mark or none, hours or none, cue numbers or none, blank
+lines between cues or none, any line ends. A time before the beginning is the beginning.
 """
 
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from orq_router_integrations.wire.transcripts import Span
 
-_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
+_TIME = r"(-)?(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
 _TIMES = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
-_VOICE = re.compile(r"<v(?:\.[^ >]*)?\s+([^>]*)>")
-_TAG = re.compile(r"</?[a-zA-Z0-9:.][^<>]*>")
+_VOICE = re.compile(r"<v(?:\.[^ <>]*)?\s([^<>]*)>")
+_TAG = re.compile(r"</?[a-zA-Z0-9:.][^<>]*>|\{\\[^{}]*\}")
 _MARK = "WEBVTT"
 
 
@@ -24,32 +26,48 @@ def read_cues(text: str) -> list[Span]:
     """
     body = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     marked = body.startswith(_MARK)
-    cues = [cue for block in re.split(r"\n[ \t]*\n", body) for cue in _cue(block, marked)]
-    if not cues and body.strip() and not marked:
+    lines = body.split("\n")
+    times = [(at, found) for at, line in enumerate(lines) if (found := _TIMES.match(line))]
+    if not times and body.strip() and not marked:
         raise ValueError("there is not one cue in it")
-    return cues
+    ends = [*(_begin(lines, at, marked) for at, _ in times), len(lines)][1:]
+    cues = (
+        _cue(found, _said(lines[at + 1 : end], marked), marked)
+        for (at, found), end in zip(times, ends, strict=True)
+    )
+    return [cue for cue in cues if cue.text]
 
 
-def _cue(block: str, marked: bool) -> Iterator[Span]:
-    lines = block.strip("\n").split("\n")
-    for index, line in enumerate(lines[:3]):
-        if times := _TIMES.match(line):
-            said = "\n".join(lines[index + 1 :])
-            voice = _VOICE.search(said)
-            plain = _TAG.sub("", said)
-            yield Span(
-                " ".join((html.unescape(plain) if marked else plain).split()),
-                _seconds(times.groups()[:4]),
-                _seconds(times.groups()[4:]),
-                html.unescape(voice[1].strip()) if voice else None,
-            )
-            return
+def _begin(lines: Sequence[str], at: int, marked: bool) -> int:
+    """Where the cue with these times begins: at its number or name, where it has one."""
+    before, above = lines[at - 1].strip(), lines[at - 2].strip()
+    return at - 1 if before.isdecimal() or (marked and before and not above) else at
 
 
-def _seconds(parts: tuple[str | None, ...]) -> float:
-    hours, minutes, seconds, fraction = (part or "0" for part in parts)
+def _said(lines: Sequence[str], marked: bool) -> str:
+    """What follows the times of a cue; only in WebVTT does a blank line end it."""
+    if not marked:
+        return "\n".join(lines)
+    return "\n".join(takewhile(str.strip, lines))
+
+
+def _cue(times: "re.Match[str]", said: str, marked: bool) -> Span:
+    voice = _VOICE.search(said)
+    plain = _TAG.sub("", said)
+    return Span(
+        " ".join((html.unescape(plain) if marked else plain).split()),
+        _seconds(times.groups()[:5]),
+        _seconds(times.groups()[5:]),
+        html.unescape(voice[1].strip()) if voice else None,
+    )
+
+
+def _seconds(parts: Sequence[str | None]) -> float:
+    negative, hours, minutes, seconds, fraction = (part or "0" for part in parts)
+    if negative == "-":
+        return 0.0
     whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
-    return whole + int(fraction.ljust(3, "0")) / 1000
+    return whole + round(float(f"0.{fraction}"), 3)
 
 
 def write_srt(spans: Iterable[Span]) -> str:
@@ -80,7 +98,7 @@ def _voiced(span: Span) -> str:
 
 
 def _times(span: Span, mark: str) -> str:
-    return f"{_time(span.start, mark)} --> {_time(span.end, mark)}"
+    return f"{_time(span.start, mark)} --> {_time(max(span.start, span.end), mark)}"
 
 
 def _time(seconds: float, mark: str) -> str:

@@ -19,6 +19,7 @@ from orq_router_integrations.wire.events import kind_of, refuse_error
 from orq_router_integrations.wire.json import a_text, loads, objects
 from orq_router_integrations.wire.subtitles import read_cues
 from orq_router_integrations.wire.transcripts import Span, Transcript
+from orq_router_integrations.wire.words import joined_words
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Language = Annotated[
@@ -112,8 +113,10 @@ def read_transcript(reply: Reply, wanted: ResponseFormat | None = None) -> Trans
         BadReply: it is in none of the formats that ``wanted`` allows, or has no text.
         ErrorInReply: it is an error after all.
     """
-    body = _body(reply, plain=wanted in {"text", "srt", "vtt"})
     offline = "x-orq-offline" in reply.headers
+    if wanted == "srt" and not reply.content and reply.content_type == "text/plain":
+        return Transcript("", offline=offline)  # silence: SubRip has no head, no cues are no bytes
+    body = _body(reply, plain=wanted in {"text", "srt", "vtt"})
     if isinstance(body, dict):
         refuse_error(body, reply.content)
         found = _from_object(body, offline=offline)
@@ -126,7 +129,7 @@ def read_transcript(reply: Reply, wanted: ResponseFormat | None = None) -> Trans
         cues = tuple(read_cues(body))
     except ValueError as error:
         raise BadReply(f"the reply is not {wanted}: {error}") from None
-    return Transcript(" ".join(cue.text for cue in cues), segments=cues, offline=offline)
+    return Transcript(joined_words(cue.text for cue in cues), segments=cues, offline=offline)
 
 
 def _with_cues(found: Transcript) -> Transcript:
@@ -135,7 +138,7 @@ def _with_cues(found: Transcript) -> Transcript:
         cues = tuple(read_cues(found.text))
     except ValueError:  # an object in the place of subtitles is an answer too
         return found
-    return replace(found, text=" ".join(cue.text for cue in cues), segments=cues)
+    return replace(found, text=joined_words(cue.text for cue in cues), segments=cues)
 
 
 def _body(reply: Reply, *, plain: bool) -> Any:
@@ -143,11 +146,12 @@ def _body(reply: Reply, *, plain: bool) -> Any:
     if not reply.content:
         raise BadReply("the body is empty")
     head = reply.content[:64].lstrip().lower()
-    if head.startswith((b"{", b'"')) or not plain:
+    claims = reply.content_type == "application/json" and (head[:1] == b"{" or head == b"null")
+    if head.startswith((b"{", b'"')) or claims or not plain:
         try:
             return loads(reply.content)
         except ValueError as error:
-            if not plain:
+            if claims or not plain:
                 raise BadReply(f"the body is not JSON ({error})") from None
     if head.startswith((b"<!doctype", b"<html")) or reply.content_type == "text/html":
         raise BadReply("the body is a web page, not a transcript")
@@ -175,14 +179,23 @@ def _from_object(body: Mapping[str, Any], *, offline: bool) -> Transcript:
 
 
 def _spans(items: Any, names: Sequence[str]) -> tuple[Span, ...]:
-    """Those items that have a text and a time; a provider's spaces between words have none."""
-    found = []
+    """Those items that have a text; a provider's spaces between words have none.
+
+    One whose start is missing begins where the one before ends, so that nothing said is lost;
+    where no item has a time there are no spans. No time is before the beginning, or its start.
+    """
+    found: list[Span] = []
+    timed, at = False, 0.0
     for item in objects(items):
-        text = next((a_text(item[name]) for name in names if name in item), "").strip()
+        text = next(filter(None, (a_text(item.get(name)).strip() for name in names)), "")
+        if not text or item.get("type") == "spacing":
+            continue
         start, end = _number(item.get("start")), _number(item.get("end"))
-        if text and start is not None and item.get("type") != "spacing":
-            found.append(Span(text, start, start if end is None else end, _speaker(item)))
-    return tuple(found)
+        timed = timed or start is not None
+        start = at if start is None else max(0.0, start)
+        at = max(start, start if end is None else end)
+        found.append(Span(text, start, at, _speaker(item)))
+    return tuple(found) if timed else ()
 
 
 def _speaker(item: Mapping[str, Any]) -> str | None:
@@ -197,6 +210,6 @@ def _number(value: Any) -> float | None:
     try:
         spelled = isinstance(value, (str, int, float)) and not isinstance(value, bool)
         number = float(value) if spelled else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

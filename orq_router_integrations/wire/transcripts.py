@@ -83,7 +83,12 @@ class Transcript:
         try:
             members = dict(json.loads(data))
             for name in ("words", "segments"):
-                members[name] = tuple(Span(**span) for span in members[name])
-            return cls(**members)
+                members[name] = tuple(_span(**span) for span in members[name])
+            return cls(**{**members, "text": members["text"] + ""})
         except (TypeError, KeyError) as error:
             raise ValueError(f"not a transcript: {error}") from None
+
+
+def _span(text: str, start: float, end: float, **told: str | None) -> Span:
+    """A span that was kept; a ``TypeError`` where its members are something else."""
+    return Span(text + "", start + 0.0, end + 0.0, **told)

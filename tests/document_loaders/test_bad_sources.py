@@ -1,17 +1,21 @@
 """What cannot be transcribed: a typed error, and no request where it can be known before."""
 
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
 from support.recordings import recorded, recording
 
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader, RouterClient
+from orq_router_integrations.document_loaders import decoding
 from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
+from orq_router_integrations.wav import head_bytes
 
 WHISPER = "openai/whisper-1"
 
@@ -37,6 +41,8 @@ def make(folder: Path) -> dict[str, tuple[Any, str]]:
         "web page": (folder / "page.mp3", "text/html"),
         "aac": (folder / "aac.aac", "audio/aac, not audio of a known kind"),
         "link to itself": (folder / "loop.wav", "cannot open"),
+        "long name": ("a" * 300 + ".wav", "cannot open"),
+        "no pattern": (f"{folder}/**.wav", r"\*\*.wav: Invalid pattern|no audio file in"),
         "pipe": (folder / "pipe.wav", "not a regular file"),
         "device": ("/dev/zero", "not a regular file"),
         "url": ("https://any.host/a.wav", "is a URL, which is not fetched"),
@@ -115,8 +121,6 @@ def test_a_blob_loader_that_fails_loses_nothing_that_came_before() -> None:
             yield Blob.from_data(recording("One."))
             raise OSError("the bucket is gone")
 
-    from langchain_core.document_loaders import BlobLoader
-
     BlobLoader.register(Failing)
     for limit in (1, 4):
         documents = loader(Failing(), OfflineRouter().client(), max_concurrency=limit).lazy_load()
@@ -157,3 +161,47 @@ def test_a_413_of_the_router_says_what_it_is() -> None:
     with pytest.raises(RouterError, match="at most 26214400") as caught:
         loader(recording("")[:44] + bytes(26 * 2**20), router.client(), max_bytes=30 * 2**20).load()
     assert caught.value.status_code == 413
+
+
+def test_what_a_blob_loader_yields_must_be_a_blob() -> None:
+    class Odd(BlobLoader):
+        def yield_blobs(self) -> Iterator[Any]:
+            yield None
+
+    with pytest.raises(RouterInputError, match="must yield Blobs, not NoneType"):
+        loader(Odd(), OfflineRouter().client()).load()
+
+
+def test_a_folder_that_cannot_be_listed_is_not_left_out_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(tmp_path / "a.wav", "One.")
+    (tmp_path / "closed").mkdir()
+    listed = os.scandir
+
+    def refused(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    documents = loader(tmp_path, OfflineRouter().client()).lazy_load()
+    assert next(documents).page_content == "One."
+    with pytest.raises(RouterInputError, match=r"cannot list a folder: .*closed"):
+        next(documents)
+
+
+def test_without_pyav_it_is_said_before_the_first_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a length decides, and where a WAV is packed and cannot be cut as it is."""
+    monkeypatch.setattr(decoding, "find_spec", lambda _: None)
+    packed = struct.pack("<HHIIHHHH", 0x11, 1, 8000, 4055, 256, 4, 2, 505)
+    (tmp_path / "b.wav").write_bytes(head_bytes(packed, 25_600) + bytes(25_600))
+    (tmp_path / "b.mp3").write_bytes(b"ID3" + bytes(2000))
+    router = OfflineRouter()
+    for name in ("b.wav", "b.mp3"):
+        sources = [recorded(tmp_path / "a.wav"), tmp_path / name]
+        with pytest.raises(RouterInputError, match="takes PyAV"):
+            loader(sources, router.client(), max_seconds=60).lazy_load()
+    assert router.requests == []

@@ -60,6 +60,7 @@ def test_metadata_gets_flat() -> None:
         "dict": {"a": date(2026, 1, 2)},
         "date": date(2026, 1, 2),
         "path": Path("a/b"),
+        "large": 2**80,
         "yes": True,
         "odd": {1: "one"},
         7: "number",
@@ -69,7 +70,8 @@ def test_metadata_gets_flat() -> None:
         "list": "[1,2]",
         "dict": '{"a":"2026-01-02"}',
         "date": "2026-01-02",
-        "path": '"a/b"',
+        "path": "a/b",
+        "large": str(2**80),
         "yes": True,
         "odd": "{1: 'one'}",
         "7": "number",
@@ -84,7 +86,16 @@ def test_subtitles_have_times_and_voices() -> None:
     assert again.metadata == {"source": "a.vtt", "start": 1.0, "end": 2.5, "speaker": "Ann"}
 
 
-@pytest.mark.parametrize("metadata", [{}, {"start": 1}, {"start": "x", "end": 2}])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"start": 1},
+        {"start": "x", "end": 2},
+        {"start": 0, "end": float("nan")},
+        {"start": 0, "end": float("inf")},
+    ],
+)
 def test_documents_without_times_are_no_subtitles(metadata: dict) -> None:
     with pytest.raises(RouterInputError, match=r"documents\[0\]: no start and end"):
         to_srt([Document("Hi.", metadata=metadata)])
@@ -93,3 +104,18 @@ def test_documents_without_times_are_no_subtitles(metadata: dict) -> None:
 def test_text_is_no_file_of_subtitles() -> None:
     with pytest.raises(RouterInputError, match=r"a\.srt: there is not one cue"):
         from_subtitles("Hi.", source="a.srt")
+
+
+def test_speakers_are_taken_from_where_they_are_told() -> None:
+    """Some providers label segments, others words; the other list may come along without them."""
+    words = (Span("Hi.", 0, 1), Span("Oh.", 1, 2))
+    turns = (Span("Hi.", 0, 1, "Ann"), Span("Oh.", 1, 2, "Bo"))
+    for told in (Transcript("Hi. Oh.", words, turns), Transcript("Hi. Oh.", turns, words)):
+        documents = Shape("speaker").documents(Shape("speaker").check(told), {})
+        assert [document.metadata["speaker"] for document in documents] == ["Ann", "Bo"]
+
+
+def test_windows_put_no_blanks_into_scripts_without_them() -> None:
+    signs = tuple(Span(sign, at, at + 1) for at, sign in enumerate("\u4eca\u5929\u597d"))
+    [document] = Shape("window").documents(Transcript("\u4eca\u5929\u597d\u3002", signs), {})
+    assert document.page_content == "\u4eca\u5929\u597d\u3002"

@@ -160,3 +160,18 @@ def test_the_name_that_is_sent_fits_the_bytes() -> None:
 def test_text_in_a_blob_is_no_audio() -> None:
     with pytest.raises(RouterInputError, match="holds text"):
         parser().parse(Blob.from_data("Good day."))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"granularity": "speaker", "diarize": False}, "diarize: granularity='speaker' needs it"),
+        ({"granularity": "word", "timestamp_granularities": ["segment"]}, "brings no words"),
+        ({"granularity": "segment", "timestamp_granularities": ["word"]}, "brings no segments"),
+    ],
+)
+def test_what_cannot_make_the_documents_is_refused_before_it_is_paid_for(
+    asked: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        parser(response_format="verbose_json", **asked)

@@ -1,6 +1,8 @@
 """The resume store: by content and parameters, safe between processes, never in the way."""
 
 import multiprocessing
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +115,28 @@ def test_processes_may_write_at_once(store: Path) -> None:
     kept = ResumeStore.at(store)
     keys = [b"%d-%d" % (process, number) for process in range(3) for number in range(25)]
     assert all(kept.get(key) == FOUND for key in keys)
+
+
+@pytest.mark.parametrize("table", ["transcripts (k int, v text, z text)", "transcripts (key blob)"])
+def test_a_table_of_other_columns_is_refused_before_anything_is_sent(
+    store: Path, table: str
+) -> None:
+    with closing(sqlite3.connect(store)) as other:
+        other.execute(f"CREATE TABLE {table}")
+    router = OfflineRouter()
+    with pytest.raises(RouterInputError, match="is no store of transcripts"):
+        load(router, recording("One."), store)
+    assert router.requests == []
+
+
+@pytest.mark.parametrize(
+    "row", [b"{", b"[]", b'{"text":5,"words":[],"segments":[]}',
+            b'{"text":"a","words":[{"text":"a","start":"0","end":1}],"segments":[]}'],
+)  # fmt: skip
+def test_a_row_that_is_no_transcript_is_asked_for_again(store: Path, row: bytes) -> None:
+    router = OfflineRouter()
+    assert load(router, recording("One."), store) == ["One."]
+    with closing(sqlite3.connect(store)) as kept, kept:
+        kept.execute("UPDATE transcripts SET transcript = ?", (row,))
+    assert load(router, recording("One."), store) == ["One."]
+    assert len(router.requests) == 2

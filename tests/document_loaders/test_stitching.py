@@ -74,3 +74,23 @@ def test_line_ends_inside_a_text_stay() -> None:
 def test_pieces_that_share_nothing_are_put_one_behind_the_other() -> None:
     whole = apart(said("a b", segments=True), said("b c", 2, segments=True))
     assert (whole.text, len(whole.words), len(whole.segments)) == ("a b b c", 4, 2)
+
+
+LEFT = "\u4eca\u5929\u5929\u6c14\u5f88\u597d\u6211\u4eec\u53bb\u516c\u56ed\u73a9"
+RIGHT = "\u6211\u4eec\u53bb\u516c\u56ed\u73a9\u7136\u540e\u56de\u5bb6\u5403\u996d"
+
+
+def test_scripts_without_blanks_are_joined_sign_by_sign() -> None:
+    """As text, with times of segments, and with times of words."""
+
+    def heard(text: str, first: int, *, words: bool, segments: bool) -> Transcript:
+        signs = tuple(Span(sign, first + at, first + at + 0.9) for at, sign in enumerate(text))
+        whole = (Span(text, first, first + len(text)),)
+        return Transcript(text, signs if words else (), whole if segments else ())
+
+    for words, segments in ((False, False), (False, True), (True, False)):
+        kinds = {"words": words, "segments": segments}
+        whole = joined(heard(LEFT, 0, **kinds), heard(RIGHT, 6, **kinds), 9, 6)
+        assert whole.text == LEFT + RIGHT[6:]
+        assert "".join(segment.text for segment in whole.segments) in {"", whole.text}
+        assert "".join(word.text for word in whole.words) in {"", whole.text}

@@ -1,5 +1,6 @@
 """Transcriptions and translations of the offline router, asked for by plain httpx and openai."""
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from support.recordings import TEXT, recording, wav
 
 from orq_router_integrations.offline import Fault, OfflineRouter
 from orq_router_integrations.offline.media.tones import hear, speak
+from orq_router_integrations.wav import head_bytes
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.subtitles import read_cues
 
@@ -235,3 +237,12 @@ def test_the_stock_client_gets_its_words(stock: openai.OpenAI) -> None:
 def test_the_stock_client_gets_typed_errors(stock: openai.OpenAI) -> None:
     with pytest.raises(openai.UnprocessableEntityError, match="temperature"):
         stock.audio.translations.create(model=WHISPER, file=("a.wav", SPOKEN), temperature=3)
+
+
+def test_words_are_heard_in_the_longer_form_of_a_wav_and_despite_a_wrong_byte_rate(
+    ask: Ask,
+) -> None:
+    shape = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 16_000, 0, 2, 16, 22, 16, 4)
+    shape += struct.pack("<H", 1) + bytes.fromhex("00000000 1000 8000 00aa00389b71")
+    samples = speak("Good day.")
+    assert ask(data=head_bytes(shape, len(samples)) + samples).json()["text"] == "Good day."

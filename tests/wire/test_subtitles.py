@@ -70,3 +70,39 @@ def test_a_text_cannot_break_out_of_its_cue() -> None:
     tricky = [Span("a\n\n9\n00:00:09,000 --> 00:00:10,000\nb", 0, 1)]
     assert [cue.end for cue in read_cues(write_srt(tricky))] == [1]
     assert [cue.end for cue in read_cues(write_vtt(tricky))] == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "1\n00:00:00,000 --> 00:00:01,000\nGood\n\nold\n\n2\n00:01 --> 00:02\nday",
+            "Good old|day",
+        ),
+        ("1\n00:00:00 --> 00:00:01\nGood\n2\n00:00:01 --> 00:00:02\nday", "Good|day"),
+        ("-00:00:01,000 --> 00:00:01,000\nGood\n\n00:00:01,000 --> 00:00:02,000\nday", "Good|day"),
+        ("WEBVTT\n00:00.000 --> 00:01.000\nGood\n00:01.000 --> 00:02.000\nday", "Good|day"),
+        (
+            "WEBVTT\n\n00:00.000 --> 00:01.000\nGood\n\nNOTE x\n\n2\n00:01.000 --> 00:02.000\nday",
+            "Good|day",
+        ),
+        (
+            "1\n99:00:00,5 --> 100:00:00\n{\\an8}<b>Good</b>\n\n2\n100:00:02 --> 100:00:03\n\n",
+            "Good",
+        ),
+    ],
+)
+def test_no_text_is_lost_of_files_that_are_not_quite_in_order(text: str, said: str) -> None:
+    cues = read_cues(text)
+    assert "|".join(cue.text for cue in cues) == said
+    assert all(0 <= cue.start <= cue.end for cue in cues)
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_hours_that_are_no_number_of_hours_are_no_cue(digits: int) -> None:
+    with pytest.raises(ValueError, match="not one cue"):
+        read_cues(f"{'9' * digits}:00:00,000 --> 00:00:01,000\nGood\n")
+
+
+def test_a_cue_does_not_end_before_it_begins() -> None:
+    assert "00:00:05,000 --> 00:00:05,000" in write_srt([Span("Good", 5, 3)])

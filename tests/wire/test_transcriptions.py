@@ -177,3 +177,33 @@ def test_a_transcript_can_be_kept() -> None:
 def test_what_was_not_kept_is_not_read(data: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         Transcript.from_json(data)
+
+
+def test_what_was_said_at_no_told_time_is_kept_in_its_place() -> None:
+    told = [(0, 1), (None, None), (2, 1), (None, 4), (-3, -4)]
+    items = [{"text": f"{at}", "start": start, "end": end} for at, (start, end) in enumerate(told)]
+    found = read_transcript(reply({"text": "0 1 2 3 4", "segments": items}))
+    times = [(span.start, span.end) for span in found.segments]
+    assert times == [(0, 1), (1, 1), (2, 2), (2, 4), (0, 0)]
+
+
+def test_a_word_that_is_null_gives_way_to_its_text() -> None:
+    items = [{"word": None, "text": "Hi", "start": 0, "end": 1}]
+    assert read_transcript(reply({"text": "Hi", "words": items})).words == (Span("Hi", 0, 1),)
+
+
+def test_a_duration_too_large_for_a_number_is_none() -> None:
+    body = b'{"text": "\\ud800", "duration": 1' + b"0" * 400 + b"}"
+    assert read_transcript(reply(body)).duration is None
+
+
+def test_subrip_of_silence_is_empty_and_says_that_it_is_text() -> None:
+    assert read_transcript(reply(b"", "text/plain; charset=utf-8"), "srt") == Transcript("")
+    with pytest.raises(BadReply, match="empty"):
+        read_transcript(reply(b"", "text/html"), "srt")
+
+
+@pytest.mark.parametrize("body", [b"null", b'{"error": {"mess'])
+def test_json_that_is_no_transcript_is_not_taken_for_its_text(body: bytes) -> None:
+    with pytest.raises(BadReply):
+        read_transcript(reply(body, "application/json"), "text")

@@ -45,7 +45,7 @@ def listen(data: bytes) -> Heard:
     words = hear(pcm, **shape)
     if not words and not only_scraps(pcm, **shape):
         return _described(data)
-    return Heard(tuple(map(_span, words)), len(pcm) / head.bytes_per_second)
+    return Heard(tuple(map(_span, words)), len(pcm) / (head.rate * head.block))
 
 
 def _head(data: bytes) -> WavHead | None:
@@ -54,8 +54,7 @@ def _head(data: bytes) -> WavHead | None:
         head = wav_head(data)
     except ValueError:
         return None
-    whole = head is not None and head.shape[:2] == b"\1\0"
-    return head if whole and head and head.rate and head.channels else None
+    return head if head and head.plain and head.coding == 1 else None
 
 
 def recited(text: str, data: bytes) -> Heard:
