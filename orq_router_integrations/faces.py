@@ -23,15 +23,17 @@ _VALUES = attrgetter(*RouterSettings.model_fields)
 _NO_CONTROLS = RouterControls()
 
 
-def check_keywords(given: Mapping[str, Any], known: Collection[str]) -> None:
-    """Refuse keywords that no call takes.
+def check_keywords(
+    given: Mapping[str, Any], known: Collection[str], hints: Mapping[str, str] = CONTROL_HINTS
+) -> None:
+    """Refuse keywords that no call takes; ``hints`` say where some of them belong.
 
     Raises:
         ValueError: one is unknown; the nearest known one is named.
     """
     for name in given:
         if name not in known:
-            hint = CONTROL_HINTS.get(name) or nearest(name, known)
+            hint = hints.get(name) or nearest(name, known)
             raise ValueError(f"{name}: unknown keyword{hint}")
 
 

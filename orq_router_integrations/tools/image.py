@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, PrivateAttr, model_validator
 from typing_extensions import Self, TypedDict, Unpack
 
 from orq_router_integrations.downloads import adownload, download
-from orq_router_integrations.faces import CONTROL_HINTS
+from orq_router_integrations.faces import CONTROL_HINTS, check_keywords
 from orq_router_integrations.tools.base import OrqTool, choosing
 from orq_router_integrations.tools.drawing import Drawing
 from orq_router_integrations.tools.picture_files import Fetched, checked_folder
@@ -29,7 +29,6 @@ from orq_router_integrations.wire.images import (
     check_family,
     check_operation,
 )
-from orq_router_integrations.wire.names import nearest
 
 
 class _What(BaseModel):
@@ -327,8 +326,7 @@ class OrqImageTool(OrqTool, ImageParams):
         controls: RouterControls,
     ) -> ImageRequest:
         """The parameters: a call's own must fit, the tool's go where they are taken."""
-        for name in choices.keys() - CHOICES:
-            raise ValueError(f"{name}: unknown{CONTROL_HINTS.get(name) or nearest(name, CHOICES)}")
+        check_keywords(choices, CHOICES, _HINTS)
         given = {n: v for n, v in choices.items() if v is not None and n != "controls"}
         own = {n: v for n, v in self.image_params().items() if n in operation.takes}
         request = ImageRequest(**{"model": self.model, **own, **given, "prompt": prompt})
@@ -346,3 +344,4 @@ class OrqImageTool(OrqTool, ImageParams):
 
 
 CHOICES = frozenset(ImageChoices.__annotations__)
+_HINTS = {**CONTROL_HINTS, "response_format": "; here it is delivery, 'url' or 'b64_json'"}

@@ -8,7 +8,7 @@ _CLOSING = "\"'\u2019\u201d\u00bb\u203a)\\]}\u300d\u300f\uff09\u3011\u300b"
 _CUTS = (
     re.compile(r"\n[^\S\n]*\n\s*"),  # paragraphs
     re.compile(
-        rf"[.!?\u2026]+[{_CLOSING}]*(?=\s)\s*"
+        rf"(?<![.!?\u2026])[.!?\u2026]+[{_CLOSING}]*(?=\s)\s*"  # begun once in a row of them
         rf"|[\u3002\uff01\uff1f\uff0e\uff61\u0964\u0965\u061f\u06d4\u1362\u104b]+[{_CLOSING}]*\s*"
         r"|\n\s*"
     ),

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from typing_extensions import TypedDict
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.faces import check_keywords
+from orq_router_integrations.faces import CONTROL_HINTS, check_keywords
 from orq_router_integrations.saving import writable
 from orq_router_integrations.tools.base import OrqTool, choosing
 from orq_router_integrations.tools.sentences import pieces
@@ -59,6 +59,11 @@ class SpeechChoices(TypedDict, total=False):
 
 
 CHOICES = frozenset(SpeechChoices.__annotations__)
+_HINTS = {
+    **CONTROL_HINTS,
+    "response_format": "; here it is format, such as 'wav'",
+    "instructions": "; give it in the tool's extra_body",
+}
 
 
 class SpeechSettings(OrqTool):
@@ -120,7 +125,7 @@ class SpeechSettings(OrqTool):
             raise input_error(error, endpoint=SPEECH.path, known=CHOICES) from None
 
     def _prepared(self, text: str, choices: Mapping[str, Any]) -> Speaking:
-        check_keywords(choices, CHOICES)
+        check_keywords(choices, CHOICES, _HINTS)
         if not isinstance(text, str):
             raise ValueError(f"text: must be text, not {type(text).__name__}")
         own = {name: getattr(self, name) for name in ("model", "voice", "format", "speed")}

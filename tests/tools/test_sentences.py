@@ -1,5 +1,7 @@
 """Long texts are cut where a speaker would pause."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +56,15 @@ def test_a_long_text_makes_few_pieces():
     parts = pieces(text, 4096)
     assert len(parts) == 13
     assert all(part.endswith(".") for part in parts)
+
+
+@pytest.mark.parametrize(
+    "mark", [".", '."', ".!?", '"', "\u3002", " . ", "\n  x", "\N{COMBINING ACUTE ACCENT}"]
+)
+def test_rows_of_marks_take_no_time(mark):
+    began = time.process_time()
+    assert len(pieces(mark * (100_000 // len(mark)), 4096)) < 40
+    assert time.process_time() - began < 2  # a search begun at each of them took half a minute
 
 
 WORDS = st.text(st.sampled_from("ab .,!?\n。、\u0301\u200d\U0001f1e6é"), max_size=200)

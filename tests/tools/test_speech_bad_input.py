@@ -25,6 +25,8 @@ CALLS = [
     ({"voice": "  "}, "voice: "),
     ({"model": "tts-1"}, "model: must be 'provider/model'"),
     ({"voise": "nova"}, "voise: unknown keyword; did you mean 'voice'"),
+    ({"response_format": "wav"}, "response_format: unknown keyword; here it is format"),
+    ({"instructions": "slowly"}, "give it in the tool's extra_body"),
     ({"fallbacks": []}, r"controls=RouterControls\(fallbacks"),
     ({"controls": {"fallback": []}}, "fallback: unknown keyword; did you mean 'fallbacks'"),
     ({"controls": {"cache": {"ttl": 9}}}, "controls.cache: /audio/speech .* has no place for it"),
