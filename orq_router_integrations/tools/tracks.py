@@ -137,11 +137,13 @@ class WavTrack(Track):
         self._unread: bytes | None = b""
         self._left: int | None = None
         self._rest = b""
+        self._before = self._samples
 
     def end(self) -> None:
-        """A head must have come."""
-        if self.joined and self._unread is not None:
-            raise BadAudioError("a piece is a WAV file without samples")
+        """A head must have come, and sound; of what is no plain WAV nothing is known."""
+        if self._unread is not None or (self._first and self._samples == self._before):
+            what = "a piece is" if self.joined else "the audio is"
+            raise BadAudioError(f"{what} a WAV file without samples")
 
     @property
     def seconds(self) -> float | None:

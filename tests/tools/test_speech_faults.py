@@ -46,6 +46,8 @@ NO_AUDIO = {
     "error": (b'{"error": {"message": "No such voice"}}', ServerError, "No such voice"),
     "html": (b"<html><body>Oops</body></html>", InvalidResponseError, "text came where audio"),
     "empty": (b"", InvalidResponseError, "its body is empty"),
+    "no sound": (wav(b""), InvalidResponseError, "a WAV file without samples"),
+    "half a head": (WHOLE[:30], InvalidResponseError, "a WAV file without samples"),
     "picture": (b"\x89PNG\r\n\x1a\n" + bytes(99), InvalidResponseError, "image/png, no audio"),
 }
 

@@ -148,7 +148,7 @@ def test_whatever_comes_is_passed_on_or_no_audio(kind, joined, pieces):
     try:
         out = made(track, *whole, step=31)
     except BadAudioError:
-        assert joined
+        assert joined or kind is WavTrack  # one piece alone is refused when it is empty
         return
     assert track.seconds is None or track.seconds >= 0
     assert joined or len(out) == len(b"".join(whole))
