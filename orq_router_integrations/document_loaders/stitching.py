@@ -5,7 +5,7 @@ pieces heard alike or at the cut; texts without times where their words agree. W
 from the words is cut off from text and segments too, word by word, so that all tell the same.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
@@ -125,20 +125,46 @@ def _by_text(left: list[str], right: list[str], shared: float) -> Seam:
 
     Beyond the run each side may have a few words that it heard wrongly, for the cut went through
     them; no more than the run is long, or they would not be that. Nor can it be much longer than
-    what both have heard: then it is something that was said twice.
+    what both have heard: then it is something that was said twice. Where the same words go on and
+    on, the run is taken that is nearest to what both should have heard.
     """
     tail = [_plain(word) for word in left[-SHARED_WORDS:]]
     head = [_plain(word) for word in right[:SHARED_WORDS]]
-    most = min(len(tail), len(head), int(2 * shared) + 1)
+    runs = _runs(tail, head, min(len(tail), len(head), int(2 * shared) + 1))
+    longest = next(runs, None)
+    if longest is None:
+        return Seam(0, 0)
+    fitting = [longest, *runs] if _goes_on(tail, head, longest) else [longest]
+    length, after, before = min(fitting, key=lambda run: (abs(sum(run) - shared), -run[0]))
+    half = (length + 1) // 2
+    return Seam(after + length - half, before + half)
+
+
+def _runs(tail: list[str], head: list[str], most: int) -> Iterator[tuple[int, int, int]]:
+    """Runs of words that are in both, the longest first: their length, and what is beyond them."""
     for length in range(most, 0, -1):
         for after, before in _EDGES:
             end = len(tail) - after
             if max(after, before) > min(length, most - length) or end < length:
                 continue
             if tail[end - length : end] == head[before : before + length]:
-                half = (length + 1) // 2
-                return Seam(after + length - half, before + half)
-    return Seam(0, 0)
+                yield length, after, before
+
+
+def _goes_on(tail: list[str], head: list[str], longest: tuple[int, int, int]) -> bool:
+    """Whether both sides say the same words over and over: a refrain, a row of numbers.
+
+    Then any number of rounds fits, and the longest run would swallow what was said twice.
+    """
+    length, after, before = longest
+    tail, head = tail[: len(tail) - after], head[before:]
+    run = head[:length]
+    return any(
+        tail[-2 * once : -once] == tail[-once:]
+        and head[:once] == head[once : 2 * once]
+        and run[once:] == run[:-once]
+        for once in range(1, length + 1)
+    )
 
 
 def _tokens(spans: Iterable[Span]) -> list[str]:

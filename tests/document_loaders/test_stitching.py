@@ -94,3 +94,19 @@ def test_scripts_without_blanks_are_joined_sign_by_sign() -> None:
         assert whole.text == LEFT + RIGHT[6:]
         assert "".join(segment.text for segment in whole.segments) in {"", whole.text}
         assert "".join(word.text for word in whole.words) in {"", whole.text}
+
+
+@pytest.mark.parametrize("refrain", ["no", "yes and no", "one two three four five six seven"])
+@pytest.mark.parametrize("shared", [4, 6, 9])
+def test_words_said_over_and_over_are_not_swallowed(refrain: str, shared: int) -> None:
+    """As many go as both have heard, and not all that look alike; so nearly as can be told."""
+    words = (refrain.split() * 60)[:60]
+    left = said(" ".join(words[: 30 + shared]), words=False)
+    right = said(" ".join(words[30:]), words=False)
+    assert joined(left, right, 0, shared + 0.4).text == " ".join(words)
+
+
+def test_a_word_at_both_ends_of_what_is_shared_is_not_all_of_it() -> None:
+    left = said("We went to see the old man in the", words=False)
+    right = said("the old man in the house", words=False)
+    assert joined(left, right, 0, 2).text == "We went to see the old man in the house"
