@@ -63,7 +63,9 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
     serve.add_argument("--port", type=int, default=8080, help="0 takes a free one")
     serve.add_argument(
-        "--lenient", action="store_true", help="ignore fields that the contract does not know"
+        "--lenient",
+        action="store_true",
+        help="ignore fields that no documentation knows",
     )
     serve.set_defaults(run=_serve)
 

@@ -46,8 +46,7 @@ def run(
     Raises:
         ValueError: a file or a model is of no use.
     """
-    if fallback == model:
-        raise ValueError(f"--fallback: {model} is the primary model already; name another")
+    _check(model, fallback, keep)
     offline = None if os.environ.get(API_KEY_ENV) else OfflineRouter(faults={model: [503] * 4})
     client = offline.client() if offline else RouterClient()
     controls = RouterControls(retry={"count": 1, "on_codes": [429, 503]}, fallbacks=[fallback])
@@ -64,6 +63,18 @@ def run(
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
     return 0
+
+
+def _check(model: str, fallback: str, keep: Path | None) -> None:
+    if "/" not in model:
+        raise ValueError(f"--model: models are named provider/model, not {model!r}")
+    if fallback == model:
+        raise ValueError(f"--fallback: {model} is the primary model already; name another")
+    try:
+        if keep:
+            keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--keep: {keep} is no folder, and cannot become one: {error}") from None
 
 
 def _both(

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from operator import attrgetter
 from typing import Any, ClassVar
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 from typing_extensions import Self
 
 from orq_router_integrations.client import RouterClient
@@ -57,6 +57,13 @@ class RouterFace(RouterSettings):
     @classmethod
     def _known_keywords(cls, data: Any) -> Any:
         return refuse_unknown(cls, data, cls.hints)
+
+    @field_validator("client", mode="before")
+    @classmethod
+    def _is_a_client(cls, given: Any) -> Any:
+        if not isinstance(given, RouterClient) and callable(getattr(given, "client", None)):
+            raise ValueError(f"give .client() of the {type(given).__name__}, not itself")
+        return given
 
     @model_validator(mode="after")
     def _settle_client(self) -> Self:

@@ -66,7 +66,7 @@ def translated(error: Exception, state: State) -> RouterError:
         return _interrupted(f"the connection broke: {error}", state)
     untrusted = isinstance(_root(error), ssl.SSLCertVerificationError)
     return RouterConnectionError(
-        f"cannot reach the router at {state.url.host}: {error or type(error).__name__}",
+        f"cannot reach the router at {state.url.netloc.decode()}: {error or type(error).__name__}",
         **_details(state, ambiguous=not isinstance(error, _UNSENT), is_retryable=not untrusted),
     )
 

@@ -22,11 +22,12 @@ def test_the_demo_loses_its_primary_and_is_saved(capsys: pytest.CaptureFixture[s
 
 
 def test_the_demo_draws_and_speaks(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["demo", "--keep", str(tmp_path)]) == 0
+    folder = tmp_path / "new" / "folder"
+    assert main(["demo", "--keep", str(folder)]) == 0
     told = capsys.readouterr().out
     assert "edit" in told
     assert "s: Zoë brings the figures." in told
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    assert sorted(path.name for path in folder.iterdir()) == [
         "bird.png",
         "boat.png",
         "speech.wav",
@@ -50,6 +51,7 @@ def test_the_demo_takes_other_files_and_models(
     [
         (["demo", "--pdf", "/no/such.pdf"], "such.pdf"),
         (["demo", "--model", "gpt-4o"], "provider/model"),
+        (["demo", "--keep", __file__], "is no folder"),
         (["serve", "--host", "203.0.113.1"], "loopback"),
     ],
 )

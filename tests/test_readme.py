@@ -7,6 +7,8 @@ import pytest
 
 from orq_router_integrations.wire import endpoints
 from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import Dialect
+from orq_router_integrations.wire.placement import Carrier, carrier
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -43,14 +45,17 @@ COLUMNS = (
 )
 
 
+CELLS = {Carrier.TOP: "yes", Carrier.HEADER: "header", None: ""}
+
+
 def test_the_table_of_controls_is_the_clients() -> None:
     table = README.partition("<!-- controls by endpoint -->")[2].partition("\n\n")[0]
     shown = {}
     for line in table.strip().splitlines()[2:]:
         names, *cells = (cell.strip() for cell in line.strip("|").split("|"))
         for name in re.findall(r"`(\w+)`", names):
-            shown[name] = [cell == "yes" for cell in cells]
+            shown[name] = cells
     assert shown == {
-        name: [name in endpoint.places for endpoint in COLUMNS]
+        name: [CELLS[carrier(name, endpoint, Dialect.V3_ROUTER)] for endpoint in COLUMNS]
         for name in RouterControls.model_fields
     }

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.tools import BaseTool
 from pydantic import (
     BaseModel,
@@ -155,7 +155,7 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
             offered = tool_schemas.to_wire(tools or (), server=self.api == RESPONSES)
         except ValueError as error:
             raise input_error(error) from None
-        return estimate_tokens(messages, offered, self.tool_media)
+        return estimate_tokens(convert_to_messages(messages), offered, self.tool_media)
 
     def get_token_ids(self, text: str) -> list[int]:  # noqa: ARG002
         """Not available: the tokenizers of most providers are not public.

@@ -26,7 +26,7 @@ def serve(host: str = "127.0.0.1", port: int = 8080, router: OfflineRouter | Non
         import uvicorn  # noqa: PLC0415 - an extra
     except ImportError:
         raise ImportError(
-            "serving needs uvicorn: pip install 'orq-router-integrations[serve]'"
+            "serving needs uvicorn: pip install it, or this package with the extra [serve]"
         ) from None
     app = asgi_app(OfflineRouter() if router is None else router)
     with _listening(host, port) as listener:

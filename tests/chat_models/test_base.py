@@ -3,7 +3,7 @@
 import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage, ToolMessage, trim_messages
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from orq_router_integrations import ChatOrq, OfflineRouter, content_block
 from orq_router_integrations.demo import ASSETS
@@ -73,3 +73,13 @@ def test_conversations_can_be_trimmed_by_tokens(model: ChatOrq) -> None:
 def test_there_are_no_token_ids(model: ChatOrq) -> None:
     with pytest.raises(RouterInputError, match="get_num_tokens"):
         model.get_token_ids("text")
+
+
+def test_the_router_in_the_place_of_its_client_is_told_apart(router: OfflineRouter) -> None:
+    with pytest.raises(ValidationError, match=r"give \.client\(\) of the OfflineRouter"):
+        ChatOrq(model="openai/gpt-4o", client=router)
+
+
+def test_a_conversation_in_short_is_counted_too(model: ChatOrq) -> None:
+    short, long = [("user", "Hi")], [HumanMessage("Hi")]
+    assert model.get_num_tokens_from_messages(short) == model.get_num_tokens_from_messages(long)

@@ -83,5 +83,5 @@ class TestServe:
 
     def test_a_missing_uvicorn_names_the_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "uvicorn", None)
-        with pytest.raises(ImportError, match=r"orq-router-integrations\[serve\]"):
+        with pytest.raises(ImportError, match=r"the extra \[serve\]"):
             serve()

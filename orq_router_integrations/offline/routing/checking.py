@@ -53,7 +53,7 @@ def checked(model: type[M], body: Mapping[str, Any], *, lenient: bool, prefix: s
 
 def _words(item: ErrorDetails) -> str:
     if item["type"] == "extra_forbidden":
-        return "the contract knows no such member"
+        return "the router's documented schemas know no such member"
     return item["msg"].removeprefix("Value error, ")
 
 
