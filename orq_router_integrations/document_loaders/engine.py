@@ -164,8 +164,7 @@ class Engine:
             try:
                 heard = yield from self._piece(piece, tail)
             except RouterError as error:
-                what = f"{job.recording.label}, piece {piece.number + 1} of {len(job.pieces)}"
-                found.append(self.failed(error, what, piece))
+                found.append(self.failed(error, _place(job, piece), piece))
                 tail = ""
             else:
                 found.append(_placed(heard, piece, cut=len(job.pieces) > 1))
@@ -271,6 +270,12 @@ class Engine:
             "response_format": self.body.get("response_format", "json"),
             "offline": transcript.offline or None,
         }
+
+
+def _place(job: Job, piece: Piece) -> str:
+    """What failed: the recording, and which piece where it was cut."""
+    count = len(job.pieces)
+    return job.recording.label + (f", piece {piece.number + 1} of {count}" if count > 1 else "")
 
 
 def _placed(transcript: Transcript, piece: Piece, *, cut: bool) -> Transcript:

@@ -24,6 +24,8 @@ class AudioLoader(AudioFace, BaseLoader):
     def lazy_load(self) -> Iterator[Document]:
         """The Documents of all recordings, in order, as they are ready.
 
+        Who leaves early sends nothing more; requests that are under way end in their threads.
+
         Raises:
             RouterInputError: a path is not there, is no audio, or a folder holds none; at once,
                 before anything is sent.
@@ -32,7 +34,11 @@ class AudioLoader(AudioFace, BaseLoader):
         return self._documents(*self._begun())
 
     def alazy_load(self) -> AsyncIterator[Document]:
-        """The same without blocking the event loop; see ``lazy_load``."""
+        """The same without blocking the event loop; see ``lazy_load``.
+
+        Only the first look at what was named one by one happens at the call. Who leaves early, or
+        is cancelled, ends the requests that are under way too.
+        """
         return self._adocuments(*self._begun())
 
     def _begun(self) -> tuple[Run, Iterator[Item]]:
