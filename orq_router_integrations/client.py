@@ -266,7 +266,8 @@ class RouterClient(RouterSettings):
         with self._http() as http:
             options = exchange.begin(key_of(self.api_key)) | {"extensions": {"trace": watch.trace}}
             request = http.build_request(**options, content=exchange.body)
-            request.headers.pop("cookie", None)  # an injected client may have kept some
+            if self.http_client:
+                request.headers.pop("cookie", None)  # it may have kept some
             watch.follow(request.extensions)
             with closing(http.send(request, stream=True, follow_redirects=False)) as response:
                 watch.follow(response.extensions)
@@ -281,7 +282,8 @@ class RouterClient(RouterSettings):
         async with self._ahttp() as http:
             options = exchange.begin(await akey_of(self.api_key)) | {"extensions": gate.extensions}
             request = http.build_request(**options, content=exchange.async_body)
-            request.headers.pop("cookie", None)
+            if self.http_async_client:
+                request.headers.pop("cookie", None)
             response = await http.send(request, stream=True, follow_redirects=False)
             async with aclosing(response):
                 unpacker = exchange.head(response)
@@ -343,7 +345,5 @@ def _open(http: Pooled) -> Pooled:
 
 def _warn_of_circles(model: object, controls: RouterControls) -> None:
     if any(fallback.model == model for fallback in controls.fallbacks or ()):
-        warnings.warn(
-            f"fallbacks: {model} falls back to itself; use retry to ask a model again",
-            stacklevel=6,
-        )
+        said = f"fallbacks: {model} falls back to itself; use retry to ask a model again"
+        warnings.warn(said, stacklevel=6)

@@ -124,7 +124,7 @@ class Exchange(Generic[T]):
         else:
             self._reader = Whole(self._parsed, longest=self.call.endpoint.longest_reply)
         ready = response.is_stream_consumed  # by a transport without a network, which unpacked it
-        return Unpacker("" if ready else response.headers.get("content-encoding", ""))
+        return Unpacker("" if ready else self.last.headers.get("content-encoding", ""))
 
     def _parsed(self, content: bytes) -> T:
         assert isinstance(self.call, Call)  # noqa: S101 - head() chose it
@@ -164,6 +164,8 @@ class Exchange(Generic[T]):
         except translation.FOREIGN as error:
             cause = error if isinstance(error, httpx.HTTPError) else None
             raise translation.translated(error, self) from cause
+        finally:
+            self._reader = None  # it holds ``_parsed``: a circle, in which the reply would live on
 
 
 async def _pieces(form: Form | JsonBody) -> AsyncIterator[bytes]:

@@ -80,6 +80,7 @@ class Watch:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         WATCHMAN.remove(self)
+        self._sources.clear()  # they hold ``trace``: a circle, which would outlive the call
         if self.late and isinstance(error, Exception):
             raise LateError from error
 

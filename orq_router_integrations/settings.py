@@ -37,6 +37,7 @@ ApiKey = SecretStr | Callable[[], str | Awaitable[str]]
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
+_NOT_IN_KEYS = re.compile(r"[^!-~]")
 _RESERVED = {
     "authorization",
     "content-length",
@@ -63,17 +64,20 @@ def checked_key(key: object) -> str:
         raise ValueError(f"no API key: pass api_key= or set {API_KEY_ENV}")
     if len(key) > 4096:
         raise ValueError(f"api_key: {len(key)} characters long; at most 4096")
-    for position, character in enumerate(key):
-        if not "!" <= character <= "~":
-            raise ValueError(
-                f"api_key: character {position + 1} of {len(key)} is "
-                f"{f'U+{ord(character):04X}'}, which no key holds; was it copied whole?"
-            )
+    if wrong := _NOT_IN_KEYS.search(key):
+        raise ValueError(
+            f"api_key: character {wrong.start() + 1} of {len(key)} is "
+            f"U+{ord(wrong.group()):04X}, which no key holds; was it copied whole?"
+        )
     return key
 
 
 def _checked_secret(key: ApiKey | None) -> ApiKey | None:
-    return SecretStr(checked_key(key.get_secret_value())) if isinstance(key, SecretStr) else key
+    if not isinstance(key, SecretStr):
+        return key
+    given = key.get_secret_value()
+    checked = checked_key(given)
+    return key if checked == given else SecretStr(checked)
 
 
 @lru_cache(maxsize=64)

@@ -1,8 +1,10 @@
 """What the client sends, with which key and settings, and what it never does."""
 
 import asyncio
+import gc
 import threading
 import warnings
+import weakref
 from typing import Any
 
 import httpx
@@ -303,3 +305,20 @@ def test_a_whole_reply_is_closed(door):
     body = Body(b'{"choices":[{"message":{}}]}')
     door.send(client_of(lambda _: httpx.Response(200, stream=body)), chat())
     assert body.closed
+
+
+@both_doors
+def test_nothing_of_a_call_waits_for_the_garbage_collector(door):
+    class Read:
+        def __call__(self, reply: Any) -> int:
+            return len(reply.content)
+
+    read, client = Read(), client_of(Script())
+    gone = weakref.ref(read)
+    gc.disable()
+    try:
+        assert door.send(client, chat(parse=read)) > 0
+        del read
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -68,6 +68,12 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
         self._add_version("orq-router-integrations", __version__)
         return self
 
+    @model_validator(mode="after")
+    def _check_profile_keys(self) -> Self:
+        """Core's own check, which is dear, of what is not from our table."""
+        ours = self.profile == self._resolve_model_profile()
+        return self if ours else super()._check_profile_keys()  # type: ignore[operator]
+
     @property
     def _llm_type(self) -> str:
         return "chat-orq"

@@ -63,10 +63,11 @@ class Provenance:
 def provenance(body: dict[str, Any], reply: Reply, asked: Asked) -> dict[str, Any]:
     """What a reply says about where it comes from: the ``response_metadata`` of its message."""
     named = body.get("model")
+    answered = asked.answered_by(named) if isinstance(named, str) else None
     limits = {name: value for name, value in reply.headers.items() if name.startswith(_LIMITS)}
     found = {
         "model_provider": PROVIDER,
-        "model_name": asked.answered_by(named) if isinstance(named, str) else None,
+        "model_name": answered,
         "response_model": named,
         "requested_model": asked.model,
         **{name: body.get(name) for name in _FROM_BODY},
@@ -75,8 +76,8 @@ def provenance(body: dict[str, Any], reply: Reply, asked: Asked) -> dict[str, An
         "rate_limits": limits or None,
         "latency": round(reply.seconds, 6),
         "cost": _cost(body.get("usage")),
-        "upstream": asked.upstream_of(named) or None,
-        "fell_back": asked.fell_back(named) or None,
+        "upstream": asked.upstream_of(answered or "") or None,
+        "fell_back": asked.fell_back(answered or "") or None,
         "offline": reply.headers.get("x-orq-offline") == "1" or None,
     }
     return {name: value for name, value in found.items() if value is not None}

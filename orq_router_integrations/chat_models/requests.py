@@ -96,6 +96,8 @@ def enabled(
 
     What makes no sense without one of them goes with it.
     """
+    if not disabled:
+        return dict(body)
     values = {ON_WIRE.get(name, name): values for name, values in disabled.items()}
     never = {name for name, unwanted in values.items() if unwanted is None}
     gone = {

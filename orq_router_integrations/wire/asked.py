@@ -51,14 +51,12 @@ class Asked:
         """The provider that is asked first; empty where it may be one of several."""
         return _sole_provider(self.primaries)
 
-    def upstream_of(self, named: Any) -> str:
-        """The provider that answered, by the body's ``model``; empty where nothing tells."""
-        answered = self.answered_by(named) if isinstance(named, str) else ""
+    def upstream_of(self, answered: str) -> str:
+        """The provider of the model that answered; empty where nothing tells."""
         return provider_of(answered) or _sole_provider(self.candidates)
 
-    def fell_back(self, named: Any) -> bool:
-        """Whether a fallback answered, as far as the body's ``model`` tells."""
-        answered = self.answered_by(named) if isinstance(named, str) else ""
+    def fell_back(self, answered: str) -> bool:
+        """Whether the model that answered is a fallback, as far as its name tells."""
         return bool(self._fitting(answered, self.fallbacks)) and not self._fitting(
             answered, self.primaries
         )

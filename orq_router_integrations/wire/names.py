@@ -24,7 +24,7 @@ def refuse_unknown(cls: type[BaseModel], data: Any, hints: Mapping[str, str] | N
     Raises:
         ValueError: a keyword is not a field, nor the alias of one.
     """
-    if isinstance(data, Mapping):
+    if isinstance(data, Mapping) and not data.keys() <= cls.model_fields.keys():
         known = {n for name, f in cls.model_fields.items() for n in (name, f.alias) if n}
         for name in data:
             if name not in known:

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import warnings
 from datetime import date
 from pathlib import Path
 from typing import get_type_hints
@@ -9,6 +10,7 @@ from typing import get_type_hints
 import pytest
 from langchain_core.language_models import ModelProfile
 
+from orq_router_integrations import ChatOrq
 from orq_router_integrations.chat_models import profiles
 from orq_router_integrations.chat_models.profiles import profile_for
 
@@ -122,3 +124,13 @@ def test_no_profile_promises_video_which_the_router_does_not_take():
 def test_changing_a_profile_changes_it_for_no_one_else():
     profile_for("openai/gpt-4o")["max_input_tokens"] = 1
     assert profile_for("openai/gpt-4o")["max_input_tokens"] == 128000
+
+
+def test_langchain_checks_the_profile_of_a_caller_and_need_not_check_ours():
+    own = {"max_input_tokens": 1, "max_imput_tokens": 1}
+    with pytest.warns(UserWarning, match="max_imput_tokens"):
+        ChatOrq(model="openai/gpt-4o", api_key="sk-orq-example", profile=own)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours = ChatOrq(model="openai/gpt-4o", api_key="sk-orq-example")
+    assert ours.profile == profile_for("openai/gpt-4o")
