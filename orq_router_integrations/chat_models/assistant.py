@@ -22,9 +22,12 @@ def assistant(message: BaseMessage) -> Wire:
         ValueError: something in it cannot be sent.
     """
     kept, content = message.additional_kwargs, message.content
+    calls = _calls(message)
+    if isinstance(content, str) and not (calls or kept):  # as most are
+        return {"role": "assistant", "content": content}
     said = _Said(drawn=message.response_metadata.get("model_provider") == PROVIDER)
     each([content] if isinstance(content, str) and content else list(content), said.take)
-    calls = _calls(message) or said.calls
+    calls = calls or said.calls
     if calls:
         _recall(said, kept)
     wire: Wire = {"role": "assistant", "content": joined(said.parts) or None}

@@ -66,14 +66,19 @@ class ChatOrq(OrqModel):
     def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
         """What LangChain traces and then hands to the hooks."""
         try:
-            given = self._read_by_langchain(model_input)
-            return ChatPromptValue(messages=conversation.examined(given))
+            given, messages = self._read_by_langchain(model_input)
+            seen = conversation.examined(messages)
         except ValueError as error:
             raise input_error(error, endpoint=self._wire.endpoint.path) from None
+        as_given = isinstance(given, ChatPromptValue) and seen == messages
+        return given if as_given else ChatPromptValue(messages=seen)
 
-    def _read_by_langchain(self, model_input: LanguageModelInput) -> list[BaseMessage]:
+    def _read_by_langchain(
+        self, model_input: LanguageModelInput
+    ) -> tuple[PromptValue, list[BaseMessage]]:
         try:
-            return super()._convert_input(model_input).to_messages()
+            given = super()._convert_input(model_input)
+            return given, given.to_messages()
         except (KeyError, TypeError) as error:
             said = f"messages: LangChain cannot read them ({type(error).__name__}: {error})"
             raise ValueError(said) from None

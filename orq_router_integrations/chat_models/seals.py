@@ -25,9 +25,10 @@ def unsealed(message: AIMessage, upstream: str, api: str = CHAT) -> AIMessage:
     Messages that are not ours are taken at the caller's word. Reasoning itself stays.
     """
     metadata = message.response_metadata
+    if metadata.get("model_provider") != PROVIDER:
+        return message
     answered = metadata.get("upstream") or provider_of(str(metadata.get("model_name") or ""))
-    same = answered and (metadata.get("api", CHAT), answered) == (api, upstream)
-    if metadata.get("model_provider") != PROVIDER or same:
+    if answered and (metadata.get("api", CHAT), answered) == (api, upstream):
         return message
     kept = {name: v for name, v in message.additional_kwargs.items() if name not in _SEALS}
     content = message.content
