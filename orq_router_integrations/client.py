@@ -271,12 +271,13 @@ class RouterClient(RouterSettings):
             watch.follow(request.extensions)
             with closing(http.send(request, stream=True, follow_redirects=False)) as response:
                 watch.follow(response.extensions)
-                unpacker = exchange.head(response)
-                ready = response.is_stream_consumed
-                body = cast("Iterable[bytes]", [response.content] if ready else response.stream)
-                for data in body:
-                    yield from unpacker.feed(data)
-                yield from unpacker.finish()
+                with closing(watch):  # before another call is given the connection
+                    unpacker = exchange.head(response)
+                    ready = response.is_stream_consumed
+                    body = cast("Iterable[bytes]", [response.content] if ready else response.stream)
+                    for data in body:
+                        yield from unpacker.feed(data)
+                    yield from unpacker.finish()
 
     async def _apieces(self, exchange: Exchange[T], gate: Gate) -> AsyncGenerator[bytes]:
         async with self._ahttp() as http:

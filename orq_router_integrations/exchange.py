@@ -162,8 +162,11 @@ class Exchange(Generic[T]):
         try:
             yield
         except translation.FOREIGN as error:
-            cause = error if isinstance(error, httpx.HTTPError) else None
-            raise translation.translated(error, self) from cause
+            meant, cause = translation.translated(error, self), translation.cause(error, self)
+            try:
+                raise meant from cause
+            finally:
+                meant.__context__ = cause  # what is not told as the cause is not kept either
         finally:
             self._reader = None  # it holds ``_parsed``: a circle, in which the reply would live on
 

@@ -79,10 +79,14 @@ class Watch:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        WATCHMAN.remove(self)
+        self.close()
         self._sources.clear()  # they hold ``trace``: a circle, which would outlive the call
         if self.late and isinstance(error, Exception):
             raise LateError from error
+
+    def close(self) -> None:
+        """Let go of the socket, for it may belong to another call at once."""
+        WATCHMAN.remove(self)
 
     def follow(self, extensions: MutableMapping[str, Any]) -> None:
         """Look for the socket in the extensions of a request or response."""
@@ -121,8 +125,8 @@ class Watch:
     def end(self) -> None:
         """Shut the socket down; also that of TLS, beneath its encryption."""
         self.late = True
-        if found := self.socket:
-            with suppress(OSError):
+        with suppress(Exception):  # of whatever transport: one odd socket must not end all watching
+            if found := self.socket:
                 socket.socket.shutdown(found, socket.SHUT_RDWR)
 
 
@@ -149,7 +153,7 @@ class Watchman:
         self._awake.set()
 
     def remove(self, watch: Watch) -> None:
-        """Look at it no more: its socket may belong to another call at once."""
+        """Look at it no more; once this returns, its socket is not shut down."""
         with self._lock:
             self._watches.discard(watch)
 

@@ -1,6 +1,7 @@
 """What goes wrong on the way, as errors of the tree: what happened, where, and what to do."""
 
 import ssl
+from collections.abc import Iterator
 from functools import singledispatch
 from typing import Any, Protocol
 
@@ -63,10 +64,11 @@ class State(Protocol):
 def translated(error: Exception, state: State) -> RouterError:
     """The error of the tree for one of ``FOREIGN``."""
     if state.decoder is not None:
-        return _interrupted(f"the connection broke: {error}", state)
-    untrusted = isinstance(_root(error), ssl.SSLCertVerificationError)
+        return _interrupted(f"the connection broke: {clean(str(error), state.secret)}", state)
+    untrusted = isinstance(list(_chain(error))[-1], ssl.SSLCertVerificationError)
+    said = clean(str(error), state.secret) or type(error).__name__
     return RouterConnectionError(
-        f"cannot reach the router at {state.url.netloc.decode()}: {error or type(error).__name__}",
+        f"cannot reach the router at {state.url.netloc.decode()}: {said}",
         **_details(state, ambiguous=not isinstance(error, _UNSENT), is_retryable=not untrusted),
     )
 
@@ -91,7 +93,7 @@ def _(_: LateError, state: State) -> RouterError:
 
 @translated.register
 def _(fault: Truncated, state: State) -> RouterError:
-    return _interrupted(str(fault), state)
+    return _interrupted(clean(str(fault), state.secret), state)
 
 
 @translated.register
@@ -110,8 +112,9 @@ def _(fault: BadReply, state: State) -> RouterError:
         return error_from(reply, state.endpoint, secret=state.secret)
     body = fault.body or reply.content
     text = clean(body[:MAX_SHOWN].decode("utf-8", "replace"), state.secret)
+    said = clean(str(fault), state.secret)
     return InvalidResponseError(
-        f"{fault}; content type {reply.content_type or 'unknown'}, body: {text[:200]!r}",
+        f"{said}; content type {reply.content_type or 'unknown'}, body: {text[:200]!r}",
         **_arrived(state, body=text[:MAX_BODY]),
     )
 
@@ -155,7 +158,23 @@ def _arrived(state: State, **more: Unpack[Details]) -> Details:
     return found
 
 
-def _root(error: BaseException) -> BaseException:
-    while cause := error.__cause__ or error.__context__:
-        error = cause
+def cause(error: Exception, state: State) -> Exception | None:
+    """What may be told as the cause: an error of httpx, without the key that a server echoed.
+
+    Faults of the wire are none: they hold the reply as it came, and what is told of it is cleaned.
+    """
+    if not isinstance(error, httpx.HTTPError):
+        return None
+    for one in _chain(error):
+        one.args = tuple(
+            clean(arg, state.secret) if isinstance(arg, str) else arg for arg in one.args
+        )
     return error
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what led to it, the root last."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__

@@ -23,7 +23,7 @@ from support.scripted_router import (
     says,
 )
 
-from orq_router_integrations import RouterClient, RouterError
+from orq_router_integrations import RouterClient, RouterError, stack
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterTimeoutError,
@@ -200,3 +200,33 @@ def test_a_forked_watch_begins_anew():
 def test_a_broken_connection_before_the_deadline_is_what_it_is():
     with pytest.raises(RouterConnectionError):
         client_of(Script(httpx.ReadError("cut")), max_retries=0, deadline=9.0).send(chat())
+
+
+def test_a_connection_is_given_back_only_when_nobody_watches_it(monkeypatch):
+    watched = []
+    put = stack._Idle.put
+
+    def noting(idle: Any, origin: Any, one: Any) -> Any:
+        watched.append(len(WATCHMAN._watches))
+        return put(idle, origin, one)
+
+    monkeypatch.setattr(stack._Idle, "put", noting)
+    with Loopback(a_whole_stream) as server, hurried(server) as client:
+        assert list(client.stream(chat_stream())) == ["Hel"]
+    with Loopback(whole(COMPLETION)) as server, hurried(server) as client:
+        client.send(chat())
+    assert watched == [0, 0]
+
+
+class OddStream:
+    def get_extra_info(self, _: str) -> Any:
+        raise RuntimeError("no socket here")
+
+
+def test_an_odd_transport_does_not_end_all_watching():
+    with Watch(Clock(deadline=0.01, silence=9)) as odd:
+        odd.follow({"network_stream": OddStream()})
+        time.sleep(0.3)
+    with Watch(Clock(deadline=0.01, silence=9)) as other:
+        time.sleep(0.3)
+        assert other.late

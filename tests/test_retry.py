@@ -218,7 +218,7 @@ def test_the_router_decides_how_long_to_wait(door, pauses, headers, wish):
     assert pauses == [wish, wish]
 
 
-USELESS = ["nan", "inf", "-inf", "-5", "0", "soon", "", "9" * 400, "0x10", DATE]
+USELESS = ["nan", "inf", "-inf", "-5", "0", "soon", "", "9" * 400, "0x10", "1_0", DATE]
 
 
 @both_doors

@@ -28,8 +28,8 @@ def retry_after_seconds(headers: Mapping[str, str], *, limited: bool = True) -> 
 
 
 def _number(text: str | None) -> float | None:
-    if not text or len(text) > _MAX_LENGTH:
-        return None
+    if not text or len(text) > _MAX_LENGTH or "_" in text or not text.isascii():
+        return None  # Python would read more than the standard has
     try:
         value = float(text)
     except ValueError:

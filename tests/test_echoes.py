@@ -1,0 +1,55 @@
+"""A server that echoes the key where only a parser of its reply sees it."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from support.loopback_server import Answer, Loopback
+from support.scripted_router import Door, both_doors, chat, chat_stream
+
+from orq_router_integrations import RouterClient, RouterError
+
+KEY = "sk-orq-a-key-that-is-nobodys-business"
+OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n"
+EVENTS = b"Content-Type: text/event-stream\r\n"
+
+
+def says(reply: bytes) -> Answer:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(reply.replace(b"KEY", KEY.encode()))
+        writer.close()
+
+    return answer
+
+
+ECHOES = {
+    "status line": b"KEY\r\n\r\n",
+    "broken header": OK + b"Authorization Bearer KEY\r\n\r\n",
+    "chunk head": OK + CHUNKED + b"\r\nKEY\r\n",
+    "chunk head of events": OK + EVENTS + CHUNKED + b"\r\nKEY\r\n",
+    "encoding": OK + b"Content-Encoding: KEY\r\nContent-Length: 2\r\n\r\n{}",
+    "no JSON": OK + b"Content-Type: application/json\r\n\r\nKEY",
+    "no JSON in an event": OK + EVENTS + b"\r\ndata: KEY\n\n",
+    "error in an event": OK + EVENTS + b'\r\ndata: {"error": "KEY"}\n\n',
+}
+
+
+def led_to(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and every other that it can be traced to."""
+    while error is not None:
+        yield error
+        if error.__context__ is not error.__cause__ and error.__context__:
+            yield from led_to(error.__context__)
+        error = error.__cause__
+
+
+@both_doors
+@pytest.mark.parametrize("call", [chat(), chat_stream()], ids=["whole", "stream"])
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+def test_an_echo_of_the_key_is_in_no_error_nor_in_what_led_to_it(door: Door, call, echo) -> None:
+    with Loopback(says(echo)) as server:
+        client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0)
+        with pytest.raises(RouterError) as raised:
+            (door.stream if hasattr(call, "decoder") else door.send)(client, call)
+    for error in led_to(raised.value):
+        assert KEY not in f"{error} {error!r} {vars(error)}"
