@@ -166,6 +166,7 @@ def test_an_invalid_response_shows_what_it_is(door, kind, body):
         {"error": {"message": "no such model", "code": "gone"}},
         {"error": "no such model", "code": "gone"},
         {"message": "no such model", "code": "gone"},
+        {"choices": [{"error": {"message": "no such model", "code": "gone"}}]},
     ],
 )
 def test_a_bare_error_where_a_stream_was_asked_for_is_that_error(door, kind, body):

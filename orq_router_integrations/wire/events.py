@@ -98,9 +98,12 @@ def _refuse_what_is_no_stream(body: bytes) -> None:
     if body.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
         return  # a stream that broke in its first event
     try:
-        refuse_error(loads(body), body)
+        found = loads(body)
     except ValueError:
         raise BadReply("the reply is no event stream", body) from None
+    choices = found.get("choices") if isinstance(found, dict) else None
+    for part in (found, *(choices if isinstance(choices, list) else ())):
+        refuse_error(part, body)
     raise BadReply("a JSON body came where a stream was asked for", body)
 
 
