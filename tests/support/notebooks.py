@@ -61,6 +61,7 @@ async def _executed(
     client = NotebookClient(
         notebook,
         timeout=SECONDS_PER_CELL,
+        iopub_timeout=SECONDS_PER_CELL,  # outputs come late on a busy machine
         kernel_name="python3",
         resources={"metadata": {"path": str(COOKBOOKS)}},
         extra_arguments=["--log-level=ERROR"],
