@@ -13,10 +13,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     SecretStr,
+    ValidationError,
     field_serializer,
     model_validator,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import Self
 
 from orq_router_integrations.wire.endpoints import Dialect
@@ -140,6 +143,19 @@ def key_from_env() -> SecretStr | None:
     return SecretStr(value) if value else None
 
 
+def without_input(error: ValidationError) -> ValidationError:
+    """The same error with stars in the place of every input."""
+    lines = [
+        InitErrorDetails(
+            type=PydanticCustomError(item["type"], "{said}", {"said": item["msg"]}),
+            loc=item["loc"],
+            input=HIDDEN,
+        )
+        for item in error.errors(include_url=False, include_context=False)
+    ]
+    return ValidationError.from_exception_data(error.title, lines, hide_input=True)
+
+
 class RouterSettings(BaseModel):
     """Where the router is and how to talk to it.
 
@@ -188,6 +204,15 @@ class RouterSettings(BaseModel):
     def _hidden_key(self, key: ApiKey | None) -> str | None:
         """JSON shows a key, and a function that gives one, as stars."""
         return None if key is None else HIDDEN
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tells_no_input(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Errors say what is wrong, and never show what was given: it may be the key."""
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise without_input(error) from None
 
     def settings(self) -> dict[str, Any]:
         """These settings alone, as keywords for another object that has them."""

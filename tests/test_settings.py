@@ -3,6 +3,7 @@
 import json
 import pickle
 import traceback
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from support.loopback_server import Loopback, whole
 from support.scripted_router import ANSWER, KEY, Script, both_doors, chat, client_of
 
-from orq_router_integrations import RouterClient, RouterError
+from orq_router_integrations import ChatOrq, RouterClient, RouterError
 from orq_router_integrations.settings import RouterSettings, is_loopback
 
 HOST = "https://my.orq.ai/v3/router"
@@ -247,7 +248,7 @@ def test_an_unknown_keyword_is_refused_with_the_nearest_known_one(unknown, hint)
     assert f"{unknown}: unknown keyword; did you mean '{hint}'?" in told
 
 
-SECRETIVE = {
+KEYIVE = {
     "api_key": KEY,
     "default_headers": {"X-Token": "hush-hush"},
     "default_query": {"token": "hush-hush"},
@@ -269,7 +270,7 @@ SECRETIVE = {
     ],
 )
 def test_no_way_to_show_a_client_shows_its_secrets(show):
-    shown = str(show(RouterClient(**SECRETIVE)))
+    shown = str(show(RouterClient(**KEYIVE)))
     assert KEY not in shown
     assert "hush-hush" not in shown
 
@@ -294,3 +295,22 @@ def test_json_shows_stars_where_the_key_is(kind: type[RouterSettings], api_key: 
 
 def test_json_of_settings_without_a_key_says_so() -> None:
     assert json.loads(RouterSettings(api_key=None).model_dump_json())["api_key"] is None
+
+
+WRONG_SETTINGS: dict[str, dict[str, Any]] = {
+    "a key with a line break": {"api_key": f"{KEY}\nx"},
+    "an unknown keyword beside the key": {"api_key": KEY, "tiemout": 3},
+    "a password in the URL": {"api_key": "k", "base_url": f"https://me:{KEY}@host/v3/router"},
+    "a header of the client's own": {"api_key": "k", "default_headers": {"Authorization": KEY}},
+}
+
+
+@pytest.mark.parametrize("made", [RouterClient, partial(ChatOrq, model="openai/gpt-4o")])
+@pytest.mark.parametrize("given", WRONG_SETTINGS.values(), ids=WRONG_SETTINGS)
+def test_the_details_of_an_error_hold_no_input(made: Any, given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        made(**given)
+    details = caught.value.errors(include_url=False)
+    told = f"{details} {caught.value.json()} {caught.value!r} {caught.value.__context__!r}"
+    assert KEY not in told
+    assert details[0]["msg"]
