@@ -1,7 +1,7 @@
 """Reading a reply's body with bounds: no reply may cost more memory than its endpoint can need."""
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Generic, TypeVar
 
 from orq_router_integrations.wire.call import BadReply
@@ -36,9 +36,27 @@ class Unpacker:
         self._zlib = zlib.decompressobj(_ANY_HEADER) if packed else None
         self._begun = False
 
-    def feed(self, data: bytes) -> Iterable[bytes]:
-        """Take bytes as they come; their content, unpacked."""
-        return (data,) if self._zlib is None else self._unpacked(self._zlib, data)
+    def through(self, body: Iterator[bytes]) -> Iterator[bytes]:
+        """The content of a body as it comes."""
+        return body if self._zlib is None else self._through(body, self._zlib)
+
+    def athrough(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The content of a body as it comes."""
+        return body if self._zlib is None else self._athrough(body, self._zlib)
+
+    def _through(self, body: Iterator[bytes], packed: "zlib._Decompress") -> Iterator[bytes]:
+        for data in body:
+            yield from self._unpacked(packed, data)
+        yield from self._rest(packed)
+
+    async def _athrough(
+        self, body: AsyncIterator[bytes], packed: "zlib._Decompress"
+    ) -> AsyncIterator[bytes]:
+        async for data in body:
+            for piece in self._unpacked(packed, data):
+                yield piece
+        for piece in self._rest(packed):
+            yield piece
 
     def _unpacked(self, unpacker: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
         self._begun = True
@@ -51,13 +69,13 @@ class Unpacker:
             if piece:
                 yield piece
 
-    def finish(self) -> Iterator[bytes]:
-        """Called at the end of the body; yields what is left."""
-        if self._zlib is not None and self._begun:
-            if rest := self._zlib.flush():
-                yield rest
-            if not self._zlib.eof:
-                raise BadReply("the compressed body is cut off")
+    def _rest(self, unpacker: "zlib._Decompress") -> Iterator[bytes]:
+        if not self._begun:
+            return
+        if rest := unpacker.flush():
+            yield rest
+        if not unpacker.eof:
+            raise BadReply("the compressed body is cut off")
 
 
 class Whole(Generic[T]):

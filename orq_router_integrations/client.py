@@ -1,7 +1,7 @@
 """The only door to the network: four verbs over one set of settings."""
 
 import warnings
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -13,22 +13,21 @@ from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from pickle import PicklingError
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import AsyncGenerator, Generator, Self, TypedDict, Unpack
 
 from orq_router_integrations._version import __version__
+from orq_router_integrations.borrowed import AsyncBorrowed, Borrowed
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.exchange import Exchange
-from orq_router_integrations.keys import account_of, akey_of, key_of
-from orq_router_integrations.limits import Watch
-from orq_router_integrations.pump import Gate, Pump
+from orq_router_integrations.keys import account_of
 from orq_router_integrations.retry import RetryPolicy, RetryQuota
 from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
 from orq_router_integrations.timing import clock_of, timeout_of
-from orq_router_integrations.transport import SHARED, AsyncClient, Pooled, SyncClient
+from orq_router_integrations.transport import SHARED, AsyncCarrier, Carrier, Pooled
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import ControlValues, RouterControls
@@ -206,6 +205,7 @@ class RouterClient(RouterSettings):
             ),
             url=_address(self.base_url + encoded.path, tuple(self.default_query.items())),
             headers=self._headers(),
+            api_key=self.api_key,
             timeout=timeout,
             clock=clock,
         )
@@ -236,78 +236,37 @@ class RouterClient(RouterSettings):
     def _items(self, exchange: Exchange[T]) -> Generator[T]:
         with (
             exchange.translated(),
-            Watch(exchange.clock) as watch,
-            closing(self._pieces(exchange, watch)) as pieces,
+            self._carrier() as carrier,
+            carrier.carry(exchange) as pieces,
         ):
             for data in pieces:
-                watch.check()
                 yield from exchange.items(data)
                 if exchange.done:
-                    watch.drain(pieces)
                     return
-            watch.check()
             yield from exchange.finish()
 
     async def _aitems(self, exchange: Exchange[T]) -> AsyncGenerator[T]:
-        gate = Gate(self.http_async_client)
         with exchange.translated():
-            async with Pump(self._apieces(exchange, gate), exchange.clock, gate) as pieces:
+            async with self._acarrier() as carrier, carrier.carry(exchange) as pieces:
                 async for data in pieces:
                     for item in exchange.items(data):
                         yield item
                     if exchange.done:
-                        await pieces.drain()
                         return
                 for item in exchange.finish():
                     yield item
 
-    def _pieces(self, exchange: Exchange[T], watch: Watch) -> Generator[bytes]:
-        """The reply's body as it comes, unpacked."""
-        with self._http() as http:
-            options = exchange.begin(key_of(self.api_key)) | {"extensions": {"trace": watch.trace}}
-            request = http.build_request(**options, content=exchange.body)
-            if self.http_client:
-                request.headers.pop("cookie", None)  # it may have kept some
-            watch.follow(request.extensions)
-            with closing(http.send(request, stream=True, follow_redirects=False)) as response:
-                watch.follow(response.extensions)
-                with closing(watch):  # before another call is given the connection
-                    unpacker = exchange.head(response)
-                    ready = response.is_stream_consumed
-                    body = cast("Iterable[bytes]", [response.content] if ready else response.stream)
-                    for data in body:
-                        yield from unpacker.feed(data)
-                    yield from unpacker.finish()
-
-    async def _apieces(self, exchange: Exchange[T], gate: Gate) -> AsyncGenerator[bytes]:
-        async with self._ahttp() as http:
-            options = exchange.begin(await akey_of(self.api_key)) | {"extensions": gate.extensions}
-            request = http.build_request(**options, content=exchange.async_body)
-            if self.http_async_client:
-                request.headers.pop("cookie", None)
-            response = await http.send(request, stream=True, follow_redirects=False)
-            async with aclosing(response):
-                unpacker = exchange.head(response)
-                if response.is_stream_consumed:
-                    yield response.content
-                    return
-                async for data in cast("AsyncIterable[bytes]", response.stream):
-                    for piece in unpacker.feed(data):
-                        yield piece
-                for piece in unpacker.finish():
-                    yield piece
-
-    def _http(self) -> AbstractContextManager[SyncClient]:
+    def _carrier(self) -> AbstractContextManager[Carrier]:
         if self.http_client:
-            return nullcontext(_open(self.http_client))
+            return nullcontext(Borrowed(_open(self.http_client)))
         _refuse_half(self.http_async_client, "http_client", "sync")
-        return SHARED.client()
+        return SHARED.carrier()
 
-    def _ahttp(self) -> AbstractAsyncContextManager[AsyncClient]:
+    def _acarrier(self) -> AbstractAsyncContextManager[AsyncCarrier]:
         if self.http_async_client:
-            return nullcontext(_open(self.http_async_client))
+            return nullcontext(AsyncBorrowed(_open(self.http_async_client)))
         _refuse_half(self.http_client, "http_async_client", "async")
-        return SHARED.async_client()
+        return SHARED.async_carrier()
 
 
 class ClientValues(TypedDict, total=False):

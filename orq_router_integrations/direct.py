@@ -1,68 +1,87 @@
-"""What the client's verbs need of an httpx client, and no more: straight to a transport.
+"""How a call travels over our own connections: straight to their stack.
 
 Around every request httpx's client merges headers and looks for cookies, credentials, redirects:
-about as much work as the transport has, for what a router does not have.
+about as much work as the transport has, for what a router does not have. How long to wait for it,
+the lines beneath the connections know.
 """
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager, suppress
 from typing import Any
 
 import httpx
 
-
-def _built(
-    method: str,
-    url: httpx.URL,
-    *,
-    headers: Mapping[str, str],
-    content: bytes | Iterable[bytes] | AsyncIterable[bytes],
-    timeout: httpx.Timeout,
-    extensions: Mapping[str, Any] | None = None,
-) -> httpx.Request:
-    """A request with these headers, and those that say where to and how long."""
-    given = {**(extensions or {}), "timeout": timeout.as_dict()}
-    named = {"host": url.netloc.decode("ascii"), **headers}
-    if not isinstance(content, bytes):
-        return httpx.Request(method, url, headers=named, content=content, extensions=given)
-    if content:
-        named["content-length"] = str(len(content))
-    body = httpx.ByteStream(content)
-    return httpx.Request(method, url, headers=named, stream=body, extensions=given)
+from orq_router_integrations.exchange import Content, Exchange, Outgoing
+from orq_router_integrations.limits import GRACE, Clock
+from orq_router_integrations.stack import CLOCK
 
 
 class Direct:
-    """Builds and sends requests as ``httpx.Client`` does, without what it adds to them."""
+    """Carries sync calls.
 
-    build_request = staticmethod(_built)
+    Args:
+        transport: of httpx, with connections that mind the clock in a request's extensions.
+    """
 
     def __init__(self, transport: httpx.BaseTransport) -> None:
         self._transport = transport
 
-    def send(self, request: httpx.Request, **_: bool) -> httpx.Response:
-        """Send a request; the response is not read yet, and redirects are not followed."""
+    @contextmanager
+    def carry(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
+        """Send the next attempt of a call; yields the pieces of its reply, unpacked.
+
+        When the call is done before they have ended, their end is waited for a moment: then the
+        connection can be kept.
+        """
+        request = _request(exchange.begin(), exchange.body, exchange.clock)
         response = self._transport.handle_request(request)
-        response.request = request
-        return response
+        with closing(response):
+            pieces = exchange.pieces(response)
+            yield pieces
+            if exchange.done:
+                exchange.clock.listen(GRACE)
+                with suppress(Exception):
+                    next(pieces, None)
 
     def close(self) -> None:
-        """Close the transport."""
+        """Close the connections."""
         self._transport.close()
 
 
 class AsyncDirect:
-    """The same for async requests."""
-
-    build_request = staticmethod(_built)
+    """The same for async calls."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
-    async def send(self, request: httpx.Request, **_: bool) -> httpx.Response:
-        """Send a request; the response is not read yet, and redirects are not followed."""
+    @asynccontextmanager
+    async def carry(self, exchange: Exchange[Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Send the next attempt of a call; see ``Direct.carry``."""
+        request = _request(await exchange.abegin(), exchange.async_body, exchange.clock)
         response = await self._transport.handle_async_request(request)
-        response.request = request
-        return response
+        async with aclosing(response):
+            pieces = exchange.apieces(response)
+            yield pieces
+            if exchange.done:
+                exchange.clock.listen(GRACE)
+                with suppress(Exception):
+                    await anext(pieces, None)
 
     async def aclose(self) -> None:
-        """Close the transport."""
+        """Close the connections."""
         await self._transport.aclose()
+
+
+def _request(outgoing: Outgoing, content: Content, clock: Clock) -> httpx.Request:
+    """A request with the headers of the call, and those that say where to and how much."""
+    url = outgoing["url"]
+    headers = {"host": url.netloc.decode("ascii"), **outgoing["headers"]}
+    extensions = {"timeout": outgoing["timeout"].as_dict(), CLOCK: clock}
+    given: dict[str, Any] = {"extensions": extensions}
+    if isinstance(content, bytes):
+        if content:
+            headers["content-length"] = str(len(content))
+        given["stream"] = httpx.ByteStream(content)
+    else:
+        given["content"] = content
+    return httpx.Request(outgoing["method"], url, headers=headers, **given)

@@ -6,19 +6,22 @@ reply. What goes wrong becomes an error of the tree in ``translation``.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import httpx
+from typing_extensions import TypedDict
 
 from orq_router_integrations import translation
 from orq_router_integrations.bodies import ACCEPTED, LONGEST_ERROR, Unpacker, Whole
 from orq_router_integrations.error_bodies import clean
 from orq_router_integrations.errors import error_from
-from orq_router_integrations.limits import TICK, Clock
+from orq_router_integrations.keys import akey_of, key_of
+from orq_router_integrations.limits import Clock
 from orq_router_integrations.retry import RetryPolicy
+from orq_router_integrations.settings import ApiKey
 from orq_router_integrations.wire.call import Call, Decoder, Reply, StreamCall
 from orq_router_integrations.wire.inline import JsonBody
 from orq_router_integrations.wire.multipart import Form
@@ -26,8 +29,16 @@ from orq_router_integrations.wire.request import Encoded
 
 T = TypeVar("T")
 
-SHORTEST = 0.001
-"""Seconds; a socket takes zero for "do not wait", and httpx a negative number for a mistake."""
+Content = bytes | Form | JsonBody | AsyncIterator[bytes]
+
+
+class Outgoing(TypedDict):
+    """An attempt to be sent: arguments of ``httpx.Client.build_request``."""
+
+    method: str
+    url: httpx.URL
+    headers: dict[str, str]
+    timeout: httpx.Timeout
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +46,7 @@ class Exchange(Generic[T]):
     """The state of one call over all its attempts.
 
     Attributes:
+        api_key: asked for a key at every attempt.
         policy: when to send again.
         url: where to send.
         headers: names in lower case; without the key, which is asked for at every attempt.
@@ -46,6 +58,7 @@ class Exchange(Generic[T]):
 
     call: Call[T] | StreamCall[T]
     encoded: Encoded
+    api_key: ApiKey | None
     policy: RetryPolicy
     url: httpx.URL
     headers: dict[str, str]
@@ -74,8 +87,15 @@ class Exchange(Generic[T]):
         """The text received so far."""
         return self.decoder.partial if self.decoder else ""
 
-    def begin(self, key: str) -> dict[str, Any]:
-        """Count an attempt; the arguments of ``httpx.Client.build_request`` for it."""
+    def begin(self) -> Outgoing:
+        """Count an attempt of a sync call, and ask for its key."""
+        return self._begin(key_of(self.api_key))
+
+    async def abegin(self) -> Outgoing:
+        """The same for an async call; a key that is awaited must come before the deadline."""
+        return self._begin(await akey_of(self.api_key, self.clock))
+
+    def _begin(self, key: str) -> Outgoing:
         self.attempts += 1
         self.secret, self.last, self.received = key, None, 0
         self.decoder = self._reader = None
@@ -87,16 +107,8 @@ class Exchange(Generic[T]):
             "idempotency-key": self.idempotency_key,
             "x-retry-count": str(self.attempts - 1),
         }
-        method, timeout = self.encoded.method, self._timeout()
+        method, timeout = self.encoded.method, self.timeout
         return {"method": method, "url": self.url, "headers": headers, "timeout": timeout}
-
-    def _timeout(self) -> httpx.Timeout:
-        """That of the next attempt, which is no longer than what is left of the deadline."""
-        left = max(self.clock.left, SHORTEST)
-        parts = self.timeout.as_dict()
-        if all(seconds is None or seconds <= left + TICK for seconds in parts.values()):
-            return self.timeout
-        return httpx.Timeout(**{name: min(part or left, left) for name, part in parts.items()})
 
     @property
     def body(self) -> bytes | Form | JsonBody:
@@ -108,8 +120,22 @@ class Exchange(Generic[T]):
         """The same for async calls; files are read in a thread."""
         return self.body if isinstance(self.body, bytes) else _pieces(self.body)
 
-    def head(self, response: httpx.Response) -> Unpacker:
-        """Take the head of a reply and choose who reads its body; returns who unpacks it."""
+    def pieces(self, response: httpx.Response) -> Iterator[bytes]:
+        """Take the head of a reply; what its body holds, as it comes."""
+        unpacker = self._head(response)
+        whole = response.is_stream_consumed
+        body = cast("Iterable[bytes]", (response.content,) if whole else response.stream)
+        return unpacker.through(iter(body))
+
+    def apieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """The same for an async reply."""
+        unpacker = self._head(response)
+        whole = response.is_stream_consumed
+        body = _alone(response.content) if whole else cast("AsyncIterable[bytes]", response.stream)
+        return unpacker.athrough(aiter(body))
+
+    def _head(self, response: httpx.Response) -> Unpacker:
+        """Choose who reads the body of a reply; returns who unpacks it."""
         self.last = Reply(
             status=response.status_code,
             headers={name: clean(v, self.secret) for name, v in response.headers.items()},
@@ -120,27 +146,26 @@ class Exchange(Generic[T]):
             self._reader = Whole(self._refused, longest=LONGEST_ERROR, cut=True)
         elif isinstance(self.call, StreamCall):
             self._reader = self.decoder = self.call.decoder(self.last)
-            response.request.extensions["timeout"] = self.timeout.as_dict()  # as long as it lasts
         else:
             self._reader = Whole(self._parsed, longest=self.call.endpoint.longest_reply)
         ready = response.is_stream_consumed  # by a transport without a network, which unpacked it
         return Unpacker("" if ready else self.last.headers.get("content-encoding", ""))
 
     def _parsed(self, content: bytes) -> T:
-        assert isinstance(self.call, Call)  # noqa: S101 - head() chose it
+        assert isinstance(self.call, Call)  # noqa: S101 - _head() chose it
         return self.call.parse(self._whole(content))
 
     def _refused(self, content: bytes) -> T:
         raise error_from(self._whole(content), self.endpoint, secret=self.secret)
 
     def _whole(self, content: bytes) -> Reply:
-        assert self.last is not None  # noqa: S101 - head() comes first
+        assert self.last is not None  # noqa: S101 - _head() comes first
         self.last = replace(self.last, content=content)
         return self.last
 
     def items(self, data: bytes) -> Iterator[T]:
         """The items that bytes of the reply complete; while the caller has one, no clock runs."""
-        assert self._reader is not None  # noqa: S101 - head() comes first
+        assert self._reader is not None  # noqa: S101 - _head() comes first
         if self.decoder:
             self.received += len(data)
         return self._timed(self._reader.feed(data))
@@ -169,6 +194,10 @@ class Exchange(Generic[T]):
                 meant.__context__ = cause  # what is not told as the cause is not kept either
         finally:
             self._reader = None  # it holds ``_parsed``: a circle, in which the reply would live on
+
+
+async def _alone(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 async def _pieces(form: Form | JsonBody) -> AsyncIterator[bytes]:

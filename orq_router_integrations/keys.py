@@ -1,10 +1,12 @@
 """The API key of a call: a fixed one, or one that a function gives for every attempt."""
 
+import asyncio
 from collections.abc import Coroutine
 from inspect import isawaitable
 from uuid import uuid4
 
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.limits import Clock, LateError
 from orq_router_integrations.settings import ApiKey, checked_key
 from orq_router_integrations.validation import input_error
 
@@ -30,10 +32,23 @@ def account_of(source: ApiKey | None) -> str:
     return _at_once(source) or uuid4().hex
 
 
-async def akey_of(source: ApiKey | None) -> str:
-    """The key for one attempt of an async call; see ``key_of``."""
+async def akey_of(source: ApiKey | None, clock: Clock) -> str:
+    """The key for one attempt of an async call, if it comes in time; see ``key_of``.
+
+    Raises:
+        LateError: it does not.
+    """
     key = _given(source)
-    return _checked(await key if isawaitable(key) else key)
+    if not isawaitable(key):
+        return _checked(key)
+    giving = asyncio.ensure_future(key)
+    try:
+        await asyncio.wait({giving}, timeout=clock.left)
+        if not giving.done():
+            raise LateError
+    finally:
+        giving.cancel()
+    return _checked(giving.result())
 
 
 def _at_once(source: ApiKey | None) -> str | None:

@@ -16,6 +16,9 @@ from typing import Any
 
 from typing_extensions import Self
 
+SHORTEST = 0.001
+"""Seconds; a socket takes zero for "do not wait", and httpx a negative number for a mistake."""
+
 TICK = 0.1
 """Seconds between two looks at the clocks of sync calls; by so much they may overrun."""
 
@@ -51,6 +54,17 @@ class Clock:
     def over(self) -> bool:
         """Whether it is."""
         return time.monotonic() >= self.until
+
+    def within(self, seconds: float | None) -> float:
+        """Seconds that a wait may last: as long as it would, but no longer than the clock runs.
+
+        Raises:
+            LateError: the clock has run out.
+        """
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise LateError
+        return left if seconds is None else min(seconds, left)
 
     def rest(self) -> None:
         """The caller has an item, and all the time of the world for it."""
@@ -105,6 +119,13 @@ class Watch:
                 found: socket.socket | None = stream.get_extra_info("socket")
                 return found
         return None
+
+    def checked(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The same pieces, as long as the clock runs."""
+        for data in pieces:
+            self.check()
+            yield data
+        self.check()
 
     def drain(self, pieces: Iterator[bytes]) -> None:
         """Leave the rest of a finished reply a moment to arrive; without it nothing is amiss."""

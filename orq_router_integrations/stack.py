@@ -6,16 +6,19 @@ transport of its own, taken off the top of a stack and put back there. What brea
 costs one connection, never a place in a pool.
 """
 
-import asyncio
 import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
+import httpcore
 import httpx
+
+from orq_router_integrations.async_lines import AsyncDialer
+from orq_router_integrations.lines import Caller, Dialer
 
 KEPT_SECONDS = 60.0
 """How long an unused connection stays open."""
@@ -28,27 +31,79 @@ ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
 ]
 """Probes for connections on which a model thinks long: else middle boxes forget them silently."""
 
-ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_SECONDS)
+CLOCK = "orq_clock"
+"""The extension of a request that holds the clock of its call."""
 
 Origin = tuple[bytes, bytes, int | None]
-AnyTransport = TypeVar("AnyTransport", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
 
-class _Idle(Generic[AnyTransport]):
+def _origin(url: httpx.URL) -> Origin:
+    return url.raw_scheme, url.raw_host, url.port
+
+
+def _options(url: httpx.URL, context: ssl.SSLContext, caller: Caller) -> dict[str, Any]:
+    port = url.port or {"https": 443, "http": 80}[url.scheme]
+    return {
+        "origin": httpcore.Origin(url.raw_scheme, url.raw_host, port),
+        "ssl_context": context,
+        "keepalive_expiry": KEPT_SECONDS,
+        "socket_options": ALIVE,
+        "network_backend": caller,
+    }
+
+
+class _Single:
+    """A transport of httpx with one connection, where others have a pool of them."""
+
+    _caller: Caller
+    _pool: Any
+    """What httpx asks to handle a request and to close; a connection does that too."""
+
+    def serve(self, request: httpx.Request) -> None:
+        """Let the clock of a request's call, which stands in its extensions, hold from now on."""
+        self._caller.clock = request.extensions.get(CLOCK, Caller.clock)
+
+    @property
+    def idle(self) -> bool:
+        """Whether its last reply came to its end, so that it can be kept."""
+        return bool(self._pool.is_idle())
+
+    @property
+    def usable(self) -> bool:
+        """Whether it still can serve: the server may have closed it meanwhile."""
+        return not self._pool.has_expired()
+
+
+class _One(_Single, httpx.HTTPTransport):
+    def __init__(self, url: httpx.URL, context: ssl.SSLContext) -> None:
+        self._caller = Dialer()
+        self._pool = httpcore.HTTPConnection(**_options(url, context, self._caller))
+
+
+class _AsyncOne(_Single, httpx.AsyncHTTPTransport):
+    def __init__(self, url: httpx.URL, context: ssl.SSLContext) -> None:
+        self._caller = AsyncDialer()
+        self._pool = httpcore.AsyncHTTPConnection(**_options(url, context, self._caller))
+
+
+AnyOne = TypeVar("AnyOne", _One, _AsyncOne)
+
+
+class _Idle(Generic[AnyOne]):
     """The transports that no request uses, by origin; the longest unused are at the left."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._closed = False
-        self._stacks: dict[Origin, deque[tuple[float, AnyTransport]]] = {}
+        self._stacks: dict[Origin, deque[tuple[float, AnyOne]]] = {}
 
-    def take(self, origin: Origin) -> AnyTransport | None:
+    def take(self, origin: Origin) -> AnyOne | None:
         """The transport that was used last, if there is one."""
         with self._lock:
             stack = self._stacks.get(origin)
             return stack.pop()[1] if stack else None
 
-    def put(self, origin: Origin, one: AnyTransport) -> list[AnyTransport]:
+    def put(self, origin: Origin, one: AnyOne) -> list[AnyOne]:
         """Take a transport back; returns those to close because nobody needed them for long."""
         now = monotonic()
         with self._lock:
@@ -57,7 +112,7 @@ class _Idle(Generic[AnyTransport]):
             self._stacks.setdefault(origin, deque()).append((now, one))
             return [old for stack in self._stacks.values() for old in _expired(stack, now)]
 
-    def emptied(self) -> list[AnyTransport]:
+    def emptied(self) -> list[AnyOne]:
         """All transports, to be closed; what is put back from now on is to be closed too."""
         with self._lock:
             self._closed = True
@@ -65,49 +120,37 @@ class _Idle(Generic[AnyTransport]):
         return [one for stack in stacks.values() for _, one in stack]
 
 
-def _expired(stack: deque[tuple[float, AnyTransport]], now: float) -> Iterator[AnyTransport]:
+def _expired(stack: deque[tuple[float, AnyOne]], now: float) -> Iterator[AnyOne]:
     while stack and stack[0][0] < now - KEPT_SECONDS:
         yield stack.popleft()[1]
-
-
-def _origin(url: httpx.URL) -> Origin:
-    return url.raw_scheme, url.raw_host, url.port
-
-
-def _options(context: ssl.SSLContext) -> dict[str, Any]:
-    return {"verify": context, "limits": ONE, "socket_options": ALIVE}
-
-
-class _One(httpx.HTTPTransport):
-    """A transport with one connection; tells each request which it is, to whoever must end it."""
-
-    _stream: Any = None
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.extensions["network_stream"] = self._stream
-        response = super().handle_request(request)
-        self._stream = response.extensions.get("network_stream")
-        return response
 
 
 class Stack(httpx.BaseTransport):
     """A transport for all threads."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self._options = _options(context)
-        self._idle = _Idle[httpx.HTTPTransport]()
+        self._context = context
+        self._idle = _Idle[_One]()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request over the connection used last, or over a new one."""
         origin = _origin(request.url)
-        one = self._idle.take(origin) or _One(**self._options)
+        one = self._taken(origin) or _One(request.url, self._context)
         try:
+            one.serve(request)
             response = one.handle_request(request)
         except BaseException:
             one.close()
             raise
         response.stream = _Body(response.stream, self._idle, origin, one)
         return response
+
+    def _taken(self, origin: Origin) -> _One | None:
+        while one := self._idle.take(origin):
+            if one.usable:
+                return one
+            one.close()
+        return None
 
     def close(self) -> None:
         """Close the connections that no request uses; the others close when their request ends."""
@@ -116,42 +159,44 @@ class Stack(httpx.BaseTransport):
 
 
 class AsyncStack(httpx.AsyncBaseTransport):
-    """A transport for one event loop."""
+    """A transport for one event loop. To close a connection takes no time to be cancelled in."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self._options = _options(context)
-        self._idle = _Idle[httpx.AsyncHTTPTransport]()
+        self._context = context
+        self._idle = _Idle[_AsyncOne]()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request over the connection used last, or over a new one."""
         origin = _origin(request.url)
-        one = self._idle.take(origin) or httpx.AsyncHTTPTransport(**self._options)
+        one = await self._taken(origin) or _AsyncOne(request.url, self._context)
         try:
+            one.serve(request)
             response = await one.handle_async_request(request)
         except BaseException:
-            await _surely(one.aclose())
+            await one.aclose()
             raise
         response.stream = _AsyncBody(response.stream, self._idle, origin, one)
         return response
 
+    async def _taken(self, origin: Origin) -> _AsyncOne | None:
+        while one := self._idle.take(origin):
+            if one.usable:
+                return one
+            await one.aclose()
+        return None
+
     async def aclose(self) -> None:
         """Close the connections that no request uses; the others close when their request ends."""
         for one in self._idle.emptied():
-            await _surely(one.aclose())
+            await one.aclose()
 
 
 class _Body(httpx.SyncByteStream):
     """The body of a response, which gives its transport back once, when it is closed."""
 
-    def __init__(
-        self,
-        stream: Any,
-        idle: _Idle[httpx.HTTPTransport],
-        origin: Origin,
-        one: httpx.HTTPTransport,
-    ) -> None:
+    def __init__(self, stream: Any, idle: _Idle[_One], origin: Origin, one: _One) -> None:
         self._stream, self._idle, self._origin = stream, idle, origin
-        self._one: httpx.HTTPTransport | None = one
+        self._one: _One | None = one
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._stream)
@@ -165,22 +210,16 @@ class _Body(httpx.SyncByteStream):
         except BaseException:
             one.close()
             raise
-        for unused in self._idle.put(self._origin, one):
+        for unused in self._idle.put(self._origin, one) if one.idle else [one]:
             unused.close()
 
 
 class _AsyncBody(httpx.AsyncByteStream):
     """The same for the response to an async request."""
 
-    def __init__(
-        self,
-        stream: Any,
-        idle: _Idle[httpx.AsyncHTTPTransport],
-        origin: Origin,
-        one: httpx.AsyncHTTPTransport,
-    ) -> None:
+    def __init__(self, stream: Any, idle: _Idle[_AsyncOne], origin: Origin, one: _AsyncOne) -> None:
         self._stream, self._idle, self._origin = stream, idle, origin
-        self._one: httpx.AsyncHTTPTransport | None = one
+        self._one: _AsyncOne | None = one
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return aiter(self._stream)
@@ -192,18 +231,7 @@ class _AsyncBody(httpx.AsyncByteStream):
         try:
             await self._stream.aclose()
         except BaseException:
-            await _surely(one.aclose())
+            await one.aclose()
             raise
-        for unused in self._idle.put(self._origin, one):
-            await _surely(unused.aclose())
-
-
-_CLOSING: set["asyncio.Task[None]"] = set()
-
-
-async def _surely(closing: Coroutine[Any, Any, None]) -> None:
-    """Close to the end, also when the caller is cancelled (again) meanwhile."""
-    task = asyncio.ensure_future(closing)
-    _CLOSING.add(task)
-    task.add_done_callback(_CLOSING.discard)
-    await asyncio.shield(task)
+        for unused in self._idle.put(self._origin, one) if one.idle else [one]:
+            await unused.aclose()

@@ -1,6 +1,6 @@
-"""The process's clients for HTTP: made when first needed, shared by everyone, safe to fork.
+"""What carries the calls of this process: made when first needed, shared by all, safe to fork.
 
-One client serves all threads. Each running event loop has one of its own, because an async
+One carrier serves all threads. Each running event loop has one of its own, because an async
 connection cannot outlive the loop it was opened in; it is forgotten when its loop is closed.
 All share one TLS context. They send straight over a stack of connections; where the environment
 names a proxy, they are httpx's own clients, which know the way.
@@ -11,7 +11,7 @@ import atexit
 import os
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -21,6 +21,7 @@ from urllib.request import getproxies
 import httpx
 from typing_extensions import AsyncGenerator
 
+from orq_router_integrations.borrowed import AsyncBorrowed, Borrowed
 from orq_router_integrations.direct import AsyncDirect, Direct
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.stack import KEPT_SECONDS, AsyncStack, Stack
@@ -30,18 +31,17 @@ LIMITS = httpx.Limits(
 )
 """As many connections as there are calls at once, all kept: a new one costs a TLS handshake."""
 
-SyncClient = httpx.Client | Direct
-AsyncClient = httpx.AsyncClient | AsyncDirect
-AnyClient = TypeVar("AnyClient", SyncClient, AsyncClient)
+Carrier = Borrowed | Direct
+AsyncCarrier = AsyncBorrowed | AsyncDirect
+AnyCarrier = TypeVar("AnyCarrier", Carrier, AsyncCarrier)
 Pooled = TypeVar("Pooled", httpx.Client, httpx.AsyncClient)
-Own = TypeVar("Own", Direct, AsyncDirect)
 
 
 @dataclass(slots=True)
-class _Lent(Generic[AnyClient]):
-    """A client, how many calls use it now, and whether the last of them shall close it."""
+class _Lent(Generic[AnyCarrier]):
+    """A carrier, how many calls use it now, and whether the last of them shall close it."""
 
-    http: AnyClient
+    carrier: AnyCarrier
     users: int = 0
     retired: bool = False
     keeper: AsyncGenerator[None] | None = None
@@ -52,13 +52,13 @@ class _Lent(Generic[AnyClient]):
 
 
 class Connections:
-    """Lazily made clients for one set of TLS and proxy settings (the environment's)."""
+    """Lazily made carriers for one set of TLS and proxy settings (the environment's)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
-        self._sync: _Lent[SyncClient] | None = None
-        self._by_loop: dict[asyncio.AbstractEventLoop, _Lent[AsyncClient]] = {}
+        self._sync: _Lent[Carrier] | None = None
+        self._by_loop: dict[asyncio.AbstractEventLoop, _Lent[AsyncCarrier]] = {}
         self._parents: list[object] = []
 
     def forget(self) -> None:
@@ -71,86 +71,100 @@ class Connections:
         self._lock, self._context, self._sync, self._by_loop = threading.Lock(), None, None, {}
 
     @contextmanager
-    def client(self) -> Iterator[SyncClient]:
-        """The client of all threads, for one call."""
+    def carrier(self) -> Iterator[Carrier]:
+        """The carrier of all threads, for one call."""
         with self._lock:
             if self._sync is None:
-                self._sync = _Lent(self._made(httpx.Client, lambda tls: Direct(Stack(tls))))
+                self._sync = _Lent(self._made())
             lent = self._sync
             lent.users += 1
         try:
-            yield lent.http
+            yield lent.carrier
         finally:
             if self._returned(lent):
-                lent.http.close()
+                lent.carrier.close()
 
     @asynccontextmanager
-    async def async_client(self) -> AsyncIterator[AsyncClient]:
-        """The client of the running event loop, for one call."""
+    async def async_carrier(self) -> AsyncIterator[AsyncCarrier]:
+        """The carrier of the running event loop, for one call."""
         loop = asyncio.get_running_loop()
         with self._lock:
             for closed in [other for other in self._by_loop if other.is_closed()]:
                 del self._by_loop[closed]
             if loop not in self._by_loop:
-                made = self._made(httpx.AsyncClient, lambda tls: AsyncDirect(AsyncStack(tls)))
-                self._by_loop[loop] = _Lent(made)
+                self._by_loop[loop] = _Lent(self._amade())
             lent = self._by_loop[loop]
             lent.users += 1
         if lent.keeper is None:
-            lent.keeper = _closed_with_its_loop(lent.http)
+            lent.keeper = _closed_with_its_loop(lent.carrier)
             await anext(lent.keeper)
         try:
-            yield lent.http
+            yield lent.carrier
         finally:
             if self._returned(lent):
-                await lent.http.aclose()
+                await lent.carrier.aclose()
 
     def close(self) -> None:
-        """Close the client of the threads once no call uses it; the next call makes a new one."""
+        """Close the carrier of the threads once no call uses it; the next call makes a new one."""
         with self._lock:
             lent, self._sync, self._context = self._sync, None, None
         if lent and self._retired(lent):
-            lent.http.close()
+            lent.carrier.close()
 
     async def aclose(self) -> None:
-        """Close the client of the running event loop; see ``close``."""
+        """Close the carrier of the running event loop; see ``close``."""
         with self._lock:
             lent = self._by_loop.pop(asyncio.get_running_loop(), None)
         if lent and self._retired(lent):
-            await lent.http.aclose()
+            await lent.carrier.aclose()
 
-    def _made(self, pooled: type[Pooled], own: Callable[[ssl.SSLContext], Own]) -> Pooled | Own:
-        """A client by the environment's settings that stores no cookie: a router has no session."""
+    def _made(self) -> Carrier:
+        with self._settings() as context:
+            if not _behind_proxy():
+                return Direct(Stack(context))
+            return Borrowed(_forgetful(httpx.Client(limits=LIMITS, verify=context)))
+
+    def _amade(self) -> AsyncCarrier:
+        with self._settings() as context:
+            if not _behind_proxy():
+                return AsyncDirect(AsyncStack(context))
+            return AsyncBorrowed(_forgetful(httpx.AsyncClient(limits=LIMITS, verify=context)))
+
+    @contextmanager
+    def _settings(self) -> Iterator[ssl.SSLContext]:
+        """The TLS settings of the environment; tells what is wrong with those and its proxies."""
         try:
             if self._context is None:
                 self._context = httpx.create_ssl_context()
-            if not _behind_proxy():
-                return own(self._context)
-            client = pooled(limits=LIMITS, verify=self._context)
+            yield self._context
         except (ValueError, OSError, ImportError) as error:
             raise RouterInputError(
                 f"proxy or TLS settings of the environment (HTTPS_PROXY, SSL_CERT_FILE): {error}"
             ) from None
-        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        return client
 
-    def _returned(self, lent: _Lent[AnyClient]) -> bool:
+    def _returned(self, lent: _Lent[AnyCarrier]) -> bool:
         with self._lock:
             lent.users -= 1
             return lent.closable
 
-    def _retired(self, lent: _Lent[AnyClient]) -> bool:
+    def _retired(self, lent: _Lent[AnyCarrier]) -> bool:
         with self._lock:
             lent.retired = True
             return lent.closable
 
 
-async def _closed_with_its_loop(http: AsyncClient) -> AsyncGenerator[None]:
-    """Closes a client when its loop ends: ``asyncio.run`` closes the generators left open."""
+def _forgetful(http: Pooled) -> Pooled:
+    """The same client, which keeps no cookie: a router has no session."""
+    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return http
+
+
+async def _closed_with_its_loop(carrier: AsyncCarrier) -> AsyncGenerator[None]:
+    """Closes a carrier when its loop ends: ``asyncio.run`` closes the generators left open."""
     try:
         yield
     finally:
-        await http.aclose()
+        await carrier.aclose()
 
 
 def _behind_proxy() -> bool:
