@@ -138,13 +138,12 @@ class _Wire(asyncio.Protocol):
         """Wait until something happens; false if nothing does."""
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
-        alarm = None if seconds == float("inf") else loop.call_later(seconds, self._ring, False)
+        alarm = loop.call_later(seconds, self._ring, False)
         try:
             return await self._waiter
         finally:
             self._waiter = None
-            if alarm:
-                alarm.cancel()
+            alarm.cancel()
 
     def taken(self, most: int) -> bytes:
         """Bytes that have come, in order."""
@@ -215,10 +214,11 @@ class AsyncLine(httpcore.AsyncNetworkStream):
             encrypting = asyncio.get_running_loop().start_tls(
                 self._transport, secure, ssl_context, server_hostname=server_hostname
             )
-            transport = await _in_time(encrypting, self._caller.clock.within(timeout))
+            encrypted = await _in_time(encrypting, self._caller.clock.within(timeout))
         except BaseException:
             self._transport.abort()
             raise
+        transport = cast("asyncio.Transport", encrypted)
         secure.connection_made(transport)
         return AsyncLine(transport, secure, self._caller)
 

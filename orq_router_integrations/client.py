@@ -20,14 +20,20 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import AsyncGenerator, Generator, Self, TypedDict, Unpack
 
 from orq_router_integrations._version import __version__
-from orq_router_integrations.borrowed import AsyncBorrowed, Borrowed
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.exchange import Exchange
 from orq_router_integrations.keys import account_of
 from orq_router_integrations.retry import RetryPolicy, RetryQuota
 from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
 from orq_router_integrations.timing import clock_of, timeout_of
-from orq_router_integrations.transport import SHARED, AsyncCarrier, Carrier, Pooled
+from orq_router_integrations.transport import (
+    SHARED,
+    AsyncCarrier,
+    Carrier,
+    Pooled,
+    aborrowed,
+    borrowed,
+)
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import ControlValues, RouterControls
@@ -64,7 +70,7 @@ class RouterClient(RouterSettings):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    controls: RouterControls = RouterControls()
+    controls: RouterControls = Field(default_factory=RouterControls)
     http_client: httpx.Client | None = Field(default=None, repr=False, exclude=True)
     http_async_client: httpx.AsyncClient | None = Field(default=None, repr=False, exclude=True)
 
@@ -258,13 +264,13 @@ class RouterClient(RouterSettings):
 
     def _carrier(self) -> AbstractContextManager[Carrier]:
         if self.http_client:
-            return nullcontext(Borrowed(_open(self.http_client)))
+            return nullcontext(borrowed(_open(self.http_client)))
         _refuse_half(self.http_async_client, "http_client", "sync")
         return SHARED.carrier()
 
     def _acarrier(self) -> AbstractAsyncContextManager[AsyncCarrier]:
         if self.http_async_client:
-            return nullcontext(AsyncBorrowed(_open(self.http_async_client)))
+            return nullcontext(aborrowed(_open(self.http_async_client)))
         _refuse_half(self.http_client, "http_async_client", "async")
         return SHARED.async_carrier()
 

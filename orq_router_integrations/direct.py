@@ -12,8 +12,7 @@ from typing import Any
 import httpx
 
 from orq_router_integrations.exchange import Content, Exchange, Outgoing
-from orq_router_integrations.limits import GRACE, Clock
-from orq_router_integrations.stack import CLOCK
+from orq_router_integrations.limits import CLOCK, GRACE, Clock
 
 
 class Direct:

@@ -20,7 +20,6 @@ CONTROL_HINTS = {
 """What to say to someone who gives a control where parameters belong."""
 
 _VALUES = attrgetter(*RouterSettings.model_fields)
-_NO_CONTROLS = RouterControls()
 
 
 def check_keywords(
@@ -92,7 +91,7 @@ class RouterFace(RouterSettings):
         Raises:
             ValueError: a control is unknown or out of range.
         """
-        own = self.controls or _NO_CONTROLS
+        own = self.controls or RouterControls()
         if given is None:
             return own
         try:

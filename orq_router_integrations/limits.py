@@ -22,6 +22,15 @@ SHORTEST = 0.001
 TICK = 0.1
 """Seconds between two looks at the clocks of sync calls; by so much they may overrun."""
 
+LONGEST = 86_400.0
+"""Seconds of any wait; sockets cannot count to infinity."""
+
+KEPT_SECONDS = 60.0
+"""How long an unused connection stays open."""
+
+CLOCK = "orq_clock"
+"""The extension of a request that holds the clock of its call."""
+
 GRACE = 0.05
 """Seconds for the last bytes behind the end of a stream; with them its connection can be kept."""
 
@@ -64,7 +73,7 @@ class Clock:
         left = self.until - time.monotonic()
         if left <= 0:
             raise LateError
-        return left if seconds is None else min(seconds, left)
+        return min(left, LONGEST if seconds is None else seconds)
 
     def rest(self) -> None:
         """The caller has an item, and all the time of the world for it."""

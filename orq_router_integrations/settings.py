@@ -180,6 +180,7 @@ class RouterSettings(BaseModel):
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
+        defer_build=True,  # of the classes built on these settings, most programs need one
         validate_default=True,
         hide_input_in_errors=True,  # the input may hold the key
     )

@@ -18,10 +18,8 @@ import httpcore
 import httpx
 
 from orq_router_integrations.async_lines import AsyncDialer
+from orq_router_integrations.limits import CLOCK, KEPT_SECONDS
 from orq_router_integrations.lines import Caller, Dialer
-
-KEPT_SECONDS = 60.0
-"""How long an unused connection stays open."""
 
 _PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
 ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
@@ -30,9 +28,6 @@ ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     if hasattr(socket, name)
 ]
 """Probes for connections on which a model thinks long: else middle boxes forget them silently."""
-
-CLOCK = "orq_clock"
-"""The extension of a request that holds the clock of its call."""
 
 Origin = tuple[bytes, bytes, int | None]
 

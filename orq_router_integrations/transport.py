@@ -15,25 +15,27 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 from urllib.request import getproxies
 
 import httpx
 from typing_extensions import AsyncGenerator
 
-from orq_router_integrations.borrowed import AsyncBorrowed, Borrowed
 from orq_router_integrations.direct import AsyncDirect, Direct
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.stack import KEPT_SECONDS, AsyncStack, Stack
+from orq_router_integrations.limits import KEPT_SECONDS
+
+if TYPE_CHECKING:  # what only a call needs is loaded by the first one that needs it
+    from orq_router_integrations.borrowed import AsyncBorrowed, Borrowed
 
 LIMITS = httpx.Limits(
     max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT_SECONDS
 )
 """As many connections as there are calls at once, all kept: a new one costs a TLS handshake."""
 
-Carrier = Borrowed | Direct
-AsyncCarrier = AsyncBorrowed | AsyncDirect
-AnyCarrier = TypeVar("AnyCarrier", Carrier, AsyncCarrier)
+Carrier: TypeAlias = "Borrowed | Direct"
+AsyncCarrier: TypeAlias = "AsyncBorrowed | AsyncDirect"
+AnyCarrier = TypeVar("AnyCarrier", "Carrier", "AsyncCarrier")
 Pooled = TypeVar("Pooled", httpx.Client, httpx.AsyncClient)
 
 
@@ -120,15 +122,19 @@ class Connections:
 
     def _made(self) -> Carrier:
         with self._settings() as context:
-            if not _behind_proxy():
-                return Direct(Stack(context))
-            return Borrowed(_forgetful(httpx.Client(limits=LIMITS, verify=context)))
+            if _behind_proxy():
+                return borrowed(_forgetful(httpx.Client(limits=LIMITS, verify=context)))
+            from orq_router_integrations import stack  # noqa: PLC0415
+
+            return Direct(stack.Stack(context))
 
     def _amade(self) -> AsyncCarrier:
         with self._settings() as context:
-            if not _behind_proxy():
-                return AsyncDirect(AsyncStack(context))
-            return AsyncBorrowed(_forgetful(httpx.AsyncClient(limits=LIMITS, verify=context)))
+            if _behind_proxy():
+                return aborrowed(_forgetful(httpx.AsyncClient(limits=LIMITS, verify=context)))
+            from orq_router_integrations import stack  # noqa: PLC0415
+
+            return AsyncDirect(stack.AsyncStack(context))
 
     @contextmanager
     def _settings(self) -> Iterator[ssl.SSLContext]:
@@ -151,6 +157,20 @@ class Connections:
         with self._lock:
             lent.retired = True
             return lent.closable
+
+
+def borrowed(http: httpx.Client) -> Carrier:
+    """What carries sync calls over a client of httpx."""
+    from orq_router_integrations.borrowed import Borrowed  # noqa: PLC0415
+
+    return Borrowed(http)
+
+
+def aborrowed(http: httpx.AsyncClient) -> AsyncCarrier:
+    """What carries async calls over a client of httpx."""
+    from orq_router_integrations.borrowed import AsyncBorrowed  # noqa: PLC0415
+
+    return AsyncBorrowed(http)
 
 
 def _forgetful(http: Pooled) -> Pooled:

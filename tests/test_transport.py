@@ -29,7 +29,7 @@ from support.scripted_router import (
     streams,
 )
 
-from orq_router_integrations import ChatOrq, RouterClient, pump, transport
+from orq_router_integrations import ChatOrq, RouterClient, pump, stack, transport
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.transport import SHARED
 
@@ -79,7 +79,7 @@ def made(monkeypatch) -> list[Any]:
             self.is_closed = True
 
     for name in ("Stack", "AsyncStack"):
-        monkeypatch.setattr(transport, name, CountedStack)
+        monkeypatch.setattr(stack, name, CountedStack)
 
     def counted(kind: type) -> type:
         class Counted(kind):

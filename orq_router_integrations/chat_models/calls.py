@@ -18,7 +18,7 @@ from langchain_core.utils.json import parse_partial_json
 _SPOILERS = ("]", "}]", '"]', '"}]', "]}", '"]}', '""]', '""}]')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Read:
     """A tool call, or a fragment of one, as far as the wire says something usable."""
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from typing_extensions import AsyncGenerator, Generator
 
 from orq_router_integrations.chat_models import messages as conversation
-from orq_router_integrations.chat_models import replies, requests, structured, tools
+from orq_router_integrations.chat_models import replies, requests, schemas, tools
 from orq_router_integrations.chat_models.apis import APIS, ChatApi
 from orq_router_integrations.chat_models.background import Answer, afinished, finished
 from orq_router_integrations.chat_models.base import OrqModel
@@ -236,7 +236,7 @@ class ChatOrq(OrqModel):
         tool_choice: tools.ToolChoice = None,
         strict: bool | None = None,
         parallel_tool_calls: bool | None = None,
-        response_format: structured.Schema | None = None,
+        response_format: schemas.Schema | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Give the model tools; they are converted once, here.
@@ -269,9 +269,9 @@ class ChatOrq(OrqModel):
 
     def with_structured_output(
         self,
-        schema: structured.Schema | None = None,
+        schema: schemas.Schema | None = None,
         *,
-        method: structured.Method = "json_schema",
+        method: schemas.Method = "json_schema",
         include_raw: bool = False,
         strict: bool | None = None,
         **kwargs: Any,
@@ -291,6 +291,8 @@ class ChatOrq(OrqModel):
         Raises:
             RouterInputError: the schema cannot be converted, or the arguments disagree.
         """
+        from orq_router_integrations.chat_models import structured  # noqa: PLC0415 - dear to load
+
         try:
             own = self._structure(schema, method, strict)
             if both := sorted(own.keys() & kwargs.keys()):
@@ -302,7 +304,7 @@ class ChatOrq(OrqModel):
         return structured.with_raw(model, output) if include_raw else model | output
 
     def _structure(
-        self, schema: structured.Schema | None, method: structured.Method, strict: bool | None
+        self, schema: schemas.Schema | None, method: schemas.Method, strict: bool | None
     ) -> dict[str, Any]:
         traced = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
         binding = {"ls_structured_output_format": traced} if schema is not None else {}
@@ -313,12 +315,12 @@ class ChatOrq(OrqModel):
         if schema is None:
             raise ValueError(f"schema: {method} needs one; only json_mode does without")
         if method == "function_calling":
-            chosen = {"tool_choice": structured.tool_name(schema), "parallel_tool_calls": False}
-            offered = {"tools": [structured.as_tool(schema)], **chosen}
+            chosen = {"tool_choice": schemas.tool_name(schema), "parallel_tool_calls": False}
+            offered = {"tools": [schemas.as_tool(schema)], **chosen}
             return {**requests.tool_members(offered, api=self.api, strict=strict), **binding}
         if method != "json_schema":
             raise ValueError(f"method: json_schema, function_calling or json_mode, not {method!r}")
-        return {"response_format": structured.response_format(schema, strict), **binding}
+        return {"response_format": schemas.response_format(schema, strict), **binding}
 
 
 def init_orq_chat_model(model: str, **kwargs: Any) -> ChatOrq:

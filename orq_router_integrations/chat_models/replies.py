@@ -222,9 +222,7 @@ class ChunkReader:
     def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
         """Take bytes, yield the chunks they complete."""
         for wire in self._decoder.feed(data):
-            for name, value in wire.items():
-                if value is not None and name != "choices":
-                    self._body[name] = value
+            self._note(wire)
             choice = first_choice(wire)
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
             if chunk := self._chunk(choice):
@@ -237,6 +235,12 @@ class ChunkReader:
         self._decoder.finish()
         if not self._decoder.done:
             yield self._last()
+
+    def _note(self, wire: dict[str, Any]) -> None:
+        """Keep what is said of the whole answer: the last word holds."""
+        if None in wire.values():
+            wire = {name: value for name, value in wire.items() if value is not None}
+        self._body.update(wire)
 
     def _chunk(self, choice: dict[str, Any]) -> ChatGenerationChunk | None:
         delta = choice.get("delta") or {}

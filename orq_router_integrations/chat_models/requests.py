@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from orq_router_integrations.chat_models import structured, tools
+from orq_router_integrations.chat_models import schemas, tools
 from orq_router_integrations.chat_models.seals import RESPONSES
 from orq_router_integrations.wire.chat_completions import ON_WIRE, PARAMS, ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
@@ -35,7 +35,7 @@ def model_id(given: Any, own: str) -> str:
 
 
 class _Named(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=(), defer_build=True)
 
     model: ModelId
 
@@ -80,7 +80,7 @@ def tool_members(
         "tools": offered or None,
         "tool_choice": tools.choice_to_wire(given.get("tool_choice"), offered),
         "parallel_tool_calls": given.get("parallel_tool_calls") if offered else None,
-        "response_format": None if shape is None else structured.response_format(shape, strict),
+        "response_format": None if shape is None else schemas.response_format(shape, strict),
     }
     return {name: value for name, value in members.items() if value is not None}
 

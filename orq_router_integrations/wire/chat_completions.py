@@ -29,7 +29,7 @@ Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh",
 class Wired(BaseModel):
     """Base of small wire objects: nothing in them that the router does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class ThinkingOff(Wired):
@@ -93,6 +93,8 @@ class ChatParams(BaseModel):
         cache_control: Anthropic's prompt cache.
         prompt_cache_key: OpenAI's prompt cache.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
     top_p: Annotated[Number, Field(ge=0, le=1)] | None = None

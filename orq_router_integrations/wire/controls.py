@@ -65,7 +65,7 @@ MetadataValue = Annotated[str, StringConstraints(strict=True, max_length=512)]
 class Control(BaseModel):
     """Base of all controls: immutable, and nothing in it that the router does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, value) for name, value in super().__repr_args__() if value is not None]

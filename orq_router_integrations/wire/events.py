@@ -6,10 +6,14 @@ from typing import Any
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Truncated
 from orq_router_integrations.wire.json import loads
-from orq_router_integrations.wire.sse import Event, SSEDecoder
+from orq_router_integrations.wire.sse import SSEDecoder
 
 MAX_UNREAD = 64 * 1024
 """Bytes kept of a reply that turns out to be no stream."""
+
+
+LONGEST_MARK = 100
+"""Bytes of ``[DONE]`` and the blanks that may be around it."""
 
 
 class EventReader(ABC):
@@ -44,12 +48,12 @@ class EventReader(ABC):
         """
         if self._unread is not None and len(self._unread) < MAX_UNREAD:
             self._unread += data
-        for event in self._events.feed(data):
+        for content, name in self._events.feed(data):
             self._unread = None
-            if event.data.strip() == b"[DONE]":
+            if len(content) < LONGEST_MARK and content.strip() == b"[DONE]":
                 self.done = True
                 return
-            yield from self.read(_object(event), event.data)
+            yield from self.read(_object(content, name), content)
             if self.done:
                 return
 
@@ -76,18 +80,19 @@ class EventReader(ABC):
             raise Truncated("neither a finish reason nor [DONE] was received")
 
 
-def _object(event: Event) -> dict[str, Any]:
+def _object(data: bytes, name: str) -> dict[str, Any]:
+    """The JSON object that an event is."""
     try:
-        found = loads(event.data)
+        found = loads(data)
     except ValueError:
-        if event.name == "error":
-            raise ErrorInReply(event.data) from None
-        raise BadReply("an event of the stream is not JSON", event.data) from None
-    if event.name == "error":
-        raise ErrorInReply(event.data)
+        if name == "error":
+            raise ErrorInReply(data) from None
+        raise BadReply("an event of the stream is not JSON", data) from None
+    if name == "error":
+        raise ErrorInReply(data)
     if not isinstance(found, dict):
-        raise BadReply(f"an event of the stream is {kind_of(found)}, not an object", event.data)
-    refuse_error(found, event.data)
+        raise BadReply(f"an event of the stream is {kind_of(found)}, not an object", data)
+    refuse_error(found, data)
     return found
 
 
@@ -114,8 +119,8 @@ def refuse_error(body: Any, content: bytes) -> None:
         ErrorInReply: it is one.
     """
     if isinstance(body, dict):
-        flat = "choices" not in body and "code" in body and isinstance(body.get("message"), str)
-        if body.get("error") or flat:
+        flat = "code" in body and "choices" not in body and isinstance(body.get("message"), str)
+        if flat or body.get("error"):
             raise ErrorInReply(content)
 
 

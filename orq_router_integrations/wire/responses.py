@@ -7,7 +7,7 @@ what LangChain needs is converted once, for both APIs. Source: contract section 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply
@@ -40,6 +40,8 @@ class ResponsesParams(BaseModel):
         max_tool_calls: most calls of server tools.
         service_tier: the provider's.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     previous_response_id: Annotated[str, Field(min_length=1)] | None = None
     store: Annotated[bool, Field(strict=True)] | None = None

@@ -102,8 +102,8 @@ class SSEDecoder:
 
 def _plain_event(block: bytes) -> Event | None:
     """An event as nearly all are written: one line of data, maybe under its name."""
-    if block.startswith(b"data: ") and b"\n" not in block:
-        return Event(block[6:])
+    if b"\n" not in block:
+        return Event(block[6:]) if block.startswith(b"data: ") else None
     name, _, data = block.partition(b"\n")
     if name.startswith(b"event: ") and data.startswith(b"data: ") and b"\n" not in data:
         return Event(data[6:], name[7:].decode("utf-8", "replace"))

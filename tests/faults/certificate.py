@@ -25,10 +25,10 @@ def untrusted() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with TemporaryDirectory() as folder:
         path = Path(folder, "both.pem")
-        path.write_text(_pem("PRIVATE KEY", ITS_KEY) + _pem("CERTIFICATE", CERTIFICATE))
+        path.write_text(as_pem("PRIVATE KEY", ITS_KEY) + as_pem("CERTIFICATE", CERTIFICATE))
         context.load_cert_chain(path)
     return context
 
 
-def _pem(kind: str, data: str) -> str:
+def as_pem(kind: str, data: str) -> str:
     return f"-----BEGIN {kind}-----\n{data}\n-----END {kind}-----\n"
