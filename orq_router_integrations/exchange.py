@@ -5,10 +5,10 @@ reply. What goes wrong becomes an error of the tree in ``translation``.
 """
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from secrets import token_hex
 from typing import Generic, TypeVar, cast
 
 import httpx
@@ -65,7 +65,7 @@ class Exchange(Generic[T]):
     timeout: httpx.Timeout
     clock: Clock
     attempts: int = 0
-    idempotency_key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    idempotency_key: str = field(default_factory=lambda: token_hex(16))
     last: Reply | None = None
     decoder: Decoder[T] | None = None
     received: int = 0
@@ -168,15 +168,15 @@ class Exchange(Generic[T]):
         assert self._reader is not None  # noqa: S101 - _head() comes first
         if self.decoder:
             self.received += len(data)
-        return self._timed(self._reader.feed(data))
+        for item in self._reader.feed(data):
+            self.clock.rest()
+            yield item
+            self.clock.listen()
 
     def finish(self) -> Iterator[T]:
         """The items that the end of the reply completes."""
         assert self._reader is not None  # noqa: S101
-        return self._timed(self._reader.finish() or ())
-
-    def _timed(self, items: Iterable[T]) -> Iterator[T]:
-        for item in items:
+        for item in self._reader.finish() or ():
             self.clock.rest()
             yield item
             self.clock.listen()

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import replace
 
 from langchain_core.outputs import ChatResult
 
@@ -28,44 +27,24 @@ def finished(router: RouterClient, call: Call[Answer]) -> ChatResult:
     Raises:
         RouterTimeoutError: an hour has passed; the message has the id of the response.
     """
-    course = _Course(call.parse)
-    answer = router.send(course.ask(call))
+    answer = router.send(call)
     for pause in _pauses():
         if not isinstance(answer, Unfinished):
             return answer
         time.sleep(pause)
-        answer = router.send(course.ask(_poll(call, answer)))
+        answer = router.send(_poll(call, answer))
     raise _given_up(answer)
 
 
 async def afinished(router: RouterClient, call: Call[Answer]) -> ChatResult:
     """Send a call, and ask for its answer until there is one; see ``finished``."""
-    course = _Course(call.parse)
-    answer = await router.asend(course.ask(call))
+    answer = await router.asend(call)
     for pause in _pauses():
         if not isinstance(answer, Unfinished):
             return answer
         await asyncio.sleep(pause)
-        answer = await router.asend(course.ask(_poll(call, answer)))
+        answer = await router.asend(_poll(call, answer))
     raise _given_up(answer)
-
-
-@dataclass(slots=True)
-class _Course:
-    """What the requests for one answer took altogether: their number, and since when."""
-
-    parse: Callable[[Reply], Answer]
-    attempts: int = 0
-    started: float | None = None
-
-    def ask(self, call: Call[Answer]) -> Call[Answer]:
-        """The next call for the answer, whose reply counts with those before."""
-        return replace(call, parse=partial(self._read, before=self.attempts))
-
-    def _read(self, reply: Reply, before: int) -> Answer:
-        self.attempts = before + reply.attempts
-        self.started = reply.started if self.started is None else self.started
-        return self.parse(replace(reply, attempts=self.attempts, started=self.started))
 
 
 def _pauses() -> Iterator[float]:
@@ -77,8 +56,15 @@ def _pauses() -> Iterator[float]:
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
-def _poll(call: Call[Answer], answer: Unfinished) -> Call[Answer]:
-    return replace(call, endpoint=STORED_RESPONSE, resource=answer.id, body={}, controls=None)
+def _poll(call: Call[Answer], before: Unfinished) -> Call[Answer]:
+    """The next request for an answer; its reply counts with those before."""
+
+    def parse(reply: Reply) -> Answer:
+        attempts = before.attempts + reply.attempts
+        return call.parse(replace(reply, attempts=attempts, started=before.started))
+
+    asked = replace(call, endpoint=STORED_RESPONSE, resource=before.id, body={}, controls=None)
+    return replace(asked, parse=parse)
 
 
 def _given_up(answer: Answer) -> RouterTimeoutError:

@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
-from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_call_chunk
+from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from orq_router_integrations.chat_models.blocks import PROVIDER, audio_type
@@ -159,12 +159,19 @@ def _extras(wire: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-_FRAGMENT = AIMessageChunk(
-    content="",
-    tool_call_chunks=[tool_call_chunk(args="-")],
-    additional_kwargs={},
-    response_metadata={},
-)
+_CHUNK = AIMessageChunk(content="")
+_GENERATION = ChatGenerationChunk(message=_CHUNK)
+
+
+def _generation_of(
+    text: str, calls: list[ToolCallChunk], extras: dict[str, Any], logprobs: Any
+) -> ChatGenerationChunk:
+    members = {
+        "message": _chunk_of(text, calls, extras),
+        "text": text,
+        "generation_info": {"logprobs": logprobs} if logprobs else None,
+    }
+    return _GENERATION.model_copy(update=members)
 
 
 def _chunk_of(text: str, calls: list[ToolCallChunk], extras: dict[str, Any]) -> AIMessageChunk:
@@ -173,21 +180,18 @@ def _chunk_of(text: str, calls: list[ToolCallChunk], extras: dict[str, Any]) -> 
     LangChain looks for an object in the arguments of every fragment. In one that does not begin
     with a brace there is none: it is an invalid call until it is merged with the others.
     """
-    ours = {"model_provider": PROVIDER}
-    if not (calls or extras):
-        return AIMessageChunk(content=text, response_metadata=ours)
     members: dict[str, Any] = {
         "content": text,
         "tool_call_chunks": calls,
         "additional_kwargs": extras,
-        "response_metadata": ours,
+        "response_metadata": {"model_provider": PROVIDER},
     }
-    if not calls or any(begins_an_object(call) for call in calls):
+    if calls and any(begins_an_object(call) for call in calls):
         return AIMessageChunk(**members)
     told = [
         invalid_tool_call(name=call["name"], args=call["args"], id=call["id"]) for call in calls
     ]
-    return _FRAGMENT.model_copy(update={**members, "tool_calls": [], "invalid_tool_calls": told})
+    return _CHUNK.model_copy(update={**members, "tool_calls": [], "invalid_tool_calls": told})
 
 
 class ChunkReader:
@@ -195,6 +199,9 @@ class ChunkReader:
 
     Text and fragments pass as they come; everything that is said once for the whole answer
     (usage, finish reason, provenance) is kept for the last chunk, where it counts once.
+
+    Attributes:
+        done: whether the stream said that it is complete.
     """
 
     def __init__(
@@ -208,11 +215,7 @@ class ChunkReader:
         self._finish_reason: str | None = None
         self._told: set[str] = set()  # what must not be merged twice, or not as a list
         self._lists: dict[str, list[Any]] = {}
-
-    @property
-    def done(self) -> bool:
-        """Whether the stream said that it is complete."""
-        return self._decoder.done
+        self.done = False
 
     @property
     def partial(self) -> str:
@@ -228,6 +231,7 @@ class ChunkReader:
             if chunk := self._chunk(choice):
                 yield chunk
         if self._decoder.done:
+            self.done = True
             yield self._last()
 
     def finish(self) -> Iterator[ChatGenerationChunk]:
@@ -251,9 +255,7 @@ class ChunkReader:
             extras = self._mergeable(extras)
         if not (text or calls or extras or logprobs):
             return None
-        message = _chunk_of(text, calls, extras)
-        info = {"logprobs": logprobs} if logprobs else None
-        return ChatGenerationChunk(message=message, generation_info=info)
+        return _generation_of(text, calls, extras, logprobs)
 
     def _mergeable(self, extras: dict[str, Any]) -> dict[str, Any]:
         """Extras that LangChain merges without loss; lists, which it does not, wait for the end.

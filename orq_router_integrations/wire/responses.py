@@ -86,9 +86,16 @@ _USAGE = {
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A background response that the router still works on."""
+    """A background response that the router still works on.
+
+    Attributes:
+        attempts: requests sent for it so far.
+        started: when the first of them was, on the monotonic clock.
+    """
 
     id: str
+    attempts: int = 1
+    started: float | None = None
 
 
 def read_response(reply: Reply) -> Wire | Unfinished:
@@ -103,7 +110,7 @@ def read_response(reply: Reply) -> Wire | Unfinished:
     if not isinstance(body, dict):
         raise BadReply(f"the body is {kind_of(body)}, not an object")
     if body.get("status") in {"queued", "in_progress"} and isinstance(body.get("id"), str):
-        return Unfinished(body["id"])
+        return Unfinished(body["id"], reply.attempts, reply.started)
     return completion_of(body, reply.content)
 
 

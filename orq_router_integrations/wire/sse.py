@@ -5,7 +5,6 @@ JSON strings: only CR, LF and CRLF end a line here, as in the WHATWG standard.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from orq_router_integrations.wire.call import BadReply
 
@@ -15,11 +14,8 @@ LONGEST_EVENT = 16 * 1024 * 1024
 """Bytes; a stream that does not end its events must not fill the memory."""
 
 
-class Event(NamedTuple):
-    """One event that carries data. ``name`` is empty where the stream gave none."""
-
-    data: bytes
-    name: str = ""
+Event = tuple[bytes, str]
+"""The data of an event, and its name, which is empty where the stream gave none."""
 
 
 class SSEDecoder:
@@ -32,7 +28,7 @@ class SSEDecoder:
     >>> list(decoder.feed(b"data: one\n"))
     []
     >>> list(decoder.feed(b"\ndata: two\n\n"))
-    [Event(data=b'one', name=''), Event(data=b'two', name='')]
+    [(b'one', ''), (b'two', '')]
     """
 
     def __init__(self) -> None:
@@ -66,7 +62,7 @@ class SSEDecoder:
             if line:
                 self._take(line)
             elif self._data:
-                yield Event(b"\n".join(self._data), self._name)
+                yield b"\n".join(self._data), self._name
                 self._data, self._name, self._size = [], "", 0
             else:
                 self._name, self._size = "", 0
@@ -103,8 +99,8 @@ class SSEDecoder:
 def _plain_event(block: bytes) -> Event | None:
     """An event as nearly all are written: one line of data, maybe under its name."""
     if b"\n" not in block:
-        return Event(block[6:]) if block.startswith(b"data: ") else None
+        return (block[6:], "") if block.startswith(b"data: ") else None
     name, _, data = block.partition(b"\n")
     if name.startswith(b"event: ") and data.startswith(b"data: ") and b"\n" not in data:
-        return Event(data[6:], name[7:].decode("utf-8", "replace"))
+        return data[6:], name[7:].decode("utf-8", "replace")
     return None

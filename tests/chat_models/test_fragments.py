@@ -1,11 +1,13 @@
-"""Fragments of tool calls made without parsing equal those that LangChain's constructor makes."""
+"""Chunks made without parsing equal those that LangChain's constructor makes."""
 
 import pytest
+from langchain_core.load import dumpd
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
 
 from orq_router_integrations.chat_models.blocks import PROVIDER
-from orq_router_integrations.chat_models.replies import _FRAGMENT, _chunk_of
+from orq_router_integrations.chat_models.replies import _CHUNK, _chunk_of, _generation_of
 
 AWKWARD = [
     "",
@@ -56,13 +58,32 @@ def test_a_fragment_is_the_same_however_it_is_made(arguments, more, name):
         response_metadata={"model_provider": PROVIDER},
     )
     assert ours == theirs
-    assert ours.model_fields_set == theirs.model_fields_set
     assert ours.model_dump() == theirs.model_dump()
     assert ours + ours == theirs + theirs
 
 
+@pytest.mark.parametrize("text", ["", "word ", "\u2028", "{"])
+def test_a_text_is_the_same_however_it_is_made(text):
+    ours = _chunk_of(text, [], {})
+    theirs = AIMessageChunk(content=text, response_metadata={"model_provider": PROVIDER})
+    assert ours == theirs
+    assert ours.model_dump() == theirs.model_dump()
+    assert dumpd(ours) == dumpd(theirs)
+    assert ours + ours == theirs + theirs
+
+
+@pytest.mark.parametrize("logprobs", [None, {"content": []}])
+def test_a_generation_is_the_same_however_it_is_made(logprobs):
+    info = {"logprobs": logprobs} if logprobs else None
+    ours = _generation_of("word ", [], {}, logprobs)
+    theirs = ChatGenerationChunk(message=_chunk_of("word ", [], {}), generation_info=info)
+    assert ours == theirs
+    assert dumpd(ours) == dumpd(theirs)
+    assert ours + ours == theirs + theirs
+
+
 def test_fragments_share_nothing_that_can_be_changed():
-    before = _FRAGMENT.model_dump()
+    before = _CHUNK.model_dump()
     for _ in range(2):
         made = _chunk_of("", [tool_call_chunk(args="word ", index=0)], {})
         assert (made.additional_kwargs, made.tool_calls, len(made.invalid_tool_calls)) == (
@@ -74,4 +95,4 @@ def test_fragments_share_nothing_that_can_be_changed():
         made.tool_calls.append({"name": "x", "args": {}, "id": "x"})
         made.invalid_tool_calls.clear()
         made.tool_call_chunks.clear()
-    assert _FRAGMENT.model_dump() == before
+    assert _CHUNK.model_dump() == before

@@ -82,7 +82,7 @@ class ResponsesDesk(Desk):
 
 
 def events(reply: httpx.Response) -> list[Any]:
-    found = [event.data for event in SSEDecoder().feed(reply.read())]
+    found = [data for data, _ in SSEDecoder().feed(reply.read())]
     return [data.decode() if data == b"[DONE]" else orjson.loads(data) for data in found]
 
 
