@@ -126,6 +126,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         STORMS,
         "test_transport.py::test_one_client_serves_several_event_loops_one_after_another",
         "test_transport.py::test_a_forked_child_opens_connections_of_its_own",
+        "test_forks.py::test_a_lock_that_another_thread_holds_does_not_stop_a_child",
     ),
     "P25 cancelling is immediate": (
         "test_client.py::test_a_cancelled_call_ends_at_once_and_is_not_tried_again",
