@@ -8,7 +8,6 @@ costs one connection, never a place in a pool.
 
 import socket
 import ssl
-import threading
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from time import monotonic
@@ -18,6 +17,7 @@ import httpcore
 import httpx
 
 from orq_router_integrations.async_lines import AsyncDialer
+from orq_router_integrations.forks import Lock
 from orq_router_integrations.limits import CLOCK, KEPT_SECONDS
 from orq_router_integrations.lines import Caller, Dialer
 
@@ -88,7 +88,7 @@ class _Idle(Generic[AnyOne]):
     """The transports that no request uses, by origin; the longest unused are at the left."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._closed = False
         self._stacks: dict[Origin, deque[tuple[float, AnyOne]]] = {}
 

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "retry": {"errors", "forks", "limits"},
     "lines": {"limits"},
     "async_lines": {"lines"},
-    "stack": {"async_lines", "limits", "lines"},
+    "stack": {"async_lines", "forks", "limits", "lines"},
     "direct": {"exchange", "limits"},
     "borrowed": {"exchange", "limits", "pump"},
     "transport": {"borrowed", "direct", "errors", "limits", "stack"},

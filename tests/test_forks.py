@@ -11,6 +11,7 @@ import pytest
 
 from orq_router_integrations import ChatOrq, OfflineRouter, forks
 from orq_router_integrations.retry import RetryQuota
+from orq_router_integrations.stack import _Idle
 from orq_router_integrations.tools.picture_sources import Album
 
 pytestmark = [
@@ -41,6 +42,7 @@ def ask(router: OfflineRouter) -> None:
         (RetryQuota, lambda quota: quota.take(1) and quota.give(1)),
         (Album, lambda album: album.add([])),
         (OfflineRouter, ask),
+        (_Idle, lambda idle: idle.emptied()),
     ],
 )
 def test_a_lock_that_another_thread_holds_does_not_stop_a_child(made, use):
