@@ -5,6 +5,7 @@ is longer than that call may take. What is written is held until something is re
 gathered: head and body of a request leave together.
 """
 
+import re
 import select
 import socket
 import ssl
@@ -18,10 +19,22 @@ from typing import Any
 import httpcore
 from typing_extensions import override
 
-from orq_router_integrations.limits import SHORTEST, Clock
+from orq_router_integrations.limits import SHORTEST, TICK, Clock
 
 HELD = 64 * 1024
 """Bytes that are held before they are written."""
+
+UNREAD = "the router answers before it has read the request"
+
+_FORERUNNERS = re.compile(rb"(?:HTTP/1\.\d 1[^\n]*\n(?:[^\r\n]+\r?\n)*\r?\n)*")
+"""Heads that only say that an answer will come: 100 Continue, 103 Early Hints."""
+
+
+def is_answer(come: bytes | bytearray) -> bool:
+    """Whether an answer begins in these bytes: then nobody reads on what is being sent."""
+    found = _FORERUNNERS.match(come)
+    begun = come[found.end() if found else 0 :]
+    return len(begun) >= len("HTTP/1.1 2") and not begun.startswith(b"HTTP/1.1 1")
 
 
 class Caller:
@@ -153,6 +166,7 @@ class Line(httpcore.NetworkStream):
         self._socket = found
         self._caller = caller
         self._held = Holding()
+        self._come = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Write what is held, then read what is there, or comes in time.
@@ -161,6 +175,9 @@ class Line(httpcore.NetworkStream):
         """
         with suppress(httpcore.WriteError):
             self._flush(timeout)
+        if self._come:
+            come, self._come = self._come[:max_bytes], self._come[max_bytes:]
+            return come
         try:
             self._socket.settimeout(self._caller.clock.within(timeout))
             return self._socket.recv(max_bytes)
@@ -178,8 +195,26 @@ class Line(httpcore.NetworkStream):
         rest = memoryview(self._held.taken())
         with told(httpcore.WriteTimeout, httpcore.WriteError):
             while rest:
-                self._socket.settimeout(self._caller.clock.within(timeout))
-                rest = rest[self._socket.send(rest) :]
+                rest = rest[self._sent(rest, timeout) :]
+
+    def _sent(self, data: memoryview, timeout: float | None) -> int:
+        """How much of it was written; while nothing can be, an answer is looked for."""
+        end = monotonic() + self._caller.clock.within(timeout)
+        while True:
+            self._socket.settimeout(min(left(end), TICK))
+            try:
+                return self._socket.send(data)
+            except TimeoutError:
+                self._look()
+                if is_answer(self._come):
+                    raise httpcore.WriteError(UNREAD) from None
+                if monotonic() >= end:
+                    raise
+
+    def _look(self) -> None:
+        self._socket.settimeout(0)
+        with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            self._come += self._socket.recv(HELD)
 
     def close(self) -> None:
         """Close the socket."""
