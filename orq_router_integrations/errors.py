@@ -9,6 +9,7 @@
     │                               ``received`` how many bytes arrived
     ├── RouterTimeoutError          no answer in time
     ├── InvalidResponseError        a reply that is not what the contract says
+    ├── SavingError                 what came could not be written to a file; also an OSError
     ├── RefusalError                the model declined to give structured output
     └── RouterStatusError           the router answered with an error
         ├── RedirectError           3xx: never followed, the key goes to no other host
@@ -65,6 +66,7 @@ class Details(TypedDict, total=False):
     partial_items: tuple[Any, ...]
     ambiguous: bool
     is_retryable: bool
+    errno: int | None
 
 
 class RouterError(core.ModelError):
@@ -175,6 +177,16 @@ class InvalidResponseError(RouterError, core.ModelAPIError):
     """A reply without something essential, or not of the kind the contract says."""
 
     is_retryable = False
+
+
+class SavingError(RouterError, OSError):
+    """What came could not be written to a file, for the disk is full, say.
+
+    Attributes:
+        errno: the system's number for the reason.
+    """
+
+    errno: int | None = None
 
 
 class RefusalError(RouterError):

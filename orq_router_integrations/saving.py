@@ -3,12 +3,12 @@
 import asyncio
 import os
 from collections.abc import AsyncIterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, SavingError
 
 BUFFER = 128 * 1024
 """Bytes that are collected for one write; bodies come in pieces of 64 KB at most."""
@@ -47,6 +47,20 @@ def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     return target
 
 
+@contextmanager
+def saving(place: object) -> Iterator[None]:
+    """What is written within can fail in one way only.
+
+    Raises:
+        SavingError: in the place of an ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise SavingError(f"cannot write to {place}: {why}", errno=error.errno) from error
+
+
 class PartFile:
     """A file that is being written beside its place, and has no name yet.
 
@@ -73,7 +87,8 @@ class PartFile:
 
     def discard(self) -> None:
         """Take it away, unless it was kept."""
-        self.file.close()
+        with suppress(OSError):  # what a full disk did not take is not wanted any more
+            self.file.close()
         self._path.unlink(missing_ok=True)
 
 
@@ -97,11 +112,13 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
 
     Raises:
         RouterInputError: the path cannot be written to; see ``writable``.
+        SavingError: it could, but not all of it.
     """
     target = writable(path, overwrite=overwrite).resolve()
     part = PartFile(target.parent, target.name)
     try:
-        yield part.file
-        part.keep(target)
+        with saving(target):
+            yield part.file
+            part.keep(target)
     finally:
         part.discard()

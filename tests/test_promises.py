@@ -93,6 +93,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_saving.py::test_after_a_failure_nothing_new_remains",
         "test_saving.py::test_an_old_file_survives_a_failure",
         "tools/test_speech_faults.py::test_no_half_file_remains_and_an_old_one_survives",
+        "tools/test_speech_faults.py::test_what_the_disk_does_not_take_is_told",
+        "tools/test_image_faults.py::test_an_image_that_the_disk_does_not_take_is_told",
+        "tools/test_image_faults.py::test_a_cancelled_call_leaves_nothing",
     ),
     "P18 a retried upload starts over": (
         "test_client.py::test_a_form_is_the_same_at_every_attempt",

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from orq_router_integrations.dimensions import image_size
 from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
 from orq_router_integrations.formats import IMAGE_TYPES, sniff
-from orq_router_integrations.saving import PartFile
+from orq_router_integrations.saving import PartFile, saving
 from orq_router_integrations.tools.pictures import SUFFIXES, GeneratedImage, ImageResult
 from orq_router_integrations.wire.call import BadReply
 
@@ -53,12 +53,17 @@ class ImageSink:
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Take the next bytes.
+
+        Raises:
+            SavingError: the folder does not take them.
+        """
         if len(self._head) < HEAD:
             self._head += data[: HEAD - len(self._head)]
         self._digest.update(data)
         self._size += len(data)
-        self._file.write(data)
+        with saving(self._folder):
+            self._file.write(data)
 
     def end(self) -> None:
         """Check that it is an image.
@@ -70,13 +75,18 @@ class ImageSink:
             raise BadReply("what came as an image is none: its bytes begin as no image does")
 
     def image(self, *, url: str | None = None, revised_prompt: str | None = None) -> GeneratedImage:
-        """The image, once it is whole; a file then gets its name."""
+        """The image, once it is whole; a file then gets its name.
+
+        Raises:
+            SavingError: the folder does not take all of it.
+        """
         digest = self._digest.hexdigest()
         mime_type = sniff(self._head[:16]) or ""
         path = None
         if self._part and self._folder:
             path = self._folder / f"{image_id(digest)}{SUFFIXES.get(mime_type, '')}"
-            self._part.keep(path)
+            with saving(path):
+                self._part.keep(path)
         width, height = image_size(self._head) or (None, None)
         return GeneratedImage(
             id=image_id(digest),

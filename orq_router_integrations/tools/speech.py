@@ -11,7 +11,7 @@ from langchain_core.messages import ToolCall
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import AsyncGenerator, Generator, Unpack
 
-from orq_router_integrations.saving import atomic_file, awrite
+from orq_router_integrations.saving import atomic_file, awrite, saving
 from orq_router_integrations.tools.sounds import SUFFIXES
 from orq_router_integrations.tools.speaking import Speaking
 from orq_router_integrations.tools.speech_settings import SpeechChoices, SpeechSettings
@@ -234,5 +234,6 @@ def _is_call(given: Any) -> bool:
 def _with_suffix(speech: Speech) -> Speech:
     """A file of ours under the suffix of what it holds."""
     bare = Path(speech.path or "")
-    named = bare.rename(f"{bare}{SUFFIXES.get(speech.format or '', ('',))[0]}")
+    with saving(bare):
+        named = bare.rename(f"{bare}{SUFFIXES.get(speech.format or '', ('',))[0]}")
     return speech.model_copy(update={"path": str(named)})
