@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from orq_router_integrations.offline.images.draw import INK, PAPER
-from orq_router_integrations.offline.images.font import _ROWS, HEIGHT, WIDTH
+from orq_router_integrations.offline.images.font import _GLYPHS, HEIGHT, ROWS, WIDTH
 from orq_router_integrations.offline.images.png import Picture, decoded
 
-LETTERS = {glyph: letter for letter, glyph in _ROWS.items()}
+LETTERS = {glyph: letter for letter, glyph in _GLYPHS.items()}
 
 
 def picture(data: bytes) -> Picture:
@@ -29,8 +29,10 @@ def banner(rows: Sequence[bytes]) -> str:
     """The text in the rows of ink and paper with which these begin."""
     plain = list(takewhile(lambda row: set(pixels(row)) <= {INK, PAPER}, rows))
     scale = next((at for at, row in enumerate(plain) if INK in pixels(row)), 1)
+    if not scale:
+        return ""  # two pictures side by side, whose lines of ink happened to meet
     tops = range(scale, len(plain) - HEIGHT * scale + 1, HEIGHT * scale)
-    lines = ([plain[top + row * scale] for row in range(HEIGHT - 1)] for top in tops)
+    lines = ([plain[top + row * scale] for row in range(ROWS)] for top in tops)
     return " ".join(line(found, scale) for found in lines).strip()
 
 
@@ -38,14 +40,14 @@ def line(rows: list[bytes], scale: int) -> str:
     width = len(rows[0]) // 4
     text = ""
     for left in range(scale, width - WIDTH * scale, WIDTH * scale):
-        glyph = "".join(str(dots(row, left, scale)) for row in rows)
+        glyph = "".join(dots(row, left, scale) for row in rows)
         text += LETTERS.get(glyph, "\N{REPLACEMENT CHARACTER}")
     return text.rstrip()
 
 
-def dots(row: bytes, left: int, scale: int) -> int:
-    bits = [pixels(row)[left + dot * scale] == INK for dot in range(3)]
-    return 4 * bits[0] + 2 * bits[1] + bits[2]
+def dots(row: bytes, left: int, scale: int) -> str:
+    bits = "".join(str(int(pixels(row)[left + dot * scale] == INK)) for dot in range(5))
+    return "0123456789ABCDEFGHIJKLMNOPQRSTUV"[int(bits, 2)]
 
 
 def pixels(row: bytes) -> list[bytes]:

@@ -4,6 +4,7 @@ Everything follows from the input, so that the same request draws the same pictu
 """
 
 import hashlib
+import re
 import textwrap
 from array import array
 from collections.abc import Sequence
@@ -17,6 +18,22 @@ CLEAR = bytes(4)
 LONGEST_WORD = 24
 """Letters of a word that are kept on one line."""
 
+COLOURS = {
+    "red": (206, 50, 48),
+    "orange": (232, 128, 36),
+    "yellow": (238, 200, 56),
+    "green": (58, 150, 84),
+    "blue": (48, 104, 196),
+    "purple": (128, 74, 170),
+    "pink": (232, 128, 168),
+    "brown": (136, 92, 60),
+    "black": (40, 40, 46),
+    "white": (232, 232, 226),
+    "grey": (136, 138, 142),
+    "gray": (136, 138, 142),
+}
+"""Red, green and blue of the colours that a prompt may name."""
+
 Size = tuple[int, int]
 
 
@@ -24,7 +41,7 @@ def generated(prompt: str, size: Size, number: int, *, transparent: bool = False
     """A field of colours with the prompt across it."""
     width, height = size
     field = [CLEAR * width] * height if transparent else _gradient(f"{number}:{prompt}", size)
-    words = _banner(prompt, (width, height * 3 // 5))
+    words = _banner(prompt, (width, height // 2))
     return _laid(field, words, (height - len(words)) // 2)
 
 
@@ -41,15 +58,13 @@ def edited(
     if mask is not None:
         fresh = _gradient(f"{number}:{prompt}", size)
         rows = list(map(_through, rows, fresh, scaled(mask, size).rows))
-    words = _banner(f"Edit {number}: {prompt}", (width, height // 3))
-    return _laid(rows, words, height - len(words))
+    return _laid(rows, *_below(f"Edit {number}: {prompt}", size))
 
 
 def varied(image: Picture, size: Size, number: int) -> Picture:
     """The image with its colours exchanged, every second one mirrored, and its number below."""
     rows = [_exchanged(row, number) for row in scaled(image, size).rows]
-    words = _banner(f"Variation {number}", (size[0], size[1] // 4))
-    return _laid(rows, words, size[1] - len(words))
+    return _laid(rows, *_below(f"Variation {number}", size))
 
 
 def labelled(label: str, size: Size) -> Picture:
@@ -71,16 +86,18 @@ def scaled(image: Picture, size: Size) -> Picture:
 
 
 def _gradient(seed: str, size: Size) -> list[bytes]:
-    """Rows from one colour of the seed to another."""
+    """Rows from light to dark: shades of the colour that the seed names, or else makes."""
     width, height = size
-    digest = hashlib.blake2b(seed.encode("utf-8", "replace"), digest_size=6).digest()
+    named = [word for word in re.findall("[a-z]+", seed.lower()) if word in COLOURS]
+    made = hashlib.blake2b(seed.encode("utf-8", "replace"), digest_size=3).digest()
+    base = COLOURS[named[0]] if named else (128, 128, 128)
+    reach = 6 if named else 2
+    colour = [part + (value - 128) // reach for part, value in zip(base, made, strict=True)]
     rows = []
     for y in range(height):
-        mixed = (
-            (a * (height - y) + b * y) // height
-            for a, b in zip(digest[:3], digest[3:], strict=True)
-        )
-        rows.append(bytes([*mixed, 255]) * width)
+        light = 1.25 - 0.6 * y / height
+        shade = (max(0, min(255, int(part * light))) for part in colour)
+        rows.append(bytes([*shade, 255]) * width)
     return rows
 
 
@@ -100,6 +117,13 @@ def _banner(text: str, size: Size) -> list[bytes]:
             inked = b"".join(INK * scale if dot == "1" else PAPER * scale for dot in "0" + row)
             rows += [(inked + PAPER * width)[: 4 * width]] * scale
     return rows[:most]
+
+
+def _below(text: str, size: Size) -> tuple[list[bytes], int]:
+    """The lowest quarter with a text, whatever stood there; and where it begins."""
+    width, height = size
+    words = _banner(text, (width, height // 4))
+    return words + [PAPER * width] * (height // 4 - len(words)), height - height // 4
 
 
 def _laid(rows: Sequence[bytes], over: Sequence[bytes], top: int) -> Picture:

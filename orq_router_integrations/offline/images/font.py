@@ -1,85 +1,87 @@
-"""A small font: capitals, figures and signs, three dots wide and five high."""
+"""A small font: capitals, figures and signs, five dots wide and seven high."""
 
 import unicodedata
 from collections.abc import Iterator
 
-WIDTH, HEIGHT = 4, 6
-"""Dots that a character takes, its gap to the next included."""
+WIDTH, HEIGHT = 6, 9
+"""Dots that a character takes, its gaps to the next ones included."""
 
-_ROWS = {
-    "A": "25755",
-    "B": "65656",
-    "C": "34443",
-    "D": "65556",
-    "E": "74647",
-    "F": "74644",
-    "G": "34553",
-    "H": "55755",
-    "I": "72227",
-    "J": "11152",
-    "K": "55655",
-    "L": "44447",
-    "M": "57755",
-    "N": "65555",
-    "O": "25552",
-    "P": "65644",
-    "Q": "25563",
-    "R": "65655",
-    "S": "34216",
-    "T": "72222",
-    "U": "55557",
-    "V": "55552",
-    "W": "55775",
-    "X": "55255",
-    "Y": "55222",
-    "Z": "71247",
-    "0": "75557",
-    "1": "26227",
-    "2": "61247",
-    "3": "61216",
-    "4": "55711",
-    "5": "74616",
-    "6": "34757",
-    "7": "71122",
-    "8": "75757",
-    "9": "75716",
-    ".": "00002",
-    ",": "00024",
-    "!": "22202",
-    "?": "61202",
-    "'": "22000",
-    '"': "55000",
-    "-": "00700",
-    ":": "02020",
-    ";": "02024",
-    "(": "12221",
-    ")": "42224",
-    "/": "11244",
-    "+": "02720",
-    "=": "07070",
-    "_": "00007",
-    "#": "57575",
-    "&": "25253",
-    "%": "51245",
-    "*": "52500",
-    "<": "12421",
-    ">": "42124",
-    "[": "64446",
-    "]": "31113",
-    " ": "00000",
+ROWS = 7
+
+_GLYPHS = {
+    "A": "EHHVHHH",
+    "B": "UHHUHHU",
+    "C": "EHGGGHE",
+    "D": "UHHHHHU",
+    "E": "VGGUGGV",
+    "F": "VGGUGGG",
+    "G": "EHGNHHF",
+    "H": "HHHVHHH",
+    "I": "E44444E",
+    "J": "72222IC",
+    "K": "HIKOKIH",
+    "L": "GGGGGGV",
+    "M": "HRLLHHH",
+    "N": "HPPLJJH",
+    "O": "EHHHHHE",
+    "P": "UHHUGGG",
+    "Q": "EHHHLID",
+    "R": "UHHUKIH",
+    "S": "FGGE11U",
+    "T": "V444444",
+    "U": "HHHHHHE",
+    "V": "HHHHHA4",
+    "W": "HHHLLRH",
+    "X": "HHA4AHH",
+    "Y": "HHA4444",
+    "Z": "V1248GV",
+    "0": "EHJLPHE",
+    "1": "4C4444E",
+    "2": "EH1248V",
+    "3": "V2421HE",
+    "4": "26AIV22",
+    "5": "VGU11HE",
+    "6": "68GUHHE",
+    "7": "V124888",
+    "8": "EHHEHHE",
+    "9": "EHHF12C",
+    ".": "00000CC",
+    ",": "0000C48",
+    "!": "4444404",
+    "?": "EH12404",
+    "'": "4480000",
+    '"': "AAA0000",
+    "-": "000V000",
+    ":": "0CC0CC0",
+    ";": "0CC0C48",
+    "(": "2488842",
+    ")": "8422248",
+    "/": "01248G0",
+    "+": "044V440",
+    "=": "00V0V00",
+    "_": "000000V",
+    "#": "AAVAVAA",
+    "&": "CIK8LID",
+    "%": "OP248J3",
+    "*": "04LEL40",
+    "<": "248G842",
+    ">": "8421248",
+    "[": "E88888E",
+    "]": "E22222E",
+    " ": "0000000",
 }
-"""Five rows from top to bottom; of each figure the three bits are the dots from left to right."""
+"""Seven rows from top to bottom; the five bits of each figure, to the base 32, are its dots."""
 
-_UNKNOWN = "77777"
+_UNKNOWN = "VVVVVVV"
 _SAME = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\t\n", "''\"\"--  ")
 
 
 def dots(text: str) -> Iterator[str]:
     """The rows of a line of text, as ``1`` for a dot and ``0`` for none."""
-    glyphs = [_ROWS.get(character, _UNKNOWN) for character in drawable(text)]
-    for row in range(HEIGHT - 1):
-        yield "".join(f"{int(glyph[row]):03b}0" for glyph in glyphs)
-    yield "0" * WIDTH * len(glyphs)
+    glyphs = [_GLYPHS.get(character, _UNKNOWN) for character in drawable(text)]
+    for row in range(ROWS):
+        yield "".join(f"{int(glyph[row], 32):05b}0" for glyph in glyphs)
+    yield from ["0" * WIDTH * len(glyphs)] * (HEIGHT - ROWS)
 
 
 def drawable(text: str) -> str:
