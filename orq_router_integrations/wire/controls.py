@@ -67,6 +67,11 @@ class Control(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keywords(cls, data: Any) -> Any:
+        return refuse_unknown(cls, data)
+
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, value) for name, value in super().__repr_args__() if value is not None]
 
@@ -252,11 +257,6 @@ class RouterControls(Control):
     if TYPE_CHECKING:  # the validators accept more than the fields hold
 
         def __init__(self, **values: Unpack["ControlValues"]) -> None: ...
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data)
 
     def merged(self, over: "RouterControls | None") -> "RouterControls":
         """These controls with the set fields of ``over`` on top; ``None`` there takes one away."""

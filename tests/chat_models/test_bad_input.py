@@ -102,7 +102,7 @@ ROUTER: dict[str, Row] = {
     "a cache of four days": ({"cache": {"ttl": 259_201}}, "cache.ttl"),
     "a cache of nothing": ({"cache": {"ttl": 0}}, "cache.ttl"),
     "an unknown control": ({"fallback": ["a/b"]}, "fallback"),
-    "an unknown member": ({"cache": {"tll": 5}}, "cache.tll"),
+    "an unknown member": ({"cache": {"tll": 5}}, "did you mean 'ttl'"),
     "17 pairs of metadata": ({"metadata": {str(i): "v" for i in range(17)}}, "metadata"),
     "a long key of metadata": ({"metadata": {"k" * 65: "v"}}, "metadata"),
     "a long value of metadata": ({"metadata": {"k": "v" * 513}}, "metadata.k"),
