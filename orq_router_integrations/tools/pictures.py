@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from orq_router_integrations.tools.artifacts import Artifact, Medium, to_text
+from orq_router_integrations.tools.artifacts import Artifact, Medium, to_text, warn_of_name
 
 SUFFIXES = {
     "image/png": ".png",
@@ -15,7 +15,7 @@ SUFFIXES = {
     "image/webp": ".webp",
     "image/gif": ".gif",
 }
-
+_KINDS = {**{suffix: kind for kind, suffix in SUFFIXES.items()}, ".jpeg": "image/jpeg"}
 
 MOST_TOLD = 2000
 """Characters of a URL or of a revised prompt that a model is told."""
@@ -65,6 +65,19 @@ class GeneratedImage(Medium):
     def elsewhere(self) -> str:
         """What is said where the bytes are in neither place."""
         return f"{self.id} is behind a URL; fetch it with download(...) first"
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+        """Write the image to a file, whole or not at all.
+
+        Warns where the file's name says another format than it holds: nothing is converted.
+
+        Raises:
+            RouterInputError: the path cannot be written to, or the bytes are not here.
+        """
+        named = _KINDS.get(Path(path).suffix.lower())
+        if named and self.mime_type and named != self.mime_type:
+            warn_of_name(path, self.mime_type)
+        return super().save(path, overwrite=overwrite)
 
     def __repr__(self) -> str:
         short = self.told if self.data or self.path else f"{self.id} (at a URL)"

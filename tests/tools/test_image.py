@@ -187,6 +187,12 @@ def test_images_are_saved_whole_and_in_numbers(tmp_path: Path):
         result.image.save(tmp_path / "one.png", overwrite=False)
 
 
+def test_a_name_that_says_another_format_is_warned_of(tmp_path: Path):
+    image = tool().generate("boat", **SMALL).image
+    with pytest.warns(UserWarning, match=r"one\.jpg holds image/png"):
+        image.save(tmp_path / "one.jpg")
+
+
 def test_urls_are_told_and_fetched_only_when_asked(router):
     image_tool = tool(router, model=DALLE2)
     linked = image_tool.generate("boat", **SMALL)
