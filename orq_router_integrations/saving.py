@@ -24,17 +24,14 @@ def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         RouterInputError: it is empty, a folder or no regular file, its folder is missing, or it
             exists and may not be overwritten.
     """
-    name = os.fsdecode(path)
-    if not name or "\0" in name:
-        raise RouterInputError(f"path: {name!r} names no file")
-    target = Path(name)
+    target = _named(path)
     try:
         target.stat()
     except FileNotFoundError:
         pass
     except OSError as error:
         raise RouterInputError(
-            f"path: {name[:200]!r} cannot be written: {error.strerror}"
+            f"path: {str(target)[:200]!r} cannot be written: {error.strerror}"
         ) from None
     if target.is_dir():
         raise RouterInputError(f"path: {target} is a folder; name a file in it")
@@ -45,6 +42,31 @@ def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     if target.exists() and not overwrite:
         raise RouterInputError(f"path: {target} exists; pass overwrite=True to replace it")
     return target
+
+
+def _named(path: str | os.PathLike[str]) -> Path:
+    try:
+        name = os.fsdecode(path)
+    except TypeError as error:
+        raise RouterInputError(f"path: {error}") from None
+    if not name or "\0" in name:
+        raise RouterInputError(f"path: {name!r} names no file")
+    return Path(name)
+
+
+def checked_folder(folder: Path | None) -> Path | None:
+    """A folder for files; to be checked before anything is paid for.
+
+    Raises:
+        RouterInputError: there is no such folder, or it may not be written to.
+    """
+    if folder is None:
+        return None
+    if not os.path.isdir(folder):  # unlike that of a Path, it never raises
+        raise RouterInputError(f"directory: {folder} is no folder; make it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RouterInputError(f"directory: {folder} may not be written to")
+    return folder.resolve()
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def explained(error: ValidationError, known: Iterable[str] = (), *, prefix: str 
     """
     lines = []
     for item in error.errors(include_url=False, include_context=False):
-        where = prefix + ".".join(str(part) for part in item["loc"])
+        where = (prefix + ".".join(str(part) for part in item["loc"])).removesuffix(".")
         plain = item["loc"] and item["type"] != "missing"
         shown = f", not {item['input']!r:.80}" if plain else ""
         if item["type"] == "extra_forbidden":
@@ -40,5 +40,5 @@ def explained(error: ValidationError, known: Iterable[str] = (), *, prefix: str 
         else:
             said = item["msg"].removeprefix("Value error, ")
             text = said if item["type"] == "value_error" else said + shown
-            lines.append(f"{where}: {text}" if item["loc"] else text)
+            lines.append(f"{where}: {text}" if where else text)
     return "; ".join(lines)

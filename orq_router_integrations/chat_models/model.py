@@ -79,7 +79,7 @@ class ChatOrq(OrqModel):
         try:
             given = super()._convert_input(model_input)
             return given, given.to_messages()
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, NotImplementedError) as error:
             said = f"messages: LangChain cannot read them ({type(error).__name__}: {error})"
             raise ValueError(said) from None
 

@@ -10,9 +10,10 @@ from typing_extensions import Self, TypedDict, Unpack
 
 from orq_router_integrations.downloads import adownload, download
 from orq_router_integrations.faces import CONTROL_HINTS, check_keywords
+from orq_router_integrations.saving import checked_folder
 from orq_router_integrations.tools.base import OrqTool, choosing
 from orq_router_integrations.tools.drawing import Drawing
-from orq_router_integrations.tools.picture_files import Fetched, checked_folder
+from orq_router_integrations.tools.picture_files import Fetched
 from orq_router_integrations.tools.picture_sources import Album, ImageSource, parts
 from orq_router_integrations.tools.pictures import ImageResult
 from orq_router_integrations.validation import input_error

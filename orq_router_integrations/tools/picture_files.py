@@ -1,7 +1,6 @@
 """Where the bytes of an arriving image go: into memory, or into a file of its own."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orq_router_integrations.dimensions import image_size
-from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
+from orq_router_integrations.errors import InvalidResponseError, RouterError
 from orq_router_integrations.formats import IMAGE_TYPES, sniff
 from orq_router_integrations.saving import PartFile, saving
 from orq_router_integrations.tools.pictures import SUFFIXES, GeneratedImage, ImageResult
@@ -24,21 +23,6 @@ ID_DIGITS = 12
 def image_id(digest: str) -> str:
     """The short name of an image."""
     return f"img_{digest[:ID_DIGITS]}"
-
-
-def checked_folder(folder: Path | None) -> Path | None:
-    """A folder for images; to be checked before anything is paid for.
-
-    Raises:
-        RouterInputError: there is no such folder, or it may not be written to.
-    """
-    if folder is None:
-        return None
-    if not folder.is_dir():
-        raise RouterInputError(f"directory: {folder} is no folder; make it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise RouterInputError(f"directory: {folder} may not be written to")
-    return folder.resolve()
 
 
 class ImageSink:
