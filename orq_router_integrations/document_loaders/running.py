@@ -92,18 +92,22 @@ async def adrive(client: RouterClient, steps: Steps[R], gate: asyncio.Semaphore)
 
 
 def together(works: Sequence[Callable[[], T]], brake: Brake) -> list[T]:
-    """Results of works that run side by side; the first failure calls the others off."""
+    """Results of works that run side by side; the first failure calls the others off.
+
+    It is raised at once: a call that is under way ends by itself, and nobody waits for it.
+    """
     if len(works) == 1:
         return [works[0]()]
-    with ThreadPoolExecutor(len(works)) as pool:
-        futures = [_submit(pool, work) for work in works]
-        try:
-            ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for failed in (future for future in futures if future in ended and future.exception()):
-                failed.result()
-            return [future.result() for future in futures]
-        finally:
-            brake.pull()
+    pool = ThreadPoolExecutor(len(works))
+    futures = [_submit(pool, work) for work in works]
+    try:
+        ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for failed in (future for future in futures if future in ended and future.exception()):
+            failed.result()
+        return [future.result() for future in futures]
+    finally:
+        brake.pull()
+        pool.shutdown(wait=False)
 
 
 async def atogether(works: Sequence[Awaitable[T]]) -> list[T]:

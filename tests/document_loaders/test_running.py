@@ -170,3 +170,16 @@ def test_the_first_failure_calls_the_others_off() -> None:
 
     with pytest.raises(KeyError, match="first"):
         together([failing, waiting], brake)
+
+
+def test_a_failure_does_not_wait_for_calls_under_way():
+    hanging, brake = threading.Event(), Brake()
+
+    def failing() -> None:
+        raise KeyError("first")
+
+    began = time.monotonic()
+    with pytest.raises(KeyError, match="first"):
+        together([lambda: hanging.wait(10), failing], brake)
+    assert time.monotonic() - began < 5
+    hanging.set()
