@@ -20,13 +20,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import AsyncGenerator, Generator, Self, TypedDict, Unpack
 
 from orq_router_integrations._version import __version__
-from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.exchange import Exchange
-from orq_router_integrations.keys import account_of
-from orq_router_integrations.retry import RetryPolicy, RetryQuota
-from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
-from orq_router_integrations.timing import clock_of, timeout_of
-from orq_router_integrations.transport import (
+from orq_router_integrations.connections.shared import (
     SHARED,
     AsyncCarrier,
     Carrier,
@@ -34,6 +28,12 @@ from orq_router_integrations.transport import (
     aborrowed,
     borrowed,
 )
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.exchange import Exchange
+from orq_router_integrations.keys import account_of
+from orq_router_integrations.retry import RetryPolicy, RetryQuota
+from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
+from orq_router_integrations.timing import clock_of, timeout_of
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import ControlValues, RouterControls

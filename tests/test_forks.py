@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from orq_router_integrations import ChatOrq, OfflineRouter, forks
+from orq_router_integrations.connections.stack import _Idle
 from orq_router_integrations.retry import RetryQuota
-from orq_router_integrations.stack import _Idle
 from orq_router_integrations.tools.picture_sources import Album
 
 pytestmark = [

@@ -119,16 +119,16 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P22 connections come back": (
         MATRIX,
         "test_client_streams.py::test_a_stream_left_by_break_is_closed",
-        "test_transport.py::test_a_connection_is_free_again_after_a_stream_was_left",
+        "connections/test_shared.py::test_a_connection_is_free_again_after_a_stream_was_left",
     ),
     "P23 storms of cancelled calls": (
         STORMS,
-        "test_transport.py::test_a_storm_of_cancelled_calls_leaves_the_pool_usable",
+        "connections/test_shared.py::test_a_storm_of_cancelled_calls_leaves_the_pool_usable",
     ),
     "P24 loops, threads and forks": (
         STORMS,
-        "test_transport.py::test_one_client_serves_several_event_loops_one_after_another",
-        "test_transport.py::test_a_forked_child_opens_connections_of_its_own",
+        "connections/test_shared.py::test_one_client_serves_several_event_loops_one_after_another",
+        "connections/test_shared.py::test_a_forked_child_opens_connections_of_its_own",
         "test_forks.py::test_a_lock_that_another_thread_holds_does_not_stop_a_child",
     ),
     "P25 cancelling is immediate": (
@@ -149,11 +149,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P28 no redirects, no cookies": (
         MATRIX,
         "test_client.py::test_a_redirect_is_an_error_that_names_its_target",
-        "test_transport.py::test_no_cookie_is_kept",
+        "connections/test_shared.py::test_no_cookie_is_kept",
     ),
     "P29 encrypted, unless asked otherwise": (
         "test_settings.py::test_plain_http_to_elsewhere_must_be_asked_for",
-        "test_stack.py::test_a_proxy_of_the_environment_is_used",
+        "connections/test_stack.py::test_a_proxy_of_the_environment_is_used",
     ),
     "P30 no host but the router": (
         "test_secrecy.py::test_no_host_is_asked_for_but_the_routers",

@@ -12,10 +12,11 @@ import pytest
 from support.loopback_server import Loopback, open_ended, silent, whole
 from support.scripted_router import ANSWER, KEY, both_doors, chat, chat_stream, event
 
-from orq_router_integrations import RouterClient, stack
+from orq_router_integrations import RouterClient
+from orq_router_integrations.connections import stack
+from orq_router_integrations.connections.shared import SHARED
+from orq_router_integrations.connections.stack import AsyncStack, Stack
 from orq_router_integrations.errors import RouterConnectionError, StreamInterruptedError
-from orq_router_integrations.stack import AsyncStack, Stack
-from orq_router_integrations.transport import SHARED
 
 COMPLETION = json.dumps(ANSWER).encode()
 

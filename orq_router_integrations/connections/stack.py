@@ -16,10 +16,10 @@ from typing import Any, Generic, TypeVar
 import httpcore
 import httpx
 
-from orq_router_integrations.async_lines import AsyncDialer
+from orq_router_integrations.connections.async_lines import AsyncDialer
+from orq_router_integrations.connections.lines import Caller, Dialer
 from orq_router_integrations.forks import Lock
 from orq_router_integrations.limits import CLOCK, KEPT_SECONDS
-from orq_router_integrations.lines import Caller, Dialer
 
 _PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
 ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [

@@ -16,14 +16,14 @@ from support.loopback_server import Loopback, whole
 from support.scripted_router import ANSWER, KEY, both_doors, chat
 
 from orq_router_integrations import RouterClient
-from orq_router_integrations.async_lines import AsyncDialer
+from orq_router_integrations.connections.async_lines import AsyncDialer
+from orq_router_integrations.connections.lines import Caller, Dialer, Line, is_readable
+from orq_router_integrations.connections.shared import SHARED
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterStatusError,
     RouterTimeoutError,
 )
-from orq_router_integrations.lines import Caller, Dialer, Line, is_readable
-from orq_router_integrations.transport import SHARED
 
 COMPLETION = json.dumps(ANSWER).encode()
 HOST = "nobody.invalid"

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
+from orq_router_integrations.connections.pump import Gate, Pump
 from orq_router_integrations.exchange import Exchange, Outgoing
 from orq_router_integrations.limits import SHORTEST, TICK, Clock, Watch
-from orq_router_integrations.pump import Gate, Pump
 
 
 class Borrowed:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 import httpcore
 from typing_extensions import override
 
-from orq_router_integrations.lines import (
+from orq_router_integrations.connections.lines import (
     UNREAD,
     Caller,
     Holding,
