@@ -67,11 +67,6 @@ class Control(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data)
-
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, value) for name, value in super().__repr_args__() if value is not None]
 
@@ -258,6 +253,11 @@ class RouterControls(Control):
 
         def __init__(self, **values: Unpack["ControlValues"]) -> None: ...
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keywords(cls, data: Any) -> Any:
+        return refuse_unknown(cls, data)
+
     def merged(self, over: "RouterControls | None") -> "RouterControls":
         """These controls with the set fields of ``over`` on top; ``None`` there takes one away."""
         if over is None or not over.model_fields_set:
@@ -282,6 +282,12 @@ class RouterControls(Control):
         pauses = 1.25 * (2.0**retries - 1)
         models = 1 + len(self.fallbacks or ())
         return models * (self.timeout.call_timeout / 1000 * (1 + retries) + pauses)
+
+
+MEMBER_NAMES = frozenset(
+    n for part in (RouterControls, *Control.__subclasses__()) for n in part.model_fields
+)
+"""Names of controls, and of their members."""
 
 
 class ControlValues(TypedDict, total=False):

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint at the known name that is most like an unknown one; empty where none is."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(name, set(known) - {name}, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

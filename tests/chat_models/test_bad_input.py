@@ -102,7 +102,7 @@ ROUTER: dict[str, Row] = {
     "a cache of four days": ({"cache": {"ttl": 259_201}}, "cache.ttl"),
     "a cache of nothing": ({"cache": {"ttl": 0}}, "cache.ttl"),
     "an unknown control": ({"fallback": ["a/b"]}, "fallback"),
-    "an unknown member": ({"cache": {"tll": 5}}, "did you mean 'ttl'"),
+    "an unknown member": ({"cache": {"tll": 5}}, "cache.tll"),
     "17 pairs of metadata": ({"metadata": {str(i): "v" for i in range(17)}}, "metadata"),
     "a long key of metadata": ({"metadata": {"k" * 65: "v"}}, "metadata"),
     "a long value of metadata": ({"metadata": {"k": "v" * 513}}, "metadata.k"),
@@ -142,6 +142,22 @@ def test_an_argument_of_a_call_is_refused_before_any_request(
     assert len(said) < 600
     assert all(name in said for name in given if name not in {"controls", "logprobs"})
     assert router.requests == []
+
+
+@pytest.mark.parametrize(
+    ("controls", "meant"),
+    [
+        ({"retry": {"cuont": 2}}, "count"),
+        ({"timeout": {"call_timout": 2}}, "call_timeout"),
+        ({"load_balancer": {"model": []}}, "models"),
+        ({"plugins": [{"id": "pii_redaction", "entites": []}]}, "entities"),
+    ],
+)
+def test_the_member_of_a_control_that_was_meant_is_told(
+    model: ChatOrq, controls: dict[str, Any], meant: str
+) -> None:
+    with pytest.raises(RouterInputError, match=f"unknown; did you mean '{meant}'"):
+        model.invoke("Hi", controls=controls)
 
 
 def block(**members: Any) -> list[Any]:
