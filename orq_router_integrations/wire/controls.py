@@ -284,9 +284,7 @@ class RouterControls(Control):
         return models * (self.timeout.call_timeout / 1000 * (1 + retries) + pauses)
 
 
-MEMBER_NAMES = frozenset(
-    n for part in (RouterControls, *Control.__subclasses__()) for n in part.model_fields
-)
+MEMBER_NAMES = frozenset(n for part in Control.__subclasses__() for n in part.model_fields)
 """Names of controls, and of their members."""
 
 
