@@ -90,6 +90,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P15 usage once, half characters replaced": (
         "chat_models/test_model_streams.py::test_usage_that_is_told_twice_counts_once_and_the_last_word_holds",
         "chat_models/test_model_streams.py::test_half_a_character_is_replaced",
+        "chat_models/test_model_streams.py::test_the_text_is_read_in_spite_of",
     ),
     "P16 unexpected shapes are never success": (
         MATRIX,
@@ -218,6 +219,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "chat_models/test_bad_input.py::test_a_payload_that_is_not_json_is_refused_by_its_path",
         "chat_models/test_tools.py::test_a_schema_that_is_not_json_is_refused_by_the_name_of_its_tool",
         "tools/test_speech_bad_input.py::test_a_wrong_call_is_refused_before_anything_is_sent",
+        "tools/test_image_input.py::test_bad_arguments_are_named_before_anything_is_sent",
+        "tools/test_image_input.py::test_what_is_no_image_is_refused_before_anything_is_sent",
         "document_loaders/test_bad_sources.py::test_they_are_refused_at_the_call_and_before_any_request",
     ),
 }
