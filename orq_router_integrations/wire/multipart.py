@@ -14,7 +14,7 @@ from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.uploads import contents
 
-CHUNK = 64 * 1024
+CHUNK = 192 * 1024
 SMALL = 1024 * 1024
 
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
