@@ -240,7 +240,7 @@ class Line(httpcore.NetworkStream):
         """What httpcore and callers want to know of a socket."""
         match info:
             case "is_readable":
-                return is_readable(self._socket)
+                return bool(self._come) or is_readable(self._socket)
             case "socket":
                 return self._socket
             case "ssl_object":
