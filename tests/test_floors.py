@@ -104,6 +104,7 @@ MAY_IMPORT = {
         "errors",
         "faces",
         "formats",
+        "limits",
         "media",
         "saving",
         "validation",

@@ -136,6 +136,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_client_streams.py::test_a_stream_left_by_break_is_closed",
         "test_transport.py::test_a_connection_is_free_again_after_a_stream_was_left",
         "document_loaders/test_running.py::test_a_failure_does_not_wait_for_calls_under_way",
+        "document_loaders/test_running.py::test_calls_under_way_end_when_nobody_reads_on",
     ),
     "P23 storms of cancelled calls": (
         STORMS,
