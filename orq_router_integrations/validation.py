@@ -39,6 +39,7 @@ def explained(error: ValidationError, known: Iterable[str] = (), *, prefix: str 
             lines.append(f"{where}: unknown{nearest(str(item['loc'][-1]), known)}")
         else:
             said = item["msg"].removeprefix("Value error, ")
-            text = said if item["type"] == "value_error" else said + shown
-            lines.append(f"{where}: {text}" if where else text)
+            ours = item["type"] == "value_error"
+            named = where and (item["loc"] or not ours)  # ours of a whole name the part themselves
+            lines.append((f"{where}: " if named else "") + said + ("" if ours else shown))
     return "; ".join(lines)

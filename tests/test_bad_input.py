@@ -164,7 +164,8 @@ CHOSEN: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 }
 CHOICES = [
     *rows("model", "model", *MODELS[:-1]),
-    *rows("controls", "controls", 5, {"unknown": 1}, {"retry": {"count": 0}}),
+    *rows("controls", "controls", 5, {"retry": {"count": 0}}),
+    *rows("controls", "unknown: unknown keyword", {"unknown": 1}),
     *rows("controls", "load_balancer", {"load_balancer": {"models": []}}),
     *rows("temprature", "temprature: unknown keyword", 1),
 ]

@@ -98,6 +98,7 @@ MAY_IMPORT = {
         "errors",
         "faces",
         "formats",
+        "limits",
         "media",
         "saving",
         "validation",

@@ -10,19 +10,25 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import httpcore
 from typing_extensions import override
 
-from orq_router_integrations.limits import SHORTEST, TICK, Clock
+from orq_router_integrations.limits import SHORTEST, Clock
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 HELD = 64 * 1024
 """Bytes that are held before they are written."""
+
+LOOK = 0.25
+"""Seconds between two looks at what else may end a wait."""
 
 UNREAD = "the router answers before it has read the request"
 
@@ -179,8 +185,7 @@ class Line(httpcore.NetworkStream):
             come, self._come = self._come[:max_bytes], self._come[max_bytes:]
             return come
         try:
-            self._socket.settimeout(self._caller.clock.within(timeout))
-            return self._socket.recv(max_bytes)
+            return self._waited(self._socket.recv, max_bytes, timeout)
         except TimeoutError as error:
             raise httpcore.ReadTimeout(str(error)) from error
         except OSError as error:
@@ -199,22 +204,40 @@ class Line(httpcore.NetworkStream):
 
     def _sent(self, data: memoryview, timeout: float | None) -> int:
         """How much of it was written; while nothing can be, an answer is looked for."""
-        end = monotonic() + self._caller.clock.within(timeout)
+        return self._waited(self._socket.send, data, timeout, self._look)
+
+    def _waited(
+        self,
+        work: Callable[[A], T],
+        given: A,
+        timeout: float | None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> T:
+        """What some work gives in time; now and then it is looked whether that is still wanted."""
+        clock = self._caller.clock
+        end = monotonic() + clock.within(timeout)
         while True:
-            self._socket.settimeout(min(left(end), TICK))
+            seconds = clock.within(LOOK if meanwhile or clock.called_off else None)
+            self._socket.settimeout(min(seconds, left(end)))
             try:
-                return self._socket.send(data)
+                return work(given)
             except TimeoutError:
-                self._look()
-                if is_answer(self._come):
-                    raise httpcore.WriteError(UNREAD) from None
+                if meanwhile:
+                    meanwhile()
                 if monotonic() >= end:
                     raise
 
     def _look(self) -> None:
+        """Read what has come, without waiting.
+
+        Raises:
+            httpcore.WriteError: an answer begins there.
+        """
         self._socket.settimeout(0)
         with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             self._come += self._socket.recv(HELD)
+        if is_answer(self._come):
+            raise httpcore.WriteError(UNREAD)
 
     def close(self) -> None:
         """Close the socket."""
@@ -240,7 +263,7 @@ class Line(httpcore.NetworkStream):
         """What httpcore and callers want to know of a socket."""
         match info:
             case "is_readable":
-                return is_readable(self._socket)
+                return bool(self._come) or is_readable(self._socket)
             case "socket":
                 return self._socket
             case "ssl_object":

@@ -60,8 +60,12 @@ class _Single:
 
     @property
     def idle(self) -> bool:
-        """Whether its last reply came to its end, so that it can be kept."""
-        return bool(self._pool.is_idle())
+        """Whether its last reply came to its end, so that it can be kept.
+
+        What came behind that end would be taken for the reply to the next request.
+        """
+        http1 = getattr(self._pool._connection, "_h11_state", None)  # noqa: SLF001
+        return self._pool.is_idle() and not (http1 and http1.trailing_data[0])
 
     @property
     def usable(self) -> bool:
