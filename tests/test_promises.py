@@ -149,7 +149,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "connections/test_shared.py::test_a_forked_child_opens_connections_of_its_own",
         "test_forks.py::test_a_lock_that_another_thread_holds_does_not_stop_a_child",
         "faults/test_faces.py::test_one_request_for_a_call_in_each_of_several_loops",
-        "test_stack.py::test_what_comes_behind_a_reply_is_no_reply",
+        "connections/test_stack.py::test_what_comes_behind_a_reply_is_no_reply",
     ),
     "P25 cancelling is immediate": (
         "test_client.py::test_a_cancelled_call_ends_at_once_and_is_not_tried_again",

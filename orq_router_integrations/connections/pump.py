@@ -61,6 +61,8 @@ class Gate:
 
     def __init__(self, http: httpx.AsyncClient | None) -> None:
         self._http = http
+        if http and isinstance(vars(http).get("_transport"), httpx.AsyncHTTPTransport):
+            self._TELLING.add(http)  # known before its first request, which may be cancelled too
         self._moment = Moment.UNSENT
         self.abandoned = False
 
