@@ -18,7 +18,6 @@ from support.scripted_router import ANSWER, KEY, both_doors, chat
 from orq_router_integrations import RouterClient
 from orq_router_integrations.connections.async_lines import AsyncDialer
 from orq_router_integrations.connections.lines import Caller, Dialer, Line, is_readable
-from orq_router_integrations.connections.shared import SHARED
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterStatusError,
@@ -28,15 +27,6 @@ from orq_router_integrations.errors import (
 COMPLETION = json.dumps(ANSWER).encode()
 HOST = "nobody.invalid"
 """The host that the certificate is for; no resolver knows it."""
-
-
-@pytest.fixture(autouse=True)
-def nothing_shared_with_other_tests() -> Iterator[None]:
-    SHARED.close()
-    SHARED.forget()
-    yield
-    SHARED.close()
-    SHARED.forget()
 
 
 @pytest.fixture

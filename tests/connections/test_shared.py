@@ -38,14 +38,9 @@ COMPLETION = json.dumps(ANSWER).encode()
 
 
 @pytest.fixture(autouse=True, params=["stack", "pool of httpx"])
-def nothing_shared_with_other_tests(request, monkeypatch) -> Iterator[None]:
+def both_ways(request, monkeypatch) -> None:
     if request.param != "stack":
         monkeypatch.setattr(shared, "_behind_proxy", lambda: True)
-    SHARED.close()
-    SHARED.forget()
-    yield
-    SHARED.close()
-    SHARED.forget()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -19,15 +19,6 @@ from orq_router_integrations.connections.stack import AsyncStack, Stack
 from orq_router_integrations.errors import RouterConnectionError, StreamInterruptedError
 
 COMPLETION = json.dumps(ANSWER).encode()
-
-
-@pytest.fixture(autouse=True)
-def nothing_shared_with_other_tests() -> Iterator[None]:
-    SHARED.close()
-    SHARED.forget()
-    yield
-    SHARED.close()
-    SHARED.forget()
 
 
 @pytest.fixture
