@@ -3,8 +3,8 @@
 It minds no clock of ours, so a ``Watch`` or a ``Pump`` ends what takes too long.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, closing, contextmanager
 from typing import Any
 
 import httpx
@@ -58,14 +58,10 @@ class AsyncBorrowed:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
 
-    @asynccontextmanager
-    async def carry(self, exchange: Exchange[Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+    def carry(self, exchange: Exchange[Any]) -> Pump:
         """Send the next attempt of a call; yields the pieces of its reply, unpacked."""
         gate = Gate(self.http)
-        async with Pump(self._pieces(exchange, gate), exchange.clock, gate) as pieces:
-            yield pieces
-            if exchange.done:
-                await pieces.drain()
+        return Pump(self._pieces(exchange, gate), exchange.clock, gate, lambda: exchange.done)
 
     async def _pieces(self, exchange: Exchange[Any], gate: Gate) -> AsyncGenerator[bytes]:
         outgoing = _hurried(await exchange.abegin(), exchange.clock)
