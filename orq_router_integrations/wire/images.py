@@ -3,11 +3,19 @@
 Source: contract sections 2.2 to 2.4; where it says nothing of a model, everything is passed on.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import Self
 
 from orq_router_integrations.wire.controls import ModelId
@@ -24,7 +32,17 @@ MAX_INPUT_BYTES = 50 * 1024 * 1024
 INPUT_TYPES = ("image/png", "image/jpeg", "image/webp")
 
 Whole = Annotated[int, Field(strict=True)]
-Size = Annotated[str, Field(pattern=r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$")]
+SIZE = r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$"
+
+
+def _width_by_height(value: Any) -> Any:
+    """Says in words what the pattern, which stays for models, says to machines."""
+    if isinstance(value, str) and not re.match(SIZE, value):
+        raise ValueError(f"must be 'auto' or pixels such as '1024x1024', not {value!r:.40}")
+    return value
+
+
+Size = Annotated[str, BeforeValidator(_width_by_height), Field(pattern=SIZE)]
 
 
 class ImageParams(BaseModel):
