@@ -137,6 +137,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "connections/test_shared.py::test_a_connection_is_free_again_after_a_stream_was_left",
         "document_loaders/test_running.py::test_a_failure_does_not_wait_for_calls_under_way",
         "document_loaders/test_running.py::test_calls_under_way_end_when_nobody_reads_on",
+        "test_owned.py::test_a_stream_that_is_left_at_the_end_of_its_loop_is_closed_in_silence",
     ),
     "P23 storms of cancelled calls": (
         STORMS,

@@ -11,8 +11,8 @@ import atexit
 import os
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
@@ -24,6 +24,7 @@ from typing_extensions import AsyncGenerator
 from orq_router_integrations.connections.direct import AsyncDirect, Direct
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.limits import KEPT_SECONDS
+from orq_router_integrations.owned import owned_context
 
 if TYPE_CHECKING:  # what only a call needs is loaded by the first one that needs it
     from orq_router_integrations.connections.borrowed import AsyncBorrowed, Borrowed
@@ -86,8 +87,8 @@ class Connections:
             if self._returned(lent):
                 lent.carrier.close()
 
-    @asynccontextmanager
-    async def async_carrier(self) -> AsyncIterator[AsyncCarrier]:
+    @owned_context
+    async def async_carrier(self) -> AsyncGenerator[AsyncCarrier]:
         """The carrier of the running event loop, for one call."""
         loop = asyncio.get_running_loop()
         with self._lock:
