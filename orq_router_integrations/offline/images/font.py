@@ -1,88 +1,42 @@
-"""A small font: capitals, figures and signs, three dots wide and five high."""
+"""A small font: the letters, figures and signs of a keyboard, five dots wide and seven high."""
 
 import unicodedata
 from collections.abc import Iterator
 
-WIDTH, HEIGHT = 4, 6
-"""Dots that a character takes, its gap to the next included."""
+WIDTH, HEIGHT = 6, 9
+"""Dots that a character takes, its gaps to the next character and line included."""
 
-_ROWS = {
-    "A": "25755",
-    "B": "65656",
-    "C": "34443",
-    "D": "65556",
-    "E": "74647",
-    "F": "74644",
-    "G": "34553",
-    "H": "55755",
-    "I": "72227",
-    "J": "11152",
-    "K": "55655",
-    "L": "44447",
-    "M": "57755",
-    "N": "65555",
-    "O": "25552",
-    "P": "65644",
-    "Q": "25563",
-    "R": "65655",
-    "S": "34216",
-    "T": "72222",
-    "U": "55557",
-    "V": "55552",
-    "W": "55775",
-    "X": "55255",
-    "Y": "55222",
-    "Z": "71247",
-    "0": "75557",
-    "1": "26227",
-    "2": "61247",
-    "3": "61216",
-    "4": "55711",
-    "5": "74616",
-    "6": "34757",
-    "7": "71122",
-    "8": "75757",
-    "9": "75716",
-    ".": "00002",
-    ",": "00024",
-    "!": "22202",
-    "?": "61202",
-    "'": "22000",
-    '"': "55000",
-    "-": "00700",
-    ":": "02020",
-    ";": "02024",
-    "(": "12221",
-    ")": "42224",
-    "/": "11244",
-    "+": "02720",
-    "=": "07070",
-    "_": "00007",
-    "#": "57575",
-    "&": "25253",
-    "%": "51245",
-    "*": "52500",
-    "<": "12421",
-    ">": "42124",
-    "[": "64446",
-    "]": "31113",
-    " ": "00000",
-}
-"""Five rows from top to bottom; of each figure the three bits are the dots from left to right."""
+_TABLE = """
+A ehhvhhh  B uhhuhhu  C ehggghe  D sihhhis  E vgguggv  F vgguggg  G ehgnhhf  H hhhvhhh  I e44444e
+J 72222ic  K hikokih  L ggggggv  M hrllhhh  N hhpljhh  O ehhhhhe  P uhhuggg  Q ehhhlid  R uhhukih
+S fgge11u  T v444444  U hhhhhhe  V hhhhha4  W hhhllla  X hha4ahh  Y hhha444  Z v1248gv
+a 00e1fhf  b ggmphhu  c 00egghe  d 11djhhf  e 00ehvge  f 698s888  g 0fhhf1e  h ggmphhh  i 40c444e
+j 20622ic  k ggikoki  l c44444e  m 00qllhh  n 00mphhh  o 00ehhhe  p 00uhugg  q 00djf11  r 00mpggg
+s 00ege1u  t 88s8896  u 00hhhjd  v 00hhha4  w 00hhlla  x 00ha4ah  y 00hhf1e  z 00v248v
+0 ehjlphe  1 4c4444e  2 eh1248v  3 v2421he  4 26aiv22  5 vgu11he  6 68guhhe  7 v124888  8 ehhehhe
+9 ehhf12c  . 00000cc  , 0000c48  ! 4444004  ? eh12404  ' c480000  " aaa0000  - 000v000  : 0cc0cc0
+; 0cc0c48  ( 2488842  ) 8422248  / 01248g0  + 044v440  = 00v0v00  _ 000000v  # aavavaa  & cik8lid
+% op248j3  * 04lel40  < 248g842  > 8421248  [ e88888e  ] e22222e  $ 4fke5u4  @ eh1dlle
+"""
+"""Each character and its seven rows from top to bottom; a row is a number to the base of 32,
+whose five bits are the dots from left to right."""
 
-_UNKNOWN = "77777"
+_WORDS = _TABLE.split()
+_ROWS = {" ": "0000000", **dict(zip(_WORDS[::2], _WORDS[1::2], strict=True))}
+_UNKNOWN = "vhhhhhv"
 _SAME = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\t\n", "''\"\"--  ")
 
 
 def dots(text: str) -> Iterator[str]:
     """The rows of a line of text, as ``1`` for a dot and ``0`` for none."""
     glyphs = [_ROWS.get(character, _UNKNOWN) for character in drawable(text)]
-    for row in range(HEIGHT - 1):
-        yield "".join(f"{int(glyph[row]):03b}0" for glyph in glyphs)
-    yield "0" * WIDTH * len(glyphs)
+    for row in range(len(_UNKNOWN)):
+        yield "".join(f"{int(glyph[row], 32):05b}0" for glyph in glyphs)
+    for _ in range(HEIGHT - len(_UNKNOWN)):
+        yield "0" * WIDTH * len(glyphs)
 
 
 def drawable(text: str) -> str:
-    """The text in the font's letters: capitals without accents."""
+    """The text in the font's letters: without accents."""
     plain = unicodedata.normalize("NFKD", text.translate(_SAME))
-    return "".join(letter for letter in plain if not unicodedata.combining(letter)).upper()
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))
