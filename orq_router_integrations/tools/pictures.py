@@ -2,6 +2,7 @@
 
 import html
 import os
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -65,6 +66,21 @@ class GeneratedImage(Medium):
     def elsewhere(self) -> str:
         """What is said where the bytes are in neither place."""
         return f"{self.id} is behind a URL; fetch it with download(...) first"
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+        """Write the image to a file as it came, whole or not at all: nothing is converted.
+
+        Warns where the file's name says another kind of image than it holds.
+
+        Raises:
+            RouterInputError: the path cannot be written to, or the bytes are not here.
+        """
+        suffix = Path(path).suffix.lower().replace(".jpeg", ".jpg")
+        right = SUFFIXES.get(self.mime_type or "", suffix)
+        if suffix != right and suffix in SUFFIXES.values():
+            told = "is written as it came, and not converted; its name should end in"
+            warnings.warn(f"{os.fspath(path)} {told} {right}", stacklevel=2)
+        return super().save(path, overwrite=overwrite)
 
     def __repr__(self) -> str:
         short = self.told if self.data or self.path else f"{self.id} (at a URL)"
@@ -143,6 +159,7 @@ class ImageResult(Artifact):
         """Write the images to files, each whole or not at all.
 
         One image gets the path as it is; of several each gets its number before the suffix.
+        Nothing is converted: a name that says another kind of image is a warning.
 
         Raises:
             RouterInputError: a path cannot be written to, or the bytes of an image are not here.

@@ -17,6 +17,7 @@ from orq_router_integrations.wire.endpoints import (
     IMAGE_VARIATIONS,
     Endpoint,
 )
+from orq_router_integrations.wire.names import spelled
 
 MAX_INPUT_BYTES = 50 * 1024 * 1024
 """An image or mask that is sent must have less (contract section 2.3)."""
@@ -24,7 +25,12 @@ MAX_INPUT_BYTES = 50 * 1024 * 1024
 INPUT_TYPES = ("image/png", "image/jpeg", "image/webp")
 
 Whole = Annotated[int, Field(strict=True)]
-Size = Annotated[str, Field(pattern=r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$")]
+Size = Annotated[
+    str,
+    spelled(
+        r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})\Z", "'auto', or width x height such as '1024x1024'"
+    ),
+]
 
 
 class ImageParams(BaseModel):

@@ -187,6 +187,20 @@ def test_images_are_saved_whole_and_in_numbers(tmp_path: Path):
         result.image.save(tmp_path / "one.png", overwrite=False)
 
 
+@pytest.mark.parametrize("name", ["boat.jpg", "boat.JPEG", "boat.webp"])
+def test_a_name_that_says_another_kind_of_image_is_a_warning(router, tmp_path, name):
+    result = tool(router).generate("boat")
+    with pytest.warns(UserWarning, match=rf"{name} .*not converted; .* should end in .png"):
+        result.save(tmp_path / name)
+    assert (tmp_path / name).read_bytes() == result.image.data
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["boat.png", "boat.PNG", "boat", "boat.bin"])
+def test_other_names_are_none(router, tmp_path, name):
+    assert tool(router).generate("boat").save(tmp_path / name)[0].is_file()
+
+
 def test_urls_are_told_and_fetched_only_when_asked(router):
     image_tool = tool(router, model=DALLE2)
     linked = image_tool.generate("boat", **SMALL)
