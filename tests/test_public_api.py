@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import orq_router_integrations as package
-from orq_router_integrations import RouterClient, RouterControls, offline
+from orq_router_integrations import RouterClient, RouterControls, errors, offline
 from orq_router_integrations.client import ClientValues
 from orq_router_integrations.wire.controls import ControlValues
 
@@ -36,6 +36,17 @@ def test_every_public_name_has_an_example(name: str) -> None:
 def test_every_name_of_the_offline_router_has_an_example(name: str) -> None:
     assert offline.__all__ == sorted(offline.__all__)
     assert ">>> " in getattr(offline, name).__doc__
+
+
+ERRORS = [
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and name.endswith("Error")
+]
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_every_error_is_documented_and_drawn_in_the_tree(name: str) -> None:
+    assert getattr(errors, name).__doc__
+    assert f" {name} " in f"{errors.__doc__} ".replace("\n", " ")
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

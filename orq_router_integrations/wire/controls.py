@@ -236,6 +236,8 @@ class RouterControls(Control):
 
     >>> RouterControls(fallbacks=["anthropic/claude-sonnet-4-5"]).fallbacks
     (Fallback(model='anthropic/claude-sonnet-4-5'),)
+    >>> RouterControls(retry={"count": 1}, cache={"ttl": 60}, identity="user-17").cache
+    RouterCache(type='exact_match', ttl=60)
     """
 
     fallbacks: tuple[Annotated[Fallback, _as("model")], ...] | None = None
