@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
-    aclosing,
     closing,
     nullcontext,
 )
@@ -20,13 +19,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import AsyncGenerator, Generator, Self, TypedDict, Unpack
 
 from orq_router_integrations._version import __version__
-from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.exchange import Exchange
-from orq_router_integrations.keys import account_of
-from orq_router_integrations.retry import RetryPolicy, RetryQuota
-from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
-from orq_router_integrations.timing import clock_of, timeout_of
-from orq_router_integrations.transport import (
+from orq_router_integrations.connections.shared import (
     SHARED,
     AsyncCarrier,
     Carrier,
@@ -34,6 +27,13 @@ from orq_router_integrations.transport import (
     aborrowed,
     borrowed,
 )
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.exchange import Exchange
+from orq_router_integrations.keys import account_of
+from orq_router_integrations.owned import Owned
+from orq_router_integrations.retry import RetryPolicy, RetryQuota
+from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
+from orq_router_integrations.timing import clock_of, timeout_of
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import ControlValues, RouterControls
@@ -43,7 +43,7 @@ from orq_router_integrations.wire.request import encode
 
 T = TypeVar("T")
 Begun = tuple[Generator[T], tuple[T, ...]]
-ABegun = tuple[AsyncGenerator[T], tuple[T, ...]]
+ABegun = tuple[Owned[T], tuple[T, ...]]
 
 
 class RouterClient(RouterSettings):
@@ -132,7 +132,7 @@ class RouterClient(RouterSettings):
         """Send a call and yield its items as they arrive; see ``stream``."""
         exchange = self._exchange(call)
         items, first = await exchange.policy.arun(self._abegun, exchange)
-        async with aclosing(items):
+        async with items:
             for item in first:
                 yield item
             async for item in items:
@@ -234,7 +234,7 @@ class RouterClient(RouterSettings):
         return items, tuple(islice(items, 1))
 
     async def _abegun(self, exchange: Exchange[T]) -> ABegun[T]:
-        items = self._aitems(exchange)
+        items = Owned(self._aitems(exchange))
         async for item in items:
             return items, (item,)
         return items, ()

@@ -144,9 +144,8 @@ def _streamed(pipeline: Runnable[dict[str, Any], AIMessage], offline: OfflineRou
     chunks = list(pipeline.stream({"question": QUESTION}))
     message = reduce(add, chunks)
     _routed(message, offline)
-    _say(
-        f"   answer   {message.text[:60]}... in {sum(bool(chunk.text) for chunk in chunks)} pieces"
-    )
+    pieces = sum(bool(chunk.text) for chunk in chunks)
+    _say(f"   answer   ({pieces} pieces) {message.text[:60]}...")
     _counted(message)
     return message.text
 

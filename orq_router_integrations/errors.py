@@ -9,6 +9,7 @@
     │                               ``received`` how many bytes arrived
     ├── RouterTimeoutError          no answer in time
     ├── InvalidResponseError        a reply that is not what the contract says
+    ├── SavingError                 what came could not be written to a file; also an OSError
     ├── RefusalError                the model declined to give structured output
     └── RouterStatusError           the router answered with an error
         ├── RedirectError           3xx: never followed, the key goes to no other host
@@ -28,18 +29,6 @@
 Every one is also a ``ModelError`` of langchain-core, and the matching class of it where there is
 one, so that LangChain's retry and fallback middleware tells them apart. Nothing of httpx,
 tenacity or pydantic escapes from a call.
-
->>> from orq_router_integrations import ChatOrq, OfflineRouter
->>> for status in (401, 408, 429, 503):
-...     client = OfflineRouter(faults={"openai/gpt-4o": status}).client(max_retries=0)
-...     try:
-...         _ = ChatOrq(model="openai/gpt-4o", client=client).invoke("Hi")
-...     except RouterStatusError as error:
-...         print(error.status_code, type(error).__name__, error.is_retryable)
-401 AuthenticationError False
-408 RequestTimeoutError True
-429 RateLimitError True
-503 ServerError True
 """
 
 import re
@@ -77,6 +66,7 @@ class Details(TypedDict, total=False):
     partial_items: tuple[Any, ...]
     ambiguous: bool
     is_retryable: bool
+    errno: int | None
 
 
 class RouterError(core.ModelError):
@@ -190,6 +180,16 @@ class InvalidResponseError(RouterError, core.ModelAPIError):
     """A reply without something essential, or not of the kind the contract says."""
 
     is_retryable = False
+
+
+class SavingError(RouterError, OSError):
+    """What came could not be written to a file, for the disk is full, say.
+
+    Attributes:
+        errno: the system's number for the reason.
+    """
+
+    errno: int | None = None
 
 
 class RefusalError(RouterError):

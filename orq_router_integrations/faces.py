@@ -97,6 +97,4 @@ class RouterFace(RouterSettings):
         try:
             return own.merged(RouterControls.model_validate(given))
         except ValidationError as error:
-            raise ValueError(
-                explained(error, RouterControls.model_fields, prefix="controls.")
-            ) from None
+            raise ValueError(explained(error, prefix="controls.")) from None

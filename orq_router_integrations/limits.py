@@ -10,8 +10,9 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 from typing_extensions import Self
@@ -35,8 +36,12 @@ GRACE = 0.05
 """Seconds for the last bytes behind the end of a stream; with them its connection can be kept."""
 
 
+CALLED_OFF: ContextVar[Callable[[], bool] | None] = ContextVar("called_off", default=None)
+"""Whether what is begun in here is wanted no more: ends sync calls, which nobody can cancel."""
+
+
 class LateError(Exception):
-    """The clock of a call ran out."""
+    """The clock of a call ran out, or the call was called off."""
 
 
 class Clock:
@@ -45,6 +50,7 @@ class Clock:
     Attributes:
         until: seconds on the monotonic clock; infinite while nobody waits.
         heard: whether an item has come.
+        called_off: tells whether nobody wants it any more, where somebody may call it off.
     """
 
     def __init__(self, *, deadline: float, silence: float) -> None:
@@ -53,16 +59,19 @@ class Clock:
         self.silence = silence
         self.until = self.started + deadline
         self.heard = False
+        self.called_off = CALLED_OFF.get()
 
     @property
     def left(self) -> float:
         """Seconds until the wait is over."""
+        if self.called_off and self.called_off():
+            return 0.0
         return max(self.until - time.monotonic(), 0.0)
 
     @property
     def over(self) -> bool:
         """Whether it is."""
-        return time.monotonic() >= self.until
+        return self.left <= 0
 
     def within(self, seconds: float | None) -> float:
         """Seconds that a wait may last: as long as it would, but no longer than the clock runs.
@@ -70,7 +79,7 @@ class Clock:
         Raises:
             LateError: the clock has run out.
         """
-        left = self.until - time.monotonic()
+        left = self.left
         if left <= 0:
             raise LateError
         return min(left, LONGEST if seconds is None else seconds)

@@ -6,7 +6,6 @@ The router has retries and fallbacks of its own, which multiply with ours; so ou
 
 import math
 import random
-import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +16,7 @@ from orq_router_integrations.errors import (
     RouterStatusError,
     RouterTimeoutError,
 )
+from orq_router_integrations.forks import Lock
 from orq_router_integrations.limits import Clock
 
 if TYPE_CHECKING:  # loaded when a call fails, for most programs never need it
@@ -46,7 +46,7 @@ class RetryQuota:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self.tokens = QUOTA
 
     def take(self, cost: int) -> bool:

@@ -3,12 +3,12 @@
 import asyncio
 import os
 from collections.abc import AsyncIterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, SavingError
 
 BUFFER = 128 * 1024
 """Bytes that are collected for one write; bodies come in pieces of 64 KB at most."""
@@ -24,17 +24,14 @@ def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         RouterInputError: it is empty, a folder or no regular file, its folder is missing, or it
             exists and may not be overwritten.
     """
-    name = os.fsdecode(path)
-    if not name or "\0" in name:
-        raise RouterInputError(f"path: {name!r} names no file")
-    target = Path(name)
+    target = _named(path)
     try:
         target.stat()
     except FileNotFoundError:
         pass
     except OSError as error:
         raise RouterInputError(
-            f"path: {name[:200]!r} cannot be written: {error.strerror}"
+            f"path: {str(target)[:200]!r} cannot be written: {error.strerror}"
         ) from None
     if target.is_dir():
         raise RouterInputError(f"path: {target} is a folder; name a file in it")
@@ -45,6 +42,45 @@ def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     if target.exists() and not overwrite:
         raise RouterInputError(f"path: {target} exists; pass overwrite=True to replace it")
     return target
+
+
+def _named(path: str | os.PathLike[str]) -> Path:
+    try:
+        name = os.fsdecode(path)
+    except TypeError as error:
+        raise RouterInputError(f"path: {error}") from None
+    if not name or "\0" in name:
+        raise RouterInputError(f"path: {name!r} names no file")
+    return Path(name)
+
+
+def checked_folder(folder: Path | None) -> Path | None:
+    """A folder for files; to be checked before anything is paid for.
+
+    Raises:
+        RouterInputError: there is no such folder, or it may not be written to.
+    """
+    if folder is None:
+        return None
+    if not os.path.isdir(folder):  # unlike that of a Path, it never raises
+        raise RouterInputError(f"directory: {folder} is no folder; make it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RouterInputError(f"directory: {folder} may not be written to")
+    return folder.resolve()
+
+
+@contextmanager
+def saving(place: object) -> Iterator[None]:
+    """What is written within can fail in one way only.
+
+    Raises:
+        SavingError: in the place of an ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise SavingError(f"cannot write to {place}: {why}", errno=error.errno) from error
 
 
 class PartFile:
@@ -73,7 +109,8 @@ class PartFile:
 
     def discard(self) -> None:
         """Take it away, unless it was kept."""
-        self.file.close()
+        with suppress(OSError):  # what a full disk did not take is not wanted any more
+            self.file.close()
         self._path.unlink(missing_ok=True)
 
 
@@ -97,11 +134,13 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
 
     Raises:
         RouterInputError: the path cannot be written to; see ``writable``.
+        SavingError: it could, but not all of it.
     """
     target = writable(path, overwrite=overwrite).resolve()
     part = PartFile(target.parent, target.name)
     try:
-        yield part.file
-        part.keep(target)
+        with saving(target):
+            yield part.file
+            part.keep(target)
     finally:
         part.discard()

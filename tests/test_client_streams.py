@@ -23,7 +23,8 @@ from support.scripted_router import (
     streams,
 )
 
-from orq_router_integrations import RouterClient, RouterError, pump
+from orq_router_integrations import RouterClient, RouterError
+from orq_router_integrations.connections import pump
 from orq_router_integrations.errors import (
     InvalidResponseError,
     NotFoundError,

@@ -162,6 +162,7 @@ CORE = {
     errors.StreamInterruptedError: (core.ModelConnectionError, True),
     errors.RouterTimeoutError: (core.ModelTimeoutError, True),
     errors.InvalidResponseError: (core.ModelAPIError, False),
+    errors.SavingError: (core.ModelError, False),
     errors.RefusalError: (core.ModelError, False),
     errors.RouterStatusError: (core.ModelError, False),
     errors.RedirectError: (core.ModelError, False),

@@ -23,7 +23,8 @@ from support.scripted_router import (
     says,
 )
 
-from orq_router_integrations import RouterClient, RouterError, stack
+from orq_router_integrations import RouterClient, RouterError
+from orq_router_integrations.connections import stack
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterTimeoutError,

@@ -38,6 +38,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_limits.py::test_a_call_ends_at_its_deadline_whatever_drips",
         "test_limits.py::test_a_stream_without_news_ends_and_its_text_is_kept",
         "test_limits.py::test_a_slow_reader_of_a_stream_is_given_all_time",
+        "connections/test_lines.py::test_an_answer_ends_an_upload_that_nobody_reads",
     ),
     "P6 a quota for all retries": (
         STORMS,
@@ -50,6 +51,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P8 one idempotency key for all attempts": (
         "test_retry.py::test_all_attempts_of_a_call_share_one_key_against_doubles",
+        "faults/test_faces.py::test_every_attempt_sends_the_same_from_the_beginning",
     ),
     "P9 what is billed by the piece is not repeated": (
         MATRIX,
@@ -65,6 +67,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
         MATRIX,
         "test_client_streams.py::test_a_stream_that_breaks_off_is_an_error_with_the_text_so_far",
         "test_client_streams.py::test_the_mark_of_the_end_ends_it_although_the_socket_stays_open",
+        "tools/test_speech_faults.py::test_a_body_shorter_than_its_length_is_cut_off",
+        "tools/test_image_faults.py::test_an_image_that_breaks_off_alone_leaves_nothing",
     ),
     "P12 errors inside a good reply": (
         MATRIX,
@@ -79,24 +83,37 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "chat_models/test_model_streams.py::test_one_call_is_assembled",
         "chat_models/test_model_streams.py::test_two_calls_are_kept_apart",
         "chat_models/test_replies.py::test_a_streamed_call_that_was_cut_off_anywhere_is_no_valid_call",
+        "chat_models/test_odd_deltas.py::test_two_calls_with_one_id_are_two_calls",
+        "chat_models/test_replies.py::test_arguments_that_a_model_itself_spoiled_are_sent_back_as_they_came",
+        "wire/test_odd_events.py::test_odd_members_are_read_or_refused_but_never_crash",
     ),
     "P15 usage once, half characters replaced": (
         "chat_models/test_model_streams.py::test_usage_that_is_told_twice_counts_once_and_the_last_word_holds",
         "chat_models/test_model_streams.py::test_half_a_character_is_replaced",
+        "chat_models/test_model_streams.py::test_the_text_is_read_in_spite_of",
     ),
     "P16 unexpected shapes are never success": (
         MATRIX,
         "test_client_streams.py::test_an_invalid_response_shows_what_it_is",
         "tools/test_speech_faults.py::test_what_is_no_audio_is_no_success",
+        "tools/test_image_faults.py::test_a_reply_without_images_is_an_error",
+        "document_loaders/test_bad_sources.py::test_a_reply_without_a_transcript_is_never_an_empty_success",
     ),
     "P17 files are whole or not there": (
         "test_saving.py::test_after_a_failure_nothing_new_remains",
         "test_saving.py::test_an_old_file_survives_a_failure",
         "tools/test_speech_faults.py::test_no_half_file_remains_and_an_old_one_survives",
+        "tools/test_speech_faults.py::test_what_the_disk_does_not_take_is_told",
+        "tools/test_image_faults.py::test_an_image_that_the_disk_does_not_take_is_told",
+        "tools/test_image_faults.py::test_a_cancelled_call_leaves_nothing",
     ),
     "P18 a retried upload starts over": (
         "test_client.py::test_a_form_is_the_same_at_every_attempt",
         "test_media.py::test_an_upload_begins_anew_each_time_it_is_opened",
+        "faults/test_faces.py::test_every_attempt_sends_the_same_from_the_beginning",
+        "document_loaders/test_bad_sources.py::test_faults_are_retried_with_the_same_bytes",
+        "document_loaders/test_bad_sources.py::test_a_file_that_shrinks_while_it_is_sent_is_an_error",
+        "chat_models/test_lazy_files.py::test_a_retry_reads_the_file_again",
     ),
     "P19 one tree of errors, in all modes": (
         MATRIX,
@@ -106,6 +123,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P20 errors say where and how": (
         "test_errors.py::test_an_error_tells_how_the_call_went",
         "test_errors.py::test_every_shape_of_an_error_is_understood",
+        "faults/test_faces.py::test_an_error_tells_what_the_router_told",
     ),
     "P21 errors are short and hide the key": (
         MATRIX,
@@ -116,20 +134,28 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P22 connections come back": (
         MATRIX,
         "test_client_streams.py::test_a_stream_left_by_break_is_closed",
-        "test_transport.py::test_a_connection_is_free_again_after_a_stream_was_left",
+        "connections/test_shared.py::test_a_connection_is_free_again_after_a_stream_was_left",
+        "document_loaders/test_running.py::test_a_failure_does_not_wait_for_calls_under_way",
+        "document_loaders/test_running.py::test_calls_under_way_end_when_nobody_reads_on",
+        "test_owned.py::test_a_stream_that_is_left_at_the_end_of_its_loop_is_closed_in_silence",
     ),
     "P23 storms of cancelled calls": (
         STORMS,
-        "test_transport.py::test_a_storm_of_cancelled_calls_leaves_the_pool_usable",
+        "connections/test_shared.py::test_a_storm_of_cancelled_calls_leaves_the_pool_usable",
+        "faults/test_faces.py::test_a_storm_of_cancelled_calls_leaves_a_pool_of_four_usable",
     ),
     "P24 loops, threads and forks": (
         STORMS,
-        "test_transport.py::test_one_client_serves_several_event_loops_one_after_another",
-        "test_transport.py::test_a_forked_child_opens_connections_of_its_own",
+        "connections/test_shared.py::test_one_client_serves_several_event_loops_one_after_another",
+        "connections/test_shared.py::test_a_forked_child_opens_connections_of_its_own",
+        "test_forks.py::test_a_lock_that_another_thread_holds_does_not_stop_a_child",
+        "faults/test_faces.py::test_one_request_for_a_call_in_each_of_several_loops",
+        "connections/test_stack.py::test_what_comes_behind_a_reply_is_no_reply",
     ),
     "P25 cancelling is immediate": (
         "test_client.py::test_a_cancelled_call_ends_at_once_and_is_not_tried_again",
         "test_client.py::test_a_pause_is_cut_short_by_cancelling",
+        "faults/test_faces.py::test_a_cancelled_call_ends_at_once",
     ),
     "P26 bounds of what is read": (
         MATRIX,
@@ -137,35 +163,41 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_bodies.py::test_an_event_that_is_too_long_is_refused",
         "test_bodies.py::test_a_gzip_bomb_is_not_unpacked_beyond_its_bound",
         "test_bodies.py::test_json_that_is_deep_or_has_huge_numbers_is_an_invalid_response",
+        "wire/test_image_replies.py::test_a_reply_that_is_too_large_is_refused",
     ),
     "P27 uploads and downloads stream": (
         "document_loaders/test_memory.py::test_two_hundred_megabytes_take_less_than_two",
         "tools/test_speech_memory.py::test_five_megabytes_to_a_file_cost_less_than_one",
+        "tools/test_image_memory.py::test_a_large_image_costs_no_more_than_itself",
+        "wire/test_inline.py::test_memory_does_not_grow_with_the_file",
     ),
     "P28 no redirects, no cookies": (
         MATRIX,
         "test_client.py::test_a_redirect_is_an_error_that_names_its_target",
-        "test_transport.py::test_no_cookie_is_kept",
+        "connections/test_shared.py::test_no_cookie_is_kept",
     ),
     "P29 encrypted, unless asked otherwise": (
         "test_settings.py::test_plain_http_to_elsewhere_must_be_asked_for",
-        "test_stack.py::test_a_proxy_of_the_environment_is_used",
+        "connections/test_stack.py::test_a_proxy_of_the_environment_is_used",
     ),
     "P30 no host but the router": (
         "test_secrecy.py::test_no_host_is_asked_for_but_the_routers",
         "test_downloads.py::test_hosts_that_are_not_public_are_not_asked",
         "test_downloads.py::test_the_address_that_was_checked_is_the_one_connected_to",
+        "faults/test_faces.py::test_no_host_is_asked_for_but_the_routers",
     ),
     "P31 files only where they are named": (
         "chat_models/test_bad_input.py::test_a_conversation_is_refused_before_any_request",
         "test_media.py::test_only_a_regular_file_with_something_in_it_is_read",
         "tools/test_image_input.py::test_paths_lead_to_regular_files_only",
+        "document_loaders/test_bad_sources.py::test_they_are_refused_at_the_call_and_before_any_request",
     ),
     "P32 the key is nowhere": (
         "test_secrecy.py::test_no_face_tells_the_key",
         "test_secrecy.py::test_no_face_tells_the_key_in_a_pickle",
         "test_secrecy.py::test_neither_logs_nor_traces_nor_errors_tell_the_key",
         "test_cassettes.py::test_a_recorded_request_has_no_key_and_no_host",
+        "faults/test_faces.py::test_neither_logs_nor_errors_tell_the_key",
     ),
     "P33 no injection": (
         "test_settings.py::test_a_header_holds_one_line",
@@ -175,11 +207,24 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P34 data that looks like LangChain's own stays data": (
         "test_secrecy.py::test_what_looks_like_serialised_langchain_stays_as_it_is",
         "chat_models/test_replies.py::test_data_shaped_like_langchains_own_stays_data",
+        "test_secrecy.py::test_so_does_what_any_other_face_was_sent",
     ),
     "P35 bad input is refused before any request": (
         "chat_models/test_bad_input.py::test_every_way_to_call_refuses_alike",
         "chat_models/test_bad_input.py::test_a_conversation_is_refused_before_any_request",
         "tools/test_speech_bad_input.py::test_a_path_that_cannot_be_written_to",
+        "test_bad_input.py::test_a_setting_is_refused_by_every_face",
+        "test_bad_input.py::test_a_model_is_refused_by_every_face",
+        "test_bad_input.py::test_a_choice_of_one_call_is_refused",
+        "test_bad_input.py::test_messages_that_hold_anything",
+        "test_bad_input.py::test_a_folder_that_is_none",
+        "chat_models/test_bad_input.py::test_an_argument_of_a_call_is_refused_before_any_request",
+        "chat_models/test_bad_input.py::test_a_payload_that_is_not_json_is_refused_by_its_path",
+        "chat_models/test_tools.py::test_a_schema_that_is_not_json_is_refused_by_the_name_of_its_tool",
+        "tools/test_speech_bad_input.py::test_a_wrong_call_is_refused_before_anything_is_sent",
+        "tools/test_image_input.py::test_bad_arguments_are_named_before_anything_is_sent",
+        "tools/test_image_input.py::test_what_is_no_image_is_refused_before_anything_is_sent",
+        "document_loaders/test_bad_sources.py::test_they_are_refused_at_the_call_and_before_any_request",
     ),
 }
 

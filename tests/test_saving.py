@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, SavingError
 from orq_router_integrations.saving import atomic_file, awrite, writable
 
 
@@ -38,7 +38,7 @@ def test_after_a_failure_nothing_new_remains(tmp_path: Path) -> None:
 def test_an_old_file_survives_a_failure(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     path.write_bytes(b"old")
-    with pytest.raises(OSError, match="disk"), atomic_file(path):
+    with pytest.raises(SavingError, match="disk"), atomic_file(path):
         raise OSError("disk")
     assert path.read_bytes() == b"old"
 

@@ -1,6 +1,7 @@
 """P32: the key is nowhere but in the header of the request; P34: what servers send stays inert."""
 
 import asyncio
+import base64
 import json
 import logging
 import pickle
@@ -168,6 +169,68 @@ def test_what_looks_like_serialised_langchain_stays_as_it_is(
     assert twin.content == answer.content
     assert twin.response_metadata == answer.response_metadata
     assert twin.additional_kwargs == answer.additional_kwargs
+
+
+def in_pieces(attack: Any) -> Any:
+    odd = {"odd": attack, "annotations": [attack], "images": [attack], "audio": attack}
+    said = {"content": json.dumps(attack), "reasoning": json.dumps(attack), **odd}
+    function = {"name": "f", "arguments": json.dumps({"a": attack})}
+    called = {"tool_calls": [{"index": 0, "id": "1", "function": function}]}
+    ends = {"finish_reason": "stop", "logprobs": attack}
+    choices: list[Any] = [{"delta": said}, {"delta": called}, {"delta": {}, **ends}]
+    chunks = [{"choices": [choice], "metadata": attack, "usage": attack} for choice in choices]
+    data = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    client = client_of(Script(streams(data.encode())))
+    return ChatOrq(model="openai/gpt-4o", client=client).invoke("Hi", stream=True)
+
+
+def as_a_response(attack: Any) -> Any:
+    text = {"type": "output_text", "text": json.dumps(attack), "annotations": [attack]}
+    output = [
+        {"type": "message", "role": "assistant", "content": [text]},
+        {"type": "function_call", "call_id": "1", "name": "f", "arguments": json.dumps(attack)},
+        {"type": "odd", "it": attack},
+    ]
+    more = {"metadata": attack, "usage": attack}
+    body = {"id": "r", "status": "completed", "model": "m", "output": output, **more}
+    client = client_of(Script(says(200, body)))
+    return ChatOrq(model="openai/gpt-4o", api="responses", client=client).invoke("Hi")
+
+
+def as_an_image(attack: Any) -> Any:
+    png = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(30)).decode()
+    items = [{"b64_json": png, "revised_prompt": told} for told in (attack, json.dumps(attack))]
+    body = {"data": items, "usage": attack, "model": attack}
+    tool = OrqImageTool(model="openai/gpt-image-1", client=client_of(Script(says(200, body))))
+    return tool.invoke({"type": "tool_call", "id": "1", "name": tool.name, "args": {"prompt": "x"}})
+
+
+def as_a_transcript(attack: Any) -> Any:
+    text = json.dumps(attack)
+    segments = [{"text": text, "start": 0, "end": 1, "speaker": text, "odd": attack}]
+    body = {"text": text, "language": text, "segments": segments, "usage": attack, "model": attack}
+    client = client_of(Script(says(200, body)))
+    options = {"response_format": "verbose_json", "granularity": "segment"}
+    source = b"ID3" + bytes(30)
+    loader = OrqTranscriptionLoader(
+        source=source, model="openai/whisper-1", client=client, **options
+    )
+    return loader.load()[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*in beta")
+@pytest.mark.parametrize("attack", [ATTACK, SECRET], ids=["constructor", "secret"])
+@pytest.mark.parametrize("come", [in_pieces, as_a_response, as_an_image, as_a_transcript])
+def test_so_does_what_any_other_face_was_sent(
+    monkeypatch: pytest.MonkeyPatch, attack: Any, come: Callable[[Any], Any]
+) -> None:
+    monkeypatch.setenv("ORQ_API_KEY", KEY)
+    made = come(attack)
+    assert json.dumps(attack)[:9] in repr(made).replace("\\", "").replace("'", '"')
+    twin = loads(dumps(made), allowed_objects="all", secrets_from_env=True)
+    assert twin == made
+    assert KEY not in repr(twin)
+    assert "PromptTemplate(" not in repr(twin)
 
 
 def test_no_host_is_asked_for_but_the_routers(monkeypatch: pytest.MonkeyPatch) -> None:

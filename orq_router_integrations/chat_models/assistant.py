@@ -7,6 +7,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 
 from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.chat_models.calls import unspoiled
 from orq_router_integrations.chat_models.content import Part, each, joined, kinds, part
 from orq_router_integrations.wire import json
 
@@ -179,7 +180,7 @@ def _calls(message: BaseMessage) -> list[Wire]:
         raise ValueError("additional_kwargs.thought_signatures must be a dict of texts by call id")
     calls = [_call(call["id"], call["name"], call["args"]) for call in message.tool_calls]
     calls += [
-        _call(call["id"], call["name"], call["args"] or "")
+        _call(call["id"], call["name"], unspoiled(call["args"] or ""))
         for call in message.invalid_tool_calls
         if call["name"]  # one without a name, which no API takes, can only have come in a reply
     ]

@@ -15,7 +15,11 @@ from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_
 from langchain_core.messages.tool import tool_call_chunk as call_chunk
 from langchain_core.utils.json import parse_partial_json
 
-_SPOILERS = ("]", "}]", '"]', '"}]', "]}", '"]}', '""]', '""}]')
+_SPOILERS = tuple(
+    ending + blanks * " "
+    for blanks, ending in enumerate(("]", "}]", '"]', '"}]', "]}", '"]}', '""]', '""}]'))
+)
+"""Endings that no JSON object has; by the blanks behind it each can be told from the others."""
 
 
 @dataclass(slots=True)
@@ -92,13 +96,16 @@ def whole_calls(wire: Any) -> Calls:
 
 
 def _parsed(read: Read) -> tuple[dict[str, Any] | None, str]:
+    args, error = _object_in(read.arguments)
+    return args, error or ("" if read.name else "the call names no tool")
+
+
+def _object_in(arguments: str) -> tuple[dict[str, Any] | None, str]:
     try:
-        args = orjson.loads(read.arguments or "{}")
+        args = orjson.loads(arguments or "{}")
     except orjson.JSONDecodeError as error:
         return None, f"the arguments are not JSON: {error}"
-    if not isinstance(args, dict):
-        return None, "the arguments are not a JSON object"
-    return args, "" if read.name else "the call names no tool"
+    return (args, "") if isinstance(args, dict) else (None, "the arguments are not a JSON object")
 
 
 @dataclass(slots=True)
@@ -212,3 +219,12 @@ def _spoiler(arguments: str) -> str:
         except ValueError:
             return ending
     return "]"
+
+
+def unspoiled(arguments: str) -> str:
+    """The arguments of an invalid call as they came: without the ending that ``spoiled`` added."""
+    for ending in reversed(_SPOILERS):
+        came = arguments.removesuffix(ending)
+        if came != arguments and _spoiler(came) == ending and _object_in(came)[0] is None:
+            return came
+    return arguments

@@ -270,6 +270,16 @@ def _checked_url(url: Any, schemes: tuple[str, ...]) -> str:
     return url
 
 
+def check_content(content: object) -> None:
+    """Check that a message made without validation holds what a message can.
+
+    Raises:
+        ValueError: it is neither text nor a list of blocks.
+    """
+    if not isinstance(content, (str, list, tuple)):
+        raise ValueError(f".content: must be text or a list, not {type(content).__name__}")
+
+
 def each(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
     """Convert every block of a message.
 

@@ -16,6 +16,7 @@ from orq_router_integrations.chat_models.assistant import assistant, in_words
 from orq_router_integrations.chat_models.content import (
     Part,
     check_api,
+    check_content,
     check_shape,
     check_sources,
     each,
@@ -79,6 +80,7 @@ def to_wire(
 
 
 def _seen_by(upstream: str | None, api: str, message: BaseMessage) -> BaseMessage:
+    check_content(message.content)
     if not isinstance(message, AIMessage):
         return message
     heard = in_words(message) if api == RESPONSES else message

@@ -1,7 +1,7 @@
 """``ChatOrq``: the chat model."""
 
 from collections.abc import Sequence
-from contextlib import aclosing, closing
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from orq_router_integrations.chat_models.base import OrqModel
 from orq_router_integrations.chat_models.events import Event, EventTeller
 from orq_router_integrations.chat_models.seals import CHAT
 from orq_router_integrations.faces import check_keywords
+from orq_router_integrations.owned import Owned
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import Call, StreamCall
@@ -79,7 +80,7 @@ class ChatOrq(OrqModel):
         try:
             given = super()._convert_input(model_input)
             return given, given.to_messages()
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, NotImplementedError) as error:
             said = f"messages: LangChain cannot read them ({type(error).__name__}: {error})"
             raise ValueError(said) from None
 
@@ -139,7 +140,7 @@ class ChatOrq(OrqModel):
         **kwargs: Any,
     ) -> AsyncGenerator[ChatGenerationChunk]:
         call = self._stream_call(messages, stop, kwargs)
-        async with aclosing(self.router.astream(call)) as chunks:
+        async with Owned(self.router.astream(call)) as chunks:
             async for chunk in chunks:
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -170,7 +171,7 @@ class ChatOrq(OrqModel):
         **kwargs: Any,
     ) -> AsyncGenerator[Event]:
         teller = EventTeller(f"{LC_ID_PREFIX}-{run_manager.run_id}")
-        async with aclosing(self._astream(messages, stop, run_manager, **kwargs)) as chunks:
+        async with Owned(self._astream(messages, stop, run_manager, **kwargs)) as chunks:
             async for chunk in chunks:
                 for event in teller.tell(chunk):
                     yield event

@@ -7,6 +7,8 @@ from typing import Any, TypeGuard
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from orq_router_integrations.wire import json
+
 ToolLike = dict[str, Any] | type | Callable[..., Any] | BaseTool
 ToolChoice = str | bool | dict[str, Any] | None
 
@@ -105,6 +107,7 @@ def _converted(tool: ToolLike, strict: bool | None, server: bool) -> dict[str, A
     if not isinstance(parameters, Mapping):
         raise ValueError(f"tools: the parameters of {function['name']} must be a JSON schema")
     schema = {"type": "object", "properties": {}, **parameters}
+    json.dump(schema, f"tools: the parameters of {function['name']}")
     return {**wire, "function": {**function, "parameters": schema}}
 
 
@@ -128,8 +131,8 @@ def converted(tool: ToolLike, strict: bool | None, where: str) -> dict[str, Any]
     """
     try:
         wire = convert_to_openai_tool(tool, strict=strict)
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
-        said = " ".join(str(error).split())
+    except (TypeError, KeyError, AttributeError, ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:300]
         raise ValueError(f"{where}: {tool!r:.80} cannot be converted: {said}") from None
     if wire.get("type") == "function" and not isinstance(wire.get("function"), Mapping):
         raise ValueError(f"{where}: {tool!r:.80} has no function with a name and parameters")

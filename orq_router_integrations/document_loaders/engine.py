@@ -6,7 +6,7 @@ that a generator yields, and the transcript is sent back into it (see ``running`
 
 import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from orq_router_integrations.errors import (
     RouterError,
     RouterInputError,
 )
+from orq_router_integrations.saving import saving
 from orq_router_integrations.wire.call import Call, Reply
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
@@ -118,6 +119,7 @@ class Engine:
 
         Raises:
             RouterInputError: it is not there, is no audio, or cannot be cut.
+            SavingError: there is no place for what is decoded of it.
         """
         found = recording(item)
         frames = self._frames(found)
@@ -128,7 +130,9 @@ class Engine:
         if frames is not None:
             yield self._cut(found, frames)
             return
-        with TemporaryDirectory(prefix="orq-audio-") as folder:
+        with ExitStack() as stack:
+            with saving("a temporary folder"):
+                folder = stack.enter_context(TemporaryDirectory(prefix="orq-audio-"))
             plain = Frames.of(recording(decoded(found, Path(folder))))
             assert plain is not None  # noqa: S101 - it was written by us
             yield self._cut(found, plain)

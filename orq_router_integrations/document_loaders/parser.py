@@ -12,6 +12,7 @@ from typing_extensions import Self
 from orq_router_integrations.document_loaders.base import AudioFace, Task
 from orq_router_integrations.document_loaders.sources import Item, items
 from orq_router_integrations.document_loaders.transcribing import Run
+from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.transcriptions import TranscriptionParams
 
 
@@ -97,6 +98,8 @@ class OrqAudioParser(AudioFace, TranscriptionParams, BaseBlobParser):
         return [document async for document in self.alazy_parse(blob)]
 
     def _begun(self, blob: Blob) -> tuple[Run, Iterator[Item]]:
+        if not isinstance(blob, Blob):
+            raise RouterInputError(f"blob: give a Blob, not {type(blob).__name__}")
         run = self._run()
         return run, items(blob, check=run.engine.check)
 

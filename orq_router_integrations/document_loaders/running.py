@@ -16,6 +16,7 @@ from typing_extensions import AsyncGenerator
 
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import RouterError
+from orq_router_integrations.limits import CALLED_OFF
 from orq_router_integrations.wire.call import Call
 
 T = TypeVar("T")
@@ -37,8 +38,13 @@ class Brake:
         self._pulled = threading.Event()
 
     def pull(self) -> None:
-        """Call the work off."""
+        """Call the work off; a call that is under way ends soon."""
         self._pulled.set()
+
+    @property
+    def pulled(self) -> bool:
+        """Whether the work was called off."""
+        return self._pulled.is_set() or bool(self._above and self._above.pulled)
 
     def check(self) -> None:
         """Go on, if nothing was called off.
@@ -46,10 +52,8 @@ class Brake:
         Raises:
             Halted: it was.
         """
-        if self._pulled.is_set():
+        if self.pulled:
             raise Halted
-        if self._above:
-            self._above.check()
 
 
 def advance(
@@ -70,11 +74,20 @@ def drive(client: RouterClient, steps: Steps[R], gate: threading.Semaphore, brak
         try:
             with gate:
                 brake.check()
-                answer = client.send(call)
+                answer = _send(client, call, brake)
         except RouterError as failure:
+            brake.check()  # what was called off is nobody's failure
             error = failure
         call, result = advance(steps, answer, error)
     return result  # type: ignore[no-any-return]
+
+
+def _send(client: RouterClient, call: Call[T], brake: Brake) -> T:
+    before = CALLED_OFF.set(lambda: brake.pulled)
+    try:
+        return client.send(call)
+    finally:
+        CALLED_OFF.reset(before)
 
 
 async def adrive(client: RouterClient, steps: Steps[R], gate: asyncio.Semaphore) -> R:
@@ -92,18 +105,22 @@ async def adrive(client: RouterClient, steps: Steps[R], gate: asyncio.Semaphore)
 
 
 def together(works: Sequence[Callable[[], T]], brake: Brake) -> list[T]:
-    """Results of works that run side by side; the first failure calls the others off."""
+    """Results of works that run side by side; the first failure calls the others off.
+
+    It is raised at once: nobody waits for the calls that are under way.
+    """
     if len(works) == 1:
         return [works[0]()]
-    with ThreadPoolExecutor(len(works)) as pool:
-        futures = [_submit(pool, work) for work in works]
-        try:
-            ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for failed in (future for future in futures if future in ended and future.exception()):
-                failed.result()
-            return [future.result() for future in futures]
-        finally:
-            brake.pull()
+    pool = ThreadPoolExecutor(len(works))
+    futures = [_submit(pool, work) for work in works]
+    try:
+        ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for failed in (future for future in futures if future in ended and future.exception()):
+            failed.result()
+        return [future.result() for future in futures]
+    finally:
+        brake.pull()
+        pool.shutdown(wait=False)
 
 
 async def atogether(works: Sequence[Awaitable[T]]) -> list[T]:

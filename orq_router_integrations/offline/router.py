@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from orq_router_integrations.forks import Lock
 from orq_router_integrations.offline.answering.script import Answers, AnswerScript
 from orq_router_integrations.offline.chat.service import ChatService
 from orq_router_integrations.offline.images.links import HOST as IMAGE_HOST
@@ -110,7 +110,7 @@ class OfflineRouter:
     ) -> None:
         self.log: list[ProviderCall] = []
         self.requests: list[Received] = []
-        self._lock = RLock()
+        self._lock = Lock()
         self._models = Models(enabled=models)
         self._keys = None if api_keys is None else tuple(api_keys)
         self._limit = RateLimit(limit=requests_per_minute, clock=clock)

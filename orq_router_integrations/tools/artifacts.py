@@ -3,6 +3,7 @@
 import base64
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -42,6 +43,14 @@ Bytes = Annotated[
     BeforeValidator(_from_text),
     PlainSerializer(to_text, return_type=str, when_used="json"),
 ]
+
+
+def warn_of_name(path: str | os.PathLike[str], found: str) -> None:
+    """Warn that a file's name says another format than it holds."""
+    warnings.warn(
+        f"{os.fspath(path)} holds {found}, which is what the router sent, not what its name says",
+        stacklevel=4,
+    )
 
 
 class Artifact(BaseModel):

@@ -10,9 +10,11 @@ from typing_extensions import Self, TypedDict, Unpack
 
 from orq_router_integrations.downloads import adownload, download
 from orq_router_integrations.faces import CONTROL_HINTS, check_keywords
+from orq_router_integrations.owned import Owned
+from orq_router_integrations.saving import checked_folder
 from orq_router_integrations.tools.base import OrqTool, choosing
 from orq_router_integrations.tools.drawing import Drawing
-from orq_router_integrations.tools.picture_files import Fetched, checked_folder
+from orq_router_integrations.tools.picture_files import Fetched
 from orq_router_integrations.tools.picture_sources import Album, ImageSource, parts
 from orq_router_integrations.tools.pictures import ImageResult
 from orq_router_integrations.validation import input_error
@@ -276,7 +278,7 @@ class OrqImageTool(OrqTool, ImageParams):
 
     async def _adrawn(self, drawing: Drawing) -> ImageResult:
         with drawing.under_way():
-            async with aclosing(self.router.astream(drawing.call)) as arriving:
+            async with Owned(self.router.astream(drawing.call)) as arriving:
                 async for image in arriving:
                     drawing.take(image)
         result = self._kept(drawing.result)

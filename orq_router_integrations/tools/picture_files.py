@@ -1,7 +1,6 @@
 """Where the bytes of an arriving image go: into memory, or into a file of its own."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -9,9 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orq_router_integrations.dimensions import image_size
-from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
+from orq_router_integrations.errors import InvalidResponseError, RouterError
 from orq_router_integrations.formats import IMAGE_TYPES, sniff
-from orq_router_integrations.saving import PartFile
+from orq_router_integrations.saving import PartFile, saving
 from orq_router_integrations.tools.pictures import SUFFIXES, GeneratedImage, ImageResult
 from orq_router_integrations.wire.call import BadReply
 
@@ -26,21 +25,6 @@ def image_id(digest: str) -> str:
     return f"img_{digest[:ID_DIGITS]}"
 
 
-def checked_folder(folder: Path | None) -> Path | None:
-    """A folder for images; to be checked before anything is paid for.
-
-    Raises:
-        RouterInputError: there is no such folder, or it may not be written to.
-    """
-    if folder is None:
-        return None
-    if not folder.is_dir():
-        raise RouterInputError(f"directory: {folder} is no folder; make it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise RouterInputError(f"directory: {folder} may not be written to")
-    return folder.resolve()
-
-
 class ImageSink:
     """Takes the bytes of one image as they arrive."""
 
@@ -53,12 +37,17 @@ class ImageSink:
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Take the next bytes.
+
+        Raises:
+            SavingError: the folder does not take them.
+        """
         if len(self._head) < HEAD:
             self._head += data[: HEAD - len(self._head)]
         self._digest.update(data)
         self._size += len(data)
-        self._file.write(data)
+        with saving(self._folder):
+            self._file.write(data)
 
     def end(self) -> None:
         """Check that it is an image.
@@ -70,13 +59,18 @@ class ImageSink:
             raise BadReply("what came as an image is none: its bytes begin as no image does")
 
     def image(self, *, url: str | None = None, revised_prompt: str | None = None) -> GeneratedImage:
-        """The image, once it is whole; a file then gets its name."""
+        """The image, once it is whole; a file then gets its name.
+
+        Raises:
+            SavingError: the folder does not take all of it.
+        """
         digest = self._digest.hexdigest()
         mime_type = sniff(self._head[:16]) or ""
         path = None
         if self._part and self._folder:
             path = self._folder / f"{image_id(digest)}{SUFFIXES.get(mime_type, '')}"
-            self._part.keep(path)
+            with saving(path):
+                self._part.keep(path)
         width, height = image_size(self._head) or (None, None)
         return GeneratedImage(
             id=image_id(digest),

@@ -7,13 +7,13 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Union
 
 from langchain_core.messages import ToolMessage
 
 from orq_router_integrations import dimensions
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.forks import Lock
 from orq_router_integrations.formats import checked_base64, sniff, split_data_url
 from orq_router_integrations.media import upload
 from orq_router_integrations.tools.pictures import SUFFIXES, GeneratedImage, ImageResult

@@ -2,13 +2,12 @@
 
 import html
 import os
-import warnings
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from orq_router_integrations.tools.artifacts import Artifact, Medium, to_text
+from orq_router_integrations.tools.artifacts import Artifact, Medium, to_text, warn_of_name
 
 SUFFIXES = {
     "image/png": ".png",
@@ -16,7 +15,7 @@ SUFFIXES = {
     "image/webp": ".webp",
     "image/gif": ".gif",
 }
-
+_KINDS = {**{suffix: kind for kind, suffix in SUFFIXES.items()}, ".jpeg": "image/jpeg"}
 
 MOST_TOLD = 2000
 """Characters of a URL or of a revised prompt that a model is told."""
@@ -68,18 +67,16 @@ class GeneratedImage(Medium):
         return f"{self.id} is behind a URL; fetch it with download(...) first"
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-        """Write the image to a file as it came, whole or not at all: nothing is converted.
+        """Write the image to a file, whole or not at all.
 
-        Warns where the file's name says another kind of image than it holds.
+        Warns where the file's name says another format than it holds: nothing is converted.
 
         Raises:
             RouterInputError: the path cannot be written to, or the bytes are not here.
         """
-        suffix = Path(path).suffix.lower().replace(".jpeg", ".jpg")
-        right = SUFFIXES.get(self.mime_type or "", suffix)
-        if suffix != right and suffix in SUFFIXES.values():
-            told = "is written as it came, and not converted; its name should end in"
-            warnings.warn(f"{os.fspath(path)} {told} {right}", stacklevel=2)
+        named = _KINDS.get(Path(path).suffix.lower())
+        if named and self.mime_type and named != self.mime_type:
+            warn_of_name(path, self.mime_type)
         return super().save(path, overwrite=overwrite)
 
     def __repr__(self) -> str:
@@ -159,7 +156,6 @@ class ImageResult(Artifact):
         """Write the images to files, each whole or not at all.
 
         One image gets the path as it is; of several each gets its number before the suffix.
-        Nothing is converted: a name that says another kind of image is a warning.
 
         Raises:
             RouterInputError: a path cannot be written to, or the bytes of an image are not here.

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,7 +11,8 @@ from langchain_core.messages import ToolCall
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import AsyncGenerator, Generator, Unpack
 
-from orq_router_integrations.saving import atomic_file, awrite
+from orq_router_integrations.owned import Owned
+from orq_router_integrations.saving import atomic_file, awrite, saving
 from orq_router_integrations.tools.sounds import SUFFIXES
 from orq_router_integrations.tools.speaking import Speaking
 from orq_router_integrations.tools.speech_settings import SpeechChoices, SpeechSettings
@@ -158,7 +159,7 @@ class OrqSpeechTool(SpeechSettings):
         speaking = self._given(input, kwargs)
         async with (
             atraced(self, input, config, speaking.summary),
-            aclosing(self._apieces(speaking)) as audio,
+            Owned(self._apieces(speaking)) as audio,
         ):
             async for data in audio:
                 yield data
@@ -190,7 +191,7 @@ class OrqSpeechTool(SpeechSettings):
 
     async def _aspoken(self, speaking: Speaking) -> Speech:
         with speaking.held() as sink:
-            async with aclosing(self._apieces(speaking)) as audio:
+            async with Owned(self._apieces(speaking)) as audio:
                 async for data in audio:
                     sink.write(data)
         return speaking.finished(sink)
@@ -204,7 +205,7 @@ class OrqSpeechTool(SpeechSettings):
         self, target: Path, speaking: Speaking, *, overwrite: bool = True
     ) -> Speech:
         with atomic_file(target, overwrite=overwrite) as file:
-            async with aclosing(self._apieces(speaking)) as audio:
+            async with Owned(self._apieces(speaking)) as audio:
                 await awrite(file, audio)
             return await asyncio.to_thread(speaking.finished, file, target)
 
@@ -217,7 +218,7 @@ class OrqSpeechTool(SpeechSettings):
     async def _apieces(self, speaking: Speaking) -> AsyncGenerator[bytes]:
         with speaking.told():
             for call in speaking.calls():
-                async with aclosing(self.router.astream(call)) as arriving:
+                async with Owned(self.router.astream(call)) as arriving:
                     async for data in arriving:
                         if kept := speaking.take(data):
                             yield kept
@@ -234,5 +235,6 @@ def _is_call(given: Any) -> bool:
 def _with_suffix(speech: Speech) -> Speech:
     """A file of ours under the suffix of what it holds."""
     bare = Path(speech.path or "")
-    named = bare.rename(f"{bare}{SUFFIXES.get(speech.format or '', ('',))[0]}")
+    with saving(bare):
+        named = bare.rename(f"{bare}{SUFFIXES.get(speech.format or '', ('',))[0]}")
     return speech.model_copy(update={"path": str(named)})

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import CONTROL_HINTS, check_keywords
-from orq_router_integrations.saving import writable
+from orq_router_integrations.saving import checked_folder, writable
 from orq_router_integrations.tools.base import OrqTool, choosing
 from orq_router_integrations.tools.sentences import pieces
 from orq_router_integrations.tools.sounds import wanted_by
@@ -113,8 +113,8 @@ class SpeechSettings(OrqTool):
             ChoiceError: what was chosen cannot be done.
         """
         target = None
-        if self.directory is not None:
-            target = writable(self.directory.resolve() / f"speech-{uuid4().hex[:12]}")
+        if folder := checked_folder(self.directory):
+            target = writable(folder / f"speech-{uuid4().hex[:12]}")
         with choosing():
             return target, self._speaking(text, choices)
 

@@ -2,11 +2,10 @@
 
 import html
 import os
-import warnings
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from orq_router_integrations.tools.artifacts import Artifact, Medium, to_text
+from orq_router_integrations.tools.artifacts import Artifact, Medium, to_text, warn_of_name
 from orq_router_integrations.tools.sounds import misnamed
 from orq_router_integrations.wav import head_bytes, pcm_shape
 
@@ -112,8 +111,4 @@ class Speech(Artifact, Medium):
 def warn_if_misnamed(path: str | os.PathLike[str], found: str | None) -> None:
     """Warn where a file's name says another format than it holds."""
     if misnamed(path, found):
-        warnings.warn(
-            f"{os.fspath(path)} holds {found or 'audio of an unknown format'}, which is what the "
-            "router sent, not what its name says",
-            stacklevel=3,
-        )
+        warn_of_name(path, found or "audio of an unknown format")

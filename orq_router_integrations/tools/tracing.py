@@ -1,12 +1,15 @@
 """A run of a tool that yields, told to LangChain's callbacks as core tells of one that returns."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.tools import BaseTool
+from typing_extensions import AsyncGenerator
+
+from orq_router_integrations.owned import owned_context
 
 Outcome = Callable[[], str]
 """What is told of the run at its end."""
@@ -31,10 +34,10 @@ def traced(
     run.on_tool_end(outcome(), name=tool.name)
 
 
-@asynccontextmanager
+@owned_context
 async def atraced(
     tool: BaseTool, given: Any, config: RunnableConfig | None, outcome: Outcome
-) -> AsyncIterator[None]:
+) -> AsyncGenerator[None]:
     """The same for async callbacks."""
     found = ensure_config(config)
     manager = AsyncCallbackManager.configure(*_heard_by(tool, found))

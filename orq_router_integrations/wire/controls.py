@@ -26,6 +26,12 @@ DEFAULT_CODES = (408, 429, 500, 502, 503, 504, 529)
 """Statuses that the router retries and falls back on when it is not told otherwise."""
 
 
+def _no_text(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"give a list of models, such as [{value!r:.60}]")
+    return value
+
+
 def _provider_model(value: str) -> str:
     provider, slash, name = value.partition("/")
     if not (provider and slash and name) or " " in value or not value.isprintable():
@@ -240,7 +246,9 @@ class RouterControls(Control):
     RouterCache(type='exact_match', ttl=60)
     """
 
-    fallbacks: tuple[Annotated[Fallback, _as("model")], ...] | None = None
+    fallbacks: (
+        Annotated[tuple[Annotated[Fallback, _as("model")], ...], BeforeValidator(_no_text)] | None
+    ) = None
     fallback_on_codes: (
         Annotated[tuple[FailedStatus, ...], AfterValidator(_unique), Field(max_length=20)] | None
     ) = None

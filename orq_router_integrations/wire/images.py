@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import Self
 
 from orq_router_integrations.wire.controls import ModelId
@@ -25,12 +31,9 @@ MAX_INPUT_BYTES = 50 * 1024 * 1024
 INPUT_TYPES = ("image/png", "image/jpeg", "image/webp")
 
 Whole = Annotated[int, Field(strict=True)]
-Size = Annotated[
-    str,
-    spelled(
-        r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})\Z", "'auto', or width x height such as '1024x1024'"
-    ),
-]
+SIZE = r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$"
+Size = Annotated[str, spelled(SIZE, "'auto' or pixels such as '1024x1024'"), Field(pattern=SIZE)]
+"""The pattern stays for models, which read the schema."""
 
 
 class ImageParams(BaseModel):

@@ -7,7 +7,6 @@ router reads (contract section 4.6). Here an object is one part that holds its J
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -15,7 +14,7 @@ from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.uploads import contents
 
-CHUNK = 64 * 1024
+CHUNK = 192 * 1024
 SMALL = 1024 * 1024
 
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
@@ -57,18 +56,19 @@ class Part:
 
 
 class Form:
-    """A multipart body: iterate for its bytes, as often as it is to be sent."""
+    """A multipart body: iterate for its bytes, as often as it is to be sent.
+
+    Attributes:
+        boundary: derived from the content, so that recorded requests match when replayed. Only
+            where files are too large for that (and no cassette holds them) is it random; in
+            neither case can the writer of a file know it beforehand and end a part with it.
+    """
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = tuple(parts)
+        self.boundary = f"orq-{self._digest()}"
 
-    @cached_property
-    def boundary(self) -> str:
-        """Derived from the content, so that recorded requests match when replayed.
-
-        Only where files are too large for that (and no cassette holds them) is it random; in
-        neither case can the writer of a file know it beforehand and end a part with it.
-        """
+    def _digest(self) -> str:
         digest = blake2b(digest_size=16)
         if sum(part.size for part in self.parts) > SMALL:
             digest.update(os.urandom(16))
@@ -77,7 +77,7 @@ class Form:
                 digest.update(part.head)
                 for chunk in part.chunks():
                     digest.update(chunk)
-        return f"orq-{digest.hexdigest()}"
+        return digest.hexdigest()
 
     @property
     def content_type(self) -> str:

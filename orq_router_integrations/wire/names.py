@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint at the known name that is most like an unknown one; empty where none is."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(name, set(known) - {name}, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -48,15 +48,15 @@ def refuse_unknown_members(cls: type[BaseModel], data: Any) -> Any:
     return data
 
 
-def spelled(pattern: str, words: str) -> AfterValidator:
+def spelled(pattern: str, words: str) -> BeforeValidator:
     """Refuses a text that does not match, in words instead of the pattern."""
 
-    def checked(value: str) -> str:
-        if re.search(pattern, value) is None:
+    def checked(value: Any) -> Any:
+        if isinstance(value, str) and re.search(pattern, value) is None:
             raise ValueError(f"must be {words}, not {value!r:.80}")
         return value
 
-    return AfterValidator(checked)
+    return BeforeValidator(checked)
 
 
 def _known(cls: type[BaseModel]) -> set[str]:

@@ -144,6 +144,22 @@ def test_an_argument_of_a_call_is_refused_before_any_request(
     assert router.requests == []
 
 
+@pytest.mark.parametrize(
+    ("controls", "meant"),
+    [
+        ({"retry": {"cuont": 2}}, "count"),
+        ({"timeout": {"call_timout": 2}}, "call_timeout"),
+        ({"load_balancer": {"model": []}}, "models"),
+        ({"plugins": [{"id": "pii_redaction", "entites": []}]}, "entities"),
+    ],
+)
+def test_the_member_of_a_control_that_was_meant_is_told(
+    model: ChatOrq, controls: dict[str, Any], meant: str
+) -> None:
+    with pytest.raises(RouterInputError, match=f"unknown keyword; did you mean '{meant}'"):
+        model.invoke("Hi", controls=controls)
+
+
 def block(**members: Any) -> list[Any]:
     return [HumanMessage([members])]
 

@@ -15,6 +15,8 @@ from langchain_core.messages import (
 )
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
+from orq_router_integrations.chat_models.assistant import assistant
+from orq_router_integrations.chat_models.calls import unspoiled
 from orq_router_integrations.chat_models.replies import usage
 from orq_router_integrations.errors import InvalidResponseError, ServerError
 from orq_router_integrations.offline import Answer, ToolCall
@@ -64,7 +66,7 @@ def plain(message: Any) -> dict[str, Any]:
     members["response_metadata"].pop("latency")
     for call in members["invalid_tool_calls"]:
         call.pop("error")  # its words differ
-        call["args"] = call["args"].removesuffix('"]')  # what keeps LangChain from completing it
+        call["args"] = unspoiled(call["args"])
     return members
 
 
@@ -101,6 +103,15 @@ def test_a_streamed_call_that_was_cut_off_anywhere_is_no_valid_call(length: int)
     message = told(cut).invoke("Hi", stream=True)
     assert message.tool_calls == []
     assert [call["name"] for call in message.invalid_tool_calls] == ["f"]
+    (sent,) = assistant(message)["tool_calls"]
+    assert sent["function"]["arguments"] == ARGUMENTS[:length]
+
+
+def test_arguments_that_a_model_itself_spoiled_are_sent_back_as_they_came() -> None:
+    for arguments in ('{"a": 1}]', "[1]", '{"a": 1', "no JSON"):
+        message = told(Answer(tool_calls=(ToolCall("f", arguments),))).invoke("Hi")
+        (sent,) = assistant(message)["tool_calls"]
+        assert sent["function"]["arguments"] == arguments
 
 
 def test_a_streamed_call_that_is_whole_is_valid() -> None:

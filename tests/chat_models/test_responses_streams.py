@@ -15,6 +15,7 @@ from langchain_core.messages import (
 )
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
+from orq_router_integrations.chat_models.calls import unspoiled
 from orq_router_integrations.chat_models.replies import ChunkReader
 from orq_router_integrations.errors import RouterError, ServerError, StreamInterruptedError
 from orq_router_integrations.offline import Answer, Fault, ToolCall
@@ -87,7 +88,7 @@ def without_index(value: Any) -> Any:
         return {k: without_index(v) for k, v in value.items() if k not in {"index", "error"}}
     if isinstance(value, str):
         value = "invalid_tool_call" if value == "tool_call_chunk" else value
-        return value.removesuffix('"]')  # what keeps LangChain from completing a cut call
+        return unspoiled(value)
     return value
 
 

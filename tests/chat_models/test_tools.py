@@ -267,14 +267,38 @@ def test_what_is_no_tool_is_refused_at_binding(model: ChatOrq, bad: Any, hint: s
     assert hint in str(caught.value)
 
 
-def test_a_schema_that_is_not_json_is_refused_before_the_call(
-    model: ChatOrq, router: OfflineRouter
+AROUND: dict[str, Any] = {"type": "object"}
+AROUND["properties"] = {"a": AROUND}
+NO_SCHEMAS = [{"type": "object", "properties": {"a": it}} for it in (object(), float("nan"))]
+
+
+@pytest.mark.parametrize("odd", [*NO_SCHEMAS, AROUND], ids=["an object", "NaN", "a circle"])
+@pytest.mark.parametrize("strict", [None, True])
+def test_a_schema_that_is_not_json_is_refused_by_the_name_of_its_tool(
+    model: ChatOrq, odd: Any, strict: Any
 ) -> None:
-    odd = {"type": "object", "properties": {"a": object()}}
-    bound = model.bind_tools([{"type": "function", "function": {**FUNCTION, "parameters": odd}}])
-    with pytest.raises(RouterInputError, match=r"tools\[0\]\.function\.parameters\.properties\.a"):
-        bound.invoke("Hi")
-    assert router.requests == []
+    tool = {"type": "function", "function": {**FUNCTION, "parameters": odd}}
+    with pytest.raises(RouterInputError, match=f"tools: the parameters of {FUNCTION['name']}"):
+        model.bind_tools([tool], strict=strict)
+    schema = {"title": "T", **odd}
+    for method in ("json_schema", "function_calling"):
+        with pytest.raises(RouterInputError):
+            model.with_structured_output(schema, method=method, strict=strict).invoke("Hi")
+
+
+class Unknown:
+    pass
+
+
+class Undescribed(BaseModel):
+    model_config = {"arbitrary_types_allowed": True}
+    it: Unknown
+
+
+def test_a_class_without_a_schema_is_refused(model: ChatOrq) -> None:
+    for bind in (model.bind_tools, lambda classes: model.with_structured_output(*classes)):
+        with pytest.raises(RouterInputError, match=r"Undescribed.* cannot be converted"):
+            bind([Undescribed])
 
 
 def test_several_calls_are_told_apart(router: OfflineRouter) -> None:

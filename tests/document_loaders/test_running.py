@@ -4,13 +4,17 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from conformance.parsers import Blobs
+from faults.matrix import _until
+from faults.server import FaultServer, Wire, well
+from faults.steps import sends
 from langchain_core.documents.base import Blob
-from support.recordings import recording
+from support.recordings import recorded, recording
 
 from orq_router_integrations import OrqTranscriptionLoader, RouterClient
 from orq_router_integrations.document_loaders.running import Brake, ain_order, in_order, together
@@ -170,3 +174,36 @@ def test_the_first_failure_calls_the_others_off() -> None:
 
     with pytest.raises(KeyError, match="first"):
         together([failing, waiting], brake)
+
+
+def test_a_failure_does_not_wait_for_calls_under_way():
+    hanging, brake = threading.Event(), Brake()
+
+    def failing() -> None:
+        raise KeyError("first")
+
+    began = time.monotonic()
+    with pytest.raises(KeyError, match="first"):
+        together([lambda: hanging.wait(10), failing], brake)
+    assert time.monotonic() - began < 5
+    hanging.set()
+
+
+async def first_only(wire: Wire) -> None:
+    """Answers for the first recording, and never for the others."""
+    await (well if b'"0.wav"' in wire.body else sends(then="hang"))(wire)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["our pool", "httpx's"])
+def test_calls_under_way_end_when_nobody_reads_on(own: bool, tmp_path: Path) -> None:
+    sources = [recorded(tmp_path / f"{number}.wav", "Some words.") for number in range(4)]
+    with FaultServer(first_only) as server, httpx.Client() as http:
+        mine: dict[str, Any] = {} if own else {"http_client": http}
+        url = f"{server.url}/v3/router"
+        client = RouterClient(api_key="k", base_url=url, **mine)
+        options: dict[str, Any] = {"model": "openai/whisper-1", "max_concurrency": 4}
+        documents = OrqTranscriptionLoader(source=sources, client=client, **options).lazy_load()
+        assert next(documents).page_content
+        documents.close()
+        assert _until(lambda: server.open <= 1)
+        assert _until(lambda: not [t for t in threading.enumerate() if "orq-audio" in t.name])

@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+import errno
 import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from support.full_disk import full_disk
 from support.scripted_router import Script, client_of, recorded_pauses, says, streams
 
 from orq_router_integrations import OfflineRouter, OrqImageTool, RouterError
@@ -15,6 +17,7 @@ from orq_router_integrations.errors import (
     InvalidResponseError,
     RouterConnectionError,
     RouterInputError,
+    SavingError,
     ServerError,
     StreamInterruptedError,
 )
@@ -75,6 +78,20 @@ def test_the_first_file_stays_and_of_the_second_nothing(tmp_path: Path, is_async
     (image,) = error.partial_items
     assert [path.name for path in tmp_path.iterdir()] == [f"{image.id}.png"]
     assert Path(image.path).read_bytes() == ONE
+
+
+@both_ways
+@pytest.mark.parametrize("more", [10_000, 500_000], ids=["at the end", "amid"])
+def test_an_image_that_the_disk_does_not_take_is_told(tmp_path: Path, more, is_async):
+    script = Script(reply(body(ONE, TWO + bytes(more))))
+    tool = drawing(script, directory=tmp_path, retry_ambiguous=True)
+    with full_disk(len(ONE) + 100):
+        error = fails(tool, is_async=is_async)
+    assert isinstance(error, SavingError)
+    assert (error.errno, error.is_retryable, script.sent) == (errno.EFBIG, False, 1)
+    assert str(tmp_path) in str(error)
+    (image,) = error.partial_items
+    assert [str(path) for path in tmp_path.iterdir()] == [image.path]
 
 
 @both_ways

@@ -153,7 +153,7 @@ async def test_in_a_chain_the_audio_is_what_streams() -> None:
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     router = OfflineRouter()
-    with pytest.raises(ValueError, match="does not exist"):
+    with pytest.raises(ValueError, match="is no folder; make it"):
         speaker(router, directory=tmp_path / "no").invoke({"text": TEXT})
     assert router.requests == []
     assert speaker(router, model=TTS).invoke(TEXT)

@@ -6,6 +6,7 @@ from contextlib import aclosing, closing
 import httpx
 import pytest
 from support.audio_samples import samples, wav
+from support.full_disk import full_disk
 from support.loopback_server import Loopback
 from support.scripted_router import KEY, Body, recorded_pauses, says
 from support.speaking import (
@@ -26,6 +27,7 @@ from orq_router_integrations.errors import (
     NotFoundError,
     RouterConnectionError,
     RouterError,
+    SavingError,
     ServerError,
     StreamInterruptedError,
 )
@@ -91,6 +93,23 @@ async def test_no_half_file_remains_and_an_old_one_survives(awaited, fault, tmp_
         with pytest.raises(RouterError) as caught:
             await spoken_to(tool, awaited, tmp_path / name, TEXT)
         assert (caught.value.received, script.sent) == (2044, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["old.wav"]
+    assert (tmp_path / "old.wav").read_bytes() == b"old"
+
+
+@every_way
+@pytest.mark.parametrize("length", [2000, 400_000], ids=["at the end", "amid"])
+async def test_what_the_disk_does_not_take_is_told(awaited, length, tmp_path):
+    (tmp_path / "old.wav").write_bytes(b"old")
+    for name in ("old.wav", "new.wav"):
+        tool, script = scripted([wav(bytes(length), size="open")], retry_ambiguous=True)
+        with (
+            full_disk(1000),
+            pytest.raises(SavingError, match=f"cannot write to .*{name}") as caught,
+        ):
+            await spoken_to(tool, awaited, tmp_path / name, TEXT)
+        assert isinstance(caught.value, OSError)
+        assert (caught.value.is_retryable, script.sent) == (False, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["old.wav"]
     assert (tmp_path / "old.wav").read_bytes() == b"old"
 

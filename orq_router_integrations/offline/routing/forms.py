@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
 import orjson
@@ -35,7 +34,7 @@ class FormFile:
     mime_type: str
     data: bytes = field(repr=False)
 
-    @cached_property
+    @property
     def sha256(self) -> str:
         """The digest of the bytes, in hex."""
         return hashlib.sha256(self.data).hexdigest()

@@ -3,15 +3,15 @@
 It minds no clock of ours, so a ``Watch`` or a ``Pump`` ends what takes too long.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, closing, contextmanager
 from typing import Any
 
 import httpx
 
+from orq_router_integrations.connections.pump import Gate, Pump
 from orq_router_integrations.exchange import Exchange, Outgoing
 from orq_router_integrations.limits import SHORTEST, TICK, Clock, Watch
-from orq_router_integrations.pump import Gate, Pump
 
 
 class Borrowed:
@@ -58,14 +58,10 @@ class AsyncBorrowed:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
 
-    @asynccontextmanager
-    async def carry(self, exchange: Exchange[Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+    def carry(self, exchange: Exchange[Any]) -> Pump:
         """Send the next attempt of a call; yields the pieces of its reply, unpacked."""
         gate = Gate(self.http)
-        async with Pump(self._pieces(exchange, gate), exchange.clock, gate) as pieces:
-            yield pieces
-            if exchange.done:
-                await pieces.drain()
+        return Pump(self._pieces(exchange, gate), exchange.clock, gate, lambda: exchange.done)
 
     async def _pieces(self, exchange: Exchange[Any], gate: Gate) -> AsyncGenerator[bytes]:
         outgoing = _hurried(await exchange.abegin(), exchange.clock)

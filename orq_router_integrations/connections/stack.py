@@ -8,7 +8,6 @@ costs one connection, never a place in a pool.
 
 import socket
 import ssl
-import threading
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from time import monotonic
@@ -17,9 +16,10 @@ from typing import Any, Generic, TypeVar
 import httpcore
 import httpx
 
-from orq_router_integrations.async_lines import AsyncDialer
+from orq_router_integrations.connections.async_lines import AsyncDialer
+from orq_router_integrations.connections.lines import Caller, Dialer
+from orq_router_integrations.forks import Lock
 from orq_router_integrations.limits import CLOCK, KEPT_SECONDS
-from orq_router_integrations.lines import Caller, Dialer
 
 _PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
 ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
@@ -60,8 +60,12 @@ class _Single:
 
     @property
     def idle(self) -> bool:
-        """Whether its last reply came to its end, so that it can be kept."""
-        return bool(self._pool.is_idle())
+        """Whether its last reply came to its end, so that it can be kept.
+
+        What came behind that end would be taken for the reply to the next request.
+        """
+        http1 = getattr(self._pool._connection, "_h11_state", None)  # noqa: SLF001
+        return self._pool.is_idle() and not (http1 and http1.trailing_data[0])
 
     @property
     def usable(self) -> bool:
@@ -88,7 +92,7 @@ class _Idle(Generic[AnyOne]):
     """The transports that no request uses, by origin; the longest unused are at the left."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._closed = False
         self._stacks: dict[Origin, deque[tuple[float, AnyOne]]] = {}
 

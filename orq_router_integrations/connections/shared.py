@@ -11,8 +11,8 @@ import atexit
 import os
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
@@ -21,12 +21,13 @@ from urllib.request import getproxies
 import httpx
 from typing_extensions import AsyncGenerator
 
-from orq_router_integrations.direct import AsyncDirect, Direct
+from orq_router_integrations.connections.direct import AsyncDirect, Direct
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.limits import KEPT_SECONDS
+from orq_router_integrations.owned import owned_context
 
 if TYPE_CHECKING:  # what only a call needs is loaded by the first one that needs it
-    from orq_router_integrations.borrowed import AsyncBorrowed, Borrowed
+    from orq_router_integrations.connections.borrowed import AsyncBorrowed, Borrowed
 
 LIMITS = httpx.Limits(
     max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT_SECONDS
@@ -86,8 +87,8 @@ class Connections:
             if self._returned(lent):
                 lent.carrier.close()
 
-    @asynccontextmanager
-    async def async_carrier(self) -> AsyncIterator[AsyncCarrier]:
+    @owned_context
+    async def async_carrier(self) -> AsyncGenerator[AsyncCarrier]:
         """The carrier of the running event loop, for one call."""
         loop = asyncio.get_running_loop()
         with self._lock:
@@ -124,7 +125,7 @@ class Connections:
         with self._settings() as context:
             if _behind_proxy():
                 return borrowed(_forgetful(httpx.Client(limits=LIMITS, verify=context)))
-            from orq_router_integrations import stack  # noqa: PLC0415
+            from orq_router_integrations.connections import stack  # noqa: PLC0415
 
             return Direct(stack.Stack(context))
 
@@ -132,7 +133,7 @@ class Connections:
         with self._settings() as context:
             if _behind_proxy():
                 return aborrowed(_forgetful(httpx.AsyncClient(limits=LIMITS, verify=context)))
-            from orq_router_integrations import stack  # noqa: PLC0415
+            from orq_router_integrations.connections import stack  # noqa: PLC0415
 
             return AsyncDirect(stack.AsyncStack(context))
 
@@ -161,14 +162,14 @@ class Connections:
 
 def borrowed(http: httpx.Client) -> Carrier:
     """What carries sync calls over a client of httpx."""
-    from orq_router_integrations.borrowed import Borrowed  # noqa: PLC0415
+    from orq_router_integrations.connections.borrowed import Borrowed  # noqa: PLC0415
 
     return Borrowed(http)
 
 
 def aborrowed(http: httpx.AsyncClient) -> AsyncCarrier:
     """What carries async calls over a client of httpx."""
-    from orq_router_integrations.borrowed import AsyncBorrowed  # noqa: PLC0415
+    from orq_router_integrations.connections.borrowed import AsyncBorrowed  # noqa: PLC0415
 
     return AsyncBorrowed(http)
 

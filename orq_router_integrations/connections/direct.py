@@ -6,7 +6,7 @@ the lines beneath the connections know.
 """
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, closing, contextmanager, suppress
+from contextlib import aclosing, closing, contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -53,22 +53,42 @@ class AsyncDirect:
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
-    @asynccontextmanager
-    async def carry(self, exchange: Exchange[Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+    def carry(self, exchange: Exchange[Any]) -> "_Carried":
         """Send the next attempt of a call; see ``Direct.carry``."""
-        request = _request(await exchange.abegin(), exchange.async_body, exchange.clock)
-        response = await self._transport.handle_async_request(request)
-        async with aclosing(response):
-            pieces = exchange.apieces(response)
-            yield pieces
-            if exchange.done:
-                exchange.clock.listen(GRACE)
-                with suppress(Exception):
-                    await anext(pieces, None)
+        return _Carried(self._transport, exchange)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+
+class _Carried:
+    """An async attempt under way.
+
+    No generator, for asyncio would close that too when its loop ends, and trip over its owner.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, exchange: Exchange[Any]) -> None:
+        self._transport = transport
+        self._exchange = exchange
+
+    async def __aenter__(self) -> AsyncIterator[bytes]:
+        exchange = self._exchange
+        request = _request(await exchange.abegin(), exchange.async_body, exchange.clock)
+        self._response = await self._transport.handle_async_request(request)
+        try:
+            self._pieces = exchange.apieces(self._response)
+        except BaseException:
+            await self._response.aclose()
+            raise
+        return self._pieces
+
+    async def __aexit__(self, kind: object, *_: object) -> None:
+        async with aclosing(self._response):
+            if kind is None and self._exchange.done:
+                self._exchange.clock.listen(GRACE)
+                with suppress(Exception):
+                    await anext(self._pieces, None)
 
 
 def _request(outgoing: Outgoing, content: Content, clock: Clock) -> httpx.Request:

@@ -4,29 +4,21 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from support.loopback_server import Loopback, open_ended, silent, whole
-from support.scripted_router import ANSWER, KEY, both_doors, chat, chat_stream, event
+from support.scripted_router import ANSWER, DONE, KEY, both_doors, chat, chat_stream, event
 
-from orq_router_integrations import RouterClient, stack
+from orq_router_integrations import RouterClient
+from orq_router_integrations.connections import stack
+from orq_router_integrations.connections.shared import SHARED
+from orq_router_integrations.connections.stack import AsyncStack, Stack
 from orq_router_integrations.errors import RouterConnectionError, StreamInterruptedError
-from orq_router_integrations.stack import AsyncStack, Stack
-from orq_router_integrations.transport import SHARED
 
 COMPLETION = json.dumps(ANSWER).encode()
-
-
-@pytest.fixture(autouse=True)
-def nothing_shared_with_other_tests() -> Iterator[None]:
-    SHARED.close()
-    SHARED.forget()
-    yield
-    SHARED.close()
-    SHARED.forget()
 
 
 @pytest.fixture
@@ -224,3 +216,27 @@ def test_a_proxy_of_the_environment_is_used(door, monkeypatch):
         SHARED.close()
         assert door.send(local(server), chat()) == ANSWER
     assert (len(proxy.requests), len(server.requests)) == (1, 1)
+
+
+def said(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("surplus", [b"x", said(b'"no"'), said(b'"no"') + bytes(300_000)])
+async def test_what_comes_behind_a_reply_is_no_reply(awaited, streamed, surplus):
+    replies = iter([said(event("Hi", "stop") + DONE if streamed else COMPLETION) + surplus])
+
+    async def answer(writer: Any) -> None:
+        writer.write(next(replies, said(COMPLETION)))
+
+    with Loopback(answer) as server:
+        client = local(server)
+        if streamed and awaited:
+            assert [text async for text in client.astream(chat_stream())] == ["Hi"]
+        elif streamed:
+            assert list(client.stream(chat_stream())) == ["Hi"]
+        for _ in range(3):
+            assert (await client.asend(chat()) if awaited else client.send(chat())) == ANSWER
+        assert server.accepted == 2

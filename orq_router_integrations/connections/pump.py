@@ -1,7 +1,7 @@
 """An async reply, read in a task of its own that can always be ended cleanly."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from enum import Enum
 from typing import Any, ClassVar
@@ -61,6 +61,8 @@ class Gate:
 
     def __init__(self, http: httpx.AsyncClient | None) -> None:
         self._http = http
+        if http and isinstance(vars(http).get("_transport"), httpx.AsyncHTTPTransport):
+            self._TELLING.add(http)  # known before its first request, which may be cancelled too
         self._moment = Moment.UNSENT
         self.abandoned = False
 
@@ -93,10 +95,23 @@ class Pump:
     When the caller is cancelled, that task is cancelled once and awaited. So the clearing up of
     httpx is never cut short by a second cancellation, after which its pool would be short of a
     connection for good.
+
+    Args:
+        source: the reply.
+        clock: says when it is too late.
+        gate: says when it may be cancelled.
+        done: says whether the reply is complete; then its end is waited for a moment.
     """
 
-    def __init__(self, source: AsyncGenerator[bytes, None], clock: Clock, gate: Gate) -> None:
+    def __init__(
+        self,
+        source: AsyncGenerator[bytes, None],
+        clock: Clock,
+        gate: Gate,
+        done: Callable[[], bool],
+    ) -> None:
         self._source = source
+        self._done = done
         self._gate = gate
         self._clock = clock
         self._pieces: list[bytes] = []
@@ -112,7 +127,9 @@ class Pump:
         self._arm()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object, *_: object) -> None:
+        if kind is None and self._done():
+            await asyncio.wait({self._task}, timeout=GRACE)
         self._alarm.cancel()
         self._end()
         cancelled = None
@@ -150,10 +167,6 @@ class Pump:
         come, self._pieces, self._size = self._pieces, [], 0
         self._room.set()
         return b"".join(come)
-
-    async def drain(self) -> None:
-        """Leave the rest of a finished reply a moment to arrive."""
-        await asyncio.wait({self._task}, timeout=GRACE)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._news.set()

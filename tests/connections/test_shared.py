@@ -29,22 +29,18 @@ from support.scripted_router import (
     streams,
 )
 
-from orq_router_integrations import ChatOrq, RouterClient, pump, stack, transport
+from orq_router_integrations import ChatOrq, RouterClient
+from orq_router_integrations.connections import pump, shared, stack
+from orq_router_integrations.connections.shared import SHARED
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.transport import SHARED
 
 COMPLETION = json.dumps(ANSWER).encode()
 
 
 @pytest.fixture(autouse=True, params=["stack", "pool of httpx"])
-def nothing_shared_with_other_tests(request, monkeypatch) -> Iterator[None]:
+def both_ways(request, monkeypatch) -> None:
     if request.param != "stack":
-        monkeypatch.setattr(transport, "_behind_proxy", lambda: True)
-    SHARED.close()
-    SHARED.forget()
-    yield
-    SHARED.close()
-    SHARED.forget()
+        monkeypatch.setattr(shared, "_behind_proxy", lambda: True)
 
 
 @pytest.fixture

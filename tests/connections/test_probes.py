@@ -10,7 +10,7 @@ from support.loopback_server import Loopback, whole
 from support.scripted_router import ANSWER, chat
 
 from orq_router_integrations import RouterClient
-from orq_router_integrations.stack import AsyncStack, Stack
+from orq_router_integrations.connections.stack import AsyncStack, Stack
 
 COMPLETION = json.dumps(ANSWER).encode()
 PROBING = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +16,17 @@ from support.loopback_server import Loopback, whole
 from support.scripted_router import ANSWER, KEY, both_doors, chat
 
 from orq_router_integrations import RouterClient
-from orq_router_integrations.async_lines import AsyncDialer
+from orq_router_integrations.connections.async_lines import AsyncDialer
+from orq_router_integrations.connections.lines import Caller, Dialer, Line, is_readable
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterStatusError,
     RouterTimeoutError,
 )
-from orq_router_integrations.lines import Caller, Dialer, Line, is_readable
-from orq_router_integrations.transport import SHARED
 
 COMPLETION = json.dumps(ANSWER).encode()
 HOST = "nobody.invalid"
 """The host that the certificate is for; no resolver knows it."""
-
-
-@pytest.fixture(autouse=True)
-def nothing_shared_with_other_tests() -> Iterator[None]:
-    SHARED.close()
-    SHARED.forget()
-    yield
-    SHARED.close()
-    SHARED.forget()
 
 
 @pytest.fixture
@@ -148,29 +138,61 @@ def test_head_and_body_of_a_request_leave_together():
         assert is_readable(theirs)
 
 
-async def test_an_answer_ends_an_upload_that_nobody_reads():
-    body = b'{"error":{"message":"too large"}}'
+LONG = chat(body={"model": "openai/gpt-4o", "messages": ["x" * 30_000_000]})
+"""More than fits between two sockets."""
+
+
+@contextmanager
+def answering(*heads: bytes, then: bytes = b"", tls: bool = False) -> Iterator[str]:
+    """A server that answers before it reads; ``then`` is said when it has read all."""
     done = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def refuse() -> None:
-            accepted, _ = server.accept()
-            with accepted:
-                accepted.recv(1000)
-                accepted.sendall(
-                    b"HTTP/1.1 413 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-                )
-                done.wait(5)
+    def serve(accepted: socket.socket) -> None:
+        with accepted, suppress(OSError):
+            accepted.sendall(b"".join(heads))
+            done.wait(0.3 if then else 5)
+            end = b""
+            while then and (came := accepted.recv(1_000_000)):
+                end = (end + came)[-3:]
+                if end == b'"]}':
+                    accepted.sendall(then)
 
-        thread = threading.Thread(target=refuse)
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        if tls:
+            server = stack.enter_context(untrusted().wrap_socket(server, server_side=True))
+        thread = threading.Thread(target=lambda: serve(server.accept()[0]), daemon=True)
         thread.start()
-        call = chat(body={"model": "openai/gpt-4o", "messages": ["x" * 30_000_000]})
-        began = time.monotonic()
-        with pytest.raises(RouterStatusError, match="too large"):
-            await client(f"http://127.0.0.1:{server.getsockname()[1]}").asend(call)
-        assert time.monotonic() - began < 2
+        yield f"http{'s' * tls}://{HOST}:{server.getsockname()[1]}"
         done.set()
         thread.join(5)
+
+
+def said(status: str, body: bytes) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@both_doors
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_an_answer_ends_an_upload_that_nobody_reads(door, tls, trusted, resolves):
+    resolves("127.0.0.1")
+    refusal = said("413 No", b'{"error":{"message":"too large"}}')
+    with answering(b"HTTP/1.1 103 Early Hints\r\n\r\n", refusal, tls=tls) as url:
+        began = time.monotonic()
+        with pytest.raises(RouterStatusError, match="too large"):
+            door.send(client(url), LONG)
+        assert time.monotonic() - began < 3
+
+
+@both_doors
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_word_that_an_answer_will_come_ends_no_upload(door, tls, trusted, resolves):
+    resolves("127.0.0.1")
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    heads = (b"HTTP/1.1 100 Continue\r\n\r\n", hints, b"HTTP/1.1 1")
+    rest = b"02 Processing\r\n\r\n" + said("200 OK", COMPLETION)
+    with answering(*heads, then=rest, tls=tls) as url:
+        assert door.send(client(url, timeout=5.0), LONG) == ANSWER
 
 
 @pytest.mark.parametrize("dialer", [Dialer, AsyncDialer])

@@ -5,23 +5,42 @@ is longer than that call may take. What is written is held until something is re
 gathered: head and body of a request leave together.
 """
 
+import re
 import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import httpcore
 from typing_extensions import override
 
 from orq_router_integrations.limits import SHORTEST, Clock
 
+A = TypeVar("A")
+T = TypeVar("T")
+
 HELD = 64 * 1024
 """Bytes that are held before they are written."""
+
+LOOK = 0.25
+"""Seconds between two looks at what else may end a wait."""
+
+UNREAD = "the router answers before it has read the request"
+
+_FORERUNNERS = re.compile(rb"(?:HTTP/1\.\d 1[^\n]*\n(?:[^\r\n]+\r?\n)*\r?\n)*")
+"""Heads that only say that an answer will come: 100 Continue, 103 Early Hints."""
+
+
+def is_answer(come: bytes | bytearray) -> bool:
+    """Whether an answer begins in these bytes: then nobody reads on what is being sent."""
+    found = _FORERUNNERS.match(come)
+    begun = come[found.end() if found else 0 :]
+    return len(begun) >= len("HTTP/1.1 2") and not begun.startswith(b"HTTP/1.1 1")
 
 
 class Caller:
@@ -153,6 +172,7 @@ class Line(httpcore.NetworkStream):
         self._socket = found
         self._caller = caller
         self._held = Holding()
+        self._come = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Write what is held, then read what is there, or comes in time.
@@ -161,9 +181,11 @@ class Line(httpcore.NetworkStream):
         """
         with suppress(httpcore.WriteError):
             self._flush(timeout)
+        if self._come:
+            come, self._come = self._come[:max_bytes], self._come[max_bytes:]
+            return come
         try:
-            self._socket.settimeout(self._caller.clock.within(timeout))
-            return self._socket.recv(max_bytes)
+            return self._waited(self._socket.recv, max_bytes, timeout)
         except TimeoutError as error:
             raise httpcore.ReadTimeout(str(error)) from error
         except OSError as error:
@@ -178,8 +200,44 @@ class Line(httpcore.NetworkStream):
         rest = memoryview(self._held.taken())
         with told(httpcore.WriteTimeout, httpcore.WriteError):
             while rest:
-                self._socket.settimeout(self._caller.clock.within(timeout))
-                rest = rest[self._socket.send(rest) :]
+                rest = rest[self._sent(rest, timeout) :]
+
+    def _sent(self, data: memoryview, timeout: float | None) -> int:
+        """How much of it was written; while nothing can be, an answer is looked for."""
+        return self._waited(self._socket.send, data, timeout, self._look)
+
+    def _waited(
+        self,
+        work: Callable[[A], T],
+        given: A,
+        timeout: float | None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> T:
+        """What some work gives in time; now and then it is looked whether that is still wanted."""
+        clock = self._caller.clock
+        end = monotonic() + clock.within(timeout)
+        while True:
+            seconds = clock.within(LOOK if meanwhile or clock.called_off else None)
+            self._socket.settimeout(min(seconds, left(end)))
+            try:
+                return work(given)
+            except TimeoutError:
+                if meanwhile:
+                    meanwhile()
+                if monotonic() >= end:
+                    raise
+
+    def _look(self) -> None:
+        """Read what has come, without waiting.
+
+        Raises:
+            httpcore.WriteError: an answer begins there.
+        """
+        self._socket.settimeout(0)
+        with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            self._come += self._socket.recv(HELD)
+        if is_answer(self._come):
+            raise httpcore.WriteError(UNREAD)
 
     def close(self) -> None:
         """Close the socket."""
@@ -205,7 +263,7 @@ class Line(httpcore.NetworkStream):
         """What httpcore and callers want to know of a socket."""
         match info:
             case "is_readable":
-                return is_readable(self._socket)
+                return bool(self._come) or is_readable(self._socket)
             case "socket":
                 return self._socket
             case "ssl_object":

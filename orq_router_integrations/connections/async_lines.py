@@ -13,10 +13,12 @@ from typing import Any, TypeVar, cast
 import httpcore
 from typing_extensions import override
 
-from orq_router_integrations.lines import (
+from orq_router_integrations.connections.lines import (
+    UNREAD,
     Caller,
     Holding,
     addresses_of,
+    is_answer,
     is_readable,
     left,
     numeric,
@@ -192,8 +194,8 @@ class AsyncLine(httpcore.AsyncNetworkStream):
             raise httpcore.WriteError(str(wire.error or "the router has closed the connection"))
         self._transport.write(held)
         while wire.full:
-            if wire.come:
-                raise httpcore.WriteError("the router answers before it has read the request")
+            if is_answer(wire.come):
+                raise httpcore.WriteError(UNREAD)
             if not await wire.news(self._caller.clock.within(timeout)):
                 raise httpcore.WriteTimeout
 

@@ -1,0 +1,1 @@
+"""How calls travel: over connections of ours, or over an httpx client."""

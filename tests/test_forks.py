@@ -1,0 +1,75 @@
+"""What a forked child inherits: locks among them, held by threads that it has not."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from orq_router_integrations import ChatOrq, OfflineRouter, forks
+from orq_router_integrations.connections.stack import _Idle
+from orq_router_integrations.retry import RetryQuota
+from orq_router_integrations.tools.picture_sources import Album
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
+
+
+def works_in_child(work: Callable[[], Any]) -> bool:
+    """Whether a forked child gets through, and does not hang."""
+    if not (child := os.fork()):
+        code = 1
+        with suppress(BaseException):
+            signal.alarm(5)  # ends a child that hangs
+            work()
+            code = 0
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def ask(router: OfflineRouter) -> None:
+    ChatOrq(model="openai/gpt-4o", client=router.client()).invoke("Hi")
+
+
+@pytest.mark.parametrize(
+    ("made", "use"),
+    [
+        (RetryQuota, lambda quota: quota.take(1) and quota.give(1)),
+        (Album, lambda album: album.add([])),
+        (OfflineRouter, ask),
+        (_Idle, lambda idle: idle.emptied()),
+    ],
+)
+def test_a_lock_that_another_thread_holds_does_not_stop_a_child(made, use):
+    held, let_go = threading.Event(), threading.Event()
+    thing = made()
+
+    def hold() -> None:
+        with thing._lock:
+            held.set()
+            let_go.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    try:
+        assert works_in_child(lambda: use(thing))
+    finally:
+        let_go.set()
+        holder.join()
+
+
+def test_a_thread_that_forks_keeps_what_it_holds():
+    lock = forks.Lock()
+
+    def use() -> None:
+        with lock:
+            pass
+
+    with lock:
+        assert works_in_child(use)
