@@ -10,7 +10,7 @@ from typing_extensions import Self
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.settings import RouterSettings
 from orq_router_integrations.validation import explained
-from orq_router_integrations.wire.controls import MEMBER_NAMES, RouterControls
+from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.names import nearest, refuse_unknown
 
 CONTROL_HINTS = {
@@ -97,4 +97,4 @@ class RouterFace(RouterSettings):
         try:
             return own.merged(RouterControls.model_validate(given))
         except ValidationError as error:
-            raise ValueError(explained(error, MEMBER_NAMES, prefix="controls.")) from None
+            raise ValueError(explained(error, prefix="controls.")) from None

@@ -31,15 +31,19 @@ def explained(error: ValidationError, known: Iterable[str] = (), *, prefix: str 
         prefix: of every field's name.
     """
     lines = []
-    for item in error.errors(include_url=False, include_context=False):
+    items = error.errors(include_url=False, include_context=False)
+    inner = {item["loc"][:depth] for item in items for depth in range(1, len(item["loc"]))}
+    for item in items:
+        if item["loc"] in inner:
+            continue  # it is too short without its members, which are told of themselves
         where = (prefix + ".".join(str(part) for part in item["loc"])).removesuffix(".")
         plain = item["loc"] and item["type"] != "missing"
         shown = f", not {item['input']!r:.80}" if plain else ""
-        if item["type"] == "extra_forbidden":
+        if item["type"] == "extra_forbidden" and not item["msg"].startswith("unknown"):
             lines.append(f"{where}: unknown{nearest(str(item['loc'][-1]), known)}")
         else:
             said = item["msg"].removeprefix("Value error, ")
-            ours = item["type"] == "value_error"
+            ours = item["type"] in {"value_error", "extra_forbidden"}
             named = where and (item["loc"] or not ours)  # ours of a whole name the part themselves
             lines.append((f"{where}: " if named else "") + said + ("" if ours else shown))
     return "; ".join(lines)

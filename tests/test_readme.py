@@ -4,28 +4,44 @@ import re
 from pathlib import Path
 
 import pytest
+from support.served_router import served
 
+from orq_router_integrations import OfflineRouter
 from orq_router_integrations.wire import endpoints
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.placement import Carrier, carrier
 
 ROOT = Path(__file__).parents[1]
+KEY = "sk-orq-stand-in"
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_the_examples_run_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(EXAMPLES) == 11
+    """The first wants a key: a served offline router stands in for the real one."""
+    assert len(EXAMPLES) == 12
     monkeypatch.chdir(ROOT)
     namespace: dict[str, object] = {}
-    for example in EXAMPLES:
+    with served(OfflineRouter(api_keys=[KEY])) as url:
+        monkeypatch.setenv("ORQ_API_KEY", KEY)
+        monkeypatch.setenv("ORQ_BASE_URL", url)
+        exec(compile(EXAMPLES[0], "README.md", "exec"), namespace)
+    monkeypatch.undo()
+    monkeypatch.chdir(ROOT)
+    for example in EXAMPLES[1:]:
         exec(compile(example, "README.md", "exec"), namespace)
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", README))
 def test_links_into_the_repository_lead_somewhere(path: str) -> None:
     assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("anchor", re.findall(r"\]\(#([^)]+)\)", README))
+def test_links_within_the_page_lead_to_a_heading(anchor: str) -> None:
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    assert anchor in {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
 
 
 def test_the_continuous_check_runs_the_readmes_test_command() -> None:

@@ -58,6 +58,13 @@ def test_a_nested_field_is_named_by_its_path():
     assert "Value error" not in told
 
 
+def test_a_list_whose_members_are_wrong_is_not_called_too_short():
+    with pytest.raises(ValidationError) as raised:
+        RouterControls(load_balancer={"models": [{"model": "a/b", "wieght": 1}]})
+    told = "load_balancer.models.0.wieght: unknown keyword; did you mean 'weight'?"
+    assert text(raised.value) == told
+
+
 def test_a_wrong_value_is_shown_only_in_part():
     told = text(refused(name="salt", grams="few " * 2500))
     assert len(told) < 300

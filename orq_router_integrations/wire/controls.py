@@ -20,7 +20,7 @@ from pydantic import (
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.names import refuse_unknown
+from orq_router_integrations.wire.names import refuse_unknown_members
 
 DEFAULT_CODES = (408, 429, 500, 502, 503, 504, 529)
 """Statuses that the router retries and falls back on when it is not told otherwise."""
@@ -72,6 +72,11 @@ class Control(BaseModel):
     """Base of all controls: immutable, and nothing in it that the router does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_members(cls, data: Any) -> Any:
+        return refuse_unknown_members(cls, data)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, value) for name, value in super().__repr_args__() if value is not None]
@@ -263,11 +268,6 @@ class RouterControls(Control):
 
         def __init__(self, **values: Unpack["ControlValues"]) -> None: ...
 
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data)
-
     def merged(self, over: "RouterControls | None") -> "RouterControls":
         """These controls with the set fields of ``over`` on top; ``None`` there takes one away."""
         if over is None or not over.model_fields_set:
@@ -292,10 +292,6 @@ class RouterControls(Control):
         pauses = 1.25 * (2.0**retries - 1)
         models = 1 + len(self.fallbacks or ())
         return models * (self.timeout.call_timeout / 1000 * (1 + retries) + pauses)
-
-
-MEMBER_NAMES = frozenset(n for part in Control.__subclasses__() for n in part.model_fields)
-"""Names of controls, and of their members."""
 
 
 class ControlValues(TypedDict, total=False):

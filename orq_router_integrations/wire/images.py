@@ -3,14 +3,12 @@
 Source: contract sections 2.2 to 2.4; where it says nothing of a model, everything is passed on.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     field_validator,
@@ -25,6 +23,7 @@ from orq_router_integrations.wire.endpoints import (
     IMAGE_VARIATIONS,
     Endpoint,
 )
+from orq_router_integrations.wire.names import spelled
 
 MAX_INPUT_BYTES = 50 * 1024 * 1024
 """An image or mask that is sent must have less (contract section 2.3)."""
@@ -33,16 +32,8 @@ INPUT_TYPES = ("image/png", "image/jpeg", "image/webp")
 
 Whole = Annotated[int, Field(strict=True)]
 SIZE = r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$"
-
-
-def _width_by_height(value: Any) -> Any:
-    """Says in words what the pattern, which stays for models, says to machines."""
-    if isinstance(value, str) and not re.match(SIZE, value):
-        raise ValueError(f"must be 'auto' or pixels such as '1024x1024', not {value!r:.40}")
-    return value
-
-
-Size = Annotated[str, BeforeValidator(_width_by_height), Field(pattern=SIZE)]
+Size = Annotated[str, spelled(SIZE, "'auto' or pixels such as '1024x1024'"), Field(pattern=SIZE)]
+"""The pattern stays for models, which read the schema."""
 
 
 class ImageParams(BaseModel):

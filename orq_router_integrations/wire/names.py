@@ -1,10 +1,12 @@
-"""Names that are not known, and the known ones that were meant."""
+"""Names and texts that are not as they must be, and what was meant."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -24,10 +26,45 @@ def refuse_unknown(cls: type[BaseModel], data: Any, hints: Mapping[str, str] | N
     Raises:
         ValueError: a keyword is not a field, nor the alias of one.
     """
-    if isinstance(data, Mapping) and not data.keys() <= cls.model_fields.keys():
-        known = {n for name, f in cls.model_fields.items() for n in (name, f.alias) if n}
-        for name in data:
-            if name not in known:
-                hint = (hints or {}).get(name) or nearest(str(name), known)
-                raise ValueError(f"{name}: unknown keyword{hint}")
+    for name in _unknown(cls, data):
+        hint = (hints or {}).get(name) or nearest(str(name), _known(cls))
+        raise ValueError(f"{name}: unknown keyword{hint}")
     return data
+
+
+def refuse_unknown_members(cls: type[BaseModel], data: Any) -> Any:
+    """The same for a model that is part of another, where errors name the way to a member.
+
+    Raises:
+        ValidationError: with one error for each unknown member, of pydantic's own type for it.
+    """
+    errors: list[InitErrorDetails] = []
+    for name in _unknown(cls, data):
+        told = f"unknown keyword{nearest(str(name), _known(cls))}"
+        kind = PydanticCustomError("extra_forbidden", "{told}", {"told": told})
+        errors.append({"type": kind, "loc": (str(name),), "input": data[name]})
+    if errors:
+        raise ValidationError.from_exception_data(cls.__name__, errors)
+    return data
+
+
+def spelled(pattern: str, words: str) -> BeforeValidator:
+    """Refuses a text that does not match, in words instead of the pattern."""
+
+    def checked(value: Any) -> Any:
+        if isinstance(value, str) and re.search(pattern, value) is None:
+            raise ValueError(f"must be {words}, not {value!r:.80}")
+        return value
+
+    return BeforeValidator(checked)
+
+
+def _known(cls: type[BaseModel]) -> set[str]:
+    return {n for name, f in cls.model_fields.items() for n in (name, f.alias) if n}
+
+
+def _unknown(cls: type[BaseModel], data: Any) -> list[Any]:
+    if not isinstance(data, Mapping) or data.keys() <= cls.model_fields.keys():
+        return []
+    known = _known(cls)
+    return [name for name in data if name not in known]

@@ -15,6 +15,7 @@ from orq_router_integrations.wire.call import BadReply, Reply, Truncated
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.events import refuse_error
 from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.names import spelled
 
 MAX_INPUT = 4096
 """Characters of text in one request."""
@@ -28,7 +29,7 @@ HEAD = 64
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 SPEECH_FORMATS: tuple[SpeechFormat, ...] = get_args(SpeechFormat)
 
-Voice = Annotated[str, Field(min_length=1, pattern=r"\S")]
+Voice = Annotated[str, spelled(r"\S", "a name of a voice")]
 Speed = Annotated[float, Field(strict=True, ge=0.25, le=4, allow_inf_nan=False)]
 
 

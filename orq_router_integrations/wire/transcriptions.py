@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from typing_extensions import Self
 
 from orq_router_integrations.wire.call import BadReply, Reply
 from orq_router_integrations.wire.chat_completions import Number, Whole
 from orq_router_integrations.wire.events import kind_of, refuse_error
 from orq_router_integrations.wire.json import a_text, loads, objects
+from orq_router_integrations.wire.names import spelled
 from orq_router_integrations.wire.subtitles import read_cues
 from orq_router_integrations.wire.transcripts import Span, Transcript
 from orq_router_integrations.wire.words import joined_words
@@ -24,7 +25,7 @@ from orq_router_integrations.wire.words import joined_words
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Language = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z]{2}$"),
+    spelled(r"^[A-Za-z]{2}\Z", "the two letters of a language, such as 'en'"),
     AfterValidator(str.lower),
 ]
 Switch = Annotated[bool, Field(strict=True)]

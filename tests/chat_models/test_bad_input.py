@@ -156,7 +156,7 @@ def test_an_argument_of_a_call_is_refused_before_any_request(
 def test_the_member_of_a_control_that_was_meant_is_told(
     model: ChatOrq, controls: dict[str, Any], meant: str
 ) -> None:
-    with pytest.raises(RouterInputError, match=f"unknown; did you mean '{meant}'"):
+    with pytest.raises(RouterInputError, match=f"unknown keyword; did you mean '{meant}'"):
         model.invoke("Hi", controls=controls)
 
 

@@ -16,6 +16,8 @@ from orq_router_integrations.dimensions import image_size
 from orq_router_integrations.offline import Fault, OfflineRouter
 from orq_router_integrations.offline.images import png
 from orq_router_integrations.offline.images.draw import generated, scaled
+from orq_router_integrations.offline.images.font import _ROWS
+from orq_router_integrations.offline.images.palette import NAMED
 from orq_router_integrations.offline.images.png import SIGNATURE, Picture, decoded, encoded
 
 GPT, DALLE2, DALLE3 = "openai/gpt-image-1", "openai/dall-e-2", "openai/dall-e-3"
@@ -68,9 +70,9 @@ def counter() -> Counter:
 @pytest.mark.parametrize(
     ("prompt", "shown"),
     [
-        ("a red boat", "A RED BOAT"),
-        ("Ça va? 50% & \u201cmore\u201d!", 'CA VA? 50% & "MORE"!'),
-        ("one two three four five six seven", "ONE TWO THREE FOUR FIVE SIX SEVEN"),
+        ("a red boat", "a red boat"),
+        ("Ça va? 50% & \u201cmore\u201d!", 'Ca va? 50% & "more"!'),
+        ("one two three four five six seven", "one two three four five six seven"),
     ],
 )
 def test_a_picture_shows_its_prompt(counter, prompt, shown):
@@ -91,6 +93,31 @@ def test_a_large_picture_is_drawn_fast(counter):
     assert time.perf_counter() - began < 1  # some 20 ms when nothing else runs
 
 
+def test_colours_that_a_prompt_names_are_those_of_sky_and_ground(counter):
+    (data,) = drawn(counter.draw(prompt="a red boat on a quiet sea", size="64x64"))
+    assert pixel(data, 0, 0)[:3].hex() == NAMED["red"]
+    assert pixel(data, 0, 48)[:3].hex() == NAMED["sea"]
+
+
+def test_an_edit_is_tinted_in_the_colour_that_it_names(counter):
+    (plain,), (tinted,) = drawn(counter.edit()), drawn(counter.edit(prompt="make it blue"))
+    aims = bytes.fromhex(NAMED["blue"])
+    halfway = [(a + b) // 2 for a, b in zip(pixel(plain, 0, 0)[:3], aims, strict=True)]
+    assert list(pixel(tinted, 0, 0)[:3]) == halfway
+
+
+def test_the_text_of_an_edit_stands_below_the_prompt_and_of_the_next_edit_in_its_place(counter):
+    seen = counter.draw(prompt="a lighthouse", size="256x256")
+    for prompt in ("in a storm of many words", "calm"):
+        seen = counter.edit({"image": ("a.png", drawn(seen)[0])}, prompt=prompt)
+        assert words(drawn(seen)[0]) == f"a lighthouse Edit 1: {prompt}"
+
+
+def test_every_character_of_the_font_can_be_told_from_the_others():
+    assert len(set(_ROWS.values())) == len(_ROWS)
+    assert {len(rows) for rows in _ROWS.values()} == {7}
+
+
 def test_a_transparent_background_is_transparent(counter):
     (data,) = drawn(counter.draw(background="transparent", size="64x64"))
     assert pixel(data, 0, 0)[3] == 0
@@ -101,7 +128,7 @@ def test_an_edit_keeps_the_image_and_tells_what_was_asked(counter):
     assert image_size(data) == (64, 48)
     assert pixel(data, 5, 0) == pixel(BOAT, 5, 0)
     (large,) = drawn(counter.edit(size="256x256", prompt="bird"))
-    assert words(large).endswith("EDIT 1: BIRD")
+    assert words(large).endswith("Edit 1: bird")
 
 
 def test_an_edit_of_several_images_shows_them_side_by_side(counter):
@@ -131,7 +158,7 @@ def test_variations_derive_from_their_image(counter):
     red, green, blue, _ = pixel(BOAT, 0, 0)
     assert tuple(pixel(two, 0, 0)[:3]) == (blue, red, green)
     assert tuple(pixel(one, 255, 0)[:3]) == (green, blue, red)
-    assert words(two).endswith("VARIATION 2")
+    assert words(two).endswith("Variation 2")
 
 
 JPEG = b"\xff\xd8\xff\xc0\0\x11\x08\0\x20\0\x30" + bytes(20)
@@ -139,8 +166,8 @@ JPEG = b"\xff\xd8\xff\xc0\0\x11\x08\0\x20\0\x30" + bytes(20)
 
 def test_an_image_whose_pixels_cannot_be_read_is_named_in_the_picture(counter):
     (data,) = drawn(counter.edit({"image": ("a.jpg", JPEG)}, size="256x512"))
-    digest = hashlib.sha256(JPEG).hexdigest()[:8].upper()
-    assert f"JPEG 48X32 {digest}" in words(data)
+    digest = hashlib.sha256(JPEG).hexdigest()[:8]
+    assert f"JPEG 48x32 {digest}" in words(data)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +308,7 @@ def test_the_stock_client_draws_edits_and_varies(counter):
     edit = client.images.edit(
         model=GPT, prompt="bird", image=[("a.png", data), ("b.png", BOAT)], size="1024x1024"
     )
-    assert words(base64.b64decode(edit.data[0].b64_json)).endswith("EDIT 1: BIRD")
+    assert words(base64.b64decode(edit.data[0].b64_json)).endswith("Edit 1: bird")
     with pytest.warns(DeprecationWarning, match="deprecated"):
         more = client.images.create_variation(image=("a.png", data), model=DALLE2, size="256x256")
     assert counter.fetch({"url": more.data[0].url}).startswith(SIGNATURE)
@@ -294,7 +321,7 @@ async def test_the_stock_clients_async_half_draws(counter):
         *(client.images.generate(model=GPT, prompt=name, size="512x512") for name in ("one", "two"))
     )
     shown = [words(base64.b64decode(reply.data[0].b64_json)) for reply in replies]
-    assert shown == ["ONE", "TWO"]
+    assert shown == ["one", "two"]
 
 
 def filtered(kind: int, rows: list[bytes], channels: int) -> bytes:

@@ -1,13 +1,13 @@
 """Reads back what the offline router wrote into its pictures: the words in their pixels."""
 
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import groupby, takewhile
 
-from orq_router_integrations.offline.images.draw import INK, PAPER
-from orq_router_integrations.offline.images.font import _GLYPHS, HEIGHT, ROWS, WIDTH
+from orq_router_integrations.offline.images.draw import INK, PAPER, margin
+from orq_router_integrations.offline.images.font import _ROWS, HEIGHT, WIDTH
 from orq_router_integrations.offline.images.png import Picture, decoded
 
-LETTERS = {glyph: letter for letter, glyph in _GLYPHS.items()}
+LETTERS = {glyph: letter for letter, glyph in _ROWS.items()}
 
 
 def picture(data: bytes) -> Picture:
@@ -17,37 +17,41 @@ def picture(data: bytes) -> Picture:
 
 
 def words(data: bytes) -> str:
-    """The texts in a picture, from top to bottom, in the font's capitals."""
+    """The texts in a picture, from top to bottom: on its card, and in the strip below."""
     image = picture(data)
-    rule = INK * image.width
-    starts = [at for at, row in enumerate(image.rows) if row == rule]
-    tops = [at + 1 for at in starts if at + 1 not in starts]
-    return " ".join(banner(image.rows[top:]) for top in tops)
+    inset = margin(image.width)
+    texts = []
+    for left in (inset, 0):
+        rows = [row[4 * left : 4 * (image.width - left)] for row in image.rows]
+        for kind, group in groupby(enumerate(rows), key=lambda numbered: numbered[1]):
+            if kind == INK * (image.width - 2 * left):
+                rule = [at for at, _ in group]
+                texts.append((rule[0], banner(rows[rule[-1] + 1 :], len(rule))))
+    found = dict(texts)  # the strip's rule is also found within the card's margins
+    return " ".join(found[top] for top in sorted(found))
 
 
-def banner(rows: Sequence[bytes]) -> str:
+def banner(rows: Sequence[bytes], scale: int) -> str:
     """The text in the rows of ink and paper with which these begin."""
     plain = list(takewhile(lambda row: set(pixels(row)) <= {INK, PAPER}, rows))
-    scale = next((at for at, row in enumerate(plain) if INK in pixels(row)), 1)
-    if not scale:
-        return ""  # two pictures side by side, whose lines of ink happened to meet
-    tops = range(scale, len(plain) - HEIGHT * scale + 1, HEIGHT * scale)
-    lines = ([plain[top + row * scale] for row in range(ROWS)] for top in tops)
+    tops = range(2 * scale, len(plain) - HEIGHT * scale + 1, HEIGHT * scale)
+    lines = ([plain[top + row * scale] for row in range(7)] for top in tops)
     return " ".join(line(found, scale) for found in lines).strip()
 
 
 def line(rows: list[bytes], scale: int) -> str:
     width = len(rows[0]) // 4
     text = ""
-    for left in range(scale, width - WIDTH * scale, WIDTH * scale):
+    for left in range(3 * scale, width - WIDTH * scale, WIDTH * scale):
         glyph = "".join(dots(row, left, scale) for row in rows)
         text += LETTERS.get(glyph, "\N{REPLACEMENT CHARACTER}")
     return text.rstrip()
 
 
 def dots(row: bytes, left: int, scale: int) -> str:
-    bits = "".join(str(int(pixels(row)[left + dot * scale] == INK)) for dot in range(5))
-    return "0123456789ABCDEFGHIJKLMNOPQRSTUV"[int(bits, 2)]
+    """One row of a character, as the font writes it: five bits."""
+    bits = [pixels(row)[left + dot * scale] == INK for dot in range(5)]
+    return "0123456789abcdefghijklmnopqrstuv"[sum(bit << 4 - n for n, bit in enumerate(bits))]
 
 
 def pixels(row: bytes) -> list[bytes]:

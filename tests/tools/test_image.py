@@ -37,7 +37,7 @@ def test_a_prompt_becomes_an_image_with_all_that_is_known_of_it(router):
     result = tool(router).generate("a red boat", **SMALL)
     image = result.image
     data = image.read()
-    assert words(data) == "A RED BOAT"
+    assert words(data) == "a red boat"
     assert (image.width, image.height, image.mime_type) == (256, 256, "image/png")
     assert image.sha256 == hashlib.sha256(data).hexdigest()
     assert image.id == f"img_{image.sha256[:12]}"
@@ -81,7 +81,7 @@ def test_the_model_sees_words_and_the_program_the_image():
     result = ImageResult.of(message)
     ids = "; ".join(f"{image.id} (512x256 PNG)" for image in result.images)
     assert message.content == f"2 images were drawn: {ids}."
-    assert words(result.images[1].read()) == "A RED BOAT"
+    assert words(result.images[1].read()) == "a red boat"
     assert len(message.content) < 200
 
 
@@ -187,10 +187,18 @@ def test_images_are_saved_whole_and_in_numbers(tmp_path: Path):
         result.image.save(tmp_path / "one.png", overwrite=False)
 
 
-def test_a_name_that_says_another_format_is_warned_of(tmp_path: Path):
+@pytest.mark.parametrize("name", ["one.jpg", "one.JPEG", "one.webp"])
+def test_a_name_that_says_another_format_is_warned_of(tmp_path: Path, name: str):
     image = tool().generate("boat", **SMALL).image
-    with pytest.warns(UserWarning, match=r"one\.jpg holds image/png"):
-        image.save(tmp_path / "one.jpg")
+    with pytest.warns(UserWarning, match=rf"{name} holds image/png"):
+        image.save(tmp_path / name)
+    assert (tmp_path / name).read_bytes() == image.data
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["boat.png", "boat.PNG", "boat", "boat.bin"])
+def test_other_names_are_none(router, tmp_path, name):
+    assert tool(router).generate("boat").save(tmp_path / name)[0].is_file()
 
 
 def test_urls_are_told_and_fetched_only_when_asked(router):
@@ -202,7 +210,7 @@ def test_urls_are_told_and_fetched_only_when_asked(router):
     with pytest.raises(RouterInputError, match="behind a URL; fetch it with download"):
         linked.image.read()
     fetched = image_tool.download(linked)
-    assert words(fetched.image.read()) == "BOAT"
+    assert words(fetched.image.read()) == "boat"
     assert (fetched.image.url, fetched.image.width) == (linked.image.url, 256)
     assert "authorization" not in router.requests[1].headers
     assert image_tool.download(fetched) == fetched
@@ -217,7 +225,7 @@ def test_urls_can_be_fetched_at_once_so_that_a_model_can_edit_what_is_behind(rou
     image = ImageResult.of(message).image
     assert Path(image.path).is_file()
     edited = asyncio.run(image_tool.aedit("bird", image.id))
-    assert words(edited.image.read()).endswith("EDIT 1: BIRD")
+    assert words(edited.image.read()).endswith("Edit 1: bird")
 
 
 def test_the_revised_prompt_is_told():

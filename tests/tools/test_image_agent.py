@@ -63,8 +63,8 @@ def results(messages: list[Any]) -> list[ToolMessage]:
 async def test_an_agent_draws_edits_what_it_drew_and_speaks(router: OfflineRouter, awaited: bool):
     messages = (await called(agent(router), awaited, ASKED))["messages"]
     drawn, edited, spoken = results(messages)
-    assert words(ImageResult.of(drawn).image.read()) == "BOAT"
-    assert words(ImageResult.of(edited).image.read()).endswith("EDIT 1: ADD A BIRD")
+    assert words(ImageResult.of(drawn).image.read()) == "boat"
+    assert words(ImageResult.of(edited).image.read()).endswith("Edit 1: add a bird")
     assert Speech.of(spoken).seconds > 0
     assert messages[-1].text == "Done."
     paths = [request.path.removeprefix("/v3/router") for request in router.requests]
@@ -91,7 +91,7 @@ async def test_what_was_made_survives_a_checkpoint(router: OfflineRouter, awaite
     later = agent(router, checkpointer=saver)
     after = results(later.get_state(THREAD).values["messages"])
     assert [message.artifact for message in after] == [message.artifact for message in before]
-    assert words(ImageResult.of(after[0]).image.read()) == "BOAT"
+    assert words(ImageResult.of(after[0]).image.read()) == "boat"
     painter = tools(router)[0]
     painter.remember(ImageResult.of(after[1]))
     call = {"prompt": "add a cloud", "image": ImageResult.of(after[1]).image.id}

@@ -37,7 +37,7 @@ def test_the_two_timestamp_fields_are_two() -> None:
     [
         ({"temperature": 1.5}, "less than or equal to 1"),
         ({"temperature": float("nan")}, "finite"),
-        ({"language": "english"}, "pattern"),
+        ({"language": "english"}, "two letters"),
         ({"num_speakers": 33}, "less than or equal to 32"),
         ({"num_speakers": 0}, "greater than or equal to 1"),
         ({"response_format": "docx"}, "'json', 'text', 'srt'"),

@@ -12,12 +12,13 @@ from orq_router_integrations.offline.chat.messages import Message, orphan
 from orq_router_integrations.offline.chat.parts import CacheControl
 from orq_router_integrations.offline.routing.checking import Schema
 from orq_router_integrations.offline.routing.refusals import Refusal
+from orq_router_integrations.wire.names import spelled
 
 MOST_ANSWERS = 128
 """Answers to one request; a bound of the offline router's own."""
 
 Penalty = Annotated[float, Field(ge=-2, le=2)]
-SchemaName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+SchemaName = Annotated[str, spelled(r"^[A-Za-z0-9_-]{1,64}\Z", "1 to 64 letters, figures, _ or -")]
 
 
 def _parameters(value: dict[str, Any]) -> dict[str, Any]:

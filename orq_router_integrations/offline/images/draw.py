@@ -1,54 +1,50 @@
 """Pictures that show in words what they were asked to be, and what they were made from.
 
-Everything follows from the input, so that the same request draws the same picture.
+A picture is a sky, a sun and a ground, in the colours that its prompt names, and the prompt on a
+card. Its lowest quarter is left free: there stands what an edit was asked to do. Everything follows
+from the input, so that the same request draws the same picture.
 """
 
-import hashlib
-import re
+import math
 import textwrap
 from array import array
 from collections.abc import Sequence
 
+from orq_router_integrations.offline.images import palette
 from orq_router_integrations.offline.images.font import HEIGHT, WIDTH, dots, drawable
 from orq_router_integrations.offline.images.png import Picture
 
-INK = b"\x10\x10\x18\xff"
-PAPER = b"\xfa\xfa\xf2\xff"
+INK = b"\x20\x22\x2c\xff"
+PAPER = b"\xfb\xfa\xf5\xff"
 CLEAR = bytes(4)
 LONGEST_WORD = 24
 """Letters of a word that are kept on one line."""
-
-COLOURS = {
-    "red": (206, 50, 48),
-    "orange": (232, 128, 36),
-    "yellow": (238, 200, 56),
-    "green": (58, 150, 84),
-    "blue": (48, 104, 196),
-    "purple": (128, 74, 170),
-    "pink": (232, 128, 168),
-    "brown": (136, 92, 60),
-    "black": (40, 40, 46),
-    "white": (232, 232, 226),
-    "grey": (136, 138, 142),
-    "gray": (136, 138, 142),
-}
-"""Red, green and blue of the colours that a prompt may name."""
 
 Size = tuple[int, int]
 
 
 def generated(prompt: str, size: Size, number: int, *, transparent: bool = False) -> Picture:
-    """A field of colours with the prompt across it."""
+    """A landscape in the prompt's colours, with the prompt on a card."""
     width, height = size
-    field = [CLEAR * width] * height if transparent else _gradient(f"{number}:{prompt}", size)
-    words = _banner(prompt, (width, height // 2))
-    return _laid(field, words, (height - len(words)) // 2)
+    field = [CLEAR * width] * height if transparent else _scene(prompt, size, number)
+    inset, free = margin(width), height * 3 // 4
+    card = _banner(prompt, (width - 2 * inset, height * 5 // 8))
+    top = (free - len(card)) // 2
+    behind = field[top : top + len(card)]
+    framed = [
+        row[: 4 * inset] + text + row[4 * (width - inset) :]
+        for row, text in zip(behind, card, strict=True)
+    ]
+    return _laid(field, framed, top)
 
 
 def edited(
     images: Sequence[Picture], prompt: str, size: Size, number: int, *, mask: Picture | None = None
 ) -> Picture:
-    """The images side by side, new colours where the mask is clear, and the prompt below."""
+    """The images side by side, tinted in the colour that the prompt names, and the prompt below.
+
+    With a mask the images stay as they are, but for a new landscape where it is clear.
+    """
     width, height = size
     parts = [
         scaled(image, (width * (at + 1) // len(images) - width * at // len(images), height))
@@ -56,15 +52,16 @@ def edited(
     ]
     rows = [b"".join(pieces) for pieces in zip(*(part.rows for part in parts), strict=True)]
     if mask is not None:
-        fresh = _gradient(f"{number}:{prompt}", size)
-        rows = list(map(_through, rows, fresh, scaled(mask, size).rows))
-    return _laid(rows, *_below(f"Edit {number}: {prompt}", size))
+        rows = list(map(_through, rows, _scene(prompt, size, number), scaled(mask, size).rows))
+    elif colours := palette.named(prompt):
+        rows = _tinted(rows, colours[0])
+    return _captioned(rows, f"Edit {number}: {prompt}")
 
 
 def varied(image: Picture, size: Size, number: int) -> Picture:
     """The image with its colours exchanged, every second one mirrored, and its number below."""
     rows = [_exchanged(row, number) for row in scaled(image, size).rows]
-    return _laid(rows, *_below(f"Variation {number}", size))
+    return _captioned(rows, f"Variation {number}")
 
 
 def labelled(label: str, size: Size) -> Picture:
@@ -85,20 +82,60 @@ def scaled(image: Picture, size: Size) -> Picture:
     return Picture(width, [done[y * image.height // height] for y in range(height)])
 
 
-def _gradient(seed: str, size: Size) -> list[bytes]:
-    """Rows from light to dark: shades of the colour that the seed names, or else makes."""
+def margin(width: int) -> int:
+    """Pixels between a card and the sides of its picture."""
+    return width // 16
+
+
+def _scene(prompt: str, size: Size, number: int) -> list[bytes]:
+    """Rows of sky, sun and ground, the first and the last in the prompt's first two colours."""
     width, height = size
-    named = [word for word in re.findall("[a-z]+", seed.lower()) if word in COLOURS]
-    made = hashlib.blake2b(seed.encode("utf-8", "replace"), digest_size=3).digest()
-    base = COLOURS[named[0]] if named else (128, 128, 128)
-    reach = 6 if named else 2
-    colour = [part + (value - 128) // reach for part, value in zip(base, made, strict=True)]
-    rows = []
-    for y in range(height):
-        light = 1.25 - 0.6 * y / height
-        shade = (max(0, min(255, int(part * light))) for part in colour)
-        rows.append(bytes([*shade, 255]) * width)
+    seed = f"{number}:{prompt}"
+    named = palette.named(prompt)
+    sky = named[0] if named else palette.drawn_by(seed)
+    sun = palette.mixed(palette.drawn_by(f"sun {seed}"), palette.WHITE, 0.3)
+    ground = named[1] if len(named) > 1 else palette.mixed(sky, palette.BLACK, 0.35)
+    horizon = height * 3 // 4
+    rows = _gradient(sky, palette.mixed(sky, palette.WHITE, 0.6), (width, horizon))
+    rows += _gradient(ground, palette.mixed(ground, palette.BLACK, 0.4), (width, height - horizon))
+    return _with_sun(rows, bytes([*sun, 255]), (width * (2 + number % 5 * 3) // 16, height // 7))
+
+
+def _gradient(above: palette.Colour, below: palette.Colour, size: Size) -> list[bytes]:
+    """Rows from one colour to another."""
+    width, height = size
+    return [bytes([*palette.mixed(above, below, y / height), 255]) * width for y in range(height)]
+
+
+def _with_sun(rows: list[bytes], sun: bytes, middle: tuple[int, int]) -> list[bytes]:
+    """Rows with a disc in them."""
+    x, y = middle
+    radius = len(rows) // 9
+    for row in range(max(0, y - radius), y + radius + 1):
+        half = math.isqrt(radius**2 - (row - y) ** 2)
+        left, right = max(0, x - half), min(len(rows[row]) // 4, x + half)
+        rows[row] = rows[row][: 4 * left] + sun * (right - left) + rows[row][4 * right :]
     return rows
+
+
+def _tinted(rows: Sequence[bytes], colour: palette.Colour) -> list[bytes]:
+    """Rows halfway to a colour."""
+    tables = [bytes((value + aim) // 2 for value in range(256)) for aim in colour]
+    done = []
+    for row in rows:
+        tinted = bytearray(row)
+        for channel, table in enumerate(tables):
+            tinted[channel::4] = row[channel::4].translate(table)
+        done.append(bytes(tinted))
+    return done
+
+
+def _captioned(rows: Sequence[bytes], text: str) -> Picture:
+    """Rows with a text over the lowest quarter, whatever stood there."""
+    width, height = len(rows[0]) // 4, len(rows)
+    words = _banner(text, (width, height // 4))
+    words += [PAPER * width] * (height // 4 - len(words))
+    return _laid(rows, words, height - len(words))
 
 
 def _banner(text: str, size: Size) -> list[bytes]:
@@ -106,24 +143,17 @@ def _banner(text: str, size: Size) -> list[bytes]:
     width, most = size
     words = drawable(text)
     longest = min(LONGEST_WORD, max(map(len, words.split()), default=1))
-    for scale in range(max(1, width // (WIDTH * 8)), 0, -1):
-        columns = max(1, width // (WIDTH * scale) - 1)
+    for scale in range(max(1, width // (WIDTH * 10)), 0, -1):
+        columns = max(1, width // scale // WIDTH - 1)
         lines = textwrap.wrap(words, columns) or [" "]
-        if columns >= longest and (len(lines) * HEIGHT + 2) * scale <= most:
+        if columns >= longest and (len(lines) * HEIGHT + 3) * scale <= most:
             break
-    rows = [INK * width] * scale + [PAPER * width] * scale
+    rows = [INK * width] * scale + [PAPER * width] * 2 * scale
     for line in lines:
         for row in dots(line):
-            inked = b"".join(INK * scale if dot == "1" else PAPER * scale for dot in "0" + row)
+            inked = b"".join(INK * scale if dot == "1" else PAPER * scale for dot in "000" + row)
             rows += [(inked + PAPER * width)[: 4 * width]] * scale
     return rows[:most]
-
-
-def _below(text: str, size: Size) -> tuple[list[bytes], int]:
-    """The lowest quarter with a text, whatever stood there; and where it begins."""
-    width, height = size
-    words = _banner(text, (width, height // 4))
-    return words + [PAPER * width] * (height // 4 - len(words)), height - height // 4
 
 
 def _laid(rows: Sequence[bytes], over: Sequence[bytes], top: int) -> Picture:

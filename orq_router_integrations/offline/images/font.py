@@ -1,90 +1,42 @@
-"""A small font: capitals, figures and signs, five dots wide and seven high."""
+"""A small font: the letters, figures and signs of a keyboard, five dots wide and seven high."""
 
 import unicodedata
 from collections.abc import Iterator
 
 WIDTH, HEIGHT = 6, 9
-"""Dots that a character takes, its gaps to the next ones included."""
+"""Dots that a character takes, its gaps to the next character and line included."""
 
-ROWS = 7
+_TABLE = """
+A ehhvhhh  B uhhuhhu  C ehggghe  D sihhhis  E vgguggv  F vgguggg  G ehgnhhf  H hhhvhhh  I e44444e
+J 72222ic  K hikokih  L ggggggv  M hrllhhh  N hhpljhh  O ehhhhhe  P uhhuggg  Q ehhhlid  R uhhukih
+S fgge11u  T v444444  U hhhhhhe  V hhhhha4  W hhhllla  X hha4ahh  Y hhha444  Z v1248gv
+a 00e1fhf  b ggmphhu  c 00egghe  d 11djhhf  e 00ehvge  f 698s888  g 0fhhf1e  h ggmphhh  i 40c444e
+j 20622ic  k ggikoki  l c44444e  m 00qllhh  n 00mphhh  o 00ehhhe  p 00uhugg  q 00djf11  r 00mpggg
+s 00ege1u  t 88s8896  u 00hhhjd  v 00hhha4  w 00hhlla  x 00ha4ah  y 00hhf1e  z 00v248v
+0 ehjlphe  1 4c4444e  2 eh1248v  3 v2421he  4 26aiv22  5 vgu11he  6 68guhhe  7 v124888  8 ehhehhe
+9 ehhf12c  . 00000cc  , 0000c48  ! 4444004  ? eh12404  ' c480000  " aaa0000  - 000v000  : 0cc0cc0
+; 0cc0c48  ( 2488842  ) 8422248  / 01248g0  + 044v440  = 00v0v00  _ 000000v  # aavavaa  & cik8lid
+% op248j3  * 04lel40  < 248g842  > 8421248  [ e88888e  ] e22222e  $ 4fke5u4  @ eh1dlle
+"""
+"""Each character and its seven rows from top to bottom; a row is a number to the base of 32,
+whose five bits are the dots from left to right."""
 
-_GLYPHS = {
-    "A": "EHHVHHH",
-    "B": "UHHUHHU",
-    "C": "EHGGGHE",
-    "D": "UHHHHHU",
-    "E": "VGGUGGV",
-    "F": "VGGUGGG",
-    "G": "EHGNHHF",
-    "H": "HHHVHHH",
-    "I": "E44444E",
-    "J": "72222IC",
-    "K": "HIKOKIH",
-    "L": "GGGGGGV",
-    "M": "HRLLHHH",
-    "N": "HPPLJJH",
-    "O": "EHHHHHE",
-    "P": "UHHUGGG",
-    "Q": "EHHHLID",
-    "R": "UHHUKIH",
-    "S": "FGGE11U",
-    "T": "V444444",
-    "U": "HHHHHHE",
-    "V": "HHHHHA4",
-    "W": "HHHLLRH",
-    "X": "HHA4AHH",
-    "Y": "HHA4444",
-    "Z": "V1248GV",
-    "0": "EHJLPHE",
-    "1": "4C4444E",
-    "2": "EH1248V",
-    "3": "V2421HE",
-    "4": "26AIV22",
-    "5": "VGU11HE",
-    "6": "68GUHHE",
-    "7": "V124888",
-    "8": "EHHEHHE",
-    "9": "EHHF12C",
-    ".": "00000CC",
-    ",": "0000C48",
-    "!": "4444404",
-    "?": "EH12404",
-    "'": "4480000",
-    '"': "AAA0000",
-    "-": "000V000",
-    ":": "0CC0CC0",
-    ";": "0CC0C48",
-    "(": "2488842",
-    ")": "8422248",
-    "/": "01248G0",
-    "+": "044V440",
-    "=": "00V0V00",
-    "_": "000000V",
-    "#": "AAVAVAA",
-    "&": "CIK8LID",
-    "%": "OP248J3",
-    "*": "04LEL40",
-    "<": "248G842",
-    ">": "8421248",
-    "[": "E88888E",
-    "]": "E22222E",
-    " ": "0000000",
-}
-"""Seven rows from top to bottom; the five bits of each figure, to the base 32, are its dots."""
-
-_UNKNOWN = "VVVVVVV"
+_WORDS = _TABLE.split()
+_ROWS = {" ": "0000000", **dict(zip(_WORDS[::2], _WORDS[1::2], strict=True))}
+_UNKNOWN = "vhhhhhv"
 _SAME = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\t\n", "''\"\"--  ")
 
 
 def dots(text: str) -> Iterator[str]:
     """The rows of a line of text, as ``1`` for a dot and ``0`` for none."""
-    glyphs = [_GLYPHS.get(character, _UNKNOWN) for character in drawable(text)]
-    for row in range(ROWS):
+    glyphs = [_ROWS.get(character, _UNKNOWN) for character in drawable(text)]
+    for row in range(len(_UNKNOWN)):
         yield "".join(f"{int(glyph[row], 32):05b}0" for glyph in glyphs)
-    yield from ["0" * WIDTH * len(glyphs)] * (HEIGHT - ROWS)
+    for _ in range(HEIGHT - len(_UNKNOWN)):
+        yield "0" * WIDTH * len(glyphs)
 
 
 def drawable(text: str) -> str:
-    """The text in the font's letters: capitals without accents."""
+    """The text in the font's letters: without accents."""
     plain = unicodedata.normalize("NFKD", text.translate(_SAME))
-    return "".join(letter for letter in plain if not unicodedata.combining(letter)).upper()
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))

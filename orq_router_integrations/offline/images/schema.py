@@ -14,6 +14,7 @@ from orq_router_integrations.formats import sniff
 from orq_router_integrations.offline.routing.checking import Schema
 from orq_router_integrations.offline.routing.forms import AnyFile, FormFile, FormInt
 from orq_router_integrations.offline.routing.refusals import Refusal
+from orq_router_integrations.wire.names import spelled
 
 LARGEST_FILE = 50 * 1024 * 1024
 SIDES = range(16, 4097)
@@ -51,7 +52,11 @@ def _checked_mask(file: FormFile) -> FormFile:
     return file
 
 
-Size = Annotated[str, Field(pattern=r"^(auto|\d{2,4}x\d{2,4})$"), AfterValidator(_checked_size)]
+Size = Annotated[
+    str,
+    spelled(r"^(auto|\d{2,4}x\d{2,4})\Z", "'auto', or width x height such as '1024x1024'"),
+    AfterValidator(_checked_size),
+]
 Link = Literal["url", "b64_json"]
 PictureFile = Annotated[AnyFile, AfterValidator(_checked_picture)]
 

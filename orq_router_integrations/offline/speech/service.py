@@ -6,7 +6,7 @@ has no place in raw audio, so it ends the body as a cut does; what the real rout
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from orq_router_integrations.offline.routing.service import Chunks, Outcome, Pro
 from orq_router_integrations.offline.speech.makers import chunks_of, maker_of, type_of
 from orq_router_integrations.wire.controls import RouterControls, RouterRetry
 from orq_router_integrations.wire.endpoints import SPEECH, Endpoint
+from orq_router_integrations.wire.names import spelled
 
 
 class SpeechRequest(Schema):
@@ -26,7 +27,7 @@ class SpeechRequest(Schema):
     """
 
     model: str
-    input: str = Field(min_length=1, max_length=4096, pattern=r"\S")
+    input: Annotated[str, Field(max_length=4096), spelled(r"\S", "a text that is not blank")]
     voice: str = Field(min_length=1)
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: float = Field(default=1.0, ge=0.25, le=4, allow_inf_nan=False)

@@ -18,6 +18,7 @@ from orq_router_integrations.offline.routing.forms import (
     FormInt,
 )
 from orq_router_integrations.offline.routing.refusals import Refusal
+from orq_router_integrations.wire.names import spelled
 from orq_router_integrations.wire.transcriptions import check_translates
 
 MAX_BYTES = 25 * 1024 * 1024
@@ -45,7 +46,7 @@ class TranslationForm(Schema):
 class TranscriptionForm(TranslationForm):
     """The members of a transcription."""
 
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")] | None = None
+    language: Annotated[str, spelled(r"^[A-Za-z]{2}\Z", "two letters")] | None = None
     timestamp_granularities: (
         Annotated[list[Literal["word", "segment"]], BeforeValidator(_listed)] | None
     ) = None

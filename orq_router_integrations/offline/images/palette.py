@@ -1,0 +1,51 @@
+"""Colours that pictures are drawn in: those that a prompt names, and others that follow from it."""
+
+import hashlib
+import re
+
+Colour = tuple[int, ...]
+
+NAMED = {
+    "red": "d7332f",
+    "orange": "f08a24",
+    "yellow": "f5c93b",
+    "green": "3a9a52",
+    "blue": "2f6fd0",
+    "purple": "7d4bb5",
+    "pink": "ee8fb0",
+    "brown": "8a6042",
+    "black": "23232b",
+    "white": "f0f0ea",
+    "grey": "8f98a6",
+    "gray": "8f98a6",
+    "gold": "d9a521",
+    "silver": "b9c0c9",
+    "night": "1b2547",
+    "fog": "c3c9d0",
+    "sea": "2a7fa8",
+    "sky": "7dbde8",
+    "forest": "2f6b4a",
+    "snow": "e6eff5",
+    "sunset": "f0703a",
+}
+"""Words and their colours."""
+
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+
+
+def named(text: str) -> list[Colour]:
+    """The colours that a text names, in its order."""
+    words = re.findall(r"\w+", text.lower())
+    return [tuple(bytes.fromhex(NAMED[word])) for word in words if word in NAMED]
+
+
+def drawn_by(seed: str) -> Colour:
+    """The colour that follows from a seed."""
+    digest = hashlib.blake2b(seed.encode("utf-8", "replace"), digest_size=8).digest()
+    names = list(NAMED)
+    return named(names[int.from_bytes(digest, "big") % len(names)])[0]
+
+
+def mixed(one: Colour, other: Colour, share: float) -> Colour:
+    """A colour with a share, from 0 to 1, of another."""
+    return tuple(round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
