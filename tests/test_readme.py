@@ -4,32 +4,23 @@ import re
 from pathlib import Path
 
 import pytest
-from support.served_router import served
 
-from orq_router_integrations import OfflineRouter
 from orq_router_integrations.wire import endpoints
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.placement import Carrier, carrier
 
 ROOT = Path(__file__).parents[1]
-KEY = "sk-orq-stand-in"
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_the_examples_run_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first wants a key: a served offline router stands in for the real one."""
     assert len(EXAMPLES) == 12
     monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("ORQ_API_KEY", raising=False)
     namespace: dict[str, object] = {}
-    with served(OfflineRouter(api_keys=[KEY])) as url:
-        monkeypatch.setenv("ORQ_API_KEY", KEY)
-        monkeypatch.setenv("ORQ_BASE_URL", url)
-        exec(compile(EXAMPLES[0], "README.md", "exec"), namespace)
-    monkeypatch.undo()
-    monkeypatch.chdir(ROOT)
-    for example in EXAMPLES[1:]:
+    for example in EXAMPLES:
         exec(compile(example, "README.md", "exec"), namespace)
 
 
