@@ -29,18 +29,6 @@
 Every one is also a ``ModelError`` of langchain-core, and the matching class of it where there is
 one, so that LangChain's retry and fallback middleware tells them apart. Nothing of httpx,
 tenacity or pydantic escapes from a call.
-
->>> from orq_router_integrations import ChatOrq, OfflineRouter
->>> for status in (401, 408, 429, 503):
-...     client = OfflineRouter(faults={"openai/gpt-4o": status}).client(max_retries=0)
-...     try:
-...         _ = ChatOrq(model="openai/gpt-4o", client=client).invoke("Hi")
-...     except RouterStatusError as error:
-...         print(error.status_code, type(error).__name__, error.is_retryable)
-401 AuthenticationError False
-408 RequestTimeoutError True
-429 RateLimitError True
-503 ServerError True
 """
 
 import re
