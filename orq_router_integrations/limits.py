@@ -1,8 +1,9 @@
 """How long a call may take, by the wall clock: whatever drips, stalls or keeps the line warm.
 
 httpx measures the time between two bytes only, so a router that sends one byte now and then would
-hold a call for ever. A ``Clock`` says when it is over; a ``Watch`` ends a sync call then, and a
-``Pump`` (in a room of its own) an async one.
+hold a call for ever. A ``Clock`` says when it is over. Our own connections ask it at every wait;
+over somebody's httpx client a ``Watch`` ends a sync call, and a ``Pump`` (in ``connections``) an
+async one.
 """
 
 import math

@@ -53,15 +53,15 @@ class Gate:
     itself that nobody wants it.
 
     Args:
-        http: the client of the caller's; ``None`` for our own connections, which need no gate.
+        http: the client.
     """
 
     _TELLING: ClassVar[WeakSet[httpx.AsyncClient]] = WeakSet()
     """The clients that are known to trace; others (of tests, say) have no such pool."""
 
-    def __init__(self, http: httpx.AsyncClient | None) -> None:
+    def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
-        if http and isinstance(vars(http).get("_transport"), httpx.AsyncHTTPTransport):
+        if isinstance(vars(http).get("_transport"), httpx.AsyncHTTPTransport):
             self._TELLING.add(http)  # known before its first request, which may be cancelled too
         self._moment = Moment.UNSENT
         self.abandoned = False
@@ -69,16 +69,14 @@ class Gate:
     @property
     def moment(self) -> Moment:
         """Where the request stands now."""
-        telling = self._http is not None and self._http in self._TELLING
-        return self._moment if telling else Moment.UNDER_WAY
+        return self._moment if self._http in self._TELLING else Moment.UNDER_WAY
 
     @property
     def extensions(self) -> dict[str, Any]:
         """Those that a request needs for it."""
-        return {} if self._http is None else {"trace": self._trace}
+        return {"trace": self._trace}
 
     async def _trace(self, event: str, _: Mapping[str, Any]) -> None:
-        assert self._http is not None  # noqa: S101 - extensions() saw it
         self._TELLING.add(self._http)
         if self.abandoned and event in _SENDING:
             raise AbandonedError
