@@ -1,13 +1,12 @@
 """What a model of ours is, before it is called: its fields, and how LangChain identifies it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import BaseMessage, convert_to_messages
-from langchain_core.tools import BaseTool
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -146,7 +145,7 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
     def get_num_tokens_from_messages(
         self,
         messages: list[BaseMessage],
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+        tools: Sequence[tool_schemas.ToolLike] | None = None,
     ) -> int:
         """About how many tokens a conversation has, its media and tools included.
 

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Union
 
-from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from orq_router_integrations.wire import json
 
-ToolLike = dict[str, Any] | type | Callable[..., Any] | BaseTool
+if TYPE_CHECKING:  # loaded with the first tool; many programs have none
+    from langchain_core.tools import BaseTool
+
+ToolLike: TypeAlias = Union[dict[str, Any], type, Callable[..., Any], "BaseTool"]
 ToolChoice = str | bool | dict[str, Any] | None
 
 EXTRAS = ("async", "cache_control", "defer_loading")
@@ -61,6 +63,8 @@ def _one(tool: ToolLike, strict: bool | None, server: bool) -> dict[str, Any]:
         if not server:
             raise ValueError(f"tools: {tool['type']!r} is for the Responses API; {_SWITCH}")
         return dict(tool)
+    from langchain_core.tools import BaseTool  # noqa: PLC0415
+
     extras = (tool.extras or {}) if isinstance(tool, BaseTool) else {}
     wire = _converted(_nested(tool), extras.get("strict", strict), server)
     return {**wire, **{name: extras[name] for name in EXTRAS if server and name in extras}}
