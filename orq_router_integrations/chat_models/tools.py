@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Union
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from orq_router_integrations.wire import json
 
-if TYPE_CHECKING:  # loaded with the first tool; many programs have none
+if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
+else:  # loaded with the first tool, for many programs have none; LangChain evaluates annotations
+    from langchain_core.runnables import Runnable as BaseTool
 
-ToolLike: TypeAlias = Union[dict[str, Any], type, Callable[..., Any], "BaseTool"]
+ToolLike = dict[str, Any] | type | Callable[..., Any] | BaseTool
 ToolChoice = str | bool | dict[str, Any] | None
 
 EXTRAS = ("async", "cache_control", "defer_loading")
