@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from langchain_core.documents.base import Blob
+
 from orq_router_integrations.tools.artifacts import Artifact, Medium, to_text, warn_of_name
 from orq_router_integrations.tools.sounds import misnamed
 from orq_router_integrations.wav import head_bytes, pcm_shape
@@ -44,6 +46,8 @@ class Speech(Artifact, Medium):
     Speech(4 bytes of wav, 'openai/tts-1')
     >>> Speech.of(speech.artifact()) == speech
     True
+    >>> speech.blob().mimetype  # for a loader, or a parser
+    'audio/wav'
     """
 
     nothing: ClassVar[str] = "no speech is in it"
@@ -86,6 +90,25 @@ class Speech(Artifact, Medium):
         warn_if_misnamed(path, self.format)
         return super().save(path, overwrite=overwrite)
 
+    def blob(self) -> Blob:
+        """The same as LangChain's ``Blob``, which loaders and parsers take; raw samples as WAV.
+
+        Raises:
+            RouterInputError: the audio is not here, or its file is gone.
+        """
+        name = f"speech-{self.sha256[:12]}"
+        if self.data is None and self.path and self.format != "pcm":
+            return Blob(id=name, path=self.path, mimetype=self.mime_type)
+        data, mime_type = self._playable()
+        return Blob(id=name, data=data, mimetype=mime_type)
+
+    def _playable(self) -> tuple[bytes, str]:
+        """The audio and its media type; raw samples, which nothing plays, get the head of a WAV."""
+        data = self.read()
+        if self.format != "pcm":
+            return data, self.mime_type
+        return head_bytes(pcm_shape(self.rate or 24_000), len(data)) + data, "audio/wav"
+
     def __repr__(self) -> str:
         length = f"{self.seconds:.1f} s, " if self.seconds is not None else ""
         where = f" in {self.path!r}" if self.path else ""
@@ -98,12 +121,7 @@ class Speech(Artifact, Medium):
         told = f"<small>{html.escape(repr(self))}</small>"
         if not self.can_be_shown(self.size):
             return told
-        data, mime_type = self.read(), self.mime_type
-        if self.format == "pcm":  # browsers play no raw samples
-            data, mime_type = (
-                head_bytes(pcm_shape(self.rate or 24_000), len(data)) + data,
-                "audio/wav",
-            )
+        data, mime_type = self._playable()
         url = f"data:{html.escape(mime_type)};base64,{to_text(data)}"
         return f'<audio controls src="{url}"></audio><br>{told}'
 

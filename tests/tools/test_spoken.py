@@ -9,6 +9,7 @@ from langchain_core.messages import ToolMessage, messages_from_dict, messages_to
 from support.audio_samples import samples, wav
 from support.speaking import scripted, speaker
 
+from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.tools.artifacts import MAX_SHOWN
 from orq_router_integrations.tools.spoken import Speech
@@ -58,6 +59,18 @@ def test_speech_in_a_file_can_be_read_and_copied(tmp_path):
     (tmp_path / "a.wav").unlink()
     with pytest.raises(RouterInputError, match="its file cannot be read"):
         restored.read()
+
+
+@pytest.mark.parametrize("format", ["wav", "pcm"])
+def test_a_loader_takes_its_blob(format, tmp_path):
+    in_memory = speaker().speak(TEXT, format=format)
+    in_a_file = speaker().speak_to(tmp_path / f"a.{format}", TEXT, format=format)
+    for spoken in (in_memory, in_a_file):
+        loader = OrqTranscriptionLoader(
+            source=spoken.blob(), model="openai/whisper-1", client=OfflineRouter().client()
+        )
+        (document,) = loader.load()
+        assert document.page_content == TEXT
 
 
 def test_speech_without_audio_says_so(speech):
