@@ -58,7 +58,7 @@ class Connections:
     """Lazily made carriers for one set of TLS and proxy settings (the environment's)."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._context: ssl.SSLContext | None = None
         self._sync: _Lent[Carrier] | None = None
         self._by_loop: dict[asyncio.AbstractEventLoop, _Lent[AsyncCarrier]] = {}
@@ -71,7 +71,7 @@ class Connections:
         router in the parent's name.
         """
         self._parents += [self._sync, self._by_loop]
-        self._lock, self._context, self._sync, self._by_loop = threading.Lock(), None, None, {}
+        self._lock, self._context, self._sync, self._by_loop = threading.RLock(), None, None, {}
 
     @contextmanager
     def carrier(self) -> Iterator[Carrier]:
@@ -122,32 +122,27 @@ class Connections:
             await lent.carrier.aclose()
 
     def _made(self) -> Carrier:
-        with self._settings() as context:
-            if _behind_proxy():
-                return borrowed(_forgetful(httpx.Client(limits=LIMITS, verify=context)))
-            from orq_router_integrations.connections import stack  # noqa: PLC0415
+        if _behind_proxy():
+            with _told():
+                return borrowed(_forgetful(httpx.Client(limits=LIMITS, verify=self._tls())))
+        from orq_router_integrations.connections import stack  # noqa: PLC0415
 
-            return Direct(stack.Stack(context))
+        return Direct(stack.Stack(self._tls))
 
     def _amade(self) -> AsyncCarrier:
-        with self._settings() as context:
-            if _behind_proxy():
-                return aborrowed(_forgetful(httpx.AsyncClient(limits=LIMITS, verify=context)))
-            from orq_router_integrations.connections import stack  # noqa: PLC0415
+        if _behind_proxy():
+            with _told():
+                return aborrowed(_forgetful(httpx.AsyncClient(limits=LIMITS, verify=self._tls())))
+        from orq_router_integrations.connections import stack  # noqa: PLC0415
 
-            return AsyncDirect(stack.AsyncStack(context))
+        return AsyncDirect(stack.AsyncStack(self._tls))
 
-    @contextmanager
-    def _settings(self) -> Iterator[ssl.SSLContext]:
-        """The TLS settings of the environment; tells what is wrong with those and its proxies."""
-        try:
+    def _tls(self) -> ssl.SSLContext:
+        """The TLS settings of the environment, read once."""
+        with self._lock, _told():
             if self._context is None:
                 self._context = httpx.create_ssl_context()
-            yield self._context
-        except (ValueError, OSError, ImportError) as error:
-            raise RouterInputError(
-                f"proxy or TLS settings of the environment (HTTPS_PROXY, SSL_CERT_FILE): {error}"
-            ) from None
+            return self._context
 
     def _returned(self, lent: _Lent[AnyCarrier]) -> bool:
         with self._lock:
@@ -186,6 +181,17 @@ async def _closed_with_its_loop(carrier: AsyncCarrier) -> AsyncGenerator[None]:
         yield
     finally:
         await carrier.aclose()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what is wrong with the settings of the environment."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        raise RouterInputError(
+            f"proxy or TLS settings of the environment (HTTPS_PROXY, SSL_CERT_FILE): {error}"
+        ) from None
 
 
 def _behind_proxy() -> bool:

@@ -9,7 +9,7 @@ costs one connection, never a place in a pool.
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -31,16 +31,19 @@ ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
 
 Origin = tuple[bytes, bytes, int | None]
 
+Context = Callable[[], ssl.SSLContext]
+"""Gives the TLS settings; to read all certificates takes long, and plain HTTP needs none."""
+
 
 def _origin(url: httpx.URL) -> Origin:
     return url.raw_scheme, url.raw_host, url.port
 
 
-def _options(url: httpx.URL, context: ssl.SSLContext, caller: Caller) -> dict[str, Any]:
+def _options(url: httpx.URL, context: Context, caller: Caller) -> dict[str, Any]:
     port = url.port or {"https": 443, "http": 80}[url.scheme]
     return {
         "origin": httpcore.Origin(url.raw_scheme, url.raw_host, port),
-        "ssl_context": context,
+        "ssl_context": context() if url.scheme == "https" else None,
         "keepalive_expiry": KEPT_SECONDS,
         "socket_options": ALIVE,
         "network_backend": caller,
@@ -74,13 +77,13 @@ class _Single:
 
 
 class _One(_Single, httpx.HTTPTransport):
-    def __init__(self, url: httpx.URL, context: ssl.SSLContext) -> None:
+    def __init__(self, url: httpx.URL, context: Context) -> None:
         self._caller = Dialer()
         self._pool = httpcore.HTTPConnection(**_options(url, context, self._caller))
 
 
 class _AsyncOne(_Single, httpx.AsyncHTTPTransport):
-    def __init__(self, url: httpx.URL, context: ssl.SSLContext) -> None:
+    def __init__(self, url: httpx.URL, context: Context) -> None:
         self._caller = AsyncDialer()
         self._pool = httpcore.AsyncHTTPConnection(**_options(url, context, self._caller))
 
@@ -127,7 +130,7 @@ def _expired(stack: deque[tuple[float, AnyOne]], now: float) -> Iterator[AnyOne]
 class Stack(httpx.BaseTransport):
     """A transport for all threads."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
         self._idle = _Idle[_One]()
 
@@ -160,7 +163,7 @@ class Stack(httpx.BaseTransport):
 class AsyncStack(httpx.AsyncBaseTransport):
     """A transport for one event loop. To close a connection takes no time to be cancelled in."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
         self._idle = _Idle[_AsyncOne]()
 

@@ -17,7 +17,7 @@ PROBING = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 def test_a_silent_connection_is_kept_alive_by_probes() -> None:
-    transport = Stack(ssl.create_default_context())
+    transport = Stack(ssl.create_default_context)
     with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=transport) as http:
         connection = http.get(server.url).extensions["network_stream"]
         assert connection.get_extra_info("socket").getsockopt(*PROBING) != 0
@@ -25,7 +25,7 @@ def test_a_silent_connection_is_kept_alive_by_probes() -> None:
 
 async def test_so_is_an_async_one() -> None:
     with Loopback(whole(COMPLETION)) as server:
-        async with httpx.AsyncClient(transport=AsyncStack(ssl.create_default_context())) as http:
+        async with httpx.AsyncClient(transport=AsyncStack(ssl.create_default_context)) as http:
             connection = (await http.get(server.url)).extensions["network_stream"]
             assert connection.get_extra_info("socket").getsockopt(*PROBING) != 0
 

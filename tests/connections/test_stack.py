@@ -21,9 +21,8 @@ from orq_router_integrations.errors import RouterConnectionError, StreamInterrup
 COMPLETION = json.dumps(ANSWER).encode()
 
 
-@pytest.fixture
-def context() -> ssl.SSLContext:
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def no_tls() -> ssl.SSLContext:
+    raise AssertionError("plain HTTP needs no certificates")
 
 
 @pytest.fixture
@@ -63,8 +62,8 @@ async def cut_off(writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
-def test_the_connection_used_last_is_used_next(context):
-    with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=Stack(context)) as http:
+def test_the_connection_used_last_is_used_next():
+    with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=Stack(no_tls)) as http:
         open_ones = [http.send(http.build_request("GET", server.url), stream=True) for _ in "abc"]
         for response in open_ones:
             response.read()
@@ -76,8 +75,8 @@ def test_the_connection_used_last_is_used_next(context):
     assert soon(lambda: server.open == 0)
 
 
-def test_a_response_closed_twice_gives_its_connection_back_once(context):
-    with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=Stack(context)) as http:
+def test_a_response_closed_twice_gives_its_connection_back_once():
+    with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=Stack(no_tls)) as http:
         first = http.get(server.url)
         first.stream.close()
         open_ones = [http.send(http.build_request("GET", server.url), stream=True) for _ in "ab"]
@@ -85,9 +84,9 @@ def test_a_response_closed_twice_gives_its_connection_back_once(context):
         assert [response.read() for response in open_ones] == [COMPLETION] * 2
 
 
-async def test_an_async_response_closed_twice_gives_its_connection_back_once(context):
+async def test_an_async_response_closed_twice_gives_its_connection_back_once():
     with Loopback(whole(COMPLETION)) as server:
-        async with httpx.AsyncClient(transport=AsyncStack(context)) as http:
+        async with httpx.AsyncClient(transport=AsyncStack(no_tls)) as http:
             first = await http.get(server.url)
             await first.stream.aclose()
             request = http.build_request("GET", server.url)
@@ -96,8 +95,8 @@ async def test_an_async_response_closed_twice_gives_its_connection_back_once(con
             assert [await response.aread() for response in open_ones] == [COMPLETION] * 2
 
 
-def test_a_stack_that_is_closed_closes_what_comes_back(context):
-    with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=Stack(context)) as http:
+def test_a_stack_that_is_closed_closes_what_comes_back():
+    with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=Stack(no_tls)) as http:
         response = http.send(http.build_request("GET", server.url), stream=True)
         http.close()
         assert server.open == 1
@@ -112,11 +111,11 @@ def test_each_origin_has_connections_of_its_own():
         assert (one.accepted, other.accepted) == (1, 1)
 
 
-def test_connections_that_nobody_needs_are_closed(context, clock):
+def test_connections_that_nobody_needs_are_closed(clock):
     with (
         Loopback(whole(COMPLETION)) as server,
         Loopback(whole(COMPLETION)) as other,
-        httpx.Client(transport=Stack(context)) as http,
+        httpx.Client(transport=Stack(no_tls)) as http,
     ):
         request = http.build_request("GET", server.url)
         for response in [http.send(request, stream=True) for _ in range(5)]:

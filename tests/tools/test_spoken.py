@@ -61,10 +61,10 @@ def test_speech_in_a_file_can_be_read_and_copied(tmp_path):
         restored.read()
 
 
-@pytest.mark.parametrize("format", ["wav", "pcm"])
-def test_a_loader_takes_its_blob(format, tmp_path):
-    in_memory = speaker().speak(TEXT, format=format)
-    in_a_file = speaker().speak_to(tmp_path / f"a.{format}", TEXT, format=format)
+@pytest.mark.parametrize("kind", ["wav", "pcm"])
+def test_a_loader_takes_its_blob(kind, tmp_path):
+    in_memory = speaker().speak(TEXT, format=kind)
+    in_a_file = speaker().speak_to(tmp_path / f"a.{kind}", TEXT, format=kind)
     for spoken in (in_memory, in_a_file):
         loader = OrqTranscriptionLoader(
             source=spoken.blob(), model="openai/whisper-1", client=OfflineRouter().client()
