@@ -12,11 +12,11 @@ from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from pickle import PicklingError
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
-from typing_extensions import AsyncGenerator, Generator, Self, TypedDict, Unpack
+from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations._version import __version__
 from orq_router_integrations.connections.shared import (

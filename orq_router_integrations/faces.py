@@ -2,10 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
-from typing_extensions import Self
 
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.settings import RouterSettings

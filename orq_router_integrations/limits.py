@@ -14,9 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any
-
-from typing_extensions import Self
+from typing import Any, Self
 
 SHORTEST = 0.001
 """Seconds; a socket takes zero for "do not wait", and httpx a negative number for a mistake."""

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import wraps
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, Self, TypeVar
 
-from typing_extensions import AsyncGenerator, Self
+from typing_extensions import AsyncGenerator
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from weakref import WeakSet
 
 import httpx
-from typing_extensions import Self
 
 from orq_router_integrations.limits import GRACE, Clock, LateError
 

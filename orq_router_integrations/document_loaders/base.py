@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
-from typing_extensions import Self
 
 from orq_router_integrations.document_loaders.documents import FORMATS, Granularity, Shape
 from orq_router_integrations.document_loaders.engine import Engine, OnError

@@ -5,9 +5,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import BinaryIO
-
-from typing_extensions import Self
+from typing import BinaryIO, Self
 
 from orq_router_integrations.document_loaders.sources import Recording
 from orq_router_integrations.wav import LONGEST_HEAD, WavHead, head_bytes, wav_head

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from typing import Self
 
 from langchain_core.document_loaders import BaseBlobParser
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 from pydantic import model_validator
-from typing_extensions import Self
 
 from orq_router_integrations.document_loaders.base import AudioFace, Task
 from orq_router_integrations.document_loaders.sources import Item, items

@@ -1,9 +1,7 @@
 """A progress bar over files, as LangChain's loaders have it, with what matters for audio."""
 
 from importlib.util import find_spec
-from typing import Any
-
-from typing_extensions import Self
+from typing import Any, Self
 
 EXTRA = "pip install 'orq-router-integrations[progress]'"
 

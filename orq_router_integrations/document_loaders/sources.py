@@ -221,11 +221,9 @@ def _matching(pattern: Path) -> Iterator[str]:
     first = next(at for at, part in enumerate(parts) if any(sign in part for sign in _WILD))
     base, wild = Path(*parts[:first]), Path(*parts[first:])
     hidden = any(part.startswith(".") for part in wild.parts)
-    try:
-        found = sorted(base.glob(str(wild)))
-    except ValueError as error:
-        raise RouterInputError(f"source: {pattern}: {error}") from None
-    for file in found:
+    if any("**" in part and part != "**" for part in wild.parts):  # its meaning varies by Python
+        raise RouterInputError(f"source: {pattern}: between slashes, ** must stand alone")
+    for file in sorted(base.glob(str(wild))):
         inner = file.relative_to(base).parts
         if hidden or not any(part.startswith(".") for part in inner):
             yield str(file)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, ClassVar
+from typing import Annotated, Any, BinaryIO, ClassVar, Self
 
 from langchain_core.messages import ToolMessage
 from pydantic import (
@@ -19,7 +19,6 @@ from pydantic import (
     PlainSerializer,
     ValidationError,
 )
-from typing_extensions import Self
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.saving import atomic_file

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, ToolException
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
-from typing_extensions import Self
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import RouterFace

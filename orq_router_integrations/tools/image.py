@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing, closing
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
-from typing_extensions import Self, TypedDict, Unpack
+from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.downloads import adownload, download
 from orq_router_integrations.faces import CONTROL_HINTS, check_keywords

@@ -6,10 +6,9 @@ the router's schema; but a reply without choices, or a stream without an end, is
 
 import math
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from typing_extensions import Self
 
 from orq_router_integrations.wire.call import BadReply, Reply
 from orq_router_integrations.wire.events import EventReader, kind_of, refuse_error

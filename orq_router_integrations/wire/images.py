@@ -5,7 +5,7 @@ Source: contract sections 2.2 to 2.4; where it says nothing of a model, everythi
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -14,7 +14,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from typing_extensions import Self
 
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import (

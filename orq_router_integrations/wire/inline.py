@@ -5,11 +5,10 @@ A body that holds a file of 15 MB would else be in memory several times over.
 
 from binascii import b2a_base64
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import orjson
-from typing_extensions import Self
 
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.uploads import contents

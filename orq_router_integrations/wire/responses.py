@@ -5,10 +5,9 @@ what LangChain needs is converted once, for both APIs. Source: contract section 
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from typing_extensions import Self
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply
 from orq_router_integrations.wire.chat_completions import Effort, Whole, Wired

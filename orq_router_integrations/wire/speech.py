@@ -6,10 +6,9 @@ made; there are no events in it and nothing says who answered. ``instructions`` 
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from typing_extensions import Self
 
 from orq_router_integrations.wire.call import BadReply, Reply, Truncated
 from orq_router_integrations.wire.controls import ModelId

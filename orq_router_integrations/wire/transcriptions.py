@@ -8,10 +8,9 @@ them.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
-from typing_extensions import Self
 
 from orq_router_integrations.wire.call import BadReply, Reply
 from orq_router_integrations.wire.chat_completions import Number, Whole

@@ -42,7 +42,7 @@ def make(folder: Path) -> dict[str, tuple[Any, str]]:
         "aac": (folder / "aac.aac", "audio/aac, not audio of a known kind"),
         "link to itself": (folder / "loop.wav", "cannot open"),
         "long name": ("a" * 300 + ".wav", "cannot open"),
-        "no pattern": (f"{folder}/**.wav", r"\*\*.wav: Invalid pattern|no audio file in"),
+        "no pattern": (f"{folder}/**.wav", r"between slashes, \*\* must stand alone"),
         "pipe": (folder / "pipe.wav", "not a regular file"),
         "device": ("/dev/zero", "not a regular file"),
         "url": ("https://any.host/a.wav", "is a URL, which is not fetched"),

@@ -11,7 +11,7 @@ import platform
 import sys
 import warnings
 from contextlib import redirect_stdout
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_socket import socket_allow_hosts
@@ -39,7 +39,7 @@ def main() -> None:
     socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
     with redirect_stdout(sys.stderr):  # LiteLLM prints there
         found = table.found(PACKAGES, [row for row in ROWS if words in row.title.lower()])
-    today = datetime.now(tz=timezone.utc).date()
+    today = datetime.now(tz=UTC).date()
     releases = ", ".join(package.release() for package in PACKAGES)
     print(f"{today}, Python {platform.python_version()}: {releases}\n")
     shown = table.markdown(found, PACKAGES)

@@ -6,8 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
-
-from typing_extensions import Self
+from typing import Self
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 _TCP_INFO = getattr(socket, "TCP_INFO", 0)  # where the system has it

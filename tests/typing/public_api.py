@@ -1,12 +1,12 @@
 """The public API as a strict type checker sees it. Checked by mypy, never run."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import assert_type
 
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 from langchain_core.messages import AIMessage, AIMessageChunk
 from pydantic import BaseModel, SecretStr
-from typing_extensions import assert_type
 
 from orq_router_integrations import (
     ChatOrq,

@@ -19,7 +19,7 @@ DEEPEST = 4
 MOST = 200
 """Values of one kind that are tried."""
 
-_MOMENT = dt.datetime(2026, 1, 31, 12, tzinfo=dt.timezone.utc)
+_MOMENT = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 
 
 def key(value: Any) -> bytes:
