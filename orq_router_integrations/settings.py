@@ -10,7 +10,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -21,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from orq_router_integrations.wire.deferred import Deferred
 from orq_router_integrations.wire.endpoints import Dialect
 
 DEFAULT_BASE_URL = "https://api.orq.ai/v3/router"
@@ -155,7 +155,7 @@ def without_input(error: ValidationError) -> ValidationError:
     return ValidationError.from_exception_data(error.title, lines, hide_input=True)
 
 
-class RouterSettings(BaseModel):
+class RouterSettings(Deferred):
     """Where the router is and how to talk to it.
 
     Attributes:
@@ -179,7 +179,6 @@ class RouterSettings(BaseModel):
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
-        defer_build=True,  # of the classes built on these settings, most programs need one
         validate_default=True,
         hide_input_in_errors=True,  # the input may hold the key
     )

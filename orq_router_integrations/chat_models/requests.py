@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from orq_router_integrations.chat_models import schemas, tools
 from orq_router_integrations.chat_models.seals import RESPONSES
 from orq_router_integrations.wire.chat_completions import ON_WIRE, PARAMS, ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
+from orq_router_integrations.wire.deferred import Deferred
 from orq_router_integrations.wire.responses import OWN_PARAMS, ResponsesParams
 
 PARAMETERS = (
@@ -34,8 +35,8 @@ def model_id(given: Any, own: str) -> str:
     return own if given is None else _Named(model=given).model
 
 
-class _Named(BaseModel):
-    model_config = ConfigDict(protected_namespaces=(), defer_build=True)
+class _Named(Deferred):
+    model_config = ConfigDict(protected_namespaces=())
 
     model: ModelId
 

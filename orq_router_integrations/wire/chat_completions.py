@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from orq_router_integrations.wire.call import BadReply, Reply
+from orq_router_integrations.wire.deferred import Deferred
 from orq_router_integrations.wire.events import EventReader, kind_of, refuse_error
 
 
@@ -25,10 +26,10 @@ Stops = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as
 Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-class Wired(BaseModel):
+class Wired(Deferred):
     """Base of small wire objects: nothing in them that the router does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ThinkingOff(Wired):
@@ -68,7 +69,7 @@ class CacheControl(Wired):
     ttl: Literal["5m", "1h"] | None = None
 
 
-class ChatParams(BaseModel):
+class ChatParams(Deferred):
     """Parameters of a chat completion beside model, messages and tools; sent only when set.
 
     Attributes:
@@ -92,8 +93,6 @@ class ChatParams(BaseModel):
         cache_control: Anthropic's prompt cache.
         prompt_cache_key: OpenAI's prompt cache.
     """
-
-    model_config = ConfigDict(defer_build=True)
 
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
     top_p: Annotated[Number, Field(ge=0, le=1)] | None = None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -20,6 +19,7 @@ from pydantic import (
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
+from orq_router_integrations.wire.deferred import Deferred
 from orq_router_integrations.wire.names import refuse_unknown_members
 
 DEFAULT_CODES = (408, 429, 500, 502, 503, 504, 529)
@@ -68,10 +68,10 @@ MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(strict=True, max_length=512)]
 
 
-class Control(BaseModel):
+class Control(Deferred):
     """Base of all controls: immutable, and nothing in it that the router does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @model_validator(mode="before")
     @classmethod

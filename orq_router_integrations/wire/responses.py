@@ -7,10 +7,11 @@ what LangChain needs is converted once, for both APIs. Source: contract section 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply
 from orq_router_integrations.wire.chat_completions import Effort, Whole, Wired
+from orq_router_integrations.wire.deferred import Deferred
 from orq_router_integrations.wire.events import kind_of, refuse_error
 from orq_router_integrations.wire.json import a_text, an_object, dump, objects
 
@@ -25,7 +26,7 @@ class Reasoning(Wired):
     summary: Literal["concise", "detailed", "auto"] | None = None
 
 
-class ResponsesParams(BaseModel):
+class ResponsesParams(Deferred):
     """Parameters that only the Responses API has; sent only when set.
 
     Attributes:
@@ -39,8 +40,6 @@ class ResponsesParams(BaseModel):
         max_tool_calls: most calls of server tools.
         service_tier: the provider's.
     """
-
-    model_config = ConfigDict(defer_build=True)
 
     previous_response_id: Annotated[str, Field(min_length=1)] | None = None
     store: Annotated[bool, Field(strict=True)] | None = None
