@@ -77,21 +77,37 @@ class _Honest(BaseOutputParser[Any]):
     def _final(self, result: list[Generation], message: BaseMessage | None) -> Any:
         if message is not None and (refusal := message.additional_kwargs.get("refusal")):
             raise RefusalError(str(refusal))
-        if self.in_text:
-            _check_whole(result[0].text)
+        text = result[0].text or _cut_call(message)
+        if self.in_text and not _is_whole(text):
+            raise _refused(f"the answer is not whole JSON: {_start(text)}", text, message)
         try:
             parsed = super().parse_result(result, partial=False)
         except ValidationError as error:
-            raise OutputParserException(str(error), llm_output=result[0].text) from None
+            raise _refused(str(error), text, message) from None
         if parsed is None or (self.dicts_only and not isinstance(parsed, dict)):
-            raise OutputParserException(
-                f"the answer has not the structure asked for: {result[0].text[:_SHOWN]!r}",
-                llm_output=result[0].text,
-            )
+            said = f"the answer has not the structure asked for: {_start(text)}"
+            raise _refused(said, text, message)
         return parsed
 
 
-def _check_whole(text: str) -> None:
+def _refused(said: str, text: str, message: BaseMessage | None) -> OutputParserException:
+    """LangChain's error for such an answer, with the reason where the router told one."""
+    if message is not None and message.response_metadata.get("finish_reason") == "length":
+        said += "; it was cut off at the limit of its tokens: raise max_tokens"
+    return OutputParserException(said, llm_output=text)
+
+
+def _cut_call(message: BaseMessage | None) -> str:
+    """The arguments of the first call that came out invalid."""
+    invalid = getattr(message, "invalid_tool_calls", None) or [{}]
+    return invalid[0].get("args") or ""
+
+
+def _start(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+
+
+def _is_whole(text: str) -> bool:
     """LangChain's parsers complete JSON that was cut off; half an answer must not pass as one."""
     fenced = _FENCE.search(text)
     for candidate in (text, fenced[1] if fenced else ""):
@@ -99,9 +115,8 @@ def _check_whole(text: str) -> None:
             json.loads(candidate, strict=False)
         except (ValueError, RecursionError):
             continue
-        return
-    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    raise OutputParserException(f"the answer is not whole JSON: {shown!r}", llm_output=text)
+        return True
+    return False
 
 
 class _JsonAnswer(_Honest, JsonOutputParser):

@@ -118,9 +118,20 @@ class OfflineRouter:
         self._balancer = Balancer(seed=seed, log=self.log)
         self._cache, self._links = Cache(clock=clock), Links(clock=clock)
         self._faults = FaultScript(faults)
-        script = AnswerScript(answers)
-        self._responses = ResponsesService(script=script, trace_id=self._trace_id)
-        self._services = (self._responses, *_services(script), *image_services(self._links))
+        self._answers = AnswerScript(answers)
+        self._responses = ResponsesService(script=self._answers, trace_id=self._trace_id)
+        chat_and_audio = _services(self._answers)
+        self._services = (self._responses, *chat_and_audio, *image_services(self._links))
+
+    @property
+    def unused(self) -> list[str]:
+        """What was scripted and no call has met yet: a slip in a test's script, as a rule.
+
+        >>> OfflineRouter(answers={"Hi": "Hello!"}, faults={"openai/gpt-4o": 503}).unused
+        ["answers: 'Hi'", "faults: 'openai/gpt-4o'"]
+        """
+        scripts = {"answers": self._answers.unused, "faults": self._faults.unused}
+        return [f"{name}: {key!r}" for name, keys in scripts.items() for key in keys]
 
     @property
     def transport(self) -> httpx.MockTransport:

@@ -40,7 +40,7 @@ class Answer:
 
     Attributes:
         text: the text, subject to the request's stop sequences and token limit.
-        tool_calls: the calls it makes.
+        tool_calls: the calls it makes, subject to the token limit behind the text.
         reasoning: what it thought.
         reasoning_signature: the provider's seal on it.
         refusal: a refusal in place of a text.
@@ -51,6 +51,9 @@ class Answer:
         logprobs: the items of ``logprobs.content``; made up by default when asked for.
         annotations: what the text rests on, as /responses has it: ``{"type": "url_citation",
             "url": ..., "title": ..., "start_index": ..., "end_index": ...}``.
+
+    Raises:
+        ValueError: ``tool_calls`` is no tuple of them.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> router = OfflineRouter(answers={"Why?": Answer("Because.", reasoning="Hm.")})
@@ -69,3 +72,8 @@ class Answer:
     audio: bytes | None = None
     logprobs: tuple[Mapping[str, Any], ...] | None = None
     annotations: Sequence[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
+        calls: object = self.tool_calls
+        if not isinstance(calls, tuple) or not all(isinstance(call, ToolCall) for call in calls):
+            raise ValueError(f"tool_calls: a tuple of ToolCalls, not {calls!r:.80}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from orq_router_integrations.offline.answering.answer import Answer
+from orq_router_integrations.offline.answering.answer import Answer, ToolCall
 from orq_router_integrations.offline.answering.conversation import Conversation
 from orq_router_integrations.offline.chat.messages import Message
 from orq_router_integrations.offline.routing.checking import Schema
@@ -77,11 +77,28 @@ class Prompt:
         return Conversation(self.messages)
 
     def limited(self, answer: Answer) -> Answer:
-        """The answer, cut at the first stop sequence and at the token limit."""
+        """The answer, cut at the first stop sequence and, arguments of calls too, at its limit."""
         text = answer.text
         for stop in self.stops:
             text = text.partition(stop)[0] if stop else text
-        most = (self.token_limit or len(text) or 1) * CHARACTERS
-        if len(text) > most:
-            return replace(answer, text=text[:most], finish_reason=answer.finish_reason or "length")
-        return replace(answer, text=text)
+        if self.token_limit is None:
+            return replace(answer, text=text)
+        left = self.token_limit * CHARACTERS
+        cut = replace(
+            answer, text=text[:left], tool_calls=_within(answer.tool_calls, left - len(text))
+        )
+        if (cut.text, cut.tool_calls) == (text, answer.tool_calls):
+            return cut
+        return replace(cut, finish_reason=answer.finish_reason or "length")
+
+
+def _within(calls: Sequence[ToolCall], left: int) -> tuple[ToolCall, ...]:
+    """The calls that so many characters of arguments allow; the last may be cut off."""
+    found: list[ToolCall] = []
+    for call in calls:
+        if left <= 0:
+            break
+        fits = len(call.json) <= left
+        found.append(call if fits else replace(call, arguments=call.json[:left]))
+        left -= len(call.json)
+    return tuple(found)

@@ -22,6 +22,12 @@ class AnswerScript:
             if not turns:
                 raise ValueError(f"answers[{key!r}]: an empty list answers nothing")
             self._turns[key] = turns
+        self._unmet = set(self._turns)
+
+    @property
+    def unused(self) -> list[str]:
+        """The keys that no request has met, or not all of whose answers were given."""
+        return [key for key, left in self._turns.items() if key in self._unmet or len(left) > 1]
 
     def take(self, body: dict[str, Any], model: str, text: str) -> Answer | None:
         """The next answer, or ``None`` where nothing is scripted.
@@ -34,9 +40,11 @@ class AnswerScript:
         if self._function is not None:
             answer = self._function({**body, "model": model})
             return None if answer is None else _answer(answer)
-        turns = self._turns.get(text) or self._turns.get(model)
+        key = text if text in self._turns else model
+        turns = self._turns.get(key)
         if turns is None:
             return None
+        self._unmet.discard(key)
         return turns.pop(0) if len(turns) > 1 else turns[0]
 
 

@@ -92,13 +92,20 @@ class FaultScript:
         for model, script in (faults or {}).items():
             if not names_provider(model):
                 raise ValueError(f"faults: {model!r} is no model id; it must be 'provider/model'")
-            if isinstance(script, int | Fault | str):
+            if isinstance(script, int | Fault | str) or not isinstance(script, Iterable):
                 self._always[model] = _fault(script)
             else:
                 self._next[model] = deque(_fault(item) for item in script)
+        self._unmet = set(self._always)
+
+    @property
+    def unused(self) -> list[str]:
+        """The models whose faults no call has met, or not all of them."""
+        return [*sorted(self._unmet), *(model for model, left in self._next.items() if left)]
 
     def take(self, model: str) -> Fault:
         """How the next call to this model goes."""
+        self._unmet.discard(model)
         if waiting := self._next.get(model):
             return waiting.popleft()
         return self._always.get(model, HEALTHY)
