@@ -1,14 +1,17 @@
 """The API key of a call: a fixed one, or one that a function gives for every attempt."""
 
 import asyncio
-from collections.abc import Coroutine
-from inspect import isawaitable
+from collections.abc import Awaitable, Coroutine
+from inspect import isawaitable, iscoroutinefunction
+from typing import TypeVar
 from uuid import uuid4
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.limits import Clock, LateError
 from orq_router_integrations.settings import ApiKey, checked_key
 from orq_router_integrations.validation import input_error
+
+T = TypeVar("T")
 
 
 def key_of(source: ApiKey | None) -> str:
@@ -35,20 +38,27 @@ def account_of(source: ApiKey | None) -> str:
 async def akey_of(source: ApiKey | None, clock: Clock) -> str:
     """The key for one attempt of an async call, if it comes in time; see ``key_of``.
 
+    A function that may block is asked in a thread.
+
     Raises:
         LateError: it does not.
     """
-    key = _given(source)
-    if not isawaitable(key):
-        return _checked(key)
-    giving = asyncio.ensure_future(key)
+    if callable(source) and not iscoroutinefunction(source):
+        key: object = await _in_time(asyncio.to_thread(source), clock)
+    else:
+        key = _given(source)
+    return _checked(await _in_time(key, clock) if isawaitable(key) else key)
+
+
+async def _in_time(giving: Awaitable[T], clock: Clock) -> T:
+    task = asyncio.ensure_future(giving)
     try:
-        await asyncio.wait({giving}, timeout=clock.left)
-        if not giving.done():
+        await asyncio.wait({task}, timeout=clock.left)
+        if not task.done():
             raise LateError
     finally:
-        giving.cancel()
-    return _checked(giving.result())
+        task.cancel()
+    return task.result()
 
 
 def _at_once(source: ApiKey | None) -> str | None:

@@ -180,6 +180,7 @@ class RouterSettings(Deferred):
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
         validate_default=True,
+        validate_assignment=True,
         hide_input_in_errors=True,  # the input may hold the key
     )
 
@@ -212,6 +213,12 @@ class RouterSettings(Deferred):
             return handler(data)
         except ValidationError as error:
             raise without_input(error) from None
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values, which pydantic does not check; a key stays a secret."""
+        key = (update or {}).get("api_key")
+        hidden = {"api_key": SecretStr(key)} if isinstance(key, str) else {}
+        return super().model_copy(update={**(update or {}), **hidden}, deep=deep)
 
     def settings(self) -> dict[str, Any]:
         """These settings alone, as keywords for another object that has them."""

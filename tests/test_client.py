@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 import warnings
 import weakref
 from typing import Any
@@ -25,7 +26,7 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import RouterClient, RouterError
-from orq_router_integrations.errors import RedirectError, RouterInputError
+from orq_router_integrations.errors import RedirectError, RouterInputError, RouterTimeoutError
 from orq_router_integrations.media import upload
 from orq_router_integrations.wire.endpoints import RESPONSES, SPEECH, TRANSCRIPTIONS
 
@@ -196,6 +197,22 @@ def test_an_async_function_may_give_the_key_to_async_calls():
     script = Script()
     asyncio.run(client_of(script, api_key=vault).asend(chat()))
     assert script.headers("authorization") == ["Bearer from-the-vault"]
+
+
+async def test_a_function_that_blocks_holds_up_neither_the_event_loop_nor_the_deadline():
+    ticks = []
+
+    async def tick() -> None:
+        while True:
+            ticks.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    ticking = asyncio.create_task(tick())
+    client = client_of(Script(), api_key=lambda: time.sleep(0.5), deadline=0.2)
+    with pytest.raises(RouterTimeoutError, match="deadline"):
+        await client.asend(chat())
+    ticking.cancel()
+    assert len(ticks) > 5
 
 
 @pytest.mark.parametrize("verb", ["send", "stream"])

@@ -15,7 +15,7 @@ from faults.server import FaultServer, well
 from langchain_core.load import dumps, loads
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tracers.base import BaseTracer
-from support.scripted_router import KEY, Script, client_of, says, streams
+from support.scripted_router import KEY, Script, chat, client_of, says, streams
 
 from orq_router_integrations import (
     ChatOrq,
@@ -69,6 +69,29 @@ def test_no_face_tells_the_key_in_a_pickle(name: str) -> None:
         return  # what cannot be pickled tells nothing
     assert KEY.encode() not in told
     assert HIDDEN.encode() not in told
+
+
+def assigned(model: ChatOrq) -> ChatOrq:
+    model.api_key = KEY
+    return model
+
+
+LATE: dict[str, Callable[[ChatOrq], ChatOrq]] = {
+    "assigned": assigned,
+    "copied": lambda model: model.model_copy(update={"api_key": KEY}),
+}
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+def test_a_key_that_comes_later_is_a_secret_too(late: Callable[[ChatOrq], ChatOrq]) -> None:
+    script = Script()
+    client = client_of(script)
+    given = {"http_client": client.http_client, "http_async_client": client.http_async_client}
+    model = late(ChatOrq(model="openai/gpt-4o", api_key="another-key"))
+    assert KEY not in told_by(model)
+    assert KEY.encode() not in pickle.dumps(model)
+    RouterClient(**model.settings(), **given).send(chat())
+    assert script.headers("authorization") == [f"Bearer {KEY}"]
 
 
 class Notes(BaseTracer):

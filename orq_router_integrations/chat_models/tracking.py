@@ -16,6 +16,8 @@ from orq_router_integrations.chat_models.provenance import Provenance
 class RouterUsage(UsageMetadataCallbackHandler):
     """A callback that adds up tokens by model (``usage_metadata``), cost and fallbacks.
 
+    It hears of chat models only: ``ImageResult.usage`` has what images took, speech tells nothing.
+
     Attributes:
         calls: answers counted.
         cached: those of them that LangChain's cache gave. They cost nothing; their tokens count
@@ -59,8 +61,10 @@ class RouterUsage(UsageMetadataCallbackHandler):
             self.unpriced += cost is None
 
     def __repr__(self) -> str:
+        priced = self.calls > self.unpriced or not self.calls
+        cost = f"{self.cost:.6f}" if priced else "unknown"
         return (
-            f"RouterUsage(calls={self.calls}, fallbacks={self.fallbacks}, cost={self.cost:.6f}, "
+            f"RouterUsage(calls={self.calls}, fallbacks={self.fallbacks}, cost={cost}, "
             f"unpriced={self.unpriced}, cached={self.cached}, usage_metadata={self.usage_metadata})"
         )
 
@@ -71,13 +75,27 @@ def _from_cache(message: BaseMessage) -> bool:
     return bool(usage.get("total_cost") == 0)
 
 
-_CURRENT: ContextVar[RouterUsage | None] = ContextVar("orq_router_usage", default=None)
-register_configure_hook(_CURRENT, inheritable=True)
+_CURRENT: list[ContextVar[RouterUsage | None]] = []
+"""One for each block that is open around another: LangChain then tells all of them."""
+
+
+def _free() -> ContextVar[RouterUsage | None]:
+    """The first that no block around this one uses."""
+    for variable in _CURRENT:
+        if variable.get() is None:
+            return variable
+    name = f"orq_router_usage_{len(_CURRENT)}"
+    new: ContextVar[RouterUsage | None] = ContextVar(name, default=None)
+    register_configure_hook(new, inheritable=True)
+    _CURRENT.append(new)
+    return new
 
 
 @contextmanager
 def track_usage() -> Iterator[RouterUsage]:
-    """Add up every call within the block, also those of chains and agents in it.
+    """Add up every call of a chat model within the block, also those of chains and agents in it.
+
+    Within another block, both count.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> with track_usage() as usage:
@@ -85,9 +103,9 @@ def track_usage() -> Iterator[RouterUsage]:
     >>> usage.calls
     1
     """
-    usage = RouterUsage()
-    token = _CURRENT.set(usage)
+    usage, current = RouterUsage(), _free()
+    token = current.set(usage)
     try:
         yield usage
     finally:
-        _CURRENT.reset(token)
+        current.reset(token)

@@ -117,11 +117,10 @@ class OfflineRouter:
         self._lenient = lenient
         self._balancer = Balancer(seed=seed, log=self.log)
         self._cache, self._links = Cache(clock=clock), Links(clock=clock)
-        self._faults = FaultScript(faults)
-        self._answers = AnswerScript(answers)
+        self._faults, self._answers = FaultScript(faults), AnswerScript(answers)
         self._responses = ResponsesService(script=self._answers, trace_id=self._trace_id)
-        chat_and_audio = _services(self._answers)
-        self._services = (self._responses, *chat_and_audio, *image_services(self._links))
+        others = (*_services(self._answers), *image_services(self._links))
+        self._services = (self._responses, *others)
 
     @property
     def unused(self) -> list[str]:

@@ -9,7 +9,7 @@ from langchain_core.load import dumpd, dumps
 from langchain_core.runnables import ConfigurableField
 from pydantic import ValidationError
 
-from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.chat_completions import ChatParams
 
@@ -284,3 +284,12 @@ def test_a_stream_of_several_answers_is_refused(router: OfflineRouter, where: st
 def test_an_n_of_null_in_the_extra_body_is_one_answer(router: OfflineRouter) -> None:
     model = ChatOrq(model=GPT, client=router.client(), extra_body={"n": None})
     assert list(model.stream("Hi"))
+
+
+def test_what_is_assigned_is_checked_like_what_is_given() -> None:
+    model = ChatOrq(model=GPT, api_key="any")
+    model.controls = {"fallbacks": ["anthropic/claude-sonnet-4-5"]}
+    assert isinstance(model.controls, RouterControls)
+    for name, wrong in {"temperature": 99, "model": "nonsense", "timeout": -1}.items():
+        with pytest.raises(ValidationError):
+            setattr(model, name, wrong)

@@ -3,6 +3,7 @@
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import get_usage_metadata_callback
+from langchain_core.runnables import RunnableLambda
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models.provenance import Provenance
@@ -23,3 +24,30 @@ async def test_an_answer_from_the_cache_costs_nothing(
     assert usage.cost == cost == (Provenance.of(first).cost or 0)
     assert (usage.calls, usage.cached, usage.unpriced) == (2, 1, unpriced)
     assert usage.usage_metadata == core_usage.usage_metadata
+
+
+def a_library(model: ChatOrq) -> None:
+    with track_usage() as own:
+        model.batch(["2", "3"])
+    assert own.calls == 2
+
+
+def test_blocks_within_blocks_count_what_is_theirs(model: ChatOrq) -> None:
+    within = RunnableLambda(lambda _: a_library(model))
+    with track_usage() as outer, get_usage_metadata_callback() as core_usage:
+        model.invoke("1")
+        a_library(model)
+        within.invoke("a chain that began in the outer block")
+        model.invoke("4")
+    assert outer.calls == 6
+    assert outer.usage_metadata == core_usage.usage_metadata
+    with track_usage() as later:
+        model.invoke("5")
+    assert (outer.calls, later.calls) == (6, 1)
+
+
+def test_a_cost_that_nobody_states_is_unknown(model: ChatOrq) -> None:
+    with track_usage() as usage:
+        assert "cost=0.000000" in repr(usage)
+        model.invoke("Hi")
+    assert "cost=unknown, unpriced=1" in repr(usage)
