@@ -109,6 +109,7 @@ class _Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._loop = asyncio.get_running_loop()
 
     def data_received(self, data: bytes) -> None:
         self.come += data
@@ -137,8 +138,14 @@ class _Wire(asyncio.Protocol):
             self._waiter.set_result(news)
 
     async def news(self, seconds: float) -> bool:
-        """Wait until something happens; false if nothing does."""
+        """Wait until something happens; false if nothing does.
+
+        Raises:
+            httpcore.ReadError: nothing can, because the socket belongs to another event loop.
+        """
         loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            raise httpcore.ReadError("it can be read on in the event loop only that it began in")
         self._waiter = loop.create_future()
         alarm = loop.call_later(seconds, self._ring, False)
         try:
@@ -201,7 +208,8 @@ class AsyncLine(httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         """Close the socket."""
-        self._transport.abort()
+        with suppress(RuntimeError):  # its event loop is closed
+            self._transport.abort()
 
     async def start_tls(
         self,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from faults.certificate import CERTIFICATE, as_pem, untrusted
-from support.loopback_server import Loopback, whole
-from support.scripted_router import ANSWER, KEY, both_doors, chat
+from support.loopback_server import Loopback, open_ended, whole
+from support.scripted_router import ANSWER, KEY, both_doors, chat, chat_stream, event
 
 from orq_router_integrations import RouterClient
 from orq_router_integrations.connections.async_lines import AsyncDialer
@@ -22,6 +22,7 @@ from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterStatusError,
     RouterTimeoutError,
+    StreamInterruptedError,
 )
 
 COMPLETION = json.dumps(ANSWER).encode()
@@ -208,3 +209,18 @@ async def test_a_line_that_the_server_has_closed_is_readable(dialer):
         await asyncio.sleep(0.05)
         assert line.get_extra_info("is_readable")
         await line.aclose() if dialer is AsyncDialer else line.close()
+
+
+def test_a_stream_is_read_in_its_own_event_loop_only():
+    with Loopback(open_ended(event("Hel"))) as server:
+        stream = RouterClient(api_key=KEY, base_url=server.url).astream(chat_stream())
+        first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+        try:
+            assert first.run_until_complete(anext(stream)) == "Hel"
+            with pytest.raises(StreamInterruptedError, match="loop only that it began in") as told:
+                second.run_until_complete(anext(stream))
+            assert told.value.partial == "Hel"
+            first.run_until_complete(asyncio.sleep(0))
+        finally:
+            first.close()
+            second.close()
