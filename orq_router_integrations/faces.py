@@ -18,6 +18,23 @@ CONTROL_HINTS = {
 }
 """What to say to someone who gives a control where parameters belong."""
 
+
+def written(**names: str) -> dict[str, str]:
+    """What to say of names that other packages have: how the same is written here."""
+    return {name: f"; here it is {said}" for name, said in names.items()}
+
+
+HINTS = CONTROL_HINTS | written(
+    api_base="base_url",
+    openai_api_base="base_url",
+    openai_api_key="api_key",
+    request_timeout="timeout",
+    model_name="model",
+    fallback="controls={'fallbacks': [...]}",
+    http_client="client=RouterClient(http_client=...)",
+    http_async_client="client=RouterClient(http_async_client=...)",
+)
+
 _VALUES = attrgetter(*RouterSettings.model_fields)
 
 
@@ -43,7 +60,7 @@ class RouterFace(RouterSettings):
         client: a ``RouterClient`` to use; it then decides all settings.
     """
 
-    hints: ClassVar[Mapping[str, str]] = CONTROL_HINTS
+    hints: ClassVar[Mapping[str, str]] = HINTS
     """What to say of keywords that belong elsewhere."""
 
     controls: RouterControls | None = None
@@ -68,7 +85,7 @@ class RouterFace(RouterSettings):
         if self.client is not None:
             theirs = self.client.settings()
             for name in self.model_fields_set & theirs.keys():
-                if getattr(self, name) != theirs[name]:
+                if getattr(self, name) not in (None, theirs[name]):
                     raise ValueError(f"{name}: client= decides it; set it there, or drop client=")
             vars(self).update(theirs)
         _ = self.router

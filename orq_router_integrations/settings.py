@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -80,6 +81,10 @@ def _checked_secret(key: ApiKey | None) -> ApiKey | None:
     given = key.get_secret_value()
     checked = checked_key(given)
     return key if checked == given else SecretStr(checked)
+
+
+def _url_or_default(given: Any) -> Any:
+    return (os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL) if given is None else given
 
 
 @lru_cache(maxsize=64)
@@ -187,8 +192,8 @@ class RouterSettings(Deferred):
     api_key: Annotated[ApiKey | None, AfterValidator(_checked_secret)] = Field(
         default_factory=key_from_env
     )
-    base_url: Annotated[str, AfterValidator(_checked_url)] = Field(
-        default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL
+    base_url: Annotated[str, BeforeValidator(_url_or_default), AfterValidator(_checked_url)] = (
+        Field(default_factory=lambda: _url_or_default(None))
     )
     allow_insecure: bool = False
     timeout: Seconds | None = None

@@ -104,7 +104,7 @@ SETTINGS: list[tuple[Settings, str]] = [
     *rows("api_key", "character 2 of 3 is U+", "a\nb", "a\rb", "a\0b", "a\u00a0b", "a\u00e9b"),
     *rows("api_key", "4096", "k" * 4097),
     *rows("api_key", "api_key", 5),
-    *rows("base_url", "base_url", "", None, 5, "ftp://x.y", "https://", "https://x.y:99999"),
+    *rows("base_url", "base_url", "", 5, "ftp://x.y", "https://", "https://x.y:99999"),
     *rows("base_url", "base_url", "https://u:p@x.y", "https://x.y?a=b", "https://x.y#a"),
     *rows("base_url", "base_url", "https://x.y/\nz", "https://x y"),
     *rows("base_url", "allow_insecure=True", "http://x.y", "http://10.0.0.1"),

@@ -248,6 +248,32 @@ def test_an_unknown_keyword_is_refused_with_the_nearest_known_one(unknown, hint)
     assert f"{unknown}: unknown keyword; did you mean '{hint}'?" in told
 
 
+@pytest.mark.parametrize(
+    ("elsewhere", "here"),
+    {
+        "api_base": "base_url",
+        "request_timeout": "timeout",
+        "fallback": "controls=",
+        "use_responses_api": "api='responses'",
+        "tools": "bind_tools",
+        "response_format": "with_structured_output",
+        "stop_sequences": "stop",
+    }.items(),
+)
+def test_who_comes_from_another_package_is_told_the_name_here(elsewhere, here):
+    with pytest.raises(ValidationError) as told:
+        ChatOrq(model="openai/gpt-4o", api_key=KEY, **{elsewhere: "x"})
+    assert f"{elsewhere}: unknown keyword; here it is " in str(told.value)
+    assert here in str(told.value)
+
+
+def test_none_is_as_good_as_nothing(monkeypatch):
+    monkeypatch.setenv("ORQ_BASE_URL", "https://my.host")
+    assert RouterClient(api_key=KEY, base_url=None).base_url == "https://my.host/v3/router"
+    client = RouterClient(api_key=KEY)
+    assert ChatOrq(model="openai/gpt-4o", api_key=None, timeout=None, client=client).client
+
+
 KEYIVE = {
     "api_key": KEY,
     "default_headers": {"X-Token": "hush-hush"},

@@ -1,8 +1,8 @@
 """What a model of ours is, before it is called: its fields, and how LangChain identifies it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
@@ -22,7 +22,7 @@ from orq_router_integrations.chat_models import tools as tool_schemas
 from orq_router_integrations.chat_models.blocks import PROVIDER
 from orq_router_integrations.chat_models.seals import RESPONSES
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.faces import RouterFace
+from orq_router_integrations.faces import HINTS, RouterFace, written
 from orq_router_integrations.settings import HIDDEN
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire import json
@@ -37,6 +37,16 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    hints: ClassVar[Mapping[str, str]] = HINTS | written(
+        use_responses_api="api='responses'",
+        tools="model.bind_tools([...])",
+        response_format="model.with_structured_output(...)",
+        stop_sequences="stop",
+        max_completion_tokens="max_tokens",
+        model_kwargs="extra_body",
+        user="controls={'identity': ...}",
     )
 
     model: ModelId

@@ -76,11 +76,13 @@ def tool_members(
     """The members of a body that say which tools there are and what is wanted of them."""
     server = api == RESPONSES
     offered = tools.to_wire(given.get("tools") or (), strict=strict, server=server)
-    shape = given.get("response_format")
+    shape, parallel = given.get("response_format"), given.get("parallel_tool_calls")
+    if not isinstance(parallel, bool | None):
+        raise ValueError(f"parallel_tool_calls: True or False, not {parallel!r:.80}")
     members = {
         "tools": offered or None,
         "tool_choice": tools.choice_to_wire(given.get("tool_choice"), offered),
-        "parallel_tool_calls": given.get("parallel_tool_calls") if offered else None,
+        "parallel_tool_calls": parallel if offered else None,
         "response_format": None if shape is None else schemas.response_format(shape, strict),
     }
     return {name: value for name, value in members.items() if value is not None}

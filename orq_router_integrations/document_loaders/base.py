@@ -11,7 +11,7 @@ from orq_router_integrations.document_loaders.engine import Engine, OnError
 from orq_router_integrations.document_loaders.pieces import Limits
 from orq_router_integrations.document_loaders.resume import ResumeStore
 from orq_router_integrations.document_loaders.transcribing import Run
-from orq_router_integrations.faces import CONTROL_HINTS, RouterFace
+from orq_router_integrations.faces import HINTS, RouterFace
 from orq_router_integrations.saving import writable
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.controls import ModelId
@@ -26,7 +26,12 @@ Task = Literal["transcribe", "translate"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _NO_TRANSLATION = "; a translation is always into English and does not take it"
-HINTS = CONTROL_HINTS | dict.fromkeys(("language", "timestamp_granularities"), _NO_TRANSLATION)
+_HINTS = {
+    **HINTS,
+    **dict.fromkeys(("language", "timestamp_granularities"), _NO_TRANSLATION),
+    **dict.fromkeys(("path", "file", "file_path", "folder"), "; here it is source"),
+    **dict.fromkeys(("chunk_seconds", "chunk_duration"), "; here it is max_seconds"),
+}
 
 
 _TIMED: Mapping[Task, tuple[str, Any]] = {
@@ -63,7 +68,7 @@ class AudioFace(RouterFace, TranslationParams):
     @model_validator(mode="before")
     @classmethod
     def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data, HINTS)
+        return refuse_unknown(cls, data, _HINTS)
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

@@ -5,7 +5,7 @@ see ``placement``.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
@@ -37,6 +38,12 @@ def _provider_model(value: str) -> str:
     if not (provider and slash and name) or " " in value or not value.isprintable():
         raise ValueError(f"must be 'provider/model', such as 'openai/gpt-4o', not {value!r}")
     return value
+
+
+def _at_least_one(models: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not models:
+        raise ValueError("names no model")
+    return models
 
 
 def _unique(codes: tuple[int, ...]) -> tuple[int, ...]:
@@ -73,9 +80,15 @@ class Control(Deferred):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    example: ClassVar[str] = "{'model': 'openai/gpt-4o'}"
+    """What may be given, shown to whoever gives something else."""
+
     @model_validator(mode="before")
     @classmethod
     def _known_members(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping | Control):
+            told = "give an object such as {example}"
+            raise PydanticCustomError("control", told, {"example": cls.example})
         return refuse_unknown_members(cls, data)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
@@ -101,6 +114,8 @@ class RouterRetry(Control):
             between its endpoints.
     """
 
+    example: ClassVar[str] = "{'count': 2}"
+
     count: int = Field(default=2, strict=True, ge=0, le=5)
     on_codes: tuple[RetriedStatus, ...] = Field(default=DEFAULT_CODES, min_length=1)
 
@@ -120,8 +135,12 @@ class LoadBalancer(Control):
         models: at least one.
     """
 
+    example: ClassVar[str] = "{'models': ['openai/gpt-4o', 'anthropic/claude-sonnet-4-5']}"
+
     type: Literal["weight_based", "round_robin", "latency_based"] = "weight_based"
-    models: tuple[Annotated[WeightedModel, _as("model")], ...] = Field(min_length=1)
+    models: Annotated[
+        tuple[Annotated[WeightedModel, _as("model")], ...], AfterValidator(_at_least_one)
+    ]
 
 
 class RouterCache(Control):
@@ -130,6 +149,8 @@ class RouterCache(Control):
     Attributes:
         ttl: seconds to keep an answer, up to three days.
     """
+
+    example: ClassVar[str] = "{'ttl': 3600}"
 
     type: Literal["exact_match"] = "exact_match"
     ttl: int = Field(default=3600, strict=True, ge=1, le=259_200)
@@ -142,11 +163,15 @@ class RouterTimeout(Control):
         call_timeout: milliseconds for one provider call; each retry and fallback has its own.
     """
 
+    example: ClassVar[str] = "{'call_timeout': 30_000}"
+
     call_timeout: int = Field(strict=True, ge=1)
 
 
 class Identity(Control):
     """On whose behalf a request is made; created by the router if it does not exist."""
+
+    example: ClassVar[str] = "{'id': 'user-17'}"
 
     id: Text
     display_name: str | None = None
@@ -164,6 +189,8 @@ class Identity(Control):
 class Thread(Control):
     """Groups the traces of a conversation; the router stores no messages."""
 
+    example: ClassVar[str] = "{'id': 'conversation-4'}"
+
     id: Text
     tags: tuple[str, ...] | None = None
 
@@ -175,6 +202,8 @@ class Guardrail(Control):
     router was seen to accept guardrails without enforcing them. Output guardrails do not run on
     streams.
     """
+
+    example: ClassVar[str] = "{'id': 'my-guardrail', 'execute_on': 'input'}"
 
     id: Text
     execute_on: Literal["input", "output", "both"]
@@ -246,6 +275,8 @@ class RouterControls(Control):
     RouterCache(type='exact_match', ttl=60)
     """
 
+    example: ClassVar[str] = "{'retry': {'count': 2}}"
+
     fallbacks: (
         Annotated[tuple[Annotated[Fallback, _as("model")], ...], BeforeValidator(_no_text)] | None
     ) = None
@@ -261,7 +292,7 @@ class RouterControls(Control):
     thread: Annotated[Thread, _as("id")] | None = None
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
     guardrails: tuple[Guardrail, ...] | None = None
-    plugins: tuple[Plugin, ...] | None = None
+    plugins: tuple[Annotated[Plugin, _as("id")], ...] | None = None
     variables: JsonObject | None = None
 
     if TYPE_CHECKING:  # the validators accept more than the fields hold
@@ -308,5 +339,5 @@ class ControlValues(TypedDict, total=False):
     thread: str | Thread | Members | None
     metadata: Mapping[str, str] | None
     guardrails: Sequence[Guardrail | Members] | None
-    plugins: Sequence[PiiRedaction | ResponseHealing | TraceScrubbing | Members] | None
+    plugins: Sequence[str | PiiRedaction | ResponseHealing | TraceScrubbing | Members] | None
     variables: Members | None

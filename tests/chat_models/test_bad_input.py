@@ -334,6 +334,7 @@ SAMPLES: list[tuple[Any, dict[str, Any]]] = [
     ("Hi", {"xyz": 1}),
     ("Hi", {"controls": {"cache": {"ttl": 0}}}),
     ("Hi", {"tool_choice": "search"}),
+    ("Hi", {"tools": [{"name": "f", "input_schema": {}}], "parallel_tool_calls": "yes"}),
 ]
 
 

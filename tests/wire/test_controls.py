@@ -1,5 +1,7 @@
 """The typed controls: their limits, the plain values they accept, and how two sets are merged."""
 
+from ast import literal_eval
+
 import pytest
 from pydantic import ValidationError
 
@@ -175,8 +177,38 @@ def test_the_name_that_was_meant_is_told(fields, meant):
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"retry": 3},
+        {"cache": True},
+        {"timeout": 30},
+        {"load_balancer": ["a/b"]},
+        {"identity": 5},
+        {"thread": 5},
+        {"fallbacks": [5]},
+        {"guardrails": ["x"]},
+    ],
+)
+def test_a_wrong_shape_is_told_with_a_right_one(fields):
+    with pytest.raises(ValidationError) as told:
+        RouterControls(**fields)
+    (error,) = told.value.errors()
+    right = literal_eval(error["msg"].removeprefix("give an object such as "))
+    (name, given) = next(iter(fields.items()))
+    listed = isinstance(given, list) and "models" not in right
+    RouterControls(**{name: [right] if listed else right})
+
+
+def test_one_mistake_is_told_once():
+    with pytest.raises(ValidationError) as told:
+        RouterControls(load_balancer={"models": [{"model": "a/b", "weight": 50}]})
+    assert told.value.error_count() == 1
+
+
+@pytest.mark.parametrize(
     ("given", "read"),
     [
+        ({"plugins": ["pii_redaction"]}, {"plugins": (PiiRedaction(),)}),
         ({"fallbacks": ["a/b"]}, {"fallbacks": (Fallback(model="a/b"),)}),
         ({"fallbacks": ("a/b", {"model": "c/d"})}, {"fallbacks": [{"model": "a/b"}, "c/d"]}),
         ({"fallbacks": [" a/b "]}, {"fallbacks": ["a/b"]}),
