@@ -10,7 +10,8 @@
     ├── RouterTimeoutError          no answer in time
     ├── InvalidResponseError        a reply that is not what the contract says
     ├── SavingError                 what came could not be written to a file; also an OSError
-    ├── RefusalError                the model declined to give structured output
+    ├── RefusalError                the model declined to give structured output; an answer without
+    │                               the structure is LangChain's ``OutputParserException``
     └── RouterStatusError           the router answered with an error
         ├── RedirectError           3xx: never followed, the key goes to no other host
         ├── BadRequestError         400 and every other 4xx without a class of its own

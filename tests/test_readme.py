@@ -16,7 +16,7 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL
 
 
 def test_the_examples_run_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(EXAMPLES) == 12
+    assert len(EXAMPLES) == 13
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("ORQ_API_KEY", raising=False)
     namespace: dict[str, object] = {}

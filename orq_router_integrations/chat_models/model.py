@@ -34,9 +34,11 @@ class ChatOrq(OrqModel):
     """Chat models of every provider through the orq.ai AI Router.
 
     What the router does beside answering is one typed value, ``controls``: fallbacks, retries,
-    load balancing, caching, timeouts, attribution. All parameters of ``ChatParams`` and settings
-    of ``RouterSettings`` are constructor arguments; every parameter, ``model`` and ``controls``
-    can also be given per call (``invoke(..., temperature=0)``) or bound.
+    load balancing, caching, timeouts, attribution. Parameters (``temperature``, ``max_tokens``,
+    ``stop``, ``reasoning_effort``, ...: ``wire.chat_completions.ChatParams`` tells of all) and
+    settings (``api_key``, ``base_url``, ``timeout``, ...: ``settings.RouterSettings``) are
+    constructor arguments; every parameter, ``model`` and ``controls`` can also be given per call
+    (``invoke(..., temperature=0)``) or bound.
 
     Attributes:
         model: the provider, a slash, the provider's model: ``openai/gpt-4o``.
