@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from operator import attrgetter
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
@@ -11,6 +11,10 @@ from orq_router_integrations.settings import RouterSettings
 from orq_router_integrations.validation import explained
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.names import nearest, refuse_unknown
+
+if TYPE_CHECKING:
+    from orq_router_integrations.wire.controls import ControlValues
+    from orq_router_integrations.wire.models import Taking
 
 CONTROL_HINTS = {
     name: f"; it is a control of the router: controls=RouterControls({name}=...)"
@@ -63,7 +67,10 @@ class RouterFace(RouterSettings):
     hints: ClassVar[Mapping[str, str]] = HINTS
     """What to say of keywords that belong elsewhere."""
 
-    controls: RouterControls | None = None
+    if TYPE_CHECKING:
+        controls: Taking[RouterControls | ControlValues | None, RouterControls | None] = Taking()
+    else:
+        controls: RouterControls | None = None
     client: RouterClient | None = Field(default=None, exclude=True, repr=False)
 
     _router: RouterClient | None = PrivateAttr(default=None)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -21,7 +21,10 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from orq_router_integrations.wire.deferred import Deferred
+from orq_router_integrations.wire.models import Deferred
+
+if TYPE_CHECKING:
+    from orq_router_integrations.wire.models import Taking
 from orq_router_integrations.wire.endpoints import Dialect
 
 DEFAULT_BASE_URL = "https://api.orq.ai/v3/router"
@@ -189,9 +192,12 @@ class RouterSettings(Deferred):
         hide_input_in_errors=True,  # the input may hold the key
     )
 
-    api_key: Annotated[ApiKey | None, AfterValidator(_checked_secret)] = Field(
-        default_factory=key_from_env
-    )
+    if TYPE_CHECKING:
+        api_key: Taking[str | ApiKey | None, ApiKey | None] = Taking()
+    else:
+        api_key: Annotated[ApiKey | None, AfterValidator(_checked_secret)] = Field(
+            default_factory=key_from_env
+        )
     base_url: Annotated[str, BeforeValidator(_url_or_default), AfterValidator(_checked_url)] = (
         Field(default_factory=lambda: _url_or_default(None))
     )

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from orq_router_integrations.wire.call import BadReply, Reply
-from orq_router_integrations.wire.deferred import Deferred
 from orq_router_integrations.wire.events import EventReader, kind_of, refuse_error
+from orq_router_integrations.wire.models import Deferred
 
 
 def _as_list(value: Any) -> Any:

@@ -4,16 +4,20 @@ A reply is translated into a completion (an event into a chunk: ``responses_even
 what LangChain needs is converted once, for both APIs. Source: contract section 2.13.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply
 from orq_router_integrations.wire.chat_completions import Effort, Whole, Wired
-from orq_router_integrations.wire.deferred import Deferred
 from orq_router_integrations.wire.events import kind_of, refuse_error
 from orq_router_integrations.wire.json import a_text, an_object, dump, objects
+from orq_router_integrations.wire.models import Deferred
+
+if TYPE_CHECKING:
+    from orq_router_integrations.wire.models import Taking
 
 Wire = dict[str, Any]
 
@@ -44,7 +48,10 @@ class ResponsesParams(Deferred):
     previous_response_id: Annotated[str, Field(min_length=1)] | None = None
     store: Annotated[bool, Field(strict=True)] | None = None
     background: Annotated[bool, Field(strict=True)] | None = None
-    reasoning: Reasoning | None = None
+    if TYPE_CHECKING:
+        reasoning: Taking[Reasoning | Mapping[str, str] | None, Reasoning | None] = Taking()
+    else:
+        reasoning: Reasoning | None = None
     include: list[str] | None = None
     max_tool_calls: Annotated[Whole, Field(ge=1)] | None = None
     service_tier: str | None = None

@@ -41,6 +41,16 @@ def constructing() -> ChatOrq:
     controls = RouterControls(
         fallbacks=["anthropic/claude-sonnet-4-5"], retry={"count": 2}, identity="user-17"
     )
+    plain = ChatOrq(
+        model="openai/gpt-5",
+        api_key="sk-orq-test",
+        api="responses",
+        controls={"fallbacks": ["anthropic/claude-sonnet-4-5"], "retry": {"count": 2}},
+        reasoning={"effort": "low"},
+    )
+    assert_type(plain.controls, RouterControls | None)
+    ChatOrq(model="openai/gpt-5", controls={"fallback": []})  # type: ignore[arg-type]
+    OrqImageTool(model="openai/gpt-image-1", controls={"cache": {"ttl": 60}}, api_key=key)
     return ChatOrq(model="openai/gpt-4o", controls=controls, client=client, temperature=0.0)
 
 
