@@ -18,6 +18,7 @@ from orq_router_integrations import translation
 from orq_router_integrations.bodies import ACCEPTED, LONGEST_ERROR, Unpacker, Whole
 from orq_router_integrations.error_bodies import clean
 from orq_router_integrations.errors import error_from
+from orq_router_integrations.hush import HUSH
 from orq_router_integrations.keys import akey_of, key_of
 from orq_router_integrations.limits import Clock
 from orq_router_integrations.retry import RetryPolicy
@@ -96,6 +97,7 @@ class Exchange(Generic[T]):
         return self._begin(await akey_of(self.api_key, self.clock))
 
     def _begin(self, key: str) -> Outgoing:
+        HUSH.keep(key)
         self.attempts += 1
         self.secret, self.last, self.received = key, None, 0
         self.decoder = self._reader = None

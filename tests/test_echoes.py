@@ -1,8 +1,11 @@
 """A server that echoes the key where only a parser of its reply sees it."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
+from contextlib import suppress
 
+import httpx
 import pytest
 from support.loopback_server import Answer, Loopback
 from support.scripted_router import Door, both_doors, chat, chat_stream
@@ -34,6 +37,13 @@ ECHOES = {
 }
 
 
+LOGGED = {
+    "header": OK + b"X-Echo: Bearer KEY\r\nContent-Length: 2\r\n\r\n{}",
+    "broken header": ECHOES["broken header"],
+    "status line": b"HTTP/1.1 200 KEY\r\nContent-Length: 2\r\n\r\n{}",
+}
+
+
 def led_to(error: BaseException | None) -> Iterator[BaseException]:
     """An error and every other that it can be traced to."""
     while error is not None:
@@ -41,6 +51,22 @@ def led_to(error: BaseException | None) -> Iterator[BaseException]:
         if error.__context__ is not error.__cause__ and error.__context__:
             yield from led_to(error.__context__)
         error = error.__cause__
+
+
+@both_doors
+@pytest.mark.parametrize("injected", [False, True], ids=["own", "httpx"])
+@pytest.mark.parametrize("reply", LOGGED.values(), ids=LOGGED)
+def test_an_echo_of_the_key_in_a_replys_head_is_in_no_log(door: Door, reply, injected, caplog):
+    caplog.set_level(logging.DEBUG)
+    clients = {"http_client": httpx.Client(), "http_async_client": httpx.AsyncClient()}
+    with Loopback(says(reply)) as server, suppress(RouterError):
+        given = clients if injected else {}
+        client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, **given)
+        door.send(client, chat())
+    told = [record.getMessage() for record in caplog.records if record.name == "httpcore.http11"]
+    assert any("receive_response_headers" in line for line in told)
+    assert "[key]" in " ".join(told)
+    assert KEY not in caplog.text
 
 
 @both_doors

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "wire": {"wire"},
     "error_bodies": {"wire"},
     "errors": {"error_bodies", "wire"},
+    "hush": {"error_bodies"},
     "validation": {"error_bodies", "errors", "wire"},
     "settings": {"wire"},
     "forks": set(),
@@ -43,6 +44,7 @@ MAY_IMPORT = {
         "bodies",
         "error_bodies",
         "errors",
+        "hush",
         "keys",
         "limits",
         "retry",
@@ -137,6 +139,7 @@ ONLY_IN = {
     },
 }
 NO_LANGCHAIN = {
+    "hush",
     "owned",
     "wire",
     "downloads",
