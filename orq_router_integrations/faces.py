@@ -98,6 +98,11 @@ class RouterFace(RouterSettings):
         _ = self.router
         return self
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Controls that are assigned are checked like those that are given."""
+        late = name == "controls" and value is not None
+        super().__setattr__(name, RouterControls.model_validate(value) if late else value)
+
     @property
     def router(self) -> RouterClient:
         """The client that carries the calls."""

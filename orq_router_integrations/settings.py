@@ -188,7 +188,6 @@ class RouterSettings(Deferred):
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
         validate_default=True,
-        validate_assignment=True,
         hide_input_in_errors=True,  # the input may hold the key
     )
 
@@ -224,6 +223,11 @@ class RouterSettings(Deferred):
             return handler(data)
         except ValidationError as error:
             raise without_input(error) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Pydantic does not check what is assigned; a key is a secret all the same."""
+        late_key = name == "api_key" and isinstance(value, str)
+        super().__setattr__(name, SecretStr(value) if late_key else value)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with other values, which pydantic does not check; a key stays a secret."""

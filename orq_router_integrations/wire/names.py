@@ -3,7 +3,6 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
@@ -68,9 +67,4 @@ def _unknown(cls: type[BaseModel], data: Any) -> list[Any]:
     if not isinstance(data, Mapping) or data.keys() <= cls.model_fields.keys():
         return []
     known = _known(cls)
-    return [name for name in data if name not in known and not _is_cached(cls, name)]
-
-
-def _is_cached(cls: type[BaseModel], name: Any) -> bool:
-    """Whether it is a cached property, as pydantic hands on with an attribute that is set."""
-    return isinstance(getattr(cls, str(name), None), cached_property)
+    return [name for name in data if name not in known]
