@@ -1,16 +1,9 @@
 """The only door to the network: four verbs over one set of settings."""
 
-import warnings
 from collections.abc import Mapping
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    closing,
-    nullcontext,
-)
+from contextlib import closing
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import islice
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -18,32 +11,18 @@ import httpx
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
-from orq_router_integrations._version import __version__
-from orq_router_integrations.connections.shared import (
-    SHARED,
-    AsyncCarrier,
-    Carrier,
-    Pooled,
-    aborrowed,
-    borrowed,
-)
-from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.exchange import Exchange
 from orq_router_integrations.keys import account_of
-from orq_router_integrations.owned import Owned
-from orq_router_integrations.retry import RetryPolicy, RetryQuota
+from orq_router_integrations.retry import RetryQuota
 from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
-from orq_router_integrations.timing import clock_of, timeout_of
-from orq_router_integrations.validation import input_error
-from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import ControlValues, RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.names import refuse_unknown
-from orq_router_integrations.wire.request import encode
+
+if TYPE_CHECKING:
+    from orq_router_integrations.delivery import Delivery
+    from orq_router_integrations.wire.call import Call, StreamCall
 
 T = TypeVar("T")
-Begun = tuple[Generator[T], tuple[T, ...]]
-ABegun = tuple[Owned[T], tuple[T, ...]]
 
 
 class RouterClient(RouterSettings):
@@ -94,26 +73,24 @@ class RouterClient(RouterSettings):
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ValueError(f"base_url: {error}") from None
         try:
-            _address(self.base_url, tuple(self.default_query.items()))
+            self.address("")
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ValueError(f"default_query: {error}") from None
         return self
 
-    def send(self, call: Call[T]) -> T:
+    def send(self, call: "Call[T]") -> T:
         """Send a call and return its parsed answer.
 
         Raises:
             RouterError: see ``errors`` for the tree.
         """
-        exchange = self._exchange(call)
-        return exchange.policy.run(self._once, exchange)
+        return self._delivery(call).once()
 
-    async def asend(self, call: Call[T]) -> T:
+    async def asend(self, call: "Call[T]") -> T:
         """Send a call and return its parsed answer; see ``send``."""
-        exchange = self._exchange(call)
-        return await exchange.policy.arun(self._aonce, exchange)
+        return await self._delivery(call).aonce()
 
-    def stream(self, call: StreamCall[T]) -> Generator[T]:
+    def stream(self, call: "StreamCall[T]") -> Generator[T]:
         """Send a call and yield its items as they arrive.
 
         Repeated only as long as no item has arrived. Close the iterator to stop early.
@@ -122,16 +99,14 @@ class RouterClient(RouterSettings):
             RouterError: see ``errors``; ``partial`` has the text received of a broken stream,
                 ``received`` says how many bytes arrived.
         """
-        exchange = self._exchange(call)
-        items, first = exchange.policy.run(self._begun, exchange)
+        items, first = self._delivery(call).begun()
         with closing(items):
             yield from first
             yield from items
 
-    async def astream(self, call: StreamCall[T]) -> AsyncGenerator[T]:
+    async def astream(self, call: "StreamCall[T]") -> AsyncGenerator[T]:
         """Send a call and yield its items as they arrive; see ``stream``."""
-        exchange = self._exchange(call)
-        items, first = await exchange.policy.arun(self._abegun, exchange)
+        items, first = await self._delivery(call).abegun()
         async with items:
             for item in first:
                 yield item
@@ -159,10 +134,14 @@ class RouterClient(RouterSettings):
 
         The next call opens new ones. Injected clients are yours to close.
         """
+        from orq_router_integrations.connections.shared import SHARED  # noqa: PLC0415
+
         SHARED.close()
 
     async def aclose(self) -> None:
         """Close the running event loop's shared connections; see ``close``."""
+        from orq_router_integrations.connections.shared import SHARED  # noqa: PLC0415
+
         await SHARED.aclose()
 
     def __enter__(self) -> Self:
@@ -191,88 +170,24 @@ class RouterClient(RouterSettings):
         """Where this base URL wants its controls."""
         return Dialect.of(self.base_url)
 
-    def _exchange(self, call: Call[T] | StreamCall[T]) -> Exchange[T]:
-        try:
-            encoded = encode(call, self.dialect, self.controls)
-        except ValueError as error:
-            raise input_error(error, endpoint=call.endpoint.path) from None
-        _warn_of_circles(call.body.get("model"), encoded.controls)
-        timeout = timeout_of(self, call.timeout, encoded.controls)
-        clock = clock_of(self, timeout, encoded.controls)
-        return Exchange(
-            call=call,
-            encoded=encoded,
-            policy=RetryPolicy(
-                max_retries=self.max_retries,
-                router_retries=encoded.controls.router_retries,
-                repeatable=call.repeatable,
-                clock=clock,
-                quota=self._quota,
-            ),
-            url=_address(self.base_url + encoded.path, tuple(self.default_query.items())),
-            headers=self._headers(),
-            api_key=self.api_key,
-            timeout=timeout,
-            clock=clock,
-        )
+    @property
+    def quota(self) -> RetryQuota:
+        """What the retries of all calls may cost together."""
+        return self._quota
 
-    def _headers(self) -> dict[str, str]:
-        own = {"user-agent": f"orq-router-integrations/{__version__}", "accept": "*/*"}
-        return {**own, **{name.lower(): value for name, value in self.default_headers.items()}}
+    def address(self, path: str) -> httpx.URL:
+        """Where an endpoint is."""
+        return _address(self.base_url + path, tuple(self.default_query.items()))
 
-    def _once(self, exchange: Exchange[T]) -> T:
-        (answer,) = self._items(exchange)
-        return answer
+    def _delivery(self, call: "Call[T] | StreamCall[T]") -> "Delivery[T]":
+        from orq_router_integrations.delivery import Delivery  # noqa: PLC0415 - dear to load
 
-    async def _aonce(self, exchange: Exchange[T]) -> T:
-        (answer,) = [item async for item in self._aitems(exchange)]
-        return answer
+        return Delivery(self, call)
 
-    def _begun(self, exchange: Exchange[T]) -> Begun[T]:
-        """A stream, read as far as its first item."""
-        items = self._items(exchange)
-        return items, tuple(islice(items, 1))
 
-    async def _abegun(self, exchange: Exchange[T]) -> ABegun[T]:
-        items = Owned(self._aitems(exchange))
-        async for item in items:
-            return items, (item,)
-        return items, ()
-
-    def _items(self, exchange: Exchange[T]) -> Generator[T]:
-        with (
-            exchange.translated(),
-            self._carrier() as carrier,
-            carrier.carry(exchange) as pieces,
-        ):
-            for data in pieces:
-                yield from exchange.items(data)
-                if exchange.done:
-                    return
-            yield from exchange.finish()
-
-    async def _aitems(self, exchange: Exchange[T]) -> AsyncGenerator[T]:
-        with exchange.translated():
-            async with self._acarrier() as carrier, carrier.carry(exchange) as pieces:
-                async for data in pieces:
-                    for item in exchange.items(data):
-                        yield item
-                    if exchange.done:
-                        return
-                for item in exchange.finish():
-                    yield item
-
-    def _carrier(self) -> AbstractContextManager[Carrier]:
-        if self.http_client:
-            return nullcontext(borrowed(_open(self.http_client)))
-        _refuse_half(self.http_async_client, "http_client", "sync")
-        return SHARED.carrier()
-
-    def _acarrier(self) -> AbstractAsyncContextManager[AsyncCarrier]:
-        if self.http_async_client:
-            return nullcontext(aborrowed(_open(self.http_async_client)))
-        _refuse_half(self.http_client, "http_async_client", "async")
-        return SHARED.async_carrier()
+@lru_cache(maxsize=64)
+def _address(url: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
+    return httpx.URL(url, params=dict(query) or None)
 
 
 class ClientValues(TypedDict, total=False):
@@ -290,26 +205,3 @@ class ClientValues(TypedDict, total=False):
     controls: RouterControls | ControlValues
     http_client: httpx.Client | None
     http_async_client: httpx.AsyncClient | None
-
-
-@lru_cache(maxsize=64)
-def _address(url: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
-    return httpx.URL(url, params=dict(query) or None)
-
-
-def _refuse_half(other: object, missing: str, verbs: str) -> None:
-    """Who injects one client means all calls to go through it; the network is no stand-in."""
-    if other is not None:
-        raise RouterInputError(f"{missing}: needed for {verbs} calls, since the other was given")
-
-
-def _open(http: Pooled) -> Pooled:
-    if http.is_closed:
-        raise RouterInputError("http_client: the httpx client given is closed; give an open one")
-    return http
-
-
-def _warn_of_circles(model: object, controls: RouterControls) -> None:
-    if any(fallback.model == model for fallback in controls.fallbacks or ()):
-        said = f"fallbacks: {model} falls back to itself; use retry to ask a model again"
-        warnings.warn(said, stacklevel=6)

@@ -52,19 +52,19 @@ MAY_IMPORT = {
         "translation",
         "wire",
     },
-    "client": {
+    "delivery": {
         "_version",
+        "client",  # for type checkers; the client loads its delivery with the first call
         "connections",
         "errors",
         "exchange",
-        "keys",
         "owned",
         "retry",
-        "settings",
         "timing",
         "validation",
         "wire",
     },
+    "client": {"connections", "delivery", "keys", "retry", "settings", "wire"},
     "faces": {"client", "settings", "validation", "wire"},
     "saving": {"errors"},
     "downloads": {"errors"},
@@ -153,6 +153,7 @@ NO_LANGCHAIN = {
     "translation",
     "exchange",
     "client",
+    "delivery",
     "settings",
     "validation",
 }
