@@ -137,6 +137,16 @@ def test_providers_are_known_by_the_names_that_langchain_gives_them(
     assert "SEAL" not in str(sent(made_by(maker, THINKING), "openai"))
 
 
+@pytest.mark.parametrize("maker", ["bedrock_converse", None])
+def test_a_thought_in_bedrocks_own_block_keeps_its_seal_for_bedrock(maker: str | None) -> None:
+    inner = {"text": "Hm.", "signature": "SEAL"}
+    message = made_by(maker, {"type": "reasoning_content", "reasoning_content": inner})
+    seal = {"type": "reasoning", "reasoning": "Hm.", "signature": "SEAL"}
+    assert sent(message, "aws")["content"] == [seal]
+    assert sent(message, "openai")["reasoning_content"] == "Hm."
+    assert "SEAL" not in str(sent(message, "openai"))
+
+
 @pytest.mark.parametrize("block", SEALED.values(), ids=SEALED)
 def test_another_models_seal_is_no_encrypted_content_of_the_responses_api(block: Any) -> None:
     router = OfflineRouter()
