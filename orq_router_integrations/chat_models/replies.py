@@ -13,6 +13,7 @@ from orq_router_integrations.chat_models.blocks import PROVIDER, audio_type
 from orq_router_integrations.chat_models.calls import CallAssembly, begins_an_object, whole_calls
 from orq_router_integrations.chat_models.provenance import provenance
 from orq_router_integrations.wire.asked import Asked
+from orq_router_integrations.wire.base64_pieces import Base64Pieces
 from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.chat_completions import (
     ChunkDecoder,
@@ -215,6 +216,7 @@ class ChunkReader:
         self._finish_reason: str | None = None
         self._told: set[str] = set()  # what must not be merged twice, or not as a list
         self._lists: dict[str, list[Any]] = {}
+        self._sound = Base64Pieces()
         self.done = False
 
     @property
@@ -270,16 +272,25 @@ class ChunkReader:
             value = extras.pop(name)
             self._lists.setdefault(name, []).extend(value if isinstance(value, list) else [value])
         if isinstance(audio := extras.get("audio"), dict):
-            extras["audio"] = {
-                name: value
-                for name, value in audio.items()
-                if (isinstance(value, str) if name in _SPOKEN else name not in self._told)
-            }
-            self._told |= audio.keys() - _SPOKEN
+            extras["audio"] = self._heard(audio)
         return extras
+
+    def _heard(self, audio: dict[str, Any]) -> dict[str, Any]:
+        """A piece of speech: what is told again counts once, and base64 comes in whole groups."""
+        new = {
+            name: value
+            for name, value in audio.items()
+            if (isinstance(value, str) if name in _SPOKEN else name not in self._told)
+        }
+        self._told |= audio.keys() - _SPOKEN
+        if "data" in new:
+            new["data"] = self._sound.take(new["data"])
+        return new
 
     def _held(self) -> dict[str, Any]:
         held: dict[str, Any] = dict(self._lists)
+        if rest := self._sound.end():
+            held["audio"] = {"data": rest}
         if pieces := held.get("redacted_reasoning"):
             texts = [piece.get("data") if isinstance(piece, dict) else piece for piece in pieces]
             if "redacted_reasoning" in self._told:
