@@ -20,6 +20,7 @@ from orq_router_integrations.wire.chat_completions import (
     count,
     first_choice,
     read_completion,
+    text_of,
 )
 from orq_router_integrations.wire.events import EventReader
 from orq_router_integrations.wire.responses import Unfinished
@@ -119,14 +120,6 @@ def _message(wire: dict[str, Any], metadata: dict[str, Any]) -> AIMessage:
 
 def _signed(signatures: dict[str, str]) -> dict[str, Any]:
     return {"thought_signatures": signatures} if signatures else {}
-
-
-def text_of(content: Any) -> str:
-    """The text of a message or delta, also where an upstream sends it in parts."""
-    if isinstance(content, list):
-        texts = (part.get("text") for part in content if isinstance(part, dict))
-        return "".join(text for text in texts if isinstance(text, str))
-    return content if isinstance(content, str) else ""
 
 
 _EXTRAS: dict[str, tuple[str, type | tuple[type, ...]]] = {

@@ -148,7 +148,7 @@ def read_completion(reply: Reply) -> dict[str, Any]:
     """The completion in a reply: a dict whose ``choices`` each have a ``message``.
 
     Raises:
-        BadReply: it is not JSON, or lacks these.
+        BadReply: it is not JSON, lacks these, or has content that is no text.
         ErrorInReply: it is an error after all.
     """
     body = reply.json()
@@ -162,7 +162,39 @@ def read_completion(reply: Reply) -> dict[str, Any]:
         refuse_error(choice, reply.content)
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
             raise BadReply(f"choice {index} of the completion has no message")
+        text_of(choice["message"].get("content"))
     return body
+
+
+def text_of(content: Any, data: bytes = b"") -> str:
+    """The text of a message or delta, also where an upstream sends it in parts.
+
+    Args:
+        content: its ``content``.
+        data: the bytes in which it came, for the error.
+
+    Raises:
+        BadReply: there is content, but no text in it.
+    """
+    if isinstance(content, str):
+        return content
+    if content is None:
+        return ""
+    if isinstance(content, list):
+        texts = [text for text in map(_text_in, content) if text is not None]
+        if texts or not content:
+            return "".join(texts)
+    raise BadReply(f"the content of the answer is {kind_of(content)} without text", data)
+
+
+_THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
+
+
+def _text_in(part: Any) -> str | None:
+    """The text in a part, which is empty in those that hold thoughts."""
+    if isinstance(part, dict):
+        part = "" if part.get("type") in _THOUGHTS else part.get("text")
+    return part if isinstance(part, str) else None
 
 
 class ChunkDecoder(EventReader):
@@ -171,17 +203,33 @@ class ChunkDecoder(EventReader):
     It knows when a stream is complete: at ``[DONE]``, or when it ends after a finish reason.
     """
 
+    _in_messages = False
+
     def read(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
         """Check a chunk, and note what it says of the stream's end."""
         choice = first_choice(event)
         refuse_error(choice, data)
-        delta = choice.get("delta") or {}
+        delta = choice.get("delta")
+        if delta is None and "message" in choice:
+            delta = choice["delta"] = self._instead(choice["message"])
+        delta = delta or {}
         if not isinstance(delta, dict):
             raise BadReply("the delta of an event is not an object", data)
         if choice.get("finish_reason"):
             self.finished = True
-        self.hear(delta.get("content"))
+        if (content := delta.get("content")) is not None:
+            self.hear(content if isinstance(content, str) else text_of(content, data))
         return (event,)
+
+    def _instead(self, message: Any) -> Any:
+        """The message that some upstreams send where a delta belongs.
+
+        Behind a text in deltas it is the whole answer once more.
+        """
+        if self.partial and not self._in_messages:
+            return None
+        self._in_messages = True
+        return message
 
 
 def first_choice(chunk: dict[str, Any]) -> dict[str, Any]:

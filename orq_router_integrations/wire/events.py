@@ -126,4 +126,5 @@ def refuse_error(body: Any, content: bytes) -> None:
 
 def kind_of(value: Any) -> str:
     """What a JSON value is, in words."""
-    return {list: "an array", str: "a text", type(None): "null"}.get(type(value), "a value")
+    kinds = {list: "an array", dict: "an object", str: "a text", type(None): "null"}
+    return kinds.get(type(value), "a value")
