@@ -252,16 +252,35 @@ def _calls(message: BaseMessage) -> list[Wire]:
     signatures = message.additional_kwargs.get("thought_signatures") or {}
     if not isinstance(signatures, Mapping):
         raise ValueError("additional_kwargs.thought_signatures must be a dict of texts by call id")
-    calls = [_call(call["id"], call["name"], call["args"]) for call in message.tool_calls]
+    valid, invalid = message.tool_calls, message.invalid_tool_calls
+    if not isinstance(message.content, str):
+        valid, invalid = _in_blocks(message.content, valid, invalid)
+    calls = [_call(call.get("id"), call.get("name"), call.get("args") or {}) for call in valid]
     calls += [
-        _call(call["id"], call["name"], unspoiled(call["args"] or ""))
-        for call in message.invalid_tool_calls
-        if call["name"]  # one without a name, which no API takes, can only have come in a reply
+        _call(call.get("id"), call["name"], _as_it_came(call.get("args")))
+        for call in invalid
+        if call.get("name")  # one without a name, which no API takes, can only have come in a reply
     ]
     for call in calls:
         if signature := signatures.get(call["id"]):
             call["extra_content"] = {"google": {"thought_signature": signature}}
     return calls
+
+
+def _as_it_came(arguments: Any) -> Any:
+    return unspoiled(arguments) if isinstance(arguments, str) else arguments or ""
+
+
+def _in_blocks(content: list[Any], valid: list[Any], invalid: list[Any]) -> tuple[Any, Any]:
+    """The calls of a message; those in its blocks too, where it was made of nothing else.
+
+    langchain-core makes calls of ``content_blocks``, but no invalid ones, and none of ``content``.
+    """
+    blocks = [block for block in content if isinstance(block, Mapping)]
+    valid = valid or [block for block in blocks if block.get("type") == "tool_call"]
+    known = [call.get("id") for call in valid]
+    bad = (block for block in blocks if block.get("type") == "invalid_tool_call")
+    return valid, invalid or [block for block in bad if block.get("id") not in known]
 
 
 def _call(call_id: Any, name: Any, arguments: Any) -> Wire:

@@ -1,4 +1,7 @@
-"""Earlier answers that hold what no API takes back: speech, images, traces of server tools."""
+"""Earlier answers that hold what no API takes back: speech, images, traces of server tools.
+
+And those that were made anew of their own blocks.
+"""
 
 from typing import Any
 
@@ -201,3 +204,40 @@ def test_what_only_an_answer_can_hold_is_refused_in_a_question(model: ChatOrq, k
 def test_a_kind_that_nobody_knows_is_refused_in_an_answer_too(model: ChatOrq, kind: str) -> None:
     with pytest.raises(RouterInputError, match=rf"unknown content block type '{kind}'"):
         model.invoke([HumanMessage("Hi"), of_another("openai", {"type": kind}), ("user", "?")])
+
+
+VALID = {"id": "c1", "function": {"name": "look", "arguments": '{"where":"here"}'}}
+INVALID = {"id": "c2", "function": {"name": "look", "arguments": '{"where":'}}
+REMADE: dict[str, Any] = {
+    "content": lambda told: AIMessage(
+        content=told.content_blocks, response_metadata=told.response_metadata
+    ),
+    "content_blocks": lambda told: AIMessage(
+        content_blocks=told.content_blocks, response_metadata=told.response_metadata
+    ),
+}
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("calls", [[VALID, INVALID], [VALID], [INVALID]])
+@pytest.mark.parametrize("remade", REMADE.values(), ids=REMADE)
+def test_an_answer_made_anew_of_its_blocks_keeps_all_its_calls(
+    remade: Any, calls: list[dict[str, Any]], api: str
+) -> None:
+    script = Script(says(json={"choices": [{"message": {"content": "Ok.", "tool_calls": calls}}]}))
+    told = ChatOrq(model=GPT, client=client_of(script)).invoke("Look!")
+    assert sent(remade(told), api) == sent(told, api)
+    assert sent(told, api)["tool_calls"] == [{**call, "type": "function"} for call in calls]
+
+
+def test_a_call_that_was_mended_is_not_sent_once_more_as_it_came() -> None:
+    bad = {"type": "invalid_tool_call", "id": "c1", "name": "look", "args": "{", "error": "cut"}
+    message = of_another("orq", {"type": "text", "text": "Ok."}, bad)
+    (call,) = sent(message, "chat_completions")["tool_calls"]
+    assert call["function"]["arguments"] == "{}"
+
+
+def test_the_arguments_of_an_invalid_call_may_be_an_object() -> None:
+    bad = {"type": "invalid_tool_call", "id": "c1", "name": "look", "args": {"x": 1}}
+    (call,) = sent(AIMessage([bad]), "chat_completions")["tool_calls"]
+    assert call["function"]["arguments"] == '{"x":1}'
