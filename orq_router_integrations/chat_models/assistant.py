@@ -78,18 +78,23 @@ def assistant(message: BaseMessage) -> Wire:
             wire["reasoning_content"] = "".join(said.thoughts)
     if kept.get("refusal") and not any(made["type"] == "refusal" for made in said.parts):
         wire["refusal"] = kept["refusal"]
-    if isinstance(audio := kept.get("audio"), Mapping):
-        wire["audio"] = _spoken(audio)
+    if isinstance(audio := kept.get("audio"), Mapping) and audio.get("id"):
+        wire["audio"] = {"id": audio["id"]}
     if wire["content"] is None and not calls:
         unseen = said.left_out | {"image" for _ in kept.get("images") or ()}
         wire["content"] = _note(unseen) if unseen and len(wire) == 2 else ""
     return wire
 
 
-def in_words(message: AIMessage) -> AIMessage:
-    """A spoken answer as its transcript, for the API that does not find speech by its id."""
+def in_words(message: AIMessage, *, by_id: bool) -> AIMessage:
+    """A spoken answer as its transcript, where it is not found by its id.
+
+    Args:
+        message: an answer, which need not be a spoken one.
+        by_id: whether the API finds speech by its id, if it has one.
+    """
     audio = message.additional_kwargs.get("audio")
-    if not isinstance(audio, Mapping):
+    if not isinstance(audio, Mapping) or (by_id and audio.get("id")):
         return message
     transcript, text = audio.get("transcript"), message.text
     words = transcript if isinstance(transcript, str) else ""
@@ -106,12 +111,6 @@ def in_words(message: AIMessage) -> AIMessage:
 def _note(kinds_of_it: set[str]) -> str:
     """What stands for an answer that cannot be sent back."""
     return f"[{' and '.join(sorted(kinds_of_it))} answer, not sent again]"
-
-
-def _spoken(audio: Mapping[str, Any]) -> Wire:
-    if not audio.get("id"):
-        raise ValueError("additional_kwargs.audio has no id by which it could be sent again")
-    return {"id": audio["id"]}
 
 
 @dataclass(slots=True)

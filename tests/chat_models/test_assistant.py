@@ -5,9 +5,10 @@ And those that were made anew of their own blocks.
 
 from typing import Any
 
+import orjson
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-from support.scripted_router import Script, client_of, says
+from support.scripted_router import Script, client_of, says, streams
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models.blocks import PROVIDER
@@ -82,6 +83,28 @@ def test_chat_completions_finds_a_spoken_answer_by_its_id() -> None:
         "content": "",
         "audio": {"id": "a1"},
     }
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_spoken_answer_that_came_without_an_id_is_sent_as_its_words(
+    api: str, stream: bool
+) -> None:
+    spoken = {"role": "assistant", "audio": {"data": "UklG", "transcript": "Hello."}}
+    part = {"delta" if stream else "message": spoken, "finish_reason": "stop"}
+    body = {"choices": [part]}
+    script = Script(
+        streams(b"data: " + orjson.dumps(body) + b"\n\n") if stream else says(json=body)
+    )
+    heard = ChatOrq(model=GPT, client=client_of(script), streaming=stream).invoke("Hi")
+    assert heard.additional_kwargs["audio"]["transcript"] == "Hello."
+    assert sent(heard, api) == {"role": "assistant", "content": "Hello."}
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_without_words_too_it_is_noted(api: str) -> None:
+    note = "[audio answer, not sent again]"
+    assert sent(turn(audio={"data": "UklG"}), api) == {"role": "assistant", "content": note}
 
 
 def test_a_spoken_turn_does_not_vanish_from_the_input_of_the_responses_api(

@@ -108,7 +108,6 @@ UNSENDABLE = {
     "a tool_use without name": (AIMessage([{"type": "tool_use", "id": "1"}]), "content[0]"),
     "a refusal without words": (AIMessage([{"type": "refusal"}]), "content[0]"),
     "a thought that is a number": (AIMessage([{"type": "thinking", "thinking": 5}]), "content[0]"),
-    "an audio without id": (AIMessage("", additional_kwargs={"audio": {"data": "x"}}), "audio"),
     "arguments with half a character": (
         AIMessage("", tool_calls=[{**CALL, "args": {"where": "\ud800"}}]),
         "look",
