@@ -292,7 +292,7 @@ class ChunkReader:
 
     def _last(self) -> ChatGenerationChunk:
         message = AIMessageChunk(
-            content="",
+            content=self._decoder.rest,
             tool_call_chunks=self._calls.spoiled(),
             additional_kwargs={**self._held(), **_signed(self._calls.signatures)},
             chunk_position="last",

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from orq_router_integrations.wire.call import BadReply, Reply
 from orq_router_integrations.wire.deferred import Deferred
 from orq_router_integrations.wire.events import EventReader, kind_of, refuse_error
+from orq_router_integrations.wire.json import an_object
 
 
 def _as_list(value: Any) -> Any:
@@ -204,6 +205,11 @@ class ChunkDecoder(EventReader):
     """
 
     _in_messages = False
+
+    def text_in(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """The content of the delta."""
+        choice = first_choice(event)
+        return an_object(choice.get("delta") or choice.get("message")), "content"
 
     def read(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
         """Check a chunk, and note what it says of the stream's end."""

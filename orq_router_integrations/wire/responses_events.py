@@ -49,6 +49,10 @@ class ResponseDecoder(EventReader):
         )  # places of the parts of messages told
         self._thought: tuple[Any, ...] | None = None
 
+    def text_in(self, event: Wire) -> tuple[Wire, str]:
+        """The delta of a text."""
+        return (event, "delta") if event.get("type") == "response.output_text.delta" else ({}, "")
+
     def read(self, event: Wire, data: bytes) -> Iterator[Wire]:
         """Translate one event; those that say nothing new are passed over."""
         kind = a_text(event.get("type"))
