@@ -254,11 +254,11 @@ def _calls(message: BaseMessage) -> list[Wire]:
     valid, invalid = message.tool_calls, message.invalid_tool_calls
     if not isinstance(message.content, str):
         valid, invalid = _in_blocks(message.content, valid, invalid)
-    calls = [_call(call.get("id"), call.get("name"), call.get("args") or {}) for call in valid]
+    calls = [_call(call["id"], call["name"], call["args"]) for call in valid]
     calls += [
-        _call(call.get("id"), call["name"], _as_it_came(call.get("args")))
+        _call(call["id"], call["name"], _as_it_came(call["args"]))
         for call in invalid
-        if call.get("name")  # one without a name, which no API takes, can only have come in a reply
+        if call["name"]  # one without a name, which no API takes, can only have come in a reply
     ]
     for call in calls:
         if signature := signatures.get(call["id"]):
@@ -275,11 +275,20 @@ def _in_blocks(content: list[Any], valid: list[Any], invalid: list[Any]) -> tupl
 
     langchain-core makes calls of ``content_blocks``, but no invalid ones, and none of ``content``.
     """
-    blocks = [block for block in content if isinstance(block, Mapping)]
-    valid = valid or [block for block in blocks if block.get("type") == "tool_call"]
-    known = [call.get("id") for call in valid]
-    bad = (block for block in blocks if block.get("type") == "invalid_tool_call")
-    return valid, invalid or [block for block in bad if block.get("id") not in known]
+    valid = valid or _of_kind("tool_call", content)
+    known = [call["id"] for call in valid]
+    bad = (call for call in _of_kind("invalid_tool_call", content) if call["id"] not in known)
+    return valid, invalid or [*bad]
+
+
+def _of_kind(kind: str, content: list[Any]) -> list[dict[str, Any]]:
+    blocks = (
+        block for block in content if isinstance(block, Mapping) and block.get("type") == kind
+    )
+    return [
+        {"id": block.get("id"), "name": block.get("name"), "args": block.get("args") or {}}
+        for block in blocks
+    ]
 
 
 def _call(call_id: Any, name: Any, arguments: Any) -> Wire:

@@ -81,9 +81,10 @@ def to_wire(
 
 def _seen_by(upstream: str | None, api: str, message: BaseMessage) -> BaseMessage:
     check_content(message.content)
-    if not isinstance(message, AIMessage):
+    plain = isinstance(message.content, str) and not message.additional_kwargs
+    if plain or not isinstance(message, AIMessage):
         return message
-    heard = in_words(message, by_id=api != RESPONSES) if message.additional_kwargs else message
+    heard = in_words(message, by_id=api != RESPONSES)
     return heard if upstream is None else unsealed(heard, upstream, api)
 
 

@@ -223,8 +223,11 @@ class ChunkDecoder(EventReader):
             raise BadReply("the delta of an event is not an object", data)
         if choice.get("finish_reason"):
             self.finished = True
-        if (content := delta.get("content")) is not None:
-            self.hear(content if isinstance(content, str) else text_of(content, data))
+        content = delta.get("content")
+        if isinstance(content, str):
+            self._text.append(content)
+        elif content is not None:
+            self.hear(text_of(content, data))
         return (event,)
 
     def _instead(self, message: Any) -> Any:

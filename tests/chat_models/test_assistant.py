@@ -260,7 +260,8 @@ def test_a_call_that_was_mended_is_not_sent_once_more_as_it_came() -> None:
     assert call["function"]["arguments"] == "{}"
 
 
-def test_the_arguments_of_an_invalid_call_may_be_an_object() -> None:
-    bad = {"type": "invalid_tool_call", "id": "c1", "name": "look", "args": {"x": 1}}
-    (call,) = sent(AIMessage([bad]), "chat_completions")["tool_calls"]
-    assert call["function"]["arguments"] == '{"x":1}'
+@pytest.mark.parametrize(("kind", "args"), [("invalid_tool_call", {"x": 1}), ("tool_call", None)])
+def test_the_arguments_in_a_block_may_be_odd(kind: str, args: Any) -> None:
+    block = {"type": kind, "id": "c1", "name": "look", "args": args}
+    (call,) = sent(AIMessage([block]), "chat_completions")["tool_calls"]
+    assert call["function"]["arguments"] == ('{"x":1}' if args else "{}")
