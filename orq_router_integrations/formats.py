@@ -12,7 +12,7 @@ from typing import Any
 
 from typing_extensions import Generator
 
-from orq_router_integrations.wire.inline import LONG, Inline
+from orq_router_integrations.wire.inline import LONG, MARK, Inline
 from orq_router_integrations.wire.uploads import contents
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
@@ -48,6 +48,11 @@ _PLAIN_MAGIC = (
 )
 _BRANDS = {b"M4A": "audio/mp4", b"hei": "image/heic", b"mif": "image/heif", b"avi": "image/avif"}
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NO_BASE64 = "its data is not base64 (standard alphabet, padded)"
+_LOST = (
+    "it is a lazy block that was written down (by a prompt template, pickle, dumps, a checkpoint) "
+    "and lost its file; make it anew with content_block(path), or make it with lazy=False"
+)
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,=]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
 
 
@@ -107,7 +112,7 @@ def checked_base64(data: Any) -> tuple[str, int, bytes]:
         data = "".join(data.split())
     rest = b"".join(_strangers(data))
     if rest not in {b"", b"=", b"=="} or len(data) % 4 or not data.endswith(rest.decode()):
-        raise ValueError("its data is not base64 (standard alphabet, padded)")
+        raise ValueError(_LOST if data.endswith(MARK) else _NO_BASE64)
     size = len(data) // 4 * 3 - len(rest)
     if not size:
         raise ValueError("its data is empty")

@@ -50,7 +50,7 @@ def content_block(
         detail: ``low``, ``high`` or ``auto``, for images.
         lazy: read the file at a path only while a request is being sent, a piece at a time. Such
             a block is for models of this package in this process: written down (by a tracer, a
-            checkpoint, JSON) it is a note of the file, without its contents.
+            checkpoint, a prompt template, JSON) it is a note of the file, without its contents.
 
     Raises:
         RouterInputError: no such file, not a regular one, empty, too large, or of a type that

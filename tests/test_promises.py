@@ -90,11 +90,14 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P15 usage once, half characters replaced": (
         "chat_models/test_model_streams.py::test_usage_that_is_told_twice_counts_once_and_the_last_word_holds",
         "chat_models/test_model_streams.py::test_half_a_character_is_replaced",
+        "chat_models/test_halves.py::test_halves_that_follow_each_other_are_one_character",
         "chat_models/test_model_streams.py::test_the_text_is_read_in_spite_of",
     ),
     "P16 unexpected shapes are never success": (
         MATRIX,
         "test_client_streams.py::test_an_invalid_response_shows_what_it_is",
+        "chat_models/test_replies.py::test_a_reply_without_an_answer_is_an_invalid_response",
+        "chat_models/test_odd_deltas.py::test_content_without_text_is_refused",
         "tools/test_speech_faults.py::test_what_is_no_audio_is_no_success",
         "tools/test_image_faults.py::test_a_reply_without_images_is_an_error",
         "document_loaders/test_bad_sources.py::test_a_reply_without_a_transcript_is_never_an_empty_success",

@@ -1,19 +1,59 @@
 """Earlier answers of a model as messages of a chat completion."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from orq_router_integrations.chat_models.blocks import PROVIDER
 from orq_router_integrations.chat_models.calls import unspoiled
 from orq_router_integrations.chat_models.content import Part, each, joined, kinds, part
 from orq_router_integrations.wire import json
 
 Wire = dict[str, Any]
 
-_SKIPPED = {"tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_delta"}
+_CALLS = {
+    "tool_call",
+    "tool_call_chunk",
+    "invalid_tool_call",
+    "input_json_delta",
+    "function_call",
+    "function_call_signature",
+    "custom_tool_call",
+}
+"""Blocks that say again what ``tool_calls`` says."""
+
+_TRACES = {
+    "server_tool_call",
+    "server_tool_call_chunk",
+    "server_tool_result",
+    "server_tool_use",
+    "mcp_tool_use",
+    "executable_code",
+    "code_execution_result",
+    "web_search_call",
+    "file_search_call",
+    "code_interpreter_call",
+    "computer_call",
+    "mcp_call",
+    "mcp_list_tools",
+    "mcp_approval_request",
+    "tool_search_call",
+    "tool_search_output",
+    "local_shell_call",
+    "shell_call",
+    "shell_call_output",
+    "apply_patch_call",
+    "apply_patch_call_output",
+    "compaction",
+}
+"""What a provider did on its own side: tools it ran, which only its own API takes back."""
+
+_TRACE = "_tool_result"
+"""The end of the names of Anthropic's blocks for what came of such a tool."""
+
+_MEDIA = {"image": "image", "image_url": "image", "audio": "audio"}
+_DRAWING = "image_generation_call"
 
 
 def assistant(message: BaseMessage) -> Wire:
@@ -26,7 +66,7 @@ def assistant(message: BaseMessage) -> Wire:
     calls = _calls(message)
     if isinstance(content, str) and not (calls or kept):  # as most are
         return {"role": "assistant", "content": content}
-    said = _Said(drawn=message.response_metadata.get("model_provider") == PROVIDER)
+    said = _Said(drawn=bool(message.response_metadata.get("model_provider")))
     each([content] if isinstance(content, str) and content else list(content), said.take)
     calls = calls or said.calls
     if calls:
@@ -38,18 +78,23 @@ def assistant(message: BaseMessage) -> Wire:
             wire["reasoning_content"] = "".join(said.thoughts)
     if kept.get("refusal") and not any(made["type"] == "refusal" for made in said.parts):
         wire["refusal"] = kept["refusal"]
-    if isinstance(audio := kept.get("audio"), Mapping):
-        wire["audio"] = _spoken(audio)
+    if isinstance(audio := kept.get("audio"), Mapping) and audio.get("id"):
+        wire["audio"] = {"id": audio["id"]}
     if wire["content"] is None and not calls:
         unseen = said.left_out | {"image" for _ in kept.get("images") or ()}
         wire["content"] = _note(unseen) if unseen and len(wire) == 2 else ""
     return wire
 
 
-def in_words(message: AIMessage) -> AIMessage:
-    """A spoken answer as its transcript, for the API that does not find speech by its id."""
+def in_words(message: AIMessage, *, by_id: bool) -> AIMessage:
+    """A spoken answer as its transcript, where it is not found by its id.
+
+    Args:
+        message: an answer, which need not be a spoken one.
+        by_id: whether the API finds speech by its id, if it has one.
+    """
     audio = message.additional_kwargs.get("audio")
-    if not isinstance(audio, Mapping):
+    if not isinstance(audio, Mapping) or (by_id and audio.get("id")):
         return message
     transcript, text = audio.get("transcript"), message.text
     words = transcript if isinstance(transcript, str) else ""
@@ -68,12 +113,6 @@ def _note(kinds_of_it: set[str]) -> str:
     return f"[{' and '.join(sorted(kinds_of_it))} answer, not sent again]"
 
 
-def _spoken(audio: Mapping[str, Any]) -> Wire:
-    if not audio.get("id"):
-        raise ValueError("additional_kwargs.audio has no id by which it could be sent again")
-    return {"id": audio["id"]}
-
-
 @dataclass(slots=True)
 class _Said:
     """What the content of an assistant message holds, sorted.
@@ -90,30 +129,52 @@ class _Said:
     left_out: set[str] = field(default_factory=set)
 
     def take(self, block: Any) -> None:
+        """Sort one block in.
+
+        Raises:
+            ValueError: it is of an unknown kind, or cannot be sent.
+        """
         kind = block.get("type") if isinstance(block, Mapping) else None
-        if kind in _SKIPPED:
-            return
-        if self.drawn and kind in {"image", "audio"}:
-            self.left_out.add(str(kind))
-        elif kind == "tool_use":
-            arguments = block.get("input") or {}
-            self.calls.append(_call(block.get("id"), block.get("name"), arguments))
-        elif kind in {"thinking", "reasoning"}:
-            self._think(block)
-        elif kind == "redacted_thinking":
-            self.parts.append({"type": "redacted_reasoning", "data": _words(block, "data")})
-        elif kind == "refusal":
-            self.parts.append({"type": "refusal", "refusal": _words(block, "refusal")})
-        elif kind == "non_standard" and isinstance(inner := block.get("value"), Mapping):
-            self.take(inner)
-        else:
+        if not isinstance(kind, str):
+            self.parts.append(_said_part(block))
+        elif (self.drawn and kind in _MEDIA) or kind == _DRAWING:
+            self.left_out.add(_MEDIA.get(kind, "image"))
+        elif take := _TAKEN.get(kind):
+            take(self, block)
+        elif not (kind in _CALLS or kind in _TRACES or kind.endswith(_TRACE)):
             self.parts.append(_said_part(block))
 
-    def _think(self, block: Mapping[str, Any]) -> None:
+    def called(self, block: Mapping[str, Any]) -> None:
+        self.calls.append(_call(block.get("id"), block.get("name"), block.get("input") or {}))
+
+    def thinking(self, block: Mapping[str, Any]) -> None:
         name = "thinking" if block["type"] == "thinking" else "reasoning"
-        text = _words(block, name) if block.get(name) is not None else ""
+        given = block.get(name)
+        if isinstance(given, list):  # Mistral's
+            pieces = (piece.get("text") for piece in given if isinstance(piece, Mapping))
+            text = "".join(piece for piece in pieces if isinstance(piece, str))
+        else:
+            text = "" if given is None else _words(block, name)
         signature = block.get("signature") or (block.get("extras") or {}).get("signature")
         self.thought(text, signature)
+
+    def bedrocks_thought(self, block: Mapping[str, Any]) -> None:
+        inner = block.get("reasoning_content")
+        if isinstance(inner, Mapping) and isinstance(text := inner.get("text"), str):
+            self.thought(text, inner.get("signature"))
+
+    def hidden_thought(self, block: Mapping[str, Any]) -> None:
+        self.parts.append({"type": "redacted_reasoning", "data": _words(block, "data")})
+
+    def refused(self, block: Mapping[str, Any]) -> None:
+        self.parts.append({"type": "refusal", "refusal": _words(block, "refusal")})
+
+    def unwrapped(self, block: Mapping[str, Any]) -> None:
+        """Take what langchain-core has no standard block for, as far as there is a place for it."""
+        inner = block.get("value")
+        kind = inner.get("type") if isinstance(inner, Mapping) else None
+        if isinstance(kind, str) and kind in _WRAPPED:
+            self.take(inner)
 
     def redacted(self, data: Any) -> None:
         """Reasoning that the provider shows to nobody; one piece, or several."""
@@ -130,6 +191,18 @@ class _Said:
             self.parts.insert(0, seal)
         elif text:
             self.thoughts.append(text)
+
+
+_TAKEN: dict[str, Callable[[_Said, Mapping[str, Any]], None]] = {
+    "tool_use": _Said.called,
+    "thinking": _Said.thinking,
+    "reasoning": _Said.thinking,
+    "reasoning_content": _Said.bedrocks_thought,
+    "redacted_thinking": _Said.hidden_thought,
+    "refusal": _Said.refused,
+    "non_standard": _Said.unwrapped,
+}
+_WRAPPED = {*_TAKEN, *_MEDIA, _DRAWING, "text"}
 
 
 def _words(block: Mapping[str, Any], name: str) -> str:
@@ -178,16 +251,44 @@ def _calls(message: BaseMessage) -> list[Wire]:
     signatures = message.additional_kwargs.get("thought_signatures") or {}
     if not isinstance(signatures, Mapping):
         raise ValueError("additional_kwargs.thought_signatures must be a dict of texts by call id")
-    calls = [_call(call["id"], call["name"], call["args"]) for call in message.tool_calls]
+    valid, invalid = message.tool_calls, message.invalid_tool_calls
+    if not isinstance(message.content, str):
+        valid, invalid = _in_blocks(message.content, valid, invalid)
+    calls = [_call(call["id"], call["name"], call["args"]) for call in valid]
     calls += [
-        _call(call["id"], call["name"], unspoiled(call["args"] or ""))
-        for call in message.invalid_tool_calls
+        _call(call["id"], call["name"], _as_it_came(call["args"]))
+        for call in invalid
         if call["name"]  # one without a name, which no API takes, can only have come in a reply
     ]
     for call in calls:
         if signature := signatures.get(call["id"]):
             call["extra_content"] = {"google": {"thought_signature": signature}}
     return calls
+
+
+def _as_it_came(arguments: Any) -> Any:
+    return unspoiled(arguments) if isinstance(arguments, str) else arguments or ""
+
+
+def _in_blocks(content: list[Any], valid: list[Any], invalid: list[Any]) -> tuple[Any, Any]:
+    """The calls of a message; those in its blocks too, where it was made of nothing else.
+
+    langchain-core makes calls of ``content_blocks``, but no invalid ones, and none of ``content``.
+    """
+    valid = valid or _of_kind("tool_call", content)
+    known = [call["id"] for call in valid]
+    bad = (call for call in _of_kind("invalid_tool_call", content) if call["id"] not in known)
+    return valid, invalid or [*bad]
+
+
+def _of_kind(kind: str, content: list[Any]) -> list[dict[str, Any]]:
+    blocks = (
+        block for block in content if isinstance(block, Mapping) and block.get("type") == kind
+    )
+    return [
+        {"id": block.get("id"), "name": block.get("name"), "args": block.get("args") or {}}
+        for block in blocks
+    ]
 
 
 def _call(call_id: Any, name: Any, arguments: Any) -> Wire:

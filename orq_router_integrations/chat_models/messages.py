@@ -53,7 +53,7 @@ def to_wire(
 
     Images and speech of the model's own, which no API takes back, are left out of its turns. One
     that would be empty without them says what it was. Chat Completions finds speech again by its
-    id; the Responses API gets the transcript.
+    id; without one, and on the Responses API, its transcript is sent.
 
     Raises:
         ValueError: there is no message, or one cannot be sent; its place is named.
@@ -81,9 +81,10 @@ def to_wire(
 
 def _seen_by(upstream: str | None, api: str, message: BaseMessage) -> BaseMessage:
     check_content(message.content)
-    if not isinstance(message, AIMessage):
+    plain = isinstance(message.content, str) and not message.additional_kwargs
+    if plain or not isinstance(message, AIMessage):
         return message
-    heard = in_words(message) if api == RESPONSES else message
+    heard = in_words(message, by_id=api != RESPONSES)
     return heard if upstream is None else unsealed(heard, upstream, api)
 
 

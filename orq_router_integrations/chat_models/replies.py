@@ -13,12 +13,14 @@ from orq_router_integrations.chat_models.blocks import PROVIDER, audio_type
 from orq_router_integrations.chat_models.calls import CallAssembly, begins_an_object, whole_calls
 from orq_router_integrations.chat_models.provenance import provenance
 from orq_router_integrations.wire.asked import Asked
+from orq_router_integrations.wire.base64_pieces import Base64Pieces
 from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.chat_completions import (
     ChunkDecoder,
     count,
     first_choice,
     read_completion,
+    text_of,
 )
 from orq_router_integrations.wire.events import EventReader
 from orq_router_integrations.wire.responses import Unfinished
@@ -120,14 +122,6 @@ def _signed(signatures: dict[str, str]) -> dict[str, Any]:
     return {"thought_signatures": signatures} if signatures else {}
 
 
-def text_of(content: Any) -> str:
-    """The text of a message or delta, also where an upstream sends it in parts."""
-    if isinstance(content, list):
-        texts = (part.get("text") for part in content if isinstance(part, dict))
-        return "".join(text for text in texts if isinstance(text, str))
-    return content if isinstance(content, str) else ""
-
-
 _EXTRAS: dict[str, tuple[str, type | tuple[type, ...]]] = {
     "reasoning_content": ("reasoning_content", str),
     "reasoning": ("reasoning_content", str),
@@ -215,6 +209,7 @@ class ChunkReader:
         self._finish_reason: str | None = None
         self._told: set[str] = set()  # what must not be merged twice, or not as a list
         self._lists: dict[str, list[Any]] = {}
+        self._sound = Base64Pieces()
         self.done = False
 
     @property
@@ -248,7 +243,7 @@ class ChunkReader:
 
     def _chunk(self, choice: dict[str, Any]) -> ChatGenerationChunk | None:
         delta = choice.get("delta") or {}
-        text, logprobs = text_of(delta.get("content")), choice.get("logprobs")
+        text, logprobs = text_of(delta.get("content"), whole=False), choice.get("logprobs")
         deltas, extras = delta.get("tool_calls"), _extras(delta)
         calls = self._calls.fragments(deltas) if deltas else []
         if extras:
@@ -270,16 +265,25 @@ class ChunkReader:
             value = extras.pop(name)
             self._lists.setdefault(name, []).extend(value if isinstance(value, list) else [value])
         if isinstance(audio := extras.get("audio"), dict):
-            extras["audio"] = {
-                name: value
-                for name, value in audio.items()
-                if (isinstance(value, str) if name in _SPOKEN else name not in self._told)
-            }
-            self._told |= audio.keys() - _SPOKEN
+            extras["audio"] = self._heard(audio)
         return extras
+
+    def _heard(self, audio: dict[str, Any]) -> dict[str, Any]:
+        """A piece of speech: what is told again counts once, and base64 comes in whole groups."""
+        new = {
+            name: value
+            for name, value in audio.items()
+            if (isinstance(value, str) if name in _SPOKEN else name not in self._told)
+        }
+        self._told |= audio.keys() - _SPOKEN
+        if "data" in new:
+            new["data"] = self._sound.take(new["data"])
+        return new
 
     def _held(self) -> dict[str, Any]:
         held: dict[str, Any] = dict(self._lists)
+        if rest := self._sound.end():
+            held["audio"] = {"data": rest}
         if pieces := held.get("redacted_reasoning"):
             texts = [piece.get("data") if isinstance(piece, dict) else piece for piece in pieces]
             if "redacted_reasoning" in self._told:
@@ -288,7 +292,7 @@ class ChunkReader:
 
     def _last(self) -> ChatGenerationChunk:
         message = AIMessageChunk(
-            content="",
+            content=self._decoder.rest,
             tool_call_chunks=self._calls.spoiled(),
             additional_kwargs={**self._held(), **_signed(self._calls.signatures)},
             chunk_position="last",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from orq_router_integrations.wire.call import BadReply, Reply
 from orq_router_integrations.wire.events import EventReader, kind_of, refuse_error
+from orq_router_integrations.wire.json import an_object
 from orq_router_integrations.wire.models import Deferred
 
 
@@ -148,7 +149,7 @@ def read_completion(reply: Reply) -> dict[str, Any]:
     """The completion in a reply: a dict whose ``choices`` each have a ``message``.
 
     Raises:
-        BadReply: it is not JSON, or lacks these.
+        BadReply: it is not JSON, lacks these, or has content that is no text.
         ErrorInReply: it is an error after all.
     """
     body = reply.json()
@@ -162,7 +163,45 @@ def read_completion(reply: Reply) -> dict[str, Any]:
         refuse_error(choice, reply.content)
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
             raise BadReply(f"choice {index} of the completion has no message")
+        text_of(choice["message"].get("content"))
     return body
+
+
+def text_of(content: Any, data: bytes = b"", *, whole: bool = True) -> str:
+    """The text of a message or delta, also where an upstream sends it in parts.
+
+    Args:
+        content: its ``content``.
+        data: the bytes in which it came, for the error.
+        whole: whether it is all there is; a delta may hold nothing but parts of other kinds.
+
+    Raises:
+        BadReply: there is content, but no text in it.
+    """
+    if isinstance(content, str):
+        return content
+    if content is None:
+        return ""
+    if isinstance(content, list):
+        found = (_text_in(part, whole) for part in content)
+        texts = [text for text in found if text is not None]
+        if texts or not content:
+            return "".join(texts)
+    raise BadReply(f"the content of the answer is {kind_of(content)} without text", data)
+
+
+_THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
+_TEXTS = ("text", "output_text")
+
+
+def _text_in(part: Any, whole: bool) -> str | None:
+    """The text in a part; empty in those of other kinds, such as thoughts and references."""
+    if not isinstance(part, dict):
+        return part if isinstance(part, str) else None
+    kind, text = part.get("type", "text"), part.get("text")
+    if kind in _THOUGHTS:
+        return ""
+    return text if isinstance(text, str) else (None if whole or kind in _TEXTS else "")
 
 
 class ChunkDecoder(EventReader):
@@ -171,17 +210,41 @@ class ChunkDecoder(EventReader):
     It knows when a stream is complete: at ``[DONE]``, or when it ends after a finish reason.
     """
 
+    _in_messages = False
+
+    def text_in(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """The content of the delta."""
+        choice = first_choice(event)
+        return an_object(choice.get("delta") or choice.get("message")), "content"
+
     def read(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
         """Check a chunk, and note what it says of the stream's end."""
         choice = first_choice(event)
         refuse_error(choice, data)
-        delta = choice.get("delta") or {}
+        delta = choice.get("delta")
+        if delta is None and "message" in choice:
+            delta = choice["delta"] = self._instead(choice["message"])
+        delta = delta or {}
         if not isinstance(delta, dict):
             raise BadReply("the delta of an event is not an object", data)
         if choice.get("finish_reason"):
             self.finished = True
-        self.hear(delta.get("content"))
+        content = delta.get("content")
+        if isinstance(content, str):
+            self._text.append(content)
+        elif content is not None:
+            self.hear(text_of(content, data, whole=False))
         return (event,)
+
+    def _instead(self, message: Any) -> Any:
+        """The message that some upstreams send where a delta belongs.
+
+        Behind a text in deltas it is the whole answer once more.
+        """
+        if self.partial and not self._in_messages:
+            return None
+        self._in_messages = True
+        return message
 
 
 def first_choice(chunk: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Streams of JSON events, whichever API they belong to: what all of them have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Truncated
@@ -16,6 +16,9 @@ LONGEST_MARK = 100
 """Bytes of ``[DONE]`` and the blanks that may be around it."""
 
 
+REPLACEMENT = "\ufffd"
+
+
 class EventReader(ABC):
     """Bytes of an event stream in, JSON objects out.
 
@@ -26,6 +29,7 @@ class EventReader(ABC):
         self._events = SSEDecoder()
         self._unread: bytearray | None = bytearray()  # what came, as long as no event came of it
         self._text: list[str] = []
+        self._half = ""  # of a character, which the text ends in and the next event may complete
         self.finished = False
         self.done = False
 
@@ -33,6 +37,11 @@ class EventReader(ABC):
     def partial(self) -> str:
         """The text received so far."""
         return "".join(self._text)
+
+    @property
+    def rest(self) -> str:
+        """What stands for half a character at the end of the text; empty where there is none."""
+        return REPLACEMENT if self._half else ""
 
     def hear(self, text: Any) -> None:
         """Remember text, for the error of a stream that breaks off."""
@@ -53,9 +62,23 @@ class EventReader(ABC):
             if len(content) < LONGEST_MARK and content.strip() == b"[DONE]":
                 self.done = True
                 return
-            yield from self.read(_object(content, name), content)
+            event = _object(content, name, self._joined, self._half)
+            yield from self.read(event, content)
             if self.done:
                 return
+
+    def _joined(self, event: Any) -> Any:
+        """An event whose text begins with the half that was left, and leaves its own at the end."""
+        holder, name = self.text_in(event) if isinstance(event, dict) else ({}, "")
+        if isinstance(text := holder.get(name), str):
+            text = self._half + text
+            self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+            holder[name] = text.removesuffix(self._half)
+        return event
+
+    @abstractmethod
+    def text_in(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """Where an event has a piece of the answer's text: the object, and the member."""
 
     @abstractmethod
     def read(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
@@ -80,10 +103,10 @@ class EventReader(ABC):
             raise Truncated("neither a finish reason nor [DONE] was received")
 
 
-def _object(data: bytes, name: str) -> dict[str, Any]:
+def _object(data: bytes, name: str, halves: Callable[[Any], Any], due: object) -> dict[str, Any]:
     """The JSON object that an event is."""
     try:
-        found = loads(data)
+        found = loads(data, halves, due=due)
     except ValueError:
         if name == "error":
             raise ErrorInReply(data) from None
@@ -126,4 +149,5 @@ def refuse_error(body: Any, content: bytes) -> None:
 
 def kind_of(value: Any) -> str:
     """What a JSON value is, in words."""
-    return {list: "an array", str: "a text", type(None): "null"}.get(type(value), "a value")
+    kinds = {list: "an array", dict: "an object", str: "a text", type(None): "null"}
+    return kinds.get(type(value), "a value")

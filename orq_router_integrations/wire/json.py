@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -67,19 +67,28 @@ def _unsendable(value: Any, path: str) -> Iterator[str]:
         yield f"{path}: {type(value).__name__} cannot be sent ({error})"
 
 
-def loads(data: bytes | str) -> Any:
+def loads(
+    data: bytes | str, halves: Callable[[Any], Any] | None = None, *, due: object = False
+) -> Any:
     """JSON as Python values; half characters (lone surrogates) become U+FFFD.
+
+    Args:
+        data: the JSON.
+        halves: what is done with the value before they do, if there are any.
+        due: whether it is done in any case.
 
     Raises:
         ValueError: it is not JSON.
     """
     try:
-        return orjson.loads(data)
+        if not due:
+            return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         if b"\\ud" not in (data.encode() if isinstance(data, str) else data).lower():
             raise ValueError(str(error)) from None
     try:
-        return _mended(json.loads(data, parse_constant=_no_number))
+        value = json.loads(data, parse_constant=_no_number)
+        return _mended(halves(value) if halves else value)
     except RecursionError:
         raise ValueError("nested too deep") from None
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply
-from orq_router_integrations.wire.chat_completions import Effort, Whole, Wired
+from orq_router_integrations.wire.chat_completions import Effort, Whole, Wired, text_of
 from orq_router_integrations.wire.events import kind_of, refuse_error
 from orq_router_integrations.wire.json import a_text, an_object, dump, objects
 from orq_router_integrations.wire.models import Deferred
@@ -178,7 +178,7 @@ def told(item: Wire) -> Wire:
     match item.get("type"):
         case "message":
             delta: Wire = {}
-            for part in objects(item.get("content")):
+            for part in parts_of(item):
                 merge(delta, told_part(part))
             return delta
         case "function_call":
@@ -193,12 +193,23 @@ def told(item: Wire) -> Wire:
     return beside(item)
 
 
+def parts_of(message: Wire) -> list[Wire]:
+    """The parts of a message, which some upstreams send as a plain text.
+
+    Raises:
+        BadReply: its content is neither.
+    """
+    content = message.get("content")
+    found = objects(content)
+    return found or ([{"text": text}] if (text := text_of(content)) else [])
+
+
 def told_part(part: Wire) -> Wire:
     """All that a part of a message says, as a delta."""
     if part.get("type") == "refusal":
         return {"refusal": a_text(part.get("refusal"))}
     return {
-        "content": a_text(part.get("text")),
+        "content": text_of(part.get("text")),
         "annotations": objects(part.get("annotations")),
         "logprobs": objects(part.get("logprobs")),
     }

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from orq_router_integrations.wire.call import ErrorInReply
+from orq_router_integrations.wire.chat_completions import text_of
 from orq_router_integrations.wire.events import EventReader
 from orq_router_integrations.wire.json import a_text, an_object, dump, objects
 from orq_router_integrations.wire.responses import (
@@ -20,6 +21,7 @@ from orq_router_integrations.wire.responses import (
     frame,
     merge,
     output_of,
+    parts_of,
     told,
     told_part,
 )
@@ -47,6 +49,10 @@ class ResponseDecoder(EventReader):
         )  # places of the parts of messages told
         self._thought: tuple[Any, ...] | None = None
 
+    def text_in(self, event: Wire) -> tuple[Wire, str]:
+        """The delta of a text."""
+        return (event, "delta") if event.get("type") == "response.output_text.delta" else ({}, "")
+
     def read(self, event: Wire, data: bytes) -> Iterator[Wire]:
         """Translate one event; those that say nothing new are passed over."""
         kind = a_text(event.get("type"))
@@ -63,7 +69,7 @@ class ResponseDecoder(EventReader):
             yield _chunk(delta)
 
     def _heard(self, kind: str, event: Wire) -> Wire:
-        name, text = _TEXTS[kind], a_text(event.get("delta"))
+        name, text = _TEXTS[kind], text_of(event.get("delta"))
         self._told.add(_index(event))
         self._kinds.add("reasoning" if name == "reasoning" else "message")
         if name == "reasoning":
@@ -138,7 +144,7 @@ class ResponseDecoder(EventReader):
         """The same for an item of which events have told some parts."""
         found = beside(item)
         if item.get("type") == "message":
-            for place, part in enumerate(objects(item.get("content"))):
+            for place, part in enumerate(parts_of(item)):
                 if not self._heard_part(index, place):
                     merge(found, told_part(part))
             self.hear(found.get("content"))

@@ -2,18 +2,22 @@
 
 import base64
 import json
+import pickle
 from pathlib import Path
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.load import dumps
+from langchain_core.load import dumps, loads
 from langchain_core.messages import HumanMessage
+from langchain_core.prompts import ChatPromptTemplate
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from support.scripted_router import Script, client_of, says, streams
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterError, content_block
 from orq_router_integrations.errors import RouterInputError
 
 ASSETS = Path(__file__).parents[1] / "assets"
+SERDE = JsonPlusSerializer()
 FILES = ["dummy.pdf", "diagram.png", "bird.wav"]
 CHAT, RESPONSES = "chat_completions", "responses"
 
@@ -78,11 +82,25 @@ def test_tracers_and_json_get_a_note_and_no_contents():
     assert "dummy.pdf" in json.dumps(block)
 
 
-def test_a_note_that_came_back_from_json_is_refused():
+WRITTEN_DOWN = {
+    "json": lambda messages: [HumanMessage(json.loads(json.dumps(messages[0].content)))],
+    "dumps": lambda messages: loads(dumps(messages), allowed_objects="messages"),
+    "pickle": lambda messages: pickle.loads(pickle.dumps(messages)),
+    "a checkpoint": lambda messages: SERDE.loads_typed(SERDE.dumps_typed(messages)),
+    "a prompt template": lambda messages: ChatPromptTemplate.from_messages(
+        [("user", messages[0].content)]
+    ).format_messages(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("again", WRITTEN_DOWN.values(), ids=WRITTEN_DOWN)
+def test_a_block_that_was_written_down_has_lost_its_file(again, name):
     script = Script()
-    block = json.loads(json.dumps(content_block(ASSETS / "dummy.pdf", lazy=True)))
-    with pytest.raises(RouterInputError, match="not base64"):
-        answered(script).invoke(asked(block))
+    messages = again(asked(content_block(ASSETS / name, lazy=True)))
+    with pytest.raises(RouterInputError, match=r"content\[0\]: .*lost its file.*lazy=False"):
+        answered(script).invoke(messages)
     assert script.sent == 0
 
 

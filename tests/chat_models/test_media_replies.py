@@ -1,5 +1,6 @@
 """Images, sound and hidden reasoning in answers: the same blocks, whole and streamed."""
 
+import base64
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBe
 PNG = "iVBORw0KGgoAAAANSUhEUg=="
 WEBP = "UklGRhoAAABXRUJQVlA4TA=="
 WAV = ("UklGRiQAAABXQVZF", "Zm10IBAAAAABAAEA")
+SOUND = base64.b64decode("".join(WAV)) + b"\0"
 
 Told = dict[str, Any]
 ANSWERS: dict[str, tuple[Told, list[Told]]] = {
@@ -26,6 +28,13 @@ ANSWERS: dict[str, tuple[Told, list[Told]]] = {
             {"audio": {"id": "a", "transcript": "Hi "}},
             {"audio": {"data": WAV[0]}},
             {"audio": {"data": WAV[1], "transcript": "there"}},
+        ],
+    ),
+    "sound in pieces that are padded one by one": (
+        {"audio": {"id": "a", "data": base64.b64encode(SOUND).decode()}},
+        [
+            {"audio": {"id": "a", "data": base64.b64encode(piece).decode()}}
+            for piece in (SOUND[:16], SOUND[16:17], SOUND[17:19], SOUND[19:])
         ],
     ),
     "samples in pieces": (

@@ -106,10 +106,8 @@ UNSENDABLE = {
     "a picture from the assistant": (AIMessage([IMAGE]), "content[0]: an assistant message"),
     "a tool_use without id": (AIMessage([{"type": "tool_use", "name": "f"}]), "content[0]"),
     "a tool_use without name": (AIMessage([{"type": "tool_use", "id": "1"}]), "content[0]"),
-    "a sealed thought without data": (AIMessage([{"type": "redacted_thinking"}]), "content[0]"),
     "a refusal without words": (AIMessage([{"type": "refusal"}]), "content[0]"),
     "a thought that is a number": (AIMessage([{"type": "thinking", "thinking": 5}]), "content[0]"),
-    "an audio without id": (AIMessage("", additional_kwargs={"audio": {"data": "x"}}), "audio"),
     "arguments with half a character": (
         AIMessage("", tool_calls=[{**CALL, "args": {"where": "\ud800"}}]),
         "look",
@@ -217,10 +215,6 @@ SAID = {
     "a signed standard block": (
         AIMessage([{"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "s"}}]),
         {"content": [{"type": "reasoning", "reasoning": "Hm.", "signature": "s"}]},
-    ),
-    "sealed thinking": (
-        AIMessage([{"type": "redacted_thinking", "data": "xyz"}, text("Hi")]),
-        {"content": [{"type": "redacted_reasoning", "data": "xyz"}, text("Hi")]},
     ),
     "a refusal": (
         AIMessage("", additional_kwargs={"refusal": "No."}),

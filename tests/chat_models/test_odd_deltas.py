@@ -1,4 +1,7 @@
-"""Streams whose extras LangChain cannot merge: they come out once, whole, at the end."""
+"""Odd streams: extras that LangChain cannot merge, messages instead of deltas, content of no text.
+
+Extras that do not merge come out once, whole, at the end.
+"""
 
 from typing import Any
 
@@ -8,15 +11,19 @@ from langchain_core.messages import AIMessageChunk
 
 from orq_router_integrations.chat_models.replies import ChunkReader
 from orq_router_integrations.wire.asked import Asked
-from orq_router_integrations.wire.call import Reply
+from orq_router_integrations.wire.call import BadReply, Reply
 
 GPT = "openai/gpt-4o"
 
 
-def joined(*deltas: dict[str, Any]) -> AIMessageChunk:
+def joined(*deltas: Any) -> AIMessageChunk:
+    end = {"delta": {}, "finish_reason": "stop"}
+    return joined_choices(*({"delta": delta} for delta in deltas), end)
+
+
+def joined_choices(*choices: dict[str, Any]) -> AIMessageChunk:
     reader = ChunkReader(Reply(200, {"content-type": "text/event-stream"}), Asked(GPT, (GPT,)))
-    events = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
-    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    events = [{"choices": [{"index": 0, **choice}]} for choice in choices]
     stream = b"".join(b"data: " + orjson.dumps(event) + b"\n\n" for event in events)
     first, *rest = reader.feed(stream + b"data: [DONE]\n\n")
     for chunk in rest:
@@ -63,3 +70,57 @@ def test_two_calls_with_one_id_are_two_calls() -> None:
     calls = joined(*pieces).tool_calls
     assert [found["args"] for found in calls] == [{"x": 1}, {"x": 2}]
     assert len({found["id"] for found in calls}) == 2
+
+
+SAYS = {"role": "assistant", "content": "The answer."}
+CALL = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
+STOP = {"finish_reason": "stop"}
+IN_MESSAGES: dict[str, list[dict[str, Any]]] = {
+    "the whole answer": [{"message": SAYS, **STOP}],
+    "its pieces": [
+        {"message": {"content": "The "}},
+        {"message": {"content": "answer."}, "delta": None},
+        {"message": None, **STOP},
+    ],
+    "the answer once more, behind its deltas": [
+        {"delta": {"content": "The "}},
+        {"delta": {"content": "answer."}},
+        {"message": SAYS, **STOP},
+    ],
+    "the answer so far, beside each delta": [
+        {"delta": {"content": "The "}, "message": {"content": "The "}},
+        {"delta": {"content": "answer."}, "message": SAYS},
+        {"delta": {}, "message": SAYS, **STOP},
+    ],
+}
+
+
+@pytest.mark.parametrize("choices", IN_MESSAGES.values(), ids=IN_MESSAGES)
+def test_a_message_where_a_delta_belongs_is_read(choices: list[dict[str, Any]]) -> None:
+    assert joined_choices(*choices).content == "The answer."
+
+
+def test_so_are_its_calls() -> None:
+    message = joined_choices({"message": {"content": None, "tool_calls": [CALL]}, **STOP})
+    assert [call["name"] for call in message.tool_calls] == ["f"]
+
+
+@pytest.mark.parametrize("message", ["The answer.", ["The answer."], 5])
+def test_a_message_that_is_no_object_is_refused(message: Any) -> None:
+    with pytest.raises(BadReply, match="not an object"):
+        joined_choices({"message": message, **STOP})
+
+
+@pytest.mark.parametrize("content", [5, False, {"text": "Hi"}, [5], [{"text": 5}]])
+def test_content_without_text_is_refused(content: Any) -> None:
+    with pytest.raises(BadReply, match="without text") as caught:
+        joined({"content": "Hi"}, {"content": content})
+    assert b"content" in caught.value.body
+
+
+NOTHING = [None, "", [], [{"type": "thinking", "thinking": "Hm."}], [{"type": "reference"}]]
+
+
+@pytest.mark.parametrize("content", NOTHING)
+def test_content_that_says_nothing_is_passed_over(content: Any) -> None:
+    assert joined({"content": content}, {"content": "Hi"}).content == "Hi"

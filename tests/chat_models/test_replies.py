@@ -275,6 +275,11 @@ NO_ANSWERS = {
     "a choice that is a text": b'{"choices": ["Hi"]}',
     "a choice without message": b'{"choices": [{}]}',
     "a null message": b'{"choices": [{"message": null}]}',
+    "content that is a number": b'{"choices": [{"message": {"content": 5}}]}',
+    "content that is an object": b'{"choices": [{"message": {"content": {"text": "Hi"}}}]}',
+    "content that is false": b'{"choices": [{"message": {"content": false}}]}',
+    "content in parts without text": b'{"choices": [{"message": {"content": [{"text": 5}, 5]}}]}',
+    "content in unknown parts": b'{"choices": [{"message": {"content": [{"type": "x"}]}}]}',
     "a nest without end": b'{"choices": ' + b"[" * 5000,
 }
 
@@ -298,7 +303,6 @@ def test_half_a_character_in_a_whole_reply_is_replaced() -> None:
 
 
 ODD_MEMBERS: list[dict[str, Any]] = [
-    {"content": [{"text": 5}]},
     {"tool_calls": [{"id": 5, "function": {"name": "f", "arguments": "{}"}}]},
     {"tool_calls": [{"id": "a", "function": {"name": 5, "arguments": "{}"}}]},
 ]

@@ -6,8 +6,10 @@ import pytest
 from langchain_core.messages import AIMessage, ToolMessage
 
 from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.chat_models.messages import to_wire
 from orq_router_integrations.chat_models.provenance import Provenance, provenance
 from orq_router_integrations.chat_models.seals import unsealed
+from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.offline import Answer, ToolCall
 from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import Reply
@@ -73,9 +75,100 @@ def test_geminis_signature_of_a_call_goes_back_where_it_came_from() -> None:
     assert "extra_content" not in router.requests[-1].body["messages"][1]["tool_calls"][0]
 
 
-def test_messages_that_are_not_ours_are_taken_at_their_word() -> None:
+def test_messages_that_do_not_say_who_made_them_are_taken_at_their_word() -> None:
     theirs = AIMessage([{"type": "thinking", "thinking": "Hm.", "signature": "S"}])
     assert unsealed(theirs, "openai") is theirs
+
+
+THINKING = {"type": "thinking", "thinking": "Hm.", "signature": "SEAL"}
+REDACTED = {"type": "redacted_thinking", "data": "SEAL"}
+REASONING = {"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "SEAL"}}
+SEALED = {
+    "thinking": THINKING,
+    "hidden thinking": REDACTED,
+    "hidden thinking in a standard block": {"type": "non_standard", "value": REDACTED},
+    "a standard block": REASONING,
+}
+
+
+def made_by(maker: str | None, *blocks: Any) -> AIMessage:
+    """An answer of another model of LangChain's, which says who made it, or does not."""
+    calls = [{"name": "look", "args": {}, "id": "c1", "type": "tool_call"}]
+    metadata = {"model_provider": maker} if maker else {}
+    return AIMessage([*blocks], tool_calls=calls, response_metadata=metadata)
+
+
+def sent(message: AIMessage, upstream: str, api: str = "chat_completions") -> dict[str, Any]:
+    return to_wire([message], upstream=upstream, api=api)[0]
+
+
+@pytest.mark.parametrize("block", SEALED.values(), ids=SEALED)
+def test_another_models_seal_goes_to_the_provider_that_made_it_alone(block: Any) -> None:
+    message = made_by("anthropic", block)
+    assert "SEAL" in str(sent(message, "anthropic"))
+    for upstream in ("openai", "azure", "google", ""):
+        assert "SEAL" not in str(sent(message, upstream))
+
+
+@pytest.mark.parametrize("block", [THINKING, REASONING], ids=["thinking", "a standard block"])
+def test_what_another_model_thought_stays_without_its_seal(block: Any) -> None:
+    wire = sent(made_by("anthropic", block, REDACTED), "openai")
+    assert wire["reasoning_content"] == "Hm."
+    assert wire["content"] is None
+
+
+@pytest.mark.parametrize(
+    ("maker", "upstream"),
+    [
+        ("anthropic", "anthropic"),
+        ("azure_ai", "azure"),
+        ("bedrock", "aws"),
+        ("bedrock_converse", "aws"),
+        ("google_genai", "google-ai"),
+        ("google_genai", "google"),
+        ("google_vertexai", "google"),
+        ("mistralai", "mistral"),
+    ],
+)
+def test_providers_are_known_by_the_names_that_langchain_gives_them(
+    maker: str, upstream: str
+) -> None:
+    assert "SEAL" in str(sent(made_by(maker, THINKING), upstream))
+    assert "SEAL" not in str(sent(made_by(maker, THINKING), "openai"))
+
+
+@pytest.mark.parametrize("maker", ["bedrock_converse", None])
+def test_a_thought_in_bedrocks_own_block_keeps_its_seal_for_bedrock(maker: str | None) -> None:
+    inner = {"text": "Hm.", "signature": "SEAL"}
+    message = made_by(maker, {"type": "reasoning_content", "reasoning_content": inner})
+    seal = {"type": "reasoning", "reasoning": "Hm.", "signature": "SEAL"}
+    assert sent(message, "aws")["content"] == [seal]
+    assert sent(message, "openai")["reasoning_content"] == "Hm."
+    assert "SEAL" not in str(sent(message, "openai"))
+
+
+@pytest.mark.parametrize("block", SEALED.values(), ids=SEALED)
+def test_another_models_seal_is_no_encrypted_content_of_the_responses_api(block: Any) -> None:
+    router = OfflineRouter()
+    model = ChatOrq(model=CLAUDE, client=router.client(), api="responses")
+    result = ToolMessage("nothing", tool_call_id="c1")
+    model.invoke([("user", "Look!"), made_by("anthropic", block), result])
+    assert "SEAL" not in str(router.requests[-1].body)
+
+
+def test_a_block_may_tell_who_sealed_it_where_the_message_does_not() -> None:
+    hidden = [{"type": "redacted_reasoning", "data": "SEAL"}]
+    assert sent(made_by(None, REDACTED), "anthropic")["content"] == hidden
+    assert sent(made_by(None, REDACTED), "openai")["content"] is None
+    assert "SEAL" not in str(sent(made_by(None, THINKING), "openai", "responses"))
+    assert "SEAL" not in str(sent(made_by(None, {"type": "non_standard", "value": REDACTED}), ""))
+
+
+def test_a_seal_without_data_is_refused() -> None:
+    with pytest.raises(RouterInputError, match=r"messages\[0\]\.content\[0\]"):
+        ChatOrq(model=CLAUDE, client=OfflineRouter().client()).invoke(
+            [made_by(None, {"type": "redacted_thinking"}), ToolMessage("x", tool_call_id="c1")]
+        )
 
 
 def test_an_upstream_that_is_not_known_gets_no_seal() -> None:

@@ -97,3 +97,11 @@ def test_odd_members_are_read_or_refused_but_never_crash(place: Any, odd: Any) -
     except WireFault:
         return
     assert all(isinstance(chunk["choices"][0]["delta"], dict) for chunk in found)
+
+
+@pytest.mark.parametrize("odd", [5, {"text": "Hi"}, [5]], ids=repr)
+def test_a_text_that_is_none_is_refused(odd: Any) -> None:
+    with pytest.raises(BadReply, match="without text"):
+        decoded(event("output_text.delta", delta=odd))
+    with pytest.raises(BadReply, match="without text"):
+        decoded(event("output_item.done", item={"type": "message", "content": odd} | {"id": "m"}))

@@ -269,6 +269,16 @@ def test_odd_members_are_read_or_refused_but_never_crash(body: Any) -> None:
     assert isinstance(found["choices"][0]["message"]["content"], str)
 
 
+@pytest.mark.parametrize("content", [5, {"text": "Hi"}, [{"type": "output_text", "text": 5}]])
+def test_content_without_text_is_refused(content: Any) -> None:
+    with pytest.raises(BadReply, match="without text"):
+        read(response({"type": "message", "content": content}))
+
+
+def test_content_may_be_a_plain_text() -> None:
+    assert said({"type": "message", "content": "Hi"})["content"] == "Hi"
+
+
 def test_a_good_message_survives_junk_beside_it() -> None:
     assert said("junk", None, 5, HI)["content"] == "Hi"
 

@@ -1,0 +1,57 @@
+"""Base64 that comes in pieces, as pieces that make one text when they are put together."""
+
+import base64
+import re
+
+from orq_router_integrations.wire.call import BadReply
+
+_PADDED = re.compile(r"[^=]+=*")
+
+
+class Base64Pieces:
+    """Makes the pieces of one file such that they may be joined.
+
+    An upstream cuts one base64 text anywhere, or encodes each piece of the sound for itself; then
+    the padding of a piece would end the text in the middle. What comes out is whole groups without
+    padding; what makes no group yet waits for the next piece, or for the end.
+
+    >>> pieces = Base64Pieces()
+    >>> pieces.take("QQ=="), pieces.take("QkNE"), pieces.end()
+    ('', 'QUJD', 'RA==')
+    """
+
+    def __init__(self) -> None:
+        self._text = ""  # characters that make no group of four yet
+        self._data = b""  # bytes of a padded group, which make no group of three yet
+
+    def take(self, piece: str) -> str:
+        """The groups that a piece completes.
+
+        Raises:
+            BadReply: it is not base64.
+        """
+        text = self._text + "".join(piece.split())
+        end = len(text) // 4 * 4
+        whole, self._text = text[:end], text[end:]
+        if not self._data and "=" not in whole:
+            return whole
+        data = self._data + b"".join(map(_decoded, _PADDED.findall(whole)))
+        end = len(data) // 3 * 3
+        self._data = data[end:]
+        return base64.b64encode(data[:end]).decode()
+
+    def end(self) -> str:
+        """What is left, padded.
+
+        Raises:
+            BadReply: it is not base64.
+        """
+        rest = self._text + "=" * (-len(self._text) % 4)
+        return base64.b64encode(self._data + _decoded(rest)).decode()
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise BadReply("what should be base64 in the stream is none") from None

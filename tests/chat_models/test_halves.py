@@ -1,0 +1,79 @@
+"""Characters that an upstream cuts in half, as JSON escapes of UTF-16 can be."""
+
+import pytest
+
+from orq_router_integrations.chat_models.apis import APIS
+from orq_router_integrations.chat_models.replies import ChunkReader
+from orq_router_integrations.wire.asked import Asked
+from orq_router_integrations.wire.call import BadReply, Reply
+
+GPT = "openai/gpt-4o"
+HIGH, LOW = r"\ud83d", r"\ude00"
+ENDS = {
+    "chat_completions": '{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}',
+    "responses": '{"type":"response.completed","response":{"status":"completed","output":[]}}',
+}
+
+
+def text_event(api: str, text: str) -> str:
+    if api == "responses":
+        return f'{{"type":"response.output_text.delta","output_index":0,"delta":"{text}"}}'
+    return f'{{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}'
+
+
+def said(api: str, *texts: str, end: str = "") -> str:
+    """The text of a stream, put together of its chunks; none of them has half a character."""
+    reader = ChunkReader(Reply(200, {}), Asked(GPT, (GPT,)), APIS[api].decoder)
+    events = [text_event(api, text) for text in texts] + [end or ENDS[api]]
+    found = [chunk for item in events for chunk in reader.feed(f"data: {item}\n\n".encode())]
+    if not reader.done:
+        found += reader.finish()
+    return b"".join(chunk.text.encode() for chunk in found).decode()
+
+
+TEXTS: dict[str, tuple[list[str], str]] = {
+    "cut in half": ([f"a{HIGH}", f"{LOW}b"], "a\U0001f600b"),
+    "nothing else": ([HIGH, LOW], "\U0001f600"),
+    "nothing in between": ([HIGH, "", LOW], "\U0001f600"),
+    "one after the other": ([HIGH, LOW + HIGH, LOW], "\U0001f600\U0001f600"),
+    "no second half": ([f"a{HIGH}", "b", "c"], "a\ufffdbc"),
+    "no second half at the end": ([f"a{HIGH}"], "a\ufffd"),
+    "two first halves": ([HIGH, HIGH + LOW], "\ufffd\U0001f600"),
+    "no first half": (["a", f"{LOW}b"], "a\ufffdb"),
+    "halves in the wrong order": ([LOW, HIGH], "\ufffd\ufffd"),
+    "a half in the middle": ([f"a{HIGH}b", LOW], "a\ufffdb\ufffd"),
+    "whole characters": (["\U0001f600", HIGH + LOW, "\u00e9"], "\U0001f600\U0001f600\u00e9"),
+}
+
+
+@pytest.mark.parametrize("api", ENDS)
+@pytest.mark.parametrize(("texts", "whole"), TEXTS.values(), ids=TEXTS)
+def test_halves_that_follow_each_other_are_one_character(
+    api: str, texts: list[str], whole: str
+) -> None:
+    assert said(api, *texts) == whole
+
+
+def test_a_stream_may_end_in_half_a_character() -> None:
+    end = r'{"choices":[{"index":0,"delta":{"content":"\ud83d"},"finish_reason":"length"}]}'
+    assert said("chat_completions", "a", end=end) == "a\ufffd"
+    assert said("chat_completions", f"a{HIGH}", end="[DONE]") == "a\ufffd"
+
+
+@pytest.mark.parametrize("member", ["reasoning", "refusal"])
+def test_half_a_character_elsewhere_is_replaced_and_the_text_goes_on(member: str) -> None:
+    event = f'{{"choices":[{{"index":0,"delta":{{"{member}":"{LOW}","content":"{LOW}"}}}}]}}'
+    reader = ChunkReader(Reply(200, {}), Asked(GPT, (GPT,)))
+    first = text_event("chat_completions", f"a{HIGH}")
+    _, chunk = reader.feed(f"data: {first}\n\ndata: {event}\n\n".encode())
+    assert chunk.text == "\U0001f600"
+    assert "\ufffd" in chunk.message.additional_kwargs.values()
+
+
+def test_an_event_that_is_nested_too_deep_behind_half_a_character_is_no_answer() -> None:
+    reader = ChunkReader(Reply(200, {}), Asked(GPT, (GPT,)))
+    first = text_event("chat_completions", HIGH)
+    deep = '{"choices":' + "[" * 100_000 + "]" * 100_000 + "}"
+    list(reader.feed(f"data: {first}\n\n".encode()))
+    with pytest.raises(BadReply, match="not JSON"):
+        list(reader.feed(f"data: {deep}\n\n".encode()))
