@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations.keys import account_of
+from orq_router_integrations.lazily import Lazily
 from orq_router_integrations.retry import RetryQuota
 from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
 from orq_router_integrations.wire.controls import ControlValues, RouterControls
@@ -19,8 +20,12 @@ from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.names import refuse_unknown
 
 if TYPE_CHECKING:
-    from orq_router_integrations.delivery import Delivery
+    from orq_router_integrations import delivery
+    from orq_router_integrations.connections import shared
     from orq_router_integrations.wire.call import Call, StreamCall
+else:
+    delivery = Lazily("orq_router_integrations.delivery")
+    shared = Lazily("orq_router_integrations.connections.shared")
 
 T = TypeVar("T")
 
@@ -134,15 +139,11 @@ class RouterClient(RouterSettings):
 
         The next call opens new ones. Injected clients are yours to close.
         """
-        from orq_router_integrations.connections.shared import SHARED  # noqa: PLC0415
-
-        SHARED.close()
+        shared.SHARED.close()
 
     async def aclose(self) -> None:
         """Close the running event loop's shared connections; see ``close``."""
-        from orq_router_integrations.connections.shared import SHARED  # noqa: PLC0415
-
-        await SHARED.aclose()
+        await shared.SHARED.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -179,10 +180,8 @@ class RouterClient(RouterSettings):
         """Where an endpoint is."""
         return _address(self.base_url + path, tuple(self.default_query.items()))
 
-    def _delivery(self, call: "Call[T] | StreamCall[T]") -> "Delivery[T]":
-        from orq_router_integrations.delivery import Delivery  # noqa: PLC0415 - dear to load
-
-        return Delivery(self, call)
+    def _delivery(self, call: "Call[T] | StreamCall[T]") -> "delivery.Delivery[T]":
+        return delivery.Delivery(self, call)
 
 
 @lru_cache(maxsize=64)

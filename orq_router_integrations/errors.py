@@ -34,14 +34,16 @@ tenacity or pydantic escapes from a call.
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core import exceptions as core
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.error_bodies import MAX_TEXT, members, read, text_of
-from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.headers import retry_after_seconds
+
+if TYPE_CHECKING:
+    from orq_router_integrations.wire.call import Reply
 
 MAX_BODY = 4096
 
@@ -289,7 +291,7 @@ _TOO_LONG = re.compile(
 
 
 def error_from(
-    reply: Reply, endpoint: str, *, content: bytes | None = None, secret: str = ""
+    reply: "Reply", endpoint: str, *, content: bytes | None = None, secret: str = ""
 ) -> RouterError:
     """The error that a reply means: by its code, then by its status.
 
@@ -321,7 +323,7 @@ def error_from(
     return _class_for(reply.status, fields, said)(_redirected(reply) or said, **details)
 
 
-def _redirected(reply: Reply) -> str | None:
+def _redirected(reply: "Reply") -> str | None:
     if not 300 <= reply.status < 400:
         return None
     target = reply.headers.get("location", "nowhere")

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orq_router_integrations.chat_models import seals
+from orq_router_integrations.chat_models.terms import CHAT, ENDPOINTS, RESPONSES
 from orq_router_integrations.wire.call import Reply
 from orq_router_integrations.wire.chat_completions import ChunkDecoder, read_completion
-from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, RESPONSES, Endpoint
+from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.events import EventReader
 from orq_router_integrations.wire.responses import Unfinished, read_response
 from orq_router_integrations.wire.responses_body import body_of
@@ -38,6 +38,6 @@ def _chat_body(chat: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 APIS = {
-    seals.CHAT: ChatApi(CHAT_COMPLETIONS, _chat_body, read_completion, ChunkDecoder),
-    seals.RESPONSES: ChatApi(RESPONSES, body_of, read_response, ResponseDecoder),
+    CHAT: ChatApi(ENDPOINTS[CHAT], _chat_body, read_completion, ChunkDecoder),
+    RESPONSES: ChatApi(ENDPOINTS[RESPONSES], body_of, read_response, ResponseDecoder),
 }

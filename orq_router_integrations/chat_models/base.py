@@ -16,20 +16,18 @@ from pydantic import (
 )
 
 from orq_router_integrations._version import __version__
-from orq_router_integrations.chat_models import messages as conversation
 from orq_router_integrations.chat_models import requests
 from orq_router_integrations.chat_models import tools as tool_schemas
-from orq_router_integrations.chat_models.blocks import PROVIDER
-from orq_router_integrations.chat_models.seals import RESPONSES
+from orq_router_integrations.chat_models.terms import PROVIDER, RESPONSES, ToolMedia
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import HINTS, RouterFace, written
 from orq_router_integrations.settings import HIDDEN
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.chat_completions import ChatParams
+from orq_router_integrations.wire.chat_params import ChatParams
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.names import nearest
-from orq_router_integrations.wire.responses import ResponsesParams
+from orq_router_integrations.wire.responses_params import ResponsesParams
 
 
 class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
@@ -53,7 +51,7 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
     api: Literal["chat_completions", "responses"] = "chat_completions"
     streaming: bool = False
     stream_usage: bool = True
-    tool_media: conversation.ToolMedia = "user"
+    tool_media: ToolMedia = "user"
     extra_body: dict[str, Any] = Field(default_factory=dict)
     disabled_params: dict[str, list[Any] | None] = Field(default_factory=dict)
 

@@ -13,13 +13,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.content import ContentBlock
 
 from orq_router_integrations.formats import sniff, split_data_url
-
-PROVIDER = "orq"
-"""The ``model_provider`` of our messages, by which LangChain finds this translator."""
 
 Block = dict[str, Any]
 
@@ -144,6 +140,3 @@ def _type_of(data: str) -> str | None:
         return sniff(base64.b64decode(data[:64]))
     except (binascii.Error, ValueError):
         return None
-
-
-register_translator(PROVIDER, blocks_of, blocks_of_chunk)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from orq_router_integrations import formats
-from orq_router_integrations.chat_models.seals import CHAT, RESPONSES
+from orq_router_integrations.chat_models.terms import CHAT, RESPONSES
 
 Part = dict[str, Any]
 T = TypeVar("T")

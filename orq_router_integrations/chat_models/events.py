@@ -12,8 +12,9 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
-from orq_router_integrations.chat_models.blocks import PROVIDER, blocks_of, numbered
+from orq_router_integrations.chat_models.blocks import blocks_of, numbered
 from orq_router_integrations.chat_models.calls import whole_calls
+from orq_router_integrations.chat_models.terms import PROVIDER
 
 Event = dict[str, Any]
 Place = tuple[str, int | str]

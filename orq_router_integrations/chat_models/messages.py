@@ -1,7 +1,7 @@
 """LangChain messages as the messages of a chat completion."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.messages import (
     AIMessage,
@@ -24,11 +24,11 @@ from orq_router_integrations.chat_models.content import (
     kinds,
     part,
 )
-from orq_router_integrations.chat_models.seals import CHAT, RESPONSES, unsealed
+from orq_router_integrations.chat_models.seals import unsealed
+from orq_router_integrations.chat_models.terms import CHAT, RESPONSES, ToolMedia
 from orq_router_integrations.formats import checked_image
 
 Wire = dict[str, Any]
-ToolMedia = Literal["user", "tool", "placeholder"]
 
 _ROLES: dict[str, type[BaseMessage]] = {
     "user": HumanMessage,

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
@@ -15,19 +14,19 @@ from langchain_core.utils.utils import LC_ID_PREFIX
 from pydantic import BaseModel
 from typing_extensions import AsyncGenerator, Generator
 
-from orq_router_integrations.chat_models import messages as conversation
-from orq_router_integrations.chat_models import replies, requests, schemas, tools
-from orq_router_integrations.chat_models.apis import APIS, ChatApi
-from orq_router_integrations.chat_models.background import Answer, afinished, finished
+from orq_router_integrations.chat_models import requests, schemas, tools
 from orq_router_integrations.chat_models.base import OrqModel
-from orq_router_integrations.chat_models.events import Event, EventTeller
-from orq_router_integrations.chat_models.seals import CHAT
-from orq_router_integrations.faces import check_keywords
+from orq_router_integrations.chat_models.terms import ENDPOINTS
+from orq_router_integrations.lazily import Lazily
 from orq_router_integrations.owned import Owned
 from orq_router_integrations.validation import input_error
-from orq_router_integrations.wire.asked import Asked
-from orq_router_integrations.wire.call import Call, StreamCall
-from orq_router_integrations.wire.controls import RouterControls
+
+if TYPE_CHECKING:
+    from orq_router_integrations.chat_models import calling, structured
+    from orq_router_integrations.chat_models.events import Event
+else:
+    calling = Lazily("orq_router_integrations.chat_models.calling")
+    structured = Lazily("orq_router_integrations.chat_models.structured")
 
 
 class ChatOrq(OrqModel):
@@ -35,7 +34,7 @@ class ChatOrq(OrqModel):
 
     What the router does beside answering is one typed value, ``controls``: fallbacks, retries,
     load balancing, caching, timeouts, attribution. Parameters (``temperature``, ``max_tokens``,
-    ``stop``, ``reasoning_effort``, ...: ``wire.chat_completions.ChatParams`` tells of all) and
+    ``stop``, ``reasoning_effort``, ...: ``wire.chat_params.ChatParams`` tells of all) and
     settings (``api_key``, ``base_url``, ``timeout``, ...: ``settings.RouterSettings``) are
     constructor arguments; every parameter, ``model`` and ``controls`` can also be given per call
     (``invoke(..., temperature=0)``) or bound.
@@ -70,9 +69,9 @@ class ChatOrq(OrqModel):
         """What LangChain traces and then hands to the hooks."""
         try:
             given, messages = self._read_by_langchain(model_input)
-            seen = conversation.examined(messages)
+            seen = calling.examined(messages)
         except ValueError as error:
-            raise input_error(error, endpoint=self._wire.endpoint.path) from None
+            raise input_error(error, endpoint=ENDPOINTS[self.api].path) from None
         as_given = isinstance(given, ChatPromptValue) and seen == messages
         return given if as_given else ChatPromptValue(messages=seen)
 
@@ -110,7 +109,7 @@ class ChatOrq(OrqModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        return finished(self.router, self._call(messages, stop, kwargs))
+        return calling.finished(self.router, calling.call_of(self, messages, stop, kwargs))
 
     async def _agenerate(
         self,
@@ -119,7 +118,8 @@ class ChatOrq(OrqModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        return await afinished(self.router, self._call(messages, stop, kwargs))
+        call = calling.call_of(self, messages, stop, kwargs)
+        return await calling.afinished(self.router, call)
 
     def _stream(
         self,
@@ -128,7 +128,8 @@ class ChatOrq(OrqModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Generator[ChatGenerationChunk]:
-        with closing(self.router.stream(self._stream_call(messages, stop, kwargs))) as chunks:
+        call = calling.stream_call_of(self, messages, stop, kwargs)
+        with closing(self.router.stream(call)) as chunks:
             for chunk in chunks:
                 if run_manager:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -141,7 +142,7 @@ class ChatOrq(OrqModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncGenerator[ChatGenerationChunk]:
-        call = self._stream_call(messages, stop, kwargs)
+        call = calling.stream_call_of(self, messages, stop, kwargs)
         async with Owned(self.router.astream(call)) as chunks:
             async for chunk in chunks:
                 if run_manager:
@@ -157,8 +158,8 @@ class ChatOrq(OrqModel):
         *,
         run_manager: CallbackManagerForLLMRun,
         **kwargs: Any,
-    ) -> Generator[Event]:
-        teller = EventTeller(f"{LC_ID_PREFIX}-{run_manager.run_id}")
+    ) -> "Generator[Event]":
+        teller = calling.EventTeller(f"{LC_ID_PREFIX}-{run_manager.run_id}")
         with closing(self._stream(messages, stop, run_manager, **kwargs)) as chunks:
             for chunk in chunks:
                 yield from teller.tell(chunk)
@@ -171,66 +172,14 @@ class ChatOrq(OrqModel):
         *,
         run_manager: AsyncCallbackManagerForLLMRun,
         **kwargs: Any,
-    ) -> AsyncGenerator[Event]:
-        teller = EventTeller(f"{LC_ID_PREFIX}-{run_manager.run_id}")
+    ) -> "AsyncGenerator[Event]":
+        teller = calling.EventTeller(f"{LC_ID_PREFIX}-{run_manager.run_id}")
         async with Owned(self._astream(messages, stop, run_manager, **kwargs)) as chunks:
             async for chunk in chunks:
                 for event in teller.tell(chunk):
                     yield event
         for event in teller.finish():
             yield event
-
-    # From arguments to a call
-
-    def _call(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> Call[Answer]:
-        body, controls, asked = self._request(messages, stop, kwargs)
-        parse = partial(replies.result, asked=asked, read=self._wire.read)
-        return Call(endpoint=self._wire.endpoint, body=body, controls=controls, parse=parse)
-
-    def _stream_call(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> StreamCall[ChatGenerationChunk]:
-        body, controls, asked = self._request(messages, stop, kwargs)
-        if reason := requests.unstreamable(body):
-            raise input_error(ValueError(reason))
-        body["stream"] = True
-        if self.stream_usage and self.api == CHAT:
-            body["stream_options"] = {"include_usage": True}
-        decoder = partial(replies.ChunkReader, asked=asked, decoder=self._wire.decoder)
-        endpoint = self._wire.endpoint
-        return StreamCall(endpoint=endpoint, body=body, controls=controls, decoder=decoder)
-
-    @property
-    def _wire(self) -> ChatApi:
-        return APIS[self.api]
-
-    def _request(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> tuple[dict[str, Any], RouterControls, Asked]:
-        given = {name: value for name, value in kwargs.items() if name != "stream"}
-        if stop is not None:
-            given["stop"] = stop
-        try:
-            check_keywords(given, requests.PER_CALL)
-            controls = self.merged_controls(given.get("controls"))
-            model = requests.model_id(given.get("model"), self.model)
-            asked = Asked.by(model, self.router.controls.merged(controls))
-            told = conversation.to_wire(messages, self.tool_media, asked.upstream, self.api)
-            chat = {
-                "model": model,
-                "messages": told,
-                **requests.params(given, self),
-                **requests.tool_members(given, api=self.api),
-            }
-            own = requests.responses_params(given, self)
-            parts = [requests.enabled(members, self.disabled_params) for members in (chat, own)]
-            body = requests.enabled(self._wire.body(*parts), self.disabled_params)
-            return requests.with_extra(body, self.extra_body), controls, asked
-        except ValueError as error:
-            path = self._wire.endpoint.path
-            raise input_error(error, endpoint=path, known=requests.KNOWN) from None
 
     def bind_tools(
         self,
@@ -294,8 +243,6 @@ class ChatOrq(OrqModel):
         Raises:
             RouterInputError: the schema cannot be converted, or the arguments disagree.
         """
-        from orq_router_integrations.chat_models import structured  # noqa: PLC0415 - dear to load
-
         try:
             own = self._structure(schema, method, strict)
             if both := sorted(own.keys() & kwargs.keys()):

@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.chat_models.terms import PROVIDER
 from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import Reply
 

@@ -9,9 +9,10 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, Us
 from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from orq_router_integrations.chat_models.blocks import PROVIDER, audio_type
+from orq_router_integrations.chat_models.blocks import audio_type
 from orq_router_integrations.chat_models.calls import CallAssembly, begins_an_object, whole_calls
 from orq_router_integrations.chat_models.provenance import provenance
+from orq_router_integrations.chat_models.terms import PROVIDER
 from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.base64_pieces import Base64Pieces
 from orq_router_integrations.wire.call import Reply

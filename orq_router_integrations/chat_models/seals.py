@@ -10,12 +10,10 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.chat_models.terms import CHAT, PROVIDER
 from orq_router_integrations.wire.asked import provider_of
 
 _SEALS = ("reasoning_signature", "redacted_reasoning", "thought_signatures", "reasoning_items")
-CHAT, RESPONSES = "chat_completions", "responses"
-"""The chat APIs: what one of them sealed, the other cannot open."""
 
 _ROUTED: dict[str, tuple[str, ...]] = {
     "anthropic_bedrock": ("aws",),

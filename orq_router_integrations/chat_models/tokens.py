@@ -16,7 +16,8 @@ from langchain_core.messages import BaseMessage
 
 from orq_router_integrations import formats
 from orq_router_integrations.chat_models.content import part
-from orq_router_integrations.chat_models.messages import ToolMedia, to_wire
+from orq_router_integrations.chat_models.messages import to_wire
+from orq_router_integrations.chat_models.terms import ToolMedia
 from orq_router_integrations.dimensions import Base64, Size, audio_seconds, image_size, pdf_pages
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.inline import Inline

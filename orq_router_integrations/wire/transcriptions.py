@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from orq_router_integrations.wire.call import BadReply, Reply
-from orq_router_integrations.wire.chat_completions import Number, Whole
+from orq_router_integrations.wire.chat_params import Number, Whole
 from orq_router_integrations.wire.events import kind_of, refuse_error
 from orq_router_integrations.wire.json import a_text, loads, objects
 from orq_router_integrations.wire.names import spelled

@@ -11,8 +11,8 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from support.scripted_router import Script, client_of, says, streams
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.chat_models.blocks import PROVIDER
 from orq_router_integrations.chat_models.messages import to_wire
+from orq_router_integrations.chat_models.terms import PROVIDER
 from orq_router_integrations.errors import RouterInputError
 
 GPT = "openai/gpt-4o"

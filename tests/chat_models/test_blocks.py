@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.chat_models.blocks import PROVIDER
+from orq_router_integrations.chat_models.terms import PROVIDER
 from orq_router_integrations.offline import Answer, ToolCall
 
 ANSWER = Answer(

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.chat_completions import ChatParams
+from orq_router_integrations.wire.chat_params import ChatParams
 
 GPT = "openai/gpt-4o"
 CLAUDE = "anthropic/claude-sonnet-4-5"
