@@ -204,11 +204,10 @@ def _images_in(source: Any) -> Sequence[GeneratedImage]:
 
 
 def _earlier(image: GeneratedImage) -> Upload:
-    name = f"{image.id}{SUFFIXES.get(image.mime_type or '', '')}"
     if image.data is not None:
-        return upload(image.data, filename=name)
+        return upload(image.data, filename=image.filename)
     if image.path is not None:
-        return upload(image.path, filename=name)
+        return upload(image.path, filename=image.filename)
     raise ValueError(f"{image.id} is behind a URL; fetch it with download(...) first")
 
 
