@@ -130,10 +130,10 @@ def test_a_table_of_other_columns_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize(
-    "row", [b"{", b"[]", b'{"text":5,"words":[],"segments":[]}',
+    "row", [5, 0.5, "", "text", b"{", b"[]", b'{"text":5,"words":[],"segments":[]}',
             b'{"text":"a","words":[{"text":"a","start":"0","end":1}],"segments":[]}'],
 )  # fmt: skip
-def test_a_row_that_is_no_transcript_is_asked_for_again(store: Path, row: bytes) -> None:
+def test_a_row_that_is_no_transcript_is_asked_for_again(store: Path, row: Any) -> None:
     router = OfflineRouter()
     assert load(router, recording("One."), store) == ["One."]
     with closing(sqlite3.connect(store)) as kept, kept:
