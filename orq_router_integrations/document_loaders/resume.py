@@ -1,4 +1,4 @@
-"""What was transcribed already, in a small SQLite file: nothing is paid for twice.
+"""What was transcribed already, in a small SQLite file: it is not paid for again.
 
 A key is the content of what was sent and everything that shapes the answer, so that a renamed file
 is found again and a changed one is not. Every access has a connection of its own, so that threads

@@ -57,6 +57,21 @@ def test_other_parameters_are_another_answer(store: Path, changed: dict[str, Any
     assert len(router.requests) == 2
 
 
+@pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize(("faults", "sent"), [([], 1), ([400], 2), ([400, 400, 400], 4)])
+async def test_what_is_asked_for_already_is_waited_for(
+    store: Path, awaited: bool, faults: list[int], sent: int
+) -> None:
+    """Only where that fails, the next asks for itself."""
+    router = OfflineRouter(faults={WHISPER: faults})
+    options: dict[str, Any] = {"max_concurrency": 8, "on_error": "skip", "resume": store}
+    source = [recording("One.")] * 16
+    loader = OrqTranscriptionLoader(source=source, model=WHISPER, client=router.client(), **options)
+    documents = await loader.aload() if awaited else loader.load()
+    assert [document.page_content for document in documents] == ["One."] * (16 - len(faults))
+    assert len(router.requests) == sent
+
+
 def test_a_failure_is_not_kept(store: Path) -> None:
     router = OfflineRouter(faults={WHISPER: [400]})
     assert load(router, recording("One."), store, on_error="skip") == []
