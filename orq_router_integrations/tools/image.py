@@ -165,7 +165,7 @@ class OrqImageTool(OrqTool, ImageParams):
         Args:
             prompt: how to change it.
             image: PNG, JPEG or WebP of less than 50 MB each: paths, bytes, ``Blob``s, data URIs,
-                ids of this tool's images, or earlier results in any of their forms.
+                ids, or earlier results; messages open files in the tool's ``directory`` only.
             mask: a PNG as large as the first image; where it is clear, the image is changed.
             choices: parameters of this call.
 
@@ -230,7 +230,7 @@ class OrqImageTool(OrqTool, ImageParams):
         return self._kept(fetched.result)
 
     def remember(self, result: ImageResult) -> None:
-        """Let the model name the images of a result that another tool or process has made."""
+        """Let the model name the images of another tool's result; their files may be anywhere."""
         self._kept(result)
 
     # For agents
