@@ -29,6 +29,8 @@ from orq_router_integrations.wire.inline import Inline
 if TYPE_CHECKING:
     from langchain_core.documents.base import Blob
 
+BY_URL = '; a chat model takes an image by URL as the block {"type": "image", "url": ...}'
+
 
 def content_block(
     source: "str | os.PathLike[str] | bytes | Blob",
@@ -145,13 +147,13 @@ def _read(source: "str | os.PathLike[str] | bytes | Blob") -> tuple[bytes, str |
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source), None, None
     if isinstance(source, (str, os.PathLike)):
-        path = regular_file(source)
+        path = regular_file(source, by_url=BY_URL)
         return _contents(path), path.name, None
     if not hasattr(source, "as_bytes"):
         raise ValueError(f"give a path, bytes or a Blob, not {type(source).__name__}")
     name = Path(source.path).name if source.path else source.metadata.get("filename")
     if source.data is None and source.path:
-        return _contents(regular_file(source.path)), name, source.mimetype
+        return _contents(regular_file(source.path, by_url=BY_URL)), name, source.mimetype
     return source.as_bytes(), name, source.mimetype
 
 
@@ -164,16 +166,19 @@ def _contents(path: Path) -> bytes:
         return head + stream.read()
 
 
-def regular_file(path: "str | os.PathLike[str]") -> Path:
+def regular_file(path: "str | os.PathLike[str]", *, by_url: str = "") -> Path:
     """The path, if a regular file is there that is not empty.
+
+    Args:
+        path: where it is.
+        by_url: what else can be done where a URL is given; nothing by default.
 
     Raises:
         ValueError: nothing there, or a directory, a pipe, a device.
     """
     if isinstance(path, str) and "://" in path:
         raise ValueError(
-            f"{path[:200]!r} is a URL, which is not fetched: download it first; a chat model takes "
-            'an image by URL as the block {"type": "image", "url": ...}'
+            f"{path[:200]!r} is a URL, which is not fetched: download it first{by_url}"
         )
     found = Path(path)
     try:

@@ -24,7 +24,7 @@ def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         RouterInputError: it is empty, a folder or no regular file, its folder is missing, or it
             exists and may not be overwritten.
     """
-    target = _named(path)
+    target = named_path(path)
     try:
         target.stat()
     except FileNotFoundError:
@@ -44,13 +44,20 @@ def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     return target
 
 
-def _named(path: str | os.PathLike[str]) -> Path:
+def named_path(path: str | os.PathLike[str]) -> Path:
+    """A path that names something, be it there or not.
+
+    Raises:
+        RouterInputError: it is empty, no path, or written as that of a folder that is not there.
+    """
     try:
         name = os.fsdecode(path)
     except TypeError as error:
         raise RouterInputError(f"path: {error}") from None
     if not name or "\0" in name:
         raise RouterInputError(f"path: {name!r} names no file")
+    if name.endswith(("/", os.sep)) and not os.path.isdir(name):
+        raise RouterInputError(f"path: the folder {name[:200]} does not exist; make it first")
     return Path(name)
 
 

@@ -87,6 +87,12 @@ def test_only_a_regular_file_with_something_in_it_is_read(tmp_path, name, take):
     assert ("is not a regular file" in str(raised.value)) is not regular
 
 
+@pytest.mark.parametrize("take", [content_block, lambda path: content_block(Blob(path=path))])
+def test_a_url_is_not_fetched_and_the_other_way_is_told(take):
+    with pytest.raises(RouterInputError, match="download it first; a chat model takes an image"):
+        take("https://any.host/a.png")
+
+
 @pytest.mark.parametrize("take", [content_block, upload])
 def test_a_file_that_may_not_be_read_is_a_clear_error(tmp_path, monkeypatch, take):
     path = tmp_path / "secret.png"

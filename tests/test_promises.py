@@ -193,6 +193,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "chat_models/test_bad_input.py::test_a_conversation_is_refused_before_any_request",
         "test_media.py::test_only_a_regular_file_with_something_in_it_is_read",
         "tools/test_image_input.py::test_paths_lead_to_regular_files_only",
+        "tools/test_image_paths.py::test_a_message_opens_no_file_outside_the_tools_folder",
+        "tools/test_image_paths.py::test_a_model_opens_no_file_outside_the_tools_folder",
         "document_loaders/test_bad_sources.py::test_they_are_refused_at_the_call_and_before_any_request",
     ),
     "P32 the key is nowhere": (

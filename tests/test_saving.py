@@ -72,6 +72,8 @@ def test_what_cannot_be_written_is_refused_beforehand(tmp_path: Path) -> None:
         writable(tmp_path)
     with pytest.raises(RouterInputError, match="does not exist"):
         writable(tmp_path / "no" / "file")
+    with pytest.raises(RouterInputError, match=r"the folder .*no/ does not exist"):
+        writable(f"{tmp_path}/no/")
     with pytest.raises(RouterInputError, match="overwrite=True"):
         writable(taken, overwrite=False)
     with pytest.raises(RouterInputError, match="no regular file"):

@@ -1,7 +1,8 @@
 """Transcribing one recording: cut it if need be, ask for each piece, put the answers together.
 
 Everything here is told once, for sync and async alike: a step that needs the network is a ``Call``
-that a generator yields, and the transcript is sent back into it (see ``running``).
+that a generator yields, and the transcript is sent back into it (see ``running``). Before it looks
+into the store it yields the key, so that what another asks for already is waited for.
 """
 
 import logging
@@ -20,6 +21,7 @@ from orq_router_integrations.document_loaders.documents import Shape
 from orq_router_integrations.document_loaders.frames import Frames
 from orq_router_integrations.document_loaders.pieces import Limits, Piece, pieces_of
 from orq_router_integrations.document_loaders.resume import ResumeStore, key_of
+from orq_router_integrations.document_loaders.running import Step
 from orq_router_integrations.document_loaders.sources import Item, Recording, readable, recording
 from orq_router_integrations.document_loaders.stitching import apart, joined
 from orq_router_integrations.errors import (
@@ -43,8 +45,8 @@ _LOG = logging.getLogger(__name__)
 
 OnError = Literal["raise", "skip", "mark"]
 Parts = list[Transcript | None]
-Step = Generator[Call[Transcript], Transcript, Transcript]
-Steps = Generator[Call[Transcript], Transcript, Parts]
+PieceSteps = Generator[Step, Transcript, Transcript]
+Steps = Generator[Step, Transcript, Parts]
 
 TAIL = 200
 """Characters of a piece's end that the next one gets as its prompt."""
@@ -159,8 +161,8 @@ class Engine:
     def lane(self, job: Job, pieces: Sequence[Piece]) -> Steps:
         """Transcribe neighbouring pieces one after the other.
 
-        Yields a call, wants its transcript or its error; returns a transcript for each piece,
-        ``None`` for one that is skipped.
+        Yields keys and calls, wants the transcript or the error of each call; returns a
+        transcript for each piece, ``None`` for one that is skipped.
         """
         found: Parts = []
         tail = ""
@@ -175,14 +177,17 @@ class Engine:
                 tail = _tail(heard.text)
         return found
 
-    def _piece(self, piece: Piece, tail: str) -> Step:
-        key = key_of(piece.upload, self._key_facts()) if self.store else b""
-        kept = self.store.get(key) if self.store else None
+    def _piece(self, piece: Piece, tail: str) -> PieceSteps:
+        call = self._call(piece, tail if self.carry_prompt else "")
+        if self.store is None:
+            return (yield call)
+        key = key_of(piece.upload, self._key_facts())
+        yield key
+        kept = self.store.get(key)
         if kept is not None and self.shape.fits(kept):
             return kept
-        transcript = yield self._call(piece, tail if self.carry_prompt else "")
-        if self.store:
-            self.store.put(key, transcript)
+        transcript = yield call
+        self.store.put(key, transcript)
         return transcript
 
     def _key_facts(self) -> dict[str, Any]:

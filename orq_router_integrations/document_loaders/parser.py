@@ -49,7 +49,8 @@ class OrqAudioParser(AudioFace, TranscriptionParams, BaseBlobParser):
             which puts a remark in the place of the text and the reason into ``error``. What
             would strike every file alike (key, quota, unknown model) is always raised.
         resume: a SQLite file that keeps every transcript by content and parameters, so that
-            nothing is paid for twice; several processes may share it.
+            nothing is paid for twice; what is asked for already is waited for. Several runs and
+            processes may share it, but what two of them begin at the same time, both pay for.
         controls: the router's controls; ``cache`` and ``thread`` do not exist here.
         client: a ``RouterClient`` to use; it then decides all settings.
 

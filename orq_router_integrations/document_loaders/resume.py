@@ -1,4 +1,4 @@
-"""What was transcribed already, in a small SQLite file: nothing is paid for twice.
+"""What was transcribed already, in a small SQLite file: it is not paid for again.
 
 A key is the content of what was sent and everything that shapes the answer, so that a renamed file
 is found again and a changed one is not. Every access has a connection of its own, so that threads
@@ -63,7 +63,7 @@ class ResumeStore:
         try:
             with self._open() as table:
                 row = table.execute(_GET, (key,)).fetchone()
-            return Transcript.from_json(row[0]) if row else None
+            return _transcript(*row) if row else None
         except (sqlite3.Error, ValueError) as error:
             _LOG.warning("resume: cannot read %s: %s", self.path, error)
             return None
@@ -80,6 +80,13 @@ class ResumeStore:
     def _open(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as table, table:
             yield table
+
+
+def _transcript(data: Any) -> Transcript:
+    """What a row holds; SQLite lets a column of bytes hold anything."""
+    if not isinstance(data, bytes):
+        raise ValueError(f"not a transcript: {type(data).__name__}")
+    return Transcript.from_json(data)
 
 
 def key_of(upload: Upload, facts: Mapping[str, Any]) -> bytes:

@@ -8,9 +8,11 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
 from contextvars import copy_context
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from typing_extensions import AsyncGenerator
 
@@ -21,7 +23,11 @@ from orq_router_integrations.wire.call import Call
 
 T = TypeVar("T")
 R = TypeVar("R")
-Steps = Generator[Call[Any], Any, R]
+Seats = TypeVar("Seats")
+Turn = TypeVar("Turn")
+Step = Call[Any] | bytes
+"""A call; or a key, whose turn one has from then on, up to the next key or the end."""
+Steps = Generator[Step, Any, R]
 
 _END: Any = object()
 
@@ -56,29 +62,57 @@ class Brake:
             raise Halted
 
 
+class Gate(Generic[Seats, Turn]):
+    """How many calls go up at a time; and of those that have a key, one for each key.
+
+    Attributes:
+        seats: a semaphore.
+    """
+
+    def __init__(self, seats: Seats, turn: Callable[[], Turn]) -> None:
+        self.seats = seats
+        self._turn = turn
+        self._turns: WeakValueDictionary[bytes, Turn] = WeakValueDictionary()
+        self._lock = threading.Lock()
+
+    def turn(self, key: bytes) -> Turn:
+        """The lock of a key, which is there while somebody has it or waits for it."""
+        with self._lock:
+            return self._turns.setdefault(key, self._turn())
+
+
+ThreadGate = Gate[threading.Semaphore, AbstractContextManager[Any]]
+LoopGate = Gate[asyncio.Semaphore, asyncio.Lock]
+
+
 def advance(
     steps: Steps[R], answer: Any = None, error: RouterError | None = None
-) -> tuple[Call[Any] | None, Any]:
-    """Let steps go on: the next call, or ``None`` and their result."""
+) -> tuple[Step | None, Any]:
+    """Let steps go on: the next step, or ``None`` and their result."""
     try:
         return (steps.throw(error) if error else steps.send(answer)), None
     except StopIteration as stop:
         return None, stop.value
 
 
-def drive(client: RouterClient, steps: Steps[R], gate: threading.Semaphore, brake: Brake) -> R:
+def drive(client: RouterClient, steps: Steps[R], gate: ThreadGate, brake: Brake) -> R:
     """Carry the calls of some steps to the router, and the answers back."""
-    call, result = advance(steps)
-    while call is not None:
-        answer, error = None, None
-        try:
-            with gate:
-                brake.check()
-                answer = _send(client, call, brake)
-        except RouterError as failure:
-            brake.check()  # what was called off is nobody's failure
-            error = failure
-        call, result = advance(steps, answer, error)
+    with ExitStack() as turn:
+        step, result = advance(steps)
+        while step is not None:
+            answer, error = None, None
+            try:
+                if isinstance(step, bytes):
+                    turn.close()
+                    turn.enter_context(gate.turn(step))
+                else:
+                    with gate.seats:
+                        brake.check()
+                        answer = _send(client, step, brake)
+            except RouterError as failure:
+                brake.check()  # what was called off is nobody's failure
+                error = failure
+            step, result = advance(steps, answer, error)
     return result  # type: ignore[no-any-return]
 
 
@@ -90,17 +124,22 @@ def _send(client: RouterClient, call: Call[T], brake: Brake) -> T:
         CALLED_OFF.reset(before)
 
 
-async def adrive(client: RouterClient, steps: Steps[R], gate: asyncio.Semaphore) -> R:
+async def adrive(client: RouterClient, steps: Steps[R], gate: LoopGate) -> R:
     """The same without a thread for the calls; files are read in one."""
-    call, result = await asyncio.to_thread(advance, steps)
-    while call is not None:
-        answer, error = None, None
-        try:
-            async with gate:
-                answer = await client.asend(call)
-        except RouterError as failure:
-            error = failure
-        call, result = await asyncio.to_thread(advance, steps, answer, error)
+    async with AsyncExitStack() as turn:
+        step, result = await asyncio.to_thread(advance, steps)
+        while step is not None:
+            answer, error = None, None
+            try:
+                if isinstance(step, bytes):
+                    await turn.aclose()
+                    await turn.enter_async_context(gate.turn(step))
+                else:
+                    async with gate.seats:
+                        answer = await client.asend(step)
+            except RouterError as failure:
+                error = failure
+            step, result = await asyncio.to_thread(advance, steps, answer, error)
     return result  # type: ignore[no-any-return]
 
 

@@ -175,7 +175,8 @@ def _listing(item: Item) -> "Listing | None":
     path = Path(item)
     if os.path.isdir(path):  # unlike those of a Path, these never raise
         return Listing(lambda: _walk(path))
-    if not os.path.exists(path) and any(sign in str(item) for sign in _WILD):
+    wild = "://" not in str(item) and any(sign in str(item) for sign in _WILD)
+    if wild and not os.path.exists(path):
         return Listing(lambda: _matching(path))
     return None
 

@@ -16,6 +16,9 @@ from orq_router_integrations.document_loaders.engine import Engine, Job, Parts
 from orq_router_integrations.document_loaders.pieces import lanes_of
 from orq_router_integrations.document_loaders.running import (
     Brake,
+    Gate,
+    LoopGate,
+    ThreadGate,
     adrive,
     ain_order,
     atogether,
@@ -51,15 +54,15 @@ class Run:
 
     def all(self, items: Iterator[Item]) -> Iterator[Loaded]:
         """What becomes of each, in order."""
-        work = partial(self.one, gate=threading.Semaphore(self.limit))
+        work = partial(self.one, gate=Gate(threading.Semaphore(self.limit), threading.Lock))
         return in_order(work, items, self.limit, self.brake)
 
     def aall(self, items: Iterator[Item]) -> AsyncGenerator[Loaded]:
         """The same in an event loop."""
-        work = partial(self.aone, gate=asyncio.Semaphore(self.limit))
+        work = partial(self.aone, gate=Gate(asyncio.Semaphore(self.limit), asyncio.Lock))
         return ain_order(work, items, self.limit)
 
-    def one(self, item: Item, gate: threading.Semaphore) -> Loaded:
+    def one(self, item: Item, gate: ThreadGate) -> Loaded:
         """What becomes of one recording."""
         with ExitStack() as stack:
             try:
@@ -73,7 +76,7 @@ class Run:
             ]
             return self._loaded(job, together(works, brake))
 
-    async def aone(self, item: Item, gate: asyncio.Semaphore) -> Loaded:
+    async def aone(self, item: Item, gate: LoopGate) -> Loaded:
         """The same in an event loop."""
         prepared = self.engine.prepared(item)
         try:

@@ -2,17 +2,37 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, ToolException
-from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import RouterFace
+from orq_router_integrations.saving import checked_folder
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
 from orq_router_integrations.wire.names import nearest
+
+
+def _there(folder: Path) -> Path:
+    """The folder as it was named; it is looked at again before each call."""
+    checked_folder(folder)
+    return folder
+
+
+Folder = Annotated[Path, AfterValidator(_there)]
+"""A folder that files can be written to."""
 
 
 class ChoiceError(RouterInputError, ToolException):

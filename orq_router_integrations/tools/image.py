@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing, closing
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
@@ -12,7 +11,7 @@ from orq_router_integrations.downloads import adownload, download
 from orq_router_integrations.faces import CONTROL_HINTS, check_keywords
 from orq_router_integrations.owned import Owned
 from orq_router_integrations.saving import checked_folder
-from orq_router_integrations.tools.base import OrqTool, choosing
+from orq_router_integrations.tools.base import Folder, OrqTool, choosing
 from orq_router_integrations.tools.drawing import Drawing
 from orq_router_integrations.tools.picture_files import Fetched
 from orq_router_integrations.tools.picture_sources import Album, ImageSource, parts
@@ -124,7 +123,7 @@ class OrqImageTool(OrqTool, ImageParams):
 
     name: str = "draw_image"
     description: str = "Draws an image of what the prompt says, for the user to see."
-    directory: Path | None = None
+    directory: Folder | None = None
     fetch_urls: bool = False
     retry_ambiguous: bool = False
 
@@ -165,7 +164,7 @@ class OrqImageTool(OrqTool, ImageParams):
         Args:
             prompt: how to change it.
             image: PNG, JPEG or WebP of less than 50 MB each: paths, bytes, ``Blob``s, data URIs,
-                ids of this tool's images, or earlier results in any of their forms.
+                ids, or earlier results; messages open files in the tool's ``directory`` only.
             mask: a PNG as large as the first image; where it is clear, the image is changed.
             choices: parameters of this call.
 
@@ -230,7 +229,7 @@ class OrqImageTool(OrqTool, ImageParams):
         return self._kept(fetched.result)
 
     def remember(self, result: ImageResult) -> None:
-        """Let the model name the images of a result that another tool or process has made."""
+        """Let the model name the images of another tool's result; their files may be anywhere."""
         self._kept(result)
 
     # For agents

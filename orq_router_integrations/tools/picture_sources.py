@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 Given = Union["str | os.PathLike[str] | bytes | Blob"]
 ImageSource = Union[Given, "GeneratedImage | ImageResult | ToolMessage | dict[str, Any]"]
-"""A path, bytes, a ``Blob``, a data URI, an id, or an earlier result in any of its forms."""
+"""A path, bytes, a ``Blob``, a data URI, an id, or an earlier result in any of its forms.
+
+Messages and dicts are data that others may have written: of files they open only those in the
+tool's ``directory``.
+"""
 
 HEAD = 64 * 1024
 KEPT_BYTES = 64 * 1024 * 1024
@@ -67,7 +71,7 @@ class Album:
         """The image of this id: a remembered one, or one in the tool's folder.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is none, or it is a link that leads out of the folder.
         """
         with self._lock:
             found, known = self._images.get(name), list(self._images)
@@ -76,7 +80,8 @@ class Album:
         if _ID.fullmatch(name) and folder is not None:
             for mime_type, suffix in SUFFIXES.items():
                 if (path := folder / f"{name}{suffix}").is_file():
-                    return GeneratedImage(id=name, path=str(path), mime_type=mime_type)
+                    image = GeneratedImage(id=name, path=str(path), mime_type=mime_type)
+                    return _inside(image, folder)
         ids = f"; there are {', '.join(known[-5:])}" if known else ", for it has made none yet"
         raise ValueError(f"image: {name[:80]!r} is no image of this tool{ids}")
 
@@ -169,8 +174,10 @@ def _checked(part: Upload) -> Picture:
 
 def _uploads(source: Any, album: Album, folder: Path | None) -> list[Upload]:
     """The parts that one source stands for: a result may hold several images."""
-    if isinstance(source, (ToolMessage, Mapping, ImageResult)):
-        return [_earlier(image) for image in _images_in(source)]
+    if isinstance(source, (ToolMessage, Mapping)):
+        return [_earlier(_inside(image, folder)) for image in _images_in(source)]
+    if isinstance(source, ImageResult):
+        return [_earlier(image) for image in source.images]
     match source:
         case GeneratedImage():
             found = _earlier(source)
@@ -196,19 +203,35 @@ def _blob(source: Any) -> Upload:
     return upload(source.as_bytes())
 
 
-def _images_in(source: Any) -> Sequence[GeneratedImage]:
+def _images_in(source: ToolMessage | Mapping[str, Any]) -> Sequence[GeneratedImage]:
     if isinstance(source, Mapping) and "images" not in source and "id" in source:
         return (GeneratedImage.model_validate(source),)
-    result = source if isinstance(source, ImageResult) else ImageResult.of(source)
-    return result.images
+    return ImageResult.of(source).images
+
+
+def _inside(image: GeneratedImage, folder: Path | None) -> GeneratedImage:
+    """An image that a message or a model names: of files it opens those in the tool's folder.
+
+    Raises:
+        ValueError: its file is elsewhere, or a link to elsewhere.
+    """
+    if image.data is not None or image.path is None:
+        return image
+    real = os.path.realpath(image.path)
+    if folder is None or not Path(real).is_relative_to(os.path.realpath(folder)):
+        raise ValueError(
+            f"the file of {image.id}, {image.path[:200]!r}, is not in this tool's own folder, and "
+            "neither a message nor a model can have it opened: make the tool with directory=, or "
+            "pass the ImageResult or the path itself"
+        )
+    return image.model_copy(update={"path": real})
 
 
 def _earlier(image: GeneratedImage) -> Upload:
-    name = f"{image.id}{SUFFIXES.get(image.mime_type or '', '')}"
     if image.data is not None:
-        return upload(image.data, filename=name)
+        return upload(image.data, filename=image.filename)
     if image.path is not None:
-        return upload(image.path, filename=name)
+        return upload(image.path, filename=image.filename)
     raise ValueError(f"{image.id} is behind a URL; fetch it with download(...) first")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from orq_router_integrations.saving import named_path
 from orq_router_integrations.tools.artifacts import Artifact, Medium, to_text, warn_of_name
 
 SUFFIXES = {
@@ -66,18 +67,27 @@ class GeneratedImage(Medium):
         """What is said where the bytes are in neither place."""
         return f"{self.id} is behind a URL; fetch it with download(...) first"
 
+    @property
+    def filename(self) -> str:
+        """What its file is called where nobody named it: its id, and the suffix of its type."""
+        return Path(f"{self.id}{SUFFIXES.get(self.mime_type or '', '')}").name
+
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write the image to a file, whole or not at all.
 
-        Warns where the file's name says another format than it holds: nothing is converted.
+        In a folder that is there, the file is called by the image's id, with the suffix of what it
+        holds. Warns where the file's name says another format than it holds: nothing is converted.
 
         Raises:
             RouterInputError: the path cannot be written to, or the bytes are not here.
         """
-        named = _KINDS.get(Path(path).suffix.lower())
+        target = named_path(path)
+        if os.path.isdir(target):
+            target /= self.filename
+        named = _KINDS.get(target.suffix.lower())
         if named and self.mime_type and named != self.mime_type:
             warn_of_name(path, self.mime_type)
-        return super().save(path, overwrite=overwrite)
+        return super().save(target, overwrite=overwrite)
 
     def __repr__(self) -> str:
         short = self.told if self.data or self.path else f"{self.id} (at a URL)"
@@ -155,14 +165,15 @@ class ImageResult(Artifact):
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> tuple[Path, ...]:
         """Write the images to files, each whole or not at all.
 
-        One image gets the path as it is; of several each gets its number before the suffix.
+        In a folder that is there, each is called by its id, with the suffix of what it holds. Else
+        one image gets the path as it is, and of several each its number before the suffix.
 
         Raises:
             RouterInputError: a path cannot be written to, or the bytes of an image are not here.
         """
-        target = Path(path)
-        if len(self.images) == 1:
-            return (self.image.save(target, overwrite=overwrite),)
+        target = named_path(path)
+        if len(self.images) == 1 or os.path.isdir(target):
+            return tuple(image.save(target, overwrite=overwrite) for image in self.images)
         return tuple(
             image.save(target.with_stem(f"{target.stem}-{number}"), overwrite=overwrite)
             for number, image in enumerate(self.images, start=1)

@@ -100,8 +100,12 @@ def wanted_by(path: str | os.PathLike[str]) -> SpeechFormat | None:
     return next((name for name in SPEECH_FORMATS if suffix in SUFFIXES[name]), None)
 
 
+def names_audio(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's name ends as those of audio do."""
+    suffix = Path(path).suffix.lower()
+    return any(suffix in suffixes for suffixes in SUFFIXES.values())
+
+
 def misnamed(path: str | os.PathLike[str], found: str | None) -> bool:
     """Whether a file's name says another format than it holds."""
-    suffix = Path(path).suffix.lower()
-    known = any(suffix in suffixes for suffixes in SUFFIXES.values())
-    return known and suffix not in SUFFIXES.get(found or "", ())
+    return names_audio(path) and Path(path).suffix.lower() not in SUFFIXES.get(found or "", ())

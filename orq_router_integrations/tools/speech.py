@@ -97,7 +97,7 @@ class OrqSpeechTool(SpeechSettings):
         stays as it was.
 
         Raises:
-            RouterInputError: as for ``speak``, or the path cannot be written to.
+            RouterInputError: as for ``speak``, or the path cannot be written to, or comes last.
             RouterError: as for ``speak``; ``received`` says how many bytes had arrived.
         """
         target, speaking = self._speaking_to(path, text, choices, overwrite=overwrite)

@@ -12,9 +12,9 @@ from typing_extensions import TypedDict
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import CONTROL_HINTS, check_keywords
 from orq_router_integrations.saving import checked_folder, writable
-from orq_router_integrations.tools.base import OrqTool, choosing
+from orq_router_integrations.tools.base import Folder, OrqTool, choosing
 from orq_router_integrations.tools.sentences import pieces
-from orq_router_integrations.tools.sounds import wanted_by
+from orq_router_integrations.tools.sounds import names_audio, wanted_by
 from orq_router_integrations.tools.speaking import Speaking
 from orq_router_integrations.tools.tracks import JOINED
 from orq_router_integrations.validation import input_error
@@ -78,7 +78,7 @@ class SpeechSettings(OrqTool):
     format: SpeechFormat | None = None
     speed: Speed | None = None
     max_chars: Annotated[int, Field(strict=True, ge=1)] = MAX_INPUT
-    directory: Path | None = None
+    directory: Folder | None = None
     pcm_rate: Annotated[int, Field(strict=True, ge=1)] = 24_000
     retry_ambiguous: bool = False
 
@@ -101,6 +101,7 @@ class SpeechSettings(OrqTool):
         overwrite: bool,
     ) -> tuple[Path, Speaking]:
         """Where to write, checked before anything is paid for, and what."""
+        _check_order(path, text)
         target = writable(path, overwrite=overwrite)
         named = wanted_by(target)
         return target, self._speaking(text, {"format": named, **choices} if named else choices)
@@ -155,3 +156,17 @@ class SpeechSettings(OrqTool):
                 f"{wanted} cannot be joined without a loss: use format wav, pcm or mp3"
             )
         return parts
+
+
+def _check_order(path: object, text: object) -> None:
+    """Check that what is to be spoken is not the file's name, and the file's name not the text.
+
+    Raises:
+        RouterInputError: it looks like that.
+    """
+    bare = isinstance(text, str) and len(text.split()) == 1 and names_audio(text.strip())
+    if bare and not names_audio(str(path)):
+        raise RouterInputError(
+            f"path, text: the path comes first, and then the text; {text!r:.200} would be spoken",
+            endpoint=SPEECH.path,
+        )

@@ -312,6 +312,13 @@ def test_half_an_answer_is_never_completed(method: str, schema: Any, words: str)
         list(asking(cut, schema, method=method).stream("A joke"))
 
 
+@pytest.mark.parametrize("verb", ["invoke", "stream"])
+def test_what_was_cut_off_at_the_limit_of_tokens_says_so(verb: str) -> None:
+    cut = asking(said(METHODS[1], AS_JSON), method=METHODS[1], max_tokens=4)
+    with pytest.raises(OutputParserException, match=r"Why t.*raise max_tokens"):
+        list(getattr(cut, verb)("A joke"))
+
+
 @every_method
 async def test_a_stream_beside_the_raw_answer_ends_in_the_parsing_error(method: str) -> None:
     cut = said(method, CUT[0])

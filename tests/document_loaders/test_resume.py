@@ -57,6 +57,21 @@ def test_other_parameters_are_another_answer(store: Path, changed: dict[str, Any
     assert len(router.requests) == 2
 
 
+@pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize(("faults", "sent"), [([], 1), ([400], 2), ([400, 400, 400], 4)])
+async def test_what_is_asked_for_already_is_waited_for(
+    store: Path, awaited: bool, faults: list[int], sent: int
+) -> None:
+    """Only where that fails, the next asks for itself."""
+    router = OfflineRouter(faults={WHISPER: faults})
+    options: dict[str, Any] = {"max_concurrency": 8, "on_error": "skip", "resume": store}
+    source = [recording("One.")] * 16
+    loader = OrqTranscriptionLoader(source=source, model=WHISPER, client=router.client(), **options)
+    documents = await loader.aload() if awaited else loader.load()
+    assert [document.page_content for document in documents] == ["One."] * (16 - len(faults))
+    assert len(router.requests) == sent
+
+
 def test_a_failure_is_not_kept(store: Path) -> None:
     router = OfflineRouter(faults={WHISPER: [400]})
     assert load(router, recording("One."), store, on_error="skip") == []
@@ -130,10 +145,10 @@ def test_a_table_of_other_columns_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize(
-    "row", [b"{", b"[]", b'{"text":5,"words":[],"segments":[]}',
+    "row", [5, 0.5, "", "text", b"{", b"[]", b'{"text":5,"words":[],"segments":[]}',
             b'{"text":"a","words":[{"text":"a","start":"0","end":1}],"segments":[]}'],
 )  # fmt: skip
-def test_a_row_that_is_no_transcript_is_asked_for_again(store: Path, row: bytes) -> None:
+def test_a_row_that_is_no_transcript_is_asked_for_again(store: Path, row: Any) -> None:
     router = OfflineRouter()
     assert load(router, recording("One."), store) == ["One."]
     with closing(sqlite3.connect(store)) as kept, kept:

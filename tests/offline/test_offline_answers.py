@@ -168,6 +168,20 @@ class TestTools:
         for magic in (bare, tool("magic")):
             assert called(desk().message(text="magic()", tools=[magic])) == [("magic", {})]
 
+    @pytest.mark.parametrize(
+        ("result", "told"),
+        [("Sunny.", "Sunny."), ("Sunny", "Sunny."), ("Why?", "Why?"), ("x" * 200, "x ...")],
+    )
+    def test_a_result_that_ends_a_sentence_ends_ours(self, desk, chart, result, told):
+        call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+        asked = {"role": "user", "content": [{"type": "text", "text": "What is it."}, chart]}
+        answered = {"role": "tool", "content": result, "tool_call_id": "c"}
+        history = [asked, {"role": "assistant", "tool_calls": [call]}, answered]
+        content = desk().message(messages=history)["content"]
+        assert "to 'What is it.'. The tools said: look: " in content
+        assert f"{told} I was sent: an image" in content
+        assert content.endswith("bytes).")
+
     def test_results_are_told_in_the_end(self, desk, weather):
         here = desk()
         first = {"role": "user", "content": "The weather in Paris?"}

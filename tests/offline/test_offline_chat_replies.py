@@ -131,6 +131,42 @@ class TestLimits:
         roomy = desk(answers={GPT: "one two "}).answer(**{member: 2})
         assert roomy["choices"][0]["finish_reason"] == "stop"
 
+    CALLS = Answer("abcd", tool_calls=(ToolCall("f", {"a": "x" * 20}), ToolCall("g", "{}")))
+
+    @pytest.mark.parametrize(
+        ("limit", "wanted"),
+        [
+            (1, []),
+            (3, ['{"a":"xx']),
+            (7, ['{"a":"xxxxxxxxxxxxxxxxxx']),
+            (8, ['{"a":"xxxxxxxxxxxxxxxxxxxx"}']),
+            (9, ['{"a":"xxxxxxxxxxxxxxxxxxxx"}', "{}"]),
+        ],
+    )
+    def test_it_cuts_the_arguments_of_calls_behind_the_text(self, desk, limit, wanted):
+        here = desk(answers={GPT: self.CALLS})
+        reply, chunks = here.answer(max_tokens=limit), here.chunks(max_tokens=limit)
+        (choice,) = reply["choices"]
+        streamed = joined(chunks)[0]
+        calls = choice["message"].get("tool_calls", [])
+        assert [call["function"]["arguments"] for call in calls] == wanted
+        assert [call for _, call in sorted(streamed.get("tool_calls", {}).items())] == calls
+        reason = "tool_calls" if limit == 9 else "length"
+        assert choice["finish_reason"] == reason
+        assert chunks[-2]["choices"][0]["finish_reason"] == reason
+
+    def test_so_it_does_in_responses(self, respond):
+        here = respond(answers={GPT: self.CALLS})
+        *events, last, _ = here.chunks(max_output_tokens=3)
+        for response in (here.answer(max_output_tokens=3), last["response"]):
+            assert response["status"] == "incomplete"
+            assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+            call = response["output"][-1]
+            assert (call["arguments"], call["status"]) == ('{"a":"xx', "incomplete")
+        kind = "response.function_call_arguments.delta"
+        deltas = [event["delta"] for event in events if event["type"] == kind]
+        assert "".join(deltas) == '{"a":"xx'
+
     def test_n_choices_whole_and_streamed(self, desk):
         whole = desk().answer(n=3)
         assert [choice["index"] for choice in whole["choices"]] == [0, 1, 2]

@@ -62,8 +62,11 @@ async def test_a_program_gets_the_error(router: OfflineRouter, awaited: bool, na
 async def test_what_a_developer_did_wrong_is_no_choice(
     router: OfflineRouter, awaited: bool, tmp_path: Path
 ):
+    (tmp_path / "gone").mkdir()
+    made = tools(router, directory=tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
     for name, args in (("draw", {"prompt": "x"}), ("speak", {"text": "x"})):
-        tool = tools(router, directory=tmp_path / "none")[name]
+        tool = made[name]
         with pytest.raises(RouterInputError, match="make it first") as caught:
             await called(tool, awaited, call(args))
         assert not isinstance(caught.value, ChoiceError)

@@ -187,6 +187,35 @@ def test_images_are_saved_whole_and_in_numbers(tmp_path: Path):
         result.image.save(tmp_path / "one.png", overwrite=False)
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_in_a_folder_images_are_called_by_their_ids(tmp_path: Path, n: int):
+    result = tool().generate("boat", n=n, **SMALL)
+    for folder in (tmp_path, f"{tmp_path}/"):
+        assert result.save(folder) == tuple(tmp_path / f"{i.id}.png" for i in result.images)
+    assert len(list(tmp_path.iterdir())) == n
+    assert result.image.save(tmp_path) == tmp_path / f"{result.image.id}.png"
+    with pytest.raises(RouterInputError, match="exists"):
+        result.save(tmp_path, overwrite=False)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("wrong", ["", "a\0b", None, "none/", "none/boat.png"])
+def test_a_path_that_names_no_file_is_refused_for_one_image_and_for_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n: int, wrong: Any
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RouterInputError, match="path: "):
+        tool().generate("boat", n=n, **SMALL).save(wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("id_", ["../boat", "/tmp/boat", "a/../../boat"])
+def test_an_id_that_a_message_made_up_leads_out_of_no_folder(tmp_path: Path, id_: str):
+    (tmp_path / "in").mkdir()
+    image = GeneratedImage(id=id_, data=tool().generate("boat", **SMALL).image.data)
+    assert image.save(tmp_path / "in") == tmp_path / "in" / "boat"
+
+
 @pytest.mark.parametrize("name", ["one.jpg", "one.JPEG", "one.webp"])
 def test_a_name_that_says_another_format_is_warned_of(tmp_path: Path, name: str):
     image = tool().generate("boat", **SMALL).image

@@ -207,8 +207,13 @@ def test_the_models_of_a_load_balancer_are_what_parameters_must_fit(router):
 
 
 def test_a_missing_folder_is_told_before_anything_is_paid_for(router, tmp_path):
-    draw = OrqImageTool(model=GPT, client=router.client(), directory=tmp_path / "none")
-    unsent(router, lambda: draw.generate("boat"), "directory: .*none is no folder; make it first")
+    folder, said = tmp_path / "none", "directory: .*none is no folder; make it first"
+    with pytest.raises(ValidationError, match=said):
+        OrqImageTool(model=GPT, client=router.client(), directory=folder)
+    folder.mkdir()
+    draw = OrqImageTool(model=GPT, client=router.client(), directory=folder)
+    folder.rmdir()
+    unsent(router, lambda: draw.generate("boat"), said)
 
 
 def test_a_tool_remembers_only_so_much(router, draw, monkeypatch):

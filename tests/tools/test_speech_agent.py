@@ -11,10 +11,11 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import ToolMessage, messages_from_dict, messages_to_dict
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import ValidationError
 from support.speaking import TTS, every_way, heard, speaker, streamed
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.errors import StreamInterruptedError
+from orq_router_integrations.errors import RouterInputError, StreamInterruptedError
 from orq_router_integrations.offline import Answer, Fault, ToolCall
 from orq_router_integrations.tools.spoken import Speech
 
@@ -153,7 +154,12 @@ async def test_in_a_chain_the_audio_is_what_streams() -> None:
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     router = OfflineRouter()
-    with pytest.raises(ValueError, match="is no folder; make it"):
-        speaker(router, directory=tmp_path / "no").invoke({"text": TEXT})
+    with pytest.raises(ValidationError, match="is no folder; make it"):
+        speaker(router, directory=tmp_path / "no")
+    (tmp_path / "no").mkdir()
+    tool = speaker(router, directory=tmp_path / "no")
+    (tmp_path / "no").rmdir()
+    with pytest.raises(RouterInputError, match="is no folder; make it"):
+        tool.invoke({"text": TEXT})
     assert router.requests == []
     assert speaker(router, model=TTS).invoke(TEXT)

@@ -2,6 +2,7 @@
 
 import pytest
 from pydantic import ValidationError
+from support.audio_samples import samples, wav
 from support.speaking import TTS, every_way, scripted, spoken, spoken_to, streamed
 
 from orq_router_integrations import OrqSpeechTool
@@ -77,6 +78,24 @@ async def test_a_path_that_cannot_be_written_to(awaited, tmp_path):
         with pytest.raises(RouterInputError, match="path: "):
             await spoken_to(tool, awaited, path, "Hi")
     assert script.sent == 0
+
+
+@every_way
+async def test_the_path_comes_first(awaited, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tool, script = scripted([wav(samples(9))])
+    for path, text in (("Hello there", "h2.wav"), ("Is it 1/2?", " out/h2.MP3\n"), ("", "h2.wav")):
+        with pytest.raises(RouterInputError, match="the path comes first"):
+            await spoken_to(tool, awaited, path, text)
+    assert (script.sent, list(tmp_path.iterdir())) == (0, [])
+    speech = await spoken_to(tool, awaited, "named.wav", "h2.wav")
+    assert (speech.characters, speech.path) == (6, "named.wav")
+
+
+@every_way
+async def test_a_text_may_tell_of_a_file(awaited, tmp_path):
+    tool, _ = scripted([wav(samples(9))])
+    assert await spoken_to(tool, awaited, tmp_path / "x", "Now playing h2.wav")
 
 
 @pytest.mark.parametrize(("wrong", "said"), MADE)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
+from orq_router_integrations.offline.written import json_bytes
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
@@ -31,7 +31,7 @@ class ToolCall:
         """The arguments as they go on the wire."""
         if isinstance(self.arguments, str):
             return self.arguments or "{}"
-        return orjson.dumps(dict(self.arguments)).decode()
+        return json_bytes(dict(self.arguments)).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,12 +94,17 @@ def _described(conversation: Conversation, model: str) -> str:
     sentences = [f"Offline answer from {model} to '{text}'."]
     if results := conversation.results:
         told = "; ".join(f"{result.tool}: {_excerpt(result.text)}" for result in results)
-        sentences.append(f"The tools said: {told}.")
+        sentences.append(_ended(f"The tools said: {told}"))
     count = conversation.system_messages
     system = [f"{count} system message{'' if count == 1 else 's'}"] if count else []
     if sent := [*system, *descriptions(conversation.messages)]:
         sentences.append(f"I was sent: {'; '.join(sent)}.")
     return " ".join(sentences)
+
+
+def _ended(sentence: str) -> str:
+    """The sentence with a full stop, unless what it quotes has ended it."""
+    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
 
 
 def _excerpt(text: str) -> str:

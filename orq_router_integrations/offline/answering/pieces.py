@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from orq_router_integrations.offline.answering.answer import Answer, ToolCall
+from orq_router_integrations.offline.written import text_bytes
 
 EPOCH = 1_767_225_600
 """The time of the first reply: the start of 2026, in seconds."""
@@ -36,7 +37,7 @@ def call_id(call: ToolCall, *, turn: int, index: int) -> str:
     """
     if call.id is not None:
         return call.id
-    seed = f"{turn} {index} {call.name} {call.json}".encode()
+    seed = text_bytes(f"{turn} {index} {call.name} {call.json}")
     return f"call_{blake2b(seed, digest_size=12).hexdigest()}"
 
 
@@ -49,7 +50,7 @@ def logprobs(answer: Answer, alternatives: int) -> list[dict[str, Any]]:
 
 def _logprob(token: str, alternatives: int) -> dict[str, Any]:
     def item(text: str, rank: int) -> dict[str, Any]:
-        return {"token": text, "logprob": -0.1 - rank, "bytes": list(text.encode())}
+        return {"token": text, "logprob": -0.1 - rank, "bytes": list(text_bytes(text))}
 
     top: Sequence[dict[str, Any]] = [
         item(token if rank == 0 else f"{token}{rank}", rank) for rank in range(alternatives)

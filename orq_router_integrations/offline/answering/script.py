@@ -27,7 +27,7 @@ class AnswerScript:
     @property
     def unused(self) -> list[str]:
         """The keys that no request has met, or not all of whose answers were given."""
-        return [key for key, left in self._turns.items() if key in self._unmet or len(left) > 1]
+        return [key for key in self._turns if key in self._unmet]
 
     def take(self, body: dict[str, Any], model: str, text: str) -> Answer | None:
         """The next answer, or ``None`` where nothing is scripted.
@@ -44,8 +44,10 @@ class AnswerScript:
         turns = self._turns.get(key)
         if turns is None:
             return None
+        if len(turns) > 1:
+            return turns.pop(0)
         self._unmet.discard(key)
-        return turns.pop(0) if len(turns) > 1 else turns[0]
+        return turns[0]
 
 
 def _turns(value: Any) -> list[Any]:

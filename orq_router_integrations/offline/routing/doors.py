@@ -12,6 +12,7 @@ from orq_router_integrations.offline.routing.forms import form_members, told
 from orq_router_integrations.offline.routing.records import Received
 from orq_router_integrations.offline.routing.refusals import Refusal
 from orq_router_integrations.offline.routing.service import Chunks, Outcome
+from orq_router_integrations.offline.written import json_bytes, text_bytes
 from orq_router_integrations.wire.endpoints import Endpoint
 
 DEEPEST = 100
@@ -130,8 +131,10 @@ def reply(outcome: Outcome, headers: Mapping[str, str]) -> httpx.Response:
         whole = {"content-type": kind, **passed_on, **headers}
         return httpx.Response(outcome.status, headers=whole, stream=stream)
     body, kind = outcome.body, "text/plain; charset=utf-8"
-    if not isinstance(body, str | bytes):
-        body, kind = orjson.dumps(body), "application/json"
+    if isinstance(body, str):
+        body = text_bytes(body)
+    elif not isinstance(body, bytes):
+        body, kind = json_bytes(body), "application/json"
     whole = {"content-type": kind, **passed_on, **headers}
     return httpx.Response(outcome.status, headers=whole, content=body)
 
@@ -146,7 +149,7 @@ def _streamed(outcome: Outcome, chunks: Chunks) -> tuple[Frames, str]:
 
 
 def _event(chunk: Any, *, named: bool) -> bytes:
-    data = b"data: " + orjson.dumps(chunk) + b"\n\n"
+    data = b"data: " + json_bytes(chunk) + b"\n\n"
     if named and isinstance(chunk, Mapping) and "type" in chunk:
         return b"event: " + str(chunk["type"]).encode() + b"\n" + data
     return data
