@@ -15,6 +15,8 @@ from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_
 from langchain_core.messages.tool import tool_call_chunk as call_chunk
 from langchain_core.utils.json import parse_partial_json
 
+from orq_router_integrations.wire.json import loads
+
 _SPOILERS = tuple(
     ending + blanks * " "
     for blanks, ending in enumerate(("]", "}]", '"]', '"}]', "]}", '"]}', '""]', '""}]'))
@@ -102,8 +104,8 @@ def _parsed(read: Read) -> tuple[dict[str, Any] | None, str]:
 
 def _object_in(arguments: str) -> tuple[dict[str, Any] | None, str]:
     try:
-        args = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError as error:
+        args = loads(arguments or "{}")
+    except ValueError as error:
         return None, f"the arguments are not JSON: {error}"
     return (args, "") if isinstance(args, dict) else (None, "the arguments are not a JSON object")
 

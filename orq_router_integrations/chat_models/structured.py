@@ -26,6 +26,7 @@ from langchain_core.runnables.utils import AddableDict
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ValidationError
 
+from orq_router_integrations.chat_models.calls import unspoiled
 from orq_router_integrations.chat_models.schemas import Method, Schema, tool_name
 from orq_router_integrations.errors import RefusalError
 
@@ -100,7 +101,7 @@ def _refused(said: str, text: str, message: BaseMessage | None) -> OutputParserE
 def _cut_call(message: BaseMessage | None) -> str:
     """The arguments of the first call that came out invalid."""
     invalid = getattr(message, "invalid_tool_calls", None) or [{}]
-    return invalid[0].get("args") or ""
+    return unspoiled(invalid[0].get("args") or "")
 
 
 def _start(text: str) -> str:

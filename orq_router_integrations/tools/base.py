@@ -1,9 +1,10 @@
 """What the tools have in common: what the model may fill in, and how they are configured."""
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, ToolException
@@ -24,15 +25,14 @@ from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
 from orq_router_integrations.wire.names import nearest
 
+if TYPE_CHECKING:
+    from orq_router_integrations.wire.models import Taking
+
 
 def _there(folder: Path) -> Path:
-    """The folder as it was named; it is looked at again before each call."""
+    """A folder that files can be written to; it is looked at again before each call."""
     checked_folder(folder)
     return folder
-
-
-Folder = Annotated[Path, AfterValidator(_there)]
-"""A folder that files can be written to."""
 
 
 class ChoiceError(RouterInputError, ToolException):
@@ -61,6 +61,7 @@ class OrqTool(BaseTool, RouterFace):
         open_args: arguments that the model may fill beside those that it must; none by default.
         controls: the router's controls for all calls of this tool.
         extra_body: further members of the request body, sent as they are.
+        directory: an existing folder for the files of calls.
         client: a ``RouterClient`` to use; it then decides all settings.
     """
 
@@ -78,6 +79,10 @@ class OrqTool(BaseTool, RouterFace):
     model: ModelId
     open_args: tuple[str, ...] = ()
     extra_body: JsonObject = Field(default_factory=dict)
+    if TYPE_CHECKING:
+        directory: Taking[str | os.PathLike[str] | None, Path | None] = Taking()
+    else:
+        directory: Annotated[Path, AfterValidator(_there)] | None = None
 
     @field_validator("extra_body")
     @classmethod

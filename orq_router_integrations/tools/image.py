@@ -11,7 +11,7 @@ from orq_router_integrations.downloads import adownload, download
 from orq_router_integrations.faces import CONTROL_HINTS, check_keywords
 from orq_router_integrations.owned import Owned
 from orq_router_integrations.saving import checked_folder
-from orq_router_integrations.tools.base import Folder, OrqTool, choosing
+from orq_router_integrations.tools.base import OrqTool, choosing
 from orq_router_integrations.tools.drawing import Drawing
 from orq_router_integrations.tools.picture_files import Fetched
 from orq_router_integrations.tools.picture_sources import Album, ImageSource, parts
@@ -123,7 +123,6 @@ class OrqImageTool(OrqTool, ImageParams):
 
     name: str = "draw_image"
     description: str = "Draws an image of what the prompt says, for the user to see."
-    directory: Folder | None = None
     fetch_urls: bool = False
     retry_ambiguous: bool = False
 

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.faces import CONTROL_HINTS, check_keywords
 from orq_router_integrations.saving import checked_folder, writable
-from orq_router_integrations.tools.base import Folder, OrqTool, choosing
+from orq_router_integrations.tools.base import OrqTool, choosing
 from orq_router_integrations.tools.sentences import pieces
 from orq_router_integrations.tools.sounds import names_audio, wanted_by
 from orq_router_integrations.tools.speaking import Speaking
@@ -78,7 +78,6 @@ class SpeechSettings(OrqTool):
     format: SpeechFormat | None = None
     speed: Speed | None = None
     max_chars: Annotated[int, Field(strict=True, ge=1)] = MAX_INPUT
-    directory: Folder | None = None
     pcm_rate: Annotated[int, Field(strict=True, ge=1)] = 24_000
     retry_ambiguous: bool = False
 

@@ -3,6 +3,7 @@
 import pytest
 
 from orq_router_integrations.chat_models.apis import APIS
+from orq_router_integrations.chat_models.calls import whole_calls
 from orq_router_integrations.chat_models.replies import ChunkReader
 from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import BadReply, Reply
@@ -77,3 +78,10 @@ def test_an_event_that_is_nested_too_deep_behind_half_a_character_is_no_answer()
     list(reader.feed(f"data: {first}\n\n".encode()))
     with pytest.raises(BadReply, match="not JSON"):
         list(reader.feed(f"data: {deep}\n\n".encode()))
+
+
+@pytest.mark.parametrize(("half", "read"), [(HIGH, "\ufffd"), (HIGH + LOW, "\U0001f600")])
+def test_half_a_character_spoils_no_tool_call(half: str, read: str) -> None:
+    function = {"name": "f", "arguments": f'{{"x":"{half}"}}'}
+    calls = whole_calls([{"id": "c", "function": function}])
+    assert [call["args"] for call in calls.valid] == [{"x": read}]

@@ -50,7 +50,7 @@ def constructing() -> ChatOrq:
     )
     assert_type(plain.controls, RouterControls | None)
     ChatOrq(model="openai/gpt-5", controls={"fallback": []})  # type: ignore[arg-type]
-    OrqImageTool(model="openai/gpt-image-1", controls={"cache": {"ttl": 60}}, api_key=key)
+    OrqImageTool(model="openai/gpt-image-1", controls={"cache": {"ttl": 60}}, directory="pictures")
     return ChatOrq(model="openai/gpt-4o", controls=controls, client=client, temperature=0.0)
 
 
