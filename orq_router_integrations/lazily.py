@@ -1,6 +1,7 @@
 """Modules that are loaded when something of them is first used."""
 
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 
@@ -16,6 +17,9 @@ class Lazily:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._module: ModuleType | None = None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self._name), name)
+        if self._module is None:
+            self._module = import_module(self._name)
+        return getattr(self._module, name)
