@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -271,6 +272,10 @@ class ChatOrq(OrqModel):
         if method != "json_schema":
             raise ValueError(f"method: json_schema, function_calling or json_mode, not {method!r}")
         return {"response_format": schemas.response_format(schema, strict), **binding}
+
+
+for _hook in (ChatOrq._generate, ChatOrq._agenerate):  # noqa: SLF001
+    _hook.__signature__ = signature(_hook)  # type: ignore[union-attr]  # asked at every call
 
 
 def init_orq_chat_model(model: str, **kwargs: Any) -> ChatOrq:
