@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from contextlib import closing
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from hashlib import blake2b
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations.keys import account_of
@@ -57,6 +57,8 @@ class RouterClient(RouterSettings):
     controls: RouterControls = Field(default_factory=RouterControls)
     http_client: httpx.Client | None = Field(default=None, repr=False, exclude=True)
     http_async_client: httpx.AsyncClient | None = Field(default=None, repr=False, exclude=True)
+
+    _quota: RetryQuota = PrivateAttr(default_factory=RetryQuota)
 
     if TYPE_CHECKING:  # the validators accept more than the fields hold
 
@@ -169,10 +171,12 @@ class RouterClient(RouterSettings):
         """Where this base URL wants its controls."""
         return Dialect.of(self.base_url)
 
-    @cached_property
+    @property
     def quota(self) -> RetryQuota:
         """What the retries of all calls may cost together."""
-        return RetryQuota()
+        private = self.__pydantic_private__ or {}  # ``self._quota`` takes pydantic 2 us to find
+        found: RetryQuota = private["_quota"]
+        return found
 
     def address(self, path: str) -> httpx.URL:
         """Where an endpoint is."""

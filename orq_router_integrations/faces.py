@@ -103,6 +103,12 @@ class RouterFace(RouterSettings):
         late = name == "controls" and value is not None
         super().__setattr__(name, RouterControls.model_validate(value) if late else value)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values, of which key and controls are checked."""
+        if controls := (update or {}).get("controls"):
+            update = {**(update or {}), "controls": RouterControls.model_validate(controls)}
+        return super().model_copy(update=update, deep=deep)
+
     @property
     def router(self) -> RouterClient:
         """The client that carries the calls."""

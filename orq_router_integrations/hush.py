@@ -6,6 +6,7 @@ A server may have put the key there. The headers of requests they do not tell.
 import logging
 
 from orq_router_integrations.error_bodies import clean
+from orq_router_integrations.forks import Lock
 
 MOST = 64
 """Keys that are remembered, those used last; a function may give a new one for every call."""
@@ -18,18 +19,25 @@ class Hush(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
+        self._lock = Lock()
         self._keys: dict[str, None] = {}
 
     def keep(self, key: str) -> None:
         """Let a key be told no more."""
-        if key not in self._keys:
-            self._keys = dict.fromkeys([*self._keys, key][-MOST:])
+        if key == next(reversed(self._keys), None):  # as it is nearly always
+            return
+        with self._lock:
+            others = (known for known in self._keys if known != key)
+            self._keys = dict.fromkeys([*others, key][-MOST:])
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass, without the keys."""
-        told = hushed = record.getMessage()
-        for key in self._keys:
-            hushed = clean(hushed, key)
+        try:
+            told = hushed = record.getMessage()
+        except (TypeError, ValueError):  # a wrong one, which logging itself tells of
+            return True
+        for key in sorted(self._keys, key=len, reverse=True):  # one may begin with another
+            hushed = clean(clean(hushed, key), repr(key)[1:-1])
         if hushed != told:
             record.msg, record.args = hushed, ()
         return True

@@ -1,7 +1,10 @@
 """The API key of a call: a fixed one, or one that a function gives for every attempt."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from contextvars import copy_context
 from inspect import isawaitable, iscoroutinefunction
 from typing import TypeVar
 from uuid import uuid4
@@ -38,16 +41,42 @@ def account_of(source: ApiKey | None) -> str:
 async def akey_of(source: ApiKey | None, clock: Clock) -> str:
     """The key for one attempt of an async call, if it comes in time; see ``key_of``.
 
-    A function that may block is asked in a thread.
+    A function is asked in a thread of its own, for it may block; an async one in the event loop.
 
     Raises:
         LateError: it does not.
     """
     if callable(source) and not iscoroutinefunction(source):
-        key: object = await _in_time(asyncio.to_thread(source), clock)
+        key: object = await _in_time(_in_a_thread(source), clock)
     else:
         key = _given(source)
     return _checked(await _in_time(key, clock) if isawaitable(key) else key)
+
+
+async def _in_a_thread(source: Callable[[], object]) -> object:
+    """What a function gives; one that never returns holds up neither other threads nor the exit."""
+    loop = asyncio.get_running_loop()
+    given: asyncio.Future[object] = loop.create_future()
+
+    def settle(key: object, error: BaseException | None) -> None:
+        if not given.done():
+            given.set_exception(error) if error else given.set_result(key)
+
+    def ask() -> None:
+        key: object = None
+        error: BaseException | None = None
+        try:
+            key = source()
+        except StopIteration:  # which a future cannot hold
+            error = RouterInputError("api_key: the function raised StopIteration; it has no key")
+        except BaseException as raised:  # noqa: BLE001 - raised where it is waited for
+            error = raised
+        with suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(settle, key, error)
+
+    context = copy_context()
+    threading.Thread(target=context.run, args=(ask,), name="orq-key", daemon=True).start()
+    return await given
 
 
 async def _in_time(giving: Awaitable[T], clock: Clock) -> T:

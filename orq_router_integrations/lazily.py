@@ -20,6 +20,8 @@ class Lazily:
         self._module: ModuleType | None = None
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # of copies and pickles; no module is asked for it
+            raise AttributeError(name)
         if self._module is None:
             self._module = import_module(self._name)
         return getattr(self._module, name)

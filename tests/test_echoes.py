@@ -11,6 +11,7 @@ from support.loopback_server import Answer, Loopback
 from support.scripted_router import Door, both_doors, chat, chat_stream
 
 from orq_router_integrations import RouterClient, RouterError
+from orq_router_integrations.hush import MOST, Hush
 
 KEY = "sk-orq-a-key-that-is-nobodys-business"
 OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n"
@@ -58,7 +59,11 @@ def led_to(error: BaseException | None) -> Iterator[BaseException]:
 @pytest.mark.parametrize("reply", LOGGED.values(), ids=LOGGED)
 def test_an_echo_of_the_key_in_a_replys_head_is_in_no_log(door: Door, reply, injected, caplog):
     caplog.set_level(logging.DEBUG)
-    clients = {"http_client": httpx.Client(), "http_async_client": httpx.AsyncClient()}
+    limits = httpx.Limits(max_keepalive_connections=0)
+    clients = {
+        "http_client": httpx.Client(limits=limits),
+        "http_async_client": httpx.AsyncClient(limits=limits),
+    }
     with Loopback(says(reply)) as server, suppress(RouterError):
         given = clients if injected else {}
         client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, **given)
@@ -79,3 +84,30 @@ def test_an_echo_of_the_key_is_in_no_error_nor_in_what_led_to_it(door: Door, cal
             (door.stream if hasattr(call, "decoder") else door.send)(client, call)
     for error in led_to(raised.value):
         assert KEY not in f"{error} {error!r} {vars(error)}"
+
+
+def test_keys_that_are_used_are_remembered_however_many_there_are():
+    hush = Hush()
+    for number in range(3 * MOST):
+        hush.keep(KEY)
+        hush.keep(f"sk-orq-of-tenant-{number:04}")
+    assert "[key]" in hushed(hush, f"Bearer {KEY}")
+
+
+@pytest.mark.parametrize("key", ["sk-orq-project1", "sk-orq-project1-and-more", "sk-orq-a\\b"])
+def test_a_key_is_taken_out_whole(key):
+    hush = Hush()
+    for known in ("sk-orq-project1", "sk-orq-project1-and-more", "sk-orq-a\\b"):
+        hush.keep(known)
+    assert hushed(hush, repr([(b"X-Echo", key.encode())])) == "[(b'X-Echo', b'[key]')]"
+
+
+def test_a_wrong_record_is_left_to_logging():
+    record = logging.LogRecord("httpx", logging.DEBUG, "", 0, "%s %s", ("one",), None)
+    assert Hush().filter(record)
+
+
+def hushed(hush: Hush, text: str) -> str:
+    record = logging.LogRecord("httpx", logging.DEBUG, "", 0, "%s", (text,), None)
+    assert hush.filter(record)
+    return record.getMessage()

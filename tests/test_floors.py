@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "wire": {"wire"},
     "error_bodies": {"wire"},
     "errors": {"error_bodies", "wire"},
-    "hush": {"error_bodies"},
+    "hush": {"error_bodies", "forks"},
     "lazily": set(),
     "validation": {"error_bodies", "errors", "wire"},
     "settings": {"wire"},

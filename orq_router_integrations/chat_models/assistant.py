@@ -34,23 +34,23 @@ _TRACES = {
     "web_search_call",
     "file_search_call",
     "code_interpreter_call",
-    "computer_call",
     "mcp_call",
     "mcp_list_tools",
     "mcp_approval_request",
     "tool_search_call",
     "tool_search_output",
-    "local_shell_call",
-    "shell_call",
-    "shell_call_output",
-    "apply_patch_call",
-    "apply_patch_call_output",
     "compaction",
+    "container_upload",
+    "guard_content",
+    "reference",
 }
 """What a provider did on its own side: tools it ran, which only its own API takes back."""
 
 _TRACE = "_tool_result"
 """The end of the names of Anthropic's blocks for what came of such a tool."""
+
+_CACHE_MARK = "cachePoint"
+"""The one member of Bedrock's blocks that say what to cache."""
 
 _MEDIA = {"image": "image", "image_url": "image", "audio": "audio"}
 _DRAWING = "image_generation_call"
@@ -115,7 +115,7 @@ def _note(kinds_of_it: set[str]) -> str:
 
 @dataclass(slots=True)
 class _Said:
-    """What the content of an assistant message holds, sorted.
+    """What the content of an assistant message holds, sorted: thoughts first, in their order.
 
     Attributes:
         drawn: whether images and audio in it are the model's own, which no API takes back.
@@ -127,6 +127,7 @@ class _Said:
     thoughts: list[str] = field(default_factory=list)
     calls: list[Wire] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
+    _sealed: int = 0
 
     def take(self, block: Any) -> None:
         """Sort one block in.
@@ -136,7 +137,8 @@ class _Said:
         """
         kind = block.get("type") if isinstance(block, Mapping) else None
         if not isinstance(kind, str):
-            self.parts.append(_said_part(block))
+            if not (isinstance(block, Mapping) and _CACHE_MARK in block):
+                self.parts.append(_said_part(block))
         elif (self.drawn and kind in _MEDIA) or kind == _DRAWING:
             self.left_out.add(_MEDIA.get(kind, "image"))
         elif take := _TAKEN.get(kind):
@@ -164,7 +166,10 @@ class _Said:
             self.thought(text, inner.get("signature"))
 
     def hidden_thought(self, block: Mapping[str, Any]) -> None:
-        self.parts.append({"type": "redacted_reasoning", "data": _words(block, "data")})
+        self._seal({"type": "redacted_reasoning", "data": _words(block, "data")})
+
+    def spoken(self, block: Mapping[str, Any]) -> None:
+        self.parts.append({"type": "text", "text": _words(block, "text")})
 
     def refused(self, block: Mapping[str, Any]) -> None:
         self.parts.append({"type": "refusal", "refusal": _words(block, "refusal")})
@@ -187,10 +192,13 @@ class _Said:
     def thought(self, text: str, signature: str | None) -> None:
         """Reasoning: sealed by the provider as a part, else as plain reasoning content."""
         if signature:
-            seal = {"type": "reasoning", "reasoning": text, "signature": signature}
-            self.parts.insert(0, seal)
+            self._seal({"type": "reasoning", "reasoning": text, "signature": signature})
         elif text:
             self.thoughts.append(text)
+
+    def _seal(self, made: Part) -> None:
+        self.parts.insert(self._sealed, made)
+        self._sealed += 1
 
 
 _TAKEN: dict[str, Callable[[_Said, Mapping[str, Any]], None]] = {
@@ -200,6 +208,7 @@ _TAKEN: dict[str, Callable[[_Said, Mapping[str, Any]], None]] = {
     "reasoning_content": _Said.bedrocks_thought,
     "redacted_thinking": _Said.hidden_thought,
     "refusal": _Said.refused,
+    "output_text": _Said.spoken,
     "non_standard": _Said.unwrapped,
 }
 _WRAPPED = {*_TAKEN, *_MEDIA, _DRAWING, "text"}
@@ -231,7 +240,7 @@ def _recall(said: _Said, kept: Mapping[str, Any]) -> None:
         raise ValueError("additional_kwargs.reasoning_items must be a list of dicts")
     if items or kept.get("reasoning_signature") or not said.thoughts:
         said.thoughts.clear()
-        for item in reversed(items):
+        for item in items:
             said.thought(_words(item, "reasoning"), _words(item, "signature"))
         if not items:
             said.thought(_kept(kept, "reasoning_content"), _kept(kept, "reasoning_signature"))

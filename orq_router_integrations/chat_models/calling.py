@@ -64,7 +64,7 @@ def _request(
         given["stop"] = stop
     api = APIS[model.api]
     try:
-        check_keywords(given, requests.PER_CALL)
+        check_keywords(given, requests.PER_CALL, model.hints)
         controls = model.merged_controls(given.get("controls"))
         name = requests.model_id(given.get("model"), model.model)
         asked = Asked.by(name, model.router.controls.merged(controls))

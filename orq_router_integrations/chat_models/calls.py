@@ -6,6 +6,7 @@ own; one without a name, or whose arguments are no JSON object, comes out as an 
 """
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +87,7 @@ def whole_calls(wire: Any) -> Calls:
         read = Read.of(item)
         call_id = read.id if read.id and read.id not in taken else new_id()
         taken.add(call_id)
-        args, error = _parsed(read)
+        args, error = _parsed(read, loads)
         if read.name and args is not None:
             calls.valid.append(tool_call(name=read.name, args=args, id=call_id))
         else:
@@ -97,14 +98,19 @@ def whole_calls(wire: Any) -> Calls:
     return calls
 
 
-def _parsed(read: Read) -> tuple[dict[str, Any] | None, str]:
-    args, error = _object_in(read.arguments)
+def _parsed(
+    read: Read, reader: Callable[[str], Any] = orjson.loads
+) -> tuple[dict[str, Any] | None, str]:
+    args, error = _object_in(read.arguments, reader)
     return args, error or ("" if read.name else "the call names no tool")
 
 
-def _object_in(arguments: str) -> tuple[dict[str, Any] | None, str]:
+def _object_in(
+    arguments: str, reader: Callable[[str], Any] = orjson.loads
+) -> tuple[dict[str, Any] | None, str]:
+    """The object that arguments are; half a character is read by ``wire.json.loads`` alone."""
     try:
-        args = loads(arguments or "{}")
+        args = reader(arguments or "{}")
     except ValueError as error:
         return None, f"the arguments are not JSON: {error}"
     return (args, "") if isinstance(args, dict) else (None, "the arguments are not a JSON object")
@@ -185,7 +191,8 @@ class CallAssembly:
         """Last fragments for the calls that must not count as valid.
 
         LangChain completes streamed arguments that were cut off, and an agent would then run a
-        tool on half of them. What follows here makes them unmistakably not JSON.
+        tool on half of them; and it hands on half characters, which nobody can send. What follows
+        here makes them unmistakably not JSON.
         """
         bad = (slot for slot in self._slots if not slot.name or _parsed(slot.whole)[0] is None)
         endings = ((slot, _spoiler(slot.whole.arguments)) for slot in bad)

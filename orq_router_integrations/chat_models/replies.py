@@ -244,7 +244,7 @@ class ChunkReader:
 
     def _chunk(self, choice: dict[str, Any]) -> ChatGenerationChunk | None:
         delta = choice.get("delta") or {}
-        text, logprobs = text_of(delta.get("content"), whole=False), choice.get("logprobs")
+        text, logprobs = text_of(delta.get("content")), choice.get("logprobs")
         deltas, extras = delta.get("tool_calls"), _extras(delta)
         calls = self._calls.fragments(deltas) if deltas else []
         if extras:

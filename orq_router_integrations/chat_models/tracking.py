@@ -1,7 +1,7 @@
 """Usage and cost, added up over a chain."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,6 +25,7 @@ class RouterUsage(UsageMetadataCallbackHandler):
         fallbacks: those that another model gave than the one asked for.
         cost: US dollars, of the answers whose cost the router states.
         unpriced: answers whose cost it does not state.
+        closed: whether it counts no more.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> usage = RouterUsage()
@@ -41,9 +42,12 @@ class RouterUsage(UsageMetadataCallbackHandler):
         self.fallbacks = 0
         self.cost = 0.0
         self.unpriced = 0
+        self.closed = False
 
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
-        """Count one answer."""
+        """Count one answer, unless its block is over."""
+        if self.closed:
+            return
         super().on_llm_end(response, **kwargs)
         generations = response.generations[0] if response.generations else []
         for generation in generations[:1]:
@@ -82,7 +86,7 @@ _CURRENT: list[ContextVar[RouterUsage | None]] = []
 def _free() -> ContextVar[RouterUsage | None]:
     """The first that no block around this one uses."""
     for variable in _CURRENT:
-        if variable.get() is None:
+        if (current := variable.get()) is None or current.closed:
             return variable
     name = f"orq_router_usage_{len(_CURRENT)}"
     new: ContextVar[RouterUsage | None] = ContextVar(name, default=None)
@@ -108,4 +112,6 @@ def track_usage() -> Iterator[RouterUsage]:
     try:
         yield usage
     finally:
-        current.reset(token)
+        usage.closed = True
+        with suppress(ValueError):  # a generator that was left is closed in another context
+            current.reset(token)

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 def _there(folder: Path) -> Path:
     """A folder that files can be written to; it is looked at again before each call."""
-    checked_folder(folder)
-    return folder
+    return checked_folder(folder) or folder
 
 
 class ChoiceError(RouterInputError, ToolException):

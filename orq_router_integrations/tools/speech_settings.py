@@ -164,7 +164,8 @@ def _check_order(path: object, text: object) -> None:
         RouterInputError: it looks like that.
     """
     bare = isinstance(text, str) and len(text.split()) == 1 and names_audio(text.strip())
-    if bare and not names_audio(str(path)):
+    named = isinstance(path, str | bytes | os.PathLike) and names_audio(os.fsdecode(path))
+    if bare and not named:
         raise RouterInputError(
             f"path, text: the path comes first, and then the text; {text!r:.200} would be spoken",
             endpoint=SPEECH.path,

@@ -3,9 +3,8 @@
 import base64
 import re
 
-from orq_router_integrations.wire.call import BadReply
-
 _PADDED = re.compile(r"[^=]+=*")
+_PLAIN = str.maketrans("-_", "+/")
 
 
 class Base64Pieces:
@@ -13,7 +12,8 @@ class Base64Pieces:
 
     An upstream cuts one base64 text anywhere, or encodes each piece of the sound for itself; then
     the padding of a piece would end the text in the middle. What comes out is whole groups without
-    padding; what makes no group yet waits for the next piece, or for the end.
+    padding; what makes no group yet waits for the next piece, or for the end. What is not base64
+    passes as it came, from there on.
 
     >>> pieces = Base64Pieces()
     >>> pieces.take("QQ=="), pieces.take("QkNE"), pieces.end()
@@ -23,35 +23,38 @@ class Base64Pieces:
     def __init__(self) -> None:
         self._text = ""  # characters that make no group of four yet
         self._data = b""  # bytes of a padded group, which make no group of three yet
+        self._odd = False
 
     def take(self, piece: str) -> str:
-        """The groups that a piece completes.
-
-        Raises:
-            BadReply: it is not base64.
-        """
-        text = self._text + "".join(piece.split())
+        """The groups that a piece completes."""
+        if self._odd:
+            return piece
+        text = self._text + "".join(piece.split()).translate(_PLAIN)
         end = len(text) // 4 * 4
         whole, self._text = text[:end], text[end:]
         if not self._data and "=" not in whole:
             return whole
-        data = self._data + b"".join(map(_decoded, _PADDED.findall(whole)))
+        return self._regrouped(whole)
+
+    def _regrouped(self, whole: str) -> str:
+        try:
+            data = self._data + b"".join(map(_decoded, _PADDED.findall(whole)))
+        except ValueError:
+            held = base64.b64encode(self._data).decode()
+            text, self._odd, self._data, self._text = held + whole + self._text, True, b"", ""
+            return text
         end = len(data) // 3 * 3
         self._data = data[end:]
         return base64.b64encode(data[:end]).decode()
 
     def end(self) -> str:
-        """What is left, padded.
-
-        Raises:
-            BadReply: it is not base64.
-        """
+        """What is left, padded."""
         rest = self._text + "=" * (-len(self._text) % 4)
-        return base64.b64encode(self._data + _decoded(rest)).decode()
+        try:
+            return base64.b64encode(self._data + _decoded(rest)).decode()
+        except ValueError:
+            return base64.b64encode(self._data).decode() + self._text
 
 
 def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        raise BadReply("what should be base64 in the stream is none") from None
+    return base64.b64decode(text, validate=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from orq_router_integrations.wire.call import BadReply, Reply
 from orq_router_integrations.wire.events import EventReader, kind_of, refuse_error
-from orq_router_integrations.wire.json import an_object
+from orq_router_integrations.wire.json import an_object, objects
 
 
 def read_completion(reply: Reply) -> dict[str, Any]:
@@ -31,45 +31,69 @@ def read_completion(reply: Reply) -> dict[str, Any]:
         refuse_error(choice, reply.content)
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
             raise BadReply(f"choice {index} of the completion has no message")
-        text_of(choice["message"].get("content"))
+        _check_message(choice["message"])
     return body
 
 
-def text_of(content: Any, data: bytes = b"", *, whole: bool = True) -> str:
+def _check_message(message: dict[str, Any]) -> None:
+    """Refuse an answer that is empty because nothing in it can be read.
+
+    Parts of its content that have a member of their own are put there.
+    """
+    content = message.get("content")
+    parts = objects(content)
+    for part in parts:
+        if part.get("type") == "refusal" and not message.get("refusal"):
+            message["refusal"] = part.get("refusal")
+    drawn = [part for part in parts if part.get("type") == "image_url"]
+    if drawn and not message.get("images"):
+        message["images"] = drawn
+    if not any(message.get(name) for name in _BESIDE):
+        text_of(content, whole=True)
+
+
+_BESIDE = (
+    "tool_calls",
+    "refusal",
+    "audio",
+    "images",
+    "reasoning",
+    "reasoning_content",
+    "redacted_reasoning",
+)
+"""What an answer may consist of without a text."""
+
+
+def text_of(content: Any, data: bytes = b"", *, whole: bool = False) -> str:
     """The text of a message or delta, also where an upstream sends it in parts.
 
     Args:
         content: its ``content``.
         data: the bytes in which it came, for the error.
-        whole: whether it is all there is; a delta may hold nothing but parts of other kinds.
+        whole: whether it is all there is, so that there must be text in it.
 
     Raises:
-        BadReply: there is content, but no text in it.
+        BadReply: it is neither text nor parts, or there must be text and is none.
     """
     if isinstance(content, str):
         return content
     if content is None:
         return ""
-    if isinstance(content, list):
-        found = (_text_in(part, whole) for part in content)
-        texts = [text for text in found if text is not None]
-        if texts or not content:
+    if isinstance(content, list) and all(isinstance(part, str | dict) for part in content):
+        texts = [text for text in map(_text_in, content) if text is not None]
+        if texts or not (content and whole):
             return "".join(texts)
     raise BadReply(f"the content of the answer is {kind_of(content)} without text", data)
 
 
 _THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
-_TEXTS = ("text", "output_text")
 
 
-def _text_in(part: Any, whole: bool) -> str | None:
-    """The text in a part; empty in those of other kinds, such as thoughts and references."""
-    if not isinstance(part, dict):
-        return part if isinstance(part, str) else None
-    kind, text = part.get("type", "text"), part.get("text")
-    if kind in _THOUGHTS:
-        return ""
-    return text if isinstance(text, str) else (None if whole or kind in _TEXTS else "")
+def _text_in(part: Any) -> str | None:
+    """The text in a part, which is empty in those that hold thoughts."""
+    if isinstance(part, dict):
+        part = "" if part.get("type") in _THOUGHTS else part.get("text")
+    return part if isinstance(part, str) else None
 
 
 class ChunkDecoder(EventReader):
@@ -78,7 +102,7 @@ class ChunkDecoder(EventReader):
     It knows when a stream is complete: at ``[DONE]``, or when it ends after a finish reason.
     """
 
-    _in_messages = False
+    _in_messages = _in_deltas = False
 
     def text_in(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The content of the delta."""
@@ -95,24 +119,24 @@ class ChunkDecoder(EventReader):
         delta = delta or {}
         if not isinstance(delta, dict):
             raise BadReply("the delta of an event is not an object", data)
+        if any(value for name, value in delta.items() if name != "role") and not self._in_messages:
+            self._in_deltas = True
         if choice.get("finish_reason"):
             self.finished = True
         content = delta.get("content")
         if isinstance(content, str):
             self._text.append(content)
         elif content is not None:
-            self.hear(text_of(content, data, whole=False))
+            self.hear(text_of(content, data))
         return (event,)
 
     def _instead(self, message: Any) -> Any:
         """The message that some upstreams send where a delta belongs.
 
-        Behind a text in deltas it is the whole answer once more.
+        Behind deltas it is the whole answer once more.
         """
-        if self.partial and not self._in_messages:
-            return None
-        self._in_messages = True
-        return message
+        self._in_messages = not self._in_deltas
+        return message if self._in_messages else None
 
 
 def first_choice(chunk: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What our models of pydantic have in common: when they are built, and what their fields take."""
 
-from inspect import Signature
+from functools import partial
+from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +14,10 @@ class _Signature:
     """The signature of a model that is not built yet: without it, ``help`` shows its parent's."""
 
     def __get__(self, _: object, owner: type[BaseModel]) -> Signature:
-        owner.model_rebuild()  # puts the real one into the place of this one
+        owner.model_rebuild(raise_errors=False)  # puts the real one into the place of this one
+        if isinstance(vars(owner).get("__signature__"), _Signature):
+            init: Any = owner.__init__
+            return signature(partial(init, None))  # a type in it is not known yet
         return owner.__signature__
 
 
@@ -25,7 +29,8 @@ class Deferred(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **given: Any) -> None:
         super().__pydantic_init_subclass__(**given)
-        cls.__signature__ = _Signature()  # type: ignore[assignment]
+        if not cls.__pydantic_complete__:
+            cls.__signature__ = _Signature()  # type: ignore[assignment]
 
 
 if TYPE_CHECKING:

@@ -141,7 +141,7 @@ def parts_of(message: Wire) -> list[Wire]:
     """
     content = message.get("content")
     found = objects(content)
-    return found or ([{"text": text}] if (text := text_of(content)) else [])
+    return found or ([{"text": text}] if (text := text_of(content, whole=True)) else [])
 
 
 def told_part(part: Wire) -> Wire:

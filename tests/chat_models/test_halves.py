@@ -1,9 +1,11 @@
 """Characters that an upstream cuts in half, as JSON escapes of UTF-16 can be."""
 
 import pytest
+from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.ai import add_ai_message_chunks
 
 from orq_router_integrations.chat_models.apis import APIS
-from orq_router_integrations.chat_models.calls import whole_calls
+from orq_router_integrations.chat_models.calls import CallAssembly, unspoiled, whole_calls
 from orq_router_integrations.chat_models.replies import ChunkReader
 from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.call import BadReply, Reply
@@ -85,3 +87,14 @@ def test_half_a_character_spoils_no_tool_call(half: str, read: str) -> None:
     function = {"name": "f", "arguments": f'{{"x":"{half}"}}'}
     calls = whole_calls([{"id": "c", "function": function}])
     assert [call["args"] for call in calls.valid] == [{"x": read}]
+
+
+def test_a_streamed_call_with_half_a_character_is_an_invalid_one() -> None:
+    function = {"name": "f", "arguments": f'{{"x":"{HIGH}"}}'}
+    assembly = CallAssembly()
+    fragments = assembly.fragments([{"index": 0, "id": "c", "function": function}])
+    chunks = [AIMessageChunk("", tool_call_chunks=[call]) for call in fragments]
+    whole = add_ai_message_chunks(*chunks, AIMessageChunk("", tool_call_chunks=assembly.spoiled()))
+    assert whole.tool_calls == []
+    (call,) = whole.invalid_tool_calls
+    assert unspoiled(call["args"]) == function["arguments"]

@@ -105,20 +105,45 @@ def test_so_are_its_calls() -> None:
     assert [call["name"] for call in message.tool_calls] == ["f"]
 
 
+DELTAS = {
+    "calls": {"tool_calls": [CALL]},
+    "thoughts": {"reasoning": "Hm."},
+    "sound": {"audio": {"id": "a", "data": "QUJD", "transcript": "Hi"}},
+    "a refusal": {"refusal": "No."},
+}
+
+
+@pytest.mark.parametrize("delta", DELTAS.values(), ids=DELTAS)
+def test_a_message_behind_deltas_is_the_answer_once_more(delta: dict[str, Any]) -> None:
+    once = joined_choices({"delta": delta}, {"delta": {}, **STOP})
+    again = {"message": {"role": "assistant", "content": None, **delta}, **STOP}
+    twice = joined_choices({"delta": delta}, again)
+    assert twice.content_blocks == once.content_blocks != []
+    assert twice.additional_kwargs == once.additional_kwargs
+    assert twice.tool_calls == once.tool_calls
+
+
 @pytest.mark.parametrize("message", ["The answer.", ["The answer."], 5])
 def test_a_message_that_is_no_object_is_refused(message: Any) -> None:
     with pytest.raises(BadReply, match="not an object"):
         joined_choices({"message": message, **STOP})
 
 
-@pytest.mark.parametrize("content", [5, False, {"text": "Hi"}, [5], [{"text": 5}]])
+@pytest.mark.parametrize("content", [5, False, {"text": "Hi"}, [5]])
 def test_content_without_text_is_refused(content: Any) -> None:
     with pytest.raises(BadReply, match="without text") as caught:
         joined({"content": "Hi"}, {"content": content})
     assert b"content" in caught.value.body
 
 
-NOTHING = [None, "", [], [{"type": "thinking", "thinking": "Hm."}], [{"type": "reference"}]]
+NOTHING = [
+    None,
+    "",
+    [],
+    [{"type": "thinking", "thinking": "Hm."}],
+    [{"type": "reference"}],
+    [{"text": None}],
+]
 
 
 @pytest.mark.parametrize("content", NOTHING)

@@ -1,11 +1,15 @@
 """Usage and cost, added up: what LangChain's cache gives costs nothing."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import get_usage_metadata_callback
 from langchain_core.runnables import RunnableLambda
 
 from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.chat_models import tracking
 from orq_router_integrations.chat_models.provenance import Provenance
 from orq_router_integrations.chat_models.tracking import track_usage
 
@@ -51,3 +55,20 @@ def test_a_cost_that_nobody_states_is_unknown(model: ChatOrq) -> None:
         assert "cost=0.000000" in repr(usage)
         model.invoke("Hi")
     assert "cost=unknown, unpriced=1" in repr(usage)
+
+
+async def test_blocks_in_generators_that_are_left_do_not_pile_up(model: ChatOrq) -> None:
+    async def answers() -> AsyncIterator[str]:
+        with track_usage():
+            yield (await model.ainvoke("1")).text
+            yield "never"
+
+    before = len(tracking._CURRENT)
+    for _ in range(20):
+        async for _ in answers():
+            break
+        await asyncio.sleep(0)
+    with track_usage() as usage:
+        await model.ainvoke("2")
+    assert usage.calls == 1
+    assert len(tracking._CURRENT) <= before + 2

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orq_router_integrations.wire.base64_pieces import Base64Pieces
-from orq_router_integrations.wire.call import BadReply
 
 SOUND = bytes(range(256))
 TEXT = base64.b64encode(SOUND).decode()
@@ -48,6 +47,11 @@ def test_line_breaks_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("pieces", [["QQ==", "!!!!"], ["Q===", "QUJD"], ["Q"], ["QUJD", "\u00e9A"]])
-def test_what_is_not_base64_is_no_answer(pieces: list[str]) -> None:
-    with pytest.raises(BadReply, match="base64"):
-        joined(*pieces)
+def test_what_is_not_base64_passes_as_it_came(pieces: list[str]) -> None:
+    taker = Base64Pieces()
+    made = [taker.take(piece) for piece in pieces]
+    assert "".join([*made, taker.end()]) == "".join(pieces)
+
+
+def test_the_alphabet_of_urls_becomes_the_standard_one() -> None:
+    assert joined("-_8=", "QUI=") == b"\xfb\xffAB"

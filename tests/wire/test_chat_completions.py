@@ -34,3 +34,30 @@ def test_content_without_text_is_no_answer(content: Any) -> None:
 def test_content_may_be_missing() -> None:
     body = {"choices": [{"message": {"role": "assistant"}}]}
     assert read_completion(Reply(200, {}, orjson.dumps(body))) == body
+
+
+CALLS = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+
+
+def completion(message: dict[str, Any]) -> dict[str, Any]:
+    return read_completion(Reply(200, {}, orjson.dumps({"choices": [{"message": message}]})))
+
+
+BESIDE = {
+    "calls, and no text": {"content": [{"type": "text", "text": None}], "tool_calls": CALLS},
+    "calls, in parts too": {"content": [{"type": "tool_use"}], "tool_calls": CALLS},
+    "a refusal": {"content": [{"type": "refusal", "refusal": "No."}], "refusal": "No."},
+    "sound": {"content": [{"type": "audio"}], "audio": {"id": "a", "data": "QUJD"}},
+    "thoughts": {"content": [{"type": "x"}], "reasoning": "Hm."},
+}
+
+
+@pytest.mark.parametrize("message", BESIDE.values(), ids=BESIDE)
+def test_an_answer_may_be_beside_its_content(message: dict[str, Any]) -> None:
+    assert completion(message)["choices"] == [{"message": message}]
+
+
+def test_parts_with_a_member_of_their_own_are_put_there() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "https://any.host/a.png"}}
+    (choice,) = completion({"content": [picture, {"type": "refusal", "refusal": "No."}]})["choices"]
+    assert (choice["message"]["images"], choice["message"]["refusal"]) == ([picture], "No.")

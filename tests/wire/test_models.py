@@ -37,3 +37,19 @@ def test_a_class_of_ones_own_has_its_own_signature():
     assert "tone" in signature(Mine).parameters
     assert "tone" not in signature(ChatOrq).parameters
     assert Mine(model="openai/gpt-4o", api_key="any").tone == "kind"
+
+
+def test_a_class_that_is_built_at_once_has_its_own_too():
+    class AtOnce(ChatOrq):
+        model_config = {"defer_build": False}
+        tone: str = "kind"
+
+    assert "tone" in signature(AtOnce).parameters
+
+
+def test_a_type_that_is_not_known_yet_breaks_nothing():
+    class Early(ChatOrq):
+        later: "Later | None" = None  # noqa: F821
+
+    assert hasattr(Early, "__signature__")
+    assert "kwargs" in signature(Early).parameters
