@@ -61,3 +61,10 @@ def test_a_client_cannot_be_changed_not_even_through_what_it_was_given():
         client.max_retries = 9
     client.send(chat())
     assert script.headers("x-team") == ["blue"]
+
+
+def test_the_quota_of_retries_is_no_setting_and_copies_share_it():
+    client = client_of(Script())
+    client.send(chat())
+    assert RouterClient(**dict(client)).max_retries == client.max_retries
+    assert client.model_copy().quota is client.quota

@@ -267,6 +267,12 @@ def test_who_comes_from_another_package_is_told_the_name_here(elsewhere, here):
     assert here in str(told.value)
 
 
+def test_so_is_who_gives_it_to_a_call():
+    model = ChatOrq(model="openai/gpt-4o", api_key=KEY)
+    with pytest.raises(RouterError, match="max_completion_tokens: unknown keyword; here it is max"):
+        model.invoke("Hi", max_completion_tokens=5)
+
+
 def test_none_is_as_good_as_nothing(monkeypatch):
     monkeypatch.setenv("ORQ_BASE_URL", "https://my.host")
     assert RouterClient(api_key=KEY, base_url=None).base_url == "https://my.host/v3/router"

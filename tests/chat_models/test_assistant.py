@@ -265,3 +265,27 @@ def test_the_arguments_in_a_block_may_be_odd(kind: str, args: Any) -> None:
     block = {"type": kind, "id": "c1", "name": "look", "args": args}
     (call,) = sent(AIMessage([block]), "chat_completions")["tool_calls"]
     assert call["function"]["arguments"] == ('{"x":1}' if args else "{}")
+
+
+def test_sealed_thoughts_keep_their_order_before_the_words() -> None:
+    content = [
+        {"type": "thinking", "thinking": "First.", "signature": "S1"},
+        {"type": "redacted_thinking", "data": "B"},
+        {"type": "text", "text": "Well."},
+        {"type": "thinking", "thinking": "Then.", "signature": "S2"},
+    ]
+    parts = sent(AIMessage(content), "chat_completions")["content"]
+    told = [part.get("signature") or part.get("data") or part["text"] for part in parts]
+    assert told == ["S1", "B", "S2", "Well."]
+
+
+@pytest.mark.parametrize("kind", ["computer_call", "local_shell_call", "shell_call"])
+def test_a_call_that_is_answered_on_this_side_is_not_left_out_in_silence(kind: str) -> None:
+    message = AIMessage([{"type": kind, "call_id": "c"}], response_metadata={"model_provider": "x"})
+    with pytest.raises(ValueError, match=f"unknown content block type '{kind}'"):
+        sent(message, "responses")
+
+
+def test_words_under_other_names_and_marks_of_a_cache() -> None:
+    content = [{"type": "output_text", "text": "Hi"}, {"cachePoint": {"type": "default"}}]
+    assert sent(AIMessage(content), "chat_completions")["content"] == "Hi"

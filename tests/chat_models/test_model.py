@@ -292,4 +292,6 @@ def test_controls_that_are_assigned_are_checked_like_those_that_are_given() -> N
     assert model.controls == RouterControls(fallbacks=["anthropic/claude-sonnet-4-5"])
     with pytest.raises(ValidationError, match="did you mean 'fallbacks'"):
         model.controls = {"fallback": []}
+    copied = model.model_copy(update={"controls": {"retry": {"count": 1}}})
+    assert copied.controls == RouterControls(retry={"count": 1})
     model.controls = None

@@ -99,3 +99,12 @@ async def test_a_model_opens_no_file_outside_the_tools_folder(router, awaited, s
     with pytest.raises(RouterInputError, match=ELSEWHERE):
         await edited(tool, awaited, "bird", ID)
     assert router.requests == []
+
+
+async def test_a_folder_is_where_it_was_when_the_tool_was_made(router, folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    tool = draw(router, directory=folder.name)
+    result = tool.generate("a boat")
+    monkeypatch.chdir("/")
+    told = ToolMessage("1 image was drawn.", tool_call_id="1", artifact=result.artifact())
+    assert tool.edit("add a bird", told).image.path.startswith(str(folder))

@@ -88,8 +88,9 @@ async def test_the_path_comes_first(awaited, tmp_path, monkeypatch):
         with pytest.raises(RouterInputError, match="the path comes first"):
             await spoken_to(tool, awaited, path, text)
     assert (script.sent, list(tmp_path.iterdir())) == (0, [])
-    speech = await spoken_to(tool, awaited, "named.wav", "h2.wav")
-    assert (speech.characters, speech.path) == (6, "named.wav")
+    for path in ("named.wav", b"named.wav"):
+        speech = await spoken_to(tool, awaited, path, "h2.wav")
+        assert (speech.characters, speech.path) == (6, "named.wav")
 
 
 @every_way
