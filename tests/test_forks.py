@@ -11,6 +11,7 @@ import pytest
 
 from orq_router_integrations import ChatOrq, OfflineRouter, forks
 from orq_router_integrations.connections.stack import _Idle
+from orq_router_integrations.lazily import Lazily
 from orq_router_integrations.retry import RetryQuota
 from orq_router_integrations.tools.picture_sources import Album
 
@@ -73,3 +74,13 @@ def test_a_thread_that_forks_keeps_what_it_holds():
 
     with lock:
         assert works_in_child(use)
+
+
+def test_a_fork_waits_for_what_another_thread_loads(tmp_path, monkeypatch):
+    (tmp_path / "slow_to_load.py").write_text("import time\ntime.sleep(0.5)\nready = True")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = Lazily("slow_to_load")
+    loading = threading.Thread(target=lambda: module.ready)
+    loading.start()
+    assert works_in_child(lambda: module.ready)
+    loading.join()

@@ -23,11 +23,17 @@ from typing_extensions import AsyncGenerator
 
 from orq_router_integrations.connections.direct import AsyncDirect, Direct
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.lazily import Lazily
 from orq_router_integrations.limits import KEPT_SECONDS
 from orq_router_integrations.owned import owned_context
 
 if TYPE_CHECKING:  # what only a call needs is loaded by the first one that needs it
+    from orq_router_integrations.connections import borrowed as over_httpx
+    from orq_router_integrations.connections import stack
     from orq_router_integrations.connections.borrowed import AsyncBorrowed, Borrowed
+else:
+    over_httpx = Lazily("orq_router_integrations.connections.borrowed")
+    stack = Lazily("orq_router_integrations.connections.stack")
 
 LIMITS = httpx.Limits(
     max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT_SECONDS
@@ -125,16 +131,12 @@ class Connections:
         if _behind_proxy():
             with _told():
                 return borrowed(_forgetful(httpx.Client(limits=LIMITS, verify=self._tls())))
-        from orq_router_integrations.connections import stack  # noqa: PLC0415
-
         return Direct(stack.Stack(self._tls))
 
     def _amade(self) -> AsyncCarrier:
         if _behind_proxy():
             with _told():
                 return aborrowed(_forgetful(httpx.AsyncClient(limits=LIMITS, verify=self._tls())))
-        from orq_router_integrations.connections import stack  # noqa: PLC0415
-
         return AsyncDirect(stack.AsyncStack(self._tls))
 
     def _tls(self) -> ssl.SSLContext:
@@ -157,16 +159,12 @@ class Connections:
 
 def borrowed(http: httpx.Client) -> Carrier:
     """What carries sync calls over a client of httpx."""
-    from orq_router_integrations.connections.borrowed import Borrowed  # noqa: PLC0415
-
-    return Borrowed(http)
+    return over_httpx.Borrowed(http)
 
 
 def aborrowed(http: httpx.AsyncClient) -> AsyncCarrier:
     """What carries async calls over a client of httpx."""
-    from orq_router_integrations.connections.borrowed import AsyncBorrowed  # noqa: PLC0415
-
-    return AsyncBorrowed(http)
+    return over_httpx.AsyncBorrowed(http)
 
 
 def _forgetful(http: Pooled) -> Pooled:
