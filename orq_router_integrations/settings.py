@@ -10,7 +10,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -84,10 +83,6 @@ def _checked_secret(key: ApiKey | None) -> ApiKey | None:
     given = key.get_secret_value()
     checked = checked_key(given)
     return key if checked == given else SecretStr(checked)
-
-
-def _url_or_default(given: Any) -> Any:
-    return (os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL) if given is None else given
 
 
 @lru_cache(maxsize=64)
@@ -197,8 +192,8 @@ class RouterSettings(Deferred):
         api_key: Annotated[ApiKey | None, AfterValidator(_checked_secret)] = Field(
             default_factory=key_from_env
         )
-    base_url: Annotated[str, BeforeValidator(_url_or_default), AfterValidator(_checked_url)] = (
-        Field(default_factory=lambda: _url_or_default(None))
+    base_url: Annotated[str, AfterValidator(_checked_url)] = Field(
+        default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL
     )
     allow_insecure: bool = False
     timeout: Seconds | None = None
@@ -218,7 +213,12 @@ class RouterSettings(Deferred):
     @model_validator(mode="wrap")
     @classmethod
     def _tells_no_input(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Errors say what is wrong, and never show what was given: it may be the key."""
+        """Errors say what is wrong, and never show what was given: it may be the key.
+
+        A ``base_url`` of ``None`` is none, as that of an environment without one.
+        """
+        if isinstance(data, dict) and data.get("base_url", "") is None:
+            data = {name: value for name, value in data.items() if name != "base_url"}
         try:
             return handler(data)
         except ValidationError as error:

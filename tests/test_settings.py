@@ -277,7 +277,8 @@ def test_none_is_as_good_as_nothing(monkeypatch):
     monkeypatch.setenv("ORQ_BASE_URL", "https://my.host")
     assert RouterClient(api_key=KEY, base_url=None).base_url == "https://my.host/v3/router"
     client = RouterClient(api_key=KEY)
-    assert ChatOrq(model="openai/gpt-4o", api_key=None, timeout=None, client=client).client
+    none = dict.fromkeys(("api_key", "base_url", "timeout"))
+    assert ChatOrq(model="openai/gpt-4o", client=client, **none).client is client
 
 
 KEYIVE = {
