@@ -1,6 +1,5 @@
 """How a client's call gets to the router and back; loaded by the first call."""
 
-import warnings
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -21,7 +20,7 @@ from orq_router_integrations.exchange import Exchange
 from orq_router_integrations.owned import Owned
 from orq_router_integrations.retry import RetryPolicy
 from orq_router_integrations.timing import clock_of, timeout_of
-from orq_router_integrations.validation import input_error
+from orq_router_integrations.validation import input_error, warn
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.request import encode
@@ -164,5 +163,4 @@ def _open(http: Pooled) -> Pooled:
 
 def _warn_of_circles(model: object, controls: RouterControls) -> None:
     if any(fallback.model == model for fallback in controls.fallbacks or ()):
-        said = f"fallbacks: {model} falls back to itself; use retry to ask a model again"
-        warnings.warn(said, stacklevel=7)
+        warn(f"fallbacks: {model} falls back to itself; use retry to ask a model again")

@@ -1,12 +1,11 @@
 """How long to wait: by the settings, and by what the controls allow the router to take."""
 
-import warnings
-
 import httpx
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.limits import Clock
 from orq_router_integrations.settings import LONGEST_TIMEOUT, RouterSettings
+from orq_router_integrations.validation import warn
 from orq_router_integrations.wire.controls import RouterControls
 
 CONNECT_SECONDS = 10.0
@@ -51,9 +50,8 @@ def clock_of(settings: RouterSettings, timeout: httpx.Timeout, controls: RouterC
 
 def _warn_if_short(name: str, seconds: float, worst: float | None) -> None:
     if worst is not None and seconds < worst:
-        warnings.warn(
+        warn(
             f"{name}={seconds:g} is shorter than the router may take by its controls "
             f"({worst:g} seconds for every model, retry and pause): the client would hang up "
             "on a fallback that is still working",
-            stacklevel=7,
         )

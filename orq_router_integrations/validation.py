@@ -1,5 +1,7 @@
 """What is wrong with a caller's input, in one line that names the field and the fix."""
 
+import inspect
+import warnings
 from collections.abc import Iterable
 
 from pydantic import ValidationError
@@ -7,6 +9,16 @@ from pydantic import ValidationError
 from orq_router_integrations.error_bodies import clean
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.names import nearest
+
+_INNER = ("orq_router_integrations.", "langchain_core.")
+
+
+def warn(said: str) -> None:
+    """Warn of what a caller has given, at a line that is neither ours nor langchain-core's."""
+    level, frame = 1, inspect.currentframe()
+    while frame and str(frame.f_globals.get("__name__")).startswith(_INNER):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(said, stacklevel=level)
 
 
 def input_error(

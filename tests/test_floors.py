@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "limits": set(),
     "bodies": {"wire"},
     "keys": {"errors", "limits", "settings", "validation"},
-    "timing": {"errors", "limits", "settings", "wire"},
+    "timing": {"errors", "limits", "settings", "validation", "wire"},
     "translation": {"error_bodies", "errors", "limits", "wire"},
     "exchange": {
         "bodies",

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from orq_router_integrations import RouterControls
+from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
 from orq_router_integrations.errors import MAX_TEXT, RouterInputError
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.names import nearest, refuse_unknown
@@ -121,3 +121,12 @@ def test_an_unknown_keyword_is_refused(given, told):
     with pytest.raises(ValueError, match="unknown keyword") as raised:
         refuse_unknown(Spice, given)
     assert str(raised.value) == told
+
+
+def test_a_warning_points_at_the_callers_line():
+    controls = {"fallbacks": ["openai/gpt-4o"]}
+    model = ChatOrq(model="openai/gpt-4o", controls=controls, client=OfflineRouter().client())
+    for call in (model.invoke, lambda text: list(model.stream(text))):
+        with pytest.warns(UserWarning, match="falls back to itself") as warned:
+            call("Hi")
+        assert warned[0].filename == __file__
