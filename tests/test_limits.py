@@ -139,7 +139,7 @@ def test_a_stream_without_news_ends_and_its_text_is_kept(door, answer):
 
 @both_doors
 def test_a_stream_may_last_longer_than_the_deadline(door):
-    news = [HEAD, *(chunk(event("x")) for _ in range(24)), chunk(DONE), b"0\r\n\r\n"]
+    news = [HEAD, *(chunk(event("x")) for _ in range(40)), chunk(DONE), b"0\r\n\r\n"]
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         for piece in news:
@@ -148,8 +148,8 @@ def test_a_stream_may_last_longer_than_the_deadline(door):
             await asyncio.sleep(0.05)
 
     with Loopback(answer) as server:
-        client = hurried(server, deadline=1.0, stream_chunk_timeout=9.0)
-        assert len(door.stream(client, chat_stream())) == 24
+        client = hurried(server, deadline=1.5, stream_chunk_timeout=9.0)
+        assert len(door.stream(client, chat_stream())) == 40
 
 
 def test_a_slow_reader_of_a_stream_is_given_all_time():
