@@ -22,7 +22,7 @@ class AbandonedError(Exception):
 class Moment(Enum):
     """Where a request stands, as far as ending it goes."""
 
-    UNSENT = "it waits for a connection, or has one that it has not used: must not be cancelled"
+    UNSENT = "it waits for a connection, opens one, or has not used it: must not be cancelled"
     UNDER_WAY = "may be cancelled"
     CLOSING = "its response is being closed, which must not be cancelled and ends soon"
 
@@ -34,7 +34,9 @@ _SENDING = {
     "http2.send_request_headers.started",
 }
 _MOMENTS = {
+    "connection.connect_tcp.started": Moment.UNSENT,
     "connection.connect_tcp.complete": Moment.UNSENT,
+    "connection.start_tls.started": Moment.UNSENT,
     "connection.start_tls.complete": Moment.UNSENT,
     "http11.response_closed.started": Moment.CLOSING,
     "http11.response_closed.complete": Moment.CLOSING,
@@ -47,9 +49,10 @@ class Gate:
     """When a request over somebody's own httpx client can be cancelled.
 
     httpcore's pool is short of a connection for good when a request is cancelled as it is given
-    one, between the opening of a connection and its first use, or as its response is closed. The
-    ``trace`` extension tells these moments. A request that is not sent yet is left to find out by
-    itself that nobody wants it.
+    one, between the opening of a connection and its first use, or as its response is closed; and
+    anyio loses a socket that is cancelled as it is connected. The ``trace`` extension tells these
+    moments. A request that is not sent yet is left to find out by itself that nobody wants it, at
+    the latest when its connection is there or its ``connect`` timeout is over.
 
     Args:
         http: the client.
