@@ -98,16 +98,11 @@ class RouterFace(RouterSettings):
         _ = self.router
         return self
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Controls that are assigned are checked like those that are given."""
-        late = name == "controls" and value is not None
-        super().__setattr__(name, RouterControls.model_validate(value) if late else value)
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other values, of which key and controls are checked."""
-        if controls := (update or {}).get("controls"):
-            update = {**(update or {}), "controls": RouterControls.model_validate(controls)}
-        return super().model_copy(update=update, deep=deep)
+    @classmethod
+    def _late(cls, name: str, value: Any) -> Any:
+        if name == "controls" and value is not None:
+            return RouterControls.model_validate(value)
+        return super()._late(name, value)
 
     @property
     def router(self) -> RouterClient:

@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Coroutine
+from concurrent.futures import Future
 from contextvars import copy_context
 from inspect import isawaitable, iscoroutinefunction
 from typing import TypeVar
@@ -53,30 +53,20 @@ async def akey_of(source: ApiKey | None, clock: Clock) -> str:
     return _checked(await _in_time(key, clock) if isawaitable(key) else key)
 
 
-async def _in_a_thread(source: Callable[[], object]) -> object:
+def _in_a_thread(source: ApiKey) -> Awaitable[object]:
     """What a function gives; one that never returns holds up neither other threads nor the exit."""
-    loop = asyncio.get_running_loop()
-    given: asyncio.Future[object] = loop.create_future()
-
-    def settle(key: object, error: BaseException | None) -> None:
-        if not given.done():
-            given.set_exception(error) if error else given.set_result(key)
+    given: Future[object] = Future()
+    given.set_running_or_notify_cancel()  # from now on it can be given up, but not cancelled
 
     def ask() -> None:
-        key: object = None
-        error: BaseException | None = None
         try:
-            key = source()
-        except StopIteration:  # which a future cannot hold
-            error = RouterInputError("api_key: the function raised StopIteration; it has no key")
-        except BaseException as raised:  # noqa: BLE001 - raised where it is waited for
-            error = raised
-        with suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(settle, key, error)
+            given.set_result(_given(source))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            given.set_exception(error)
 
     context = copy_context()
     threading.Thread(target=context.run, args=(ask,), name="orq-key", daemon=True).start()
-    return await given
+    return asyncio.wrap_future(given)
 
 
 async def _in_time(giving: Awaitable[T], clock: Clock) -> T:
@@ -101,9 +91,12 @@ def _at_once(source: ApiKey | None) -> str | None:
 
 
 def _given(source: ApiKey | None) -> object:
-    if callable(source):
+    if not callable(source):
+        return source.get_secret_value() if source else ""
+    try:
         return source()
-    return source.get_secret_value() if source else ""
+    except StopIteration:  # in a generator it would be another error, and in a future none at all
+        raise RouterInputError("api_key: the function has no key left (StopIteration)") from None
 
 
 def _checked(key: object) -> str:

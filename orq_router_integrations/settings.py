@@ -213,27 +213,32 @@ class RouterSettings(Deferred):
     @model_validator(mode="wrap")
     @classmethod
     def _tells_no_input(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Errors say what is wrong, and never show what was given: it may be the key.
-
-        A ``base_url`` of ``None`` is none, as that of an environment without one.
-        """
-        if isinstance(data, dict) and data.get("base_url", "") is None:
-            data = {name: value for name, value in data.items() if name != "base_url"}
+        """Errors say what is wrong, and never show what was given: it may be the key."""
         try:
             return handler(data)
         except ValidationError as error:
             raise without_input(error) from None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_url_is_none(cls, data: Any) -> Any:
+        """A URL of ``None``, as of an environment without one, is as good as nothing."""
+        if isinstance(data, dict) and data.get("base_url", "") is None:
+            return {name: value for name, value in data.items() if name != "base_url"}
+        return data
+
+    @classmethod
+    def _late(cls, name: str, value: Any) -> Any:
+        """What is assigned, or given to a copy; pydantic does not look at it."""
+        return SecretStr(value) if name == "api_key" and isinstance(value, str) else value
+
     def __setattr__(self, name: str, value: Any) -> None:
-        """Pydantic does not check what is assigned; a key is a secret all the same."""
-        late_key = name == "api_key" and isinstance(value, str)
-        super().__setattr__(name, SecretStr(value) if late_key else value)
+        super().__setattr__(name, self._late(name, value))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other values, which pydantic does not check; a key stays a secret."""
-        key = (update or {}).get("api_key")
-        hidden = {"api_key": SecretStr(key)} if isinstance(key, str) else {}
-        return super().model_copy(update={**(update or {}), **hidden}, deep=deep)
+        """A copy with other values; of these the key is a secret all the same."""
+        late = {name: self._late(name, value) for name, value in (update or {}).items()}
+        return super().model_copy(update=late, deep=deep)
 
     def settings(self) -> dict[str, Any]:
         """These settings alone, as keywords for another object that has them."""

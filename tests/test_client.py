@@ -217,20 +217,17 @@ async def test_a_function_that_blocks_holds_up_neither_the_event_loop_nor_the_de
 
 async def test_functions_that_never_return_hold_up_nobody_else():
     never = threading.Event()
-    stuck = client_of(Script(), api_key=never.wait, deadline=0.2)
     for _ in range(40):
         with pytest.raises(RouterTimeoutError):
             await client_of(Script(), api_key=never.wait, deadline=0.001).asend(chat())
     assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 5) == "free"
     assert await client_of(Script(), api_key=lambda: KEY).asend(chat()) == ANSWER
-    with pytest.raises(RouterTimeoutError):
-        await stuck.asend(chat())
     never.set()
 
 
 @both_doors
 def test_a_function_that_has_no_key_left_says_so(door):
-    with pytest.raises((RouterInputError, StopIteration, RuntimeError)):
+    with pytest.raises(RouterInputError, match="no key left"):
         door.send(client_of(Script(), api_key=iter(()).__next__, deadline=9), chat())
 
 

@@ -44,7 +44,7 @@ _TRACES = {
     "guard_content",
     "reference",
 }
-"""What a provider did on its own side: tools it ran, which only its own API takes back."""
+"""What only a provider's own API takes back: traces of tools that it ran, and marks of its own."""
 
 _TRACE = "_tool_result"
 """The end of the names of Anthropic's blocks for what came of such a tool."""

@@ -16,7 +16,6 @@ from orq_router_integrations.saving import writable
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
-from orq_router_integrations.wire.names import refuse_unknown
 from orq_router_integrations.wire.placement import place
 from orq_router_integrations.wire.transcriptions import TranslationParams, check_translates
 
@@ -26,13 +25,6 @@ Task = Literal["transcribe", "translate"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _NO_TRANSLATION = "; a translation is always into English and does not take it"
-_HINTS = {
-    **HINTS,
-    **dict.fromkeys(("language", "timestamp_granularities"), _NO_TRANSLATION),
-    **dict.fromkeys(("path", "file", "file_path", "folder"), "; here it is source"),
-    **dict.fromkeys(("chunk_seconds", "chunk_duration"), "; here it is max_seconds"),
-}
-
 
 _TIMED: Mapping[Task, tuple[str, Any]] = {
     "transcribe": ("timestamp_granularities", ["word", "segment"]),
@@ -64,11 +56,12 @@ class AudioFace(RouterFace, TranslationParams):
     resume: Annotated[str | os.PathLike[str] | None, AfterValidator(_writable)] = None
 
     fixed_task: ClassVar[Task] = "transcribe"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data, _HINTS)
+    hints: ClassVar[Mapping[str, str]] = {
+        **HINTS,
+        **dict.fromkeys(("language", "timestamp_granularities"), _NO_TRANSLATION),
+        **dict.fromkeys(("path", "file", "file_path", "folder"), "; here it is source"),
+        **dict.fromkeys(("chunk_seconds", "chunk_duration"), "; here it is max_seconds"),
+    }
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

@@ -119,8 +119,8 @@ class ChunkDecoder(EventReader):
         delta = delta or {}
         if not isinstance(delta, dict):
             raise BadReply("the delta of an event is not an object", data)
-        if any(value for name, value in delta.items() if name != "role") and not self._in_messages:
-            self._in_deltas = True
+        if not (self._in_deltas or self._in_messages):
+            self._in_deltas = any(value for name, value in delta.items() if name != "role")
         if choice.get("finish_reason"):
             self.finished = True
         content = delta.get("content")
