@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.cancelling import cancelled_calls
 from support.loopback_server import Loopback, silent, whole
 from support.scripted_router import (
     ANSWER,
@@ -305,16 +306,7 @@ async def test_a_storm_of_cancelled_calls_leaves_the_pool_usable():
         hanging = stack.enter_context(Loopback(silent))
         working = stack.enter_context(Loopback(whole(COMPLETION)))
         async with httpx.AsyncClient(limits=httpx.Limits(max_connections=4)) as http:
-            client = local(hanging, http_async_client=http)
-            tasks = [asyncio.create_task(client.asend(chat())) for _ in range(200)]
-            await asyncio.sleep(0.03)
-            for task in tasks:
-                task.cancel()
-            await asyncio.sleep(0)
-            for task in tasks[::2]:
-                task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-            assert {type(end) for end in ended} == {asyncio.CancelledError}
+            await cancelled_calls(local(hanging, http_async_client=http), 0.03)
             after = local(working, http_async_client=http, timeout=2.0)
             assert await after.asend(chat()) == ANSWER
 

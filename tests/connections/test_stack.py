@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.cancelling import cancelled_calls
 from support.loopback_server import Loopback, open_ended, silent, whole
 from support.scripted_router import ANSWER, DONE, KEY, both_doors, chat, chat_stream, event
 
@@ -173,16 +174,7 @@ def test_a_stream_that_is_left_is_closed():
 
 async def test_a_storm_of_cancelled_calls_leaves_no_connection():
     with Loopback(silent) as hanging, Loopback(whole(COMPLETION)) as working:
-        client = local(hanging)
-        tasks = [asyncio.create_task(client.asend(chat())) for _ in range(200)]
-        await asyncio.sleep(0.1)
-        for task in tasks:
-            task.cancel()
-        await asyncio.sleep(0)
-        for task in tasks[::2]:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-        assert {type(end) for end in ended} == {asyncio.CancelledError}
+        await cancelled_calls(local(hanging), 0.1)
         assert await asyncio.to_thread(soon, lambda: hanging.open == 0)
         assert await local(working).asend(chat()) == ANSWER
 

@@ -1,0 +1,20 @@
+"""Many calls that are cancelled, half of them twice."""
+
+import asyncio
+
+from support.scripted_router import chat
+
+from orq_router_integrations import RouterClient
+
+
+async def cancelled_calls(client: RouterClient, seconds: float) -> None:
+    """Begin 200 calls, cancel them after a while, and see that all of them end so."""
+    tasks = [asyncio.create_task(client.asend(chat())) for _ in range(200)]
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(end) for end in ended} == {asyncio.CancelledError}
