@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from orq_router_integrations._version import __version__
 
 if TYPE_CHECKING:
-    from orq_router_integrations.chat_models.model import ChatOrq, init_orq_chat_model
+    from orq_router_integrations.chat_models.chat_orq import ChatOrq, init_orq_chat_model
     from orq_router_integrations.chat_models.provenance import Provenance
-    from orq_router_integrations.chat_models.tracking import track_usage
+    from orq_router_integrations.chat_models.usage_callback import track_usage
     from orq_router_integrations.client import RouterClient
     from orq_router_integrations.document_loaders.loaders import (
         OrqTranscriptionLoader,
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from orq_router_integrations.document_loaders.parser import OrqAudioParser
     from orq_router_integrations.document_loaders.subtitles import to_srt, to_vtt
     from orq_router_integrations.errors import RouterError
-    from orq_router_integrations.media import content_block
-    from orq_router_integrations.offline import OfflineRouter
+    from orq_router_integrations.media.content_block import content_block
+    from orq_router_integrations.testing import OfflineRouter
     from orq_router_integrations.tools.image import OrqImageTool
-    from orq_router_integrations.tools.pictures import ImageResult
+    from orq_router_integrations.tools.image_result import ImageResult
     from orq_router_integrations.tools.speech import OrqSpeechTool
-    from orq_router_integrations.tools.spoken import Speech
+    from orq_router_integrations.tools.speech_result import Speech
     from orq_router_integrations.wire.controls import RouterControls
 
 __all__ = [
@@ -51,9 +51,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ChatOrq": "chat_models.model",
-    "ImageResult": "tools.pictures",
-    "OfflineRouter": "offline",
+    "ChatOrq": "chat_models.chat_orq",
+    "ImageResult": "tools.image_result",
+    "OfflineRouter": "testing",
     "OrqAudioParser": "document_loaders.parser",
     "OrqImageTool": "tools.image",
     "OrqSpeechTool": "tools.speech",
@@ -63,12 +63,12 @@ _HOMES = {
     "RouterClient": "client",
     "RouterControls": "wire.controls",
     "RouterError": "errors",
-    "Speech": "tools.spoken",
-    "content_block": "media",
-    "init_orq_chat_model": "chat_models.model",
+    "Speech": "tools.speech_result",
+    "content_block": "media.content_block",
+    "init_orq_chat_model": "chat_models.chat_orq",
     "to_srt": "document_loaders.subtitles",
     "to_vtt": "document_loaders.subtitles",
-    "track_usage": "chat_models.tracking",
+    "track_usage": "chat_models.usage_callback",
 }
 
 

@@ -84,8 +84,8 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    from orq_router_integrations.offline import OfflineRouter  # noqa: PLC0415
-    from orq_router_integrations.offline.serve import serve  # noqa: PLC0415
+    from orq_router_integrations.testing import OfflineRouter  # noqa: PLC0415
+    from orq_router_integrations.testing.serve import serve  # noqa: PLC0415
 
     serve(chosen.host, chosen.port, OfflineRouter(lenient=chosen.lenient))
     return 0

@@ -11,21 +11,21 @@ import httpx
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
-from orq_router_integrations.keys import account_of
-from orq_router_integrations.lazily import Lazily
-from orq_router_integrations.retry import RetryQuota
+from orq_router_integrations._http.auth import account_of
+from orq_router_integrations._http.lazily import Lazily
+from orq_router_integrations._http.retry import RetryQuota
 from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
 from orq_router_integrations.wire.controls import ControlValues, RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.names import refuse_unknown
+from orq_router_integrations.wire.suggestions import refuse_unknown
 
 if TYPE_CHECKING:
-    from orq_router_integrations import delivery
-    from orq_router_integrations.connections import shared
+    from orq_router_integrations._http import delivery
+    from orq_router_integrations._http import registry as shared
     from orq_router_integrations.wire.call import Call, StreamCall
 else:
-    delivery = Lazily("orq_router_integrations.delivery")
-    shared = Lazily("orq_router_integrations.connections.shared")
+    delivery = Lazily("orq_router_integrations._http.delivery")
+    shared = Lazily("orq_router_integrations._http.registry")
 
 T = TypeVar("T")
 

@@ -12,12 +12,12 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
 
 from orq_router_integrations import demo_media
-from orq_router_integrations.chat_models.model import ChatOrq
+from orq_router_integrations.chat_models.chat_orq import ChatOrq
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import RouterError
-from orq_router_integrations.media import content_block
-from orq_router_integrations.offline import OfflineRouter
+from orq_router_integrations.media.content_block import content_block
 from orq_router_integrations.settings import API_KEY_ENV
+from orq_router_integrations.testing import OfflineRouter
 from orq_router_integrations.wire.controls import RouterControls
 
 ASSETS = Path(__file__).parent / "assets"

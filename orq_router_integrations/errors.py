@@ -39,8 +39,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core import exceptions as core
 from typing_extensions import TypedDict, Unpack
 
-from orq_router_integrations.error_bodies import MAX_TEXT, members, read, text_of
-from orq_router_integrations.wire.headers import retry_after_seconds
+from orq_router_integrations.wire.error_body import MAX_TEXT, members, read, text_of
+from orq_router_integrations.wire.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.call import Reply

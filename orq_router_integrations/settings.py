@@ -20,10 +20,10 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from orq_router_integrations.wire.models import Deferred
+from orq_router_integrations.wire.deferred_model import Deferred
 
 if TYPE_CHECKING:
-    from orq_router_integrations.wire.models import Taking
+    from orq_router_integrations.wire.deferred_model import Taking
 from orq_router_integrations.wire.endpoints import Dialect
 
 DEFAULT_BASE_URL = "https://api.orq.ai/v3/router"

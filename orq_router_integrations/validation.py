@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from orq_router_integrations.error_bodies import clean
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.names import nearest
+from orq_router_integrations.wire.error_body import clean
+from orq_router_integrations.wire.suggestions import nearest
 
 _INNER = ("orq_router_integrations.", "langchain_core.")
 

@@ -27,7 +27,7 @@ from support.scripted_router import (
 
 from orq_router_integrations import RouterClient, RouterError
 from orq_router_integrations.errors import RedirectError, RouterInputError, RouterTimeoutError
-from orq_router_integrations.media import upload
+from orq_router_integrations.media.content_block import upload
 from orq_router_integrations.wire.endpoints import RESPONSES, SPEECH, TRANSCRIPTIONS
 
 

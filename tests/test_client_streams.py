@@ -24,7 +24,7 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import RouterClient, RouterError
-from orq_router_integrations.connections import pump
+from orq_router_integrations._http import background_reader as pump
 from orq_router_integrations.errors import (
     InvalidResponseError,
     NotFoundError,

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import AIMessageChunk, BaseMessage
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, RouterError
-from orq_router_integrations.offline import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault, ToolCall
 
 VERBS = ["send", "stream", "close"]
 TWINS = [("_generate", "_agenerate"), ("_stream", "_astream")]

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 import orq_router_integrations as package
-from orq_router_integrations import RouterClient, RouterControls, errors, offline
+from orq_router_integrations import RouterClient, RouterControls, errors
+from orq_router_integrations import testing as offline
 from orq_router_integrations.client import ClientValues
 from orq_router_integrations.wire.controls import ControlValues
 
@@ -74,7 +75,7 @@ def test_importing_the_package_imports_nothing_else() -> None:
 def test_the_chat_model_imports_nothing_heavy() -> None:
     found = modules_after("from orq_router_integrations import ChatOrq")
     assert not {name.split(".")[0] for name in found} & HEAVY
-    assert not any(name.startswith("orq_router_integrations.offline") for name in found)
+    assert not any(name.startswith("orq_router_integrations.testing") for name in found)
 
 
 def test_a_new_model_opens_nothing() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from orq_router_integrations.wire import endpoints
+from orq_router_integrations.wire.control_placement import Carrier, carrier
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.placement import Carrier, carrier
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

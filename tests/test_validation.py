@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
 from orq_router_integrations.errors import MAX_TEXT, RouterInputError
 from orq_router_integrations.validation import input_error
-from orq_router_integrations.wire.names import nearest, refuse_unknown
+from orq_router_integrations.wire.suggestions import nearest, refuse_unknown
 
 
 class Spice(BaseModel):

@@ -6,9 +6,9 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from orq_router_integrations.chat_models.terms import PROVIDER
-from orq_router_integrations.wire.asked import Asked
+from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.wire.call import Reply
+from orq_router_integrations.wire.model_candidates import Asked
 
 _FROM_BODY = ("api", "id", "created", "system_fingerprint", "service_tier")
 _LIMITS = "x-ratelimit-"

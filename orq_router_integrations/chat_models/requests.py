@@ -5,11 +5,12 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from orq_router_integrations.chat_models import schemas, tools
-from orq_router_integrations.chat_models.terms import RESPONSES
+from orq_router_integrations.chat_models import schemas
+from orq_router_integrations.chat_models import tool_schemas as tools
+from orq_router_integrations.chat_models.constants import RESPONSES
 from orq_router_integrations.wire.chat_params import ON_WIRE, PARAMS, ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
-from orq_router_integrations.wire.models import Deferred
+from orq_router_integrations.wire.deferred_model import Deferred
 from orq_router_integrations.wire.responses_params import OWN_PARAMS, ResponsesParams
 
 PARAMETERS = (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from orq_router_integrations.chat_models.tools import check_name, converted
+from orq_router_integrations.chat_models.tool_schemas import check_name, converted
 
 Method = Literal["json_schema", "function_calling", "json_mode"]
 Schema = dict[str, Any] | type

@@ -6,17 +6,17 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from orq_router_integrations._integration import HINTS, RouterFace
+from orq_router_integrations.document_loaders.chunking import Limits
 from orq_router_integrations.document_loaders.documents import FORMATS, Granularity, Shape
-from orq_router_integrations.document_loaders.engine import Engine, OnError
-from orq_router_integrations.document_loaders.pieces import Limits
-from orq_router_integrations.document_loaders.resume import ResumeStore
-from orq_router_integrations.document_loaders.transcribing import Run
-from orq_router_integrations.faces import HINTS, RouterFace
-from orq_router_integrations.saving import writable
+from orq_router_integrations.document_loaders.pipeline import Run
+from orq_router_integrations.document_loaders.transcriber import Engine, OnError
+from orq_router_integrations.document_loaders.transcript_store import ResumeStore
+from orq_router_integrations.media.atomic_write import writable
 from orq_router_integrations.validation import input_error
+from orq_router_integrations.wire.control_placement import place
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
-from orq_router_integrations.wire.placement import place
 from orq_router_integrations.wire.transcriptions import TranslationParams, check_translates
 
 MAX_BYTES = 25 * 1024 * 1024

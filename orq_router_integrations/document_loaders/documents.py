@@ -12,7 +12,7 @@ from langchain_core.documents import Document
 
 from orq_router_integrations.wire.call import BadReply
 from orq_router_integrations.wire.transcripts import Span, Transcript
-from orq_router_integrations.wire.words import joined_words, words_of
+from orq_router_integrations.wire.word_tokenizer import joined_words, words_of
 
 Granularity = Literal["file", "segment", "word", "speaker", "window"]
 

@@ -9,9 +9,9 @@ from langchain_core.documents import Document
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from orq_router_integrations.document_loaders.base import AudioFace, Task
+from orq_router_integrations.document_loaders.pipeline import Run
 from orq_router_integrations.document_loaders.progress import Progress, check_progress
 from orq_router_integrations.document_loaders.sources import Item, checked_source, items
-from orq_router_integrations.document_loaders.transcribing import Run
 from orq_router_integrations.wire.transcriptions import TranscriptionParams
 
 
@@ -83,7 +83,7 @@ class OrqTranscriptionLoader(AudioLoader, TranscriptionParams):
         pydantic.ValidationError: at construction, when an argument is wrong.
         RouterError: when loading; the tree is in ``errors``.
 
-    >>> from orq_router_integrations.offline import OfflineRouter
+    >>> from orq_router_integrations.testing import OfflineRouter
     >>> router = OfflineRouter(answers={"openai/whisper-1": "Good day. We meet at noon."})
     >>> loader = OrqTranscriptionLoader(
     ...     source=b"ID3...",
@@ -103,7 +103,7 @@ class OrqTranslationLoader(AudioLoader):
     ``timestamp_granularities`` do not exist there, and of OpenAI's models only ``whisper-1``
     translates.
 
-    >>> from orq_router_integrations.offline import OfflineRouter
+    >>> from orq_router_integrations.testing import OfflineRouter
     >>> router = OfflineRouter(answers={"openai/whisper-1": "Good day."})
     >>> loader = OrqTranslationLoader(
     ...     source=b"ID3...", model="openai/whisper-1", client=router.client()

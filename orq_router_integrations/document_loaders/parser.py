@@ -10,8 +10,8 @@ from langchain_core.documents.base import Blob
 from pydantic import model_validator
 
 from orq_router_integrations.document_loaders.base import AudioFace, Task
+from orq_router_integrations.document_loaders.pipeline import Run
 from orq_router_integrations.document_loaders.sources import Item, items
-from orq_router_integrations.document_loaders.transcribing import Run
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.transcriptions import TranscriptionParams
 
@@ -59,7 +59,7 @@ class OrqAudioParser(AudioFace, TranscriptionParams, BaseBlobParser):
         RouterError: at a call; the tree is in ``errors``.
 
     >>> from langchain_core.documents.base import Blob
-    >>> from orq_router_integrations.offline import OfflineRouter
+    >>> from orq_router_integrations.testing import OfflineRouter
     >>> router = OfflineRouter(answers={"talk.mp3": "Good day."})
     >>> parser = OrqAudioParser(model="openai/whisper-1", client=router.client())
     >>> blob = Blob.from_data(b"ID3...", metadata={"filename": "talk.mp3", "topic": "manners"})

@@ -16,8 +16,8 @@ from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.formats import RECORDING_SUFFIXES, checked_recording
-from orq_router_integrations.media import regular_file
+from orq_router_integrations.media.content_block import regular_file
+from orq_router_integrations.media.mime import RECORDING_SUFFIXES, checked_recording
 from orq_router_integrations.wire.call import Upload
 
 Item = str | os.PathLike[str] | bytes | Blob

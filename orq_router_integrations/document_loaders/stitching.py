@@ -11,7 +11,12 @@ from itertools import product
 from typing import NamedTuple
 
 from orq_router_integrations.wire.transcripts import Span, Transcript
-from orq_router_integrations.wire.words import joined_words, without_head, without_tail, words_of
+from orq_router_integrations.wire.word_tokenizer import (
+    joined_words,
+    without_head,
+    without_tail,
+    words_of,
+)
 
 NEAR = 0.3
 """Seconds by which the times of one word may differ in two pieces."""

@@ -18,15 +18,15 @@ from pydantic import (
     model_validator,
 )
 
+from orq_router_integrations._integration import RouterFace
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.faces import RouterFace
-from orq_router_integrations.saving import checked_folder
+from orq_router_integrations.media.atomic_write import checked_folder
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
-from orq_router_integrations.wire.names import nearest
+from orq_router_integrations.wire.suggestions import nearest
 
 if TYPE_CHECKING:
-    from orq_router_integrations.wire.models import Taking
+    from orq_router_integrations.wire.deferred_model import Taking
 
 
 def _there(folder: Path) -> Path:

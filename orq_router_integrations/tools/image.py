@@ -7,17 +7,16 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 from typing_extensions import TypedDict, Unpack
 
-from orq_router_integrations.downloads import adownload, download
-from orq_router_integrations.faces import CONTROL_HINTS, check_keywords
-from orq_router_integrations.owned import Owned
-from orq_router_integrations.saving import checked_folder
+from orq_router_integrations._http.async_generators import Owned
+from orq_router_integrations._http.safe_download import adownload, download
+from orq_router_integrations._integration import CONTROL_HINTS, check_keywords
+from orq_router_integrations.media.atomic_write import checked_folder
 from orq_router_integrations.tools.base import OrqTool, choosing
-from orq_router_integrations.tools.drawing import Drawing
-from orq_router_integrations.tools.picture_files import Fetched
-from orq_router_integrations.tools.picture_sources import Album, ImageSource, parts
-from orq_router_integrations.tools.pictures import ImageResult
+from orq_router_integrations.tools.image_call import Drawing
+from orq_router_integrations.tools.image_inputs import Album, ImageSource, parts
+from orq_router_integrations.tools.image_result import ImageResult
+from orq_router_integrations.tools.image_sink import Fetched
 from orq_router_integrations.validation import input_error
-from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.controls import ControlValues, RouterControls
 from orq_router_integrations.wire.images import (
     EDIT,
@@ -30,6 +29,7 @@ from orq_router_integrations.wire.images import (
     check_family,
     check_operation,
 )
+from orq_router_integrations.wire.model_candidates import Asked
 
 
 class _What(BaseModel):
@@ -109,7 +109,7 @@ class OrqImageTool(OrqTool, ImageParams):
         pydantic.ValidationError: at construction, when an argument is wrong.
         RouterError: at a call; ``partial_items`` has the images that had arrived of a broken one.
 
-    >>> from orq_router_integrations.offline import OfflineRouter
+    >>> from orq_router_integrations.testing import OfflineRouter
     >>> tool = OrqImageTool(model="openai/gpt-image-1", client=OfflineRouter().client())
     >>> boat = tool.generate("a red boat", size="256x256")
     >>> boat.image.width, boat.answering_model

@@ -11,12 +11,12 @@ from langchain_core.messages import ToolCall
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import AsyncGenerator, Generator, Unpack
 
-from orq_router_integrations.owned import Owned
-from orq_router_integrations.saving import atomic_file, awrite, saving
-from orq_router_integrations.tools.sounds import SUFFIXES
-from orq_router_integrations.tools.speaking import Speaking
+from orq_router_integrations._http.async_generators import Owned
+from orq_router_integrations.media.atomic_write import atomic_file, awrite, saving
+from orq_router_integrations.tools.audio_format import SUFFIXES
+from orq_router_integrations.tools.speech_call import Speaking
+from orq_router_integrations.tools.speech_result import Speech, warn_if_misnamed
 from orq_router_integrations.tools.speech_settings import SpeechChoices, SpeechSettings
-from orq_router_integrations.tools.spoken import Speech, warn_if_misnamed
 from orq_router_integrations.tools.tracing import atraced, traced
 
 
@@ -59,7 +59,7 @@ class OrqSpeechTool(SpeechSettings):
         RouterError: at a call; ``received`` says how many bytes arrived of what broke off, and
             ``partial_bytes`` has them if the whole was asked for.
 
-    >>> from orq_router_integrations.offline import OfflineRouter
+    >>> from orq_router_integrations.testing import OfflineRouter
     >>> client = OfflineRouter().client()
     >>> tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", format="wav", client=client)
     >>> tool.speak("Good morning.")

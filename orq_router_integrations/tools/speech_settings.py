@@ -9,18 +9,18 @@ from uuid import uuid4
 from pydantic import AfterValidator, BaseModel, Field
 from typing_extensions import TypedDict
 
+from orq_router_integrations._integration import CONTROL_HINTS, check_keywords
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.faces import CONTROL_HINTS, check_keywords
-from orq_router_integrations.saving import checked_folder, writable
+from orq_router_integrations.media.atomic_write import checked_folder, writable
+from orq_router_integrations.tools.audio_concat import JOINED
+from orq_router_integrations.tools.audio_format import names_audio, wanted_by
 from orq_router_integrations.tools.base import OrqTool, choosing
-from orq_router_integrations.tools.sentences import pieces
-from orq_router_integrations.tools.sounds import names_audio, wanted_by
-from orq_router_integrations.tools.speaking import Speaking
-from orq_router_integrations.tools.tracks import JOINED
+from orq_router_integrations.tools.speech_call import Speaking
+from orq_router_integrations.tools.text_splitting import pieces
 from orq_router_integrations.validation import input_error
-from orq_router_integrations.wire.asked import Asked
 from orq_router_integrations.wire.controls import ControlValues, RouterControls
 from orq_router_integrations.wire.endpoints import SPEECH
+from orq_router_integrations.wire.model_candidates import Asked
 from orq_router_integrations.wire.speech import (
     MAX_INPUT,
     MEMBERS,

@@ -9,7 +9,7 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.tools import BaseTool
 from typing_extensions import AsyncGenerator
 
-from orq_router_integrations.owned import owned_context
+from orq_router_integrations._http.async_generators import owned_context
 
 Outcome = Callable[[], str]
 """What is told of the run at its end."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from orq_router_integrations.wire.call import BadReply, Reply
-from orq_router_integrations.wire.events import EventReader, kind_of, refuse_error
+from orq_router_integrations.wire.event_stream import EventReader, kind_of, refuse_error
 from orq_router_integrations.wire.json import an_object, objects
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from orq_router_integrations.wire.models import Deferred
+from orq_router_integrations.wire.deferred_model import Deferred
 
 
 def _as_list(value: Any) -> Any:

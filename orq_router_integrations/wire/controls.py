@@ -20,8 +20,8 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.models import Deferred
-from orq_router_integrations.wire.names import refuse_unknown_members
+from orq_router_integrations.wire.deferred_model import Deferred
+from orq_router_integrations.wire.suggestions import refuse_unknown_members
 
 DEFAULT_CODES = (408, 429, 500, 502, 503, 504, 529)
 """Statuses that the router retries and falls back on when it is not told otherwise."""

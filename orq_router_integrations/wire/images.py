@@ -22,7 +22,7 @@ from orq_router_integrations.wire.endpoints import (
     IMAGE_VARIATIONS,
     Endpoint,
 )
-from orq_router_integrations.wire.names import spelled
+from orq_router_integrations.wire.suggestions import spelled
 
 MAX_INPUT_BYTES = 50 * 1024 * 1024
 """An image or mask that is sent must have less (contract section 2.3)."""

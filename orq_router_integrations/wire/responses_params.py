@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from orq_router_integrations.wire.chat_params import Effort, Whole, Wired
-from orq_router_integrations.wire.models import Deferred
+from orq_router_integrations.wire.deferred_model import Deferred
 
 if TYPE_CHECKING:
-    from orq_router_integrations.wire.models import Taking
+    from orq_router_integrations.wire.deferred_model import Taking
 
 
 class Reasoning(Wired):

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orq_router_integrations.wire.call import BadReply, Reply, Truncated
 from orq_router_integrations.wire.controls import ModelId
-from orq_router_integrations.wire.events import refuse_error
+from orq_router_integrations.wire.event_stream import refuse_error
 from orq_router_integrations.wire.json import loads
-from orq_router_integrations.wire.names import spelled
+from orq_router_integrations.wire.suggestions import spelled
 
 MAX_INPUT = 4096
 """Characters of text in one request."""

@@ -14,12 +14,12 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from orq_router_integrations.wire.call import BadReply, Reply
 from orq_router_integrations.wire.chat_params import Number, Whole
-from orq_router_integrations.wire.events import kind_of, refuse_error
+from orq_router_integrations.wire.event_stream import kind_of, refuse_error
 from orq_router_integrations.wire.json import a_text, loads, objects
-from orq_router_integrations.wire.names import spelled
 from orq_router_integrations.wire.subtitles import read_cues
+from orq_router_integrations.wire.suggestions import spelled
 from orq_router_integrations.wire.transcripts import Span, Transcript
-from orq_router_integrations.wire.words import joined_words
+from orq_router_integrations.wire.word_tokenizer import joined_words
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Language = Annotated[

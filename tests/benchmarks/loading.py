@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from orq_router_integrations import OrqTranscriptionLoader, RouterClient
-from orq_router_integrations.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import head_bytes, pcm_shape
 
 FILES = 40
 SECONDS = 0.1

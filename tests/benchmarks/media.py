@@ -17,7 +17,7 @@ from orq_router_integrations import (
     RouterClient,
     content_block,
 )
-from orq_router_integrations.media import upload
+from orq_router_integrations.media.content_block import upload
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS
 from tests.benchmarks.contenders import KEY, base_url, models

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orq_router_integrations import OrqSpeechTool
-from orq_router_integrations.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import head_bytes, pcm_shape
 
 SIZE = 5_000_000
 GOAL = 1_000_000

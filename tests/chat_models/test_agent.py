@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import ServerError
-from orq_router_integrations.offline import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault, ToolCall
 
 GPT = "openai/gpt-4o"
 CLAUDE = "anthropic/claude-sonnet-4-5"

@@ -7,7 +7,7 @@ from langchain_core.tools import Tool
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.offline import Answer, ToolCall
+from orq_router_integrations.testing import Answer, ToolCall
 
 CUSTOM = {"type": "custom", "name": "shell", "description": "Runs a line of shell."}
 SHELL = Tool(name="shell", description="Runs a line of shell.", func=lambda line: f"ran {line}")

@@ -6,8 +6,12 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from orq_router_integrations.chat_models.replies import _CHUNK, _chunk_of, _generation_of
-from orq_router_integrations.chat_models.terms import PROVIDER
+from orq_router_integrations.chat_models.constants import PROVIDER
+from orq_router_integrations.chat_models.response_conversion import (
+    _CHUNK,
+    _chunk_of,
+    _generation_of,
+)
 
 AWKWARD = [
     "",

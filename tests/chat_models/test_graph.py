@@ -28,9 +28,9 @@ from support.agent_tools import (
 )
 
 from orq_router_integrations import ChatOrq, OfflineRouter, content_block
-from orq_router_integrations.chat_models.tracking import track_usage
+from orq_router_integrations.chat_models.usage_callback import track_usage
 from orq_router_integrations.errors import BadRequestError, ServerError
-from orq_router_integrations.offline import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault, ToolCall
 
 CLAUDE = "anthropic/claude-sonnet-4-5"
 ASSETS = Path(__file__).parents[1] / "assets"

@@ -4,11 +4,11 @@ import pytest
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import add_ai_message_chunks
 
-from orq_router_integrations.chat_models.apis import APIS
-from orq_router_integrations.chat_models.calls import CallAssembly, unspoiled, whole_calls
-from orq_router_integrations.chat_models.replies import ChunkReader
-from orq_router_integrations.wire.asked import Asked
+from orq_router_integrations.chat_models.chat_apis import APIS
+from orq_router_integrations.chat_models.response_conversion import ChunkReader
+from orq_router_integrations.chat_models.tool_calls import CallAssembly, unspoiled, whole_calls
 from orq_router_integrations.wire.call import BadReply, Reply
+from orq_router_integrations.wire.model_candidates import Asked
 
 GPT = "openai/gpt-4o"
 HIGH, LOW = r"\ud83d", r"\ude00"

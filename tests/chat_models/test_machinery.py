@@ -24,7 +24,7 @@ from support.agent_tools import (
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterError, ServerError
-from orq_router_integrations.offline import Fault
+from orq_router_integrations.testing import Fault
 
 CLAUDE = "anthropic/claude-sonnet-4-5"
 KEY = "sk-orq-SECRET"

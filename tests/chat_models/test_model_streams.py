@@ -12,15 +12,15 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
-from orq_router_integrations.chat_models.calls import unspoiled
-from orq_router_integrations.chat_models.replies import ChunkReader
+from orq_router_integrations.chat_models.response_conversion import ChunkReader
+from orq_router_integrations.chat_models.tool_calls import unspoiled
 from orq_router_integrations.errors import (
     InvalidResponseError,
     StreamInterruptedError,
 )
-from orq_router_integrations.offline import Fault
-from orq_router_integrations.wire.asked import Asked
+from orq_router_integrations.testing import Fault
 from orq_router_integrations.wire.call import ErrorInReply, Reply, Truncated
+from orq_router_integrations.wire.model_candidates import Asked
 
 GPT = "openai/gpt-4o"
 STREAM = Reply(200, {"content-type": "text/event-stream"})

@@ -9,9 +9,9 @@ import orjson
 import pytest
 from langchain_core.messages import AIMessageChunk
 
-from orq_router_integrations.chat_models.replies import ChunkReader
-from orq_router_integrations.wire.asked import Asked
+from orq_router_integrations.chat_models.response_conversion import ChunkReader
 from orq_router_integrations.wire.call import BadReply, Reply
+from orq_router_integrations.wire.model_candidates import Asked
 
 GPT = "openai/gpt-4o"
 

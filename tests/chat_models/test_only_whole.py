@@ -7,7 +7,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, AIMessageChunk
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.chat_models import background
+from orq_router_integrations.chat_models import background_polling as background
 from orq_router_integrations.errors import RouterInputError
 
 WAYS: dict[str, dict[str, Any]] = {

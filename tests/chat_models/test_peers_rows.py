@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.offline import Answer
+from orq_router_integrations.testing import Answer
 
 GPT = "openai/gpt-4o"
 TESTS = Path(__file__).parents[1]

@@ -7,8 +7,8 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, RouterControls
-from orq_router_integrations.offline import Answer
-from orq_router_integrations.wire.asked import Asked
+from orq_router_integrations.testing import Answer
+from orq_router_integrations.wire.model_candidates import Asked
 
 GPT = "openai/gpt-4o"
 AZURE = "azure/gpt-4o"

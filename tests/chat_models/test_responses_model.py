@@ -12,9 +12,9 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
-from orq_router_integrations.chat_models import background
+from orq_router_integrations.chat_models import background_polling as background
 from orq_router_integrations.chat_models.provenance import Provenance
-from orq_router_integrations.chat_models.tracking import track_usage
+from orq_router_integrations.chat_models.usage_callback import track_usage
 from orq_router_integrations.errors import (
     BadRequestError,
     InvalidResponseError,
@@ -22,7 +22,7 @@ from orq_router_integrations.errors import (
     RouterInputError,
     ServerError,
 )
-from orq_router_integrations.offline import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault, ToolCall
 
 CLAUDE, GPT = "anthropic/claude-sonnet-4-5", "openai/gpt-4o"
 QUESTION = "What is the weather in Berlin?"

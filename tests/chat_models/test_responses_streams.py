@@ -15,13 +15,13 @@ from langchain_core.messages import (
 )
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
-from orq_router_integrations.chat_models.calls import unspoiled
-from orq_router_integrations.chat_models.replies import ChunkReader
+from orq_router_integrations.chat_models.response_conversion import ChunkReader
+from orq_router_integrations.chat_models.tool_calls import unspoiled
 from orq_router_integrations.errors import RouterError, ServerError, StreamInterruptedError
-from orq_router_integrations.offline import Answer, Fault, ToolCall
-from orq_router_integrations.wire.asked import Asked
+from orq_router_integrations.testing import Answer, Fault, ToolCall
 from orq_router_integrations.wire.call import Reply
-from orq_router_integrations.wire.responses_events import ResponseDecoder
+from orq_router_integrations.wire.model_candidates import Asked
+from orq_router_integrations.wire.responses_stream import ResponseDecoder
 
 GPT = "openai/gpt-4o"
 STREAM = {"content-type": "text/event-stream"}

@@ -11,7 +11,7 @@ from form_readers import FormPart, read_by_hand, read_with_email
 from orq_router_integrations.wire.call import Request, Upload
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
-from orq_router_integrations.wire.request import Encoded, encode
+from orq_router_integrations.wire.request_encoding import Encoded, encode
 
 BODY = {"model": "openai/some-model"}
 SOUND = b"\x00\xffRIFF\r\n--\r"

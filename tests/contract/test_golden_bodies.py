@@ -10,7 +10,7 @@ import pytest
 from orq_router_integrations.wire.call import Request, Upload
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, TRANSCRIPTIONS, Dialect
-from orq_router_integrations.wire.request import encode
+from orq_router_integrations.wire.request_encoding import encode
 
 CHAT = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hé"}]}
 FORM = {

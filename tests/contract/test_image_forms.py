@@ -11,8 +11,8 @@ from support.scripted_router import KEY, Script, says
 from test_controls_on_the_wire import as_parts, expected, in_order, parsed
 
 from orq_router_integrations import OrqImageTool, RouterClient
-from orq_router_integrations.offline.images.draw import generated
-from orq_router_integrations.offline.images.png import encoded
+from orq_router_integrations.testing.images.draw import generated
+from orq_router_integrations.testing.images.png import encoded
 
 ONE, TWO = (encoded(generated(name, (32, 32), 1)) for name in ("one", "two"))
 DRAWN = {"created": 1, "data": [{"url": "https://images.invalid/1.png"}]}

@@ -5,7 +5,7 @@ import pytest
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
-from orq_router_integrations.wire.request import encode
+from orq_router_integrations.wire.request_encoding import encode
 
 ALL = set(ENDPOINTS)
 RESPONSES = {"/responses"}

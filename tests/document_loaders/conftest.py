@@ -8,8 +8,8 @@ import pytest
 from support.recordings import wav
 from support.served_router import served
 
-from orq_router_integrations.offline import OfflineRouter
-from orq_router_integrations.offline.media.tones import Word, hear, speak
+from orq_router_integrations.testing import OfflineRouter
+from orq_router_integrations.testing.media.tones import Word, hear, speak
 
 TOPICS = ["bread", "wine", "Zo\u00eb", "the the sea"]
 

@@ -15,7 +15,7 @@ from support.recordings import recorded, recording
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader, RouterClient
 from orq_router_integrations.document_loaders import decoding
 from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
-from orq_router_integrations.wav import head_bytes
+from orq_router_integrations.media.wav import head_bytes
 
 WHISPER = "openai/whisper-1"
 

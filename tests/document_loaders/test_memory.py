@@ -13,7 +13,7 @@ from langchain_core.documents.base import Blob
 from support.recordings import recording
 
 from orq_router_integrations import OrqTranscriptionLoader, RouterClient
-from orq_router_integrations.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import head_bytes, pcm_shape
 
 MEGABYTE = 2**20
 

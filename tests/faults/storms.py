@@ -13,7 +13,8 @@ import httpx
 from faults.faces import PROMPT
 from faults.server import FaultServer, Wire, refusing_port, well
 from faults.steps import sends
-from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, RouterError, retry
+from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, RouterError
+from orq_router_integrations._http import retry
 
 KEY = "sk-orq-nobodys-key.0123456789"
 ANSWER = ChatOrq(model="openai/gpt-4o", client=OfflineRouter().client()).invoke(PROMPT).text

@@ -7,7 +7,7 @@ from itertools import groupby
 from faults.catalogue import FAULTS
 from faults.faces import FACES
 from faults.matrix import Cell, run
-from orq_router_integrations import retry
+from orq_router_integrations._http import retry
 
 
 def show(names: Iterable[str] = ()) -> int:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.media import upload
+from orq_router_integrations.media.content_block import upload
 from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
 from orq_router_integrations.wire.multipart import parts_of
 

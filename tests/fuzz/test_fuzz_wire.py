@@ -10,12 +10,12 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from python_multipart.multipart import FormParser, parse_options_header
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
-from orq_router_integrations.media import upload
-from orq_router_integrations.offline.routing.reading import read
+from orq_router_integrations.media.content_block import upload
+from orq_router_integrations.testing.routing.reading import read
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, Dialect
 from orq_router_integrations.wire.multipart import Form, parts_of
-from orq_router_integrations.wire.request import encode
+from orq_router_integrations.wire.request_encoding import encode
 
 characters = st.characters(exclude_categories=["Cs"])
 texts = st.text(characters, min_size=1, max_size=20).filter(str.strip)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from support.served_router import served
 
-from orq_router_integrations.offline import Fault, OfflineRouter
+from orq_router_integrations.testing import Fault, OfflineRouter
 
 BROKEN = "openai/broken"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from orq_router_integrations.formats import sniff
+from orq_router_integrations.media.mime import sniff
 
 BROKEN = "openai/broken"
 GPT = "openai/gpt-4o"

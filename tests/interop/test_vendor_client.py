@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.formats import sniff
+from orq_router_integrations.media.mime import sniff
 
 sdk = pytest.importorskip(
     "orq_ai_sdk", reason="the vendor's SDK is not installed: pip install '.[interop]'"

@@ -14,7 +14,7 @@ from support.media_samples import PDF, PNG, WAV
 from support.schema_loss import lost
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterError, content_block
-from orq_router_integrations.offline import Answer
+from orq_router_integrations.testing import Answer
 
 models = pytest.importorskip(
     "orq_ai_sdk.models", reason="the vendor's SDK is not installed: pip install '.[interop]'"

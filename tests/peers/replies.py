@@ -11,7 +11,7 @@ from langchain_core import exceptions as core
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.offline import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault, ToolCall
 from peers.findings import Finding, all_of, no, outcome, partly, row, told, within, yes
 from peers.packages import Package
 from peers.stage import DONE, Events, Scripted, chunk, completion

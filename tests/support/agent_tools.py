@@ -6,7 +6,7 @@ import pytest
 from langchain_core.tools import tool
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.offline import Answer, ToolCall
+from orq_router_integrations.testing import Answer, ToolCall
 
 GPT = "openai/gpt-4o"
 FULL = Answer(

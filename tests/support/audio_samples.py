@@ -3,7 +3,7 @@
 import random
 from array import array
 
-from orq_router_integrations.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import head_bytes, pcm_shape
 
 ID3 = b"ID3\x04\0\0\0\0\x01\x0a" + bytes(138)
 """A tag of 138 bytes, as writers put before an MP3."""

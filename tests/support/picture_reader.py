@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from itertools import groupby, takewhile
 
-from orq_router_integrations.offline.images.draw import INK, PAPER, margin
-from orq_router_integrations.offline.images.font import _ROWS, HEIGHT, WIDTH
-from orq_router_integrations.offline.images.png import Picture, decoded
+from orq_router_integrations.testing.images.draw import INK, PAPER, margin
+from orq_router_integrations.testing.images.font import _ROWS, HEIGHT, WIDTH
+from orq_router_integrations.testing.images.png import Picture, decoded
 
 LETTERS = {glyph: letter for letter, glyph in _ROWS.items()}
 

@@ -4,7 +4,7 @@ import wave
 from io import BytesIO
 from pathlib import Path
 
-from orq_router_integrations.offline.media.tones import RATE, speak
+from orq_router_integrations.testing.media.tones import RATE, speak
 
 TEXT = "Good day. We meet at noon, in room 7! Bring Zo\u00eb."
 

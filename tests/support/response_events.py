@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from orq_router_integrations.wire.responses_events import ResponseDecoder
+from orq_router_integrations.wire.responses_stream import ResponseDecoder
 
 
 def wire(event: Any) -> bytes:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from orq_router_integrations.offline import OfflineRouter
-from orq_router_integrations.offline.asgi import asgi_app
+from orq_router_integrations.testing import OfflineRouter
+from orq_router_integrations.testing.asgi import asgi_app
 
 
 @contextmanager

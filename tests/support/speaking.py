@@ -9,8 +9,8 @@ import pytest
 from support.scripted_router import Script, client_of, streams
 
 from orq_router_integrations import OfflineRouter, OrqSpeechTool
-from orq_router_integrations.offline.media.tones import hear
-from orq_router_integrations.tools.spoken import Speech
+from orq_router_integrations.testing.media.tones import hear
+from orq_router_integrations.tools.speech_result import Speech
 
 TTS = "openai/tts-1"
 ELEVEN = "elevenlabs/eleven_v3"

@@ -17,7 +17,7 @@ from support.picture_reader import words
 from orq_router_integrations import OfflineRouter, OrqImageTool, RouterError
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.tools.base import ChoiceError
-from orq_router_integrations.tools.pictures import GeneratedImage, ImageResult
+from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
 
 GPT, DALLE2, DALLE3 = "openai/gpt-image-1", "openai/dall-e-2", "openai/dall-e-3"
 SMALL = {"size": "256x256"}

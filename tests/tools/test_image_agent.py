@@ -12,9 +12,9 @@ from support.agent_tools import GPT, called, every_way
 from support.picture_reader import words
 
 from orq_router_integrations import ChatOrq, OfflineRouter, OrqImageTool, OrqSpeechTool
-from orq_router_integrations.offline import Answer, ToolCall
-from orq_router_integrations.tools.pictures import ImageResult
-from orq_router_integrations.tools.spoken import Speech
+from orq_router_integrations.testing import Answer, ToolCall
+from orq_router_integrations.tools.image_result import ImageResult
+from orq_router_integrations.tools.speech_result import Speech
 
 PAINTER = "openai/gpt-image-1"
 ASKED = {"messages": [("user", "Draw a boat, add a bird, and say so.")]}

@@ -21,10 +21,10 @@ from orq_router_integrations.errors import (
     ServerError,
     StreamInterruptedError,
 )
-from orq_router_integrations.offline import Fault
-from orq_router_integrations.offline.images.draw import generated
-from orq_router_integrations.offline.images.png import encoded
-from orq_router_integrations.tools.pictures import GeneratedImage
+from orq_router_integrations.testing import Fault
+from orq_router_integrations.testing.images.draw import generated
+from orq_router_integrations.testing.images.png import encoded
+from orq_router_integrations.tools.image_result import GeneratedImage
 
 GPT, DALLE2 = "openai/gpt-image-1", "openai/dall-e-2"
 ONE, TWO = (encoded(generated(name, (64, 64), 1)) for name in ("one", "two"))

@@ -9,9 +9,9 @@ from support.agent_tools import called, every_way
 
 from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.offline.images.draw import generated
-from orq_router_integrations.offline.images.png import encoded
-from orq_router_integrations.tools.pictures import ImageResult
+from orq_router_integrations.testing.images.draw import generated
+from orq_router_integrations.testing.images.png import encoded
+from orq_router_integrations.tools.image_result import ImageResult
 
 GPT = "openai/gpt-image-1"
 ID = "img_0123456789ab"

@@ -16,8 +16,8 @@ from support.speaking import TTS, every_way, heard, speaker, streamed
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterInputError, StreamInterruptedError
-from orq_router_integrations.offline import Answer, Fault, ToolCall
-from orq_router_integrations.tools.spoken import Speech
+from orq_router_integrations.testing import Answer, Fault, ToolCall
+from orq_router_integrations.tools.speech_result import Speech
 
 GPT = "openai/gpt-4o"
 TEXT = "Hello from the agent."

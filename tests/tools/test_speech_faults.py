@@ -31,7 +31,7 @@ from orq_router_integrations.errors import (
     ServerError,
     StreamInterruptedError,
 )
-from orq_router_integrations.offline import Fault
+from orq_router_integrations.testing import Fault
 
 TEXT = "A text that takes more than one chunk of audio to speak."
 WHOLE = wav(samples(3000), size="open")

@@ -6,7 +6,7 @@ import httpx
 from support.scripted_router import Body
 from support.speaking import every_way, scripted, spoken_to
 
-from orq_router_integrations.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import head_bytes, pcm_shape
 
 SIZE, CHUNK, GOAL = 5_000_000, 16_384, 1_000_000
 LONG = "This is a sentence. " * 8

@@ -7,8 +7,8 @@ import pytest
 from support.speaking import TTS, every_way, speaker, spoken
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.offline import Answer
-from orq_router_integrations.offline.media.tones import hear, speak
+from orq_router_integrations.testing import Answer
+from orq_router_integrations.testing.media.tones import hear, speak
 
 RATE = 24_000
 SENTENCES = ["The first sentence is short.", "The second one is not.", "And here is the end."]

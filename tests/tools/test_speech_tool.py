@@ -23,7 +23,7 @@ from support.speaking import (
 
 from orq_router_integrations import OfflineRouter, OrqSpeechTool, RouterControls
 from orq_router_integrations.errors import InvalidResponseError, RouterInputError
-from orq_router_integrations.offline import Answer
+from orq_router_integrations.testing import Answer
 
 TEXT = "Good morning, Ünïcode. It is 7 o'clock!"
 LONG = "The first sentence is short. The second one, which is longer, has a clause. And the end."

@@ -21,9 +21,9 @@ from orq_router_integrations import (
     RouterError,
     to_srt,
 )
-from orq_router_integrations.offline import Answer, Fault, ProviderCall, ToolCall
-from orq_router_integrations.tools.pictures import ImageResult
-from orq_router_integrations.tools.spoken import Speech
+from orq_router_integrations.testing import Answer, Fault, ProviderCall, ToolCall
+from orq_router_integrations.tools.image_result import ImageResult
+from orq_router_integrations.tools.speech_result import Speech
 
 
 class Joke(BaseModel):

@@ -14,7 +14,7 @@ from support.response_events import (
 
 from orq_router_integrations.wire.call import BadReply, ErrorInReply, Truncated, WireFault
 from orq_router_integrations.wire.chat_completions import ChunkDecoder
-from orq_router_integrations.wire.responses_events import ResponseDecoder
+from orq_router_integrations.wire.responses_stream import ResponseDecoder
 
 ERRORS: dict[str, Any] = {
     "an error event": {"type": "error", "code": "x", "message": "out"},

@@ -1,0 +1,1 @@
+"""How a request travels to the router and its response comes back."""

@@ -1,0 +1,180 @@
+"""What goes wrong on the way, as errors of the tree: what happened, where, and what to do."""
+
+import ssl
+from collections.abc import Iterator
+from functools import singledispatch
+from typing import Any, Protocol
+
+import httpx
+from typing_extensions import Unpack
+
+from orq_router_integrations._http.deadline import Clock, LateError
+from orq_router_integrations.errors import (
+    MAX_BODY,
+    Details,
+    InvalidResponseError,
+    RouterConnectionError,
+    RouterError,
+    RouterInputError,
+    RouterTimeoutError,
+    StreamInterruptedError,
+    error_from,
+)
+from orq_router_integrations.wire.call import (
+    BadReply,
+    ErrorInReply,
+    Reply,
+    SourceChangedError,
+    Truncated,
+    WireFault,
+)
+from orq_router_integrations.wire.error_body import clean
+
+MAX_SHOWN = 64 * 1024
+"""Bytes of an unreadable reply that are looked at for its error."""
+
+FOREIGN = (httpx.HTTPError, httpx.StreamError, LateError, WireFault)
+"""What may be raised on the way and must not reach the caller."""
+
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class State(Protocol):
+    """What is asked of an exchange that failed."""
+
+    attempts: int
+    last: Reply | None
+    received: int
+    secret: str
+    clock: Clock
+    timeout: httpx.Timeout
+    url: httpx.URL
+    decoder: Any
+
+    @property
+    def endpoint(self) -> str:
+        """The name of the call."""
+
+    @property
+    def partial(self) -> str:
+        """The text received so far."""
+
+
+@singledispatch
+def translated(error: Exception, state: State) -> RouterError:
+    """The error of the tree for one of ``FOREIGN``."""
+    if state.decoder is not None:
+        return _interrupted(f"the connection broke: {clean(str(error), state.secret)}", state)
+    untrusted = isinstance(list(_chain(error))[-1], ssl.SSLCertVerificationError)
+    said = clean(str(error), state.secret) or type(error).__name__
+    return RouterConnectionError(
+        f"cannot reach the router at {state.url.netloc.decode()}: {said}",
+        **_details(state, ambiguous=not isinstance(error, _UNSENT), is_retryable=not untrusted),
+    )
+
+
+@translated.register
+def _(error: httpx.TimeoutException, state: State) -> RouterError:
+    if state.clock.left < 0.01:
+        return _late(state)
+    unsent = isinstance(error, _UNSENT)
+    seconds = state.timeout.connect if unsent else state.timeout.read
+    hint = "is the router up?" if unsent else "raise timeout= if a model may take longer"
+    return RouterTimeoutError(
+        f"no byte for {seconds:g} seconds ({type(error).__name__}); {hint}",
+        **_arrived(state, ambiguous=not unsent),
+    )
+
+
+@translated.register
+def _(_: LateError, state: State) -> RouterError:
+    return _late(state)
+
+
+@translated.register
+def _(fault: Truncated, state: State) -> RouterError:
+    return _interrupted(clean(str(fault), state.secret), state)
+
+
+@translated.register
+def _(fault: ErrorInReply, state: State) -> RouterError:
+    meant = error_from(
+        state.last or Reply(200, {}), state.endpoint, content=fault.body, secret=state.secret
+    )
+    meant.partial, meant.received = state.partial, state.received
+    return meant
+
+
+@translated.register
+def _(fault: BadReply, state: State) -> RouterError:
+    reply = state.last or Reply(0, {})
+    if reply.status >= 300:  # an error that is packed in an unknown way is one all the same
+        return error_from(reply, state.endpoint, secret=state.secret)
+    body = fault.body or reply.content
+    text = clean(body[:MAX_SHOWN].decode("utf-8", "replace"), state.secret)
+    said = clean(str(fault), state.secret)
+    return InvalidResponseError(
+        f"{said}; content type {reply.content_type or 'unknown'}, body: {text[:200]!r}",
+        **_arrived(state, body=text[:MAX_BODY]),
+    )
+
+
+@translated.register
+def _(fault: SourceChangedError, state: State) -> RouterError:
+    return RouterInputError(str(fault), **_details(state))
+
+
+def _late(state: State) -> RouterError:
+    clock = state.clock
+    if state.decoder is not None and clock.heard:
+        said = (
+            f"nothing new in the stream for {clock.silence:g} seconds (keep-alives do not count); "
+            "raise stream_chunk_timeout= if a model may think that long"
+        )
+    else:
+        said = (
+            f"no answer within the deadline of {clock.deadline:g} seconds; raise deadline= if "
+            "a call may take longer"
+        )
+    return RouterTimeoutError(said, **_arrived(state, ambiguous=True))
+
+
+def _interrupted(message: str, state: State) -> RouterError:
+    return StreamInterruptedError(
+        f"the stream ended before it was complete: {message}", **_arrived(state, ambiguous=True)
+    )
+
+
+def _details(state: State, **more: Unpack[Details]) -> Details:
+    return {"endpoint": state.endpoint, "attempts": state.attempts, **more}
+
+
+def _arrived(state: State, **more: Unpack[Details]) -> Details:
+    """What is known when some of a reply had come."""
+    found: Details = {"partial": state.partial, "received": state.received}
+    found |= _details(state, **more)
+    if state.last:
+        found |= {"status_code": state.last.status, "trace_id": state.last.trace_id}
+    return found
+
+
+def cause(error: Exception, state: State) -> Exception | None:
+    """What may be told as the cause: an error of httpx, without the key that a server echoed.
+
+    Faults of the wire are none: they hold the reply as it came, and what is told of it is cleaned.
+    """
+    if not isinstance(error, httpx.HTTPError):
+        return None
+    for one in _chain(error):
+        one.args = tuple(
+            clean(arg, state.secret) if isinstance(arg, str) else arg for arg in one.args
+        )
+    return error
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what led to it, the root last."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__

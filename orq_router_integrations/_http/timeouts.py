@@ -1,0 +1,57 @@
+"""How long to wait: by the settings, and by what the controls allow the router to take."""
+
+import httpx
+
+from orq_router_integrations._http.deadline import Clock
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.settings import LONGEST_TIMEOUT, RouterSettings
+from orq_router_integrations.validation import warn
+from orq_router_integrations.wire.controls import RouterControls
+
+CONNECT_SECONDS = 10.0
+DEFAULT_SECONDS = 600.0
+MARGIN_SECONDS = 30.0
+
+
+def timeout_of(
+    settings: RouterSettings, wanted: float | None, controls: RouterControls
+) -> httpx.Timeout:
+    """Seconds between two bytes; warns where the router may take longer by its controls.
+
+    Args:
+        settings: their ``timeout`` holds where the call names none.
+        wanted: what the call names.
+        controls: those of the call; without a setting, their worst case decides.
+
+    Raises:
+        RouterInputError: the call names an impossible one.
+    """
+    worst = controls.worst_case_seconds
+    seconds = settings.timeout if wanted is None else wanted
+    if seconds is None:
+        seconds = DEFAULT_SECONDS if worst is None else worst + MARGIN_SECONDS
+        seconds = min(seconds, LONGEST_TIMEOUT)
+    elif not 0 < seconds <= LONGEST_TIMEOUT:
+        raise RouterInputError(f"timeout: 0 to {LONGEST_TIMEOUT} seconds, not {seconds}")
+    else:
+        _warn_if_short("timeout", seconds, worst)
+    return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
+
+
+def clock_of(settings: RouterSettings, timeout: httpx.Timeout, controls: RouterControls) -> Clock:
+    """The clock of a call that begins now."""
+    deadline = settings.deadline
+    if deadline is None:
+        deadline = max(DEFAULT_SECONDS, timeout.read or 0)
+    else:
+        _warn_if_short("deadline", deadline, controls.worst_case_seconds)
+    return Clock(deadline=deadline, silence=settings.stream_chunk_timeout)
+
+
+def _warn_if_short(name: str, seconds: float, worst: float | None) -> None:
+    if worst is not None and seconds < worst:
+        warn(
+            f"{name}={seconds:g} is shorter than the router may take by its controls "
+            f"({worst:g} seconds for every model, retry and pause): the client would hang up "
+            "on a fallback that is still working",
+        )

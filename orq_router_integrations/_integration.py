@@ -1,0 +1,129 @@
+"""What every face of the router has in common: settings, controls and the client that carries."""
+
+from collections.abc import Collection, Mapping
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from orq_router_integrations.client import RouterClient
+from orq_router_integrations.settings import RouterSettings
+from orq_router_integrations.validation import explained
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.suggestions import nearest, refuse_unknown
+
+if TYPE_CHECKING:
+    from orq_router_integrations.wire.controls import ControlValues
+    from orq_router_integrations.wire.deferred_model import Taking
+
+CONTROL_HINTS = {
+    name: f"; it is a control of the router: controls=RouterControls({name}=...)"
+    for name in RouterControls.model_fields
+}
+"""What to say to someone who gives a control where parameters belong."""
+
+
+def written(**names: str) -> dict[str, str]:
+    """What to say of names that other packages have: how the same is written here."""
+    return {name: f"; here it is {said}" for name, said in names.items()}
+
+
+HINTS = CONTROL_HINTS | written(
+    api_base="base_url",
+    openai_api_base="base_url",
+    openai_api_key="api_key",
+    request_timeout="timeout",
+    model_name="model",
+    fallback="controls={'fallbacks': [...]}",
+    http_client="client=RouterClient(http_client=...)",
+    http_async_client="client=RouterClient(http_async_client=...)",
+)
+
+_VALUES = attrgetter(*RouterSettings.model_fields)
+
+
+def check_keywords(
+    given: Mapping[str, Any], known: Collection[str], hints: Mapping[str, str] = CONTROL_HINTS
+) -> None:
+    """Refuse keywords that no call takes; ``hints`` say where some of them belong.
+
+    Raises:
+        ValueError: one is unknown; the nearest known one is named.
+    """
+    for name in given:
+        if name not in known:
+            hint = hints.get(name) or nearest(name, known)
+            raise ValueError(f"{name}: unknown keyword{hint}")
+
+
+class RouterFace(RouterSettings):
+    """A chat model, tool or loader that reaches the router.
+
+    Attributes:
+        controls: the router's controls for all calls of this object.
+        client: a ``RouterClient`` to use; it then decides all settings.
+    """
+
+    hints: ClassVar[Mapping[str, str]] = HINTS
+    """What to say of keywords that belong elsewhere."""
+
+    if TYPE_CHECKING:
+        controls: Taking[RouterControls | ControlValues | None, RouterControls | None] = Taking()
+    else:
+        controls: RouterControls | None = None
+    client: RouterClient | None = Field(default=None, exclude=True, repr=False)
+
+    _router: RouterClient | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keywords(cls, data: Any) -> Any:
+        return refuse_unknown(cls, data, cls.hints)
+
+    @field_validator("client", mode="before")
+    @classmethod
+    def _is_a_client(cls, given: Any) -> Any:
+        if not isinstance(given, RouterClient) and callable(getattr(given, "client", None)):
+            raise ValueError(f"give .client() of the {type(given).__name__}, not itself")
+        return given
+
+    @model_validator(mode="after")
+    def _settle_client(self) -> Self:
+        if self.client is not None:
+            theirs = self.client.settings()
+            for name in self.model_fields_set & theirs.keys():
+                if getattr(self, name) not in (None, theirs[name]):
+                    raise ValueError(f"{name}: client= decides it; set it there, or drop client=")
+            vars(self).update(theirs)
+        _ = self.router
+        return self
+
+    @classmethod
+    def _late(cls, name: str, value: Any) -> Any:
+        if name == "controls" and value is not None:
+            return RouterControls.model_validate(value)
+        return super()._late(name, value)
+
+    @property
+    def router(self) -> RouterClient:
+        """The client that carries the calls."""
+        if self.client is not None:
+            return self.client
+        router = self._router
+        if router is None or _VALUES(router) != _VALUES(self):
+            router = self._router = RouterClient(**self.settings())
+        return router
+
+    def merged_controls(self, given: Any = None) -> RouterControls:
+        """This object's controls with those of one call on top, field by field.
+
+        Raises:
+            ValueError: a control is unknown or out of range.
+        """
+        own = self.controls or RouterControls()
+        if given is None:
+            return own
+        try:
+            return own.merged(RouterControls.model_validate(given))
+        except ValidationError as error:
+            raise ValueError(explained(error, prefix="controls.")) from None

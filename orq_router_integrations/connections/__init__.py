@@ -1,1 +1,0 @@
-"""How calls travel: over connections of ours, or over an httpx client."""

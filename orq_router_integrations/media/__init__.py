@@ -1,0 +1,1 @@
+"""Media files: types, metadata, content blocks and safe writing."""

@@ -1,0 +1,8 @@
+"""The router in this process: the same wire, without a key and without a socket."""
+
+from orq_router_integrations.testing.answering.answer import Answer, ToolCall
+from orq_router_integrations.testing.router import OfflineRouter
+from orq_router_integrations.testing.routing.faults import Fault
+from orq_router_integrations.testing.routing.records import ProviderCall
+
+__all__ = ["Answer", "Fault", "OfflineRouter", "ProviderCall", "ToolCall"]

@@ -1,0 +1,158 @@
+"""Tools of /responses, flat as contract section 2.13 has them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, StringConstraints, Tag
+
+from orq_router_integrations.testing.chat.parts import CacheControl
+from orq_router_integrations.testing.routing.checking import Schema, member
+
+Name = Annotated[str, StringConstraints(min_length=1)]
+Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+_SERVER_TOOL = Literal[
+    "orq:web_search",
+    "orq:web_fetch",
+    "orq:datetime",
+    "orq:search_models",
+    "orq:tool_search",
+    "orq:image_generation",
+    "orq:apply_patch",
+    "orq:fusion",
+    "orq:shell",
+    "orq:query_knowledge_base",
+    "orq:retrieve_knowledge_bases",
+    "orq:current_date",
+    "orq:google_search",
+    "orq:web_scraper",
+    "orq:code_interpreter",
+    "orq:mcp",
+    "orq:http",
+    "orq:function",
+]
+
+
+class FunctionTool(Schema):
+    """A function that the model may call."""
+
+    type: Literal["function"]
+    name: Name
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+    async_: bool | None = Field(default=None, alias="async")
+    cache_control: CacheControl | None = None
+    defer_loading: bool | None = None
+
+
+class CustomTool(Schema):
+    """A tool that takes any text."""
+
+    type: Literal["custom"]
+    name: Name
+    description: str | None = None
+    async_: bool | None = Field(default=None, alias="async")
+
+
+class AllowedTools(Schema):
+    """Which tools of an MCP server may be called."""
+
+    read_only: bool | None = None
+    tool_names: list[str] | None = None
+
+
+class McpTool(Schema):
+    """An MCP server; the router calls it."""
+
+    type: Literal["mcp"]
+    key: str | None = None
+    server_url: str | None = None
+    server_description: str | None = None
+    headers: dict[str, str] | None = None
+    allowed_tools: AllowedTools | None = None
+
+
+class StagedFile(Schema):
+    """A file for the code interpreter."""
+
+    file_id: str
+    name: str
+
+
+class Network(Schema):
+    """What the code interpreter may reach."""
+
+    allowlist: list[str] | None = None
+    mode: Literal["disabled", "allowlist"] | None = None
+
+
+class ServerTool(Schema):
+    """A tool that the router runs."""
+
+    type: _SERVER_TOOL
+    files: list[StagedFile] | None = None
+    max_results: int | None = None
+    network: Network | None = None
+    timezone: str | None = None
+    tool_id: str | None = None
+
+
+class _SecondModel(Schema):
+    model: str
+    max_tokens: int | None = None
+    max_uses: int | None = None
+    reasoning_effort: Effort | None = None
+    temperature: float | None = None
+
+
+class AdvisorTool(_SecondModel):
+    """A second model to ask for advice."""
+
+    type: Literal["orq:advisor"]
+    max_transcript_tokens: int | None = None
+
+
+class SubagentTool(_SecondModel):
+    """A second model to hand work to."""
+
+    type: Literal["orq:subagent", "orq:sidekick"]
+    output_format: str | None = None
+    system_prompt: str | None = None
+
+
+def _kind(tool: Any) -> str | None:
+    """The tag of a tool; spelled unlike any member, so that errors find their way to these."""
+    kind = member(tool, "type")
+    if not isinstance(kind, str):
+        return None
+    return f"{kind} tool" if f"{kind} tool" in _TAGS else "server tool"
+
+
+_TAGS = (
+    "function tool",
+    "custom tool",
+    "mcp tool",
+    "orq:advisor tool",
+    "orq:subagent tool",
+    "orq:sidekick tool",
+)
+
+Tool = Annotated[
+    Annotated[FunctionTool, Tag("function tool")]
+    | Annotated[CustomTool, Tag("custom tool")]
+    | Annotated[McpTool, Tag("mcp tool")]
+    | Annotated[AdvisorTool, Tag("orq:advisor tool")]
+    | Annotated[SubagentTool, Tag("orq:subagent tool")]
+    | Annotated[SubagentTool, Tag("orq:sidekick tool")]
+    | Annotated[ServerTool, Tag("server tool")],
+    Discriminator(
+        _kind,
+        custom_error_type="tool",
+        custom_error_message="must be an object with the type of a tool",
+    ),
+]
+
+
+def shown(tool: Schema) -> dict[str, Any]:
+    """A tool as a response shows it: without headers, which hold keys."""
+    return tool.model_dump(exclude_unset=True, by_alias=True, exclude={"headers"})

@@ -1,0 +1,279 @@
+"""The offline router: the contract's wire in this process, without a key and without a socket.
+
+It is held to the contract, never the other way round. What it answers is no evidence about the
+real router: where the contract says "unknown", one behaviour is chosen here (see ``routing``,
+``cache`` and below) and the real one may differ. Every reply carries ``x-orq-offline: 1``, and a
+good one names the model that answered in ``x-orq-offline-model``, which the real router does not.
+
+Chosen here: guardrails run after the model is found and before the cache is asked; the cache is
+asked before the load balancer picks; a model that the balancer names and the workspace has not
+gives the same 404 as the request's own.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from orq_router_integrations._http.fork_safety import Lock
+from orq_router_integrations.testing.answering.script import Answers, AnswerScript
+from orq_router_integrations.testing.chat.service import ChatService
+from orq_router_integrations.testing.images.links import HOST as IMAGE_HOST
+from orq_router_integrations.testing.images.links import Links
+from orq_router_integrations.testing.images.service import image_services
+from orq_router_integrations.testing.responses.service import ResponsesService
+from orq_router_integrations.testing.routing.balancing import Balancer
+from orq_router_integrations.testing.routing.cache import Cache, key_of
+from orq_router_integrations.testing.routing.doors import body_of, check_key, received, reply
+from orq_router_integrations.testing.routing.faults import FaultScript, Script
+from orq_router_integrations.testing.routing.guardrails import check_input
+from orq_router_integrations.testing.routing.limits import RateLimit
+from orq_router_integrations.testing.routing.models import Models, check_format
+from orq_router_integrations.testing.routing.providers import Providers
+from orq_router_integrations.testing.routing.reading import read
+from orq_router_integrations.testing.routing.records import ProviderCall, Received
+from orq_router_integrations.testing.routing.refusals import Refusal
+from orq_router_integrations.testing.routing.route import Route, not_enabled
+from orq_router_integrations.testing.routing.service import Job, Outcome, Service
+from orq_router_integrations.testing.speech.service import SpeechService
+from orq_router_integrations.testing.transcriptions.service import TranscriptionService
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import (
+    RESPONSES,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
+    Dialect,
+)
+
+if TYPE_CHECKING:
+    from orq_router_integrations.client import RouterClient
+
+BASE_URL = "https://offline.invalid/v3/router"
+"""The base URL of clients made here; nothing is ever sent to it."""
+
+MODELS_PATH = "/models"
+STORED_PATH = RESPONSES.path + "/"
+
+Handler = Callable[[httpx.Request], Outcome]
+
+
+class OfflineRouter:
+    """The router in this process, for tests, demos and documentation.
+
+    It serves POST /chat/completions, /audio/speech (tones that say the text, WAV or raw samples),
+    /audio/transcriptions and /audio/translations (which hear those tones), and
+    /images/generations, /images/edits and /images/variations (PNGs that show their prompt) under
+    every prefix of the router, and POST /responses, GET /responses/{id} and GET /models under
+    v3/router. URLs of images lead to ``images.offline.invalid``, which its transport serves.
+
+    >>> router = OfflineRouter(answers={"openai/gpt-4o": "Hello!"})
+    >>> client = httpx.Client(transport=router.transport, base_url="https://any.host/v3/router")
+    >>> body = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+    >>> headers = {"Authorization": "Bearer any"}
+    >>> reply = client.post("/chat/completions", json=body, headers=headers).json()
+    >>> reply["choices"][0]["message"]["content"]
+    'Hello!'
+
+    Args:
+        answers: by last user text or model id, an answer or a list of them used up in turn (the
+            last one repeats); or a function from the provider's body, with the full model id, to
+            an answer or ``None``. What is not scripted is answered by default.
+        faults: by model id, a status or ``Fault`` that stays, or a list of them, one per provider
+            call, after which the model is healthy.
+        models: the enabled model ids; by default every model of the contract's providers.
+        api_keys: the valid keys; by default any.
+        requests_per_minute: the platform's limit, over a rolling 60 s.
+        lenient: ignore what the contract does not know instead of refusing it with a 400. What
+            the real router does with unknown members is unknown.
+        seed: of the load balancer's picks.
+        clock: seconds, for the cache and the rate limit.
+
+    Attributes:
+        log: what each provider was asked, in order.
+        requests: what the router received, in order.
+    """
+
+    def __init__(
+        self,
+        *,
+        answers: Answers | None = None,
+        faults: Mapping[str, Script] | None = None,
+        models: Collection[str] | None = None,
+        api_keys: Collection[str] | None = None,
+        requests_per_minute: int | None = None,
+        lenient: bool = False,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.log: list[ProviderCall] = []
+        self.requests: list[Received] = []
+        self._lock = Lock()
+        self._models = Models(enabled=models)
+        self._keys = None if api_keys is None else tuple(api_keys)
+        self._limit = RateLimit(limit=requests_per_minute, clock=clock)
+        self._lenient = lenient
+        self._balancer = Balancer(seed=seed, log=self.log)
+        self._cache, self._links = Cache(clock=clock), Links(clock=clock)
+        self._faults, self._answers = FaultScript(faults), AnswerScript(answers)
+        self._responses = ResponsesService(script=self._answers, trace_id=self._trace_id)
+        others = (*_services(self._answers), *image_services(self._links))
+        self._services = (self._responses, *others)
+
+    @property
+    def unused(self) -> list[str]:
+        """What was scripted and no call has met yet: a slip in a test's script, as a rule.
+
+        >>> OfflineRouter(answers={"Hi": "Hello!"}, faults={"openai/gpt-4o": 503}).unused
+        ["answers: 'Hi'", "faults: 'openai/gpt-4o'"]
+        """
+        scripts = {"answers": self._answers.unused, "faults": self._faults.unused}
+        return [f"{name}: {key!r}" for name, keys in scripts.items() for key in keys]
+
+    @property
+    def transport(self) -> httpx.MockTransport:
+        """A transport for ``httpx.Client`` and ``httpx.AsyncClient``; opens no socket."""
+        return httpx.MockTransport(self.handle)
+
+    def client(self, **kwargs: Any) -> "RouterClient":
+        """A ``RouterClient`` of this router; ``kwargs`` are its other arguments."""
+        from orq_router_integrations.client import RouterClient  # noqa: PLC0415 - keeps httpx users light
+
+        settings: dict[str, Any] = {
+            "api_key": self._keys[0] if self._keys else "offline-no-key-needed",
+            "base_url": BASE_URL,
+            "http_client": httpx.Client(transport=self.transport),
+            "http_async_client": httpx.AsyncClient(transport=self.transport),
+        }
+        return RouterClient(**settings | kwargs)
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request: the one core that all doors share."""
+        with self._lock:
+            request.read()
+            self.requests.append(received(request))
+            headers = {"x-orq-offline": "1", "x-orq-trace-id": self._trace_id()}
+            try:
+                outcome = self._answered(request)
+            except Refusal as refusal:
+                outcome = Outcome(
+                    status=refusal.status,
+                    body=refusal.envelope(),
+                    headers=dict(refusal.headers),
+                )
+            return reply(outcome, headers | self._limit.headers())
+
+    def _trace_id(self) -> str:
+        return f"{len(self.requests):032x}"
+
+    def _answered(self, request: httpx.Request) -> Outcome:
+        """The checks, in the router's order, up to the endpoint."""
+        if request.url.host == IMAGE_HOST and request.method == "GET":
+            data = self._links.get(request.url.path)
+            return Outcome(status=200, body=data, headers={"content-type": "image/png"})
+        dialect, path = _address(request.url.path)
+        handler = self._handler(request.method, path, dialect)
+        check_key(request, self._keys)
+        self._limit.take()
+        return handler(request)
+
+    def _handler(self, method: str, path: str, dialect: Dialect) -> Handler:
+        """What serves a method and path."""
+        if method == "GET" and dialect is Dialect.V3_ROUTER:
+            if path == MODELS_PATH:
+                return self._listed
+            if path.startswith(STORED_PATH) and len(path) > len(STORED_PATH):
+                return partial(self._stored, path.removeprefix(STORED_PATH))
+        for service in self._services:
+            endpoint = service.endpoint
+            if (method, path) == ("POST", endpoint.path) and dialect in endpoint.dialects:
+                return partial(self._posted, service, dialect)
+        raise Refusal(404, self._elsewhere(method, path, dialect))
+
+    def _elsewhere(self, method: str, path: str, dialect: Dialect) -> str:
+        """What is served, for those who ask for something else."""
+        only_v3 = path == MODELS_PATH or f"{path}/".startswith(STORED_PATH)
+        if only_v3 and dialect is not Dialect.V3_ROUTER:
+            return f"{path} exists under v3/router only, not under {dialect.value}"
+        posts = ", ".join(f"POST {service.endpoint.path}" for service in self._services)
+        served = f"{posts}, GET {STORED_PATH}{{id}} and GET {MODELS_PATH}"
+        return f"the offline router serves {served} under v3/router, not {method} {path}"
+
+    def _listed(self, _: httpx.Request) -> Outcome:
+        return Outcome(status=200, body=self._models.listing())
+
+    def _stored(self, id_: str, request: httpx.Request) -> Outcome:
+        if request.url.query and not self._lenient:
+            raise Refusal(400, f"{STORED_PATH}{{id}} takes no parameters")
+        return Outcome(status=200, body=self._responses.stored(id_))
+
+    def _posted(self, service: Service, dialect: Dialect, request: httpx.Request) -> Outcome:
+        body = body_of(request, service.endpoint)
+        try:
+            taken = read(body, service.endpoint, dialect, lenient=self._lenient)
+            job = service.read(taken.rest, taken.controls, lenient=self._lenient)
+        except RecursionError:
+            raise Refusal(400, "the body is nested too deep") from None
+        self._check_models(job, taken.controls)
+        if job.guarded is not None:
+            check_input(taken.controls.guardrails or (), job.guarded)
+        key = key_of(request.url.path, body)
+        return job.finished(self._cached(key, job, taken.controls, service))
+
+    def _check_models(self, job: Job, controls: RouterControls) -> None:
+        """Check the primary, or the balancer's models, which replace it."""
+        balancer = controls.load_balancer
+        for model in [item.model for item in balancer.models] if balancer else [job.model]:
+            check_format(model)
+            if not self._models.has(model):
+                raise Refusal(404, not_enabled(model), param="model")
+
+    def _cached(self, key: str, job: Job, controls: RouterControls, service: Service) -> Outcome:
+        """The kept answer, or a new one; the marker of a hit is ours, the real one is unknown."""
+        if controls.cache is None or not job.cacheable:
+            return self._routed(job, controls, service)
+        kept = self._cache.get(key)
+        if kept is not None:
+            return replace(kept, headers=kept.headers | {"x-orq-offline-cache": "hit"})
+        outcome = self._routed(job, controls, service)
+        self._cache.put(key, outcome, controls.cache)
+        return outcome
+
+    def _routed(self, job: Job, controls: RouterControls, service: Service) -> Outcome:
+        balancer = controls.load_balancer
+        primary = self._balancer.pick(balancer) if balancer else job.model
+        providers = Providers(faults=self._faults, path=service.endpoint.path, log=self.log)
+        route = Route(
+            job=job,
+            controls=controls,
+            default_retry=service.default_retry,
+            enabled=self._models.has,
+            providers=providers,
+        )
+        return route.follow(primary)
+
+
+def _services(script: AnswerScript) -> tuple[Service, ...]:
+    """The endpoints that keep nothing the router itself would ask for."""
+    return (
+        ChatService(script=script),
+        SpeechService(script=script),
+        TranscriptionService(TRANSCRIPTIONS, script=script),
+        TranscriptionService(TRANSLATIONS, script=script),
+    )
+
+
+def _address(path: str) -> tuple[Dialect, str]:
+    """The dialect and the endpoint of a URL's path, on whatever host and below whatever folder.
+
+    Raises:
+        Refusal: 404; the path holds no prefix of the router.
+    """
+    for dialect in Dialect:
+        _, prefix, rest = path.partition(f"/{dialect.value}/")
+        if prefix:
+            return dialect, "/" + rest
+    known = ", ".join(f"/{dialect.value}" for dialect in Dialect)
+    raise Refusal(404, f"{path} is not under one of the router's prefixes ({known})")

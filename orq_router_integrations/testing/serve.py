@@ -1,0 +1,50 @@
+"""The offline router over HTTP on this computer, for any OpenAI client."""
+
+import ipaddress
+import socket
+import sys
+
+from orq_router_integrations.testing.asgi import asgi_app
+from orq_router_integrations.testing.router import OfflineRouter
+
+
+def serve(host: str = "127.0.0.1", port: int = 8080, router: OfflineRouter | None = None) -> None:
+    """Serve until interrupted; prints the base URL to use.
+
+    Args:
+        host: a loopback address: the router takes any key, so it is not for others to reach.
+        port: 0 takes a free one.
+        router: what to serve; a new one by default.
+
+    Raises:
+        ValueError: the host is not a loopback address.
+        ImportError: uvicorn is missing; it comes with the extra ``serve``.
+    """
+    if not _is_loopback(host):
+        raise ValueError(f"host: {host!r} is not a loopback address; use 127.0.0.1")
+    try:
+        import uvicorn  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ImportError(
+            "serving needs uvicorn: pip install it, or this package with the extra [serve]"
+        ) from None
+    app = asgi_app(OfflineRouter() if router is None else router)
+    with _listening(host, port) as listener:
+        name = f"[{host}]" if ":" in host else host
+        base_url = f"http://{name}:{listener.getsockname()[1]}/v3/router"
+        sys.stdout.write(f"The offline router serves {base_url} (any key will do)\n")
+        sys.stdout.flush()
+        config = uvicorn.Config(app, log_level="warning")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)

@@ -1,0 +1,267 @@
+"""The images that a call brings along: from files, bytes, data URIs, or earlier results."""
+
+import base64
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+from langchain_core.messages import ToolMessage
+
+from orq_router_integrations._http.fork_safety import Lock
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.media import metadata as dimensions
+from orq_router_integrations.media.content_block import upload
+from orq_router_integrations.media.mime import checked_base64, sniff, split_data_url
+from orq_router_integrations.tools.image_result import SUFFIXES, GeneratedImage, ImageResult
+from orq_router_integrations.validation import input_error
+from orq_router_integrations.wire.call import Upload
+from orq_router_integrations.wire.images import INPUT_TYPES, MAX_INPUT_BYTES, Operation
+
+if TYPE_CHECKING:
+    from langchain_core.documents.base import Blob
+
+Given = Union["str | os.PathLike[str] | bytes | Blob"]
+ImageSource = Union[Given, "GeneratedImage | ImageResult | ToolMessage | dict[str, Any]"]
+"""A path, bytes, a ``Blob``, a data URI, an id, or an earlier result in any of its forms.
+
+Messages and dicts are data that others may have written: of files they open only those in the
+tool's ``directory``.
+"""
+
+HEAD = 64 * 1024
+KEPT_BYTES = 64 * 1024 * 1024
+"""Bytes of images that a tool remembers; the oldest are forgotten first."""
+
+_ID = re.compile(r"img_[0-9a-f]{12}")
+_URL = re.compile(r"(?!data:)[a-z][a-z0-9+.-]*:(//|%2f)", re.IGNORECASE)
+
+
+class Album:
+    """The images that a tool has made, by their ids, so that a model can name them.
+
+    Copies and pickles of it are empty.
+    """
+
+    def __init__(self) -> None:
+        self._images: OrderedDict[str, GeneratedImage] = OrderedDict()
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type["Album"], tuple[()]]:
+        return Album, ()
+
+    def add(self, images: Iterable[GeneratedImage]) -> None:
+        """Remember images, and forget the oldest where they are too many."""
+        with self._lock:
+            for image in images:
+                self._images[image.id] = image
+                self._images.move_to_end(image.id)
+            while len(self._images) > 1 and self._weight > KEPT_BYTES:
+                self._images.popitem(last=False)
+
+    @property
+    def _weight(self) -> int:
+        """Bytes in memory; every image counts a little, also where it is not held here."""
+        return sum(1024 + len(image.data or b"") for image in self._images.values())
+
+    def find(self, name: str, folder: Path | None) -> GeneratedImage:
+        """The image of this id: a remembered one, or one in the tool's folder.
+
+        Raises:
+            ValueError: there is none, or it is a link that leads out of the folder.
+        """
+        with self._lock:
+            found, known = self._images.get(name), list(self._images)
+        if found is not None:
+            return found
+        if _ID.fullmatch(name) and folder is not None:
+            for mime_type, suffix in SUFFIXES.items():
+                if (path := folder / f"{name}{suffix}").is_file():
+                    image = GeneratedImage(id=name, path=str(path), mime_type=mime_type)
+                    return _inside(image, folder)
+        ids = f"; there are {', '.join(known[-5:])}" if known else ", for it has made none yet"
+        raise ValueError(f"image: {name[:80]!r} is no image of this tool{ids}")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image to send.
+
+    Attributes:
+        upload: the part of the form.
+        mime_type: by its bytes.
+        size: pixels, where its header tells them.
+    """
+
+    upload: Upload
+    mime_type: str
+    size: dimensions.Size | None
+
+
+def parts(
+    operation: Operation,
+    images: "ImageSource | Sequence[ImageSource]",
+    mask: ImageSource | None,
+    *,
+    known: "Album",
+    folder: Path | None,
+) -> dict[str, list[Upload]]:
+    """The files of a form: the images, and the mask.
+
+    Raises:
+        RouterInputError: they are too many or none, or one of them cannot be sent.
+    """
+    most = operation.most_images
+    if not most:
+        return {}
+    found = pictures("image", images, known, folder)
+    if not 1 <= len(found) <= most:
+        wanted = f"1 to {most} images" if most > 1 else "1 image"
+        raise RouterInputError(f"image: give {wanted}, not {len(found)}")
+    files = {"image": [picture.upload for picture in found]}
+    if mask is not None:
+        masks = pictures("mask", mask, known, folder)
+        if len(masks) != 1:
+            raise RouterInputError(f"mask: give 1 image, not {len(masks)}")
+        check_mask(masks[0], found[0])
+        files["mask"] = [masks[0].upload]
+    return files
+
+
+def pictures(
+    field: str, sources: "ImageSource | Sequence[ImageSource]", album: Album, folder: Path | None
+) -> list[Picture]:
+    """The images to send.
+
+    Args:
+        field: what they are given as, for errors.
+        sources: one or several.
+        album: where ids are looked up.
+        folder: where else.
+
+    Raises:
+        RouterInputError: one of them is not there, no PNG, JPEG or WebP, or too large.
+    """
+    given = sources if isinstance(sources, (list, tuple)) else [sources]
+    found = []
+    for index, source in enumerate(given):
+        name = f"{field}[{index}]" if len(given) > 1 else field
+        try:
+            found += [_checked(part) for part in _uploads(source, album, folder)]
+        except ValueError as error:
+            told = input_error(error).message
+            said = told.removeprefix("upload: ").removeprefix("image: ")
+            raise RouterInputError(f"{name}: {said}") from None
+    return found
+
+
+def _checked(part: Upload) -> Picture:
+    with part.open() as stream:
+        head = stream.read(HEAD)
+    mime_type = sniff(head[:16])
+    if mime_type not in INPUT_TYPES:
+        shown = mime_type or "no image that is known"
+        raise ValueError(f"{part.filename} is {shown}; the router takes PNG, JPEG and WebP")
+    if part.size >= MAX_INPUT_BYTES:
+        raise ValueError(
+            f"{part.filename} has {part.size / 2**20:.1f} MB; it must have less than 50 MB"
+        )
+    return Picture(part, mime_type, dimensions.image_size(head))
+
+
+def _uploads(source: Any, album: Album, folder: Path | None) -> list[Upload]:
+    """The parts that one source stands for: a result may hold several images."""
+    if isinstance(source, (ToolMessage, Mapping)):
+        return [_earlier(_inside(image, folder)) for image in _images_in(source)]
+    if isinstance(source, ImageResult):
+        return [_earlier(image) for image in source.images]
+    match source:
+        case GeneratedImage():
+            found = _earlier(source)
+        case bytes() | bytearray() | memoryview():
+            found = upload(bytes(source))
+        case str():
+            found = _named(source, album, folder)
+        case os.PathLike():
+            found = upload(source)
+        case _:
+            found = _blob(source)
+    return [found]
+
+
+def _blob(source: Any) -> Upload:
+    if not hasattr(source, "as_bytes"):
+        raise ValueError(
+            "give a path, bytes, a Blob, a data URI or an earlier image, "
+            f"not {type(source).__name__}"
+        )
+    if source.data is None and source.path:
+        return upload(source.path)
+    return upload(source.as_bytes())
+
+
+def _images_in(source: ToolMessage | Mapping[str, Any]) -> Sequence[GeneratedImage]:
+    if isinstance(source, Mapping) and "images" not in source and "id" in source:
+        return (GeneratedImage.model_validate(source),)
+    return ImageResult.of(source).images
+
+
+def _inside(image: GeneratedImage, folder: Path | None) -> GeneratedImage:
+    """An image that a message or a model names: of files it opens those in the tool's folder.
+
+    Raises:
+        ValueError: its file is elsewhere, or a link to elsewhere.
+    """
+    if image.data is not None or image.path is None:
+        return image
+    real = os.path.realpath(image.path)
+    if folder is None or not Path(real).is_relative_to(os.path.realpath(folder)):
+        raise ValueError(
+            f"the file of {image.id}, {image.path[:200]!r}, is not in this tool's own folder, and "
+            "neither a message nor a model can have it opened: make the tool with directory=, or "
+            "pass the ImageResult or the path itself"
+        )
+    return image.model_copy(update={"path": real})
+
+
+def _earlier(image: GeneratedImage) -> Upload:
+    if image.data is not None:
+        return upload(image.data, filename=image.filename)
+    if image.path is not None:
+        return upload(image.path, filename=image.filename)
+    raise ValueError(f"{image.id} is behind a URL; fetch it with download(...) first")
+
+
+def _named(source: str, album: Album, folder: Path | None) -> Upload:
+    """The part that a text stands for: a data URI, an id, or a path."""
+    if source[:5].lower() == "data:":
+        text, _, _ = checked_base64(split_data_url(source)[1])
+        return upload(base64.b64decode(text))
+    if _URL.match(source):
+        raise ValueError(
+            f"{source[:200]!r} is a URL, and images to edit are sent as files: fetch it yourself, "
+            "and give its bytes"
+        )
+    if _ID.fullmatch(source):
+        return _earlier(album.find(source, folder))
+    return upload(source)
+
+
+def check_mask(mask: Picture, first: Picture) -> None:
+    """Check that a mask fits an image, as far as their headers tell.
+
+    Raises:
+        RouterInputError: it is no PNG, or of another size.
+    """
+    if mask.mime_type != "image/png":
+        raise RouterInputError(
+            f"mask: it must be a PNG, whose clear pixels are edited, not {mask.mime_type}"
+        )
+    if mask.size and first.size and mask.size != first.size:
+        sizes = ["{}x{}".format(*size) for size in (mask.size, first.size)]
+        raise RouterInputError(
+            f"mask: it has {sizes[0]} pixels, and the first image {sizes[1]}; make them the same"
+        )

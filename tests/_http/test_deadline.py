@@ -1,0 +1,235 @@
+"""How long a call may take by the wall clock, whatever drips, stalls or keeps the line warm."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+from support.loopback_server import Answer, Loopback, open_ended, silent, whole
+from support.scripted_router import (
+    ANSWER,
+    DONE,
+    KEY,
+    Door,
+    Script,
+    both_doors,
+    chat,
+    chat_stream,
+    client_of,
+    event,
+    recorded_pauses,
+    says,
+)
+
+from orq_router_integrations import RouterClient, RouterError
+from orq_router_integrations._http import pool as stack
+from orq_router_integrations._http.deadline import WATCHMAN, Clock, Watch
+from orq_router_integrations.errors import (
+    RouterConnectionError,
+    RouterTimeoutError,
+)
+
+COMPLETION = json.dumps(ANSWER).encode()
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def dripping(start: bytes, drop: bytes) -> Answer:
+    """Begins at once, then sends a little and a little more, for ever."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(start)
+        while not writer.is_closing():
+            await writer.drain()
+            await asyncio.sleep(0.02)
+            writer.write(drop)
+
+    return answer
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def hurried(server: Loopback, **settings: Any) -> RouterClient:
+    given = {"deadline": 0.3, "stream_chunk_timeout": 0.3, "timeout": 5.0, "max_retries": 0}
+    return RouterClient(api_key=KEY, base_url=server.url, **given | settings)
+
+
+def late(door: Door, client: RouterClient, call: Any) -> RouterTimeoutError:
+    """The error of a call that takes too long, and no longer than it may."""
+    began = time.monotonic()
+    with pytest.raises(RouterTimeoutError) as raised:
+        (door.stream if hasattr(call, "decoder") else door.send)(client, call)
+    assert 0.25 < time.monotonic() - began < 2.5  # the fault table is stricter, in calm
+    return raised.value
+
+
+HEADS = {
+    "silence": silent,
+    "a dripping head": dripping(b"HTTP/1.1 200 OK\r\nX-A: ", b"a"),
+    "a dripping body": dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "),
+    "a body without an end": dripping(b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+    "a dripping chunk": dripping(HEAD + b"5;x=", b"a"),
+    "a dripping error": dripping(b"HTTP/1.1 503 No\r\nContent-Length: 9999\r\n\r\n", b" "),
+}
+
+
+@both_doors
+@pytest.mark.parametrize("call", [chat(), chat_stream()], ids=["whole", "stream"])
+@pytest.mark.parametrize("answer", HEADS.values(), ids=HEADS)
+def test_a_call_ends_at_its_deadline_whatever_drips(door, call, answer):
+    with Loopback(answer) as server:
+        error = late(door, hurried(server), call)
+        assert "deadline of 0.3 seconds; raise deadline=" in str(error)
+        assert (error.endpoint, error.attempts) == ("/chat/completions", 1)
+
+
+@both_doors
+def test_a_deadline_holds_on_a_kept_connection_too(door):
+    answers = [whole(COMPLETION), HEADS["a dripping head"]]
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        await answers.pop(0)(writer)
+
+    class Twice(type(door)):
+        def send(self, client: RouterClient, call: Any) -> Any:
+            return super().send(client, call, times=2)
+
+    with Loopback(answer) as server:
+        late(Twice(), hurried(server), chat())
+        assert server.accepted == 1
+
+
+@both_doors
+def test_a_deadline_is_for_all_attempts_and_pauses_together(door):
+    with Loopback(silent) as server:
+        either = r"no byte for 0\.1 seconds|deadline of 0\.3 seconds"  # both, where all is slow
+        with pytest.raises(RouterTimeoutError, match=either) as raised:
+            door.send(hurried(server, timeout=0.1, max_retries=9), chat())
+        assert raised.value.attempts == 1  # the next pause could end behind the deadline
+
+
+@both_doors
+def test_a_pause_that_would_end_behind_the_deadline_is_not_begun(door, monkeypatch):
+    pauses = recorded_pauses(monkeypatch)
+    script = Script(says(429, {}, retry_after="7"))
+    with pytest.raises(RouterError) as raised:
+        door.send(client_of(script, deadline=5.0), chat())
+    assert (script.sent, pauses, raised.value.retry_after) == (1, [], 7)
+
+
+KEEP_ALIVE = dripping(HEAD + chunk(event("Hel")), chunk(b": keep-alive\n\n"))
+QUIET = {
+    "silence": open_ended(event("Hel")),
+    "keep-alives": KEEP_ALIVE,
+    "a dripping event": dripping(HEAD + chunk(event("Hel")), chunk(b"d")),
+}
+
+
+@both_doors
+@pytest.mark.parametrize("answer", QUIET.values(), ids=QUIET)
+def test_a_stream_without_news_ends_and_its_text_is_kept(door, answer):
+    with Loopback(answer) as server:
+        error = late(door, hurried(server, deadline=9.0), chat_stream())
+        assert (error.partial, error.status_code) == ("Hel", 200)
+        assert "nothing new in the stream for 0.3 seconds" in str(error)
+
+
+@both_doors
+def test_a_stream_may_last_longer_than_the_deadline(door):
+    news = [HEAD, *(chunk(event("x")) for _ in range(40)), chunk(DONE), b"0\r\n\r\n"]
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        for piece in news:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    with Loopback(answer) as server:
+        client = hurried(server, deadline=1.5, stream_chunk_timeout=9.0)
+        assert len(door.stream(client, chat_stream())) == 40
+
+
+def test_a_slow_reader_of_a_stream_is_given_all_time():
+    with Loopback(open_ended(event("Hel") + event("lo") + DONE)) as server:
+        texts = []
+        for text in hurried(server, stream_chunk_timeout=0.1).stream(chat_stream()):
+            texts.append(text)
+            time.sleep(0.25)
+    assert texts == ["Hel", "lo"]
+
+
+async def test_a_slow_async_reader_of_a_stream_is_given_all_time():
+    with Loopback(open_ended(event("Hel") + event("lo") + DONE)) as server:
+        texts = []
+        async with hurried(server, stream_chunk_timeout=0.1) as client:
+            async for text in client.astream(chat_stream()):
+                texts.append(text)
+                await asyncio.sleep(0.25)
+    assert texts == ["Hel", "lo"]
+
+
+WHOLE_STREAM = HEAD + chunk(event("Hel")) + chunk(DONE) + b"0\r\n\r\n"
+
+
+async def a_whole_stream(writer: asyncio.StreamWriter) -> None:
+    writer.write(WHOLE_STREAM)
+
+
+def test_the_connection_of_a_complete_stream_is_kept():
+    with Loopback(a_whole_stream) as server, hurried(server) as client:
+        assert [list(client.stream(chat_stream())) for _ in range(3)] == [["Hel"]] * 3
+        assert server.accepted == 1
+
+
+async def test_the_connection_of_a_complete_async_stream_is_kept():
+    with Loopback(a_whole_stream) as server:
+        async with hurried(server) as client:
+            for _ in range(3):
+                assert [text async for text in client.astream(chat_stream())] == ["Hel"]
+        assert server.accepted == 1
+
+
+def test_a_forked_watch_begins_anew():
+    with Watch(Clock(deadline=9, silence=9)):
+        WATCHMAN.forget()
+        with Watch(Clock(deadline=0.01, silence=9)) as other:
+            time.sleep(0.3)
+            assert other.late
+
+
+def test_a_broken_connection_before_the_deadline_is_what_it_is():
+    with pytest.raises(RouterConnectionError):
+        client_of(Script(httpx.ReadError("cut")), max_retries=0, deadline=9.0).send(chat())
+
+
+def test_a_connection_is_given_back_only_when_nobody_watches_it(monkeypatch):
+    watched = []
+    put = stack._Idle.put
+
+    def noting(idle: Any, origin: Any, one: Any) -> Any:
+        watched.append(len(WATCHMAN._watches))
+        return put(idle, origin, one)
+
+    monkeypatch.setattr(stack._Idle, "put", noting)
+    with Loopback(a_whole_stream) as server, hurried(server) as client:
+        assert list(client.stream(chat_stream())) == ["Hel"]
+    with Loopback(whole(COMPLETION)) as server, hurried(server) as client:
+        client.send(chat())
+    assert watched == [0, 0]
+
+
+class OddStream:
+    def get_extra_info(self, _: str) -> Any:
+        raise RuntimeError("no socket here")
+
+
+def test_an_odd_transport_does_not_end_all_watching():
+    with Watch(Clock(deadline=0.01, silence=9)) as odd:
+        odd.follow({"network_stream": OddStream()})
+        time.sleep(0.3)
+    with Watch(Clock(deadline=0.01, silence=9)) as other:
+        time.sleep(0.3)
+        assert other.late

@@ -1,0 +1,208 @@
+"""Fetching what a reply links to: from public hosts by pinned address, bounded, without the key."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from support.scripted_router import Body
+
+from orq_router_integrations._http import safe_download as downloads
+from orq_router_integrations._http.safe_download import adownload, download, is_public
+from orq_router_integrations.errors import (
+    InvalidResponseError,
+    NotFoundError,
+    RedirectError,
+    RouterConnectionError,
+    RouterInputError,
+    RouterStatusError,
+    RouterTimeoutError,
+)
+
+URL = "https://images.example.com/a%20b/c.png?sig=secret"
+PUBLIC, OTHER = "93.184.216.34", "93.184.216.35"
+
+
+class Network:
+    """Names with addresses, and one host that answers; keeps what it was asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.addresses: list[str] = [PUBLIC, OTHER]
+        self.answer: Callable[[httpx.Request], httpx.Response] = replies(b"data")
+        self.asked: list[httpx.Request] = []
+        self.looked_up: list[str] = []
+        monkeypatch.setattr(socket, "getaddrinfo", self.getaddrinfo)
+        monkeypatch.setattr(httpx.HTTPTransport, "handle_request", self.handle)
+        monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", self.ahandle)
+
+    def getaddrinfo(self, host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        self.looked_up.append(host)
+        if not self.addresses:
+            raise socket.gaierror(8, "unknown name")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (it, port)) for it in self.addresses]
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        return self.answer(request)
+
+    async def ahandle(self, request: httpx.Request) -> httpx.Response:
+        return self.handle(request)
+
+
+def replies(*pieces: bytes | Exception, status: int = 200, **headers: str) -> Any:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _: httpx.Response(status, headers=named, stream=Body(*pieces))
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    return Network(monkeypatch)
+
+
+def sync(url: str, **given: Any) -> bytes:
+    return b"".join(download(url, **given))
+
+
+def twin(url: str, **given: Any) -> bytes:
+    async def fetch() -> bytes:
+        return b"".join([data async for data in adownload(url, **given)])
+
+    return asyncio.run(fetch())
+
+
+both = pytest.mark.parametrize("fetch", [sync, twin], ids=["sync", "async"])
+Fetch = Callable[..., bytes]
+
+
+@both
+def test_the_address_that_was_checked_is_the_one_connected_to(network: Network, fetch: Fetch):
+    network.answer = replies(b"da", b"ta")
+    assert fetch(URL) == b"data"
+    (request,) = network.asked
+    assert network.looked_up == ["images.example.com"]
+    assert (request.url.host, request.url.port, request.url.scheme) == (PUBLIC, None, "https")
+    assert request.url.raw_path == b"/a%20b/c.png?sig=secret"
+    assert request.headers["host"] == "images.example.com"
+    assert request.extensions["sni_hostname"] == "images.example.com"
+    assert "authorization" not in request.headers
+    assert "cookie" not in request.headers
+
+
+@both
+@pytest.mark.parametrize("proxy", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_no_proxy_stands_between(network: Network, fetch: Fetch, monkeypatch, proxy):
+    monkeypatch.setenv(proxy, "http://127.0.0.1:9")
+    assert fetch(URL) == b"data"
+
+
+PRIVATE = [
+    *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0"),
+    *("100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0"),
+    *("fd00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "x"),
+    "2001:0:a00:1::f5ff:fffe",
+]
+
+
+@both
+@pytest.mark.parametrize("address", PRIVATE)
+def test_hosts_that_are_not_public_are_not_asked(network: Network, fetch: Fetch, address):
+    network.addresses = [PUBLIC, address]
+    with pytest.raises(
+        RouterInputError, match=r"images\.example\.com is at .*, which is not public"
+    ):
+        fetch(URL)
+    assert not network.asked
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", [PUBLIC, "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+)
+def test_public_addresses_are_public(address):
+    assert is_public(address)
+
+
+@both
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://images.example.com/a.png", "ftp://example.com/a", "file:///etc/passwd"),
+        *("https://user:pw@example.com/a", "https://example.com:8443/a", "https:///a", ""),
+        *("//example.com/a", "img.png", "data:image/png;base64,AAAA", "https://exa\0mple.com/"),
+        None,
+    ],
+)
+def test_only_plain_https_urls_are_fetched(network: Network, fetch: Fetch, url):
+    with pytest.raises(RouterInputError, match="url: "):
+        fetch(url)
+    assert not network.looked_up
+
+
+@both
+@pytest.mark.parametrize("url", ["https://127.0.0.1/", "https://[::1]/", "https://2130706433/"])
+def test_addresses_as_names_are_checked_too(network: Network, fetch: Fetch, url):
+    network.addresses = ["127.0.0.1"]
+    with pytest.raises(RouterInputError, match="not public"):
+        fetch(url)
+
+
+@both
+@pytest.mark.parametrize(
+    ("answer", "kind", "said"),
+    [
+        (replies(status=302, location="https://10.0.0.1/"), RedirectError, "redirects"),
+        (replies(status=404), NotFoundError, "cannot be had, or no longer"),
+        (replies(status=410), NotFoundError, "cannot be had"),
+        (replies(status=403), RouterStatusError, "cannot be had"),
+        (replies(status=204), RouterStatusError, "cannot be had"),
+        (replies(b"x", content_encoding="gzip"), InvalidResponseError, "packed"),
+        (replies(b"x" * 60, b"x" * 60), InvalidResponseError, "more than 100 bytes"),
+        (replies(b"x", httpx.ReadError("reset")), RouterConnectionError, "ReadError"),
+        (replies(b"x", httpx.ReadTimeout("late")), RouterTimeoutError, "did not answer in time"),
+    ],
+)
+def test_what_goes_wrong_is_a_typed_error_that_hides_the_query(
+    network: Network, fetch: Fetch, answer, kind, said
+):
+    network.answer = answer
+    with pytest.raises(kind, match=said) as caught:
+        fetch(URL, largest=100)
+    assert "https://images.example.com/a%20b/c.png" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert len(network.asked) == 1
+
+
+@both
+def test_a_name_that_is_unknown_is_a_connection_error(network: Network, fetch: Fetch):
+    network.addresses = []
+    with pytest.raises(RouterConnectionError, match="gaierror"):
+        fetch(URL)
+
+
+@both
+def test_what_drips_is_not_waited_for_for_ever(network: Network, fetch: Fetch, monkeypatch):
+    monkeypatch.setattr(downloads, "LONGEST", -1.0)
+    with pytest.raises(RouterTimeoutError, match="takes longer"):
+        fetch(URL)
+
+
+@both
+def test_a_client_is_asked_only_for_names_that_no_network_has(network: Network, fetch: Fetch):
+    kinds = {sync: httpx.Client, twin: httpx.AsyncClient}
+    given = kinds[fetch](transport=httpx.MockTransport(lambda _: httpx.Response(200, text="mine")))
+    assert fetch("https://x.invalid/a", http_client=given) == b"mine"
+    assert not network.looked_up
+    assert fetch(URL, http_client=given) == b"data"
+    with pytest.raises(RouterInputError, match=r"x\.invalid exists in no network"):
+        fetch("https://x.invalid/a")
+
+
+def test_stopping_early_closes_the_connection(network: Network):
+    body = Body(b"a", b"b")
+    network.answer = lambda _: httpx.Response(200, stream=body)
+    items = download(URL)
+    assert next(items) == b"a"
+    items.close()
+    assert body.closed

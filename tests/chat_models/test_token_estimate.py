@@ -1,0 +1,248 @@
+"""The estimate of tokens, held against counts that OpenAI has published for GPT-4o."""
+
+import base64
+import math
+import struct
+import time
+from pathlib import Path
+
+import pytest
+from langchain_core.messages import (
+    AIMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from orq_router_integrations.chat_models.token_estimate import estimate_text, estimate_tokens
+from orq_router_integrations.media.content_block import content_block
+
+ASSETS = Path(__file__).parents[1] / "assets"
+
+# From OpenAI's announcement of GPT-4o, its page on the tokenizer, and its cookbook.
+PUBLISHED = {
+    "Hello, my name is GPT-4o. I'm a new type of language model, it's nice to meet you!": 24,
+    (
+        "Hallo, mein Name is GPT-4o. Ich bin ein neues KI-Sprachmodell. Es ist schön, dich "
+        "kennenzulernen."
+    ): 29,
+    (
+        "Bonjour, je m'appelle GPT-4o. Je suis un nouveau type de modèle de langage, c'est "
+        "un plaisir de vous rencontrer!"
+    ): 28,
+    (
+        "Hola, me llamo GPT-4o. Soy un nuevo tipo de modelo de lenguaje, ¡es un placer conocerte!"
+    ): 26,
+    (
+        "Merhaba, benim adım GPT-4o. Ben yeni bir dil modeli türüyüm, tanıştığımıza memnun oldum!"
+    ): 30,
+    (
+        "Xin chào, tên tôi là GPT-4o. Tôi là một loại mô hình ngôn ngữ mới, rất vui được gặp bạn!"
+    ): 30,
+    "Привет, меня зовут GPT-4o. Я — новая языковая модель, приятно познакомиться!": 23,
+    "مرحبًا، اسمي جي بي تي-4o. أنا نوع جديد من نموذج اللغة، سررت بلقائك!": 26,
+    ("नमस्ते, मेरा नाम जीपीटी-4o है। मैं एक नए प्रकार का भाषा मॉडल हूँ। आपसे मिलकर अच्छा लगा!"): 31,
+    ("నమస్కారము, నా పేరు జీపీటీ-4o. నేను ఒక్క కొత్త రకమైన భాషా మోడల్ ని. మిమ్మల్ని కలిసినందుకు సంతోషం!"): 45,
+    "你好，我的名字是GPT-4o。我是一种新型的语言模型，很高兴见到你!": 24,
+    "こんにちは、私の名前はGPT-4oです。私は新しいタイプの言語モデルです。初めまして！": 26,
+    (
+        "안녕하세요, 제 이름은 GPT-4o입니다. 저는 새로운 유형의 언어 모델입니다, 만나서 반갑습니다!"
+    ): 27,
+    (
+        "Many words map to one token, but some don't: indivisible.\n\nUnicode characters like "
+        "emojis may be split into many tokens containing the underlying bytes: 🤚🏾\n\n"
+        "Sequences of characters commonly found next to each other may be grouped together: "
+        "1234567890"
+    ): 53,
+    "antidisestablishmentarianism": 6,
+    "2 + 2 = 4": 7,
+    "お誕生日おめでとう": 8,
+    "tiktoken is great!": 6,
+}
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_current_weather",
+        "description": "Get the current weather in a given location",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "location": {
+                    "type": "string",
+                    "description": "The city and state, e.g. San Francisco, CA",
+                },
+                "unit": {
+                    "type": "string",
+                    "description": "The unit of temperature to return",
+                    "enum": ["celsius", "fahrenheit"],
+                },
+            },
+            "required": ["location"],
+        },
+    },
+}
+
+
+def one(*blocks) -> int:
+    """Tokens of blocks, without those of their message."""
+    return estimate_tokens([HumanMessage(list(blocks))]) - estimate_tokens([HumanMessage([])])
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def png(width: int, height: int) -> str:
+    return b64(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", width, height))
+
+
+def image(width: int, height: int, **more) -> dict:
+    return {"type": "image", "base64": png(width, height), "mime_type": "image/png", **more}
+
+
+class TestText:
+    @pytest.mark.parametrize(
+        ("text", "tokens"), PUBLISHED.items(), ids=lambda value: str(value)[:12]
+    )
+    def test_comes_near_the_published_count(self, text, tokens):
+        assert math.isclose(estimate_text(text), tokens, rel_tol=0.21)
+
+    def test_is_not_off_to_one_side_on_the_whole(self):
+        off = [estimate_text(text) / tokens for text, tokens in PUBLISHED.items()]
+        assert 0.97 < sum(off) / len(off) < 1.08
+
+    def test_of_nothing_is_nothing(self):
+        assert estimate_text("") == 0
+
+    @pytest.mark.parametrize("text", [" " * 10**6, "a" * 10**6, "(" * 10**6, "中" * 10**6])
+    def test_of_a_million_equal_characters_takes_no_longer_than_any(self, text):
+        start = time.perf_counter()
+        assert estimate_text(text) > 10_000
+        assert time.perf_counter() - start < 3
+
+    def test_of_code_and_json_is_about_three_to_five_characters_each(self):
+        for file in (Path(__file__), ASSETS.parent / "profiles" / "facts.json"):
+            text = file.read_text("utf-8")
+            assert 2.5 < len(text) / estimate_text(text) < 5
+
+
+class TestConversations:
+    def test_a_conversation_comes_near_what_the_api_counted(self):
+        jargon, plain = {"name": "example_user"}, {"name": "example_assistant"}
+        messages = [
+            SystemMessage(
+                "You are a helpful, pattern-following assistant that translates corporate jargon "
+                "into plain English."
+            ),
+            SystemMessage("New synergies will help drive top-line growth.", **jargon),
+            SystemMessage("Things working well together will increase revenue.", **plain),
+            SystemMessage(
+                "Let's circle back when we have more bandwidth to touch base on opportunities for "
+                "increased leverage.",
+                **jargon,
+            ),
+            SystemMessage("Let's talk later when we're less busy about how to do better.", **plain),
+            HumanMessage(
+                "This late pivot means we don't have time to boil the ocean for the client "
+                "deliverable."
+            ),
+        ]
+        assert 124 <= estimate_tokens(messages) <= 124 * 1.15
+
+    def test_tools_count_as_their_json(self):
+        messages = [
+            SystemMessage(
+                "You are a helpful assistant that can answer to questions about the weather."
+            ),
+            HumanMessage("What's the weather like in San Francisco?"),
+        ]
+        assert 101 <= estimate_tokens(messages, [WEATHER]) <= 101 * 1.3
+
+    def test_calls_and_their_arguments_count(self):
+        call = {"name": "search", "args": {"query": "tides " * 50}, "id": "1"}
+        bare, calling = AIMessage(""), AIMessage("", tool_calls=[call])
+        assert estimate_tokens([calling]) - estimate_tokens([bare]) > 50
+
+    def test_every_message_has_a_frame_and_nothing_has_none(self):
+        frames = [estimate_tokens([HumanMessage("")] * count) for count in range(4)]
+        assert frames == [0, 7, 11, 15]
+
+    def test_an_image_of_a_tool_counts_as_in_a_users_message(self):
+        answer = ToolMessage([image(512, 512)], tool_call_id="1")
+        assert estimate_tokens([answer]) > 255
+
+
+class TestImages:
+    @pytest.mark.parametrize(
+        ("size", "tokens"),
+        [((1024, 1024), 765), ((2048, 4096), 1105), ((512, 512), 255), ((1, 1), 255)],
+    )
+    def test_count_by_tiles_after_scaling(self, size, tokens):
+        assert one(image(*size)) == tokens
+
+    def test_in_low_detail_count_85(self):
+        assert one(image(4096, 8192, extras={"detail": "low"})) == 85
+
+    def test_behind_a_url_count_as_a_usual_one(self):
+        assert one({"type": "image", "url": "https://example.com/a.png"}) == 765
+
+    @pytest.mark.parametrize("data", ["!", "", None, b64(b"\x89PNG\r\n\x1a\n"), b64(b"BM" * 40)])
+    def test_that_cannot_be_read_count_as_a_usual_one(self, data):
+        assert one({"type": "image", "base64": data, "mime_type": "image/png"}) == 765
+
+    def test_count_alike_in_every_spelling(self):
+        data = png(2048, 4096)
+        url = f"data:image/png;base64,{data}"
+        source = {"type": "base64", "media_type": "image/png", "data": data}
+        spellings = [
+            {"type": "image", "base64": data, "mime_type": "image/png"},
+            {"type": "image", "source_type": "base64", "data": data, "mime_type": "image/png"},
+            {"type": "image_url", "image_url": {"url": url}},
+            {"type": "image_url", "image_url": url},
+            {"type": "image", "source": source},
+        ]
+        assert {one(block) for block in spellings} == {1105}
+
+
+class TestOtherMedia:
+    def test_a_pdf_counts_by_its_pages(self):
+        page, three = (
+            content_block(b"%PDF-1.7\n" + b"/Type /Page\n" * pages + bytes(4000 * pages))
+            for pages in (1, 3)
+        )
+        assert 765 < one(page) < 765 + 800 + 1
+        assert math.isclose(one(three), 3 * one(page), rel_tol=0.01)
+
+    def test_a_pdf_behind_a_url_counts_as_a_usual_one(self):
+        assert one({"type": "file", "url": "https://example.com/a.pdf"}) == 4 * (765 + 800)
+
+    def test_sound_counts_by_the_second(self):
+        assert one(content_block(ASSETS / "bird.wav")) == 10
+
+    def test_large_media_are_not_decoded_whole(self):
+        large = png(1024, 1024) + "A" * (16 * 2**20)
+        assert one({"type": "image", "base64": large, "mime_type": "image/png"}) == 765
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        HumanMessage([{"type": "hologram", "data": object()}]),
+        HumanMessage([{"type": "video", "url": "https://example.com/a.mp4"}]),
+        HumanMessage([{"type": 7}, {}]),
+        ChatMessage("hello", role="narrator"),
+        FunctionMessage("hello", name="f"),
+        ToolMessage("hello", tool_call_id=""),
+        AIMessage("", tool_calls=[{"name": "f", "args": {"x": object()}, "id": None}]),
+        AIMessage("a", additional_kwargs={"refusal": 7}),
+    ],
+    ids=lambda message: f"{message.type} {message.content}"[:40],
+)
+def test_what_cannot_be_sent_is_counted_all_the_same(message):
+    assert estimate_tokens([message]) > 3
+
+
+def test_one_bad_block_does_not_hide_the_others():
+    assert one({"type": "hologram"}, "words " * 100, image(512, 512)) > 765 + 100 + 255 - 1

@@ -1,0 +1,74 @@
+"""Usage and cost, added up: what LangChain's cache gives costs nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import get_usage_metadata_callback
+from langchain_core.runnables import RunnableLambda
+
+from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.chat_models import usage_callback as tracking
+from orq_router_integrations.chat_models.provenance import Provenance
+from orq_router_integrations.chat_models.usage_callback import track_usage
+
+
+@pytest.mark.parametrize(("api", "unpriced"), [("responses", 0), ("chat_completions", 1)])
+@pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
+async def test_an_answer_from_the_cache_costs_nothing(
+    router: OfflineRouter, api: str, unpriced: int, awaited: bool
+) -> None:
+    model = ChatOrq(model="openai/gpt-4o", api=api, client=router.client(), cache=InMemoryCache())
+    with track_usage() as usage, get_usage_metadata_callback() as core_usage:
+        first = await model.ainvoke("Hi") if awaited else model.invoke("Hi")
+        cost = usage.cost
+        _ = await model.ainvoke("Hi") if awaited else model.invoke("Hi")
+    assert len(router.requests) == 1
+    assert usage.cost == cost == (Provenance.of(first).cost or 0)
+    assert (usage.calls, usage.cached, usage.unpriced) == (2, 1, unpriced)
+    assert usage.usage_metadata == core_usage.usage_metadata
+
+
+def a_library(model: ChatOrq) -> None:
+    with track_usage() as own:
+        model.batch(["2", "3"])
+    assert own.calls == 2
+
+
+def test_blocks_within_blocks_count_what_is_theirs(model: ChatOrq) -> None:
+    within = RunnableLambda(lambda _: a_library(model))
+    with track_usage() as outer, get_usage_metadata_callback() as core_usage:
+        model.invoke("1")
+        a_library(model)
+        within.invoke("a chain that began in the outer block")
+        model.invoke("4")
+    assert outer.calls == 6
+    assert outer.usage_metadata == core_usage.usage_metadata
+    with track_usage() as later:
+        model.invoke("5")
+    assert (outer.calls, later.calls) == (6, 1)
+
+
+def test_a_cost_that_nobody_states_is_unknown(model: ChatOrq) -> None:
+    with track_usage() as usage:
+        assert "cost=0.000000" in repr(usage)
+        model.invoke("Hi")
+    assert "cost=unknown, unpriced=1" in repr(usage)
+
+
+async def test_blocks_in_generators_that_are_left_do_not_pile_up(model: ChatOrq) -> None:
+    async def answers() -> AsyncIterator[str]:
+        with track_usage():
+            yield (await model.ainvoke("1")).text
+            yield "never"
+
+    before = len(tracking._CURRENT)
+    for _ in range(20):
+        async for _ in answers():
+            break
+        await asyncio.sleep(0)
+    with track_usage() as usage:
+        await model.ainvoke("2")
+    assert usage.calls == 1
+    assert len(tracking._CURRENT) <= before + 2
