@@ -10,11 +10,11 @@ from orq_router_integrations.client import RouterClient
 from orq_router_integrations.settings import RouterSettings
 from orq_router_integrations.validation import explained
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.suggestions import nearest, refuse_unknown
+from orq_router_integrations.wire.suggestions import reject_unknown_fields, suggest_name
 
 if TYPE_CHECKING:
-    from orq_router_integrations.wire.controls import ControlValues
-    from orq_router_integrations.wire.deferred_model import Taking
+    from orq_router_integrations.wire.controls import RouterControlsDict
+    from orq_router_integrations.wire.deferred_model import CoercedField
 
 CONTROL_HINTS = {
     name: f"; it is a control of the router: controls=RouterControls({name}=...)"
@@ -52,7 +52,7 @@ def check_keywords(
     """
     for name in given:
         if name not in known:
-            hint = hints.get(name) or nearest(name, known)
+            hint = hints.get(name) or suggest_name(name, known)
             raise ValueError(f"{name}: unknown keyword{hint}")
 
 
@@ -68,7 +68,9 @@ class RouterFace(RouterSettings):
     """What to say of keywords that belong elsewhere."""
 
     if TYPE_CHECKING:
-        controls: Taking[RouterControls | ControlValues | None, RouterControls | None] = Taking()
+        controls: CoercedField[
+            RouterControls | RouterControlsDict | None, RouterControls | None
+        ] = CoercedField()
     else:
         controls: RouterControls | None = None
     client: RouterClient | None = Field(default=None, exclude=True, repr=False)
@@ -78,7 +80,7 @@ class RouterFace(RouterSettings):
     @model_validator(mode="before")
     @classmethod
     def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data, cls.hints)
+        return reject_unknown_fields(cls, data, cls.hints)
 
     @field_validator("client", mode="before")
     @classmethod
@@ -124,6 +126,6 @@ class RouterFace(RouterSettings):
         if given is None:
             return own
         try:
-            return own.merged(RouterControls.model_validate(given))
+            return own.merge(RouterControls.model_validate(given))
         except ValidationError as error:
             raise ValueError(explained(error, prefix="controls.")) from None

@@ -11,21 +11,21 @@ import httpx
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
-from orq_router_integrations._http.auth import account_of
-from orq_router_integrations._http.lazily import Lazily
-from orq_router_integrations._http.retry import RetryQuota
+from orq_router_integrations._http.auth import get_account_id
+from orq_router_integrations._http.lazily import LazyModule
+from orq_router_integrations._http.retry import RetryBudget
 from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
-from orq_router_integrations.wire.controls import ControlValues, RouterControls
+from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.suggestions import refuse_unknown
+from orq_router_integrations.wire.suggestions import reject_unknown_fields
 
 if TYPE_CHECKING:
     from orq_router_integrations._http import delivery
     from orq_router_integrations._http import registry as shared
     from orq_router_integrations.wire.call import Call, StreamCall
 else:
-    delivery = Lazily("orq_router_integrations._http.delivery")
-    shared = Lazily("orq_router_integrations._http.registry")
+    delivery = LazyModule("orq_router_integrations._http.delivery")
+    shared = LazyModule("orq_router_integrations._http.registry")
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class RouterClient(RouterSettings):
     http_client: httpx.Client | None = Field(default=None, repr=False, exclude=True)
     http_async_client: httpx.AsyncClient | None = Field(default=None, repr=False, exclude=True)
 
-    _quota: RetryQuota = PrivateAttr(default_factory=RetryQuota)
+    _quota: RetryBudget = PrivateAttr(default_factory=RetryBudget)
 
     if TYPE_CHECKING:  # the validators accept more than the fields hold
 
@@ -67,7 +67,7 @@ class RouterClient(RouterSettings):
     @model_validator(mode="before")
     @classmethod
     def _known_keywords(cls, data: Any) -> Any:
-        return refuse_unknown(cls, data)
+        return reject_unknown_fields(cls, data)
 
     @model_validator(mode="after")
     def _can_be_used(self) -> Self:
@@ -78,7 +78,7 @@ class RouterClient(RouterSettings):
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ValueError(f"base_url: {error}") from None
         try:
-            self.address("")
+            self.build_url("")
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ValueError(f"default_query: {error}") from None
         return self
@@ -89,11 +89,11 @@ class RouterClient(RouterSettings):
         Raises:
             RouterError: see ``errors`` for the tree.
         """
-        return self._delivery(call).once()
+        return self._delivery(call).send()
 
     async def asend(self, call: "Call[T]") -> T:
         """Send a call and return its parsed answer; see ``send``."""
-        return await self._delivery(call).aonce()
+        return await self._delivery(call).asend()
 
     def stream(self, call: "StreamCall[T]") -> Generator[T]:
         """Send a call and yield its items as they arrive.
@@ -104,14 +104,14 @@ class RouterClient(RouterSettings):
             RouterError: see ``errors``; ``partial`` has the text received of a broken stream,
                 ``received`` says how many bytes arrived.
         """
-        items, first = self._delivery(call).begun()
+        items, first = self._delivery(call).open_stream()
         with closing(items):
             yield from first
             yield from items
 
     async def astream(self, call: "StreamCall[T]") -> AsyncGenerator[T]:
         """Send a call and yield its items as they arrive; see ``stream``."""
-        items, first = await self._delivery(call).abegun()
+        items, first = await self._delivery(call).aopen_stream()
         async with items:
             for item in first:
                 yield item
@@ -131,7 +131,7 @@ class RouterClient(RouterSettings):
         headers = sorted((name.lower(), value) for name, value in self.default_headers.items())
         query = sorted(self.default_query.items())
         controls = self.controls.model_dump_json(exclude_none=True)
-        told = (self.base_url, account_of(self.api_key), headers, query, controls)
+        told = (self.base_url, get_account_id(self.api_key), headers, query, controls)
         return blake2b(repr(told).encode(), digest_size=32).hexdigest()
 
     def close(self) -> None:
@@ -139,11 +139,11 @@ class RouterClient(RouterSettings):
 
         The next call opens new ones. Injected clients are yours to close.
         """
-        shared.SHARED.close()
+        shared.SENDER_REGISTRY.close()
 
     async def aclose(self) -> None:
         """Close the running event loop's shared connections; see ``close``."""
-        await shared.SHARED.aclose()
+        await shared.SENDER_REGISTRY.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -169,21 +169,21 @@ class RouterClient(RouterSettings):
     @property
     def dialect(self) -> Dialect:
         """Where this base URL wants its controls."""
-        return Dialect.of(self.base_url)
+        return Dialect.from_base_url(self.base_url)
 
     @property
-    def quota(self) -> RetryQuota:
+    def retry_budget(self) -> RetryBudget:
         """What the retries of all calls may cost together."""
         private = self.__pydantic_private__ or {}  # ``self._quota`` takes pydantic 2 us to find
-        found: RetryQuota = private["_quota"]
+        found: RetryBudget = private["_quota"]
         return found
 
-    def address(self, path: str) -> httpx.URL:
+    def build_url(self, path: str) -> httpx.URL:
         """Where an endpoint is."""
         return _address(self.base_url + path, tuple(self.default_query.items()))
 
-    def _delivery(self, call: "Call[T] | StreamCall[T]") -> "delivery.Delivery[T]":
-        return delivery.Delivery(self, call)
+    def _delivery(self, call: "Call[T] | StreamCall[T]") -> "delivery.CallExecution[T]":
+        return delivery.CallExecution(self, call)
 
 
 @lru_cache(maxsize=64)
@@ -203,6 +203,6 @@ class ClientValues(TypedDict, total=False):
     max_retries: int
     default_headers: Mapping[str, str]
     default_query: Mapping[str, str]
-    controls: RouterControls | ControlValues
+    controls: RouterControls | RouterControlsDict
     http_client: httpx.Client | None
     http_async_client: httpx.AsyncClient | None

@@ -40,10 +40,10 @@ from langchain_core import exceptions as core
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire.error_body import MAX_TEXT, members, read, text_of
-from orq_router_integrations.wire.retry_after import retry_after_seconds
+from orq_router_integrations.wire.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
-    from orq_router_integrations.wire.call import Reply
+    from orq_router_integrations.wire.call import Response
 
 MAX_BODY = 4096
 
@@ -291,7 +291,7 @@ _TOO_LONG = re.compile(
 
 
 def error_from(
-    reply: "Reply", endpoint: str, *, content: bytes | None = None, secret: str = ""
+    reply: "Response", endpoint: str, *, content: bytes | None = None, secret: str = ""
 ) -> RouterError:
     """The error that a reply means: by its code, then by its status.
 
@@ -313,7 +313,7 @@ def error_from(
         "failures": fields.get("failures"),
         "doc_url": text_of(fields.get("doc_url")),
         "trace_id": reply.trace_id,
-        "retry_after": retry_after_seconds(reply.headers, limited=reply.status == 429),
+        "retry_after": parse_retry_after(reply.headers, rate_limited=reply.status == 429),
         "should_retry": {"true": True, "false": False}.get(reply.headers.get("x-should-retry", "")),
         "body": text[:MAX_BODY],
     }
@@ -323,7 +323,7 @@ def error_from(
     return _class_for(reply.status, fields, said)(_redirected(reply) or said, **details)
 
 
-def _redirected(reply: "Reply") -> str | None:
+def _redirected(reply: "Response") -> str | None:
     if not 300 <= reply.status < 400:
         return None
     target = reply.headers.get("location", "nowhere")

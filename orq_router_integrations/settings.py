@@ -20,10 +20,10 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from orq_router_integrations.wire.deferred_model import Deferred
+from orq_router_integrations.wire.deferred_model import DeferredModel
 
 if TYPE_CHECKING:
-    from orq_router_integrations.wire.deferred_model import Taking
+    from orq_router_integrations.wire.deferred_model import CoercedField
 from orq_router_integrations.wire.endpoints import Dialect
 
 DEFAULT_BASE_URL = "https://api.orq.ai/v3/router"
@@ -94,7 +94,7 @@ def _checked_url(url: str) -> str:
     _check_parts(parts)
     path = parts.path.rstrip("/") or "/" + Dialect.V3_ROUTER.value
     full = f"{parts.scheme}://{parts.netloc}{path}"
-    Dialect.of(full)
+    Dialect.from_base_url(full)
     return full
 
 
@@ -158,7 +158,7 @@ def without_input(error: ValidationError) -> ValidationError:
     return ValidationError.from_exception_data(error.title, lines, hide_input=True)
 
 
-class RouterSettings(Deferred):
+class RouterSettings(DeferredModel):
     """Where the router is and how to talk to it.
 
     Attributes:
@@ -187,7 +187,7 @@ class RouterSettings(Deferred):
     )
 
     if TYPE_CHECKING:
-        api_key: Taking[str | ApiKey | None, ApiKey | None] = Taking()
+        api_key: CoercedField[str | ApiKey | None, ApiKey | None] = CoercedField()
     else:
         api_key: Annotated[ApiKey | None, AfterValidator(_checked_secret)] = Field(
             default_factory=key_from_env

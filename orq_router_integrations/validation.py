@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.error_body import clean
-from orq_router_integrations.wire.suggestions import nearest
+from orq_router_integrations.wire.suggestions import suggest_name
 
 _INNER = ("orq_router_integrations.", "langchain_core.")
 
@@ -52,7 +52,7 @@ def explained(error: ValidationError, known: Iterable[str] = (), *, prefix: str 
         plain = item["loc"] and item["type"] != "missing"
         shown = f", not {item['input']!r:.80}" if plain else ""
         if item["type"] == "extra_forbidden" and not item["msg"].startswith("unknown"):
-            lines.append(f"{where}: unknown{nearest(str(item['loc'][-1]), known)}")
+            lines.append(f"{where}: unknown{suggest_name(str(item['loc'][-1]), known)}")
         else:
             said = item["msg"].removeprefix("Value error, ")
             ours = item["type"] in {"value_error", "extra_forbidden"}

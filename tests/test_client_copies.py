@@ -67,4 +67,4 @@ def test_the_quota_of_retries_is_no_setting_and_copies_share_it():
     client = client_of(Script())
     client.send(chat())
     assert RouterClient(**dict(client)).max_retries == client.max_retries
-    assert client.model_copy().quota is client.quota
+    assert client.model_copy().retry_budget is client.retry_budget

@@ -255,7 +255,7 @@ def test_a_stream_left_by_break_is_closed():
 
 
 async def test_an_async_stream_left_by_break_is_closed(monkeypatch):
-    monkeypatch.setattr(pump, "AHEAD", 1)
+    monkeypatch.setattr(pump, "READ_AHEAD_BYTES", 1)
     body = Body(*WHOLE)
     async for _ in client_of(lambda _: httpx.Response(200, stream=body)).astream(chat_stream()):
         assert not body.closed
@@ -322,7 +322,7 @@ def test_the_decoder_sees_the_head_of_the_reply_and_the_attempt(door):
 
     def decoder(head: Any) -> Any:
         heads.append(head)
-        return chat_stream().decoder(head)
+        return chat_stream().create_decoder(head)
 
     script = Script(says(503, {}), streams(*WHOLE))
     door.stream(client_of(script), chat_stream(decoder=decoder))

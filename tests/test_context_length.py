@@ -6,12 +6,12 @@ import pytest
 from langchain_core.exceptions import ContextOverflowError
 
 from orq_router_integrations.errors import BadRequestError, ContextLengthError, error_from
-from orq_router_integrations.wire.call import Reply
+from orq_router_integrations.wire.call import Response
 
 
 def error(status: int, message: str) -> Exception:
     content = json.dumps({"error": {"message": message}}).encode()
-    return error_from(Reply(status, {}, content), "/chat/completions")
+    return error_from(Response(status, {}, content), "/chat/completions")
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])

@@ -27,7 +27,7 @@ from support.scripted_router import (
 from orq_router_integrations import errors
 from orq_router_integrations.errors import RouterError, error_from
 from orq_router_integrations.tools.base import ChoiceError
-from orq_router_integrations.wire.call import Reply
+from orq_router_integrations.wire.call import Response
 
 FAILURES = [{"id": "no-pii", "stage": "input", "value": True, "outcome": "failed"}]
 ENVELOPE = {
@@ -54,10 +54,10 @@ SHAPES: list[tuple[Any, dict[str, Any]]] = [
 ]
 
 
-def reply(status: int = 400, body: Any = None, **headers: str) -> Reply:
+def reply(status: int = 400, body: Any = None, **headers: str) -> Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, named, content, attempts=2)
+    return Response(status, named, content, attempts=2)
 
 
 def error_of(status: int = 400, **error: Any) -> RouterError:

@@ -13,7 +13,7 @@ import orq_router_integrations as package
 from orq_router_integrations import RouterClient, RouterControls, errors
 from orq_router_integrations import testing as offline
 from orq_router_integrations.client import ClientValues
-from orq_router_integrations.wire.controls import ControlValues
+from orq_router_integrations.wire.controls import RouterControlsDict
 
 MODULES = sorted(
     module.name
@@ -91,7 +91,7 @@ def test_a_new_model_opens_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("accepted", "fields"),
-    [(ControlValues, RouterControls.model_fields), (ClientValues, RouterClient.model_fields)],
+    [(RouterControlsDict, RouterControls.model_fields), (ClientValues, RouterClient.model_fields)],
 )
 def test_what_type_checkers_accept_is_what_there_is(accepted: type, fields: dict) -> None:
     assert set(accepted.__annotations__) == set(fields)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orq_router_integrations.wire import endpoints
-from orq_router_integrations.wire.control_placement import Carrier, carrier
+from orq_router_integrations.wire.control_placement import ControlLocation, locate_control
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
 
@@ -52,7 +52,7 @@ COLUMNS = (
 )
 
 
-CELLS = {Carrier.TOP: "yes", Carrier.HEADER: "header", None: ""}
+CELLS = {ControlLocation.TOP: "yes", ControlLocation.HEADER: "header", None: ""}
 
 
 def test_the_table_of_controls_is_the_clients() -> None:
@@ -63,6 +63,6 @@ def test_the_table_of_controls_is_the_clients() -> None:
         for name in re.findall(r"`(\w+)`", names):
             shown[name] = cells
     assert shown == {
-        name: [CELLS[carrier(name, endpoint, Dialect.V3_ROUTER)] for endpoint in COLUMNS]
+        name: [CELLS[locate_control(name, endpoint, Dialect.V3_ROUTER)] for endpoint in COLUMNS]
         for name in RouterControls.model_fields
     }

@@ -277,6 +277,6 @@ def test_no_host_is_asked_for_but_the_routers(monkeypatch: pytest.MonkeyPatch) -
         assert model.get_num_tokens_from_messages([message]) > 0
         assert model.invoke([message]).text
         assert asyncio.run(model.ainvoke([message])).text
-        drawing = OrqImageTool(model="openai/dall-e-3", delivery="url", client=client)
+        drawing = OrqImageTool(model="openai/dall-e-3", return_format="url", client=client)
         assert drawing.generate("a boat").images
     assert set(asked) == {"127.0.0.1"}

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
 from orq_router_integrations.errors import MAX_TEXT, RouterInputError
 from orq_router_integrations.validation import input_error
-from orq_router_integrations.wire.suggestions import nearest, refuse_unknown
+from orq_router_integrations.wire.suggestions import reject_unknown_fields, suggest_name
 
 
 class Spice(BaseModel):
@@ -97,16 +97,16 @@ def test_an_input_error_stays_itself():
     ],
 )
 def test_the_nearest_known_name_is_hinted_at(name, hint):
-    assert nearest(name, ["temperature", "max_tokens"]) == hint
+    assert suggest_name(name, ["temperature", "max_tokens"]) == hint
 
 
 def test_without_known_names_there_is_no_hint():
-    assert nearest("temperature", []) == ""
+    assert suggest_name("temperature", []) == ""
 
 
 @pytest.mark.parametrize("given", [{"name": "salt"}, {"from": "here"}, {"from_": "x"}, {}, None, 7])
 def test_known_keywords_pass(given):
-    assert refuse_unknown(Spice, given) is given
+    assert reject_unknown_fields(Spice, given) is given
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_known_keywords_pass(given):
 )
 def test_an_unknown_keyword_is_refused(given, told):
     with pytest.raises(ValueError, match="unknown keyword") as raised:
-        refuse_unknown(Spice, given)
+        reject_unknown_fields(Spice, given)
     assert str(raised.value) == told
 
 

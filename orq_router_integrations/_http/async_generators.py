@@ -16,7 +16,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class Owned(Generic[T]):
+class ScopedAsyncGenerator(Generic[T]):
     """An async generator that asyncio never hears of; it is closed at the end of its block."""
 
     def __init__(self, source: AsyncGenerator[T]) -> None:
@@ -43,7 +43,7 @@ class Owned(Generic[T]):
             sys.set_asyncgen_hooks(*hooks)
 
 
-def owned_context(
+def scoped_asynccontextmanager(
     work: Callable[P, AsyncGenerator[T]],
 ) -> Callable[P, AbstractAsyncContextManager[T]]:
     """As ``asynccontextmanager``, of generators that asyncio never hears of."""
@@ -52,7 +52,7 @@ def owned_context(
     @wraps(work)
     def made(*given: P.args, **named: P.kwargs) -> AbstractAsyncContextManager[T]:
         context: Any = plain(*given, **named)
-        context.gen = Owned(context.gen)
+        context.gen = ScopedAsyncGenerator(context.gen)
         return context  # type: ignore[no-any-return]
 
     return made

@@ -14,24 +14,24 @@ import httpcore
 from typing_extensions import override
 
 from orq_router_integrations._http.backend import (
-    UNREAD,
-    Caller,
-    Holding,
-    addresses_of,
-    is_answer,
+    EARLY_RESPONSE,
+    DeadlineMixin,
+    WriteBuffer,
     is_readable,
-    left,
-    numeric,
-    told,
+    map_socket_errors,
+    parse_ip_address,
+    remaining_seconds,
+    starts_final_response,
+    unique_addresses,
 )
 
 T = TypeVar("T")
 
-AHEAD = 256 * 1024
+READ_AHEAD_BYTES = 256 * 1024
 """Bytes that may come before the caller has asked for them."""
 
 
-class AsyncDialer(Caller, httpcore.AsyncNetworkBackend):
+class AsyncioBackend(DeadlineMixin, httpcore.AsyncNetworkBackend):
     """Opens lines of the running event loop."""
 
     @override
@@ -49,10 +49,12 @@ class AsyncDialer(Caller, httpcore.AsyncNetworkBackend):
             httpcore.ConnectError: none answers.
             httpcore.ConnectTimeout: none answers in time.
         """
-        end = monotonic() + self.clock.within(timeout)
-        addresses = numeric(host, port) or await _addresses(host, port, left(end))
+        end = monotonic() + self.deadline.cap(timeout)
+        addresses = parse_ip_address(host, port) or await _addresses(
+            host, port, remaining_seconds(end)
+        )
         while True:
-            wire, share = _Wire(), left(end) / len(addresses)
+            wire, share = _Wire(), remaining_seconds(end) / len(addresses)
             try:
                 transport = await _in_time(_connected(wire, addresses.pop(0), port), share)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
@@ -62,7 +64,7 @@ class AsyncDialer(Caller, httpcore.AsyncNetworkBackend):
                 break
         for option in socket_options or ():
             transport.get_extra_info("socket").setsockopt(*option)
-        return AsyncLine(transport, wire, self)
+        return AsyncioStream(transport, wire, self)
 
 
 async def _connected(wire: "_Wire", address: str, port: int) -> asyncio.Transport:
@@ -72,7 +74,7 @@ async def _connected(wire: "_Wire", address: str, port: int) -> asyncio.Transpor
 
 async def _addresses(host: str, port: int, seconds: float) -> list[str]:
     looking_up = asyncio.get_running_loop().getaddrinfo(host, port)
-    return addresses_of(await _in_time(looking_up, seconds))
+    return unique_addresses(await _in_time(looking_up, seconds))
 
 
 async def _in_time(opening: Coroutine[Any, Any, T], seconds: float) -> T:
@@ -86,7 +88,7 @@ async def _in_time(opening: Coroutine[Any, Any, T], seconds: float) -> T:
         task.cancel()
         task.add_done_callback(_close)
         raise
-    with told(httpcore.ConnectTimeout, httpcore.ConnectError):
+    with map_socket_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
         return task.result()
 
 
@@ -113,7 +115,7 @@ class _Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.come += data
-        if len(self.come) >= AHEAD:
+        if len(self.come) >= READ_AHEAD_BYTES:
             self._paused = True
             self._transport.pause_reading()
         self._ring(True)
@@ -158,29 +160,29 @@ class _Wire(asyncio.Protocol):
         """Bytes that have come, in order."""
         data = bytes(self.come[:most])
         del self.come[:most]
-        if self._paused and len(self.come) < AHEAD:
+        if self._paused and len(self.come) < READ_AHEAD_BYTES:
             self._paused = False
             self._transport.resume_reading()
         return data
 
 
-class AsyncLine(httpcore.AsyncNetworkStream):
+class AsyncioStream(httpcore.AsyncNetworkStream):
     """A socket, never waited for longer than the clock of the call allows.
 
     Closing it never waits, so that no cancellation can come in between.
     """
 
-    def __init__(self, transport: asyncio.Transport, wire: _Wire, caller: Caller) -> None:
+    def __init__(self, transport: asyncio.Transport, wire: _Wire, caller: DeadlineMixin) -> None:
         self._transport = transport
         self._wire = wire
         self._caller = caller
-        self._held = Holding()
+        self._held = WriteBuffer()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Write what is held, then read what is there, or comes in time; see ``Line.read``."""
         with suppress(httpcore.WriteError):
             await self._flush(timeout)
-        wire, seconds = self._wire, self._caller.clock.within(timeout)
+        wire, seconds = self._wire, self._caller.deadline.cap(timeout)
         while not (wire.come or wire.ended):
             if not await wire.news(seconds):
                 raise httpcore.ReadTimeout
@@ -194,16 +196,16 @@ class AsyncLine(httpcore.AsyncNetworkStream):
             await self._flush(timeout)
 
     async def _flush(self, timeout: float | None) -> None:
-        held, wire = self._held.taken(), self._wire
+        held, wire = self._held.take_all(), self._wire
         if not held:
             return
         if wire.ended:
             raise httpcore.WriteError(str(wire.error or "the router has closed the connection"))
         self._transport.write(held)
         while wire.full:
-            if is_answer(wire.come):
-                raise httpcore.WriteError(UNREAD)
-            if not await wire.news(self._caller.clock.within(timeout)):
+            if starts_final_response(wire.come):
+                raise httpcore.WriteError(EARLY_RESPONSE)
+            if not await wire.news(self._caller.deadline.cap(timeout)):
                 raise httpcore.WriteTimeout
 
     async def aclose(self) -> None:
@@ -224,13 +226,13 @@ class AsyncLine(httpcore.AsyncNetworkStream):
             encrypting = asyncio.get_running_loop().start_tls(
                 self._transport, secure, ssl_context, server_hostname=server_hostname
             )
-            encrypted = await _in_time(encrypting, self._caller.clock.within(timeout))
+            encrypted = await _in_time(encrypting, self._caller.deadline.cap(timeout))
         except BaseException:
             self._transport.abort()
             raise
         transport = cast("asyncio.Transport", encrypted)
         secure.connection_made(transport)
-        return AsyncLine(transport, secure, self._caller)
+        return AsyncioStream(transport, secure, self._caller)
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore and callers want to know of a socket."""

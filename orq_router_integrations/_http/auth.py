@@ -9,7 +9,7 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import TypeVar
 from uuid import uuid4
 
-from orq_router_integrations._http.deadline import Clock, LateError
+from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.settings import ApiKey, checked_key
 from orq_router_integrations.validation import input_error
@@ -17,7 +17,7 @@ from orq_router_integrations.validation import input_error
 T = TypeVar("T")
 
 
-def key_of(source: ApiKey | None) -> str:
+def get_api_key(source: ApiKey | None) -> str:
     """The key for one attempt of a sync call.
 
     Raises:
@@ -29,7 +29,7 @@ def key_of(source: ApiKey | None) -> str:
     return key
 
 
-def account_of(source: ApiKey | None) -> str:
+def get_account_id(source: ApiKey | None) -> str:
     """What tells this key's account from others: the key itself, as far as it is known.
 
     What an async function would give is not known before it is awaited, and may differ from call
@@ -38,7 +38,7 @@ def account_of(source: ApiKey | None) -> str:
     return _at_once(source) or uuid4().hex
 
 
-async def akey_of(source: ApiKey | None, clock: Clock) -> str:
+async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
     """The key for one attempt of an async call, if it comes in time; see ``key_of``.
 
     A function is asked in a thread of its own, for it may block; an async one in the event loop.
@@ -47,10 +47,10 @@ async def akey_of(source: ApiKey | None, clock: Clock) -> str:
         LateError: it does not.
     """
     if callable(source) and not iscoroutinefunction(source):
-        key: object = await _in_time(_in_a_thread(source), clock)
+        key: object = await _in_time(_in_a_thread(source), deadline)
     else:
         key = _given(source)
-    return _checked(await _in_time(key, clock) if isawaitable(key) else key)
+    return _checked(await _in_time(key, deadline) if isawaitable(key) else key)
 
 
 def _in_a_thread(source: ApiKey) -> Awaitable[object]:
@@ -69,12 +69,12 @@ def _in_a_thread(source: ApiKey) -> Awaitable[object]:
     return asyncio.wrap_future(given)
 
 
-async def _in_time(giving: Awaitable[T], clock: Clock) -> T:
+async def _in_time(giving: Awaitable[T], clock: Deadline) -> T:
     task = asyncio.ensure_future(giving)
     try:
-        await asyncio.wait({task}, timeout=clock.left)
+        await asyncio.wait({task}, timeout=clock.remaining)
         if not task.done():
-            raise LateError
+            raise DeadlineExceededError
     finally:
         task.cancel()
     return task.result()

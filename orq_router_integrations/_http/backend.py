@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import httpcore
 from typing_extensions import override
 
-from orq_router_integrations._http.deadline import SHORTEST, Clock
+from orq_router_integrations._http.deadline import MIN_TIMEOUT_SECONDS, Deadline
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -30,26 +30,26 @@ HELD = 64 * 1024
 LOOK = 0.25
 """Seconds between two looks at what else may end a wait."""
 
-UNREAD = "the router answers before it has read the request"
+EARLY_RESPONSE = "the router answers before it has read the request"
 
 _FORERUNNERS = re.compile(rb"(?:HTTP/1\.\d 1[^\n]*\n(?:[^\r\n]+\r?\n)*\r?\n)*")
 """Heads that only say that an answer will come: 100 Continue, 103 Early Hints."""
 
 
-def is_answer(come: bytes | bytearray) -> bool:
+def starts_final_response(come: bytes | bytearray) -> bool:
     """Whether an answer begins in these bytes: then nobody reads on what is being sent."""
     found = _FORERUNNERS.match(come)
     begun = come[found.end() if found else 0 :]
     return len(begun) >= len("HTTP/1.1 2") and not begun.startswith(b"HTTP/1.1 1")
 
 
-class Caller:
+class DeadlineMixin:
     """Opens the line of a connection, and knows the clock of the call that it serves now."""
 
-    clock = Clock(deadline=float("inf"), silence=float("inf"))
+    deadline = Deadline(timeout=float("inf"), idle_timeout=float("inf"))
 
 
-class Holding:
+class WriteBuffer:
     """What is to be written, until it is worth it."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Holding:
         self._size += len(piece)
         return self._size >= HELD
 
-    def taken(self) -> bytes:
+    def take_all(self) -> bytes:
         """All of it."""
         whole, self._pieces, self._size = b"".join(self._pieces), [], 0
         return whole
@@ -79,7 +79,7 @@ def is_readable(found: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-class Dialer(Caller, httpcore.NetworkBackend):
+class DeadlineBackend(DeadlineMixin, httpcore.NetworkBackend):
     """Opens lines that block."""
 
     @override
@@ -97,12 +97,12 @@ class Dialer(Caller, httpcore.NetworkBackend):
             httpcore.ConnectError: none answers.
             httpcore.ConnectTimeout: none answers in time.
         """
-        end = monotonic() + self.clock.within(timeout)
-        addresses = _addresses(host, port, left(end))
+        end = monotonic() + self.deadline.cap(timeout)
+        addresses = _addresses(host, port, remaining_seconds(end))
         while True:
             try:
-                with told(httpcore.ConnectTimeout, httpcore.ConnectError):
-                    share = left(end) / len(addresses)
+                with map_socket_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
+                    share = remaining_seconds(end) / len(addresses)
                     found = socket.create_connection((addresses.pop(0), port), share)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if not addresses:
@@ -111,36 +111,36 @@ class Dialer(Caller, httpcore.NetworkBackend):
                 break
         for option in (*(socket_options or ()), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)):
             found.setsockopt(*option)
-        return Line(found, self)
+        return DeadlineStream(found, self)
 
 
-def left(end: float) -> float:
+def remaining_seconds(end: float) -> float:
     """Seconds until then."""
-    return max(end - monotonic(), SHORTEST)
+    return max(end - monotonic(), MIN_TIMEOUT_SECONDS)
 
 
-def numeric(host: str, port: int) -> list[str]:
+def parse_ip_address(host: str, port: int) -> list[str]:
     """The address that a host's name is, if it is one."""
     try:
-        return addresses_of(socket.getaddrinfo(host, port, flags=socket.AI_NUMERICHOST))
+        return unique_addresses(socket.getaddrinfo(host, port, flags=socket.AI_NUMERICHOST))
     except OSError:
         return []
 
 
-def addresses_of(found: Iterable[tuple[Any, ...]]) -> list[str]:
+def unique_addresses(found: Iterable[tuple[Any, ...]]) -> list[str]:
     """The addresses that a resolver found, each once, in its order."""
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def _addresses(host: str, port: int, seconds: float) -> list[str]:
     """The addresses of a host; a resolver that does not answer is left behind in its thread."""
-    if known := numeric(host, port):
+    if known := parse_ip_address(host, port):
         return known
     found: SimpleQueue[list[str] | OSError] = SimpleQueue()
 
     def look_up() -> None:
         try:
-            found.put(addresses_of(socket.getaddrinfo(host, port)))
+            found.put(unique_addresses(socket.getaddrinfo(host, port)))
         except OSError as error:
             found.put(error)
 
@@ -155,7 +155,7 @@ def _addresses(host: str, port: int, seconds: float) -> list[str]:
 
 
 @contextmanager
-def told(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
+def map_socket_errors(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
     """Tell errors of sockets as httpcore does."""
     try:
         yield
@@ -165,13 +165,13 @@ def told(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
         raise broken(str(error)) from error
 
 
-class Line(httpcore.NetworkStream):
+class DeadlineStream(httpcore.NetworkStream):
     """A socket that blocks, but never longer than the clock of the call allows."""
 
-    def __init__(self, found: socket.socket, caller: Caller) -> None:
+    def __init__(self, found: socket.socket, caller: DeadlineMixin) -> None:
         self._socket = found
         self._caller = caller
-        self._held = Holding()
+        self._held = WriteBuffer()
         self._come = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -197,8 +197,8 @@ class Line(httpcore.NetworkStream):
             self._flush(timeout)
 
     def _flush(self, timeout: float | None) -> None:
-        rest = memoryview(self._held.taken())
-        with told(httpcore.WriteTimeout, httpcore.WriteError):
+        rest = memoryview(self._held.take_all())
+        with map_socket_errors(httpcore.WriteTimeout, httpcore.WriteError):
             while rest:
                 rest = rest[self._sent(rest, timeout) :]
 
@@ -214,11 +214,11 @@ class Line(httpcore.NetworkStream):
         meanwhile: Callable[[], None] | None = None,
     ) -> T:
         """What some work gives in time; now and then it is looked whether that is still wanted."""
-        clock = self._caller.clock
-        end = monotonic() + clock.within(timeout)
+        clock = self._caller.deadline
+        end = monotonic() + clock.cap(timeout)
         while True:
-            seconds = clock.within(LOOK if meanwhile or clock.called_off else None)
-            self._socket.settimeout(min(seconds, left(end)))
+            seconds = clock.cap(LOOK if meanwhile or clock.is_cancelled else None)
+            self._socket.settimeout(min(seconds, remaining_seconds(end)))
             try:
                 return work(given)
             except TimeoutError:
@@ -236,8 +236,8 @@ class Line(httpcore.NetworkStream):
         self._socket.settimeout(0)
         with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             self._come += self._socket.recv(HELD)
-        if is_answer(self._come):
-            raise httpcore.WriteError(UNREAD)
+        if starts_final_response(self._come):
+            raise httpcore.WriteError(EARLY_RESPONSE)
 
     def close(self) -> None:
         """Close the socket."""
@@ -251,13 +251,13 @@ class Line(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """The same line, encrypted."""
         try:
-            with told(httpcore.ConnectTimeout, httpcore.ConnectError):
-                self._socket.settimeout(self._caller.clock.within(timeout))
+            with map_socket_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
+                self._socket.settimeout(self._caller.deadline.cap(timeout))
                 found = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
         except BaseException:
             self.close()
             raise
-        return Line(found, self._caller)
+        return DeadlineStream(found, self._caller)
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore and callers want to know of a socket."""

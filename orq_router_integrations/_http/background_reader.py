@@ -9,17 +9,17 @@ from weakref import WeakSet
 
 import httpx
 
-from orq_router_integrations._http.deadline import GRACE, Clock, LateError
+from orq_router_integrations._http.deadline import DRAIN_SECONDS, Deadline, DeadlineExceededError
 
-AHEAD = 64 * 1024
+READ_AHEAD_BYTES = 64 * 1024
 """Bytes of a reply that are read before the caller has asked for them."""
 
 
-class AbandonedError(Exception):
+class AbandonedRequestError(Exception):
     """Nobody waits for this request any more."""
 
 
-class Moment(Enum):
+class RequestPhase(Enum):
     """Where a request stands, as far as ending it goes."""
 
     UNSENT = "it waits for a connection, opens one, or has not used it: must not be cancelled"
@@ -34,18 +34,18 @@ _SENDING = {
     "http2.send_request_headers.started",
 }
 _MOMENTS = {
-    "connection.connect_tcp.started": Moment.UNSENT,
-    "connection.connect_tcp.complete": Moment.UNSENT,
-    "connection.start_tls.started": Moment.UNSENT,
-    "connection.start_tls.complete": Moment.UNSENT,
-    "http11.response_closed.started": Moment.CLOSING,
-    "http11.response_closed.complete": Moment.CLOSING,
-    "http2.response_closed.started": Moment.CLOSING,
-    "http2.response_closed.complete": Moment.CLOSING,
+    "connection.connect_tcp.started": RequestPhase.UNSENT,
+    "connection.connect_tcp.complete": RequestPhase.UNSENT,
+    "connection.start_tls.started": RequestPhase.UNSENT,
+    "connection.start_tls.complete": RequestPhase.UNSENT,
+    "http11.response_closed.started": RequestPhase.CLOSING,
+    "http11.response_closed.complete": RequestPhase.CLOSING,
+    "http2.response_closed.started": RequestPhase.CLOSING,
+    "http2.response_closed.complete": RequestPhase.CLOSING,
 }
 
 
-class Gate:
+class CancelGuard:
     """When a request over somebody's own httpx client can be cancelled.
 
     httpcore's pool is short of a connection for good when a request is cancelled as it is given
@@ -65,13 +65,13 @@ class Gate:
         self._http = http
         if isinstance(vars(http).get("_transport"), httpx.AsyncHTTPTransport):
             self._TELLING.add(http)  # known before its first request, which may be cancelled too
-        self._moment = Moment.UNSENT
+        self._moment = RequestPhase.UNSENT
         self.abandoned = False
 
     @property
-    def moment(self) -> Moment:
+    def phase(self) -> RequestPhase:
         """Where the request stands now."""
-        return self._moment if self._http in self._TELLING else Moment.UNDER_WAY
+        return self._moment if self._http in self._TELLING else RequestPhase.UNDER_WAY
 
     @property
     def extensions(self) -> dict[str, Any]:
@@ -81,15 +81,15 @@ class Gate:
     async def _trace(self, event: str, _: Mapping[str, Any]) -> None:
         self._TELLING.add(self._http)
         if self.abandoned and event in _SENDING:
-            raise AbandonedError
-        self._moment = _MOMENTS.get(event, Moment.UNDER_WAY)
+            raise AbandonedRequestError
+        self._moment = _MOMENTS.get(event, RequestPhase.UNDER_WAY)
 
 
 _LEFT: set["asyncio.Task[None]"] = set()
 """Tasks that nobody waits for; only the event loop knows them otherwise, and weakly."""
 
 
-class Pump:
+class BackgroundReader:
     """Reads an async reply in a task of its own, a little ahead of the caller.
 
     When the caller is cancelled, that task is cancelled once and awaited. So the clearing up of
@@ -106,8 +106,8 @@ class Pump:
     def __init__(
         self,
         source: AsyncGenerator[bytes, None],
-        clock: Clock,
-        gate: Gate,
+        clock: Deadline,
+        gate: CancelGuard,
         done: Callable[[], bool],
     ) -> None:
         self._source = source
@@ -129,7 +129,7 @@ class Pump:
 
     async def __aexit__(self, kind: object, *_: object) -> None:
         if kind is None and self._done():
-            await asyncio.wait({self._task}, timeout=GRACE)
+            await asyncio.wait({self._task}, timeout=DRAIN_SECONDS)
         self._alarm.cancel()
         self._end()
         cancelled = None
@@ -147,9 +147,9 @@ class Pump:
             return
         self._ending = True
         self._room.set()
-        if self._gate.moment is Moment.UNSENT:
+        if self._gate.phase is RequestPhase.UNSENT:
             self._gate.abandoned = True
-        elif self._gate.moment is Moment.UNDER_WAY:
+        elif self._gate.phase is RequestPhase.UNDER_WAY:
             self._task.cancel()
 
     def __aiter__(self) -> Self:
@@ -158,7 +158,7 @@ class Pump:
     async def __anext__(self) -> bytes:
         while not self._pieces:
             if self._late:
-                raise LateError
+                raise DeadlineExceededError
             if self._task.done():
                 self._task.result()
                 raise StopAsyncIteration
@@ -182,13 +182,13 @@ class Pump:
                 self._pieces.append(piece)
                 self._size += len(piece)
                 self._news.set()
-                if self._size >= AHEAD:
+                if self._size >= READ_AHEAD_BYTES:
                     self._room.clear()
                     await self._room.wait()
 
     def _ring(self) -> None:
         """The clock may have been set anew since this alarm was; an idle caller is left alone."""
-        if self._clock.over:
+        if self._clock.expired:
             self._late = True
             self._news.set()
             self._end()
@@ -196,5 +196,5 @@ class Pump:
             self._arm()
 
     def _arm(self) -> None:
-        seconds = min(self._clock.left, self._clock.silence)
+        seconds = min(self._clock.remaining, self._clock.idle_timeout)
         self._alarm = self._loop.call_later(seconds, self._ring)

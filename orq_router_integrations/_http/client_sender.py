@@ -9,12 +9,17 @@ from typing import Any
 
 import httpx
 
-from orq_router_integrations._http.background_reader import Gate, Pump
-from orq_router_integrations._http.deadline import SHORTEST, TICK, Clock, Watch
-from orq_router_integrations._http.exchange import Exchange, Outgoing
+from orq_router_integrations._http.background_reader import BackgroundReader, CancelGuard
+from orq_router_integrations._http.deadline import (
+    MIN_TIMEOUT_SECONDS,
+    WATCHDOG_INTERVAL_SECONDS,
+    Deadline,
+    SocketWatchdog,
+)
+from orq_router_integrations._http.exchange import Exchange, RequestArgs
 
 
-class Borrowed:
+class ClientSender:
     """Carries sync calls.
 
     Args:
@@ -22,33 +27,33 @@ class Borrowed:
     """
 
     def __init__(self, http: httpx.Client) -> None:
-        self.http = http
+        self.client = http
 
     @contextmanager
-    def carry(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
+    def send(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
         """Send the next attempt of a call; yields the pieces of its reply, unpacked."""
-        with Watch(exchange.clock) as watch:
-            outgoing = _hurried(exchange.begin(), exchange.clock)
-            request = self.http.build_request(
-                **outgoing, content=exchange.body, extensions={"trace": watch.trace}
+        with SocketWatchdog(exchange.deadline) as watch:
+            outgoing = _hurried(exchange.start_attempt(), exchange.deadline)
+            request = self.client.build_request(
+                **outgoing, content=exchange.content, extensions={"trace": watch.trace}
             )
             request.headers.pop("cookie", None)  # the client may have kept some
-            watch.follow(request.extensions)
-            with closing(self.http.send(request, **_PLAIN)) as response:
-                watch.follow(response.extensions)
+            watch.watch_extensions(request.extensions)
+            with closing(self.client.send(request, **_PLAIN)) as response:
+                watch.watch_extensions(response.extensions)
                 with closing(watch):  # before another call is given the connection
-                    pieces = exchange.pieces(response)
+                    pieces = exchange.iter_response(response)
                     _prolong(response, exchange)
-                    yield watch.checked(pieces)
+                    yield watch.iter_checked(pieces)
                     if exchange.done:
                         watch.drain(pieces)
 
     def close(self) -> None:
         """Close the client."""
-        self.http.close()
+        self.client.close()
 
 
-class AsyncBorrowed:
+class AsyncClientSender:
     """The same for async calls.
 
     Args:
@@ -56,38 +61,42 @@ class AsyncBorrowed:
     """
 
     def __init__(self, http: httpx.AsyncClient) -> None:
-        self.http = http
+        self.client = http
 
-    def carry(self, exchange: Exchange[Any]) -> Pump:
+    def send(self, exchange: Exchange[Any]) -> BackgroundReader:
         """Send the next attempt of a call; yields the pieces of its reply, unpacked."""
-        gate = Gate(self.http)
-        return Pump(self._pieces(exchange, gate), exchange.clock, gate, lambda: exchange.done)
+        gate = CancelGuard(self.client)
+        return BackgroundReader(
+            self._pieces(exchange, gate), exchange.deadline, gate, lambda: exchange.done
+        )
 
-    async def _pieces(self, exchange: Exchange[Any], gate: Gate) -> AsyncGenerator[bytes]:
-        outgoing = _hurried(await exchange.abegin(), exchange.clock)
-        request = self.http.build_request(
-            **outgoing, content=exchange.async_body, extensions=gate.extensions
+    async def _pieces(self, exchange: Exchange[Any], gate: CancelGuard) -> AsyncGenerator[bytes]:
+        outgoing = _hurried(await exchange.astart_attempt(), exchange.deadline)
+        request = self.client.build_request(
+            **outgoing, content=exchange.async_content, extensions=gate.extensions
         )
         request.headers.pop("cookie", None)
-        async with aclosing(await self.http.send(request, **_PLAIN)) as response:
-            pieces = exchange.apieces(response)
+        async with aclosing(await self.client.send(request, **_PLAIN)) as response:
+            pieces = exchange.aiter_response(response)
             _prolong(response, exchange)
             async for piece in pieces:
                 yield piece
 
     async def aclose(self) -> None:
         """Close the client."""
-        await self.http.aclose()
+        await self.client.aclose()
 
 
 _PLAIN: dict[str, Any] = {"stream": True, "follow_redirects": False}
 
 
-def _hurried(outgoing: Outgoing, clock: Clock) -> Outgoing:
+def _hurried(outgoing: RequestArgs, clock: Deadline) -> RequestArgs:
     """The same with a timeout no longer than what is left of the deadline."""
-    left = max(clock.left, SHORTEST)
+    left = max(clock.remaining, MIN_TIMEOUT_SECONDS)
     parts = outgoing["timeout"].as_dict()
-    if all(seconds is None or seconds <= left + TICK for seconds in parts.values()):
+    if all(
+        seconds is None or seconds <= left + WATCHDOG_INTERVAL_SECONDS for seconds in parts.values()
+    ):
         return outgoing
     short = httpx.Timeout(**{name: min(part or left, left) for name, part in parts.items()})
     return {**outgoing, "timeout": short}

@@ -16,34 +16,34 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Self
 
-SHORTEST = 0.001
+MIN_TIMEOUT_SECONDS = 0.001
 """Seconds; a socket takes zero for "do not wait", and httpx a negative number for a mistake."""
 
-TICK = 0.1
+WATCHDOG_INTERVAL_SECONDS = 0.1
 """Seconds between two looks at the clocks of sync calls; by so much they may overrun."""
 
-LONGEST = 86_400.0
+MAX_TIMEOUT_SECONDS = 86_400.0
 """Seconds of any wait; sockets cannot count to infinity."""
 
-KEPT_SECONDS = 60.0
+KEEPALIVE_SECONDS = 60.0
 """How long an unused connection stays open."""
 
-CLOCK = "orq_clock"
+DEADLINE_EXTENSION = "orq_clock"
 """The extension of a request that holds the clock of its call."""
 
-GRACE = 0.05
+DRAIN_SECONDS = 0.05
 """Seconds for the last bytes behind the end of a stream; with them its connection can be kept."""
 
 
-CALLED_OFF: ContextVar[Callable[[], bool] | None] = ContextVar("called_off", default=None)
+CANCEL_CHECK: ContextVar[Callable[[], bool] | None] = ContextVar("called_off", default=None)
 """Whether what is begun in here is wanted no more: ends sync calls, which nobody can cancel."""
 
 
-class LateError(Exception):
+class DeadlineExceededError(Exception):
     """The clock of a call ran out, or the call was called off."""
 
 
-class Clock:
+class Deadline:
     """When the wait for a call is over: at its deadline, then after each silence of a stream.
 
     Attributes:
@@ -52,47 +52,47 @@ class Clock:
         called_off: tells whether nobody wants it any more, where somebody may call it off.
     """
 
-    def __init__(self, *, deadline: float, silence: float) -> None:
+    def __init__(self, *, timeout: float, idle_timeout: float) -> None:
         self.started = time.monotonic()
-        self.deadline = deadline
-        self.silence = silence
-        self.until = self.started + deadline
-        self.heard = False
-        self.called_off = CALLED_OFF.get()
+        self.timeout = timeout
+        self.idle_timeout = idle_timeout
+        self.expires_at = self.started + timeout
+        self.has_received = False
+        self.is_cancelled = CANCEL_CHECK.get()
 
     @property
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Seconds until the wait is over."""
-        if self.called_off and self.called_off():
+        if self.is_cancelled and self.is_cancelled():
             return 0.0
-        return max(self.until - time.monotonic(), 0.0)
+        return max(self.expires_at - time.monotonic(), 0.0)
 
     @property
-    def over(self) -> bool:
+    def expired(self) -> bool:
         """Whether it is."""
-        return self.left <= 0
+        return self.remaining <= 0
 
-    def within(self, seconds: float | None) -> float:
+    def cap(self, seconds: float | None) -> float:
         """Seconds that a wait may last: as long as it would, but no longer than the clock runs.
 
         Raises:
             LateError: the clock has run out.
         """
-        left = self.left
+        left = self.remaining
         if left <= 0:
-            raise LateError
-        return min(left, LONGEST if seconds is None else seconds)
+            raise DeadlineExceededError
+        return min(left, MAX_TIMEOUT_SECONDS if seconds is None else seconds)
 
-    def rest(self) -> None:
+    def pause(self) -> None:
         """The caller has an item, and all the time of the world for it."""
-        self.until, self.heard = math.inf, True
+        self.expires_at, self.has_received = math.inf, True
 
-    def listen(self, seconds: float | None = None) -> None:
+    def resume(self, seconds: float | None = None) -> None:
         """Wait for the next item."""
-        self.until = time.monotonic() + (self.silence if seconds is None else seconds)
+        self.expires_at = time.monotonic() + (self.idle_timeout if seconds is None else seconds)
 
 
-class Watch:
+class SocketWatchdog:
     """Ends a sync exchange when its clock runs out, by shutting its socket down.
 
     Nothing else ends a blocking read in another thread. The socket is learnt from the reply, from
@@ -100,26 +100,26 @@ class Watch:
     is opened, from httpcore's ``trace``; a transport without sockets has nothing to be ended.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.late = False
+    def __init__(self, clock: Deadline) -> None:
+        self.deadline = clock
+        self.expired = False
         self._sources: list[Mapping[str, Any]] = []
 
     def __enter__(self) -> Self:
-        WATCHMAN.add(self)
+        WATCHDOG_THREAD.add(self)
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.close()
         self._sources.clear()  # they hold ``trace``: a circle, which would outlive the call
-        if self.late and isinstance(error, Exception):
-            raise LateError from error
+        if self.expired and isinstance(error, Exception):
+            raise DeadlineExceededError from error
 
     def close(self) -> None:
         """Let go of the socket, for it may belong to another call at once."""
-        WATCHMAN.remove(self)
+        WATCHDOG_THREAD.remove(self)
 
-    def follow(self, extensions: MutableMapping[str, Any]) -> None:
+    def watch_extensions(self, extensions: MutableMapping[str, Any]) -> None:
         """Look for the socket in the extensions of a request or response."""
         self._sources.append(extensions)
 
@@ -137,76 +137,76 @@ class Watch:
                 return found
         return None
 
-    def checked(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    def iter_checked(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The same pieces, as long as the clock runs."""
         for data in pieces:
-            self.check()
+            self.raise_if_expired()
             yield data
-        self.check()
+        self.raise_if_expired()
 
     def drain(self, pieces: Iterator[bytes]) -> None:
         """Leave the rest of a finished reply a moment to arrive; without it nothing is amiss."""
         if self.socket:
-            self.clock.listen(GRACE)
+            self.deadline.resume(DRAIN_SECONDS)
             with suppress(Exception):
                 next(pieces, None)
 
-    def check(self) -> None:
+    def raise_if_expired(self) -> None:
         """Raise if the clock has run out.
 
         Raises:
             LateError: it has.
         """
-        if self.late or self.clock.over:
-            raise LateError
+        if self.expired or self.deadline.expired:
+            raise DeadlineExceededError
 
-    def end(self) -> None:
+    def abort(self) -> None:
         """Shut the socket down; also that of TLS, beneath its encryption."""
-        self.late = True
+        self.expired = True
         with suppress(Exception):  # of whatever transport: one odd socket must not end all watching
             if found := self.socket:
                 socket.socket.shutdown(found, socket.SHUT_RDWR)
 
 
-class Watchman:
+class WatchdogThread:
     """The thread that looks at all clocks of sync calls; it sleeps while there are none."""
 
     def __init__(self) -> None:
-        self.forget()
+        self.reset_after_fork()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Begin anew: a forked child has no threads but the one that forked."""
         self._lock = threading.Lock()
         self._awake = threading.Event()
-        self._watches: set[Watch] = set()
+        self._watchdogs: set[SocketWatchdog] = set()
         self._thread: threading.Thread | None = None
 
-    def add(self, watch: Watch) -> None:
+    def add(self, watch: SocketWatchdog) -> None:
         """Look at a clock from now on."""
         with self._lock:
-            self._watches.add(watch)
+            self._watchdogs.add(watch)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="orq-deadlines", daemon=True)
                 self._thread.start()
         self._awake.set()
 
-    def remove(self, watch: Watch) -> None:
+    def remove(self, watch: SocketWatchdog) -> None:
         """Look at it no more; once this returns, its socket is not shut down."""
         with self._lock:
-            self._watches.discard(watch)
+            self._watchdogs.discard(watch)
 
     def _run(self) -> None:
         while True:
             self._awake.wait()
             with self._lock:
-                for watch in self._watches:
-                    if watch.clock.over:
-                        watch.end()
-                if not self._watches:
+                for watch in self._watchdogs:
+                    if watch.deadline.expired:
+                        watch.abort()
+                if not self._watchdogs:
                     self._awake.clear()
-            time.sleep(TICK)
+            time.sleep(WATCHDOG_INTERVAL_SECONDS)
 
 
-WATCHMAN = Watchman()
+WATCHDOG_THREAD = WatchdogThread()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=WATCHMAN.forget)
+    os.register_at_fork(after_in_child=WATCHDOG_THREAD.reset_after_fork)

@@ -4,24 +4,24 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Generic, TypeVar
 
-from orq_router_integrations.wire.call import BadReply
+from orq_router_integrations.wire.call import MalformedResponseError
 
 T = TypeVar("T")
 
-ACCEPTED = "gzip"
+ACCEPT_ENCODING = "gzip"
 """What we ask for; more would bring other decoders, and other bombs."""
 
 PIECE = 1024 * 1024
 """Bytes that are unpacked at a time."""
 
-LONGEST_ERROR = 64 * 1024
+MAX_ERROR_BYTES = 64 * 1024
 """Bytes that are read of an error; its message stands at the beginning."""
 
 _KNOWN = {"gzip", "x-gzip", "deflate"}
 _ANY_HEADER = 32 + zlib.MAX_WBITS
 
 
-class Unpacker:
+class BoundedDecompressor:
     """Undoes the content encoding of a body, a bounded piece at a time.
 
     Raises:
@@ -32,15 +32,17 @@ class Unpacker:
         names = [name.strip().lower() for name in encoding.split(",")]
         packed = [name for name in names if name not in {"", "identity"}]
         if len(packed) > 1 or not _KNOWN.issuperset(packed):
-            raise BadReply(f"the body is encoded as {encoding[:80]}, which was not asked for")
+            raise MalformedResponseError(
+                f"the body is encoded as {encoding[:80]}, which was not asked for"
+            )
         self._zlib = zlib.decompressobj(_ANY_HEADER) if packed else None
         self._begun = False
 
-    def through(self, body: Iterator[bytes]) -> Iterator[bytes]:
+    def decompress(self, body: Iterator[bytes]) -> Iterator[bytes]:
         """The content of a body as it comes."""
         return body if self._zlib is None else self._through(body, self._zlib)
 
-    def athrough(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    def adecompress(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The content of a body as it comes."""
         return body if self._zlib is None else self._athrough(body, self._zlib)
 
@@ -64,7 +66,7 @@ class Unpacker:
             try:
                 piece = unpacker.decompress(data, PIECE)
             except zlib.error as error:
-                raise BadReply(f"the compressed body is broken ({error})") from None
+                raise MalformedResponseError(f"the compressed body is broken ({error})") from None
             data = unpacker.unconsumed_tail
             if piece:
                 yield piece
@@ -75,10 +77,10 @@ class Unpacker:
         if rest := unpacker.flush():
             yield rest
         if not unpacker.eof:
-            raise BadReply("the compressed body is cut off")
+            raise MalformedResponseError("the compressed body is cut off")
 
 
-class Whole(Generic[T]):
+class BufferedBody(Generic[T]):
     """Reads a body that is one answer, as a ``Decoder`` with a single item.
 
     Args:
@@ -90,10 +92,12 @@ class Whole(Generic[T]):
     done = False
     partial = ""
 
-    def __init__(self, make: Callable[[bytes], T], *, longest: int, cut: bool = False) -> None:
-        self._make = make
-        self._longest = longest
-        self._cut = cut
+    def __init__(
+        self, parse: Callable[[bytes], T], *, max_bytes: int, truncate: bool = False
+    ) -> None:
+        self._make = parse
+        self._longest = max_bytes
+        self._cut = truncate
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -107,7 +111,7 @@ class Whole(Generic[T]):
         self._size += len(data)
         if self._size > self._longest:
             if not self._cut:
-                raise BadReply(
+                raise MalformedResponseError(
                     f"the body is longer than {self._longest // 1024**2} MB",
                     b"".join(self._pieces[:1]),
                 )

@@ -6,34 +6,34 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from typing_extensions import AsyncGenerator, Generator
 
-from orq_router_integrations._http.async_generators import Owned
+from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.registry import (
-    SHARED,
-    AsyncCarrier,
-    Carrier,
-    Pooled,
-    aborrowed,
-    borrowed,
+    SENDER_REGISTRY,
+    AnyHttpxClient,
+    AsyncSender,
+    Sender,
+    wrap_async_client,
+    wrap_client,
 )
 from orq_router_integrations._http.retry import RetryPolicy
-from orq_router_integrations._http.timeouts import clock_of, timeout_of
+from orq_router_integrations._http.timeouts import create_deadline, resolve_timeout
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.validation import input_error, warn
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.request_encoding import encode
+from orq_router_integrations.wire.request_encoding import encode_request
 
 if TYPE_CHECKING:
     from orq_router_integrations.client import RouterClient
 
 T = TypeVar("T")
 Begun = tuple[Generator[T], tuple[T, ...]]
-ABegun = tuple[Owned[T], tuple[T, ...]]
+ABegun = tuple[ScopedAsyncGenerator[T], tuple[T, ...]]
 
 
-class Delivery(Generic[T]):
+class CallExecution(Generic[T]):
     """One call of a client, on its way until it needs no retry; a stream, until its first item.
 
     Args:
@@ -48,19 +48,19 @@ class Delivery(Generic[T]):
         self._http, self._async_http = client.http_client, client.http_async_client
         self._exchange: Exchange[T] = _exchange(client, call)
 
-    def once(self) -> T:
+    def send(self) -> T:
         """The answer."""
         return self._exchange.policy.run(self._once, self._exchange)
 
-    async def aonce(self) -> T:
+    async def asend(self) -> T:
         """The answer, of an async call."""
         return await self._exchange.policy.arun(self._aonce, self._exchange)
 
-    def begun(self) -> Begun[T]:
+    def open_stream(self) -> Begun[T]:
         """A stream that has begun: what is to come, and the first item."""
         return self._exchange.policy.run(self._begun, self._exchange)
 
-    async def abegun(self) -> ABegun[T]:
+    async def aopen_stream(self) -> ABegun[T]:
         """The same, of an async call."""
         return await self._exchange.policy.arun(self._abegun, self._exchange)
 
@@ -77,70 +77,70 @@ class Delivery(Generic[T]):
         return items, tuple(islice(items, 1))
 
     async def _abegun(self, exchange: Exchange[T]) -> ABegun[T]:
-        items = Owned(self._aitems(exchange))
+        items = ScopedAsyncGenerator(self._aitems(exchange))
         async for item in items:
             return items, (item,)
         return items, ()
 
     def _items(self, exchange: Exchange[T]) -> Generator[T]:
         with (
-            exchange.translated(),
+            exchange.map_errors(),
             self._carrier() as carrier,
-            carrier.carry(exchange) as pieces,
+            carrier.send(exchange) as pieces,
         ):
             for data in pieces:
-                yield from exchange.items(data)
+                yield from exchange.feed(data)
                 if exchange.done:
                     return
             yield from exchange.finish()
 
     async def _aitems(self, exchange: Exchange[T]) -> AsyncGenerator[T]:
-        with exchange.translated():
-            async with self._acarrier() as carrier, carrier.carry(exchange) as pieces:
+        with exchange.map_errors():
+            async with self._acarrier() as carrier, carrier.send(exchange) as pieces:
                 async for data in pieces:
-                    for item in exchange.items(data):
+                    for item in exchange.feed(data):
                         yield item
                     if exchange.done:
                         return
                 for item in exchange.finish():
                     yield item
 
-    def _carrier(self) -> AbstractContextManager[Carrier]:
+    def _carrier(self) -> AbstractContextManager[Sender]:
         if self._http:
-            return nullcontext(borrowed(_open(self._http)))
+            return nullcontext(wrap_client(_open(self._http)))
         _refuse_half(self._async_http, "http_client", "sync")
-        return SHARED.carrier()
+        return SENDER_REGISTRY.lease()
 
-    def _acarrier(self) -> AbstractAsyncContextManager[AsyncCarrier]:
+    def _acarrier(self) -> AbstractAsyncContextManager[AsyncSender]:
         if self._async_http:
-            return nullcontext(aborrowed(_open(self._async_http)))
+            return nullcontext(wrap_async_client(_open(self._async_http)))
         _refuse_half(self._http, "http_async_client", "async")
-        return SHARED.async_carrier()
+        return SENDER_REGISTRY.alease()
 
 
 def _exchange(client: "RouterClient", call: Call[T] | StreamCall[T]) -> Exchange[T]:
     try:
-        encoded = encode(call, client.dialect, client.controls)
+        encoded = encode_request(call, client.dialect, client.controls)
     except ValueError as error:
         raise input_error(error, endpoint=call.endpoint.path) from None
     _warn_of_circles(call.body.get("model"), encoded.controls)
-    timeout = timeout_of(client, call.timeout, encoded.controls)
-    clock = clock_of(client, timeout, encoded.controls)
+    timeout = resolve_timeout(client, call.timeout, encoded.controls)
+    clock = create_deadline(client, timeout, encoded.controls)
     return Exchange(
         call=call,
         encoded=encoded,
         policy=RetryPolicy(
             max_retries=client.max_retries,
-            router_retries=encoded.controls.router_retries,
-            repeatable=call.repeatable,
-            clock=clock,
-            quota=client.quota,
+            router_retries=encoded.controls.has_router_retries,
+            repeatable=call.retry_ambiguous,
+            deadline=clock,
+            budget=client.retry_budget,
         ),
-        url=client.address(encoded.path),
+        url=client.build_url(encoded.path),
         headers=_headers(client),
         api_key=client.api_key,
         timeout=timeout,
-        clock=clock,
+        deadline=clock,
     )
 
 
@@ -155,7 +155,7 @@ def _refuse_half(other: object, missing: str, verbs: str) -> None:
         raise RouterInputError(f"{missing}: needed for {verbs} calls, since the other was given")
 
 
-def _open(http: Pooled) -> Pooled:
+def _open(http: AnyHttpxClient) -> AnyHttpxClient:
     if http.is_closed:
         raise RouterInputError("http_client: the httpx client given is closed; give an open one")
     return http

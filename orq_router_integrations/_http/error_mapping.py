@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import httpx
 from typing_extensions import Unpack
 
-from orq_router_integrations._http.deadline import Clock, LateError
+from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
 from orq_router_integrations.errors import (
     MAX_BODY,
     Details,
@@ -21,32 +21,32 @@ from orq_router_integrations.errors import (
     error_from,
 )
 from orq_router_integrations.wire.call import (
-    BadReply,
-    ErrorInReply,
-    Reply,
-    SourceChangedError,
-    Truncated,
-    WireFault,
+    EmbeddedError,
+    MalformedResponseError,
+    Response,
+    TruncatedStreamError,
+    UploadReadError,
+    WireError,
 )
 from orq_router_integrations.wire.error_body import clean
 
 MAX_SHOWN = 64 * 1024
 """Bytes of an unreadable reply that are looked at for its error."""
 
-FOREIGN = (httpx.HTTPError, httpx.StreamError, LateError, WireFault)
+MAPPED_ERRORS = (httpx.HTTPError, httpx.StreamError, DeadlineExceededError, WireError)
 """What may be raised on the way and must not reach the caller."""
 
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
-class State(Protocol):
+class CallState(Protocol):
     """What is asked of an exchange that failed."""
 
     attempts: int
-    last: Reply | None
+    response: Response | None
     received: int
     secret: str
-    clock: Clock
+    deadline: Deadline
     timeout: httpx.Timeout
     url: httpx.URL
     decoder: Any
@@ -61,7 +61,7 @@ class State(Protocol):
 
 
 @singledispatch
-def translated(error: Exception, state: State) -> RouterError:
+def map_error(error: Exception, state: CallState) -> RouterError:
     """The error of the tree for one of ``FOREIGN``."""
     if state.decoder is not None:
         return _interrupted(f"the connection broke: {clean(str(error), state.secret)}", state)
@@ -73,9 +73,9 @@ def translated(error: Exception, state: State) -> RouterError:
     )
 
 
-@translated.register
-def _(error: httpx.TimeoutException, state: State) -> RouterError:
-    if state.clock.left < 0.01:
+@map_error.register
+def _(error: httpx.TimeoutException, state: CallState) -> RouterError:
+    if state.deadline.remaining < 0.01:
         return _late(state)
     unsent = isinstance(error, _UNSENT)
     seconds = state.timeout.connect if unsent else state.timeout.read
@@ -86,28 +86,28 @@ def _(error: httpx.TimeoutException, state: State) -> RouterError:
     )
 
 
-@translated.register
-def _(_: LateError, state: State) -> RouterError:
+@map_error.register
+def _(_: DeadlineExceededError, state: CallState) -> RouterError:
     return _late(state)
 
 
-@translated.register
-def _(fault: Truncated, state: State) -> RouterError:
+@map_error.register
+def _(fault: TruncatedStreamError, state: CallState) -> RouterError:
     return _interrupted(clean(str(fault), state.secret), state)
 
 
-@translated.register
-def _(fault: ErrorInReply, state: State) -> RouterError:
+@map_error.register
+def _(fault: EmbeddedError, state: CallState) -> RouterError:
     meant = error_from(
-        state.last or Reply(200, {}), state.endpoint, content=fault.body, secret=state.secret
+        state.response or Response(200, {}), state.endpoint, content=fault.body, secret=state.secret
     )
     meant.partial, meant.received = state.partial, state.received
     return meant
 
 
-@translated.register
-def _(fault: BadReply, state: State) -> RouterError:
-    reply = state.last or Reply(0, {})
+@map_error.register
+def _(fault: MalformedResponseError, state: CallState) -> RouterError:
+    reply = state.response or Response(0, {})
     if reply.status >= 300:  # an error that is packed in an unknown way is one all the same
         return error_from(reply, state.endpoint, secret=state.secret)
     body = fault.body or reply.content
@@ -119,46 +119,46 @@ def _(fault: BadReply, state: State) -> RouterError:
     )
 
 
-@translated.register
-def _(fault: SourceChangedError, state: State) -> RouterError:
+@map_error.register
+def _(fault: UploadReadError, state: CallState) -> RouterError:
     return RouterInputError(str(fault), **_details(state))
 
 
-def _late(state: State) -> RouterError:
-    clock = state.clock
-    if state.decoder is not None and clock.heard:
+def _late(state: CallState) -> RouterError:
+    clock = state.deadline
+    if state.decoder is not None and clock.has_received:
         said = (
-            f"nothing new in the stream for {clock.silence:g} seconds (keep-alives do not count); "
+            f"nothing new in the stream for {clock.idle_timeout:g} seconds (keep-alives do not count); "
             "raise stream_chunk_timeout= if a model may think that long"
         )
     else:
         said = (
-            f"no answer within the deadline of {clock.deadline:g} seconds; raise deadline= if "
+            f"no answer within the deadline of {clock.timeout:g} seconds; raise deadline= if "
             "a call may take longer"
         )
     return RouterTimeoutError(said, **_arrived(state, ambiguous=True))
 
 
-def _interrupted(message: str, state: State) -> RouterError:
+def _interrupted(message: str, state: CallState) -> RouterError:
     return StreamInterruptedError(
         f"the stream ended before it was complete: {message}", **_arrived(state, ambiguous=True)
     )
 
 
-def _details(state: State, **more: Unpack[Details]) -> Details:
+def _details(state: CallState, **more: Unpack[Details]) -> Details:
     return {"endpoint": state.endpoint, "attempts": state.attempts, **more}
 
 
-def _arrived(state: State, **more: Unpack[Details]) -> Details:
+def _arrived(state: CallState, **more: Unpack[Details]) -> Details:
     """What is known when some of a reply had come."""
     found: Details = {"partial": state.partial, "received": state.received}
     found |= _details(state, **more)
-    if state.last:
-        found |= {"status_code": state.last.status, "trace_id": state.last.trace_id}
+    if state.response:
+        found |= {"status_code": state.response.status, "trace_id": state.response.trace_id}
     return found
 
 
-def cause(error: Exception, state: State) -> Exception | None:
+def redact_cause(error: Exception, state: CallState) -> Exception | None:
     """What may be told as the cause: an error of httpx, without the key that a server echoed.
 
     Faults of the wire are none: they hold the reply as it came, and what is told of it is cleaned.

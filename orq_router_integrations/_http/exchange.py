@@ -15,25 +15,30 @@ import httpx
 from typing_extensions import TypedDict
 
 from orq_router_integrations._http import error_mapping as translation
-from orq_router_integrations._http.auth import akey_of, key_of
-from orq_router_integrations._http.deadline import Clock
-from orq_router_integrations._http.decompression import ACCEPTED, LONGEST_ERROR, Unpacker, Whole
-from orq_router_integrations._http.redaction import HUSH
+from orq_router_integrations._http.auth import aget_api_key, get_api_key
+from orq_router_integrations._http.deadline import Deadline
+from orq_router_integrations._http.decompression import (
+    ACCEPT_ENCODING,
+    MAX_ERROR_BYTES,
+    BoundedDecompressor,
+    BufferedBody,
+)
+from orq_router_integrations._http.redaction import REDACTING_FILTER
 from orq_router_integrations._http.retry import RetryPolicy
 from orq_router_integrations.errors import error_from
 from orq_router_integrations.settings import ApiKey
-from orq_router_integrations.wire.call import Call, Decoder, Reply, StreamCall
+from orq_router_integrations.wire.call import Call, Response, StreamCall, StreamDecoder
 from orq_router_integrations.wire.error_body import clean
-from orq_router_integrations.wire.multipart import Form
-from orq_router_integrations.wire.request_encoding import Encoded
-from orq_router_integrations.wire.streamed_json import JsonBody
+from orq_router_integrations.wire.multipart import MultipartBody
+from orq_router_integrations.wire.request_encoding import EncodedRequest
+from orq_router_integrations.wire.streamed_json import StreamedJsonBody
 
 T = TypeVar("T")
 
-Content = bytes | Form | JsonBody | AsyncIterator[bytes]
+RequestContent = bytes | MultipartBody | StreamedJsonBody | AsyncIterator[bytes]
 
 
-class Outgoing(TypedDict):
+class RequestArgs(TypedDict):
     """An attempt to be sent: arguments of ``httpx.Client.build_request``."""
 
     method: str
@@ -58,20 +63,20 @@ class Exchange(Generic[T]):
     """
 
     call: Call[T] | StreamCall[T]
-    encoded: Encoded
+    encoded: EncodedRequest
     api_key: ApiKey | None
     policy: RetryPolicy
     url: httpx.URL
     headers: dict[str, str]
     timeout: httpx.Timeout
-    clock: Clock
+    deadline: Deadline
     attempts: int = 0
     idempotency_key: str = field(default_factory=lambda: token_hex(16))
-    last: Reply | None = None
-    decoder: Decoder[T] | None = None
+    response: Response | None = None
+    decoder: StreamDecoder[T] | None = None
     received: int = 0
     secret: str = ""
-    _reader: Decoder[T] | None = None
+    _reader: StreamDecoder[T] | None = None
 
     @property
     def endpoint(self) -> str:
@@ -88,23 +93,23 @@ class Exchange(Generic[T]):
         """The text received so far."""
         return self.decoder.partial if self.decoder else ""
 
-    def begin(self) -> Outgoing:
+    def start_attempt(self) -> RequestArgs:
         """Count an attempt of a sync call, and ask for its key."""
-        return self._begin(key_of(self.api_key))
+        return self._begin(get_api_key(self.api_key))
 
-    async def abegin(self) -> Outgoing:
+    async def astart_attempt(self) -> RequestArgs:
         """The same for an async call; a key that is awaited must come before the deadline."""
-        return self._begin(await akey_of(self.api_key, self.clock))
+        return self._begin(await aget_api_key(self.api_key, self.deadline))
 
-    def _begin(self, key: str) -> Outgoing:
-        HUSH.keep(key)
+    def _begin(self, key: str) -> RequestArgs:
+        REDACTING_FILTER.add_key(key)
         self.attempts += 1
-        self.secret, self.last, self.received = key, None, 0
+        self.secret, self.response, self.received = key, None, 0
         self.decoder = self._reader = None
         headers = {
             **self.headers,
             **{name.lower(): value for name, value in self.encoded.headers.items()},
-            "accept-encoding": ACCEPTED,
+            "accept-encoding": ACCEPT_ENCODING,
             "authorization": f"Bearer {key}",
             "idempotency-key": self.idempotency_key,
             "x-retry-count": str(self.attempts - 1),
@@ -113,45 +118,49 @@ class Exchange(Generic[T]):
         return {"method": method, "url": self.url, "headers": headers, "timeout": timeout}
 
     @property
-    def body(self) -> bytes | Form | JsonBody:
+    def content(self) -> bytes | MultipartBody | StreamedJsonBody:
         """The bytes to send; a form is read anew, from its first byte, at every attempt."""
         return self.encoded.body
 
     @property
-    def async_body(self) -> bytes | AsyncIterator[bytes]:
+    def async_content(self) -> bytes | AsyncIterator[bytes]:
         """The same for async calls; files are read in a thread."""
-        return self.body if isinstance(self.body, bytes) else _pieces(self.body)
+        return self.content if isinstance(self.content, bytes) else _pieces(self.content)
 
-    def pieces(self, response: httpx.Response) -> Iterator[bytes]:
+    def iter_response(self, response: httpx.Response) -> Iterator[bytes]:
         """Take the head of a reply; what its body holds, as it comes."""
         unpacker = self._head(response)
         whole = response.is_stream_consumed
         body = cast("Iterable[bytes]", (response.content,) if whole else response.stream)
-        return unpacker.through(iter(body))
+        return unpacker.decompress(iter(body))
 
-    def apieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+    def aiter_response(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """The same for an async reply."""
         unpacker = self._head(response)
         whole = response.is_stream_consumed
         body = _alone(response.content) if whole else cast("AsyncIterable[bytes]", response.stream)
-        return unpacker.athrough(aiter(body))
+        return unpacker.adecompress(aiter(body))
 
-    def _head(self, response: httpx.Response) -> Unpacker:
+    def _head(self, response: httpx.Response) -> BoundedDecompressor:
         """Choose who reads the body of a reply; returns who unpacks it."""
-        self.last = Reply(
+        self.response = Response(
             status=response.status_code,
             headers={name: clean(v, self.secret) for name, v in response.headers.items()},
             attempts=self.attempts,
-            started=self.clock.started,
+            started_at=self.deadline.started,
         )
         if not response.is_success:
-            self._reader = Whole(self._refused, longest=LONGEST_ERROR, cut=True)
+            self._reader = BufferedBody(self._refused, max_bytes=MAX_ERROR_BYTES, truncate=True)
         elif isinstance(self.call, StreamCall):
-            self._reader = self.decoder = self.call.decoder(self.last)
+            self._reader = self.decoder = self.call.create_decoder(self.response)
         else:
-            self._reader = Whole(self._parsed, longest=self.call.endpoint.longest_reply)
+            self._reader = BufferedBody(
+                self._parsed, max_bytes=self.call.endpoint.max_response_bytes
+            )
         ready = response.is_stream_consumed  # by a transport without a network, which unpacked it
-        return Unpacker("" if ready else self.last.headers.get("content-encoding", ""))
+        return BoundedDecompressor(
+            "" if ready else self.response.headers.get("content-encoding", "")
+        )
 
     def _parsed(self, content: bytes) -> T:
         assert isinstance(self.call, Call)  # noqa: S101 - _head() chose it
@@ -160,36 +169,36 @@ class Exchange(Generic[T]):
     def _refused(self, content: bytes) -> T:
         raise error_from(self._whole(content), self.endpoint, secret=self.secret)
 
-    def _whole(self, content: bytes) -> Reply:
-        assert self.last is not None  # noqa: S101 - _head() comes first
-        self.last = replace(self.last, content=content)
-        return self.last
+    def _whole(self, content: bytes) -> Response:
+        assert self.response is not None  # noqa: S101 - _head() comes first
+        self.response = replace(self.response, content=content)
+        return self.response
 
-    def items(self, data: bytes) -> Iterator[T]:
+    def feed(self, data: bytes) -> Iterator[T]:
         """The items that bytes of the reply complete; while the caller has one, no clock runs."""
         assert self._reader is not None  # noqa: S101 - _head() comes first
         if self.decoder:
             self.received += len(data)
         for item in self._reader.feed(data):
-            self.clock.rest()
+            self.deadline.pause()
             yield item
-            self.clock.listen()
+            self.deadline.resume()
 
     def finish(self) -> Iterator[T]:
         """The items that the end of the reply completes."""
         assert self._reader is not None  # noqa: S101
         for item in self._reader.finish() or ():
-            self.clock.rest()
+            self.deadline.pause()
             yield item
-            self.clock.listen()
+            self.deadline.resume()
 
     @contextmanager
-    def translated(self) -> Iterator[None]:
+    def map_errors(self) -> Iterator[None]:
         """Turn the errors of httpx and of the wire into those of the tree."""
         try:
             yield
-        except translation.FOREIGN as error:
-            meant, cause = translation.translated(error, self), translation.cause(error, self)
+        except translation.MAPPED_ERRORS as error:
+            meant, cause = translation.map_error(error, self), translation.redact_cause(error, self)
             try:
                 raise meant from cause
             finally:
@@ -202,7 +211,7 @@ async def _alone(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-async def _pieces(form: Form | JsonBody) -> AsyncIterator[bytes]:
+async def _pieces(form: MultipartBody | StreamedJsonBody) -> AsyncIterator[bytes]:
     pieces = iter(form)
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece

@@ -5,7 +5,7 @@ import threading
 from weakref import WeakSet
 
 
-class Lock:
+class ForkSafeRLock:
     """A lock, which the thread that has it may take again.
 
     A child has no thread but the one that forked: what another held would be locked for ever.
@@ -21,7 +21,7 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Begin anew, unless nobody has it or the thread that forked does."""
         if self._lock.acquire(blocking=False):
             self._lock.release()
@@ -29,12 +29,12 @@ class Lock:
             self._lock = threading.RLock()
 
 
-_ALL: WeakSet[Lock] = WeakSet()
+_ALL: WeakSet[ForkSafeRLock] = WeakSet()
 
 
 def _forget() -> None:
     for lock in _ALL:
-        lock.forget()
+        lock.reset_after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -17,7 +17,7 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-class Lazily:
+class LazyModule:
     """Stands for a module that many programs import and few need.
 
     Args:

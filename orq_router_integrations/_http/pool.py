@@ -16,10 +16,10 @@ from typing import Any, Generic, TypeVar
 import httpcore
 import httpx
 
-from orq_router_integrations._http.asyncio_backend import AsyncDialer
-from orq_router_integrations._http.backend import Caller, Dialer
-from orq_router_integrations._http.deadline import CLOCK, KEPT_SECONDS
-from orq_router_integrations._http.fork_safety import Lock
+from orq_router_integrations._http.asyncio_backend import AsyncioBackend
+from orq_router_integrations._http.backend import DeadlineBackend, DeadlineMixin
+from orq_router_integrations._http.deadline import DEADLINE_EXTENSION, KEEPALIVE_SECONDS
+from orq_router_integrations._http.fork_safety import ForkSafeRLock
 
 _PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
 ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
@@ -39,12 +39,12 @@ def _origin(url: httpx.URL) -> Origin:
     return url.raw_scheme, url.raw_host, url.port
 
 
-def _options(url: httpx.URL, context: Context, caller: Caller) -> dict[str, Any]:
+def _options(url: httpx.URL, context: Context, caller: DeadlineMixin) -> dict[str, Any]:
     port = url.port or {"https": 443, "http": 80}[url.scheme]
     return {
         "origin": httpcore.Origin(url.raw_scheme, url.raw_host, port),
         "ssl_context": context() if url.scheme == "https" else None,
-        "keepalive_expiry": KEPT_SECONDS,
+        "keepalive_expiry": KEEPALIVE_SECONDS,
         "socket_options": ALIVE,
         "network_backend": caller,
     }
@@ -53,13 +53,13 @@ def _options(url: httpx.URL, context: Context, caller: Caller) -> dict[str, Any]
 class _Single:
     """A transport of httpx with one connection, where others have a pool of them."""
 
-    _caller: Caller
+    _caller: DeadlineMixin
     _pool: Any
     """What httpx asks to handle a request and to close; a connection does that too."""
 
     def serve(self, request: httpx.Request) -> None:
         """Let the clock of a request's call, which stands in its extensions, hold from now on."""
-        self._caller.clock = request.extensions.get(CLOCK, Caller.clock)
+        self._caller.deadline = request.extensions.get(DEADLINE_EXTENSION, DeadlineMixin.deadline)
 
     @property
     def idle(self) -> bool:
@@ -78,34 +78,34 @@ class _Single:
 
 class _One(_Single, httpx.HTTPTransport):
     def __init__(self, url: httpx.URL, context: Context) -> None:
-        self._caller = Dialer()
+        self._caller = DeadlineBackend()
         self._pool = httpcore.HTTPConnection(**_options(url, context, self._caller))
 
 
 class _AsyncOne(_Single, httpx.AsyncHTTPTransport):
     def __init__(self, url: httpx.URL, context: Context) -> None:
-        self._caller = AsyncDialer()
+        self._caller = AsyncioBackend()
         self._pool = httpcore.AsyncHTTPConnection(**_options(url, context, self._caller))
 
 
 AnyOne = TypeVar("AnyOne", _One, _AsyncOne)
 
 
-class _Idle(Generic[AnyOne]):
+class _IdleConnections(Generic[AnyOne]):
     """The transports that no request uses, by origin; the longest unused are at the left."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = ForkSafeRLock()
         self._closed = False
         self._stacks: dict[Origin, deque[tuple[float, AnyOne]]] = {}
 
-    def take(self, origin: Origin) -> AnyOne | None:
+    def pop(self, origin: Origin) -> AnyOne | None:
         """The transport that was used last, if there is one."""
         with self._lock:
             stack = self._stacks.get(origin)
             return stack.pop()[1] if stack else None
 
-    def put(self, origin: Origin, one: AnyOne) -> list[AnyOne]:
+    def push(self, origin: Origin, one: AnyOne) -> list[AnyOne]:
         """Take a transport back; returns those to close because nobody needed them for long."""
         now = monotonic()
         with self._lock:
@@ -114,7 +114,7 @@ class _Idle(Generic[AnyOne]):
             self._stacks.setdefault(origin, deque()).append((now, one))
             return [old for stack in self._stacks.values() for old in _expired(stack, now)]
 
-    def emptied(self) -> list[AnyOne]:
+    def drain(self) -> list[AnyOne]:
         """All transports, to be closed; what is put back from now on is to be closed too."""
         with self._lock:
             self._closed = True
@@ -123,16 +123,16 @@ class _Idle(Generic[AnyOne]):
 
 
 def _expired(stack: deque[tuple[float, AnyOne]], now: float) -> Iterator[AnyOne]:
-    while stack and stack[0][0] < now - KEPT_SECONDS:
+    while stack and stack[0][0] < now - KEEPALIVE_SECONDS:
         yield stack.popleft()[1]
 
 
-class Stack(httpx.BaseTransport):
+class ConnectionPool(httpx.BaseTransport):
     """A transport for all threads."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._idle = _Idle[_One]()
+        self._idle = _IdleConnections[_One]()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request over the connection used last, or over a new one."""
@@ -148,7 +148,7 @@ class Stack(httpx.BaseTransport):
         return response
 
     def _taken(self, origin: Origin) -> _One | None:
-        while one := self._idle.take(origin):
+        while one := self._idle.pop(origin):
             if one.usable:
                 return one
             one.close()
@@ -156,16 +156,16 @@ class Stack(httpx.BaseTransport):
 
     def close(self) -> None:
         """Close the connections that no request uses; the others close when their request ends."""
-        for one in self._idle.emptied():
+        for one in self._idle.drain():
             one.close()
 
 
-class AsyncStack(httpx.AsyncBaseTransport):
+class AsyncConnectionPool(httpx.AsyncBaseTransport):
     """A transport for one event loop. To close a connection takes no time to be cancelled in."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._idle = _Idle[_AsyncOne]()
+        self._idle = _IdleConnections[_AsyncOne]()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request over the connection used last, or over a new one."""
@@ -181,7 +181,7 @@ class AsyncStack(httpx.AsyncBaseTransport):
         return response
 
     async def _taken(self, origin: Origin) -> _AsyncOne | None:
-        while one := self._idle.take(origin):
+        while one := self._idle.pop(origin):
             if one.usable:
                 return one
             await one.aclose()
@@ -189,14 +189,16 @@ class AsyncStack(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close the connections that no request uses; the others close when their request ends."""
-        for one in self._idle.emptied():
+        for one in self._idle.drain():
             await one.aclose()
 
 
 class _Body(httpx.SyncByteStream):
     """The body of a response, which gives its transport back once, when it is closed."""
 
-    def __init__(self, stream: Any, idle: _Idle[_One], origin: Origin, one: _One) -> None:
+    def __init__(
+        self, stream: Any, idle: _IdleConnections[_One], origin: Origin, one: _One
+    ) -> None:
         self._stream, self._idle, self._origin = stream, idle, origin
         self._one: _One | None = one
 
@@ -212,14 +214,16 @@ class _Body(httpx.SyncByteStream):
         except BaseException:
             one.close()
             raise
-        for unused in self._idle.put(self._origin, one) if one.idle else [one]:
+        for unused in self._idle.push(self._origin, one) if one.idle else [one]:
             unused.close()
 
 
 class _AsyncBody(httpx.AsyncByteStream):
     """The same for the response to an async request."""
 
-    def __init__(self, stream: Any, idle: _Idle[_AsyncOne], origin: Origin, one: _AsyncOne) -> None:
+    def __init__(
+        self, stream: Any, idle: _IdleConnections[_AsyncOne], origin: Origin, one: _AsyncOne
+    ) -> None:
         self._stream, self._idle, self._origin = stream, idle, origin
         self._one: _AsyncOne | None = one
 
@@ -235,5 +239,5 @@ class _AsyncBody(httpx.AsyncByteStream):
         except BaseException:
             await one.aclose()
             raise
-        for unused in self._idle.put(self._origin, one) if one.idle else [one]:
+        for unused in self._idle.push(self._origin, one) if one.idle else [one]:
             await unused.aclose()

@@ -5,30 +5,30 @@ A server may have put the key there. The headers of requests they do not tell.
 
 import logging
 
-from orq_router_integrations._http.fork_safety import Lock
+from orq_router_integrations._http.fork_safety import ForkSafeRLock
 from orq_router_integrations.wire.error_body import clean
 
-MOST = 64
+MAX_KEYS = 64
 """Keys that are remembered, those used last; a function may give a new one for every call."""
 
 _TELLING = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2")
 
 
-class Hush(logging.Filter):
+class RedactingFilter(logging.Filter):
     """Takes the keys that were sent out of what is logged."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = Lock()
+        self._lock = ForkSafeRLock()
         self._keys: dict[str, None] = {}
 
-    def keep(self, key: str) -> None:
+    def add_key(self, key: str) -> None:
         """Let a key be told no more."""
         if key == next(reversed(self._keys), None):  # as it is nearly always
             return
         with self._lock:
             others = (known for known in self._keys if known != key)
-            self._keys = dict.fromkeys([*others, key][-MOST:])
+            self._keys = dict.fromkeys([*others, key][-MAX_KEYS:])
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass, without the keys."""
@@ -43,6 +43,6 @@ class Hush(logging.Filter):
         return True
 
 
-HUSH = Hush()
+REDACTING_FILTER = RedactingFilter()
 for _name in _TELLING:
-    logging.getLogger(_name).addFilter(HUSH)
+    logging.getLogger(_name).addFilter(REDACTING_FILTER)

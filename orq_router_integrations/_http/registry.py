@@ -21,36 +21,36 @@ from urllib.request import getproxies
 import httpx
 from typing_extensions import AsyncGenerator
 
-from orq_router_integrations._http.async_generators import owned_context
-from orq_router_integrations._http.deadline import KEPT_SECONDS
-from orq_router_integrations._http.lazily import Lazily
-from orq_router_integrations._http.sender import AsyncDirect, Direct
+from orq_router_integrations._http.async_generators import scoped_asynccontextmanager
+from orq_router_integrations._http.deadline import KEEPALIVE_SECONDS
+from orq_router_integrations._http.lazily import LazyModule
+from orq_router_integrations._http.sender import AsyncPooledSender, PooledSender
 from orq_router_integrations.errors import RouterInputError
 
 if TYPE_CHECKING:  # what only a call needs is loaded by the first one that needs it
     from orq_router_integrations._http import client_sender as over_httpx
     from orq_router_integrations._http import pool as stack
-    from orq_router_integrations._http.client_sender import AsyncBorrowed, Borrowed
+    from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
 else:
-    over_httpx = Lazily("orq_router_integrations._http.client_sender")
-    stack = Lazily("orq_router_integrations._http.pool")
+    over_httpx = LazyModule("orq_router_integrations._http.client_sender")
+    stack = LazyModule("orq_router_integrations._http.pool")
 
 LIMITS = httpx.Limits(
-    max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT_SECONDS
+    max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_SECONDS
 )
 """As many connections as there are calls at once, all kept: a new one costs a TLS handshake."""
 
-Carrier: TypeAlias = "Borrowed | Direct"
-AsyncCarrier: TypeAlias = "AsyncBorrowed | AsyncDirect"
-AnyCarrier = TypeVar("AnyCarrier", "Carrier", "AsyncCarrier")
-Pooled = TypeVar("Pooled", httpx.Client, httpx.AsyncClient)
+Sender: TypeAlias = "ClientSender | PooledSender"
+AsyncSender: TypeAlias = "AsyncClientSender | AsyncPooledSender"
+AnySender = TypeVar("AnySender", "Sender", "AsyncSender")
+AnyHttpxClient = TypeVar("AnyHttpxClient", httpx.Client, httpx.AsyncClient)
 
 
 @dataclass(slots=True)
-class _Lent(Generic[AnyCarrier]):
+class _Lent(Generic[AnySender]):
     """A carrier, how many calls use it now, and whether the last of them shall close it."""
 
-    carrier: AnyCarrier
+    carrier: AnySender
     users: int = 0
     retired: bool = False
     keeper: AsyncGenerator[None] | None = None
@@ -60,17 +60,17 @@ class _Lent(Generic[AnyCarrier]):
         return self.retired and not self.users
 
 
-class Connections:
+class SenderRegistry:
     """Lazily made carriers for one set of TLS and proxy settings (the environment's)."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._context: ssl.SSLContext | None = None
-        self._sync: _Lent[Carrier] | None = None
-        self._by_loop: dict[asyncio.AbstractEventLoop, _Lent[AsyncCarrier]] = {}
+        self._sync: _Lent[Sender] | None = None
+        self._by_loop: dict[asyncio.AbstractEventLoop, _Lent[AsyncSender]] = {}
         self._parents: list[object] = []
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Drop everything unclosed: in a forked child, the connections are the parent's.
 
         They are kept from the garbage collector, for to close them would say goodbye to the
@@ -80,7 +80,7 @@ class Connections:
         self._lock, self._context, self._sync, self._by_loop = threading.RLock(), None, None, {}
 
     @contextmanager
-    def carrier(self) -> Iterator[Carrier]:
+    def lease(self) -> Iterator[Sender]:
         """The carrier of all threads, for one call."""
         with self._lock:
             if self._sync is None:
@@ -93,8 +93,8 @@ class Connections:
             if self._returned(lent):
                 lent.carrier.close()
 
-    @owned_context
-    async def async_carrier(self) -> AsyncGenerator[AsyncCarrier]:
+    @scoped_asynccontextmanager
+    async def alease(self) -> AsyncGenerator[AsyncSender]:
         """The carrier of the running event loop, for one call."""
         loop = asyncio.get_running_loop()
         with self._lock:
@@ -127,17 +127,19 @@ class Connections:
         if lent and self._retired(lent):
             await lent.carrier.aclose()
 
-    def _made(self) -> Carrier:
-        if _behind_proxy():
+    def _made(self) -> Sender:
+        if _uses_proxy():
             with _told():
-                return borrowed(_forgetful(httpx.Client(limits=LIMITS, verify=self._tls())))
-        return Direct(stack.Stack(self._tls))
+                return wrap_client(_forgetful(httpx.Client(limits=LIMITS, verify=self._tls())))
+        return PooledSender(stack.ConnectionPool(self._tls))
 
-    def _amade(self) -> AsyncCarrier:
-        if _behind_proxy():
+    def _amade(self) -> AsyncSender:
+        if _uses_proxy():
             with _told():
-                return aborrowed(_forgetful(httpx.AsyncClient(limits=LIMITS, verify=self._tls())))
-        return AsyncDirect(stack.AsyncStack(self._tls))
+                return wrap_async_client(
+                    _forgetful(httpx.AsyncClient(limits=LIMITS, verify=self._tls()))
+                )
+        return AsyncPooledSender(stack.AsyncConnectionPool(self._tls))
 
     def _tls(self) -> ssl.SSLContext:
         """The TLS settings of the environment, read once."""
@@ -146,34 +148,34 @@ class Connections:
                 self._context = httpx.create_ssl_context()
             return self._context
 
-    def _returned(self, lent: _Lent[AnyCarrier]) -> bool:
+    def _returned(self, lent: _Lent[AnySender]) -> bool:
         with self._lock:
             lent.users -= 1
             return lent.closable
 
-    def _retired(self, lent: _Lent[AnyCarrier]) -> bool:
+    def _retired(self, lent: _Lent[AnySender]) -> bool:
         with self._lock:
             lent.retired = True
             return lent.closable
 
 
-def borrowed(http: httpx.Client) -> Carrier:
+def wrap_client(http: httpx.Client) -> Sender:
     """What carries sync calls over a client of httpx."""
-    return over_httpx.Borrowed(http)
+    return over_httpx.ClientSender(http)
 
 
-def aborrowed(http: httpx.AsyncClient) -> AsyncCarrier:
+def wrap_async_client(http: httpx.AsyncClient) -> AsyncSender:
     """What carries async calls over a client of httpx."""
-    return over_httpx.AsyncBorrowed(http)
+    return over_httpx.AsyncClientSender(http)
 
 
-def _forgetful(http: Pooled) -> Pooled:
+def _forgetful(http: AnyHttpxClient) -> AnyHttpxClient:
     """The same client, which keeps no cookie: a router has no session."""
     http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return http
 
 
-async def _closed_with_its_loop(carrier: AsyncCarrier) -> AsyncGenerator[None]:
+async def _closed_with_its_loop(carrier: AsyncSender) -> AsyncGenerator[None]:
     """Closes a carrier when its loop ends: ``asyncio.run`` closes the generators left open."""
     try:
         yield
@@ -192,11 +194,11 @@ def _told() -> Iterator[None]:
         ) from None
 
 
-def _behind_proxy() -> bool:
+def _uses_proxy() -> bool:
     return not {"http", "https", "all"}.isdisjoint(getproxies())
 
 
-SHARED = Connections()
-atexit.register(SHARED.close)
+SENDER_REGISTRY = SenderRegistry()
+atexit.register(SENDER_REGISTRY.close)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=SHARED.forget)
+    os.register_at_fork(after_in_child=SENDER_REGISTRY.reset_after_fork)

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orq_router_integrations._http.deadline import Clock
-from orq_router_integrations._http.fork_safety import Lock
+from orq_router_integrations._http.deadline import Deadline
+from orq_router_integrations._http.fork_safety import ForkSafeRLock
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterError,
@@ -25,12 +25,12 @@ if TYPE_CHECKING:  # loaded when a call fails, for most programs never need it
 A = TypeVar("A")
 T = TypeVar("T")
 
-RETRIED = frozenset({408, 429, 500, 502, 503, 504, 529})
+RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 529})
 """Statuses retried by the client: the router's own default list (contract section 4.3)."""
 
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 8.0
-LONGEST_WISH = 60.0
+INITIAL_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 8.0
+MAX_RETRY_AFTER_SECONDS = 60.0
 
 
 QUOTA = 500
@@ -38,7 +38,7 @@ COST = 5
 COST_OF_TIMEOUT = 10
 
 
-class RetryQuota:
+class RetryBudget:
     """What the retries of all calls of a client may cost, so that an outage is not made worse.
 
     A retry takes tokens, and more after a timeout; a call that succeeds gives back what its
@@ -46,29 +46,29 @@ class RetryQuota:
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = ForkSafeRLock()
         self.tokens = QUOTA
 
-    def take(self, cost: int) -> bool:
+    def acquire(self, cost: int) -> bool:
         """Take tokens, if there are as many."""
         with self._lock:
             enough = self.tokens >= cost
             self.tokens -= cost if enough else 0
             return enough
 
-    def give(self, tokens: int) -> None:
+    def release(self, tokens: int) -> None:
         """Give tokens back; there are never more than at the beginning."""
         with self._lock:
             self.tokens = min(self.tokens + tokens, QUOTA)
 
     def __reduce__(self) -> Any:
-        return RetryQuota, ()  # a client that travels to another process begins anew there
+        return RetryBudget, ()  # a client that travels to another process begins anew there
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RetryQuota)  # what was spent does not tell clients apart
+        return isinstance(other, RetryBudget)  # what was spent does not tell clients apart
 
     def __hash__(self) -> int:
-        return hash(RetryQuota)
+        return hash(RetryBudget)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,8 +87,10 @@ class RetryPolicy:
     max_retries: int = 2
     router_retries: bool = False
     repeatable: bool = True
-    clock: Clock = field(default_factory=lambda: Clock(deadline=math.inf, silence=math.inf))
-    quota: RetryQuota = field(default_factory=RetryQuota)
+    deadline: Deadline = field(
+        default_factory=lambda: Deadline(timeout=math.inf, idle_timeout=math.inf)
+    )
+    budget: RetryBudget = field(default_factory=RetryBudget)
     _spent: int = 0
 
     def run(self, work: Callable[[A], T], subject: A) -> T:
@@ -108,7 +110,7 @@ class RetryPolicy:
             import tenacity  # noqa: PLC0415
 
             done = tenacity.Retrying(**self._options())(again)
-        self.quota.give(max(self._spent, 1))
+        self.budget.release(max(self._spent, 1))
         return done
 
     async def arun(self, work: Callable[[A], Awaitable[T]], subject: A) -> T:
@@ -128,7 +130,7 @@ class RetryPolicy:
             import tenacity  # noqa: PLC0415
 
             done = await tenacity.AsyncRetrying(**self._options())(again)
-        self.quota.give(max(self._spent, 1))
+        self.budget.release(max(self._spent, 1))
         return done
 
     def _options(self) -> dict[str, Any]:
@@ -141,25 +143,25 @@ class RetryPolicy:
 
     def _again(self, state: "tenacity.RetryCallState") -> bool:
         error = state.outcome.exception() if state.outcome else None
-        return error is not None and self.is_transient(error)
+        return error is not None and self.is_retryable(error)
 
     def _enough(self, state: "tenacity.RetryCallState") -> bool:
         """Whether attempts, time or tokens are used up."""
         return (
             state.attempt_number > self.max_retries
-            or state.upcoming_sleep >= self.clock.left
+            or state.upcoming_sleep >= self.deadline.remaining
             or not self._pay(state.outcome.exception() if state.outcome else None)
         )
 
     def _pay(self, error: BaseException | None) -> bool:
         cost = COST_OF_TIMEOUT if isinstance(error, RouterTimeoutError) else COST
-        paid = self.quota.take(cost)
+        paid = self.budget.acquire(cost)
         self._spent += cost if paid else 0
         return paid
 
-    def is_transient(self, error: BaseException) -> bool:
+    def is_retryable(self, error: BaseException) -> bool:
         """Whether sending the same call again may help and is allowed."""
-        if not isinstance(error, RouterError) or (error.retry_after or 0) > LONGEST_WISH:
+        if not isinstance(error, RouterError) or (error.retry_after or 0) > MAX_RETRY_AFTER_SECONDS:
             return False
         if isinstance(error, (RouterConnectionError, RouterTimeoutError)):
             may_repeat = self.repeatable and not self.router_retries
@@ -173,7 +175,7 @@ class RetryPolicy:
         if self.router_retries:
             return status in {429, 503} and error.retry_after is not None and error.is_retryable
         invited = error.should_retry is True and (status == 409 or 500 <= status < 600)
-        return invited or (status in RETRIED and error.is_retryable)
+        return invited or (status in RETRYABLE_STATUSES and error.is_retryable)
 
 
 def pause(state: "tenacity.RetryCallState") -> float:
@@ -181,5 +183,5 @@ def pause(state: "tenacity.RetryCallState") -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, RouterStatusError) and error.retry_after is not None:
         return error.retry_after
-    longest = min(FIRST_PAUSE * 2.0 ** (state.attempt_number - 1), LONGEST_PAUSE)
+    longest = min(INITIAL_BACKOFF_SECONDS * 2.0 ** (state.attempt_number - 1), MAX_BACKOFF_SECONDS)
     return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing

@@ -33,11 +33,11 @@ from orq_router_integrations.errors import (
     RouterTimeoutError,
 )
 
-LARGEST = 256 * 1024 * 1024
+MAX_DOWNLOAD_BYTES = 256 * 1024 * 1024
 """Bytes of one download."""
 
-SILENCE = 60.0
-LONGEST = 600.0
+READ_TIMEOUT_SECONDS = 60.0
+MAX_DOWNLOAD_SECONDS = 600.0
 """Seconds between two bytes, and for all of them."""
 
 NOWHERE = ".invalid"
@@ -47,7 +47,7 @@ _TRANSLATED = IPv6Network("64:ff9b::/96")
 
 
 def download(
-    url: str, *, largest: int = LARGEST, http_client: httpx.Client | None = None
+    url: str, *, max_bytes: int = MAX_DOWNLOAD_BYTES, http_client: httpx.Client | None = None
 ) -> Generator[bytes]:
     """Yield the bytes behind a URL as they arrive.
 
@@ -66,20 +66,20 @@ def download(
         if target.resolves:
             target = target.pinned(socket.getaddrinfo(target.host, 443, type=socket.SOCK_STREAM))
         opened: AbstractContextManager[httpx.Client] = (
-            httpx.Client(trust_env=False, timeout=SILENCE)
+            httpx.Client(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
             if target.resolves
             else nullcontext(target.served_by(http_client))
         )
         with opened as http:
             sent = http.send(http.build_request(**target.request), stream=True, **_PLAIN)
             with closing(sent) as response:
-                limits = _Limits(target, response, largest)
+                limits = _Limits(target, response, max_bytes)
                 for data in response.iter_bytes():
                     yield limits.passed(data)
 
 
 async def adownload(
-    url: str, *, largest: int = LARGEST, http_client: httpx.AsyncClient | None = None
+    url: str, *, max_bytes: int = MAX_DOWNLOAD_BYTES, http_client: httpx.AsyncClient | None = None
 ) -> AsyncGenerator[bytes]:
     """Yield the bytes behind a URL as they arrive; see ``download``."""
     target = _Target.of(url)
@@ -88,14 +88,14 @@ async def adownload(
             look_up = asyncio.get_running_loop().getaddrinfo
             target = target.pinned(await look_up(target.host, 443, type=socket.SOCK_STREAM))
         opened: AbstractAsyncContextManager[httpx.AsyncClient] = (
-            httpx.AsyncClient(trust_env=False, timeout=SILENCE)
+            httpx.AsyncClient(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
             if target.resolves
             else nullcontext(target.served_by(http_client))
         )
         async with opened as http:
             sent = await http.send(http.build_request(**target.request), stream=True, **_PLAIN)
             async with aclosing(sent) as response:
-                limits = _Limits(target, response, largest)
+                limits = _Limits(target, response, max_bytes)
                 async for data in response.aiter_bytes():
                     yield limits.passed(data)
 
@@ -193,7 +193,7 @@ class _Limits:
         if response.headers.get("content-encoding", "identity") != "identity":
             raise InvalidResponseError(f"{shown} is packed, which was not asked for")
         self._shown, self._largest, self._left = shown, largest, largest
-        self._until = time.monotonic() + LONGEST
+        self._until = time.monotonic() + MAX_DOWNLOAD_SECONDS
 
     def passed(self, data: bytes) -> bytes:
         """The next bytes, if they are still within the limits."""
@@ -201,7 +201,9 @@ class _Limits:
         if self._left < 0:
             raise InvalidResponseError(f"{self._shown} has more than {self._largest} bytes")
         if time.monotonic() > self._until:
-            raise RouterTimeoutError(f"{self._shown} takes longer than {LONGEST:g} seconds")
+            raise RouterTimeoutError(
+                f"{self._shown} takes longer than {MAX_DOWNLOAD_SECONDS:g} seconds"
+            )
         return data
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 
-from orq_router_integrations._http.deadline import CLOCK, GRACE, Clock
-from orq_router_integrations._http.exchange import Content, Exchange, Outgoing
+from orq_router_integrations._http.deadline import DEADLINE_EXTENSION, DRAIN_SECONDS, Deadline
+from orq_router_integrations._http.exchange import Exchange, RequestArgs, RequestContent
 
 
-class Direct:
+class PooledSender:
     """Carries sync calls.
 
     Args:
@@ -26,19 +26,19 @@ class Direct:
         self._transport = transport
 
     @contextmanager
-    def carry(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
+    def send(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
         """Send the next attempt of a call; yields the pieces of its reply, unpacked.
 
         When the call is done before they have ended, their end is waited for a moment: then the
         connection can be kept.
         """
-        request = _request(exchange.begin(), exchange.body, exchange.clock)
+        request = _request(exchange.start_attempt(), exchange.content, exchange.deadline)
         response = self._transport.handle_request(request)
         with closing(response):
-            pieces = exchange.pieces(response)
+            pieces = exchange.iter_response(response)
             yield pieces
             if exchange.done:
-                exchange.clock.listen(GRACE)
+                exchange.deadline.resume(DRAIN_SECONDS)
                 with suppress(Exception):
                     next(pieces, None)
 
@@ -47,13 +47,13 @@ class Direct:
         self._transport.close()
 
 
-class AsyncDirect:
+class AsyncPooledSender:
     """The same for async calls."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
-    def carry(self, exchange: Exchange[Any]) -> "_Carried":
+    def send(self, exchange: Exchange[Any]) -> "_Carried":
         """Send the next attempt of a call; see ``Direct.carry``."""
         return _Carried(self._transport, exchange)
 
@@ -74,10 +74,12 @@ class _Carried:
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
         exchange = self._exchange
-        request = _request(await exchange.abegin(), exchange.async_body, exchange.clock)
+        request = _request(
+            await exchange.astart_attempt(), exchange.async_content, exchange.deadline
+        )
         self._response = await self._transport.handle_async_request(request)
         try:
-            self._pieces = exchange.apieces(self._response)
+            self._pieces = exchange.aiter_response(self._response)
         except BaseException:
             await self._response.aclose()
             raise
@@ -86,16 +88,16 @@ class _Carried:
     async def __aexit__(self, kind: object, *_: object) -> None:
         async with aclosing(self._response):
             if kind is None and self._exchange.done:
-                self._exchange.clock.listen(GRACE)
+                self._exchange.deadline.resume(DRAIN_SECONDS)
                 with suppress(Exception):
                     await anext(self._pieces, None)
 
 
-def _request(outgoing: Outgoing, content: Content, clock: Clock) -> httpx.Request:
+def _request(outgoing: RequestArgs, content: RequestContent, clock: Deadline) -> httpx.Request:
     """A request with the headers of the call, and those that say where to and how much."""
     url = outgoing["url"]
     headers = {"host": url.netloc.decode("ascii"), **outgoing["headers"]}
-    extensions = {"timeout": outgoing["timeout"].as_dict(), CLOCK: clock}
+    extensions = {"timeout": outgoing["timeout"].as_dict(), DEADLINE_EXTENSION: clock}
     given: dict[str, Any] = {"extensions": extensions}
     if isinstance(content, bytes):
         if content:

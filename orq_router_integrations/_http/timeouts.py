@@ -2,7 +2,7 @@
 
 import httpx
 
-from orq_router_integrations._http.deadline import Clock
+from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.settings import LONGEST_TIMEOUT, RouterSettings
 from orq_router_integrations.validation import warn
@@ -13,8 +13,8 @@ DEFAULT_SECONDS = 600.0
 MARGIN_SECONDS = 30.0
 
 
-def timeout_of(
-    settings: RouterSettings, wanted: float | None, controls: RouterControls
+def resolve_timeout(
+    settings: RouterSettings, requested: float | None, controls: RouterControls
 ) -> httpx.Timeout:
     """Seconds between two bytes; warns where the router may take longer by its controls.
 
@@ -27,7 +27,7 @@ def timeout_of(
         RouterInputError: the call names an impossible one.
     """
     worst = controls.worst_case_seconds
-    seconds = settings.timeout if wanted is None else wanted
+    seconds = settings.timeout if requested is None else requested
     if seconds is None:
         seconds = DEFAULT_SECONDS if worst is None else worst + MARGIN_SECONDS
         seconds = min(seconds, LONGEST_TIMEOUT)
@@ -38,14 +38,16 @@ def timeout_of(
     return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
 
 
-def clock_of(settings: RouterSettings, timeout: httpx.Timeout, controls: RouterControls) -> Clock:
+def create_deadline(
+    settings: RouterSettings, timeout: httpx.Timeout, controls: RouterControls
+) -> Deadline:
     """The clock of a call that begins now."""
     deadline = settings.deadline
     if deadline is None:
         deadline = max(DEFAULT_SECONDS, timeout.read or 0)
     else:
         _warn_if_short("deadline", deadline, controls.worst_case_seconds)
-    return Clock(deadline=deadline, silence=settings.stream_chunk_timeout)
+    return Deadline(timeout=deadline, idle_timeout=settings.stream_chunk_timeout)
 
 
 def _warn_if_short(name: str, seconds: float, worst: float | None) -> None:

@@ -6,8 +6,14 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from orq_router_integrations.chat_models.content_parts import Part, each, joined, kinds, part
-from orq_router_integrations.chat_models.tool_calls import unspoiled
+from orq_router_integrations.chat_models.content_parts import (
+    Part,
+    convert_block,
+    convert_blocks,
+    describe_parts,
+    join_text_parts,
+)
+from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.wire import json
 
 Wire = dict[str, Any]
@@ -56,7 +62,7 @@ _MEDIA = {"image": "image", "image_url": "image", "audio": "audio"}
 _DRAWING = "image_generation_call"
 
 
-def assistant(message: BaseMessage) -> Wire:
+def convert_assistant_message(message: BaseMessage) -> Wire:
     """The message that an earlier answer becomes.
 
     Raises:
@@ -67,11 +73,11 @@ def assistant(message: BaseMessage) -> Wire:
     if isinstance(content, str) and not (calls or kept):  # as most are
         return {"role": "assistant", "content": content}
     said = _Said(drawn=bool(message.response_metadata.get("model_provider")))
-    each([content] if isinstance(content, str) and content else list(content), said.take)
+    convert_blocks([content] if isinstance(content, str) and content else list(content), said.take)
     calls = calls or said.calls
     if calls:
         _recall(said, kept)
-    wire: Wire = {"role": "assistant", "content": joined(said.parts) or None}
+    wire: Wire = {"role": "assistant", "content": join_text_parts(said.parts) or None}
     if calls:
         wire["tool_calls"] = calls
         if said.thoughts:
@@ -86,7 +92,7 @@ def assistant(message: BaseMessage) -> Wire:
     return wire
 
 
-def in_words(message: AIMessage, *, by_id: bool) -> AIMessage:
+def replace_audio_with_transcript(message: AIMessage, *, accepts_audio_ids: bool) -> AIMessage:
     """A spoken answer as its transcript, where it is not found by its id.
 
     Args:
@@ -94,7 +100,7 @@ def in_words(message: AIMessage, *, by_id: bool) -> AIMessage:
         by_id: whether the API finds speech by its id, if it has one.
     """
     audio = message.additional_kwargs.get("audio")
-    if not isinstance(audio, Mapping) or (by_id and audio.get("id")):
+    if not isinstance(audio, Mapping) or (accepts_audio_ids and audio.get("id")):
         return message
     transcript, text = audio.get("transcript"), message.text
     words = transcript if isinstance(transcript, str) else ""
@@ -222,10 +228,10 @@ def _words(block: Mapping[str, Any], name: str) -> str:
 
 
 def _said_part(block: Any) -> Part:
-    made = part(block)
+    made = convert_block(block)
     if made["type"] != "text":
         raise ValueError(
-            f"an assistant message cannot hold {kinds([made])} on this API; "
+            f"an assistant message cannot hold {describe_parts([made])} on this API; "
             "move it to a human message"
         )
     return {"type": "text", "text": made["text"]}
@@ -276,7 +282,7 @@ def _calls(message: BaseMessage) -> list[Wire]:
 
 
 def _as_it_came(arguments: Any) -> Any:
-    return unspoiled(arguments) if isinstance(arguments, str) else arguments or ""
+    return strip_invalid_suffix(arguments) if isinstance(arguments, str) else arguments or ""
 
 
 def _in_blocks(content: list[Any], valid: list[Any], invalid: list[Any]) -> tuple[Any, Any]:
@@ -306,5 +312,5 @@ def _call(call_id: Any, name: Any, arguments: Any) -> Wire:
     if not isinstance(call_id, str) or not call_id:
         raise ValueError(f"the call of tool {name!r} has no id; its answer could not name it")
     where = f"arguments of {name}"
-    text = arguments if isinstance(arguments, str) else json.dump(arguments, where).decode()
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, where).decode()
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}

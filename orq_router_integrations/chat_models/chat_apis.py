@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orq_router_integrations.chat_models.constants import CHAT, ENDPOINTS, RESPONSES
-from orq_router_integrations.wire.call import Reply
-from orq_router_integrations.wire.chat_completions import ChunkDecoder, read_completion
+from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, ENDPOINTS, RESPONSES
+from orq_router_integrations.wire.call import Response
+from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, parse_completion
 from orq_router_integrations.wire.endpoints import Endpoint
-from orq_router_integrations.wire.event_stream import EventReader
-from orq_router_integrations.wire.responses_output import Unfinished, read_response
-from orq_router_integrations.wire.responses_request import body_of
-from orq_router_integrations.wire.responses_stream import ResponseDecoder
+from orq_router_integrations.wire.event_stream import EventStreamDecoder
+from orq_router_integrations.wire.responses_output import PendingResponse, parse_response
+from orq_router_integrations.wire.responses_request import build_responses_body
+from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class ChatApi:
     """
 
     endpoint: Endpoint
-    body: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
-    read: Callable[[Reply], dict[str, Any] | Unfinished]
-    decoder: Callable[[], EventReader]
+    build_body: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
+    parse_response: Callable[[Response], dict[str, Any] | PendingResponse]
+    create_decoder: Callable[[], EventStreamDecoder]
 
 
 def _chat_body(chat: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,7 +37,11 @@ def _chat_body(chat: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return chat
 
 
-APIS = {
-    CHAT: ChatApi(ENDPOINTS[CHAT], _chat_body, read_completion, ChunkDecoder),
-    RESPONSES: ChatApi(ENDPOINTS[RESPONSES], body_of, read_response, ResponseDecoder),
+CHAT_APIS = {
+    CHAT_COMPLETIONS: ChatApi(
+        ENDPOINTS[CHAT_COMPLETIONS], _chat_body, parse_completion, ChatStreamDecoder
+    ),
+    RESPONSES: ChatApi(
+        ENDPOINTS[RESPONSES], build_responses_body, parse_response, ResponsesStreamDecoder
+    ),
 }

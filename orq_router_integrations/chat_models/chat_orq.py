@@ -15,24 +15,24 @@ from langchain_core.utils.utils import LC_ID_PREFIX
 from pydantic import BaseModel
 from typing_extensions import AsyncGenerator, Generator
 
-from orq_router_integrations._http.async_generators import Owned
-from orq_router_integrations._http.lazily import Lazily
+from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
+from orq_router_integrations._http.lazily import LazyModule
 from orq_router_integrations.chat_models import requests, schemas
 from orq_router_integrations.chat_models import tool_schemas as tools
 from orq_router_integrations.chat_models.constants import ENDPOINTS
-from orq_router_integrations.chat_models.fields import OrqModel
+from orq_router_integrations.chat_models.fields import ChatOrqFields
 from orq_router_integrations.validation import input_error
 
 if TYPE_CHECKING:
     from orq_router_integrations.chat_models import request_builder as calling
     from orq_router_integrations.chat_models import structured_output as structured
-    from orq_router_integrations.chat_models.stream_events import Event
+    from orq_router_integrations.chat_models.stream_events import StreamEvent
 else:
-    calling = Lazily("orq_router_integrations.chat_models.request_builder")
-    structured = Lazily("orq_router_integrations.chat_models.structured_output")
+    calling = LazyModule("orq_router_integrations.chat_models.request_builder")
+    structured = LazyModule("orq_router_integrations.chat_models.structured_output")
 
 
-class ChatOrq(OrqModel):
+class ChatOrq(ChatOrqFields):
     """Chat models of every provider through the orq.ai AI Router.
 
     What the router does beside answering is one typed value, ``controls``: fallbacks, retries,
@@ -72,7 +72,7 @@ class ChatOrq(OrqModel):
         """What LangChain traces and then hands to the hooks."""
         try:
             given, messages = self._read_by_langchain(model_input)
-            seen = calling.examined(messages)
+            seen = calling.normalize_for_tracing(messages)
         except ValueError as error:
             raise input_error(error, endpoint=ENDPOINTS[self.api].path) from None
         as_given = isinstance(given, ChatPromptValue) and seen == messages
@@ -89,19 +89,23 @@ class ChatOrq(OrqModel):
             raise ValueError(said) from None
 
     def _should_stream(self, **kwargs: Any) -> bool:
-        return not self._only_whole(kwargs) and super()._should_stream(**kwargs)
+        return not self._must_not_stream(kwargs) and super()._should_stream(**kwargs)
 
     def _should_use_protocol_streaming(self, **kwargs: Any) -> bool:
-        return not self._only_whole(kwargs) and super()._should_use_protocol_streaming(**kwargs)
+        return not self._must_not_stream(kwargs) and super()._should_use_protocol_streaming(
+            **kwargs
+        )
 
-    def _only_whole(self, given: dict[str, Any]) -> bool:
+    def _must_not_stream(self, given: dict[str, Any]) -> bool:
         """Whether nobody asked for a stream in so many words, and the router would give none.
 
         Then a handler that likes to watch gets the whole answer, and so does ``streaming=True``.
         """
         own = {"n": self.n, "background": self.background}
-        asked = requests.enabled({**own, **self.extra_body, **given}, self.disabled_params)
-        return not given.get("stream") and requests.unstreamable(asked) is not None
+        asked = requests.drop_disabled_params(
+            {**own, **self.extra_body, **given}, self.disabled_params
+        )
+        return not given.get("stream") and requests.get_streaming_obstacle(asked) is not None
 
     # LangChain's four hooks
 
@@ -112,7 +116,9 @@ class ChatOrq(OrqModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        return calling.finished(self.router, calling.call_of(self, messages, stop, kwargs))
+        return calling.wait_until_done(
+            self.router, calling.build_call(self, messages, stop, kwargs)
+        )
 
     async def _agenerate(
         self,
@@ -121,8 +127,8 @@ class ChatOrq(OrqModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        call = calling.call_of(self, messages, stop, kwargs)
-        return await calling.afinished(self.router, call)
+        call = calling.build_call(self, messages, stop, kwargs)
+        return await calling.await_until_done(self.router, call)
 
     def _stream(
         self,
@@ -131,7 +137,7 @@ class ChatOrq(OrqModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Generator[ChatGenerationChunk]:
-        call = calling.stream_call_of(self, messages, stop, kwargs)
+        call = calling.build_stream_call(self, messages, stop, kwargs)
         with closing(self.router.stream(call)) as chunks:
             for chunk in chunks:
                 if run_manager:
@@ -145,8 +151,8 @@ class ChatOrq(OrqModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncGenerator[ChatGenerationChunk]:
-        call = calling.stream_call_of(self, messages, stop, kwargs)
-        async with Owned(self.router.astream(call)) as chunks:
+        call = calling.build_stream_call(self, messages, stop, kwargs)
+        async with ScopedAsyncGenerator(self.router.astream(call)) as chunks:
             async for chunk in chunks:
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -161,12 +167,12 @@ class ChatOrq(OrqModel):
         *,
         run_manager: CallbackManagerForLLMRun,
         **kwargs: Any,
-    ) -> "Generator[Event]":
-        teller = calling.EventTeller(f"{LC_ID_PREFIX}-{run_manager.run_id}")
+    ) -> "Generator[StreamEvent]":
+        teller = calling.StreamEventBuilder(f"{LC_ID_PREFIX}-{run_manager.run_id}")
         with closing(self._stream(messages, stop, run_manager, **kwargs)) as chunks:
             for chunk in chunks:
-                yield from teller.tell(chunk)
-        yield from teller.finish()
+                yield from teller.iter_events(chunk)
+        yield from teller.iter_final_events()
 
     async def _astream_chat_model_events(
         self,
@@ -175,13 +181,15 @@ class ChatOrq(OrqModel):
         *,
         run_manager: AsyncCallbackManagerForLLMRun,
         **kwargs: Any,
-    ) -> "AsyncGenerator[Event]":
-        teller = calling.EventTeller(f"{LC_ID_PREFIX}-{run_manager.run_id}")
-        async with Owned(self._astream(messages, stop, run_manager, **kwargs)) as chunks:
+    ) -> "AsyncGenerator[StreamEvent]":
+        teller = calling.StreamEventBuilder(f"{LC_ID_PREFIX}-{run_manager.run_id}")
+        async with ScopedAsyncGenerator(
+            self._astream(messages, stop, run_manager, **kwargs)
+        ) as chunks:
             async for chunk in chunks:
-                for event in teller.tell(chunk):
+                for event in teller.iter_events(chunk):
                     yield event
-        for event in teller.finish():
+        for event in teller.iter_final_events():
             yield event
 
     def bind_tools(
@@ -191,7 +199,7 @@ class ChatOrq(OrqModel):
         tool_choice: tools.ToolChoice = None,
         strict: bool | None = None,
         parallel_tool_calls: bool | None = None,
-        response_format: schemas.Schema | None = None,
+        response_format: schemas.OutputSchema | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Give the model tools; they are converted once, here.
@@ -217,16 +225,16 @@ class ChatOrq(OrqModel):
         }
         try:
             return self.bind(
-                **requests.tool_members(members, api=self.api, strict=strict), **kwargs
+                **requests.build_tool_params(members, api=self.api, strict=strict), **kwargs
             )
         except ValueError as error:
             raise input_error(error) from None
 
     def with_structured_output(
         self,
-        schema: schemas.Schema | None = None,
+        schema: schemas.OutputSchema | None = None,
         *,
-        method: schemas.Method = "json_schema",
+        method: schemas.StructuredOutputMethod = "json_schema",
         include_raw: bool = False,
         strict: bool | None = None,
         **kwargs: Any,
@@ -247,17 +255,20 @@ class ChatOrq(OrqModel):
             RouterInputError: the schema cannot be converted, or the arguments disagree.
         """
         try:
-            own = self._structure(schema, method, strict)
+            own = self._build_structured_output_args(schema, method, strict)
             if both := sorted(own.keys() & kwargs.keys()):
                 raise ValueError(f"{both[0]}: {method} sets it; leave it out")
             model = self.bind(**own, **kwargs)
-            output = structured.parser(schema, method, errors_told=include_raw)
+            output = structured.create_output_parser(schema, method, return_errors=include_raw)
         except ValueError as error:
             raise input_error(error) from None
-        return structured.with_raw(model, output) if include_raw else model | output
+        return structured.include_raw_output(model, output) if include_raw else model | output
 
-    def _structure(
-        self, schema: schemas.Schema | None, method: schemas.Method, strict: bool | None
+    def _build_structured_output_args(
+        self,
+        schema: schemas.OutputSchema | None,
+        method: schemas.StructuredOutputMethod,
+        strict: bool | None,
     ) -> dict[str, Any]:
         traced = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
         binding = {"ls_structured_output_format": traced} if schema is not None else {}
@@ -268,12 +279,12 @@ class ChatOrq(OrqModel):
         if schema is None:
             raise ValueError(f"schema: {method} needs one; only json_mode does without")
         if method == "function_calling":
-            chosen = {"tool_choice": schemas.tool_name(schema), "parallel_tool_calls": False}
-            offered = {"tools": [schemas.as_tool(schema)], **chosen}
-            return {**requests.tool_members(offered, api=self.api, strict=strict), **binding}
+            chosen = {"tool_choice": schemas.get_schema_name(schema), "parallel_tool_calls": False}
+            offered = {"tools": [schemas.schema_to_tool(schema)], **chosen}
+            return {**requests.build_tool_params(offered, api=self.api, strict=strict), **binding}
         if method != "json_schema":
             raise ValueError(f"method: json_schema, function_calling or json_mode, not {method!r}")
-        return {"response_format": schemas.response_format(schema, strict), **binding}
+        return {"response_format": schemas.build_response_format(schema, strict), **binding}
 
 
 for _hook in (ChatOrq._generate, ChatOrq._agenerate):  # noqa: SLF001

@@ -20,21 +20,21 @@ from orq_router_integrations.media.mime import sniff, split_data_url
 Block = dict[str, Any]
 
 
-def blocks_of(message: AIMessage) -> list[ContentBlock]:
+def translate_content(message: AIMessage) -> list[ContentBlock]:
     """The blocks of a whole message."""
     calls = [_call(call, message) for call in message.tool_calls]
     invalid = [{**call, "type": "invalid_tool_call"} for call in message.invalid_tool_calls]
     return cast("list[ContentBlock]", [*_said(message), *calls, *invalid])
 
 
-def blocks_of_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
+def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     """The blocks of a piece of a stream, with the indices by which they merge."""
     calls_told = [*chunk.tool_calls, *chunk.invalid_tool_calls]
     if chunk.chunk_position == "last" and any(call["id"] for call in calls_told):
-        return blocks_of(chunk)  # a whole stream, put together
+        return translate_content(chunk)  # a whole stream, put together
     said = [
         {**block, "index": f"lc_orq_{block['type']}{place or ''}"}
-        for place, block in numbered(_said(chunk))
+        for place, block in number_by_type(_said(chunk))
     ]
     calls = [
         {
@@ -49,7 +49,7 @@ def blocks_of_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     return cast("list[ContentBlock]", [*said, *calls])
 
 
-def numbered(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
+def number_by_type(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
     """Blocks with their numbers among those of their type, from 0."""
     seen: Counter[str] = Counter()
     for block in blocks:
@@ -130,7 +130,7 @@ def _audio(audio: Block) -> Block:
     }
 
 
-def audio_type(data: Any) -> str:
+def detect_audio_mime_type(data: Any) -> str:
     """The media type of a spoken answer, by its first bytes; raw samples have no mark."""
     return (_type_of(data) if isinstance(data, str) else None) or "audio/pcm"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from orq_router_integrations.chat_models.constants import CHAT, RESPONSES
+from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, RESPONSES
 from orq_router_integrations.media import mime as formats
 
 Part = dict[str, Any]
@@ -64,7 +64,7 @@ class Media:
         )
 
 
-def check_shape(block: Mapping[str, Any]) -> None:
+def validate_block_shape(block: Mapping[str, Any]) -> None:
     """Check what langchain-core takes for granted of a block, before it stumbles over it.
 
     Raises:
@@ -99,7 +99,7 @@ def _text_in(block: Mapping[str, Any], *names: str) -> str | None:
     return None
 
 
-def part(block: Any) -> Part:
+def convert_block(block: Any) -> Part:
     """The part of a user message for one content block.
 
     Raises:
@@ -175,7 +175,7 @@ def _file(block: Mapping[str, Any]) -> Part:
     inner = block.get("file")
     if not isinstance(inner, Mapping):
         return _file_of(Media.of(block))
-    check_sources(inner)
+    validate_file_sources(inner)
     url = inner.get("file_data") or inner.get("uri")
     return _file(
         {
@@ -187,7 +187,7 @@ def _file(block: Mapping[str, Any]) -> Part:
     )
 
 
-def check_sources(file: Mapping[str, Any]) -> None:
+def validate_file_sources(file: Mapping[str, Any]) -> None:
     """Check that OpenAI's file part has one source.
 
     Raises:
@@ -270,7 +270,7 @@ def _checked_url(url: Any, schemes: tuple[str, ...]) -> str:
     return url
 
 
-def check_content(content: object) -> None:
+def validate_content(content: object) -> None:
     """Check that a message made without validation holds what a message can.
 
     Raises:
@@ -280,7 +280,7 @@ def check_content(content: object) -> None:
         raise ValueError(f".content: must be text or a list, not {type(content).__name__}")
 
 
-def each(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
+def convert_blocks(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
     """Convert every block of a message.
 
     Raises:
@@ -295,22 +295,25 @@ def each(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
     return made
 
 
-def kinds(parts: list[Part]) -> str:
+def describe_parts(parts: list[Part]) -> str:
     """What media parts are, in words."""
     names = {"image_url": "image", "image_file": "image", "input_audio": "audio"}
     types = (str(item["type"]) for item in parts)
     return ", ".join(names.get(kind, kind) for kind in types)
 
 
-def joined(parts: list[Part], between: str = "") -> str | list[Part]:
+def join_text_parts(parts: list[Part], separator: str = "") -> str | list[Part]:
     """Plain texts as one text, which every provider takes; parts only where they say more."""
     if all(item.keys() == {"type", "text"} for item in parts):
-        return between.join(item["text"] for item in parts)
+        return separator.join(item["text"] for item in parts)
     return parts
 
 
 _ONLY_ON = {
-    "input_audio": (CHAT, "the Responses API takes no audio; use api='chat_completions'"),
+    "input_audio": (
+        CHAT_COMPLETIONS,
+        "the Responses API takes no audio; use api='chat_completions'",
+    ),
     "image_file": (
         RESPONSES,
         "an image cannot be sent by file_id here; give its URL or its data, or use api='responses'",
@@ -319,7 +322,7 @@ _ONLY_ON = {
 """Parts that one chat API has and the other has not."""
 
 
-def check_api(api: str, *contents: Any) -> None:
+def validate_api_support(api: str, *contents: Any) -> None:
     """Check that a chat API has all parts of a message.
 
     Raises:

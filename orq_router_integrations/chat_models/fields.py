@@ -26,10 +26,10 @@ from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_params import ChatParams
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.responses_params import ResponsesParams
-from orq_router_integrations.wire.suggestions import nearest
+from orq_router_integrations.wire.suggestions import suggest_name
 
 
-class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
+class ChatOrqFields(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
     """The fields of ``ChatOrq``, which documents them, and its identity."""
 
     model_config = ConfigDict(
@@ -58,14 +58,16 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
     @classmethod
     def _can_be_left_out(cls, names: dict[str, Any]) -> dict[str, Any]:
         for name in names:
-            if name not in requests.PARAMETERS:
-                raise ValueError(f"{name}: no parameter{nearest(name, requests.PARAMETERS)}")
+            if name not in requests.REQUEST_PARAMS:
+                raise ValueError(
+                    f"{name}: no parameter{suggest_name(name, requests.REQUEST_PARAMS)}"
+                )
         return names
 
     @field_validator("extra_body")
     @classmethod
     def _can_be_sent(cls, body: dict[str, Any]) -> dict[str, Any]:
-        json.dump(body, "extra_body")
+        json.dumps(body, "extra_body")
         return body
 
     @model_validator(mode="after")
@@ -87,7 +89,7 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
     def _identifying_params(self) -> dict[str, Any]:
         controls = {"controls": self.controls.to_wire()} if self.controls else {}
         own = {"model": self.model, "api": self.api, "base_url": self.base_url}
-        return {**own, **self.params(), **self.responses_params(), **controls}
+        return {**own, **self.build_chat_params(), **self.build_responses_params(), **controls}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
@@ -100,7 +102,7 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
         """What tracers see of a call: without the credentials of tools' servers."""
         params = super()._get_invocation_params(stop=stop, **kwargs)
         if "tools" in params:
-            hidden = tool_schemas.without_secrets(params["tools"], lambda _: HIDDEN)
+            hidden = tool_schemas.redact_tool_secrets(params["tools"], lambda _: HIDDEN)
             params = {**params, "tools": hidden}
         return params
 
@@ -138,9 +140,9 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
         }
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        from orq_router_integrations.chat_models.profiles import profile_for  # noqa: PLC0415
+        from orq_router_integrations.chat_models.profiles import get_profile  # noqa: PLC0415
 
-        return profile_for(self.model)
+        return get_profile(self.model)
 
     def get_num_tokens(self, text: str) -> int:
         """About how many tokens a text has: an estimate, made offline; see ``tokens``."""
@@ -163,7 +165,7 @@ class OrqModel(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
         from orq_router_integrations.chat_models.token_estimate import estimate_tokens  # noqa: PLC0415
 
         try:
-            offered = tool_schemas.to_wire(tools or (), server=self.api == RESPONSES)
+            offered = tool_schemas.convert_tools(tools or (), for_responses=self.api == RESPONSES)
         except ValueError as error:
             raise input_error(error) from None
         return estimate_tokens(convert_to_messages(messages), offered, self.tool_media)

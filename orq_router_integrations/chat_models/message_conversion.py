@@ -12,20 +12,23 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from orq_router_integrations.chat_models.assistant_messages import assistant, in_words
-from orq_router_integrations.chat_models.constants import CHAT, RESPONSES, ToolMedia
+from orq_router_integrations.chat_models.assistant_messages import (
+    convert_assistant_message,
+    replace_audio_with_transcript,
+)
+from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, RESPONSES, ToolMedia
 from orq_router_integrations.chat_models.content_parts import (
     Part,
-    check_api,
-    check_content,
-    check_shape,
-    check_sources,
-    each,
-    joined,
-    kinds,
-    part,
+    convert_block,
+    convert_blocks,
+    describe_parts,
+    join_text_parts,
+    validate_api_support,
+    validate_block_shape,
+    validate_content,
+    validate_file_sources,
 )
-from orq_router_integrations.chat_models.reasoning_signatures import unsealed
+from orq_router_integrations.chat_models.reasoning_signatures import strip_foreign_signatures
 from orq_router_integrations.media.mime import checked_image
 
 Wire = dict[str, Any]
@@ -38,11 +41,11 @@ _ROLES: dict[str, type[BaseMessage]] = {
 }
 
 
-def to_wire(
+def convert_messages(
     messages: Sequence[BaseMessage],
     tool_media: ToolMedia = "user",
     upstream: str | None = None,
-    api: str = CHAT,
+    api: str = CHAT_COMPLETIONS,
 ) -> list[Wire]:
     """Convert a conversation for a model of this provider (``None``: for anyone, seals and all).
 
@@ -68,7 +71,7 @@ def to_wire(
             carried = []
         try:
             wire, media = _converted(_seen_by(upstream, api, message), tool_media)
-            check_api(api, wire["content"], media)
+            validate_api_support(api, wire["content"], media)
         except ValueError as error:
             text = str(error)
             raise ValueError(f"messages[{index}]{'' if text[:1] == '.' else ': '}{text}") from None
@@ -80,12 +83,12 @@ def to_wire(
 
 
 def _seen_by(upstream: str | None, api: str, message: BaseMessage) -> BaseMessage:
-    check_content(message.content)
+    validate_content(message.content)
     plain = isinstance(message.content, str) and not message.additional_kwargs
     if plain or not isinstance(message, AIMessage):
         return message
-    heard = in_words(message, by_id=api != RESPONSES)
-    return heard if upstream is None else unsealed(heard, upstream, api)
+    heard = replace_audio_with_transcript(message, accepts_audio_ids=api != RESPONSES)
+    return heard if upstream is None else strip_foreign_signatures(heard, upstream, api)
 
 
 def _converted(message: BaseMessage, tool_media: ToolMedia) -> tuple[Wire, list[Part]]:
@@ -114,13 +117,13 @@ def _named(wire: Wire, message: BaseMessage) -> Wire:
 
 def _user(message: BaseMessage) -> Wire:
     content = message.content
-    made = content if isinstance(content, str) else each(content, part)
+    made = content if isinstance(content, str) else convert_blocks(content, convert_block)
     return {"role": "user", "content": made}
 
 
 def _system(message: BaseMessage) -> Wire:
     content = message.content
-    made = content if isinstance(content, str) else each(content, _text_part)
+    made = content if isinstance(content, str) else convert_blocks(content, _text_part)
     role = message.additional_kwargs.get("__openai_role__", "system")
     if role not in {"system", "developer"}:
         raise ValueError(f"unknown role {role!r}; a system message is system or developer")
@@ -128,7 +131,7 @@ def _system(message: BaseMessage) -> Wire:
 
 
 def _text_part(block: Any) -> Part:
-    made = part(block)
+    made = convert_block(block)
     if made["type"] != "text":
         raise ValueError("a system message holds only text; move the rest to a human message")
     return made
@@ -140,18 +143,18 @@ def _tool(message: ToolMessage, *, in_place: bool) -> tuple[Wire, list[Part]]:
     wire: Wire = {"role": "tool", "tool_call_id": message.tool_call_id}
     if isinstance(message.content, str):
         return {**wire, "content": message.content}, []
-    made = each(message.content, part)
+    made = convert_blocks(message.content, convert_block)
     if in_place:
-        return {**wire, "content": joined(made, "\n")}, []
+        return {**wire, "content": join_text_parts(made, "\n")}, []
     texts = [item for item in made if item["type"] == "text"]
     carried = [item for item in made if item["type"] != "text"]
     if carried:
-        note = f"[{len(carried)} attachment(s) of this tool result: {kinds(carried)}]"
+        note = f"[{len(carried)} attachment(s) of this tool result: {describe_parts(carried)}]"
         texts.append({"type": "text", "text": f"\n{note}" if texts else note})
-    return {**wire, "content": joined(texts, "\n")}, carried
+    return {**wire, "content": join_text_parts(texts, "\n")}, carried
 
 
-def examined(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """Messages that langchain-core can trace: its tracing stumbles over what we can read.
 
     Images without a media type get theirs from their bytes; parts that it would refuse, or half
@@ -168,7 +171,7 @@ def examined(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 
 def _examined(message: BaseMessage, index: int) -> BaseMessage:
     try:
-        content = each(list(message.content), _traceable)
+        content = convert_blocks(list(message.content), _traceable)
     except ValueError as error:
         raise ValueError(f"messages[{index}]{error}") from None
     if all(new is old for new, old in zip(content, message.content, strict=True)):
@@ -178,7 +181,7 @@ def _examined(message: BaseMessage, index: int) -> BaseMessage:
 
 def _traceable(block: Any) -> Any:
     if isinstance(block, Mapping):
-        check_shape(block)
+        validate_block_shape(block)
     match block:
         case {"type": "image", "base64": data} | {
             "type": "image",
@@ -189,12 +192,12 @@ def _traceable(block: Any) -> Any:
         case {"type": "input_audio", "input_audio": {"data": data}} if not data:
             raise ValueError("its data is empty")
         case {"type": "file", "file": {} as file}:
-            check_sources(file)
+            validate_file_sources(file)
     return block
 
 
 _CONVERTERS: dict[type[BaseMessage], Callable[[BaseMessage], Wire]] = {
     HumanMessage: _user,
-    AIMessage: assistant,
+    AIMessage: convert_assistant_message,
     SystemMessage: _system,
 }

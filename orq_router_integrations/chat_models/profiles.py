@@ -19,7 +19,7 @@ _BEDROCK_VERSION = re.compile(r"-v\d+(:\d+)?$")
 _SNAPSHOT = re.compile(r"(-\d{4}-\d{2}-\d{2}|[-@]\d{8}|[-@]latest|@default)$")
 
 
-def profile_for(model: str) -> ModelProfile | None:
+def get_profile(model: str) -> ModelProfile | None:
     """The profile of a model, by its exact id or, for a dated snapshot, by the id without date.
 
     A similar name is never taken for the model: what is not in the table has no profile. Neither
@@ -30,7 +30,7 @@ def profile_for(model: str) -> ModelProfile | None:
     >>> profile_for("openai/gpt-4o-of-mine") is None
     True
     """
-    table = _table()
+    table = _load_table()
     for spelling in _spellings(model):
         if (place := table["models"].get(spelling)) is not None:
             return cast("ModelProfile", dict(table["profiles"][place]))
@@ -46,6 +46,6 @@ def _spellings(model: str) -> Iterator[str]:
 
 
 @cache
-def _table() -> dict[str, Any]:
+def _load_table() -> dict[str, Any]:
     table: dict[str, Any] = json.loads(_TABLE.read_bytes())
     return table

@@ -7,8 +7,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from orq_router_integrations.chat_models.constants import PROVIDER
-from orq_router_integrations.wire.call import Reply
-from orq_router_integrations.wire.model_candidates import Asked
+from orq_router_integrations.wire.call import Response
+from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 _FROM_BODY = ("api", "id", "created", "system_fingerprint", "service_tier")
 _LIMITS = "x-ratelimit-"
@@ -60,10 +60,12 @@ class Provenance:
         return cls(**{f.name: metadata[f.name] for f in fields(cls) if f.name in metadata})
 
 
-def provenance(body: dict[str, Any], reply: Reply, asked: Asked) -> dict[str, Any]:
+def create_response_metadata(
+    body: dict[str, Any], reply: Response, asked: ModelCandidates
+) -> dict[str, Any]:
     """What a reply says about where it comes from: the ``response_metadata`` of its message."""
     named = body.get("model")
-    answered = asked.answered_by(named) if isinstance(named, str) else None
+    answered = asked.qualify_name(named) if isinstance(named, str) else None
     limits = {name: value for name, value in reply.headers.items() if name.startswith(_LIMITS)}
     found = {
         "model_provider": PROVIDER,
@@ -74,10 +76,10 @@ def provenance(body: dict[str, Any], reply: Reply, asked: Asked) -> dict[str, An
         "trace_id": reply.trace_id,
         "attempts": reply.attempts,
         "rate_limits": limits or None,
-        "latency": round(reply.seconds, 6),
+        "latency": round(reply.elapsed_seconds, 6),
         "cost": _cost(body.get("usage")),
-        "upstream": asked.upstream_of(answered or "") or None,
-        "fell_back": asked.fell_back(answered or "") or None,
+        "upstream": asked.resolve_provider(answered or "") or None,
+        "fell_back": asked.is_fallback(answered or "") or None,
         "offline": reply.headers.get("x-orq-offline") == "1" or None,
     }
     return {name: value for name, value in found.items() if value is not None}

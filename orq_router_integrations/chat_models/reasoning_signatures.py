@@ -10,8 +10,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from orq_router_integrations.chat_models.constants import CHAT, PROVIDER
-from orq_router_integrations.wire.model_candidates import provider_of
+from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, PROVIDER
+from orq_router_integrations.wire.model_candidates import get_provider
 
 _SEALS = ("reasoning_signature", "redacted_reasoning", "thought_signatures", "reasoning_items")
 
@@ -36,7 +36,9 @@ _OWN_KINDS: dict[str, tuple[str, ...] | None] = {
 """Blocks of the APIs of providers themselves, and who may have made one, where that is certain."""
 
 
-def unsealed(message: AIMessage, upstream: str, api: str = CHAT) -> AIMessage:
+def strip_foreign_signatures(
+    message: AIMessage, upstream: str, api: str = CHAT_COMPLETIONS
+) -> AIMessage:
     """The message as this provider may see it: without seals of another one or another API.
 
     ``upstream`` is empty where one of several providers will be asked, and then none gets a seal.
@@ -68,11 +70,11 @@ def _openers(metadata: Mapping[str, Any], api: str) -> Collection[str] | None:
     """
     maker = metadata.get("model_provider")
     if maker == PROVIDER:
-        answered = metadata.get("upstream") or provider_of(str(metadata.get("model_name") or ""))
-        return (answered,) if answered and metadata.get("api", CHAT) == api else ()
+        answered = metadata.get("upstream") or get_provider(str(metadata.get("model_name") or ""))
+        return (answered,) if answered and metadata.get("api", CHAT_COMPLETIONS) == api else ()
     if not isinstance(maker, str) or not maker:
         return None
-    return _ROUTED.get(maker, (maker,)) if api == CHAT else ()
+    return _ROUTED.get(maker, (maker,)) if api == CHAT_COMPLETIONS else ()
 
 
 def _is_anothers(block: Any, upstream: str, api: str) -> bool:
@@ -84,7 +86,7 @@ def _is_anothers(block: Any, upstream: str, api: str) -> bool:
         return _is_anothers(block.get("value"), upstream, api)
     if not isinstance(kind, str) or kind not in _OWN_KINDS:
         return False
-    return api != CHAT or upstream not in (_OWN_KINDS[kind] or (upstream,))
+    return api != CHAT_COMPLETIONS or upstream not in (_OWN_KINDS[kind] or (upstream,))
 
 
 def _plain(block: Any) -> Any:

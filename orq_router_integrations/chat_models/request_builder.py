@@ -10,75 +10,92 @@ from orq_router_integrations._integration import check_keywords
 from orq_router_integrations.chat_models import message_conversion as conversation
 from orq_router_integrations.chat_models import requests
 from orq_router_integrations.chat_models import response_conversion as replies
-from orq_router_integrations.chat_models.background_polling import Answer, afinished, finished
-from orq_router_integrations.chat_models.chat_apis import APIS
-from orq_router_integrations.chat_models.constants import CHAT
-from orq_router_integrations.chat_models.message_conversion import examined
-from orq_router_integrations.chat_models.stream_events import EventTeller
+from orq_router_integrations.chat_models.background_polling import (
+    ResultOrPending,
+    await_until_done,
+    wait_until_done,
+)
+from orq_router_integrations.chat_models.chat_apis import CHAT_APIS
+from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS
+from orq_router_integrations.chat_models.message_conversion import normalize_for_tracing
+from orq_router_integrations.chat_models.stream_events import StreamEventBuilder
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.model_candidates import Asked
+from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 if TYPE_CHECKING:
     from orq_router_integrations.chat_models.chat_orq import ChatOrq
 
-__all__ = ["EventTeller", "afinished", "call_of", "examined", "finished", "stream_call_of"]
+__all__ = [
+    "StreamEventBuilder",
+    "await_until_done",
+    "build_call",
+    "build_stream_call",
+    "normalize_for_tracing",
+    "wait_until_done",
+]
 
 Arguments = dict[str, Any]
 
 
-def call_of(
+def build_call(
     model: "ChatOrq", messages: list[BaseMessage], stop: list[str] | None, given: Arguments
-) -> Call[Answer]:
+) -> Call[ResultOrPending]:
     """The call for a whole answer.
 
     Raises:
         RouterInputError: something cannot be sent.
     """
     body, controls, asked = _request(model, messages, stop, given)
-    api = APIS[model.api]
-    parse = partial(replies.result, asked=asked, read=api.read)
+    api = CHAT_APIS[model.api]
+    parse = partial(replies.create_chat_result, asked=asked, read=api.parse_response)
     return Call(endpoint=api.endpoint, body=body, controls=controls, parse=parse)
 
 
-def stream_call_of(
+def build_stream_call(
     model: "ChatOrq", messages: list[BaseMessage], stop: list[str] | None, given: Arguments
 ) -> StreamCall[ChatGenerationChunk]:
     """The call for an answer in pieces; see ``call_of``."""
     body, controls, asked = _request(model, messages, stop, given)
-    if reason := requests.unstreamable(body):
+    if reason := requests.get_streaming_obstacle(body):
         raise input_error(ValueError(reason))
     body["stream"] = True
-    if model.stream_usage and model.api == CHAT:
+    if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
-    api = APIS[model.api]
-    decoder = partial(replies.ChunkReader, asked=asked, decoder=api.decoder)
-    return StreamCall(endpoint=api.endpoint, body=body, controls=controls, decoder=decoder)
+    api = CHAT_APIS[model.api]
+    decoder = partial(replies.StreamConverter, asked=asked, decoder=api.create_decoder)
+    return StreamCall(endpoint=api.endpoint, body=body, controls=controls, create_decoder=decoder)
 
 
 def _request(
     model: "ChatOrq", messages: list[BaseMessage], stop: list[str] | None, given: Arguments
-) -> tuple[dict[str, Any], RouterControls, Asked]:
+) -> tuple[dict[str, Any], RouterControls, ModelCandidates]:
     given = {name: value for name, value in given.items() if name != "stream"}
     if stop is not None:
         given["stop"] = stop
-    api = APIS[model.api]
+    api = CHAT_APIS[model.api]
     try:
-        check_keywords(given, requests.PER_CALL, model.hints)
+        check_keywords(given, requests.CALL_KWARGS, model.hints)
         controls = model.merged_controls(given.get("controls"))
-        name = requests.model_id(given.get("model"), model.model)
-        asked = Asked.by(name, model.router.controls.merged(controls))
-        told = conversation.to_wire(messages, model.tool_media, asked.upstream, model.api)
+        name = requests.validate_model_id(given.get("model"), model.model)
+        asked = ModelCandidates.from_controls(name, model.router.controls.merge(controls))
+        told = conversation.convert_messages(
+            messages, model.tool_media, asked.primary_provider, model.api
+        )
         chat = {
             "model": name,
             "messages": told,
-            **requests.params(given, model),
-            **requests.tool_members(given, api=model.api),
+            **requests.merge_chat_params(given, model),
+            **requests.build_tool_params(given, api=model.api),
         }
-        own = requests.responses_params(given, model)
-        parts = [requests.enabled(members, model.disabled_params) for members in (chat, own)]
-        body = requests.enabled(api.body(*parts), model.disabled_params)
-        return requests.with_extra(body, model.extra_body), controls, asked
+        own = requests.merge_responses_params(given, model)
+        parts = [
+            requests.drop_disabled_params(members, model.disabled_params) for members in (chat, own)
+        ]
+        body = requests.drop_disabled_params(api.build_body(*parts), model.disabled_params)
+        return requests.merge_extra_body(body, model.extra_body), controls, asked
     except ValueError as error:
-        raise input_error(error, endpoint=api.endpoint.path, known=requests.KNOWN) from None
+        raise input_error(
+            error, endpoint=api.endpoint.path, known=requests.SUGGESTIBLE_NAMES
+        ) from None

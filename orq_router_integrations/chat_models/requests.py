@@ -8,26 +8,26 @@ from pydantic import ConfigDict
 from orq_router_integrations.chat_models import schemas
 from orq_router_integrations.chat_models import tool_schemas as tools
 from orq_router_integrations.chat_models.constants import RESPONSES
-from orq_router_integrations.wire.chat_params import ON_WIRE, PARAMS, ChatParams
+from orq_router_integrations.wire.chat_params import CHAT_PARAM_NAMES, WIRE_NAMES, ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
-from orq_router_integrations.wire.deferred_model import Deferred
-from orq_router_integrations.wire.responses_params import OWN_PARAMS, ResponsesParams
+from orq_router_integrations.wire.deferred_model import DeferredModel
+from orq_router_integrations.wire.responses_params import RESPONSES_PARAM_NAMES, ResponsesParams
 
-PARAMETERS = (
-    frozenset(PARAMS)
-    | frozenset(OWN_PARAMS)
+REQUEST_PARAMS = (
+    frozenset(CHAT_PARAM_NAMES)
+    | frozenset(RESPONSES_PARAM_NAMES)
     | {"tool_choice", "parallel_tool_calls", "response_format"}
 )
 """What a call may set, or a model may be told never to send."""
 
-PER_CALL = PARAMETERS | {"model", "controls", "tools"}
+CALL_KWARGS = REQUEST_PARAMS | {"model", "controls", "tools"}
 """Keywords that a call takes beside those of LangChain."""
 
-KNOWN = PER_CALL | frozenset(RouterControls.model_fields)
+SUGGESTIBLE_NAMES = CALL_KWARGS | frozenset(RouterControls.model_fields)
 """Names that an unknown one is compared with in an error."""
 
 
-def model_id(given: Any, own: str) -> str:
+def validate_model_id(given: Any, own: str) -> str:
     """The model of this call.
 
     Raises:
@@ -36,55 +36,55 @@ def model_id(given: Any, own: str) -> str:
     return own if given is None else _Named(model=given).model
 
 
-class _Named(Deferred):
+class _Named(DeferredModel):
     model_config = ConfigDict(protected_namespaces=())
 
     model: ModelId
 
 
-def params(given: Mapping[str, Any], own: ChatParams) -> dict[str, Any]:
+def merge_chat_params(given: Mapping[str, Any], own: ChatParams) -> dict[str, Any]:
     """The model's own parameters with those of this call on top.
 
     Raises:
         ValueError: a parameter is out of range, or two disagree.
     """
-    new = {name: given[name] for name in PARAMS if name in given}
+    new = {name: given[name] for name in CHAT_PARAM_NAMES if name in given}
     if not new:
-        return own.params()
-    fields = {name: getattr(own, name) for name in PARAMS}
-    return ChatParams.model_validate({**fields, **new}).params()
+        return own.build_chat_params()
+    fields = {name: getattr(own, name) for name in CHAT_PARAM_NAMES}
+    return ChatParams.model_validate({**fields, **new}).build_chat_params()
 
 
-def responses_params(given: Mapping[str, Any], own: ResponsesParams) -> dict[str, Any]:
+def merge_responses_params(given: Mapping[str, Any], own: ResponsesParams) -> dict[str, Any]:
     """The parameters that only the Responses API has, those of this call on top.
 
     Raises:
         ValueError: a parameter is out of range.
     """
     found = own
-    if not given.keys().isdisjoint(OWN_PARAMS):
-        fields = {name: given.get(name, getattr(own, name)) for name in OWN_PARAMS}
+    if not given.keys().isdisjoint(RESPONSES_PARAM_NAMES):
+        fields = {name: given.get(name, getattr(own, name)) for name in RESPONSES_PARAM_NAMES}
         found = ResponsesParams.model_validate(fields)
-    params = found.responses_params()
+    params = found.build_responses_params()
     if given.get("reasoning_effort") is not None and "reasoning" not in given:
         params.get("reasoning", {}).pop("effort", None)  # this call's goes before the model's own
     return params
 
 
-def tool_members(
+def build_tool_params(
     given: Mapping[str, Any], *, api: str, strict: bool | None = None
 ) -> dict[str, Any]:
     """The members of a body that say which tools there are and what is wanted of them."""
     server = api == RESPONSES
-    offered = tools.to_wire(given.get("tools") or (), strict=strict, server=server)
+    offered = tools.convert_tools(given.get("tools") or (), strict=strict, for_responses=server)
     shape, parallel = given.get("response_format"), given.get("parallel_tool_calls")
     if not isinstance(parallel, bool | None):
         raise ValueError(f"parallel_tool_calls: True or False, not {parallel!r:.80}")
     members = {
         "tools": offered or None,
-        "tool_choice": tools.choice_to_wire(given.get("tool_choice"), offered),
+        "tool_choice": tools.convert_tool_choice(given.get("tool_choice"), offered),
         "parallel_tool_calls": parallel if offered else None,
-        "response_format": None if shape is None else schemas.response_format(shape, strict),
+        "response_format": None if shape is None else schemas.build_response_format(shape, strict),
     }
     return {name: value for name, value in members.items() if value is not None}
 
@@ -93,7 +93,7 @@ _NOT_ALONE = {"top_logprobs": "logprobs", "audio": "modalities"}
 """Parameters that are refused without another one."""
 
 
-def enabled(
+def drop_disabled_params(
     body: Mapping[str, Any], disabled: Mapping[str, Sequence[Any] | None]
 ) -> dict[str, Any]:
     """The body without the parameters, or values of them, that the model does not take.
@@ -102,7 +102,7 @@ def enabled(
     """
     if not disabled:
         return dict(body)
-    values = {ON_WIRE.get(name, name): values for name, values in disabled.items()}
+    values = {WIRE_NAMES.get(name, name): values for name, values in disabled.items()}
     never = {name for name, unwanted in values.items() if unwanted is None}
     gone = {
         name for name, value in body.items() if name in never or value in (values.get(name) or ())
@@ -114,7 +114,7 @@ def enabled(
     }
 
 
-def unstreamable(asked: Mapping[str, Any]) -> str | None:
+def get_streaming_obstacle(asked: Mapping[str, Any]) -> str | None:
     """Why an answer comes only whole, if it does."""
     if (asked.get("n") or 1) > 1:
         return "n: a stream gives one answer; use invoke for more"
@@ -123,7 +123,7 @@ def unstreamable(asked: Mapping[str, Any]) -> str | None:
     return None
 
 
-def with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+def merge_extra_body(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """The body with the caller's extra members.
 
     Raises:

@@ -10,32 +10,34 @@ from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from orq_router_integrations.chat_models.constants import PROVIDER
-from orq_router_integrations.chat_models.content_blocks import audio_type
-from orq_router_integrations.chat_models.provenance import provenance
+from orq_router_integrations.chat_models.content_blocks import detect_audio_mime_type
+from orq_router_integrations.chat_models.provenance import create_response_metadata
 from orq_router_integrations.chat_models.tool_calls import (
-    CallAssembly,
-    begins_an_object,
-    whole_calls,
+    ToolCallAccumulator,
+    may_start_object,
+    parse_tool_calls,
 )
-from orq_router_integrations.wire.base64_chunks import Base64Pieces
-from orq_router_integrations.wire.call import Reply
+from orq_router_integrations.wire.base64_chunks import Base64Normalizer
+from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.chat_completions import (
-    ChunkDecoder,
-    count,
-    first_choice,
-    read_completion,
-    text_of,
+    ChatStreamDecoder,
+    extract_text,
+    get_first_choice,
+    parse_completion,
+    parse_token_count,
 )
-from orq_router_integrations.wire.event_stream import EventReader
-from orq_router_integrations.wire.model_candidates import Asked
-from orq_router_integrations.wire.responses_output import Unfinished
+from orq_router_integrations.wire.event_stream import EventStreamDecoder
+from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.responses_output import PendingResponse
 
-Completion = dict[str, Any] | Unfinished
+Completion = dict[str, Any] | PendingResponse
 
 
-def result(
-    reply: Reply, asked: Asked, read: Callable[[Reply], Completion] = read_completion
-) -> ChatResult | Unfinished:
+def create_chat_result(
+    reply: Response,
+    asked: ModelCandidates,
+    read: Callable[[Response], Completion] = parse_completion,
+) -> ChatResult | PendingResponse:
     """The result in a whole reply, which ``read`` makes a completion of, if it is finished.
 
     Raises:
@@ -43,14 +45,16 @@ def result(
         ErrorInReply: it is an error after all.
     """
     body = read(reply)
-    if isinstance(body, Unfinished):
+    if isinstance(body, PendingResponse):
         return body
-    metadata = provenance(body, reply, asked)
+    metadata = create_response_metadata(body, reply, asked)
     generations = []
     for index, choice in enumerate(_in_order(body["choices"])):
         message = _message(choice["message"], metadata)
         if index == 0:
-            message.usage_metadata = usage(body.get("usage"), body.get("service_tier"))
+            message.usage_metadata = create_usage_metadata(
+                body.get("usage"), body.get("service_tier")
+            )
         info = {"finish_reason": choice.get("finish_reason"), "logprobs": choice.get("logprobs")}
         generations.append(
             ChatGeneration(
@@ -71,28 +75,31 @@ TIERS = ("flex", "priority")
 """Service tiers with prices of their own, which LangChain counts apart."""
 
 
-def usage(wire: Any, tier: Any = None) -> UsageMetadata | None:
+def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
     """Token counts with all their details, or ``None`` where the router gave none.
 
     Those of a service tier with prices of its own are named as LangChain's OpenAI package names
     them: ``flex_cache_read``, and under ``flex`` what is neither cached nor reasoning.
     """
-    if not isinstance(wire, dict):
+    if not isinstance(payload, dict):
         return None
-    given, made = count(wire.get("prompt_tokens")), count(wire.get("completion_tokens"))
+    given, made = (
+        parse_token_count(payload.get("prompt_tokens")),
+        parse_token_count(payload.get("completion_tokens")),
+    )
     metadata = UsageMetadata(
         input_tokens=given,
         output_tokens=made,
-        total_tokens=count(wire.get("total_tokens")) or given + made,
+        total_tokens=parse_token_count(payload.get("total_tokens")) or given + made,
     )
     inputs = _details(
-        wire.get("prompt_tokens_details"),
+        payload.get("prompt_tokens_details"),
         {"cached_tokens": "cache_read", "cache_creation_tokens": "cache_creation"},
     )
-    outputs = _details(wire.get("completion_tokens_details"), {"reasoning_tokens": "reasoning"})
-    if tier in TIERS:
-        inputs = _tiered(inputs, given, tier, "cache_read")
-        outputs = _tiered(outputs, made, tier, "reasoning")
+    outputs = _details(payload.get("completion_tokens_details"), {"reasoning_tokens": "reasoning"})
+    if service_tier in TIERS:
+        inputs = _tiered(inputs, given, service_tier, "cache_read")
+        outputs = _tiered(outputs, made, service_tier, "reasoning")
     if inputs:
         metadata["input_token_details"] = InputTokenDetails(**inputs)  # type: ignore[typeddict-item]
     if outputs:
@@ -104,7 +111,9 @@ def _details(wire: Any, names: dict[str, str]) -> dict[str, int]:
     if not isinstance(wire, dict):
         return {}
     names = {**names, "audio_tokens": "audio"}
-    return {ours: count(wire[n]) for n, ours in names.items() if wire.get(n) is not None}
+    return {
+        ours: parse_token_count(wire[n]) for n, ours in names.items() if wire.get(n) is not None
+    }
 
 
 def _tiered(details: dict[str, int], total: int, tier: str, apart: str) -> dict[str, int]:
@@ -113,9 +122,9 @@ def _tiered(details: dict[str, int], total: int, tier: str, apart: str) -> dict[
 
 
 def _message(wire: dict[str, Any], metadata: dict[str, Any]) -> AIMessage:
-    calls = whole_calls(wire.get("tool_calls"))
+    calls = parse_tool_calls(wire.get("tool_calls"))
     return AIMessage(
-        content=text_of(wire.get("content")),
+        content=extract_text(wire.get("content")),
         tool_calls=calls.valid,
         invalid_tool_calls=calls.invalid,
         additional_kwargs={**_extras(wire), **_signed(calls.signatures)},
@@ -154,26 +163,28 @@ def _extras(wire: dict[str, Any]) -> dict[str, Any]:
         if wire.get(member) and isinstance(wire[member], kind)
     }
     if (audio := found.get("audio")) and audio.get("data"):
-        found["audio"] = {**audio, "mime_type": audio_type(audio["data"])}
+        found["audio"] = {**audio, "mime_type": detect_audio_mime_type(audio["data"])}
     return found
 
 
-_CHUNK = AIMessageChunk(content="")
-_GENERATION = ChatGenerationChunk(message=_CHUNK)
+_EMPTY_CHUNK = AIMessageChunk(content="")
+_GENERATION = ChatGenerationChunk(message=_EMPTY_CHUNK)
 
 
-def _generation_of(
+def _create_generation_chunk(
     text: str, calls: list[ToolCallChunk], extras: dict[str, Any], logprobs: Any
 ) -> ChatGenerationChunk:
     members = {
-        "message": _chunk_of(text, calls, extras),
+        "message": _create_message_chunk(text, calls, extras),
         "text": text,
         "generation_info": {"logprobs": logprobs} if logprobs else None,
     }
     return _GENERATION.model_copy(update=members)
 
 
-def _chunk_of(text: str, calls: list[ToolCallChunk], extras: dict[str, Any]) -> AIMessageChunk:
+def _create_message_chunk(
+    text: str, calls: list[ToolCallChunk], extras: dict[str, Any]
+) -> AIMessageChunk:
     """A chunk, made without parsing where it is known what parsing would find.
 
     LangChain looks for an object in the arguments of every fragment. In one that does not begin
@@ -185,15 +196,15 @@ def _chunk_of(text: str, calls: list[ToolCallChunk], extras: dict[str, Any]) -> 
         "additional_kwargs": extras,
         "response_metadata": {"model_provider": PROVIDER},
     }
-    if calls and any(begins_an_object(call) for call in calls):
+    if calls and any(may_start_object(call) for call in calls):
         return AIMessageChunk(**members)
     told = [
         invalid_tool_call(name=call["name"], args=call["args"], id=call["id"]) for call in calls
     ]
-    return _CHUNK.model_copy(update={**members, "tool_calls": [], "invalid_tool_calls": told})
+    return _EMPTY_CHUNK.model_copy(update={**members, "tool_calls": [], "invalid_tool_calls": told})
 
 
-class ChunkReader:
+class StreamConverter:
     """Bytes of one chat stream in, LangChain chunks out.
 
     Text and fragments pass as they come; everything that is said once for the whole answer
@@ -204,17 +215,20 @@ class ChunkReader:
     """
 
     def __init__(
-        self, head: Reply, asked: Asked, decoder: Callable[[], EventReader] = ChunkDecoder
+        self,
+        head: Response,
+        asked: ModelCandidates,
+        decoder: Callable[[], EventStreamDecoder] = ChatStreamDecoder,
     ) -> None:
         self._head = head
         self._asked = asked
         self._decoder = decoder()
-        self._calls = CallAssembly()
+        self._calls = ToolCallAccumulator()
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None
         self._told: set[str] = set()  # what must not be merged twice, or not as a list
         self._lists: dict[str, list[Any]] = {}
-        self._sound = Base64Pieces()
+        self._sound = Base64Normalizer()
         self.done = False
 
     @property
@@ -226,7 +240,7 @@ class ChunkReader:
         """Take bytes, yield the chunks they complete."""
         for wire in self._decoder.feed(data):
             self._note(wire)
-            choice = first_choice(wire)
+            choice = get_first_choice(wire)
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
             if chunk := self._chunk(choice):
                 yield chunk
@@ -248,14 +262,14 @@ class ChunkReader:
 
     def _chunk(self, choice: dict[str, Any]) -> ChatGenerationChunk | None:
         delta = choice.get("delta") or {}
-        text, logprobs = text_of(delta.get("content")), choice.get("logprobs")
+        text, logprobs = extract_text(delta.get("content")), choice.get("logprobs")
         deltas, extras = delta.get("tool_calls"), _extras(delta)
-        calls = self._calls.fragments(deltas) if deltas else []
+        calls = self._calls.convert_deltas(deltas) if deltas else []
         if extras:
             extras = self._mergeable(extras)
         if not (text or calls or extras or logprobs):
             return None
-        return _generation_of(text, calls, extras, logprobs)
+        return _create_generation_chunk(text, calls, extras, logprobs)
 
     def _mergeable(self, extras: dict[str, Any]) -> dict[str, Any]:
         """Extras that LangChain merges without loss; lists, which it does not, wait for the end.
@@ -282,12 +296,12 @@ class ChunkReader:
         }
         self._told |= audio.keys() - _SPOKEN
         if "data" in new:
-            new["data"] = self._sound.take(new["data"])
+            new["data"] = self._sound.feed(new["data"])
         return new
 
     def _held(self) -> dict[str, Any]:
         held: dict[str, Any] = dict(self._lists)
-        if rest := self._sound.end():
+        if rest := self._sound.finish():
             held["audio"] = {"data": rest}
         if pieces := held.get("redacted_reasoning"):
             texts = [piece.get("data") if isinstance(piece, dict) else piece for piece in pieces]
@@ -297,12 +311,14 @@ class ChunkReader:
 
     def _last(self) -> ChatGenerationChunk:
         message = AIMessageChunk(
-            content=self._decoder.rest,
-            tool_call_chunks=self._calls.spoiled(),
+            content=self._decoder.pending_text,
+            tool_call_chunks=self._calls.invalidate_truncated_calls(),
             additional_kwargs={**self._held(), **_signed(self._calls.signatures)},
             chunk_position="last",
-            usage_metadata=usage(self._body.get("usage"), self._body.get("service_tier")),
-            response_metadata=provenance(self._body, self._head, self._asked),
+            usage_metadata=create_usage_metadata(
+                self._body.get("usage"), self._body.get("service_tier")
+            ),
+            response_metadata=create_response_metadata(self._body, self._head, self._asked),
         )
         info = {"finish_reason": self._finish_reason} if self._finish_reason else None
         return ChatGenerationChunk(message=message, generation_info=info)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from orq_router_integrations.chat_models.tool_schemas import check_name, converted
+from orq_router_integrations.chat_models.tool_schemas import convert_to_tool, validate_name
 
-Method = Literal["json_schema", "function_calling", "json_mode"]
-Schema = dict[str, Any] | type
+StructuredOutputMethod = Literal["json_schema", "function_calling", "json_mode"]
+OutputSchema = dict[str, Any] | type
 
 
-def response_format(schema: Schema, strict: bool | None) -> dict[str, Any]:
+def build_response_format(schema: OutputSchema, strict: bool | None) -> dict[str, Any]:
     """The ``response_format`` that asks for this schema.
 
     A finished ``response_format`` dict is passed on, its schema's name checked; so is the
@@ -21,11 +21,11 @@ def response_format(schema: Schema, strict: bool | None) -> dict[str, Any]:
     if isinstance(schema, Mapping) and schema.get("type") in ("json_object", "text"):
         return dict(schema)
     inner = _named(schema) or _converted(schema, strict)
-    check_name("response_format", inner.get("name"))
+    validate_name("response_format", inner.get("name"))
     return {"type": "json_schema", "json_schema": inner}
 
 
-def _named(schema: Schema) -> dict[str, Any] | None:
+def _named(schema: OutputSchema) -> dict[str, Any] | None:
     """The ``name``, ``schema`` and ``strict`` of a schema that is given in that form."""
     if not isinstance(schema, Mapping):
         return None
@@ -37,7 +37,7 @@ def _named(schema: Schema) -> dict[str, Any] | None:
     return dict(schema) if isinstance(schema.get("schema"), Mapping) else None
 
 
-def as_tool(schema: Schema) -> Schema:
+def schema_to_tool(schema: OutputSchema) -> OutputSchema:
     """A schema in a form that converts to a tool."""
     named = _named(schema)
     if named is None:
@@ -48,14 +48,14 @@ def as_tool(schema: Schema) -> Schema:
     return {"type": "function", "function": {**function, **strict}}
 
 
-def _converted(schema: Schema, strict: bool | None) -> dict[str, Any]:
-    function = converted(schema, strict, "schema")["function"]
+def _converted(schema: OutputSchema, strict: bool | None) -> dict[str, Any]:
+    function = convert_to_tool(schema, strict, "schema")["function"]
     inner = {"name": function["name"], "schema": function.get("parameters", {"type": "object"})}
     if function.get("description"):
         inner["description"] = function["description"]
     return {**inner, "strict": strict} if strict is not None else inner
 
 
-def tool_name(schema: Schema) -> str:
+def get_schema_name(schema: OutputSchema) -> str:
     """The name under which a schema is offered as a tool."""
-    return str(converted(as_tool(schema), None, "schema")["function"].get("name"))
+    return str(convert_to_tool(schema_to_tool(schema), None, "schema")["function"].get("name"))

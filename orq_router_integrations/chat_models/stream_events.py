@@ -13,10 +13,10 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
 from orq_router_integrations.chat_models.constants import PROVIDER
-from orq_router_integrations.chat_models.content_blocks import blocks_of, numbered
-from orq_router_integrations.chat_models.tool_calls import whole_calls
+from orq_router_integrations.chat_models.content_blocks import number_by_type, translate_content
+from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 
-Event = dict[str, Any]
+StreamEvent = dict[str, Any]
 Place = tuple[str, int | str]
 """A block: its type and its number among those of its type, or a call and its id."""
 
@@ -34,7 +34,7 @@ _EMPTY: dict[str, dict[str, Any]] = {
 }
 
 
-class EventTeller:
+class StreamEventBuilder:
     """The chunks of one stream in, its events out.
 
     Args:
@@ -47,7 +47,7 @@ class EventTeller:
         self._places: dict[Place, int] = {}  # the indices of the blocks begun
         self._calls: dict[int | None, dict[str, Any]] = {}
 
-    def tell(self, chunk: ChatGenerationChunk) -> Iterator[Event]:
+    def iter_events(self, chunk: ChatGenerationChunk) -> Iterator[StreamEvent]:
         """The events of one chunk."""
         if not self._chunks:
             known = {"id": self._message_id, "metadata": {"provider": PROVIDER}}
@@ -63,12 +63,12 @@ class EventTeller:
             for call in message.tool_call_chunks:
                 yield from self._called(call)
 
-    def _pieces(self, kind: str, piece: Any) -> Iterator[Event]:
+    def _pieces(self, kind: str, piece: Any) -> Iterator[StreamEvent]:
         yield from self._started((kind, 0), {"type": kind, kind: ""})
         if piece:
             yield self._delta((kind, 0), {"type": f"{kind}-delta", kind: piece})
 
-    def _called(self, piece: Any) -> Iterator[Event]:
+    def _called(self, piece: Any) -> Iterator[StreamEvent]:
         call = self._calls.setdefault(piece["index"], {"id": piece["id"], "arguments": ""})
         call["name"] = call.get("name") or piece["name"]
         call["arguments"] += piece["args"] or ""
@@ -79,21 +79,21 @@ class EventTeller:
                 ("call", call["id"]), {"type": "tool-call-delta", "args": piece["args"]}
             )
 
-    def _started(self, place: Place, content: dict[str, Any]) -> Iterator[Event]:
+    def _started(self, place: Place, content: dict[str, Any]) -> Iterator[StreamEvent]:
         if place not in self._places:
             index = self._places[place] = len(self._places)
             yield {"event": "content-block-start", "index": index, "content": content}
 
-    def _delta(self, place: Place, delta: dict[str, Any]) -> Event:
+    def _delta(self, place: Place, delta: dict[str, Any]) -> StreamEvent:
         return {"event": "content-block-delta", "index": self._places[place], "delta": delta}
 
-    def finish(self) -> Iterator[Event]:
+    def iter_final_events(self) -> Iterator[StreamEvent]:
         """The events at the end of the stream: each block as a whole, then the message."""
         whole = merge_chat_generation_chunks(self._chunks)
         if whole is None:
             return
         merged = whole.message
-        for number, block in numbered(self._blocks(merged)):
+        for number, block in number_by_type(self._blocks(merged)):
             kind = block["type"]
             place = ("call", block["id"]) if kind in _CALLS else (kind, number)
             shown = {name: value for name, value in block.items() if name in _SHOWN}
@@ -113,11 +113,11 @@ class EventTeller:
             {"id": call["id"], "function": {k: call[k] for k in ("name", "arguments")}}
             for call in self._calls.values()
         ]
-        calls = whole_calls(wire)
+        calls = parse_tool_calls(wire)
         message = AIMessage(
             content=merged.content,
             tool_calls=calls.valid,
             invalid_tool_calls=calls.invalid,
             additional_kwargs=merged.additional_kwargs,
         )
-        return [dict(block) for block in blocks_of(message)]
+        return [dict(block) for block in translate_content(message)]

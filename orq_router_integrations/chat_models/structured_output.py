@@ -26,16 +26,20 @@ from langchain_core.runnables.utils import AddableDict
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ValidationError
 
-from orq_router_integrations.chat_models.schemas import Method, Schema, tool_name
-from orq_router_integrations.chat_models.tool_calls import unspoiled
+from orq_router_integrations.chat_models.schemas import (
+    OutputSchema,
+    StructuredOutputMethod,
+    get_schema_name,
+)
+from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.errors import RefusalError
 
 _FENCE = re.compile(r"```(?:json)?(.*)```", re.DOTALL)
 _SHOWN = 200
 
 
-def parser(
-    schema: Schema | None, method: Method, *, errors_told: bool = False
+def create_output_parser(
+    schema: OutputSchema | None, method: StructuredOutputMethod, *, return_errors: bool = False
 ) -> BaseOutputParser[Any]:
     """The parser for the answers to a method: a pydantic object for a class, else a dict.
 
@@ -44,12 +48,12 @@ def parser(
     model = schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
     if method == "function_calling" and schema is not None:
         if model is not None:
-            return _PydanticCall(tools=[model], first_tool_only=True, errors_told=errors_told)
-        name = tool_name(schema)
-        return _JsonCall(key_name=name, first_tool_only=True, errors_told=errors_told)
+            return _PydanticCall(tools=[model], first_tool_only=True, errors_told=return_errors)
+        name = get_schema_name(schema)
+        return _JsonCall(key_name=name, first_tool_only=True, errors_told=return_errors)
     if model is not None:
-        return _PydanticAnswer(pydantic_object=model, errors_told=errors_told)
-    return _JsonAnswer(errors_told=errors_told)
+        return _PydanticAnswer(pydantic_object=model, errors_told=return_errors)
+    return _JsonAnswer(errors_told=return_errors)
 
 
 class _Honest(BaseOutputParser[Any]):
@@ -101,7 +105,7 @@ def _refused(said: str, text: str, message: BaseMessage | None) -> OutputParserE
 def _cut_call(message: BaseMessage | None) -> str:
     """The arguments of the first call that came out invalid."""
     invalid = getattr(message, "invalid_tool_calls", None) or [{}]
-    return unspoiled(invalid[0].get("args") or "")
+    return strip_invalid_suffix(invalid[0].get("args") or "")
 
 
 def _start(text: str) -> str:
@@ -143,7 +147,7 @@ class _PydanticCall(_Honest, PydanticToolsParser):
     """The arguments of the forced tool as an object of a pydantic class."""
 
 
-def with_raw(model: Runnable[Any, Any], output: Runnable[Any, Any]) -> Runnable[Any, Any]:
+def include_raw_output(model: Runnable[Any, Any], output: Runnable[Any, Any]) -> Runnable[Any, Any]:
     """Answer with ``raw``, ``parsed`` and ``parsing_error`` instead of raising on bad output.
 
     ``output`` must be a parser that tells its errors.

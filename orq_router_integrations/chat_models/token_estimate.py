@@ -15,8 +15,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from orq_router_integrations.chat_models.constants import ToolMedia
-from orq_router_integrations.chat_models.content_parts import part
-from orq_router_integrations.chat_models.message_conversion import to_wire
+from orq_router_integrations.chat_models.content_parts import convert_block
+from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.media import mime as formats
 from orq_router_integrations.media.metadata import (
     Base64,
@@ -26,7 +26,7 @@ from orq_router_integrations.media.metadata import (
     pdf_pages,
 )
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.streamed_json import Inline
+from orq_router_integrations.wire.streamed_json import DeferredBase64
 
 Wire = Mapping[str, Any]
 
@@ -134,7 +134,7 @@ def _character_cost(code: int) -> float:
 
 def _json_tokens(value: Any) -> int:
     try:
-        return estimate_text(json.dump(value).decode())
+        return estimate_text(json.dumps(value).decode())
     except ValueError:  # it cannot be sent
         return estimate_text(reprlib.repr(value))
 
@@ -144,7 +144,7 @@ def _json_tokens(value: Any) -> int:
 
 def _message_tokens(message: BaseMessage, tool_media: ToolMedia) -> int:
     try:
-        return sum(map(_wire_tokens, to_wire([message], tool_media)))
+        return sum(map(_wire_tokens, convert_messages([message], tool_media)))
     except (ValueError, TypeError, AttributeError):  # it cannot be sent; counting must not fail
         calls = getattr(message, "tool_calls", None)
         content = [message.content] if isinstance(message.content, str) else message.content
@@ -185,7 +185,7 @@ def _part_tokens(made: Wire) -> int:
 def _block_tokens(block: Any) -> int:
     """Tokens of a block that may be one that cannot be sent: then its texts, or a usual size."""
     try:
-        return _part_tokens(part(block))
+        return _part_tokens(convert_block(block))
     except (ValueError, TypeError, AttributeError):
         known = block if isinstance(block, Mapping) else {}
     texts = [known.get(name) for name in ("text", "thinking", "reasoning", "refusal", "content")]
@@ -230,7 +230,7 @@ def _audio_tokens(data: Base64) -> int:
 
 def _inline(url: str) -> Base64 | None:
     """What a data URL holds."""
-    if isinstance(url, Inline):
+    if isinstance(url, DeferredBase64):
         return Base64(url.source) if isinstance(url.source, str) else None
     try:
         return Base64(formats.split_data_url(url)[1])

@@ -65,7 +65,7 @@ def _signature(call: dict[str, Any]) -> str | None:
     return _text(inner) or _text(call.get("thought_signature"))
 
 
-def new_id() -> str:
+def create_call_id() -> str:
     """An id for a tool call that came without one of its own."""
     return f"call_{uuid.uuid4().hex[:24]}"
 
@@ -79,13 +79,13 @@ class Calls:
     signatures: dict[str, str] = field(default_factory=dict)
 
 
-def whole_calls(wire: Any) -> Calls:
+def parse_tool_calls(wire: Any) -> Calls:
     """The calls of a whole message."""
     calls = Calls()
     taken: set[str] = set()
     for item in wire if isinstance(wire, list) else ():
         read = Read.of(item)
-        call_id = read.id if read.id and read.id not in taken else new_id()
+        call_id = read.id if read.id and read.id not in taken else create_call_id()
         taken.add(call_id)
         args, error = _parsed(read, loads)
         if read.name and args is not None:
@@ -133,7 +133,7 @@ class _Slot:
         return Read(self.id, self.name, "".join(self.arguments), self.number)
 
 
-class CallAssembly:
+class ToolCallAccumulator:
     """Gives the fragments of streamed calls one index and one id per call.
 
     LangChain merges fragments by index and joins equal names, so each fragment must carry a right
@@ -146,7 +146,7 @@ class CallAssembly:
         self._by_index: dict[int, _Slot] = {}
         self.signatures: dict[str, str] = {}
 
-    def fragments(self, deltas: Any) -> list[ToolCallChunk]:
+    def convert_deltas(self, deltas: Any) -> list[ToolCallChunk]:
         """The chunks for the ``tool_calls`` of one delta."""
         deltas = deltas if isinstance(deltas, list) else []
         return [self._fragment(Read.of(delta)) for delta in deltas if isinstance(delta, dict)]
@@ -178,7 +178,7 @@ class CallAssembly:
         return None if slot is None or _is_another(slot, read) else slot
 
     def _opened(self, read: Read) -> _Slot:
-        call_id = read.id if read.id and read.id not in self._by_id else new_id()
+        call_id = read.id if read.id and read.id not in self._by_id else create_call_id()
         given = read.id if read.id == call_id else None
         slot = _Slot(len(self._slots), call_id, given, read.id, read.index)
         self._slots.append(slot)
@@ -187,7 +187,7 @@ class CallAssembly:
             self._by_index[read.index] = slot
         return slot
 
-    def spoiled(self) -> list[ToolCallChunk]:
+    def invalidate_truncated_calls(self) -> list[ToolCallChunk]:
         """Last fragments for the calls that must not count as valid.
 
         LangChain completes streamed arguments that were cut off, and an agent would then run a
@@ -214,7 +214,7 @@ def _is_another(slot: _Slot, read: Read) -> bool:
     return False
 
 
-def begins_an_object(fragment: ToolCallChunk) -> bool:
+def may_start_object(fragment: ToolCallChunk) -> bool:
     """Whether there may be an object in the arguments of a fragment, an empty one included."""
     arguments = fragment["args"]
     return not arguments or arguments.lstrip().startswith("{")
@@ -230,7 +230,7 @@ def _spoiler(arguments: str) -> str:
     return "]"
 
 
-def unspoiled(arguments: str) -> str:
+def strip_invalid_suffix(arguments: str) -> str:
     """The arguments of an invalid call as they came: without the ending that ``spoiled`` added."""
     for ending in reversed(_SPOILERS):
         came = arguments.removesuffix(ending)

@@ -16,7 +16,7 @@ else:  # loaded with the first tool, for many programs have none; LangChain eval
 ToolLike = dict[str, Any] | type | Callable[..., Any] | BaseTool
 ToolChoice = str | bool | dict[str, Any] | None
 
-EXTRAS = ("async", "cache_control", "defer_loading")
+FUNCTION_EXTRAS = ("async", "cache_control", "defer_loading")
 """Members of ``BaseTool.extras`` that a function has on /responses (the vendor's SDK 4.17.13)."""
 
 TOOL_SEARCH = "orq:tool_search"
@@ -26,15 +26,15 @@ _SECRET = ("headers", "authorization")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class OnWire(list[dict[str, Any]]):
+class ConvertedTools(list[dict[str, Any]]):
     """Tools as they go on the wire to one of the APIs, and need not be converted again."""
 
-    server = False
+    for_responses = False
 
 
-def to_wire(
-    tools: Sequence[ToolLike], *, strict: bool | None = None, server: bool = False
-) -> OnWire:
+def convert_tools(
+    tools: Sequence[ToolLike], *, strict: bool | None = None, for_responses: bool = False
+) -> ConvertedTools:
     """Convert tools of any kind that LangChain knows.
 
     Args:
@@ -49,13 +49,13 @@ def to_wire(
         ValueError: a tool cannot be converted, has a name that no provider takes, or waits to be
             found by a search that is not among the tools.
     """
-    if isinstance(tools, OnWire) and tools.server == server:
+    if isinstance(tools, ConvertedTools) and tools.for_responses == for_responses:
         return tools
     if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
         raise ValueError(f"tools: give a list of tools, not {type(tools).__name__}")
-    wire = OnWire(_one(tool, strict, server) for tool in tools)
-    wire.server = server
-    if server:
+    wire = ConvertedTools(_one(tool, strict, for_responses) for tool in tools)
+    wire.for_responses = for_responses
+    if for_responses:
         _check_search(wire)
     return wire
 
@@ -69,7 +69,7 @@ def _one(tool: ToolLike, strict: bool | None, server: bool) -> dict[str, Any]:
 
     extras = (tool.extras or {}) if isinstance(tool, BaseTool) else {}
     wire = _converted(_nested(tool), extras.get("strict", strict), server)
-    return {**wire, **{name: extras[name] for name in EXTRAS if server and name in extras}}
+    return {**wire, **{name: extras[name] for name in FUNCTION_EXTRAS if server and name in extras}}
 
 
 def _check_search(wire: Sequence[Mapping[str, Any]]) -> None:
@@ -99,7 +99,7 @@ def _nested(tool: ToolLike) -> ToolLike:
 
 
 def _converted(tool: ToolLike, strict: bool | None, server: bool) -> dict[str, Any]:
-    wire = converted(tool, strict, "tools")
+    wire = convert_to_tool(tool, strict, "tools")
     if wire.get("type") == "custom" and server:
         return wire
     if wire.get("type") != "function":
@@ -108,28 +108,28 @@ def _converted(tool: ToolLike, strict: bool | None, server: bool) -> dict[str, A
             f"tools: {wire.get('type')!r} is not a function, which is all this API takes{hint}"
         )
     function = wire["function"]
-    check_name("tools", function.get("name"))
+    validate_name("tools", function.get("name"))
     parameters = function.get("parameters") or {}
     if not isinstance(parameters, Mapping):
         raise ValueError(f"tools: the parameters of {function['name']} must be a JSON schema")
     schema = {"type": "object", "properties": {}, **parameters}
-    json.dump(schema, f"tools: the parameters of {function['name']}")
+    json.dumps(schema, f"tools: the parameters of {function['name']}")
     return {**wire, "function": {**function, "parameters": schema}}
 
 
-def without_secrets(tools: Any, shown: Callable[[Any], str]) -> Any:
+def redact_tool_secrets(tools: Any, redact: Callable[[Any], str]) -> Any:
     """Tools with the credentials of MCP servers replaced by what ``shown`` makes of them."""
     if not isinstance(tools, (list, tuple)):
         return tools
     return [
-        {k: shown(v) if k in _SECRET else v for k, v in tool.items()}
+        {k: redact(v) if k in _SECRET else v for k, v in tool.items()}
         if isinstance(tool, Mapping) and tool.get("type") == "mcp"
         else tool
         for tool in tools
     ]
 
 
-def converted(tool: ToolLike, strict: bool | None, where: str) -> dict[str, Any]:
+def convert_to_tool(tool: ToolLike, strict: bool | None, where: str) -> dict[str, Any]:
     """A tool or schema as OpenAI's tool, by LangChain's own rules.
 
     Raises:
@@ -145,7 +145,7 @@ def converted(tool: ToolLike, strict: bool | None, where: str) -> dict[str, Any]
     return wire
 
 
-def check_name(where: str, name: Any) -> None:
+def validate_name(where: str, name: Any) -> None:
     """Check the name of a tool or schema.
 
     Raises:
@@ -155,7 +155,7 @@ def check_name(where: str, name: Any) -> None:
         raise ValueError(f"{where}: the name {name!r} must be 1 to 64 of A-Z a-z 0-9 _ -")
 
 
-def choice_to_wire(
+def convert_tool_choice(
     choice: ToolChoice, offered: Sequence[Mapping[str, Any]]
 ) -> str | dict[str, Any] | None:
     """The wire's ``tool_choice``, or ``None`` to leave the choice to the model.

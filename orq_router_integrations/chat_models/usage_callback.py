@@ -79,19 +79,19 @@ def _from_cache(message: BaseMessage) -> bool:
     return bool(usage.get("total_cost") == 0)
 
 
-_CURRENT: list[ContextVar[RouterUsage | None]] = []
+_ACTIVE_TRACKERS: list[ContextVar[RouterUsage | None]] = []
 """One for each block that is open around another: LangChain then tells all of them."""
 
 
 def _free() -> ContextVar[RouterUsage | None]:
     """The first that no block around this one uses."""
-    for variable in _CURRENT:
+    for variable in _ACTIVE_TRACKERS:
         if (current := variable.get()) is None or current.closed:
             return variable
-    name = f"orq_router_usage_{len(_CURRENT)}"
+    name = f"orq_router_usage_{len(_ACTIVE_TRACKERS)}"
     new: ContextVar[RouterUsage | None] = ContextVar(name, default=None)
     register_configure_hook(new, inheritable=True)
-    _CURRENT.append(new)
+    _ACTIVE_TRACKERS.append(new)
     return new
 
 

@@ -14,10 +14,10 @@ from orq_router_integrations.document_loaders.transcriber import Engine, OnError
 from orq_router_integrations.document_loaders.transcript_store import ResumeStore
 from orq_router_integrations.media.atomic_write import writable
 from orq_router_integrations.validation import input_error
-from orq_router_integrations.wire.control_placement import place
+from orq_router_integrations.wire.control_placement import place_controls
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
-from orq_router_integrations.wire.transcriptions import TranslationParams, check_translates
+from orq_router_integrations.wire.transcriptions import TranslationParams, check_translation_model
 
 MAX_BYTES = 25 * 1024 * 1024
 
@@ -73,13 +73,13 @@ class AudioFace(RouterFace, TranslationParams):
             )
         self._check_asked()
         if self._task == "translate":
-            check_translates(self.model)
+            check_translation_model(self.model)
         if self.max_seconds is not None and self.max_seconds <= 1.5 * self.overlap_seconds:
             raise ValueError(
                 f"max_seconds: {self.max_seconds:g} leaves too little beside overlap_seconds="
                 f"{self.overlap_seconds:g}; allow more, or overlap less"
             )
-        place(self.merged_controls(), self._endpoint, self.router.dialect)
+        place_controls(self.merged_controls(), self._endpoint, self.router.dialect)
         return self
 
     def _check_asked(self) -> None:
@@ -104,7 +104,7 @@ class AudioFace(RouterFace, TranslationParams):
 
     def _body(self) -> dict[str, Any]:
         """Model and parameters: those that are set, and those that the granularity needs."""
-        body = {"model": self.model, **self.params()}
+        body = {"model": self.model, **self.build_audio_params()}
         if self.granularity != "file":
             body.setdefault("response_format", "verbose_json")
         if self.granularity == "speaker":

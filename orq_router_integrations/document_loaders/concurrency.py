@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from typing_extensions import AsyncGenerator
 
-from orq_router_integrations._http.deadline import CALLED_OFF
+from orq_router_integrations._http.deadline import CANCEL_CHECK
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.wire.call import Call
@@ -117,11 +117,11 @@ def drive(client: RouterClient, steps: Steps[R], gate: ThreadGate, brake: Brake)
 
 
 def _send(client: RouterClient, call: Call[T], brake: Brake) -> T:
-    before = CALLED_OFF.set(lambda: brake.pulled)
+    before = CANCEL_CHECK.set(lambda: brake.pulled)
     try:
         return client.send(call)
     finally:
-        CALLED_OFF.reset(before)
+        CANCEL_CHECK.reset(before)
 
 
 async def adrive(client: RouterClient, steps: Steps[R], gate: LoopGate) -> R:

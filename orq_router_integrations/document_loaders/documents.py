@@ -10,9 +10,9 @@ from typing import Any, Literal
 import orjson
 from langchain_core.documents import Document
 
-from orq_router_integrations.wire.call import BadReply
+from orq_router_integrations.wire.call import MalformedResponseError
 from orq_router_integrations.wire.transcripts import Span, Transcript
-from orq_router_integrations.wire.word_tokenizer import joined_words, words_of
+from orq_router_integrations.wire.word_tokenizer import join_words, split_words
 
 Granularity = Literal["file", "segment", "word", "speaker", "window"]
 
@@ -53,7 +53,7 @@ class Shape:
         """
         if not self.fits(transcript):
             wanted = self.granularity
-            raise BadReply(f"the reply has no {wanted}s with times; {_HINTS[wanted]}")
+            raise MalformedResponseError(f"the reply has no {wanted}s with times; {_HINTS[wanted]}")
         return transcript
 
     def fits(self, transcript: Transcript) -> bool:
@@ -107,13 +107,13 @@ def _merged(spans: Iterable[Span], alike: Any) -> Iterator[Span]:
     for _, some in groupby(spans, lambda span: (span.error, alike(span))):
         first, *rest = some
         last = rest[-1] if rest else first
-        text = joined_words(span.text for span in (first, *rest))
+        text = join_words(span.text for span in (first, *rest))
         yield replace(first, text=text, end=max(first.end, last.end))
 
 
 def _punctuated(transcript: Transcript) -> tuple[Span, ...]:
     """The words as the text has them; those of some providers have lost their punctuation."""
-    tokens = words_of(transcript.text)
+    tokens = split_words(transcript.text)
     if len(tokens) != len(transcript.words):
         return transcript.words
     pairs = zip(transcript.words, tokens, strict=True)

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from orq_router_integrations.wire.transcripts import Span, Transcript
 from orq_router_integrations.wire.word_tokenizer import (
-    joined_words,
-    without_head,
-    without_tail,
-    words_of,
+    drop_first_words,
+    drop_last_words,
+    join_words,
+    split_words,
 )
 
 NEAR = 0.3
@@ -51,13 +51,13 @@ def joined(
     words, text, spans = _seams(left, right, cut, shared)
     head = replace(
         left,
-        text=without_tail(left.text, text.left),
+        text=drop_last_words(left.text, text.left),
         words=left.words[: len(left.words) - words.left],
         segments=tuple(_cut_tail(left.segments, spans.left, cut)),
     )
     tail = replace(
         right,
-        text=without_head(right.text, text.right),
+        text=drop_first_words(right.text, text.right),
         words=right.words[words.right :],
         segments=tuple(_cut_head(right.segments, spans.right, cut)),
     )
@@ -75,7 +75,7 @@ def _seams(left: Transcript, right: Transcript, cut: float, shared: float) -> tu
         return by_time if by_time is not None and counted else _by_text(tail, head, shared)
 
     words = by_time if by_time and left.words and right.words else Seam(0, 0)
-    text = seam(words_of(left.text), words_of(right.text))
+    text = seam(split_words(left.text), split_words(right.text))
     return words, text, seam(_tokens(left.segments), _tokens(right.segments))
 
 
@@ -83,7 +83,7 @@ def apart(left: Transcript, right: Transcript) -> Transcript:
     """Two that share nothing, one behind the other."""
     return replace(
         left,
-        text=joined_words((left.text, right.text)),
+        text=join_words((left.text, right.text)),
         words=left.words + right.words,
         segments=left.segments + right.segments,
         language=left.language or right.language,
@@ -97,7 +97,7 @@ def _timed(transcript: Transcript) -> tuple[Span, ...]:
     return transcript.words or tuple(
         Span(token, segment.start + each * at, segment.start + each * (at + 1))
         for segment in transcript.segments
-        if (tokens := words_of(segment.text))
+        if (tokens := split_words(segment.text))
         for each in [(segment.end - segment.start) / len(tokens)]
         for at, token in enumerate(tokens)
     )
@@ -173,7 +173,7 @@ def _goes_on(tail: list[str], head: list[str], longest: tuple[int, int, int]) ->
 
 
 def _tokens(spans: Iterable[Span]) -> list[str]:
-    return [token for span in spans for token in words_of(span.text)]
+    return [token for span in spans for token in split_words(span.text)]
 
 
 def _cut_tail(spans: Sequence[Span], count: int, cut: float) -> list[Span]:
@@ -181,10 +181,10 @@ def _cut_tail(spans: Sequence[Span], count: int, cut: float) -> list[Span]:
     kept = list(spans)
     while kept and count:
         last = kept.pop()
-        length = len(words_of(last.text))
+        length = len(split_words(last.text))
         if length > count:
             end = max(last.start, min(last.end, cut))
-            kept.append(replace(last, text=without_tail(last.text, count), end=end))
+            kept.append(replace(last, text=drop_last_words(last.text, count), end=end))
         count = max(0, count - length)
     return kept
 
@@ -194,10 +194,10 @@ def _cut_head(spans: Sequence[Span], count: int, cut: float) -> list[Span]:
     kept = list(spans)
     while kept and count:
         first = kept.pop(0)
-        length = len(words_of(first.text))
+        length = len(split_words(first.text))
         if length > count:
             start = min(first.end, max(first.start, cut))
-            kept.insert(0, replace(first, text=without_head(first.text, count), start=start))
+            kept.insert(0, replace(first, text=drop_first_words(first.text, count), start=start))
         count = max(0, count - length)
     return kept
 

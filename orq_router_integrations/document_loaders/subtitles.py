@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from langchain_core.documents import Document
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.subtitles import read_cues, write_srt, write_vtt
+from orq_router_integrations.wire.subtitles import format_srt, format_vtt, parse_subtitles
 from orq_router_integrations.wire.transcripts import Span
 
 
@@ -21,7 +21,7 @@ def to_srt(documents: Iterable[Document]) -> str:
     00:00:00,000 --> 00:00:02,500
     Good day.
     """
-    return write_srt(_spans(documents))
+    return format_srt(_spans(documents))
 
 
 def to_vtt(documents: Iterable[Document]) -> str:
@@ -34,7 +34,7 @@ def to_vtt(documents: Iterable[Document]) -> str:
     >>> print(to_vtt([Document("Good day.", metadata=spoken)]).splitlines()[3])
     <v Ann>Good day.
     """
-    return write_vtt(_spans(documents))
+    return format_vtt(_spans(documents))
 
 
 def from_subtitles(text: str, *, source: str = "subtitles") -> list[Document]:
@@ -44,7 +44,7 @@ def from_subtitles(text: str, *, source: str = "subtitles") -> list[Document]:
         RouterInputError: there is no cue in the text.
     """
     try:
-        cues = read_cues(text)
+        cues = parse_subtitles(text)
     except ValueError as error:
         raise RouterInputError(f"{source}: {error}") from None
     return [

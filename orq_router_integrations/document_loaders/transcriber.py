@@ -34,12 +34,12 @@ from orq_router_integrations.errors import (
     RouterInputError,
 )
 from orq_router_integrations.media.atomic_write import saving
-from orq_router_integrations.wire.call import Call, Reply
+from orq_router_integrations.wire.call import Call, Response
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
-from orq_router_integrations.wire.transcriptions import read_transcript
+from orq_router_integrations.wire.transcriptions import parse_transcript
 from orq_router_integrations.wire.transcripts import Span, Transcript
-from orq_router_integrations.wire.word_tokenizer import words_of
+from orq_router_integrations.wire.word_tokenizer import split_words
 
 _LOG = logging.getLogger(__name__)
 
@@ -295,7 +295,7 @@ def _placed(transcript: Transcript, piece: Piece, *, cut: bool) -> Transcript:
     """
     if not cut:
         return transcript
-    moved = transcript.shifted(piece.start)
+    moved = transcript.shift(piece.start)
 
     def told(spans: Sequence[Span]) -> tuple[Span, ...]:
         return tuple(
@@ -309,7 +309,7 @@ def _placed(transcript: Transcript, piece: Piece, *, cut: bool) -> Transcript:
 def _shared(before: Piece, piece: Piece, transcript: Transcript) -> float:
     """About how many words two neighbours have in common."""
     overlap, seconds = (before.end or 0.0) - piece.start, (piece.end or 0.0) - piece.start
-    return len(words_of(transcript.text)) * overlap / max(seconds, overlap, 0.001)
+    return len(split_words(transcript.text)) * overlap / max(seconds, overlap, 0.001)
 
 
 def _tail(text: str) -> str:
@@ -318,5 +318,5 @@ def _tail(text: str) -> str:
     return text if len(text) <= TAIL else end.partition(" ")[2] or end
 
 
-def _read(reply: Reply, *, wanted: Any, shape: Shape) -> Transcript:
-    return shape.check(read_transcript(reply, wanted))
+def _read(reply: Response, *, wanted: Any, shape: Shape) -> Transcript:
+    return shape.check(parse_transcript(reply, wanted))

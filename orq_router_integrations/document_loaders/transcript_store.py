@@ -95,7 +95,7 @@ def key_of(upload: Upload, facts: Mapping[str, Any]) -> bytes:
     Raises:
         RouterInputError: it cannot be read.
     """
-    digest = blake2b(json.dump(sorted(facts.items())), digest_size=32)
+    digest = blake2b(json.dumps(sorted(facts.items())), digest_size=32)
     with readable(upload.filename), upload.open() as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)

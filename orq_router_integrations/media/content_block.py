@@ -24,7 +24,7 @@ from orq_router_integrations.media.mime import (
     sniff,
 )
 from orq_router_integrations.wire.call import Upload
-from orq_router_integrations.wire.streamed_json import Inline
+from orq_router_integrations.wire.streamed_json import DeferredBase64
 
 if TYPE_CHECKING:
     from langchain_core.documents.base import Blob
@@ -83,7 +83,7 @@ def _check_texts(**given: object) -> None:
 
 def _named(
     source: "str | os.PathLike[str] | bytes | Blob",
-) -> tuple[Inline, bytes, str, None] | None:
+) -> tuple[DeferredBase64, bytes, str, None] | None:
     """A file to be read later, its first bytes and its name; of a text file nothing."""
     if not isinstance(source, (str, os.PathLike)):
         raise ValueError("lazy: only a file at a path can be read later")
@@ -94,7 +94,7 @@ def _named(
         return None
     if sniff(head) in IMAGE_TYPES:
         check_size(named.size)
-    return Inline(named), head, named.filename, None
+    return DeferredBase64(named), head, named.filename, None
 
 
 def _block(

@@ -12,8 +12,12 @@ from typing import Any
 
 from typing_extensions import Generator
 
-from orq_router_integrations.wire.streamed_json import LONG, MARK, Inline
-from orq_router_integrations.wire.uploads import contents
+from orq_router_integrations.wire.streamed_json import (
+    MIN_DEFERRED_CHARS,
+    PLACEHOLDER_MARK,
+    DeferredBase64,
+)
+from orq_router_integrations.wire.uploads import iter_upload
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -81,9 +85,9 @@ def normal_type(mime_type: str) -> str:
 def data_url(mime_type: str, data: str) -> str:
     """A data URL of base64 text; a long one is put together only when it is sent."""
     prefix = f"data:{mime_type};base64,"
-    if isinstance(data, Inline):
-        return Inline(data.source, prefix)
-    return Inline(data, prefix) if len(data) > LONG else prefix + data
+    if isinstance(data, DeferredBase64):
+        return DeferredBase64(data.source, prefix)
+    return DeferredBase64(data, prefix) if len(data) > MIN_DEFERRED_CHARS else prefix + data
 
 
 def split_data_url(url: str) -> tuple[str, str]:
@@ -104,7 +108,7 @@ def checked_base64(data: Any) -> tuple[str, int, bytes]:
     Raises:
         ValueError: it is empty or not base64.
     """
-    if isinstance(data, Inline):
+    if isinstance(data, DeferredBase64):
         return _checked_before(data)
     if not isinstance(data, str) or not data:
         raise ValueError("its data is empty; give it as base64 text")
@@ -112,7 +116,7 @@ def checked_base64(data: Any) -> tuple[str, int, bytes]:
         data = "".join(data.split())
     rest = b"".join(_strangers(data))
     if rest not in {b"", b"=", b"=="} or len(data) % 4 or not data.endswith(rest.decode()):
-        raise ValueError(_LOST if data.endswith(MARK) else _NO_BASE64)
+        raise ValueError(_LOST if data.endswith(PLACEHOLDER_MARK) else _NO_BASE64)
     size = len(data) // 4 * 3 - len(rest)
     if not size:
         raise ValueError("its data is empty")
@@ -121,16 +125,16 @@ def checked_base64(data: Any) -> tuple[str, int, bytes]:
 
 def _strangers(data: str) -> Generator[bytes]:
     """What base64 text has beside its alphabet, looked for in one piece after the other."""
-    for start in range(0, len(data), LONG):
-        piece = data[start : start + LONG].encode("ascii", "replace")
+    for start in range(0, len(data), MIN_DEFERRED_CHARS):
+        piece = data[start : start + MIN_DEFERRED_CHARS].encode("ascii", "replace")
         yield piece.translate(None, _ALPHABET)
 
 
-def _checked_before(data: Inline) -> tuple[str, int, bytes]:
+def _checked_before(data: DeferredBase64) -> tuple[str, int, bytes]:
     """The same for a text that ``content_block`` or a first look has checked."""
     if isinstance(data.source, str):
         return data, len(data.source) * 3 // 4, base64.b64decode(data.source[:64])
-    with closing(contents(data.source, "content", 48)) as pieces:
+    with closing(iter_upload(data.source, "content", 48)) as pieces:
         return data, data.source.size, next(pieces)
 
 

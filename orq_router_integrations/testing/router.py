@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from orq_router_integrations._http.fork_safety import Lock
+from orq_router_integrations._http.fork_safety import ForkSafeRLock
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
 from orq_router_integrations.testing.chat.service import ChatService
 from orq_router_integrations.testing.images.links import HOST as IMAGE_HOST
@@ -110,7 +110,7 @@ class OfflineRouter:
     ) -> None:
         self.log: list[ProviderCall] = []
         self.requests: list[Received] = []
-        self._lock = Lock()
+        self._lock = ForkSafeRLock()
         self._models = Models(enabled=models)
         self._keys = None if api_keys is None else tuple(api_keys)
         self._limit = RateLimit(limit=requests_per_minute, clock=clock)

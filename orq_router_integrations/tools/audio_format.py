@@ -14,7 +14,7 @@ from orq_router_integrations.tools.audio_concat import (
     Track,
     WavTrack,
 )
-from orq_router_integrations.wire.call import Reply
+from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.speech import SPEECH_FORMATS, SpeechFormat
 
 SUFFIXES = {
@@ -51,7 +51,7 @@ class Found(NamedTuple):
     mime_type: str
 
 
-def found_in(start: bytes, asked: str, head: Reply) -> Found:
+def found_in(start: bytes, asked: str, head: Response) -> Found:
     """What audio is, by its first bytes; raw samples have no mark of their own.
 
     Args:
@@ -76,7 +76,7 @@ def found_in(start: bytes, asked: str, head: Reply) -> Found:
     return Found(_TYPES[shown], shown.replace("video/", "audio/"))
 
 
-def declared_rate(head: Reply) -> int | None:
+def declared_rate(head: Response) -> int | None:
     """Samples per second of raw samples, where the type tells (``audio/L16;rate=24000``)."""
     told = _RATE.search(head.headers.get("content-type", ""))
     return int(told[1]) if told else None

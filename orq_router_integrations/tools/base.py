@@ -23,10 +23,10 @@ from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.atomic_write import checked_folder
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
-from orq_router_integrations.wire.suggestions import nearest
+from orq_router_integrations.wire.suggestions import suggest_name
 
 if TYPE_CHECKING:
-    from orq_router_integrations.wire.deferred_model import Taking
+    from orq_router_integrations.wire.deferred_model import CoercedField
 
 
 def _there(folder: Path) -> Path:
@@ -79,7 +79,7 @@ class OrqTool(BaseTool, RouterFace):
     open_args: tuple[str, ...] = ()
     extra_body: JsonObject = Field(default_factory=dict)
     if TYPE_CHECKING:
-        directory: Taking[str | os.PathLike[str] | None, Path | None] = Taking()
+        directory: CoercedField[str | os.PathLike[str] | None, Path | None] = CoercedField()
     else:
         directory: Annotated[Path, AfterValidator(_there)] | None = None
 
@@ -99,7 +99,7 @@ class OrqTool(BaseTool, RouterFace):
         known = cls.all_args.model_fields
         for name in names:
             if name not in known:
-                hint = nearest(name, known) or f"; there are {', '.join(known)}"
+                hint = suggest_name(name, known) or f"; there are {', '.join(known)}"
                 raise ValueError(f"open_args: {name!r} is no argument of this tool{hint}")
         return names
 

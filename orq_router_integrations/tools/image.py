@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 from typing_extensions import TypedDict, Unpack
 
-from orq_router_integrations._http.async_generators import Owned
+from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.safe_download import adownload, download
 from orq_router_integrations._integration import CONTROL_HINTS, check_keywords
 from orq_router_integrations.media.atomic_write import checked_folder
@@ -17,19 +17,19 @@ from orq_router_integrations.tools.image_inputs import Album, ImageSource, parts
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.tools.image_sink import Fetched
 from orq_router_integrations.validation import input_error
-from orq_router_integrations.wire.controls import ControlValues, RouterControls
+from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.images import (
+    BODY_FIELDS,
     EDIT,
-    GENERATE,
-    MEMBERS,
-    VARY,
+    GENERATION,
+    VARIATION,
+    ImageOperation,
     ImageParams,
     ImageRequest,
-    Operation,
-    check_family,
-    check_operation,
+    check_model_params,
+    check_operation_params,
 )
-from orq_router_integrations.wire.model_candidates import Asked
+from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 
 class _What(BaseModel):
@@ -63,7 +63,7 @@ class ImageChoices(TypedDict, total=False):
     moderation: Literal["auto", "low"] | None
     delivery: Literal["url", "b64_json"] | None
     user: str | None
-    controls: RouterControls | ControlValues | None
+    controls: RouterControls | RouterControlsDict | None
 
 
 class OrqImageTool(OrqTool, ImageParams):
@@ -119,7 +119,7 @@ class OrqImageTool(OrqTool, ImageParams):
     """
 
     all_args: ClassVar[type[BaseModel]] = ImageArgs
-    own_members: ClassVar[frozenset[str]] = MEMBERS
+    own_members: ClassVar[frozenset[str]] = BODY_FIELDS
 
     name: str = "draw_image"
     description: str = "Draws an image of what the prompt says, for the user to see."
@@ -131,8 +131,8 @@ class OrqImageTool(OrqTool, ImageParams):
     @model_validator(mode="after")
     def _taken_by_its_family(self) -> Self:
         opened = dict.fromkeys((n for n in self.open_args if n in ImageParams.model_fields), 1)
-        for model in self._models(self.model, self.router.controls.merged(self.controls)):
-            check_family(model, {**opened, **self.image_params()})
+        for model in self._models(self.model, self.router.controls.merge(self.controls)):
+            check_model_params(model, {**opened, **self.collect_image_params()})
         return self
 
     # For programs
@@ -144,11 +144,11 @@ class OrqImageTool(OrqTool, ImageParams):
             RouterInputError: an argument is wrong; nothing was sent.
             RouterError: the router refused or failed, or its reply broke off.
         """
-        return self._drawn(self._drawing(GENERATE, choices, prompt=prompt))
+        return self._drawn(self._drawing(GENERATION, choices, prompt=prompt))
 
     async def agenerate(self, prompt: str, **choices: Unpack[ImageChoices]) -> ImageResult:
         """Draw images of what a prompt says; see ``generate``."""
-        return await self._adrawn(self._drawing(GENERATE, choices, prompt=prompt))
+        return await self._adrawn(self._drawing(GENERATION, choices, prompt=prompt))
 
     def edit(
         self,
@@ -192,11 +192,11 @@ class OrqImageTool(OrqTool, ImageParams):
             RouterInputError: an argument is wrong; nothing was sent.
             RouterError: the router refused or failed, or its reply broke off.
         """
-        return self._drawn(self._drawing(VARY, choices, image=image))
+        return self._drawn(self._drawing(VARIATION, choices, image=image))
 
     async def avary(self, image: ImageSource, **choices: Unpack[ImageChoices]) -> ImageResult:
         """Make variations of one image; see ``vary``."""
-        return await self._adrawn(self._drawing(VARY, choices, image=image))
+        return await self._adrawn(self._drawing(VARIATION, choices, image=image))
 
     def download(self, result: ImageResult) -> ImageResult:
         """The result with the images that the router left behind URLs.
@@ -257,12 +257,12 @@ class OrqImageTool(OrqTool, ImageParams):
         if image is None:
             if mask is not None:
                 raise ValueError("mask: needs an image that it belongs to")
-            return self._drawing(GENERATE, given, prompt=prompt)
+            return self._drawing(GENERATION, given, prompt=prompt)
         names = [image] if isinstance(image, str) else image
         known = [self._album.find(name, self.directory) for name in names]
         masking = self._album.find(mask, self.directory) if mask else None
         if not prompt.strip() and masking is None:
-            return self._drawing(VARY, given, image=known)
+            return self._drawing(VARIATION, given, image=known)
         return self._drawing(EDIT, given, prompt=prompt, image=known, mask=masking)
 
     # From arguments to a request and back
@@ -276,7 +276,7 @@ class OrqImageTool(OrqTool, ImageParams):
 
     async def _adrawn(self, drawing: Drawing) -> ImageResult:
         with drawing.under_way():
-            async with Owned(self.router.astream(drawing.call)) as arriving:
+            async with ScopedAsyncGenerator(self.router.astream(drawing.call)) as arriving:
                 async for image in arriving:
                     drawing.take(image)
         result = self._kept(drawing.result)
@@ -286,7 +286,9 @@ class OrqImageTool(OrqTool, ImageParams):
         self._album.add(result.images)
         return result
 
-    def _drawing(self, operation: Operation, choices: Mapping[str, Any], **what: Any) -> Drawing:
+    def _drawing(
+        self, operation: ImageOperation, choices: Mapping[str, Any], **what: Any
+    ) -> Drawing:
         try:
             return self._prepared(operation, choices, **what)
         except ValueError as error:
@@ -295,23 +297,23 @@ class OrqImageTool(OrqTool, ImageParams):
 
     def _prepared(
         self,
-        operation: Operation,
+        operation: ImageOperation,
         choices: Mapping[str, Any],
         *,
         prompt: Any = None,
         image: Any = (),
         mask: Any = None,
     ) -> Drawing:
-        if operation is not VARY and not isinstance(prompt, str):
+        if operation is not VARIATION and not isinstance(prompt, str):
             raise ValueError(f"prompt: must be text, not {type(prompt).__name__}")
         controls = self.merged_controls(choices.get("controls"))
-        merged = self.router.controls.merged(controls)
+        merged = self.router.controls.merge(controls)
         request = self._request(operation, choices, prompt, merged)
         return Drawing(
             operation=operation,
             request=request,
             files=parts(operation, image, mask, known=self._album, folder=self.directory),
-            asked=Asked.by(request.model, merged),
+            asked=ModelCandidates.from_controls(request.model, merged),
             controls=controls,
             extra_body=self.extra_body,
             repeatable=self.retry_ambiguous,
@@ -320,7 +322,7 @@ class OrqImageTool(OrqTool, ImageParams):
 
     def _request(
         self,
-        operation: Operation,
+        operation: ImageOperation,
         choices: Mapping[str, Any],
         prompt: str | None,
         controls: RouterControls,
@@ -328,12 +330,12 @@ class OrqImageTool(OrqTool, ImageParams):
         """The parameters: a call's own must fit, the tool's go where they are taken."""
         check_keywords(choices, CHOICES, _HINTS)
         given = {n: v for n, v in choices.items() if v is not None and n != "controls"}
-        own = {n: v for n, v in self.image_params().items() if n in operation.takes}
+        own = {n: v for n, v in self.collect_image_params().items() if n in operation.params}
         request = ImageRequest(**{"model": self.model, **own, **given, "prompt": prompt})
-        params = request.image_params()
-        check_operation(operation, params)
+        params = request.collect_image_params()
+        check_operation_params(operation, params)
         for model in self._models(request.model, controls):
-            check_family(model, params)
+            check_model_params(model, params)
         return request
 
     @staticmethod

@@ -12,11 +12,11 @@ from typing import Any
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
 from orq_router_integrations.tools.image_sink import ImageSink, linked_image
-from orq_router_integrations.wire.call import Reply, StreamCall, Upload
+from orq_router_integrations.wire.call import Response, StreamCall, Upload
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.image_response import ImagesDecoder, ReceivedImage
-from orq_router_integrations.wire.images import ImageRequest, Operation
-from orq_router_integrations.wire.model_candidates import Asked
+from orq_router_integrations.wire.image_response import ImageResponseDecoder, ReceivedImage
+from orq_router_integrations.wire.images import ImageOperation, ImageRequest
+from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 Arriving = ReceivedImage[ImageSink]
 
@@ -36,18 +36,18 @@ class Drawing:
         folder: where the images go; ``None`` keeps them in memory.
     """
 
-    operation: Operation
+    operation: ImageOperation
     request: ImageRequest
     files: Mapping[str, Upload | Sequence[Upload]]
-    asked: Asked
+    asked: ModelCandidates
     controls: RouterControls
     extra_body: Mapping[str, Any]
     repeatable: bool
     folder: Path | None
     images: list[GeneratedImage] = field(default_factory=list)
     _sinks: list[ImageSink] = field(default_factory=list)
-    _head: Reply = field(default_factory=lambda: Reply(0, {}))
-    _decoder: ImagesDecoder[ImageSink] | None = None
+    _head: Response = field(default_factory=lambda: Response(0, {}))
+    _decoder: ImageResponseDecoder[ImageSink] | None = None
 
     @property
     def call(self) -> StreamCall[Arriving]:
@@ -57,13 +57,13 @@ class Drawing:
             body={**self.request.to_wire(), **self.extra_body},
             files=self.files,
             controls=self.controls,
-            decoder=self._begun,
-            repeatable=self.repeatable,
+            create_decoder=self._begun,
+            retry_ambiguous=self.repeatable,
         )
 
-    def _begun(self, head: Reply) -> ImagesDecoder[ImageSink]:
+    def _begun(self, head: Response) -> ImageResponseDecoder[ImageSink]:
         self._head = head
-        self._decoder = ImagesDecoder(self._open)
+        self._decoder = ImageResponseDecoder(self._open)
         return self._decoder
 
     def _open(self) -> ImageSink:
@@ -72,7 +72,7 @@ class Drawing:
 
     def take(self, arrived: Arriving) -> None:
         """Keep an image that is whole."""
-        revised = arrived.members.get("revised_prompt")
+        revised = arrived.fields.get("revised_prompt")
         revised = revised if isinstance(revised, str) and revised else None
         if arrived.sink is not None:
             self.images.append(arrived.sink.image(url=arrived.url, revised_prompt=revised))
@@ -106,7 +106,7 @@ class Drawing:
                 "images": self.images,
                 "prompt": self.request.prompt,
                 "model": self.request.model,
-                "answering_model": self.asked.answering(body.get("model"), self._head.headers),
+                "answering_model": self.asked.resolve_model(body.get("model"), self._head.headers),
                 "usage": usage if isinstance(usage, dict) else None,
                 "attempts": self._head.attempts,
                 "trace_id": self._head.trace_id,

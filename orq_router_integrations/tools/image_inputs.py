@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from langchain_core.messages import ToolMessage
 
-from orq_router_integrations._http.fork_safety import Lock
+from orq_router_integrations._http.fork_safety import ForkSafeRLock
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media import metadata as dimensions
 from orq_router_integrations.media.content_block import upload
@@ -19,7 +19,7 @@ from orq_router_integrations.media.mime import checked_base64, sniff, split_data
 from orq_router_integrations.tools.image_result import SUFFIXES, GeneratedImage, ImageResult
 from orq_router_integrations.validation import input_error
 from orq_router_integrations.wire.call import Upload
-from orq_router_integrations.wire.images import INPUT_TYPES, MAX_INPUT_BYTES, Operation
+from orq_router_integrations.wire.images import INPUT_MIME_TYPES, MAX_INPUT_BYTES, ImageOperation
 
 if TYPE_CHECKING:
     from langchain_core.documents.base import Blob
@@ -48,7 +48,7 @@ class Album:
 
     def __init__(self) -> None:
         self._images: OrderedDict[str, GeneratedImage] = OrderedDict()
-        self._lock = Lock()
+        self._lock = ForkSafeRLock()
 
     def __reduce__(self) -> tuple[type["Album"], tuple[()]]:
         return Album, ()
@@ -102,7 +102,7 @@ class Picture:
 
 
 def parts(
-    operation: Operation,
+    operation: ImageOperation,
     images: "ImageSource | Sequence[ImageSource]",
     mask: ImageSource | None,
     *,
@@ -114,7 +114,7 @@ def parts(
     Raises:
         RouterInputError: they are too many or none, or one of them cannot be sent.
     """
-    most = operation.most_images
+    most = operation.max_images
     if not most:
         return {}
     found = pictures("image", images, known, folder)
@@ -162,7 +162,7 @@ def _checked(part: Upload) -> Picture:
     with part.open() as stream:
         head = stream.read(HEAD)
     mime_type = sniff(head[:16])
-    if mime_type not in INPUT_TYPES:
+    if mime_type not in INPUT_MIME_TYPES:
         shown = mime_type or "no image that is known"
         raise ValueError(f"{part.filename} is {shown}; the router takes PNG, JPEG and WebP")
     if part.size >= MAX_INPUT_BYTES:

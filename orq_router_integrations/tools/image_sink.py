@@ -12,7 +12,7 @@ from orq_router_integrations.media.atomic_write import PartFile, saving
 from orq_router_integrations.media.metadata import image_size
 from orq_router_integrations.media.mime import IMAGE_TYPES, sniff
 from orq_router_integrations.tools.image_result import SUFFIXES, GeneratedImage, ImageResult
-from orq_router_integrations.wire.call import BadReply
+from orq_router_integrations.wire.call import MalformedResponseError
 
 HEAD = 64 * 1024
 """Bytes that are kept beside, in which every format tells its size in pixels."""
@@ -56,7 +56,9 @@ class ImageSink:
             BadReply: it is not.
         """
         if sniff(self._head[:16]) not in IMAGE_TYPES:
-            raise BadReply("what came as an image is none: its bytes begin as no image does")
+            raise MalformedResponseError(
+                "what came as an image is none: its bytes begin as no image does"
+            )
 
     def image(self, *, url: str | None = None, revised_prompt: str | None = None) -> GeneratedImage:
         """The image, once it is whole; a file then gets its name.
@@ -126,7 +128,7 @@ class Fetched:
         """Errors keep all images; of what broke off nothing remains."""
         try:
             yield
-        except BadReply as fault:
+        except MalformedResponseError as fault:
             error = InvalidResponseError(str(fault))
             error.partial_items = self._all
             raise error from None

@@ -11,7 +11,7 @@ from langchain_core.messages import ToolCall
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import AsyncGenerator, Generator, Unpack
 
-from orq_router_integrations._http.async_generators import Owned
+from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations.media.atomic_write import atomic_file, awrite, saving
 from orq_router_integrations.tools.audio_format import SUFFIXES
 from orq_router_integrations.tools.speech_call import Speaking
@@ -159,7 +159,7 @@ class OrqSpeechTool(SpeechSettings):
         speaking = self._given(input, kwargs)
         async with (
             atraced(self, input, config, speaking.summary),
-            Owned(self._apieces(speaking)) as audio,
+            ScopedAsyncGenerator(self._apieces(speaking)) as audio,
         ):
             async for data in audio:
                 yield data
@@ -191,7 +191,7 @@ class OrqSpeechTool(SpeechSettings):
 
     async def _aspoken(self, speaking: Speaking) -> Speech:
         with speaking.held() as sink:
-            async with Owned(self._apieces(speaking)) as audio:
+            async with ScopedAsyncGenerator(self._apieces(speaking)) as audio:
                 async for data in audio:
                     sink.write(data)
         return speaking.finished(sink)
@@ -205,7 +205,7 @@ class OrqSpeechTool(SpeechSettings):
         self, target: Path, speaking: Speaking, *, overwrite: bool = True
     ) -> Speech:
         with atomic_file(target, overwrite=overwrite) as file:
-            async with Owned(self._apieces(speaking)) as audio:
+            async with ScopedAsyncGenerator(self._apieces(speaking)) as audio:
                 await awrite(file, audio)
             return await asyncio.to_thread(speaking.finished, file, target)
 
@@ -218,7 +218,7 @@ class OrqSpeechTool(SpeechSettings):
     async def _apieces(self, speaking: Speaking) -> AsyncGenerator[bytes]:
         with speaking.told():
             for call in speaking.calls():
-                async with Owned(self.router.astream(call)) as arriving:
+                async with ScopedAsyncGenerator(self.router.astream(call)) as arriving:
                     async for data in arriving:
                         if kept := speaking.take(data):
                             yield kept

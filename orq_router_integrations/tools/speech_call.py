@@ -15,11 +15,11 @@ from orq_router_integrations.errors import InvalidResponseError, RouterError
 from orq_router_integrations.tools.audio_concat import BadAudioError, Track
 from orq_router_integrations.tools.audio_format import Found, declared_rate, found_in, track_for
 from orq_router_integrations.tools.speech_result import Speech
-from orq_router_integrations.wire.call import Reply, StreamCall
+from orq_router_integrations.wire.call import Response, StreamCall
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import SPEECH
-from orq_router_integrations.wire.model_candidates import Asked
-from orq_router_integrations.wire.speech import SpeechDecoder, SpeechParams
+from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.speech import SpeechDecoder, SpeechRequest
 
 BLOCK = 64 * 1024
 
@@ -39,14 +39,14 @@ class Speaking:
         heads: of the replies, one for each piece begun.
     """
 
-    requests: tuple[SpeechParams, ...]
-    asked: Asked
+    requests: tuple[SpeechRequest, ...]
+    asked: ModelCandidates
     controls: RouterControls
     extra_body: Mapping[str, Any]
     repeatable: bool
     pcm_rate: int
     characters: int
-    heads: list[Reply] = field(default_factory=list)
+    heads: list[Response] = field(default_factory=list)
     _piece: int = 0
     _fresh: bool = True
     _found: Found | None = None
@@ -56,7 +56,7 @@ class Speaking:
     @property
     def wanted(self) -> str:
         """The format asked for; the router's default is mp3."""
-        return self.requests[0].format or "mp3"
+        return self.requests[0].audio_format or "mp3"
 
     @property
     def size(self) -> int:
@@ -81,13 +81,13 @@ class Speaking:
                 endpoint=SPEECH,
                 body={**params.to_wire(), **self.extra_body},
                 controls=self.controls,
-                decoder=self._decoder,
-                repeatable=self.repeatable,
+                create_decoder=self._decoder,
+                retry_ambiguous=self.repeatable,
             )
             if self._track:
                 self._track.end()
 
-    def _decoder(self, head: Reply) -> SpeechDecoder:
+    def _decoder(self, head: Response) -> SpeechDecoder:
         self.heads[self._piece - 1 :] = [head]
         return SpeechDecoder(head)
 
@@ -166,7 +166,7 @@ class Speaking:
         """The speech, once all of it is in ``sink``, whose head is put right."""
         self._mend(sink)
         found, track = self._found or Found(None, ""), self._track
-        answered = {self.asked.answering(None, head.headers) for head in self.heads}
+        answered = {self.asked.resolve_model(None, head.headers) for head in self.heads}
         given = self.pcm_rate if found.format == "pcm" and not self._rate else None
         return Speech(
             data=sink.getvalue() if isinstance(sink, BytesIO) else None,

@@ -18,14 +18,14 @@ from orq_router_integrations.tools.base import OrqTool, choosing
 from orq_router_integrations.tools.speech_call import Speaking
 from orq_router_integrations.tools.text_splitting import pieces
 from orq_router_integrations.validation import input_error
-from orq_router_integrations.wire.controls import ControlValues, RouterControls
+from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.endpoints import SPEECH
-from orq_router_integrations.wire.model_candidates import Asked
+from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.speech import (
-    MAX_INPUT,
-    MEMBERS,
+    BODY_FIELDS,
+    MAX_INPUT_CHARS,
     SpeechFormat,
-    SpeechParams,
+    SpeechRequest,
     Speed,
     Voice,
 )
@@ -55,7 +55,7 @@ class SpeechChoices(TypedDict, total=False):
     voice: str | None
     format: SpeechFormat | None
     speed: float | None
-    controls: RouterControls | ControlValues | None
+    controls: RouterControls | RouterControlsDict | None
 
 
 CHOICES = frozenset(SpeechChoices.__annotations__)
@@ -70,14 +70,14 @@ class SpeechSettings(OrqTool):
     """The fields of ``OrqSpeechTool``, which documents them, and what a call makes of them."""
 
     all_args: ClassVar[type[BaseModel]] = SpeechArgs
-    own_members: ClassVar[frozenset[str]] = MEMBERS
+    own_members: ClassVar[frozenset[str]] = BODY_FIELDS
 
     name: str = "speak"
     description: str = "Speaks a text aloud: makes an audio file of it for the user to hear."
     voice: Voice
     format: SpeechFormat | None = None
     speed: Speed | None = None
-    max_chars: Annotated[int, Field(strict=True, ge=1)] = MAX_INPUT
+    max_chars: Annotated[int, Field(strict=True, ge=1)] = MAX_INPUT_CHARS
     pcm_rate: Annotated[int, Field(strict=True, ge=1)] = 24_000
     retry_ambiguous: bool = False
 
@@ -132,12 +132,14 @@ class SpeechSettings(OrqTool):
         given = {**own, **{name: value for name, value in choices.items() if value is not None}}
         controls = self.merged_controls(given.pop("controls", None))
         requests = tuple(
-            SpeechParams(text=part, limit=self.max_chars, **given)
+            SpeechRequest(text=part, max_chars=self.max_chars, **given)
             for part in self._parts(text, given["format"])
         )
         return Speaking(
             requests=requests,
-            asked=Asked.by(requests[0].model, self.router.controls.merged(controls)),
+            asked=ModelCandidates.from_controls(
+                requests[0].model, self.router.controls.merge(controls)
+            ),
             controls=controls,
             extra_body=self.extra_body,
             repeatable=self.retry_ambiguous,

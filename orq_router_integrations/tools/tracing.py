@@ -9,7 +9,7 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.tools import BaseTool
 from typing_extensions import AsyncGenerator
 
-from orq_router_integrations._http.async_generators import owned_context
+from orq_router_integrations._http.async_generators import scoped_asynccontextmanager
 
 Outcome = Callable[[], str]
 """What is told of the run at its end."""
@@ -34,7 +34,7 @@ def traced(
     run.on_tool_end(outcome(), name=tool.name)
 
 
-@owned_context
+@scoped_asynccontextmanager
 async def atraced(
     tool: BaseTool, given: Any, config: RunnableConfig | None, outcome: Outcome
 ) -> AsyncGenerator[None]:

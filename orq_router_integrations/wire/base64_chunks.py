@@ -7,7 +7,7 @@ _PADDED = re.compile(r"[^=]+=*")
 _PLAIN = str.maketrans("-_", "+/")
 
 
-class Base64Pieces:
+class Base64Normalizer:
     """Makes the pieces of one file such that they may be joined.
 
     An upstream cuts one base64 text anywhere, or encodes each piece of the sound for itself; then
@@ -25,7 +25,7 @@ class Base64Pieces:
         self._data = b""  # bytes of a padded group, which make no group of three yet
         self._odd = False
 
-    def take(self, piece: str) -> str:
+    def feed(self, piece: str) -> str:
         """The groups that a piece completes."""
         if self._odd:
             return piece
@@ -47,7 +47,7 @@ class Base64Pieces:
         self._data = data[end:]
         return base64.b64encode(data[:end]).decode()
 
-    def end(self) -> str:
+    def finish(self) -> str:
         """What is left, padded."""
         rest = self._text + "=" * (-len(self._text) % 4)
         try:

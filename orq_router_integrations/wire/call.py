@@ -17,11 +17,11 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class WireFault(Exception):  # noqa: N818 - not an error of the public tree; the client translates it
+class WireError(Exception):
     """A reply that cannot be read. The client turns it into a typed error of ``errors``."""
 
 
-class BadReply(WireFault):
+class MalformedResponseError(WireError):
     """A reply that lacks something essential, or is not what the contract says.
 
     Attributes:
@@ -33,7 +33,7 @@ class BadReply(WireFault):
         self.body = body
 
 
-class ErrorInReply(WireFault):
+class EmbeddedError(WireError):
     """An error where an answer should be: inside a 200, or inside a stream.
 
     Attributes:
@@ -45,16 +45,16 @@ class ErrorInReply(WireFault):
         self.body = body
 
 
-class Truncated(WireFault):
+class TruncatedStreamError(WireError):
     """A stream that ended before it said that it was done."""
 
 
-class SourceChangedError(WireFault, ValueError):
+class UploadReadError(WireError, ValueError):
     """A file that was to be sent has not the size that it had."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """What came back: status, headers (names in lower case), body, and how the call went.
 
     Attributes:
@@ -69,7 +69,7 @@ class Reply:
     headers: Mapping[str, str]
     content: bytes = b""
     attempts: int = 1
-    started: float | None = None
+    started_at: float | None = None
 
     @property
     def trace_id(self) -> str | None:
@@ -77,9 +77,9 @@ class Reply:
         return self.headers.get("x-orq-trace-id")
 
     @property
-    def seconds(self) -> float:
+    def elapsed_seconds(self) -> float:
         """Seconds since the first request of the call."""
-        return 0.0 if self.started is None else time.monotonic() - self.started
+        return 0.0 if self.started_at is None else time.monotonic() - self.started_at
 
     @property
     def content_type(self) -> str:
@@ -95,7 +95,7 @@ class Reply:
         try:
             return loads(self.content)
         except ValueError as error:
-            raise BadReply(f"the body is not JSON ({error})") from None
+            raise MalformedResponseError(f"the body is not JSON ({error})") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Upload:
     open: Callable[[], BinaryIO] = field(repr=False)
 
 
-class Decoder(Protocol[T_co]):
+class StreamDecoder(Protocol[T_co]):
     """Reads one stream: bytes in, items out. Holds the state of that one stream only."""
 
     @property
@@ -155,18 +155,18 @@ class Request:
 
     endpoint: Endpoint
     body: Mapping[str, Any]
-    resource: str = ""
+    resource_id: str = ""
     files: Mapping[str, Upload | Sequence[Upload]] = field(default_factory=dict)
     controls: RouterControls | None = None
     timeout: float | None = None
-    repeatable: bool = True
+    retry_ambiguous: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Request, Generic[T]):
     """A call that is answered in one piece; ``parse`` makes the answer of the reply."""
 
-    parse: Callable[[Reply], T]
+    parse: Callable[[Response], T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,4 +176,4 @@ class StreamCall(Request, Generic[T]):
     It is given the head of the reply (no body) and called once for each attempt.
     """
 
-    decoder: Callable[[Reply], Decoder[T]]
+    create_decoder: Callable[[Response], StreamDecoder[T]]

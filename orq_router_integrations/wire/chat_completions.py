@@ -8,12 +8,16 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from orq_router_integrations.wire.call import BadReply, Reply
-from orq_router_integrations.wire.event_stream import EventReader, kind_of, refuse_error
-from orq_router_integrations.wire.json import an_object, objects
+from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.event_stream import (
+    EventStreamDecoder,
+    get_json_type_name,
+    raise_for_error,
+)
+from orq_router_integrations.wire.json import as_dict, as_dicts
 
 
-def read_completion(reply: Reply) -> dict[str, Any]:
+def parse_completion(reply: Response) -> dict[str, Any]:
     """The completion in a reply: a dict whose ``choices`` each have a ``message``.
 
     Raises:
@@ -21,16 +25,16 @@ def read_completion(reply: Reply) -> dict[str, Any]:
         ErrorInReply: it is an error after all.
     """
     body = reply.json()
-    refuse_error(body, reply.content)
+    raise_for_error(body, reply.content)
     if not isinstance(body, dict):
-        raise BadReply(f"the body is {kind_of(body)}, not an object")
+        raise MalformedResponseError(f"the body is {get_json_type_name(body)}, not an object")
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise BadReply("the completion has no choices")
+        raise MalformedResponseError("the completion has no choices")
     for index, choice in enumerate(choices):
-        refuse_error(choice, reply.content)
+        raise_for_error(choice, reply.content)
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
-            raise BadReply(f"choice {index} of the completion has no message")
+            raise MalformedResponseError(f"choice {index} of the completion has no message")
         _check_message(choice["message"])
     return body
 
@@ -41,7 +45,7 @@ def _check_message(message: dict[str, Any]) -> None:
     Parts of its content that have a member of their own are put there.
     """
     content = message.get("content")
-    parts = objects(content)
+    parts = as_dicts(content)
     for part in parts:
         if part.get("type") == "refusal" and not message.get("refusal"):
             message["refusal"] = part.get("refusal")
@@ -49,7 +53,7 @@ def _check_message(message: dict[str, Any]) -> None:
     if drawn and not message.get("images"):
         message["images"] = drawn
     if not any(message.get(name) for name in _BESIDE):
-        text_of(content, whole=True)
+        extract_text(content, required=True)
 
 
 _BESIDE = (
@@ -64,7 +68,7 @@ _BESIDE = (
 """What an answer may consist of without a text."""
 
 
-def text_of(content: Any, data: bytes = b"", *, whole: bool = False) -> str:
+def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> str:
     """The text of a message or delta, also where an upstream sends it in parts.
 
     Args:
@@ -81,9 +85,11 @@ def text_of(content: Any, data: bytes = b"", *, whole: bool = False) -> str:
         return ""
     if isinstance(content, list) and all(isinstance(part, str | dict) for part in content):
         texts = [text for text in map(_text_in, content) if text is not None]
-        if texts or not (content and whole):
+        if texts or not (content and required):
             return "".join(texts)
-    raise BadReply(f"the content of the answer is {kind_of(content)} without text", data)
+    raise MalformedResponseError(
+        f"the content of the answer is {get_json_type_name(content)} without text", data
+    )
 
 
 _THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
@@ -96,7 +102,7 @@ def _text_in(part: Any) -> str | None:
     return part if isinstance(part, str) else None
 
 
-class ChunkDecoder(EventReader):
+class ChatStreamDecoder(EventStreamDecoder):
     """Bytes of a chat stream in, chunks (as dicts) out.
 
     It knows when a stream is complete: at ``[DONE]``, or when it ends after a finish reason.
@@ -104,21 +110,21 @@ class ChunkDecoder(EventReader):
 
     _in_messages = _in_deltas = False
 
-    def text_in(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    def find_text(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The content of the delta."""
-        choice = first_choice(event)
-        return an_object(choice.get("delta") or choice.get("message")), "content"
+        choice = get_first_choice(event)
+        return as_dict(choice.get("delta") or choice.get("message")), "content"
 
-    def read(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
+    def decode_event(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
         """Check a chunk, and note what it says of the stream's end."""
-        choice = first_choice(event)
-        refuse_error(choice, data)
+        choice = get_first_choice(event)
+        raise_for_error(choice, data)
         delta = choice.get("delta")
         if delta is None and "message" in choice:
             delta = choice["delta"] = self._instead(choice["message"])
         delta = delta or {}
         if not isinstance(delta, dict):
-            raise BadReply("the delta of an event is not an object", data)
+            raise MalformedResponseError("the delta of an event is not an object", data)
         if not (self._in_deltas or self._in_messages):
             self._in_deltas = any(value for name, value in delta.items() if name != "role")
         if choice.get("finish_reason"):
@@ -127,7 +133,7 @@ class ChunkDecoder(EventReader):
         if isinstance(content, str):
             self._text.append(content)
         elif content is not None:
-            self.hear(text_of(content, data))
+            self.record_text(extract_text(content, data))
         return (event,)
 
     def _instead(self, message: Any) -> Any:
@@ -139,7 +145,7 @@ class ChunkDecoder(EventReader):
         return message if self._in_messages else None
 
 
-def first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
+def get_first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
     """The choice with index 0 of a chunk, or an empty one; only it feeds a stream."""
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else ():
@@ -148,7 +154,7 @@ def first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def count(value: Any) -> int:
+def parse_token_count(value: Any) -> int:
     """A token count as an integer, whatever the router wrote; 0 where it wrote none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return 0

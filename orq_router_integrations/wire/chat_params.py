@@ -4,64 +4,66 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from orq_router_integrations.wire.deferred_model import Deferred
+from orq_router_integrations.wire.deferred_model import DeferredModel
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Whole = Annotated[int, Field(strict=True)]
-Penalty = Annotated[Number, Field(ge=-2, le=2)]
+StrictNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+StrictInt = Annotated[int, Field(strict=True)]
+Penalty = Annotated[StrictNumber, Field(ge=-2, le=2)]
 Stops = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)]
-Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
+ReasoningEffort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-class Wired(Deferred):
+class WireModel(DeferredModel):
     """Base of small wire objects: nothing in them that the router does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ThinkingOff(Wired):
+class ThinkingDisabled(WireModel):
     """No thinking; models that insist on it get a small budget from the router."""
 
     type: Literal["disabled"]
 
 
-class ThinkingOn(Wired):
+class ThinkingEnabled(WireModel):
     """Thinking with a budget, which must be smaller than ``max_tokens``."""
 
     type: Literal["enabled"]
-    budget_tokens: Whole = Field(ge=1024)
+    budget_tokens: StrictInt = Field(ge=1024)
     thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
 
 
-class ThinkingAdaptive(Wired):
+class AdaptiveThinking(WireModel):
     """The model decides; some Claude models only."""
 
     type: Literal["adaptive"]
 
 
-Thinking = Annotated[ThinkingOff | ThinkingOn | ThinkingAdaptive, Field(discriminator="type")]
+Thinking = Annotated[
+    ThinkingDisabled | ThinkingEnabled | AdaptiveThinking, Field(discriminator="type")
+]
 
 
-class AudioOut(Wired):
+class AudioOutput(WireModel):
     """The voice and format of a spoken answer."""
 
     voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"]
     format: Literal["wav", "mp3", "flac", "opus", "pcm16"]
 
 
-class CacheControl(Wired):
+class CacheControl(WireModel):
     """The provider's own prompt cache (Anthropic only)."""
 
     type: Literal["ephemeral"] = "ephemeral"
     ttl: Literal["5m", "1h"] | None = None
 
 
-class ChatParams(Deferred):
+class ChatParams(DeferredModel):
     """Parameters of a chat completion beside model, messages and tools; sent only when set.
 
     Attributes:
@@ -86,20 +88,20 @@ class ChatParams(Deferred):
         prompt_cache_key: OpenAI's prompt cache.
     """
 
-    temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[Number, Field(ge=0, le=1)] | None = None
-    top_k: Annotated[Whole | Number, Field(ge=0)] | None = None
-    max_tokens: Annotated[Whole, Field(ge=1)] | None = None
+    temperature: Annotated[StrictNumber, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[StrictNumber, Field(ge=0, le=1)] | None = None
+    top_k: Annotated[StrictInt | StrictNumber, Field(ge=0)] | None = None
+    max_tokens: Annotated[StrictInt, Field(ge=1)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    n: Annotated[Whole, Field(ge=1)] | None = None
+    n: Annotated[StrictInt, Field(ge=1)] | None = None
     logprobs: Annotated[bool, Field(strict=True)] | None = None
-    top_logprobs: Annotated[Whole, Field(ge=0, le=20)] | None = None
-    seed: Whole | None = None
+    top_logprobs: Annotated[StrictInt, Field(ge=0, le=20)] | None = None
+    seed: StrictInt | None = None
     stop: Annotated[Stops, Field(max_length=4)] | None = None
     modalities: list[Literal["text", "audio"]] | None = None
-    audio: AudioOut | None = None
-    reasoning_effort: Effort | None = None
+    audio: AudioOutput | None = None
+    reasoning_effort: ReasoningEffort | None = None
     thinking: Thinking | None = None
     verbosity: str | None = None
     cache_control: CacheControl | None = None
@@ -111,24 +113,26 @@ class ChatParams(Deferred):
             raise ValueError("top_logprobs: needs logprobs=True")
         if self.modalities and "audio" in self.modalities and self.audio is None:
             raise ValueError("audio: needed when modalities has 'audio' (voice and format)")
-        budget = self.thinking.budget_tokens if isinstance(self.thinking, ThinkingOn) else 0
+        budget = self.thinking.budget_tokens if isinstance(self.thinking, ThinkingEnabled) else 0
         if self.max_tokens is not None and budget >= self.max_tokens:
             raise ValueError("thinking.budget_tokens: must be smaller than max_tokens")
         return self
 
-    def params(self) -> dict[str, Any]:
+    def build_chat_params(self) -> dict[str, Any]:
         """The parameters that are set, as they go on the wire."""
         members = vars(self)
-        found = {name: members[name] for name in PARAMS if members[name] is not None}
+        found = {name: members[name] for name in CHAT_PARAM_NAMES if members[name] is not None}
         return {
-            ON_WIRE.get(name, name): _plain(value) for name, value in found.items() if value != []
+            WIRE_NAMES.get(name, name): _plain(value)
+            for name, value in found.items()
+            if value != []
         }
 
 
-PARAMS = tuple(ChatParams.model_fields)
+CHAT_PARAM_NAMES = tuple(ChatParams.model_fields)
 """The names of the parameters."""
 
-ON_WIRE = {"max_tokens": "max_completion_tokens"}
+WIRE_NAMES = {"max_tokens": "max_completion_tokens"}
 """Parameters that have another name in the body."""
 
 

@@ -15,7 +15,7 @@ from orq_router_integrations.wire.endpoints import (
     RESPONSES,
     Dialect,
     Endpoint,
-    Place,
+    SchemaLocation,
 )
 
 IDENTITY_HEADER = "X-ORQ-IDENTITY-ID"
@@ -28,7 +28,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
-class Carrier(Enum):
+class ControlLocation(Enum):
     """What carries a control."""
 
     TOP = "top level of the body"
@@ -37,7 +37,7 @@ class Carrier(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedControls:
     """Controls sorted by what carries them."""
 
     top: dict[str, Any] = field(default_factory=dict)
@@ -45,25 +45,27 @@ class Placed:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def carrier(control: str, endpoint: Endpoint, dialect: Dialect) -> Carrier | None:
+def locate_control(control: str, endpoint: Endpoint, dialect: Dialect) -> ControlLocation | None:
     """What carries a control to an endpoint under a dialect; ``None`` where nothing does."""
-    place = endpoint.places.get(control)
-    nests = place in {Place.BOTH, Place.NESTED, Place.NESTED_TOP_ON_V3}
-    if dialect.nests_all:
-        if nests or (place is Place.TOP and control == "variables"):
-            return Carrier.NESTED
-        if place is Place.TOP and control == "metadata":
-            return Carrier.TOP  # a member of OpenAI's body, in no orq schema
-    elif place in {Place.BOTH, Place.TOP}:
-        return Carrier.TOP
+    place = endpoint.control_locations.get(control)
+    nests = place in {SchemaLocation.BOTH, SchemaLocation.NESTED, SchemaLocation.NESTED_TOP_ON_V3}
+    if dialect.nests_controls:
+        if nests or (place is SchemaLocation.TOP and control == "variables"):
+            return ControlLocation.NESTED
+        if place is SchemaLocation.TOP and control == "metadata":
+            return ControlLocation.TOP  # a member of OpenAI's body, in no orq schema
+    elif place in {SchemaLocation.BOTH, SchemaLocation.TOP}:
+        return ControlLocation.TOP
     elif dialect is Dialect.V2_ROUTER and nests:
-        return Carrier.NESTED
-    elif place is Place.NESTED_TOP_ON_V3:
-        return Carrier.TOP
-    return Carrier.HEADER if control in {"identity", "metadata"} else None
+        return ControlLocation.NESTED
+    elif place is SchemaLocation.NESTED_TOP_ON_V3:
+        return ControlLocation.TOP
+    return ControlLocation.HEADER if control in {"identity", "metadata"} else None
 
 
-def applicable(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -> RouterControls:
+def filter_defaults(
+    controls: RouterControls, endpoint: Endpoint, dialect: Dialect
+) -> RouterControls:
     """The controls that the endpoint takes: how defaults for many endpoints are applied to one.
 
     Where an identity travels in a header, its id is what the endpoint takes of it. Controls that
@@ -74,14 +76,19 @@ def applicable(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -
     kept = {
         name: getattr(controls, name)
         for name in controls.model_fields_set
-        if name in PROTECTING or carrier(name, endpoint, dialect)
+        if name in PROTECTING or locate_control(name, endpoint, dialect)
     }
-    if kept.get("identity") and carrier("identity", endpoint, dialect) is Carrier.HEADER:
+    if (
+        kept.get("identity")
+        and locate_control("identity", endpoint, dialect) is ControlLocation.HEADER
+    ):
         kept["identity"] = Identity(id=kept["identity"].id)
     return RouterControls().model_copy(update=kept)
 
 
-def place(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -> Placed:
+def place_controls(
+    controls: RouterControls, endpoint: Endpoint, dialect: Dialect
+) -> PlacedControls:
     """Sort the controls of one call by what carries them.
 
     Raises:
@@ -89,14 +96,14 @@ def place(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -> Pla
             begins with ``controls.<name>``.
     """
     _check_values(controls, endpoint)
-    placed = Placed()
+    placed = PlacedControls()
     for name, value in controls.to_wire().items():
-        match carrier(name, endpoint, dialect):
-            case Carrier.TOP:
+        match locate_control(name, endpoint, dialect):
+            case ControlLocation.TOP:
                 placed.top[name] = value
-            case Carrier.NESTED:
+            case ControlLocation.NESTED:
                 placed.nested.update([_spelled(name, value, dialect)])
-            case Carrier.HEADER:
+            case ControlLocation.HEADER:
                 placed.headers.update(_headers(name, value, endpoint))
             case None:
                 raise ValueError(
@@ -107,7 +114,7 @@ def place(controls: RouterControls, endpoint: Endpoint, dialect: Dialect) -> Pla
 
 
 def _taken(endpoint: Endpoint, dialect: Dialect) -> str:
-    return ", ".join(n for n in RouterControls.model_fields if carrier(n, endpoint, dialect))
+    return ", ".join(n for n in RouterControls.model_fields if locate_control(n, endpoint, dialect))
 
 
 def _spelled(name: str, value: Any, dialect: Dialect) -> tuple[str, Any]:
@@ -151,17 +158,17 @@ def _header_value(name: str, value: str) -> str:
 
 
 def _check_values(controls: RouterControls, endpoint: Endpoint) -> None:
-    low, high = endpoint.retry_counts
+    low, high = endpoint.retry_count_range
     if controls.retry and not low <= controls.retry.count <= high:
         raise ValueError(
             f"controls.retry.count: {endpoint.path} takes {low} to {high}, "
             f"not {controls.retry.count}; leave retry out for the router's own default"
         )
     balancer = controls.load_balancer
-    if balancer and balancer.type not in endpoint.balancing:
+    if balancer and balancer.type not in endpoint.load_balancer_types:
         raise ValueError(
             f"controls.load_balancer.type: {endpoint.path} takes "
-            f"{', '.join(sorted(endpoint.balancing))}, not {balancer.type}"
+            f"{', '.join(sorted(endpoint.load_balancer_types))}, not {balancer.type}"
         )
     if endpoint is not RESPONSES:
         _check_chat_guardrails(controls)

@@ -20,10 +20,10 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.deferred_model import Deferred
-from orq_router_integrations.wire.suggestions import refuse_unknown_members
+from orq_router_integrations.wire.deferred_model import DeferredModel
+from orq_router_integrations.wire.suggestions import reject_unknown_nested_fields
 
-DEFAULT_CODES = (408, 429, 500, 502, 503, 504, 529)
+DEFAULT_RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 529)
 """Statuses that the router retries and falls back on when it is not told otherwise."""
 
 
@@ -53,7 +53,7 @@ def _unique(codes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _json(value: dict[str, Any]) -> dict[str, Any]:
-    json.dump(value)
+    json.dumps(value)
     return value
 
 
@@ -65,9 +65,9 @@ def _as(member: str) -> BeforeValidator:
 ModelId = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_provider_model)]
 """A model id as the router wants it: the provider, a slash, the provider's name of the model."""
 
-Members = Mapping[str, Any]
+JsonMapping = Mapping[str, Any]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_json)]
-Text = Annotated[str, StringConstraints(min_length=1)]
+NonEmptyStr = Annotated[str, StringConstraints(min_length=1)]
 RetriedStatus = Annotated[int, Field(strict=True, ge=100, le=599)]
 FailedStatus = Annotated[int, Field(strict=True, ge=400, le=599)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
@@ -75,7 +75,7 @@ MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(strict=True, max_length=512)]
 
 
-class Control(Deferred):
+class Control(DeferredModel):
     """Base of all controls: immutable, and nothing in it that the router does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,7 +89,7 @@ class Control(Deferred):
         if not isinstance(data, Mapping | Control):
             told = "give an object such as {example}"
             raise PydanticCustomError("control", told, {"example": cls.example})
-        return refuse_unknown_members(cls, data)
+        return reject_unknown_nested_fields(cls, data)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, value) for name, value in super().__repr_args__() if value is not None]
@@ -117,7 +117,7 @@ class RouterRetry(Control):
     example: ClassVar[str] = "{'count': 2}"
 
     count: int = Field(default=2, strict=True, ge=0, le=5)
-    on_codes: tuple[RetriedStatus, ...] = Field(default=DEFAULT_CODES, min_length=1)
+    on_codes: tuple[RetriedStatus, ...] = Field(default=DEFAULT_RETRY_STATUSES, min_length=1)
 
 
 class WeightedModel(Control):
@@ -173,7 +173,7 @@ class Identity(Control):
 
     example: ClassVar[str] = "{'id': 'user-17'}"
 
-    id: Text
+    id: NonEmptyStr
     display_name: str | None = None
     email: str | None = None
     metadata: tuple[JsonObject, ...] | None = None
@@ -191,7 +191,7 @@ class Thread(Control):
 
     example: ClassVar[str] = "{'id': 'conversation-4'}"
 
-    id: Text
+    id: NonEmptyStr
     tags: tuple[str, ...] | None = None
 
 
@@ -205,7 +205,7 @@ class Guardrail(Control):
 
     example: ClassVar[str] = "{'id': 'my-guardrail', 'execute_on': 'input'}"
 
-    id: Text
+    id: NonEmptyStr
     execute_on: Literal["input", "output", "both"]
     is_guardrail: Annotated[bool, Field(strict=True)] | None = None
     options: JsonObject | None = None
@@ -287,7 +287,7 @@ class RouterControls(Control):
     load_balancer: LoadBalancer | None = None
     cache: RouterCache | None = None
     timeout: RouterTimeout | None = None
-    name: Text | None = None
+    name: NonEmptyStr | None = None
     identity: Annotated[Identity, _as("id")] | None = None
     thread: Annotated[Thread, _as("id")] | None = None
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
@@ -297,16 +297,18 @@ class RouterControls(Control):
 
     if TYPE_CHECKING:  # the validators accept more than the fields hold
 
-        def __init__(self, **values: Unpack["ControlValues"]) -> None: ...
+        def __init__(self, **values: Unpack["RouterControlsDict"]) -> None: ...
 
-    def merged(self, over: "RouterControls | None") -> "RouterControls":
+    def merge(self, overrides: "RouterControls | None") -> "RouterControls":
         """These controls with the set fields of ``over`` on top; ``None`` there takes one away."""
-        if over is None or not over.model_fields_set:
+        if overrides is None or not overrides.model_fields_set:
             return self
-        return self.model_copy(update={name: getattr(over, name) for name in over.model_fields_set})
+        return self.model_copy(
+            update={name: getattr(overrides, name) for name in overrides.model_fields_set}
+        )
 
     @property
-    def router_retries(self) -> bool:
+    def has_router_retries(self) -> bool:
         """Whether the router itself is asked to try more than once."""
         return bool(self.fallbacks or (self.retry and self.retry.count))
 
@@ -325,19 +327,19 @@ class RouterControls(Control):
         return models * (self.timeout.call_timeout / 1000 * (1 + retries) + pauses)
 
 
-class ControlValues(TypedDict, total=False):
+class RouterControlsDict(TypedDict, total=False):
     """What ``RouterControls`` accepts: also bare model ids, and dicts for its parts."""
 
-    fallbacks: Sequence[str | Fallback | Members] | None
+    fallbacks: Sequence[str | Fallback | JsonMapping] | None
     fallback_on_codes: Sequence[int] | None
-    retry: RouterRetry | Members | None
-    load_balancer: LoadBalancer | Members | None
-    cache: RouterCache | Members | None
-    timeout: RouterTimeout | Members | None
+    retry: RouterRetry | JsonMapping | None
+    load_balancer: LoadBalancer | JsonMapping | None
+    cache: RouterCache | JsonMapping | None
+    timeout: RouterTimeout | JsonMapping | None
     name: str | None
-    identity: str | Identity | Members | None
-    thread: str | Thread | Members | None
+    identity: str | Identity | JsonMapping | None
+    thread: str | Thread | JsonMapping | None
     metadata: Mapping[str, str] | None
-    guardrails: Sequence[Guardrail | Members] | None
-    plugins: Sequence[str | PiiRedaction | ResponseHealing | TraceScrubbing | Members] | None
-    variables: Members | None
+    guardrails: Sequence[Guardrail | JsonMapping] | None
+    plugins: Sequence[str | PiiRedaction | ResponseHealing | TraceScrubbing | JsonMapping] | None
+    variables: JsonMapping | None

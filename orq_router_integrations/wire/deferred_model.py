@@ -21,7 +21,7 @@ class _Signature:
         return owner.__signature__
 
 
-class Deferred(BaseModel):
+class DeferredModel(BaseModel):
     """Base of models whose validation is built with the first one: most programs need few."""
 
     model_config = ConfigDict(defer_build=True)
@@ -35,7 +35,7 @@ class Deferred(BaseModel):
 
 if TYPE_CHECKING:
 
-    class Taking(Generic[Given_contra, Held_co]):
+    class CoercedField(Generic[Given_contra, Held_co]):
         """For type checkers: a field that takes more than it holds, as its validators allow."""
 
         @overload

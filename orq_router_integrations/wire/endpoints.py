@@ -23,13 +23,13 @@ class Dialect(Enum):
     V2_PROXY = "v2/proxy"
 
     @property
-    def nests_all(self) -> bool:
+    def nests_controls(self) -> bool:
         """Whether every control lives in one ``orq`` object (the dialects of 2025)."""
         return self in {Dialect.V2_GATEWAY, Dialect.V2_PROXY}
 
     @classmethod
     @lru_cache(maxsize=64)
-    def of(cls, base_url: str) -> "Dialect":
+    def from_base_url(cls, base_url: str) -> "Dialect":
         """The dialect of a base URL.
 
         Raises:
@@ -43,7 +43,7 @@ class Dialect(Enum):
         raise ValueError(f"base_url: its path must end in one of {known}, not {path or '/'!r}")
 
 
-class Place(Enum):
+class SchemaLocation(Enum):
     """Where a schema has a control: at top level (T), nested in ``orq`` (O), or both (TO)."""
 
     BOTH = "TO"
@@ -53,7 +53,8 @@ class Place(Enum):
 
 
 _EVERYWHERE = dict.fromkeys(
-    ("fallbacks", "fallback_on_codes", "retry", "load_balancer", "timeout", "name"), Place.BOTH
+    ("fallbacks", "fallback_on_codes", "retry", "load_balancer", "timeout", "name"),
+    SchemaLocation.BOTH,
 )
 
 
@@ -76,26 +77,26 @@ class Endpoint:
     """
 
     path: str
-    places: dict[str, Place] = field(hash=False, compare=False)
+    control_locations: dict[str, SchemaLocation] = field(hash=False, compare=False)
     method: str = "POST"
     multipart: bool = False
     dialects: frozenset[Dialect] = frozenset(Dialect)
-    retry_counts: tuple[int, int] = (1, 5)
-    balancing: frozenset[str] = frozenset({"weight_based"})
-    longest_reply: int = 64 * MB
+    retry_count_range: tuple[int, int] = (1, 5)
+    load_balancer_types: frozenset[str] = frozenset({"weight_based"})
+    max_response_bytes: int = 64 * MB
 
 
 CHAT_COMPLETIONS = Endpoint(
     "/chat/completions",
     _EVERYWHERE
     | {
-        "cache": Place.BOTH,
-        "identity": Place.NESTED_TOP_ON_V3,
-        "thread": Place.NESTED_TOP_ON_V3,
-        "metadata": Place.TOP,
-        "guardrails": Place.TOP,
-        "plugins": Place.TOP,
-        "variables": Place.TOP,
+        "cache": SchemaLocation.BOTH,
+        "identity": SchemaLocation.NESTED_TOP_ON_V3,
+        "thread": SchemaLocation.NESTED_TOP_ON_V3,
+        "metadata": SchemaLocation.TOP,
+        "guardrails": SchemaLocation.TOP,
+        "plugins": SchemaLocation.TOP,
+        "variables": SchemaLocation.TOP,
     },
 )
 RESPONSES = Endpoint(
@@ -111,38 +112,41 @@ RESPONSES = Endpoint(
             "plugins",
             "variables",
         ),
-        Place.TOP,
+        SchemaLocation.TOP,
     ),
     dialects=frozenset({Dialect.V3_ROUTER}),
-    retry_counts=(0, 5),
-    balancing=frozenset({"weight_based", "round_robin", "latency_based"}),
+    retry_count_range=(0, 5),
+    load_balancer_types=frozenset({"weight_based", "round_robin", "latency_based"}),
 )
 STORED_RESPONSE = Endpoint("/responses", {}, method="GET", dialects=RESPONSES.dialects)
 IMAGE_GENERATIONS = Endpoint(
     "/images/generations",
     _EVERYWHERE
     | {
-        "cache": Place.BOTH,
-        "identity": Place.NESTED,
-        "metadata": Place.TOP,
-        "plugins": Place.TOP,
+        "cache": SchemaLocation.BOTH,
+        "identity": SchemaLocation.NESTED,
+        "metadata": SchemaLocation.TOP,
+        "plugins": SchemaLocation.TOP,
     },
-    longest_reply=256 * MB,
+    max_response_bytes=256 * MB,
 )
 IMAGE_EDITS = Endpoint(
     "/images/edits",
-    _EVERYWHERE | {"cache": Place.BOTH, "identity": Place.NESTED},
+    _EVERYWHERE | {"cache": SchemaLocation.BOTH, "identity": SchemaLocation.NESTED},
     multipart=True,
-    longest_reply=256 * MB,
+    max_response_bytes=256 * MB,
 )
 IMAGE_VARIATIONS = Endpoint(
-    "/images/variations", IMAGE_EDITS.places, multipart=True, longest_reply=256 * MB
+    "/images/variations", IMAGE_EDITS.control_locations, multipart=True, max_response_bytes=256 * MB
 )
-SPEECH = Endpoint("/audio/speech", _EVERYWHERE | {"identity": Place.NESTED, "thread": Place.NESTED})
+SPEECH = Endpoint(
+    "/audio/speech",
+    _EVERYWHERE | {"identity": SchemaLocation.NESTED, "thread": SchemaLocation.NESTED},
+)
 TRANSCRIPTIONS = Endpoint(
-    "/audio/transcriptions", _EVERYWHERE | {"identity": Place.NESTED}, multipart=True
+    "/audio/transcriptions", _EVERYWHERE | {"identity": SchemaLocation.NESTED}, multipart=True
 )
-TRANSLATIONS = Endpoint("/audio/translations", TRANSCRIPTIONS.places, multipart=True)
+TRANSLATIONS = Endpoint("/audio/translations", TRANSCRIPTIONS.control_locations, multipart=True)
 
 ENDPOINTS = {
     endpoint.path: endpoint

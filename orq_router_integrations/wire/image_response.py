@@ -11,12 +11,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from orq_router_integrations.wire.call import BadReply, Truncated
-from orq_router_integrations.wire.event_stream import kind_of, refuse_error
-from orq_router_integrations.wire.json import dump, loads
-from orq_router_integrations.wire.json_stream import TextsApart
+from orq_router_integrations.wire.call import MalformedResponseError, TruncatedStreamError
+from orq_router_integrations.wire.event_stream import get_json_type_name, raise_for_error
+from orq_router_integrations.wire.json import dumps, loads
+from orq_router_integrations.wire.json_stream import StreamingJsonReader
 
-MAX_REPLY = 256 * 1024 * 1024
+MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 """Bytes of a reply with images; more is refused."""
 
 MAX_SHOWN = 64 * 1024
@@ -52,17 +52,17 @@ class ReceivedImage(Generic[S]):
         sink: what holds its bytes; ``None`` where it is a URL.
     """
 
-    members: dict[str, Any]
+    fields: dict[str, Any]
     sink: S | None
 
     @property
     def url(self) -> str | None:
         """Where the image is, if it was not sent itself."""
-        url = self.members.get("url")
+        url = self.fields.get("url")
         return url if isinstance(url, str) and url else None
 
 
-class ImagesDecoder(Generic[S]):
+class ImageResponseDecoder(Generic[S]):
     """Bytes of a reply in, images out; the base64 goes decoded into a sink as it arrives.
 
     Attributes:
@@ -74,7 +74,7 @@ class ImagesDecoder(Generic[S]):
 
     def __init__(self, open_sink: Callable[[], S]) -> None:
         self._open_sink = open_sink
-        self._json = TextsApart(items="data", text="b64_json")
+        self._json = StreamingJsonReader(items_key="data", text_key="b64_json")
         self._base64 = _Base64()
         self._sink: S | None = None
         self._received = 0
@@ -88,8 +88,10 @@ class ImagesDecoder(Generic[S]):
             BadReply: an image is neither base64 nor a URL, or the reply is too large.
         """
         self._received += len(data)
-        if self._received > MAX_REPLY:
-            raise BadReply(f"the reply has more than {MAX_REPLY // 2**20} MB", self._shown)
+        if self._received > MAX_RESPONSE_BYTES:
+            raise MalformedResponseError(
+                f"the reply has more than {MAX_RESPONSE_BYTES // 2**20} MB", self._shown
+            )
         try:
             for found in self._json.feed(data):
                 if isinstance(found, bytes):
@@ -97,7 +99,9 @@ class ImagesDecoder(Generic[S]):
                 else:
                     yield self._ended(found)
         except ValueError as error:
-            raise BadReply(f"image {self._images} cannot be read: {error}", self._shown) from None
+            raise MalformedResponseError(
+                f"image {self._images} cannot be read: {error}", self._shown
+            ) from None
 
     def finish(self) -> Generator[ReceivedImage[S]]:
         """Check that the reply was complete, and held images.
@@ -107,24 +111,28 @@ class ImagesDecoder(Generic[S]):
             BadReply: it is not JSON, or holds no image.
             ErrorInReply: it is an error.
         """
-        if not self._json.complete and self._shown.lstrip().startswith(b"{"):
-            raise Truncated(f"the JSON ends in the middle, after {self._images} whole images")
+        if not self._json.is_complete and self._shown.lstrip().startswith(b"{"):
+            raise TruncatedStreamError(
+                f"the JSON ends in the middle, after {self._images} whole images"
+            )
         try:
-            body = loads(bytes(self._json.rest))
+            body = loads(bytes(self._json.skeleton))
         except ValueError as error:
-            raise BadReply(f"the body is not JSON ({error})", self._shown) from None
-        refuse_error(body, self._shown)
+            raise MalformedResponseError(f"the body is not JSON ({error})", self._shown) from None
+        raise_for_error(body, self._shown)
         if not isinstance(body, dict):
-            raise BadReply(f"the body is {kind_of(body)}, not an object", self._shown)
+            raise MalformedResponseError(
+                f"the body is {get_json_type_name(body)}, not an object", self._shown
+            )
         data = body.get("data")
         if not isinstance(data, list) or not data or len(data) != self._images:
-            raise BadReply("the reply holds no images", self._shown)
+            raise MalformedResponseError("the reply holds no images", self._shown)
         self.body = body
         yield from ()
 
     @property
     def _shown(self) -> bytes:
-        return bytes(self._json.rest[:MAX_SHOWN])
+        return bytes(self._json.skeleton[:MAX_SHOWN])
 
     def _write(self, data: bytes) -> None:
         if self._sink is None:
@@ -132,14 +140,14 @@ class ImagesDecoder(Generic[S]):
         self._sink.write(data)
 
     def _ended(self, members: dict[str, Any]) -> ReceivedImage[S]:
-        refuse_error(members, dump(members))
+        raise_for_error(members, dumps(members))
         self._base64.end()
         image = self._inlined(ReceivedImage(members, self._sink))
         if self._sink is not None:
             self._sink.end()
         elif image.url is None:
             message = f"image {self._images} has neither b64_json nor a url"
-            raise BadReply(message, self._shown)
+            raise MalformedResponseError(message, self._shown)
         self._sink = None
         self._images += 1
         return image
@@ -151,7 +159,7 @@ class ImagesDecoder(Generic[S]):
             return image
         if self._sink is None:
             self._write(base64.b64decode((image.url or "")[inline.end() :], validate=True))
-        return ReceivedImage({**image.members, "url": None}, self._sink)
+        return ReceivedImage({**image.fields, "url": None}, self._sink)
 
 
 class _Base64:

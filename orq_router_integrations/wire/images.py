@@ -22,16 +22,20 @@ from orq_router_integrations.wire.endpoints import (
     IMAGE_VARIATIONS,
     Endpoint,
 )
-from orq_router_integrations.wire.suggestions import spelled
+from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 MAX_INPUT_BYTES = 50 * 1024 * 1024
 """An image or mask that is sent must have less (contract section 2.3)."""
 
-INPUT_TYPES = ("image/png", "image/jpeg", "image/webp")
+INPUT_MIME_TYPES = ("image/png", "image/jpeg", "image/webp")
 
-Whole = Annotated[int, Field(strict=True)]
-SIZE = r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$"
-Size = Annotated[str, spelled(SIZE, "'auto' or pixels such as '1024x1024'"), Field(pattern=SIZE)]
+StrictInt = Annotated[int, Field(strict=True)]
+SIZE_PATTERN = r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$"
+ImageSize = Annotated[
+    str,
+    create_pattern_validator(SIZE_PATTERN, "'auto' or pixels such as '1024x1024'"),
+    Field(pattern=SIZE_PATTERN),
+]
 """The pattern stays for models, which read the schema."""
 
 
@@ -53,10 +57,10 @@ class ImageParams(BaseModel):
         user: your own name of the end user (edits and variations).
     """
 
-    n: Annotated[Whole, Field(ge=1, le=10)] | None = Field(
+    n: Annotated[StrictInt, Field(ge=1, le=10)] | None = Field(
         default=None, description="How many images to make."
     )
-    size: Size | None = Field(
+    size: ImageSize | None = Field(
         default=None, description="Width x height in pixels such as 1024x1024, or auto."
     )
     quality: Literal["auto", "high", "medium", "low", "hd", "standard"] | None = Field(
@@ -71,11 +75,11 @@ class ImageParams(BaseModel):
     output_format: Literal["png", "jpeg", "webp"] | None = Field(
         default=None, description="The kind of image file."
     )
-    output_compression: Annotated[Whole, Field(ge=0, le=100)] | None = Field(
+    output_compression: Annotated[StrictInt, Field(ge=0, le=100)] | None = Field(
         default=None, description="Quality of a jpeg or webp, in percent."
     )
     moderation: Literal["auto", "low"] | None = None
-    delivery: Literal["url", "b64_json"] | None = None
+    return_format: Literal["url", "b64_json"] | None = None
     user: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
@@ -84,7 +88,7 @@ class ImageParams(BaseModel):
             raise ValueError("output_compression: needs output_format 'webp' or 'jpeg'")
         return self
 
-    def image_params(self) -> dict[str, Any]:
+    def collect_image_params(self) -> dict[str, Any]:
         """The parameters that are set, under their names here."""
         values = {name: getattr(self, name) for name in ImageParams.model_fields}
         return {name: value for name, value in values.items() if value is not None}
@@ -117,20 +121,20 @@ class ImageRequest(ImageParams):
     def to_wire(self) -> dict[str, Any]:
         """The members of the body."""
         prompt = {} if self.prompt is None else {"prompt": self.prompt}
-        params = {_ON_WIRE.get(name, name): it for name, it in self.image_params().items()}
+        params = {_ON_WIRE.get(name, name): it for name, it in self.collect_image_params().items()}
         return {"model": self.model, **prompt, **params}
 
 
 _ON_WIRE = {"delivery": "response_format"}
 
-MEMBERS = frozenset({"model", "prompt", "image", "mask", "response_format"}).union(
+BODY_FIELDS = frozenset({"model", "prompt", "image", "mask", "response_format"}).union(
     ImageParams.model_fields
 )
 """The members of a body, under their names here and on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class ImageOperation:
     """One of the three things that are done with images.
 
     Attributes:
@@ -141,15 +145,21 @@ class Operation:
 
     name: str
     endpoint: Endpoint
-    takes: frozenset[str]
-    most_images: int = 0
+    params: frozenset[str]
+    max_images: int = 0
 
 
-GENERATE = Operation("generate", IMAGE_GENERATIONS, frozenset(ImageParams.model_fields) - {"user"})
-EDIT = Operation("edit", IMAGE_EDITS, frozenset({"n", "size", "quality", "delivery", "user"}), 16)
-VARY = Operation("vary", IMAGE_VARIATIONS, frozenset({"n", "size", "delivery", "user"}), 1)
+GENERATION = ImageOperation(
+    "generate", IMAGE_GENERATIONS, frozenset(ImageParams.model_fields) - {"user"}
+)
+EDIT = ImageOperation(
+    "edit", IMAGE_EDITS, frozenset({"n", "size", "quality", "delivery", "user"}), 16
+)
+VARIATION = ImageOperation(
+    "vary", IMAGE_VARIATIONS, frozenset({"n", "size", "delivery", "user"}), 1
+)
 
-FAMILIES = ("dall-e-2", "dall-e-3", "gpt-image")
+MODEL_FAMILIES = ("dall-e-2", "dall-e-3", "gpt-image")
 _ONLY_FOR = {
     "style": ("dall-e-3",),
     "background": ("gpt-image",),
@@ -161,23 +171,23 @@ _ONLY_FOR = {
 _VARIATION_SIZES = ("256x256", "512x512", "1024x1024")
 
 
-def family_of(model: str) -> str | None:
+def find_model_family(model: str) -> str | None:
     """The family of a model that the contract has rules for; ``None`` for all others.
 
     >>> family_of("azure/gpt-image-1-mini")
     'gpt-image'
     """
     name = model.rpartition("/")[2]
-    return next((family for family in FAMILIES if name.startswith(family)), None)
+    return next((family for family in MODEL_FAMILIES if name.startswith(family)), None)
 
 
-def check_family(model: str, params: Mapping[str, Any]) -> None:
+def check_model_params(model: str, params: Mapping[str, Any]) -> None:
     """Check that a model takes these parameters; of an unknown family everything is passed on.
 
     Raises:
         ValueError: it does not, which the router would answer with an error, or ignore.
     """
-    family = family_of(model)
+    family = find_model_family(model)
     if family is None:
         return
     for name in params:
@@ -190,19 +200,19 @@ def check_family(model: str, params: Mapping[str, Any]) -> None:
         raise ValueError(f"n: {model} makes 1 image in a call, not {params['n']}")
 
 
-def check_operation(operation: Operation, params: Mapping[str, Any]) -> None:
+def check_operation_params(operation: ImageOperation, params: Mapping[str, Any]) -> None:
     """Check that an endpoint takes these parameters with these values.
 
     Raises:
         ValueError: it does not.
     """
     for name in params:
-        if name not in operation.takes:
-            takes = ", ".join(sorted(operation.takes))
+        if name not in operation.params:
+            takes = ", ".join(sorted(operation.params))
             path = operation.endpoint.path
             raise ValueError(f"{name}: {path} does not take it; it takes {takes}")
     if operation is EDIT and params.get("quality") == "hd":
         raise ValueError("quality: edits take auto, high, medium, low and standard, not 'hd'")
-    if operation is VARY and params.get("size", "256x256") not in _VARIATION_SIZES:
+    if operation is VARIATION and params.get("size", "256x256") not in _VARIATION_SIZES:
         sizes = ", ".join(_VARIATION_SIZES)
         raise ValueError(f"size: variations take {sizes}, not {params['size']!r}")

@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 
-DEEPEST = 256
+MAX_DEPTH = 256
 """Levels of nesting that are looked into: as many as can be sent."""
 
 
-def dump(value: Any, name: str = "") -> bytes:
+def dumps(value: Any, name: str = "") -> bytes:
     """A value as JSON.
 
     Args:
@@ -32,7 +32,7 @@ def dump(value: Any, name: str = "") -> bytes:
 
 def _faults(value: Any, path: str, depth: int = 0, *, only_numbers: bool = False) -> Iterator[str]:
     """What in a value cannot be sent, each with its path."""
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         yield f"{path[:60]}...: nested too deep to be sent"
     elif isinstance(value, (Mapping, list, tuple)):
         if isinstance(value, Mapping):
@@ -68,7 +68,10 @@ def _unsendable(value: Any, path: str) -> Iterator[str]:
 
 
 def loads(
-    data: bytes | str, halves: Callable[[Any], Any] | None = None, *, due: object = False
+    data: bytes | str,
+    transform: Callable[[Any], Any] | None = None,
+    *,
+    always_transform: object = False,
 ) -> Any:
     """JSON as Python values; half characters (lone surrogates) become U+FFFD.
 
@@ -81,14 +84,14 @@ def loads(
         ValueError: it is not JSON.
     """
     try:
-        if not due:
+        if not always_transform:
             return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         if b"\\ud" not in (data.encode() if isinstance(data, str) else data).lower():
             raise ValueError(str(error)) from None
     try:
         value = json.loads(data, parse_constant=_no_number)
-        return _mended(halves(value) if halves else value)
+        return _mended(transform(value) if transform else value)
     except RecursionError:
         raise ValueError("nested too deep") from None
 
@@ -107,16 +110,16 @@ def _mended(value: Any) -> Any:
     return value
 
 
-def an_object(value: Any) -> dict[str, Any]:
+def as_dict(value: Any) -> dict[str, Any]:
     """A value of a reply if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def objects(value: Any) -> list[dict[str, Any]]:
+def as_dicts(value: Any) -> list[dict[str, Any]]:
     """The objects in a list of a reply; of anything else, none."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def a_text(value: Any) -> str:
+def as_str(value: Any) -> str:
     """A value of a reply if it is a text, else an empty one."""
     return value if isinstance(value, str) else ""

@@ -13,14 +13,14 @@ import orjson
 
 from orq_router_integrations.wire.json import loads
 
-PIECE = 64 * 1024
+MAX_CHUNK_BYTES = 64 * 1024
 """Most bytes of a text that are handed on at once."""
 
 _MARK = re.compile(rb'["{}\[\]:,]')
 _LONGEST_NAME = 64
 
 
-class TextsApart:
+class StreamingJsonReader:
     """Reads one JSON object whose member ``items`` lists objects, each with a long ``text``.
 
     Attributes:
@@ -31,10 +31,10 @@ class TextsApart:
     [b'aGV', b'sbG8=', {'b64': '', 'n': 1}]
     """
 
-    def __init__(self, *, items: str, text: str) -> None:
-        self.rest = bytearray()
-        self._items = f'"{items}"'.encode()
-        self._long = f'"{text}"'.encode()
+    def __init__(self, *, items_key: str, text_key: str) -> None:
+        self.skeleton = bytearray()
+        self._items = f'"{items_key}"'.encode()
+        self._long = f'"{text_key}"'.encode()
         self._open: list[tuple[int, bytes]] = []  # where each object or list begins, and its name
         self._name = b""  # of the value that comes next
         self._last = b""  # the last short text
@@ -43,7 +43,7 @@ class TextsApart:
         self._escape = b""
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether everything that was opened is closed."""
         return not self._open and self._text_at < 0
 
@@ -76,15 +76,15 @@ class TextsApart:
         """Read as far as the next mark of structure."""
         match = _MARK.search(data, at)
         end = match.end() if match else len(data)
-        self.rest += data[at:end]
+        self.skeleton += data[at:end]
         mark = match[0] if match else b" "
         if mark == b":":
             self._name = self._last
         elif mark == b'"':
-            self._text_at = len(self.rest) - 1
+            self._text_at = len(self.skeleton) - 1
             self._taken, self._name = self._name == self._long and self._in_item, b""
         elif mark in b"{[":
-            self._open.append((len(self.rest) - 1, self._name))
+            self._open.append((len(self.skeleton) - 1, self._name))
             self._name = b""
         elif mark == b",":
             self._name = b""
@@ -94,19 +94,19 @@ class TextsApart:
 
     def _closed(self, start: int, _: bytes) -> Generator[dict[str, Any]]:
         """What was just closed, if it is one of the items."""
-        if self._in_items and self.rest[start] == 0x7B:
-            yield loads(bytes(memoryview(self.rest)[start:]))
+        if self._in_items and self.skeleton[start] == 0x7B:
+            yield loads(bytes(memoryview(self.skeleton)[start:]))
 
     def _read_text(self, data: bytes, at: int) -> Generator[bytes, None, int]:
         """Read as far as the end of a text, or an escape in it, or one piece."""
-        stop = min(at + PIECE, len(data))
+        stop = min(at + MAX_CHUNK_BYTES, len(data))
         quote = data.find(
             b'"', at, stop
         )  # a search for both in one pattern takes ten times as long
         escape = data.find(b"\\", at, stop if quote < 0 else quote)
         end = next((found for found in (escape, quote) if found >= 0), stop)
         if not self._taken:
-            self.rest += data[at:end]
+            self.skeleton += data[at:end]
         elif end > at:
             yield data[at:end]
         if end == stop:
@@ -114,9 +114,9 @@ class TextsApart:
         if end == escape:
             self._escape = b"\\"
         else:
-            self.rest += b'"'
-            short = len(self.rest) - self._text_at <= _LONGEST_NAME
-            self._last = bytes(self.rest[self._text_at :]) if short else b""
+            self.skeleton += b'"'
+            short = len(self.skeleton) - self._text_at <= _LONGEST_NAME
+            self._last = bytes(self.skeleton[self._text_at :]) if short else b""
             self._text_at = -1
         return end + 1
 
@@ -127,6 +127,6 @@ class TextsApart:
             if self._taken:
                 yield orjson.loads(b'"' + self._escape + b'"').encode()
             else:
-                self.rest += self._escape
+                self.skeleton += self._escape
             self._escape = b""
         return at + 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from orq_router_integrations.wire.controls import RouterControls
 
-ANSWERED_BY = "x-orq-offline-model"
+ANSWERED_MODEL_HEADER = "x-orq-offline-model"
 """The header in which the offline router names the model that answered.
 
 The real one has no such header that is known (contract, section 8), and its replies with images
@@ -19,7 +19,7 @@ SNAPSHOT = re.compile(r"[-@](?:\d[\d-]*|latest)")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ModelCandidates:
     """The models that a call may be answered by.
 
     Attributes:
@@ -34,7 +34,7 @@ class Asked:
     fallbacks: tuple[str, ...] = ()
 
     @classmethod
-    def by(cls, model: str, controls: RouterControls) -> "Asked":
+    def from_controls(cls, model: str, controls: RouterControls) -> "ModelCandidates":
         """The candidates for a model under these controls."""
         balancer = controls.load_balancer
         first = [weighted.model for weighted in balancer.models] if balancer else [model]
@@ -47,21 +47,21 @@ class Asked:
         return self.candidates[: len(self.candidates) - len(self.fallbacks)]
 
     @property
-    def upstream(self) -> str:
+    def primary_provider(self) -> str:
         """The provider that is asked first; empty where it may be one of several."""
         return _sole_provider(self.primaries)
 
-    def upstream_of(self, answered: str) -> str:
+    def resolve_provider(self, answering_model: str) -> str:
         """The provider of the model that answered; empty where nothing tells."""
-        return provider_of(answered) or _sole_provider(self.candidates)
+        return get_provider(answering_model) or _sole_provider(self.candidates)
 
-    def fell_back(self, answered: str) -> bool:
+    def is_fallback(self, answering_model: str) -> bool:
         """Whether the model that answered is a fallback, as far as its name tells."""
-        return bool(self._fitting(answered, self.fallbacks)) and not self._fitting(
-            answered, self.primaries
+        return bool(self._fitting(answering_model, self.fallbacks)) and not self._fitting(
+            answering_model, self.primaries
         )
 
-    def answered_by(self, name: str) -> str:
+    def qualify_name(self, name: str) -> str:
         """The full id of the candidate that a provider's own name stands for.
 
         The wire gives the provider's name of the model, often a dated snapshot, and never the
@@ -71,7 +71,7 @@ class Asked:
         fitting = self._fitting(name, self.candidates)
         if len(fitting) != 1 or name == fitting[0] or _is_snapshot(name, fitting[0]):
             return name  # not certain, or in full already, as some proxies say it
-        provider = provider_of(fitting[0])
+        provider = get_provider(fitting[0])
         return f"{provider}/{name}" if provider else name
 
     @staticmethod
@@ -83,7 +83,7 @@ class Asked:
             own for own, both in names.items() if any(_is_snapshot(name, end) for end in both)
         ]
 
-    def answering(self, named: Any, headers: Mapping[str, str]) -> str | None:
+    def resolve_model(self, body_model: Any, headers: Mapping[str, str]) -> str | None:
         """The full id of the model that answered, as far as it is known.
 
         By what the reply's body names, by the offline router's header, or because only one model
@@ -96,9 +96,9 @@ class Asked:
         >>> Asked("openai/dall-e-2", ("openai/dall-e-2",)).answering(None, {})
         'openai/dall-e-2'
         """
-        if isinstance(named, str) and named:
-            return self.answered_by(named)
-        if told := headers.get(ANSWERED_BY):
+        if isinstance(body_model, str) and body_model:
+            return self.qualify_name(body_model)
+        if told := headers.get(ANSWERED_MODEL_HEADER):
             return told
         return self.candidates[0] if len(set(self.candidates)) == 1 else None
 
@@ -108,12 +108,12 @@ def _is_snapshot(name: str, model: str) -> bool:
     return name.startswith(base) and SNAPSHOT.fullmatch(name, len(base)) is not None
 
 
-def provider_of(model: str) -> str:
+def get_provider(model: str) -> str:
     """The provider in a model's id; empty for a bare name, a smart router and an agent."""
     provider, slash, _ = model.partition("/")
     return provider if slash and "@" not in provider and provider != "agent" else ""
 
 
 def _sole_provider(models: tuple[str, ...]) -> str:
-    found = {provider_of(model) for model in models}
+    found = {get_provider(model) for model in models}
     return found.pop() if len(found) == 1 else ""

@@ -12,10 +12,10 @@ from typing import Any
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload
-from orq_router_integrations.wire.uploads import contents
+from orq_router_integrations.wire.uploads import iter_upload
 
-CHUNK = 192 * 1024
-SMALL = 1024 * 1024
+CHUNK_BYTES = 192 * 1024
+MAX_DIGEST_BYTES = 1024 * 1024
 
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
@@ -34,7 +34,7 @@ class Part:
         return self.content.size if isinstance(self.content, Upload) else len(self.content)
 
     @property
-    def head(self) -> bytes:
+    def headers(self) -> bytes:
         """The part's headers, with the blank line that ends them."""
         disposition = f'Content-Disposition: form-data; name="{self.name.translate(_ESCAPES)}"'
         if isinstance(self.content, Upload):
@@ -43,7 +43,7 @@ class Part:
         kind = f"\r\nContent-Type: {media_type}" if media_type else ""
         return f"{disposition}{kind}\r\n\r\n".encode("utf-8", "replace")
 
-    def chunks(self) -> Iterator[bytes]:
+    def iter_content(self) -> Iterator[bytes]:
         """The content, piece by piece.
 
         Raises:
@@ -52,10 +52,10 @@ class Part:
         if isinstance(self.content, bytes):
             yield self.content
         else:
-            yield from contents(self.content, self.name, CHUNK)
+            yield from iter_upload(self.content, self.name, CHUNK_BYTES)
 
 
-class Form:
+class MultipartBody:
     """A multipart body: iterate for its bytes, as often as it is to be sent.
 
     Attributes:
@@ -70,12 +70,12 @@ class Form:
 
     def _digest(self) -> str:
         digest = blake2b(digest_size=16)
-        if sum(part.size for part in self.parts) > SMALL:
+        if sum(part.size for part in self.parts) > MAX_DIGEST_BYTES:
             digest.update(os.urandom(16))
         else:
             for part in self.parts:
-                digest.update(part.head)
-                for chunk in part.chunks():
+                digest.update(part.headers)
+                for chunk in part.iter_content():
                     digest.update(chunk)
         return digest.hexdigest()
 
@@ -88,19 +88,21 @@ class Form:
     def size(self) -> int:
         """The length of the whole body in bytes."""
         frame = len(self.boundary) + 6  # two dashes before it, two line ends; two dashes at the end
-        return sum(frame + len(part.head) + part.size for part in self.parts) + frame
+        return sum(frame + len(part.headers) + part.size for part in self.parts) + frame
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the body's bytes, files read as they go."""
         edge = f"--{self.boundary}".encode()
         for part in self.parts:
-            yield edge + b"\r\n" + part.head
-            yield from part.chunks()
+            yield edge + b"\r\n" + part.headers
+            yield from part.iter_content()
             yield b"\r\n"
         yield edge + b"--\r\n"
 
 
-def parts_of(fields: Mapping[str, Any], files: Mapping[str, Upload | Sequence[Upload]]) -> Form:
+def build_multipart_body(
+    fields: Mapping[str, Any], files: Mapping[str, Upload | Sequence[Upload]]
+) -> MultipartBody:
     """The form for these fields and files, in that order.
 
     Text, numbers and booleans become plain parts; objects, and lists that hold objects, one part
@@ -108,14 +110,14 @@ def parts_of(fields: Mapping[str, Any], files: Mapping[str, Upload | Sequence[Up
     """
     parts = [part for name, value in fields.items() for part in _field(name, value)]
     parts += [part for name, value in files.items() for part in _files(name, value)]
-    return Form(parts)
+    return MultipartBody(parts)
 
 
 def _field(name: str, value: Any) -> Iterator[Part]:
     if value is None:
         return
     if isinstance(value, Mapping) or _holds_more(value):
-        yield Part(name, json.dump(value, name), "application/json")
+        yield Part(name, json.dumps(value, name), "application/json")
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield Part(f"{name}[]", _plain(item, f"{name}[{index}]"))
@@ -133,7 +135,7 @@ def _plain(value: Any, path: str) -> bytes:
     """A text as it is; a number or boolean as JSON writes it."""
     if not isinstance(value, (str, int, float)):
         raise ValueError(f"{path}: {type(value).__name__} cannot be sent in a form")
-    data = json.dump(value, path)
+    data = json.dumps(value, path)
     return value.encode() if isinstance(value, str) else data
 
 

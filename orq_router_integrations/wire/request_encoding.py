@@ -5,15 +5,15 @@ from urllib.parse import quote
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Request
-from orq_router_integrations.wire.control_placement import applicable, place
+from orq_router_integrations.wire.control_placement import filter_defaults, place_controls
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.multipart import Form, parts_of
-from orq_router_integrations.wire.streamed_json import JsonBody, body_of
+from orq_router_integrations.wire.multipart import MultipartBody, build_multipart_body
+from orq_router_integrations.wire.streamed_json import StreamedJsonBody, build_json_body
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedRequest:
     """A request ready to send.
 
     Attributes:
@@ -25,11 +25,13 @@ class Encoded:
     method: str
     path: str
     headers: dict[str, str]
-    body: bytes | Form | JsonBody
+    body: bytes | MultipartBody | StreamedJsonBody
     controls: RouterControls
 
 
-def encode(request: Request, dialect: Dialect, defaults: RouterControls | None = None) -> Encoded:
+def encode_request(
+    request: Request, dialect: Dialect, defaults: RouterControls | None = None
+) -> EncodedRequest:
     """Encode a call for a base URL.
 
     ``defaults`` apply where the endpoint takes them; the call's own controls must all fit.
@@ -40,28 +42,30 @@ def encode(request: Request, dialect: Dialect, defaults: RouterControls | None =
     """
     endpoint, path = request.endpoint, _path(request, dialect)
     if endpoint.method == "GET":
-        return Encoded("GET", path, {}, b"", RouterControls())
-    controls = applicable(defaults or RouterControls(), endpoint, dialect).merged(request.controls)
-    placed = place(controls, endpoint, dialect)
+        return EncodedRequest("GET", path, {}, b"", RouterControls())
+    controls = filter_defaults(defaults or RouterControls(), endpoint, dialect).merge(
+        request.controls
+    )
+    placed = place_controls(controls, endpoint, dialect)
     extra = {**placed.top, **({"orq": placed.nested} if placed.nested else {})}
     if both := sorted(extra.keys() & request.body.keys()):
         raise ValueError(f"{both[0]}: set in the body and by controls; keep one of the two")
     body = {**request.body, **extra}
     if endpoint.multipart:
-        form = parts_of(body, request.files)
+        form = build_multipart_body(body, request.files)
         headers = {"Content-Type": form.content_type, "Content-Length": str(form.size)}
-        return Encoded("POST", path, placed.headers | headers, form, controls)
+        return EncodedRequest("POST", path, placed.headers | headers, form, controls)
     if request.files:
         raise ValueError(f"files: {endpoint.path} takes JSON; files cannot be sent there")
     headers = placed.headers | {"Content-Type": "application/json"}
-    data = body_of(body, json.dump(body))
-    if isinstance(data, JsonBody):
+    data = build_json_body(body, json.dumps(body))
+    if isinstance(data, StreamedJsonBody):
         headers["Content-Length"] = str(data.size)
-    return Encoded("POST", path, headers, data, controls)
+    return EncodedRequest("POST", path, headers, data, controls)
 
 
 def _path(request: Request, dialect: Dialect) -> str:
-    endpoint, resource = request.endpoint, quote(request.resource, safe="")
+    endpoint, resource = request.endpoint, quote(request.resource_id, safe="")
     if dialect not in endpoint.dialects:
         raise ValueError(
             f"base_url: {endpoint.path} does not exist under {dialect.value}; use a v3/router URL"

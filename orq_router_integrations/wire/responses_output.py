@@ -7,17 +7,17 @@ what LangChain needs is converted once, for both APIs. Source: contract section 
 from dataclasses import dataclass
 from typing import Any
 
-from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply
-from orq_router_integrations.wire.chat_completions import text_of
-from orq_router_integrations.wire.event_stream import kind_of, refuse_error
-from orq_router_integrations.wire.json import a_text, an_object, dump, objects
+from orq_router_integrations.wire.call import EmbeddedError, MalformedResponseError, Response
+from orq_router_integrations.wire.chat_completions import extract_text
+from orq_router_integrations.wire.event_stream import get_json_type_name, raise_for_error
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, dumps
 
-Wire = dict[str, Any]
+JsonObject = dict[str, Any]
 
-CUSTOM_INPUT = "__arg1"
+CUSTOM_TOOL_ARGUMENT = "__arg1"
 """LangChain's name for the one text that a tool takes; the input of a custom tool."""
 
-PARAGRAPH = "\n\n"
+PARAGRAPH_BREAK = "\n\n"
 """Between pieces of reasoning that were told apart."""
 
 _REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
@@ -30,7 +30,7 @@ _USAGE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class PendingResponse:
     """A background response that the router still works on.
 
     Attributes:
@@ -40,10 +40,10 @@ class Unfinished:
 
     id: str
     attempts: int = 1
-    started: float | None = None
+    started_at: float | None = None
 
 
-def read_response(reply: Reply) -> Wire | Unfinished:
+def parse_response(reply: Response) -> JsonObject | PendingResponse:
     """The response in a reply, as a completion; or that it is not finished.
 
     Raises:
@@ -51,15 +51,15 @@ def read_response(reply: Reply) -> Wire | Unfinished:
         ErrorInReply: it is an error, or the response failed.
     """
     body = reply.json()
-    refuse_error(body, reply.content)
+    raise_for_error(body, reply.content)
     if not isinstance(body, dict):
-        raise BadReply(f"the body is {kind_of(body)}, not an object")
+        raise MalformedResponseError(f"the body is {get_json_type_name(body)}, not an object")
     if body.get("status") in {"queued", "in_progress"} and isinstance(body.get("id"), str):
-        return Unfinished(body["id"], reply.attempts, reply.started)
+        return PendingResponse(body["id"], reply.attempts, reply.started_at)
     return completion_of(body, reply.content)
 
 
-def completion_of(response: Wire, content: bytes) -> Wire:
+def completion_of(response: JsonObject, content: bytes) -> JsonObject:
     """A whole response as a completion.
 
     Raises:
@@ -67,32 +67,36 @@ def completion_of(response: Wire, content: bytes) -> Wire:
         ErrorInReply: it failed.
     """
     if response.get("status") == "failed":
-        raise ErrorInReply(content)
-    message: Wire = {"role": "assistant", "content": "", "tool_calls": []}
-    for item in output_of(response, content):
-        merge(message, told(item))
-    choice = {"index": 0, "message": message, **end(response, bool(message["tool_calls"]))}
+        raise EmbeddedError(content)
+    message: JsonObject = {"role": "assistant", "content": "", "tool_calls": []}
+    for item in get_output_items(response, content):
+        merge_delta(message, convert_item(item))
+    choice = {
+        "index": 0,
+        "message": message,
+        **get_finish_reason(response, bool(message["tool_calls"])),
+    }
     if logprobs := message.pop("logprobs", None):
         choice["logprobs"] = {"content": logprobs}
-    return {**frame(response), "choices": [choice]}
+    return {**convert_metadata(response), "choices": [choice]}
 
 
-def output_of(response: Wire, content: bytes) -> list[Wire]:
+def get_output_items(response: JsonObject, content: bytes) -> list[JsonObject]:
     """The items of a finished response; only one that was cut short may have none.
 
     Raises:
         BadReply: it has no output.
     """
-    output = objects(response.get("output"))
+    output = as_dicts(response.get("output"))
     if not output and response.get("status") != "incomplete":
         state = response.get("status") or "its status unknown"
-        raise BadReply(f"the response has no output ({state})", content)
+        raise MalformedResponseError(f"the response has no output ({state})", content)
     return output
 
 
-def frame(response: Wire) -> Wire:
+def convert_metadata(response: JsonObject) -> JsonObject:
     """What a response says of itself, as a completion says it."""
-    usage = an_object(response.get("usage"))
+    usage = as_dict(response.get("usage"))
     known = {name: response.get(name) for name in ("id", "model", "service_tier")}
     return {
         **known,
@@ -102,9 +106,9 @@ def frame(response: Wire) -> Wire:
     }
 
 
-def end(response: Wire, called: bool) -> Wire:
+def get_finish_reason(response: JsonObject, called: bool) -> JsonObject:
     """Why a response ended."""
-    details = an_object(response.get("incomplete_details"))
+    details = as_dict(response.get("incomplete_details"))
     status = response.get("status")
     if status == "incomplete":
         return {"finish_reason": _REASONS.get(str(details.get("reason")), "length")}
@@ -113,53 +117,53 @@ def end(response: Wire, called: bool) -> Wire:
     return {"finish_reason": "tool_calls" if called else "stop"}
 
 
-def told(item: Wire) -> Wire:
+def convert_item(item: JsonObject) -> JsonObject:
     """All that a finished item says, as a delta."""
     match item.get("type"):
         case "message":
-            delta: Wire = {}
-            for part in parts_of(item):
-                merge(delta, told_part(part))
+            delta: JsonObject = {}
+            for part in get_message_parts(item):
+                merge_delta(delta, convert_message_part(part))
             return delta
         case "function_call":
             function = {"name": item.get("name"), "arguments": item.get("arguments")}
             return {"tool_calls": [{"id": item.get("call_id"), "function": function}]}
         case "custom_tool_call":
-            arguments = dump({CUSTOM_INPUT: a_text(item.get("input"))}).decode()
+            arguments = dumps({CUSTOM_TOOL_ARGUMENT: as_str(item.get("input"))}).decode()
             function = {"name": item.get("name"), "arguments": arguments}
             return {"tool_calls": [{"id": item.get("call_id"), "function": function}]}
         case "reasoning":
-            return {"reasoning": _thought(item), **beside(item)}
-    return beside(item)
+            return {"reasoning": _thought(item), **convert_unstreamed_content(item)}
+    return convert_unstreamed_content(item)
 
 
-def parts_of(message: Wire) -> list[Wire]:
+def get_message_parts(message: JsonObject) -> list[JsonObject]:
     """The parts of a message, which some upstreams send as a plain text.
 
     Raises:
         BadReply: its content is neither.
     """
     content = message.get("content")
-    found = objects(content)
-    return found or ([{"text": text}] if (text := text_of(content, whole=True)) else [])
+    found = as_dicts(content)
+    return found or ([{"text": text}] if (text := extract_text(content, required=True)) else [])
 
 
-def told_part(part: Wire) -> Wire:
+def convert_message_part(part: JsonObject) -> JsonObject:
     """All that a part of a message says, as a delta."""
     if part.get("type") == "refusal":
-        return {"refusal": a_text(part.get("refusal"))}
+        return {"refusal": as_str(part.get("refusal"))}
     return {
-        "content": text_of(part.get("text")),
-        "annotations": objects(part.get("annotations")),
-        "logprobs": objects(part.get("logprobs")),
+        "content": extract_text(part.get("text")),
+        "annotations": as_dicts(part.get("annotations")),
+        "logprobs": as_dicts(part.get("logprobs")),
     }
 
 
-def beside(item: Wire) -> Wire:
+def convert_unstreamed_content(item: JsonObject) -> JsonObject:
     """What a finished item says beside what its own events have told."""
     match item.get("type"):
         case "reasoning" if isinstance(item.get("encrypted_content"), str):
-            summary = PARAGRAPH.join(_texts(item, "summary"))
+            summary = PARAGRAPH_BREAK.join(_texts(item, "summary"))
             seal = {"reasoning": summary, "signature": item["encrypted_content"]}
             return {"reasoning_items": [seal]}
         case "image_generation_call" if item.get("result"):
@@ -169,19 +173,19 @@ def beside(item: Wire) -> Wire:
     return {"output_items": [item]}
 
 
-def _thought(item: Wire) -> str:
-    return PARAGRAPH.join([*_texts(item, "content"), *_texts(item, "summary")])
+def _thought(item: JsonObject) -> str:
+    return PARAGRAPH_BREAK.join([*_texts(item, "content"), *_texts(item, "summary")])
 
 
-def _texts(item: Wire, name: str) -> list[str]:
-    return [text for part in objects(item.get(name)) if (text := a_text(part.get("text")))]
+def _texts(item: JsonObject, name: str) -> list[str]:
+    return [text for part in as_dicts(item.get(name)) if (text := as_str(part.get("text")))]
 
 
-def merge(message: Wire, delta: Wire) -> None:
+def merge_delta(message: JsonObject, delta: JsonObject) -> None:
     """Add a delta to a message, or to another delta."""
     for name, value in delta.items():
         if value and (before := message.get(name)):
-            between = PARAGRAPH if name == "reasoning" else type(value)()
+            between = PARAGRAPH_BREAK if name == "reasoning" else type(value)()
             message[name] = before + between + value
         elif value:
             message[name] = value

@@ -5,22 +5,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from orq_router_integrations.wire.chat_params import Effort, Whole, Wired
-from orq_router_integrations.wire.deferred_model import Deferred
+from orq_router_integrations.wire.chat_params import ReasoningEffort, StrictInt, WireModel
+from orq_router_integrations.wire.deferred_model import DeferredModel
 
 if TYPE_CHECKING:
-    from orq_router_integrations.wire.deferred_model import Taking
+    from orq_router_integrations.wire.deferred_model import CoercedField
 
 
-class Reasoning(Wired):
+class ReasoningOptions(WireModel):
     """How much a model reasons, and what it shows of that."""
 
-    effort: Effort | None = None
+    effort: ReasoningEffort | None = None
     context: str | None = None
     summary: Literal["concise", "detailed", "auto"] | None = None
 
 
-class ResponsesParams(Deferred):
+class ResponsesParams(DeferredModel):
     """Parameters that only the Responses API has; sent only when set.
 
     Attributes:
@@ -39,11 +39,13 @@ class ResponsesParams(Deferred):
     store: Annotated[bool, Field(strict=True)] | None = None
     background: Annotated[bool, Field(strict=True)] | None = None
     if TYPE_CHECKING:
-        reasoning: Taking[Reasoning | Mapping[str, str] | None, Reasoning | None] = Taking()
+        reasoning: CoercedField[
+            ReasoningOptions | Mapping[str, str] | None, ReasoningOptions | None
+        ] = CoercedField()
     else:
-        reasoning: Reasoning | None = None
+        reasoning: ReasoningOptions | None = None
     include: list[str] | None = None
-    max_tool_calls: Annotated[Whole, Field(ge=1)] | None = None
+    max_tool_calls: Annotated[StrictInt, Field(ge=1)] | None = None
     service_tier: str | None = None
 
     @model_validator(mode="after")
@@ -52,14 +54,14 @@ class ResponsesParams(Deferred):
             raise ValueError("background: needs store; a response that is not kept cannot be read")
         return self
 
-    def responses_params(self) -> dict[str, Any]:
+    def build_responses_params(self) -> dict[str, Any]:
         """The parameters that are set, as they go on the wire."""
         members = vars(self)
-        found = {name: members[name] for name in OWN_PARAMS if members[name] is not None}
+        found = {name: members[name] for name in RESPONSES_PARAM_NAMES if members[name] is not None}
         if self.reasoning is not None:
             found["reasoning"] = self.reasoning.model_dump(exclude_none=True)
         return found
 
 
-OWN_PARAMS = tuple(ResponsesParams.model_fields)
+RESPONSES_PARAM_NAMES = tuple(ResponsesParams.model_fields)
 """The names of the parameters that the other API has not."""

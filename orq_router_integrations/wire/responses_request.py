@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from orq_router_integrations.wire.json import loads
-from orq_router_integrations.wire.responses_output import CUSTOM_INPUT
+from orq_router_integrations.wire.responses_output import CUSTOM_TOOL_ARGUMENT
 
 Wire = dict[str, Any]
 
@@ -26,7 +26,7 @@ _NOT_HERE = ("seed", "modalities", "audio")
 _LOGPROBS = "message.output_text.logprobs"
 
 
-def body_of(chat: Mapping[str, Any], own: Mapping[str, Any]) -> Wire:
+def build_responses_body(chat: Mapping[str, Any], responses_params: Mapping[str, Any]) -> Wire:
     """The body for a chat body and the API's own parameters.
 
     Raises:
@@ -44,11 +44,14 @@ def body_of(chat: Mapping[str, Any], own: Mapping[str, Any]) -> Wire:
         body["tool_choice"] = _choice(chat["tool_choice"])
     if text := _text_settings(chat):
         body["text"] = text
-    body |= own
+    body |= responses_params
     if "reasoning_effort" in chat:
-        body["reasoning"] = {"effort": chat["reasoning_effort"], **own.get("reasoning", {})}
+        body["reasoning"] = {
+            "effort": chat["reasoning_effort"],
+            **responses_params.get("reasoning", {}),
+        }
     if chat.get("logprobs"):
-        body["include"] = [*own.get("include", ()), _LOGPROBS]
+        body["include"] = [*responses_params.get("include", ()), _LOGPROBS]
     return body
 
 
@@ -136,7 +139,7 @@ def _input(arguments: str) -> str:
         found = loads(arguments)
     except ValueError:
         return arguments
-    text = found.get(CUSTOM_INPUT) if isinstance(found, dict) else None
+    text = found.get(CUSTOM_TOOL_ARGUMENT) if isinstance(found, dict) else None
     return text if isinstance(text, str) else arguments
 
 

@@ -9,7 +9,7 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(
 _MAX_LENGTH = 64  # a longer number is an attack, not a pause
 
 
-def retry_after_seconds(headers: Mapping[str, str], *, limited: bool = True) -> float | None:
+def parse_retry_after(headers: Mapping[str, str], *, rate_limited: bool = True) -> float | None:
     """Seconds to wait before asking again, or ``None`` where the router says nothing usable.
 
     Read in this order: ``retry-after-ms``, ``retry-after`` (seconds, or a date measured against
@@ -24,7 +24,7 @@ def retry_after_seconds(headers: Mapping[str, str], *, limited: bool = True) -> 
     for seconds in (_number(after), _until(after, headers.get("date"))):
         if seconds is not None:
             return seconds
-    return _duration(headers.get("x-ratelimit-reset")) if limited else None
+    return _duration(headers.get("x-ratelimit-reset")) if rate_limited else None
 
 
 def _number(text: str | None) -> float | None:

@@ -10,29 +10,29 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from orq_router_integrations.wire.call import BadReply, Reply, Truncated
+from orq_router_integrations.wire.call import MalformedResponseError, Response, TruncatedStreamError
 from orq_router_integrations.wire.controls import ModelId
-from orq_router_integrations.wire.event_stream import refuse_error
+from orq_router_integrations.wire.event_stream import raise_for_error
 from orq_router_integrations.wire.json import loads
-from orq_router_integrations.wire.suggestions import spelled
+from orq_router_integrations.wire.suggestions import create_pattern_validator
 
-MAX_INPUT = 4096
+MAX_INPUT_CHARS = 4096
 """Characters of text in one request."""
 
-MAX_UNREAD = 64 * 1024
+MAX_ERROR_BYTES = 64 * 1024
 """Bytes kept of a reply that turns out to be no audio."""
 
-HEAD = 64
+SNIFF_BYTES = 64
 """Bytes that are looked at before any is handed on: enough for every file's magic bytes."""
 
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 SPEECH_FORMATS: tuple[SpeechFormat, ...] = get_args(SpeechFormat)
 
-Voice = Annotated[str, spelled(r"\S", "a name of a voice")]
+Voice = Annotated[str, create_pattern_validator(r"\S", "a name of a voice")]
 Speed = Annotated[float, Field(strict=True, ge=0.25, le=4, allow_inf_nan=False)]
 
 
-class SpeechParams(BaseModel):
+class SpeechRequest(BaseModel):
     """One request for speech.
 
     Attributes:
@@ -56,17 +56,17 @@ class SpeechParams(BaseModel):
     model: ModelId
     text: str = Field(serialization_alias="input")
     voice: Voice
-    format: SpeechFormat | None = Field(default=None, serialization_alias="response_format")
+    audio_format: SpeechFormat | None = Field(default=None, serialization_alias="response_format")
     speed: Speed | None = None
-    limit: Annotated[int, Field(ge=1)] = Field(default=MAX_INPUT, exclude=True)
+    max_chars: Annotated[int, Field(ge=1)] = Field(default=MAX_INPUT_CHARS, exclude=True)
 
     @model_validator(mode="after")
     def _can_be_spoken(self) -> Self:
         if not self.text.strip():
             raise ValueError("text: it is empty; give something to speak")
-        if len(self.text) > self.limit:
+        if len(self.text) > self.max_chars:
             raise ValueError(
-                f"text: {len(self.text)} characters, and one request takes {self.limit}; "
+                f"text: {len(self.text)} characters, and one request takes {self.max_chars}; "
                 "split the text"
             )
         try:
@@ -80,7 +80,7 @@ class SpeechParams(BaseModel):
         return self.model_dump(exclude_none=True, by_alias=True)
 
 
-MEMBERS = frozenset({"model", "input", "voice", "response_format", "speed"})
+BODY_FIELDS = frozenset({"model", "input", "voice", "response_format", "speed"})
 """The members of a body, under their names on the wire."""
 
 
@@ -94,7 +94,7 @@ class SpeechDecoder:
     done = False
     partial = ""
 
-    def __init__(self, head: Reply) -> None:
+    def __init__(self, head: Response) -> None:
         self._promised = _promised(head)
         self._received = 0
         self._start: bytes | None = b""
@@ -109,12 +109,12 @@ class SpeechDecoder:
         self._received += len(data)
         if self._start is not None:
             self._start += data
-            if len(self._start) < HEAD:
+            if len(self._start) < SNIFF_BYTES:
                 return
             data = self._begun()
         if self._text:
             self._text += data
-            if len(self._text) > MAX_UNREAD:
+            if len(self._text) > MAX_ERROR_BYTES:
                 self._refuse_text()
         elif data:
             yield data
@@ -132,14 +132,14 @@ class SpeechDecoder:
         if data:
             yield data
         if self._promised is not None and self._received < self._promised:
-            raise Truncated(f"{self._received} of {self._promised} bytes arrived")
+            raise TruncatedStreamError(f"{self._received} of {self._promised} bytes arrived")
         if not self._received:
-            raise BadReply("the reply holds no audio: its body is empty")
+            raise MalformedResponseError("the reply holds no audio: its body is empty")
 
     def _begun(self) -> bytes:
         """The first bytes, if they are audio; text is kept for the error."""
         start, self._start = self._start or b"", None
-        if not _is_text(start[:HEAD]):
+        if not _is_text(start[:SNIFF_BYTES]):
             return start
         self._text += start
         return b""
@@ -147,15 +147,15 @@ class SpeechDecoder:
     def _refuse_text(self) -> None:
         if not self._text:
             return
-        body = bytes(self._text[:MAX_UNREAD])
+        body = bytes(self._text[:MAX_ERROR_BYTES])
         try:
-            refuse_error(loads(body), body)
+            raise_for_error(loads(body), body)
         except ValueError:
-            raise BadReply("text came where audio was asked for", body) from None
-        raise BadReply("JSON came where audio was asked for", body)
+            raise MalformedResponseError("text came where audio was asked for", body) from None
+        raise MalformedResponseError("JSON came where audio was asked for", body)
 
 
-def _promised(head: Reply) -> int | None:
+def _promised(head: Response) -> int | None:
     """How long the body says it is; a compressed one is another length when it is unpacked."""
     length = head.headers.get("content-length", "")
     plain = "content-encoding" not in head.headers
@@ -167,7 +167,7 @@ def _is_text(start: bytes) -> bool:
     try:
         text = start.decode()
     except UnicodeDecodeError as error:
-        if len(start) < HEAD or error.start < len(start) - 3:
+        if len(start) < SNIFF_BYTES or error.start < len(start) - 3:
             return False
         text = start[: error.start].decode()  # the end of the bytes cut a character
     return bool(text) and all(char.isprintable() or char in "\t\r\n\ufeff" for char in text)

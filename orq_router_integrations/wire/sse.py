@@ -6,15 +6,15 @@ JSON strings: only CR, LF and CRLF end a line here, as in the WHATWG standard.
 
 from collections.abc import Iterator
 
-from orq_router_integrations.wire.call import BadReply
+from orq_router_integrations.wire.call import MalformedResponseError
 
 BOM = b"\xef\xbb\xbf"
 
-LONGEST_EVENT = 16 * 1024 * 1024
+MAX_EVENT_BYTES = 16 * 1024 * 1024
 """Bytes; a stream that does not end its events must not fill the memory."""
 
 
-Event = tuple[bytes, str]
+ServerSentEvent = tuple[bytes, str]
 """The data of an event, and its name, which is empty where the stream gave none."""
 
 
@@ -39,7 +39,7 @@ class SSEDecoder:
         self._name = ""
         self._size = 0  # of what was taken since the last event
 
-    def feed(self, data: bytes) -> Iterator[Event]:
+    def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
         """Take the next bytes and yield the events they complete.
 
         Raises:
@@ -56,7 +56,7 @@ class SSEDecoder:
         if data:
             yield from self._read(data)
 
-    def _read(self, data: bytes) -> Iterator[Event]:
+    def _read(self, data: bytes) -> Iterator[ServerSentEvent]:
         """The events in bytes of any form, by all rules of the standard."""
         for line in self._lines(data):
             if line:
@@ -75,8 +75,10 @@ class SSEDecoder:
             line = raw.rstrip(b"\r\n")
             self._pending.append(line)
             self._size += len(raw)
-            if self._size > LONGEST_EVENT:
-                raise BadReply(f"an event is longer than {LONGEST_EVENT // 1024**2} MB", line)
+            if self._size > MAX_EVENT_BYTES:
+                raise MalformedResponseError(
+                    f"an event is longer than {MAX_EVENT_BYTES // 1024**2} MB", line
+                )
             self._after_cr = raw.endswith(b"\r")
             if len(line) == len(raw):
                 return  # no line end yet: only ever the last piece
@@ -96,7 +98,7 @@ class SSEDecoder:
             self._name = value.decode("utf-8", "replace")
 
 
-def _plain_event(block: bytes) -> Event | None:
+def _plain_event(block: bytes) -> ServerSentEvent | None:
     """An event as nearly all are written: one line of data, maybe under its name."""
     if b"\n" not in block:
         return (block[6:], "") if block.startswith(b"data: ") else None

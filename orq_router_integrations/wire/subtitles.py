@@ -18,7 +18,7 @@ _TAG = re.compile(r"</?[a-zA-Z0-9:.][^<>]*>|\{\\[^{}]*\}")
 _MARK = "WEBVTT"
 
 
-def read_cues(text: str) -> list[Span]:
+def parse_subtitles(text: str) -> list[Span]:
     """The cues of a file of subtitles; tags are taken out, voices become speakers.
 
     Raises:
@@ -70,7 +70,7 @@ def _seconds(parts: Sequence[str | None]) -> float:
     return whole + round(float(f"0.{fraction}"), 3)
 
 
-def write_srt(spans: Iterable[Span]) -> str:
+def format_srt(spans: Iterable[Span]) -> str:
     """Spans as a SubRip file; it has no place for speakers."""
     cues = (
         f"{number}\n{_times(span, ',')}\n{_line(span.text)}\n"
@@ -79,7 +79,7 @@ def write_srt(spans: Iterable[Span]) -> str:
     return "\n".join(cues)
 
 
-def write_vtt(spans: Iterable[Span]) -> str:
+def format_vtt(spans: Iterable[Span]) -> str:
     """Spans as a WebVTT file, speakers as voices."""
     cues = (f"{_times(span, '.')}\n{_voiced(span)}\n" for span in spans)
     return "\n".join([f"{_MARK}\n", *cues])

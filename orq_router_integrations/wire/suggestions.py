@@ -9,13 +9,15 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggest_name(name: str, candidates: Iterable[str]) -> str:
     """A hint at the known name that is most like an unknown one; empty where none is."""
-    close = difflib.get_close_matches(name, set(known) - {name}, n=1)
+    close = difflib.get_close_matches(name, set(candidates) - {name}, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def refuse_unknown(cls: type[BaseModel], data: Any, hints: Mapping[str, str] | None = None) -> Any:
+def reject_unknown_fields(
+    cls: type[BaseModel], data: Any, hints: Mapping[str, str] | None = None
+) -> Any:
     """For a ``mode="before"`` validator: name the nearest known field for each unknown one.
 
     Args:
@@ -27,12 +29,12 @@ def refuse_unknown(cls: type[BaseModel], data: Any, hints: Mapping[str, str] | N
         ValueError: a keyword is not a field, nor the alias of one.
     """
     for name in _unknown(cls, data):
-        hint = (hints or {}).get(name) or nearest(str(name), _known(cls))
+        hint = (hints or {}).get(name) or suggest_name(str(name), _known(cls))
         raise ValueError(f"{name}: unknown keyword{hint}")
     return data
 
 
-def refuse_unknown_members(cls: type[BaseModel], data: Any) -> Any:
+def reject_unknown_nested_fields(cls: type[BaseModel], data: Any) -> Any:
     """The same for a model that is part of another, where errors name the way to a member.
 
     Raises:
@@ -40,7 +42,7 @@ def refuse_unknown_members(cls: type[BaseModel], data: Any) -> Any:
     """
     errors: list[InitErrorDetails] = []
     for name in _unknown(cls, data):
-        told = f"unknown keyword{nearest(str(name), _known(cls))}"
+        told = f"unknown keyword{suggest_name(str(name), _known(cls))}"
         kind = PydanticCustomError("extra_forbidden", "{told}", {"told": told})
         errors.append({"type": kind, "loc": (str(name),), "input": data[name]})
     if errors:
@@ -48,12 +50,12 @@ def refuse_unknown_members(cls: type[BaseModel], data: Any) -> Any:
     return data
 
 
-def spelled(pattern: str, words: str) -> BeforeValidator:
+def create_pattern_validator(pattern: str, description: str) -> BeforeValidator:
     """Refuses a text that does not match, in words instead of the pattern."""
 
     def checked(value: Any) -> Any:
         if isinstance(value, str) and re.search(pattern, value) is None:
-            raise ValueError(f"must be {words}, not {value!r:.80}")
+            raise ValueError(f"must be {description}, not {value!r:.80}")
         return value
 
     return BeforeValidator(checked)

@@ -12,19 +12,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from orq_router_integrations.wire.call import BadReply, Reply
-from orq_router_integrations.wire.chat_params import Number, Whole
-from orq_router_integrations.wire.event_stream import kind_of, refuse_error
-from orq_router_integrations.wire.json import a_text, loads, objects
-from orq_router_integrations.wire.subtitles import read_cues
-from orq_router_integrations.wire.suggestions import spelled
+from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.chat_params import StrictInt, StrictNumber
+from orq_router_integrations.wire.event_stream import get_json_type_name, raise_for_error
+from orq_router_integrations.wire.json import as_dicts, as_str, loads
+from orq_router_integrations.wire.subtitles import parse_subtitles
+from orq_router_integrations.wire.suggestions import create_pattern_validator
 from orq_router_integrations.wire.transcripts import Span, Transcript
-from orq_router_integrations.wire.word_tokenizer import joined_words
+from orq_router_integrations.wire.word_tokenizer import join_words
 
-ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
+TranscriptFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Language = Annotated[
     str,
-    spelled(r"^[A-Za-z]{2}\Z", "the two letters of a language, such as 'en'"),
+    create_pattern_validator(r"^[A-Za-z]{2}\Z", "the two letters of a language, such as 'en'"),
     AfterValidator(str.lower),
 ]
 Switch = Annotated[bool, Field(strict=True)]
@@ -48,15 +48,15 @@ class TranslationParams(BaseModel):
     """
 
     prompt: str | None = None
-    response_format: ResponseFormat | None = None
-    temperature: Annotated[Number, Field(ge=0, le=1)] | None = None
+    response_format: TranscriptFormat | None = None
+    temperature: Annotated[StrictNumber, Field(ge=0, le=1)] | None = None
     timestamps_granularity: Literal["none", "word", "character"] | None = None
     diarize: Switch | None = None
-    num_speakers: Annotated[Whole, Field(ge=1, le=32)] | None = None
+    num_speakers: Annotated[StrictInt, Field(ge=1, le=32)] | None = None
     tag_audio_events: Switch | None = None
     enable_logging: Switch | None = None
 
-    def params(self) -> dict[str, Any]:
+    def build_audio_params(self) -> dict[str, Any]:
         """The parameters that are set, as they go on the wire."""
         return _set(self, TranslationParams)
 
@@ -75,7 +75,7 @@ class TranscriptionParams(TranslationParams):
         Annotated[list[Literal["word", "segment"]], Field(min_length=1)] | None
     ) = None
 
-    def params(self) -> dict[str, Any]:
+    def build_audio_params(self) -> dict[str, Any]:
         """The parameters that are set, as they go on the wire."""
         return _set(self, TranscriptionParams)
 
@@ -91,7 +91,7 @@ def _set(params: BaseModel, kind: type[BaseModel]) -> dict[str, Any]:
     return {name: value for name, value in values if value is not None}
 
 
-def check_translates(model: str) -> None:
+def check_translation_model(model: str) -> None:
     """Check that a model is not known to be unable to translate.
 
     Raises:
@@ -102,7 +102,9 @@ def check_translates(model: str) -> None:
         raise ValueError(f"model: {name} does not translate; use openai/whisper-1")
 
 
-def read_transcript(reply: Reply, wanted: ResponseFormat | None = None) -> Transcript:
+def parse_transcript(
+    reply: Response, response_format: TranscriptFormat | None = None
+) -> Transcript:
     """The transcript in a reply, whatever its format.
 
     Args:
@@ -114,37 +116,39 @@ def read_transcript(reply: Reply, wanted: ResponseFormat | None = None) -> Trans
         ErrorInReply: it is an error after all.
     """
     offline = "x-orq-offline" in reply.headers
-    if wanted == "srt" and not reply.content and reply.content_type == "text/plain":
+    if response_format == "srt" and not reply.content and reply.content_type == "text/plain":
         return Transcript("", offline=offline)  # silence: SubRip has no head, no cues are no bytes
-    body = _body(reply, plain=wanted in {"text", "srt", "vtt"})
+    body = _body(reply, plain=response_format in {"text", "srt", "vtt"})
     if isinstance(body, dict):
-        refuse_error(body, reply.content)
+        raise_for_error(body, reply.content)
         found = _from_object(body, offline=offline)
-        return _with_cues(found) if wanted in {"srt", "vtt"} else found
+        return _with_cues(found) if response_format in {"srt", "vtt"} else found
     if not isinstance(body, str):
-        raise BadReply(f"the transcript is {kind_of(body)}, not an object or a text")
-    if wanted not in {"srt", "vtt"}:
+        raise MalformedResponseError(
+            f"the transcript is {get_json_type_name(body)}, not an object or a text"
+        )
+    if response_format not in {"srt", "vtt"}:
         return Transcript(body.strip(), offline=offline)
     try:
-        cues = tuple(read_cues(body))
+        cues = tuple(parse_subtitles(body))
     except ValueError as error:
-        raise BadReply(f"the reply is not {wanted}: {error}") from None
-    return Transcript(joined_words(cue.text for cue in cues), segments=cues, offline=offline)
+        raise MalformedResponseError(f"the reply is not {response_format}: {error}") from None
+    return Transcript(join_words(cue.text for cue in cues), segments=cues, offline=offline)
 
 
 def _with_cues(found: Transcript) -> Transcript:
     """Subtitles that came as the text of an object, as some proxies wrap them."""
     try:
-        cues = tuple(read_cues(found.text))
+        cues = tuple(parse_subtitles(found.text))
     except ValueError:  # an object in the place of subtitles is an answer too
         return found
-    return replace(found, text=joined_words(cue.text for cue in cues), segments=cues)
+    return replace(found, text=join_words(cue.text for cue in cues), segments=cues)
 
 
-def _body(reply: Reply, *, plain: bool) -> Any:
+def _body(reply: Response, *, plain: bool) -> Any:
     """JSON as its value; anything else, where text was asked for, as text."""
     if not reply.content:
-        raise BadReply("the body is empty")
+        raise MalformedResponseError("the body is empty")
     head = reply.content[:64].lstrip().lower()
     claims = reply.content_type == "application/json" and (head[:1] == b"{" or head == b"null")
     if head.startswith((b"{", b'"')) or claims or not plain:
@@ -152,27 +156,27 @@ def _body(reply: Reply, *, plain: bool) -> Any:
             return loads(reply.content)
         except ValueError as error:
             if claims or not plain:
-                raise BadReply(f"the body is not JSON ({error})") from None
+                raise MalformedResponseError(f"the body is not JSON ({error})") from None
     if head.startswith((b"<!doctype", b"<html")) or reply.content_type == "text/html":
-        raise BadReply("the body is a web page, not a transcript")
+        raise MalformedResponseError("the body is a web page, not a transcript")
     try:
         return reply.content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BadReply("the body is no text in UTF-8") from None
+        raise MalformedResponseError("the body is no text in UTF-8") from None
 
 
 def _from_object(body: Mapping[str, Any], *, offline: bool) -> Transcript:
     text = body.get("text")
     if not isinstance(text, str):
-        raise BadReply("the transcript has no text")
+        raise MalformedResponseError("the transcript has no text")
     known = {"text", "words", "segments", "language", "duration", "model"}
     return Transcript(
         text=text.strip(),
         words=_spans(body.get("words"), ("word", "text")),
         segments=_spans(body.get("segments"), ("text",)),
-        language=a_text(body.get("language")) or a_text(body.get("language_code")) or None,
+        language=as_str(body.get("language")) or as_str(body.get("language_code")) or None,
         duration=_number(body.get("duration")),
-        model=a_text(body.get("model")) or None,
+        model=as_str(body.get("model")) or None,
         offline=offline,
         raw={name: value for name, value in body.items() if name not in known},
     )
@@ -186,8 +190,8 @@ def _spans(items: Any, names: Sequence[str]) -> tuple[Span, ...]:
     """
     found: list[Span] = []
     timed, at = False, 0.0
-    for item in objects(items):
-        text = next(filter(None, (a_text(item.get(name)).strip() for name in names)), "")
+    for item in as_dicts(items):
+        text = next(filter(None, (as_str(item.get(name)).strip() for name in names)), "")
         if not text or item.get("type") == "spacing":
             continue
         start, end = _number(item.get("start")), _number(item.get("end"))

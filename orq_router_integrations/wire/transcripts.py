@@ -25,7 +25,7 @@ class Span:
     speaker: str | None = None
     error: str | None = None
 
-    def shifted(self, seconds: float) -> "Span":
+    def shift(self, seconds: float) -> "Span":
         """The same, so much later."""
         return replace(self, start=self.start + seconds, end=self.end + seconds)
 
@@ -59,17 +59,17 @@ class Transcript:
         """Why parts of it are missing."""
         return [span.error for span in self.segments if span.error]
 
-    def shifted(self, seconds: float) -> Self:
+    def shift(self, seconds: float) -> Self:
         """The same, so much later in a longer recording."""
         return replace(
             self,
-            words=tuple(span.shifted(seconds) for span in self.words),
-            segments=tuple(span.shifted(seconds) for span in self.segments),
+            words=tuple(span.shift(seconds) for span in self.words),
+            segments=tuple(span.shift(seconds) for span in self.segments),
         )
 
     def to_json(self) -> bytes:
         """For keeping; ``from_json`` reads it."""
-        return json.dump(asdict(self))
+        return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:

@@ -2,10 +2,10 @@
 
 from typing_extensions import Generator
 
-from orq_router_integrations.wire.call import SourceChangedError, Upload
+from orq_router_integrations.wire.call import Upload, UploadReadError
 
 
-def contents(upload: Upload, name: str, chunk: int) -> Generator[bytes]:
+def iter_upload(upload: Upload, field_name: str, chunk_bytes: int) -> Generator[bytes]:
     """The bytes of a file, piece by piece.
 
     Args:
@@ -19,12 +19,12 @@ def contents(upload: Upload, name: str, chunk: int) -> Generator[bytes]:
     sent = 0
     try:
         with upload.open() as stream:
-            while piece := stream.read(chunk):
+            while piece := stream.read(chunk_bytes):
                 sent += len(piece)
                 if sent > upload.size:
                     break
                 yield piece
     except OSError as error:
-        raise SourceChangedError(f"{name}: cannot read {upload.filename}: {error}") from None
+        raise UploadReadError(f"{field_name}: cannot read {upload.filename}: {error}") from None
     if sent != upload.size:
-        raise SourceChangedError(f"{name}: {upload.filename} changed while it was sent")
+        raise UploadReadError(f"{field_name}: {upload.filename} changed while it was sent")

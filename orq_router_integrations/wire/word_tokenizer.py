@@ -16,7 +16,7 @@ _SOLID = re.compile(f"[{_LETTERS}{_MARKS}]")
 _WORD = re.compile(f"[{_LETTERS}][{_MARKS}]*|[^\\s{_LETTERS}]+")
 
 
-def words_of(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """The words of a text, each with its punctuation.
 
     >>> words_of("Good day."), words_of("\u4f60\u597d\u3002OK")
@@ -25,7 +25,7 @@ def words_of(text: str) -> list[str]:
     return text.split() if text.isascii() else _WORD.findall(text)
 
 
-def joined_words(texts: Iterable[str]) -> str:
+def join_words(texts: Iterable[str]) -> str:
     """Texts one behind the other, with a blank between them where their scripts have one.
 
     >>> joined_words(["Good", "day."]), joined_words(["\u4f60", "\u597d"])
@@ -38,7 +38,7 @@ def joined_words(texts: Iterable[str]) -> str:
     return "".join(parts)
 
 
-def without_tail(text: str, count: int) -> str:
+def drop_last_words(text: str, count: int) -> str:
     """A text without so many words at its end."""
     if not count:
         return text
@@ -46,7 +46,7 @@ def without_tail(text: str, count: int) -> str:
     return text[: found[-count].start()].rstrip() if len(found) > count else ""
 
 
-def without_head(text: str, count: int) -> str:
+def drop_first_words(text: str, count: int) -> str:
     """A text without so many words at its beginning."""
     if not count:
         return text

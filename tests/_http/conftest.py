@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from orq_router_integrations._http.registry import SHARED
+from orq_router_integrations._http.registry import SENDER_REGISTRY
 
 
 @pytest.fixture(autouse=True)
 def nothing_shared_with_other_tests() -> Iterator[None]:
-    SHARED.close()
-    SHARED.forget()
+    SENDER_REGISTRY.close()
+    SENDER_REGISTRY.reset_after_fork()
     yield
-    SHARED.close()
-    SHARED.forget()
+    SENDER_REGISTRY.close()
+    SENDER_REGISTRY.reset_after_fork()

@@ -13,7 +13,10 @@ from faults.server import FaultServer, well
 from support.scripted_router import KEY
 
 from orq_router_integrations import ChatOrq, OrqSpeechTool, RouterClient
-from orq_router_integrations._http.async_generators import Owned, owned_context
+from orq_router_integrations._http.async_generators import (
+    ScopedAsyncGenerator,
+    scoped_asynccontextmanager,
+)
 
 STREAMS: dict[str, Callable[[RouterClient], AsyncIterator[Any]]] = {
     "chat": lambda client: ChatOrq(model="openai/gpt-4o", client=client).astream("Hi " * 99),
@@ -64,14 +67,14 @@ async def test_what_is_owned_is_closed_by_its_owner_only():
         finally:
             closed.append(True)
 
-    async with Owned(numbers()) as owned:
+    async with ScopedAsyncGenerator(numbers()) as owned:
         assert await anext(owned) == 1
         assert closed == []
     assert closed == [True]
 
-    @owned_context
+    @scoped_asynccontextmanager
     async def context() -> Any:
-        async with Owned(numbers()) as inner:
+        async with ScopedAsyncGenerator(numbers()) as inner:
             yield await anext(inner)
 
     async with context() as number:

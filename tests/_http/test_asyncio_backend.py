@@ -10,14 +10,14 @@ from support.loopback_server import Loopback, whole
 from support.scripted_router import ANSWER, chat
 
 from orq_router_integrations import RouterClient
-from orq_router_integrations._http.pool import AsyncStack, Stack
+from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
 
 COMPLETION = json.dumps(ANSWER).encode()
 PROBING = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 def test_a_silent_connection_is_kept_alive_by_probes() -> None:
-    transport = Stack(ssl.create_default_context)
+    transport = ConnectionPool(ssl.create_default_context)
     with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=transport) as http:
         connection = http.get(server.url).extensions["network_stream"]
         assert connection.get_extra_info("socket").getsockopt(*PROBING) != 0
@@ -25,7 +25,9 @@ def test_a_silent_connection_is_kept_alive_by_probes() -> None:
 
 async def test_so_is_an_async_one() -> None:
     with Loopback(whole(COMPLETION)) as server:
-        async with httpx.AsyncClient(transport=AsyncStack(ssl.create_default_context)) as http:
+        async with httpx.AsyncClient(
+            transport=AsyncConnectionPool(ssl.create_default_context)
+        ) as http:
             connection = (await http.get(server.url)).extensions["network_stream"]
             assert connection.get_extra_info("socket").getsockopt(*PROBING) != 0
 

@@ -16,8 +16,13 @@ from support.loopback_server import Loopback, open_ended, whole
 from support.scripted_router import ANSWER, KEY, both_doors, chat, chat_stream, event
 
 from orq_router_integrations import RouterClient
-from orq_router_integrations._http.asyncio_backend import AsyncDialer
-from orq_router_integrations._http.backend import Caller, Dialer, Line, is_readable
+from orq_router_integrations._http.asyncio_backend import AsyncioBackend
+from orq_router_integrations._http.backend import (
+    DeadlineBackend,
+    DeadlineMixin,
+    DeadlineStream,
+    is_readable,
+)
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterStatusError,
@@ -128,7 +133,7 @@ def test_the_next_address_is_tried_when_one_refuses(door, resolves):
 def test_head_and_body_of_a_request_leave_together():
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        line = Line(ours, Caller())
+        line = DeadlineStream(ours, DeadlineMixin())
         line.write(b"head ")
         line.write(b"body")
         assert not is_readable(theirs)
@@ -196,7 +201,7 @@ def test_word_that_an_answer_will_come_ends_no_upload(door, tls, trusted, resolv
         assert door.send(client(url, timeout=5.0), LONG) == ANSWER
 
 
-@pytest.mark.parametrize("dialer", [Dialer, AsyncDialer])
+@pytest.mark.parametrize("dialer", [DeadlineBackend, AsyncioBackend])
 async def test_a_line_that_the_server_has_closed_is_readable(dialer):
     with socket.create_server(("127.0.0.1", 0)) as server:
         where = server.getsockname()
@@ -208,7 +213,7 @@ async def test_a_line_that_the_server_has_closed_is_readable(dialer):
         accepted.close()
         await asyncio.sleep(0.05)
         assert line.get_extra_info("is_readable")
-        await line.aclose() if dialer is AsyncDialer else line.close()
+        await line.aclose() if dialer is AsyncioBackend else line.close()
 
 
 def test_a_stream_is_read_in_its_own_event_loop_only():

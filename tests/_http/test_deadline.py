@@ -25,7 +25,7 @@ from support.scripted_router import (
 
 from orq_router_integrations import RouterClient, RouterError
 from orq_router_integrations._http import pool as stack
-from orq_router_integrations._http.deadline import WATCHMAN, Clock, Watch
+from orq_router_integrations._http.deadline import WATCHDOG_THREAD, Deadline, SocketWatchdog
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterTimeoutError,
@@ -193,11 +193,11 @@ async def test_the_connection_of_a_complete_async_stream_is_kept():
 
 
 def test_a_forked_watch_begins_anew():
-    with Watch(Clock(deadline=9, silence=9)):
-        WATCHMAN.forget()
-        with Watch(Clock(deadline=0.01, silence=9)) as other:
+    with SocketWatchdog(Deadline(timeout=9, idle_timeout=9)):
+        WATCHDOG_THREAD.reset_after_fork()
+        with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=9)) as other:
             time.sleep(0.3)
-            assert other.late
+            assert other.expired
 
 
 def test_a_broken_connection_before_the_deadline_is_what_it_is():
@@ -207,13 +207,13 @@ def test_a_broken_connection_before_the_deadline_is_what_it_is():
 
 def test_a_connection_is_given_back_only_when_nobody_watches_it(monkeypatch):
     watched = []
-    put = stack._Idle.put
+    put = stack._IdleConnections.push
 
     def noting(idle: Any, origin: Any, one: Any) -> Any:
-        watched.append(len(WATCHMAN._watches))
+        watched.append(len(WATCHDOG_THREAD._watchdogs))
         return put(idle, origin, one)
 
-    monkeypatch.setattr(stack._Idle, "put", noting)
+    monkeypatch.setattr(stack._IdleConnections, "push", noting)
     with Loopback(a_whole_stream) as server, hurried(server) as client:
         assert list(client.stream(chat_stream())) == ["Hel"]
     with Loopback(whole(COMPLETION)) as server, hurried(server) as client:
@@ -227,9 +227,9 @@ class OddStream:
 
 
 def test_an_odd_transport_does_not_end_all_watching():
-    with Watch(Clock(deadline=0.01, silence=9)) as odd:
-        odd.follow({"network_stream": OddStream()})
+    with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=9)) as odd:
+        odd.watch_extensions({"network_stream": OddStream()})
         time.sleep(0.3)
-    with Watch(Clock(deadline=0.01, silence=9)) as other:
+    with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=9)) as other:
         time.sleep(0.3)
-        assert other.late
+        assert other.expired

@@ -11,9 +11,9 @@ import pytest
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations._http import fork_safety as forks
-from orq_router_integrations._http.lazily import Lazily
-from orq_router_integrations._http.pool import _Idle
-from orq_router_integrations._http.retry import RetryQuota
+from orq_router_integrations._http.lazily import LazyModule
+from orq_router_integrations._http.pool import _IdleConnections
+from orq_router_integrations._http.retry import RetryBudget
 from orq_router_integrations.tools.image_inputs import Album
 
 pytestmark = [
@@ -41,10 +41,10 @@ def ask(router: OfflineRouter) -> None:
 @pytest.mark.parametrize(
     ("made", "use"),
     [
-        (RetryQuota, lambda quota: quota.take(1) and quota.give(1)),
+        (RetryBudget, lambda quota: quota.take(1) and quota.give(1)),
         (Album, lambda album: album.add([])),
         (OfflineRouter, ask),
-        (_Idle, lambda idle: idle.emptied()),
+        (_IdleConnections, lambda idle: idle.emptied()),
     ],
 )
 def test_a_lock_that_another_thread_holds_does_not_stop_a_child(made, use):
@@ -67,7 +67,7 @@ def test_a_lock_that_another_thread_holds_does_not_stop_a_child(made, use):
 
 
 def test_a_thread_that_forks_keeps_what_it_holds():
-    lock = forks.Lock()
+    lock = forks.ForkSafeRLock()
 
     def use() -> None:
         with lock:
@@ -80,7 +80,7 @@ def test_a_thread_that_forks_keeps_what_it_holds():
 def test_a_fork_waits_for_what_another_thread_loads(tmp_path, monkeypatch):
     (tmp_path / "slow_to_load.py").write_text("import time\ntime.sleep(0.5)\nready = True")
     monkeypatch.syspath_prepend(tmp_path)
-    module = Lazily("slow_to_load")
+    module = LazyModule("slow_to_load")
     loading = threading.Thread(target=lambda: module.ready)
     loading.start()
     assert works_in_child(lambda: module.ready)

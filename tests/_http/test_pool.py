@@ -15,8 +15,8 @@ from support.scripted_router import ANSWER, DONE, KEY, both_doors, chat, chat_st
 
 from orq_router_integrations import RouterClient
 from orq_router_integrations._http import pool as stack
-from orq_router_integrations._http.pool import AsyncStack, Stack
-from orq_router_integrations._http.registry import SHARED
+from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
+from orq_router_integrations._http.registry import SENDER_REGISTRY
 from orq_router_integrations.errors import RouterConnectionError, StreamInterruptedError
 
 COMPLETION = json.dumps(ANSWER).encode()
@@ -64,7 +64,10 @@ async def cut_off(writer: asyncio.StreamWriter) -> None:
 
 
 def test_the_connection_used_last_is_used_next():
-    with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=Stack(no_tls)) as http:
+    with (
+        Loopback(whole(COMPLETION)) as server,
+        httpx.Client(transport=ConnectionPool(no_tls)) as http,
+    ):
         open_ones = [http.send(http.build_request("GET", server.url), stream=True) for _ in "abc"]
         for response in open_ones:
             response.read()
@@ -77,7 +80,10 @@ def test_the_connection_used_last_is_used_next():
 
 
 def test_a_response_closed_twice_gives_its_connection_back_once():
-    with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=Stack(no_tls)) as http:
+    with (
+        Loopback(whole(COMPLETION)) as server,
+        httpx.Client(transport=ConnectionPool(no_tls)) as http,
+    ):
         first = http.get(server.url)
         first.stream.close()
         open_ones = [http.send(http.build_request("GET", server.url), stream=True) for _ in "ab"]
@@ -87,7 +93,7 @@ def test_a_response_closed_twice_gives_its_connection_back_once():
 
 async def test_an_async_response_closed_twice_gives_its_connection_back_once():
     with Loopback(whole(COMPLETION)) as server:
-        async with httpx.AsyncClient(transport=AsyncStack(no_tls)) as http:
+        async with httpx.AsyncClient(transport=AsyncConnectionPool(no_tls)) as http:
             first = await http.get(server.url)
             await first.stream.aclose()
             request = http.build_request("GET", server.url)
@@ -97,7 +103,10 @@ async def test_an_async_response_closed_twice_gives_its_connection_back_once():
 
 
 def test_a_stack_that_is_closed_closes_what_comes_back():
-    with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=Stack(no_tls)) as http:
+    with (
+        Loopback(whole(COMPLETION)) as server,
+        httpx.Client(transport=ConnectionPool(no_tls)) as http,
+    ):
         response = http.send(http.build_request("GET", server.url), stream=True)
         http.close()
         assert server.open == 1
@@ -116,14 +125,14 @@ def test_connections_that_nobody_needs_are_closed(clock):
     with (
         Loopback(whole(COMPLETION)) as server,
         Loopback(whole(COMPLETION)) as other,
-        httpx.Client(transport=Stack(no_tls)) as http,
+        httpx.Client(transport=ConnectionPool(no_tls)) as http,
     ):
         request = http.build_request("GET", server.url)
         for response in [http.send(request, stream=True) for _ in range(5)]:
             response.read()
         http.get(other.url)
         assert server.open == 5
-        clock(stack.KEPT_SECONDS + 1)
+        clock(stack.KEEPALIVE_SECONDS + 1)
         http.get(other.url)
         assert soon(lambda: server.open == 0)
 
@@ -133,7 +142,7 @@ async def test_async_connections_that_nobody_needs_are_closed(clock):
         await asyncio.gather(*(local(server).asend(chat()) for _ in range(5)))
         await local(other).asend(chat())
         assert server.open == 5
-        clock(stack.KEPT_SECONDS + 1)
+        clock(stack.KEEPALIVE_SECONDS + 1)
         await local(other).asend(chat())
         assert await asyncio.to_thread(soon, lambda: server.open == 0)
 
@@ -204,7 +213,7 @@ def test_a_proxy_of_the_environment_is_used(door, monkeypatch):
         assert door.send(client, chat()) == ANSWER
         assert proxy.requests[0].startswith(b"POST http://router.example/v3/router/chat")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        SHARED.close()
+        SENDER_REGISTRY.close()
         assert door.send(local(server), chat()) == ANSWER
     assert (len(proxy.requests), len(server.requests)) == (1, 1)
 

@@ -11,7 +11,7 @@ from support.loopback_server import Answer, Loopback
 from support.scripted_router import Door, both_doors, chat, chat_stream
 
 from orq_router_integrations import RouterClient, RouterError
-from orq_router_integrations._http.redaction import MOST, Hush
+from orq_router_integrations._http.redaction import MAX_KEYS, RedactingFilter
 
 KEY = "sk-orq-a-key-that-is-nobodys-business"
 OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n"
@@ -87,27 +87,27 @@ def test_an_echo_of_the_key_is_in_no_error_nor_in_what_led_to_it(door: Door, cal
 
 
 def test_keys_that_are_used_are_remembered_however_many_there_are():
-    hush = Hush()
-    for number in range(3 * MOST):
-        hush.keep(KEY)
-        hush.keep(f"sk-orq-of-tenant-{number:04}")
+    hush = RedactingFilter()
+    for number in range(3 * MAX_KEYS):
+        hush.add_key(KEY)
+        hush.add_key(f"sk-orq-of-tenant-{number:04}")
     assert "[key]" in hushed(hush, f"Bearer {KEY}")
 
 
 @pytest.mark.parametrize("key", ["sk-orq-project1", "sk-orq-project1-and-more", "sk-orq-a\\b"])
 def test_a_key_is_taken_out_whole(key):
-    hush = Hush()
+    hush = RedactingFilter()
     for known in ("sk-orq-project1", "sk-orq-project1-and-more", "sk-orq-a\\b"):
-        hush.keep(known)
+        hush.add_key(known)
     assert hushed(hush, repr([(b"X-Echo", key.encode())])) == "[(b'X-Echo', b'[key]')]"
 
 
 def test_a_wrong_record_is_left_to_logging():
     record = logging.LogRecord("httpx", logging.DEBUG, "", 0, "%s %s", ("one",), None)
-    assert Hush().filter(record)
+    assert RedactingFilter().filter(record)
 
 
-def hushed(hush: Hush, text: str) -> str:
+def hushed(hush: RedactingFilter, text: str) -> str:
     record = logging.LogRecord("httpx", logging.DEBUG, "", 0, "%s", (text,), None)
     assert hush.filter(record)
     return record.getMessage()

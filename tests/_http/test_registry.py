@@ -34,7 +34,7 @@ from orq_router_integrations import ChatOrq, RouterClient
 from orq_router_integrations._http import background_reader as pump
 from orq_router_integrations._http import pool as stack
 from orq_router_integrations._http import registry as shared
-from orq_router_integrations._http.registry import SHARED
+from orq_router_integrations._http.registry import SENDER_REGISTRY
 from orq_router_integrations.errors import RouterInputError
 
 COMPLETION = json.dumps(ANSWER).encode()
@@ -43,7 +43,7 @@ COMPLETION = json.dumps(ANSWER).encode()
 @pytest.fixture(autouse=True, params=["stack", "pool of httpx"])
 def both_ways(request, monkeypatch) -> None:
     if request.param != "stack":
-        monkeypatch.setattr(shared, "_behind_proxy", lambda: True)
+        monkeypatch.setattr(shared, "_uses_proxy", lambda: True)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def leftovers() -> Iterator[None]:
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        SHARED.forget()
+        SENDER_REGISTRY.reset_after_fork()
         gc.collect()
 
 
@@ -199,7 +199,7 @@ def test_a_closed_client_opens_anew(door, made):
 def streaming(monkeypatch) -> Any:
     answer = streams(event("Hel"), event("lo"), DONE)
     monkeypatch.setattr(Script, "__call__", lambda _, request: answer(request))
-    monkeypatch.setattr(pump, "AHEAD", 1)
+    monkeypatch.setattr(pump, "READ_AHEAD_BYTES", 1)
     return RouterClient(api_key=KEY), RouterClient(api_key="another")
 
 

@@ -183,7 +183,7 @@ def test_a_name_that_is_unknown_is_a_connection_error(network: Network, fetch: F
 
 @both
 def test_what_drips_is_not_waited_for_for_ever(network: Network, fetch: Fetch, monkeypatch):
-    monkeypatch.setattr(downloads, "LONGEST", -1.0)
+    monkeypatch.setattr(downloads, "MAX_DOWNLOAD_SECONDS", -1.0)
     with pytest.raises(RouterTimeoutError, match="takes longer"):
         fetch(URL)
 

@@ -12,7 +12,7 @@ from support.scripted_router import Script, client_of, says, streams
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models.constants import PROVIDER
-from orq_router_integrations.chat_models.message_conversion import to_wire
+from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.errors import RouterInputError
 
 GPT = "openai/gpt-4o"
@@ -27,7 +27,7 @@ def turn(content: Any = "", **kept: Any) -> AIMessage:
 
 def sent(message: AIMessage, api: str) -> Any:
     """The content of an answer, sent again."""
-    return to_wire([HumanMessage("Hi"), message, HumanMessage("And?")], api=api)[1]
+    return convert_messages([HumanMessage("Hi"), message, HumanMessage("And?")], api=api)[1]
 
 
 @pytest.mark.parametrize("api", APIS)

@@ -19,7 +19,7 @@ DONE = {"id": "r1", "status": "completed", "output": [SAID]}
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(background, "INITIAL_DELAY_SECONDS", 0.001)
 
 
 def responding(router: OfflineRouter, **params: Any) -> ChatOrq:
@@ -46,7 +46,7 @@ def test_a_failed_response_is_an_error(router: OfflineRouter) -> None:
 
 
 def test_waiting_has_an_end(router: OfflineRouter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "LONGEST_WAIT", 0.001)
+    monkeypatch.setattr(background, "MAX_WAIT_SECONDS", 0.001)
     with pytest.raises(RouterTimeoutError, match="resp_offline_"):
         responding(router).invoke("Hi")
 
@@ -65,7 +65,7 @@ async def test_attempts_and_latency_are_those_of_the_whole_wait(
 
 
 def pauses(count: int) -> float:
-    return sum(islice(background._pauses(), count))
+    return sum(islice(background._iter_delays(), count))
 
 
 def test_asking_again_after_a_fault_counts_too() -> None:

@@ -8,9 +8,9 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.response_conversion import (
-    _CHUNK,
-    _chunk_of,
-    _generation_of,
+    _EMPTY_CHUNK,
+    _create_generation_chunk,
+    _create_message_chunk,
 )
 
 AWKWARD = [
@@ -54,7 +54,7 @@ def test_a_fragment_is_the_same_however_it_is_made(arguments, more, name):
         tool_call_chunk(name=name, args=text, id=name and "call_1", index=number)
         for number, text in enumerate([arguments, *more])
     ]
-    ours = _chunk_of("text", calls, {"refusal": "no"})
+    ours = _create_message_chunk("text", calls, {"refusal": "no"})
     theirs = AIMessageChunk(
         content="text",
         tool_call_chunks=calls,
@@ -68,7 +68,7 @@ def test_a_fragment_is_the_same_however_it_is_made(arguments, more, name):
 
 @pytest.mark.parametrize("text", ["", "word ", "\u2028", "{"])
 def test_a_text_is_the_same_however_it_is_made(text):
-    ours = _chunk_of(text, [], {})
+    ours = _create_message_chunk(text, [], {})
     theirs = AIMessageChunk(content=text, response_metadata={"model_provider": PROVIDER})
     assert ours == theirs
     assert ours.model_dump() == theirs.model_dump()
@@ -79,17 +79,19 @@ def test_a_text_is_the_same_however_it_is_made(text):
 @pytest.mark.parametrize("logprobs", [None, {"content": []}])
 def test_a_generation_is_the_same_however_it_is_made(logprobs):
     info = {"logprobs": logprobs} if logprobs else None
-    ours = _generation_of("word ", [], {}, logprobs)
-    theirs = ChatGenerationChunk(message=_chunk_of("word ", [], {}), generation_info=info)
+    ours = _create_generation_chunk("word ", [], {}, logprobs)
+    theirs = ChatGenerationChunk(
+        message=_create_message_chunk("word ", [], {}), generation_info=info
+    )
     assert ours == theirs
     assert dumpd(ours) == dumpd(theirs)
     assert ours + ours == theirs + theirs
 
 
 def test_fragments_share_nothing_that_can_be_changed():
-    before = _CHUNK.model_dump()
+    before = _EMPTY_CHUNK.model_dump()
     for _ in range(2):
-        made = _chunk_of("", [tool_call_chunk(args="word ", index=0)], {})
+        made = _create_message_chunk("", [tool_call_chunk(args="word ", index=0)], {})
         assert (made.additional_kwargs, made.tool_calls, len(made.invalid_tool_calls)) == (
             {},
             [],
@@ -99,4 +101,4 @@ def test_fragments_share_nothing_that_can_be_changed():
         made.tool_calls.append({"name": "x", "args": {}, "id": "x"})
         made.invalid_tool_calls.clear()
         made.tool_call_chunks.clear()
-    assert _CHUNK.model_dump() == before
+    assert _EMPTY_CHUNK.model_dump() == before

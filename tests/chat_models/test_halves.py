@@ -4,11 +4,15 @@ import pytest
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import add_ai_message_chunks
 
-from orq_router_integrations.chat_models.chat_apis import APIS
-from orq_router_integrations.chat_models.response_conversion import ChunkReader
-from orq_router_integrations.chat_models.tool_calls import CallAssembly, unspoiled, whole_calls
-from orq_router_integrations.wire.call import BadReply, Reply
-from orq_router_integrations.wire.model_candidates import Asked
+from orq_router_integrations.chat_models.chat_apis import CHAT_APIS
+from orq_router_integrations.chat_models.response_conversion import StreamConverter
+from orq_router_integrations.chat_models.tool_calls import (
+    ToolCallAccumulator,
+    parse_tool_calls,
+    strip_invalid_suffix,
+)
+from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 GPT = "openai/gpt-4o"
 HIGH, LOW = r"\ud83d", r"\ude00"
@@ -26,7 +30,9 @@ def text_event(api: str, text: str) -> str:
 
 def said(api: str, *texts: str, end: str = "") -> str:
     """The text of a stream, put together of its chunks; none of them has half a character."""
-    reader = ChunkReader(Reply(200, {}), Asked(GPT, (GPT,)), APIS[api].decoder)
+    reader = StreamConverter(
+        Response(200, {}), ModelCandidates(GPT, (GPT,)), CHAT_APIS[api].create_decoder
+    )
     events = [text_event(api, text) for text in texts] + [end or ENDS[api]]
     found = [chunk for item in events for chunk in reader.feed(f"data: {item}\n\n".encode())]
     if not reader.done:
@@ -66,7 +72,7 @@ def test_a_stream_may_end_in_half_a_character() -> None:
 @pytest.mark.parametrize("member", ["reasoning", "refusal"])
 def test_half_a_character_elsewhere_is_replaced_and_the_text_goes_on(member: str) -> None:
     event = f'{{"choices":[{{"index":0,"delta":{{"{member}":"{LOW}","content":"{LOW}"}}}}]}}'
-    reader = ChunkReader(Reply(200, {}), Asked(GPT, (GPT,)))
+    reader = StreamConverter(Response(200, {}), ModelCandidates(GPT, (GPT,)))
     first = text_event("chat_completions", f"a{HIGH}")
     _, chunk = reader.feed(f"data: {first}\n\ndata: {event}\n\n".encode())
     assert chunk.text == "\U0001f600"
@@ -74,27 +80,29 @@ def test_half_a_character_elsewhere_is_replaced_and_the_text_goes_on(member: str
 
 
 def test_an_event_that_is_nested_too_deep_behind_half_a_character_is_no_answer() -> None:
-    reader = ChunkReader(Reply(200, {}), Asked(GPT, (GPT,)))
+    reader = StreamConverter(Response(200, {}), ModelCandidates(GPT, (GPT,)))
     first = text_event("chat_completions", HIGH)
     deep = '{"choices":' + "[" * 100_000 + "]" * 100_000 + "}"
     list(reader.feed(f"data: {first}\n\n".encode()))
-    with pytest.raises(BadReply, match="not JSON"):
+    with pytest.raises(MalformedResponseError, match="not JSON"):
         list(reader.feed(f"data: {deep}\n\n".encode()))
 
 
 @pytest.mark.parametrize(("half", "read"), [(HIGH, "\ufffd"), (HIGH + LOW, "\U0001f600")])
 def test_half_a_character_spoils_no_tool_call(half: str, read: str) -> None:
     function = {"name": "f", "arguments": f'{{"x":"{half}"}}'}
-    calls = whole_calls([{"id": "c", "function": function}])
+    calls = parse_tool_calls([{"id": "c", "function": function}])
     assert [call["args"] for call in calls.valid] == [{"x": read}]
 
 
 def test_a_streamed_call_with_half_a_character_is_an_invalid_one() -> None:
     function = {"name": "f", "arguments": f'{{"x":"{HIGH}"}}'}
-    assembly = CallAssembly()
-    fragments = assembly.fragments([{"index": 0, "id": "c", "function": function}])
+    assembly = ToolCallAccumulator()
+    fragments = assembly.convert_deltas([{"index": 0, "id": "c", "function": function}])
     chunks = [AIMessageChunk("", tool_call_chunks=[call]) for call in fragments]
-    whole = add_ai_message_chunks(*chunks, AIMessageChunk("", tool_call_chunks=assembly.spoiled()))
+    whole = add_ai_message_chunks(
+        *chunks, AIMessageChunk("", tool_call_chunks=assembly.invalidate_truncated_calls())
+    )
     assert whole.tool_calls == []
     (call,) = whole.invalid_tool_calls
-    assert unspoiled(call["args"]) == function["arguments"]
+    assert strip_invalid_suffix(call["args"]) == function["arguments"]

@@ -12,18 +12,18 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
-from orq_router_integrations.chat_models.response_conversion import ChunkReader
-from orq_router_integrations.chat_models.tool_calls import unspoiled
+from orq_router_integrations.chat_models.response_conversion import StreamConverter
+from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.errors import (
     InvalidResponseError,
     StreamInterruptedError,
 )
 from orq_router_integrations.testing import Fault
-from orq_router_integrations.wire.call import ErrorInReply, Reply, Truncated
-from orq_router_integrations.wire.model_candidates import Asked
+from orq_router_integrations.wire.call import EmbeddedError, Response, TruncatedStreamError
+from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 GPT = "openai/gpt-4o"
-STREAM = Reply(200, {"content-type": "text/event-stream"})
+STREAM = Response(200, {"content-type": "text/event-stream"})
 
 
 def event(chunk: Any) -> bytes:
@@ -41,7 +41,7 @@ STOP = delta("stop")
 
 
 def chunks(*pieces: bytes) -> list[ChatGenerationChunk]:
-    reader = ChunkReader(STREAM, Asked(GPT, (GPT,)))
+    reader = StreamConverter(STREAM, ModelCandidates(GPT, (GPT,)))
     found = [chunk for piece in pieces for chunk in reader.feed(piece)]
     return found if reader.done else [*found, *reader.finish()]
 
@@ -133,7 +133,7 @@ def test_done_is_an_end_even_without_a_finish_reason() -> None:
 
 
 def test_a_stream_without_an_end_is_broken() -> None:
-    with pytest.raises(Truncated):
+    with pytest.raises(TruncatedStreamError):
         chunks(event(delta(content="Hi")))
 
 
@@ -148,7 +148,7 @@ def test_a_stream_without_an_end_is_broken() -> None:
     ],
 )
 def test_an_error_in_a_stream_is_an_error(frame: bytes) -> None:
-    with pytest.raises(ErrorInReply):
+    with pytest.raises(EmbeddedError):
         chunks(event(delta(content="Hi")), frame, DONE)
 
 
@@ -245,7 +245,7 @@ def test_streamed_arguments_that_are_no_json_object_make_an_invalid_call(argumen
     assert whole.tool_calls == []
     (invalid,) = whole.invalid_tool_calls
     assert (invalid["name"], invalid["id"]) == ("f", "a")
-    assert unspoiled(invalid["args"]) == arguments
+    assert strip_invalid_suffix(invalid["args"]) == arguments
 
 
 ODD_DELTAS: list[Any] = [

@@ -9,9 +9,9 @@ import orjson
 import pytest
 from langchain_core.messages import AIMessageChunk
 
-from orq_router_integrations.chat_models.response_conversion import ChunkReader
-from orq_router_integrations.wire.call import BadReply, Reply
-from orq_router_integrations.wire.model_candidates import Asked
+from orq_router_integrations.chat_models.response_conversion import StreamConverter
+from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 GPT = "openai/gpt-4o"
 
@@ -22,7 +22,9 @@ def joined(*deltas: Any) -> AIMessageChunk:
 
 
 def joined_choices(*choices: dict[str, Any]) -> AIMessageChunk:
-    reader = ChunkReader(Reply(200, {"content-type": "text/event-stream"}), Asked(GPT, (GPT,)))
+    reader = StreamConverter(
+        Response(200, {"content-type": "text/event-stream"}), ModelCandidates(GPT, (GPT,))
+    )
     events = [{"choices": [{"index": 0, **choice}]} for choice in choices]
     stream = b"".join(b"data: " + orjson.dumps(event) + b"\n\n" for event in events)
     first, *rest = reader.feed(stream + b"data: [DONE]\n\n")
@@ -125,13 +127,13 @@ def test_a_message_behind_deltas_is_the_answer_once_more(delta: dict[str, Any]) 
 
 @pytest.mark.parametrize("message", ["The answer.", ["The answer."], 5])
 def test_a_message_that_is_no_object_is_refused(message: Any) -> None:
-    with pytest.raises(BadReply, match="not an object"):
+    with pytest.raises(MalformedResponseError, match="not an object"):
         joined_choices({"message": message, **STOP})
 
 
 @pytest.mark.parametrize("content", [5, False, {"text": "Hi"}, [5]])
 def test_content_without_text_is_refused(content: Any) -> None:
-    with pytest.raises(BadReply, match="without text") as caught:
+    with pytest.raises(MalformedResponseError, match="without text") as caught:
         joined({"content": "Hi"}, {"content": content})
     assert b"content" in caught.value.body
 

@@ -12,7 +12,7 @@ from langchain_core.language_models import ModelProfile
 
 from orq_router_integrations import ChatOrq
 from orq_router_integrations.chat_models import profiles
-from orq_router_integrations.chat_models.profiles import profile_for
+from orq_router_integrations.chat_models.profiles import get_profile
 
 ROOM = Path(__file__).parents[1] / "profiles"
 GENERATOR = runpy.run_path(str(ROOM / "generate.py"))
@@ -34,10 +34,10 @@ class TestTheTable:
                 assert type(value) is known[key], key
 
     def test_is_read_at_the_first_question_and_once(self):
-        profiles._table.cache_clear()
-        assert profile_for("openai/gpt-4o")
-        assert profile_for("openai/gpt-4.1")
-        assert profiles._table.cache_info().misses == 1
+        profiles._load_table.cache_clear()
+        assert get_profile("openai/gpt-4o")
+        assert get_profile("openai/gpt-4.1")
+        assert profiles._load_table.cache_info().misses == 1
 
     @pytest.mark.parametrize("family", FACTS["families"], ids=lambda family: family["name"])
     def test_names_a_source_and_a_day_for_every_family(self, family):
@@ -67,11 +67,11 @@ class TestTheTable:
     ],
 )
 def test_a_snapshot_has_the_profile_of_its_model(dated, plain):
-    assert profile_for(dated) == profile_for(plain) is not None
+    assert get_profile(dated) == get_profile(plain) is not None
 
 
 def test_a_snapshot_with_facts_of_its_own_keeps_them():
-    first, later = profile_for("openai/gpt-4o-2024-05-13"), profile_for("openai/gpt-4o")
+    first, later = get_profile("openai/gpt-4o-2024-05-13"), get_profile("openai/gpt-4o")
     assert (first["structured_output"], later["structured_output"]) == (False, True)
     assert first["max_output_tokens"] < later["max_output_tokens"]
 
@@ -94,7 +94,7 @@ def test_a_snapshot_with_facts_of_its_own_keeps_them():
     ],
 )
 def test_what_is_not_known_has_no_profile(model):
-    assert profile_for(model) is None
+    assert get_profile(model) is None
 
 
 @pytest.mark.parametrize(
@@ -109,21 +109,21 @@ def test_what_is_not_known_has_no_profile(model):
     ],
 )
 def test_agents_can_ask_these_for_structured_output_directly(model):
-    assert profile_for(model)["structured_output"]
+    assert get_profile(model)["structured_output"]
 
 
 @pytest.mark.parametrize("model", ["groq/llama-3.3-70b-versatile", "mistral/mistral-large-2411"])
 def test_what_no_source_confirms_is_left_out(model):
-    assert "structured_output" not in profile_for(model)
+    assert "structured_output" not in get_profile(model)
 
 
 def test_no_profile_promises_video_which_the_router_does_not_take():
-    assert not profile_for("google/gemini-2.5-pro")["video_inputs"]
+    assert not get_profile("google/gemini-2.5-pro")["video_inputs"]
 
 
 def test_changing_a_profile_changes_it_for_no_one_else():
-    profile_for("openai/gpt-4o")["max_input_tokens"] = 1
-    assert profile_for("openai/gpt-4o")["max_input_tokens"] == 128000
+    get_profile("openai/gpt-4o")["max_input_tokens"] = 1
+    assert get_profile("openai/gpt-4o")["max_input_tokens"] == 128000
 
 
 def test_langchain_checks_the_profile_of_a_caller_and_need_not_check_ours():
@@ -133,4 +133,4 @@ def test_langchain_checks_the_profile_of_a_caller_and_need_not_check_ours():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ours = ChatOrq(model="openai/gpt-4o", api_key="sk-orq-example")
-    assert ours.profile == profile_for("openai/gpt-4o")
+    assert ours.profile == get_profile("openai/gpt-4o")

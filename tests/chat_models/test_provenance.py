@@ -8,7 +8,7 @@ from langchain_core.messages import HumanMessage
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, RouterControls
 from orq_router_integrations.testing import Answer
-from orq_router_integrations.wire.model_candidates import Asked
+from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 GPT = "openai/gpt-4o"
 AZURE = "azure/gpt-4o"
@@ -41,7 +41,7 @@ NAMES = {
 def test_the_provider_is_told_where_exactly_one_candidate_fits(
     candidates: list[str], named: str, wanted: str
 ) -> None:
-    assert Asked(candidates[0], tuple(candidates)).answered_by(named) == wanted
+    assert ModelCandidates(candidates[0], tuple(candidates)).qualify_name(named) == wanted
 
 
 CANDIDATES: list[tuple[dict[str, Any], tuple[str, ...]]] = [
@@ -56,7 +56,7 @@ CANDIDATES: list[tuple[dict[str, Any], tuple[str, ...]]] = [
 def test_the_candidates_are_those_the_router_may_ask(
     controls: dict[str, Any], candidates: tuple[str, ...]
 ) -> None:
-    asked = Asked.by(GPT, RouterControls.model_validate(controls))
+    asked = ModelCandidates.from_controls(GPT, RouterControls.model_validate(controls))
     assert (asked.model, asked.candidates) == (GPT, candidates)
 
 

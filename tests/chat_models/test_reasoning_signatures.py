@@ -6,13 +6,13 @@ import pytest
 from langchain_core.messages import AIMessage, ToolMessage
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.chat_models.message_conversion import to_wire
-from orq_router_integrations.chat_models.provenance import Provenance, provenance
-from orq_router_integrations.chat_models.reasoning_signatures import unsealed
+from orq_router_integrations.chat_models.message_conversion import convert_messages
+from orq_router_integrations.chat_models.provenance import Provenance, create_response_metadata
+from orq_router_integrations.chat_models.reasoning_signatures import strip_foreign_signatures
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.testing import Answer, ToolCall
-from orq_router_integrations.wire.call import Reply
-from orq_router_integrations.wire.model_candidates import Asked
+from orq_router_integrations.wire.call import Response
+from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 CLAUDE, GPT = "anthropic/claude-sonnet-4-5", "openai/gpt-4o"
 THINKS = Answer(
@@ -77,7 +77,7 @@ def test_geminis_signature_of_a_call_goes_back_where_it_came_from() -> None:
 
 def test_messages_that_do_not_say_who_made_them_are_taken_at_their_word() -> None:
     theirs = AIMessage([{"type": "thinking", "thinking": "Hm.", "signature": "S"}])
-    assert unsealed(theirs, "openai") is theirs
+    assert strip_foreign_signatures(theirs, "openai") is theirs
 
 
 THINKING = {"type": "thinking", "thinking": "Hm.", "signature": "SEAL"}
@@ -99,7 +99,7 @@ def made_by(maker: str | None, *blocks: Any) -> AIMessage:
 
 
 def sent(message: AIMessage, upstream: str, api: str = "chat_completions") -> dict[str, Any]:
-    return to_wire([message], upstream=upstream, api=api)[0]
+    return convert_messages([message], upstream=upstream, api=api)[0]
 
 
 @pytest.mark.parametrize("block", SEALED.values(), ids=SEALED)
@@ -174,7 +174,7 @@ def test_a_seal_without_data_is_refused() -> None:
 def test_an_upstream_that_is_not_known_gets_no_seal() -> None:
     message = ours(reasoning_signature="S")
     message.response_metadata["model_name"] = "gemini-3-pro"
-    assert unsealed(message, "google").additional_kwargs == {}
+    assert strip_foreign_signatures(message, "google").additional_kwargs == {}
 
 
 DATED = {
@@ -188,11 +188,13 @@ DATED = {
 @pytest.mark.parametrize(("asked", "named"), DATED.values(), ids=DATED)
 def test_where_one_provider_was_asked_it_is_the_one_that_sealed(asked: str, named: Any) -> None:
     message = ours(reasoning_signature="S")
-    message.response_metadata = provenance({"model": named}, Reply(200, {}), Asked(asked, (asked,)))
+    message.response_metadata = create_response_metadata(
+        {"model": named}, Response(200, {}), ModelCandidates(asked, (asked,))
+    )
     provider = asked.partition("/")[0]
-    assert unsealed(message, provider) is message
+    assert strip_foreign_signatures(message, provider) is message
     assert Provenance.of(message).fell_back is False
-    assert unsealed(message, "another").additional_kwargs == {}
+    assert strip_foreign_signatures(message, "another").additional_kwargs == {}
 
 
 def balanced(*models: str) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from langchain_core.messages import (
 )
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
-from orq_router_integrations.chat_models.assistant_messages import assistant
-from orq_router_integrations.chat_models.response_conversion import usage
-from orq_router_integrations.chat_models.tool_calls import unspoiled
+from orq_router_integrations.chat_models.assistant_messages import convert_assistant_message
+from orq_router_integrations.chat_models.response_conversion import create_usage_metadata
+from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.errors import InvalidResponseError, ServerError
 from orq_router_integrations.testing import Answer, ToolCall
 
@@ -66,7 +66,7 @@ def plain(message: Any) -> dict[str, Any]:
     members["response_metadata"].pop("latency")
     for call in members["invalid_tool_calls"]:
         call.pop("error")  # its words differ
-        call["args"] = unspoiled(call["args"])
+        call["args"] = strip_invalid_suffix(call["args"])
     return members
 
 
@@ -103,14 +103,14 @@ def test_a_streamed_call_that_was_cut_off_anywhere_is_no_valid_call(length: int)
     message = told(cut).invoke("Hi", stream=True)
     assert message.tool_calls == []
     assert [call["name"] for call in message.invalid_tool_calls] == ["f"]
-    (sent,) = assistant(message)["tool_calls"]
+    (sent,) = convert_assistant_message(message)["tool_calls"]
     assert sent["function"]["arguments"] == ARGUMENTS[:length]
 
 
 def test_arguments_that_a_model_itself_spoiled_are_sent_back_as_they_came() -> None:
     for arguments in ('{"a": 1}]', "[1]", '{"a": 1', "no JSON"):
         message = told(Answer(tool_calls=(ToolCall("f", arguments),))).invoke("Hi")
-        (sent,) = assistant(message)["tool_calls"]
+        (sent,) = convert_assistant_message(message)["tool_calls"]
         assert sent["function"]["arguments"] == arguments
 
 
@@ -186,7 +186,7 @@ USAGES = {
 
 @pytest.mark.parametrize(("wire", "counted"), USAGES.values(), ids=USAGES)
 def test_usage_is_counted_with_its_details(wire: Any, counted: Any) -> None:
-    assert usage(wire) == counted
+    assert create_usage_metadata(wire) == counted
 
 
 @pytest.mark.parametrize("tier", ["flex", "priority"])
@@ -197,10 +197,10 @@ def test_a_service_tier_with_prices_of_its_own_is_counted_apart(tier: str) -> No
         "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 1},
         "completion_tokens_details": {"reasoning_tokens": 2},
     }
-    counted = usage(wire, tier)
+    counted = create_usage_metadata(wire, tier)
     assert counted["input_token_details"] == {f"{tier}_cache_read": 4, "audio": 1, tier: 6}
     assert counted["output_token_details"] == {f"{tier}_reasoning": 2, tier: 4}
-    assert usage(wire, "default") == usage(wire)
+    assert create_usage_metadata(wire, "default") == create_usage_metadata(wire)
 
 
 def piece(arguments: Any = None, name: str | None = None, **members: Any) -> dict[str, Any]:

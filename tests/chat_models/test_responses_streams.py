@@ -15,13 +15,13 @@ from langchain_core.messages import (
 )
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
-from orq_router_integrations.chat_models.response_conversion import ChunkReader
-from orq_router_integrations.chat_models.tool_calls import unspoiled
+from orq_router_integrations.chat_models.response_conversion import StreamConverter
+from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.errors import RouterError, ServerError, StreamInterruptedError
 from orq_router_integrations.testing import Answer, Fault, ToolCall
-from orq_router_integrations.wire.call import Reply
-from orq_router_integrations.wire.model_candidates import Asked
-from orq_router_integrations.wire.responses_stream import ResponseDecoder
+from orq_router_integrations.wire.call import Response
+from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 GPT = "openai/gpt-4o"
 STREAM = {"content-type": "text/event-stream"}
@@ -88,7 +88,7 @@ def without_index(value: Any) -> Any:
         return {k: without_index(v) for k, v in value.items() if k not in {"index", "error"}}
     if isinstance(value, str):
         value = "invalid_tool_call" if value == "tool_call_chunk" else value
-        return unspoiled(value)
+        return strip_invalid_suffix(value)
     return value
 
 
@@ -165,7 +165,9 @@ COMPLETED = event("completed", response=RESPONSE)
 
 
 def joined(*pieces: bytes) -> AIMessageChunk:
-    reader = ChunkReader(Reply(200, STREAM), Asked(GPT, (GPT,)), ResponseDecoder)
+    reader = StreamConverter(
+        Response(200, STREAM), ModelCandidates(GPT, (GPT,)), ResponsesStreamDecoder
+    )
     found = [chunk for piece in pieces for chunk in reader.feed(piece)]
     first, *rest = found if reader.done else [*found, *reader.finish()]
     for chunk in rest:

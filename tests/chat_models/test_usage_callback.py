@@ -63,7 +63,7 @@ async def test_blocks_in_generators_that_are_left_do_not_pile_up(model: ChatOrq)
             yield (await model.ainvoke("1")).text
             yield "never"
 
-    before = len(tracking._CURRENT)
+    before = len(tracking._ACTIVE_TRACKERS)
     for _ in range(20):
         async for _ in answers():
             break
@@ -71,4 +71,4 @@ async def test_blocks_in_generators_that_are_left_do_not_pile_up(model: ChatOrq)
     with track_usage() as usage:
         await model.ainvoke("2")
     assert usage.calls == 1
-    assert len(tracking._CURRENT) <= before + 2
+    assert len(tracking._ACTIVE_TRACKERS) <= before + 2

@@ -11,7 +11,7 @@ from form_readers import FormPart, read_by_hand, read_with_email
 from orq_router_integrations.wire.call import Request, Upload
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
-from orq_router_integrations.wire.request_encoding import Encoded, encode
+from orq_router_integrations.wire.request_encoding import EncodedRequest, encode_request
 
 BODY = {"model": "openai/some-model"}
 SOUND = b"\x00\xffRIFF\r\n--\r"
@@ -29,14 +29,14 @@ def cells_that(cell: str) -> list[tuple[str, str, str]]:
     return [key for key, value in TABLE.items() if value == cell]
 
 
-def sent(path: str, dialect: str, *controls: str) -> Encoded:
+def sent(path: str, dialect: str, *controls: str) -> EncodedRequest:
     given = RouterControls(**{name: GIVEN[name] for name in controls})
     files = {"file": FILE} if path in FORMS else {}
     request = Request(endpoint=ENDPOINTS[path], body=BODY, files=files, controls=given)
-    return encode(request, Dialect(dialect))
+    return encode_request(request, Dialect(dialect))
 
 
-def sent_in_full(path: str, dialect: str) -> Encoded:
+def sent_in_full(path: str, dialect: str) -> EncodedRequest:
     taken = (name for name in GIVEN if TABLE[path, name, dialect] != "refused")
     return sent(path, dialect, *taken)
 

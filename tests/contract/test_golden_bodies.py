@@ -10,7 +10,7 @@ import pytest
 from orq_router_integrations.wire.call import Request, Upload
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, TRANSCRIPTIONS, Dialect
-from orq_router_integrations.wire.request_encoding import encode
+from orq_router_integrations.wire.request_encoding import encode_request
 
 CHAT = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hé"}]}
 FORM = {
@@ -212,7 +212,7 @@ def test_the_bytes_of_a_chat_call(dialect):
     young = YOUNG if dialect.endswith("/router") else {}
     controls = RouterControls(**CHAIN, **TEXT, **young, identity=WHO)
     request = Request(endpoint=CHAT_COMPLETIONS, body=CHAT, controls=controls)
-    body = encode(request, Dialect(dialect)).body
+    body = encode_request(request, Dialect(dialect)).body
     assert body.decode() == JSON_BODIES[dialect].replace("\n", "")
 
 
@@ -221,7 +221,7 @@ def test_the_bytes_of_a_transcription(dialect):
     identity = {"id": "u1"} if dialect == "v3/router" else WHO
     controls = RouterControls(**CHAIN, identity=identity)
     request = Request(endpoint=TRANSCRIPTIONS, body=FORM, files=SOUND, controls=controls)
-    form = encode(request, Dialect(dialect)).body
+    form = encode_request(request, Dialect(dialect)).body
     body = b"".join(form).replace(form.boundary.encode(), b"BOUNDARY")
     assert body.decode() == FORM_BODIES[dialect].replace("\n", "\r\n")
 
@@ -229,7 +229,7 @@ def test_the_bytes_of_a_transcription(dialect):
 def test_the_headers_of_a_transcription():
     controls = RouterControls(identity="u1", metadata={"env": "dev", "Cost-Center": "7"})
     request = Request(endpoint=TRANSCRIPTIONS, body=FORM, files=SOUND, controls=controls)
-    encoded = encode(request, Dialect.V3_ROUTER)
+    encoded = encode_request(request, Dialect.V3_ROUTER)
     assert encoded.headers == {
         "X-ORQ-IDENTITY-ID": "u1",
         "X-ORQ-METADATA-ENV": "dev",

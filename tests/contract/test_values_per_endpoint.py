@@ -5,7 +5,7 @@ import pytest
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
-from orq_router_integrations.wire.request_encoding import encode
+from orq_router_integrations.wire.request_encoding import encode_request
 
 ALL = set(ENDPOINTS)
 RESPONSES = {"/responses"}
@@ -45,7 +45,7 @@ def send(path: str, control: str, value: object) -> None:
     request = Request(
         endpoint=ENDPOINTS[path], body={}, controls=RouterControls(**{control: value})
     )
-    encode(request, Dialect.V3_ROUTER)
+    encode_request(request, Dialect.V3_ROUTER)
 
 
 @pytest.mark.parametrize(

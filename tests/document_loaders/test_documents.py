@@ -10,7 +10,7 @@ from orq_router_integrations import to_srt, to_vtt
 from orq_router_integrations.document_loaders.documents import Shape, flat
 from orq_router_integrations.document_loaders.subtitles import from_subtitles
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.call import BadReply
+from orq_router_integrations.wire.call import MalformedResponseError
 from orq_router_integrations.wire.transcripts import Span, Transcript
 
 WORDS = tuple(
@@ -39,7 +39,7 @@ def test_windows_can_be_made_of_segments() -> None:
 @pytest.mark.parametrize("granularity", ["segment", "word", "speaker", "window"])
 def test_text_without_what_is_needed_is_a_bad_reply_and_silence_is_none(granularity: str) -> None:
     shape = Shape(granularity)  # type: ignore[arg-type]
-    with pytest.raises(BadReply, match="has no"):
+    with pytest.raises(MalformedResponseError, match="has no"):
         shape.check(Transcript("Text."))
     assert shape.check(Transcript("")) == Transcript("")
 

@@ -69,7 +69,7 @@ async def _some(asked: ChatOrq, number: int) -> None:
 
 def dead_router(calls: int = 400) -> str:
     """Calls to a router that is down."""
-    pauses, retry.FIRST_PAUSE = retry.FIRST_PAUSE, 0.0005
+    pauses, retry.INITIAL_BACKOFF_SECONDS = retry.INITIAL_BACKOFF_SECONDS, 0.0005
     asked, sent = model(f"http://127.0.0.1:{refusing_port()}", max_retries=2), 0
     try:
         for _ in range(calls):
@@ -78,7 +78,7 @@ def dead_router(calls: int = 400) -> str:
             except RouterError as error:
                 sent += error.attempts
     finally:
-        retry.FIRST_PAUSE = pauses
+        retry.INITIAL_BACKOFF_SECONDS = pauses
     assert calls <= sent <= 500, sent
     return f"{calls} calls made {sent} attempts"
 

@@ -12,7 +12,7 @@ from orq_router_integrations._http import retry
 
 def show(names: Iterable[str] = ()) -> int:
     """Print the matrix, or some faults of it; the number of flagged cells."""
-    retry.FIRST_PAUSE = 0.005
+    retry.INITIAL_BACKOFF_SECONDS = 0.005
     began, cells = time.monotonic(), []
     print(f"{'fault':<40} {'face':<24} {'outcome':<24} {'sent':>4} {'s':>5}  back")
     for name in names or FAULTS:

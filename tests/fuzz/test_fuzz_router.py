@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.media.content_block import upload
 from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
-from orq_router_integrations.wire.multipart import parts_of
+from orq_router_integrations.wire.multipart import build_multipart_body
 
 PICTURE = "https://example.com/boat.png"
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
@@ -134,7 +134,9 @@ def test_bodies_that_are_nearly_right(request: tuple[str, Any], dialect: Dialect
 def test_forms_that_are_nearly_right(path: str, more: Any, data: bytes, right: bool) -> None:
     fields = {**RIGHT[path], **{_plain(name): _plain(value) for name, value in more.items()}}
     name = "image" if "images" in path else "file"
-    form = parts_of(fields, {name if right else "other": upload(data or b"x", filename="a.wav")})
+    form = build_multipart_body(
+        fields, {name if right else "other": upload(data or b"x", filename="a.wav")}
+    )
     sent(f"/v3/router{path}", b"".join(form), **{"content-type": form.content_type})
 
 

@@ -14,8 +14,8 @@ from orq_router_integrations.media.content_block import upload
 from orq_router_integrations.testing.routing.reading import read
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, Dialect
-from orq_router_integrations.wire.multipart import Form, parts_of
-from orq_router_integrations.wire.request_encoding import encode
+from orq_router_integrations.wire.multipart import MultipartBody, build_multipart_body
+from orq_router_integrations.wire.request_encoding import encode_request
 
 characters = st.characters(exclude_categories=["Cs"])
 texts = st.text(characters, min_size=1, max_size=20).filter(str.strip)
@@ -94,7 +94,7 @@ controls = st.fixed_dictionaries(
 @given(controls, st.sampled_from(list(Dialect)))
 def test_controls_are_read_as_they_were_given(given_controls: Any, dialect: Dialect) -> None:
     wanted = RouterControls.model_validate(given_controls)
-    sent = encode(
+    sent = encode_request(
         Request(endpoint=CHAT_COMPLETIONS, body={"model": "a/b"}, controls=wanted), dialect
     )
     assert isinstance(sent.body, bytes)
@@ -106,7 +106,7 @@ def test_controls_are_read_as_they_were_given(given_controls: Any, dialect: Dial
     assert found.rest == {"model": "a/b"}
 
 
-def read_by_python_multipart(form: Form) -> list[tuple[str, bytes, bytes | None]]:
+def read_by_python_multipart(form: MultipartBody) -> list[tuple[str, bytes, bytes | None]]:
     """The parts of a form as web frameworks read them."""
     found: list[tuple[str, bytes, bytes | None]] = []
 
@@ -135,7 +135,9 @@ file_names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters
 )
 def test_forms_are_read_by_others_as_they_were_meant(fields: Any, data: bytes, name: str) -> None:
     source = upload(io.BytesIO(data).getvalue(), filename="x.bin")
-    form = parts_of(fields, {"file": type(source)(name, "a/b", source.size, source.open)})
+    form = build_multipart_body(
+        fields, {"file": type(source)(name, "a/b", source.size, source.open)}
+    )
     plain = {key: v if isinstance(v, str) else None for key, v in fields.items()}
     *others, (field, content, file_name) = read_by_python_multipart(form)
     assert [key for key, _, _ in others] == list(fields)

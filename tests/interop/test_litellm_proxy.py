@@ -211,7 +211,7 @@ def test_it_takes_the_routers_fallbacks_but_not_its_timeout(client: RouterClient
 
 
 def test_its_mock_of_an_image_is_a_url(client: RouterClient) -> None:
-    tool = OrqImageTool(model="openai/dall-e-3", delivery="url", client=client)
+    tool = OrqImageTool(model="openai/dall-e-3", return_format="url", client=client)
     image = tool.generate("a star").image
     assert (image.url, image.data) == (MOCKED_URL, None)
 

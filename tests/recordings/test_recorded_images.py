@@ -29,12 +29,12 @@ def test_a_drawing(client: RouterClient) -> None:
 
 
 def test_two_small_drawings(client: RouterClient) -> None:
-    tool = OrqImageTool(**DALLE, delivery="b64_json", n=2, client=client)
+    tool = OrqImageTool(**DALLE, return_format="b64_json", n=2, client=client)
     assert len(shown(tool.generate("a red boat")).images) == 2
 
 
 def test_a_drawing_behind_a_url(client: RouterClient) -> None:
-    result = OrqImageTool(**DALLE, delivery="url", client=client).generate("a red boat")
+    result = OrqImageTool(**DALLE, return_format="url", client=client).generate("a red boat")
     assert result.image.url
     assert result.image.data is None
 
@@ -46,12 +46,12 @@ def test_an_edit(client: RouterClient) -> None:
 
 def test_an_edit_with_a_mask_and_controls(client: RouterClient) -> None:
     controls = {"retry": {"count": 1}, "fallbacks": ["azure/dall-e-2"], "name": "recorded"}
-    tool = OrqImageTool(**DALLE, delivery="b64_json", controls=controls, client=client)
+    tool = OrqImageTool(**DALLE, return_format="b64_json", controls=controls, client=client)
     assert shown(tool.edit("a whale in the sea", SQUARE, mask=MASK)).images
 
 
 def test_variations(client: RouterClient) -> None:
-    tool = OrqImageTool(**DALLE, delivery="b64_json", n=2, client=client)
+    tool = OrqImageTool(**DALLE, return_format="b64_json", n=2, client=client)
     assert len(shown(tool.vary(SQUARE)).images) == 2
 
 

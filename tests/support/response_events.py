@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from orq_router_integrations.wire.responses_stream import ResponseDecoder
+from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 
 def wire(event: Any) -> bytes:
@@ -24,7 +24,7 @@ CUT = event("incomplete", response={**RESPONSE, "status": "incomplete"})
 
 
 def decoded(*events: Any, end: Any = COMPLETED) -> list[dict[str, Any]]:
-    decoder = ResponseDecoder()
+    decoder = ResponsesStreamDecoder()
     data = b"".join(wire(item) for item in [*events, *([end] if end else [])])
     found = list(decoder.feed(data))
     decoder.finish()

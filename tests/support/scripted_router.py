@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from orq_router_integrations import RouterClient
-from orq_router_integrations.wire.call import Call, Reply, StreamCall
-from orq_router_integrations.wire.chat_completions import ChunkDecoder, read_completion
+from orq_router_integrations.wire.call import Call, Response, StreamCall
+from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, parse_completion
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
 KEY = "sk-orq-nobodys-key.0123456789"
@@ -21,15 +21,15 @@ ANSWER = {"choices": [{"message": {"role": "assistant", "content": "Hello"}}]}
 
 def chat(**options: Any) -> Call[Any]:
     """A whole call that is answered with a completion."""
-    given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "parse": read_completion}
+    given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "parse": parse_completion}
     return Call(**given | options)
 
 
 class TextDecoder:
     """Reads a chat stream as pieces of text."""
 
-    def __init__(self, _: Reply) -> None:
-        self._chunks = ChunkDecoder()
+    def __init__(self, _: Response) -> None:
+        self._chunks = ChatStreamDecoder()
 
     @property
     def done(self) -> bool:

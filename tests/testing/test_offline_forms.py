@@ -25,8 +25,8 @@ from orq_router_integrations.testing.routing.forms import (
 from orq_router_integrations.testing.routing.refusals import Refusal
 from orq_router_integrations.testing.routing.service import Outcome, Produced
 from orq_router_integrations.wire.call import Call, Upload
-from orq_router_integrations.wire.endpoints import Endpoint, Place
-from orq_router_integrations.wire.multipart import parts_of
+from orq_router_integrations.wire.endpoints import Endpoint, SchemaLocation
+from orq_router_integrations.wire.multipart import build_multipart_body
 
 SOUND = b"RIFF\r\n--\x00\xff\r\n"
 
@@ -63,7 +63,7 @@ def test_our_own_encoding_is_read_as_it_was_meant():
         "fallbacks": [{"model": "a/b"}],
         "fallback_on_codes": [429, 503],
     }
-    form = parts_of(members, {"file": upload(), "image": [upload(b"1"), upload(b"2")]})
+    form = build_multipart_body(members, {"file": upload(), "image": [upload(b"1"), upload(b"2")]})
     found = form_members(form.content_type, b"".join(form))
     files = found.pop("file"), *found.pop("image")
     assert found == {**members, "temperature": "0.5", "diarize": "false"}
@@ -167,7 +167,9 @@ class EchoRequest(Schema):
 
 ECHO = Endpoint(
     "/echo",
-    dict.fromkeys(("retry", "fallbacks", "fallback_on_codes", "cache", "timeout"), Place.BOTH),
+    dict.fromkeys(
+        ("retry", "fallbacks", "fallback_on_codes", "cache", "timeout"), SchemaLocation.BOTH
+    ),
     multipart=True,
 )
 

@@ -13,7 +13,7 @@ from orq_router_integrations.media.wav import head_bytes
 from orq_router_integrations.testing import Fault, OfflineRouter
 from orq_router_integrations.testing.media.tones import hear, speak
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.subtitles import read_cues
+from orq_router_integrations.wire.subtitles import parse_subtitles
 
 WHISPER = "openai/whisper-1"
 SPOKEN = recording()
@@ -60,7 +60,7 @@ def test_text_srt_and_vtt_are_plain_text(ask: Ask, path: str) -> None:
     reply = ask(path, response_format="text")
     assert (reply.text, reply.headers["content-type"]) == (TEXT + "\n", "text/plain; charset=utf-8")
     for kind in ("srt", "vtt"):
-        cues = read_cues(ask(path, response_format=kind).text)
+        cues = parse_subtitles(ask(path, response_format=kind).text)
         assert [cue.text for cue in cues] == [
             "Good day.",
             "We meet at noon, in room 7!",

@@ -5,13 +5,13 @@ from support.audio_samples import ID3, mp3, samples, wav
 
 from orq_router_integrations.tools.audio_concat import BadAudioError
 from orq_router_integrations.tools.audio_format import declared_rate, found_in, misnamed, wanted_by
-from orq_router_integrations.wire.call import Reply
+from orq_router_integrations.wire.call import Response
 
 OPUS = b"OggS\0\2" + bytes(22) + b"OpusHead\1"
 
 
-def head(content_type: str = "") -> Reply:
-    return Reply(200, {"content-type": content_type} if content_type else {})
+def head(content_type: str = "") -> Response:
+    return Response(200, {"content-type": content_type} if content_type else {})
 
 
 @pytest.mark.parametrize("asked", ["mp3", "wav", "pcm", "opus"])

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.wire.base64_chunks import Base64Pieces
+from orq_router_integrations.wire.base64_chunks import Base64Normalizer
 
 SOUND = bytes(range(256))
 TEXT = base64.b64encode(SOUND).decode()
 
 
 def joined(*pieces: str) -> bytes:
-    taker = Base64Pieces()
-    made = [taker.take(piece) for piece in pieces]
+    taker = Base64Normalizer()
+    made = [taker.feed(piece) for piece in pieces]
     assert not any("=" in piece or len(piece) % 4 for piece in made)
-    return base64.b64decode("".join([*made, taker.end()]), validate=True)
+    return base64.b64decode("".join([*made, taker.finish()]), validate=True)
 
 
 @given(st.lists(st.binary(max_size=9)))
@@ -38,8 +38,8 @@ def test_one_text_cut_anywhere(text: str, step: int) -> None:
 
 
 def test_whole_groups_pass_as_they_come() -> None:
-    taker = Base64Pieces()
-    assert [taker.take("QUJD"), taker.take("QUJDREVG"), taker.end()] == ["QUJD", "QUJDREVG", ""]
+    taker = Base64Normalizer()
+    assert [taker.feed("QUJD"), taker.feed("QUJDREVG"), taker.finish()] == ["QUJD", "QUJDREVG", ""]
 
 
 def test_line_breaks_do_not_count() -> None:
@@ -48,9 +48,9 @@ def test_line_breaks_do_not_count() -> None:
 
 @pytest.mark.parametrize("pieces", [["QQ==", "!!!!"], ["Q===", "QUJD"], ["Q"], ["QUJD", "\u00e9A"]])
 def test_what_is_not_base64_passes_as_it_came(pieces: list[str]) -> None:
-    taker = Base64Pieces()
-    made = [taker.take(piece) for piece in pieces]
-    assert "".join([*made, taker.end()]) == "".join(pieces)
+    taker = Base64Normalizer()
+    made = [taker.feed(piece) for piece in pieces]
+    assert "".join([*made, taker.finish()]) == "".join(pieces)
 
 
 def test_the_alphabet_of_urls_becomes_the_standard_one() -> None:

@@ -4,12 +4,17 @@ import dataclasses
 
 import pytest
 
-from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply, WireFault
+from orq_router_integrations.wire.call import (
+    EmbeddedError,
+    MalformedResponseError,
+    Response,
+    WireError,
+)
 
 
-def reply(content: bytes = b"", **headers: str) -> Reply:
+def reply(content: bytes = b"", **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status=200, headers=named, content=content)
+    return Response(status=200, headers=named, content=content)
 
 
 @pytest.mark.parametrize(
@@ -33,8 +38,8 @@ def test_a_reply_need_not_name_its_type_or_its_trace():
 
 
 def test_a_head_is_a_reply_to_one_request_without_a_body():
-    head = Reply(200, {})
-    assert (head.content, head.attempts, head.seconds) == (b"", 1, 0)
+    head = Response(200, {})
+    assert (head.content, head.attempts, head.elapsed_seconds) == (b"", 1, 0)
 
 
 def test_the_trace_is_a_header():
@@ -60,15 +65,15 @@ def test_a_json_body_is_read(content, value):
     ids=lambda content: content[:10].decode("latin-1"),
 )
 def test_a_body_that_is_not_json_is_a_bad_reply(content):
-    with pytest.raises(BadReply, match="the body is not JSON") as raised:
+    with pytest.raises(MalformedResponseError, match="the body is not JSON") as raised:
         reply(content).json()
     assert raised.value.__suppress_context__
 
 
 def test_an_error_inside_a_reply_keeps_its_body():
     body = {"error": {"message": "no"}}
-    assert ErrorInReply(body).body is body
-    assert isinstance(ErrorInReply(body), WireFault)
+    assert EmbeddedError(body).body is body
+    assert isinstance(EmbeddedError(body), WireError)
 
 
 def test_a_reply_does_not_change():

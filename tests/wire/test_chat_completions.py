@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from orq_router_integrations.wire.call import BadReply, Reply
-from orq_router_integrations.wire.chat_completions import read_completion, text_of
+from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.chat_completions import extract_text, parse_completion
 
 TEXTS: list[tuple[Any, str]] = [
     (None, ""),
@@ -21,26 +21,26 @@ TEXTS: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("content", "text"), TEXTS)
 def test_an_answer_may_say_nothing_and_may_come_in_parts(content: Any, text: str) -> None:
-    assert text_of(content) == text
+    assert extract_text(content) == text
 
 
 @pytest.mark.parametrize("content", [5, 0, False, {"text": "Hi"}, [None], [5], [{"text": 5}]])
 def test_content_without_text_is_no_answer(content: Any) -> None:
     choices = [{"message": {"content": "Hi"}}, {"message": {"content": content}}]
-    with pytest.raises(BadReply, match="without text"):
-        read_completion(Reply(200, {}, orjson.dumps({"choices": choices})))
+    with pytest.raises(MalformedResponseError, match="without text"):
+        parse_completion(Response(200, {}, orjson.dumps({"choices": choices})))
 
 
 def test_content_may_be_missing() -> None:
     body = {"choices": [{"message": {"role": "assistant"}}]}
-    assert read_completion(Reply(200, {}, orjson.dumps(body))) == body
+    assert parse_completion(Response(200, {}, orjson.dumps(body))) == body
 
 
 CALLS = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
 
 
 def completion(message: dict[str, Any]) -> dict[str, Any]:
-    return read_completion(Reply(200, {}, orjson.dumps({"choices": [{"message": message}]})))
+    return parse_completion(Response(200, {}, orjson.dumps({"choices": [{"message": message}]})))
 
 
 BESIDE = {

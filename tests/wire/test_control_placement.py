@@ -2,7 +2,12 @@
 
 import pytest
 
-from orq_router_integrations.wire.control_placement import Carrier, applicable, carrier, place
+from orq_router_integrations.wire.control_placement import (
+    ControlLocation,
+    filter_defaults,
+    locate_control,
+    place_controls,
+)
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import (
     CHAT_COMPLETIONS,
@@ -28,7 +33,7 @@ FULL = RouterControls(
 
 
 def headers_of(**controls) -> dict[str, str]:
-    return place(RouterControls(**controls), TRANSCRIPTIONS, V3).headers
+    return place_controls(RouterControls(**controls), TRANSCRIPTIONS, V3).headers
 
 
 @pytest.mark.parametrize(
@@ -48,44 +53,44 @@ def headers_of(**controls) -> dict[str, str]:
 )
 def test_an_endpoint_keeps_the_defaults_that_it_takes(endpoint, dialect, left_out):
     kept = FULL.model_fields_set - left_out
-    controls = applicable(FULL, endpoint, dialect)
+    controls = filter_defaults(FULL, endpoint, dialect)
     assert controls == RouterControls(**{name: getattr(FULL, name) for name in kept})
     assert controls.model_fields_set == kept
 
 
 @pytest.mark.parametrize("name", ["guardrails", "plugins"])
 def test_a_default_that_protects_is_refused_where_it_has_no_place(name):
-    kept = applicable(RouterControls(**{name: getattr(FULL, name)}), SPEECH, V3)
+    kept = filter_defaults(RouterControls(**{name: getattr(FULL, name)}), SPEECH, V3)
     with pytest.raises(ValueError, match=rf"controls\.{name}.*/audio/speech"):
-        place(kept, SPEECH, V3)
+        place_controls(kept, SPEECH, V3)
 
 
 def test_a_default_that_takes_a_control_away_is_kept():
-    controls = applicable(RouterControls(retry=None, thread=None), SPEECH, V3)
+    controls = filter_defaults(RouterControls(retry=None, thread=None), SPEECH, V3)
     assert controls.model_fields_set == {"retry"}
 
 
 def test_an_unset_default_stays_unset():
-    assert applicable(RouterControls(), CHAT_COMPLETIONS, V3).model_fields_set == set()
+    assert filter_defaults(RouterControls(), CHAT_COMPLETIONS, V3).model_fields_set == set()
 
 
 @pytest.mark.parametrize(
     ("control", "endpoint", "dialect", "by"),
     [
-        ("retry", CHAT_COMPLETIONS, V3, Carrier.TOP),
-        ("retry", CHAT_COMPLETIONS, Dialect.V2_PROXY, Carrier.NESTED),
-        ("identity", SPEECH, V3, Carrier.HEADER),
+        ("retry", CHAT_COMPLETIONS, V3, ControlLocation.TOP),
+        ("retry", CHAT_COMPLETIONS, Dialect.V2_PROXY, ControlLocation.NESTED),
+        ("identity", SPEECH, V3, ControlLocation.HEADER),
         ("thread", SPEECH, V3, None),
         ("spelling", SPEECH, V3, None),
     ],
 )
 def test_a_control_has_one_carrier_or_none(control, endpoint, dialect, by):
-    assert carrier(control, endpoint, dialect) is by
+    assert locate_control(control, endpoint, dialect) is by
 
 
 def test_the_refusal_lists_what_the_endpoint_takes():
     with pytest.raises(ValueError, match="thread") as refused:
-        place(RouterControls(thread="t"), TRANSCRIPTIONS, V3)
+        place_controls(RouterControls(thread="t"), TRANSCRIPTIONS, V3)
     taken = "fallbacks, fallback_on_codes, retry, load_balancer, timeout, name, identity, metadata"
     assert f"(it takes {taken})" in str(refused.value)
 
@@ -114,7 +119,7 @@ def test_other_text_is_refused_where_a_header_would_carry_it(text):
 @pytest.mark.parametrize("text", NOT_FOR_HEADERS, ids=ascii)
 def test_any_text_goes_in_a_body(text):
     controls = RouterControls(identity=text, metadata={"team": text})
-    placed = place(controls, CHAT_COMPLETIONS, V3)
+    placed = place_controls(controls, CHAT_COMPLETIONS, V3)
     assert placed.top == {"identity": {"id": text}, "metadata": {"team": text}}
     assert placed.headers == {}
 
@@ -141,7 +146,7 @@ def test_metadata_keys_that_differ_in_case_only_are_refused():
 
 def test_metadata_keys_that_differ_in_case_only_fit_in_a_body():
     metadata = {"team": "a", "Team": "b"}
-    placed = place(RouterControls(metadata=metadata), CHAT_COMPLETIONS, V3)
+    placed = place_controls(RouterControls(metadata=metadata), CHAT_COMPLETIONS, V3)
     assert placed.top == {"metadata": metadata}
 
 
@@ -165,10 +170,10 @@ def test_an_identity_of_more_than_an_id_does_not_fit_in_a_header(more):
 
 def test_an_identity_of_more_than_an_id_fits_in_a_body():
     identity = {"id": "u", "display_name": "Jane"}
-    placed = place(RouterControls(identity=identity), TRANSCRIPTIONS, Dialect.V2_ROUTER)
+    placed = place_controls(RouterControls(identity=identity), TRANSCRIPTIONS, Dialect.V2_ROUTER)
     assert (placed.nested, placed.headers) == ({"identity": identity}, {})
 
 
 def test_nothing_to_place_places_nothing():
-    placed = place(RouterControls(), CHAT_COMPLETIONS, V3)
+    placed = place_controls(RouterControls(), CHAT_COMPLETIONS, V3)
     assert (placed.top, placed.nested, placed.headers) == ({}, {}, {})

@@ -6,8 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from orq_router_integrations.wire.controls import (
-    DEFAULT_CODES,
-    ControlValues,
+    DEFAULT_RETRY_STATUSES,
     Fallback,
     Guardrail,
     Identity,
@@ -16,6 +15,7 @@ from orq_router_integrations.wire.controls import (
     ResponseHealing,
     RouterCache,
     RouterControls,
+    RouterControlsDict,
     RouterRetry,
     RouterTimeout,
     Thread,
@@ -213,8 +213,8 @@ def test_one_mistake_is_told_once():
         ({"fallbacks": ("a/b", {"model": "c/d"})}, {"fallbacks": [{"model": "a/b"}, "c/d"]}),
         ({"fallbacks": [" a/b "]}, {"fallbacks": ["a/b"]}),
         ({"fallbacks": ["acme@orq/router"]}, {"fallbacks": [Fallback(model="acme@orq/router")]}),
-        ({"retry": {"count": 2}}, {"retry": RouterRetry(count=2, on_codes=DEFAULT_CODES)}),
-        ({"retry": {}}, {"retry": RouterRetry(count=2, on_codes=DEFAULT_CODES)}),
+        ({"retry": {"count": 2}}, {"retry": RouterRetry(count=2, on_codes=DEFAULT_RETRY_STATUSES)}),
+        ({"retry": {}}, {"retry": RouterRetry(count=2, on_codes=DEFAULT_RETRY_STATUSES)}),
         ({"cache": {}}, {"cache": RouterCache(ttl=3600)}),
         (
             {"load_balancer": {"models": ["a/b"]}},
@@ -246,11 +246,11 @@ def test_the_metadata_of_an_identity_is_a_list_of_objects(given, read):
 
 
 def test_the_typed_arguments_name_every_control():
-    assert ControlValues.__annotations__.keys() == RouterControls.model_fields.keys()
+    assert RouterControlsDict.__annotations__.keys() == RouterControls.model_fields.keys()
 
 
 def test_the_router_retries_and_falls_back_on_these_codes():
-    assert DEFAULT_CODES == (408, 429, 500, 502, 503, 504, 529)
+    assert DEFAULT_RETRY_STATUSES == (408, 429, 500, 502, 503, 504, 529)
 
 
 def test_only_what_was_set_goes_on_the_wire():
@@ -292,23 +292,23 @@ BASE = RouterControls(name="base", retry={"count": 3, "on_codes": [500]}, metada
 def test_merged_takes_each_field_whole_from_the_later_one():
     over = RouterControls(retry={"count": 1}, identity="u")
     merged = RouterControls(name="base", retry={"count": 1}, metadata={"a": "b"}, identity="u")
-    assert BASE.merged(over) == merged
+    assert BASE.merge(over) == merged
 
 
 def test_none_takes_a_field_away():
-    merged = BASE.merged(RouterControls(retry=None))
+    merged = BASE.merge(RouterControls(retry=None))
     assert merged == RouterControls(name="base", metadata={"a": "b"})
-    assert merged.merged(RouterControls(name="over")).retry is None
+    assert merged.merge(RouterControls(name="over")).retry is None
 
 
 @pytest.mark.parametrize("over", [None, RouterControls()])
 def test_merging_nothing_changes_nothing(over):
-    assert BASE.merged(over) == BASE
+    assert BASE.merge(over) == BASE
 
 
 def test_merging_changes_neither_side():
     over = RouterControls(name="over")
-    BASE.merged(over)
+    BASE.merge(over)
     assert (BASE.name, over) == ("base", RouterControls(name="over"))
 
 
@@ -326,7 +326,7 @@ def test_merging_changes_neither_side():
     ids=short,
 )
 def test_router_retries_says_whether_the_router_was_asked_to_try_again(fields, asked):
-    assert RouterControls(**fields).router_retries is asked
+    assert RouterControls(**fields).has_router_retries is asked
 
 
 @pytest.mark.parametrize(

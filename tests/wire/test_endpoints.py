@@ -28,7 +28,7 @@ from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
     ],
 )
 def test_the_dialect_is_read_from_the_path(base_url, dialect):
-    assert Dialect.of(base_url) is dialect
+    assert Dialect.from_base_url(base_url) is dialect
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_the_dialect_is_read_from_the_path(base_url, dialect):
 )
 def test_an_unknown_path_is_refused_with_the_known_ones(base_url, path):
     with pytest.raises(ValueError, match="base_url") as refused:
-        Dialect.of(base_url)
+        Dialect.from_base_url(base_url)
     assert str(refused.value).endswith(f"not {path!r}")
     assert all(dialect.value in str(refused.value) for dialect in Dialect)
 
 
 def test_the_dialects_of_2025_nest_every_control():
-    nesting = {dialect for dialect in Dialect if dialect.nests_all}
+    nesting = {dialect for dialect in Dialect if dialect.nests_controls}
     assert nesting == {Dialect.V2_GATEWAY, Dialect.V2_PROXY}
 
 

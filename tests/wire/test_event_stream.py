@@ -18,8 +18,8 @@ from support.response_events import (
     wire,
 )
 
-from orq_router_integrations.wire.call import BadReply, Truncated
-from orq_router_integrations.wire.responses_stream import ResponseDecoder
+from orq_router_integrations.wire.call import MalformedResponseError, TruncatedStreamError
+from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 EVENTS: dict[str, tuple[Any, Any]] = {
     "text": (event("output_text.delta", delta="Hi"), {"content": "Hi"}),
@@ -212,7 +212,7 @@ def test_a_stream_that_called_ends_in_calls() -> None:
 
 
 def test_nothing_is_read_after_the_end() -> None:
-    decoder = ResponseDecoder()
+    decoder = ResponsesStreamDecoder()
     late = event("output_text.delta", delta="late")
     assert len(list(decoder.feed(wire(CUT) + wire(late) + DONE))) == 1
     assert decoder.done
@@ -220,12 +220,12 @@ def test_nothing_is_read_after_the_end() -> None:
 
 
 def test_a_stream_that_is_complete_without_any_output_is_refused() -> None:
-    with pytest.raises(BadReply, match="no output"):
+    with pytest.raises(MalformedResponseError, match="no output"):
         decoded(end=COMPLETED)
 
 
 def test_done_ends_a_stream() -> None:
-    decoder = ResponseDecoder()
+    decoder = ResponsesStreamDecoder()
     list(decoder.feed(wire(event("output_text.delta", delta="Hi")) + DONE))
     decoder.finish()
     assert decoder.done
@@ -245,7 +245,7 @@ WHOLE = b"".join(
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
 def test_a_stream_can_be_cut_anywhere(size: int) -> None:
-    whole, cut = ResponseDecoder(), ResponseDecoder()
+    whole, cut = ResponsesStreamDecoder(), ResponsesStreamDecoder()
     places = range(0, len(WHOLE), size)
     found = [item for at in places for item in cut.feed(WHOLE[at : at + size])]
     assert found == list(whole.feed(WHOLE))
@@ -254,8 +254,8 @@ def test_a_stream_can_be_cut_anywhere(size: int) -> None:
 
 @pytest.mark.parametrize("length", range(11, WHOLE.index(b"event: response.completed") + 40, 11))
 def test_a_stream_that_ends_early_is_truncated(length: int) -> None:
-    decoder = ResponseDecoder()
+    decoder = ResponsesStreamDecoder()
     list(decoder.feed(WHOLE[:length]))
-    with pytest.raises(Truncated):
+    with pytest.raises(TruncatedStreamError):
         decoder.finish()
     assert "Grüße 🦉".startswith(decoder.partial)

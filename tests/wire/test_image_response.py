@@ -7,8 +7,12 @@ import json
 import pytest
 
 from orq_router_integrations.wire import image_response as image_replies
-from orq_router_integrations.wire.call import BadReply, ErrorInReply, Truncated
-from orq_router_integrations.wire.image_response import ImagesDecoder
+from orq_router_integrations.wire.call import (
+    EmbeddedError,
+    MalformedResponseError,
+    TruncatedStreamError,
+)
+from orq_router_integrations.wire.image_response import ImageResponseDecoder
 
 PICTURE = bytes(range(256)) * 9
 BASE64 = base64.b64encode(PICTURE).decode()
@@ -27,8 +31,8 @@ def body(*data: object, **members: object) -> bytes:
     return json.dumps({"created": 7, "data": list(data), **members}).encode()
 
 
-def decoded(*pieces: bytes) -> tuple[list, ImagesDecoder[Bytes]]:
-    decoder: ImagesDecoder[Bytes] = ImagesDecoder(Bytes)
+def decoded(*pieces: bytes) -> tuple[list, ImageResponseDecoder[Bytes]]:
+    decoder: ImageResponseDecoder[Bytes] = ImageResponseDecoder(Bytes)
     found = [image for piece in pieces for image in decoder.feed(piece)]
     found += decoder.finish()
     return found, decoder
@@ -79,13 +83,13 @@ def test_base64_that_is_no_images_own_stays_where_it_is():
 
 @pytest.mark.parametrize("empty", [{}, {"b64_json": None}, {"b64_json": "", "url": ""}, {"url": 7}])
 def test_an_image_that_is_neither_sent_nor_linked_is_no_image(empty):
-    with pytest.raises(BadReply, match="image 0 has neither b64_json nor a url"):
+    with pytest.raises(MalformedResponseError, match="image 0 has neither b64_json nor a url"):
         decoded(body(empty))
 
 
 @pytest.mark.parametrize("text", ["AAA", "A", "AA=A", "AAAA=", "A-_A", "AA==AAAA", "ä", "\\x"])
 def test_what_is_not_base64_is_refused(text):
-    with pytest.raises(BadReply, match="image 0 cannot be read"):
+    with pytest.raises(MalformedResponseError, match="image 0 cannot be read"):
         decoded(body({"b64_json": text}))
 
 
@@ -104,12 +108,12 @@ def test_what_is_not_base64_is_refused(text):
     ],
 )
 def test_a_reply_without_images_is_loud(data, said):
-    with pytest.raises(BadReply, match=said):
+    with pytest.raises(MalformedResponseError, match=said):
         decoded(data)
 
 
 def test_an_error_in_the_place_of_an_image_is_told_as_it_is():
-    with pytest.raises(ErrorInReply) as caught:
+    with pytest.raises(EmbeddedError) as caught:
         decoded(body({"url": "u"}, {"error": {"message": "too wild", "code": "moderation"}}))
     assert json.loads(caught.value.body) == {"error": {"message": "too wild", "code": "moderation"}}
 
@@ -125,20 +129,20 @@ def test_an_error_in_the_place_of_an_image_is_told_as_it_is():
     ],
 )
 def test_an_error_in_a_good_reply_is_an_error(data):
-    with pytest.raises(ErrorInReply):
+    with pytest.raises(EmbeddedError):
         decoded(data)
 
 
 def test_a_reply_that_breaks_off_has_given_what_was_whole():
     data = body({"b64_json": BASE64}, {"b64_json": BASE64})
-    decoder: ImagesDecoder[Bytes] = ImagesDecoder(Bytes)
+    decoder: ImageResponseDecoder[Bytes] = ImageResponseDecoder(Bytes)
     (image,) = decoder.feed(data[:-20])
     assert image.sink.getvalue() == PICTURE
-    with pytest.raises(Truncated, match="after 1 whole images"):
+    with pytest.raises(TruncatedStreamError, match="after 1 whole images"):
         list(decoder.finish())
 
 
 def test_a_reply_that_is_too_large_is_refused(monkeypatch):
-    monkeypatch.setattr(image_replies, "MAX_REPLY", 2**20)
-    with pytest.raises(BadReply, match="more than 1 MB"):
+    monkeypatch.setattr(image_replies, "MAX_RESPONSE_BYTES", 2**20)
+    with pytest.raises(MalformedResponseError, match="more than 1 MB"):
         decoded(body({"b64_json": "A" * 2**20}))

@@ -5,13 +5,13 @@ from pydantic import ValidationError
 
 from orq_router_integrations.wire.images import (
     EDIT,
-    GENERATE,
-    VARY,
+    GENERATION,
+    VARIATION,
     ImageParams,
     ImageRequest,
-    check_family,
-    check_operation,
-    family_of,
+    check_model_params,
+    check_operation_params,
+    find_model_family,
 )
 
 
@@ -56,7 +56,7 @@ def test_values_out_of_range_are_refused(params, said):
     ],
 )
 def test_families_go_by_the_providers_name(model, family):
-    assert family_of(model) == family
+    assert find_model_family(model) == family
 
 
 TAKEN = {
@@ -78,32 +78,32 @@ REFUSED = [
 
 @pytest.mark.parametrize(("model", "params"), TAKEN.items())
 def test_what_a_family_takes_is_passed_on(model, params):
-    check_family(f"openai/{model}", params)
+    check_model_params(f"openai/{model}", params)
 
 
 @pytest.mark.parametrize(("model", "params", "said"), REFUSED)
 def test_what_a_family_does_not_take_is_refused_with_the_reason(model, params, said):
     with pytest.raises(ValueError, match=said):
-        check_family(f"openai/{model}", params)
+        check_model_params(f"openai/{model}", params)
 
 
 @pytest.mark.parametrize(
     ("operation", "params", "said"),
     [
-        (GENERATE, {"user": "u"}, "user: /images/generations does not take it"),
+        (GENERATION, {"user": "u"}, "user: /images/generations does not take it"),
         (EDIT, {"background": "opaque"}, "background: /images/edits"),
         (EDIT, {"quality": "hd"}, "quality: edits take"),
-        (VARY, {"quality": "low"}, "it takes delivery, n, size, user"),
-        (VARY, {"size": "auto"}, "variations take 256x256, 512x512, 1024x1024, not 'auto'"),
+        (VARIATION, {"quality": "low"}, "it takes delivery, n, size, user"),
+        (VARIATION, {"size": "auto"}, "variations take 256x256, 512x512, 1024x1024, not 'auto'"),
     ],
 )
 def test_what_an_endpoint_does_not_take_is_refused(operation, params, said):
     with pytest.raises(ValueError, match=said):
-        check_operation(operation, params)
+        check_operation_params(operation, params)
 
 
 def test_only_what_is_set_is_sent_under_its_name_on_the_wire():
-    request = ImageRequest(model="openai/dall-e-2", prompt="boat", n=2, delivery="url")
+    request = ImageRequest(model="openai/dall-e-2", prompt="boat", n=2, return_format="url")
     wire = {"model": "openai/dall-e-2", "prompt": "boat", "n": 2, "response_format": "url"}
     assert request.to_wire() == wire
     assert ImageRequest(model="openai/dall-e-2").to_wire() == {"model": "openai/dall-e-2"}

@@ -30,20 +30,20 @@ def nested(depth: int, core: object) -> object:
     ids=lambda value: str(value)[:30],
 )
 def test_what_is_json_is_sent_as_it_is(value):
-    assert stdlib.loads(json.dump(value)) == stdlib.loads(stdlib.dumps(value))
+    assert stdlib.loads(json.dumps(value)) == stdlib.loads(stdlib.dumps(value))
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_what_is_not_a_number_is_never_sent_as_null(number):
     with pytest.raises(ValueError, match=r"^a\.b\[1\]: "):
-        json.dump({"x": None, "a": {"b": [0.5, number]}})
+        json.dumps({"x": None, "a": {"b": [0.5, number]}})
     with pytest.raises(ValueError, match=r"^temperature: "):
-        json.dump(number, "temperature")
+        json.dumps(number, "temperature")
 
 
 def test_the_path_begins_with_the_name_of_the_value():
     with pytest.raises(ValueError, match=r"^orq\.identity: bytes cannot be sent"):
-        json.dump({"identity": b"raw"}, "orq")
+        json.dumps({"identity": b"raw"}, "orq")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orq_router_integrations.wire.json_stream import PIECE, TextsApart
+from orq_router_integrations.wire.json_stream import MAX_CHUNK_BYTES, StreamingJsonReader
 
 BODY = {
     "created": 1,
@@ -26,7 +26,7 @@ SPACED = json.dumps(BODY, indent=2, ensure_ascii=False).encode()
 
 
 def read(*pieces: bytes):
-    reader = TextsApart(items="data", text="b64")
+    reader = StreamingJsonReader(items_key="data", text_key="b64")
     texts, items = [b""], []
     for piece in pieces:
         for found in reader.feed(piece):
@@ -44,8 +44,8 @@ def test_the_texts_are_taken_out_and_the_rest_stays(body):
         texts, items, reader = read(body[:at], body[at:])
         assert texts == [b"AAAA/+BB", b"", b""]
         assert items == [{**BODY["data"][0], "b64": ""}, *BODY["data"][1:]]
-        assert orjson.loads(reader.rest) == {**BODY, "data": items}
-        assert reader.complete
+        assert orjson.loads(reader.skeleton) == {**BODY, "data": items}
+        assert reader.is_complete
 
 
 def test_one_byte_at_a_time_is_no_different():
@@ -54,15 +54,20 @@ def test_one_byte_at_a_time_is_no_different():
 
 @pytest.mark.parametrize("at", range(1, len(PLAIN)))
 def test_what_is_cut_off_is_not_complete(at):
-    assert not read(PLAIN[:at])[2].complete
+    assert not read(PLAIN[:at])[2].is_complete
 
 
 def test_a_long_text_comes_in_pieces_of_a_bound_size():
-    reader = TextsApart(items="data", text="b64")
-    text = b"A" * (3 * PIECE + 5)
+    reader = StreamingJsonReader(items_key="data", text_key="b64")
+    text = b"A" * (3 * MAX_CHUNK_BYTES + 5)
     pieces = list(reader.feed(b'{"data":[{"b64":"' + text + b'"}]}'))
-    assert [len(piece) for piece in pieces[:-1]] == [PIECE, PIECE, PIECE, 5]
-    assert len(reader.rest) < 40
+    assert [len(piece) for piece in pieces[:-1]] == [
+        MAX_CHUNK_BYTES,
+        MAX_CHUNK_BYTES,
+        MAX_CHUNK_BYTES,
+        5,
+    ]
+    assert len(reader.skeleton) < 40
 
 
 @given(st.binary(max_size=60))

@@ -2,18 +2,18 @@
 
 import pytest
 
-from orq_router_integrations.wire.model_candidates import ANSWERED_BY, Asked
+from orq_router_integrations.wire.model_candidates import ANSWERED_MODEL_HEADER, ModelCandidates
 
-PAIR = Asked("openai/gpt-image-1", ("openai/gpt-image-1", "azure/dall-e-3"))
-ALONE = Asked("openai/gpt-image-1", ("openai/gpt-image-1",))
+PAIR = ModelCandidates("openai/gpt-image-1", ("openai/gpt-image-1", "azure/dall-e-3"))
+ALONE = ModelCandidates("openai/gpt-image-1", ("openai/gpt-image-1",))
 
 
 @pytest.mark.parametrize(
     ("asked", "named", "headers", "model"),
     [
         (PAIR, "dall-e-3", {}, "azure/dall-e-3"),
-        (PAIR, "dall-e-3", {ANSWERED_BY: "x/y"}, "azure/dall-e-3"),
-        (PAIR, None, {ANSWERED_BY: "azure/dall-e-3"}, "azure/dall-e-3"),
+        (PAIR, "dall-e-3", {ANSWERED_MODEL_HEADER: "x/y"}, "azure/dall-e-3"),
+        (PAIR, None, {ANSWERED_MODEL_HEADER: "azure/dall-e-3"}, "azure/dall-e-3"),
         (PAIR, "", {}, None),
         (PAIR, 7, {}, None),
         (PAIR, None, {}, None),
@@ -22,7 +22,7 @@ ALONE = Asked("openai/gpt-image-1", ("openai/gpt-image-1",))
         (ALONE, "openai/gpt-image-1", {}, "openai/gpt-image-1"),
         (ALONE, "openai/gpt-image-1-2026-01-01", {}, "openai/gpt-image-1-2026-01-01"),
         (PAIR, "azure/dall-e-3", {}, "azure/dall-e-3"),
-        (Asked("groq/openai/x", ("groq/openai/x",)), "openai/x", {}, "groq/openai/x"),
+        (ModelCandidates("groq/openai/x", ("groq/openai/x",)), "openai/x", {}, "groq/openai/x"),
     ],
 )
 def test_the_model_that_answered_is_named_only_where_that_is_certain(asked, named, headers, model):

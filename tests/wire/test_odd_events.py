@@ -12,9 +12,14 @@ from support.response_events import (
     wire,
 )
 
-from orq_router_integrations.wire.call import BadReply, ErrorInReply, Truncated, WireFault
-from orq_router_integrations.wire.chat_completions import ChunkDecoder
-from orq_router_integrations.wire.responses_stream import ResponseDecoder
+from orq_router_integrations.wire.call import (
+    EmbeddedError,
+    MalformedResponseError,
+    TruncatedStreamError,
+    WireError,
+)
+from orq_router_integrations.wire.chat_completions import ChatStreamDecoder
+from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 ERRORS: dict[str, Any] = {
     "an error event": {"type": "error", "code": "x", "message": "out"},
@@ -28,31 +33,31 @@ ERRORS: dict[str, Any] = {
 
 @pytest.mark.parametrize("told", ERRORS.values(), ids=ERRORS)
 def test_an_error_in_a_stream_is_an_error(told: Any) -> None:
-    decoder = ResponseDecoder()
+    decoder = ResponsesStreamDecoder()
     list(decoder.feed(wire(event("output_text.delta", delta="Hi"))))
-    with pytest.raises(ErrorInReply):
+    with pytest.raises(EmbeddedError):
         list(decoder.feed(wire(told)))
     assert decoder.partial == "Hi"
 
 
-@pytest.mark.parametrize("decoder", [ResponseDecoder, ChunkDecoder])
+@pytest.mark.parametrize("decoder", [ResponsesStreamDecoder, ChatStreamDecoder])
 @pytest.mark.parametrize(
     "data", [b"data: {\n\n", b"data: []\n\n", b"data: null\n\n", b"data: 5\n\n"]
 )
 def test_an_event_that_is_no_object_is_refused(decoder: Any, data: bytes) -> None:
-    with pytest.raises(BadReply):
+    with pytest.raises(MalformedResponseError):
         list(decoder().feed(data))
 
 
-@pytest.mark.parametrize("decoder", [ResponseDecoder, ChunkDecoder])
+@pytest.mark.parametrize("decoder", [ResponsesStreamDecoder, ChatStreamDecoder])
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (b"<html>", BadReply),
-        (b'{"output": []}', BadReply),
-        (b'{"error": {"message": "out"}}', ErrorInReply),
-        (b"", BadReply),
-        (b"data: {", Truncated),
+        (b"<html>", MalformedResponseError),
+        (b'{"output": []}', MalformedResponseError),
+        (b'{"error": {"message": "out"}}', EmbeddedError),
+        (b"", MalformedResponseError),
+        (b"data: {", TruncatedStreamError),
     ],
 )
 def test_a_body_that_is_no_stream_is_told_as_what_it_is(
@@ -94,14 +99,14 @@ ODD_PLACES = {
 def test_odd_members_are_read_or_refused_but_never_crash(place: Any, odd: Any) -> None:
     try:
         found = decoded(place(odd))
-    except WireFault:
+    except WireError:
         return
     assert all(isinstance(chunk["choices"][0]["delta"], dict) for chunk in found)
 
 
 @pytest.mark.parametrize("odd", [5, {"text": "Hi"}, [5]], ids=repr)
 def test_a_text_that_is_none_is_refused(odd: Any) -> None:
-    with pytest.raises(BadReply, match="without text"):
+    with pytest.raises(MalformedResponseError, match="without text"):
         decoded(event("output_text.delta", delta=odd))
-    with pytest.raises(BadReply, match="without text"):
+    with pytest.raises(MalformedResponseError, match="without text"):
         decoded(event("output_item.done", item={"type": "message", "content": odd} | {"id": "m"}))

@@ -17,7 +17,7 @@ from orq_router_integrations.wire.endpoints import (
     TRANSCRIPTIONS,
     Dialect,
 )
-from orq_router_integrations.wire.request_encoding import encode
+from orq_router_integrations.wire.request_encoding import encode_request
 
 V3 = Dialect.V3_ROUTER
 CHAT_DEFAULTS = RouterControls(
@@ -29,7 +29,7 @@ RETRY = {"count": 1, "on_codes": [500]}
 def sent(endpoint, body=(), defaults=None, dialect=V3, **controls):
     own = RouterControls(**controls) if controls else None
     request = Request(endpoint=endpoint, body=dict(body), controls=own)
-    return encode(request, dialect, defaults)
+    return encode_request(request, dialect, defaults)
 
 
 def members(*args, **kwargs) -> dict:
@@ -47,7 +47,7 @@ def test_a_json_call_is_its_path_its_body_and_one_header():
 def test_a_form_names_its_boundary_and_its_length():
     file = Upload("a.wav", "audio/wav", 1, lambda: io.BytesIO(b"x"))
     request = Request(endpoint=TRANSCRIPTIONS, body={"model": "a/b"}, files={"file": file})
-    encoded = encode(request, V3)
+    encoded = encode_request(request, V3)
     assert encoded.path == "/audio/transcriptions"
     assert encoded.headers == {
         "Content-Type": encoded.body.content_type,
@@ -94,7 +94,10 @@ def test_the_controls_in_force_are_told():
 def test_encoding_changes_neither_the_body_nor_the_controls():
     body, controls = {"model": "a/b"}, RouterControls(name="n", identity="u")
     request = Request(endpoint=CHAT_COMPLETIONS, body=body, controls=controls)
-    assert encode(request, V3, CHAT_DEFAULTS).body == encode(request, V3, CHAT_DEFAULTS).body
+    assert (
+        encode_request(request, V3, CHAT_DEFAULTS).body
+        == encode_request(request, V3, CHAT_DEFAULTS).body
+    )
     assert body == {"model": "a/b"}
     assert controls == RouterControls(name="n", identity="u")
 

@@ -5,12 +5,17 @@ from typing import Any
 import orjson
 import pytest
 
-from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply, WireFault
-from orq_router_integrations.wire.responses_output import Unfinished, read_response
+from orq_router_integrations.wire.call import (
+    EmbeddedError,
+    MalformedResponseError,
+    Response,
+    WireError,
+)
+from orq_router_integrations.wire.responses_output import PendingResponse, parse_response
 
 
 def read(response: Any) -> Any:
-    return read_response(Reply(200, {}, orjson.dumps(response)))
+    return parse_response(Response(200, {}, orjson.dumps(response)))
 
 
 def response(*output: Any, **members: Any) -> dict[str, Any]:
@@ -180,7 +185,7 @@ ERRORS: dict[str, Any] = {
 
 @pytest.mark.parametrize("body", ERRORS.values(), ids=ERRORS)
 def test_an_error_in_a_good_reply_is_an_error(body: Any) -> None:
-    with pytest.raises(ErrorInReply):
+    with pytest.raises(EmbeddedError):
         read(body)
 
 
@@ -200,23 +205,23 @@ NO_ANSWERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("body", NO_ANSWERS.values(), ids=NO_ANSWERS)
 def test_a_reply_without_output_is_refused(body: Any) -> None:
-    with pytest.raises(BadReply):
+    with pytest.raises(MalformedResponseError):
         read(body)
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
 def test_a_response_that_has_not_ended_is_told_as_such(status: str) -> None:
-    assert read(response(status=status)) == Unfinished("resp_1")
+    assert read(response(status=status)) == PendingResponse("resp_1")
 
 
 @pytest.mark.parametrize("name", [None, 5])
 def test_a_response_that_has_not_ended_and_has_no_id_is_refused(name: Any) -> None:
-    with pytest.raises(BadReply):
+    with pytest.raises(MalformedResponseError):
         read(response(status="queued", id=name))
 
 
 def test_a_cancelled_response_is_no_answer() -> None:
-    with pytest.raises(WireFault):
+    with pytest.raises(WireError):
         read(response(status="cancelled"))
 
 
@@ -264,14 +269,14 @@ ODD: dict[str, Any] = {
 def test_odd_members_are_read_or_refused_but_never_crash(body: Any) -> None:
     try:
         found = read(body)
-    except WireFault:
+    except WireError:
         return
     assert isinstance(found["choices"][0]["message"]["content"], str)
 
 
 @pytest.mark.parametrize("content", [5, {"text": "Hi"}, [{"type": "output_text", "text": 5}]])
 def test_content_without_text_is_refused(content: Any) -> None:
-    with pytest.raises(BadReply, match="without text"):
+    with pytest.raises(MalformedResponseError, match="without text"):
         read(response({"type": "message", "content": content}))
 
 
@@ -284,5 +289,5 @@ def test_a_good_message_survives_junk_beside_it() -> None:
 
 
 def test_a_reply_that_is_no_json_is_refused() -> None:
-    with pytest.raises(BadReply, match="not JSON"):
-        read_response(Reply(200, {}, b"<html>"))
+    with pytest.raises(MalformedResponseError, match="not JSON"):
+        parse_response(Response(200, {}, b"<html>"))

@@ -7,7 +7,7 @@ from langchain_core.messages import HumanMessage
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.responses_request import body_of
+from orq_router_integrations.wire.responses_request import build_responses_body
 
 GPT = "openai/gpt-4o"
 V3 = "https://offline.invalid/v3/router"
@@ -133,12 +133,14 @@ def test_a_tool_of_no_known_kind_is_refused(router: OfflineRouter) -> None:
 
 def test_unset_parameters_are_not_sent() -> None:
     chat = {"model": GPT, "messages": [{"role": "user", "content": "Hi"}]}
-    assert body_of(chat, {}).keys() == {"model", "input"}
+    assert build_responses_body(chat, {}).keys() == {"model", "input"}
 
 
 def replayed(**message: Any) -> list[dict[str, Any]]:
     answer = {"role": "assistant", **message}
-    sent: list[dict[str, Any]] = body_of({"model": GPT, "messages": [answer]}, {})["input"]
+    sent: list[dict[str, Any]] = build_responses_body({"model": GPT, "messages": [answer]}, {})[
+        "input"
+    ]
     return sent
 
 
@@ -199,6 +201,6 @@ def test_the_chat_body_is_left_as_it_was() -> None:
     tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
     chat = {"model": GPT, "messages": [{"role": "user", "content": "Hi"}], "tools": tools}
     own = {"include": ["x"], "reasoning": {"summary": "auto"}}
-    body_of({**chat, "logprobs": True, "reasoning_effort": "low"}, own)
+    build_responses_body({**chat, "logprobs": True, "reasoning_effort": "low"}, own)
     assert chat["tools"] == [{"type": "function", "function": {"name": "f", "parameters": {}}}]
     assert own == {"include": ["x"], "reasoning": {"summary": "auto"}}

@@ -5,13 +5,18 @@ from itertools import chain, repeat
 import pytest
 from pydantic import ValidationError
 
-from orq_router_integrations.wire.call import BadReply, ErrorInReply, Reply, Truncated
+from orq_router_integrations.wire.call import (
+    EmbeddedError,
+    MalformedResponseError,
+    Response,
+    TruncatedStreamError,
+)
 from orq_router_integrations.wire.speech import (
-    HEAD,
-    MEMBERS,
+    BODY_FIELDS,
+    SNIFF_BYTES,
     SPEECH_FORMATS,
     SpeechDecoder,
-    SpeechParams,
+    SpeechRequest,
 )
 
 GIVEN = {"model": "elevenlabs/eleven_v3", "text": "Hello.", "voice": "rachel"}
@@ -21,24 +26,24 @@ AUDIO = b"RIFF\xff\xff\xff\xffWAVEfmt " + bytes(range(256))
 
 def decoded(*pieces: bytes, **headers: str) -> bytes:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    decoder = SpeechDecoder(Reply(200, named))
+    decoder = SpeechDecoder(Response(200, named))
     out = b"".join(item for piece in pieces for item in decoder.feed(piece))
     return out + b"".join(decoder.finish())
 
 
 class TestParams:
     def test_only_what_is_set_is_sent(self):
-        assert SpeechParams(**GIVEN, limit=7).to_wire() == SENT
-        full = SpeechParams(**GIVEN, format="wav", speed=1.5).to_wire()
+        assert SpeechRequest(**GIVEN, max_chars=7).to_wire() == SENT
+        full = SpeechRequest(**GIVEN, audio_format="wav", speed=1.5).to_wire()
         assert full == {**SENT, "response_format": "wav", "speed": 1.5}
-        assert full.keys() == MEMBERS
+        assert full.keys() == BODY_FIELDS
 
     @pytest.mark.parametrize("name", SPEECH_FORMATS)
     def test_the_contracts_formats(self, name):
-        assert SpeechParams(**GIVEN, format=name).to_wire()["response_format"] == name
+        assert SpeechRequest(**GIVEN, audio_format=name).to_wire()["response_format"] == name
 
     def test_the_longest_text(self):
-        assert SpeechParams(**{**GIVEN, "text": "a" * 4096}).text
+        assert SpeechRequest(**{**GIVEN, "text": "a" * 4096}).text
 
     @pytest.mark.parametrize(
         ("wrong", "said"),
@@ -62,7 +67,7 @@ class TestParams:
     )
     def test_what_it_may_not_hold(self, wrong, said):
         with pytest.raises(ValidationError, match=said):
-            SpeechParams(**{**GIVEN, **wrong})
+            SpeechRequest(**{**GIVEN, **wrong})
 
 
 class TestDecoder:
@@ -71,8 +76,8 @@ class TestDecoder:
         assert decoded(AUDIO[:cut], b"", AUDIO[cut:]) == AUDIO
 
     def test_audio_is_handed_on_at_once(self):
-        decoder = SpeechDecoder(Reply(200, {}))
-        assert list(decoder.feed(AUDIO[:HEAD])) == [AUDIO[:HEAD]]
+        decoder = SpeechDecoder(Response(200, {}))
+        assert list(decoder.feed(AUDIO[:SNIFF_BYTES])) == [AUDIO[:SNIFF_BYTES]]
         assert list(decoder.feed(b"x")) == [b"x"]
 
     @pytest.mark.parametrize("audio", [bytes(10), b"\xff\xfb", b"{\x00}\x00", b"\xff\xff" * 40])
@@ -81,7 +86,7 @@ class TestDecoder:
 
     def test_an_error_with_status_200(self):
         body = b'{"error": {"message": "no voice", "code": "bad_voice"}}'
-        with pytest.raises(ErrorInReply) as caught:
+        with pytest.raises(EmbeddedError) as caught:
             decoded(body[:5], body[5:])
         assert caught.value.body == body
 
@@ -99,19 +104,19 @@ class TestDecoder:
         ],
     )
     def test_what_is_no_audio(self, body, said):
-        with pytest.raises(BadReply, match=said):
+        with pytest.raises(MalformedResponseError, match=said):
             decoded(*(body[at : at + 9] for at in range(0, len(body), 9)))
 
     def test_an_endless_text_is_not_read_to_its_end(self):
-        decoder = SpeechDecoder(Reply(200, {}))
+        decoder = SpeechDecoder(Response(200, {}))
         endless = chain.from_iterable(decoder.feed(b"a" * 100) for _ in repeat(None))
-        with pytest.raises(BadReply, match="text came"):
+        with pytest.raises(MalformedResponseError, match="text came"):
             next(endless)
 
     def test_a_body_that_is_shorter_than_it_says(self):
         size = str(len(AUDIO))
         assert decoded(AUDIO, content_length=size) == AUDIO
-        with pytest.raises(Truncated, match=f"100 of {size} bytes"):
+        with pytest.raises(TruncatedStreamError, match=f"100 of {size} bytes"):
             decoded(AUDIO[:100], content_length=size)
 
     def test_the_length_of_a_compressed_body_says_nothing(self):

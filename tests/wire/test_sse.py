@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.wire.sse import Event, SSEDecoder
+from orq_router_integrations.wire.sse import ServerSentEvent, SSEDecoder
 
 BOM = "\ufeff".encode()
 
 
-def events_of(*pieces: bytes) -> list[Event]:
+def events_of(*pieces: bytes) -> list[ServerSentEvent]:
     decoder = SSEDecoder()
     return [event for piece in pieces for event in decoder.feed(piece)]
 
@@ -26,7 +26,7 @@ def in_single_bytes(stream: bytes) -> list[bytes]:
     return [stream[place : place + 1] for place in range(len(stream))]
 
 
-def reference(stream: bytes) -> list[Event]:
+def reference(stream: bytes) -> list[ServerSentEvent]:
     """The WHATWG standard's algorithm, over a whole stream at once."""
     *lines, _unfinished = re.split(rb"\r\n|\r|\n", stream.removeprefix(BOM))
     events, data, name = [], [], b""

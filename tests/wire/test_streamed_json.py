@@ -11,9 +11,15 @@ from collections import OrderedDict
 
 import pytest
 
-from orq_router_integrations.wire.call import SourceChangedError, Upload
-from orq_router_integrations.wire.json import dump
-from orq_router_integrations.wire.streamed_json import CHUNK, LONG, Inline, JsonBody, body_of
+from orq_router_integrations.wire.call import Upload, UploadReadError
+from orq_router_integrations.wire.json import dumps
+from orq_router_integrations.wire.streamed_json import (
+    CHUNK_BYTES,
+    MIN_DEFERRED_CHARS,
+    DeferredBase64,
+    StreamedJsonBody,
+    build_json_body,
+)
 
 
 def file_of(data: bytes, size: int | None = None) -> Upload:
@@ -28,17 +34,19 @@ class Trickle(io.BytesIO):
 
 
 def sent(value: object) -> tuple[bytes, int]:
-    body = body_of(value, dump(value))
-    assert isinstance(body, JsonBody)
+    body = build_json_body(value, dumps(value))
+    assert isinstance(body, StreamedJsonBody)
     data = b"".join(body)
     assert b"".join(body) == data  # a retry sends the same
     return data, body.size
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 2])
+@pytest.mark.parametrize(
+    "size", [1, 2, 3, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 2]
+)
 def test_a_file_is_put_in_as_base64(size):
     data = bytes(range(256)) * (size // 256 + 1)
-    value = {"a": [1, {"b": Inline(file_of(data[:size]), "data:x;base64,")}], "c": 'é"\\'}
+    value = {"a": [1, {"b": DeferredBase64(file_of(data[:size]), "data:x;base64,")}], "c": 'é"\\'}
     made, length = sent(value)
     url = "data:x;base64," + base64.b64encode(data[:size]).decode()
     assert (json.loads(made), len(made)) == ({"a": [1, {"b": url}], "c": 'é"\\'}, length)
@@ -46,12 +54,15 @@ def test_a_file_is_put_in_as_base64(size):
 
 def test_a_file_that_reads_in_odd_pieces_is_the_same():
     source = Upload("a", "b", 1000, lambda: Trickle(bytes(1000)))
-    assert json.loads(sent([Inline(source)])[0]) == [base64.b64encode(bytes(1000)).decode()]
+    assert json.loads(sent([DeferredBase64(source)])[0]) == [base64.b64encode(bytes(1000)).decode()]
 
 
 def test_several_texts_keep_their_places():
-    texts = [base64.b64encode(bytes(n)).decode() for n in (5, LONG, 7)]
-    value = [Inline(text) if n % 2 else Inline(text, "p:") for n, text in enumerate(texts)]
+    texts = [base64.b64encode(bytes(n)).decode() for n in (5, MIN_DEFERRED_CHARS, 7)]
+    value = [
+        DeferredBase64(text) if n % 2 else DeferredBase64(text, "p:")
+        for n, text in enumerate(texts)
+    ]
     again = [value, {"x": value[0]}]
     wanted = [f"p:{texts[0]}", texts[1], f"p:{texts[2]}"]
     assert json.loads(sent(again)[0]) == [wanted, {"x": wanted[0]}]
@@ -71,38 +82,38 @@ def test_what_else_json_takes_is_written_as_without():
         pass
 
     others = [Colour.RED, Word("w"), Number(3), Texts([1]), OrderedDict(a=1), 1.5, None, True, (1,)]
-    assert json.loads(sent([Inline("QQ=="), *others])[0])[1:] == json.loads(dump(others))
+    assert json.loads(sent([DeferredBase64("QQ=="), *others])[0])[1:] == json.loads(dumps(others))
 
 
 def test_a_body_without_such_texts_stays_as_it_is():
-    data = dump({"a": "b"})
-    assert body_of({"a": "b"}, data) is data
+    data = dumps({"a": "b"})
+    assert build_json_body({"a": "b"}, data) is data
 
 
 def test_a_text_that_reads_like_a_note_is_a_text():
-    note = str(Inline(file_of(b"secret")))
-    assert json.loads(b"".join(body_of([note], dump([note])))) == [note]
-    again = json.loads(json.dumps([Inline(file_of(b"secret"))]))
+    note = str(DeferredBase64(file_of(b"secret")))
+    assert json.loads(b"".join(build_json_body([note], dumps([note])))) == [note]
+    again = json.loads(json.dumps([DeferredBase64(file_of(b"secret"))]))
     assert (again, type(again[0])) == ([note], str)
 
 
 @pytest.mark.parametrize("size", [3, 9])
 def test_a_file_that_changed_is_told(size):
-    with pytest.raises(SourceChangedError, match=r"a\.pdf changed"):
-        sent([Inline(file_of(b"secret", size))])
+    with pytest.raises(UploadReadError, match=r"a\.pdf changed"):
+        sent([DeferredBase64(file_of(b"secret", size))])
 
 
 def test_copies_stand_for_the_same_and_pickles_for_nothing():
-    text = Inline(file_of(b"secret"), "p:")
+    text = DeferredBase64(file_of(b"secret"), "p:")
     assert copy.deepcopy([text])[0] is text
     assert type(pickle.loads(pickle.dumps(text))) is str
 
 
 def test_memory_does_not_grow_with_the_file():
     size = 20_000_000
-    for value in (Inline("A" * size), Inline(_Zeros.upload(size))):
+    for value in (DeferredBase64("A" * size), DeferredBase64(_Zeros.upload(size))):
         tracemalloc.start()
-        body = body_of([value], dump([value]))
+        body = build_json_body([value], dumps([value]))
         assert sum(map(len, body)) == body.size
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

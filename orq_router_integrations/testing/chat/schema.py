@@ -12,13 +12,15 @@ from orq_router_integrations.testing.chat.messages import Message, orphan
 from orq_router_integrations.testing.chat.parts import CacheControl
 from orq_router_integrations.testing.routing.checking import Schema
 from orq_router_integrations.testing.routing.refusals import Refusal
-from orq_router_integrations.wire.suggestions import spelled
+from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 MOST_ANSWERS = 128
 """Answers to one request; a bound of the offline router's own."""
 
 Penalty = Annotated[float, Field(ge=-2, le=2)]
-SchemaName = Annotated[str, spelled(r"^[A-Za-z0-9_-]{1,64}\Z", "1 to 64 letters, figures, _ or -")]
+SchemaName = Annotated[
+    str, create_pattern_validator(r"^[A-Za-z0-9_-]{1,64}\Z", "1 to 64 letters, figures, _ or -")
+]
 
 
 def _parameters(value: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from orq_router_integrations.media.mime import sniff
 from orq_router_integrations.testing.routing.checking import Schema
 from orq_router_integrations.testing.routing.forms import AnyFile, FormFile, FormInt
 from orq_router_integrations.testing.routing.refusals import Refusal
-from orq_router_integrations.wire.suggestions import spelled
+from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 LARGEST_FILE = 50 * 1024 * 1024
 SIDES = range(16, 4097)
@@ -54,7 +54,9 @@ def _checked_mask(file: FormFile) -> FormFile:
 
 Size = Annotated[
     str,
-    spelled(r"^(auto|\d{2,4}x\d{2,4})\Z", "'auto', or width x height such as '1024x1024'"),
+    create_pattern_validator(
+        r"^(auto|\d{2,4}x\d{2,4})\Z", "'auto', or width x height such as '1024x1024'"
+    ),
     AfterValidator(_checked_size),
 ]
 Link = Literal["url", "b64_json"]

@@ -33,7 +33,11 @@ from orq_router_integrations.testing.routing.checking import checked
 from orq_router_integrations.testing.routing.models import provider_name
 from orq_router_integrations.testing.routing.refusals import Refusal
 from orq_router_integrations.testing.routing.service import Chunks, Outcome, Produced
-from orq_router_integrations.wire.controls import DEFAULT_CODES, RouterControls, RouterRetry
+from orq_router_integrations.wire.controls import (
+    DEFAULT_RETRY_STATUSES,
+    RouterControls,
+    RouterRetry,
+)
 from orq_router_integrations.wire.endpoints import RESPONSES, Endpoint
 
 _ROUTERS = {"background", "conversation", "integration_id", "limits", "memory", "security"} | {
@@ -54,7 +58,7 @@ class ResponsesService:
 
     endpoint: Endpoint = RESPONSES
     default_retry: RouterRetry | None = RouterRetry(
-        count=2, on_codes=tuple(code for code in DEFAULT_CODES if code != 408)
+        count=2, on_codes=tuple(code for code in DEFAULT_RETRY_STATUSES if code != 408)
     )
 
     def __init__(self, *, script: AnswerScript, trace_id: Callable[[], str]) -> None:

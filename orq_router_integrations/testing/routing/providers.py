@@ -7,7 +7,7 @@ from orq_router_integrations.testing.routing.forms import told
 from orq_router_integrations.testing.routing.records import ProviderCall
 from orq_router_integrations.testing.routing.refusals import Refusal, envelope
 from orq_router_integrations.testing.routing.service import Job, Outcome
-from orq_router_integrations.wire.model_candidates import ANSWERED_BY
+from orq_router_integrations.wire.model_candidates import ANSWERED_MODEL_HEADER
 
 
 class Providers:
@@ -43,7 +43,7 @@ class Providers:
             pause=pause,
         )
         self._log.append(call)
-        named = {ANSWERED_BY: model} if outcome.status == 200 else {}
+        named = {ANSWERED_MODEL_HEADER: model} if outcome.status == 200 else {}
         return replace(outcome, headers=outcome.headers | named)
 
 

@@ -11,9 +11,13 @@ from typing import Any
 
 from orq_router_integrations.testing.routing.checking import Schema, checked
 from orq_router_integrations.testing.routing.refusals import Refusal
-from orq_router_integrations.wire.control_placement import Carrier, carrier, place
+from orq_router_integrations.wire.control_placement import (
+    ControlLocation,
+    locate_control,
+    place_controls,
+)
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import RESPONSES, Dialect, Endpoint, Place
+from orq_router_integrations.wire.endpoints import RESPONSES, Dialect, Endpoint, SchemaLocation
 
 _ALIASES = {"contact": "identity", "inputs": "variables"}
 """Members of ``orq`` under their older names (contract section 4.7)."""
@@ -91,7 +95,7 @@ class _Reader:
         for name, value in body.items():
             if name not in RouterControls.model_fields:
                 rest[name] = value
-            elif self._reads(name, Carrier.TOP):
+            elif self._reads(name, ControlLocation.TOP):
                 found[name] = value
             else:
                 self._misplaced(name, name)
@@ -108,7 +112,7 @@ class _Reader:
         extra: dict[str, Any] = {}
         for member, value in orq.items():
             name = self._name(member)
-            if name is not None and self._reads(name, Carrier.NESTED):
+            if name is not None and self._reads(name, ControlLocation.NESTED):
                 found[name] = self._today(name, value)
             elif member in _NestedOnly.model_fields and self.dialect is not Dialect.V3_ROUTER:
                 extra[member] = value
@@ -124,17 +128,17 @@ class _Reader:
         name = _ALIASES.get(member, member)
         return name if name in RouterControls.model_fields else None
 
-    def _reads(self, name: str, where: Carrier) -> bool:
-        if where is Carrier.NESTED and self.dialect is Dialect.V2_ROUTER:
-            place = self.endpoint.places.get(name)
-            return name == "variables" or place not in {None, Place.TOP}
-        return carrier(name, self.endpoint, self.dialect) is where
+    def _reads(self, name: str, where: ControlLocation) -> bool:
+        if where is ControlLocation.NESTED and self.dialect is Dialect.V2_ROUTER:
+            place = self.endpoint.control_locations.get(name)
+            return name == "variables" or place not in {None, SchemaLocation.TOP}
+        return locate_control(name, self.endpoint, self.dialect) is where
 
     def _today(self, name: str, value: Any) -> Any:
         """A nested value as the newest dialect spells it."""
         if name == "variables" and isinstance(value, list):
             return {item["key"]: item.get("value") for item in _pairs(value)}
-        if name == "load_balancer" and isinstance(value, list) and self.dialect.nests_all:
+        if name == "load_balancer" and isinstance(value, list) and self.dialect.nests_controls:
             return {"type": "weight_based", "models": value}
         if name == "load_balancer" and self.dialect is Dialect.V2_GATEWAY:
             message = "orq.load_balancer: a bare list of models under v2/gateway"
@@ -152,12 +156,12 @@ class _Reader:
         name = _ALIASES.get(member, member)
         if name not in RouterControls.model_fields:
             return "no control has this name"
-        match carrier(name, self.endpoint, self.dialect):
-            case Carrier.TOP:
+        match locate_control(name, self.endpoint, self.dialect):
+            case ControlLocation.TOP:
                 return f"send {name} at top level"
-            case Carrier.NESTED:
+            case ControlLocation.NESTED:
                 return f"send it as orq.{self._spelled(name)}"
-            case Carrier.HEADER:
+            case ControlLocation.HEADER:
                 return f"send {name} in headers"
             case None:
                 return "this endpoint does not take it"
@@ -195,7 +199,7 @@ def _values(
         wire["retry"] = {"count": 3, **wire["retry"]}  # the v2 schema's default
     controls = checked(RouterControls, wire, lenient=lenient)
     try:
-        place(controls, endpoint, dialect)
+        place_controls(controls, endpoint, dialect)
     except ValueError as error:
         message = str(error).removeprefix("controls.")
         raise Refusal(400, message, param=message.partition(":")[0]) from None

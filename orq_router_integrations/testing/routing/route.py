@@ -19,7 +19,11 @@ from dataclasses import dataclass, field
 from orq_router_integrations.testing.routing.providers import Providers
 from orq_router_integrations.testing.routing.refusals import envelope
 from orq_router_integrations.testing.routing.service import Job, Outcome
-from orq_router_integrations.wire.controls import DEFAULT_CODES, RouterControls, RouterRetry
+from orq_router_integrations.wire.controls import (
+    DEFAULT_RETRY_STATUSES,
+    RouterControls,
+    RouterRetry,
+)
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before each retry (contract section 4.3); simulated, never slept."""
@@ -45,7 +49,7 @@ class Route:
 
     def follow(self, primary: str) -> Outcome:
         """Ask the primary, its retries, then each fallback with its own retries."""
-        codes = self.controls.fallback_on_codes or DEFAULT_CODES
+        codes = self.controls.fallback_on_codes or DEFAULT_RETRY_STATUSES
         outcome = self._model(primary)
         for fallback in self.controls.fallbacks or ():
             if outcome.status not in codes:

@@ -17,7 +17,7 @@ from orq_router_integrations.testing.routing.service import Chunks, Outcome, Pro
 from orq_router_integrations.testing.speech.makers import chunks_of, maker_of, type_of
 from orq_router_integrations.wire.controls import RouterControls, RouterRetry
 from orq_router_integrations.wire.endpoints import SPEECH, Endpoint
-from orq_router_integrations.wire.suggestions import spelled
+from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 
 class SpeechRequest(Schema):
@@ -27,7 +27,9 @@ class SpeechRequest(Schema):
     """
 
     model: str
-    input: Annotated[str, Field(max_length=4096), spelled(r"\S", "a text that is not blank")]
+    input: Annotated[
+        str, Field(max_length=4096), create_pattern_validator(r"\S", "a text that is not blank")
+    ]
     voice: str = Field(min_length=1)
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: float = Field(default=1.0, ge=0.25, le=4, allow_inf_nan=False)

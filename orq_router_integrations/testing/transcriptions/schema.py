@@ -18,8 +18,8 @@ from orq_router_integrations.testing.routing.forms import (
     FormInt,
 )
 from orq_router_integrations.testing.routing.refusals import Refusal
-from orq_router_integrations.wire.suggestions import spelled
-from orq_router_integrations.wire.transcriptions import check_translates
+from orq_router_integrations.wire.suggestions import create_pattern_validator
+from orq_router_integrations.wire.transcriptions import check_translation_model
 
 MAX_BYTES = 25 * 1024 * 1024
 
@@ -46,7 +46,9 @@ class TranslationForm(Schema):
 class TranscriptionForm(TranslationForm):
     """The members of a transcription."""
 
-    language: Annotated[str, spelled(r"^[A-Za-z]{2}\Z", "two letters")] | None = None
+    language: Annotated[str, create_pattern_validator(r"^[A-Za-z]{2}\Z", "two letters")] | None = (
+        None
+    )
     timestamp_granularities: (
         Annotated[list[Literal["word", "segment"]], BeforeValidator(_listed)] | None
     ) = None
@@ -60,7 +62,7 @@ def check_sense(form: TranslationForm, *, translates: bool) -> None:
     """
     if translates:
         try:
-            check_translates(form.model)
+            check_translation_model(form.model)
         except ValueError as error:
             raise refusal("model", str(error).removeprefix("model: ")) from None
     if not isinstance(form, TranscriptionForm):

@@ -26,7 +26,7 @@ from orq_router_integrations.testing.transcriptions.schema import (
 )
 from orq_router_integrations.wire.controls import RouterControls, RouterRetry
 from orq_router_integrations.wire.endpoints import TRANSLATIONS, Endpoint
-from orq_router_integrations.wire.subtitles import write_srt, write_vtt
+from orq_router_integrations.wire.subtitles import format_srt, format_vtt
 from orq_router_integrations.wire.transcripts import Span
 
 VOICE = "speaker_0"
@@ -116,9 +116,9 @@ class TranscriptionJob:
             case "text":
                 return heard.text + "\n"
             case "srt":
-                return write_srt(heard.segments)
+                return format_srt(heard.segments)
             case "vtt":
-                return write_vtt(heard.segments)
+                return format_vtt(heard.segments)
         return self._verbose(heard)
 
     def _verbose(self, heard: Heard) -> dict[str, Any]:
