@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from orq_router_integrations._version import __version__
-from orq_router_integrations.validation import explained
+from orq_router_integrations.validation import format_validation_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except ValidationError as error:
-        print(f"orq-router {chosen.command}: {explained(error)}", file=sys.stderr)
+        print(f"orq-router {chosen.command}: {format_validation_error(error)}", file=sys.stderr)
         return 1
     except (ValueError, ImportError, OSError) as error:
         print(f"orq-router {chosen.command}: {error}", file=sys.stderr)
@@ -71,15 +71,15 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _demo(chosen: argparse.Namespace) -> int:
-    from orq_router_integrations.demo import run  # noqa: PLC0415 - only for this command
+    from orq_router_integrations.demo import run_demo  # noqa: PLC0415 - only for this command
 
-    return run(
+    return run_demo(
         model=chosen.model,
         fallback=chosen.fallback,
         image=chosen.image,
         file=chosen.pdf,
         audio=chosen.audio,
-        keep=chosen.keep,
+        output_directory=chosen.keep,
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, PrivateAttr, ValidationError, field_validator, model
 
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.settings import RouterSettings
-from orq_router_integrations.validation import explained
+from orq_router_integrations.validation import format_validation_error
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.suggestions import reject_unknown_fields, suggest_name
 
@@ -23,12 +23,12 @@ CONTROL_HINTS = {
 """What to say to someone who gives a control where parameters belong."""
 
 
-def written(**names: str) -> dict[str, str]:
+def rename_hints(**names: str) -> dict[str, str]:
     """What to say of names that other packages have: how the same is written here."""
     return {name: f"; here it is {said}" for name, said in names.items()}
 
 
-HINTS = CONTROL_HINTS | written(
+ARGUMENT_HINTS = CONTROL_HINTS | rename_hints(
     api_base="base_url",
     openai_api_base="base_url",
     openai_api_key="api_key",
@@ -42,21 +42,21 @@ HINTS = CONTROL_HINTS | written(
 _VALUES = attrgetter(*RouterSettings.model_fields)
 
 
-def check_keywords(
-    given: Mapping[str, Any], known: Collection[str], hints: Mapping[str, str] = CONTROL_HINTS
+def reject_unknown_kwargs(
+    kwargs: Mapping[str, Any], allowed: Collection[str], hints: Mapping[str, str] = CONTROL_HINTS
 ) -> None:
     """Refuse keywords that no call takes; ``hints`` say where some of them belong.
 
     Raises:
         ValueError: one is unknown; the nearest known one is named.
     """
-    for name in given:
-        if name not in known:
-            hint = hints.get(name) or suggest_name(name, known)
+    for name in kwargs:
+        if name not in allowed:
+            hint = hints.get(name) or suggest_name(name, allowed)
             raise ValueError(f"{name}: unknown keyword{hint}")
 
 
-class RouterFace(RouterSettings):
+class RouterIntegration(RouterSettings):
     """A chat model, tool or loader that reaches the router.
 
     Attributes:
@@ -64,7 +64,7 @@ class RouterFace(RouterSettings):
         client: a ``RouterClient`` to use; it then decides all settings.
     """
 
-    hints: ClassVar[Mapping[str, str]] = HINTS
+    argument_hints: ClassVar[Mapping[str, str]] = ARGUMENT_HINTS
     """What to say of keywords that belong elsewhere."""
 
     if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class RouterFace(RouterSettings):
     @model_validator(mode="before")
     @classmethod
     def _known_keywords(cls, data: Any) -> Any:
-        return reject_unknown_fields(cls, data, cls.hints)
+        return reject_unknown_fields(cls, data, cls.argument_hints)
 
     @field_validator("client", mode="before")
     @classmethod
@@ -92,12 +92,12 @@ class RouterFace(RouterSettings):
     @model_validator(mode="after")
     def _settle_client(self) -> Self:
         if self.client is not None:
-            theirs = self.client.settings()
+            theirs = self.client.get_settings()
             for name in self.model_fields_set & theirs.keys():
                 if getattr(self, name) not in (None, theirs[name]):
                     raise ValueError(f"{name}: client= decides it; set it there, or drop client=")
             vars(self).update(theirs)
-        _ = self.router
+        _ = self.resolved_client
         return self
 
     @classmethod
@@ -107,25 +107,25 @@ class RouterFace(RouterSettings):
         return super()._late(name, value)
 
     @property
-    def router(self) -> RouterClient:
+    def resolved_client(self) -> RouterClient:
         """The client that carries the calls."""
         if self.client is not None:
             return self.client
         router = self._router
         if router is None or _VALUES(router) != _VALUES(self):
-            router = self._router = RouterClient(**self.settings())
+            router = self._router = RouterClient(**self.get_settings())
         return router
 
-    def merged_controls(self, given: Any = None) -> RouterControls:
+    def merge_controls(self, overrides: Any = None) -> RouterControls:
         """This object's controls with those of one call on top, field by field.
 
         Raises:
             ValueError: a control is unknown or out of range.
         """
         own = self.controls or RouterControls()
-        if given is None:
+        if overrides is None:
             return own
         try:
-            return own.merge(RouterControls.model_validate(given))
+            return own.merge(RouterControls.model_validate(overrides))
         except ValidationError as error:
-            raise ValueError(explained(error, prefix="controls.")) from None
+            raise ValueError(format_validation_error(error, prefix="controls.")) from None

@@ -14,7 +14,7 @@ from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 from orq_router_integrations._http.auth import get_account_id
 from orq_router_integrations._http.lazily import LazyModule
 from orq_router_integrations._http.retry import RetryBudget
-from orq_router_integrations.settings import ApiKey, RouterSettings, checked_key
+from orq_router_integrations.settings import ApiKey, RouterSettings, validate_api_key
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.suggestions import reject_unknown_fields
@@ -72,7 +72,7 @@ class RouterClient(RouterSettings):
     @model_validator(mode="after")
     def _can_be_used(self) -> Self:
         if self.api_key is None:
-            checked_key("")
+            validate_api_key("")
         try:
             _ = _address(self.base_url, ()).host
         except (httpx.InvalidURL, UnicodeError) as error:

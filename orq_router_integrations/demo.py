@@ -25,11 +25,11 @@ _FILES = {"image": "chart.png", "file": "report.pdf", "audio": "question.wav"}
 QUESTION = "What do these files say?"
 
 
-def run(
+def run_demo(
     *,
     model: str,
     fallback: str,
-    keep: Path | None = None,
+    output_directory: Path | None = None,
     **given: Path | None,
 ) -> int:
     """Run the demo and print what happens; the exit status.
@@ -40,13 +40,13 @@ def run(
     Args:
         model: the primary.
         fallback: the model behind it.
-        keep: a folder for what is drawn and spoken.
+        output_directory: a folder for what is drawn and spoken.
         given: files of the caller's own: ``image``, ``file`` (a PDF), ``audio``.
 
     Raises:
         ValueError: a file or a model is of no use.
     """
-    _check(model, fallback, keep)
+    _check(model, fallback, output_directory)
     offline = None if os.environ.get(API_KEY_ENV) else OfflineRouter(faults={model: [503] * 4})
     client = offline.client() if offline else RouterClient()
     controls = RouterControls(retry={"count": 1, "on_codes": [429, 503]}, fallbacks=[fallback])
@@ -57,8 +57,8 @@ def run(
     _introduce(client, controls, model, offline)
     try:
         _both(pipeline, list(files.values()), offline)
-        if keep or offline:
-            demo_media.run(client, keep, _say)
+        if output_directory or offline:
+            demo_media.run(client, output_directory, _say)
     except RouterError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1

@@ -25,7 +25,7 @@ def draw(client: RouterClient, keep: Path | None, say: Say) -> None:
     tool = OrqImageTool(model="openai/gpt-image-1", size="1024x1024", client=client)
     boat = tool.generate("a red boat")
     for name, result in (("boat", boat), ("bird", tool.edit("add a bird", boat))):
-        say(f"   {result.told}")
+        say(f"   {result.summary}")
         if keep:
             say(f"            saved as {result.image.save(keep / f'{name}.png')}")
 
@@ -33,8 +33,8 @@ def draw(client: RouterClient, keep: Path | None, say: Say) -> None:
 def speak(client: RouterClient, keep: Path | None, say: Say) -> None:
     """Speak a sentence, and write down what was heard."""
     say("4. A sentence spoken, and written down again")
-    tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", format="wav", client=client)
-    speech = tool.speak(SENTENCE)
+    tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
+    speech = tool.synthesize(SENTENCE)
     say(f"   speak    {speech!r}")
     if keep:
         say(f"            saved as {speech.save(keep / 'speech.wav')}")

@@ -39,16 +39,21 @@ from typing import TYPE_CHECKING, Any
 from langchain_core import exceptions as core
 from typing_extensions import TypedDict, Unpack
 
-from orq_router_integrations.wire.error_body import MAX_TEXT, members, read, text_of
+from orq_router_integrations.wire.error_body import (
+    MAX_TEXT_CHARS,
+    get_error_fields,
+    parse_error_body,
+    to_text,
+)
 from orq_router_integrations.wire.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.call import Response
 
-MAX_BODY = 4096
+MAX_BODY_CHARS = 4096
 
 
-class Details(TypedDict, total=False):
+class ErrorDetails(TypedDict, total=False):
     """What an error knows beside its message; see ``RouterError``."""
 
     endpoint: str
@@ -120,7 +125,7 @@ class RouterError(core.ModelError):
     partial_bytes: bytes = b""
     partial_items: tuple[Any, ...] = ()
 
-    def __init__(self, message: str, **details: Unpack[Details]) -> None:
+    def __init__(self, message: str, **details: Unpack[ErrorDetails]) -> None:
         super().__init__(message)
         vars(self).update(details)
 
@@ -141,8 +146,12 @@ class RouterError(core.ModelError):
             "trace": self.trace_id,
         }
         told = ", ".join(f"{name} {str(value)[:120]}" for name, value in facts.items() if value)
-        room = MAX_TEXT - len(told) - 3
-        return f"{self.message[:room]} ({told})"[:MAX_TEXT] if told else self.message[:MAX_TEXT]
+        room = MAX_TEXT_CHARS - len(told) - 3
+        return (
+            f"{self.message[:room]} ({told})"[:MAX_TEXT_CHARS]
+            if told
+            else self.message[:MAX_TEXT_CHARS]
+        )
 
 
 class RouterInputError(RouterError, core.ModelInvalidRequestError, ValueError):
@@ -290,37 +299,39 @@ _TOO_LONG = re.compile(
 )
 
 
-def error_from(
-    reply: "Response", endpoint: str, *, content: bytes | None = None, secret: str = ""
+def create_error(
+    response: "Response", endpoint: str, *, content: bytes | None = None, secret: str = ""
 ) -> RouterError:
     """The error that a reply means: by its code, then by its status.
 
     Args:
-        reply: the reply; also a 200 that turned out to be an error.
+        response: the reply; also a 200 that turned out to be an error.
         endpoint: which call it was.
         content: the error, where it stood inside a stream.
         secret: the API key, taken out of everything that the error shows.
     """
-    found, text = read(reply.content if content is None else content, secret)
-    fields = members(found)
-    details: Details = {
+    found, text = parse_error_body(response.content if content is None else content, secret)
+    fields = get_error_fields(found)
+    details: ErrorDetails = {
         "endpoint": endpoint,
-        "attempts": reply.attempts,
-        "status_code": reply.status,
-        "code": text_of(fields.get("code")),
-        "type": text_of(fields.get("type")),
-        "param": text_of(fields.get("param")),
+        "attempts": response.attempts,
+        "status_code": response.status,
+        "code": to_text(fields.get("code")),
+        "type": to_text(fields.get("type")),
+        "param": to_text(fields.get("param")),
         "failures": fields.get("failures"),
-        "doc_url": text_of(fields.get("doc_url")),
-        "trace_id": reply.trace_id,
-        "retry_after": parse_retry_after(reply.headers, rate_limited=reply.status == 429),
-        "should_retry": {"true": True, "false": False}.get(reply.headers.get("x-should-retry", "")),
-        "body": text[:MAX_BODY],
+        "doc_url": to_text(fields.get("doc_url")),
+        "trace_id": response.trace_id,
+        "retry_after": parse_retry_after(response.headers, rate_limited=response.status == 429),
+        "should_retry": {"true": True, "false": False}.get(
+            response.headers.get("x-should-retry", "")
+        ),
+        "body": text[:MAX_BODY_CHARS],
     }
-    if reply.status == 501:
+    if response.status == 501:
         details["is_retryable"] = False
-    said = text_of(fields.get("message")) or text[:200] or "the router gave no reason"
-    return _class_for(reply.status, fields, said)(_redirected(reply) or said, **details)
+    said = to_text(fields.get("message")) or text[:200] or "the router gave no reason"
+    return _class_for(response.status, fields, said)(_redirected(response) or said, **details)
 
 
 def _redirected(reply: "Response") -> str | None:
@@ -331,7 +342,7 @@ def _redirected(reply: "Response") -> str | None:
 
 
 def _class_for(status: int, fields: Mapping[str, Any], message: str) -> type[RouterStatusError]:
-    codes = [text_of(fields.get(name)) or "" for name in ("code", "type")]
+    codes = [to_text(fields.get(name)) or "" for name in ("code", "type")]
     by_code = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None)
     if not 300 <= status < 600 and codes[0].isdecimal() and len(codes[0]) == 3:
         status = int(codes[0])

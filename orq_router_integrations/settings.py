@@ -30,13 +30,13 @@ DEFAULT_BASE_URL = "https://api.orq.ai/v3/router"
 API_KEY_ENV = "ORQ_API_KEY"
 BASE_URL_ENV = "ORQ_BASE_URL"
 
-HIDDEN = "**********"
+MASK = "**********"
 """What stands for a secret in dumps."""
 
-LONGEST_TIMEOUT = 86_400.0
+MAX_TIMEOUT_SECONDS = 86_400.0
 """Seconds; more than a day is a mistake, and more than a machine can count in a socket."""
 
-Seconds = Annotated[float, Field(strict=True, gt=0, le=LONGEST_TIMEOUT, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(strict=True, gt=0, le=MAX_TIMEOUT_SECONDS, allow_inf_nan=False)]
 
 ApiKey = SecretStr | Callable[[], str | Awaitable[str]]
 
@@ -55,7 +55,7 @@ _RESERVED = {
 }
 
 
-def checked_key(key: object) -> str:
+def validate_api_key(key: object) -> str:
     """An API key that can travel in a header; blanks at its ends are taken off.
 
     Raises:
@@ -81,7 +81,7 @@ def _checked_secret(key: ApiKey | None) -> ApiKey | None:
     if not isinstance(key, SecretStr):
         return key
     given = key.get_secret_value()
-    checked = checked_key(given)
+    checked = validate_api_key(given)
     return key if checked == given else SecretStr(checked)
 
 
@@ -139,19 +139,19 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def key_from_env() -> SecretStr | None:
+def read_api_key_from_env() -> SecretStr | None:
     """The key in the environment, if there is one."""
     value = os.environ.get(API_KEY_ENV)
     return SecretStr(value) if value else None
 
 
-def without_input(error: ValidationError) -> ValidationError:
+def mask_input(error: ValidationError) -> ValidationError:
     """The same error with stars in the place of every input."""
     lines = [
         InitErrorDetails(
             type=PydanticCustomError(item["type"], "{said}", {"said": item["msg"]}),
             loc=item["loc"],
-            input=HIDDEN,
+            input=MASK,
         )
         for item in error.errors(include_url=False, include_context=False)
     ]
@@ -190,7 +190,7 @@ class RouterSettings(DeferredModel):
         api_key: CoercedField[str | ApiKey | None, ApiKey | None] = CoercedField()
     else:
         api_key: Annotated[ApiKey | None, AfterValidator(_checked_secret)] = Field(
-            default_factory=key_from_env
+            default_factory=read_api_key_from_env
         )
     base_url: Annotated[str, AfterValidator(_checked_url)] = Field(
         default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL
@@ -208,7 +208,7 @@ class RouterSettings(DeferredModel):
     @field_serializer("api_key", when_used="json")
     def _hidden_key(self, key: ApiKey | None) -> str | None:
         """JSON shows a key, and a function that gives one, as stars."""
-        return None if key is None else HIDDEN
+        return None if key is None else MASK
 
     @model_validator(mode="wrap")
     @classmethod
@@ -217,7 +217,7 @@ class RouterSettings(DeferredModel):
         try:
             return handler(data)
         except ValidationError as error:
-            raise without_input(error) from None
+            raise mask_input(error) from None
 
     @model_validator(mode="before")
     @classmethod
@@ -240,7 +240,7 @@ class RouterSettings(DeferredModel):
         late = {name: self._late(name, value) for name, value in (update or {}).items()}
         return super().model_copy(update=late, deep=deep)
 
-    def settings(self) -> dict[str, Any]:
+    def get_settings(self) -> dict[str, Any]:
         """These settings alone, as keywords for another object that has them."""
         return {name: getattr(self, name) for name in RouterSettings.model_fields}
 
@@ -253,7 +253,7 @@ class RouterSettings(DeferredModel):
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         members = state["__dict__"]
-        found = {"api_key": members["api_key"] or key_from_env()}
+        found = {"api_key": members["api_key"] or read_api_key_from_env()}
         super().__setstate__({**state, "__dict__": {**members, **found}})
 
     @model_validator(mode="after")

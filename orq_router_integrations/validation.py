@@ -7,22 +7,22 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.error_body import clean
+from orq_router_integrations.wire.error_body import redact
 from orq_router_integrations.wire.suggestions import suggest_name
 
 _INNER = ("orq_router_integrations.", "langchain_core.")
 
 
-def warn(said: str) -> None:
+def warn_caller(message: str) -> None:
     """Warn of what a caller has given, at a line that is neither ours nor langchain-core's."""
     level, frame = 1, inspect.currentframe()
     while frame and str(frame.f_globals.get("__name__")).startswith(_INNER):
         level, frame = level + 1, frame.f_back
-    warnings.warn(said, stacklevel=level)
+    warnings.warn(message, stacklevel=level)
 
 
-def input_error(
-    error: ValueError, *, endpoint: str = "", known: Iterable[str] = ()
+def to_input_error(
+    error: ValueError, *, endpoint: str = "", candidates: Iterable[str] = ()
 ) -> RouterInputError:
     """A ``ValueError`` of the wire, or of pydantic, as the error a caller gets.
 
@@ -30,16 +30,22 @@ def input_error(
     """
     if isinstance(error, RouterInputError):
         return error
-    text = explained(error, known) if isinstance(error, ValidationError) else str(error)
-    return RouterInputError(clean(text), endpoint=endpoint)
+    text = (
+        format_validation_error(error, candidates)
+        if isinstance(error, ValidationError)
+        else str(error)
+    )
+    return RouterInputError(redact(text), endpoint=endpoint)
 
 
-def explained(error: ValidationError, known: Iterable[str] = (), *, prefix: str = "") -> str:
+def format_validation_error(
+    error: ValidationError, candidates: Iterable[str] = (), *, prefix: str = ""
+) -> str:
     """Pydantic's errors in one line: field, problem, and the name that was meant.
 
     Args:
         error: what pydantic raised.
-        known: names that an unknown one is compared with.
+        candidates: names that an unknown one is compared with.
         prefix: of every field's name.
     """
     lines = []
@@ -52,7 +58,7 @@ def explained(error: ValidationError, known: Iterable[str] = (), *, prefix: str 
         plain = item["loc"] and item["type"] != "missing"
         shown = f", not {item['input']!r:.80}" if plain else ""
         if item["type"] == "extra_forbidden" and not item["msg"].startswith("unknown"):
-            lines.append(f"{where}: unknown{suggest_name(str(item['loc'][-1]), known)}")
+            lines.append(f"{where}: unknown{suggest_name(str(item['loc'][-1]), candidates)}")
         else:
             said = item["msg"].removeprefix("Value error, ")
             ours = item["type"] in {"value_error", "extra_forbidden"}

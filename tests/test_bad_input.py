@@ -66,7 +66,10 @@ FACES: dict[str, tuple[Sync, Async]] = {
         lambda given: image(given).generate("x"),
         lambda given: image(given).agenerate("x"),
     ),
-    "speech": (lambda given: speech(given).speak("x"), lambda given: speech(given).aspeak("x")),
+    "speech": (
+        lambda given: speech(given).synthesize("x"),
+        lambda given: speech(given).asynthesize("x"),
+    ),
     "transcription": (
         lambda given: OrqTranscriptionLoader(**SOUND | given).load(),
         lambda given: OrqTranscriptionLoader(**SOUND | given).aload(),
@@ -158,8 +161,8 @@ CHOSEN: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda **how: image({}).agenerate("x", **how),
     ),
     "speech": (
-        lambda **how: speech({}).speak("x", **how),
-        lambda **how: speech({}).aspeak("x", **how),
+        lambda **how: speech({}).synthesize("x", **how),
+        lambda **how: speech({}).asynthesize("x", **how),
     ),
 }
 CHOICES = [
@@ -225,9 +228,9 @@ def test_a_folder_that_is_none(made, folder):
 def test_a_path_that_is_none(path, server):
     tool = speech({"api_key": KEY, "base_url": server.url})
     with pytest.raises(RouterInputError, match="path: "):
-        tool.speak_to(path, "x")
+        tool.synthesize_to_file(path, "x")
     with pytest.raises(RouterInputError, match="path: "):
-        asyncio.run(tool.aspeak_to(path, "x"))
+        asyncio.run(tool.asynthesize_to_file(path, "x"))
     assert server.requests == []
 
 

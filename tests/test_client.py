@@ -27,7 +27,7 @@ from support.scripted_router import (
 
 from orq_router_integrations import RouterClient, RouterError
 from orq_router_integrations.errors import RedirectError, RouterInputError, RouterTimeoutError
-from orq_router_integrations.media.content_block import upload
+from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.wire.endpoints import RESPONSES, SPEECH, TRANSCRIPTIONS
 
 
@@ -40,7 +40,7 @@ def sent_by(door: Any, call: Any = None, **settings: Any) -> httpx.Request:
 
 
 def form_call(**fields: Any) -> Any:
-    file = {"file": upload(b"ID3 some sound", filename="a.mp3")}
+    file = {"file": create_upload(b"ID3 some sound", filename="a.mp3")}
     body = {"model": "openai/whisper-1", **fields}
     return chat(endpoint=TRANSCRIPTIONS, body=body, files=file)
 
@@ -144,7 +144,7 @@ def test_a_form_is_the_same_at_every_attempt(door, monkeypatch):
 def test_a_file_that_changed_since_is_a_clear_error(door, tmp_path, size, now):
     path = tmp_path / "sound.mp3"
     path.write_bytes(bytes(size))
-    call = chat(endpoint=TRANSCRIPTIONS, body={}, files={"file": upload(path)})
+    call = chat(endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(path)})
     path.unlink() if now is None else path.write_bytes(bytes(int(size * now)))
     with pytest.raises(RouterError, match="file"):
         door.send(client_of(Script()), call)

@@ -5,13 +5,13 @@ import json
 import pytest
 from langchain_core.exceptions import ContextOverflowError
 
-from orq_router_integrations.errors import BadRequestError, ContextLengthError, error_from
+from orq_router_integrations.errors import BadRequestError, ContextLengthError, create_error
 from orq_router_integrations.wire.call import Response
 
 
 def error(status: int, message: str) -> Exception:
     content = json.dumps({"error": {"message": message}}).encode()
-    return error_from(Response(status, {}, content), "/chat/completions")
+    return create_error(Response(status, {}, content), "/chat/completions")
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])

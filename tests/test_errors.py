@@ -25,8 +25,8 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import errors
-from orq_router_integrations.errors import RouterError, error_from
-from orq_router_integrations.tools.base import ChoiceError
+from orq_router_integrations.errors import RouterError, create_error
+from orq_router_integrations.tools.base import ToolInputError
 from orq_router_integrations.wire.call import Response
 
 FAILURES = [{"id": "no-pii", "stage": "input", "value": True, "outcome": "failed"}]
@@ -61,7 +61,7 @@ def reply(status: int = 400, body: Any = None, **headers: str) -> Response:
 
 
 def error_of(status: int = 400, **error: Any) -> RouterError:
-    return error_from(reply(status, {"error": {"message": "m", **error}}), "/chat/completions")
+    return create_error(reply(status, {"error": {"message": "m", **error}}), "/chat/completions")
 
 
 def tree(cls: type[RouterError] = RouterError) -> list[type[RouterError]]:
@@ -72,7 +72,7 @@ def tree(cls: type[RouterError] = RouterError) -> list[type[RouterError]]:
 
 @pytest.mark.parametrize(("body", "meant"), SHAPES)
 def test_every_shape_of_an_error_is_understood(body, meant):
-    error = error_from(reply(418, body), "/chat/completions")
+    error = create_error(reply(418, body), "/chat/completions")
     assert type(error) is errors.BadRequestError
     assert {name: getattr(error, name) for name in meant} == meant
 
@@ -93,7 +93,7 @@ def test_every_shape_of_an_error_is_understood(body, meant):
     ids=lambda value: repr(value[:12]),
 )
 def test_an_error_without_a_known_shape_shows_the_start_of_its_body(content, message):
-    error = error_from(reply(502, content), "/audio/speech")
+    error = create_error(reply(502, content), "/audio/speech")
     assert (type(error), error.message) == (errors.ServerError, message)
 
 
@@ -157,7 +157,7 @@ def test_a_failed_provider_stays_one_whatever_type_it_claims(status):
 CORE = {
     errors.RouterError: (core.ModelError, False),
     errors.RouterInputError: (core.ModelInvalidRequestError, False),
-    ChoiceError: (core.ModelInvalidRequestError, False),
+    ToolInputError: (core.ModelInvalidRequestError, False),
     errors.RouterConnectionError: (core.ModelConnectionError, True),
     errors.StreamInterruptedError: (core.ModelConnectionError, True),
     errors.RouterTimeoutError: (core.ModelTimeoutError, True),
@@ -236,7 +236,7 @@ def test_a_key_in_a_header_of_the_reply_is_not_shown(door, header):
 )
 def test_a_key_that_is_escaped_in_json_is_not_shown(key, escaped):
     body = f'{{"error": {{"message": "you sent {escaped}", "code": "{escaped}"}}}}'.encode()
-    error = error_from(reply(401, body), "/chat/completions", secret=key)
+    error = create_error(reply(401, body), "/chat/completions", secret=key)
     assert key not in str(error) + repr(error) + "".join(map(str, vars(error).values()))
 
 
@@ -278,7 +278,7 @@ def test_an_error_shows_no_base64(member, escaped):
     text = f"bad image data:image/png;base64,{PICTURE}"
     body = json.dumps({"error": {"message": "m", member: text}})
     body = body.replace("/", r"\/") if escaped else body
-    error = error_from(reply(400, body.encode()), "/chat/completions")
+    error = create_error(reply(400, body.encode()), "/chat/completions")
     assert PICTURE[:150] not in str(error) + error.body.replace("\\", "")
 
 

@@ -90,7 +90,7 @@ def test_a_key_that_comes_later_is_a_secret_too(late: Callable[[ChatOrq], ChatOr
     model = late(ChatOrq(model="openai/gpt-4o", api_key="another-key"))
     assert KEY not in told_by(model)
     assert KEY.encode() not in pickle.dumps(model)
-    RouterClient(**model.settings(), **given).send(chat())
+    RouterClient(**model.get_settings(), **given).send(chat())
     assert script.headers("authorization") == [f"Bearer {KEY}"]
 
 

@@ -315,8 +315,8 @@ def test_a_client_whose_key_is_a_function_can_be_shown_too():
 
 def test_settings_can_be_passed_on():
     settings = RouterSettings(api_key=KEY, base_url="my.orq.ai", timeout=5.0, max_retries=1)
-    client = RouterClient(**settings.settings())
-    assert client.settings() == settings.settings()
+    client = RouterClient(**settings.get_settings())
+    assert client.get_settings() == settings.get_settings()
     assert client.api_key.get_secret_value() == KEY
 
 

@@ -4,8 +4,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
-from orq_router_integrations.errors import MAX_TEXT, RouterInputError
-from orq_router_integrations.validation import input_error
+from orq_router_integrations.errors import MAX_TEXT_CHARS, RouterInputError
+from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.suggestions import reject_unknown_fields, suggest_name
 
 
@@ -24,7 +24,7 @@ def refused(**members: object) -> ValidationError:
 
 
 def text(error: ValueError, known: tuple[str, ...] = ()) -> str:
-    return input_error(error, known=known).message
+    return to_input_error(error, candidates=known).message
 
 
 @pytest.mark.parametrize(
@@ -76,15 +76,15 @@ def test_no_base64_is_shown(length):
 
 
 def test_a_plain_value_error_keeps_its_words():
-    error = input_error(ValueError("stop: at most 4"), endpoint="/chat/completions")
+    error = to_input_error(ValueError("stop: at most 4"), endpoint="/chat/completions")
     assert (error.message, error.endpoint) == ("stop: at most 4", "/chat/completions")
     assert isinstance(error, RouterInputError)
-    assert len(str(input_error(ValueError("word " * 9999)))) <= MAX_TEXT
+    assert len(str(to_input_error(ValueError("word " * 9999)))) <= MAX_TEXT_CHARS
 
 
 def test_an_input_error_stays_itself():
     error = RouterInputError("n: too many")
-    assert input_error(error) is error
+    assert to_input_error(error) is error
 
 
 @pytest.mark.parametrize(

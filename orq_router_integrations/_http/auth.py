@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.settings import ApiKey, checked_key
-from orq_router_integrations.validation import input_error
+from orq_router_integrations.settings import ApiKey, validate_api_key
+from orq_router_integrations.validation import to_input_error
 
 T = TypeVar("T")
 
@@ -102,6 +102,6 @@ def _given(source: ApiKey | None) -> object:
 def _checked(key: object) -> str:
     """A key fit for a header; also those from functions and from the environment of a pickle."""
     try:
-        return checked_key(key)
+        return validate_api_key(key)
     except ValueError as error:
-        raise input_error(error) from None
+        raise to_input_error(error) from None

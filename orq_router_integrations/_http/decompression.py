@@ -84,9 +84,9 @@ class BufferedBody(Generic[T]):
     """Reads a body that is one answer, as a ``Decoder`` with a single item.
 
     Args:
-        make: makes the answer of the body.
-        longest: bytes it may have.
-        cut: whether a longer one is cut there; otherwise it is refused.
+        parse: makes the answer of the body.
+        max_bytes: bytes it may have.
+        truncate: whether a longer one is cut there; otherwise it is refused.
     """
 
     done = False

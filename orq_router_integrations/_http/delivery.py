@@ -20,7 +20,7 @@ from orq_router_integrations._http.retry import RetryPolicy
 from orq_router_integrations._http.timeouts import create_deadline, resolve_timeout
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.validation import input_error, warn
+from orq_router_integrations.validation import to_input_error, warn_caller
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.request_encoding import encode_request
@@ -122,7 +122,7 @@ def _exchange(client: "RouterClient", call: Call[T] | StreamCall[T]) -> Exchange
     try:
         encoded = encode_request(call, client.dialect, client.controls)
     except ValueError as error:
-        raise input_error(error, endpoint=call.endpoint.path) from None
+        raise to_input_error(error, endpoint=call.endpoint.path) from None
     _warn_of_circles(call.body.get("model"), encoded.controls)
     timeout = resolve_timeout(client, call.timeout, encoded.controls)
     clock = create_deadline(client, timeout, encoded.controls)
@@ -163,4 +163,4 @@ def _open(http: AnyHttpxClient) -> AnyHttpxClient:
 
 def _warn_of_circles(model: object, controls: RouterControls) -> None:
     if any(fallback.model == model for fallback in controls.fallbacks or ()):
-        warn(f"fallbacks: {model} falls back to itself; use retry to ask a model again")
+        warn_caller(f"fallbacks: {model} falls back to itself; use retry to ask a model again")

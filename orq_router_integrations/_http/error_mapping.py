@@ -10,15 +10,15 @@ from typing_extensions import Unpack
 
 from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
 from orq_router_integrations.errors import (
-    MAX_BODY,
-    Details,
+    MAX_BODY_CHARS,
+    ErrorDetails,
     InvalidResponseError,
     RouterConnectionError,
     RouterError,
     RouterInputError,
     RouterTimeoutError,
     StreamInterruptedError,
-    error_from,
+    create_error,
 )
 from orq_router_integrations.wire.call import (
     EmbeddedError,
@@ -28,7 +28,7 @@ from orq_router_integrations.wire.call import (
     UploadReadError,
     WireError,
 )
-from orq_router_integrations.wire.error_body import clean
+from orq_router_integrations.wire.error_body import redact
 
 MAX_SHOWN = 64 * 1024
 """Bytes of an unreadable reply that are looked at for its error."""
@@ -64,9 +64,9 @@ class CallState(Protocol):
 def map_error(error: Exception, state: CallState) -> RouterError:
     """The error of the tree for one of ``FOREIGN``."""
     if state.decoder is not None:
-        return _interrupted(f"the connection broke: {clean(str(error), state.secret)}", state)
+        return _interrupted(f"the connection broke: {redact(str(error), state.secret)}", state)
     untrusted = isinstance(list(_chain(error))[-1], ssl.SSLCertVerificationError)
-    said = clean(str(error), state.secret) or type(error).__name__
+    said = redact(str(error), state.secret) or type(error).__name__
     return RouterConnectionError(
         f"cannot reach the router at {state.url.netloc.decode()}: {said}",
         **_details(state, ambiguous=not isinstance(error, _UNSENT), is_retryable=not untrusted),
@@ -93,12 +93,12 @@ def _(_: DeadlineExceededError, state: CallState) -> RouterError:
 
 @map_error.register
 def _(fault: TruncatedStreamError, state: CallState) -> RouterError:
-    return _interrupted(clean(str(fault), state.secret), state)
+    return _interrupted(redact(str(fault), state.secret), state)
 
 
 @map_error.register
 def _(fault: EmbeddedError, state: CallState) -> RouterError:
-    meant = error_from(
+    meant = create_error(
         state.response or Response(200, {}), state.endpoint, content=fault.body, secret=state.secret
     )
     meant.partial, meant.received = state.partial, state.received
@@ -109,13 +109,13 @@ def _(fault: EmbeddedError, state: CallState) -> RouterError:
 def _(fault: MalformedResponseError, state: CallState) -> RouterError:
     reply = state.response or Response(0, {})
     if reply.status >= 300:  # an error that is packed in an unknown way is one all the same
-        return error_from(reply, state.endpoint, secret=state.secret)
+        return create_error(reply, state.endpoint, secret=state.secret)
     body = fault.body or reply.content
-    text = clean(body[:MAX_SHOWN].decode("utf-8", "replace"), state.secret)
-    said = clean(str(fault), state.secret)
+    text = redact(body[:MAX_SHOWN].decode("utf-8", "replace"), state.secret)
+    said = redact(str(fault), state.secret)
     return InvalidResponseError(
         f"{said}; content type {reply.content_type or 'unknown'}, body: {text[:200]!r}",
-        **_arrived(state, body=text[:MAX_BODY]),
+        **_arrived(state, body=text[:MAX_BODY_CHARS]),
     )
 
 
@@ -128,7 +128,8 @@ def _late(state: CallState) -> RouterError:
     clock = state.deadline
     if state.decoder is not None and clock.has_received:
         said = (
-            f"nothing new in the stream for {clock.idle_timeout:g} seconds (keep-alives do not count); "
+            f"nothing new in the stream for {clock.idle_timeout:g} seconds "
+            f"(keep-alives do not count); "
             "raise stream_chunk_timeout= if a model may think that long"
         )
     else:
@@ -145,13 +146,13 @@ def _interrupted(message: str, state: CallState) -> RouterError:
     )
 
 
-def _details(state: CallState, **more: Unpack[Details]) -> Details:
+def _details(state: CallState, **more: Unpack[ErrorDetails]) -> ErrorDetails:
     return {"endpoint": state.endpoint, "attempts": state.attempts, **more}
 
 
-def _arrived(state: CallState, **more: Unpack[Details]) -> Details:
+def _arrived(state: CallState, **more: Unpack[ErrorDetails]) -> ErrorDetails:
     """What is known when some of a reply had come."""
-    found: Details = {"partial": state.partial, "received": state.received}
+    found: ErrorDetails = {"partial": state.partial, "received": state.received}
     found |= _details(state, **more)
     if state.response:
         found |= {"status_code": state.response.status, "trace_id": state.response.trace_id}
@@ -167,7 +168,7 @@ def redact_cause(error: Exception, state: CallState) -> Exception | None:
         return None
     for one in _chain(error):
         one.args = tuple(
-            clean(arg, state.secret) if isinstance(arg, str) else arg for arg in one.args
+            redact(arg, state.secret) if isinstance(arg, str) else arg for arg in one.args
         )
     return error
 

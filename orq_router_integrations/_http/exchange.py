@@ -25,10 +25,10 @@ from orq_router_integrations._http.decompression import (
 )
 from orq_router_integrations._http.redaction import REDACTING_FILTER
 from orq_router_integrations._http.retry import RetryPolicy
-from orq_router_integrations.errors import error_from
+from orq_router_integrations.errors import create_error
 from orq_router_integrations.settings import ApiKey
 from orq_router_integrations.wire.call import Call, Response, StreamCall, StreamDecoder
-from orq_router_integrations.wire.error_body import clean
+from orq_router_integrations.wire.error_body import redact
 from orq_router_integrations.wire.multipart import MultipartBody
 from orq_router_integrations.wire.request_encoding import EncodedRequest
 from orq_router_integrations.wire.streamed_json import StreamedJsonBody
@@ -145,7 +145,7 @@ class Exchange(Generic[T]):
         """Choose who reads the body of a reply; returns who unpacks it."""
         self.response = Response(
             status=response.status_code,
-            headers={name: clean(v, self.secret) for name, v in response.headers.items()},
+            headers={name: redact(v, self.secret) for name, v in response.headers.items()},
             attempts=self.attempts,
             started_at=self.deadline.started,
         )
@@ -167,7 +167,7 @@ class Exchange(Generic[T]):
         return self.call.parse(self._whole(content))
 
     def _refused(self, content: bytes) -> T:
-        raise error_from(self._whole(content), self.endpoint, secret=self.secret)
+        raise create_error(self._whole(content), self.endpoint, secret=self.secret)
 
     def _whole(self, content: bytes) -> Response:
         assert self.response is not None  # noqa: S101 - _head() comes first

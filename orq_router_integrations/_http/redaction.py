@@ -6,7 +6,7 @@ A server may have put the key there. The headers of requests they do not tell.
 import logging
 
 from orq_router_integrations._http.fork_safety import ForkSafeRLock
-from orq_router_integrations.wire.error_body import clean
+from orq_router_integrations.wire.error_body import redact
 
 MAX_KEYS = 64
 """Keys that are remembered, those used last; a function may give a new one for every call."""
@@ -37,7 +37,7 @@ class RedactingFilter(logging.Filter):
         except (TypeError, ValueError):  # a wrong one, which logging itself tells of
             return True
         for key in sorted(self._keys, key=len, reverse=True):  # one may begin with another
-            hushed = clean(clean(hushed, key), repr(key)[1:-1])
+            hushed = redact(redact(hushed, key), repr(key)[1:-1])
         if hushed != told:
             record.msg, record.args = hushed, ()
         return True

@@ -53,7 +53,7 @@ def download(
 
     Args:
         url: an https URL of a public host.
-        largest: bytes after which it is refused.
+        max_bytes: bytes after which it is refused.
         http_client: asked only for hosts under ``.invalid``, which no network has; the offline
             router serves its images there.
 

@@ -4,8 +4,8 @@ import httpx
 
 from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.settings import LONGEST_TIMEOUT, RouterSettings
-from orq_router_integrations.validation import warn
+from orq_router_integrations.settings import MAX_TIMEOUT_SECONDS, RouterSettings
+from orq_router_integrations.validation import warn_caller
 from orq_router_integrations.wire.controls import RouterControls
 
 CONNECT_SECONDS = 10.0
@@ -20,7 +20,7 @@ def resolve_timeout(
 
     Args:
         settings: their ``timeout`` holds where the call names none.
-        wanted: what the call names.
+        requested: what the call names.
         controls: those of the call; without a setting, their worst case decides.
 
     Raises:
@@ -30,9 +30,9 @@ def resolve_timeout(
     seconds = settings.timeout if requested is None else requested
     if seconds is None:
         seconds = DEFAULT_SECONDS if worst is None else worst + MARGIN_SECONDS
-        seconds = min(seconds, LONGEST_TIMEOUT)
-    elif not 0 < seconds <= LONGEST_TIMEOUT:
-        raise RouterInputError(f"timeout: 0 to {LONGEST_TIMEOUT} seconds, not {seconds}")
+        seconds = min(seconds, MAX_TIMEOUT_SECONDS)
+    elif not 0 < seconds <= MAX_TIMEOUT_SECONDS:
+        raise RouterInputError(f"timeout: 0 to {MAX_TIMEOUT_SECONDS} seconds, not {seconds}")
     else:
         _warn_if_short("timeout", seconds, worst)
     return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
@@ -52,7 +52,7 @@ def create_deadline(
 
 def _warn_if_short(name: str, seconds: float, worst: float | None) -> None:
     if worst is not None and seconds < worst:
-        warn(
+        warn_caller(
             f"{name}={seconds:g} is shorter than the router may take by its controls "
             f"({worst:g} seconds for every model, retry and pause): the client would hang up "
             "on a fallback that is still working",

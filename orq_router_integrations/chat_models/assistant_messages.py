@@ -97,7 +97,7 @@ def replace_audio_with_transcript(message: AIMessage, *, accepts_audio_ids: bool
 
     Args:
         message: an answer, which need not be a spoken one.
-        by_id: whether the API finds speech by its id, if it has one.
+        accepts_audio_ids: whether the API finds speech by its id, if it has one.
     """
     audio = message.additional_kwargs.get("audio")
     if not isinstance(audio, Mapping) or (accepts_audio_ids and audio.get("id")):

@@ -21,7 +21,7 @@ from orq_router_integrations.chat_models import requests, schemas
 from orq_router_integrations.chat_models import tool_schemas as tools
 from orq_router_integrations.chat_models.constants import ENDPOINTS
 from orq_router_integrations.chat_models.fields import ChatOrqFields
-from orq_router_integrations.validation import input_error
+from orq_router_integrations.validation import to_input_error
 
 if TYPE_CHECKING:
     from orq_router_integrations.chat_models import request_builder as calling
@@ -74,7 +74,7 @@ class ChatOrq(ChatOrqFields):
             given, messages = self._read_by_langchain(model_input)
             seen = calling.normalize_for_tracing(messages)
         except ValueError as error:
-            raise input_error(error, endpoint=ENDPOINTS[self.api].path) from None
+            raise to_input_error(error, endpoint=ENDPOINTS[self.api].path) from None
         as_given = isinstance(given, ChatPromptValue) and seen == messages
         return given if as_given else ChatPromptValue(messages=seen)
 
@@ -117,7 +117,7 @@ class ChatOrq(ChatOrqFields):
         **kwargs: Any,
     ) -> ChatResult:
         return calling.wait_until_done(
-            self.router, calling.build_call(self, messages, stop, kwargs)
+            self.resolved_client, calling.build_call(self, messages, stop, kwargs)
         )
 
     async def _agenerate(
@@ -128,7 +128,7 @@ class ChatOrq(ChatOrqFields):
         **kwargs: Any,
     ) -> ChatResult:
         call = calling.build_call(self, messages, stop, kwargs)
-        return await calling.await_until_done(self.router, call)
+        return await calling.await_until_done(self.resolved_client, call)
 
     def _stream(
         self,
@@ -138,7 +138,7 @@ class ChatOrq(ChatOrqFields):
         **kwargs: Any,
     ) -> Generator[ChatGenerationChunk]:
         call = calling.build_stream_call(self, messages, stop, kwargs)
-        with closing(self.router.stream(call)) as chunks:
+        with closing(self.resolved_client.stream(call)) as chunks:
             for chunk in chunks:
                 if run_manager:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -152,7 +152,7 @@ class ChatOrq(ChatOrqFields):
         **kwargs: Any,
     ) -> AsyncGenerator[ChatGenerationChunk]:
         call = calling.build_stream_call(self, messages, stop, kwargs)
-        async with ScopedAsyncGenerator(self.router.astream(call)) as chunks:
+        async with ScopedAsyncGenerator(self.resolved_client.astream(call)) as chunks:
             async for chunk in chunks:
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -228,7 +228,7 @@ class ChatOrq(ChatOrqFields):
                 **requests.build_tool_params(members, api=self.api, strict=strict), **kwargs
             )
         except ValueError as error:
-            raise input_error(error) from None
+            raise to_input_error(error) from None
 
     def with_structured_output(
         self,
@@ -261,7 +261,7 @@ class ChatOrq(ChatOrqFields):
             model = self.bind(**own, **kwargs)
             output = structured.create_output_parser(schema, method, return_errors=include_raw)
         except ValueError as error:
-            raise input_error(error) from None
+            raise to_input_error(error) from None
         return structured.include_raw_output(model, output) if include_raw else model | output
 
     def _build_structured_output_args(

@@ -15,7 +15,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.content import ContentBlock
 
-from orq_router_integrations.media.mime import sniff, split_data_url
+from orq_router_integrations.media.mime import detect_mime_type, parse_data_url
 
 Block = dict[str, Any]
 
@@ -112,7 +112,7 @@ def _image(image: Any) -> Block:
     if isinstance(inner, dict) and isinstance(data := inner.get("b64_json"), str):
         return {"type": "image", "base64": data, "mime_type": _type_of(data) or "image/png"}
     try:
-        mime_type, data = split_data_url(str(url))
+        mime_type, data = parse_data_url(str(url))
     except ValueError:
         return {"type": "image", "url": str(url)}
     return {"type": "image", "base64": data, "mime_type": mime_type}
@@ -137,6 +137,6 @@ def detect_audio_mime_type(data: Any) -> str:
 
 def _type_of(data: str) -> str | None:
     try:
-        return sniff(base64.b64decode(data[:64]))
+        return detect_mime_type(base64.b64decode(data[:64]))
     except (binascii.Error, ValueError):
         return None

@@ -47,7 +47,7 @@ class Media:
         if "text" in (inner.get("type"), inner.get("source_type")):
             text, data = text or data or url, None
         if url is not None and url[:5].lower() == "data:":
-            claimed, data = formats.split_data_url(url)
+            claimed, data = formats.parse_data_url(url)
             url, mime_type = None, mime_type or claimed
         by_id = inner.get("source_type") == "id"
         file_id = _text_in(inner, "file_id", *(["id"] if by_id else []))
@@ -58,7 +58,7 @@ class Media:
             data=data,
             file_id=file_id,
             text=text,
-            mime_type=formats.normal_type(mime_type) if mime_type else None,
+            mime_type=formats.normalize_mime_type(mime_type) if mime_type else None,
             filename=_text_in(extras, "filename", "file_filename", "name"),
             detail=extras.get("detail"),
         )
@@ -141,7 +141,7 @@ def _image(block: Mapping[str, Any]) -> Part:
 
 
 def _image_of(image: Media) -> Part:
-    if image.detail is not None and image.detail not in formats.DETAILS:
+    if image.detail is not None and image.detail not in formats.IMAGE_DETAILS:
         raise ValueError(f"detail must be low, high or auto, not {image.detail!r}")
     detail = {"detail": image.detail} if image.detail else {}
     if image.file_id:
@@ -149,7 +149,7 @@ def _image_of(image: Media) -> Part:
     if image.url is not None:
         url = _checked_url(image.url, ("https://",))
     else:
-        url = formats.data_url(*formats.checked_image(image.data, image.mime_type))
+        url = formats.build_data_url(*formats.validate_image(image.data, image.mime_type))
     return {"type": "image_url", "image_url": {"url": url, **detail}}
 
 
@@ -160,7 +160,7 @@ def _audio(block: Mapping[str, Any]) -> Part:
 def _audio_of(audio: Media) -> Part:
     if audio.data is None:
         raise ValueError(f"audio must be given as data, not by URL or id; {_FIX}")
-    kind, data = formats.checked_audio(audio.data, audio.mime_type)
+    kind, data = formats.validate_audio(audio.data, audio.mime_type)
     return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
 
 
@@ -211,13 +211,15 @@ def _file_of(file: Media) -> Part:
 
 
 def _pdf_of(file: Media) -> Part:
-    data = formats.data_url(formats.PDF, formats.checked_pdf(file.data))
-    return _file_part(file, {"file_data": data, "filename": formats.pdf_name(file.filename)})
+    data = formats.build_data_url(formats.PDF_TYPE, formats.validate_pdf(file.data))
+    return _file_part(
+        file, {"file_data": data, "filename": formats.get_pdf_filename(file.filename)}
+    )
 
 
 def _file_part(file: Media, inner: dict[str, str]) -> Part:
     if file.filename:
-        inner.setdefault("filename", formats.plain_name(file.filename))
+        inner.setdefault("filename", formats.validate_filename(file.filename))
     return {"type": "file", "file": inner}
 
 
@@ -230,7 +232,7 @@ def _plain_text(block: Mapping[str, Any]) -> Part:
 
 def _decoded(data: Any) -> str:
     try:
-        return base64.b64decode(formats.checked_base64(data)[0]).decode("utf-8")
+        return base64.b64decode(formats.validate_base64(data)[0]).decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError("the text is not UTF-8; decode it, and give it as text") from None
 
@@ -253,7 +255,7 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
     "audio": _audio,
     "input_audio": _input_audio,
     "file": _file,
-    "document": lambda block: _file_of(Media.of({"mime_type": formats.PDF, **block})),
+    "document": lambda block: _file_of(Media.of({"mime_type": formats.PDF_TYPE, **block})),
     "text-plain": _plain_text,
     "video": _video,
 }

@@ -15,13 +15,13 @@ from pydantic import (
     model_validator,
 )
 
-from orq_router_integrations._integration import HINTS, RouterFace, written
+from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration, rename_hints
 from orq_router_integrations._version import __version__
 from orq_router_integrations.chat_models import requests, tool_schemas
 from orq_router_integrations.chat_models.constants import PROVIDER, RESPONSES, ToolMedia
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.settings import HIDDEN
-from orq_router_integrations.validation import input_error
+from orq_router_integrations.settings import MASK
+from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_params import ChatParams
 from orq_router_integrations.wire.controls import ModelId
@@ -29,14 +29,14 @@ from orq_router_integrations.wire.responses_params import ResponsesParams
 from orq_router_integrations.wire.suggestions import suggest_name
 
 
-class ChatOrqFields(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
+class ChatOrqFields(BaseChatModel, RouterIntegration, ChatParams, ResponsesParams):
     """The fields of ``ChatOrq``, which documents them, and its identity."""
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
     )
 
-    hints: ClassVar[Mapping[str, str]] = HINTS | written(
+    hints: ClassVar[Mapping[str, str]] = ARGUMENT_HINTS | rename_hints(
         use_responses_api="api='responses'",
         tools="model.bind_tools([...])",
         response_format="model.with_structured_output(...)",
@@ -102,7 +102,7 @@ class ChatOrqFields(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
         """What tracers see of a call: without the credentials of tools' servers."""
         params = super()._get_invocation_params(stop=stop, **kwargs)
         if "tools" in params:
-            hidden = tool_schemas.redact_tool_secrets(params["tools"], lambda _: HIDDEN)
+            hidden = tool_schemas.redact_tool_secrets(params["tools"], lambda _: MASK)
             params = {**params, "tools": hidden}
         return params
 
@@ -114,7 +114,9 @@ class ChatOrqFields(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
         """
         vars(self).pop("_serialized", None)  # core keeps it, and would miss changed parameters
         own = super()._get_llm_string(stop=stop, **kwargs)
-        return blake2b(f"{own}{self.router.fingerprint()}".encode(), digest_size=32).hexdigest()
+        return blake2b(
+            f"{own}{self.resolved_client.fingerprint()}".encode(), digest_size=32
+        ).hexdigest()
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
@@ -167,7 +169,7 @@ class ChatOrqFields(BaseChatModel, RouterFace, ChatParams, ResponsesParams):
         try:
             offered = tool_schemas.convert_tools(tools or (), for_responses=self.api == RESPONSES)
         except ValueError as error:
-            raise input_error(error) from None
+            raise to_input_error(error) from None
         return estimate_tokens(convert_to_messages(messages), offered, self.tool_media)
 
     def get_token_ids(self, text: str) -> list[int]:  # noqa: ARG002

@@ -29,7 +29,7 @@ from orq_router_integrations.chat_models.content_parts import (
     validate_file_sources,
 )
 from orq_router_integrations.chat_models.reasoning_signatures import strip_foreign_signatures
-from orq_router_integrations.media.mime import checked_image
+from orq_router_integrations.media.mime import validate_image
 
 Wire = dict[str, Any]
 
@@ -188,7 +188,7 @@ def _traceable(block: Any) -> Any:
             "source_type": "base64",
             "data": data,
         } if not block.get("mime_type"):
-            return {**block, "mime_type": checked_image(data)[0]}
+            return {**block, "mime_type": validate_image(data)[0]}
         case {"type": "input_audio", "input_audio": {"data": data}} if not data:
             raise ValueError("its data is empty")
         case {"type": "file", "file": {} as file}:

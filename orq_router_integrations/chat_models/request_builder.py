@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 
-from orq_router_integrations._integration import check_keywords
+from orq_router_integrations._integration import reject_unknown_kwargs
 from orq_router_integrations.chat_models import message_conversion as conversation
 from orq_router_integrations.chat_models import requests
 from orq_router_integrations.chat_models import response_conversion as replies
@@ -19,7 +19,7 @@ from orq_router_integrations.chat_models.chat_apis import CHAT_APIS
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS
 from orq_router_integrations.chat_models.message_conversion import normalize_for_tracing
 from orq_router_integrations.chat_models.stream_events import StreamEventBuilder
-from orq_router_integrations.validation import input_error
+from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.call import Call, StreamCall
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.model_candidates import ModelCandidates
@@ -59,7 +59,7 @@ def build_stream_call(
     """The call for an answer in pieces; see ``call_of``."""
     body, controls, asked = _request(model, messages, stop, given)
     if reason := requests.get_streaming_obstacle(body):
-        raise input_error(ValueError(reason))
+        raise to_input_error(ValueError(reason))
     body["stream"] = True
     if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
@@ -76,10 +76,10 @@ def _request(
         given["stop"] = stop
     api = CHAT_APIS[model.api]
     try:
-        check_keywords(given, requests.CALL_KWARGS, model.hints)
-        controls = model.merged_controls(given.get("controls"))
+        reject_unknown_kwargs(given, requests.CALL_KWARGS, model.hints)
+        controls = model.merge_controls(given.get("controls"))
         name = requests.validate_model_id(given.get("model"), model.model)
-        asked = ModelCandidates.from_controls(name, model.router.controls.merge(controls))
+        asked = ModelCandidates.from_controls(name, model.resolved_client.controls.merge(controls))
         told = conversation.convert_messages(
             messages, model.tool_media, asked.primary_provider, model.api
         )
@@ -96,6 +96,6 @@ def _request(
         body = requests.drop_disabled_params(api.build_body(*parts), model.disabled_params)
         return requests.merge_extra_body(body, model.extra_body), controls, asked
     except ValueError as error:
-        raise input_error(
-            error, endpoint=api.endpoint.path, known=requests.SUGGESTIBLE_NAMES
+        raise to_input_error(
+            error, endpoint=api.endpoint.path, candidates=requests.SUGGESTIBLE_NAMES
         ) from None

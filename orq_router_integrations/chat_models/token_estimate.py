@@ -19,11 +19,11 @@ from orq_router_integrations.chat_models.content_parts import convert_block
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.media import mime as formats
 from orq_router_integrations.media.metadata import (
-    Base64,
-    Size,
-    audio_seconds,
-    image_size,
-    pdf_pages,
+    Base64View,
+    ImageSize,
+    count_pdf_pages,
+    read_audio_seconds,
+    read_image_size,
 )
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.streamed_json import DeferredBase64
@@ -32,7 +32,7 @@ Wire = Mapping[str, Any]
 
 _MESSAGE, _NAME, _REPLY, _TOOL = 3, 1, 3, 8
 _IMAGE_BASE, _IMAGE_TILE, _TILE, _LONGEST, _SHORTEST = 85, 170, 512, 2048, 768
-_UNSEEN: Size = (1024, 1024)
+_UNSEEN: ImageSize = (1024, 1024)
 _PAGE_TEXT, _PAGE_BYTES, _UNREAD_PAGES = 800, 5, 4
 _AUDIO, _UNHEARD = 10, 30
 
@@ -175,7 +175,7 @@ def _part_tokens(made: Wire) -> int:
         case {"type": "image_url", "image_url": image}:
             return _image_tokens(image["url"], image.get("detail"))
         case {"type": "input_audio", "input_audio": {"data": data}}:
-            return _audio_tokens(Base64(data))
+            return _audio_tokens(Base64View(data))
         case {"type": "file", "file": file}:
             return _file_tokens(file)
     texts = (made.get(name) for name in ("text", "reasoning", "refusal"))
@@ -200,10 +200,10 @@ def _image_tokens(url: str, detail: str | None) -> int:
     if detail == "low":
         return _IMAGE_BASE
     data = _inline(url)
-    return _tiles(image_size(data) or _UNSEEN if data else _UNSEEN)
+    return _tiles(read_image_size(data) or _UNSEEN if data else _UNSEEN)
 
 
-def _tiles(size: Size) -> int:
+def _tiles(size: ImageSize) -> int:
     """OpenAI's count: scaled down to 2048 pixels, then the shorter side to 768, then tiled."""
     width, height = size
     scale = min(1.0, _LONGEST / max(size))
@@ -213,26 +213,26 @@ def _tiles(size: Size) -> int:
 
 
 def _file_tokens(file: Wire) -> int:
-    kind = str(file.get("mimeType") or formats.PDF)
+    kind = str(file.get("mimeType") or formats.PDF_TYPE)
     if kind.startswith("audio/"):
         return _AUDIO * _UNHEARD
-    if kind != formats.PDF:
+    if kind != formats.PDF_TYPE:
         return _tiles(_UNSEEN)
     data = _inline(file.get("file_data") or "")
-    pages = (data and pdf_pages(data)) or _UNREAD_PAGES
+    pages = (data and count_pdf_pages(data)) or _UNREAD_PAGES
     text = min(_PAGE_TEXT, len(data) // pages // _PAGE_BYTES) if data else _PAGE_TEXT
     return pages * (_tiles(_UNSEEN) + text)
 
 
-def _audio_tokens(data: Base64) -> int:
-    return math.ceil(_AUDIO * (audio_seconds(data) or _UNHEARD))
+def _audio_tokens(data: Base64View) -> int:
+    return math.ceil(_AUDIO * (read_audio_seconds(data) or _UNHEARD))
 
 
-def _inline(url: str) -> Base64 | None:
+def _inline(url: str) -> Base64View | None:
     """What a data URL holds."""
     if isinstance(url, DeferredBase64):
-        return Base64(url.source) if isinstance(url.source, str) else None
+        return Base64View(url.source) if isinstance(url.source, str) else None
     try:
-        return Base64(formats.split_data_url(url)[1])
+        return Base64View(formats.parse_data_url(url)[1])
     except ValueError:
         return None

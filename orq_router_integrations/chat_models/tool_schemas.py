@@ -41,7 +41,7 @@ def convert_tools(
         tools: functions, classes, ``BaseTool``s, dicts.
         strict: whether arguments must follow the schema to the letter; the ``strict`` in a tool's
             ``extras`` goes before it.
-        server: whether this is for the Responses API, where tools that the router runs
+        for_responses: whether this is for the Responses API, where tools that the router runs
             (``orq:*``, ``mcp``, ``custom``) may be there, and the ``EXTRAS`` of functions go
             along. Extras that the wire does not know are another provider's, and stay here.
 

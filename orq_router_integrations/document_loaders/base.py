@@ -6,20 +6,24 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from orq_router_integrations._integration import HINTS, RouterFace
-from orq_router_integrations.document_loaders.chunking import Limits
-from orq_router_integrations.document_loaders.documents import FORMATS, Granularity, Shape
-from orq_router_integrations.document_loaders.pipeline import Run
-from orq_router_integrations.document_loaders.transcriber import Engine, OnError
-from orq_router_integrations.document_loaders.transcript_store import ResumeStore
-from orq_router_integrations.media.atomic_write import writable
-from orq_router_integrations.validation import input_error
+from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
+from orq_router_integrations.document_loaders.chunking import ChunkLimits
+from orq_router_integrations.document_loaders.documents import (
+    RESPONSE_FORMATS,
+    DocumentSplitter,
+    Granularity,
+)
+from orq_router_integrations.document_loaders.pipeline import LoaderRun
+from orq_router_integrations.document_loaders.transcriber import OnError, Transcriber
+from orq_router_integrations.document_loaders.transcript_store import TranscriptStore
+from orq_router_integrations.media.atomic_write import validate_output_path
+from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.control_placement import place_controls
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
 from orq_router_integrations.wire.transcriptions import TranslationParams, check_translation_model
 
-MAX_BYTES = 25 * 1024 * 1024
+DEFAULT_MAX_BYTES = 25 * 1024 * 1024
 
 Task = Literal["transcribe", "translate"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -34,10 +38,10 @@ _TIMED: Mapping[Task, tuple[str, Any]] = {
 
 
 def _writable(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else str(writable(path))
+    return None if path is None else str(validate_output_path(path))
 
 
-class AudioFace(RouterFace, TranslationParams):
+class AudioIntegration(RouterIntegration, TranslationParams):
     """The fields that parser and loaders share; ``OrqAudioParser`` documents them."""
 
     model_config = ConfigDict(
@@ -47,17 +51,17 @@ class AudioFace(RouterFace, TranslationParams):
     model: ModelId
     granularity: Granularity = "file"
     window_seconds: Seconds = 60.0
-    max_bytes: int = Field(default=MAX_BYTES, strict=True, ge=1024)
+    max_bytes: int = Field(default=DEFAULT_MAX_BYTES, strict=True, ge=1024)
     max_seconds: Seconds | None = None
     overlap_seconds: float = Field(default=2.0, ge=0, allow_inf_nan=False)
     carry_prompt: bool = True
     max_concurrency: int = Field(default=4, strict=True, ge=1, le=64)
     on_error: OnError = "raise"
-    resume: Annotated[str | os.PathLike[str] | None, AfterValidator(_writable)] = None
+    store: Annotated[str | os.PathLike[str] | None, AfterValidator(_writable)] = None
 
     fixed_task: ClassVar[Task] = "transcribe"
     hints: ClassVar[Mapping[str, str]] = {
-        **HINTS,
+        **ARGUMENT_HINTS,
         **dict.fromkeys(("language", "timestamp_granularities"), _NO_TRANSLATION),
         **dict.fromkeys(("path", "file", "file_path", "folder"), "; here it is source"),
         **dict.fromkeys(("chunk_seconds", "chunk_duration"), "; here it is max_seconds"),
@@ -65,7 +69,7 @@ class AudioFace(RouterFace, TranslationParams):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        formats = FORMATS[self.granularity]
+        formats = RESPONSE_FORMATS[self.granularity]
         if self.response_format and self.response_format not in formats:
             raise ValueError(
                 f"response_format: {self.response_format} cannot tell what granularity="
@@ -79,7 +83,7 @@ class AudioFace(RouterFace, TranslationParams):
                 f"max_seconds: {self.max_seconds:g} leaves too little beside overlap_seconds="
                 f"{self.overlap_seconds:g}; allow more, or overlap less"
             )
-        place_controls(self.merged_controls(), self._endpoint, self.router.dialect)
+        place_controls(self.merge_controls(), self._endpoint, self.resolved_client.dialect)
         return self
 
     def _check_asked(self) -> None:
@@ -113,28 +117,28 @@ class AudioFace(RouterFace, TranslationParams):
             body.setdefault(*_TIMED[self._task])
         return body
 
-    def _run(self) -> Run:
+    def _create_run(self) -> LoaderRun:
         """One pass over recordings, with this object's settings.
 
         Raises:
             RouterInputError: the resume store cannot be opened.
         """
         try:
-            engine = Engine(
+            engine = Transcriber(
                 endpoint=self._endpoint,
                 body=self._body(),
-                controls=self.merged_controls(),
-                shape=Shape(self.granularity, self.window_seconds),
-                limits=Limits(
+                controls=self.merge_controls(),
+                splitter=DocumentSplitter(self.granularity, self.window_seconds),
+                limits=ChunkLimits(
                     max_bytes=self.max_bytes,
                     max_seconds=self.max_seconds,
                     overlap_seconds=self.overlap_seconds,
                 ),
                 carry_prompt=self.carry_prompt,
                 on_error=self.on_error,
-                store=None if self.resume is None else ResumeStore.at(self.resume),
+                store=None if self.store is None else TranscriptStore.open(self.store),
                 base_url=self.base_url,
             )
         except ValueError as error:
-            raise input_error(error) from None
-        return Run(self.router, engine, self.max_concurrency)
+            raise to_input_error(error) from None
+        return LoaderRun(self.resolved_client, engine, self.max_concurrency)

@@ -32,37 +32,37 @@ Steps = Generator[Step, Any, R]
 _END: Any = object()
 
 
-class Halted(Exception):  # noqa: N818 - ends a thread whose result nobody waits for
+class WorkCancelledError(Exception):
     """The work was called off."""
 
 
-class Brake:
+class CancelToken:
     """Ends work between two of its calls; also what lies under another brake."""
 
-    def __init__(self, above: "Brake | None" = None) -> None:
-        self._above = above
+    def __init__(self, parent: "CancelToken | None" = None) -> None:
+        self._above = parent
         self._pulled = threading.Event()
 
-    def pull(self) -> None:
+    def cancel(self) -> None:
         """Call the work off; a call that is under way ends soon."""
         self._pulled.set()
 
     @property
-    def pulled(self) -> bool:
+    def cancelled(self) -> bool:
         """Whether the work was called off."""
-        return self._pulled.is_set() or bool(self._above and self._above.pulled)
+        return self._pulled.is_set() or bool(self._above and self._above.cancelled)
 
-    def check(self) -> None:
+    def raise_if_cancelled(self) -> None:
         """Go on, if nothing was called off.
 
         Raises:
             Halted: it was.
         """
-        if self.pulled:
-            raise Halted
+        if self.cancelled:
+            raise WorkCancelledError
 
 
-class Gate(Generic[Seats, Turn]):
+class ConcurrencyLimiter(Generic[Seats, Turn]):
     """How many calls go up at a time; and of those that have a key, one for each key.
 
     Attributes:
@@ -70,19 +70,19 @@ class Gate(Generic[Seats, Turn]):
     """
 
     def __init__(self, seats: Seats, turn: Callable[[], Turn]) -> None:
-        self.seats = seats
+        self.semaphore = seats
         self._turn = turn
         self._turns: WeakValueDictionary[bytes, Turn] = WeakValueDictionary()
         self._lock = threading.Lock()
 
-    def turn(self, key: bytes) -> Turn:
+    def get_lock(self, key: bytes) -> Turn:
         """The lock of a key, which is there while somebody has it or waits for it."""
         with self._lock:
             return self._turns.setdefault(key, self._turn())
 
 
-ThreadGate = Gate[threading.Semaphore, AbstractContextManager[Any]]
-LoopGate = Gate[asyncio.Semaphore, asyncio.Lock]
+ThreadLimiter = ConcurrencyLimiter[threading.Semaphore, AbstractContextManager[Any]]
+AsyncLimiter = ConcurrencyLimiter[asyncio.Semaphore, asyncio.Lock]
 
 
 def advance(
@@ -95,7 +95,9 @@ def advance(
         return None, stop.value
 
 
-def drive(client: RouterClient, steps: Steps[R], gate: ThreadGate, brake: Brake) -> R:
+def run_steps(
+    client: RouterClient, steps: Steps[R], limiter: ThreadLimiter, cancel_token: CancelToken
+) -> R:
     """Carry the calls of some steps to the router, and the answers back."""
     with ExitStack() as turn:
         step, result = advance(steps)
@@ -104,27 +106,27 @@ def drive(client: RouterClient, steps: Steps[R], gate: ThreadGate, brake: Brake)
             try:
                 if isinstance(step, bytes):
                     turn.close()
-                    turn.enter_context(gate.turn(step))
+                    turn.enter_context(limiter.get_lock(step))
                 else:
-                    with gate.seats:
-                        brake.check()
-                        answer = _send(client, step, brake)
+                    with limiter.semaphore:
+                        cancel_token.raise_if_cancelled()
+                        answer = _send(client, step, cancel_token)
             except RouterError as failure:
-                brake.check()  # what was called off is nobody's failure
+                cancel_token.raise_if_cancelled()  # what was called off is nobody's failure
                 error = failure
             step, result = advance(steps, answer, error)
     return result  # type: ignore[no-any-return]
 
 
-def _send(client: RouterClient, call: Call[T], brake: Brake) -> T:
-    before = CANCEL_CHECK.set(lambda: brake.pulled)
+def _send(client: RouterClient, call: Call[T], brake: CancelToken) -> T:
+    before = CANCEL_CHECK.set(lambda: brake.cancelled)
     try:
         return client.send(call)
     finally:
         CANCEL_CHECK.reset(before)
 
 
-async def adrive(client: RouterClient, steps: Steps[R], gate: LoopGate) -> R:
+async def arun_steps(client: RouterClient, steps: Steps[R], limiter: AsyncLimiter) -> R:
     """The same without a thread for the calls; files are read in one."""
     async with AsyncExitStack() as turn:
         step, result = await asyncio.to_thread(advance, steps)
@@ -133,9 +135,9 @@ async def adrive(client: RouterClient, steps: Steps[R], gate: LoopGate) -> R:
             try:
                 if isinstance(step, bytes):
                     await turn.aclose()
-                    await turn.enter_async_context(gate.turn(step))
+                    await turn.enter_async_context(limiter.get_lock(step))
                 else:
-                    async with gate.seats:
+                    async with limiter.semaphore:
                         answer = await client.asend(step)
             except RouterError as failure:
                 error = failure
@@ -143,26 +145,26 @@ async def adrive(client: RouterClient, steps: Steps[R], gate: LoopGate) -> R:
     return result  # type: ignore[no-any-return]
 
 
-def together(works: Sequence[Callable[[], T]], brake: Brake) -> list[T]:
+def gather(funcs: Sequence[Callable[[], T]], cancel_token: CancelToken) -> list[T]:
     """Results of works that run side by side; the first failure calls the others off.
 
     It is raised at once: nobody waits for the calls that are under way.
     """
-    if len(works) == 1:
-        return [works[0]()]
-    pool = ThreadPoolExecutor(len(works))
-    futures = [_submit(pool, work) for work in works]
+    if len(funcs) == 1:
+        return [funcs[0]()]
+    pool = ThreadPoolExecutor(len(funcs))
+    futures = [_submit(pool, work) for work in funcs]
     try:
         ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for failed in (future for future in futures if future in ended and future.exception()):
             failed.result()
         return [future.result() for future in futures]
     finally:
-        brake.pull()
+        cancel_token.cancel()
         pool.shutdown(wait=False)
 
 
-async def atogether(works: Sequence[Awaitable[T]]) -> list[T]:
+async def agather(works: Sequence[Awaitable[T]]) -> list[T]:
     """The same in an event loop."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
@@ -171,7 +173,7 @@ async def atogether(works: Sequence[Awaitable[T]]) -> list[T]:
         await _dropped(tasks)
 
 
-def taken(items: Iterator[T]) -> Iterator[Callable[[], T]]:
+def defer_errors(items: Iterator[T]) -> Iterator[Callable[[], T]]:
     """Each item as a function that hands it out; or raises what came instead, in its turn."""
     while True:
         try:
@@ -192,45 +194,47 @@ def _raise(error: Exception) -> Any:
     raise error
 
 
-def in_order(work: Callable[[T], R], items: Iterator[T], limit: int, brake: Brake) -> Iterator[R]:
+def map_ordered(
+    func: Callable[[T], R], items: Iterator[T], max_concurrency: int, cancel_token: CancelToken
+) -> Iterator[R]:
     """Results in the order of their items, so many in the making at once, and few waiting.
 
     With a limit of one nothing is begun before it is asked for.
     """
-    if limit == 1:
-        yield from map(work, items)
+    if max_concurrency == 1:
+        yield from map(func, items)
         return
 
     def on(taken: Callable[[], T]) -> R:
-        return work(taken())
+        return func(taken())
 
-    pool = ThreadPoolExecutor(limit, thread_name_prefix="orq-audio")
+    pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="orq-audio")
     waiting: deque[Future[R]] = deque()
     try:
-        for item in taken(items):
+        for item in defer_errors(items):
             waiting.append(_submit(pool, on, item))
-            while waiting and (len(waiting) >= 2 * limit or waiting[0].done()):
+            while waiting and (len(waiting) >= 2 * max_concurrency or waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
-        brake.pull()
+        cancel_token.cancel()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def ain_order(
-    work: Callable[[T], Awaitable[R]], items: Iterator[T], limit: int
+async def amap_ordered(
+    func: Callable[[T], Awaitable[R]], items: Iterator[T], max_concurrency: int
 ) -> AsyncGenerator[R]:
     """The same in an event loop."""
-    gate = asyncio.Semaphore(limit)
+    gate = asyncio.Semaphore(max_concurrency)
     waiting: deque[asyncio.Task[R]] = deque()
-    source = taken(items)
+    source = defer_errors(items)
 
     async def gated(item: Callable[[], T]) -> R:
         async with gate:
-            return await work(item())
+            return await func(item())
 
-    most = 1 if limit == 1 else 2 * limit
+    most = 1 if max_concurrency == 1 else 2 * max_concurrency
     try:
         while (item := await asyncio.to_thread(next, source, _END)) is not _END:
             waiting.append(asyncio.ensure_future(gated(item)))

@@ -11,10 +11,10 @@ from typing import Any
 from orq_router_integrations.document_loaders.sources import Recording
 from orq_router_integrations.errors import RouterInputError
 
-RATE = 16_000
+SAMPLE_RATE = 16_000
 """Samples per second of what is decoded; speech models hear no more."""
 
-EXTRA = "pip install 'orq-router-integrations[audio]'"
+INSTALL_COMMAND = "pip install 'orq-router-integrations[audio]'"
 
 
 def check_decodable(recording: Recording) -> None:
@@ -26,11 +26,11 @@ def check_decodable(recording: Recording) -> None:
     if find_spec("av") is None:
         raise RouterInputError(
             f"source: {recording.label} may be longer than one request can be; to measure and cut "
-            f"{recording.mime_type} takes PyAV: {EXTRA}, or convert it to WAV"
+            f"{recording.mime_type} takes PyAV: {INSTALL_COMMAND}, or convert it to WAV"
         )
 
 
-def decoded(recording: Recording, folder: Path) -> Path:
+def decode_to_wav(recording: Recording, directory: Path) -> Path:
     """A mono WAV file of 16 kHz in a folder.
 
     Raises:
@@ -39,13 +39,13 @@ def decoded(recording: Recording, folder: Path) -> Path:
     check_decodable(recording)
     import av  # noqa: PLC0415 - an extra, and heavy
 
-    target = folder / "decoded.wav"
+    target = directory / "decoded.wav"
     with _readable(av, recording) as container:
         _write(av, container, target)
     return target
 
 
-def seconds_of(recording: Recording) -> float | None:
+def read_duration(recording: Recording) -> float | None:
     """The length of a recording by its header; ``None`` where it does not tell.
 
     Raises:
@@ -68,11 +68,11 @@ def _readable(av: Any, recording: Recording) -> Iterator[Any]:
 
 
 def _write(av: Any, container: Any, target: Path) -> None:
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
     with closing(wave.open(str(target), "wb")) as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE)
+        file.setframerate(SAMPLE_RATE)
         for frame in chain(container.decode(audio=0), [None]):
             for mono in resampler.resample(frame):
                 file.writeframesraw(bytes(mono.planes[0])[: 2 * mono.samples])

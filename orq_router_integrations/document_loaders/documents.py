@@ -16,7 +16,7 @@ from orq_router_integrations.wire.word_tokenizer import join_words, split_words
 
 Granularity = Literal["file", "segment", "word", "speaker", "window"]
 
-FORMATS: Mapping[str, tuple[str, ...]] = {
+RESPONSE_FORMATS: Mapping[str, tuple[str, ...]] = {
     "file": ("json", "text", "srt", "verbose_json", "vtt"),
     "segment": ("verbose_json", "srt", "vtt"),
     "word": ("verbose_json",),
@@ -34,7 +34,7 @@ _HINTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class DocumentSplitter:
     """What becomes one Document.
 
     Attributes:
@@ -45,18 +45,18 @@ class Shape:
     granularity: Granularity = "file"
     window_seconds: float = 60.0
 
-    def check(self, transcript: Transcript) -> Transcript:
+    def require_spans(self, transcript: Transcript) -> Transcript:
         """Check that a transcript has what the Documents need.
 
         Raises:
             BadReply: there is text, but it is not told when, or by whom, it was said.
         """
-        if not self.fits(transcript):
+        if not self.has_spans(transcript):
             wanted = self.granularity
             raise MalformedResponseError(f"the reply has no {wanted}s with times; {_HINTS[wanted]}")
         return transcript
 
-    def fits(self, transcript: Transcript) -> bool:
+    def has_spans(self, transcript: Transcript) -> bool:
         """Whether a transcript has what the Documents need."""
         told = {"word": transcript.words, "segment": transcript.segments}
         spans = told.get(self.granularity, transcript.words or transcript.segments)
@@ -64,23 +64,25 @@ class Shape:
             spans = _with_speakers(transcript)
         return bool(spans) or not transcript.text or self.granularity == "file"
 
-    def documents(self, transcript: Transcript, facts: Mapping[str, Any]) -> Iterator[Document]:
+    def split(self, transcript: Transcript, metadata: Mapping[str, Any]) -> Iterator[Document]:
         """The Documents of a transcript.
 
         Args:
             transcript: of a whole recording.
-            facts: what the metadata of all of them says.
+            metadata: what the metadata of all of them says.
         """
         if self.granularity == "file":
             seconds = transcript.duration
             times = {} if seconds is None else {"start": 0.0, "end": seconds}
             told = {"error": "; ".join(transcript.errors) or None}
-            yield Document(transcript.text, metadata=flat({**facts, **times, **told}))
+            yield Document(
+                transcript.text, metadata=flatten_metadata({**metadata, **times, **told})
+            )
             return
         for span in self._spans(transcript):
             own = {"start": span.start, "end": span.end}
             told = {"speaker": span.speaker, "error": span.error}
-            yield Document(span.text, metadata=flat({**facts, **own, **told}))
+            yield Document(span.text, metadata=flatten_metadata({**metadata, **own, **told}))
 
     def _spans(self, transcript: Transcript) -> Iterable[Span]:
         if self.granularity == "segment":
@@ -120,7 +122,7 @@ def _punctuated(transcript: Transcript) -> tuple[Span, ...]:
     return tuple(replace(word, text=token) for word, token in pairs)
 
 
-def flat(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def flatten_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata that every vector store takes: texts, numbers, booleans; no ``None``."""
     found = ((str(name), _scalar(value)) for name, value in metadata.items())
     return {name: value for name, value in found if value is not None}

@@ -8,18 +8,18 @@ from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from orq_router_integrations.document_loaders.base import AudioFace, Task
-from orq_router_integrations.document_loaders.pipeline import Run
-from orq_router_integrations.document_loaders.progress import Progress, check_progress
-from orq_router_integrations.document_loaders.sources import Item, checked_source, items
+from orq_router_integrations.document_loaders.base import AudioIntegration, Task
+from orq_router_integrations.document_loaders.pipeline import LoaderRun
+from orq_router_integrations.document_loaders.progress import ProgressBar, require_tqdm
+from orq_router_integrations.document_loaders.sources import SourceItem, iter_items, validate_source
 from orq_router_integrations.wire.transcriptions import TranscriptionParams
 
 
-class AudioLoader(AudioFace, BaseLoader):
+class AudioLoader(AudioIntegration, BaseLoader):
     """Loads recordings; the fields are documented by the two loaders and ``OrqAudioParser``."""
 
-    source: Annotated[Any, BeforeValidator(checked_source)] = Field(repr=False)
-    show_progress: Annotated[bool, AfterValidator(check_progress)] = False
+    source: Annotated[Any, BeforeValidator(validate_source)] = Field(repr=False)
+    show_progress: Annotated[bool, AfterValidator(require_tqdm)] = False
 
     def lazy_load(self) -> Iterator[Document]:
         """The Documents of all recordings, in order, as they are ready.
@@ -41,25 +41,27 @@ class AudioLoader(AudioFace, BaseLoader):
         """
         return self._adocuments(*self._begun())
 
-    def _begun(self) -> tuple[Run, Iterator[Item]]:
-        run = self._run()
-        return run, items(self.source, check=run.engine.check)
+    def _begun(self) -> tuple[LoaderRun, Iterator[SourceItem]]:
+        run = self._create_run()
+        return run, iter_items(self.source, check=run.transcriber.check_item)
 
-    def _progress(self) -> Progress:
+    def _progress(self) -> ProgressBar:
         many = isinstance(self.source, (list, tuple))
-        return Progress(shown=self.show_progress, total=len(self.source) if many else None)
+        return ProgressBar(enabled=self.show_progress, total=len(self.source) if many else None)
 
-    def _documents(self, run: Run, found: Iterator[Item]) -> Iterator[Document]:
+    def _documents(self, run: LoaderRun, found: Iterator[SourceItem]) -> Iterator[Document]:
         with self._progress() as progress:
-            for loaded in run.all(found):
-                progress.add(loaded.seconds, loaded.errors)
+            for loaded in run.load_all(found):
+                progress.update(loaded.duration_seconds, loaded.error_count)
                 yield from loaded.documents
 
-    async def _adocuments(self, run: Run, found: Iterator[Item]) -> AsyncIterator[Document]:
+    async def _adocuments(
+        self, run: LoaderRun, found: Iterator[SourceItem]
+    ) -> AsyncIterator[Document]:
         with self._progress() as progress:
-            async with aclosing(run.aall(found)) as all_loaded:
+            async with aclosing(run.aload_all(found)) as all_loaded:
                 async for loaded in all_loaded:
-                    progress.add(loaded.seconds, loaded.errors)
+                    progress.update(loaded.duration_seconds, loaded.error_count)
                     for document in loaded.documents:
                         yield document
 

@@ -9,14 +9,14 @@ from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 from pydantic import model_validator
 
-from orq_router_integrations.document_loaders.base import AudioFace, Task
-from orq_router_integrations.document_loaders.pipeline import Run
-from orq_router_integrations.document_loaders.sources import Item, items
+from orq_router_integrations.document_loaders.base import AudioIntegration, Task
+from orq_router_integrations.document_loaders.pipeline import LoaderRun
+from orq_router_integrations.document_loaders.sources import SourceItem, iter_items
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.transcriptions import TranscriptionParams
 
 
-class OrqAudioParser(AudioFace, TranscriptionParams, BaseBlobParser):
+class OrqAudioParser(AudioIntegration, TranscriptionParams, BaseBlobParser):
     """Turns recordings into Documents, by a speech model behind the orq.ai AI Router.
 
     Works with every LangChain blob loader (``GenericLoader(blob_loader, OrqAudioParser(...))``),
@@ -88,7 +88,7 @@ class OrqAudioParser(AudioFace, TranscriptionParams, BaseBlobParser):
             RouterError: see ``on_error``.
         """
         run, found = self._begun(blob)
-        return (document for loaded in run.all(found) for document in loaded.documents)
+        return (document for loaded in run.load_all(found) for document in loaded.documents)
 
     def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
         """The same without blocking the event loop; see ``lazy_parse``."""
@@ -98,15 +98,15 @@ class OrqAudioParser(AudioFace, TranscriptionParams, BaseBlobParser):
         """All Documents of a blob; see ``lazy_parse``."""
         return [document async for document in self.alazy_parse(blob)]
 
-    def _begun(self, blob: Blob) -> tuple[Run, Iterator[Item]]:
+    def _begun(self, blob: Blob) -> tuple[LoaderRun, Iterator[SourceItem]]:
         if not isinstance(blob, Blob):
             raise RouterInputError(f"blob: give a Blob, not {type(blob).__name__}")
-        run = self._run()
-        return run, items(blob, check=run.engine.check)
+        run = self._create_run()
+        return run, iter_items(blob, check=run.transcriber.check_item)
 
 
-async def _adocuments(run: Run, found: Iterator[Item]) -> AsyncIterator[Document]:
-    async with aclosing(run.aall(found)) as all_loaded:
+async def _adocuments(run: LoaderRun, found: Iterator[SourceItem]) -> AsyncIterator[Document]:
+    async with aclosing(run.aload_all(found)) as all_loaded:
         async for loaded in all_loaded:
             for document in loaded.documents:
                 yield document

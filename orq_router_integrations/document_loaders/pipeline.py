@@ -12,35 +12,39 @@ from langchain_core.documents import Document
 from typing_extensions import AsyncGenerator
 
 from orq_router_integrations.client import RouterClient
-from orq_router_integrations.document_loaders.chunking import lanes_of
+from orq_router_integrations.document_loaders.chunking import partition
 from orq_router_integrations.document_loaders.concurrency import (
-    Brake,
-    Gate,
-    LoopGate,
-    ThreadGate,
-    adrive,
-    ain_order,
-    atogether,
-    drive,
-    in_order,
-    together,
+    AsyncLimiter,
+    CancelToken,
+    ConcurrencyLimiter,
+    ThreadLimiter,
+    agather,
+    amap_ordered,
+    arun_steps,
+    gather,
+    map_ordered,
+    run_steps,
 )
-from orq_router_integrations.document_loaders.sources import Item, label_of
-from orq_router_integrations.document_loaders.transcriber import Engine, Job, Parts
+from orq_router_integrations.document_loaders.sources import SourceItem, get_label
+from orq_router_integrations.document_loaders.transcriber import (
+    ChunkTranscripts,
+    PreparedRecording,
+    Transcriber,
+)
 from orq_router_integrations.errors import RouterError
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedRecording:
     """What became of one recording."""
 
     documents: list[Document]
-    seconds: float | None = None
-    errors: int = 0
+    duration_seconds: float | None = None
+    error_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LoaderRun:
     """One pass over recordings: who carries the calls, and how many at once.
 
     The pieces of one recording go up side by side too, in as many lanes of neighbours; within a
@@ -48,54 +52,70 @@ class Run:
     """
 
     client: RouterClient
-    engine: Engine
-    limit: int
-    brake: Brake = field(default_factory=Brake)
+    transcriber: Transcriber
+    max_concurrency: int
+    cancel_token: CancelToken = field(default_factory=CancelToken)
 
-    def all(self, items: Iterator[Item]) -> Iterator[Loaded]:
+    def load_all(self, items: Iterator[SourceItem]) -> Iterator[LoadedRecording]:
         """What becomes of each, in order."""
-        work = partial(self.one, gate=Gate(threading.Semaphore(self.limit), threading.Lock))
-        return in_order(work, items, self.limit, self.brake)
+        work = partial(
+            self.load_one,
+            limiter=ConcurrencyLimiter(threading.Semaphore(self.max_concurrency), threading.Lock),
+        )
+        return map_ordered(work, items, self.max_concurrency, self.cancel_token)
 
-    def aall(self, items: Iterator[Item]) -> AsyncGenerator[Loaded]:
+    def aload_all(self, items: Iterator[SourceItem]) -> AsyncGenerator[LoadedRecording]:
         """The same in an event loop."""
-        work = partial(self.aone, gate=Gate(asyncio.Semaphore(self.limit), asyncio.Lock))
-        return ain_order(work, items, self.limit)
+        work = partial(
+            self.aload_one,
+            limiter=ConcurrencyLimiter(asyncio.Semaphore(self.max_concurrency), asyncio.Lock),
+        )
+        return amap_ordered(work, items, self.max_concurrency)
 
-    def one(self, item: Item, gate: ThreadGate) -> Loaded:
+    def load_one(self, item: SourceItem, limiter: ThreadLimiter) -> LoadedRecording:
         """What becomes of one recording."""
         with ExitStack() as stack:
             try:
-                job = stack.enter_context(self.engine.prepared(item))
+                job = stack.enter_context(self.transcriber.prepare(item))
             except RouterError as error:
                 return self._failed(error, item)
-            brake = Brake(self.brake)
+            brake = CancelToken(self.cancel_token)
             works = [
-                partial(drive, self.client, self.engine.lane(job, lane), gate, brake)
-                for lane in lanes_of(job.pieces, self.limit)
+                partial(
+                    run_steps,
+                    self.client,
+                    self.transcriber.transcribe_chunks(job, lane),
+                    limiter,
+                    brake,
+                )
+                for lane in partition(job.chunks, self.max_concurrency)
             ]
-            return self._loaded(job, together(works, brake))
+            return self._loaded(job, gather(works, brake))
 
-    async def aone(self, item: Item, gate: LoopGate) -> Loaded:
+    async def aload_one(self, item: SourceItem, limiter: AsyncLimiter) -> LoadedRecording:
         """The same in an event loop."""
-        prepared = self.engine.prepared(item)
+        prepared = self.transcriber.prepare(item)
         try:
             job = await asyncio.to_thread(prepared.__enter__)
         except RouterError as error:
             return self._failed(error, item)
         try:
             works = [
-                adrive(self.client, self.engine.lane(job, lane), gate)
-                for lane in lanes_of(job.pieces, self.limit)
+                arun_steps(self.client, self.transcriber.transcribe_chunks(job, lane), limiter)
+                for lane in partition(job.chunks, self.max_concurrency)
             ]
-            return self._loaded(job, await atogether(works))
+            return self._loaded(job, await agather(works))
         finally:
             prepared.__exit__(None, None, None)
 
-    def _loaded(self, job: Job, lanes: list[Parts]) -> Loaded:
+    def _loaded(self, job: PreparedRecording, lanes: list[ChunkTranscripts]) -> LoadedRecording:
         parts = list(chain.from_iterable(lanes))
         errors = sum(part is None or bool(part.errors) for part in parts)
-        return Loaded(self.engine.documents(job, parts), job.seconds, errors)
+        return LoadedRecording(
+            self.transcriber.build_documents(job, parts), job.duration_seconds, errors
+        )
 
-    def _failed(self, error: RouterError, item: Item) -> Loaded:
-        return Loaded(self.engine.instead(error, label_of(item)), errors=1)
+    def _failed(self, error: RouterError, item: SourceItem) -> LoadedRecording:
+        return LoadedRecording(
+            self.transcriber.build_error_documents(error, get_label(item)), error_count=1
+        )

@@ -3,33 +3,33 @@
 from importlib.util import find_spec
 from typing import Any, Self
 
-EXTRA = "pip install 'orq-router-integrations[progress]'"
+INSTALL_COMMAND = "pip install 'orq-router-integrations[progress]'"
 
 
-def check_progress(wanted: bool) -> bool:
+def require_tqdm(wanted: bool) -> bool:
     """Check that a bar can be shown.
 
     Raises:
         ValueError: tqdm is not installed; the message names the extra.
     """
     if wanted and find_spec("tqdm") is None:
-        raise ValueError(f"show_progress: needs tqdm: {EXTRA}")
+        raise ValueError(f"show_progress: needs tqdm: {INSTALL_COMMAND}")
     return wanted
 
 
-class Progress:
+class ProgressBar:
     """Counts files, minutes of audio and errors; shows them where that is wanted."""
 
-    def __init__(self, *, shown: bool, total: int | None) -> None:
+    def __init__(self, *, enabled: bool, total: int | None) -> None:
         self._bar: Any = None
         self._minutes = 0.0
         self._errors = 0
-        if shown:
+        if enabled:
             from tqdm.auto import tqdm  # noqa: PLC0415 - an extra
 
             self._bar = tqdm(total=total, unit="file")
 
-    def add(self, seconds: float | None, errors: int) -> None:
+    def update(self, seconds: float | None, errors: int) -> None:
         """Count one file."""
         self._minutes += (seconds or 0.0) / 60
         self._errors += errors

@@ -16,12 +16,12 @@ from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.media.content_block import regular_file
-from orq_router_integrations.media.mime import RECORDING_SUFFIXES, checked_recording
+from orq_router_integrations.media.content_block import validate_file
+from orq_router_integrations.media.mime import RECORDING_SUFFIXES, validate_recording
 from orq_router_integrations.wire.call import Upload
 
-Item = str | os.PathLike[str] | bytes | Blob
-Source = Item | BlobLoader | Sequence[Item]
+SourceItem = str | os.PathLike[str] | bytes | Blob
+Source = SourceItem | BlobLoader | Sequence[SourceItem]
 
 _WILD = "*?["
 
@@ -52,7 +52,7 @@ class Recording:
         return Upload(self.name, self.mime_type, self.size, self.open)
 
 
-def recording(item: Item) -> Recording:
+def create_recording(item: SourceItem) -> Recording:
     """Look at one item: is it there, and is it audio.
 
     Raises:
@@ -71,7 +71,7 @@ def recording(item: Item) -> Recording:
 
 
 @contextmanager
-def readable(label: str) -> Iterator[None]:
+def map_os_errors(label: str) -> Iterator[None]:
     """What is read within can fail in one way only.
 
     Raises:
@@ -83,7 +83,7 @@ def readable(label: str) -> Iterator[None]:
         raise RouterInputError(f"source: cannot read {label}: {error}") from None
 
 
-def label_of(item: Item) -> str:
+def get_label(item: SourceItem) -> str:
     """What an item is called in errors and Documents."""
     if isinstance(item, Blob):
         return str(item.source or item.id or "blob")
@@ -91,7 +91,7 @@ def label_of(item: Item) -> str:
 
 
 def _blob(blob: Blob) -> Recording:
-    label = label_of(blob)
+    label = get_label(blob)
     if blob.data is None and blob.path is not None:
         return _path(blob.path, label, blob.metadata)
     if not isinstance(blob.data, bytes):
@@ -104,19 +104,19 @@ def _blob(blob: Blob) -> Recording:
 def _bytes(data: bytes, label: str, name: str, metadata: Mapping[str, Any]) -> Recording:
     if not data:
         raise ValueError(f"{label}: no bytes, no audio")
-    mime_type, name = checked_recording(name, data[:64])
+    mime_type, name = validate_recording(name, data[:64])
     return Recording(label, name, mime_type, len(data), lambda: BytesIO(data), metadata)
 
 
 def _path(path: str | os.PathLike[str], label: str, metadata: Mapping[str, Any]) -> Recording:
-    file = regular_file(path)
+    file = validate_file(path)
     with file.open("rb") as stream:
-        mime_type, name = checked_recording(file.name, stream.read(64))
+        mime_type, name = validate_recording(file.name, stream.read(64))
     size = file.stat().st_size
     return Recording(label, name, mime_type, size, lambda: file.open("rb"), metadata)
 
 
-def checked_source(source: Any) -> Source:
+def validate_source(source: Any) -> Source:
     """A source of a known kind; nothing is opened.
 
     Raises:
@@ -130,7 +130,7 @@ def checked_source(source: Any) -> Source:
         return source
     if isinstance(source, (list, tuple)) and source:
         for item in source:
-            if isinstance(checked_source(item), (BlobLoader, list, tuple)):
+            if isinstance(validate_source(item), (BlobLoader, list, tuple)):
                 raise ValueError("a list may hold paths, bytes and Blobs")
         return source
     raise ValueError(
@@ -139,7 +139,7 @@ def checked_source(source: Any) -> Source:
     )
 
 
-def items(source: Source, *, check: Callable[[Item], None]) -> Iterator[Item]:
+def iter_items(source: Source, *, check: Callable[[SourceItem], None]) -> Iterator[SourceItem]:
     """The items of a source, in order and one by one.
 
     Args:
@@ -152,7 +152,7 @@ def items(source: Source, *, check: Callable[[Item], None]) -> Iterator[Item]:
     """
     if isinstance(source, BlobLoader):
         return iter(source.yield_blobs())
-    named = list(source) if isinstance(source, (list, tuple)) else [cast("Item", source)]
+    named = list(source) if isinstance(source, (list, tuple)) else [cast("SourceItem", source)]
     for item in named:
         listing = _listing(item)
         if listing is not None:
@@ -162,33 +162,33 @@ def items(source: Source, *, check: Callable[[Item], None]) -> Iterator[Item]:
     return chain.from_iterable(_listing(item) or [item] for item in named)
 
 
-def _check_not_bare(item: Item, listing: "Listing") -> None:
+def _check_not_bare(item: SourceItem, listing: "FileListing") -> None:
     if next(iter(listing), None) is None:
         kinds = ", ".join(RECORDING_SUFFIXES)
-        raise RouterInputError(f"source: no audio file in {label_of(item)!r} ({kinds})")
+        raise RouterInputError(f"source: no audio file in {get_label(item)!r} ({kinds})")
 
 
-def _listing(item: Item) -> "Listing | None":
+def _listing(item: SourceItem) -> "FileListing | None":
     """The files of a folder or a pattern; ``None`` for a single recording."""
     if isinstance(item, (bytes, Blob)):
         return None
     path = Path(item)
     if os.path.isdir(path):  # unlike those of a Path, these never raise
-        return Listing(lambda: _walk(path))
+        return FileListing(lambda: _walk(path))
     wild = "://" not in str(item) and any(sign in str(item) for sign in _WILD)
     if wild and not os.path.exists(path):
-        return Listing(lambda: _matching(path))
+        return FileListing(lambda: _matching(path))
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class FileListing:
     """Those files that have the ending of audio; listed anew each time."""
 
-    files: Callable[[], Iterable[str]]
+    iter_paths: Callable[[], Iterable[str]]
 
     def __iter__(self) -> Iterator[str]:
-        for file in self.files():
+        for file in self.iter_paths():
             if file.rpartition(".")[2].lower() in RECORDING_SUFFIXES and not os.path.isdir(file):
                 yield file
 

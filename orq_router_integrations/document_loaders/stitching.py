@@ -30,56 +30,60 @@ EDGE = 3
 _EDGES = sorted(product(range(EDGE + 1), repeat=2), key=sum)
 
 
-class Seam(NamedTuple):
+class Overlap(NamedTuple):
     """How many words go from the end of one piece, and from the beginning of the next."""
 
     left: int
     right: int
 
 
-def joined(
-    left: Transcript, right: Transcript, cut: float, shared: float = SHARED_WORDS / 2
+def stitch(
+    left: Transcript,
+    right: Transcript,
+    cut_seconds: float,
+    expected_overlap_words: float = SHARED_WORDS / 2,
 ) -> Transcript:
     """Two neighbours as one, with times in the same recording.
 
     Args:
         left: the earlier one.
         right: the later one.
-        cut: second in the midst of what both have heard.
-        shared: about how many words both have heard; matters where words have no times.
+        cut_seconds: second in the midst of what both have heard.
+        expected_overlap_words: about how many words both have heard; matters where words have
+            no times.
     """
-    words, text, spans = _seams(left, right, cut, shared)
+    words, text, spans = _seams(left, right, cut_seconds, expected_overlap_words)
     head = replace(
         left,
         text=drop_last_words(left.text, text.left),
         words=left.words[: len(left.words) - words.left],
-        segments=tuple(_cut_tail(left.segments, spans.left, cut)),
+        segments=tuple(_cut_tail(left.segments, spans.left, cut_seconds)),
     )
     tail = replace(
         right,
         text=drop_first_words(right.text, text.right),
         words=right.words[words.right :],
-        segments=tuple(_cut_head(right.segments, spans.right, cut)),
+        segments=tuple(_cut_head(right.segments, spans.right, cut_seconds)),
     )
-    return apart(head, tail)
+    return concatenate(head, tail)
 
 
-def _seams(left: Transcript, right: Transcript, cut: float, shared: float) -> tuple[Seam, ...]:
+def _seams(left: Transcript, right: Transcript, cut: float, shared: float) -> tuple[Overlap, ...]:
     """Where the words with times, the text and the segments of two neighbours meet."""
     one, other = _timed(left), _timed(right)
     by_time = _by_time(one, other, cut) if one and other else None
 
-    def seam(tail: list[str], head: list[str]) -> Seam:
+    def seam(tail: list[str], head: list[str]) -> Overlap:
         """The seam in time, where these are the words that have times; else the one they show."""
         counted = len(tail) == len(one) and len(head) == len(other)
         return by_time if by_time is not None and counted else _by_text(tail, head, shared)
 
-    words = by_time if by_time and left.words and right.words else Seam(0, 0)
+    words = by_time if by_time and left.words and right.words else Overlap(0, 0)
     text = seam(split_words(left.text), split_words(right.text))
     return words, text, seam(_tokens(left.segments), _tokens(right.segments))
 
 
-def apart(left: Transcript, right: Transcript) -> Transcript:
+def concatenate(left: Transcript, right: Transcript) -> Transcript:
     """Two that share nothing, one behind the other."""
     return replace(
         left,
@@ -103,20 +107,20 @@ def _timed(transcript: Transcript) -> tuple[Span, ...]:
     )
 
 
-def _by_time(left: Sequence[Span], right: Sequence[Span], cut: float) -> Seam:
+def _by_time(left: Sequence[Span], right: Sequence[Span], cut: float) -> Overlap:
     """The seam at the word nearest to the cut that both have, else at the cut itself."""
-    best: tuple[float, Seam] | None = None
+    best: tuple[float, Overlap] | None = None
     for i, word in enumerate(left):
         for j, other in enumerate(right):
             if other.start > word.start + NEAR:
                 break
             if abs(_middle(word) - _middle(other)) < NEAR and _same(word.text, other.text):
                 before = _middle(word) < cut  # then both sides part behind it, else before it
-                found = abs(_middle(word) - cut), Seam(len(left) - i - before, j + before)
+                found = abs(_middle(word) - cut), Overlap(len(left) - i - before, j + before)
                 best = found if best is None or found < best else best
     if best is not None:
         return best[1]
-    return Seam(
+    return Overlap(
         sum(_middle(word) >= cut for word in left), sum(_middle(word) < cut for word in right)
     )
 
@@ -125,7 +129,7 @@ def _middle(span: Span) -> float:
     return (span.start + span.end) / 2
 
 
-def _by_text(left: list[str], right: list[str], shared: float) -> Seam:
+def _by_text(left: list[str], right: list[str], shared: float) -> Overlap:
     """The seam in the midst of the longest run of words with which one ends and one begins.
 
     Beyond the run each side may have a few words that it heard wrongly, for the cut went through
@@ -138,11 +142,11 @@ def _by_text(left: list[str], right: list[str], shared: float) -> Seam:
     runs = _runs(tail, head, min(len(tail), len(head), int(2 * shared) + 1))
     longest = next(runs, None)
     if longest is None:
-        return Seam(0, 0)
+        return Overlap(0, 0)
     fitting = [longest, *runs] if _goes_on(tail, head, longest) else [longest]
     length, after, before = min(fitting, key=lambda run: (abs(sum(run) - shared), -run[0]))
     half = (length + 1) // 2
-    return Seam(after + length - half, before + half)
+    return Overlap(after + length - half, before + half)
 
 
 def _runs(tail: list[str], head: list[str], most: int) -> Iterator[tuple[int, int, int]]:

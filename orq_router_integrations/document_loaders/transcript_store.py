@@ -15,16 +15,16 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from orq_router_integrations.document_loaders.sources import readable
+from orq_router_integrations.document_loaders.sources import map_os_errors
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.media.atomic_write import writable
+from orq_router_integrations.media.atomic_write import validate_output_path
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.transcripts import Transcript
 
 _LOG = logging.getLogger(__name__)
 
-PATIENCE = 30.0
+LOCK_TIMEOUT_SECONDS = 30.0
 """Seconds to wait for another process that writes."""
 
 _CHUNK = 1024 * 1024
@@ -34,19 +34,19 @@ _PUT = "INSERT OR REPLACE INTO transcripts VALUES (?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
-class ResumeStore:
+class TranscriptStore:
     """Transcripts by key, in a file that is made when it is missing."""
 
     path: Path
 
     @classmethod
-    def at(cls, path: str | os.PathLike[str]) -> "ResumeStore":
+    def open(cls, path: str | os.PathLike[str]) -> "TranscriptStore":
         """The store in a file.
 
         Raises:
             RouterInputError: the file cannot be written to, or is something else.
         """
-        store = cls(writable(path))
+        store = cls(validate_output_path(path))
         try:
             with store._open() as table:
                 table.execute(_TABLE)
@@ -78,7 +78,7 @@ class ResumeStore:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as table, table:
+        with closing(sqlite3.connect(self.path, timeout=LOCK_TIMEOUT_SECONDS)) as table, table:
             yield table
 
 
@@ -89,14 +89,14 @@ def _transcript(data: Any) -> Transcript:
     return Transcript.from_json(data)
 
 
-def key_of(upload: Upload, facts: Mapping[str, Any]) -> bytes:
+def compute_key(upload: Upload, params: Mapping[str, Any]) -> bytes:
     """The key of what is sent, and of all that shapes the answer.
 
     Raises:
         RouterInputError: it cannot be read.
     """
-    digest = blake2b(json.dumps(sorted(facts.items())), digest_size=32)
-    with readable(upload.filename), upload.open() as stream:
+    digest = blake2b(json.dumps(sorted(params.items())), digest_size=32)
+    with map_os_errors(upload.filename), upload.open() as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.digest()

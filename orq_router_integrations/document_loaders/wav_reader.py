@@ -8,7 +8,12 @@ from itertools import groupby
 from typing import BinaryIO, Self
 
 from orq_router_integrations.document_loaders.sources import Recording
-from orq_router_integrations.media.wav import LONGEST_HEAD, WavHead, head_bytes, wav_head
+from orq_router_integrations.media.wav import (
+    MAX_HEADER_BYTES,
+    WavHeader,
+    build_wav_header,
+    parse_wav_header,
+)
 from orq_router_integrations.wire.call import Upload
 
 BLOCK_SECONDS = 0.02
@@ -17,7 +22,7 @@ _UNSIGNED = bytes((byte + 128) % 256 for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
-class Frames:
+class WavReader:
     """All frames of a file; none of them is held.
 
     Attributes:
@@ -27,55 +32,55 @@ class Frames:
     """
 
     open: Callable[[], BinaryIO]
-    head: WavHead
-    count: int
+    header: WavHeader
+    frame_count: int
 
     @classmethod
-    def of(cls, recording: Recording) -> Self | None:
+    def from_recording(cls, recording: Recording) -> Self | None:
         """The frames of a recording; ``None`` where it is no WAV that can be cut as it is."""
         with recording.open() as stream:
             try:
-                head = wav_head(stream.read(LONGEST_HEAD))
+                head = parse_wav_header(stream.read(MAX_HEADER_BYTES))
             except ValueError:
                 return None
-        if head is None or not head.plain:
+        if head is None or not head.is_sliceable:
             return None
-        there = recording.size - head.start  # files that were cut off promise more
-        return cls(recording.open, head, min(there, head.size or there) // head.block)
+        there = recording.size - head.data_offset  # files that were cut off promise more
+        return cls(recording.open, head, min(there, head.data_size or there) // head.block_size)
 
     @property
-    def rate(self) -> int:
+    def frame_rate(self) -> int:
         """Frames per second."""
-        return self.head.rate
+        return self.header.sample_rate
 
     @property
-    def seconds(self) -> float:
+    def duration_seconds(self) -> float:
         """How long they last."""
-        return self.count / self.rate
+        return self.frame_count / self.frame_rate
 
-    def within(self, size: int) -> int:
+    def max_frames(self, size: int) -> int:
         """How many of them fit into a file of so many bytes."""
-        return (size - len(head_bytes(self.head.shape, 0))) // self.head.block
+        return (size - len(build_wav_header(self.header.format_chunk, 0))) // self.header.block_size
 
-    def piece(self, start: int, end: int, name: str) -> Upload:
+    def create_upload(self, start: int, end: int, name: str) -> Upload:
         """Those from ``start`` up to ``end`` as a file of their own."""
-        length = (end - start) * self.head.block
-        head = head_bytes(self.head.shape, length)
-        place = self.head.start + start * self.head.block
+        length = (end - start) * self.header.block_size
+        head = build_wav_header(self.header.format_chunk, length)
+        place = self.header.data_offset + start * self.header.block_size
 
         def opened() -> BinaryIO:
             return io.BufferedReader(_Piece(head, self.open(), place, length))
 
         return Upload(name, "audio/wav", len(head) + length, opened)
 
-    def quietest(self, start: int, end: int) -> int:
+    def find_quiet_frame(self, start: int, end: int) -> int:
         """A frame in the midst of the longest quiet between two frames; the last of equals.
 
         Quiet is what is softer than a tenth of the loudest. Where nothing is, the end.
         """
-        if self.head.coding != 1:
+        if self.header.format_tag != 1:
             return end
-        block = max(1, int(BLOCK_SECONDS * self.rate))
+        block = max(1, int(BLOCK_SECONDS * self.frame_rate))
         loudness = self._loudness(start, end, block)
         limit = max(loudness, default=0) * _QUIET_SHARE
         best, best_length, at = end, 0, 0
@@ -88,15 +93,15 @@ class Frames:
 
     def _loudness(self, start: int, end: int, block: int) -> list[int]:
         """The loudest sample of each block, by its high byte."""
-        size = self.head.block
+        size = self.header.block_size
         with self.open() as stream:
-            stream.seek(self.head.start + start * size)
+            stream.seek(self.header.data_offset + start * size)
             data = stream.read((end - start) * size)
-        width = size // self.head.channels
+        width = size // self.header.channels
         high = data[width - 1 :: width]
         if width == 1:
             high = high.translate(_UNSIGNED)
-        step = block * self.head.channels
+        step = block * self.header.channels
         blocks = (array("b", high[at : at + step]) for at in range(0, len(high), step))
         return [max(abs(max(some)), abs(min(some))) for some in blocks]
 

@@ -17,14 +17,14 @@ SHOWN = 40
 """Characters of its place's name that an unfinished file bears; some names are nearly too long."""
 
 
-def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     """A path that a file can be written to; to be checked before anything is paid for.
 
     Raises:
         RouterInputError: it is empty, a folder or no regular file, its folder is missing, or it
             exists and may not be overwritten.
     """
-    target = named_path(path)
+    target = parse_path(path)
     try:
         target.stat()
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     return target
 
 
-def named_path(path: str | os.PathLike[str]) -> Path:
+def parse_path(path: str | os.PathLike[str]) -> Path:
     """A path that names something, be it there or not.
 
     Raises:
@@ -61,23 +61,23 @@ def named_path(path: str | os.PathLike[str]) -> Path:
     return Path(name)
 
 
-def checked_folder(folder: Path | None) -> Path | None:
+def validate_directory(directory: Path | None) -> Path | None:
     """A folder for files; to be checked before anything is paid for.
 
     Raises:
         RouterInputError: there is no such folder, or it may not be written to.
     """
-    if folder is None:
+    if directory is None:
         return None
-    if not os.path.isdir(folder):  # unlike that of a Path, it never raises
-        raise RouterInputError(f"directory: {folder} is no folder; make it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise RouterInputError(f"directory: {folder} may not be written to")
-    return folder.resolve()
+    if not os.path.isdir(directory):  # unlike that of a Path, it never raises
+        raise RouterInputError(f"directory: {directory} is no folder; make it first")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise RouterInputError(f"directory: {directory} may not be written to")
+    return directory.resolve()
 
 
 @contextmanager
-def saving(place: object) -> Iterator[None]:
+def map_write_errors(place: object) -> Iterator[None]:
     """What is written within can fail in one way only.
 
     Raises:
@@ -90,7 +90,7 @@ def saving(place: object) -> Iterator[None]:
         raise SavingError(f"cannot write to {place}: {why}", errno=error.errno) from error
 
 
-class PartFile:
+class PartialFile:
     """A file that is being written beside its place, and has no name yet.
 
     Attributes:
@@ -107,7 +107,7 @@ class PartFile:
         except OSError as error:
             raise RouterInputError(f"path: {folder} takes no files: {error.strerror}") from None
 
-    def keep(self, target: Path) -> None:
+    def commit(self, target: Path) -> None:
         """Give it its name; a file that had that name is replaced, and its permissions kept."""
         self.file.close()
         if target.exists():
@@ -121,10 +121,10 @@ class PartFile:
         self._path.unlink(missing_ok=True)
 
 
-async def awrite(file: BinaryIO, pieces: AsyncIterable[bytes]) -> None:
+async def awrite_chunks(file: BinaryIO, chunks: AsyncIterable[bytes]) -> None:
     """Write pieces as they arrive, in other threads: a slow disk holds up no event loop."""
     held = bytearray()
-    async for piece in pieces:
+    async for piece in chunks:
         held += piece
         if len(held) >= BUFFER:
             await asyncio.to_thread(file.write, held)
@@ -133,7 +133,7 @@ async def awrite(file: BinaryIO, pieces: AsyncIterable[bytes]) -> None:
 
 
 @contextmanager
-def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[BinaryIO]:
+def open_atomic(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[BinaryIO]:
     """A binary file that takes its name only when it is complete.
 
     It is written beside its place and moved there at the end. When the block fails or is
@@ -143,11 +143,11 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
         RouterInputError: the path cannot be written to; see ``writable``.
         SavingError: it could, but not all of it.
     """
-    target = writable(path, overwrite=overwrite).resolve()
-    part = PartFile(target.parent, target.name)
+    target = validate_output_path(path, overwrite=overwrite).resolve()
+    part = PartialFile(target.parent, target.name)
     try:
-        with saving(target):
+        with map_write_errors(target):
             yield part.file
-            part.keep(target)
+            part.commit(target)
     finally:
         part.discard()

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.mime import (
-    DETAILS,
+    IMAGE_DETAILS,
     IMAGE_TYPES,
-    PDF,
-    check_claim,
-    check_size,
-    checked_audio,
-    checked_image,
-    checked_pdf,
-    normal_type,
-    pdf_name,
-    sniff,
+    PDF_TYPE,
+    detect_mime_type,
+    get_pdf_filename,
+    normalize_mime_type,
+    validate_audio,
+    validate_declared_type,
+    validate_image,
+    validate_image_size,
+    validate_pdf,
 )
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.streamed_json import DeferredBase64
@@ -65,9 +65,13 @@ def content_block(
         _check_texts(mime_type=mime_type, filename=filename, detail=detail)
         later = _named(source) if lazy else None
         data, name, claimed = later[1:] if later else _read(source)
-        if mime_type and (found := sniff(data[:64])) and not mime_type.startswith("text/"):
-            check_claim(found, mime_type)
-        if detail is not None and detail not in DETAILS:
+        if (
+            mime_type
+            and (found := detect_mime_type(data[:64]))
+            and not mime_type.startswith("text/")
+        ):
+            validate_declared_type(found, mime_type)
+        if detail is not None and detail not in IMAGE_DETAILS:
             raise ValueError(f"detail must be low, high or auto, not {detail!r}")
         block = _block(data, filename or name, mime_type or claimed, detail)
         return {**block, "base64": later[0]} if later and "base64" in block else block
@@ -87,13 +91,13 @@ def _named(
     """A file to be read later, its first bytes and its name; of a text file nothing."""
     if not isinstance(source, (str, os.PathLike)):
         raise ValueError("lazy: only a file at a path can be read later")
-    named = upload(source)
+    named = create_upload(source)
     with named.open() as stream:
         head = stream.read(48)
-    if sniff(head) is None:
+    if detect_mime_type(head) is None:
         return None
-    if sniff(head) in IMAGE_TYPES:
-        check_size(named.size)
+    if detect_mime_type(head) in IMAGE_TYPES:
+        validate_image_size(named.size)
     return DeferredBase64(named), head, named.filename, None
 
 
@@ -103,17 +107,17 @@ def _block(
     if not data:
         raise ValueError(f"{name or 'the source'} is empty")
     guessed = mimetypes.guess_type(name)[0] if name else None
-    said = normal_type(claimed or guessed or "")
-    mime_type = said if said.startswith("text/") else sniff(data[:64]) or said
-    if mime_type == PDF:
-        encoded = _encoded(data, PDF)
-        checked_pdf(encoded["base64"])
-        return {"type": "file", **encoded, "extras": {"filename": pdf_name(name)}}
+    said = normalize_mime_type(claimed or guessed or "")
+    mime_type = said if said.startswith("text/") else detect_mime_type(data[:64]) or said
+    if mime_type == PDF_TYPE:
+        encoded = _encoded(data, PDF_TYPE)
+        validate_pdf(encoded["base64"])
+        return {"type": "file", **encoded, "extras": {"filename": get_pdf_filename(name)}}
     if mime_type.startswith("text/") and mime_type != "text/html":
         return {"type": "text-plain", "text": _text(data, name), "mime_type": "text/plain"}
     if mime_type.startswith("audio/"):
         block = {"type": "audio", **_encoded(data, mime_type)}
-        checked_audio(block["base64"])
+        validate_audio(block["base64"])
         return block
     return _picture(data, mime_type, detail)
 
@@ -125,7 +129,7 @@ def _picture(data: bytes, mime_type: str, detail: str | None) -> dict[str, Any]:
             "WebP, PDF, WAV, MP3 and text: convert it first"
         )
     block = {"type": "image", **_encoded(data, mime_type)}
-    checked_image(block["base64"])
+    validate_image(block["base64"])
     return {**block, "extras": {"detail": detail}} if detail else block
 
 
@@ -147,13 +151,13 @@ def _read(source: "str | os.PathLike[str] | bytes | Blob") -> tuple[bytes, str |
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source), None, None
     if isinstance(source, (str, os.PathLike)):
-        path = regular_file(source, by_url=BY_URL)
+        path = validate_file(source, by_url=BY_URL)
         return _contents(path), path.name, None
     if not hasattr(source, "as_bytes"):
         raise ValueError(f"give a path, bytes or a Blob, not {type(source).__name__}")
     name = Path(source.path).name if source.path else source.metadata.get("filename")
     if source.data is None and source.path:
-        return _contents(regular_file(source.path, by_url=BY_URL)), name, source.mimetype
+        return _contents(validate_file(source.path, by_url=BY_URL)), name, source.mimetype
     return source.as_bytes(), name, source.mimetype
 
 
@@ -161,12 +165,12 @@ def _contents(path: Path) -> bytes:
     """The bytes of a file, unless it is an image that is too large to be sent anyway."""
     with path.open("rb") as stream:
         head = stream.read(64)
-        if sniff(head) in IMAGE_TYPES:
-            check_size(path.stat().st_size)
+        if detect_mime_type(head) in IMAGE_TYPES:
+            validate_image_size(path.stat().st_size)
         return head + stream.read()
 
 
-def regular_file(path: "str | os.PathLike[str]", *, by_url: str = "") -> Path:
+def validate_file(path: "str | os.PathLike[str]", *, by_url: str = "") -> Path:
     """The path, if a regular file is there that is not empty.
 
     Args:
@@ -193,7 +197,7 @@ def regular_file(path: "str | os.PathLike[str]", *, by_url: str = "") -> Path:
     return found
 
 
-def upload(
+def create_upload(
     source: "str | os.PathLike[str] | bytes",
     *,
     filename: str | None = None,
@@ -210,10 +214,10 @@ def upload(
             return _upload(source, len(source), lambda: BytesIO(source), (filename, mime_type))
         if not isinstance(source, (str, os.PathLike)):
             raise ValueError(f"give a path or bytes, not {type(source).__name__}")
-        path = regular_file(source)
+        path = validate_file(source)
         with path.open("rb") as stream:
             head = stream.read(64)
-        guessed = mime_type or sniff(head) or mimetypes.guess_type(path.name)[0]
+        guessed = mime_type or detect_mime_type(head) or mimetypes.guess_type(path.name)[0]
         size = path.stat().st_size
         return _upload(head, size, lambda: path.open("rb"), (filename or path.name, guessed))
     except (ValueError, OSError) as error:
@@ -229,7 +233,7 @@ def _upload(
     filename, mime_type = named
     if not head:
         raise ValueError("the bytes are empty")
-    found = mime_type or sniff(head[:64]) or "application/octet-stream"
+    found = mime_type or detect_mime_type(head[:64]) or "application/octet-stream"
     name = filename or f"file{mimetypes.guess_extension(found) or ''}"
     if "\0" in name + found:
         raise ValueError("the file name or type has a NUL in it")

@@ -11,10 +11,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-Size = tuple[int, int]
+ImageSize = tuple[int, int]
 
 
-class Base64:
+class Base64View:
     """The bytes inside clean base64 text; a slice decodes only what it needs."""
 
     __slots__ = ("_size", "_text")
@@ -38,14 +38,14 @@ class Base64:
         return decoded[start - first * 3 : stop - first * 3]
 
 
-Data = bytes | Base64
+Data = bytes | Base64View
 
 _LARGEST_SCAN = 32 * 1024 * 1024
 _LARGEST_UNPACKED = 16 * 1024 * 1024
 _SEGMENTS = 1000
 
 
-def image_size(data: Data) -> Size | None:
+def read_image_size(data: Data) -> ImageSize | None:
     """Width and height in pixels of a PNG, JPEG, GIF or WebP."""
     head = data[:32]
     for magic, size in _IMAGES:
@@ -65,11 +65,11 @@ def _number(data: Data, at: int, length: int, *, big: bool = False) -> int:
     return int.from_bytes(found, "big" if big else "little")
 
 
-def _png(data: Data) -> Size:
+def _png(data: Data) -> ImageSize:
     return _number(data, 16, 4, big=True), _number(data, 20, 4, big=True)
 
 
-def _gif(data: Data) -> Size:
+def _gif(data: Data) -> ImageSize:
     return _number(data, 6, 2), _number(data, 8, 2)
 
 
@@ -77,7 +77,7 @@ _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
-def _jpeg(data: Data) -> Size:
+def _jpeg(data: Data) -> ImageSize:
     at = 2
     for _ in range(_SEGMENTS):
         lead, marker = _number(data, at, 1), _number(data, at + 1, 1)
@@ -92,7 +92,7 @@ def _jpeg(data: Data) -> Size:
     raise ValueError("no frame")
 
 
-def _webp(data: Data) -> Size:
+def _webp(data: Data) -> ImageSize:
     match data[12:16]:
         case b"VP8X":
             return 1 + _number(data, 24, 3), 1 + _number(data, 27, 3)
@@ -102,7 +102,7 @@ def _webp(data: Data) -> Size:
     return _number(data, 26, 2) & 0x3FFF, _number(data, 28, 2) & 0x3FFF
 
 
-_IMAGES: tuple[tuple[bytes, Callable[[Data], Size]], ...] = (
+_IMAGES: tuple[tuple[bytes, Callable[[Data], ImageSize]], ...] = (
     (b"\x89PNG\r\n\x1a\n", _png),
     (b"\xff\xd8\xff", _jpeg),
     (b"GIF8", _gif),
@@ -115,7 +115,7 @@ _COUNT = re.compile(rb"/Count\s+(\d{1,6})\b")
 _OBJECTS = re.compile(rb"/ObjStm\b.{0,400}?stream\r?\n", re.DOTALL)
 
 
-def pdf_pages(data: Data) -> int | None:
+def count_pdf_pages(data: Data) -> int | None:
     """Pages of a PDF: as its first bytes promise them, or counted; not of encrypted files."""
     if data[:5] != b"%PDF-":
         return None
@@ -148,21 +148,21 @@ def _largest_count(*contents: bytes) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class AudioInfo:
     """Length in seconds (``None`` where unreadable), samples per second, channels."""
 
     seconds: float | None
-    rate: int
+    sample_rate: int
     channels: int
 
 
-def audio_seconds(data: Data) -> float | None:
+def read_audio_seconds(data: Data) -> float | None:
     """Length of a WAV or an MP3 in seconds; of an MP3 without a frame count by its bitrate."""
-    found = sound(data)
+    found = read_audio_info(data)
     return found.seconds if found else None
 
 
-def sound(data: Data) -> Sound | None:
+def read_audio_info(data: Data) -> AudioInfo | None:
     """What the header of a WAV or an MP3 says."""
     head = data[:12]
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
@@ -170,7 +170,7 @@ def sound(data: Data) -> Sound | None:
     return _mp3(data) if head.startswith((b"ID3", b"\xff")) else None
 
 
-def _wav(data: Data) -> Sound | None:
+def _wav(data: Data) -> AudioInfo | None:
     at, channels, rate, per_second = 12, 0, 0, 0
     for _ in range(_SEGMENTS):
         chunk = data[at : at + 20]
@@ -182,7 +182,7 @@ def _wav(data: Data) -> Sound | None:
         if chunk[:4] == b"data":
             left = len(data) - at - 8  # streamed files leave the size open
             seconds = min(size or left, left) / per_second if per_second else None
-            return Sound(seconds, rate, channels)
+            return AudioInfo(seconds, rate, channels)
         at += 8 + size + size % 2
     return None
 
@@ -193,7 +193,7 @@ _RATES = (44100, 48000, 32000, 0)
 _SEARCHED = 65536
 
 
-def _mp3(data: Data) -> Sound | None:
+def _mp3(data: Data) -> AudioInfo | None:
     start = _after_id3(data)
     found = data[start : start + _SEARCHED]
     at = found.find(b"\xff")
@@ -228,12 +228,12 @@ class Mp3Frame:
 
     size: int
     samples: int
-    rate: int
+    sample_rate: int
     channels: int
     bitrate: int
 
 
-def mp3_frame(head: bytes) -> Mp3Frame | None:
+def parse_mp3_frame(head: bytes) -> Mp3Frame | None:
     """The frame that begins with these (4 or more) bytes, if one does."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
@@ -247,9 +247,9 @@ def mp3_frame(head: bytes) -> Mp3Frame | None:
     return Mp3Frame(size, samples, rate, 1 if head[3] >> 6 == 3 else 2, bitrate)
 
 
-def _frames(head: bytes, left: int) -> Sound | None:
+def _frames(head: bytes, left: int) -> AudioInfo | None:
     """A first frame: the length by its own frame count, or by its bitrate held."""
-    frame = mp3_frame(head)
+    frame = parse_mp3_frame(head)
     if frame is None:
         return None
     seconds = left * 8 / frame.bitrate
@@ -257,5 +257,5 @@ def _frames(head: bytes, left: int) -> Sound | None:
         place = head.find(tag)
         if place > 0 and len(head) >= place + 12 and head[place + 7] & 1:
             (frames,) = struct.unpack_from(">I", head, place + 8)
-            seconds = float(frames * frame.samples / frame.rate)
-    return Sound(seconds, frame.rate, frame.channels)
+            seconds = float(frames * frame.samples / frame.sample_rate)
+    return AudioInfo(seconds, frame.sample_rate, frame.channels)

@@ -22,8 +22,8 @@ from orq_router_integrations.wire.uploads import iter_upload
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 AUDIO_FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
-PDF = "application/pdf"
-DETAILS = ("low", "high", "auto")
+PDF_TYPE = "application/pdf"
+IMAGE_DETAILS = ("low", "high", "auto")
 
 _SAME_TYPE = {
     "image/jpg": "image/jpeg",
@@ -40,7 +40,7 @@ _PLAIN_MAGIC = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
     (b"BM", "image/bmp"),
-    (b"%PDF-", PDF),
+    (b"%PDF-", PDF_TYPE),
     (b"ID3", "audio/mpeg"),
     (b"fLaC", "audio/flac"),
     (b"OggS", "audio/ogg"),
@@ -60,7 +60,7 @@ _LOST = (
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,=]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
 
 
-def sniff(head: bytes) -> str | None:
+def detect_mime_type(head: bytes) -> str | None:
     """The media type that the first bytes (16 suffice) of a file show, or ``None``."""
     for magic, mime_type in _PLAIN_MAGIC:
         if head.startswith(magic):
@@ -76,13 +76,13 @@ def sniff(head: bytes) -> str | None:
     return None
 
 
-def normal_type(mime_type: str) -> str:
+def normalize_mime_type(mime_type: str) -> str:
     """A media type in lower case, without parameters, under its usual name."""
     plain = mime_type.partition(";")[0].strip().lower()
     return _SAME_TYPE.get(plain, plain)
 
 
-def data_url(mime_type: str, data: str) -> str:
+def build_data_url(mime_type: str, data: str) -> str:
     """A data URL of base64 text; a long one is put together only when it is sent."""
     prefix = f"data:{mime_type};base64,"
     if isinstance(data, DeferredBase64):
@@ -90,7 +90,7 @@ def data_url(mime_type: str, data: str) -> str:
     return DeferredBase64(data, prefix) if len(data) > MIN_DEFERRED_CHARS else prefix + data
 
 
-def split_data_url(url: str) -> tuple[str, str]:
+def parse_data_url(url: str) -> tuple[str, str]:
     """The media type and the base64 text of a data URL.
 
     Raises:
@@ -99,10 +99,10 @@ def split_data_url(url: str) -> tuple[str, str]:
     match = _DATA_URL.match(url)
     if match is None or not match[3]:
         raise ValueError("not a data URL in base64 (data:<type>;base64,<data>)")
-    return normal_type(match[1]), url[match.end() :]
+    return normalize_mime_type(match[1]), url[match.end() :]
 
 
-def checked_base64(data: Any) -> tuple[str, int, bytes]:
+def validate_base64(data: Any) -> tuple[str, int, bytes]:
     """Base64 text without line breaks, the number of bytes in it, and the first of them.
 
     Raises:
@@ -138,25 +138,25 @@ def _checked_before(data: DeferredBase64) -> tuple[str, int, bytes]:
         return data, data.source.size, next(pieces)
 
 
-def checked_image(data: Any, claimed: str | None = None) -> tuple[str, str]:
+def validate_image(data: Any, claimed: str | None = None) -> tuple[str, str]:
     """The media type and the clean base64 text of an image that the router takes.
 
     Raises:
         ValueError: not base64, too large, of another type, or not of the claimed type.
     """
-    clean, size, head = checked_base64(data)
-    found = sniff(head)
+    clean, size, head = validate_base64(data)
+    found = detect_mime_type(head)
     if found not in IMAGE_TYPES:
         raise ValueError(
             f"the image is {found or claimed or 'of an unknown type'}; "
             "the router takes PNG, JPEG, GIF and WebP: convert it first"
         )
-    check_claim(found, claimed)
-    check_size(size)
+    validate_declared_type(found, claimed)
+    validate_image_size(size)
     return found, clean
 
 
-def check_size(size: int) -> None:
+def validate_image_size(size: int) -> None:
     """Check the number of bytes of an image.
 
     Raises:
@@ -168,39 +168,39 @@ def check_size(size: int) -> None:
         )
 
 
-def checked_audio(data: Any, claimed: str | None = None) -> tuple[str, str]:
+def validate_audio(data: Any, claimed: str | None = None) -> tuple[str, str]:
     """The format (``wav`` or ``mp3``) and the clean base64 text of audio for a chat model.
 
     Raises:
         ValueError: not base64, of another format, or not of the claimed type.
     """
-    clean, _, head = checked_base64(data)
-    found = sniff(head)
+    clean, _, head = validate_base64(data)
+    found = detect_mime_type(head)
     if found not in AUDIO_FORMATS:
         raise ValueError(
             f"the audio is {found or claimed or 'of an unknown type'}; chat models take WAV and "
             "MP3: convert it first"
         )
-    check_claim(found, claimed)
+    validate_declared_type(found, claimed)
     return AUDIO_FORMATS[found], clean
 
 
-def checked_pdf(data: Any) -> str:
+def validate_pdf(data: Any) -> str:
     """The clean base64 text of a PDF.
 
     Raises:
         ValueError: not base64, or not a PDF.
     """
-    clean, _, head = checked_base64(data)
-    if sniff(head) != PDF:
+    clean, _, head = validate_base64(data)
+    if detect_mime_type(head) != PDF_TYPE:
         raise ValueError(
-            f"the file is not a PDF but {sniff(head) or 'of an unknown type'}; "
+            f"the file is not a PDF but {detect_mime_type(head) or 'of an unknown type'}; "
             "convert it to PDF, or give its text"
         )
     return clean
 
 
-def pdf_name(name: str | None) -> str:
+def get_pdf_filename(name: str | None) -> str:
     """The file name of a PDF, which the router wants and models use; with its suffix.
 
     Raises:
@@ -208,10 +208,14 @@ def pdf_name(name: str | None) -> str:
     """
     if not name:
         return "document.pdf"
-    return plain_name(name) if name.lower().endswith(".pdf") else f"{plain_name(name)}.pdf"
+    return (
+        validate_filename(name)
+        if name.lower().endswith(".pdf")
+        else f"{validate_filename(name)}.pdf"
+    )
 
 
-def plain_name(name: str) -> str:
+def validate_filename(name: str) -> str:
     """A file name.
 
     Raises:
@@ -222,13 +226,13 @@ def plain_name(name: str) -> str:
     return name
 
 
-def check_claim(found: str, claimed: str | None) -> None:
+def validate_declared_type(found: str, claimed: str | None) -> None:
     """Check that bytes are what they are said to be.
 
     Raises:
         ValueError: they are not.
     """
-    if claimed and normal_type(claimed) not in {found, "application/octet-stream"}:
+    if claimed and normalize_mime_type(claimed) not in {found, "application/octet-stream"}:
         raise ValueError(f"it says {claimed}, but its bytes are {found}; correct mime_type")
 
 
@@ -248,13 +252,13 @@ _SUFFIXES_OF = {
 _PROGRAM_STREAM = b"\x00\x00\x01\xba"
 
 
-def checked_recording(name: str, head: bytes) -> tuple[str, str]:
+def validate_recording(name: str, head: bytes) -> tuple[str, str]:
     """The media type of a recording, and its name with an ending that fits.
 
     Raises:
         ValueError: its first bytes are of no kind that transcriptions take.
     """
-    found = "video/mpeg" if head.startswith(_PROGRAM_STREAM) else sniff(head)
+    found = "video/mpeg" if head.startswith(_PROGRAM_STREAM) else detect_mime_type(head)
     suffixes = _SUFFIXES_OF.get(found or "")
     if found is None or suffixes is None:
         raise ValueError(

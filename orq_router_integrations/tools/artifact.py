@@ -21,10 +21,10 @@ from pydantic import (
 )
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.media.atomic_write import atomic_file
-from orq_router_integrations.validation import explained
+from orq_router_integrations.media.atomic_write import open_atomic
+from orq_router_integrations.validation import format_validation_error
 
-MAX_SHOWN = 25_000_000
+MAX_DISPLAY_BYTES = 25_000_000
 """Bytes that a notebook takes into its page."""
 
 
@@ -32,19 +32,19 @@ def _from_text(value: Any) -> Any:
     return base64.b64decode(value, validate=True) if isinstance(value, str) else value
 
 
-def to_text(value: bytes) -> str:
+def encode_base64(value: bytes) -> str:
     """Bytes as base64 text."""
     return base64.b64encode(value).decode()
 
 
-Bytes = Annotated[
+Base64Bytes = Annotated[
     bytes,
     BeforeValidator(_from_text),
-    PlainSerializer(to_text, return_type=str, when_used="json"),
+    PlainSerializer(encode_base64, return_type=str, when_used="json"),
 ]
 
 
-def warn_of_name(path: str | os.PathLike[str], found: str) -> None:
+def warn_about_suffix(path: str | os.PathLike[str], found: str) -> None:
     """Warn that a file's name says another format than it holds."""
     warnings.warn(
         f"{os.fspath(path)} holds {found}, which is what the router sent, not what its name says",
@@ -57,7 +57,7 @@ class Artifact(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    nothing: ClassVar[str]
+    missing_message: ClassVar[str]
     """What is said where there is none."""
 
     @classmethod
@@ -71,15 +71,15 @@ class Artifact(BaseModel):
         try:
             return cls.model_validate(artifact)
         except ValidationError as error:
-            told = explained(error, cls.model_fields)
-            raise RouterInputError(f"{cls.nothing}: {told}"[:500]) from None
+            told = format_validation_error(error, cls.model_fields)
+            raise RouterInputError(f"{cls.missing_message}: {told}"[:500]) from None
 
-    def artifact(self) -> dict[str, Any]:
+    def to_artifact(self) -> dict[str, Any]:
         """The same as plain JSON."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class Medium(BaseModel):
+class MediaData(BaseModel):
     """An image or a sound: its bytes, or the file that they are in.
 
     Attributes:
@@ -89,7 +89,7 @@ class Medium(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    data: Bytes | None = Field(
+    data: Base64Bytes | None = Field(
         default=None,
         validation_alias=AliasChoices("base64", "data"),
         serialization_alias="base64",
@@ -98,7 +98,7 @@ class Medium(BaseModel):
     path: str | None = None
 
     @property
-    def elsewhere(self) -> str:
+    def _missing_data_message(self) -> str:
         """What is said where the bytes are in neither place."""
         return "there are neither bytes nor a path; were they cut out?"
 
@@ -119,7 +119,7 @@ class Medium(BaseModel):
         Raises:
             RouterInputError: the path cannot be written to, or the bytes are not here.
         """
-        with self._open() as source, atomic_file(path, overwrite=overwrite) as file:
+        with self._open() as source, open_atomic(path, overwrite=overwrite) as file:
             shutil.copyfileobj(source, file)
         return Path(path)
 
@@ -127,13 +127,13 @@ class Medium(BaseModel):
         if self.data is not None:
             return BytesIO(self.data)
         if self.path is None:
-            raise RouterInputError(self.elsewhere)
+            raise RouterInputError(self._missing_data_message)
         try:
             return Path(self.path).open("rb")
         except OSError as error:
             raise RouterInputError(f"{self.path}: its file cannot be read: {error}") from None
 
-    def can_be_shown(self, size: int | None) -> bool:
+    def _is_displayable(self, size: int | None) -> bool:
         """Whether the bytes are here, and few enough for a page."""
         here = self.data is not None or Path(self.path or "").is_file()
-        return here and (size or 0) <= MAX_SHOWN
+        return here and (size or 0) <= MAX_DISPLAY_BYTES

@@ -6,21 +6,21 @@ MP3 (silence of some milliseconds at both ends) stays; WAV and raw samples join 
 
 from abc import ABC, abstractmethod
 
-from orq_router_integrations.media.metadata import Mp3Frame, mp3_frame
-from orq_router_integrations.media.wav import WavHead, head_bytes, wav_head
+from orq_router_integrations.media.metadata import Mp3Frame, parse_mp3_frame
+from orq_router_integrations.media.wav import WavHeader, build_wav_header, parse_wav_header
 
-JOINED = ("wav", "pcm", "mp3")
+JOINABLE_FORMATS = ("wav", "pcm", "mp3")
 """Formats whose pieces can be joined without a loss."""
 
 Patch = tuple[int, bytes]
 """Bytes to be written at a place of the finished file."""
 
 
-class BadAudioError(Exception):
+class AudioFormatError(Exception):
     """Audio that cannot become part of what was begun."""
 
 
-class Track(ABC):
+class AudioJoiner(ABC):
     """One file in the making.
 
     Attributes:
@@ -29,7 +29,7 @@ class Track(ABC):
     """
 
     def __init__(self, *, joined: bool = False) -> None:
-        self.joined = joined
+        self.is_joining = joined
         self.size = 0
 
     @property
@@ -38,7 +38,7 @@ class Track(ABC):
         return None
 
     @abstractmethod
-    def begin(self) -> None:
+    def begin_chunk(self) -> None:
         """A piece begins: the first one, or one behind a complete one.
 
         Raises:
@@ -46,7 +46,7 @@ class Track(ABC):
         """
 
     @abstractmethod
-    def end(self) -> None:
+    def end_chunk(self) -> None:
         """A piece is complete.
 
         Raises:
@@ -59,41 +59,41 @@ class Track(ABC):
         Raises:
             BadAudioError: they do not fit to what came before.
         """
-        kept = self.read(data)
-        out = kept if self.joined else data
+        kept = self.measure(data)
+        out = kept if self.is_joining else data
         self.size += len(out)
         return out
 
     @abstractmethod
-    def read(self, data: bytes) -> bytes:
+    def measure(self, data: bytes) -> bytes:
         """Measure, and take out what has no place between pieces."""
 
-    def patches(self) -> list[Patch]:
+    def get_patches(self) -> list[Patch]:
         """What could not be known before the end."""
         return []
 
 
-class OtherTrack(Track):
+class PassthroughJoiner(AudioJoiner):
     """A format that is neither measured nor joined."""
 
     def __init__(self, name: str, *, joined: bool = False) -> None:
         super().__init__(joined=joined)
         self.name = name
 
-    def begin(self) -> None:
+    def begin_chunk(self) -> None:
         """Only one piece can be had."""
         if self.size:
-            raise BadAudioError(f"pieces of {self.name} cannot be joined without a loss")
+            raise AudioFormatError(f"pieces of {self.name} cannot be joined without a loss")
 
-    def end(self) -> None:
+    def end_chunk(self) -> None:
         """Nothing is known of it."""
 
-    def read(self, data: bytes) -> bytes:
+    def measure(self, data: bytes) -> bytes:
         """All of it."""
         return data
 
 
-class PcmTrack(Track):
+class PcmJoiner(AudioJoiner):
     """Raw samples: 16 bit, mono, at a rate that only the caller knows."""
 
     def __init__(self, rate: int, *, joined: bool = False) -> None:
@@ -107,14 +107,14 @@ class PcmTrack(Track):
         """Length, at that rate."""
         return self._samples / self.rate
 
-    def begin(self) -> None:
+    def begin_chunk(self) -> None:
         """Nothing stands before samples."""
 
-    def end(self) -> None:
+    def end_chunk(self) -> None:
         """Half a sample at the end of a piece would turn all that follow into noise."""
         self._half = b""
 
-    def read(self, data: bytes) -> bytes:
+    def measure(self, data: bytes) -> bytes:
         """Whole samples."""
         data = self._half + data
         whole = len(data) - len(data) % 2
@@ -123,27 +123,27 @@ class PcmTrack(Track):
         return data[:whole]
 
 
-class WavTrack(Track):
+class WavJoiner(AudioJoiner):
     """WAV files: the samples of all pieces behind the head of the first."""
 
     def __init__(self, *, joined: bool = False) -> None:
         super().__init__(joined=joined)
-        self._first: WavHead | None = None
+        self._first: WavHeader | None = None
         self._samples = 0
-        self.begin()
+        self.begin_chunk()
 
-    def begin(self) -> None:
+    def begin_chunk(self) -> None:
         """Expect a head."""
         self._unread: bytes | None = b""
         self._left: int | None = None
         self._rest = b""
         self._before = self._samples
 
-    def end(self) -> None:
+    def end_chunk(self) -> None:
         """A head must have come, and sound; of what is no plain WAV nothing is known."""
         if self._unread is not None or (self._first and self._samples == self._before):
-            what = "a piece is" if self.joined else "the audio is"
-            raise BadAudioError(f"{what} a WAV file without samples")
+            what = "a piece is" if self.is_joining else "the audio is"
+            raise AudioFormatError(f"{what} a WAV file without samples")
 
     @property
     def seconds(self) -> float | None:
@@ -151,7 +151,7 @@ class WavTrack(Track):
         per_second = self._first.bytes_per_second if self._first else 0
         return self._samples / per_second if per_second else None
 
-    def read(self, data: bytes) -> bytes:
+    def measure(self, data: bytes) -> bytes:
         """The head, once, and whole samples."""
         head = b""
         if self._unread is not None:
@@ -159,25 +159,27 @@ class WavTrack(Track):
             found = self._head(self._unread)
             if found is None:
                 return b""
-            head, data = self._noted(found), self._unread[found.start :]
-            self._unread, self._left = None, found.size
+            head, data = self._noted(found), self._unread[found.data_offset :]
+            self._unread, self._left = None, found.data_size
         return head + self._whole(data)
 
-    def _head(self, data: bytes) -> WavHead | None:
+    def _head(self, data: bytes) -> WavHeader | None:
         try:
-            return wav_head(data)
+            return parse_wav_header(data)
         except ValueError as error:
-            if self.joined:
-                raise BadAudioError(f"a piece is {error}") from None
+            if self.is_joining:
+                raise AudioFormatError(f"a piece is {error}") from None
             self._unread = None  # passed on all the same, its length unknown
             return None
 
-    def _noted(self, found: WavHead) -> bytes:
+    def _noted(self, found: WavHeader) -> bytes:
         if self._first is None:
             self._first = found
-            return head_bytes(found.shape, None)
-        if found.shape[:16] != self._first.shape[:16]:
-            raise BadAudioError(f"a piece is {found.told}, those before it {self._first.told}")
+            return build_wav_header(found.format_chunk, None)
+        if found.format_chunk[:16] != self._first.format_chunk[:16]:
+            raise AudioFormatError(
+                f"a piece is {found.description}, those before it {self._first.description}"
+            )
         return b""
 
     def _whole(self, data: bytes) -> bytes:
@@ -185,51 +187,51 @@ class WavTrack(Track):
             data = data[: self._left]
             self._left -= len(data)
         data = self._rest + data
-        whole = len(data) - len(data) % (self._first.block if self._first else 1)
+        whole = len(data) - len(data) % (self._first.block_size if self._first else 1)
         self._rest = data[whole:]
         self._samples += whole
         return data[:whole]
 
-    def patches(self) -> list[Patch]:
+    def get_patches(self) -> list[Patch]:
         """The sizes, which the head of a streamed file leaves open."""
         first = self._first
         if first is None:
             return []
-        if self.joined:
-            return [(0, head_bytes(first.shape, self._samples))]
-        if first.size is not None or self.size >= 1 << 32:
+        if self.is_joining:
+            return [(0, build_wav_header(first.format_chunk, self._samples))]
+        if first.data_size is not None or self.size >= 1 << 32:
             return []
-        sizes = ((4, self.size - 8), (first.start - 4, self.size - first.start))
+        sizes = ((4, self.size - 8), (first.data_offset - 4, self.size - first.data_offset))
         return [(place, size.to_bytes(4, "little")) for place, size in sizes]
 
 
-class Mp3Track(Track):
+class Mp3Joiner(AudioJoiner):
     """MP3: the frames of all pieces, without the tags and tables around them."""
 
     def __init__(self, *, joined: bool = False) -> None:
         super().__init__(joined=joined)
         self._seconds = 0.0
         self._shape: tuple[int, int] | None = None
-        self.begin()
+        self.begin_chunk()
 
-    def begin(self) -> None:
+    def begin_chunk(self) -> None:
         """Expect tags, and the table of a file that is one piece."""
         self._rest = b""
         self._skip = 0
         self._frames = 0
         self._lost = False
 
-    def end(self) -> None:
+    def end_chunk(self) -> None:
         """There must have been sound."""
-        if self.joined and not self._frames:
-            raise BadAudioError("a piece is an MP3 file without frames")
+        if self.is_joining and not self._frames:
+            raise AudioFormatError("a piece is an MP3 file without frames")
 
     @property
     def seconds(self) -> float | None:
         """Length, by the frames that came."""
         return self._seconds or None
 
-    def read(self, data: bytes) -> bytes:
+    def measure(self, data: bytes) -> bytes:
         """Whole frames."""
         data = self._rest + data
         kept, at = [], 0
@@ -250,7 +252,7 @@ class Mp3Track(Track):
         if data.startswith(b"ID3", at):
             self._skip = _id3_size(data[at : at + 10])
             return b"", 10
-        found = mp3_frame(data[at : at + 4])
+        found = parse_mp3_frame(data[at : at + 4])
         if found is None or (self._lost and self._shape not in {None, _shape_of(found)}):
             self._lost = True  # what then looks like another kind of frame is none
             return b"", 1
@@ -262,18 +264,18 @@ class Mp3Track(Track):
         self._check(_shape_of(found))
         self._lost = False
         self._frames += 1
-        self._seconds += found.samples / found.rate
+        self._seconds += found.samples / found.sample_rate
         return frame, found.size
 
     def _check(self, shape: tuple[int, int]) -> None:
         self._shape = self._shape or shape
-        if self.joined and shape != self._shape:
+        if self.is_joining and shape != self._shape:
             told = "a piece is {} Hz, {} channel(s), those before it {} Hz, {} channel(s)"
-            raise BadAudioError(told.format(*shape, *self._shape))
+            raise AudioFormatError(told.format(*shape, *self._shape))
 
 
 def _shape_of(frame: Mp3Frame) -> tuple[int, int]:
-    return frame.rate, frame.channels
+    return frame.sample_rate, frame.channels
 
 
 def _id3_size(head: bytes) -> int:

@@ -18,10 +18,10 @@ from pydantic import (
     model_validator,
 )
 
-from orq_router_integrations._integration import RouterFace
+from orq_router_integrations._integration import RouterIntegration
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.media.atomic_write import checked_folder
-from orq_router_integrations.validation import input_error
+from orq_router_integrations.media.atomic_write import validate_directory
+from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
 from orq_router_integrations.wire.suggestions import suggest_name
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 def _there(folder: Path) -> Path:
     """A folder that files can be written to; it is looked at again before each call."""
-    return checked_folder(folder) or folder
+    return validate_directory(folder) or folder
 
 
-class ChoiceError(RouterInputError, ToolException):
+class ToolInputError(RouterInputError, ToolException):
     """What the model chose cannot be done; nothing was sent.
 
     In a tool call the model is told, and may choose again, unless ``handle_tool_error=False`` is
@@ -43,16 +43,16 @@ class ChoiceError(RouterInputError, ToolException):
 
 
 @contextmanager
-def choosing() -> Iterator[None]:
+def raise_tool_input_errors() -> Iterator[None]:
     """What is wrong with the input in here, a model has chosen."""
     try:
         yield
     except ValueError as error:
-        meant = input_error(error)
-        raise ChoiceError(meant.message, endpoint=meant.endpoint) from None
+        meant = to_input_error(error)
+        raise ToolInputError(meant.message, endpoint=meant.endpoint) from None
 
 
-class OrqTool(BaseTool, RouterFace):
+class OrqTool(BaseTool, RouterIntegration):
     """A tool that reaches the router. What it sends, its developer sets; the model fills the rest.
 
     Attributes:
@@ -68,15 +68,15 @@ class OrqTool(BaseTool, RouterFace):
         arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
     )
 
-    all_args: ClassVar[type[BaseModel]]
+    full_args_schema: ClassVar[type[BaseModel]]
     """Every argument that a model may be let fill; those without a default it must."""
 
-    own_members: ClassVar[frozenset[str]]
+    reserved_fields: ClassVar[frozenset[str]]
     """Members of the body that have keywords of their own."""
 
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     model: ModelId
-    open_args: tuple[str, ...] = ()
+    model_args: tuple[str, ...] = ()
     extra_body: JsonObject = Field(default_factory=dict)
     if TYPE_CHECKING:
         directory: CoercedField[str | os.PathLike[str] | None, Path | None] = CoercedField()
@@ -87,7 +87,7 @@ class OrqTool(BaseTool, RouterFace):
     @classmethod
     def _has_no_keyword_of_its_own(cls, body: dict[str, Any]) -> dict[str, Any]:
         for name in body:
-            if name in cls.own_members:
+            if name in cls.reserved_fields:
                 raise ValueError(f"extra_body.{name}: has a keyword of its own; use that")
             if name == "orq" or name in RouterControls.model_fields:
                 raise ValueError(f"extra_body.{name}: belongs to the router; give it in controls")
@@ -96,7 +96,7 @@ class OrqTool(BaseTool, RouterFace):
     @field_validator("open_args")
     @classmethod
     def _there_is_such_an_argument(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        known = cls.all_args.model_fields
+        known = cls.full_args_schema.model_fields
         for name in names:
             if name not in known:
                 hint = suggest_name(name, known) or f"; there are {', '.join(known)}"
@@ -106,24 +106,24 @@ class OrqTool(BaseTool, RouterFace):
     @model_validator(mode="after")
     def _settle_arguments(self) -> Self:
         if self.args_schema is None:
-            vars(self)["args_schema"] = arguments(self.all_args, self.open_args)
+            vars(self)["args_schema"] = create_args_schema(self.full_args_schema, self.model_args)
         return self
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Run the tool, as ``invoke`` does; a model is told of a choice that cannot be done."""
         try:
             return super().run(*args, **kwargs)
-        except ChoiceError as error:
+        except ToolInputError as error:
             return self._answered(error, kwargs.get("tool_call_id"))
 
     async def arun(self, *args: Any, **kwargs: Any) -> Any:
         """Run the tool, as ``ainvoke`` does; a model is told of a choice that cannot be done."""
         try:
             return await super().arun(*args, **kwargs)
-        except ChoiceError as error:
+        except ToolInputError as error:
             return self._answered(error, kwargs.get("tool_call_id"))
 
-    def _answered(self, error: ChoiceError, tool_call_id: str | None) -> ToolMessage:
+    def _answered(self, error: ToolInputError, tool_call_id: str | None) -> ToolMessage:
         """The answer to a model's call; who is no model, or wants errors, gets the error."""
         if not tool_call_id or "handle_tool_error" in self.model_fields_set:
             raise error
@@ -136,10 +136,10 @@ class OrqTool(BaseTool, RouterFace):
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         super().__setstate__(state)
-        vars(self)["args_schema"] = arguments(self.all_args, self.open_args)
+        vars(self)["args_schema"] = create_args_schema(self.full_args_schema, self.model_args)
 
 
-def arguments(whole: type[BaseModel], opened: Collection[str]) -> type[BaseModel]:
+def create_args_schema(whole: type[BaseModel], opened: Collection[str]) -> type[BaseModel]:
     """The arguments of a tool that the model fills: the required ones and those opened to it.
 
     Others are unknown to it, and refused if it sends them all the same.

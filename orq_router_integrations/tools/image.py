@@ -9,14 +9,14 @@ from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.safe_download import adownload, download
-from orq_router_integrations._integration import CONTROL_HINTS, check_keywords
-from orq_router_integrations.media.atomic_write import checked_folder
-from orq_router_integrations.tools.base import OrqTool, choosing
-from orq_router_integrations.tools.image_call import Drawing
-from orq_router_integrations.tools.image_inputs import Album, ImageSource, parts
+from orq_router_integrations._integration import CONTROL_HINTS, reject_unknown_kwargs
+from orq_router_integrations.media.atomic_write import validate_directory
+from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
+from orq_router_integrations.tools.image_call import ImageCall
+from orq_router_integrations.tools.image_inputs import ImageRegistry, ImageSource, build_image_files
 from orq_router_integrations.tools.image_result import ImageResult
-from orq_router_integrations.tools.image_sink import Fetched
-from orq_router_integrations.validation import input_error
+from orq_router_integrations.tools.image_sink import ImageFetcher
+from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.images import (
     BODY_FIELDS,
@@ -49,7 +49,7 @@ class ImageArgs(ImageParams, _What):
     """An image to draw, or to change."""
 
 
-class ImageChoices(TypedDict, total=False):
+class ImageOverrides(TypedDict, total=False):
     """What one call may say differently than the tool."""
 
     model: str
@@ -126,18 +126,18 @@ class OrqImageTool(OrqTool, ImageParams):
     fetch_urls: bool = False
     retry_ambiguous: bool = False
 
-    _album: Album = PrivateAttr(default_factory=Album)
+    _album: ImageRegistry = PrivateAttr(default_factory=ImageRegistry)
 
     @model_validator(mode="after")
     def _taken_by_its_family(self) -> Self:
-        opened = dict.fromkeys((n for n in self.open_args if n in ImageParams.model_fields), 1)
-        for model in self._models(self.model, self.router.controls.merge(self.controls)):
+        opened = dict.fromkeys((n for n in self.model_args if n in ImageParams.model_fields), 1)
+        for model in self._models(self.model, self.resolved_client.controls.merge(self.controls)):
             check_model_params(model, {**opened, **self.collect_image_params()})
         return self
 
     # For programs
 
-    def generate(self, prompt: str, **choices: Unpack[ImageChoices]) -> ImageResult:
+    def generate(self, prompt: str, **choices: Unpack[ImageOverrides]) -> ImageResult:
         """Draw images of what a prompt says.
 
         Raises:
@@ -146,7 +146,7 @@ class OrqImageTool(OrqTool, ImageParams):
         """
         return self._drawn(self._drawing(GENERATION, choices, prompt=prompt))
 
-    async def agenerate(self, prompt: str, **choices: Unpack[ImageChoices]) -> ImageResult:
+    async def agenerate(self, prompt: str, **choices: Unpack[ImageOverrides]) -> ImageResult:
         """Draw images of what a prompt says; see ``generate``."""
         return await self._adrawn(self._drawing(GENERATION, choices, prompt=prompt))
 
@@ -156,7 +156,7 @@ class OrqImageTool(OrqTool, ImageParams):
         image: ImageSource | Sequence[ImageSource],
         *,
         mask: ImageSource | None = None,
-        **choices: Unpack[ImageChoices],
+        **choices: Unpack[ImageOverrides],
     ) -> ImageResult:
         """Change one image, or make a new one of up to 16, as a prompt says.
 
@@ -179,13 +179,15 @@ class OrqImageTool(OrqTool, ImageParams):
         image: ImageSource | Sequence[ImageSource],
         *,
         mask: ImageSource | None = None,
-        **choices: Unpack[ImageChoices],
+        **choices: Unpack[ImageOverrides],
     ) -> ImageResult:
         """Change one image, or make a new one of up to 16, as a prompt says; see ``edit``."""
         drawing = self._drawing(EDIT, choices, prompt=prompt, image=image, mask=mask)
         return await self._adrawn(drawing)
 
-    def vary(self, image: ImageSource, **choices: Unpack[ImageChoices]) -> ImageResult:
+    def create_variation(
+        self, image: ImageSource, **choices: Unpack[ImageOverrides]
+    ) -> ImageResult:
         """Make variations of one image.
 
         Raises:
@@ -194,7 +196,9 @@ class OrqImageTool(OrqTool, ImageParams):
         """
         return self._drawn(self._drawing(VARIATION, choices, image=image))
 
-    async def avary(self, image: ImageSource, **choices: Unpack[ImageChoices]) -> ImageResult:
+    async def acreate_variation(
+        self, image: ImageSource, **choices: Unpack[ImageOverrides]
+    ) -> ImageResult:
         """Make variations of one image; see ``vary``."""
         return await self._adrawn(self._drawing(VARIATION, choices, image=image))
 
@@ -208,26 +212,26 @@ class OrqImageTool(OrqTool, ImageParams):
             RouterInputError: a URL is not https, or its host is not public.
             RouterError: it cannot be fetched, or is no image.
         """
-        fetched = Fetched(result, checked_folder(self.directory))
-        with fetched.under_way():
-            for url in fetched.urls():
-                with closing(download(url, http_client=self.router.http_client)) as data:
+        fetched = ImageFetcher(result, validate_directory(self.directory))
+        with fetched.handle_errors():
+            for url in fetched.iter_urls():
+                with closing(download(url, http_client=self.resolved_client.http_client)) as data:
                     for piece in data:
                         fetched.write(piece)
         return self._kept(fetched.result)
 
     async def adownload(self, result: ImageResult) -> ImageResult:
         """The result with the images that the router left behind URLs; see ``download``."""
-        fetched = Fetched(result, checked_folder(self.directory))
-        with fetched.under_way():
-            for url in fetched.urls():
-                http = self.router.http_async_client
+        fetched = ImageFetcher(result, validate_directory(self.directory))
+        with fetched.handle_errors():
+            for url in fetched.iter_urls():
+                http = self.resolved_client.http_async_client
                 async with aclosing(adownload(url, http_client=http)) as data:
                     async for piece in data:
                         fetched.write(piece)
         return self._kept(fetched.result)
 
-    def remember(self, result: ImageResult) -> None:
+    def register_images(self, result: ImageResult) -> None:
         """Let the model name the images of another tool's result; their files may be anywhere."""
         self._kept(result)
 
@@ -235,23 +239,23 @@ class OrqImageTool(OrqTool, ImageParams):
 
     def _run(self, prompt: str, **given: Any) -> tuple[str, dict[str, Any]]:
         result = self._drawn(self._called(prompt, given))
-        return result.told, result.artifact()
+        return result.summary, result.to_artifact()
 
     async def _arun(self, prompt: str, **given: Any) -> tuple[str, dict[str, Any]]:
         result = await self._adrawn(self._called(prompt, given))
-        return result.told, result.artifact()
+        return result.summary, result.to_artifact()
 
-    def _called(self, prompt: str, given: dict[str, Any]) -> Drawing:
+    def _called(self, prompt: str, given: dict[str, Any]) -> ImageCall:
         """What a model asks for.
 
         Raises:
             ChoiceError: it cannot be done.
         """
-        checked_folder(self.directory)
-        with choosing():
+        validate_directory(self.directory)
+        with raise_tool_input_errors():
             return self._chosen(prompt, given)
 
-    def _chosen(self, prompt: str, given: dict[str, Any]) -> Drawing:
+    def _chosen(self, prompt: str, given: dict[str, Any]) -> ImageCall:
         """By what is there, an image to draw, to edit or to vary; ids name them, never paths."""
         image, mask = given.pop("image", None), given.pop("mask", None)
         if image is None:
@@ -267,33 +271,36 @@ class OrqImageTool(OrqTool, ImageParams):
 
     # From arguments to a request and back
 
-    def _drawn(self, drawing: Drawing) -> ImageResult:
-        with drawing.under_way(), closing(self.router.stream(drawing.call)) as arriving:
+    def _drawn(self, drawing: ImageCall) -> ImageResult:
+        with (
+            drawing.handle_errors(),
+            closing(self.resolved_client.stream(drawing.call)) as arriving,
+        ):
             for image in arriving:
-                drawing.take(image)
+                drawing.add_image(image)
         result = self._kept(drawing.result)
         return self.download(result) if self.fetch_urls else result
 
-    async def _adrawn(self, drawing: Drawing) -> ImageResult:
-        with drawing.under_way():
-            async with ScopedAsyncGenerator(self.router.astream(drawing.call)) as arriving:
+    async def _adrawn(self, drawing: ImageCall) -> ImageResult:
+        with drawing.handle_errors():
+            async with ScopedAsyncGenerator(self.resolved_client.astream(drawing.call)) as arriving:
                 async for image in arriving:
-                    drawing.take(image)
+                    drawing.add_image(image)
         result = self._kept(drawing.result)
         return await self.adownload(result) if self.fetch_urls else result
 
     def _kept(self, result: ImageResult) -> ImageResult:
-        self._album.add(result.images)
+        self._album.register(result.images)
         return result
 
     def _drawing(
         self, operation: ImageOperation, choices: Mapping[str, Any], **what: Any
-    ) -> Drawing:
+    ) -> ImageCall:
         try:
             return self._prepared(operation, choices, **what)
         except ValueError as error:
             path = operation.endpoint.path
-            raise input_error(error, endpoint=path, known=CHOICES) from None
+            raise to_input_error(error, endpoint=path, candidates=OVERRIDES) from None
 
     def _prepared(
         self,
@@ -303,21 +310,23 @@ class OrqImageTool(OrqTool, ImageParams):
         prompt: Any = None,
         image: Any = (),
         mask: Any = None,
-    ) -> Drawing:
+    ) -> ImageCall:
         if operation is not VARIATION and not isinstance(prompt, str):
             raise ValueError(f"prompt: must be text, not {type(prompt).__name__}")
-        controls = self.merged_controls(choices.get("controls"))
-        merged = self.router.controls.merge(controls)
+        controls = self.merge_controls(choices.get("controls"))
+        merged = self.resolved_client.controls.merge(controls)
         request = self._request(operation, choices, prompt, merged)
-        return Drawing(
+        return ImageCall(
             operation=operation,
             request=request,
-            files=parts(operation, image, mask, known=self._album, folder=self.directory),
-            asked=ModelCandidates.from_controls(request.model, merged),
+            files=build_image_files(
+                operation, image, mask, registry=self._album, directory=self.directory
+            ),
+            candidates=ModelCandidates.from_controls(request.model, merged),
             controls=controls,
             extra_body=self.extra_body,
             repeatable=self.retry_ambiguous,
-            folder=checked_folder(self.directory),
+            directory=validate_directory(self.directory),
         )
 
     def _request(
@@ -328,7 +337,7 @@ class OrqImageTool(OrqTool, ImageParams):
         controls: RouterControls,
     ) -> ImageRequest:
         """The parameters: a call's own must fit, the tool's go where they are taken."""
-        check_keywords(choices, CHOICES, _HINTS)
+        reject_unknown_kwargs(choices, OVERRIDES, _HINTS)
         given = {n: v for n, v in choices.items() if v is not None and n != "controls"}
         own = {n: v for n, v in self.collect_image_params().items() if n in operation.params}
         request = ImageRequest(**{"model": self.model, **own, **given, "prompt": prompt})
@@ -345,5 +354,5 @@ class OrqImageTool(OrqTool, ImageParams):
         return [item.model for item in balancer.models] if balancer else [model]
 
 
-CHOICES = frozenset(ImageChoices.__annotations__)
+OVERRIDES = frozenset(ImageOverrides.__annotations__)
 _HINTS = {**CONTROL_HINTS, "response_format": "; here it is delivery, 'url' or 'b64_json'"}

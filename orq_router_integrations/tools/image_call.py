@@ -11,18 +11,18 @@ from typing import Any
 
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
-from orq_router_integrations.tools.image_sink import ImageSink, linked_image
+from orq_router_integrations.tools.image_sink import ImageSink, create_linked_image
 from orq_router_integrations.wire.call import Response, StreamCall, Upload
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.image_response import ImageResponseDecoder, ReceivedImage
 from orq_router_integrations.wire.images import ImageOperation, ImageRequest
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
-Arriving = ReceivedImage[ImageSink]
+IncomingImage = ReceivedImage[ImageSink]
 
 
 @dataclass(slots=True, kw_only=True)
-class Drawing:
+class ImageCall:
     """The state of one call of the tool.
 
     Attributes:
@@ -39,18 +39,18 @@ class Drawing:
     operation: ImageOperation
     request: ImageRequest
     files: Mapping[str, Upload | Sequence[Upload]]
-    asked: ModelCandidates
+    candidates: ModelCandidates
     controls: RouterControls
     extra_body: Mapping[str, Any]
     repeatable: bool
-    folder: Path | None
+    directory: Path | None
     images: list[GeneratedImage] = field(default_factory=list)
     _sinks: list[ImageSink] = field(default_factory=list)
     _head: Response = field(default_factory=lambda: Response(0, {}))
     _decoder: ImageResponseDecoder[ImageSink] | None = None
 
     @property
-    def call(self) -> StreamCall[Arriving]:
+    def call(self) -> StreamCall[IncomingImage]:
         """The call; its reply is read as it arrives, so that no image stands in memory twice."""
         return StreamCall(
             endpoint=self.operation.endpoint,
@@ -67,20 +67,20 @@ class Drawing:
         return self._decoder
 
     def _open(self) -> ImageSink:
-        self._sinks.append(ImageSink(self.folder))
+        self._sinks.append(ImageSink(self.directory))
         return self._sinks[-1]
 
-    def take(self, arrived: Arriving) -> None:
+    def add_image(self, arrived: IncomingImage) -> None:
         """Keep an image that is whole."""
         revised = arrived.fields.get("revised_prompt")
         revised = revised if isinstance(revised, str) and revised else None
         if arrived.sink is not None:
-            self.images.append(arrived.sink.image(url=arrived.url, revised_prompt=revised))
+            self.images.append(arrived.sink.build_image(url=arrived.url, revised_prompt=revised))
         elif arrived.url is not None:
-            self.images.append(linked_image(arrived.url, revised))
+            self.images.append(create_linked_image(arrived.url, revised))
 
     @contextmanager
-    def under_way(self) -> Iterator[None]:
+    def handle_errors(self) -> Iterator[None]:
         """Errors keep the images that had arrived; of others nothing remains."""
         try:
             yield
@@ -106,7 +106,9 @@ class Drawing:
                 "images": self.images,
                 "prompt": self.request.prompt,
                 "model": self.request.model,
-                "answering_model": self.asked.resolve_model(body.get("model"), self._head.headers),
+                "answering_model": self.candidates.resolve_model(
+                    body.get("model"), self._head.headers
+                ),
                 "usage": usage if isinstance(usage, dict) else None,
                 "attempts": self._head.attempts,
                 "trace_id": self._head.trace_id,

@@ -14,33 +14,33 @@ from langchain_core.messages import ToolMessage
 from orq_router_integrations._http.fork_safety import ForkSafeRLock
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media import metadata as dimensions
-from orq_router_integrations.media.content_block import upload
-from orq_router_integrations.media.mime import checked_base64, sniff, split_data_url
-from orq_router_integrations.tools.image_result import SUFFIXES, GeneratedImage, ImageResult
-from orq_router_integrations.validation import input_error
+from orq_router_integrations.media.content_block import create_upload
+from orq_router_integrations.media.mime import detect_mime_type, parse_data_url, validate_base64
+from orq_router_integrations.tools.image_result import IMAGE_SUFFIXES, GeneratedImage, ImageResult
+from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.images import INPUT_MIME_TYPES, MAX_INPUT_BYTES, ImageOperation
 
 if TYPE_CHECKING:
     from langchain_core.documents.base import Blob
 
-Given = Union["str | os.PathLike[str] | bytes | Blob"]
-ImageSource = Union[Given, "GeneratedImage | ImageResult | ToolMessage | dict[str, Any]"]
+RawImageSource = Union["str | os.PathLike[str] | bytes | Blob"]
+ImageSource = Union[RawImageSource, "GeneratedImage | ImageResult | ToolMessage | dict[str, Any]"]
 """A path, bytes, a ``Blob``, a data URI, an id, or an earlier result in any of its forms.
 
 Messages and dicts are data that others may have written: of files they open only those in the
 tool's ``directory``.
 """
 
-HEAD = 64 * 1024
-KEPT_BYTES = 64 * 1024 * 1024
+HEADER_BYTES = 64 * 1024
+MAX_REGISTRY_BYTES = 64 * 1024 * 1024
 """Bytes of images that a tool remembers; the oldest are forgotten first."""
 
 _ID = re.compile(r"img_[0-9a-f]{12}")
 _URL = re.compile(r"(?!data:)[a-z][a-z0-9+.-]*:(//|%2f)", re.IGNORECASE)
 
 
-class Album:
+class ImageRegistry:
     """The images that a tool has made, by their ids, so that a model can name them.
 
     Copies and pickles of it are empty.
@@ -50,16 +50,16 @@ class Album:
         self._images: OrderedDict[str, GeneratedImage] = OrderedDict()
         self._lock = ForkSafeRLock()
 
-    def __reduce__(self) -> tuple[type["Album"], tuple[()]]:
-        return Album, ()
+    def __reduce__(self) -> tuple[type["ImageRegistry"], tuple[()]]:
+        return ImageRegistry, ()
 
-    def add(self, images: Iterable[GeneratedImage]) -> None:
+    def register(self, images: Iterable[GeneratedImage]) -> None:
         """Remember images, and forget the oldest where they are too many."""
         with self._lock:
             for image in images:
                 self._images[image.id] = image
                 self._images.move_to_end(image.id)
-            while len(self._images) > 1 and self._weight > KEPT_BYTES:
+            while len(self._images) > 1 and self._weight > MAX_REGISTRY_BYTES:
                 self._images.popitem(last=False)
 
     @property
@@ -67,7 +67,7 @@ class Album:
         """Bytes in memory; every image counts a little, also where it is not held here."""
         return sum(1024 + len(image.data or b"") for image in self._images.values())
 
-    def find(self, name: str, folder: Path | None) -> GeneratedImage:
+    def find(self, name: str, directory: Path | None) -> GeneratedImage:
         """The image of this id: a remembered one, or one in the tool's folder.
 
         Raises:
@@ -77,17 +77,17 @@ class Album:
             found, known = self._images.get(name), list(self._images)
         if found is not None:
             return found
-        if _ID.fullmatch(name) and folder is not None:
-            for mime_type, suffix in SUFFIXES.items():
-                if (path := folder / f"{name}{suffix}").is_file():
+        if _ID.fullmatch(name) and directory is not None:
+            for mime_type, suffix in IMAGE_SUFFIXES.items():
+                if (path := directory / f"{name}{suffix}").is_file():
                     image = GeneratedImage(id=name, path=str(path), mime_type=mime_type)
-                    return _inside(image, folder)
+                    return _inside(image, directory)
         ids = f"; there are {', '.join(known[-5:])}" if known else ", for it has made none yet"
         raise ValueError(f"image: {name[:80]!r} is no image of this tool{ids}")
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ImageInput:
     """An image to send.
 
     Attributes:
@@ -98,16 +98,16 @@ class Picture:
 
     upload: Upload
     mime_type: str
-    size: dimensions.Size | None
+    size: dimensions.ImageSize | None
 
 
-def parts(
+def build_image_files(
     operation: ImageOperation,
     images: "ImageSource | Sequence[ImageSource]",
     mask: ImageSource | None,
     *,
-    known: "Album",
-    folder: Path | None,
+    registry: "ImageRegistry",
+    directory: Path | None,
 ) -> dict[str, list[Upload]]:
     """The files of a form: the images, and the mask.
 
@@ -117,30 +117,33 @@ def parts(
     most = operation.max_images
     if not most:
         return {}
-    found = pictures("image", images, known, folder)
+    found = load_images("image", images, registry, directory)
     if not 1 <= len(found) <= most:
         wanted = f"1 to {most} images" if most > 1 else "1 image"
         raise RouterInputError(f"image: give {wanted}, not {len(found)}")
     files = {"image": [picture.upload for picture in found]}
     if mask is not None:
-        masks = pictures("mask", mask, known, folder)
+        masks = load_images("mask", mask, registry, directory)
         if len(masks) != 1:
             raise RouterInputError(f"mask: give 1 image, not {len(masks)}")
-        check_mask(masks[0], found[0])
+        validate_mask(masks[0], found[0])
         files["mask"] = [masks[0].upload]
     return files
 
 
-def pictures(
-    field: str, sources: "ImageSource | Sequence[ImageSource]", album: Album, folder: Path | None
-) -> list[Picture]:
+def load_images(
+    field: str,
+    sources: "ImageSource | Sequence[ImageSource]",
+    registry: ImageRegistry,
+    directory: Path | None,
+) -> list[ImageInput]:
     """The images to send.
 
     Args:
         field: what they are given as, for errors.
         sources: one or several.
-        album: where ids are looked up.
-        folder: where else.
+        registry: where ids are looked up.
+        directory: where else.
 
     Raises:
         RouterInputError: one of them is not there, no PNG, JPEG or WebP, or too large.
@@ -150,18 +153,18 @@ def pictures(
     for index, source in enumerate(given):
         name = f"{field}[{index}]" if len(given) > 1 else field
         try:
-            found += [_checked(part) for part in _uploads(source, album, folder)]
+            found += [_checked(part) for part in _uploads(source, registry, directory)]
         except ValueError as error:
-            told = input_error(error).message
+            told = to_input_error(error).message
             said = told.removeprefix("upload: ").removeprefix("image: ")
             raise RouterInputError(f"{name}: {said}") from None
     return found
 
 
-def _checked(part: Upload) -> Picture:
+def _checked(part: Upload) -> ImageInput:
     with part.open() as stream:
-        head = stream.read(HEAD)
-    mime_type = sniff(head[:16])
+        head = stream.read(HEADER_BYTES)
+    mime_type = detect_mime_type(head[:16])
     if mime_type not in INPUT_MIME_TYPES:
         shown = mime_type or "no image that is known"
         raise ValueError(f"{part.filename} is {shown}; the router takes PNG, JPEG and WebP")
@@ -169,10 +172,10 @@ def _checked(part: Upload) -> Picture:
         raise ValueError(
             f"{part.filename} has {part.size / 2**20:.1f} MB; it must have less than 50 MB"
         )
-    return Picture(part, mime_type, dimensions.image_size(head))
+    return ImageInput(part, mime_type, dimensions.read_image_size(head))
 
 
-def _uploads(source: Any, album: Album, folder: Path | None) -> list[Upload]:
+def _uploads(source: Any, album: ImageRegistry, folder: Path | None) -> list[Upload]:
     """The parts that one source stands for: a result may hold several images."""
     if isinstance(source, (ToolMessage, Mapping)):
         return [_earlier(_inside(image, folder)) for image in _images_in(source)]
@@ -182,11 +185,11 @@ def _uploads(source: Any, album: Album, folder: Path | None) -> list[Upload]:
         case GeneratedImage():
             found = _earlier(source)
         case bytes() | bytearray() | memoryview():
-            found = upload(bytes(source))
+            found = create_upload(bytes(source))
         case str():
             found = _named(source, album, folder)
         case os.PathLike():
-            found = upload(source)
+            found = create_upload(source)
         case _:
             found = _blob(source)
     return [found]
@@ -199,8 +202,8 @@ def _blob(source: Any) -> Upload:
             f"not {type(source).__name__}"
         )
     if source.data is None and source.path:
-        return upload(source.path)
-    return upload(source.as_bytes())
+        return create_upload(source.path)
+    return create_upload(source.as_bytes())
 
 
 def _images_in(source: ToolMessage | Mapping[str, Any]) -> Sequence[GeneratedImage]:
@@ -229,17 +232,17 @@ def _inside(image: GeneratedImage, folder: Path | None) -> GeneratedImage:
 
 def _earlier(image: GeneratedImage) -> Upload:
     if image.data is not None:
-        return upload(image.data, filename=image.filename)
+        return create_upload(image.data, filename=image.filename)
     if image.path is not None:
-        return upload(image.path, filename=image.filename)
+        return create_upload(image.path, filename=image.filename)
     raise ValueError(f"{image.id} is behind a URL; fetch it with download(...) first")
 
 
-def _named(source: str, album: Album, folder: Path | None) -> Upload:
+def _named(source: str, album: ImageRegistry, folder: Path | None) -> Upload:
     """The part that a text stands for: a data URI, an id, or a path."""
     if source[:5].lower() == "data:":
-        text, _, _ = checked_base64(split_data_url(source)[1])
-        return upload(base64.b64decode(text))
+        text, _, _ = validate_base64(parse_data_url(source)[1])
+        return create_upload(base64.b64decode(text))
     if _URL.match(source):
         raise ValueError(
             f"{source[:200]!r} is a URL, and images to edit are sent as files: fetch it yourself, "
@@ -247,10 +250,10 @@ def _named(source: str, album: Album, folder: Path | None) -> Upload:
         )
     if _ID.fullmatch(source):
         return _earlier(album.find(source, folder))
-    return upload(source)
+    return create_upload(source)
 
 
-def check_mask(mask: Picture, first: Picture) -> None:
+def validate_mask(mask: ImageInput, image: ImageInput) -> None:
     """Check that a mask fits an image, as far as their headers tell.
 
     Raises:
@@ -260,8 +263,8 @@ def check_mask(mask: Picture, first: Picture) -> None:
         raise RouterInputError(
             f"mask: it must be a PNG, whose clear pixels are edited, not {mask.mime_type}"
         )
-    if mask.size and first.size and mask.size != first.size:
-        sizes = ["{}x{}".format(*size) for size in (mask.size, first.size)]
+    if mask.size and image.size and mask.size != image.size:
+        sizes = ["{}x{}".format(*size) for size in (mask.size, image.size)]
         raise RouterInputError(
             f"mask: it has {sizes[0]} pixels, and the first image {sizes[1]}; make them the same"
         )

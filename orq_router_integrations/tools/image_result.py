@@ -7,22 +7,27 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from orq_router_integrations.media.atomic_write import named_path
-from orq_router_integrations.tools.artifact import Artifact, Medium, to_text, warn_of_name
+from orq_router_integrations.media.atomic_write import parse_path
+from orq_router_integrations.tools.artifact import (
+    Artifact,
+    MediaData,
+    encode_base64,
+    warn_about_suffix,
+)
 
-SUFFIXES = {
+IMAGE_SUFFIXES = {
     "image/png": ".png",
     "image/jpeg": ".jpg",
     "image/webp": ".webp",
     "image/gif": ".gif",
 }
-_KINDS = {**{suffix: kind for kind, suffix in SUFFIXES.items()}, ".jpeg": "image/jpeg"}
+_KINDS = {**{suffix: kind for kind, suffix in IMAGE_SUFFIXES.items()}, ".jpeg": "image/jpeg"}
 
-MOST_TOLD = 2000
+MAX_SUMMARY_CHARS = 2000
 """Characters of a URL or of a revised prompt that a model is told."""
 
 
-class GeneratedImage(Medium):
+class GeneratedImage(MediaData):
     """One image, with all that is known of it.
 
     Attributes:
@@ -52,13 +57,13 @@ class GeneratedImage(Medium):
     revised_prompt: str | None = None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """A few words about it, for a model; never its bytes."""
         kind = (self.mime_type or "").removeprefix("image/").upper()
         pixels = f"{self.width}x{self.height}" if self.width and self.height else ""
         where = f"saved as {self.path}" if self.path else ""
         if not (self.data or self.path):
-            where = f"at {self.url}" if len(self.url or "") <= MOST_TOLD else "at a URL"
+            where = f"at {self.url}" if len(self.url or "") <= MAX_SUMMARY_CHARS else "at a URL"
         facts = ", ".join(fact for fact in (f"{pixels} {kind}".strip(), where) if fact)
         return f"{self.id} ({facts})"
 
@@ -70,7 +75,7 @@ class GeneratedImage(Medium):
     @property
     def filename(self) -> str:
         """What its file is called where nobody named it: its id, and the suffix of its type."""
-        return Path(f"{self.id}{SUFFIXES.get(self.mime_type or '', '')}").name
+        return Path(f"{self.id}{IMAGE_SUFFIXES.get(self.mime_type or '', '')}").name
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write the image to a file, whole or not at all.
@@ -81,16 +86,16 @@ class GeneratedImage(Medium):
         Raises:
             RouterInputError: the path cannot be written to, or the bytes are not here.
         """
-        target = named_path(path)
+        target = parse_path(path)
         if os.path.isdir(target):
             target /= self.filename
         named = _KINDS.get(target.suffix.lower())
         if named and self.mime_type and named != self.mime_type:
-            warn_of_name(path, self.mime_type)
+            warn_about_suffix(path, self.mime_type)
         return super().save(target, overwrite=overwrite)
 
     def __repr__(self) -> str:
-        short = self.told if self.data or self.path else f"{self.id} (at a URL)"
+        short = self.summary if self.data or self.path else f"{self.id} (at a URL)"
         name, _, facts = short.partition(" (")
         return f"GeneratedImage({name!r}, {facts}"
 
@@ -98,15 +103,15 @@ class GeneratedImage(Medium):
 
     def _repr_png_(self) -> bytes | None:
         """The image itself, for notebooks."""
-        shown = self.mime_type == "image/png" and self.can_be_shown(self.size)
+        shown = self.mime_type == "image/png" and self._is_displayable(self.size)
         return self.read() if shown else None
 
     def _repr_html_(self) -> str:
         """The image and a few words; nothing is fetched to show it."""
-        told = f"<small>{html.escape(self.told)}</small>"
-        if not self.can_be_shown(self.size) or not self.mime_type:
+        told = f"<small>{html.escape(self.summary)}</small>"
+        if not self._is_displayable(self.size) or not self.mime_type:
             return told
-        url = f"data:{html.escape(self.mime_type)};base64,{to_text(self.read())}"
+        url = f"data:{html.escape(self.mime_type)};base64,{encode_base64(self.read())}"
         return f'<img src="{url}" style="max-width: 512px"><br>{told}'
 
 
@@ -153,13 +158,15 @@ class ImageResult(Artifact):
         return self.images[0]
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """A few sentences about them, for a model; never their bytes."""
         done = {"generate": "drawn", "edit": "edited", "vary": "varied"}[self.operation]
         count = "1 image was" if len(self.images) == 1 else f"{len(self.images)} images were"
-        lines = [f"{count} {done}: " + "; ".join(image.told for image in self.images) + "."]
+        lines = [f"{count} {done}: " + "; ".join(image.summary for image in self.images) + "."]
         revised = dict.fromkeys(image.revised_prompt for image in self.images)
-        lines += [f"The prompt was revised to: {text[:MOST_TOLD]}" for text in revised if text]
+        lines += [
+            f"The prompt was revised to: {text[:MAX_SUMMARY_CHARS]}" for text in revised if text
+        ]
         return " ".join(lines)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> tuple[Path, ...]:
@@ -171,7 +178,7 @@ class ImageResult(Artifact):
         Raises:
             RouterInputError: a path cannot be written to, or the bytes of an image are not here.
         """
-        target = named_path(path)
+        target = parse_path(path)
         if len(self.images) == 1 or os.path.isdir(target):
             return tuple(image.save(target, overwrite=overwrite) for image in self.images)
         return tuple(

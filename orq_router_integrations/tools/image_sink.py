@@ -8,29 +8,29 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orq_router_integrations.errors import InvalidResponseError, RouterError
-from orq_router_integrations.media.atomic_write import PartFile, saving
-from orq_router_integrations.media.metadata import image_size
-from orq_router_integrations.media.mime import IMAGE_TYPES, sniff
-from orq_router_integrations.tools.image_result import SUFFIXES, GeneratedImage, ImageResult
+from orq_router_integrations.media.atomic_write import PartialFile, map_write_errors
+from orq_router_integrations.media.metadata import read_image_size
+from orq_router_integrations.media.mime import IMAGE_TYPES, detect_mime_type
+from orq_router_integrations.tools.image_result import IMAGE_SUFFIXES, GeneratedImage, ImageResult
 from orq_router_integrations.wire.call import MalformedResponseError
 
-HEAD = 64 * 1024
+HEADER_BYTES = 64 * 1024
 """Bytes that are kept beside, in which every format tells its size in pixels."""
 
-ID_DIGITS = 12
+ID_LENGTH = 12
 
 
-def image_id(digest: str) -> str:
+def create_image_id(digest: str) -> str:
     """The short name of an image."""
-    return f"img_{digest[:ID_DIGITS]}"
+    return f"img_{digest[:ID_LENGTH]}"
 
 
 class ImageSink:
     """Takes the bytes of one image as they arrive."""
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-        self._part = PartFile(folder, "image") if folder else None
+    def __init__(self, directory: Path | None) -> None:
+        self._folder = directory
+        self._part = PartialFile(directory, "image") if directory else None
         self._file: BinaryIO = self._part.file if self._part else BytesIO()
         self._digest = hashlib.sha256()
         self._head = b""
@@ -42,40 +42,42 @@ class ImageSink:
         Raises:
             SavingError: the folder does not take them.
         """
-        if len(self._head) < HEAD:
-            self._head += data[: HEAD - len(self._head)]
+        if len(self._head) < HEADER_BYTES:
+            self._head += data[: HEADER_BYTES - len(self._head)]
         self._digest.update(data)
         self._size += len(data)
-        with saving(self._folder):
+        with map_write_errors(self._folder):
             self._file.write(data)
 
-    def end(self) -> None:
+    def validate(self) -> None:
         """Check that it is an image.
 
         Raises:
             BadReply: it is not.
         """
-        if sniff(self._head[:16]) not in IMAGE_TYPES:
+        if detect_mime_type(self._head[:16]) not in IMAGE_TYPES:
             raise MalformedResponseError(
                 "what came as an image is none: its bytes begin as no image does"
             )
 
-    def image(self, *, url: str | None = None, revised_prompt: str | None = None) -> GeneratedImage:
+    def build_image(
+        self, *, url: str | None = None, revised_prompt: str | None = None
+    ) -> GeneratedImage:
         """The image, once it is whole; a file then gets its name.
 
         Raises:
             SavingError: the folder does not take all of it.
         """
         digest = self._digest.hexdigest()
-        mime_type = sniff(self._head[:16]) or ""
+        mime_type = detect_mime_type(self._head[:16]) or ""
         path = None
         if self._part and self._folder:
-            path = self._folder / f"{image_id(digest)}{SUFFIXES.get(mime_type, '')}"
-            with saving(path):
-                self._part.keep(path)
-        width, height = image_size(self._head) or (None, None)
+            path = self._folder / f"{create_image_id(digest)}{IMAGE_SUFFIXES.get(mime_type, '')}"
+            with map_write_errors(path):
+                self._part.commit(path)
+        width, height = read_image_size(self._head) or (None, None)
         return GeneratedImage(
-            id=image_id(digest),
+            id=create_image_id(digest),
             data=self._file.getvalue() if isinstance(self._file, BytesIO) else None,
             path=str(path) if path else None,
             url=url,
@@ -93,16 +95,16 @@ class ImageSink:
             self._part.discard()
 
 
-class Fetched:
+class ImageFetcher:
     """The images of a result, those behind URLs among them once they were fetched."""
 
-    def __init__(self, result: ImageResult, folder: Path | None) -> None:
+    def __init__(self, result: ImageResult, directory: Path | None) -> None:
         self._before = result
-        self._folder = folder
+        self._folder = directory
         self._sink: ImageSink | None = None
         self._images: list[GeneratedImage] = []
 
-    def urls(self) -> Iterator[str]:
+    def iter_urls(self) -> Iterator[str]:
         """What is to be fetched; asked for the next, the one before is complete.
 
         Raises:
@@ -112,9 +114,9 @@ class Fetched:
             if image.data is None and image.path is None and image.url:
                 self._sink = ImageSink(self._folder)
                 yield image.url
-                self._sink.end()
+                self._sink.validate()
                 told = {"url": image.url, "revised_prompt": image.revised_prompt}
-                self._images.append(self._sink.image(**told))
+                self._images.append(self._sink.build_image(**told))
             else:
                 self._images.append(image)
 
@@ -124,7 +126,7 @@ class Fetched:
         self._sink.write(data)
 
     @contextmanager
-    def under_way(self) -> Iterator[None]:
+    def handle_errors(self) -> Iterator[None]:
         """Errors keep all images; of what broke off nothing remains."""
         try:
             yield
@@ -150,7 +152,7 @@ class Fetched:
         return self._before.model_copy(update={"images": self._all})
 
 
-def linked_image(url: str, revised_prompt: str | None) -> GeneratedImage:
+def create_linked_image(url: str, revised_prompt: str | None) -> GeneratedImage:
     """An image that the router left behind a URL."""
     digest = hashlib.sha256(url.encode("utf-8", "replace")).hexdigest()
-    return GeneratedImage(id=image_id(digest), url=url, revised_prompt=revised_prompt)
+    return GeneratedImage(id=create_image_id(digest), url=url, revised_prompt=revised_prompt)

@@ -12,12 +12,12 @@ from langchain_core.runnables import RunnableConfig
 from typing_extensions import AsyncGenerator, Generator, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
-from orq_router_integrations.media.atomic_write import atomic_file, awrite, saving
-from orq_router_integrations.tools.audio_format import SUFFIXES
-from orq_router_integrations.tools.speech_call import Speaking
-from orq_router_integrations.tools.speech_result import Speech, warn_if_misnamed
-from orq_router_integrations.tools.speech_settings import SpeechChoices, SpeechSettings
-from orq_router_integrations.tools.tracing import atraced, traced
+from orq_router_integrations.media.atomic_write import awrite_chunks, map_write_errors, open_atomic
+from orq_router_integrations.tools.audio_format import AUDIO_SUFFIXES
+from orq_router_integrations.tools.speech_call import SpeechCall
+from orq_router_integrations.tools.speech_result import Speech, warn_if_wrong_suffix
+from orq_router_integrations.tools.speech_settings import SpeechOverrides, SpeechSettings
+from orq_router_integrations.tools.tracing import atrace_run, trace_run
 
 
 class OrqSpeechTool(SpeechSettings):
@@ -68,7 +68,7 @@ class OrqSpeechTool(SpeechSettings):
 
     # For programs
 
-    def speak(self, text: str, **choices: Unpack[SpeechChoices]) -> Speech:
+    def synthesize(self, text: str, **choices: Unpack[SpeechOverrides]) -> Speech:
         """Speak a text, and return the whole speech.
 
         Raises:
@@ -78,17 +78,17 @@ class OrqSpeechTool(SpeechSettings):
         """
         return self._spoken(self._speaking(text, choices))
 
-    async def aspeak(self, text: str, **choices: Unpack[SpeechChoices]) -> Speech:
+    async def asynthesize(self, text: str, **choices: Unpack[SpeechOverrides]) -> Speech:
         """Speak a text, and return the whole speech; see ``speak``."""
         return await self._aspoken(self._speaking(text, choices))
 
-    def speak_to(
+    def synthesize_to_file(
         self,
         path: str | os.PathLike[str],
         text: str,
         *,
         overwrite: bool = True,
-        **choices: Unpack[SpeechChoices],
+        **choices: Unpack[SpeechOverrides],
     ) -> Speech:
         """Speak a text to a file, written as the audio arrives and there only when it is whole.
 
@@ -102,21 +102,21 @@ class OrqSpeechTool(SpeechSettings):
         """
         target, speaking = self._speaking_to(path, text, choices, overwrite=overwrite)
         speech = self._written(target, speaking, overwrite=overwrite)
-        warn_if_misnamed(target, speech.format)
+        warn_if_wrong_suffix(target, speech.format)
         return speech
 
-    async def aspeak_to(
+    async def asynthesize_to_file(
         self,
         path: str | os.PathLike[str],
         text: str,
         *,
         overwrite: bool = True,
-        **choices: Unpack[SpeechChoices],
+        **choices: Unpack[SpeechOverrides],
     ) -> Speech:
         """Speak a text to a file; see ``speak_to``."""
         target, speaking = self._speaking_to(path, text, choices, overwrite=overwrite)
         speech = await self._awritten(target, speaking, overwrite=overwrite)
-        warn_if_misnamed(target, speech.format)
+        warn_if_wrong_suffix(target, speech.format)
         return speech
 
     def stream(
@@ -140,7 +140,7 @@ class OrqSpeechTool(SpeechSettings):
             return
         speaking = self._given(input, kwargs)
         with (
-            traced(self, input, config, speaking.summary),
+            trace_run(self, input, config, speaking.summarize),
             closing(self._pieces(speaking)) as audio,
         ):
             yield from audio
@@ -158,7 +158,7 @@ class OrqSpeechTool(SpeechSettings):
             return
         speaking = self._given(input, kwargs)
         async with (
-            atraced(self, input, config, speaking.summary),
+            atrace_run(self, input, config, speaking.summarize),
             ScopedAsyncGenerator(self._apieces(speaking)) as audio,
         ):
             async for data in audio:
@@ -172,7 +172,7 @@ class OrqSpeechTool(SpeechSettings):
             speech = self._spoken(speaking)
         else:
             speech = _with_suffix(self._written(target, speaking))
-        return speech.told, speech.artifact()
+        return speech.summary, speech.to_artifact()
 
     async def _arun(self, text: str, **choices: Any) -> tuple[str, dict[str, Any]]:
         target, speaking = self._called(text, choices)
@@ -180,50 +180,50 @@ class OrqSpeechTool(SpeechSettings):
             speech = await self._aspoken(speaking)
         else:
             speech = _with_suffix(await self._awritten(target, speaking))
-        return speech.told, speech.artifact()
+        return speech.summary, speech.to_artifact()
 
     # From a text to bytes
 
-    def _spoken(self, speaking: Speaking) -> Speech:
-        with speaking.held() as sink:
+    def _spoken(self, speaking: SpeechCall) -> Speech:
+        with speaking.collect_in_memory() as sink:
             self._pour(speaking, sink)
-        return speaking.finished(sink)
+        return speaking.build_speech(sink)
 
-    async def _aspoken(self, speaking: Speaking) -> Speech:
-        with speaking.held() as sink:
+    async def _aspoken(self, speaking: SpeechCall) -> Speech:
+        with speaking.collect_in_memory() as sink:
             async with ScopedAsyncGenerator(self._apieces(speaking)) as audio:
                 async for data in audio:
                     sink.write(data)
-        return speaking.finished(sink)
+        return speaking.build_speech(sink)
 
-    def _written(self, target: Path, speaking: Speaking, *, overwrite: bool = True) -> Speech:
-        with atomic_file(target, overwrite=overwrite) as file:
+    def _written(self, target: Path, speaking: SpeechCall, *, overwrite: bool = True) -> Speech:
+        with open_atomic(target, overwrite=overwrite) as file:
             self._pour(speaking, file)
-            return speaking.finished(file, target)
+            return speaking.build_speech(file, target)
 
     async def _awritten(
-        self, target: Path, speaking: Speaking, *, overwrite: bool = True
+        self, target: Path, speaking: SpeechCall, *, overwrite: bool = True
     ) -> Speech:
-        with atomic_file(target, overwrite=overwrite) as file:
+        with open_atomic(target, overwrite=overwrite) as file:
             async with ScopedAsyncGenerator(self._apieces(speaking)) as audio:
-                await awrite(file, audio)
-            return await asyncio.to_thread(speaking.finished, file, target)
+                await awrite_chunks(file, audio)
+            return await asyncio.to_thread(speaking.build_speech, file, target)
 
-    def _pieces(self, speaking: Speaking) -> Generator[bytes]:
-        with speaking.told():
-            for call in speaking.calls():
-                with closing(self.router.stream(call)) as arriving:
-                    yield from filter(None, map(speaking.take, arriving))
+    def _pieces(self, speaking: SpeechCall) -> Generator[bytes]:
+        with speaking.handle_errors():
+            for call in speaking.iter_calls():
+                with closing(self.resolved_client.stream(call)) as arriving:
+                    yield from filter(None, map(speaking.add_data, arriving))
 
-    async def _apieces(self, speaking: Speaking) -> AsyncGenerator[bytes]:
-        with speaking.told():
-            for call in speaking.calls():
-                async with ScopedAsyncGenerator(self.router.astream(call)) as arriving:
+    async def _apieces(self, speaking: SpeechCall) -> AsyncGenerator[bytes]:
+        with speaking.handle_errors():
+            for call in speaking.iter_calls():
+                async with ScopedAsyncGenerator(self.resolved_client.astream(call)) as arriving:
                     async for data in arriving:
-                        if kept := speaking.take(data):
+                        if kept := speaking.add_data(data):
                             yield kept
 
-    def _pour(self, speaking: Speaking, sink: BinaryIO) -> None:
+    def _pour(self, speaking: SpeechCall, sink: BinaryIO) -> None:
         with closing(self._pieces(speaking)) as audio:
             sink.writelines(audio)
 
@@ -235,6 +235,6 @@ def _is_call(given: Any) -> bool:
 def _with_suffix(speech: Speech) -> Speech:
     """A file of ours under the suffix of what it holds."""
     bare = Path(speech.path or "")
-    with saving(bare):
-        named = bare.rename(f"{bare}{SUFFIXES.get(speech.format or '', ('',))[0]}")
+    with map_write_errors(bare):
+        named = bare.rename(f"{bare}{AUDIO_SUFFIXES.get(speech.format or '', ('',))[0]}")
     return speech.model_copy(update={"path": str(named)})

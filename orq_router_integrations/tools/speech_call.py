@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from orq_router_integrations.errors import InvalidResponseError, RouterError
-from orq_router_integrations.tools.audio_concat import BadAudioError, Track
-from orq_router_integrations.tools.audio_format import Found, declared_rate, found_in, track_for
+from orq_router_integrations.tools.audio_concat import AudioFormatError, AudioJoiner
+from orq_router_integrations.tools.audio_format import (
+    DetectedFormat,
+    create_joiner,
+    detect_format,
+    get_sample_rate,
+)
 from orq_router_integrations.tools.speech_result import Speech
 from orq_router_integrations.wire.call import Response, StreamCall
 from orq_router_integrations.wire.controls import RouterControls
@@ -25,7 +30,7 @@ BLOCK = 64 * 1024
 
 
 @dataclass(slots=True, kw_only=True)
-class Speaking:
+class SpeechCall:
     """The state of one call of the tool.
 
     Attributes:
@@ -40,21 +45,21 @@ class Speaking:
     """
 
     requests: tuple[SpeechRequest, ...]
-    asked: ModelCandidates
+    candidates: ModelCandidates
     controls: RouterControls
     extra_body: Mapping[str, Any]
     repeatable: bool
     pcm_rate: int
     characters: int
-    heads: list[Response] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
     _piece: int = 0
     _fresh: bool = True
-    _found: Found | None = None
-    _track: Track | None = None
+    _found: DetectedFormat | None = None
+    _track: AudioJoiner | None = None
     _rate: int | None = None
 
     @property
-    def wanted(self) -> str:
+    def requested_format(self) -> str:
         """The format asked for; the router's default is mp3."""
         return self.requests[0].audio_format or "mp3"
 
@@ -63,11 +68,11 @@ class Speaking:
         """Bytes of audio so far."""
         return self._track.size if self._track else 0
 
-    def summary(self) -> str:
+    def summarize(self) -> str:
         """What has come so far, in words."""
         return f"{self.size} bytes of {self._found.format if self._found else None} audio"
 
-    def calls(self) -> Iterator[StreamCall[bytes]]:
+    def iter_calls(self) -> Iterator[StreamCall[bytes]]:
         """The calls, one after another; asked for the next, the one before is complete.
 
         Raises:
@@ -75,7 +80,7 @@ class Speaking:
         """
         for params in self.requests:
             if self._track:
-                self._track.begin()
+                self._track.begin_chunk()
             self._piece, self._fresh = self._piece + 1, True
             yield StreamCall(
                 endpoint=SPEECH,
@@ -85,13 +90,13 @@ class Speaking:
                 retry_ambiguous=self.repeatable,
             )
             if self._track:
-                self._track.end()
+                self._track.end_chunk()
 
     def _decoder(self, head: Response) -> SpeechDecoder:
-        self.heads[self._piece - 1 :] = [head]
+        self.responses[self._piece - 1 :] = [head]
         return SpeechDecoder(head)
 
-    def take(self, data: bytes) -> bytes:
+    def add_data(self, data: bytes) -> bytes:
         """Bytes of a reply; what of them belongs in the file.
 
         Raises:
@@ -104,30 +109,32 @@ class Speaking:
         return self._track.feed(data)
 
     def _begin(self, data: bytes) -> None:
-        head = self.heads[-1]
-        found = found_in(data, self.wanted, head)
-        rate = declared_rate(head)
+        head = self.responses[-1]
+        found = detect_format(data, self.requested_format, head)
+        rate = get_sample_rate(head)
         if self._track is None:
             self._found, self._rate = found, rate
             joined = len(self.requests) > 1
-            self._track = track_for(found, rate or self.pcm_rate, joined=joined)
+            self._track = create_joiner(found, rate or self.pcm_rate, joined=joined)
         elif (found, rate) != (self._found, self._rate):
             before = _described(self._found, self._rate)
-            raise BadAudioError(f"a piece is {_described(found, rate)}, those before it {before}")
+            raise AudioFormatError(
+                f"a piece is {_described(found, rate)}, those before it {before}"
+            )
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def handle_errors(self) -> Iterator[None]:
         """Errors say how much arrived of the whole, and of which piece they are."""
         try:
             yield
-        except BadAudioError as fault:
+        except AudioFormatError as fault:
             raise self._of_piece(self._mixed(fault)) from None
         except RouterError as error:
             self._of_piece(error)
             raise
 
-    def _mixed(self, fault: BadAudioError) -> InvalidResponseError:
-        head = self.heads[-1]
+    def _mixed(self, fault: AudioFormatError) -> InvalidResponseError:
+        head = self.responses[-1]
         return InvalidResponseError(
             f"{fault}; another model may have answered (fallbacks, load balancer)"
             if len(self.requests) > 1
@@ -146,7 +153,7 @@ class Speaking:
         return error
 
     @contextmanager
-    def held(self) -> Iterator[BytesIO]:
+    def collect_in_memory(self) -> Iterator[BytesIO]:
         """Memory for the whole; an error takes along what is in it."""
         sink = BytesIO()
         try:
@@ -158,39 +165,39 @@ class Speaking:
 
     def _mend(self, sink: BinaryIO) -> None:
         """Put right what stands at the head of a file and was not known when it was written."""
-        for place, data in self._track.patches() if self._track else ():
+        for place, data in self._track.get_patches() if self._track else ():
             sink.seek(place)
             sink.write(data)
 
-    def finished(self, sink: BinaryIO, path: Path | None = None) -> Speech:
+    def build_speech(self, sink: BinaryIO, path: Path | None = None) -> Speech:
         """The speech, once all of it is in ``sink``, whose head is put right."""
         self._mend(sink)
-        found, track = self._found or Found(None, ""), self._track
-        answered = {self.asked.resolve_model(None, head.headers) for head in self.heads}
+        found, track = self._found or DetectedFormat(None, ""), self._track
+        answered = {self.candidates.resolve_model(None, head.headers) for head in self.responses}
         given = self.pcm_rate if found.format == "pcm" and not self._rate else None
         return Speech(
             data=sink.getvalue() if isinstance(sink, BytesIO) else None,
             path=str(path) if path else None,
             format=found.format,
-            asked_format=self.wanted,
+            requested_format=self.requested_format,
             mime_type=found.mime_type,
             size=self.size,
             sha256=_digest(sink),
             seconds=None if track is None or track.seconds is None else round(track.seconds, 3),
             assumed=f"{given} Hz, 16 bit, mono" if given else None,
             rate=self._rate or given,
-            model=self.asked.model,
+            model=self.candidates.model,
             answering_model=answered.pop() if len(answered) == 1 else None,
             voice=self.requests[0].voice,
             characters=self.characters,
             pieces=len(self.requests),
-            attempts=sum(head.attempts for head in self.heads),
-            offline="x-orq-offline" in self.heads[-1].headers,
-            trace_ids=tuple(head.trace_id for head in self.heads if head.trace_id),
+            attempts=sum(head.attempts for head in self.responses),
+            offline="x-orq-offline" in self.responses[-1].headers,
+            trace_ids=tuple(head.trace_id for head in self.responses if head.trace_id),
         )
 
 
-def _described(found: Found | None, rate: int | None) -> str:
+def _described(found: DetectedFormat | None, rate: int | None) -> str:
     kind = (found and (found.format or found.mime_type)) or "unknown"
     return f"{kind} at {rate} Hz" if rate else kind
 

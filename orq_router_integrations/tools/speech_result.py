@@ -7,12 +7,17 @@ from typing import ClassVar, Literal
 
 from langchain_core.documents.base import Blob
 
-from orq_router_integrations.media.wav import head_bytes, pcm_shape
-from orq_router_integrations.tools.artifact import Artifact, Medium, to_text, warn_of_name
-from orq_router_integrations.tools.audio_format import misnamed
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
+from orq_router_integrations.tools.artifact import (
+    Artifact,
+    MediaData,
+    encode_base64,
+    warn_about_suffix,
+)
+from orq_router_integrations.tools.audio_format import has_wrong_suffix
 
 
-class Speech(Artifact, Medium):
+class Speech(Artifact, MediaData):
     """Speech, with all that is known of it.
 
     In a tool's message it is a plain dict, an audio content block with more members, which JSON
@@ -54,7 +59,7 @@ class Speech(Artifact, Medium):
 
     type: Literal["audio"] = "audio"
     format: str | None
-    asked_format: str
+    requested_format: str
     mime_type: str
     size: int
     sha256: str
@@ -71,11 +76,15 @@ class Speech(Artifact, Medium):
     offline: bool = False
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One sentence about it, for a model."""
         length = f"{self.seconds:.1f} seconds of " if self.seconds is not None else ""
         kind = (self.format or "unknown").upper()
-        other = "" if self.format == self.asked_format else f" (not {self.asked_format.upper()})"
+        other = (
+            ""
+            if self.format == self.requested_format
+            else f" (not {self.requested_format.upper()})"
+        )
         where = f"saved as {self.path}" if self.path else "attached"
         return f"The text was spoken: {length}{kind} audio{other}, {where}."
 
@@ -87,7 +96,7 @@ class Speech(Artifact, Medium):
         Raises:
             RouterInputError: the path cannot be written to, or the file that it is in is gone.
         """
-        warn_if_misnamed(path, self.format)
+        warn_if_wrong_suffix(path, self.format)
         return super().save(path, overwrite=overwrite)
 
     def blob(self) -> Blob:
@@ -107,7 +116,9 @@ class Speech(Artifact, Medium):
         data = self.read()
         if self.format != "pcm":
             return data, self.mime_type
-        return head_bytes(pcm_shape(self.rate or 24_000), len(data)) + data, "audio/wav"
+        return build_wav_header(
+            build_pcm_format(self.rate or 24_000), len(data)
+        ) + data, "audio/wav"
 
     def __repr__(self) -> str:
         length = f"{self.seconds:.1f} s, " if self.seconds is not None else ""
@@ -119,14 +130,14 @@ class Speech(Artifact, Medium):
     def _repr_html_(self) -> str:
         """A player, for notebooks."""
         told = f"<small>{html.escape(repr(self))}</small>"
-        if not self.can_be_shown(self.size):
+        if not self._is_displayable(self.size):
             return told
         data, mime_type = self._playable()
-        url = f"data:{html.escape(mime_type)};base64,{to_text(data)}"
+        url = f"data:{html.escape(mime_type)};base64,{encode_base64(data)}"
         return f'<audio controls src="{url}"></audio><br>{told}'
 
 
-def warn_if_misnamed(path: str | os.PathLike[str], found: str | None) -> None:
+def warn_if_wrong_suffix(path: str | os.PathLike[str], detected: str | None) -> None:
     """Warn where a file's name says another format than it holds."""
-    if misnamed(path, found):
-        warn_of_name(path, found or "audio of an unknown format")
+    if has_wrong_suffix(path, detected):
+        warn_about_suffix(path, detected or "audio of an unknown format")

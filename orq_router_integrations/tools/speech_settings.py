@@ -9,15 +9,15 @@ from uuid import uuid4
 from pydantic import AfterValidator, BaseModel, Field
 from typing_extensions import TypedDict
 
-from orq_router_integrations._integration import CONTROL_HINTS, check_keywords
+from orq_router_integrations._integration import CONTROL_HINTS, reject_unknown_kwargs
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.media.atomic_write import checked_folder, writable
-from orq_router_integrations.tools.audio_concat import JOINED
-from orq_router_integrations.tools.audio_format import names_audio, wanted_by
-from orq_router_integrations.tools.base import OrqTool, choosing
-from orq_router_integrations.tools.speech_call import Speaking
-from orq_router_integrations.tools.text_splitting import pieces
-from orq_router_integrations.validation import input_error
+from orq_router_integrations.media.atomic_write import validate_directory, validate_output_path
+from orq_router_integrations.tools.audio_concat import JOINABLE_FORMATS
+from orq_router_integrations.tools.audio_format import format_from_path, has_audio_suffix
+from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
+from orq_router_integrations.tools.speech_call import SpeechCall
+from orq_router_integrations.tools.text_splitting import split_text
+from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.endpoints import SPEECH
 from orq_router_integrations.wire.model_candidates import ModelCandidates
@@ -44,21 +44,21 @@ class SpeechArgs(BaseModel):
         description="The text to speak, word for word."
     )
     voice: Voice | None = Field(default=None, description="The provider's name of a voice.")
-    format: SpeechFormat | None = Field(default=None, description="The audio format.")
+    audio_format: SpeechFormat | None = Field(default=None, description="The audio format.")
     speed: Speed | None = Field(default=None, description="1 is usual; 0.25 to 4.")
 
 
-class SpeechChoices(TypedDict, total=False):
+class SpeechOverrides(TypedDict, total=False):
     """What one call may say differently than the tool."""
 
     model: str
     voice: str | None
-    format: SpeechFormat | None
+    audio_format: SpeechFormat | None
     speed: float | None
     controls: RouterControls | RouterControlsDict | None
 
 
-CHOICES = frozenset(SpeechChoices.__annotations__)
+OVERRIDES = frozenset(SpeechOverrides.__annotations__)
 _HINTS = {
     **CONTROL_HINTS,
     "response_format": "; here it is format, such as 'wav'",
@@ -75,13 +75,13 @@ class SpeechSettings(OrqTool):
     name: str = "speak"
     description: str = "Speaks a text aloud: makes an audio file of it for the user to hear."
     voice: Voice
-    format: SpeechFormat | None = None
+    audio_format: SpeechFormat | None = None
     speed: Speed | None = None
     max_chars: Annotated[int, Field(strict=True, ge=1)] = MAX_INPUT_CHARS
     pcm_rate: Annotated[int, Field(strict=True, ge=1)] = 24_000
     retry_ambiguous: bool = False
 
-    def _given(self, given: Any, choices: Mapping[str, Any]) -> Speaking:
+    def _given(self, given: Any, choices: Mapping[str, Any]) -> SpeechCall:
         """What ``stream`` was given, be it a text or a dict."""
         whole = {"text": given} if isinstance(given, str) else given
         if not isinstance(whole, Mapping) or "text" not in whole:
@@ -98,14 +98,14 @@ class SpeechSettings(OrqTool):
         choices: Mapping[str, Any],
         *,
         overwrite: bool,
-    ) -> tuple[Path, Speaking]:
+    ) -> tuple[Path, SpeechCall]:
         """Where to write, checked before anything is paid for, and what."""
         _check_order(path, text)
-        target = writable(path, overwrite=overwrite)
-        named = wanted_by(target)
+        target = validate_output_path(path, overwrite=overwrite)
+        named = format_from_path(target)
         return target, self._speaking(text, {"format": named, **choices} if named else choices)
 
-    def _called(self, text: str, choices: Mapping[str, Any]) -> tuple[Path | None, Speaking]:
+    def _called(self, text: str, choices: Mapping[str, Any]) -> tuple[Path | None, SpeechCall]:
         """What a model asks for, and where it goes: a new file, whose suffix follows its format.
 
         Raises:
@@ -113,32 +113,32 @@ class SpeechSettings(OrqTool):
             ChoiceError: what was chosen cannot be done.
         """
         target = None
-        if folder := checked_folder(self.directory):
-            target = writable(folder / f"speech-{uuid4().hex[:12]}")
-        with choosing():
+        if folder := validate_directory(self.directory):
+            target = validate_output_path(folder / f"speech-{uuid4().hex[:12]}")
+        with raise_tool_input_errors():
             return target, self._speaking(text, choices)
 
-    def _speaking(self, text: str, choices: Mapping[str, Any]) -> Speaking:
+    def _speaking(self, text: str, choices: Mapping[str, Any]) -> SpeechCall:
         try:
             return self._prepared(text, choices)
         except ValueError as error:
-            raise input_error(error, endpoint=SPEECH.path, known=CHOICES) from None
+            raise to_input_error(error, endpoint=SPEECH.path, candidates=OVERRIDES) from None
 
-    def _prepared(self, text: str, choices: Mapping[str, Any]) -> Speaking:
-        check_keywords(choices, CHOICES, _HINTS)
+    def _prepared(self, text: str, choices: Mapping[str, Any]) -> SpeechCall:
+        reject_unknown_kwargs(choices, OVERRIDES, _HINTS)
         if not isinstance(text, str):
             raise ValueError(f"text: must be text, not {type(text).__name__}")
         own = {name: getattr(self, name) for name in ("model", "voice", "format", "speed")}
         given = {**own, **{name: value for name, value in choices.items() if value is not None}}
-        controls = self.merged_controls(given.pop("controls", None))
+        controls = self.merge_controls(given.pop("controls", None))
         requests = tuple(
             SpeechRequest(text=part, max_chars=self.max_chars, **given)
             for part in self._parts(text, given["format"])
         )
-        return Speaking(
+        return SpeechCall(
             requests=requests,
-            asked=ModelCandidates.from_controls(
-                requests[0].model, self.router.controls.merge(controls)
+            candidates=ModelCandidates.from_controls(
+                requests[0].model, self.resolved_client.controls.merge(controls)
             ),
             controls=controls,
             extra_body=self.extra_body,
@@ -148,10 +148,10 @@ class SpeechSettings(OrqTool):
         )
 
     def _parts(self, text: str, wanted: str | None) -> list[str]:
-        parts = [text] if len(text) <= self.max_chars else pieces(text, self.max_chars)
+        parts = [text] if len(text) <= self.max_chars else split_text(text, self.max_chars)
         if not text.strip():
             raise ValueError("text: it is empty; give something to speak")
-        if len(parts) > 1 and (wanted or "mp3") not in JOINED:
+        if len(parts) > 1 and (wanted or "mp3") not in JOINABLE_FORMATS:
             raise ValueError(
                 f"text: {len(text)} characters, and one request takes {self.max_chars}; pieces of "
                 f"{wanted} cannot be joined without a loss: use format wav, pcm or mp3"
@@ -165,8 +165,8 @@ def _check_order(path: object, text: object) -> None:
     Raises:
         RouterInputError: it looks like that.
     """
-    bare = isinstance(text, str) and len(text.split()) == 1 and names_audio(text.strip())
-    named = isinstance(path, str | bytes | os.PathLike) and names_audio(os.fsdecode(path))
+    bare = isinstance(text, str) and len(text.split()) == 1 and has_audio_suffix(text.strip())
+    named = isinstance(path, str | bytes | os.PathLike) and has_audio_suffix(os.fsdecode(path))
     if bare and not named:
         raise RouterInputError(
             f"path, text: the path comes first, and then the text; {text!r:.200} would be spoken",

@@ -21,7 +21,7 @@ _JOINERS = "\u200d\u200c"
 _FLAGS = "".join(chr(code) for code in range(0x1F1E6, 0x1F200))
 
 
-def pieces(text: str, limit: int) -> list[str]:
+def split_text(text: str, limit: int) -> list[str]:
     """A text in pieces of at most so many characters; nothing but white space is lost.
 
     Cut at the last end of a sentence that fits; where there is none, at the last clause, then

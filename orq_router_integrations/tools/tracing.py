@@ -11,46 +11,46 @@ from typing_extensions import AsyncGenerator
 
 from orq_router_integrations._http.async_generators import scoped_asynccontextmanager
 
-Outcome = Callable[[], str]
+SummaryFunction = Callable[[], str]
 """What is told of the run at its end."""
 
 
 @contextmanager
-def traced(
-    tool: BaseTool, given: Any, config: RunnableConfig | None, outcome: Outcome
+def trace_run(
+    tool: BaseTool, input_: Any, config: RunnableConfig | None, summarize: SummaryFunction
 ) -> Iterator[None]:
     """A run from here to the end of the block; left early it has ended, not failed."""
     found = ensure_config(config)
     manager = CallbackManager.configure(*_heard_by(tool, found))
-    run = manager.on_tool_start(**_start(tool, given, found))
+    run = manager.on_tool_start(**_start(tool, input_, found))
     try:
         yield
     except GeneratorExit:
-        run.on_tool_end(outcome(), name=tool.name)
+        run.on_tool_end(summarize(), name=tool.name)
         raise
     except BaseException as error:
         run.on_tool_error(error)
         raise
-    run.on_tool_end(outcome(), name=tool.name)
+    run.on_tool_end(summarize(), name=tool.name)
 
 
 @scoped_asynccontextmanager
-async def atraced(
-    tool: BaseTool, given: Any, config: RunnableConfig | None, outcome: Outcome
+async def atrace_run(
+    tool: BaseTool, input_: Any, config: RunnableConfig | None, summarize: SummaryFunction
 ) -> AsyncGenerator[None]:
     """The same for async callbacks."""
     found = ensure_config(config)
     manager = AsyncCallbackManager.configure(*_heard_by(tool, found))
-    run = await manager.on_tool_start(**_start(tool, given, found))
+    run = await manager.on_tool_start(**_start(tool, input_, found))
     try:
         yield
     except GeneratorExit:
-        await run.on_tool_end(outcome(), name=tool.name)
+        await run.on_tool_end(summarize(), name=tool.name)
         raise
     except BaseException as error:
         await run.on_tool_error(error)
         raise
-    await run.on_tool_end(outcome(), name=tool.name)
+    await run.on_tool_end(summarize(), name=tool.name)
 
 
 def _heard_by(tool: BaseTool, config: RunnableConfig) -> tuple[Any, ...]:

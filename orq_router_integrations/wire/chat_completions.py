@@ -74,7 +74,7 @@ def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> 
     Args:
         content: its ``content``.
         data: the bytes in which it came, for the error.
-        whole: whether it is all there is, so that there must be text in it.
+        required: whether it is all there is, so that there must be text in it.
 
     Raises:
         BadReply: it is neither text nor parts, or there must be text and is none.

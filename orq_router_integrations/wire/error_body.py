@@ -8,7 +8,7 @@ import orjson
 
 from orq_router_integrations.wire.json import loads
 
-MAX_TEXT = 2000
+MAX_TEXT_CHARS = 2000
 DEEPEST = 50
 SHORTEST_KEY = 8
 """Characters; what is shorter is no key but a word, and would be cut out of sentences."""
@@ -19,30 +19,30 @@ SHORTEST_RUN = 200
 _LONG_BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{SHORTEST_RUN},}}={{0,2}}")
 
 
-def read(content: bytes, secret: str) -> tuple[Any, str]:
+def parse_error_body(content: bytes, secret: str) -> tuple[Any, str]:
     """The body as JSON, if it is that, and as text; cleaned before anything is cut."""
     text = content.decode("utf-8", "replace")
     try:
         found = _cleaned(loads(content), secret)
     except ValueError:
-        return None, clean(text, secret)
+        return None, redact(text, secret)
     escaped = "\\" in text  # a secret may hide behind escapes
-    return found, orjson.dumps(found).decode() if escaped else clean(text, secret)
+    return found, orjson.dumps(found).decode() if escaped else redact(text, secret)
 
 
 def _cleaned(value: Any, secret: str, depth: int = 0) -> Any:
     if depth > DEEPEST:
         return "[nested too deep]"
     if isinstance(value, str):
-        return clean(value, secret)
+        return redact(value, secret)
     if isinstance(value, list):
         return [_cleaned(item, secret, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {clean(k, secret): _cleaned(v, secret, depth + 1) for k, v in value.items()}
+        return {redact(k, secret): _cleaned(v, secret, depth + 1) for k, v in value.items()}
     return str(value) if isinstance(value, int) and value.bit_length() > 63 else value
 
 
-def members(source: Any) -> Mapping[str, Any]:
+def get_error_fields(source: Any) -> Mapping[str, Any]:
     """The members of an error, whichever of the router's six shapes it came in.
 
     An ``error`` object; an ``error`` text beside a ``code``; or flat ``code`` and ``message``
@@ -60,12 +60,12 @@ def members(source: Any) -> Mapping[str, Any]:
     return {**source, "message": inner} if isinstance(inner, str) else source
 
 
-def text_of(value: Any) -> str | None:
+def to_text(value: Any) -> str | None:
     """A member as text; ``None`` where there is none."""
-    return None if value is None or value == "" else str(value)[:MAX_TEXT]
+    return None if value is None or value == "" else str(value)[:MAX_TEXT_CHARS]
 
 
-def clean(text: str, secret: str = "") -> str:
+def redact(text: str, secret: str = "") -> str:
     """Text without the secret and without long runs of base64."""
     if len(secret) >= SHORTEST_KEY:
         text = text.replace(secret, "[key]")

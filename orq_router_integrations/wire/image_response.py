@@ -32,7 +32,7 @@ class Sink(Protocol):
     def write(self, data: bytes, /) -> object:
         """Take the next bytes."""
 
-    def end(self) -> object:
+    def validate(self) -> object:
         """Called when they are complete.
 
         Raises:
@@ -144,7 +144,7 @@ class ImageResponseDecoder(Generic[S]):
         self._base64.end()
         image = self._inlined(ReceivedImage(members, self._sink))
         if self._sink is not None:
-            self._sink.end()
+            self._sink.validate()
         elif image.url is None:
             message = f"image {self._images} has neither b64_json nor a url"
             raise MalformedResponseError(message, self._shown)

@@ -77,8 +77,8 @@ def loads(
 
     Args:
         data: the JSON.
-        halves: what is done with the value before they do, if there are any.
-        due: whether it is done in any case.
+        transform: what is done with the value before they do, if there are any.
+        always_transform: whether it is done in any case.
 
     Raises:
         ValueError: it is not JSON.

@@ -90,7 +90,7 @@ class ModelCandidates:
         was asked; ``None`` where several were and nothing tells which of them it was.
 
         Args:
-            named: the body's ``model``, where there is one.
+            body_model: the body's ``model``, where there is one.
             headers: the reply's.
 
         >>> Asked("openai/dall-e-2", ("openai/dall-e-2",)).answering(None, {})

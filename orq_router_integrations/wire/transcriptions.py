@@ -109,7 +109,7 @@ def parse_transcript(
 
     Args:
         reply: what came.
-        wanted: the ``response_format`` that was asked for.
+        response_format: the ``response_format`` that was asked for.
 
     Raises:
         BadReply: it is in none of the formats that ``wanted`` allows, or has no text.

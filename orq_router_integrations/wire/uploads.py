@@ -10,8 +10,8 @@ def iter_upload(upload: Upload, field_name: str, chunk_bytes: int) -> Generator[
 
     Args:
         upload: the file.
-        name: of what it is sent as, for errors.
-        chunk: most bytes of a piece.
+        field_name: of what it is sent as, for errors.
+        chunk_bytes: most bytes of a piece.
 
     Raises:
         SourceChangedError: it cannot be read, or has not the size that it had.

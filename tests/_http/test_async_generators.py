@@ -24,7 +24,7 @@ STREAMS: dict[str, Callable[[RouterClient], AsyncIterator[Any]]] = {
         model="openai/gpt-4o", api="responses", client=client
     ).astream("Hi " * 99),
     "speech": lambda client: OrqSpeechTool(
-        model="openai/tts-1", voice="alloy", format="wav", client=client
+        model="openai/tts-1", voice="alloy", audio_format="wav", client=client
     ).astream("Some words. " * 9),
 }
 

@@ -14,7 +14,7 @@ from orq_router_integrations._http import fork_safety as forks
 from orq_router_integrations._http.lazily import LazyModule
 from orq_router_integrations._http.pool import _IdleConnections
 from orq_router_integrations._http.retry import RetryBudget
-from orq_router_integrations.tools.image_inputs import Album
+from orq_router_integrations.tools.image_inputs import ImageRegistry
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here"),
@@ -42,7 +42,7 @@ def ask(router: OfflineRouter) -> None:
     ("made", "use"),
     [
         (RetryBudget, lambda quota: quota.take(1) and quota.give(1)),
-        (Album, lambda album: album.add([])),
+        (ImageRegistry, lambda album: album.add([])),
         (OfflineRouter, ask),
         (_IdleConnections, lambda idle: idle.emptied()),
     ],

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from orq_router_integrations import OrqTranscriptionLoader, RouterClient
-from orq_router_integrations.media.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 
 FILES = 40
 SECONDS = 0.1
@@ -62,7 +62,7 @@ def ratios() -> dict[str, float]:
         folder = Path(name)
         for number in range(FILES):
             silence = bytes(64_000)
-            head = head_bytes(pcm_shape(16_000), len(silence))
+            head = build_wav_header(build_pcm_format(16_000), len(silence))
             (folder / f"{number:02}.wav").write_bytes(head + silence)
         one, many = loader(folder, 1), loader(folder, AT_ONCE)
         return {

@@ -17,7 +17,7 @@ from orq_router_integrations import (
     RouterClient,
     content_block,
 )
-from orq_router_integrations.media.content_block import upload
+from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS
 from tests.benchmarks.contenders import KEY, base_url, models
@@ -117,7 +117,7 @@ def transcription(server: str, folder: Path) -> Case:
         call = Call(
             endpoint=TRANSCRIPTIONS,
             body={"model": "openai/whisper-1"},
-            files={"file": upload(path)},
+            files={"file": create_upload(path)},
             parse=lambda reply: reply.json()["text"],
         )
         router.send(call)
@@ -138,7 +138,7 @@ def _speaker(server: str) -> OrqSpeechTool:
     return OrqSpeechTool(
         model="openai/tts-1",
         voice="alloy",
-        format="wav",
+        audio_format="wav",
         base_url=base_url(server, "speech"),
         api_key=KEY,
     )
@@ -171,6 +171,6 @@ def speech(server: str) -> Case:
 
 def speech_file(server: str, folder: Path) -> Case:
     tool = _speaker(server)
-    runs = {OURS: lambda: weighed(lambda: tool.speak_to(folder / "talk.wav", SENTENCE))}
+    runs = {OURS: lambda: weighed(lambda: tool.synthesize_to_file(folder / "talk.wav", SENTENCE))}
     line = Line("17", "speech of 5 MB to a file, memory", {}, "peak", most=1)
     return Case([line], runs, rounds=3)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orq_router_integrations import OrqSpeechTool
-from orq_router_integrations.media.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 
 SIZE = 5_000_000
 GOAL = 1_000_000
@@ -38,7 +38,7 @@ def _answer(connection: socket.socket, size: int) -> None:
         while request := connection.recv(65_536):
             while b"\r\n\r\n" not in request or not request.endswith(b"}"):
                 request += connection.recv(65_536)
-            start = head_bytes(pcm_shape(24_000), None)
+            start = build_wav_header(build_pcm_format(24_000), None)
             connection.sendall(HEAD + b"%x\r\n%s\r\n" % (len(start), start))
             for at in range(len(start), size, CHUNK):
                 piece = bytes(min(CHUNK, size - at))
@@ -67,11 +67,11 @@ def ways(folder: Path, url: str) -> dict[str, Callable[[], object]]:
     parts = OrqSpeechTool(**settings, max_chars=80)
     path, loop = folder / "speech.wav", asyncio.new_event_loop()
     return {
-        "sync": lambda: tool.speak_to(path, SENTENCES),
-        "async": lambda: loop.run_until_complete(tool.aspeak_to(path, SENTENCES)),
-        "sync, two pieces joined": lambda: parts.speak_to(path, SENTENCES),
+        "sync": lambda: tool.synthesize_to_file(path, SENTENCES),
+        "async": lambda: loop.run_until_complete(tool.asynthesize_to_file(path, SENTENCES)),
+        "sync, two pieces joined": lambda: parts.synthesize_to_file(path, SENTENCES),
         "async, two pieces joined": lambda: loop.run_until_complete(
-            parts.aspeak_to(path, SENTENCES)
+            parts.asynthesize_to_file(path, SENTENCES)
         ),
     }
 

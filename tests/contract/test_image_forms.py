@@ -130,7 +130,7 @@ def test_the_same_call_is_the_same_bytes_whoever_sends_it(script):
 def test_every_control_stands_in_its_part_and_nowhere_else(script, path, dialect, read_form):
     taken = [name for name in GIVEN if TABLE[path, name, dialect] != "refused"]
     tool = drawing(script, *taken, dialect=dialect)
-    tool.edit("bird", ONE) if path == "/images/edits" else tool.vary(ONE)
+    tool.edit("bird", ONE) if path == "/images/edits" else tool.create_variation(ONE)
     (request,) = script.requests
     members, headers = expected(path, dialect)
     found = read_form(request.headers["content-type"], request.content)

@@ -39,12 +39,12 @@ def test_the_bytes_of_a_speech_call(dialect):
     tool = OrqSpeechTool(
         model="openai/tts-1",
         voice="alloy",
-        format="wav",
+        audio_format="wav",
         speed=1.5,
         controls={**CONTROLS, **who},
         client=client_of(script, base_url=f"https://router.example/{dialect}"),
     )
-    tool.speak("Hé")
+    tool.synthesize("Hé")
     (request,) = script.requests
     assert request.url == f"https://router.example/{dialect}/audio/speech"
     assert request.content.decode() == BODIES[dialect]

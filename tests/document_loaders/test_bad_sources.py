@@ -15,7 +15,7 @@ from support.recordings import recorded, recording
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader, RouterClient
 from orq_router_integrations.document_loaders import decoding
 from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
-from orq_router_integrations.media.wav import head_bytes
+from orq_router_integrations.media.wav import build_wav_header
 
 WHISPER = "openai/whisper-1"
 
@@ -198,7 +198,7 @@ def test_without_pyav_it_is_said_before_the_first_request(
     """Also where a length decides, and where a WAV is packed and cannot be cut as it is."""
     monkeypatch.setattr(decoding, "find_spec", lambda _: None)
     packed = struct.pack("<HHIIHHHH", 0x11, 1, 8000, 4055, 256, 4, 2, 505)
-    (tmp_path / "b.wav").write_bytes(head_bytes(packed, 25_600) + bytes(25_600))
+    (tmp_path / "b.wav").write_bytes(build_wav_header(packed, 25_600) + bytes(25_600))
     (tmp_path / "b.mp3").write_bytes(b"ID3" + bytes(2000))
     router = OfflineRouter()
     for name in ("b.wav", "b.mp3"):

@@ -19,14 +19,14 @@ from support.recordings import recorded, recording
 
 from orq_router_integrations import OrqTranscriptionLoader, RouterClient
 from orq_router_integrations.document_loaders.concurrency import (
-    Brake,
-    Gate,
-    Halted,
-    adrive,
-    ain_order,
-    drive,
-    in_order,
-    together,
+    CancelToken,
+    ConcurrencyLimiter,
+    WorkCancelledError,
+    amap_ordered,
+    arun_steps,
+    gather,
+    map_ordered,
+    run_steps,
 )
 from orq_router_integrations.errors import RouterError
 
@@ -154,13 +154,13 @@ async def test_order_is_kept_whoever_is_ready_first(limit: int) -> None:
         await asyncio.sleep(0.01 if number % 3 == 0 else 0)
         return number
 
-    assert list(in_order(work, numbers(10), limit, Brake())) == list(range(10))
-    assert await async_list(ain_order(awork, numbers(10), limit)) == list(range(10))
+    assert list(map_ordered(work, numbers(10), limit, CancelToken())) == list(range(10))
+    assert await async_list(amap_ordered(awork, numbers(10), limit)) == list(range(10))
 
 
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_a_source_that_breaks_is_told_after_what_it_gave(limit: int) -> None:
-    found = in_order(abs, numbers(5, then=OSError("gone")), limit, Brake())
+    found = map_ordered(abs, numbers(5, then=OSError("gone")), limit, CancelToken())
     assert [next(found) for _ in range(5)] == list(range(5))
     with pytest.raises(OSError, match="gone"):
         next(found)
@@ -168,36 +168,36 @@ async def test_a_source_that_breaks_is_told_after_what_it_gave(limit: int) -> No
     async def awork(number: int) -> int:
         return number
 
-    results = ain_order(awork, numbers(5, then=OSError("gone")), limit)
+    results = amap_ordered(awork, numbers(5, then=OSError("gone")), limit)
     assert [await anext(results) for _ in range(5)] == list(range(5))
     with pytest.raises(OSError, match="gone"):
         await anext(results)
 
 
 def test_the_first_failure_calls_the_others_off() -> None:
-    brake = Brake(Brake())
+    brake = CancelToken(CancelToken())
 
     def failing() -> None:
         raise KeyError("first")
 
     def waiting() -> None:
         for _ in range(1000):
-            brake.check()
+            brake.raise_if_cancelled()
             time.sleep(0.001)
 
     with pytest.raises(KeyError, match="first"):
-        together([failing, waiting], brake)
+        gather([failing, waiting], brake)
 
 
 def test_a_failure_does_not_wait_for_calls_under_way():
-    hanging, brake = threading.Event(), Brake()
+    hanging, brake = threading.Event(), CancelToken()
 
     def failing() -> None:
         raise KeyError("first")
 
     began = time.monotonic()
     with pytest.raises(KeyError, match="first"):
-        together([lambda: hanging.wait(10), failing], brake)
+        gather([lambda: hanging.wait(10), failing], brake)
     assert time.monotonic() - began < 5
     hanging.set()
 
@@ -205,13 +205,13 @@ def test_a_failure_does_not_wait_for_calls_under_way():
 class Silent:
     """A client whose answers never come; sync calls end when they are called off."""
 
-    def __init__(self, brake: Brake) -> None:
+    def __init__(self, brake: CancelToken) -> None:
         self.brake = brake
         self.asked = threading.Event()
 
     def send(self, call: Any) -> None:
         self.asked.set()
-        while not self.brake.pulled:
+        while not self.brake.cancelled:
             time.sleep(0.001)
         raise RouterError("called off")
 
@@ -226,25 +226,25 @@ def steps(*given: Any) -> Any:
 
 
 def test_who_is_called_off_gives_up_the_turn_that_others_wait_for() -> None:
-    brake, gate = Brake(), Gate(threading.Semaphore(2), threading.Lock)
+    brake, gate = CancelToken(), ConcurrencyLimiter(threading.Semaphore(2), threading.Lock)
     client: Any = Silent(brake)
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(drive, client, steps(b"key", "call"), gate, brake)
+        first = pool.submit(run_steps, client, steps(b"key", "call"), gate, brake)
         assert client.asked.wait(5)
-        second = pool.submit(drive, client, steps(b"other", b"key"), gate, Brake())
+        second = pool.submit(run_steps, client, steps(b"other", b"key"), gate, CancelToken())
         time.sleep(0.05)
         assert not second.done()
-        brake.pull()
-        assert isinstance(first.exception(5), Halted)
+        brake.cancel()
+        assert isinstance(first.exception(5), WorkCancelledError)
         assert second.result(5) == "done"
 
 
 async def test_who_is_cancelled_gives_it_up_too() -> None:
-    gate = Gate(asyncio.Semaphore(2), asyncio.Lock)
-    client: Any = Silent(Brake())
-    first = asyncio.ensure_future(adrive(client, steps(b"key", "call"), gate))
+    gate = ConcurrencyLimiter(asyncio.Semaphore(2), asyncio.Lock)
+    client: Any = Silent(CancelToken())
+    first = asyncio.ensure_future(arun_steps(client, steps(b"key", "call"), gate))
     await asyncio.to_thread(client.asked.wait, 5)
-    second = asyncio.ensure_future(adrive(client, steps(b"other", b"key"), gate))
+    second = asyncio.ensure_future(arun_steps(client, steps(b"other", b"key"), gate))
     await asyncio.sleep(0.05)
     assert not second.done()
     first.cancel()

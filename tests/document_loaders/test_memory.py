@@ -13,7 +13,7 @@ from langchain_core.documents.base import Blob
 from support.recordings import recording
 
 from orq_router_integrations import OrqTranscriptionLoader, RouterClient
-from orq_router_integrations.media.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 
 MEGABYTE = 2**20
 
@@ -56,7 +56,7 @@ def peak(work: Callable[[], object]) -> int:
 def large(tmp_path: Path) -> Path:
     """200 MB of silence; on most disks it takes no room."""
     path = tmp_path / "large.wav"
-    path.write_bytes(head_bytes(pcm_shape(16_000), 200 * MEGABYTE))
+    path.write_bytes(build_wav_header(build_pcm_format(16_000), 200 * MEGABYTE))
     with path.open("r+b") as file:
         file.truncate(44 + 200 * MEGABYTE)
     return path

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.document_loaders.stitching import apart, joined
+from orq_router_integrations.document_loaders.stitching import concatenate, stitch
 from orq_router_integrations.wire.transcripts import Span, Transcript
 
 
@@ -27,7 +27,7 @@ def test_words_with_times_are_joined_exactly(letters: list[str], data: st.DataOb
     lost, more = data.draw(st.integers(0, 2)), data.draw(st.integers(0, 2))
     left = said(" ".join(letters[: cut + more]), segments=True)
     right = said(" ".join(letters[cut - lost :]), cut - lost, segments=True)
-    whole = joined(left, right, cut)
+    whole = stitch(left, right, cut)
     assert whole.text == " ".join(letters)
     assert [word.text for word in whole.words] == letters
     assert [word.start for word in whole.words] == list(range(len(letters)))
@@ -37,19 +37,19 @@ def test_words_with_times_are_joined_exactly(letters: list[str], data: st.DataOb
 def test_times_that_differ_a_little_are_the_same_word() -> None:
     left = said("one two three four")
     right = said("three four five", 2.2)
-    assert joined(left, right, 3).text == "one two three four five"
+    assert stitch(left, right, 3).text == "one two three four five"
 
 
 def test_words_that_lost_their_punctuation_take_the_texts_along() -> None:
     left = replace(said("One two three four"), text="One, two. Three, four")
     right = replace(said("three four five", 2), text="three, four. Five!")
-    assert joined(left, right, 3).text == "One, two. Three, four. Five!"
+    assert stitch(left, right, 3).text == "One, two. Three, four. Five!"
 
 
 def test_segments_are_trimmed_in_text_and_time() -> None:
     left = said("one two three four", segments=True, words=False)
     right = said("three four five six", 2, segments=True, words=False)
-    first, second = joined(left, right, 3.1).segments
+    first, second = stitch(left, right, 3.1).segments
     assert (first.text, first.start, first.end) == ("one two three", 0, 3.1)
     assert (second.text, second.start, second.end) == ("four five six", 3.1, 6)
 
@@ -57,22 +57,22 @@ def test_segments_are_trimmed_in_text_and_time() -> None:
 def test_texts_without_times_are_joined_where_their_words_agree() -> None:
     left = said("We meet at noon in the old hou", words=False)
     right = said("eet at Noon, in the old house. Bring bread.", words=False)
-    assert joined(left, right, 0).text == "We meet at noon in the old house. Bring bread."
+    assert stitch(left, right, 0).text == "We meet at noon in the old house. Bring bread."
 
 
 @pytest.mark.parametrize("right", ["Something else.", "", "A day in the sun, in the end."])
 def test_texts_that_share_nothing_at_their_edges_lose_nothing(right: str) -> None:
     left = said("All of this is about the weather here", words=False)
-    assert joined(left, said(right, words=False), 0).text == f"{left.text} {right}".strip()
+    assert stitch(left, said(right, words=False), 0).text == f"{left.text} {right}".strip()
 
 
 def test_line_ends_inside_a_text_stay() -> None:
     left = said("one\ntwo three", words=False)
-    assert joined(left, said("two three four", words=False), 0).text.startswith("one\ntwo three")
+    assert stitch(left, said("two three four", words=False), 0).text.startswith("one\ntwo three")
 
 
 def test_pieces_that_share_nothing_are_put_one_behind_the_other() -> None:
-    whole = apart(said("a b", segments=True), said("b c", 2, segments=True))
+    whole = concatenate(said("a b", segments=True), said("b c", 2, segments=True))
     assert (whole.text, len(whole.words), len(whole.segments)) == ("a b b c", 4, 2)
 
 
@@ -90,7 +90,7 @@ def test_scripts_without_blanks_are_joined_sign_by_sign() -> None:
 
     for words, segments in ((False, False), (False, True), (True, False)):
         kinds = {"words": words, "segments": segments}
-        whole = joined(heard(LEFT, 0, **kinds), heard(RIGHT, 6, **kinds), 9, 6)
+        whole = stitch(heard(LEFT, 0, **kinds), heard(RIGHT, 6, **kinds), 9, 6)
         assert whole.text == LEFT + RIGHT[6:]
         assert "".join(segment.text for segment in whole.segments) in {"", whole.text}
         assert "".join(word.text for word in whole.words) in {"", whole.text}
@@ -103,10 +103,10 @@ def test_words_said_over_and_over_are_not_swallowed(refrain: str, shared: int) -
     words = (refrain.split() * 60)[:60]
     left = said(" ".join(words[: 30 + shared]), words=False)
     right = said(" ".join(words[30:]), words=False)
-    assert joined(left, right, 0, shared + 0.4).text == " ".join(words)
+    assert stitch(left, right, 0, shared + 0.4).text == " ".join(words)
 
 
 def test_a_word_at_both_ends_of_what_is_shared_is_not_all_of_it() -> None:
     left = said("We went to see the old man in the", words=False)
     right = said("the old man in the house", words=False)
-    assert joined(left, right, 0, 2).text == "We went to see the old man in the house"
+    assert stitch(left, right, 0, 2).text == "We went to see the old man in the house"

@@ -10,7 +10,7 @@ import pytest
 from support.recordings import recorded, recording
 
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader
-from orq_router_integrations.document_loaders.transcript_store import ResumeStore, key_of
+from orq_router_integrations.document_loaders.transcript_store import TranscriptStore, compute_key
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.transcripts import Span, Transcript
@@ -91,7 +91,7 @@ def test_what_is_no_store_is_refused_before_any_request(tmp_path: Path) -> None:
 def test_a_store_that_breaks_loses_nothing(
     store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kept = ResumeStore.at(store)
+    kept = TranscriptStore.open(store)
     store.unlink()
     store.mkdir()
     assert kept.get(b"key") is None
@@ -100,7 +100,7 @@ def test_a_store_that_breaks_loses_nothing(
 
 
 def test_an_entry_that_cannot_be_read_is_asked_for_again(store: Path) -> None:
-    kept = ResumeStore.at(store)
+    kept = TranscriptStore.open(store)
     kept.put(b"key", FOUND)
     assert kept.get(b"key") == FOUND
     with kept._open() as table:
@@ -111,11 +111,11 @@ def test_an_entry_that_cannot_be_read_is_asked_for_again(store: Path) -> None:
 def test_a_file_that_vanished_is_an_input_error(tmp_path: Path, store: Path) -> None:
     gone = Upload("gone.wav", "audio/wav", 9, (tmp_path / "gone.wav").open)
     with pytest.raises(RouterInputError, match=r"cannot read gone\.wav"):
-        key_of(gone, {})
+        compute_key(gone, {})
 
 
 def write(path: Path, process: int) -> None:
-    store = ResumeStore.at(path)
+    store = TranscriptStore.open(path)
     for number in range(25):
         store.put(b"%d-%d" % (process, number), FOUND)
 
@@ -127,7 +127,7 @@ def test_processes_may_write_at_once(store: Path) -> None:
         worker.start()
     for worker in workers:
         worker.join(30)
-    kept = ResumeStore.at(store)
+    kept = TranscriptStore.open(store)
     keys = [b"%d-%d" % (process, number) for process in range(3) for number in range(25)]
     assert all(kept.get(key) == FOUND for key in keys)
 

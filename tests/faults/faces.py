@@ -83,13 +83,13 @@ def speech() -> Iterator[Face]:
     """A tool that speaks, whole and in pieces, and is billed by the piece."""
 
     def tool(client: RouterClient) -> OrqSpeechTool:
-        return OrqSpeechTool(model="openai/tts-1", voice="alloy", format="wav", client=client)
+        return OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
 
     def speak(client: RouterClient, big: bool) -> bytes:
-        return tool(client).speak(SPOKEN).data
+        return tool(client).synthesize(SPOKEN).data
 
     async def aspeak(client: RouterClient, big: bool) -> bytes:
-        return (await tool(client).aspeak(SPOKEN)).data
+        return (await tool(client).asynthesize(SPOKEN)).data
 
     def stream(client: RouterClient, big: bool) -> bytes:
         return b"".join(tool(client).stream(SPOKEN))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.media.content_block import upload
+from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
 from orq_router_integrations.wire.multipart import build_multipart_body
 
@@ -135,7 +135,7 @@ def test_forms_that_are_nearly_right(path: str, more: Any, data: bytes, right: b
     fields = {**RIGHT[path], **{_plain(name): _plain(value) for name, value in more.items()}}
     name = "image" if "images" in path else "file"
     form = build_multipart_body(
-        fields, {name if right else "other": upload(data or b"x", filename="a.wav")}
+        fields, {name if right else "other": create_upload(data or b"x", filename="a.wav")}
     )
     sent(f"/v3/router{path}", b"".join(form), **{"content-type": form.content_type})
 

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from python_multipart.multipart import FormParser, parse_options_header
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
-from orq_router_integrations.media.content_block import upload
+from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.testing.routing.reading import read
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, Dialect
@@ -134,7 +134,7 @@ file_names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters
     file_names,
 )
 def test_forms_are_read_by_others_as_they_were_meant(fields: Any, data: bytes, name: str) -> None:
-    source = upload(io.BytesIO(data).getvalue(), filename="x.bin")
+    source = create_upload(io.BytesIO(data).getvalue(), filename="x.bin")
     form = build_multipart_body(
         fields, {"file": type(source)(name, "a/b", source.size, source.open)}
     )

@@ -225,8 +225,8 @@ def test_images_are_drawn_and_edited_through_it(client: RouterClient) -> None:
 
 
 def test_speech_and_transcription_through_it(client: RouterClient) -> None:
-    tool = OrqSpeechTool(model="behind/tts-1", voice="alloy", format="wav", client=client)
-    spoken = tool.speak("The router answers.").read()
+    tool = OrqSpeechTool(model="behind/tts-1", voice="alloy", audio_format="wav", client=client)
+    spoken = tool.synthesize("The router answers.").read()
     loader = OrqTranscriptionLoader(
         source=spoken, model="behind/whisper-1", granularity="word", client=client
     )
@@ -236,9 +236,9 @@ def test_speech_and_transcription_through_it(client: RouterClient) -> None:
 
 @pytest.mark.parametrize("wanted", ["json", "text", "srt", "vtt"])
 def test_every_kind_of_transcript_through_it(client: RouterClient, wanted: str) -> None:
-    spoken = OrqSpeechTool(model="behind/tts-1", voice="alloy", format="wav", client=client).speak(
-        "Hello."
-    )
+    spoken = OrqSpeechTool(
+        model="behind/tts-1", voice="alloy", audio_format="wav", client=client
+    ).synthesize("Hello.")
     [document] = OrqTranscriptionLoader(
         source=spoken.read(), model="behind/whisper-1", response_format=wanted, client=client
     ).load()

@@ -9,7 +9,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from orq_router_integrations.media.mime import sniff
+from orq_router_integrations.media.mime import detect_mime_type
 
 BROKEN = "openai/broken"
 GPT = "openai/gpt-4o"
@@ -104,7 +104,7 @@ class TestImages:
     def test_generate(self, client):
         reply = client.images.generate(model="openai/gpt-image-1", prompt="A boat", n=2)
         pictures = [base64.b64decode(item.b64_json) for item in reply.data]
-        assert [sniff(picture) for picture in pictures] == ["image/png", "image/png"]
+        assert [detect_mime_type(picture) for picture in pictures] == ["image/png", "image/png"]
         assert pictures[0] != pictures[1]
 
     def test_edit_with_a_mask(self, client):
@@ -114,7 +114,7 @@ class TestImages:
         reply = client.images.edit(
             model="openai/gpt-image-1", image=picture, mask=picture, prompt="In fog"
         )
-        assert sniff(base64.b64decode(reply.data[0].b64_json)) == "image/png"
+        assert detect_mime_type(base64.b64decode(reply.data[0].b64_json)) == "image/png"
 
     @deprecated
     def test_variations(self, client):
@@ -122,7 +122,9 @@ class TestImages:
         reply = client.images.create_variation(
             model="openai/dall-e-2", image=picture, n=2, response_format="b64_json"
         )
-        assert [sniff(base64.b64decode(item.b64_json)) for item in reply.data] == ["image/png"] * 2
+        assert [detect_mime_type(base64.b64decode(item.b64_json)) for item in reply.data] == [
+            "image/png"
+        ] * 2
 
 
 class TestSpeech:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.media.mime import sniff
+from orq_router_integrations.media.mime import detect_mime_type
 
 sdk = pytest.importorskip(
     "orq_ai_sdk", reason="the vendor's SDK is not installed: pip install '.[interop]'"
@@ -109,7 +109,9 @@ class TestImages:
             fallbacks=[{"model": "openai/dall-e-2"}],
         )
         varied = images.variations.create(model="openai/dall-e-2", image=file)
-        assert [sniff(base64.b64decode(it.b64_json)) for it in edited.data] == ["image/png"] * 2
+        assert [detect_mime_type(base64.b64decode(it.b64_json)) for it in edited.data] == [
+            "image/png"
+        ] * 2
         assert varied.data[0].url
 
 

@@ -100,7 +100,7 @@ def test_a_mask_is_unknown_to_the_sdk(router, client):
 
 def test_variations(router, client):
     tool = painter(client, "openai/dall-e-2", delivery="url", controls=CACHED)
-    tool.vary(SQUARE, n=2, size="256x256")
+    tool.create_variation(SQUARE, n=2, size="256x256")
     assert lost(models.CreateImageVariationRequestBody, sent(router)) == []
 
 
@@ -109,11 +109,11 @@ def test_speech(router, client):
     OrqSpeechTool(
         model="openai/tts-1",
         voice="alloy",
-        format="wav",
+        audio_format="wav",
         speed=1.25,
         controls=controls,
         client=client,
-    ).speak("Hello.")
+    ).synthesize("Hello.")
     assert lost(models.CreateSpeechRequestBody, sent(router)) == []
 
 

@@ -12,12 +12,16 @@ from typing import Any
 import pytest
 
 from orq_router_integrations.errors import RouterInputError, SavingError
-from orq_router_integrations.media.atomic_write import atomic_file, awrite, writable
+from orq_router_integrations.media.atomic_write import (
+    awrite_chunks,
+    open_atomic,
+    validate_output_path,
+)
 
 
 def test_a_file_is_there_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
-    with atomic_file(path) as file:
+    with open_atomic(path) as file:
         file.write(b"half")
         assert not path.exists()
     assert path.read_bytes() == b"half"
@@ -26,7 +30,7 @@ def test_a_file_is_there_when_it_is_complete(tmp_path: Path) -> None:
 
 def test_after_a_failure_nothing_new_remains(tmp_path: Path) -> None:
     def interrupted() -> None:
-        with atomic_file(tmp_path / "speech.wav") as file:
+        with open_atomic(tmp_path / "speech.wav") as file:
             file.write(b"half")
             raise KeyboardInterrupt
 
@@ -38,7 +42,7 @@ def test_after_a_failure_nothing_new_remains(tmp_path: Path) -> None:
 def test_an_old_file_survives_a_failure(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     path.write_bytes(b"old")
-    with pytest.raises(SavingError, match="disk"), atomic_file(path):
+    with pytest.raises(SavingError, match="disk"), open_atomic(path):
         raise OSError("disk")
     assert path.read_bytes() == b"old"
 
@@ -48,7 +52,7 @@ def test_an_old_file_keeps_its_permissions_and_its_links(tmp_path: Path) -> None
     path.write_bytes(b"old")
     path.chmod(0o640)
     link.symlink_to(path)
-    with atomic_file(link) as file:
+    with open_atomic(link) as file:
         file.write(b"new")
     assert link.is_symlink()
     assert path.read_bytes() == b"new"
@@ -56,7 +60,7 @@ def test_an_old_file_keeps_its_permissions_and_its_links(tmp_path: Path) -> None
 
 
 def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
-    with atomic_file(tmp_path / "ours") as file:
+    with open_atomic(tmp_path / "ours") as file:
         file.write(b"")
     (tmp_path / "plain").write_bytes(b"")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
@@ -67,35 +71,35 @@ def test_what_cannot_be_written_is_refused_beforehand(tmp_path: Path) -> None:
     taken.write_bytes(b"old")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RouterInputError, match="names no file"):
-        writable("")
+        validate_output_path("")
     with pytest.raises(RouterInputError, match="is a folder"):
-        writable(tmp_path)
+        validate_output_path(tmp_path)
     with pytest.raises(RouterInputError, match="does not exist"):
-        writable(tmp_path / "no" / "file")
+        validate_output_path(tmp_path / "no" / "file")
     with pytest.raises(RouterInputError, match=r"the folder .*no/ does not exist"):
-        writable(f"{tmp_path}/no/")
+        validate_output_path(f"{tmp_path}/no/")
     with pytest.raises(RouterInputError, match="overwrite=True"):
-        writable(taken, overwrite=False)
+        validate_output_path(taken, overwrite=False)
     with pytest.raises(RouterInputError, match="no regular file"):
-        writable(tmp_path / "pipe")
+        validate_output_path(tmp_path / "pipe")
 
 
 def test_a_name_that_no_file_can_have_is_refused_beforehand(tmp_path: Path) -> None:
     for wrong in ("x" * 300, tmp_path / "file" / "below"):
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(RouterInputError, match="path: "):
-            writable(wrong)
+            validate_output_path(wrong)
 
 
 def test_a_name_may_be_as_long_as_files_can_have(tmp_path: Path) -> None:
     path = tmp_path / ("\N{GRINNING FACE}" * 62 + ".png")
-    with atomic_file(path) as file:
+    with open_atomic(path) as file:
         file.write(b"x")
     assert path.read_bytes() == b"x"
 
 
 def test_a_folder_that_takes_no_files_is_refused() -> None:
-    with pytest.raises(RouterInputError, match="path: "), atomic_file("/proc/self/x.wav"):
+    with pytest.raises(RouterInputError, match="path: "), open_atomic("/proc/self/x.wav"):
         pass
 
 
@@ -116,7 +120,7 @@ async def test_a_slow_disk_holds_up_no_event_loop() -> None:
             yield piece
 
     disk = SlowDisk()
-    await awrite(disk, arriving())
+    await awrite_chunks(disk, arriving())
     assert disk.getvalue() == b"".join(pieces)
     assert threading.get_ident() not in disk.threads
 
@@ -126,7 +130,7 @@ async def test_a_full_disk_is_told() -> None:
         yield b"x"
 
     with pytest.raises(OSError, match="No space"):
-        await awrite(FullDisk(), arriving())
+        await awrite_chunks(FullDisk(), arriving())
 
 
 class FullDisk(io.BytesIO):

@@ -13,7 +13,7 @@ from support.scripted_router import Script, chat, client_of
 
 from orq_router_integrations import content_block
 from orq_router_integrations.errors import RouterError, RouterInputError
-from orq_router_integrations.media.content_block import upload
+from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -77,7 +77,7 @@ PATHS = ["pipe", "empty.png", "link.png", "missing.png", "folder", "device", "nu
 
 
 @pytest.mark.parametrize(
-    "take", [content_block, upload, lambda path: content_block(Blob(path=path))]
+    "take", [content_block, create_upload, lambda path: content_block(Blob(path=path))]
 )
 @pytest.mark.parametrize("name", PATHS)
 def test_only_a_regular_file_with_something_in_it_is_read(tmp_path, name, take):
@@ -93,7 +93,7 @@ def test_a_url_is_not_fetched_and_the_other_way_is_told(take):
         take("https://any.host/a.png")
 
 
-@pytest.mark.parametrize("take", [content_block, upload])
+@pytest.mark.parametrize("take", [content_block, create_upload])
 def test_a_file_that_may_not_be_read_is_a_clear_error(tmp_path, monkeypatch, take):
     path = tmp_path / "secret.png"
     path.write_bytes(PNG)
@@ -108,13 +108,13 @@ def test_a_file_that_may_not_be_read_is_a_clear_error(tmp_path, monkeypatch, tak
 
 
 @pytest.mark.parametrize("source", [None, 7, {"path": "a.png"}, ["a.png"]])
-@pytest.mark.parametrize("take", [content_block, upload])
+@pytest.mark.parametrize("take", [content_block, create_upload])
 def test_what_is_neither_path_nor_bytes_is_a_clear_error(take, source):
     with pytest.raises(RouterInputError):
         take(source)
 
 
-@pytest.mark.parametrize("take", [content_block, upload])
+@pytest.mark.parametrize("take", [content_block, create_upload])
 def test_no_bytes_are_no_file(take):
     with pytest.raises(RouterInputError, match="empty"):
         take(b"")
@@ -154,7 +154,7 @@ def test_a_file_that_is_too_large_is_not_read_whole(tmp_path):
 def test_an_upload_begins_anew_each_time_it_is_opened(tmp_path, whole):
     path = tmp_path / "a.wav"
     path.write_bytes(WAV)
-    part = upload(WAV, filename="a.wav") if whole else upload(str(path))
+    part = create_upload(WAV, filename="a.wav") if whole else create_upload(str(path))
     for _ in range(2):
         with part.open() as stream:
             assert stream.read() == WAV
@@ -163,14 +163,14 @@ def test_an_upload_begins_anew_each_time_it_is_opened(tmp_path, whole):
 
 def test_an_upload_is_named_after_its_bytes_unless_told_otherwise(tmp_path):
     (tmp_path / "data.txt").write_text("plain")
-    assert upload(PDF).filename == "file.pdf"
-    assert (upload(b"?").filename, upload(b"?").mime_type) == (
+    assert create_upload(PDF).filename == "file.pdf"
+    assert (create_upload(b"?").filename, create_upload(b"?").mime_type) == (
         "file.bin",
         "application/octet-stream",
     )
-    told = upload(WAV, filename="b.bin", mime_type="audio/wave")
+    told = create_upload(WAV, filename="b.bin", mime_type="audio/wave")
     assert (told.filename, told.mime_type) == ("b.bin", "audio/wave")
-    assert upload(tmp_path / "data.txt").mime_type == "text/plain"
+    assert create_upload(tmp_path / "data.txt").mime_type == "text/plain"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_an_upload_is_named_after_its_bytes_unless_told_otherwise(tmp_path):
 def test_no_name_or_type_breaks_out_of_its_header(options):
     script = Script()
     try:
-        call = chat(endpoint=TRANSCRIPTIONS, body={}, files={"file": upload(WAV, **options)})
+        call = chat(endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(WAV, **options)})
         client_of(script).send(call)
     except RouterError:
         assert script.sent == 0

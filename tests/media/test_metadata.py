@@ -10,13 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.media.metadata import Base64, audio_seconds, image_size, pdf_pages
+from orq_router_integrations.media.metadata import (
+    Base64View,
+    count_pdf_pages,
+    read_audio_seconds,
+    read_image_size,
+)
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
 
-def wrapped(data: bytes) -> Base64:
-    return Base64(base64.b64encode(data).decode())
+def wrapped(data: bytes) -> Base64View:
+    return Base64View(base64.b64encode(data).decode())
 
 
 def png(width: int, height: int) -> bytes:
@@ -58,17 +63,17 @@ PICTURES = {
 
 @pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
 def test_an_image_tells_its_size(picture):
-    assert image_size(picture) == image_size(wrapped(picture)) == (640, 480)
+    assert read_image_size(picture) == read_image_size(wrapped(picture)) == (640, 480)
 
 
 @pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
 def test_an_image_that_is_cut_short_has_no_size(picture):
-    assert image_size(picture[: max(picture.rfind(b"\xff\xc2"), 0) + 6]) is None
+    assert read_image_size(picture[: max(picture.rfind(b"\xff\xc2"), 0) + 6]) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"BM", png(0, 9), b"\xff\xd8\xff" + b"\xff" * 5000])
 def test_what_is_no_image_has_no_size(data):
-    assert image_size(data) is None
+    assert read_image_size(data) is None
 
 
 HEAD = b"%PDF-1.7\n"
@@ -87,18 +92,18 @@ PACKED = b"<< /Type /ObjStm >>\nstream\r\n" + zlib.compress(PAGES) + b"\nendstre
     ids=["counted", "packed", "promised", "only the sum"],
 )
 def test_a_pdf_tells_its_pages(document):
-    assert pdf_pages(document) == pdf_pages(wrapped(document)) == 3
+    assert count_pdf_pages(document) == count_pdf_pages(wrapped(document)) == 3
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", HEAD, HEAD + b"/Type /ObjStm stream\nnot packed"])
 def test_what_tells_no_pages_has_none(data):
-    assert pdf_pages(data) is None
+    assert count_pdf_pages(data) is None
 
 
 def test_a_small_file_that_unpacks_to_a_large_one_is_not_unpacked_whole():
     bomb = b"/Type /ObjStm stream\n" + zlib.compress(bytes(2**22)) + b"endstream"
     tracemalloc.start()
-    assert pdf_pages(HEAD + bomb * 40) is None
+    assert count_pdf_pages(HEAD + bomb * 40) is None
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 64 * 2**20
@@ -116,22 +121,22 @@ SOUNDS = {
 
 @pytest.mark.parametrize("sound", SOUNDS.values(), ids=SOUNDS)
 def test_a_sound_tells_its_length(sound):
-    assert audio_seconds(sound) == audio_seconds(wrapped(sound)) == 1.5
+    assert read_audio_seconds(sound) == read_audio_seconds(wrapped(sound)) == 1.5
 
 
 def test_an_mp3_of_varying_bitrate_is_as_long_as_its_frames():
-    assert audio_seconds(xing(4900)) == 4900 * 1152 / 44100
+    assert read_audio_seconds(xing(4900)) == 4900 * 1152 / 44100
 
 
 @pytest.mark.parametrize("data", [b"", b"OggS", b"RIFF\0\0\0\0WAVE", b"\xff" * 3, b"ID3"])
 def test_what_is_no_sound_has_no_length(data):
-    assert audio_seconds(data) is None
+    assert read_audio_seconds(data) is None
 
 
 def test_real_files_are_read():
-    assert image_size((ASSETS / "diagram.png").read_bytes()) == (600, 200)
-    assert pdf_pages((ASSETS / "dummy.pdf").read_bytes()) == 1
-    assert audio_seconds((ASSETS / "bird.wav").read_bytes()) == 1.0
+    assert read_image_size((ASSETS / "diagram.png").read_bytes()) == (600, 200)
+    assert count_pdf_pages((ASSETS / "dummy.pdf").read_bytes()) == 1
+    assert read_audio_seconds((ASSETS / "bird.wav").read_bytes()) == 1.0
 
 
 @given(st.binary(max_size=40), st.integers(0, 45), st.integers(0, 45))
@@ -145,6 +150,6 @@ MAGIC = [*(picture[:20] for picture in PICTURES.values()), HEAD, wav(0)[:40], b"
 
 @given(st.sampled_from(MAGIC), st.binary(max_size=200), st.text(max_size=40))
 def test_nothing_raises_on_any_content(head, rest, text):
-    for measure in (image_size, pdf_pages, audio_seconds):
+    for measure in (read_image_size, count_pdf_pages, read_audio_seconds):
         measure(head + rest)
-        measure(Base64(text))
+        measure(Base64View(text))

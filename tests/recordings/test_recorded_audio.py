@@ -35,12 +35,12 @@ def speaker(client: RouterClient) -> OrqSpeechTool:
 
 
 def test_speech(speaker: OrqSpeechTool) -> None:
-    speech = speaker.speak("Hi.", format="wav")
+    speech = speaker.synthesize("Hi.", audio_format="wav")
     assert speech.read().startswith(b"RIFF")
 
 
 def test_speech_in_the_routers_own_format(speaker: OrqSpeechTool) -> None:
-    assert speaker.speak("Hi.").format
+    assert speaker.synthesize("Hi.").format
 
 
 def test_streamed_speech(speaker: OrqSpeechTool) -> None:
@@ -49,12 +49,12 @@ def test_streamed_speech(speaker: OrqSpeechTool) -> None:
 
 def test_a_voice_of_another_provider(client: RouterClient) -> None:
     tool = OrqSpeechTool(model="elevenlabs/eleven_multilingual_v2", voice="aria", client=client)
-    assert tool.speak("Hi.").size > 100
+    assert tool.synthesize("Hi.").size > 100
 
 
 def test_a_model_that_cannot_speak(speaker: OrqSpeechTool) -> None:
     with pytest.raises(RouterStatusError) as caught:
-        speaker.speak("Hi.", model="openai/no-such-model-9")
+        speaker.synthesize("Hi.", model="openai/no-such-model-9")
     assert 400 <= caught.value.status_code < 500
 
 

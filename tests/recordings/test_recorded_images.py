@@ -52,7 +52,7 @@ def test_an_edit_with_a_mask_and_controls(client: RouterClient) -> None:
 
 def test_variations(client: RouterClient) -> None:
     tool = OrqImageTool(**DALLE, return_format="b64_json", n=2, client=client)
-    assert len(shown(tool.vary(SQUARE)).images) == 2
+    assert len(shown(tool.create_variation(SQUARE)).images) == 2
 
 
 def test_a_model_that_draws_nothing(client: RouterClient) -> None:

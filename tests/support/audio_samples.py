@@ -3,7 +3,7 @@
 import random
 from array import array
 
-from orq_router_integrations.media.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 
 ID3 = b"ID3\x04\0\0\0\0\x01\x0a" + bytes(138)
 """A tag of 138 bytes, as writers put before an MP3."""
@@ -21,7 +21,9 @@ def wav(
     data: bytes, *, rate: int = 16000, size: str = "right", before: bytes = b"", after: bytes = b""
 ) -> bytes:
     """A WAV file; its head may leave the size open, or say something that stands for that."""
-    head = head_bytes(pcm_shape(rate), None if size == "open" else _SIZES.get(size, len(data)))
+    head = build_wav_header(
+        build_pcm_format(rate), None if size == "open" else _SIZES.get(size, len(data))
+    )
     start, end = head[:-8] + before, head[-8:]
     return start + end + data + after
 

@@ -36,11 +36,17 @@ def scripted(*replies: Any, **settings: Any) -> tuple[OrqSpeechTool, Script]:
 
 
 async def spoken(tool: OrqSpeechTool, awaited: bool, *args: Any, **choices: Any) -> Speech:
-    return await tool.aspeak(*args, **choices) if awaited else tool.speak(*args, **choices)
+    return (
+        await tool.asynthesize(*args, **choices) if awaited else tool.synthesize(*args, **choices)
+    )
 
 
 async def spoken_to(tool: OrqSpeechTool, awaited: bool, *args: Any, **choices: Any) -> Speech:
-    return await tool.aspeak_to(*args, **choices) if awaited else tool.speak_to(*args, **choices)
+    return (
+        await tool.asynthesize_to_file(*args, **choices)
+        if awaited
+        else tool.synthesize_to_file(*args, **choices)
+    )
 
 
 async def streamed(tool: OrqSpeechTool, awaited: bool, *args: Any, **choices: Any) -> list[Any]:

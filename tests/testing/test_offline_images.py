@@ -12,7 +12,7 @@ import openai
 import pytest
 from support.picture_reader import picture, pixel, words
 
-from orq_router_integrations.media.metadata import image_size
+from orq_router_integrations.media.metadata import read_image_size
 from orq_router_integrations.testing import Fault, OfflineRouter
 from orq_router_integrations.testing.images import png
 from orq_router_integrations.testing.images.draw import generated, scaled
@@ -77,7 +77,7 @@ def counter() -> Counter:
 )
 def test_a_picture_shows_its_prompt(counter, prompt, shown):
     (data,) = drawn(counter.draw(prompt=prompt, size="512x256"))
-    assert image_size(data) == (512, 256)
+    assert read_image_size(data) == (512, 256)
     assert words(data) == shown
 
 
@@ -125,7 +125,7 @@ def test_a_transparent_background_is_transparent(counter):
 
 def test_an_edit_keeps_the_image_and_tells_what_was_asked(counter):
     (data,) = drawn(counter.edit())
-    assert image_size(data) == (64, 48)
+    assert read_image_size(data) == (64, 48)
     assert pixel(data, 5, 0) == pixel(BOAT, 5, 0)
     (large,) = drawn(counter.edit(size="256x256", prompt="bird"))
     assert words(large).endswith("Edit 1: bird")

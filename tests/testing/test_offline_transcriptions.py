@@ -9,7 +9,7 @@ import openai
 import pytest
 from support.recordings import TEXT, recording, wav
 
-from orq_router_integrations.media.wav import head_bytes
+from orq_router_integrations.media.wav import build_wav_header
 from orq_router_integrations.testing import Fault, OfflineRouter
 from orq_router_integrations.testing.media.tones import hear, speak
 from orq_router_integrations.wire.endpoints import Dialect
@@ -245,4 +245,4 @@ def test_words_are_heard_in_the_longer_form_of_a_wav_and_despite_a_wrong_byte_ra
     shape = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 16_000, 0, 2, 16, 22, 16, 4)
     shape += struct.pack("<H", 1) + bytes.fromhex("00000000 1000 8000 00aa00389b71")
     samples = speak("Good day.")
-    assert ask(data=head_bytes(shape, len(samples)) + samples).json()["text"] == "Good day."
+    assert ask(data=build_wav_header(shape, len(samples)) + samples).json()["text"] == "Good day."

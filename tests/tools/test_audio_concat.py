@@ -8,28 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.audio_samples import ID3, mp3, mp3_table, samples, wav
 
-from orq_router_integrations.media.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.tools.audio_concat import (
-    BadAudioError,
-    Mp3Track,
-    OtherTrack,
-    PcmTrack,
-    Track,
-    WavTrack,
+    AudioFormatError,
+    AudioJoiner,
+    Mp3Joiner,
+    PassthroughJoiner,
+    PcmJoiner,
+    WavJoiner,
 )
 
 ONE, TWO, THREE = samples(1000, seed=1), samples(777, seed=2), samples(3, seed=3)
 
 
-def made(track: Track, *pieces: bytes, step: int = 97) -> bytes:
+def made(track: AudioJoiner, *pieces: bytes, step: int = 97) -> bytes:
     """The file that a track makes of pieces that arrive cut anywhere."""
     out = bytearray()
     for piece in pieces:
-        track.begin()
+        track.begin_chunk()
         for at in range(0, len(piece), step):
             out += track.feed(piece[at : at + step])
-        track.end()
-    for place, data in track.patches():
+        track.end_chunk()
+    for place, data in track.get_patches():
         out[place : place + len(data)] = data
     return bytes(out)
 
@@ -43,7 +43,7 @@ def read(data: bytes) -> tuple[int, bytes]:
 @pytest.mark.parametrize("size", ["right", "open", "zero", "placeholder"])
 class TestWav:
     def test_the_samples_of_all_pieces_behind_one_head(self, step, size):
-        track = WavTrack(joined=True)
+        track = WavJoiner(joined=True)
         pieces = [wav(part, size=size) for part in (ONE, TWO, THREE)]
         joined = made(track, *pieces, step=step)
         assert joined == wav(ONE + TWO + THREE)
@@ -51,7 +51,7 @@ class TestWav:
         assert track.seconds == (1000 + 777 + 3) / 16000
 
     def test_one_piece_is_passed_on_and_its_sizes_put_right(self, step, size):
-        track = WavTrack()
+        track = WavJoiner()
         assert read(made(track, wav(ONE, size=size), step=step)) == (16000, ONE)
         assert track.seconds == 1000 / 16000
 
@@ -60,42 +60,42 @@ class TestWavOdds:
     def test_what_stands_around_the_samples_has_no_place_between_pieces(self):
         note = b"LIST\x05\0\0\0INFOx\0"
         odd = wav(ONE, before=note, after=note)
-        assert made(WavTrack(joined=True), odd, odd) == wav(ONE + ONE)
-        assert made(WavTrack(), odd) == odd
+        assert made(WavJoiner(joined=True), odd, odd) == wav(ONE + ONE)
+        assert made(WavJoiner(), odd) == odd
 
     def test_half_a_sample_at_the_end_of_a_piece_does_not_shift_the_next(self):
         cut = wav(ONE, size="open")[:-1]
-        assert made(WavTrack(joined=True), cut, wav(TWO)) == wav(ONE[:-2] + TWO)
+        assert made(WavJoiner(joined=True), cut, wav(TWO)) == wav(ONE[:-2] + TWO)
 
     @pytest.mark.parametrize(
-        "shape", [pcm_shape(8000), pcm_shape(16000, 2), pcm_shape(16000, 1, 8)]
+        "shape", [build_pcm_format(8000), build_pcm_format(16000, 2), build_pcm_format(16000, 1, 8)]
     )
     def test_pieces_of_another_kind(self, shape):
-        other = head_bytes(shape, len(TWO)) + TWO
-        with pytest.raises(BadAudioError, match="those before it 16000 Hz, 1 channel"):
-            made(WavTrack(joined=True), wav(ONE), other)
+        other = build_wav_header(shape, len(TWO)) + TWO
+        with pytest.raises(AudioFormatError, match="those before it 16000 Hz, 1 channel"):
+            made(WavJoiner(joined=True), wav(ONE), other)
 
     @pytest.mark.parametrize("broken", [b"RIFF", wav(ONE)[:40], b"RIFF\0\0\0\0WAVEdata\0\0\0\0"])
     def test_a_piece_without_samples(self, broken):
-        with pytest.raises(BadAudioError, match="a piece is a WAV file without"):
-            made(WavTrack(joined=True), broken, wav(ONE))
+        with pytest.raises(AudioFormatError, match="a piece is a WAV file without"):
+            made(WavJoiner(joined=True), broken, wav(ONE))
 
     def test_a_single_file_that_cannot_be_read_is_passed_on_unmeasured(self):
         odd = b"RIFF\0\0\0\0WAVEdata\0\0\0\0" + ONE
-        track = WavTrack()
+        track = WavJoiner()
         assert (made(track, odd), track.seconds) == (odd, None)
 
 
 class TestPcm:
     @pytest.mark.parametrize("step", [1, 2, 3, 1000])
     def test_samples_follow_each_other(self, step):
-        track = PcmTrack(8000, joined=True)
+        track = PcmJoiner(8000, joined=True)
         assert made(track, ONE, TWO, step=step) == ONE + TWO
         assert track.seconds == 1777 / 8000
 
     def test_half_a_sample_is_dropped_between_pieces_only(self):
-        assert made(PcmTrack(8000, joined=True), ONE + b"x", TWO) == ONE + TWO
-        assert made(PcmTrack(8000), ONE + b"x") == ONE + b"x"
+        assert made(PcmJoiner(8000, joined=True), ONE + b"x", TWO) == ONE + TWO
+        assert made(PcmJoiner(8000), ONE + b"x") == ONE + b"x"
 
 
 class TestMp3:
@@ -107,35 +107,35 @@ class TestMp3:
             ID3 + mp3_table(rate) + one + b"TAG" + b"title".ljust(125, b"\0"),
             ID3 + mp3_table(rate) + two,
         ]
-        track = Mp3Track(joined=True)
+        track = Mp3Joiner(joined=True)
         assert made(track, *tagged, step=step) == one + two
         samples_in_frame = 1152 if rate == 44100 else 576
         assert track.seconds == pytest.approx(8 * samples_in_frame / rate)
 
     def test_one_piece_is_passed_on_with_all_that_is_in_it(self):
         whole = ID3 + mp3_table(44100) + mp3(4)
-        track = Mp3Track()
+        track = Mp3Joiner()
         assert made(track, whole) == whole
         assert track.seconds == pytest.approx(4 * 1152 / 44100)
 
     def test_a_frame_that_was_cut_off_is_left_out(self):
-        assert made(Mp3Track(joined=True), mp3(3)[:-7], mp3(1)) == mp3(2) + mp3(1)
+        assert made(Mp3Joiner(joined=True), mp3(3)[:-7], mp3(1)) == mp3(2) + mp3(1)
 
     @pytest.mark.parametrize("other", [{"rate": 24000}, {"mono": True}])
     def test_pieces_of_another_kind(self, other):
-        with pytest.raises(BadAudioError, match=r"those before it 44100 Hz, 2 channel"):
-            made(Mp3Track(joined=True), mp3(2), mp3(2, **other))
+        with pytest.raises(AudioFormatError, match=r"those before it 44100 Hz, 2 channel"):
+            made(Mp3Joiner(joined=True), mp3(2), mp3(2, **other))
 
     def test_a_piece_without_frames(self):
-        with pytest.raises(BadAudioError, match="without frames"):
-            made(Mp3Track(joined=True), mp3(2), ID3)
+        with pytest.raises(AudioFormatError, match="without frames"):
+            made(Mp3Joiner(joined=True), mp3(2), ID3)
 
     def test_noise_that_looks_like_a_frame_of_another_kind_is_no_frame(self):
         noise = b"junk" + mp3(1, rate=24000)[:4] + b"junk"
-        assert made(Mp3Track(joined=True), mp3(2) + noise, mp3(1)) == mp3(2) + mp3(1)
+        assert made(Mp3Joiner(joined=True), mp3(2) + noise, mp3(1)) == mp3(2) + mp3(1)
 
 
-KINDS = [Mp3Track, WavTrack, lambda joined: PcmTrack(8000, joined=joined)]
+KINDS = [Mp3Joiner, WavJoiner, lambda joined: PcmJoiner(8000, joined=joined)]
 STARTS = [b"", b"RIFF\0\0\0\0WAVE", wav(b"")[:40], ID3, mp3(1), b"ID3\4\0\0\x7f\x7f\x7f\x7f"]
 
 
@@ -147,15 +147,15 @@ def test_whatever_comes_is_passed_on_or_no_audio(kind, joined, pieces):
     whole = [start + rest for start, rest in pieces]
     try:
         out = made(track, *whole, step=31)
-    except BadAudioError:
-        assert joined or kind is WavTrack  # one piece alone is refused when it is empty
+    except AudioFormatError:
+        assert joined or kind is WavJoiner  # one piece alone is refused when it is empty
         return
     assert track.seconds is None or track.seconds >= 0
     assert joined or len(out) == len(b"".join(whole))
 
 
 def test_other_formats_are_one_piece_only():
-    track = OtherTrack("opus", joined=True)
+    track = PassthroughJoiner("opus", joined=True)
     assert (made(track, b"OggS1234"), track.seconds) == (b"OggS1234", None)
-    with pytest.raises(BadAudioError, match="pieces of opus cannot be joined"):
+    with pytest.raises(AudioFormatError, match="pieces of opus cannot be joined"):
         track.begin()

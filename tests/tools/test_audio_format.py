@@ -3,8 +3,13 @@
 import pytest
 from support.audio_samples import ID3, mp3, samples, wav
 
-from orq_router_integrations.tools.audio_concat import BadAudioError
-from orq_router_integrations.tools.audio_format import declared_rate, found_in, misnamed, wanted_by
+from orq_router_integrations.tools.audio_concat import AudioFormatError
+from orq_router_integrations.tools.audio_format import (
+    detect_format,
+    format_from_path,
+    get_sample_rate,
+    has_wrong_suffix,
+)
 from orq_router_integrations.wire.call import Response
 
 OPUS = b"OggS\0\2" + bytes(22) + b"OpusHead\1"
@@ -28,33 +33,33 @@ def head(content_type: str = "") -> Response:
     ],
 )
 def test_files_are_known_by_their_bytes_whatever_was_asked_for(asked, start, found):
-    assert found_in(start[:64], asked, head()) == found
-    assert found_in(start[:64], asked, head("audio/mpeg")) == found
+    assert detect_format(start[:64], asked, head()) == found
+    assert detect_format(start[:64], asked, head("audio/mpeg")) == found
 
 
 @pytest.mark.parametrize("start", [bytes(64), samples(32, seed=7), b"\xff\xfb" * 32, b"BM" * 32])
 def test_raw_samples_are_what_was_asked_for_or_declared(start):
-    assert found_in(start, "pcm", head()) == ("pcm", "audio/pcm")
-    assert found_in(start, "mp3", head("audio/L16;rate=24000;channels=1"))[0] == "pcm"
+    assert detect_format(start, "pcm", head()) == ("pcm", "audio/pcm")
+    assert detect_format(start, "mp3", head("audio/L16;rate=24000;channels=1"))[0] == "pcm"
 
 
 def test_two_bytes_are_believed_where_samples_were_not_asked_for_or_the_type_agrees():
     start = mp3(1)[:64]
-    assert found_in(start, "mp3", head()).format == "mp3"
-    assert found_in(start, "pcm", head("audio/mpeg")).format == "mp3"
-    assert found_in(start, "pcm", head()).format == "pcm"
-    assert found_in(b"\xff\xf1" + bytes(62), "aac", head()) == ("aac", "audio/aac")
+    assert detect_format(start, "mp3", head()).format == "mp3"
+    assert detect_format(start, "pcm", head("audio/mpeg")).format == "mp3"
+    assert detect_format(start, "pcm", head()).format == "pcm"
+    assert detect_format(b"\xff\xf1" + bytes(62), "aac", head()) == ("aac", "audio/aac")
 
 
 def test_unknown_bytes_are_unknown():
-    assert found_in(b"????" * 16, "mp3", head()) == (None, "application/octet-stream")
-    assert found_in(b"????" * 16, "wav", head("audio/amr")) == (None, "audio/amr")
+    assert detect_format(b"????" * 16, "mp3", head()) == (None, "application/octet-stream")
+    assert detect_format(b"????" * 16, "wav", head("audio/amr")) == (None, "audio/amr")
 
 
 @pytest.mark.parametrize("start", [b"\x89PNG\r\n\x1a\n", b"%PDF-1.7", b"PK\x03\x04"])
 def test_other_files_are_no_audio(start):
-    with pytest.raises(BadAudioError, match="no audio"):
-        found_in(start + bytes(60), "mp3", head())
+    with pytest.raises(AudioFormatError, match="no audio"):
+        detect_format(start + bytes(60), "mp3", head())
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ def test_other_files_are_no_audio(start):
     ],
 )
 def test_the_rate_that_a_content_type_tells(declared, rate):
-    assert declared_rate(head(declared)) == rate
+    assert get_sample_rate(head(declared)) == rate
 
 
 @pytest.mark.parametrize(
@@ -76,12 +81,12 @@ def test_the_rate_that_a_content_type_tells(declared, rate):
     [("a.mp3", "mp3"), ("A.WAV", "wav"), ("b.ogg", "opus"), ("c.raw", "pcm"), ("d.txt", None)],
 )
 def test_the_format_that_a_name_asks_for(path, wanted):
-    assert wanted_by(path) == wanted
+    assert format_from_path(path) == wanted
 
 
 def test_names_that_say_another_format():
-    assert misnamed("a.mp3", "wav")
-    assert misnamed("a.mp3", None)
-    assert not misnamed("a.ogg", "opus")
-    assert not misnamed("a.ogg", "ogg")
-    assert not misnamed("a.bin", "wav")
+    assert has_wrong_suffix("a.mp3", "wav")
+    assert has_wrong_suffix("a.mp3", None)
+    assert not has_wrong_suffix("a.ogg", "opus")
+    assert not has_wrong_suffix("a.ogg", "ogg")
+    assert not has_wrong_suffix("a.bin", "wav")

@@ -9,7 +9,7 @@ from support.agent_tools import called, every_way
 
 from orq_router_integrations import OfflineRouter, OrqImageTool, OrqSpeechTool
 from orq_router_integrations.errors import RouterInputError, ServerError
-from orq_router_integrations.tools.base import ChoiceError
+from orq_router_integrations.tools.base import ToolInputError
 
 WRONG = [
     ("draw", {"prompt": " "}, "prompt: it is empty"),
@@ -25,9 +25,9 @@ def tools(router: OfflineRouter, **given: Any) -> dict[str, Any]:
     common = {"client": router.client(), **given}
     opened = ("image", "output_compression")
     return {
-        "draw": OrqImageTool(model="openai/gpt-image-1", open_args=opened, **common),
+        "draw": OrqImageTool(model="openai/gpt-image-1", model_args=opened, **common),
         "speak": OrqSpeechTool(
-            model="openai/tts-1", voice="alloy", open_args=("format",), **common
+            model="openai/tts-1", voice="alloy", model_args=("format",), **common
         ),
     }
 
@@ -50,10 +50,10 @@ async def test_a_model_is_told(router: OfflineRouter, awaited: bool, name, args,
 @every_way
 @wrong_choices
 async def test_a_program_gets_the_error(router: OfflineRouter, awaited: bool, name, args, said):
-    with pytest.raises(ChoiceError, match=said):
+    with pytest.raises(ToolInputError, match=said):
         await called(tools(router)[name], awaited, args)
     strict = tools(router, handle_tool_error=False)[name]
-    with pytest.raises(ChoiceError, match=said):
+    with pytest.raises(ToolInputError, match=said):
         await called(strict, awaited, call(args))
     assert router.requests == []
 
@@ -69,7 +69,7 @@ async def test_what_a_developer_did_wrong_is_no_choice(
         tool = made[name]
         with pytest.raises(RouterInputError, match="make it first") as caught:
             await called(tool, awaited, call(args))
-        assert not isinstance(caught.value, ChoiceError)
+        assert not isinstance(caught.value, ToolInputError)
     assert router.requests == []
 
 

@@ -16,7 +16,7 @@ from support.picture_reader import words
 
 from orq_router_integrations import OfflineRouter, OrqImageTool, RouterError
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.tools.base import ChoiceError
+from orq_router_integrations.tools.base import ToolInputError
 from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
 
 GPT, DALLE2, DALLE3 = "openai/gpt-image-1", "openai/dall-e-2", "openai/dall-e-3"
@@ -91,7 +91,7 @@ def test_the_artifact_is_json_and_comes_back_whole():
     (restored,) = messages_from_dict(stored)
     assert restored.artifact == message.artifact
     assert ImageResult.of(restored) == ImageResult.of(message)
-    assert ImageResult.of(message).artifact() == message.artifact
+    assert ImageResult.of(message).to_artifact() == message.artifact
 
 
 def test_what_is_no_artifact_says_so():
@@ -149,12 +149,12 @@ def test_the_model_edits_and_varies_what_it_drew(router):
 @pytest.mark.parametrize("name", ["img_000000000000", "/etc/hostname", "https://x/y.png", ""])
 def test_a_model_names_images_of_the_tool_and_opens_nothing_else(router, name):
     image_tool = tool(router, open_args=("image", "mask"))
-    with pytest.raises(ChoiceError, match=r"image: .* is no image of this tool, for it has"):
+    with pytest.raises(ToolInputError, match=r"image: .* is no image of this tool, for it has"):
         image_tool.invoke({"prompt": "x", "image": name})
     made = image_tool.generate("boat", **SMALL)
-    with pytest.raises(ChoiceError, match=f"there are {made.image.id}"):
+    with pytest.raises(ToolInputError, match=f"there are {made.image.id}"):
         image_tool.invoke({"prompt": "x", "image": made.image.id, "mask": name or "none"})
-    with pytest.raises(ChoiceError, match="mask: needs an image"):
+    with pytest.raises(ToolInputError, match="mask: needs an image"):
         image_tool.invoke({"prompt": "x", "mask": made.image.id})
     assert len(router.requests) == 1
 
@@ -162,7 +162,7 @@ def test_a_model_names_images_of_the_tool_and_opens_nothing_else(router, name):
 def test_images_of_another_process_can_be_remembered():
     message = called(tool(), prompt="boat")
     other = tool(open_args=("image",))
-    other.remember(ImageResult.of(message))
+    other.register_images(ImageResult.of(message))
     assert called(other, prompt="x", image=ImageResult.of(message).image.id).content
 
 
@@ -234,7 +234,7 @@ def test_urls_are_told_and_fetched_only_when_asked(router):
     image_tool = tool(router, model=DALLE2)
     linked = image_tool.generate("boat", **SMALL)
     assert linked.image.url.startswith("https://images.offline.invalid/")
-    assert linked.image.url in linked.told
+    assert linked.image.url in linked.summary
     assert len(router.requests) == 1
     with pytest.raises(RouterInputError, match="behind a URL; fetch it with download"):
         linked.image.read()
@@ -260,14 +260,14 @@ def test_urls_can_be_fetched_at_once_so_that_a_model_can_edit_what_is_behind(rou
 def test_the_revised_prompt_is_told():
     result = tool(model=DALLE3, delivery="b64_json").generate("boat", **SMALL)
     assert result.image.revised_prompt == "A picture: boat"
-    assert result.told.endswith("The prompt was revised to: A picture: boat")
+    assert result.summary.endswith("The prompt was revised to: A picture: boat")
 
 
 def test_own_parameters_go_where_they_are_taken(router):
     image_tool = tool(router, background="opaque", quality="high", user="u-1", size="256x256")
     drawn = image_tool.generate("boat")
     image_tool.edit("bird", drawn)
-    image_tool.vary(drawn, model=DALLE2)
+    image_tool.create_variation(drawn, model=DALLE2)
     sent = [set(request.body) - {"model", "prompt", "image"} for request in router.requests]
     assert sent == [
         {"background", "quality", "size"},
@@ -302,12 +302,12 @@ def test_reprs_are_short_and_show_no_bytes():
 def test_a_model_is_told_no_more_than_it_can_use():
     image = GeneratedImage(id="img_x", url="https://a/" + "x" * 5000, revised_prompt="p" * 9000)
     result = ImageResult(operation="generate", images=(image,), model=GPT)
-    assert "img_x (at a URL)" in result.told
-    assert len(result.told) < 2200
+    assert "img_x (at a URL)" in result.summary
+    assert len(result.summary) < 2200
 
 
 def test_a_tool_can_be_pickled_and_keeps_no_images():
-    image_tool = OrqImageTool(model=GPT, api_key="sk-orq-test", open_args=("image", "n"))
+    image_tool = OrqImageTool(model=GPT, api_key="sk-orq-test", model_args=("image", "n"))
     copy = pickle.loads(pickle.dumps(image_tool))
     assert (copy.model, copy.open_args) == (GPT, ("image", "n"))
     assert set(copy.args) == {"prompt", "image", "n"}

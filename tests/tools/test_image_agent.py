@@ -46,7 +46,7 @@ def router() -> OfflineRouter:
 def tools(router: OfflineRouter, **given: Any) -> list[Any]:
     client = router.client()
     opened = {"open_args": ("image",), "size": "256x256"}
-    speech = OrqSpeechTool(model="openai/tts-1", voice="alloy", format="wav", client=client)
+    speech = OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
     return [OrqImageTool(model=PAINTER, client=client, **opened | given), speech]
 
 

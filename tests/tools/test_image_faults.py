@@ -231,7 +231,7 @@ async def test_a_cancelled_call_leaves_nothing(tmp_path: Path):
 
     tool = drawing(Script(), directory=tmp_path)
     http = httpx.AsyncClient(transport=httpx.MockTransport(handle))
-    client = tool.router.model_copy(update={"http_async_client": http})
+    client = tool.resolved_client.model_copy(update={"http_async_client": http})
     tool = OrqImageTool(model=GPT, client=client, directory=tmp_path)
     task = asyncio.create_task(tool.agenerate("boat"))
     await asyncio.sleep(0.1)

@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def draw(router: OfflineRouter, **given: Any) -> OrqImageTool:
-    return OrqImageTool(model=GPT, client=router.client(), open_args=("image", "mask"), **given)
+    return OrqImageTool(model=GPT, client=router.client(), model_args=("image", "mask"), **given)
 
 
 def message(path: Path | str) -> ToolMessage:
@@ -64,7 +64,7 @@ async def test_a_message_opens_no_file_outside_the_tools_folder(router, awaited,
         with pytest.raises(RouterInputError, match=f"mask: .*{ELSEWHERE}"):
             await edited(tool, awaited, "bird", secret, mask=message(secret))
         with pytest.raises(RouterInputError, match=ELSEWHERE):
-            tool.vary(message(secret), model="openai/dall-e-2")
+            tool.create_variation(message(secret), model="openai/dall-e-2")
     assert router.requests == []
 
 
@@ -85,7 +85,7 @@ async def test_what_the_program_itself_names_may_be_anywhere(router, awaited, se
     for tool in (draw(router), draw(router, directory=folder)):
         for source in (secret, str(secret), result, result.image, [result]):
             assert (await edited(tool, awaited, "bird", source)).operation == "edit"
-        tool.remember(result)
+        tool.register_images(result)
         assert await called(tool, awaited, {"prompt": "bird", "image": ID})
 
 
@@ -106,5 +106,5 @@ async def test_a_folder_is_where_it_was_when_the_tool_was_made(router, folder, m
     tool = draw(router, directory=folder.name)
     result = tool.generate("a boat")
     monkeypatch.chdir("/")
-    told = ToolMessage("1 image was drawn.", tool_call_id="1", artifact=result.artifact())
+    told = ToolMessage("1 image was drawn.", tool_call_id="1", artifact=result.to_artifact())
     assert tool.edit("add a bird", told).image.path.startswith(str(folder))

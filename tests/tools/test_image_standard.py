@@ -34,7 +34,7 @@ class TestIntegration(ToolsIntegrationTests):
     @property
     def tool_constructor(self) -> OrqImageTool:
         client = OfflineRouter().client()
-        return OrqImageTool(model="openai/gpt-image-1", client=client, open_args=["size"])
+        return OrqImageTool(model="openai/gpt-image-1", client=client, model_args=["size"])
 
     @property
     def tool_invoke_params_example(self) -> dict:

@@ -149,7 +149,7 @@ async def test_in_a_chain_the_audio_is_what_streams() -> None:
     chain = RunnableLambda(str.upper) | speaker()
     assert chain.invoke(TEXT).startswith("The text was spoken: ")
     for whole in (list(chain.stream(TEXT)), [data async for data in chain.astream(TEXT)]):
-        assert b"".join(whole)[44:] == speaker().speak(TEXT.upper()).data[44:]
+        assert b"".join(whole)[44:] == speaker().synthesize(TEXT.upper()).data[44:]
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -193,10 +193,10 @@ async def test_a_connection_that_is_cut(awaited, framing, tmp_path):
     with Loopback(answer) as server:
         url = f"{server.url}/v3/router"
         tool = OrqSpeechTool(model=TTS, voice="alloy", api_key=KEY, base_url=url)
-        async with tool.router:
+        async with tool.resolved_client:
             with pytest.raises(StreamInterruptedError) as caught:
                 await spoken_to(tool, awaited, tmp_path / "a.wav", TEXT)
-        tool.router.close()
+        tool.resolved_client.close()
     assert (caught.value.received, list(tmp_path.iterdir())) == (2000, [])
     assert len(server.requests) == 1
 
@@ -213,7 +213,7 @@ async def test_a_cancelled_call_leaves_nothing(tmp_path):
     body = Stalled()
     tool, _ = scripted(lambda _: httpx.Response(200, stream=body))
     (tmp_path / "a.wav").write_bytes(b"old")
-    task = asyncio.create_task(tool.aspeak_to(tmp_path / "a.wav", TEXT))
+    task = asyncio.create_task(tool.asynthesize_to_file(tmp_path / "a.wav", TEXT))
     await arrived.wait()
     assert len(list(tmp_path.iterdir())) == 2
     task.cancel()

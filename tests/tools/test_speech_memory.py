@@ -6,7 +6,7 @@ import httpx
 from support.scripted_router import Body
 from support.speaking import every_way, scripted, spoken_to
 
-from orq_router_integrations.media.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 
 SIZE, CHUNK, GOAL = 5_000_000, 16_384, 1_000_000
 LONG = "This is a sentence. " * 8
@@ -16,7 +16,7 @@ class Lazy(Body):
     """A WAV of that size, made chunk by chunk as it is read."""
 
     def __iter__(self):
-        yield head_bytes(pcm_shape(24_000), None)
+        yield build_wav_header(build_pcm_format(24_000), None)
         for at in range(0, SIZE, CHUNK):
             yield bytes(min(CHUNK, SIZE - at))
 

@@ -60,7 +60,9 @@ async def test_every_word_of_every_piece_is_heard_and_the_length_is_right(awaite
 
 def test_one_piece_keeps_its_table_and_is_measured_without_it():
     whole = encoded(SENTENCES[0])
-    speech = speaker(OfflineRouter(answers={TTS: Answer(audio=whole)}), format="mp3").speak("Hi.")
+    speech = speaker(OfflineRouter(answers={TTS: Answer(audio=whole)}), format="mp3").synthesize(
+        "Hi."
+    )
     assert speech.data == whole
     assert b"Info" in whole
     assert speech.seconds == pytest.approx(len(decoded(whole)) / 2 / RATE, abs=0.1)

@@ -11,7 +11,7 @@ from support.speaking import scripted, speaker
 
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.tools.artifact import MAX_SHOWN
+from orq_router_integrations.tools.artifact import MAX_DISPLAY_BYTES
 from orq_router_integrations.tools.speech_result import Speech
 
 TEXT = "Good morning."
@@ -19,7 +19,7 @@ TEXT = "Good morning."
 
 @pytest.fixture
 def speech() -> Speech:
-    return speaker().speak(TEXT)
+    return speaker().synthesize(TEXT)
 
 
 def test_the_artifact_is_plain_json_and_comes_back_whole(speech):
@@ -51,8 +51,8 @@ def test_saving(speech, tmp_path):
 
 
 def test_speech_in_a_file_can_be_read_and_copied(tmp_path):
-    kept = speaker().speak_to(tmp_path / "a.wav", TEXT)
-    restored = Speech.of(kept.artifact())
+    kept = speaker().synthesize_to_file(tmp_path / "a.wav", TEXT)
+    restored = Speech.of(kept.to_artifact())
     assert restored.data is None
     restored.save(tmp_path / "b.wav")
     assert (tmp_path / "b.wav").read_bytes() == restored.read() == kept.read()
@@ -63,8 +63,8 @@ def test_speech_in_a_file_can_be_read_and_copied(tmp_path):
 
 @pytest.mark.parametrize("kind", ["wav", "pcm"])
 def test_a_loader_takes_its_blob(kind, tmp_path):
-    in_memory = speaker().speak(TEXT, format=kind)
-    in_a_file = speaker().speak_to(tmp_path / f"a.{kind}", TEXT, format=kind)
+    in_memory = speaker().synthesize(TEXT, audio_format=kind)
+    in_a_file = speaker().synthesize_to_file(tmp_path / f"a.{kind}", TEXT, audio_format=kind)
     for spoken in (in_memory, in_a_file):
         loader = OrqTranscriptionLoader(
             source=spoken.blob(), model="openai/whisper-1", client=OfflineRouter().client()
@@ -93,7 +93,7 @@ def test_a_notebook_gets_a_player(speech):
 
 def test_a_notebook_plays_raw_samples_as_a_wav(tmp_path):
     tool, _ = scripted([samples(500)], format="pcm", pcm_rate=16000)
-    page = tool.speak(TEXT)._repr_html_()
+    page = tool.synthesize(TEXT)._repr_html_()
     data = base64.b64decode(page.partition("base64,")[2].partition('"')[0])
     assert data == wav(samples(500))
     (tmp_path / "x.wav").write_bytes(data)
@@ -103,7 +103,7 @@ def test_a_notebook_plays_raw_samples_as_a_wav(tmp_path):
 
 def test_a_notebook_gets_no_player_of_what_is_gone_or_huge(speech, tmp_path):
     gone = speech.model_copy(update={"data": None, "path": str(tmp_path / "gone.wav")})
-    huge = speech.model_copy(update={"size": MAX_SHOWN + 1})
+    huge = speech.model_copy(update={"size": MAX_DISPLAY_BYTES + 1})
     assert [value._repr_html_()[:7] for value in (gone, huge)] == ["<small>"] * 2
 
 

@@ -37,7 +37,11 @@ class TestWhole:
         assert heard(speech.data) == TEXT
         rate, data = frames(speech.data)
         assert speech.seconds == pytest.approx(len(data) / 2 / rate, abs=0.001)
-        assert (speech.format, speech.asked_format, speech.mime_type) == ("wav", "wav", "audio/wav")
+        assert (speech.format, speech.requested_format, speech.mime_type) == (
+            "wav",
+            "wav",
+            "audio/wav",
+        )
         assert (speech.model, speech.answering_model, speech.voice) == (TTS, TTS, "alloy")
         assert (speech.pieces, speech.attempts, speech.characters) == (1, 1, len(TEXT))
         assert speech.size == len(speech.data)
@@ -63,8 +67,8 @@ class TestWhole:
 
     async def test_a_format_that_was_replaced_is_told(self, awaited):
         speech = await spoken(speaker(format=None), awaited, TEXT)
-        assert (speech.asked_format, speech.format) == ("mp3", "wav")
-        assert "WAV audio (not MP3)" in speech.told
+        assert (speech.requested_format, speech.format) == ("mp3", "wav")
+        assert "WAV audio (not MP3)" in speech.summary
 
     async def test_a_fallback_speaks(self, awaited):
         router = OfflineRouter(faults={TTS: 503})
@@ -110,7 +114,7 @@ class TestStream:
         router = OfflineRouter()
         data = await streamed(speaker(router), awaited, TEXT)
         assert len(data) > 5
-        assert b"".join(data)[44:] == speaker().speak(TEXT).data[44:]
+        assert b"".join(data)[44:] == speaker().synthesize(TEXT).data[44:]
 
     async def test_a_dict_of_arguments(self, awaited):
         router = OfflineRouter()
@@ -156,7 +160,7 @@ class TestFile:
     async def test_a_name_that_says_another_format_than_came(self, awaited, tmp_path):
         with pytest.warns(UserWarning, match=r"a.mp3 holds wav"):
             speech = await spoken_to(speaker(), awaited, tmp_path / "a.mp3", TEXT)
-        assert (speech.asked_format, speech.format) == ("mp3", "wav")
+        assert (speech.requested_format, speech.format) == ("mp3", "wav")
         assert heard(speech.read()) == TEXT
 
     async def test_the_sizes_of_a_streamed_wav_are_put_right(self, awaited, tmp_path):
@@ -187,14 +191,14 @@ class TestLongTexts:
             "has a clause. And the end.",
         ]
         assert heard(speech.data) == LONG
-        alone = [frames(speaker().speak(part).data)[1] for part in asked]
+        alone = [frames(speaker().synthesize(part).data)[1] for part in asked]
         assert frames(speech.data)[1] == b"".join(alone)
         assert (speech.pieces, speech.attempts, len(speech.trace_ids)) == (3, 3, 3)
 
     async def test_a_file_of_pieces_is_the_same(self, awaited, tmp_path):
         tool = speaker(max_chars=40)
         speech = await spoken_to(tool, awaited, tmp_path / "a.wav", LONG)
-        assert (tmp_path / "a.wav").read_bytes() == tool.speak(LONG).data
+        assert (tmp_path / "a.wav").read_bytes() == tool.synthesize(LONG).data
         assert speech.pieces == 3
 
     async def test_mp3_frames(self, awaited):
@@ -207,7 +211,7 @@ class TestLongTexts:
     async def test_pcm(self, awaited):
         tool = speaker(max_chars=40, format="pcm")
         assert (await spoken(tool, awaited, LONG)).data == frames(
-            speaker(max_chars=40).speak(LONG).data
+            speaker(max_chars=40).synthesize(LONG).data
         )[1]
 
     async def test_pieces_of_different_kinds_are_no_file(self, awaited):
@@ -231,7 +235,7 @@ class TestLongTexts:
         with pytest.raises(InvalidResponseError, match=said) as caught:
             await spoken(tool, awaited, LONG, controls={"fallbacks": [ELEVEN]})
         first = "The first sentence is short."
-        assert caught.value.partial_bytes == speaker(format="pcm").speak(first).data
+        assert caught.value.partial_bytes == speaker(format="pcm").synthesize(first).data
 
     async def test_a_format_that_cannot_be_joined_ends_with_the_first_piece(self, awaited):
         tool, script = scripted([b"OggS" + bytes(24) + b"OpusHead" + bytes(99)], max_chars=60)
@@ -257,13 +261,13 @@ def test_interleaved_streams_stay_apart():
     tool = speaker(format="pcm")
     pairs = zip_longest(tool.stream("one " * 30), tool.stream("two " * 40), fillvalue=b"")
     one, two = (b"".join(parts) for parts in zip(*pairs, strict=True))
-    assert one == tool.speak("one " * 30).data
-    assert two == tool.speak("two " * 40).data
+    assert one == tool.synthesize("one " * 30).data
+    assert two == tool.synthesize("two " * 40).data
 
 
 def test_a_tool_survives_pickling(monkeypatch):
     monkeypatch.setenv("ORQ_API_KEY", "sk-orq-env")
-    tool = OrqSpeechTool(model=TTS, voice="alloy", open_args=("voice",))
+    tool = OrqSpeechTool(model=TTS, voice="alloy", model_args=("voice",))
     copy = pickle.loads(pickle.dumps(tool))
     assert b"sk-orq" not in pickle.dumps(tool)
     assert copy.args == tool.args

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.tools.text_splitting import pieces
+from orq_router_integrations.tools.text_splitting import split_text
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from orq_router_integrations.tools.text_splitting import pieces
     ],
 )
 def test_where_texts_are_cut(text, limit, parts):
-    assert pieces(text, limit) == parts
+    assert split_text(text, limit) == parts
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,14 @@ def test_where_texts_are_cut(text, limit, parts):
     ],
 )
 def test_what_is_seen_as_one_character_stays_whole(character):
-    for part in pieces(character * 20, 13):
+    for part in split_text(character * 20, 13):
         assert len(part) <= 13
         assert part.replace(character, "") == ""
 
 
 def test_a_long_text_makes_few_pieces():
     text = "This is a sentence of some length, with a comma. " * 1000
-    parts = pieces(text, 4096)
+    parts = split_text(text, 4096)
     assert len(parts) == 13
     assert all(part.endswith(".") for part in parts)
 
@@ -63,7 +63,7 @@ def test_a_long_text_makes_few_pieces():
 )
 def test_rows_of_marks_take_no_time(mark):
     began = time.process_time()
-    assert len(pieces(mark * (100_000 // len(mark)), 4096)) < 40
+    assert len(split_text(mark * (100_000 // len(mark)), 4096)) < 40
     assert time.process_time() - began < 2  # a search begun at each of them took half a minute
 
 
@@ -72,6 +72,6 @@ WORDS = st.text(st.sampled_from("ab .,!?\n。、\u0301\u200d\U0001f1e6é"), max_
 
 @given(WORDS, st.integers(1, 40))
 def test_nothing_but_white_space_is_lost(text, limit):
-    parts = pieces(text, limit)
+    parts = split_text(text, limit)
     assert all(0 < len(part) <= limit and part == part.strip() for part in parts)
     assert "".join("".join(parts).split()) == "".join(text.split())

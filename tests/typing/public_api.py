@@ -67,9 +67,11 @@ async def async_calls(model: ChatOrq) -> None:
 
 
 async def speech(tool: OrqSpeechTool) -> None:
-    assert_type(tool.speak("Hi", voice="nova", format="wav", speed=1.5), Speech)
-    assert_type(await tool.aspeak_to("hi.wav", "Hi", controls={"retry": {"count": 1}}), Speech)
-    tool.speak("Hi", speeed=2)  # type: ignore[call-arg]
+    assert_type(tool.synthesize("Hi", voice="nova", audio_format="wav", speed=1.5), Speech)
+    assert_type(
+        await tool.asynthesize_to_file("hi.wav", "Hi", controls={"retry": {"count": 1}}), Speech
+    )
+    tool.synthesize("Hi", speeed=2)  # type: ignore[call-arg]
 
 
 def offline() -> None:
@@ -85,7 +87,9 @@ async def images(tool: OrqImageTool) -> None:
     drawn = tool.generate("boat", n=2, controls={"retry": {"count": 1}})
     assert_type(drawn, ImageResult)
     assert_type(await tool.aedit("bird", [drawn, b"bytes", "path.png"], mask=drawn), ImageResult)
-    assert_type(await tool.adownload(tool.vary(drawn.image, size="256x256")), ImageResult)
+    assert_type(
+        await tool.adownload(tool.create_variation(drawn.image, size="256x256")), ImageResult
+    )
 
 
 def errors(error: RouterError) -> tuple[int | None, str | None, float | None]:

@@ -23,7 +23,7 @@ class Bytes(io.BytesIO):
 
     whole = False
 
-    def end(self) -> None:
+    def validate(self) -> None:
         self.whole = True
 
 

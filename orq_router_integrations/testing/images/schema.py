@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from orq_router_integrations.media.metadata import image_size
-from orq_router_integrations.media.mime import sniff
+from orq_router_integrations.media.metadata import read_image_size
+from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.testing.routing.checking import Schema
 from orq_router_integrations.testing.routing.forms import AnyFile, FormFile, FormInt
 from orq_router_integrations.testing.routing.refusals import Refusal
@@ -38,7 +38,7 @@ def _checked_size(size: str) -> str:
 
 
 def _checked_picture(file: FormFile) -> FormFile:
-    found = sniff(file.data[:16])
+    found = detect_mime_type(file.data[:16])
     if found not in {"image/png", "image/jpeg", "image/webp"}:
         raise ValueError(f"must be PNG, WebP or JPEG, and is {found or 'no image'}")
     if len(file.data) >= LARGEST_FILE:
@@ -47,7 +47,7 @@ def _checked_picture(file: FormFile) -> FormFile:
 
 
 def _checked_mask(file: FormFile) -> FormFile:
-    if sniff(file.data[:16]) != "image/png":
+    if detect_mime_type(file.data[:16]) != "image/png":
         raise ValueError("a mask must be a PNG")
     return file
 
@@ -132,8 +132,8 @@ def check_mask(request: Edit) -> None:
     Raises:
         Refusal: 400; it is not.
     """
-    mask = request.mask and image_size(request.mask.data)
-    image = image_size(request.image[0].data)
+    mask = request.mask and read_image_size(request.mask.data)
+    image = read_image_size(request.image[0].data)
     if mask and image and mask != image:
         shown = " and ".join("{}x{}".format(*size) for size in (mask, image))
         raise Refusal(400, f"mask: must be as large as the image ({shown})", param="mask")

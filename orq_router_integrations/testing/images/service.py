@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from orq_router_integrations.media.metadata import image_size
+from orq_router_integrations.media.metadata import read_image_size
 from orq_router_integrations.testing.images import draw, png
 from orq_router_integrations.testing.images.links import Links
 from orq_router_integrations.testing.images.schema import (
@@ -142,7 +142,9 @@ class ImageJob:
         if size and size != "auto":
             width, _, height = size.partition("x")
             return int(width), int(height)
-        own = image_size(self.request.image[0].data) if isinstance(self.request, Edit) else None
+        own = (
+            read_image_size(self.request.image[0].data) if isinstance(self.request, Edit) else None
+        )
         return own if own and all(side in SIDES for side in own) else SIZE
 
     def _drawn(self, number: int) -> png.Picture:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orq_router_integrations.media.metadata import pdf_pages
+from orq_router_integrations.media.metadata import count_pdf_pages
 
 _STREAM = re.compile(rb"(?<!end)stream\r?\n")
 _TOKEN = re.compile(
@@ -53,7 +53,7 @@ def pdf(data: bytes) -> Pdf:
         if left > 0 and b"BT" in stream:
             shown.extend(_shown(stream[:left]))
             left -= len(stream)
-    return Pdf(pdf_pages(data) or 0, " ".join(" ".join(shown).split()))
+    return Pdf(count_pdf_pages(data) or 0, " ".join(" ".join(shown).split()))
 
 
 def _streams(data: bytes) -> Iterator[bytes]:

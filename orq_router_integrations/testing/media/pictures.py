@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from orq_router_integrations.media.metadata import Size, image_size
-from orq_router_integrations.media.mime import sniff
+from orq_router_integrations.media.metadata import ImageSize, read_image_size
+from orq_router_integrations.media.mime import detect_mime_type
 
 _KINDS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WebP"}
 
@@ -13,9 +13,11 @@ class Picture:
     """What an image's header says; the size is ``None`` where it says nothing readable."""
 
     kind: str
-    size: Size | None
+    size: ImageSize | None
 
 
 def picture(data: bytes) -> Picture:
     """Kind and size in pixels; never raises."""
-    return Picture(_KINDS.get(sniff(data[:16]) or "", "unknown kind"), image_size(data))
+    return Picture(
+        _KINDS.get(detect_mime_type(data[:16]) or "", "unknown kind"), read_image_size(data)
+    )

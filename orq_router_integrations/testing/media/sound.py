@@ -5,7 +5,7 @@ import struct
 from dataclasses import dataclass
 
 from orq_router_integrations.media import metadata as dimensions
-from orq_router_integrations.media.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 
 RATE = 8000
 """Samples per second of the sounds made here."""
@@ -24,8 +24,8 @@ class Sound:
 def sound(data: bytes) -> Sound:
     """What the header of a WAV or MP3 says; never raises."""
     kind = "WAV" if data.startswith(b"RIFF") else "MP3"
-    found = dimensions.sound(data)
-    return Sound(kind, found.seconds, found.rate, found.channels) if found else Sound(kind)
+    found = dimensions.read_audio_info(data)
+    return Sound(kind, found.seconds, found.sample_rate, found.channels) if found else Sound(kind)
 
 
 def tone(seconds: float) -> bytes:
@@ -36,4 +36,4 @@ def tone(seconds: float) -> bytes:
 
 def wav(samples: bytes) -> bytes:
     """Samples of ``tone`` as a WAV file."""
-    return head_bytes(pcm_shape(RATE), len(samples)) + samples
+    return build_wav_header(build_pcm_format(RATE), len(samples)) + samples

@@ -9,8 +9,8 @@ headers and content types are choices too, and differ on purpose.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orq_router_integrations.media.mime import sniff
-from orq_router_integrations.media.wav import head_bytes, pcm_shape
+from orq_router_integrations.media.mime import detect_mime_type
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.testing.media.tones import RATE, speak
 
 CHUNK = 4096
@@ -37,7 +37,7 @@ class Maker:
         if (wanted if wanted in {"wav", "pcm"} else self.default) == "pcm":
             return f"audio/pcm;rate={self.rate};channels=1", samples
         size = None if self.open_ended else len(samples)
-        return "audio/wav", head_bytes(pcm_shape(self.rate), size) + samples
+        return "audio/wav", build_wav_header(build_pcm_format(self.rate), size) + samples
 
 
 _OPENAI = Maker(rate=24_000, open_ended=True)
@@ -52,7 +52,7 @@ def maker_of(model: str) -> Maker:
 
 def type_of(audio: bytes) -> str:
     """The content type of scripted audio."""
-    return sniff(audio[:16]) or "application/octet-stream"
+    return detect_mime_type(audio[:16]) or "application/octet-stream"
 
 
 def chunks_of(audio: bytes) -> Iterator[bytes]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from orq_router_integrations.media import metadata as dimensions
-from orq_router_integrations.media.mime import sniff
-from orq_router_integrations.media.wav import WavHead, wav_head
+from orq_router_integrations.media.mime import detect_mime_type
+from orq_router_integrations.media.wav import WavHeader, parse_wav_header
 from orq_router_integrations.testing.media.tones import Word, ends_sentence, hear, only_scraps
 from orq_router_integrations.wire.transcripts import Span
 
@@ -40,26 +40,30 @@ def listen(data: bytes) -> Heard:
     head = _head(data)
     if head is None:
         return _described(data)
-    pcm = data[head.start :][: head.size]
-    shape = {"rate": head.rate, "channels": head.channels, "width": head.block // head.channels}
+    pcm = data[head.data_offset :][: head.data_size]
+    shape = {
+        "rate": head.sample_rate,
+        "channels": head.channels,
+        "width": head.block_size // head.channels,
+    }
     words = hear(pcm, **shape)
     if not words and not only_scraps(pcm, **shape):
         return _described(data)
-    return Heard(tuple(map(_span, words)), len(pcm) / (head.rate * head.block))
+    return Heard(tuple(map(_span, words)), len(pcm) / (head.sample_rate * head.block_size))
 
 
-def _head(data: bytes) -> WavHead | None:
+def _head(data: bytes) -> WavHeader | None:
     """The head of a WAV with samples in whole numbers."""
     try:
-        head = wav_head(data)
+        head = parse_wav_header(data)
     except ValueError:
         return None
-    return head if head and head.plain and head.coding == 1 else None
+    return head if head and head.is_sliceable and head.format_tag == 1 else None
 
 
 def recited(text: str, data: bytes) -> Heard:
     """A scripted text, its words spread evenly over the file."""
-    sound = dimensions.sound(data)
+    sound = dimensions.read_audio_info(data)
     seconds = sound.seconds if sound else None
     words = text.split()
     each = (seconds or 0.5 * len(words)) / max(1, len(words))
@@ -73,12 +77,12 @@ def _span(word: Word) -> Span:
 
 def _described(data: bytes) -> Heard:
     """What the header says, as one long word."""
-    sound = dimensions.sound(data)
+    sound = dimensions.read_audio_info(data)
     if sound is None or sound.seconds is None:
-        text = f"[offline: {len(data)} bytes of {sniff(data[:64]) or 'audio'}]"
+        text = f"[offline: {len(data)} bytes of {detect_mime_type(data[:64]) or 'audio'}]"
         return Heard((Span(text, 0.0, 0.0),), None)
     channels = {1: "mono", 2: "stereo"}.get(sound.channels, f"{sound.channels} channels")
-    text = f"[offline: {sound.seconds:.1f} s of audio, {sound.rate / 1000:g} kHz {channels}]"
+    text = f"[offline: {sound.seconds:.1f} s of audio, {sound.sample_rate / 1000:g} kHz {channels}]"
     return Heard((Span(text, 0.0, sound.seconds),), sound.seconds)
 
 

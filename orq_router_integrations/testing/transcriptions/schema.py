@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from orq_router_integrations.media.mime import RECORDING_SUFFIXES, checked_recording
+from orq_router_integrations.media.mime import RECORDING_SUFFIXES, validate_recording
 from orq_router_integrations.testing.routing.checking import Schema
 from orq_router_integrations.testing.routing.forms import (
     AnyFile,
@@ -85,7 +85,7 @@ def checked_file(file: FormFile | None, *, max_bytes: int) -> FormFile:
         size = f"{len(file.data)} bytes; at most {max_bytes}"
         raise Refusal(413, f"file: {size}", code="file_too_large", param="file")
     try:
-        checked_recording(file.filename, file.data[:64])
+        validate_recording(file.filename, file.data[:64])
     except ValueError as error:
         raise refusal("file", str(error)) from None
     return file
