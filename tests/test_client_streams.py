@@ -103,7 +103,7 @@ def test_a_stream_is_tried_again_before_its_first_item(door, failure):
 
 @both_doors
 def test_a_stream_of_what_costs_by_the_piece_is_not_tried_again(door):
-    error, _, sent = broken(door, streams(CUT), repeatable=False)
+    error, _, sent = broken(door, streams(CUT), retry_ambiguous=False)
     assert (type(error), sent) == (StreamInterruptedError, 1)
 
 
@@ -325,7 +325,7 @@ def test_the_decoder_sees_the_head_of_the_reply_and_the_attempt(door):
         return chat_stream().create_decoder(head)
 
     script = Script(says(503, {}), streams(*WHOLE))
-    door.stream(client_of(script), chat_stream(decoder=decoder))
+    door.stream(client_of(script), chat_stream(create_decoder=decoder))
     (head,) = heads
     assert (head.status, head.content_type, head.attempts) == (200, "text/event-stream", 2)
 
@@ -346,4 +346,4 @@ def test_what_a_decoder_has_left_at_the_end_is_yielded(door):
             return (self.size,)
 
     client = client_of(Script(streams(b"abc", b"de")))
-    assert door.stream(client, chat_stream(decoder=Late)) == [5]
+    assert door.stream(client, chat_stream(create_decoder=Late)) == [5]

@@ -113,7 +113,7 @@ def test_a_broken_connection_is_tried_three_times(door, failure):
 
 @both_doors
 @pytest.mark.parametrize(
-    "settings", [{"call": chat(repeatable=False)}, *({"controls": c} for c in WITH_ROUTER_RETRIES)]
+    "settings", [{"call": chat(retry_ambiguous=False)}, *({"controls": c} for c in WITH_ROUTER_RETRIES)]
 )
 @pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
 def test_only_what_never_left_is_sent_again_where_repeating_costs(door, failure, settings):
@@ -124,7 +124,7 @@ def test_only_what_never_left_is_sent_again_where_repeating_costs(door, failure,
 @both_doors
 @pytest.mark.parametrize("status", RETRIED)
 def test_a_status_is_retried_also_where_repeating_costs(door, status):
-    assert requests_for(door, says(status, {}), call=chat(repeatable=False)) == 3
+    assert requests_for(door, says(status, {}), call=chat(retry_ambiguous=False)) == 3
 
 
 @both_doors
@@ -132,7 +132,7 @@ def test_a_status_is_retried_also_where_repeating_costs(door, status):
 def test_a_body_that_is_cut_is_an_ambiguous_failure(door, repeatable, sent):
     body = Body(b'{"choices"', httpx.ReadError("cut"))
     step = lambda _: httpx.Response(200, stream=body)  # noqa: E731
-    assert requests_for(door, step, call=chat(repeatable=repeatable)) == sent
+    assert requests_for(door, step, call=chat(retry_ambiguous=repeatable)) == sent
 
 
 @both_doors

@@ -50,7 +50,7 @@ class TextDecoder:
 
 def chat_stream(**options: Any) -> StreamCall[str]:
     """A streamed call that yields texts."""
-    given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "decoder": TextDecoder}
+    given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "create_decoder": TextDecoder}
     return StreamCall(**given | options)
 
 
