@@ -1,4 +1,4 @@
-"""Earlier answers of a model as messages of a chat completion."""
+"""Conversion of earlier model answers to assistant messages of Chat Completions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +16,7 @@ from orq_router_integrations.chat_models.content_parts import (
 from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.wire import json
 
-Wire = dict[str, Any]
-
-_CALLS = {
+_TOOL_CALL_TYPES = {
     "tool_call",
     "tool_call_chunk",
     "invalid_tool_call",
@@ -27,9 +25,9 @@ _CALLS = {
     "function_call_signature",
     "custom_tool_call",
 }
-"""Blocks that say again what ``tool_calls`` says."""
+"""Blocks that repeat the message's ``tool_calls``."""
 
-_TRACES = {
+_SERVER_TYPES = {
     "server_tool_call",
     "server_tool_call_chunk",
     "server_tool_result",
@@ -50,267 +48,281 @@ _TRACES = {
     "guard_content",
     "reference",
 }
-"""What only a provider's own API takes back: traces of tools that it ran, and marks of its own."""
+"""Blocks that only the provider's own API accepts, such as the calls of server-side tools."""
 
-_TRACE = "_tool_result"
-"""The end of the names of Anthropic's blocks for what came of such a tool."""
+_SERVER_RESULT_SUFFIX = "_tool_result"
+"""End of the type of Anthropic's server-side tool results."""
 
-_CACHE_MARK = "cachePoint"
-"""The one member of Bedrock's blocks that say what to cache."""
+_BEDROCK_CACHE_KEY = "cachePoint"
+"""The only key of a Bedrock cache marker, which has no type."""
 
-_MEDIA = {"image": "image", "image_url": "image", "audio": "audio"}
-_DRAWING = "image_generation_call"
+_MEDIA_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
+_IMAGE_GENERATION = "image_generation_call"
 
 
-def convert_assistant_message(message: BaseMessage) -> Wire:
-    """The message that an earlier answer becomes.
+def convert_assistant_message(message: BaseMessage) -> dict[str, Any]:
+    """Convert an earlier answer to an assistant message.
+
+    Media that the model generated is left out: no API accepts it. If nothing else remains, a note
+    such as ``[image answer, not sent again]`` takes its place.
 
     Raises:
-        ValueError: something in it cannot be sent.
+        ValueError: the message has content that cannot be sent.
     """
-    kept, content = message.additional_kwargs, message.content
-    calls = _calls(message)
-    if isinstance(content, str) and not (calls or kept):  # as most are
+    kwargs, content = message.additional_kwargs, message.content
+    tool_calls = _convert_tool_calls(message)
+    if isinstance(content, str) and not (tool_calls or kwargs):
         return {"role": "assistant", "content": content}
-    said = _Said(drawn=bool(message.response_metadata.get("model_provider")))
-    convert_blocks([content] if isinstance(content, str) and content else list(content), said.take)
-    calls = calls or said.calls
-    if calls:
-        _recall(said, kept)
-    wire: Wire = {"role": "assistant", "content": join_text_parts(said.parts) or None}
-    if calls:
-        wire["tool_calls"] = calls
-        if said.thoughts:
-            wire["reasoning_content"] = "".join(said.thoughts)
-    if kept.get("refusal") and not any(made["type"] == "refusal" for made in said.parts):
-        wire["refusal"] = kept["refusal"]
-    if isinstance(audio := kept.get("audio"), Mapping) and audio.get("id"):
-        wire["audio"] = {"id": audio["id"]}
-    if wire["content"] is None and not calls:
-        unseen = said.left_out | {"image" for _ in kept.get("images") or ()}
-        wire["content"] = _note(unseen) if unseen and len(wire) == 2 else ""
-    return wire
+    parts = _AssistantContent(is_generated=bool(message.response_metadata.get("model_provider")))
+    blocks = [content] if isinstance(content, str) and content else list(content)
+    convert_blocks(blocks, parts.add_block)
+    tool_calls = tool_calls or parts.tool_calls
+    payload: dict[str, Any] = {"role": "assistant"}
+    if tool_calls:
+        _add_stored_reasoning(parts, kwargs)
+    payload["content"] = join_text_parts(parts.parts) or None
+    if tool_calls:
+        payload["tool_calls"] = tool_calls
+        if parts.reasoning:
+            payload["reasoning_content"] = "".join(parts.reasoning)
+    if kwargs.get("refusal") and not any(part["type"] == "refusal" for part in parts.parts):
+        payload["refusal"] = kwargs["refusal"]
+    if isinstance(audio := kwargs.get("audio"), Mapping) and audio.get("id"):
+        payload["audio"] = {"id": audio["id"]}
+    if payload["content"] is None and not tool_calls:
+        omitted = parts.omitted | ({"image"} if kwargs.get("images") else set())
+        is_empty = payload.keys() == {"role", "content"}
+        payload["content"] = _describe_omitted(omitted) if omitted and is_empty else ""
+    return payload
 
 
 def replace_audio_with_transcript(message: AIMessage, *, accepts_audio_ids: bool) -> AIMessage:
-    """A spoken answer as its transcript, where it is not found by its id.
+    """Replace a spoken answer with its transcript, unless it can be sent by its id.
 
     Args:
-        message: an answer, which need not be a spoken one.
-        accepts_audio_ids: whether the API finds speech by its id, if it has one.
+        message: an answer, spoken or not.
+        accepts_audio_ids: whether the API can look up audio by its id.
     """
     audio = message.additional_kwargs.get("audio")
     if not isinstance(audio, Mapping) or (accepts_audio_ids and audio.get("id")):
         return message
     transcript, text = audio.get("transcript"), message.text
-    words = transcript if isinstance(transcript, str) else ""
-    kept = {name: value for name, value in message.additional_kwargs.items() if name != "audio"}
-    update: dict[str, Any] = {"additional_kwargs": kept}
-    if words not in text or not text:
-        block = {"type": "text", "text": words or _note({"audio"})}
+    transcript = transcript if isinstance(transcript, str) else ""
+    kwargs = {name: value for name, value in message.additional_kwargs.items() if name != "audio"}
+    update: dict[str, Any] = {"additional_kwargs": kwargs}
+    if transcript not in text or not text:
+        block = {"type": "text", "text": transcript or _describe_omitted({"audio"})}
         content = message.content
-        before = [content] if isinstance(content, str) and content else list(content)
-        update["content"] = [*before, *(["\n"] if text else []), block]
+        blocks = [content] if isinstance(content, str) and content else list(content)
+        update["content"] = [*blocks, *(["\n"] if text else []), block]
     return message.model_copy(update=update)
 
 
-def _note(kinds_of_it: set[str]) -> str:
-    """What stands for an answer that cannot be sent back."""
-    return f"[{' and '.join(sorted(kinds_of_it))} answer, not sent again]"
+def _describe_omitted(media_types: set[str]) -> str:
+    return f"[{' and '.join(sorted(media_types))} answer, not sent again]"
 
 
 @dataclass(slots=True)
-class _Said:
-    """What the content of an assistant message holds, sorted: thoughts first, in their order.
+class _AssistantContent:
+    """Blocks of an assistant message, sorted by how they are sent.
 
     Attributes:
-        drawn: whether images and audio in it are the model's own, which no API takes back.
-        left_out: which of these there were.
+        is_generated: whether a model created the message, so that its media cannot be sent back.
+        parts: content parts; signed reasoning comes first, in its order.
+        reasoning: reasoning without a signature.
+        tool_calls: calls from Anthropic's ``tool_use`` blocks.
+        omitted: types of media that were left out.
     """
 
-    drawn: bool = False
+    is_generated: bool = False
     parts: list[Part] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
-    calls: list[Wire] = field(default_factory=list)
-    left_out: set[str] = field(default_factory=set)
-    _sealed: int = 0
+    reasoning: list[str] = field(default_factory=list)
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    omitted: set[str] = field(default_factory=set)
+    _signed_count: int = 0
 
-    def take(self, block: Any) -> None:
-        """Sort one block in.
+    def add_block(self, block: Any) -> None:
+        """Add a content block.
 
         Raises:
-            ValueError: it is of an unknown kind, or cannot be sent.
+            ValueError: its type is unknown, or it cannot be sent.
         """
-        kind = block.get("type") if isinstance(block, Mapping) else None
-        if not isinstance(kind, str):
-            if not (isinstance(block, Mapping) and _CACHE_MARK in block):
-                self.parts.append(_said_part(block))
-        elif (self.drawn and kind in _MEDIA) or kind == _DRAWING:
-            self.left_out.add(_MEDIA.get(kind, "image"))
-        elif take := _TAKEN.get(kind):
-            take(self, block)
-        elif not (kind in _CALLS or kind in _TRACES or kind.endswith(_TRACE)):
-            self.parts.append(_said_part(block))
+        block_type = block.get("type") if isinstance(block, Mapping) else None
+        if not isinstance(block_type, str):
+            if not (isinstance(block, Mapping) and _BEDROCK_CACHE_KEY in block):
+                self._add_text_block(block)
+        elif (self.is_generated and block_type in _MEDIA_TYPES) or block_type == _IMAGE_GENERATION:
+            self.omitted.add(_MEDIA_TYPES.get(block_type, "image"))
+        elif add := _BLOCK_HANDLERS.get(block_type):
+            add(self, block)
+        elif not (
+            block_type in _TOOL_CALL_TYPES
+            or block_type in _SERVER_TYPES
+            or block_type.endswith(_SERVER_RESULT_SUFFIX)
+        ):
+            self._add_text_block(block)
 
-    def called(self, block: Mapping[str, Any]) -> None:
-        self.calls.append(_call(block.get("id"), block.get("name"), block.get("input") or {}))
+    def _add_text_block(self, block: Any) -> None:
+        part = convert_block(block)
+        if part["type"] != "text":
+            raise ValueError(
+                f"An assistant message cannot contain {describe_parts([part])}. "
+                "Move it to a human message."
+            )
+        self.parts.append({"type": "text", "text": part["text"]})  # without a cache_control
 
-    def thinking(self, block: Mapping[str, Any]) -> None:
-        name = "thinking" if block["type"] == "thinking" else "reasoning"
-        given = block.get(name)
-        if isinstance(given, list):  # Mistral's
-            pieces = (piece.get("text") for piece in given if isinstance(piece, Mapping))
-            text = "".join(piece for piece in pieces if isinstance(piece, str))
-        else:
-            text = "" if given is None else _words(block, name)
+    def add_tool_use(self, block: Mapping[str, Any]) -> None:
+        arguments = block.get("input") or {}
+        self.tool_calls.append(_create_tool_call(block.get("id"), block.get("name"), arguments))
+
+    def add_output_text(self, block: Mapping[str, Any]) -> None:
+        self.parts.append({"type": "text", "text": _require_str(block, "text")})
+
+    def add_refusal(self, block: Mapping[str, Any]) -> None:
+        self.parts.append({"type": "refusal", "refusal": _require_str(block, "refusal")})
+
+    def add_non_standard(self, block: Mapping[str, Any]) -> None:
+        """Add the provider's block inside a ``non_standard`` block, if it has an equivalent."""
+        value = block.get("value")
+        value_type = value.get("type") if isinstance(value, Mapping) else None
+        if isinstance(value_type, str) and value_type in _UNWRAPPED_TYPES:
+            self.add_block(value)
+
+    def add_thinking(self, block: Mapping[str, Any]) -> None:
+        key = "thinking" if block["type"] == "thinking" else "reasoning"
+        text = block.get(key)
+        if isinstance(text, list):  # Mistral
+            chunks = (chunk.get("text") for chunk in text if isinstance(chunk, Mapping))
+            text = "".join(chunk for chunk in chunks if isinstance(chunk, str))
+        elif text is not None:
+            text = _require_str(block, key)
         signature = block.get("signature") or (block.get("extras") or {}).get("signature")
-        self.thought(text, signature)
+        self.add_reasoning(text or "", signature)
 
-    def bedrocks_thought(self, block: Mapping[str, Any]) -> None:
-        inner = block.get("reasoning_content")
-        if isinstance(inner, Mapping) and isinstance(text := inner.get("text"), str):
-            self.thought(text, inner.get("signature"))
+    def add_bedrock_reasoning(self, block: Mapping[str, Any]) -> None:
+        reasoning = block.get("reasoning_content")
+        if isinstance(reasoning, Mapping) and isinstance(text := reasoning.get("text"), str):
+            self.add_reasoning(text, reasoning.get("signature"))
 
-    def hidden_thought(self, block: Mapping[str, Any]) -> None:
-        self._seal({"type": "redacted_reasoning", "data": _words(block, "data")})
+    def add_redacted_thinking(self, block: Mapping[str, Any]) -> None:
+        self._insert_signed({"type": "redacted_reasoning", "data": _require_str(block, "data")})
 
-    def spoken(self, block: Mapping[str, Any]) -> None:
-        self.parts.append({"type": "text", "text": _words(block, "text")})
+    def add_reasoning(self, text: str, signature: str | None) -> None:
+        """Add reasoning: as a content part if it is signed, as ``reasoning_content`` if not."""
+        if signature:
+            self._insert_signed({"type": "reasoning", "reasoning": text, "signature": signature})
+        elif text:
+            self.reasoning.append(text)
 
-    def refused(self, block: Mapping[str, Any]) -> None:
-        self.parts.append({"type": "refusal", "refusal": _words(block, "refusal")})
-
-    def unwrapped(self, block: Mapping[str, Any]) -> None:
-        """Take what langchain-core has no standard block for, as far as there is a place for it."""
-        inner = block.get("value")
-        kind = inner.get("type") if isinstance(inner, Mapping) else None
-        if isinstance(kind, str) and kind in _WRAPPED:
-            self.take(inner)
-
-    def redacted(self, data: Any) -> None:
-        """Reasoning that the provider shows to nobody; one piece, or several."""
-        pieces = data if isinstance(data, list) else [data]
-        texts = [piece.get("data") if isinstance(piece, dict) else piece for piece in pieces]
+    def add_redacted_reasoning(self, data: Any) -> None:
+        """Add encrypted reasoning: a str, a dict with ``data``, or a list of them."""
+        items = data if isinstance(data, list) else [data]
+        texts = [item.get("data") if isinstance(item, dict) else item for item in items]
         self.parts[:0] = [
             {"type": "redacted_reasoning", "data": text} for text in texts if isinstance(text, str)
         ]
 
-    def thought(self, text: str, signature: str | None) -> None:
-        """Reasoning: sealed by the provider as a part, else as plain reasoning content."""
-        if signature:
-            self._seal({"type": "reasoning", "reasoning": text, "signature": signature})
-        elif text:
-            self.thoughts.append(text)
-
-    def _seal(self, made: Part) -> None:
-        self.parts.insert(self._sealed, made)
-        self._sealed += 1
+    def _insert_signed(self, part: Part) -> None:
+        self.parts.insert(self._signed_count, part)
+        self._signed_count += 1
 
 
-_TAKEN: dict[str, Callable[[_Said, Mapping[str, Any]], None]] = {
-    "tool_use": _Said.called,
-    "thinking": _Said.thinking,
-    "reasoning": _Said.thinking,
-    "reasoning_content": _Said.bedrocks_thought,
-    "redacted_thinking": _Said.hidden_thought,
-    "refusal": _Said.refused,
-    "output_text": _Said.spoken,
-    "non_standard": _Said.unwrapped,
+_BLOCK_HANDLERS: dict[str, Callable[[_AssistantContent, Mapping[str, Any]], None]] = {
+    "tool_use": _AssistantContent.add_tool_use,
+    "thinking": _AssistantContent.add_thinking,
+    "reasoning": _AssistantContent.add_thinking,
+    "reasoning_content": _AssistantContent.add_bedrock_reasoning,
+    "redacted_thinking": _AssistantContent.add_redacted_thinking,
+    "refusal": _AssistantContent.add_refusal,
+    "output_text": _AssistantContent.add_output_text,
+    "non_standard": _AssistantContent.add_non_standard,
 }
-_WRAPPED = {*_TAKEN, *_MEDIA, _DRAWING, "text"}
+_UNWRAPPED_TYPES = {*_BLOCK_HANDLERS, *_MEDIA_TYPES, _IMAGE_GENERATION, "text"}
 
 
-def _words(block: Mapping[str, Any], name: str) -> str:
-    value = block.get(name)
+def _require_str(fields: Mapping[str, Any], key: str) -> str:
+    value = fields.get(key)
     if not isinstance(value, str):
-        raise ValueError(f"a {block.get('type', 'reasoning')} block needs its {name} as text")
-    return value
-
-
-def _said_part(block: Any) -> Part:
-    made = convert_block(block)
-    if made["type"] != "text":
+        block_type = fields.get("type", "reasoning")
         raise ValueError(
-            f"an assistant message cannot hold {describe_parts([made])} on this API; "
-            "move it to a human message"
+            f"A {block_type} block needs '{key}' as a str, got {type(value).__name__}."
         )
-    return {"type": "text", "text": made["text"]}
-
-
-def _recall(said: _Said, kept: Mapping[str, Any]) -> None:
-    """Add the reasoning that a message of ours keeps beside its content; tool turns need it."""
-    if any(made["type"] == "reasoning" for made in said.parts):
-        return
-    items = kept.get("reasoning_items") or ()
-    if not isinstance(items, (list, tuple)) or not all(isinstance(item, Mapping) for item in items):
-        raise ValueError("additional_kwargs.reasoning_items must be a list of dicts")
-    if items or kept.get("reasoning_signature") or not said.thoughts:
-        said.thoughts.clear()
-        for item in items:
-            said.thought(_words(item, "reasoning"), _words(item, "signature"))
-        if not items:
-            said.thought(_kept(kept, "reasoning_content"), _kept(kept, "reasoning_signature"))
-        said.redacted(kept.get("redacted_reasoning"))
-
-
-def _kept(kept: Mapping[str, Any], name: str) -> str:
-    value = kept.get(name) or ""
-    if not isinstance(value, str):
-        raise ValueError(f"additional_kwargs.{name} must be text, not {type(value).__name__}")
     return value
 
 
-def _calls(message: BaseMessage) -> list[Wire]:
+def _add_stored_reasoning(parts: _AssistantContent, kwargs: Mapping[str, Any]) -> None:
+    """Add the reasoning in ``additional_kwargs``, which providers require on tool turns."""
+    if any(part["type"] == "reasoning" for part in parts.parts):
+        return
+    items = kwargs.get("reasoning_items") or ()
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, Mapping) for item in items):
+        raise ValueError("Expected a list of dicts in additional_kwargs['reasoning_items'].")
+    if parts.reasoning and not (items or kwargs.get("reasoning_signature")):
+        return
+    parts.reasoning.clear()
+    for item in items:
+        parts.add_reasoning(_require_str(item, "reasoning"), _require_str(item, "signature"))
+    if not items:
+        text = _get_stored_str(kwargs, "reasoning_content")
+        parts.add_reasoning(text, _get_stored_str(kwargs, "reasoning_signature"))
+    parts.add_redacted_reasoning(kwargs.get("redacted_reasoning"))
+
+
+def _get_stored_str(kwargs: Mapping[str, Any], name: str) -> str:
+    value = kwargs.get(name) or ""
+    if not isinstance(value, str):
+        raise ValueError(
+            f"Expected a str in additional_kwargs['{name}'], got {type(value).__name__}."
+        )
+    return value
+
+
+def _convert_tool_calls(message: BaseMessage) -> list[dict[str, Any]]:
     if not isinstance(message, AIMessage):
         return []
     signatures = message.additional_kwargs.get("thought_signatures") or {}
     if not isinstance(signatures, Mapping):
-        raise ValueError("additional_kwargs.thought_signatures must be a dict of texts by call id")
-    valid, invalid = message.tool_calls, message.invalid_tool_calls
+        raise ValueError(
+            "Expected a dict of signatures by call id in additional_kwargs['thought_signatures'], "
+            f"got {type(signatures).__name__}."
+        )
+    valid: list[Any] = message.tool_calls
+    invalid: list[Any] = message.invalid_tool_calls
     if not isinstance(message.content, str):
-        valid, invalid = _in_blocks(message.content, valid, invalid)
-    calls = [_call(call["id"], call["name"], call["args"]) for call in valid]
-    calls += [
-        _call(call["id"], call["name"], _as_it_came(call["args"]))
-        for call in invalid
-        if call["name"]  # one without a name, which no API takes, can only have come in a reply
-    ]
+        # langchain-core does not read invalid calls from content blocks, nor any call from
+        # ``AIMessage(content=[...])``.
+        valid = valid or _find_calls("tool_call", message.content)
+        ids = {call["id"] for call in valid}
+        blocks = _find_calls("invalid_tool_call", message.content)
+        invalid = invalid or [call for call in blocks if call["id"] not in ids]
+    calls = [_create_tool_call(call["id"], call["name"], call["args"]) for call in valid]
+    for call in invalid:
+        if call["name"]:  # a provider sent the call without a name, which no API accepts
+            args = call["args"] or ""
+            arguments = strip_invalid_suffix(args) if isinstance(args, str) else args
+            calls.append(_create_tool_call(call["id"], call["name"], arguments))
     for call in calls:
         if signature := signatures.get(call["id"]):
             call["extra_content"] = {"google": {"thought_signature": signature}}
     return calls
 
 
-def _as_it_came(arguments: Any) -> Any:
-    return strip_invalid_suffix(arguments) if isinstance(arguments, str) else arguments or ""
-
-
-def _in_blocks(content: list[Any], valid: list[Any], invalid: list[Any]) -> tuple[Any, Any]:
-    """The calls of a message; those in its blocks too, where it was made of nothing else.
-
-    langchain-core makes calls of ``content_blocks``, but no invalid ones, and none of ``content``.
-    """
-    valid = valid or _of_kind("tool_call", content)
-    known = [call["id"] for call in valid]
-    bad = (call for call in _of_kind("invalid_tool_call", content) if call["id"] not in known)
-    return valid, invalid or [*bad]
-
-
-def _of_kind(kind: str, content: list[Any]) -> list[dict[str, Any]]:
-    blocks = (
-        block for block in content if isinstance(block, Mapping) and block.get("type") == kind
-    )
+def _find_calls(block_type: str, content: list[Any]) -> list[dict[str, Any]]:
     return [
         {"id": block.get("id"), "name": block.get("name"), "args": block.get("args") or {}}
-        for block in blocks
+        for block in content
+        if isinstance(block, Mapping) and block.get("type") == block_type
     ]
 
 
-def _call(call_id: Any, name: Any, arguments: Any) -> Wire:
+def _create_tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
     if not isinstance(name, str) or not name:
-        raise ValueError("a tool call has no name")
+        raise ValueError("A tool call has no name. Set 'name' to the name of the tool.")
     if not isinstance(call_id, str) or not call_id:
-        raise ValueError(f"the call of tool {name!r} has no id; its answer could not name it")
-    where = f"arguments of {name}"
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, where).decode()
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}
+        raise ValueError(
+            f"The call of tool {name!r} has no id. Set 'id', and use it as the tool_call_id of the "
+            "tool message."
+        )
+    if not isinstance(arguments, str):
+        arguments = json.dumps(arguments, f"arguments of {name}").decode()
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -1,30 +1,43 @@
-"""Content blocks of LangChain messages as parts of a chat completion.
+"""Conversion of LangChain content blocks to the content parts of Chat Completions.
 
-Standard blocks, their spelling of 2024, OpenAI's own parts and Anthropic's blocks are all read;
-what is not known raises. Nothing in a message is ever opened or fetched.
+Standard blocks, LangChain's older ``source_type`` blocks, OpenAI parts and Anthropic blocks are
+accepted. Paths and URLs inside a message are never opened or fetched.
 """
 
 import base64
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, RESPONSES
-from orq_router_integrations.media import mime as formats
+from orq_router_integrations.media import mime
 
 Part = dict[str, Any]
 T = TypeVar("T")
 
-_FIX = "use content_block(path) for files"
-_SOURCES = {"base64": "data", "url": "url", "text": "text", "id": "id"}
+_SOURCE_KEYS = {"base64": "data", "url": "url", "text": "text", "id": "id"}
+"""The key that holds the source of an older block, by its ``source_type``."""
+
+_LOCAL_FILE_HINT = "Use content_block(path) for a local file."
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
-    """What a media block holds, whichever spelling it came in."""
+class MediaSource:
+    """The source and the attributes of an image, audio or file block.
+
+    Attributes:
+        url: web address; a data URL is split into ``data`` and ``mime_type`` instead.
+        data: base64 text.
+        file_id: id of a file that was uploaded before.
+        text: plain text.
+        mime_type: media type that the block declares.
+        filename: file name shown to the model.
+        detail: resolution of an image: ``low``, ``high`` or ``auto``.
+    """
 
     url: str | None = None
-    data: Any = None
+    data: str | None = None
     file_id: str | None = None
     text: str | None = None
     mime_type: str | None = None
@@ -32,306 +45,345 @@ class Media:
     detail: str | None = None
 
     @classmethod
-    def of(cls, block: Mapping[str, Any]) -> "Media":
-        """Read a block: standard, of 2024 (``source_type``), or Anthropic's (``source``).
+    def from_block(cls, block: Mapping[str, Any]) -> "MediaSource":
+        """Read a standard block, an older ``source_type`` block or an Anthropic ``source`` block.
 
         Raises:
-            ValueError: a member is of the wrong type, or the block has several sources.
+            ValueError: a value has the wrong type, or the block has several sources.
         """
-        inner = _members(block, "source") or block
-        extras = {**_members(block, "extras"), **block}
-        extras = {**_members(extras, "metadata"), **extras}
-        url, data = _text_in(inner, "url"), inner.get("base64", inner.get("data"))
-        mime_type = _text_in(inner, "mime_type", "media_type", "mimeType")
-        text = _text_in(inner, "text")
-        if "text" in (inner.get("type"), inner.get("source_type")):
+        source = _get_dict(block, "source") or block
+        attributes = {**_get_dict(block, "extras"), **block}
+        attributes = {**_get_dict(attributes, "metadata"), **attributes}
+        url, data = _get_str(source, "url"), source.get("base64", source.get("data"))
+        mime_type = _get_str(source, "mime_type", "media_type", "mimeType")
+        text = _get_str(source, "text")
+        if "text" in (source.get("type"), source.get("source_type")):
             text, data = text or data or url, None
         if url is not None and url[:5].lower() == "data:":
-            claimed, data = formats.parse_data_url(url)
-            url, mime_type = None, mime_type or claimed
-        by_id = inner.get("source_type") == "id"
-        file_id = _text_in(inner, "file_id", *(["id"] if by_id else []))
-        if sum(source is not None for source in (url, data, file_id)) > 1:
-            raise ValueError("it has several sources; give exactly one of url, base64 and file_id")
+            declared, data = mime.parse_data_url(url)
+            url, mime_type = None, mime_type or declared
+        is_by_id = source.get("source_type") == "id"
+        file_id = _get_str(source, "file_id", *(["id"] if is_by_id else []))
+        sources = {"url": url, "base64": data, "file_id": file_id}
+        present = [name for name, value in sources.items() if value is not None]
+        if len(present) > 1:
+            raise ValueError(f"Expected one source, got {' and '.join(present)}. Keep one of them.")
+        if data is not None and not isinstance(data, str):
+            raise _type_error("base64" if "base64" in source else "data", "base64 text", data)
         return cls(
             url=url,
             data=data,
             file_id=file_id,
             text=text,
-            mime_type=formats.normalize_mime_type(mime_type) if mime_type else None,
-            filename=_text_in(extras, "filename", "file_filename", "name"),
-            detail=extras.get("detail"),
+            mime_type=mime.normalize_mime_type(mime_type) if mime_type else None,
+            filename=_get_str(attributes, "filename", "file_filename", "name"),
+            detail=attributes.get("detail"),
         )
 
+    def require_data(self) -> str:
+        """Return the base64 text.
 
-def validate_block_shape(block: Mapping[str, Any]) -> None:
-    """Check what langchain-core takes for granted of a block, before it stumbles over it.
-
-    Raises:
-        ValueError: its type is no text, or it lacks the source that it announces.
-    """
-    kind, source = block.get("type"), block.get("source_type")
-    if kind is not None and not isinstance(kind, str):
-        raise ValueError(f"type must be text, not {type(kind).__name__}")
-    if source is None or kind not in {"image", "audio", "file"}:
-        return
-    member = _SOURCES.get(source) if isinstance(source, str) else None
-    if member is None:
-        raise ValueError(f"source_type must be one of {', '.join(_SOURCES)}, not {source!r}")
-    if block.get(member) is None and not (source == "text" and "url" in block):
-        raise ValueError(f"source_type is {source}, but there is no {member}; {_FIX}")
+        Raises:
+            ValueError: the block has no data.
+        """
+        if self.data is None:
+            raise ValueError(f"The block has no data. Set 'base64'. {_LOCAL_FILE_HINT}")
+        return self.data
 
 
-def _members(block: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _get_dict(block: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = block.get(name)
     if value is not None and not isinstance(value, Mapping):
-        raise ValueError(f"{name} must be a dict, not {type(value).__name__}")
+        raise _type_error(name, "a dict", value)
     return value or {}
 
 
-def _text_in(block: Mapping[str, Any], *names: str) -> str | None:
+def _get_str(block: Mapping[str, Any], *names: str) -> str | None:
+    """Return the first value that is set."""
     for name in names:
         value = block.get(name)
         if isinstance(value, str):
             return value
         if value is not None:
-            raise ValueError(f"{name} must be text, not {type(value).__name__}")
+            raise _type_error(name, "a str", value)
     return None
 
 
-def convert_block(block: Any) -> Part:
-    """The part of a user message for one content block.
+def _type_error(name: str, expected: str, value: object) -> ValueError:
+    hint = ""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        hint = " Use content_block(data) for bytes."
+    elif isinstance(value, os.PathLike):
+        hint = f" {_LOCAL_FILE_HINT}"
+    return ValueError(f"Expected {expected} in '{name}', got {type(value).__name__}.{hint}")
+
+
+def validate_source_keys(block: Mapping[str, Any]) -> None:
+    """Check the keys of a block that langchain-core reads without checking them.
 
     Raises:
-        ValueError: the block is unknown, incomplete, or of a kind that the router does not take.
+        ValueError: ``type`` is not a str, or the source that ``source_type`` announces is missing.
+    """
+    block_type, source_type = block.get("type"), block.get("source_type")
+    if block_type is not None and not isinstance(block_type, str):
+        raise _type_error("type", "a str", block_type)
+    if source_type is None or block_type not in {"image", "audio", "file"}:
+        return
+    key = _SOURCE_KEYS.get(source_type) if isinstance(source_type, str) else None
+    if key is None:
+        allowed = ", ".join(map(repr, _SOURCE_KEYS))
+        raise ValueError(f"Unknown source_type {source_type!r}. Use one of {allowed}.")
+    if block.get(key) is None and not (source_type == "text" and "url" in block):
+        raise ValueError(
+            f"A block with source_type {source_type!r} needs '{key}'. {_LOCAL_FILE_HINT}"
+        )
+
+
+def validate_file_sources(file: Mapping[str, Any]) -> None:
+    """Check that the ``file`` of an OpenAI file part has exactly one source.
+
+    Raises:
+        ValueError: it has several sources, or none.
+    """
+    present = [name for name in ("file_data", "file_id", "uri") if file.get(name)]
+    if len(present) != 1:
+        raise ValueError(
+            "Expected exactly one of 'file_data', 'file_id' and 'uri' in 'file', "
+            f"got {' and '.join(present) or 'neither'}."
+        )
+
+
+def validate_content(content: object) -> None:
+    """Check the content of a message that was created without validation.
+
+    Raises:
+        ValueError: it is neither a str nor a list of blocks.
+    """
+    if not isinstance(content, (str, list, tuple)):
+        raise ValueError(f".content: Expected a str or a list, got {type(content).__name__}.")
+
+
+def convert_block(block: Any) -> Part:
+    """Convert a content block of a user message to a content part.
+
+    Raises:
+        ValueError: the block is unknown or incomplete, or the router does not accept it.
     """
     if isinstance(block, str):
         return {"type": "text", "text": block}
     if not isinstance(block, Mapping):
-        raise ValueError(f"a content block is a dict or a text, not {type(block).__name__}")
-    kind = block.get("type")
-    convert = _PARTS.get(kind) if isinstance(kind, str) else None
+        raise ValueError(f"Expected a content block (dict or str), got {type(block).__name__}.")
+    block_type = block.get("type")
+    convert = _CONVERTERS.get(block_type) if isinstance(block_type, str) else None
     if convert is None:
-        known = ", ".join(sorted(_PARTS))
-        raise ValueError(f"unknown content block type {kind!r}; known are {known}")
-    made = convert(block)
-    control = block.get("cache_control") or _members(block, "extras").get("cache_control")
-    if control and made["type"] != "input_audio":
-        made["cache_control"] = control
-    return made
-
-
-def _text(block: Mapping[str, Any]) -> Part:
-    text = block.get("text")
-    if not isinstance(text, str):
-        raise ValueError("a text block needs its text")
-    return {"type": "text", "text": text}
-
-
-def _image_url(block: Mapping[str, Any]) -> Part:
-    given = block.get("image_url")
-    inner = {"url": given} if isinstance(given, str) else given
-    if not isinstance(inner, Mapping) or not isinstance(inner.get("url"), str):
-        raise ValueError("an image_url block needs image_url.url")
-    return _image({"detail": block.get("detail"), **inner})
-
-
-def _image(block: Mapping[str, Any]) -> Part:
-    return _image_of(Media.of(block))
-
-
-def _image_of(image: Media) -> Part:
-    if image.detail is not None and image.detail not in formats.IMAGE_DETAILS:
-        raise ValueError(f"detail must be low, high or auto, not {image.detail!r}")
-    detail = {"detail": image.detail} if image.detail else {}
-    if image.file_id:
-        return {"type": "image_file", "file_id": image.file_id, **detail}
-    if image.url is not None:
-        url = _checked_url(image.url, ("https://",))
-    else:
-        url = formats.build_data_url(*formats.validate_image(image.data, image.mime_type))
-    return {"type": "image_url", "image_url": {"url": url, **detail}}
-
-
-def _audio(block: Mapping[str, Any]) -> Part:
-    return _audio_of(Media.of(block))
-
-
-def _audio_of(audio: Media) -> Part:
-    if audio.data is None:
-        raise ValueError(f"audio must be given as data, not by URL or id; {_FIX}")
-    kind, data = formats.validate_audio(audio.data, audio.mime_type)
-    return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
-
-
-def _input_audio(block: Mapping[str, Any]) -> Part:
-    inner = block.get("input_audio")
-    if not isinstance(inner, Mapping):
-        raise ValueError("an input_audio block needs input_audio.data and input_audio.format")
-    return _audio({"data": inner.get("data"), "mime_type": f"audio/{inner.get('format')}"})
-
-
-def _file(block: Mapping[str, Any]) -> Part:
-    inner = block.get("file")
-    if not isinstance(inner, Mapping):
-        return _file_of(Media.of(block))
-    validate_file_sources(inner)
-    url = inner.get("file_data") or inner.get("uri")
-    return _file(
-        {
-            "url": url,
-            "file_id": inner.get("file_id"),
-            "mime_type": inner.get("mimeType"),
-            "filename": inner.get("filename"),
-        }
-    )
-
-
-def validate_file_sources(file: Mapping[str, Any]) -> None:
-    """Check that OpenAI's file part has one source.
-
-    Raises:
-        ValueError: it has none or several.
-    """
-    given = [name for name in ("file_data", "file_id", "uri") if file.get(name)]
-    if len(given) != 1:
-        raise ValueError(f"a file needs exactly one of file_data, file_id and uri, not {given}")
-
-
-def _file_of(file: Media) -> Part:
-    if file.text is not None:
-        return {"type": "text", "text": file.text}
-    if file.file_id:
-        return _file_part(file, {"file_id": file.file_id})
-    if file.url is not None:
-        uri = {"uri": _checked_url(file.url, ("https://", "gs://"))}
-        return _file_part(file, {**uri, "mimeType": file.mime_type} if file.mime_type else uri)
-    family = (file.mime_type or "").partition("/")[0]
-    return _BY_FAMILY.get(family, _pdf_of)(file)
-
-
-def _pdf_of(file: Media) -> Part:
-    data = formats.build_data_url(formats.PDF_TYPE, formats.validate_pdf(file.data))
-    return _file_part(
-        file, {"file_data": data, "filename": formats.get_pdf_filename(file.filename)}
-    )
-
-
-def _file_part(file: Media, inner: dict[str, str]) -> Part:
-    if file.filename:
-        inner.setdefault("filename", formats.validate_filename(file.filename))
-    return {"type": "file", "file": inner}
-
-
-def _plain_text(block: Mapping[str, Any]) -> Part:
-    plain = Media.of(block)
-    if plain.text is None and plain.data is None:
-        raise ValueError("a text-plain block needs its text or its base64; a URL is not fetched")
-    return {"type": "text", "text": _decoded(plain.data) if plain.text is None else plain.text}
-
-
-def _decoded(data: Any) -> str:
-    try:
-        return base64.b64decode(formats.validate_base64(data)[0]).decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("the text is not UTF-8; decode it, and give it as text") from None
-
-
-_BY_FAMILY: dict[str, Callable[[Media], Part]] = {
-    "image": _image_of,
-    "audio": _audio_of,
-    "text": lambda file: {"type": "text", "text": _decoded(file.data)},
-}
-
-
-def _video(_: Mapping[str, Any]) -> Part:
-    raise ValueError("video is not taken by the router; send extracted frames as images")
-
-
-_PARTS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
-    "text": _text,
-    "image_url": _image_url,
-    "image": _image,
-    "audio": _audio,
-    "input_audio": _input_audio,
-    "file": _file,
-    "document": lambda block: _file_of(Media.of({"mime_type": formats.PDF_TYPE, **block})),
-    "text-plain": _plain_text,
-    "video": _video,
-}
-
-
-def _checked_url(url: Any, schemes: tuple[str, ...]) -> str:
-    if not isinstance(url, str) or not url.lower().startswith(schemes):
-        shown = url[:60] if isinstance(url, str) else url
-        plain = isinstance(url, str) and url.lower().startswith("http://")
-        fix = "use the https:// address, or fetch it and give its data" if plain else _FIX
-        raise ValueError(f"{shown!r} is not a URL that begins with {' or '.join(schemes)}; {fix}")
-    if not url.isprintable() or " " in url:
-        raise ValueError("the URL has a blank or a control character in it")
-    return url
-
-
-def validate_content(content: object) -> None:
-    """Check that a message made without validation holds what a message can.
-
-    Raises:
-        ValueError: it is neither text nor a list of blocks.
-    """
-    if not isinstance(content, (str, list, tuple)):
-        raise ValueError(f".content: must be text or a list, not {type(content).__name__}")
+        supported = ", ".join(sorted(_CONVERTERS))
+        raise ValueError(
+            f"Unknown content block type {block_type!r}. Supported types: {supported}."
+        )
+    part = convert(block)
+    cache_control = block.get("cache_control") or _get_dict(block, "extras").get("cache_control")
+    if cache_control and part["type"] != "input_audio":
+        part["cache_control"] = cache_control
+    return part
 
 
 def convert_blocks(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
-    """Convert every block of a message.
+    """Convert each block of a message.
 
     Raises:
-        ValueError: as ``convert``; the message begins with the place of the block.
+        ValueError: as raised by ``convert``, prefixed with the position of the block.
     """
-    made = []
+    converted = []
     for index, block in enumerate(content):
         try:
-            made.append(convert(block))
+            converted.append(convert(block))
         except ValueError as error:
             raise ValueError(f".content[{index}]: {error}") from None
-    return made
+    return converted
+
+
+def _convert_text(block: Mapping[str, Any]) -> Part:
+    text = block.get("text")
+    if not isinstance(text, str):
+        raise ValueError(f"A text block needs 'text' as a str, got {type(text).__name__}.")
+    return {"type": "text", "text": text}
+
+
+def _convert_plain_text(block: Mapping[str, Any]) -> Part:
+    source = MediaSource.from_block(block)
+    if source.text is not None:
+        return {"type": "text", "text": source.text}
+    if source.data is None:
+        raise ValueError(
+            "A text-plain block needs 'text' or 'base64'. URLs are not fetched: download it first."
+        )
+    return _decode_text(source)
+
+
+def _decode_text(source: MediaSource) -> Part:
+    data = mime.validate_base64(source.require_data())[0]
+    try:
+        return {"type": "text", "text": base64.b64decode(data).decode("utf-8")}
+    except UnicodeDecodeError:
+        raise ValueError("The text is not UTF-8. Decode it, and send it as a text block.") from None
+
+
+def _convert_image_url(block: Mapping[str, Any]) -> Part:
+    image_url = block.get("image_url")
+    if isinstance(image_url, str):
+        image_url = {"url": image_url}
+    if not isinstance(image_url, Mapping):
+        raise _type_error("image_url", "a dict with 'url'", image_url)
+    if not isinstance(image_url.get("url"), str):
+        raise _type_error("image_url.url", "a URL", image_url.get("url"))
+    return _convert_image(MediaSource.from_block({"detail": block.get("detail"), **image_url}))
+
+
+def _convert_image(source: MediaSource) -> Part:
+    if source.detail is not None and source.detail not in mime.IMAGE_DETAILS:
+        raise ValueError(f"Unknown detail {source.detail!r}. Use 'low', 'high' or 'auto'.")
+    detail = {"detail": source.detail} if source.detail else {}
+    if source.file_id:
+        return {"type": "image_file", "file_id": source.file_id, **detail}
+    if source.url is not None:
+        url = _validate_url(source.url, ("https://",))
+    else:
+        url = mime.build_data_url(*mime.validate_image(source.require_data(), source.mime_type))
+    return {"type": "image_url", "image_url": {"url": url, **detail}}
+
+
+def _convert_audio(source: MediaSource) -> Part:
+    if source.url is not None or source.file_id is not None:
+        raise ValueError(
+            f"Audio cannot be sent by URL or file_id. Set 'base64'. {_LOCAL_FILE_HINT}"
+        )
+    audio_format, data = mime.validate_audio(source.require_data(), source.mime_type)
+    return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
+
+
+def _convert_input_audio(block: Mapping[str, Any]) -> Part:
+    audio = block.get("input_audio")
+    if not isinstance(audio, Mapping):
+        raise _type_error("input_audio", "a dict with 'data' and 'format'", audio)
+    mime_type = f"audio/{audio.get('format')}"
+    return _convert_audio(
+        MediaSource.from_block({"data": audio.get("data"), "mime_type": mime_type})
+    )
+
+
+def _convert_file_block(block: Mapping[str, Any]) -> Part:
+    file = block.get("file")
+    if not isinstance(file, Mapping):
+        return _convert_file(MediaSource.from_block(block))
+    validate_file_sources(file)
+    fields = {
+        "url": file.get("file_data") or file.get("uri"),
+        "file_id": file.get("file_id"),
+        "mime_type": file.get("mimeType"),
+        "filename": file.get("filename"),
+    }
+    return _convert_file(MediaSource.from_block(fields))
+
+
+def _convert_file(source: MediaSource) -> Part:
+    if source.text is not None:
+        return {"type": "text", "text": source.text}
+    if source.file_id:
+        return _create_file_part(source, {"file_id": source.file_id})
+    if source.url is not None:
+        file = {"uri": _validate_url(source.url, ("https://", "gs://"))}
+        return _create_file_part(
+            source, {**file, "mimeType": source.mime_type} if source.mime_type else file
+        )
+    family = (source.mime_type or "").partition("/")[0]
+    convert = {"image": _convert_image, "audio": _convert_audio, "text": _decode_text}.get(family)
+    return convert(source) if convert else _convert_pdf(source)
+
+
+def _convert_pdf(source: MediaSource) -> Part:
+    data = mime.build_data_url(mime.PDF_TYPE, mime.validate_pdf(source.require_data()))
+    file = {"file_data": data, "filename": mime.get_pdf_filename(source.filename)}
+    return {"type": "file", "file": file}
+
+
+def _create_file_part(source: MediaSource, file: dict[str, str]) -> Part:
+    if source.filename:
+        file["filename"] = mime.validate_filename(source.filename)
+    return {"type": "file", "file": file}
+
+
+def _reject_video(_: Mapping[str, Any]) -> Part:
+    raise ValueError("The router does not accept video. Send extracted frames as images.")
+
+
+_CONVERTERS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
+    "text": _convert_text,
+    "image_url": _convert_image_url,
+    "image": lambda block: _convert_image(MediaSource.from_block(block)),
+    "audio": lambda block: _convert_audio(MediaSource.from_block(block)),
+    "input_audio": _convert_input_audio,
+    "file": _convert_file_block,
+    "document": lambda block: _convert_file(
+        MediaSource.from_block({"mime_type": mime.PDF_TYPE, **block})
+    ),
+    "text-plain": _convert_plain_text,
+    "video": _reject_video,
+}
+
+
+def _validate_url(url: str, schemes: tuple[str, ...]) -> str:
+    if not url.lower().startswith(schemes):
+        if url.lower().startswith("http://"):
+            fix = "Use the https:// address, or download the file and pass its data."
+        else:
+            fix = f"Use a URL that begins with {' or '.join(schemes)}. {_LOCAL_FILE_HINT}"
+        raise ValueError(f"Unsupported URL {url[:60]!r}. {fix}")
+    if not url.isprintable() or " " in url:
+        raise ValueError("The URL contains a space or a control character. Percent-encode it.")
+    return url
 
 
 def describe_parts(parts: list[Part]) -> str:
-    """What media parts are, in words."""
+    """Return the types of media parts as a comma-separated list, such as ``image, file``."""
     names = {"image_url": "image", "image_file": "image", "input_audio": "audio"}
-    types = (str(item["type"]) for item in parts)
-    return ", ".join(names.get(kind, kind) for kind in types)
+    types = (str(part["type"]) for part in parts)
+    return ", ".join(names.get(part_type, part_type) for part_type in types)
 
 
 def join_text_parts(parts: list[Part], separator: str = "") -> str | list[Part]:
-    """Plain texts as one text, which every provider takes; parts only where they say more."""
-    if all(item.keys() == {"type", "text"} for item in parts):
-        return separator.join(item["text"] for item in parts)
+    """Join plain text parts into one str, which every provider accepts.
+
+    Parts of another type, or with more keys than the text, are returned unchanged.
+    """
+    if all(part.keys() == {"type", "text"} for part in parts):
+        return separator.join(part["text"] for part in parts)
     return parts
 
 
-_ONLY_ON = {
+_API_OF_PART = {
     "input_audio": (
         CHAT_COMPLETIONS,
-        "the Responses API takes no audio; use api='chat_completions'",
+        "The Responses API does not accept audio. Use api='chat_completions'.",
     ),
     "image_file": (
         RESPONSES,
-        "an image cannot be sent by file_id here; give its URL or its data, or use api='responses'",
+        (
+            "Chat Completions does not accept an image by file_id. "
+            "Pass its URL or its data, or use api='responses'."
+        ),
     ),
 }
-"""Parts that one chat API has and the other has not."""
+"""The only API that accepts a part, and the error on the other one, by part type."""
 
 
 def validate_api_support(api: str, *contents: Any) -> None:
-    """Check that a chat API has all parts of a message.
+    """Check that an API accepts all parts of a message.
 
     Raises:
-        ValueError: it has one not; its place is named, and what has it.
+        ValueError: a part is only accepted by the other API.
     """
-    for parts in contents:
-        for place, made in enumerate(parts if isinstance(parts, list) else ()):
-            only, hint = _ONLY_ON.get(made["type"], (api, ""))
-            if only != api:
-                raise ValueError(f".content[{place}]: {hint}")
+    for content in contents:
+        for index, part in enumerate(content if isinstance(content, list) else ()):
+            supporting_api, error = _API_OF_PART.get(part["type"], (api, ""))
+            if supporting_api != api:
+                raise ValueError(f".content[{index}]: {error}")

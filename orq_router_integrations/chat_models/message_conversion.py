@@ -1,4 +1,4 @@
-"""LangChain messages as the messages of a chat completion."""
+"""Conversion of LangChain messages to the messages of Chat Completions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,20 +18,19 @@ from orq_router_integrations.chat_models.assistant_messages import (
 )
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, RESPONSES, ToolMedia
 from orq_router_integrations.chat_models.content_parts import (
+    MediaSource,
     Part,
     convert_block,
     convert_blocks,
     describe_parts,
     join_text_parts,
     validate_api_support,
-    validate_block_shape,
     validate_content,
     validate_file_sources,
+    validate_source_keys,
 )
 from orq_router_integrations.chat_models.reasoning_signatures import strip_foreign_signatures
-from orq_router_integrations.media.mime import validate_image
-
-Wire = dict[str, Any]
+from orq_router_integrations.media import mime
 
 _ROLES: dict[str, type[BaseMessage]] = {
     "user": HumanMessage,
@@ -44,160 +43,187 @@ _ROLES: dict[str, type[BaseMessage]] = {
 def convert_messages(
     messages: Sequence[BaseMessage],
     tool_media: ToolMedia = "user",
-    upstream: str | None = None,
+    provider: str | None = None,
     api: str = CHAT_COMPLETIONS,
-) -> list[Wire]:
-    """Convert a conversation for a model of this provider (``None``: for anyone, seals and all).
+) -> list[dict[str, Any]]:
+    """Convert a conversation to the messages of a request.
 
-    A tool's answer holds only text in the router's schema; each of its texts begins a line. Its
-    images, files and audio are put into a user message behind it (``tool_media="user"``), only
-    mentioned (``"placeholder"``), or left where they are, for upstreams that take them there
-    (``"tool"``).
+    The router accepts only text in tool messages. Images, files and audio in a tool result are
+    moved to a user message after it, replaced by a placeholder, or left in the tool message for
+    providers that accept them there. Media that a model generated is left out of its answers; see
+    ``convert_assistant_message``.
 
-    Images and speech of the model's own, which no API takes back, are left out of its turns. One
-    that would be empty without them says what it was. Chat Completions finds speech again by its
-    id; without one, and on the Responses API, its transcript is sent.
+    Args:
+        messages: the conversation.
+        tool_media: where media of tool results is sent; see ``ChatOrq.tool_media``.
+        provider: provider that receives the request. Reasoning signatures of other providers are
+            removed; ``""`` (one of several providers) removes all of them, ``None`` keeps them.
+        api: ``chat_completions`` or ``responses``. The messages have the same form for both;
+            content that the API does not accept raises.
 
     Raises:
-        ValueError: there is no message, or one cannot be sent; its place is named.
+        ValueError: there are no messages, or one cannot be sent; the error gives its index.
     """
     if not messages:
-        raise ValueError("messages: empty; send at least one")
-    out: list[Wire] = []
-    carried: list[Part] = []
+        raise ValueError("messages: Expected at least one message, got none.")
+    payloads: list[dict[str, Any]] = []
+    attachments: list[Part] = []
     for index, message in enumerate(messages):
-        if carried and not isinstance(message, ToolMessage):
-            out.append({"role": "user", "content": carried})
-            carried = []
+        if attachments and not isinstance(message, ToolMessage):
+            payloads.append({"role": "user", "content": attachments})
+            attachments = []
         try:
-            wire, media = _converted(_seen_by(upstream, api, message), tool_media)
-            validate_api_support(api, wire["content"], media)
+            payload, tool_attachments = _convert_message(message, tool_media, provider, api)
         except ValueError as error:
-            text = str(error)
-            raise ValueError(f"messages[{index}]{'' if text[:1] == '.' else ': '}{text}") from None
-        out.append(wire)
-        carried += media if tool_media == "user" else []
-    if carried:
-        out.append({"role": "user", "content": carried})
-    return out
+            raise _add_index(error, index) from None
+        payloads.append(payload)
+        if tool_media == "user":
+            attachments += tool_attachments
+    if attachments:
+        payloads.append({"role": "user", "content": attachments})
+    return payloads
 
 
-def _seen_by(upstream: str | None, api: str, message: BaseMessage) -> BaseMessage:
-    validate_content(message.content)
-    plain = isinstance(message.content, str) and not message.additional_kwargs
-    if plain or not isinstance(message, AIMessage):
-        return message
-    heard = replace_audio_with_transcript(message, accepts_audio_ids=api != RESPONSES)
-    return heard if upstream is None else strip_foreign_signatures(heard, upstream, api)
+def _add_index(error: ValueError, index: int) -> ValueError:
+    text = str(error)
+    separator = "" if text.startswith(".") else ": "  # ".content[0]: ..."
+    return ValueError(f"messages[{index}]{separator}{text}")
 
 
-def _converted(message: BaseMessage, tool_media: ToolMedia) -> tuple[Wire, list[Part]]:
+def _convert_message(
+    message: BaseMessage, tool_media: ToolMedia, provider: str | None, api: str
+) -> tuple[dict[str, Any], list[Part]]:
+    """Convert a message; return its payload, and the media of a tool result."""
+    is_text = isinstance(message.content, str)
+    if not is_text:
+        validate_content(message.content)
+    attachments: list[Part] = []
     if isinstance(message, ToolMessage):
-        return _tool(message, in_place=tool_media == "tool")
-    for kind, convert in _CONVERTERS.items():
-        if isinstance(message, kind):
-            return _named(convert(message), message), []
-    if isinstance(message, ChatMessage):
-        return _with_role(message), []
-    raise ValueError(
-        f"a {type(message).__name__} cannot be sent; use a system, human, AI or tool message"
-    )
+        payload, attachments = _convert_tool_message(message, keep_media=tool_media == "tool")
+    elif isinstance(message, AIMessage) and not (is_text and not message.additional_kwargs):
+        payload = _convert_chat_message(_prepare_for_provider(message, provider, api))
+    else:
+        payload = _convert_chat_message(message)
+    if not isinstance(payload["content"], str) or attachments:
+        validate_api_support(api, payload["content"], attachments)
+    return payload, attachments
 
 
-def _with_role(message: ChatMessage) -> Wire:
+def _prepare_for_provider(message: AIMessage, provider: str | None, api: str) -> AIMessage:
+    message = replace_audio_with_transcript(message, accepts_audio_ids=api != RESPONSES)
+    return message if provider is None else strip_foreign_signatures(message, provider, api)
+
+
+def _convert_chat_message(message: BaseMessage) -> dict[str, Any]:
+    for message_type, convert in _CONVERTERS.items():
+        if isinstance(message, message_type):
+            return _add_name(convert(message), message)
+    if not isinstance(message, ChatMessage):
+        raise ValueError(
+            f"A {type(message).__name__} cannot be sent. Use a system, human, AI or tool message."
+        )
     if message.role not in _ROLES:
-        raise ValueError(f"unknown role {message.role!r}; known are {', '.join(_ROLES)}")
-    wire = _CONVERTERS[_ROLES[message.role]](_ROLES[message.role](content=message.content))
-    return _named({**wire, "role": message.role}, message)
+        raise ValueError(f"Unknown role {message.role!r}. Use one of {', '.join(_ROLES)}.")
+    message_type = _ROLES[message.role]
+    payload = _CONVERTERS[message_type](message_type(content=message.content))
+    return _add_name({**payload, "role": message.role}, message)
 
 
-def _named(wire: Wire, message: BaseMessage) -> Wire:
-    return {**wire, "name": message.name} if message.name else wire
+def _add_name(payload: dict[str, Any], message: BaseMessage) -> dict[str, Any]:
+    return {**payload, "name": message.name} if message.name else payload
 
 
-def _user(message: BaseMessage) -> Wire:
+def _convert_human_message(message: BaseMessage) -> dict[str, Any]:
     content = message.content
-    made = content if isinstance(content, str) else convert_blocks(content, convert_block)
-    return {"role": "user", "content": made}
+    if not isinstance(content, str):
+        return {"role": "user", "content": convert_blocks(content, convert_block)}
+    return {"role": "user", "content": content}
 
 
-def _system(message: BaseMessage) -> Wire:
-    content = message.content
-    made = content if isinstance(content, str) else convert_blocks(content, _text_part)
-    role = message.additional_kwargs.get("__openai_role__", "system")
+def _convert_system_message(message: BaseMessage) -> dict[str, Any]:
+    role = message.additional_kwargs.get("__openai_role__", "system")  # set by langchain-core
     if role not in {"system", "developer"}:
-        raise ValueError(f"unknown role {role!r}; a system message is system or developer")
-    return {"role": role, "content": made}
+        raise ValueError(f"Unknown role {role!r} of a system message. Use system or developer.")
+    content = message.content
+    if not isinstance(content, str):
+        return {"role": role, "content": convert_blocks(content, _convert_text_block)}
+    return {"role": role, "content": content}
 
 
-def _text_part(block: Any) -> Part:
-    made = convert_block(block)
-    if made["type"] != "text":
-        raise ValueError("a system message holds only text; move the rest to a human message")
-    return made
+def _convert_text_block(block: Any) -> Part:
+    part = convert_block(block)
+    if part["type"] != "text":
+        raise ValueError(
+            f"A system message cannot contain {describe_parts([part])}. Move it to a human message."
+        )
+    return part
 
 
-def _tool(message: ToolMessage, *, in_place: bool) -> tuple[Wire, list[Part]]:
+_CONVERTERS: dict[type[BaseMessage], Callable[[BaseMessage], dict[str, Any]]] = {
+    HumanMessage: _convert_human_message,
+    AIMessage: convert_assistant_message,
+    SystemMessage: _convert_system_message,
+}
+
+
+def _convert_tool_message(
+    message: ToolMessage, *, keep_media: bool
+) -> tuple[dict[str, Any], list[Part]]:
+    """Convert a tool result; return its payload, and the media to send in a user message."""
     if not message.tool_call_id:
-        raise ValueError("a tool message needs the tool_call_id that it answers")
-    wire: Wire = {"role": "tool", "tool_call_id": message.tool_call_id}
+        raise ValueError("A tool message has no tool_call_id. Set it to the id of the tool call.")
+    payload: dict[str, Any] = {"role": "tool", "tool_call_id": message.tool_call_id}
     if isinstance(message.content, str):
-        return {**wire, "content": message.content}, []
-    made = convert_blocks(message.content, convert_block)
-    if in_place:
-        return {**wire, "content": join_text_parts(made, "\n")}, []
-    texts = [item for item in made if item["type"] == "text"]
-    carried = [item for item in made if item["type"] != "text"]
-    if carried:
-        note = f"[{len(carried)} attachment(s) of this tool result: {describe_parts(carried)}]"
-        texts.append({"type": "text", "text": f"\n{note}" if texts else note})
-    return {**wire, "content": join_text_parts(texts, "\n")}, carried
+        return {**payload, "content": message.content}, []
+    parts = convert_blocks(message.content, convert_block)
+    if keep_media:
+        return {**payload, "content": join_text_parts(parts, "\n")}, []
+    texts = [part for part in parts if part["type"] == "text"]
+    attachments = [part for part in parts if part["type"] != "text"]
+    if attachments:
+        types = describe_parts(attachments)
+        placeholder = f"[{len(attachments)} attachment(s) of this tool result: {types}]"
+        texts.append({"type": "text", "text": f"\n{placeholder}" if texts else placeholder})
+    return {**payload, "content": join_text_parts(texts, "\n")}, attachments
 
 
 def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """Messages that langchain-core can trace: its tracing stumbles over what we can read.
+    """Return messages that langchain-core can trace.
 
-    Images without a media type get theirs from their bytes; parts that it would refuse, or half
-    drop, before they reach us are refused here, with their place.
+    langchain-core traces messages before this package converts them. It needs the media type of an
+    image, which is added from the bytes, and it fails on incomplete blocks or silently drops
+    values from them, so these raise here.
 
     Raises:
-        ValueError: a part has no source, or several.
+        ValueError: a block has no source, or several; the error gives its position.
     """
     return [
-        _examined(message, index) if isinstance(message.content, list) else message
+        _normalize_message(message, index) if isinstance(message.content, list) else message
         for index, message in enumerate(messages)
     ]
 
 
-def _examined(message: BaseMessage, index: int) -> BaseMessage:
+def _normalize_message(message: BaseMessage, index: int) -> BaseMessage:
     try:
-        content = convert_blocks(list(message.content), _traceable)
+        content = convert_blocks(list(message.content), _normalize_block)
     except ValueError as error:
-        raise ValueError(f"messages[{index}]{error}") from None
+        raise _add_index(error, index) from None
     if all(new is old for new, old in zip(content, message.content, strict=True)):
         return message
     return message.model_copy(update={"content": content})
 
 
-def _traceable(block: Any) -> Any:
+def _normalize_block(block: Any) -> Any:
     if isinstance(block, Mapping):
-        validate_block_shape(block)
+        validate_source_keys(block)
     match block:
-        case {"type": "image", "base64": data} | {
-            "type": "image",
-            "source_type": "base64",
-            "data": data,
-        } if not block.get("mime_type"):
-            return {**block, "mime_type": validate_image(data)[0]}
+        case {"type": "image", "base64": _} | {"type": "image", "source_type": "base64"} if (
+            not block.get("mime_type")
+        ):
+            data = MediaSource.from_block(block).require_data()
+            return {**block, "mime_type": mime.validate_image(data)[0]}
         case {"type": "input_audio", "input_audio": {"data": data}} if not data:
-            raise ValueError("its data is empty")
+            raise ValueError("'input_audio.data' is empty. Set it to base64 text.")
         case {"type": "file", "file": {} as file}:
             validate_file_sources(file)
     return block
-
-
-_CONVERTERS: dict[type[BaseMessage], Callable[[BaseMessage], Wire]] = {
-    HumanMessage: _user,
-    AIMessage: convert_assistant_message,
-    SystemMessage: _system,
-}

@@ -1,4 +1,4 @@
-"""Who answered, and how the call went: the ``response_metadata`` of a message."""
+"""Provenance of an answer: the model that created it, and the requests that were needed."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -10,28 +10,28 @@ from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
-_FROM_BODY = ("api", "id", "created", "system_fingerprint", "service_tier")
-_LIMITS = "x-ratelimit-"
+_BODY_FIELDS = ("api", "id", "created", "system_fingerprint", "service_tier")
+_RATE_LIMIT_PREFIX = "x-ratelimit-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where an answer comes from: a typed view of its ``response_metadata``.
+    """A typed view of the ``response_metadata`` of a message.
 
     Attributes:
-        requested_model: the model that was asked for.
-        answering_model: the one that answered, with its provider where that is certain.
-        response_model: its name on the wire.
-        finish_reason: why the answer ends.
-        attempts: requests the client sent; the router's own retries are not on the wire.
-        trace_id: the router's trace.
-        rate_limits: the router's ``x-ratelimit-*`` headers.
+        requested_model: model that was requested.
+        answering_model: model that answered; with its provider, if that is certain.
+        response_model: name of the model in the response.
+        finish_reason: reason why the answer ended, such as ``stop`` or ``length``.
+        attempts: number of requests that the client sent. Retries by the router are not counted,
+            because the response does not show them.
+        trace_id: id of the router's trace.
+        rate_limits: ``x-ratelimit-*`` headers of the response.
         latency: seconds from the first request to the end of the answer.
-        cost: US dollars, where the router states it (the Responses API).
-        offline: whether the offline router answered, which says nothing about the real one.
-        upstream: the provider that answered, where the name of the model or the only provider
-            asked tells it.
-        fell_back: whether a fallback answered, as far as the name of the model tells.
+        cost: price in US dollars; only the Responses API returns it.
+        offline: whether the answer comes from the offline router instead of a real model.
+        upstream: provider that answered, if the name of the model or the request identifies it.
+        fell_back: whether a fallback model answered, if the name of the model identifies it.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> message = ChatOrq(model="openai/gpt-4o", client=OfflineRouter().client()).invoke("Hi")
@@ -54,37 +54,44 @@ class Provenance:
 
     @classmethod
     def of(cls, message: BaseMessage) -> "Provenance":
-        """The provenance of a message, whole or added up from a stream."""
+        """Read the provenance of a complete message, or of the sum of its streamed chunks."""
         metadata = {**message.response_metadata}
         metadata["answering_model"] = metadata.get("model_name")
         return cls(**{f.name: metadata[f.name] for f in fields(cls) if f.name in metadata})
 
 
 def create_response_metadata(
-    body: dict[str, Any], reply: Response, asked: ModelCandidates
+    body: dict[str, Any], response: Response, candidates: ModelCandidates
 ) -> dict[str, Any]:
-    """What a reply says about where it comes from: the ``response_metadata`` of its message."""
-    named = body.get("model")
-    answered = asked.qualify_name(named) if isinstance(named, str) else None
-    limits = {name: value for name, value in reply.headers.items() if name.startswith(_LIMITS)}
-    found = {
+    """Create the ``response_metadata`` of a message; unknown values are left out.
+
+    Args:
+        body: the completion, or the merged chunks of a stream without their choices.
+        response: response with the headers; its body may be missing.
+        candidates: models that may have answered.
+    """
+    response_model = body.get("model")
+    model = candidates.qualify_name(response_model) if isinstance(response_model, str) else None
+    prefix = _RATE_LIMIT_PREFIX
+    limits = {name: value for name, value in response.headers.items() if name.startswith(prefix)}
+    metadata = {
         "model_provider": PROVIDER,
-        "model_name": answered,
-        "response_model": named,
-        "requested_model": asked.model,
-        **{name: body.get(name) for name in _FROM_BODY},
-        "trace_id": reply.trace_id,
-        "attempts": reply.attempts,
+        "model_name": model,
+        "response_model": response_model,
+        "requested_model": candidates.model,
+        **{name: body.get(name) for name in _BODY_FIELDS},
+        "trace_id": response.trace_id,
+        "attempts": response.attempts,
         "rate_limits": limits or None,
-        "latency": round(reply.elapsed_seconds, 6),
-        "cost": _cost(body.get("usage")),
-        "upstream": asked.resolve_provider(answered or "") or None,
-        "fell_back": asked.is_fallback(answered or "") or None,
-        "offline": reply.headers.get("x-orq-offline") == "1" or None,
+        "latency": round(response.elapsed_seconds, 6),
+        "cost": _get_cost(body.get("usage")),
+        "upstream": candidates.resolve_provider(model or "") or None,
+        "fell_back": candidates.is_fallback(model or "") or None,
+        "offline": response.headers.get("x-orq-offline") == "1" or None,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in metadata.items() if value is not None}
 
 
-def _cost(usage: Any) -> float | None:
+def _get_cost(usage: Any) -> float | None:
     cost = usage.get("total_cost") if isinstance(usage, dict) else None
     return float(cost) if isinstance(cost, (int, float)) and math.isfinite(cost) else None

@@ -1,8 +1,8 @@
-"""Reasoning that a provider sealed: sent back to the provider that made it, and to no other.
+"""Removal of reasoning signatures that another provider created.
 
-Anthropic and Gemini want their signatures back on tool turns; another provider refuses them. The
-router may answer from a fallback, so a message remembers who answered it. Messages of LangChain's
-other models say which provider made them.
+Providers such as Anthropic and Gemini sign their reasoning, require the signatures on tool turns,
+and reject signatures of other providers. Since the router may answer from a fallback, the metadata
+of each answer says which provider created it.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,100 +13,115 @@ from langchain_core.messages import AIMessage
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, PROVIDER
 from orq_router_integrations.wire.model_candidates import get_provider
 
-_SEALS = ("reasoning_signature", "redacted_reasoning", "thought_signatures", "reasoning_items")
+_SIGNATURE_KWARGS = (
+    "reasoning_signature",
+    "redacted_reasoning",
+    "thought_signatures",
+    "reasoning_items",
+)
 
-_ROUTED: dict[str, tuple[str, ...]] = {
+_ROUTER_PROVIDERS: dict[str, tuple[str, ...]] = {
     "anthropic_bedrock": ("aws",),
     "azure_ai": ("azure",),
     "azure_openai": ("azure",),
     "bedrock": ("aws",),
     "bedrock_converse": ("aws",),
     "google_anthropic_vertex": ("google",),
-    "google_genai": ("google-ai", "google"),  # which asks AI Studio or Vertex, and does not say
+    "google_genai": ("google-ai", "google"),  # AI Studio or Vertex; the metadata does not say which
     "google_vertexai": ("google",),
     "mistralai": ("mistral",),
 }
-"""The router's names of the providers that LangChain calls otherwise."""
+"""The router's provider names, by LangChain's ``model_provider`` where the names differ."""
 
-_OWN_KINDS: dict[str, tuple[str, ...] | None] = {
+_BLOCK_PROVIDERS: dict[str, tuple[str, ...] | None] = {
     "thinking": None,
     "redacted_thinking": ("anthropic", "aws", "google"),
     "reasoning_content": ("aws",),
 }
-"""Blocks of the APIs of providers themselves, and who may have made one, where that is certain."""
+"""Providers that may have created a block of a provider's own API; ``None`` if it can be any."""
 
 
 def strip_foreign_signatures(
-    message: AIMessage, upstream: str, api: str = CHAT_COMPLETIONS
+    message: AIMessage, provider: str, api: str = CHAT_COMPLETIONS
 ) -> AIMessage:
-    """The message as this provider may see it: without seals of another one or another API.
+    """Remove signatures that the provider or the API of a request cannot verify.
 
-    ``upstream`` is empty where one of several providers will be asked, and then none gets a seal.
-    A message that does not say who made it is taken at the caller's word, as far as the kinds of
-    its blocks do not tell. Reasoning itself stays.
+    If the message does not say which provider created it, signatures are kept unless the type of
+    their block identifies another provider. Reasoning without signatures is always kept.
+
+    Args:
+        message: an earlier answer.
+        provider: provider that receives the request; empty if it may be one of several, which
+            removes all signatures.
+        api: API of the request.
     """
-    openers = _openers(message.response_metadata, api)
-    kept, content = message.additional_kwargs, message.content
-    if openers is not None:
-        if upstream in openers:
-            return message
-        kept = {name: value for name, value in kept.items() if name not in _SEALS}
+    owners = _find_signature_owners(message.response_metadata, api)
+    if owners is not None and provider in owners:
+        return message
+    kwargs, content = message.additional_kwargs, message.content
+    if owners is not None:
+        kwargs = {name: value for name, value in kwargs.items() if name not in _SIGNATURE_KWARGS}
     if isinstance(content, list):
-        left = (
-            block if openers is None and not _is_anothers(block, upstream, api) else _plain(block)
+        blocks = (
+            _strip_signature(block)
+            if owners is not None or _is_foreign_block(block, provider, api)
+            else block
             for block in content
         )
-        content = [block for block in left if block is not None]
-    if kept == message.additional_kwargs and content == message.content:
+        content = [block for block in blocks if block is not None]
+    if kwargs == message.additional_kwargs and content == message.content:
         return message
-    return message.model_copy(update={"additional_kwargs": kept, "content": content})
+    return message.model_copy(update={"additional_kwargs": kwargs, "content": content})
 
 
-def _openers(metadata: Mapping[str, Any], api: str) -> Collection[str] | None:
-    """The providers that can open the seals of a message; ``None`` where nobody says who they are.
+def _find_signature_owners(metadata: Mapping[str, Any], api: str) -> Collection[str] | None:
+    """Return the providers that can verify the signatures of a message; ``None`` if unknown.
 
-    The seals that other models of LangChain keep are those of a provider's own API, which go
-    through chat completions as they are.
+    Other LangChain models use a provider's own API. Chat Completions passes their signatures on
+    to the provider, the Responses API does not.
     """
-    maker = metadata.get("model_provider")
-    if maker == PROVIDER:
-        answered = metadata.get("upstream") or get_provider(str(metadata.get("model_name") or ""))
-        return (answered,) if answered and metadata.get("api", CHAT_COMPLETIONS) == api else ()
-    if not isinstance(maker, str) or not maker:
+    model_provider = metadata.get("model_provider")
+    if model_provider == PROVIDER:
+        model = str(metadata.get("model_name") or "")
+        provider = metadata.get("upstream") or get_provider(model)
+        return (provider,) if provider and metadata.get("api", CHAT_COMPLETIONS) == api else ()
+    if not isinstance(model_provider, str) or not model_provider:
         return None
-    return _ROUTED.get(maker, (maker,)) if api == CHAT_COMPLETIONS else ()
+    if api != CHAT_COMPLETIONS:
+        return ()
+    return _ROUTER_PROVIDERS.get(model_provider, (model_provider,))
 
 
-def _is_anothers(block: Any, upstream: str, api: str) -> bool:
-    """Whether the kind of a block tells that a provider cannot open it."""
+def _is_foreign_block(block: Any, provider: str, api: str) -> bool:
+    """Return whether the type of a block shows that the provider did not create it."""
     if not isinstance(block, dict):
         return False
-    kind = block.get("type")
-    if kind == "non_standard":
-        return _is_anothers(block.get("value"), upstream, api)
-    if not isinstance(kind, str) or kind not in _OWN_KINDS:
+    block_type = block.get("type")
+    if block_type == "non_standard":
+        return _is_foreign_block(block.get("value"), provider, api)
+    if not isinstance(block_type, str) or block_type not in _BLOCK_PROVIDERS:
         return False
-    return api != CHAT_COMPLETIONS or upstream not in (_OWN_KINDS[kind] or (upstream,))
+    return api != CHAT_COMPLETIONS or provider not in (_BLOCK_PROVIDERS[block_type] or (provider,))
 
 
-def _plain(block: Any) -> Any:
-    """A block without its seal; ``None`` for one that is nothing else."""
+def _strip_signature(block: Any) -> Any:
+    """Return a block without its signature; ``None`` if nothing else is in it."""
     if not isinstance(block, dict):
         return block
     match block.get("type"):
         case "redacted_thinking":
             return None
         case "non_standard" if isinstance(block.get("value"), dict):
-            value = _plain(block["value"])
+            value = _strip_signature(block["value"])
             return value and {**block, "value": value}
-        case "reasoning_content" if isinstance(inner := block.get("reasoning_content"), dict):
-            return {**block, "reasoning_content": _without(inner, "signature")}
+        case "reasoning_content" if isinstance(reasoning := block.get("reasoning_content"), dict):
+            return {**block, "reasoning_content": _drop_keys(reasoning, "signature")}
         case "reasoning" | "thinking":
-            left = _without(block.get("extras") or {}, "signature", "redacted_data")
-            plain = _without(block, "signature", "extras")
-            return {**plain, "extras": left} if left else plain
+            extras = _drop_keys(block.get("extras") or {}, "signature", "redacted_data")
+            stripped = _drop_keys(block, "signature", "extras")
+            return {**stripped, "extras": extras} if extras else stripped
     return block
 
 
-def _without(members: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if name not in names}
+def _drop_keys(fields: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in keys}

@@ -49,7 +49,7 @@ def build_call(
     """
     body, controls, asked = _request(model, messages, stop, given)
     api = CHAT_APIS[model.api]
-    parse = partial(replies.create_chat_result, asked=asked, read=api.parse_response)
+    parse = partial(replies.create_chat_result, candidates=asked, parse=api.parse_response)
     return Call(endpoint=api.endpoint, body=body, controls=controls, parse=parse)
 
 
@@ -64,7 +64,7 @@ def build_stream_call(
     if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
     api = CHAT_APIS[model.api]
-    decoder = partial(replies.StreamConverter, asked=asked, decoder=api.create_decoder)
+    decoder = partial(replies.StreamConverter, candidates=asked, create_decoder=api.create_decoder)
     return StreamCall(endpoint=api.endpoint, body=body, controls=controls, create_decoder=decoder)
 
 

@@ -1,4 +1,4 @@
-"""Chat completions as LangChain messages: whole replies and streams end in the same message."""
+"""Conversion of completions to LangChain messages; complete and streamed ones end up identical."""
 
 from collections.abc import Callable, Iterator
 from operator import itemgetter
@@ -13,6 +13,7 @@ from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.content_blocks import detect_audio_mime_type
 from orq_router_integrations.chat_models.provenance import create_response_metadata
 from orq_router_integrations.chat_models.tool_calls import (
+    ParsedToolCalls,
     ToolCallAccumulator,
     may_start_object,
     parse_tool_calls,
@@ -30,113 +31,9 @@ from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.responses_output import PendingResponse
 
-Completion = dict[str, Any] | PendingResponse
+_SEPARATELY_PRICED_TIERS = ("flex", "priority")
 
-
-def create_chat_result(
-    reply: Response,
-    asked: ModelCandidates,
-    read: Callable[[Response], Completion] = parse_completion,
-) -> ChatResult | PendingResponse:
-    """The result in a whole reply, which ``read`` makes a completion of, if it is finished.
-
-    Raises:
-        BadReply: the reply has no answer in it.
-        ErrorInReply: it is an error after all.
-    """
-    body = read(reply)
-    if isinstance(body, PendingResponse):
-        return body
-    metadata = create_response_metadata(body, reply, asked)
-    generations = []
-    for index, choice in enumerate(_in_order(body["choices"])):
-        message = _message(choice["message"], metadata)
-        if index == 0:
-            message.usage_metadata = create_usage_metadata(
-                body.get("usage"), body.get("service_tier")
-            )
-        info = {"finish_reason": choice.get("finish_reason"), "logprobs": choice.get("logprobs")}
-        generations.append(
-            ChatGeneration(
-                message=message,
-                generation_info={name: value for name, value in info.items() if value is not None},
-            )
-        )
-    return ChatResult(generations=generations)
-
-
-def _in_order(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Choices by their ``index``; as they come, where one of them has none."""
-    numbered = all(isinstance(choice.get("index"), int) for choice in choices)
-    return sorted(choices, key=itemgetter("index")) if numbered else choices
-
-
-TIERS = ("flex", "priority")
-"""Service tiers with prices of their own, which LangChain counts apart."""
-
-
-def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
-    """Token counts with all their details, or ``None`` where the router gave none.
-
-    Those of a service tier with prices of its own are named as LangChain's OpenAI package names
-    them: ``flex_cache_read``, and under ``flex`` what is neither cached nor reasoning.
-    """
-    if not isinstance(payload, dict):
-        return None
-    given, made = (
-        parse_token_count(payload.get("prompt_tokens")),
-        parse_token_count(payload.get("completion_tokens")),
-    )
-    metadata = UsageMetadata(
-        input_tokens=given,
-        output_tokens=made,
-        total_tokens=parse_token_count(payload.get("total_tokens")) or given + made,
-    )
-    inputs = _details(
-        payload.get("prompt_tokens_details"),
-        {"cached_tokens": "cache_read", "cache_creation_tokens": "cache_creation"},
-    )
-    outputs = _details(payload.get("completion_tokens_details"), {"reasoning_tokens": "reasoning"})
-    if service_tier in TIERS:
-        inputs = _tiered(inputs, given, service_tier, "cache_read")
-        outputs = _tiered(outputs, made, service_tier, "reasoning")
-    if inputs:
-        metadata["input_token_details"] = InputTokenDetails(**inputs)  # type: ignore[typeddict-item]
-    if outputs:
-        metadata["output_token_details"] = OutputTokenDetails(**outputs)  # type: ignore[typeddict-item]
-    return metadata
-
-
-def _details(wire: Any, names: dict[str, str]) -> dict[str, int]:
-    if not isinstance(wire, dict):
-        return {}
-    names = {**names, "audio_tokens": "audio"}
-    return {
-        ours: parse_token_count(wire[n]) for n, ours in names.items() if wire.get(n) is not None
-    }
-
-
-def _tiered(details: dict[str, int], total: int, tier: str, apart: str) -> dict[str, int]:
-    named = {n if n == "audio" else f"{tier}_{n}": count for n, count in details.items()}
-    return {**named, tier: total - details.get(apart, 0)}
-
-
-def _message(wire: dict[str, Any], metadata: dict[str, Any]) -> AIMessage:
-    calls = parse_tool_calls(wire.get("tool_calls"))
-    return AIMessage(
-        content=extract_text(wire.get("content")),
-        tool_calls=calls.valid,
-        invalid_tool_calls=calls.invalid,
-        additional_kwargs={**_extras(wire), **_signed(calls.signatures)},
-        response_metadata=dict(metadata),
-    )
-
-
-def _signed(signatures: dict[str, str]) -> dict[str, Any]:
-    return {"thought_signatures": signatures} if signatures else {}
-
-
-_EXTRAS: dict[str, tuple[str, type | tuple[type, ...]]] = {
+_KWARGS: dict[str, tuple[str, type | tuple[type, ...]]] = {
     "reasoning_content": ("reasoning_content", str),
     "reasoning": ("reasoning_content", str),
     "reasoning_signature": ("reasoning_signature", str),
@@ -148,87 +45,209 @@ _EXTRAS: dict[str, tuple[str, type | tuple[type, ...]]] = {
     "output_items": ("output_items", list),
     "images": ("images", list),
 }
-"""What an answer holds beside text and tool calls: LangChain's name for it, and its type."""
+"""Fields of a response message that become ``additional_kwargs``: their name there, and type."""
 
-_LISTS = {"redacted_reasoning", "annotations", "reasoning_items", "output_items", "images"}
-_SPOKEN = {"data", "transcript"}
+_LIST_KWARGS = {"redacted_reasoning", "annotations", "reasoning_items", "output_items", "images"}
+_AUDIO_TEXT_FIELDS = {"data", "transcript"}
 
 
-def _extras(wire: dict[str, Any]) -> dict[str, Any]:
-    if _EXTRAS.keys().isdisjoint(wire):
+def create_chat_result(
+    response: Response,
+    candidates: ModelCandidates,
+    parse: Callable[[Response], dict[str, Any] | PendingResponse] = parse_completion,
+) -> ChatResult | PendingResponse:
+    """Create the result of a call from its response.
+
+    Args:
+        response: response to the call.
+        candidates: models that may have answered.
+        parse: parser of the API's response body.
+
+    Returns:
+        The result, or a ``PendingResponse`` if the router still works on it.
+
+    Raises:
+        MalformedResponseError: the response has no answer.
+        EmbeddedError: the body is an error in spite of its status.
+    """
+    body = parse(response)
+    if isinstance(body, PendingResponse):
+        return body
+    metadata = create_response_metadata(body, response, candidates)
+    generations = []
+    for index, choice in enumerate(_sort_choices(body["choices"])):
+        message = _create_message(choice["message"], metadata)
+        if index == 0:  # the usage counts all choices
+            usage = create_usage_metadata(body.get("usage"), body.get("service_tier"))
+            message.usage_metadata = usage
+        info = {name: choice.get(name) for name in ("finish_reason", "logprobs")}
+        info = {name: value for name, value in info.items() if value is not None}
+        generations.append(ChatGeneration(message=message, generation_info=info))
+    return ChatResult(generations=generations)
+
+
+def _sort_choices(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sort choices by ``index``, if all of them have one."""
+    has_indices = all(isinstance(choice.get("index"), int) for choice in choices)
+    return sorted(choices, key=itemgetter("index")) if has_indices else choices
+
+
+def _create_message(payload: dict[str, Any], metadata: dict[str, Any]) -> AIMessage:
+    tool_calls = payload.get("tool_calls")
+    calls = parse_tool_calls(tool_calls) if tool_calls else ParsedToolCalls()
+    return AIMessage(
+        content=extract_text(payload.get("content")),
+        tool_calls=calls.valid,
+        invalid_tool_calls=calls.invalid,
+        additional_kwargs={
+            **_extract_kwargs(payload),
+            **_create_signature_kwargs(calls.signatures),
+        },
+        response_metadata=dict(metadata),
+    )
+
+
+def _create_signature_kwargs(signatures: dict[str, str]) -> dict[str, Any]:
+    return {"thought_signatures": signatures} if signatures else {}
+
+
+def _extract_kwargs(payload: dict[str, Any]) -> dict[str, Any]:
+    if _KWARGS.keys().isdisjoint(payload):
         return {}
-    found = {
-        name: wire[member]
-        for member, (name, kind) in _EXTRAS.items()
-        if wire.get(member) and isinstance(wire[member], kind)
+    kwargs = {
+        name: payload[key]
+        for key, (name, expected_type) in _KWARGS.items()
+        if payload.get(key) and isinstance(payload[key], expected_type)
     }
-    if (audio := found.get("audio")) and audio.get("data"):
-        found["audio"] = {**audio, "mime_type": detect_audio_mime_type(audio["data"])}
-    return found
+    if (audio := kwargs.get("audio")) and audio.get("data"):
+        kwargs["audio"] = {**audio, "mime_type": detect_audio_mime_type(audio["data"])}
+    return kwargs
+
+
+def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
+    """Create usage metadata from the ``usage`` of a response; ``None`` if there is none.
+
+    Details of a separately priced service tier are named as in langchain-openai: for example
+    ``flex_cache_read`` for cached tokens, and ``flex`` for all others except reasoning.
+    """
+    if not isinstance(payload, dict):
+        return None
+    input_tokens = parse_token_count(payload.get("prompt_tokens"))
+    output_tokens = parse_token_count(payload.get("completion_tokens"))
+    usage = UsageMetadata(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=parse_token_count(payload.get("total_tokens")) or input_tokens + output_tokens,
+    )
+    input_details = _parse_token_details(
+        payload.get("prompt_tokens_details"),
+        {"cached_tokens": "cache_read", "cache_creation_tokens": "cache_creation"},
+    )
+    output_details = _parse_token_details(
+        payload.get("completion_tokens_details"), {"reasoning_tokens": "reasoning"}
+    )
+    if service_tier in _SEPARATELY_PRICED_TIERS:
+        input_details = _apply_service_tier(input_details, input_tokens, service_tier, "cache_read")
+        output_details = _apply_service_tier(
+            output_details, output_tokens, service_tier, "reasoning"
+        )
+    if input_details:
+        usage["input_token_details"] = InputTokenDetails(**input_details)  # type: ignore[typeddict-item]
+    if output_details:
+        usage["output_token_details"] = OutputTokenDetails(**output_details)  # type: ignore[typeddict-item]
+    return usage
+
+
+def _parse_token_details(payload: Any, names: dict[str, str]) -> dict[str, int]:
+    if not isinstance(payload, dict):
+        return {}
+    return {
+        name: parse_token_count(payload[key])
+        for key, name in {**names, "audio_tokens": "audio"}.items()
+        if payload.get(key) is not None
+    }
+
+
+def _apply_service_tier(
+    details: dict[str, int], total: int, tier: str, excluded: str
+) -> dict[str, int]:
+    """Prefix details with the tier, and count the tokens that are not in ``excluded``."""
+    prefixed = {
+        name if name == "audio" else f"{tier}_{name}": count for name, count in details.items()
+    }
+    return {**prefixed, tier: total - details.get(excluded, 0)}
 
 
 _EMPTY_CHUNK = AIMessageChunk(content="")
-_GENERATION = ChatGenerationChunk(message=_EMPTY_CHUNK)
+_EMPTY_GENERATION = ChatGenerationChunk(message=_EMPTY_CHUNK)
 
 
 def _create_generation_chunk(
-    text: str, calls: list[ToolCallChunk], extras: dict[str, Any], logprobs: Any
+    text: str, calls: list[ToolCallChunk], kwargs: dict[str, Any], logprobs: Any
 ) -> ChatGenerationChunk:
-    members = {
-        "message": _create_message_chunk(text, calls, extras),
+    fields = {
+        "message": _create_message_chunk(text, calls, kwargs),
         "text": text,
         "generation_info": {"logprobs": logprobs} if logprobs else None,
     }
-    return _GENERATION.model_copy(update=members)
+    return _EMPTY_GENERATION.model_copy(update=fields)
 
 
 def _create_message_chunk(
-    text: str, calls: list[ToolCallChunk], extras: dict[str, Any]
+    text: str, calls: list[ToolCallChunk], kwargs: dict[str, Any]
 ) -> AIMessageChunk:
-    """A chunk, made without parsing where it is known what parsing would find.
+    """Create a chunk, without validation if it makes no difference.
 
-    LangChain looks for an object in the arguments of every fragment. In one that does not begin
-    with a brace there is none: it is an invalid call until it is merged with the others.
+    Validation parses the arguments of each tool call chunk, which is slow. If they do not start
+    with a brace, the result is known: an invalid call, until it is merged with other chunks.
     """
-    members: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "content": text,
         "tool_call_chunks": calls,
-        "additional_kwargs": extras,
+        "additional_kwargs": kwargs,
         "response_metadata": {"model_provider": PROVIDER},
     }
     if calls and any(may_start_object(call) for call in calls):
-        return AIMessageChunk(**members)
-    told = [
+        return AIMessageChunk(**fields)
+    invalid_calls = [
         invalid_tool_call(name=call["name"], args=call["args"], id=call["id"]) for call in calls
     ]
-    return _EMPTY_CHUNK.model_copy(update={**members, "tool_calls": [], "invalid_tool_calls": told})
+    return _EMPTY_CHUNK.model_copy(
+        update={**fields, "tool_calls": [], "invalid_tool_calls": invalid_calls}
+    )
 
 
 class StreamConverter:
-    """Bytes of one chat stream in, LangChain chunks out.
+    """Converts the bytes of one stream to LangChain chunks.
 
-    Text and fragments pass as they come; everything that is said once for the whole answer
-    (usage, finish reason, provenance) is kept for the last chunk, where it counts once.
+    Text and tool call fragments are yielded as they arrive. Values for the complete answer (usage,
+    finish reason, provenance) follow once, in the last chunk.
+
+    Args:
+        response: response with the headers of the stream.
+        candidates: models that may answer.
+        create_decoder: decoder of the API's event stream.
 
     Attributes:
-        done: whether the stream said that it is complete.
+        done: whether the stream is complete.
     """
 
     def __init__(
         self,
-        head: Response,
-        asked: ModelCandidates,
-        decoder: Callable[[], EventStreamDecoder] = ChatStreamDecoder,
+        response: Response,
+        candidates: ModelCandidates,
+        create_decoder: Callable[[], EventStreamDecoder] = ChatStreamDecoder,
     ) -> None:
-        self._head = head
-        self._asked = asked
-        self._decoder = decoder()
-        self._calls = ToolCallAccumulator()
+        self._response = response
+        self._candidates = candidates
+        self._decoder = create_decoder()
+        self._tool_calls = ToolCallAccumulator()
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None
-        self._told: set[str] = set()  # what must not be merged twice, or not as a list
-        self._lists: dict[str, list[Any]] = {}
-        self._sound = Base64Normalizer()
+        self._deferred_lists: dict[str, list[Any]] = {}
+        self._has_redacted_text = False
+        self._seen_audio_fields: set[str] = set()
+        self._audio_data = Base64Normalizer()
         self.done = False
 
     @property
@@ -237,88 +256,101 @@ class StreamConverter:
         return self._decoder.partial
 
     def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
-        """Take bytes, yield the chunks they complete."""
-        for wire in self._decoder.feed(data):
-            self._note(wire)
-            choice = get_first_choice(wire)
+        """Yield the chunks that the next bytes complete.
+
+        Raises:
+            MalformedResponseError: an event is not valid.
+            EmbeddedError: an event is an error.
+        """
+        for event in self._decoder.feed(data):
+            self._update_body(event)
+            choice = get_first_choice(event)
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
-            if chunk := self._chunk(choice):
+            if chunk := self._convert_choice(choice):
                 yield chunk
         if self._decoder.done:
             self.done = True
-            yield self._last()
+            yield self._create_final_chunk()
 
     def finish(self) -> Iterator[ChatGenerationChunk]:
-        """The last chunk of a stream that ended without ``[DONE]``."""
+        """Yield the last chunk of a stream that ended without ``[DONE]``.
+
+        Raises:
+            TruncatedStreamError: the stream is not complete.
+        """
         self._decoder.finish()
         if not self._decoder.done:
-            yield self._last()
+            yield self._create_final_chunk()
 
-    def _note(self, wire: dict[str, Any]) -> None:
-        """Keep what is said of the whole answer: the last word holds."""
-        if None in wire.values():
-            wire = {name: value for name, value in wire.items() if value is not None}
-        self._body.update(wire)
+    def _update_body(self, event: dict[str, Any]) -> None:
+        if None in event.values():
+            event = {name: value for name, value in event.items() if value is not None}
+        self._body.update(event)
 
-    def _chunk(self, choice: dict[str, Any]) -> ChatGenerationChunk | None:
+    def _convert_choice(self, choice: dict[str, Any]) -> ChatGenerationChunk | None:
         delta = choice.get("delta") or {}
         text, logprobs = extract_text(delta.get("content")), choice.get("logprobs")
-        deltas, extras = delta.get("tool_calls"), _extras(delta)
-        calls = self._calls.convert_deltas(deltas) if deltas else []
-        if extras:
-            extras = self._mergeable(extras)
-        if not (text or calls or extras or logprobs):
+        deltas = delta.get("tool_calls")
+        calls = self._tool_calls.convert_deltas(deltas) if deltas else []
+        if kwargs := _extract_kwargs(delta):
+            self._defer_unmergeable(kwargs)
+        if not (text or calls or kwargs or logprobs):
             return None
-        return _create_generation_chunk(text, calls, extras, logprobs)
+        return _create_generation_chunk(text, calls, kwargs, logprobs)
 
-    def _mergeable(self, extras: dict[str, Any]) -> dict[str, Any]:
-        """Extras that LangChain merges without loss; lists, which it does not, wait for the end.
+    def _defer_unmergeable(self, kwargs: dict[str, Any]) -> None:
+        """Move lists to the final chunk, because langchain-core cannot merge them without loss.
 
-        It would merge the members of two lists that have the same ``index``, and refuses two
-        numbers that differ.
+        It merges items of two lists that have the same ``index``, and rejects different numbers.
         """
-        for name in _LISTS & extras.keys():
-            if isinstance(extras[name], str) and name not in self._lists:
-                self._told.add(name)  # texts merge, and reasoning keeps its place before the answer
+        for name in _LIST_KWARGS & kwargs.keys():
+            if isinstance(kwargs[name], str) and name not in self._deferred_lists:
+                self._has_redacted_text = True  # strings merge, so reasoning comes before the text
                 continue
-            value = extras.pop(name)
-            self._lists.setdefault(name, []).extend(value if isinstance(value, list) else [value])
-        if isinstance(audio := extras.get("audio"), dict):
-            extras["audio"] = self._heard(audio)
-        return extras
+            value = kwargs.pop(name)
+            items = value if isinstance(value, list) else [value]
+            self._deferred_lists.setdefault(name, []).extend(items)
+        if isinstance(audio := kwargs.get("audio"), dict):
+            kwargs["audio"] = self._convert_audio_delta(audio)
 
-    def _heard(self, audio: dict[str, Any]) -> dict[str, Any]:
-        """A piece of speech: what is told again counts once, and base64 comes in whole groups."""
-        new = {
+    def _convert_audio_delta(self, audio: dict[str, Any]) -> dict[str, Any]:
+        """Drop values that were sent before, and align base64 data so that it can be joined."""
+        delta = {
             name: value
             for name, value in audio.items()
-            if (isinstance(value, str) if name in _SPOKEN else name not in self._told)
+            if (
+                isinstance(value, str)
+                if name in _AUDIO_TEXT_FIELDS
+                else name not in self._seen_audio_fields
+            )
         }
-        self._told |= audio.keys() - _SPOKEN
-        if "data" in new:
-            new["data"] = self._sound.feed(new["data"])
-        return new
+        self._seen_audio_fields |= audio.keys() - _AUDIO_TEXT_FIELDS
+        if "data" in delta:
+            delta["data"] = self._audio_data.feed(delta["data"])
+        return delta
 
-    def _held(self) -> dict[str, Any]:
-        held: dict[str, Any] = dict(self._lists)
-        if rest := self._sound.finish():
-            held["audio"] = {"data": rest}
-        if pieces := held.get("redacted_reasoning"):
-            texts = [piece.get("data") if isinstance(piece, dict) else piece for piece in pieces]
-            if "redacted_reasoning" in self._told:
-                held["redacted_reasoning"] = "".join(map(str, texts))
-        return held
+    def _create_deferred_kwargs(self) -> dict[str, Any]:
+        kwargs: dict[str, Any] = dict(self._deferred_lists)
+        if data := self._audio_data.finish():
+            kwargs["audio"] = {"data": data}
+        if self._has_redacted_text and (items := kwargs.get("redacted_reasoning")):
+            # The earlier deltas were strings, and a list cannot be merged with a string.
+            texts = [item.get("data") if isinstance(item, dict) else item for item in items]
+            kwargs["redacted_reasoning"] = "".join(map(str, texts))
+        return kwargs
 
-    def _last(self) -> ChatGenerationChunk:
+    def _create_final_chunk(self) -> ChatGenerationChunk:
+        body = self._body
         message = AIMessageChunk(
             content=self._decoder.pending_text,
-            tool_call_chunks=self._calls.invalidate_truncated_calls(),
-            additional_kwargs={**self._held(), **_signed(self._calls.signatures)},
+            tool_call_chunks=self._tool_calls.invalidate_truncated_calls(),
+            additional_kwargs={
+                **self._create_deferred_kwargs(),
+                **_create_signature_kwargs(self._tool_calls.signatures),
+            },
             chunk_position="last",
-            usage_metadata=create_usage_metadata(
-                self._body.get("usage"), self._body.get("service_tier")
-            ),
-            response_metadata=create_response_metadata(self._body, self._head, self._asked),
+            usage_metadata=create_usage_metadata(body.get("usage"), body.get("service_tier")),
+            response_metadata=create_response_metadata(body, self._response, self._candidates),
         )
         info = {"finish_reason": self._finish_reason} if self._finish_reason else None
         return ChatGenerationChunk(message=message, generation_info=info)

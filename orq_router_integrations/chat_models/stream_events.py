@@ -1,8 +1,8 @@
-"""Events of a streamed answer, for ``stream_events(version="v3")``.
+"""Events of a streamed answer for ``stream_events(version="v3")``.
 
-langchain-core can make them of any model's chunks, but then only the last piece of a refusal, of a
-spoken answer and of log-probabilities is kept. Here blocks are finished with what the whole
-message says, so that events end in the message of a whole reply.
+langchain-core can derive events from the chunks of any model, but keeps only the last chunk of
+refusals, audio and log probabilities. These events finish each block with its complete content, so
+that they produce the same message as ``invoke``.
 """
 
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ from orq_router_integrations.chat_models.content_blocks import number_by_type, t
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 
 StreamEvent = dict[str, Any]
-Place = tuple[str, int | str]
-"""A block: its type and its number among those of its type, or a call and its id."""
+BlockKey = tuple[str, int | str]
+"""Identifies a block: its type and its number within the type, or ``call`` and the call id."""
 
-_THOUGHTS = ("reasoning_content", "reasoning_signature", "redacted_reasoning")
+_REASONING_KWARGS = ("reasoning_content", "reasoning_signature", "redacted_reasoning")
 
-_CALLS = {"tool_call", "invalid_tool_call"}
-_SHOWN = {"type", "id", "name", "mime_type", "url"}
-"""What the start of a block tells already, where its kind has no pieces."""
+_TOOL_CALL_TYPES = {"tool_call", "invalid_tool_call"}
+_START_FIELDS = {"type", "id", "name", "mime_type", "url"}
+"""Fields of a block without deltas that its start event already has."""
 
-_EMPTY: dict[str, dict[str, Any]] = {
+_EMPTY_CONTENT: dict[str, dict[str, Any]] = {
     "text": {"text": ""},
     "reasoning": {"reasoning": ""},
     "tool_call": {"args": {}},
@@ -35,89 +35,99 @@ _EMPTY: dict[str, dict[str, Any]] = {
 
 
 class StreamEventBuilder:
-    """The chunks of one stream in, its events out.
+    """Creates the events of one stream from its chunks.
 
     Args:
-        message_id: of the answer.
+        message_id: id of the answer.
     """
 
     def __init__(self, message_id: str) -> None:
         self._message_id = message_id
         self._chunks: list[ChatGenerationChunk] = []
-        self._places: dict[Place, int] = {}  # the indices of the blocks begun
+        self._indices: dict[BlockKey, int] = {}  # of the blocks that have started
         self._calls: dict[int | None, dict[str, Any]] = {}
 
     def iter_events(self, chunk: ChatGenerationChunk) -> Iterator[StreamEvent]:
-        """The events of one chunk."""
+        """Yield the events of a chunk."""
         if not self._chunks:
-            known = {"id": self._message_id, "metadata": {"provider": PROVIDER}}
-            yield {"event": "message-start", "role": "ai", **known}
+            yield {
+                "event": "message-start",
+                "role": "ai",
+                "id": self._message_id,
+                "metadata": {"provider": PROVIDER},
+            }
         self._chunks.append(chunk)
         message = chunk.message
-        kept = message.additional_kwargs
-        if not kept.keys().isdisjoint(_THOUGHTS):
-            yield from self._pieces("reasoning", kept.get("reasoning_content"))
+        kwargs = message.additional_kwargs
+        if not kwargs.keys().isdisjoint(_REASONING_KWARGS):
+            yield from self._iter_text("reasoning", kwargs.get("reasoning_content"))
         if message.content:
-            yield from self._pieces("text", message.content)
+            yield from self._iter_text("text", message.content)
         if isinstance(message, AIMessageChunk) and message.chunk_position != "last":
             for call in message.tool_call_chunks:
-                yield from self._called(call)
+                yield from self._iter_tool_call(call)
 
-    def _pieces(self, kind: str, piece: Any) -> Iterator[StreamEvent]:
-        yield from self._started((kind, 0), {"type": kind, kind: ""})
-        if piece:
-            yield self._delta((kind, 0), {"type": f"{kind}-delta", kind: piece})
+    def _iter_text(self, block_type: str, text: Any) -> Iterator[StreamEvent]:
+        key = (block_type, 0)
+        yield from self._start_block(key, {"type": block_type, block_type: ""})
+        if text:
+            yield self._create_delta(key, {"type": f"{block_type}-delta", block_type: text})
 
-    def _called(self, piece: Any) -> Iterator[StreamEvent]:
-        call = self._calls.setdefault(piece["index"], {"id": piece["id"], "arguments": ""})
-        call["name"] = call.get("name") or piece["name"]
-        call["arguments"] += piece["args"] or ""
-        start = {"type": "tool_call_chunk", "id": call["id"], "name": call["name"], "args": ""}
-        yield from self._started(("call", call["id"]), {**start, "index": piece["index"]})
-        if piece["args"]:
-            yield self._delta(
-                ("call", call["id"]), {"type": "tool-call-delta", "args": piece["args"]}
-            )
+    def _iter_tool_call(self, chunk: Any) -> Iterator[StreamEvent]:
+        call = self._calls.setdefault(chunk["index"], {"id": chunk["id"], "arguments": ""})
+        call["name"] = call.get("name") or chunk["name"]
+        call["arguments"] += chunk["args"] or ""
+        key = ("call", call["id"])
+        block = {"type": "tool_call_chunk", "id": call["id"], "name": call["name"], "args": ""}
+        yield from self._start_block(key, {**block, "index": chunk["index"]})
+        if chunk["args"]:
+            yield self._create_delta(key, {"type": "tool-call-delta", "args": chunk["args"]})
 
-    def _started(self, place: Place, content: dict[str, Any]) -> Iterator[StreamEvent]:
-        if place not in self._places:
-            index = self._places[place] = len(self._places)
+    def _start_block(self, key: BlockKey, content: dict[str, Any]) -> Iterator[StreamEvent]:
+        """Yield the start event of a block, unless it has started."""
+        if key not in self._indices:
+            index = self._indices[key] = len(self._indices)
             yield {"event": "content-block-start", "index": index, "content": content}
 
-    def _delta(self, place: Place, delta: dict[str, Any]) -> StreamEvent:
-        return {"event": "content-block-delta", "index": self._places[place], "delta": delta}
+    def _create_delta(self, key: BlockKey, delta: dict[str, Any]) -> StreamEvent:
+        return {"event": "content-block-delta", "index": self._indices[key], "delta": delta}
 
     def iter_final_events(self) -> Iterator[StreamEvent]:
-        """The events at the end of the stream: each block as a whole, then the message."""
-        whole = merge_chat_generation_chunks(self._chunks)
-        if whole is None:
+        """Yield the events at the end of the stream: the complete blocks, then the message."""
+        merged = merge_chat_generation_chunks(self._chunks)
+        if merged is None:
             return
-        merged = whole.message
-        for number, block in number_by_type(self._blocks(merged)):
-            kind = block["type"]
-            place = ("call", block["id"]) if kind in _CALLS else (kind, number)
-            shown = {name: value for name, value in block.items() if name in _SHOWN}
-            yield from self._started(place, {**shown, **_EMPTY.get(kind, {})})
-            index = self._places[place]
+        message = merged.message
+        for number, block in number_by_type(self._create_blocks(message)):
+            block_type = block["type"]
+            is_call = block_type in _TOOL_CALL_TYPES
+            key = ("call", block["id"]) if is_call else (block_type, number)
+            start = {name: value for name, value in block.items() if name in _START_FIELDS}
+            yield from self._start_block(key, {**start, **_EMPTY_CONTENT.get(block_type, {})})
+            index = self._indices[key]
             yield {"event": "content-block-finish", "index": index, "content": block}
         yield {
             "event": "message-finish",
-            "usage": getattr(merged, "usage_metadata", None),
-            "metadata": {**(whole.generation_info or {}), **merged.response_metadata},
-            "additional_kwargs": merged.additional_kwargs,
+            "usage": getattr(message, "usage_metadata", None),
+            "metadata": {**(merged.generation_info or {}), **message.response_metadata},
+            "additional_kwargs": message.additional_kwargs,
         }
 
-    def _blocks(self, merged: Any) -> list[dict[str, Any]]:
-        """The blocks of the message; its calls as they came, not as LangChain completes them."""
-        wire = [
-            {"id": call["id"], "function": {k: call[k] for k in ("name", "arguments")}}
+    def _create_blocks(self, message: Any) -> list[dict[str, Any]]:
+        """Create the blocks of the merged message.
+
+        Tool calls are parsed from the original arguments, because langchain-core completes
+        truncated ones when it merges chunks.
+        """
+        payload = [
+            {"id": call["id"], "function": {"name": call["name"], "arguments": call["arguments"]}}
             for call in self._calls.values()
         ]
-        calls = parse_tool_calls(wire)
-        message = AIMessage(
-            content=merged.content,
+        calls = parse_tool_calls(payload)
+        complete = AIMessage(
+            content=message.content,
             tool_calls=calls.valid,
             invalid_tool_calls=calls.invalid,
-            additional_kwargs=merged.additional_kwargs,
+            additional_kwargs=message.additional_kwargs,
         )
-        return [dict(block) for block in translate_content(message)]
+        return [dict(block) for block in translate_content(complete)]

@@ -1,8 +1,8 @@
-"""Tool calls in replies: whole ones, and fragments of streamed ones.
+"""Tool calls in responses: parsing complete calls, and merging streamed fragments.
 
-Upstreams leave out the index of a fragment, repeat it, repeat or omit id and name, or send
-arguments that are an object, null, or not JSON at all. Every call comes out with one id of its
-own; one without a name, or whose arguments are no JSON object, comes out as an invalid call.
+Providers omit or repeat the index, id or name of a fragment, and send arguments as an object,
+as null or as text that is not JSON. Every call leaves this module with a unique id. A call without
+a name, or with arguments that are not a JSON object, becomes an invalid tool call.
 """
 
 import uuid
@@ -12,22 +12,29 @@ from typing import Any
 
 import orjson
 from langchain_core.messages import InvalidToolCall, ToolCall
-from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_call
-from langchain_core.messages.tool import tool_call_chunk as call_chunk
+from langchain_core.messages.tool import (
+    ToolCallChunk,
+    invalid_tool_call,
+    tool_call,
+    tool_call_chunk,
+)
 from langchain_core.utils.json import parse_partial_json
 
 from orq_router_integrations.wire.json import loads
 
-_SPOILERS = tuple(
-    ending + blanks * " "
-    for blanks, ending in enumerate(("]", "}]", '"]', '"}]', "]}", '"]}', '""]', '""}]'))
+_INVALID_SUFFIXES = tuple(
+    suffix + spaces * " "
+    for spaces, suffix in enumerate(("]", "}]", '"]', '"}]', "]}", '"]}', '""]', '""}]'))
 )
-"""Endings that no JSON object has; by the blanks behind it each can be told from the others."""
+"""Suffixes that make arguments unparseable.
+
+Each has a different number of trailing spaces, so that ``strip_invalid_suffix`` can identify it.
+"""
 
 
 @dataclass(slots=True)
-class Read:
-    """A tool call, or a fragment of one, as far as the wire says something usable."""
+class _RawToolCall:
+    """A tool call or a fragment of one, with values of the wrong type left out."""
 
     id: str | None
     name: str | None
@@ -36,204 +43,235 @@ class Read:
     signature: str | None = None
 
     @classmethod
-    def of(cls, wire: Any) -> "Read":
-        """Read leniently: what is of the wrong type is not there."""
-        call = wire if isinstance(wire, dict) else {}
+    def from_payload(cls, payload: Any) -> "_RawToolCall":
+        call = payload if isinstance(payload, dict) else {}
         function = call.get("function")
         function = function if isinstance(function, dict) else {}
         arguments, index = function.get("arguments"), call.get("index")
         if not isinstance(arguments, str):
             arguments = "" if arguments is None else orjson.dumps(arguments).decode()
         return cls(
-            id=_text(call.get("id")),
-            name=_text(function.get("name")),
+            id=_get_str(call, "id"),
+            name=_get_str(function, "name"),
             arguments=arguments,
             index=index if isinstance(index, int) else None,
-            signature=_signature(call),
+            signature=_get_thought_signature(call),
         )
 
 
-def _text(value: Any) -> str | None:
+def _get_str(payload: Any, key: str) -> str | None:
+    value = payload.get(key) if isinstance(payload, dict) else None
     return value if isinstance(value, str) and value else None
 
 
-def _signature(call: dict[str, Any]) -> str | None:
-    """Gemini's signature of the thought behind a call, in the place that wins if both are used."""
-    extra = call.get("extra_content")
-    google = extra.get("google") if isinstance(extra, dict) else None
-    inner = google.get("thought_signature") if isinstance(google, dict) else None
-    return _text(inner) or _text(call.get("thought_signature"))
+def _get_thought_signature(call: dict[str, Any]) -> str | None:
+    """Return Gemini's thought signature; ``extra_content`` wins if a call has two."""
+    extra_content = call.get("extra_content")
+    google = extra_content.get("google") if isinstance(extra_content, dict) else None
+    return _get_str(google, "thought_signature") or _get_str(call, "thought_signature")
 
 
 def create_call_id() -> str:
-    """An id for a tool call that came without one of its own."""
+    """Create an id for a tool call that came without a usable one."""
     return f"call_{uuid.uuid4().hex[:24]}"
 
 
 @dataclass(frozen=True, slots=True)
-class Calls:
-    """The calls of a whole message: valid ones, invalid ones, and signatures by call id."""
+class ParsedToolCalls:
+    """The tool calls of a complete message.
+
+    Attributes:
+        valid: calls that can be run.
+        invalid: calls without a name, or with arguments that are not a JSON object.
+        signatures: Gemini's thought signatures, by call id.
+    """
 
     valid: list[ToolCall] = field(default_factory=list)
     invalid: list[InvalidToolCall] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
 
 
-def parse_tool_calls(wire: Any) -> Calls:
-    """The calls of a whole message."""
-    calls = Calls()
-    taken: set[str] = set()
-    for item in wire if isinstance(wire, list) else ():
-        read = Read.of(item)
-        call_id = read.id if read.id and read.id not in taken else create_call_id()
-        taken.add(call_id)
-        args, error = _parsed(read, loads)
-        if read.name and args is not None:
-            calls.valid.append(tool_call(name=read.name, args=args, id=call_id))
+def parse_tool_calls(payload: Any) -> ParsedToolCalls:
+    """Parse the ``tool_calls`` of a complete message."""
+    calls = ParsedToolCalls()
+    used_ids: set[str] = set()
+    for item in payload if isinstance(payload, list) else ():
+        raw = _RawToolCall.from_payload(item)
+        call_id = raw.id if raw.id and raw.id not in used_ids else create_call_id()
+        used_ids.add(call_id)
+        args, error = _parse_arguments(raw.arguments, loads)
+        if raw.name and args is not None:
+            calls.valid.append(tool_call(name=raw.name, args=args, id=call_id))
         else:
-            bad = invalid_tool_call(name=read.name, args=read.arguments, id=call_id, error=error)
-            calls.invalid.append(bad)
-        if read.signature:
-            calls.signatures[call_id] = read.signature
+            error = error or "The tool call has no name."
+            calls.invalid.append(
+                invalid_tool_call(name=raw.name, args=raw.arguments, id=call_id, error=error)
+            )
+        if raw.signature:
+            calls.signatures[call_id] = raw.signature
     return calls
 
 
-def _parsed(
-    read: Read, reader: Callable[[str], Any] = orjson.loads
+def _parse_arguments(
+    arguments: str, parse: Callable[[str], Any] = orjson.loads
 ) -> tuple[dict[str, Any] | None, str]:
-    args, error = _object_in(read.arguments, reader)
-    return args, error or ("" if read.name else "the call names no tool")
+    """Parse arguments; return the object, or ``None`` and an error.
 
-
-def _object_in(
-    arguments: str, reader: Callable[[str], Any] = orjson.loads
-) -> tuple[dict[str, Any] | None, str]:
-    """The object that arguments are; half a character is read by ``wire.json.loads`` alone."""
+    orjson rejects unpaired surrogates, which ``wire.json.loads`` replaces.
+    """
     try:
-        args = reader(arguments or "{}")
+        args = parse(arguments or "{}")
     except ValueError as error:
-        return None, f"the arguments are not JSON: {error}"
-    return (args, "") if isinstance(args, dict) else (None, "the arguments are not a JSON object")
+        return None, f"The arguments are not valid JSON: {error}"
+    if not isinstance(args, dict):
+        return None, f"The arguments must be a JSON object, got {type(args).__name__}."
+    return args, ""
 
 
 @dataclass(slots=True)
-class _Slot:
-    """One streamed call: what has been told of it so far."""
+class _PendingCall:
+    """A streamed call, as far as it has been received.
 
-    number: int
+    Attributes:
+        index: position of the call, in the order of their first fragments.
+        id: unique id.
+        provider_id: id from the provider; ``None`` until it is received, or if it is not unique.
+        first_id: id in the first fragment, unique or not.
+        first_index: index in the first fragment.
+        name: name of the tool.
+        fragments: arguments received so far.
+    """
+
+    index: int
     id: str
-    given: str | None
-    wire_id: str | None = None  # not its own where two calls came with one
-    index: int | None = None
+    provider_id: str | None
+    first_id: str | None
+    first_index: int | None
     name: str | None = None
-    arguments: list[str] = field(default_factory=list)
+    fragments: list[str] = field(default_factory=list)
 
     @property
-    def whole(self) -> Read:
-        return Read(self.id, self.name, "".join(self.arguments), self.number)
+    def arguments(self) -> str:
+        return "".join(self.fragments)
+
+    def is_complete(self) -> bool:
+        return bool(self.name) and _parse_arguments(self.arguments)[0] is not None
+
+    def is_continued_by(self, raw: _RawToolCall) -> bool:
+        """Return whether a fragment continues this call instead of starting another one."""
+        if raw.id and self.provider_id and raw.id != self.provider_id:
+            return False
+        if not (raw.name and self.name):
+            return True
+        restarts = raw.arguments.startswith("{") and self.is_complete()
+        is_elsewhere = raw.id is None or raw.index not in {None, self.first_index}
+        return raw.name == self.name and not (is_elsewhere and bool(self.fragments) and restarts)
 
 
 class ToolCallAccumulator:
-    """Gives the fragments of streamed calls one index and one id per call.
+    """Assigns one index and one id to all fragments of each streamed call.
 
-    LangChain merges fragments by index and joins equal names, so each fragment must carry a right
-    index, and only the first of a call its id and name.
+    langchain-core merges fragments by index and concatenates ids and names, so every fragment needs
+    the index of its call, and only the first one may carry the id and the name.
+
+    Attributes:
+        signatures: Gemini's thought signatures received so far, by call id.
     """
 
     def __init__(self) -> None:
-        self._slots: list[_Slot] = []
-        self._by_id: dict[str, _Slot] = {}
-        self._by_index: dict[int, _Slot] = {}
+        self._calls: list[_PendingCall] = []
+        self._by_id: dict[str, _PendingCall] = {}
+        self._by_index: dict[int, _PendingCall] = {}
         self.signatures: dict[str, str] = {}
 
     def convert_deltas(self, deltas: Any) -> list[ToolCallChunk]:
-        """The chunks for the ``tool_calls`` of one delta."""
+        """Convert the ``tool_calls`` of a delta to chunks."""
         deltas = deltas if isinstance(deltas, list) else []
-        return [self._fragment(Read.of(delta)) for delta in deltas if isinstance(delta, dict)]
+        return [
+            self._convert_fragment(_RawToolCall.from_payload(delta))
+            for delta in deltas
+            if isinstance(delta, dict)
+        ]
 
-    def _fragment(self, read: Read) -> ToolCallChunk:
-        slot = self._found(read)
-        new = slot is None
-        slot = slot or self._opened(read)
-        if read.id and slot.given is None:
-            slot.given = read.id
-            self._by_id[read.id] = slot
-        name = read.name if slot.name is None else None
-        slot.name = slot.name or name
-        slot.arguments.append(read.arguments)
-        if read.signature:
-            self.signatures[slot.id] = read.signature
-        call_id = slot.id if new else None
-        return call_chunk(name=name, args=read.arguments, id=call_id, index=slot.number)
+    def _convert_fragment(self, raw: _RawToolCall) -> ToolCallChunk:
+        call = self._find_call(raw)
+        is_new = call is None
+        if call is None:
+            call = self._start_call(raw)
+        if raw.id and call.provider_id is None:
+            call.provider_id = raw.id
+            self._by_id[raw.id] = call
+        name = raw.name if call.name is None else None
+        call.name = call.name or name
+        call.fragments.append(raw.arguments)
+        if raw.signature:
+            self.signatures[call.id] = raw.signature
+        call_id = call.id if is_new else None
+        return tool_call_chunk(name=name, args=raw.arguments, id=call_id, index=call.index)
 
-    def _found(self, read: Read) -> _Slot | None:
-        """The call that a fragment continues, if it continues one."""
-        slot = self._by_id.get(read.id or "")
-        if read.index is not None:
-            placed = self._by_index.get(read.index)
-            if slot is None or (placed is not None and placed.wire_id == read.id):
-                slot = placed
-        elif slot is None and self._slots:
-            slot = self._slots[-1]
-        return None if slot is None or _is_another(slot, read) else slot
+    def _find_call(self, raw: _RawToolCall) -> _PendingCall | None:
+        """Return the call that a fragment continues, if any."""
+        call = self._by_id.get(raw.id or "")
+        if raw.index is not None:
+            at_index = self._by_index.get(raw.index)
+            if call is None or (at_index is not None and at_index.first_id == raw.id):
+                call = at_index
+        elif call is None and self._calls:
+            call = self._calls[-1]
+        return call if call is not None and call.is_continued_by(raw) else None
 
-    def _opened(self, read: Read) -> _Slot:
-        call_id = read.id if read.id and read.id not in self._by_id else create_call_id()
-        given = read.id if read.id == call_id else None
-        slot = _Slot(len(self._slots), call_id, given, read.id, read.index)
-        self._slots.append(slot)
-        self._by_id[call_id] = slot
-        if read.index is not None:
-            self._by_index[read.index] = slot
-        return slot
+    def _start_call(self, raw: _RawToolCall) -> _PendingCall:
+        call_id = raw.id if raw.id and raw.id not in self._by_id else create_call_id()
+        provider_id = raw.id if raw.id == call_id else None
+        call = _PendingCall(len(self._calls), call_id, provider_id, raw.id, raw.index)
+        self._calls.append(call)
+        self._by_id[call_id] = call
+        if raw.index is not None:
+            self._by_index[raw.index] = call
+        return call
 
     def invalidate_truncated_calls(self) -> list[ToolCallChunk]:
-        """Last fragments for the calls that must not count as valid.
+        """Return final chunks that make incomplete calls unparseable, so that no agent runs them.
 
-        LangChain completes streamed arguments that were cut off, and an agent would then run a
-        tool on half of them; and it hands on half characters, which nobody can send. What follows
-        here makes them unmistakably not JSON.
+        langchain-core completes truncated arguments, and it passes on unpaired surrogates, which
+        cannot be sent back. ``strip_invalid_suffix`` restores the arguments.
         """
-        bad = (slot for slot in self._slots if not slot.name or _parsed(slot.whole)[0] is None)
-        endings = ((slot, _spoiler(slot.whole.arguments)) for slot in bad)
+        suffixes = (
+            (call, _choose_invalid_suffix(call.arguments))
+            for call in self._calls
+            if not call.is_complete()
+        )
         return [
-            call_chunk(name=None, args=ending, id=None, index=slot.number)
-            for slot, ending in endings
-            if ending
+            tool_call_chunk(name=None, args=suffix, id=None, index=call.index)
+            for call, suffix in suffixes
+            if suffix
         ]
 
 
-def _is_another(slot: _Slot, read: Read) -> bool:
-    """Whether a fragment begins another call than the one it seems to belong to."""
-    if read.id and slot.given and read.id != slot.given:
-        return True
-    if read.name and slot.name:
-        again = read.arguments.startswith("{") and _parsed(slot.whole)[0] is not None
-        apart = read.id is None or read.index not in {None, slot.index}
-        return read.name != slot.name or (apart and bool(slot.arguments) and again)
-    return False
-
-
-def may_start_object(fragment: ToolCallChunk) -> bool:
-    """Whether there may be an object in the arguments of a fragment, an empty one included."""
-    arguments = fragment["args"]
+def may_start_object(chunk: ToolCallChunk) -> bool:
+    """Return whether langchain-core may find an object in the arguments of a chunk."""
+    arguments = chunk["args"]
     return not arguments or arguments.lstrip().startswith("{")
 
 
-def _spoiler(arguments: str) -> str:
-    for ending in ("", *_SPOILERS):
+def _choose_invalid_suffix(arguments: str) -> str:
+    for suffix in ("", *_INVALID_SUFFIXES):
         try:
-            if not isinstance(parse_partial_json(arguments + ending), dict):
-                return ending
+            if not isinstance(parse_partial_json(arguments + suffix), dict):
+                return suffix
         except ValueError:
-            return ending
+            return suffix
     return "]"
 
 
 def strip_invalid_suffix(arguments: str) -> str:
-    """The arguments of an invalid call as they came: without the ending that ``spoiled`` added."""
-    for ending in reversed(_SPOILERS):
-        came = arguments.removesuffix(ending)
-        if came != arguments and _spoiler(came) == ending and _object_in(came)[0] is None:
-            return came
+    """Return the arguments of an invalid call as the provider sent them.
+
+    Removes the suffix that ``ToolCallAccumulator.invalidate_truncated_calls`` appended, if any.
+    """
+    for suffix in reversed(_INVALID_SUFFIXES):
+        original = arguments.removesuffix(suffix)
+        was_appended = original != arguments and _choose_invalid_suffix(original) == suffix
+        if was_appended and _parse_arguments(original)[0] is None:
+            return original
     return arguments

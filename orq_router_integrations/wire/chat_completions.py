@@ -128,7 +128,7 @@ class ChatStreamDecoder(EventStreamDecoder):
         if not (self._in_deltas or self._in_messages):
             self._in_deltas = any(value for name, value in delta.items() if name != "role")
         if choice.get("finish_reason"):
-            self.finished = True
+            self.finish_seen = True
         content = delta.get("content")
         if isinstance(content, str):
             self._text.append(content)

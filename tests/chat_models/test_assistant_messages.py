@@ -219,13 +219,13 @@ def test_an_image_of_another_model_is_noted_as_our_own_are(block: dict[str, Any]
 
 @pytest.mark.parametrize("kind", ["function_call", "web_search_call", "web_search_tool_result"])
 def test_what_only_an_answer_can_hold_is_refused_in_a_question(model: ChatOrq, kind: str) -> None:
-    with pytest.raises(RouterInputError, match=rf"unknown content block type '{kind}'"):
+    with pytest.raises(RouterInputError, match=rf"Unknown content block type '{kind}'"):
         model.invoke([HumanMessage([{"type": kind}])])
 
 
 @pytest.mark.parametrize("kind", ["web_search", "my_call", "tool_results", ""])
 def test_a_kind_that_nobody_knows_is_refused_in_an_answer_too(model: ChatOrq, kind: str) -> None:
-    with pytest.raises(RouterInputError, match=rf"unknown content block type '{kind}'"):
+    with pytest.raises(RouterInputError, match=rf"Unknown content block type '{kind}'"):
         model.invoke([HumanMessage("Hi"), of_another("openai", {"type": kind}), ("user", "?")])
 
 
@@ -282,7 +282,7 @@ def test_sealed_thoughts_keep_their_order_before_the_words() -> None:
 @pytest.mark.parametrize("kind", ["computer_call", "local_shell_call", "shell_call"])
 def test_a_call_that_is_answered_on_this_side_is_not_left_out_in_silence(kind: str) -> None:
     message = AIMessage([{"type": kind, "call_id": "c"}], response_metadata={"model_provider": "x"})
-    with pytest.raises(ValueError, match=f"unknown content block type '{kind}'"):
+    with pytest.raises(ValueError, match=f"Unknown content block type '{kind}'"):
         sent(message, "responses")
 
 

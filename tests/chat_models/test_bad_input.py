@@ -184,9 +184,9 @@ def audio(data: Any, kind: Any = "wav") -> list[Any]:
     return block(type="input_audio", input_audio={"data": data, "format": kind})
 
 
-FILES = "content_block(path) for files"
+FILES = "Use content_block(path) for a local file"
 CONVERSATIONS: dict[str, tuple[Any, str]] = {
-    "no messages": ([], "messages: empty"),
+    "no messages": ([], "messages: Expected at least one"),
     "a block that is a number": ([HumanMessage.model_construct(content=[5])], "content[0]"),
     "half a character": ("Hi \ud800", "messages[0].content"),
     "half a character in a block": (
@@ -200,7 +200,7 @@ CONVERSATIONS: dict[str, tuple[Any, str]] = {
     "an image by ftp:": (picture("ftp://example.com/cat.png"), FILES),
     "an image by an empty URL": (picture(""), FILES),
     "an image by None": (picture(None), "image_url.url"),
-    "an image by a URL with a blank": (picture("https://example.com/a cat.png"), "blank"),
+    "an image by a URL with a blank": (picture("https://example.com/a cat.png"), "space"),
     "an image by a URL with a line break": (picture("https://example.com/a\r\nX: y"), "control"),
     "a standard image by a path": (block(type="image", url="./cat.png"), FILES),
     "a file by file:": (block(type="file", url="file:///etc/passwd"), FILES),
@@ -214,7 +214,7 @@ CONVERSATIONS: dict[str, tuple[Any, str]] = {
     "a BMP": (picture(data_url("image/bmp", b"BM" + bytes(24))), "image/bmp"),
     "HTML for an image": (picture(data_url("image/png", b"<html></html>")), "text/html"),
     "a PNG called JPEG": (picture(data_url("image/jpeg", PNG)), "image/png"),
-    "an unknown detail": (picture(URL, detail="max"), "low, high or auto"),
+    "an unknown detail": (picture(URL, detail="max"), "'low', 'high' or 'auto'"),
     "a PDF that is none": (pdf(b64(b"Hello")), "not a PDF"),
     "a PDF that is an image": (pdf(b64(PNG)), "image/png"),
     "a PDF that is not base64": (pdf("no!"), "not base64"),

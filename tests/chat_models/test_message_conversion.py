@@ -89,11 +89,11 @@ def test_names_are_sent(model: ChatOrq, router: OfflineRouter, kind: type[BaseMe
 
 
 UNSENDABLE = {
-    "a role of nobody": (ChatMessage(role="boss", content="Hi"), "unknown role 'boss'"),
-    "a tool without its call": (ChatMessage(role="tool", content="Hi"), "unknown role 'tool'"),
+    "a role of nobody": (ChatMessage(role="boss", content="Hi"), "Unknown role 'boss'"),
+    "a tool without its call": (ChatMessage(role="tool", content="Hi"), "Unknown role 'tool'"),
     "an invented system role": (
         SystemMessage("Hi", additional_kwargs={"__openai_role__": "boss"}),
-        "unknown role 'boss'",
+        "Unknown role 'boss'",
     ),
     "a function message": (FunctionMessage(name="f", content="x"), "FunctionMessage"),
     "a remove message": (RemoveMessage(id="1"), "RemoveMessage"),
@@ -102,8 +102,8 @@ UNSENDABLE = {
         AIMessage("", tool_calls=[{**CALL, "id": None}]),
         "'look' has no id",
     ),
-    "a picture from the system": (SystemMessage([IMAGE]), "content[0]: a system message"),
-    "a picture from the assistant": (AIMessage([IMAGE]), "content[0]: an assistant message"),
+    "a picture from the system": (SystemMessage([IMAGE]), "content[0]: A system message"),
+    "a picture from the assistant": (AIMessage([IMAGE]), "content[0]: An assistant message"),
     "a tool_use without id": (AIMessage([{"type": "tool_use", "name": "f"}]), "content[0]"),
     "a tool_use without name": (AIMessage([{"type": "tool_use", "id": "1"}]), "content[0]"),
     "a refusal without words": (AIMessage([{"type": "refusal"}]), "content[0]"),

@@ -99,7 +99,7 @@ def made_by(maker: str | None, *blocks: Any) -> AIMessage:
 
 
 def sent(message: AIMessage, upstream: str, api: str = "chat_completions") -> dict[str, Any]:
-    return convert_messages([message], upstream=upstream, api=api)[0]
+    return convert_messages([message], provider=upstream, api=api)[0]
 
 
 @pytest.mark.parametrize("block", SEALED.values(), ids=SEALED)
