@@ -113,7 +113,8 @@ def test_a_broken_connection_is_tried_three_times(door, failure):
 
 @both_doors
 @pytest.mark.parametrize(
-    "settings", [{"call": chat(retry_ambiguous=False)}, *({"controls": c} for c in WITH_ROUTER_RETRIES)]
+    "settings",
+    [{"call": chat(retry_ambiguous=False)}, *({"controls": c} for c in WITH_ROUTER_RETRIES)],
 )
 @pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
 def test_only_what_never_left_is_sent_again_where_repeating_costs(door, failure, settings):
