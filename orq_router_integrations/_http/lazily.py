@@ -23,7 +23,7 @@ class LazyModule:
     Args:
         name: of the module, in full.
 
-    >>> Lazily("math").floor(2.5)
+    >>> LazyModule("math").floor(2.5)
     2
     """
 

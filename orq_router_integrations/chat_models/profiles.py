@@ -25,9 +25,9 @@ def get_profile(model: str) -> ModelProfile | None:
     A similar name is never taken for the model: what is not in the table has no profile. Neither
     have routers of the workspace (``<workspace>@orq/<key>``), which choose the model themselves.
 
-    >>> profile_for("openai/gpt-4o-2024-08-06")["max_input_tokens"]
+    >>> get_profile("openai/gpt-4o-2024-08-06")["max_input_tokens"]
     128000
-    >>> profile_for("openai/gpt-4o-of-mine") is None
+    >>> get_profile("openai/gpt-4o-of-mine") is None
     True
     """
     table = _load_table()

@@ -79,7 +79,7 @@ def parse_wav_header(data: bytes) -> WavHeader | None:
     Raises:
         ValueError: it is no WAV, or its samples do not begin within ``LONGEST_HEAD``.
 
-    >>> wav_head(head_bytes(pcm_shape(24_000), 480)).told
+    >>> parse_wav_header(build_wav_header(build_pcm_format(24_000), 480)).description
     '24000 Hz, 1 channel(s), 16 bit'
     """
     if data[:4] != b"RIFF"[: len(data)] or data[8:12] != b"WAVE"[: max(0, len(data) - 8)]:

@@ -93,7 +93,7 @@ class OrqTool(BaseTool, RouterIntegration):
                 raise ValueError(f"extra_body.{name}: belongs to the router; give it in controls")
         return body
 
-    @field_validator("open_args")
+    @field_validator("model_args")
     @classmethod
     def _there_is_such_an_argument(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         known = cls.full_args_schema.model_fields

@@ -118,8 +118,8 @@ class OrqImageTool(OrqTool, ImageParams):
     'edit'
     """
 
-    all_args: ClassVar[type[BaseModel]] = ImageArgs
-    own_members: ClassVar[frozenset[str]] = BODY_FIELDS
+    full_args_schema: ClassVar[type[BaseModel]] = ImageArgs
+    reserved_fields: ClassVar[frozenset[str]] = BODY_FIELDS
 
     name: str = "draw_image"
     description: str = "Draws an image of what the prompt says, for the user to see."

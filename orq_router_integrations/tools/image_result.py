@@ -136,11 +136,11 @@ class ImageResult(Artifact):
     >>> from orq_router_integrations import OfflineRouter, OrqImageTool
     >>> client = OfflineRouter().client()
     >>> result = OrqImageTool(model="openai/gpt-image-1", client=client).generate("a boat")
-    >>> ImageResult.of(result.artifact()) == result
+    >>> ImageResult.of(result.to_artifact()) == result
     True
     """
 
-    nothing: ClassVar[str] = "no images are in it"
+    missing_message: ClassVar[str] = "no images are in it"
 
     operation: Literal["generate", "edit", "vary"]
     images: Annotated[tuple[GeneratedImage, ...], Field(min_length=1)]

@@ -61,8 +61,8 @@ class OrqSpeechTool(SpeechSettings):
 
     >>> from orq_router_integrations.testing import OfflineRouter
     >>> client = OfflineRouter().client()
-    >>> tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", format="wav", client=client)
-    >>> tool.speak("Good morning.")
+    >>> tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
+    >>> tool.synthesize("Good morning.")
     Speech(1.1 s, 54380 bytes of wav, 'openai/tts-1')
     """
 

@@ -45,17 +45,17 @@ class Speech(Artifact, MediaData):
         trace_ids: the router's traces, one for each piece that has one.
         offline: whether the offline router answered, which says nothing about the real one.
 
-    >>> speech = Speech(data=b"RIFF", mime_type="audio/wav", format="wav", asked_format="mp3",
+    >>> speech = Speech(data=b"RIFF", mime_type="audio/wav", format="wav", requested_format="mp3",
     ...     size=4, sha256="0", model="openai/tts-1", voice="alloy", characters=5)
     >>> speech
     Speech(4 bytes of wav, 'openai/tts-1')
-    >>> Speech.of(speech.artifact()) == speech
+    >>> Speech.of(speech.to_artifact()) == speech
     True
     >>> speech.blob().mimetype  # for a loader, or a parser
     'audio/wav'
     """
 
-    nothing: ClassVar[str] = "no speech is in it"
+    missing_message: ClassVar[str] = "no speech is in it"
 
     type: Literal["audio"] = "audio"
     format: str | None

@@ -69,8 +69,8 @@ _HINTS = {
 class SpeechSettings(OrqTool):
     """The fields of ``OrqSpeechTool``, which documents them, and what a call makes of them."""
 
-    all_args: ClassVar[type[BaseModel]] = SpeechArgs
-    own_members: ClassVar[frozenset[str]] = BODY_FIELDS
+    full_args_schema: ClassVar[type[BaseModel]] = SpeechArgs
+    reserved_fields: ClassVar[frozenset[str]] = BODY_FIELDS
 
     name: str = "speak"
     description: str = "Speaks a text aloud: makes an audio file of it for the user to hear."
@@ -103,7 +103,9 @@ class SpeechSettings(OrqTool):
         _check_order(path, text)
         target = validate_output_path(path, overwrite=overwrite)
         named = format_from_path(target)
-        return target, self._speaking(text, {"format": named, **choices} if named else choices)
+        return target, self._speaking(
+            text, {"audio_format": named, **choices} if named else choices
+        )
 
     def _called(self, text: str, choices: Mapping[str, Any]) -> tuple[Path | None, SpeechCall]:
         """What a model asks for, and where it goes: a new file, whose suffix follows its format.
@@ -128,12 +130,12 @@ class SpeechSettings(OrqTool):
         reject_unknown_kwargs(choices, OVERRIDES, _HINTS)
         if not isinstance(text, str):
             raise ValueError(f"text: must be text, not {type(text).__name__}")
-        own = {name: getattr(self, name) for name in ("model", "voice", "format", "speed")}
+        own = {name: getattr(self, name) for name in ("model", "voice", "audio_format", "speed")}
         given = {**own, **{name: value for name, value in choices.items() if value is not None}}
         controls = self.merge_controls(given.pop("controls", None))
         requests = tuple(
             SpeechRequest(text=part, max_chars=self.max_chars, **given)
-            for part in self._parts(text, given["format"])
+            for part in self._parts(text, given["audio_format"])
         )
         return SpeechCall(
             requests=requests,

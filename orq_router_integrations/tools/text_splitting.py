@@ -27,7 +27,7 @@ def split_text(text: str, limit: int) -> list[str]:
     Cut at the last end of a sentence that fits; where there is none, at the last clause, then
     word, and only then inside one, but not inside what is seen as one character.
 
-    >>> pieces("One. Two is longer, and needs a cut.", 20)
+    >>> split_text("One. Two is longer, and needs a cut.", 20)
     ['One.', 'Two is longer,', 'and needs a cut.']
     """
     return list(_pieces(text.strip(), limit))

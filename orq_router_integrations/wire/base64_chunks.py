@@ -15,8 +15,8 @@ class Base64Normalizer:
     padding; what makes no group yet waits for the next piece, or for the end. What is not base64
     passes as it came, from there on.
 
-    >>> pieces = Base64Pieces()
-    >>> pieces.take("QQ=="), pieces.take("QkNE"), pieces.end()
+    >>> pieces = Base64Normalizer()
+    >>> pieces.feed("QQ=="), pieces.feed("QkNE"), pieces.finish()
     ('', 'QUJD', 'RA==')
     """
 

@@ -174,7 +174,7 @@ _VARIATION_SIZES = ("256x256", "512x512", "1024x1024")
 def find_model_family(model: str) -> str | None:
     """The family of a model that the contract has rules for; ``None`` for all others.
 
-    >>> family_of("azure/gpt-image-1-mini")
+    >>> find_model_family("azure/gpt-image-1-mini")
     'gpt-image'
     """
     name = model.rpartition("/")[2]

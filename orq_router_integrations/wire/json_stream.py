@@ -26,7 +26,7 @@ class StreamingJsonReader:
     Attributes:
         rest: the JSON so far, with an empty text in the place of every long one.
 
-    >>> reader = TextsApart(items="data", text="b64")
+    >>> reader = StreamingJsonReader(items_key="data", text_key="b64")
     >>> list(reader.feed(b'{"data": [{"b64": "aGV')) + list(reader.feed(b'sbG8=", "n": 1}]}'))
     [b'aGV', b'sbG8=', {'b64': '', 'n': 1}]
     """

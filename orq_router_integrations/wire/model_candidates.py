@@ -93,7 +93,7 @@ class ModelCandidates:
             body_model: the body's ``model``, where there is one.
             headers: the reply's.
 
-        >>> Asked("openai/dall-e-2", ("openai/dall-e-2",)).answering(None, {})
+        >>> ModelCandidates("openai/dall-e-2", ("openai/dall-e-2",)).resolve_model(None, {})
         'openai/dall-e-2'
         """
         if isinstance(body_model, str) and body_model:

@@ -47,7 +47,7 @@ class SpeechRequest(BaseModel):
     Raises:
         pydantic.ValidationError: a value is missing, empty or out of range.
 
-    >>> SpeechParams(model="openai/tts-1", text="Hello", voice="alloy").to_wire()
+    >>> SpeechRequest(model="openai/tts-1", text="Hello", voice="alloy").to_wire()
     {'model': 'openai/tts-1', 'input': 'Hello', 'voice': 'alloy'}
     """
 

@@ -19,7 +19,7 @@ _WORD = re.compile(f"[{_LETTERS}][{_MARKS}]*|[^\\s{_LETTERS}]+")
 def split_words(text: str) -> list[str]:
     """The words of a text, each with its punctuation.
 
-    >>> words_of("Good day."), words_of("\u4f60\u597d\u3002OK")
+    >>> split_words("Good day."), split_words("\u4f60\u597d\u3002OK")
     (['Good', 'day.'], ['\u4f60', '\u597d\u3002', 'OK'])
     """
     return text.split() if text.isascii() else _WORD.findall(text)
@@ -28,7 +28,7 @@ def split_words(text: str) -> list[str]:
 def join_words(texts: Iterable[str]) -> str:
     """Texts one behind the other, with a blank between them where their scripts have one.
 
-    >>> joined_words(["Good", "day."]), joined_words(["\u4f60", "\u597d"])
+    >>> join_words(["Good", "day."]), join_words(["\u4f60", "\u597d"])
     ('Good day.', '\u4f60\u597d')
     """
     parts: list[str] = []
