@@ -101,7 +101,9 @@ def test_a_gzip_bomb_is_not_unpacked_beyond_its_bound(door, status):
 @pytest.mark.parametrize("cut", [1, 7, 10_000])
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "identity, x-gzip", "deflate"])
 def test_a_packed_reply_is_read(door, cut, encoding):
-    data = zlib.compress(COMPLETION) if encoding == "deflate" else gzip.compress(COMPLETION, mtime=0)
+    data = (
+        zlib.compress(COMPLETION) if encoding == "deflate" else gzip.compress(COMPLETION, mtime=0)
+    )
     pieces = [data[start : start + cut] for start in range(0, len(data), cut)]
     headers = {"content-encoding": encoding}
     script = Script(lambda _: httpx.Response(200, headers=headers, stream=Body(*pieces)))
