@@ -85,7 +85,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "chat_models/test_replies.py::test_a_streamed_call_that_was_cut_off_anywhere_is_no_valid_call",
         "chat_models/test_odd_deltas.py::test_two_calls_with_one_id_are_two_calls",
         "chat_models/test_replies.py::test_arguments_that_a_model_itself_spoiled_are_sent_back_as_they_came",
-        "wire/test_odd_events.py::test_odd_members_are_read_or_refused_but_never_crash",
+        "wire/test_responses_stream.py::test_unexpected_types_are_read_or_raise_a_wire_error",
     ),
     "P15 usage once, half characters replaced": (
         "chat_models/test_model_streams.py::test_usage_that_is_told_twice_counts_once_and_the_last_word_holds",
@@ -166,7 +166,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_bodies.py::test_an_event_that_is_too_long_is_refused",
         "test_bodies.py::test_a_gzip_bomb_is_not_unpacked_beyond_its_bound",
         "test_bodies.py::test_json_that_is_deep_or_has_huge_numbers_is_an_invalid_response",
-        "wire/test_image_replies.py::test_a_reply_that_is_too_large_is_refused",
+        "wire/test_image_response.py::test_response_above_the_size_limit_raises",
     ),
     "P27 uploads and downloads stream": (
         "document_loaders/test_memory.py::test_two_hundred_megabytes_take_less_than_two",

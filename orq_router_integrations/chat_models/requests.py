@@ -8,10 +8,15 @@ from pydantic import ConfigDict
 from orq_router_integrations.chat_models import schemas
 from orq_router_integrations.chat_models import tool_schemas as tools
 from orq_router_integrations.chat_models.constants import RESPONSES
-from orq_router_integrations.wire.chat_params import CHAT_PARAM_NAMES, WIRE_NAMES, ChatParams
+from orq_router_integrations.wire.chat_params import (
+    CHAT_PARAM_NAMES,
+    RESPONSES_PARAM_NAMES,
+    WIRE_NAMES,
+    ChatParams,
+    ResponsesParams,
+)
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.deferred_model import DeferredModel
-from orq_router_integrations.wire.responses_params import RESPONSES_PARAM_NAMES, ResponsesParams
 
 REQUEST_PARAMS = (
     frozenset(CHAT_PARAM_NAMES)

@@ -1,7 +1,7 @@
-"""Replies of ``POST /chat/completions``, whole and in chunks; ``chat_params`` has what is sent.
+"""Parse responses of ``POST /chat/completions``, complete and streamed.
 
-Source: contract section 2.1. Replies are read leniently, for nearly every member is optional in
-the router's schema; but a reply without choices, or a stream without an end, is no answer.
+Almost every field is optional in the router's schema, so missing fields are accepted. Only a
+response without an answer, and a stream without an end, are errors.
 """
 
 import math
@@ -15,76 +15,76 @@ from orq_router_integrations.wire.event_stream import (
     raise_for_error,
 )
 from orq_router_integrations.wire.json import as_dict, as_dicts
+from orq_router_integrations.wire.reasoning import REASONING_BLOCK_TYPES, REASONING_FIELDS
+
+_FIELDS_BESIDES_CONTENT = (
+    "tool_calls",
+    "refusal",
+    "audio",
+    "images",
+    *(field.name for field in REASONING_FIELDS),
+)
+"""Fields that make a message an answer even if its content has no text."""
 
 
-def parse_completion(reply: Response) -> dict[str, Any]:
-    """The completion in a reply: a dict whose ``choices`` each have a ``message``.
+def parse_completion(response: Response) -> dict[str, Any]:
+    """Parse a complete response into a completion whose ``choices`` each have a ``message``.
 
     Raises:
-        BadReply: it is not JSON, lacks these, or has content that is no text.
-        ErrorInReply: it is an error after all.
+        MalformedResponseError: If the body is not JSON, or lacks choices, messages or text.
+        EmbeddedError: If the body is an error although the status is 200.
     """
-    body = reply.json()
-    raise_for_error(body, reply.content)
+    body = response.json()
+    raise_for_error(body, response.content)
     if not isinstance(body, dict):
-        raise MalformedResponseError(f"the body is {get_json_type_name(body)}, not an object")
+        raise MalformedResponseError(f"expected a JSON object, got {get_json_type_name(body)}")
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
         raise MalformedResponseError("the completion has no choices")
     for index, choice in enumerate(choices):
-        raise_for_error(choice, reply.content)
+        raise_for_error(choice, response.content)
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
             raise MalformedResponseError(f"choice {index} of the completion has no message")
-        _check_message(choice["message"])
+        _normalize_message(choice["message"])
     return body
 
 
-def _check_message(message: dict[str, Any]) -> None:
-    """Refuse an answer that is empty because nothing in it can be read.
+def _normalize_message(message: dict[str, Any]) -> None:
+    """Copy refusals and images from content parts to their fields; check that there is an answer.
 
-    Parts of its content that have a member of their own are put there.
+    Raises:
+        MalformedResponseError: If neither the content nor another field holds an answer.
     """
     content = message.get("content")
     parts = as_dicts(content)
     for part in parts:
         if part.get("type") == "refusal" and not message.get("refusal"):
             message["refusal"] = part.get("refusal")
-    drawn = [part for part in parts if part.get("type") == "image_url"]
-    if drawn and not message.get("images"):
-        message["images"] = drawn
-    if not any(message.get(name) for name in _BESIDE):
+    images = [part for part in parts if part.get("type") == "image_url"]
+    if images and not message.get("images"):
+        message["images"] = images
+    if not any(message.get(name) for name in _FIELDS_BESIDES_CONTENT):
         extract_text(content, required=True)
 
 
-_BESIDE = (
-    "tool_calls",
-    "refusal",
-    "audio",
-    "images",
-    "reasoning",
-    "reasoning_content",
-    "redacted_reasoning",
-)
-"""What an answer may consist of without a text."""
-
-
 def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> str:
-    """The text of a message or delta, also where an upstream sends it in parts.
+    """Return the text of a message or delta; some providers send it as a list of parts.
 
     Args:
-        content: its ``content``.
-        data: the bytes in which it came, for the error.
-        required: whether it is all there is, so that there must be text in it.
+        content: The ``content`` field.
+        data: The bytes it was parsed from, for the error.
+        required: Whether parts without any text are an error.
 
     Raises:
-        BadReply: it is neither text nor parts, or there must be text and is none.
+        MalformedResponseError: If the content is neither a string nor a list of parts, or has no
+            text although it is required.
     """
     if isinstance(content, str):
         return content
     if content is None:
         return ""
     if isinstance(content, list) and all(isinstance(part, str | dict) for part in content):
-        texts = [text for text in map(_text_in, content) if text is not None]
+        texts = [text for text in map(_get_part_text, content) if text is not None]
         if texts or not (content and required):
             return "".join(texts)
     raise MalformedResponseError(
@@ -92,61 +92,54 @@ def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> 
     )
 
 
-_THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
-
-
-def _text_in(part: Any) -> str | None:
-    """The text in a part, which is empty in those that hold thoughts."""
+def _get_part_text(part: Any) -> str | None:
+    """Return the text of a part: empty if the part holds reasoning, ``None`` if it has no text."""
     if isinstance(part, dict):
-        part = "" if part.get("type") in _THOUGHTS else part.get("text")
+        part = "" if part.get("type") in REASONING_BLOCK_TYPES else part.get("text")
     return part if isinstance(part, str) else None
 
 
 class ChatStreamDecoder(EventStreamDecoder):
-    """Bytes of a chat stream in, chunks (as dicts) out.
+    """Decode the bytes of a chat stream into chunks of a completion.
 
-    It knows when a stream is complete: at ``[DONE]``, or when it ends after a finish reason.
+    The stream is complete after ``[DONE]``, or if it ends after a finish reason.
     """
 
-    _in_messages = _in_deltas = False
+    _has_messages = _has_deltas = False
 
     def find_text(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """The content of the delta."""
+        """Locate the text: the delta (or message) and its ``content``."""
         choice = get_first_choice(event)
         return as_dict(choice.get("delta") or choice.get("message")), "content"
 
     def decode_event(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
-        """Check a chunk, and note what it says of the stream's end."""
+        """Check a chunk, and record its text and finish reason.
+
+        Raises:
+            MalformedResponseError: If the delta is not an object, or its content is not text.
+            EmbeddedError: If the chunk contains an error.
+        """
         choice = get_first_choice(event)
         raise_for_error(choice, data)
-        delta = choice.get("delta")
-        if delta is None and "message" in choice:
-            delta = choice["delta"] = self._instead(choice["message"])
-        delta = delta or {}
+        if choice.get("delta") is None and "message" in choice:
+            # Some providers send complete messages instead of deltas. After deltas, such a
+            # message repeats the whole answer and is dropped.
+            self._has_messages = not self._has_deltas
+            choice["delta"] = choice["message"] if self._has_messages else None
+        delta = choice.get("delta") or {}
         if not isinstance(delta, dict):
             raise MalformedResponseError("the delta of an event is not an object", data)
-        if not (self._in_deltas or self._in_messages):
-            self._in_deltas = any(value for name, value in delta.items() if name != "role")
+        if not (self._has_deltas or self._has_messages):
+            self._has_deltas = any(value for name, value in delta.items() if name != "role")
         if choice.get("finish_reason"):
             self.finish_seen = True
-        content = delta.get("content")
-        if isinstance(content, str):
-            self._text.append(content)
-        elif content is not None:
+        if (content := delta.get("content")) is not None:
             self.record_text(extract_text(content, data))
         return (event,)
 
-    def _instead(self, message: Any) -> Any:
-        """The message that some upstreams send where a delta belongs.
-
-        Behind deltas it is the whole answer once more.
-        """
-        self._in_messages = not self._in_deltas
-        return message if self._in_messages else None
-
 
 def get_first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
-    """The choice with index 0 of a chunk, or an empty one; only it feeds a stream."""
+    """Return the choice with index 0, or an empty dict; streams have no other choices."""
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and not choice.get("index"):
@@ -155,7 +148,7 @@ def get_first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_token_count(value: Any) -> int:
-    """A token count as an integer, whatever the router wrote; 0 where it wrote none."""
+    """Parse a token count; anything that is not a positive number counts as 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return 0
     return max(int(value), 0)

@@ -1,37 +1,50 @@
-"""Parameters of ``POST /chat/completions``, checked by the contract's limits (section 2.1)."""
+"""Parameters of ``POST /chat/completions`` and ``POST /responses``, with their valid ranges."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 
 from orq_router_integrations.wire.deferred_model import DeferredModel
 
+if TYPE_CHECKING:
+    from orq_router_integrations.wire.deferred_model import CoercedField
 
-def _as_list(value: Any) -> Any:
+
+def _wrap_str(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
 StrictNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-StrictInt = Annotated[int, Field(strict=True)]
 Penalty = Annotated[StrictNumber, Field(ge=-2, le=2)]
-Stops = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)]
+StopSequences = Annotated[
+    list[Annotated[str, Field(min_length=1)]], BeforeValidator(_wrap_str), Field(max_length=4)
+]
 ReasoningEffort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class WireModel(DeferredModel):
-    """Base of small wire objects: nothing in them that the router does not know."""
+    """Base of nested request objects; fields that the router does not know are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ThinkingDisabled(WireModel):
-    """No thinking; models that insist on it get a small budget from the router."""
+    """Disable thinking. Models that cannot disable it get a small budget from the router."""
 
     type: Literal["disabled"]
 
 
 class ThinkingEnabled(WireModel):
-    """Thinking with a budget, which must be smaller than ``max_tokens``."""
+    """Enable thinking with a token budget, which must be smaller than ``max_tokens``."""
 
     type: Literal["enabled"]
     budget_tokens: StrictInt = Field(ge=1024)
@@ -39,7 +52,7 @@ class ThinkingEnabled(WireModel):
 
 
 class AdaptiveThinking(WireModel):
-    """The model decides; some Claude models only."""
+    """Let the model decide how much to think (some Claude models only)."""
 
     type: Literal["adaptive"]
 
@@ -50,91 +63,202 @@ Thinking = Annotated[
 
 
 class AudioOutput(WireModel):
-    """The voice and format of a spoken answer."""
+    """Voice and format of a spoken answer."""
 
     voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"]
     format: Literal["wav", "mp3", "flac", "opus", "pcm16"]
 
 
 class CacheControl(WireModel):
-    """The provider's own prompt cache (Anthropic only)."""
+    """Use the provider's prompt cache (Anthropic only)."""
 
     type: Literal["ephemeral"] = "ephemeral"
     ttl: Literal["5m", "1h"] | None = None
 
 
 class ChatParams(DeferredModel):
-    """Parameters of a chat completion beside model, messages and tools; sent only when set.
+    """Parameters of a chat completion besides model, messages and tools.
 
-    Attributes:
-        temperature: 0 to 2. The router drops it, and ``top_p``, when ``reasoning_effort`` is set.
-        top_p: 0 to 1.
-        top_k: how many of the likeliest tokens to choose from.
-        max_tokens: most tokens to generate, reasoning included; travels as
-            ``max_completion_tokens``, which replaces ``max_tokens`` on the wire.
-        frequency_penalty: -2 to 2.
-        presence_penalty: -2 to 2.
-        n: how many answers, 1 or more.
-        logprobs: whether to return the log-probabilities of the tokens.
-        top_logprobs: 0 to 20 alternatives per token; needs ``logprobs``.
-        seed: for answers that can be repeated, as far as the provider can.
-        stop: at most 4 texts that end the answer.
-        modalities: ``text``, ``audio`` or both.
-        audio: voice and format, needed when ``modalities`` has ``audio``.
-        reasoning_effort: how much a reasoning model thinks.
-        thinking: the same in Anthropic's and Google's terms.
-        verbosity: how long an answer gets.
-        cache_control: Anthropic's prompt cache.
-        prompt_cache_key: OpenAI's prompt cache.
+    Parameters that are ``None`` are not sent, so the provider's defaults apply.
     """
 
-    temperature: Annotated[StrictNumber, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[StrictNumber, Field(ge=0, le=1)] | None = None
-    top_k: Annotated[StrictInt | StrictNumber, Field(ge=0)] | None = None
-    max_tokens: Annotated[StrictInt, Field(ge=1)] | None = None
-    frequency_penalty: Penalty | None = None
-    presence_penalty: Penalty | None = None
-    n: Annotated[StrictInt, Field(ge=1)] | None = None
-    logprobs: Annotated[bool, Field(strict=True)] | None = None
-    top_logprobs: Annotated[StrictInt, Field(ge=0, le=20)] | None = None
-    seed: StrictInt | None = None
-    stop: Annotated[Stops, Field(max_length=4)] | None = None
-    modalities: list[Literal["text", "audio"]] | None = None
-    audio: AudioOutput | None = None
-    reasoning_effort: ReasoningEffort | None = None
-    thinking: Thinking | None = None
-    verbosity: str | None = None
-    cache_control: CacheControl | None = None
-    prompt_cache_key: str | None = None
+    temperature: Annotated[StrictNumber, Field(ge=0, le=2)] | None = Field(
+        default=None,
+        description="Sampling temperature, 0 to 2. The router ignores it, and `top_p`, if "
+        "`reasoning_effort` is set.",
+    )
+    top_p: Annotated[StrictNumber, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="Nucleus sampling: consider only the most likely tokens whose probabilities "
+        "add up to this value, 0 to 1.",
+    )
+    top_k: Annotated[StrictInt | StrictNumber, Field(ge=0)] | None = Field(
+        default=None, description="Consider only this many of the most likely tokens."
+    )
+    max_tokens: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        default=None,
+        description="Maximum number of tokens to generate, including reasoning. Sent as "
+        "`max_completion_tokens`, which replaces `max_tokens` in the API.",
+    )
+    frequency_penalty: Penalty | None = Field(
+        default=None,
+        description="Penalize tokens by how often they have been used, -2 to 2.",
+    )
+    presence_penalty: Penalty | None = Field(
+        default=None, description="Penalize tokens that have been used at all, -2 to 2."
+    )
+    n: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        default=None, description="Number of answers to generate. Streams support only 1."
+    )
+    logprobs: StrictBool | None = Field(
+        default=None, description="Return the log probabilities of the generated tokens."
+    )
+    top_logprobs: Annotated[StrictInt, Field(ge=0, le=20)] | None = Field(
+        default=None,
+        description="Number of alternatives per token to return log probabilities for, 0 to 20. "
+        "Requires `logprobs=True`.",
+    )
+    seed: StrictInt | None = Field(
+        default=None,
+        description="Seed for reproducible sampling, as far as the provider supports it.",
+    )
+    stop: StopSequences | None = Field(
+        default=None,
+        description="Up to 4 strings; generation stops before the first one that occurs.",
+    )
+    modalities: list[Literal["text", "audio"]] | None = Field(
+        default=None, description="Output types: `text`, `audio` or both. `audio` needs `audio`."
+    )
+    audio: AudioOutput | None = Field(
+        default=None,
+        description="Voice and format of spoken output, such as "
+        "`{'voice': 'alloy', 'format': 'wav'}`. Required if `modalities` contains `audio`.",
+    )
+    reasoning_effort: ReasoningEffort | None = Field(
+        default=None, description="How much a reasoning model thinks before it answers."
+    )
+    thinking: Thinking | None = Field(
+        default=None,
+        description="Extended thinking of Anthropic and Google models, such as "
+        "`{'type': 'enabled', 'budget_tokens': 2048}`.",
+    )
+    verbosity: str | None = Field(
+        default=None, description="How detailed the answer is, such as `low` or `high`."
+    )
+    cache_control: CacheControl | None = Field(
+        default=None, description="Prompt caching of Anthropic, such as `{'type': 'ephemeral'}`."
+    )
+    prompt_cache_key: str | None = Field(
+        default=None,
+        description="Prompt caching of OpenAI: requests with the same key share a cache.",
+    )
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def _check_combinations(self) -> Self:
         if self.top_logprobs is not None and not self.logprobs:
-            raise ValueError("top_logprobs: needs logprobs=True")
+            raise ValueError("top_logprobs: requires logprobs=True")
         if self.modalities and "audio" in self.modalities and self.audio is None:
-            raise ValueError("audio: needed when modalities has 'audio' (voice and format)")
-        budget = self.thinking.budget_tokens if isinstance(self.thinking, ThinkingEnabled) else 0
-        if self.max_tokens is not None and budget >= self.max_tokens:
+            raise ValueError(
+                "audio: required because modalities contains 'audio'. Pass a voice and a format, "
+                "such as audio={'voice': 'alloy', 'format': 'wav'}."
+            )
+        if (
+            isinstance(self.thinking, ThinkingEnabled)
+            and self.max_tokens is not None
+            and self.thinking.budget_tokens >= self.max_tokens
+        ):
             raise ValueError("thinking.budget_tokens: must be smaller than max_tokens")
         return self
 
     def build_chat_params(self) -> dict[str, Any]:
-        """The parameters that are set, as they go on the wire."""
-        members = vars(self)
-        found = {name: members[name] for name in CHAT_PARAM_NAMES if members[name] is not None}
+        """Return the parameters that are set, under their names in the request body."""
+        values = vars(self)
         return {
-            WIRE_NAMES.get(name, name): _plain(value)
-            for name, value in found.items()
-            if value != []
+            WIRE_NAMES.get(name, name): _dump(values[name])
+            for name in CHAT_PARAM_NAMES
+            if values[name] is not None and values[name] != []
         }
 
 
 CHAT_PARAM_NAMES = tuple(ChatParams.model_fields)
-"""The names of the parameters."""
+"""Names of the fields of ``ChatParams``."""
 
 WIRE_NAMES = {"max_tokens": "max_completion_tokens"}
-"""Parameters that have another name in the body."""
+"""Parameters that have another name in the request body."""
 
 
-def _plain(value: Any) -> Any:
+class ReasoningOptions(WireModel):
+    """How much a model reasons, and how much of its reasoning it returns."""
+
+    effort: ReasoningEffort | None = None
+    context: str | None = None
+    summary: Literal["concise", "detailed", "auto"] | None = None
+
+
+class ResponsesParams(DeferredModel):
+    """Parameters that only ``POST /responses`` supports.
+
+    Parameters that are ``None`` are not sent, so the router's defaults apply.
+    """
+
+    previous_response_id: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="Continue a stored response: the `id` in its `response_metadata`. Send only "
+        "the messages that are new since then. Responses API only.",
+    )
+    store: StrictBool | None = Field(
+        default=None,
+        description="Whether the router stores the response; it does by default. Responses API "
+        "only.",
+    )
+    background: StrictBool | None = Field(
+        default=None,
+        description="Let the router work in the background; `invoke` polls until the response is "
+        "ready. Requires `store`, and does not stream. Responses API only.",
+    )
+    if TYPE_CHECKING:
+        reasoning: CoercedField[
+            ReasoningOptions | Mapping[str, str] | None, ReasoningOptions | None
+        ] = CoercedField()
+    else:
+        reasoning: ReasoningOptions | None = Field(
+            default=None,
+            description="Reasoning effort, and the kind of summary to return, such as "
+            "`{'effort': 'low', 'summary': 'auto'}`. Responses API only.",
+        )
+    include: list[str] | None = Field(
+        default=None,
+        description="Additional output to return, such as `reasoning.encrypted_content`. "
+        "Responses API only.",
+    )
+    max_tool_calls: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        default=None,
+        description="Maximum number of calls of server-side tools. Responses API only.",
+    )
+    service_tier: str | None = Field(
+        default=None,
+        description="Service tier of the provider, such as `flex`. Responses API only.",
+    )
+
+    @model_validator(mode="after")
+    def _check_background(self) -> Self:
+        if self.background and self.store is False:
+            raise ValueError(
+                "background: requires the response to be stored. Remove store=False, or background."
+            )
+        return self
+
+    def build_responses_params(self) -> dict[str, Any]:
+        """Return the parameters that are set, as fields of the request body."""
+        values = vars(self)
+        return {
+            name: _dump(values[name]) for name in RESPONSES_PARAM_NAMES if values[name] is not None
+        }
+
+
+RESPONSES_PARAM_NAMES = tuple(ResponsesParams.model_fields)
+"""Names of the fields of ``ResponsesParams``."""
+
+
+def _dump(value: Any) -> Any:
     return value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value

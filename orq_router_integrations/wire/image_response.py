@@ -1,8 +1,7 @@
-"""Replies with images: read as they arrive, so that no image stands in memory twice.
+"""Decode responses with images while they arrive, so that no image is held in memory twice.
 
-Source: contract sections 2.2 to 2.4. Replies name no model; an image comes as base64 or as a URL,
-whatever was asked for: a fallback of another family decides by its own defaults (contract, trap
-11), so both are always read. A URL may be the image itself (``data:``).
+An image is base64 or a URL, whichever the provider chose: after a fallback that can be the one
+that was not requested, so both are always accepted. A URL can be a ``data:`` URL.
 """
 
 import base64
@@ -17,26 +16,26 @@ from orq_router_integrations.wire.json import dumps, loads
 from orq_router_integrations.wire.json_stream import StreamingJsonReader
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
-"""Bytes of a reply with images; more is refused."""
+"""Maximum size of a response with images; larger ones are an error."""
 
-MAX_SHOWN = 64 * 1024
+_MAX_ERROR_BYTES = 64 * 1024
 
 _DATA_URL = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
-_BLANKS = b" \t\r\n"
-_PAD = ord("=")
+_WHITESPACE = b" \t\r\n"
+_PADDING = ord("=")
 
 
 class Sink(Protocol):
-    """Where the bytes of one image go."""
+    """Receives the bytes of one image."""
 
     def write(self, data: bytes, /) -> object:
-        """Take the next bytes."""
+        """Write the next bytes."""
 
     def validate(self) -> object:
-        """Called when they are complete.
+        """Check the image; called after its last bytes.
 
         Raises:
-            BadReply: they are no image.
+            MalformedResponseError: If the bytes are not an image.
         """
 
 
@@ -45,11 +44,11 @@ S = TypeVar("S", bound=Sink)
 
 @dataclass(frozen=True, slots=True)
 class ReceivedImage(Generic[S]):
-    """One image of a reply.
+    """One image of a response.
 
     Attributes:
-        members: its members on the wire, without the base64.
-        sink: what holds its bytes; ``None`` where it is a URL.
+        fields: Fields of the image in the response; base64 is replaced by an empty string.
+        sink: The sink that received its bytes; ``None`` if the image is a URL.
     """
 
     fields: dict[str, Any]
@@ -57,16 +56,20 @@ class ReceivedImage(Generic[S]):
 
     @property
     def url(self) -> str | None:
-        """Where the image is, if it was not sent itself."""
+        """URL of the image, if the image itself was not sent."""
         url = self.fields.get("url")
         return url if isinstance(url, str) and url else None
 
 
 class ImageResponseDecoder(Generic[S]):
-    """Bytes of a reply in, images out; the base64 goes decoded into a sink as it arrives.
+    """Decode the bytes of a response into images, writing each image to a sink as it arrives.
+
+    Args:
+        open_sink: Creates the sink for an image; called at the first byte of each image that is
+            sent as base64.
 
     Attributes:
-        body: the whole reply without the base64, once it is complete.
+        body: The response without base64, once it is complete.
     """
 
     done = False
@@ -75,132 +78,136 @@ class ImageResponseDecoder(Generic[S]):
     def __init__(self, open_sink: Callable[[], S]) -> None:
         self._open_sink = open_sink
         self._json = StreamingJsonReader(items_key="data", text_key="b64_json")
-        self._base64 = _Base64()
+        self._base64 = _Base64Decoder()
         self._sink: S | None = None
-        self._received = 0
-        self._images = 0
+        self._received_bytes = 0
+        self._image_count = 0
         self.body: dict[str, Any] = {}
 
     def feed(self, data: bytes) -> Generator[ReceivedImage[S]]:
-        """Take bytes, yield the images they complete.
+        """Decode the next bytes and yield the images that they complete.
 
         Raises:
-            BadReply: an image is neither base64 nor a URL, or the reply is too large.
+            MalformedResponseError: If an image is neither base64 nor a URL, or the response is
+                too large.
+            EmbeddedError: If an error takes the place of an image.
         """
-        self._received += len(data)
-        if self._received > MAX_RESPONSE_BYTES:
+        self._received_bytes += len(data)
+        if self._received_bytes > MAX_RESPONSE_BYTES:
+            megabytes = MAX_RESPONSE_BYTES // 2**20
             raise MalformedResponseError(
-                f"the reply has more than {MAX_RESPONSE_BYTES // 2**20} MB", self._shown
+                f"the response is larger than {megabytes} MB", self._error_body
             )
         try:
-            for found in self._json.feed(data):
-                if isinstance(found, bytes):
-                    self._write(self._base64.decoded(found))
+            for item in self._json.feed(data):
+                if isinstance(item, bytes):
+                    self._write(self._base64.decode(item))
                 else:
-                    yield self._ended(found)
+                    yield self._finish_image(item)
         except ValueError as error:
-            raise MalformedResponseError(
-                f"image {self._images} cannot be read: {error}", self._shown
-            ) from None
+            message = f"image {self._image_count} cannot be read: {error}"
+            raise MalformedResponseError(message, self._error_body) from None
 
     def finish(self) -> Generator[ReceivedImage[S]]:
-        """Check that the reply was complete, and held images.
+        """Check that the response is complete and contains images; yields nothing.
 
         Raises:
-            Truncated: it ends in the middle.
-            BadReply: it is not JSON, or holds no image.
-            ErrorInReply: it is an error.
+            TruncatedStreamError: If the response is truncated.
+            MalformedResponseError: If it is not JSON, or contains no images.
+            EmbeddedError: If it is an error.
         """
-        if not self._json.is_complete and self._shown.lstrip().startswith(b"{"):
+        if not self._json.is_complete and self._error_body.lstrip().startswith(b"{"):
             raise TruncatedStreamError(
-                f"the JSON ends in the middle, after {self._images} whole images"
+                f"the JSON is truncated after {self._image_count} complete images"
             )
         try:
             body = loads(bytes(self._json.skeleton))
         except ValueError as error:
-            raise MalformedResponseError(f"the body is not JSON ({error})", self._shown) from None
-        raise_for_error(body, self._shown)
-        if not isinstance(body, dict):
             raise MalformedResponseError(
-                f"the body is {get_json_type_name(body)}, not an object", self._shown
-            )
+                f"the body is not JSON ({error})", self._error_body
+            ) from None
+        raise_for_error(body, self._error_body)
+        if not isinstance(body, dict):
+            message = f"expected a JSON object, got {get_json_type_name(body)}"
+            raise MalformedResponseError(message, self._error_body)
         data = body.get("data")
-        if not isinstance(data, list) or not data or len(data) != self._images:
-            raise MalformedResponseError("the reply holds no images", self._shown)
+        if not isinstance(data, list) or not data or len(data) != self._image_count:
+            raise MalformedResponseError("the response contains no images", self._error_body)
         self.body = body
         yield from ()
 
     @property
-    def _shown(self) -> bytes:
-        return bytes(self._json.skeleton[:MAX_SHOWN])
+    def _error_body(self) -> bytes:
+        return bytes(self._json.skeleton[:_MAX_ERROR_BYTES])
 
     def _write(self, data: bytes) -> None:
         if self._sink is None:
             self._sink = self._open_sink()
         self._sink.write(data)
 
-    def _ended(self, members: dict[str, Any]) -> ReceivedImage[S]:
-        raise_for_error(members, dumps(members))
-        self._base64.end()
-        image = self._inlined(ReceivedImage(members, self._sink))
+    def _finish_image(self, fields: dict[str, Any]) -> ReceivedImage[S]:
+        raise_for_error(fields, dumps(fields))
+        self._base64.finish()
+        image = self._decode_data_url(ReceivedImage(fields, self._sink))
         if self._sink is not None:
             self._sink.validate()
         elif image.url is None:
-            message = f"image {self._images} has neither b64_json nor a url"
-            raise MalformedResponseError(message, self._shown)
+            message = f"image {self._image_count} has neither b64_json nor a url"
+            raise MalformedResponseError(message, self._error_body)
         self._sink = None
-        self._images += 1
+        self._image_count += 1
         return image
 
-    def _inlined(self, image: ReceivedImage[S]) -> ReceivedImage[S]:
-        """The same image; one whose URL holds it is taken out of there."""
-        inline = _DATA_URL.match(image.url or "")
-        if inline is None:
+    def _decode_data_url(self, image: ReceivedImage[S]) -> ReceivedImage[S]:
+        """Write the content of a ``data:`` URL to the sink; drop it if base64 was sent as well."""
+        match = _DATA_URL.match(image.url or "")
+        if match is None:
             return image
         if self._sink is None:
-            self._write(base64.b64decode((image.url or "")[inline.end() :], validate=True))
+            self._write(base64.b64decode((image.url or "")[match.end() :], validate=True))
         return ReceivedImage({**image.fields, "url": None}, self._sink)
 
 
-class _Base64:
-    """Decodes base64 that comes in pieces, cut anywhere."""
+class _Base64Decoder:
+    """Decodes base64 that arrives in chunks of any size."""
 
     def __init__(self) -> None:
-        self._left = b""
+        self._pending = b""  # fewer than four characters, which are decoded with the next chunk
         self._padded = False
 
-    def decoded(self, piece: bytes) -> bytes:
-        """The bytes that are complete.
+    def decode(self, chunk: bytes) -> bytes:
+        """Decode as much as is complete.
 
         Raises:
-            ValueError: it is not base64.
+            ValueError: If the data is not base64.
         """
-        if any(blank in piece for blank in _BLANKS):
-            piece = piece.translate(None, _BLANKS)
-        start = min(-len(self._left) % 4, len(piece))
-        end = len(piece) - (len(piece) - start) % 4
-        first, self._left = self._left + piece[:start], piece[end:]
-        if len(first) % 4:
-            self._left = first
+        if any(char in chunk for char in _WHITESPACE):
+            chunk = chunk.translate(None, _WHITESPACE)
+        start = min(-len(self._pending) % 4, len(chunk))
+        end = len(chunk) - (len(chunk) - start) % 4
+        group, self._pending = self._pending + chunk[:start], chunk[end:]
+        if len(group) % 4:
+            self._pending = group
             return b""
-        rest = memoryview(piece)[start:end]  # megabytes come through here: not one more copy
-        return self._whole(first) + self._whole(rest) if first else self._whole(rest)
+        groups = memoryview(chunk)[start:end]  # a view, because chunks can be megabytes
+        if not group:
+            return self._decode_groups(groups)
+        return self._decode_groups(group) + self._decode_groups(groups)
 
-    def _whole(self, text: "bytes | memoryview[int]") -> bytes:
-        """The bytes of whole groups of four characters."""
+    def _decode_groups(self, text: "bytes | memoryview[int]") -> bytes:
         if not text:
             return b""
         if self._padded:
-            raise ValueError("base64 goes on behind its end")
-        self._padded = text[-1] == _PAD
+            raise ValueError("base64 continues after its padding")
+        self._padded = text[-1] == _PADDING
         return base64.b64decode(text, validate=True)
 
-    def end(self) -> None:
-        """Check that nothing is left over, and be ready for the next.
+    def finish(self) -> None:
+        """Check that nothing is pending, and get ready for the next image.
 
         Raises:
-            ValueError: the base64 stops in the middle.
+            ValueError: If the base64 is truncated.
         """
-        if self._left:
-            raise ValueError("base64 stops in the middle")
+        if self._pending:
+            raise ValueError("base64 is truncated")
         self._padded = False

@@ -1,7 +1,7 @@
-"""Replies of ``POST /responses``, told as chat completions; ``responses_params`` has its own.
+"""Convert responses of ``POST /responses`` to chat completions.
 
-A reply is translated into a completion (an event into a chunk: ``responses_events``), so that
-what LangChain needs is converted once, for both APIs. Source: contract section 2.13.
+Items become fields of a chat message (stream events become chunks, see ``responses_stream``), so
+that a single conversion to LangChain messages serves both APIs.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, dumps
 JsonObject = dict[str, Any]
 
 CUSTOM_TOOL_ARGUMENT = "__arg1"
-"""LangChain's name for the one text that a tool takes; the input of a custom tool."""
+"""LangChain's name for the single string argument of a tool; used for input of custom tools."""
 
 PARAGRAPH_BREAK = "\n\n"
-"""Between pieces of reasoning that were told apart."""
+"""Separates consecutive pieces of reasoning."""
 
-_REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
-_USAGE = {
+_INCOMPLETE_REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
+_USAGE_NAMES = {
     "input_tokens": "prompt_tokens",
     "output_tokens": "completion_tokens",
     "input_tokens_details": "prompt_tokens_details",
@@ -31,11 +31,12 @@ _USAGE = {
 
 @dataclass(frozen=True, slots=True)
 class PendingResponse:
-    """A background response that the router still works on.
+    """A background response that the router is still working on.
 
     Attributes:
-        attempts: requests sent for it so far.
-        started: when the first of them was, on the monotonic clock.
+        id: Id to poll.
+        attempts: Number of requests sent for it so far.
+        started_at: When the first request was sent, on the monotonic clock.
     """
 
     id: str
@@ -43,82 +44,76 @@ class PendingResponse:
     started_at: float | None = None
 
 
-def parse_response(reply: Response) -> JsonObject | PendingResponse:
-    """The response in a reply, as a completion; or that it is not finished.
+def parse_response(response: Response) -> JsonObject | PendingResponse:
+    """Parse a complete response into a completion, or a ``PendingResponse`` if it is not ready.
 
     Raises:
-        BadReply: it is not JSON, or has no output.
-        ErrorInReply: it is an error, or the response failed.
+        MalformedResponseError: If the body is not JSON, or has no output.
+        EmbeddedError: If the body is an error, or the response failed.
     """
-    body = reply.json()
-    raise_for_error(body, reply.content)
+    body = response.json()
+    raise_for_error(body, response.content)
     if not isinstance(body, dict):
-        raise MalformedResponseError(f"the body is {get_json_type_name(body)}, not an object")
+        raise MalformedResponseError(f"expected a JSON object, got {get_json_type_name(body)}")
     if body.get("status") in {"queued", "in_progress"} and isinstance(body.get("id"), str):
-        return PendingResponse(body["id"], reply.attempts, reply.started_at)
-    return completion_of(body, reply.content)
-
-
-def completion_of(response: JsonObject, content: bytes) -> JsonObject:
-    """A whole response as a completion.
-
-    Raises:
-        BadReply: it has no output.
-        ErrorInReply: it failed.
-    """
-    if response.get("status") == "failed":
-        raise EmbeddedError(content)
+        return PendingResponse(body["id"], response.attempts, response.started_at)
+    if body.get("status") == "failed":
+        raise EmbeddedError(response.content)
     message: JsonObject = {"role": "assistant", "content": "", "tool_calls": []}
-    for item in get_output_items(response, content):
+    for item in get_output_items(body, response.content):
         merge_delta(message, convert_item(item))
-    choice = {
-        "index": 0,
-        "message": message,
-        **get_finish_reason(response, bool(message["tool_calls"])),
-    }
+    finish_reason = get_finish_reason(body, has_calls=bool(message["tool_calls"]))
+    choice = {"index": 0, "message": message, "finish_reason": finish_reason}
     if logprobs := message.pop("logprobs", None):
         choice["logprobs"] = {"content": logprobs}
-    return {**convert_metadata(response), "choices": [choice]}
+    return {**convert_metadata(body), "choices": [choice]}
 
 
-def get_output_items(response: JsonObject, content: bytes) -> list[JsonObject]:
-    """The items of a finished response; only one that was cut short may have none.
+def get_output_items(response: JsonObject, data: bytes) -> list[JsonObject]:
+    """Return the output items of a finished response; only an incomplete one may have none.
 
     Raises:
-        BadReply: it has no output.
+        MalformedResponseError: If there is no output.
     """
-    output = as_dicts(response.get("output"))
-    if not output and response.get("status") != "incomplete":
-        state = response.get("status") or "its status unknown"
-        raise MalformedResponseError(f"the response has no output ({state})", content)
-    return output
+    items = as_dicts(response.get("output"))
+    status = response.get("status")
+    if not items and status != "incomplete":
+        raise MalformedResponseError(
+            f"the response has no output (status: {status or 'unknown'})", data
+        )
+    return items
 
 
 def convert_metadata(response: JsonObject) -> JsonObject:
-    """What a response says of itself, as a completion says it."""
+    """Return id, model, creation time, tier and usage under the names of a chat completion."""
     usage = as_dict(response.get("usage"))
-    known = {name: response.get(name) for name in ("id", "model", "service_tier")}
     return {
-        **known,
+        "id": response.get("id"),
+        "model": response.get("model"),
+        "service_tier": response.get("service_tier"),
         "created": response.get("created_at"),
-        "usage": {_USAGE.get(k, k): v for k, v in usage.items()} if usage else None,
+        "usage": {_USAGE_NAMES.get(k, k): v for k, v in usage.items()} if usage else None,
         "api": "responses",
     }
 
 
-def get_finish_reason(response: JsonObject, called: bool) -> JsonObject:
-    """Why a response ended."""
-    details = as_dict(response.get("incomplete_details"))
-    status = response.get("status")
-    if status == "incomplete":
-        return {"finish_reason": _REASONS.get(str(details.get("reason")), "length")}
-    if status == "cancelled":  # in no source of the contract, but OpenAI's API has it
-        return {"finish_reason": status}
-    return {"finish_reason": "tool_calls" if called else "stop"}
+def get_finish_reason(response: JsonObject, *, has_calls: bool) -> str:
+    """Return the finish reason of a chat completion that corresponds to a response's status."""
+    match response.get("status"):
+        case "incomplete":
+            details = as_dict(response.get("incomplete_details"))
+            return _INCOMPLETE_REASONS.get(str(details.get("reason")), "length")
+        case "cancelled":  # OpenAI's API has this status, the router does not document it
+            return "cancelled"
+    return "tool_calls" if has_calls else "stop"
 
 
 def convert_item(item: JsonObject) -> JsonObject:
-    """All that a finished item says, as a delta."""
+    """Convert a finished output item to a delta of a chat message.
+
+    Raises:
+        MalformedResponseError: If the content of a message is neither parts nor text.
+    """
     match item.get("type"):
         case "message":
             delta: JsonObject = {}
@@ -126,30 +121,40 @@ def convert_item(item: JsonObject) -> JsonObject:
                 merge_delta(delta, convert_message_part(part))
             return delta
         case "function_call":
-            function = {"name": item.get("name"), "arguments": item.get("arguments")}
-            return {"tool_calls": [{"id": item.get("call_id"), "function": function}]}
+            return _build_tool_call(item, item.get("arguments"))
         case "custom_tool_call":
-            arguments = dumps({CUSTOM_TOOL_ARGUMENT: as_str(item.get("input"))}).decode()
-            function = {"name": item.get("name"), "arguments": arguments}
-            return {"tool_calls": [{"id": item.get("call_id"), "function": function}]}
+            arguments = {CUSTOM_TOOL_ARGUMENT: as_str(item.get("input"))}
+            return _build_tool_call(item, dumps(arguments).decode())
         case "reasoning":
-            return {"reasoning": _thought(item), **convert_unstreamed_content(item)}
+            texts = [*_get_texts(item, "content"), *_get_texts(item, "summary")]
+            return {"reasoning": PARAGRAPH_BREAK.join(texts), **convert_unstreamed_content(item)}
     return convert_unstreamed_content(item)
 
 
+def _build_tool_call(item: JsonObject, arguments: Any) -> JsonObject:
+    function = {"name": item.get("name"), "arguments": arguments}
+    return {"tool_calls": [{"id": item.get("call_id"), "function": function}]}
+
+
 def get_message_parts(message: JsonObject) -> list[JsonObject]:
-    """The parts of a message, which some upstreams send as a plain text.
+    """Return the content parts of a message; some providers send plain text instead.
 
     Raises:
-        BadReply: its content is neither.
+        MalformedResponseError: If the content is neither.
     """
     content = message.get("content")
-    found = as_dicts(content)
-    return found or ([{"text": text}] if (text := extract_text(content, required=True)) else [])
+    if parts := as_dicts(content):
+        return parts
+    text = extract_text(content, required=True)
+    return [{"text": text}] if text else []
 
 
 def convert_message_part(part: JsonObject) -> JsonObject:
-    """All that a part of a message says, as a delta."""
+    """Convert a content part of a message to a delta.
+
+    Raises:
+        MalformedResponseError: If its text is not a string.
+    """
     if part.get("type") == "refusal":
         return {"refusal": as_str(part.get("refusal"))}
     return {
@@ -160,12 +165,16 @@ def convert_message_part(part: JsonObject) -> JsonObject:
 
 
 def convert_unstreamed_content(item: JsonObject) -> JsonObject:
-    """What a finished item says beside what its own events have told."""
+    """Convert the content of an item for which streams have no delta events.
+
+    These are encrypted reasoning, generated images, and items that chat completions do not have,
+    such as web searches.
+    """
     match item.get("type"):
         case "reasoning" if isinstance(item.get("encrypted_content"), str):
-            summary = PARAGRAPH_BREAK.join(_texts(item, "summary"))
-            seal = {"reasoning": summary, "signature": item["encrypted_content"]}
-            return {"reasoning_items": [seal]}
+            summary = PARAGRAPH_BREAK.join(_get_texts(item, "summary"))
+            reasoning_item = {"reasoning": summary, "signature": item["encrypted_content"]}
+            return {"reasoning_items": [reasoning_item]}
         case "image_generation_call" if item.get("result"):
             return {"images": [{"b64_json": item["result"]}]}
         case "reasoning" | "message" | "function_call" | "custom_tool_call":
@@ -173,19 +182,15 @@ def convert_unstreamed_content(item: JsonObject) -> JsonObject:
     return {"output_items": [item]}
 
 
-def _thought(item: JsonObject) -> str:
-    return PARAGRAPH_BREAK.join([*_texts(item, "content"), *_texts(item, "summary")])
-
-
-def _texts(item: JsonObject, name: str) -> list[str]:
+def _get_texts(item: JsonObject, name: str) -> list[str]:
     return [text for part in as_dicts(item.get(name)) if (text := as_str(part.get("text")))]
 
 
 def merge_delta(message: JsonObject, delta: JsonObject) -> None:
-    """Add a delta to a message, or to another delta."""
+    """Append the values of a delta to those of a message (or of another delta), in place."""
     for name, value in delta.items():
-        if value and (before := message.get(name)):
-            between = PARAGRAPH_BREAK if name == "reasoning" else type(value)()
-            message[name] = before + between + value
+        if value and (existing := message.get(name)):
+            separator = PARAGRAPH_BREAK if name == "reasoning" else type(value)()
+            message[name] = existing + separator + value
         elif value:
             message[name] = value

@@ -1,14 +1,12 @@
-"""From a chat body to the body of ``POST /responses`` (contract section 2.13)."""
+"""Convert the body of a chat completion to a body of ``POST /responses``."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from orq_router_integrations.wire.json import loads
-from orq_router_integrations.wire.responses_output import CUSTOM_TOOL_ARGUMENT
+from orq_router_integrations.wire.responses_output import CUSTOM_TOOL_ARGUMENT, JsonObject
 
-Wire = dict[str, Any]
-
-_SAME = (
+_COPIED_FIELDS = (
     "model",
     "temperature",
     "top_p",
@@ -21,140 +19,159 @@ _SAME = (
     "prompt_cache_key",
     "parallel_tool_calls",
 )
-_RENAMED = {"max_completion_tokens": "max_output_tokens", "stop": "stop_sequences"}
-_NOT_HERE = ("seed", "modalities", "audio")
+_RENAMED_FIELDS = {"max_completion_tokens": "max_output_tokens", "stop": "stop_sequences"}
+_UNSUPPORTED_FIELDS = ("seed", "modalities", "audio")
 _LOGPROBS = "message.output_text.logprobs"
+"""Value of ``include`` that asks for log probabilities."""
 
 
-def build_responses_body(chat: Mapping[str, Any], responses_params: Mapping[str, Any]) -> Wire:
-    """The body for a chat body and the API's own parameters.
+def build_responses_body(
+    chat_body: Mapping[str, Any], responses_params: Mapping[str, Any]
+) -> JsonObject:
+    """Build the body of a request to the Responses API.
+
+    Args:
+        chat_body: Body of a chat completion; it is not modified.
+        responses_params: Parameters that only the Responses API has.
 
     Raises:
-        ValueError: the chat body has something that this API has not.
+        ValueError: If the chat body has a field that the Responses API does not support.
     """
-    if absent := [name for name in _NOT_HERE if name in chat] or ["n"] * (chat.get("n", 1) > 1):
-        raise ValueError(f"{absent[0]}: the Responses API has it not; use api='chat_completions'")
-    body = {name: chat[name] for name in _SAME if name in chat}
-    body |= {new: chat[old] for old, new in _RENAMED.items() if old in chat}
-    items = (item for message in chat["messages"] for item in _items(message))
-    body["input"] = list(_customised(items, chat.get("tools", ())))
-    if "tools" in chat:
-        body["tools"] = [_tool(tool) for tool in chat["tools"]]
-    if "tool_choice" in chat:
-        body["tool_choice"] = _choice(chat["tool_choice"])
-    if text := _text_settings(chat):
+    unsupported = [name for name in _UNSUPPORTED_FIELDS if name in chat_body]
+    if chat_body.get("n", 1) > 1:
+        unsupported.append("n")
+    if unsupported:
+        raise ValueError(
+            f"{unsupported[0]}: not supported by the Responses API. Use api='chat_completions'."
+        )
+    body = {name: chat_body[name] for name in _COPIED_FIELDS if name in chat_body}
+    body |= {new: chat_body[old] for old, new in _RENAMED_FIELDS.items() if old in chat_body}
+    items = (item for message in chat_body["messages"] for item in _convert_message(message))
+    body["input"] = list(_restore_custom_calls(items, chat_body.get("tools", ())))
+    if "tools" in chat_body:
+        body["tools"] = [_flatten_tool(tool) for tool in chat_body["tools"]]
+    if "tool_choice" in chat_body:
+        body["tool_choice"] = _flatten_tool_choice(chat_body["tool_choice"])
+    if text := _build_text_settings(chat_body):
         body["text"] = text
     body |= responses_params
-    if "reasoning_effort" in chat:
-        body["reasoning"] = {
-            "effort": chat["reasoning_effort"],
-            **responses_params.get("reasoning", {}),
-        }
-    if chat.get("logprobs"):
+    if "reasoning_effort" in chat_body:
+        options = responses_params.get("reasoning", {})
+        body["reasoning"] = {"effort": chat_body["reasoning_effort"], **options}
+    if chat_body.get("logprobs"):
         body["include"] = [*responses_params.get("include", ()), _LOGPROBS]
     return body
 
 
-def _text_settings(chat: Mapping[str, Any]) -> Wire:
-    shape: Mapping[str, Any] = chat.get("response_format") or {"type": "text"}
-    settings: Wire = {}
-    if shape["type"] == "json_object":
+def _build_text_settings(chat_body: Mapping[str, Any]) -> JsonObject:
+    response_format: Mapping[str, Any] = chat_body.get("response_format") or {"type": "text"}
+    settings: JsonObject = {}
+    if response_format["type"] == "json_object":
         raise ValueError(
-            "response_format: the Responses API has no json_object; use method='json_schema'"
+            "response_format: the Responses API does not support 'json_object'. "
+            "Use 'json_schema', for example with_structured_output(..., method='json_schema')."
         )
-    if shape["type"] == "json_schema":
-        settings["format"] = {"type": "json_schema", **shape["json_schema"]}
-    if "verbosity" in chat:
-        settings["verbosity"] = chat["verbosity"]
+    if response_format["type"] == "json_schema":
+        settings["format"] = {"type": "json_schema", **response_format["json_schema"]}
+    if "verbosity" in chat_body:
+        settings["verbosity"] = chat_body["verbosity"]
     return settings
 
 
-def _tool(tool: Mapping[str, Any]) -> Wire:
-    """A function without its wrapper; other tools are the API's own already."""
+def _flatten_tool(tool: Mapping[str, Any]) -> JsonObject:
+    """Move the fields of ``function`` to the top level; other tools are in the right form."""
     if tool.get("type") != "function":
         return dict(tool)
     outer = {name: value for name, value in tool.items() if name != "function"}
     return {**outer, **tool["function"]}
 
 
-def _choice(choice: Any) -> Any:
+def _flatten_tool_choice(choice: Any) -> Any:
     if isinstance(choice, Mapping):
         return {"type": "function", "name": choice["function"]["name"]}
     return choice
 
 
-def _items(message: Mapping[str, Any]) -> Iterator[Wire]:
+def _convert_message(message: Mapping[str, Any]) -> Iterator[JsonObject]:
     role, content = message["role"], message.get("content") or ""
+    if role == "assistant":
+        yield from _convert_assistant_message(content, message)
+        return
+    parts = content if isinstance(content, str) else [_convert_part(part) for part in content]
     if role == "tool":
-        output = content if isinstance(content, str) else [_part(part) for part in content]
         call_id = message["tool_call_id"]
-        yield {"type": "function_call_output", "call_id": call_id, "output": output}
-    elif role == "assistant":
-        yield from _said(content, message)
+        yield {"type": "function_call_output", "call_id": call_id, "output": parts}
     else:
-        parts = content if isinstance(content, str) else [_part(part) for part in content]
         yield {"type": "message", "role": role, "content": parts}
 
 
-def _said(content: Any, message: Mapping[str, Any]) -> Iterator[Wire]:
-    """An earlier answer: sealed reasoning, what was said, what was called."""
+def _convert_assistant_message(content: Any, message: Mapping[str, Any]) -> Iterator[JsonObject]:
+    """Yield items in the order that the API requires: reasoning, message, tool calls."""
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
-    said: list[Wire] = []
+    answer: list[JsonObject] = []
     for part in parts:
         if part["type"] == "reasoning":
-            summary = [{"type": "summary_text", "text": part["reasoning"]}]
-            seal = part["signature"]
-            yield {"type": "reasoning", "summary": summary, "encrypted_content": seal}
+            yield {
+                "type": "reasoning",
+                "summary": [{"type": "summary_text", "text": part["reasoning"]}],
+                "encrypted_content": part["signature"],
+            }
         elif part["type"] == "text" and part["text"]:
-            said.append({"type": "output_text", "text": part["text"], "annotations": []})
+            answer.append({"type": "output_text", "text": part["text"], "annotations": []})
         elif part["type"] == "refusal":
-            said.append(dict(part))
+            answer.append(dict(part))
     if refusal := message.get("refusal"):
-        said.append({"type": "refusal", "refusal": refusal})
-    if said:
-        plain = all(part["type"] == "output_text" for part in said)
-        words = "".join(part["text"] for part in said) if plain else said
-        yield {"type": "message", "role": "assistant", "content": words}
+        answer.append({"type": "refusal", "refusal": refusal})
+    if answer:
+        is_text = all(part["type"] == "output_text" for part in answer)
+        answer_content = "".join(part["text"] for part in answer) if is_text else answer
+        yield {"type": "message", "role": "assistant", "content": answer_content}
     for call in message.get("tool_calls") or ():
         yield {"type": "function_call", "call_id": call["id"], **call["function"]}
 
 
-def _customised(items: Iterable[Wire], tools: Iterable[Mapping[str, Any]]) -> Iterator[Wire]:
-    """Calls of custom tools, and what came of them, as items of their own kind."""
-    names = {tool.get("name") for tool in tools if tool.get("type") == "custom"}
-    ids = set()
+def _restore_custom_calls(
+    items: Iterable[JsonObject], tools: Iterable[Mapping[str, Any]]
+) -> Iterator[JsonObject]:
+    """Turn function calls of custom tools, and their results, back into custom tool items."""
+    custom_names = {tool.get("name") for tool in tools if tool.get("type") == "custom"}
+    custom_ids = set()
     for item in items:
-        if item["type"] == "function_call" and item["name"] in names:
-            ids.add(item["call_id"])
-            known = {name: item[name] for name in ("call_id", "name")}
-            yield {"type": "custom_tool_call", **known, "input": _input(item["arguments"])}
-        elif item["type"] == "function_call_output" and item["call_id"] in ids:
+        if item["type"] == "function_call" and item["name"] in custom_names:
+            custom_ids.add(item["call_id"])
+            yield {
+                "type": "custom_tool_call",
+                "call_id": item["call_id"],
+                "name": item["name"],
+                "input": _get_custom_input(item["arguments"]),
+            }
+        elif item["type"] == "function_call_output" and item["call_id"] in custom_ids:
             yield {**item, "type": "custom_tool_call_output"}
         else:
             yield item
 
 
-def _input(arguments: str) -> str:
+def _get_custom_input(arguments: str) -> str:
     try:
-        found = loads(arguments)
+        parsed = loads(arguments)
     except ValueError:
         return arguments
-    text = found.get(CUSTOM_TOOL_ARGUMENT) if isinstance(found, dict) else None
-    return text if isinstance(text, str) else arguments
+    value = parsed.get(CUSTOM_TOOL_ARGUMENT) if isinstance(parsed, dict) else None
+    return value if isinstance(value, str) else arguments
 
 
-def _part(part: Mapping[str, Any]) -> Wire:
-    control = {name: part[name] for name in ("cache_control",) if name in part}
+def _convert_part(part: Mapping[str, Any]) -> JsonObject:
+    cache_control = {name: part[name] for name in ("cache_control",) if name in part}
     match part:
         case {"type": "text", "text": text}:
-            return {"type": "input_text", "text": text, **control}
+            return {"type": "input_text", "text": text, **cache_control}
         case {"type": "image_url", "image_url": image}:
             detail = {"detail": image["detail"]} if "detail" in image else {}
-            return {"type": "input_image", "image_url": image["url"], **detail, **control}
+            return {"type": "input_image", "image_url": image["url"], **detail, **cache_control}
         case {"type": "image_file"}:
             return {**part, "type": "input_image"}
         case {"type": "file", "file": {} as file}:
             names = {"uri": "file_url", "mimeType": "mime_type"}
             flat = {names.get(name, name): value for name, value in file.items()}
-            return {"type": "input_file", **flat, **control}
-    raise ValueError("audio: the Responses API takes none; use api='chat_completions'")
+            return {"type": "input_file", **flat, **cache_control}
+    raise ValueError("audio: not supported by the Responses API. Use api='chat_completions'.")

@@ -1,9 +1,9 @@
-"""Streams of ``POST /responses``: each event as a chunk of a chat completion.
+"""Decode streams of ``POST /responses`` into chunks of a chat completion.
 
-Items come as deltas, then whole when they are done, then once more in the finished response. What
-an earlier event has told is not told again; what none of them did is told from the later one. Of
-the finished response these are the kinds of items that no event has told: items are not counted,
-for an upstream may leave some out.
+The API sends the same content up to three times: as deltas, in the finished item, and in the
+finished response. Providers leave out any of these, so the decoder records what it has emitted and
+takes the rest from the later events. It compares items of the finished response by type rather
+than by index, because some providers leave items out there.
 """
 
 from collections.abc import Iterator
@@ -26,152 +26,160 @@ from orq_router_integrations.wire.responses_output import (
     merge_delta,
 )
 
-_TEXTS = {
+_TEXT_DELTAS = {
     "response.output_text.delta": "content",
     "response.refusal.delta": "refusal",
     "response.reasoning_summary_text.delta": "reasoning",
     "response.reasoning_text.delta": "reasoning",
     "response.reasoning.delta": "reasoning",
 }
-_ENDS = {"response.completed", "response.incomplete"}
+"""Event types that carry a piece of text, and the field of a chat delta it belongs to."""
+
+_FINAL_EVENTS = {"response.completed", "response.incomplete"}
 
 
 class ResponsesStreamDecoder(EventStreamDecoder):
-    """Bytes of a response stream in, chunks as of chat completions out."""
+    """Decode the bytes of a response stream into chunks of a chat completion."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._calls: dict[int | None, Any] = {}  # ids of the calls that have been opened
-        self._kinds: set[Any] = set()  # types of the items of which events have told
-        self._told: set[int | None] = set()  # items of which something has been told
-        self._parts: set[tuple[int | None, int | None]] = (
-            set()
-        )  # places of the parts of messages told
-        self._thought: tuple[Any, ...] | None = None
+        # All indices are output indices; None if an event has none.
+        self._call_ids: dict[int | None, Any] = {}  # tool calls that have been emitted
+        self._item_types: set[Any] = set()  # types of items with emitted content
+        self._emitted_items: set[int | None] = set()  # items with emitted text or arguments
+        self._emitted_parts: set[tuple[int | None, int | None]] = set()  # (item, content index)
+        self._reasoning_key: tuple[Any, ...] | None = None  # where the last reasoning came from
 
     def find_text(self, event: JsonObject) -> tuple[JsonObject, str]:
-        """The delta of a text."""
+        """Locate the text: the ``delta`` of an output text event."""
         return (event, "delta") if event.get("type") == "response.output_text.delta" else ({}, "")
 
     def decode_event(self, event: JsonObject, data: bytes) -> Iterator[JsonObject]:
-        """Translate one event; those that say nothing new are passed over."""
-        kind = as_str(event.get("type"))
-        response = as_dict(event.get("response"))
-        if kind in {"error", "response.failed"}:
+        """Convert an event to chunks; events without new content yield none.
+
+        Raises:
+            EmbeddedError: If the event is an error, or reports that the response failed.
+            MalformedResponseError: If a text is not a string, or the response has no output.
+        """
+        event_type = as_str(event.get("type"))
+        if event_type in {"error", "response.failed"}:
+            response = as_dict(event.get("response"))
             raise EmbeddedError(dumps(response) if response.get("error") else data)
-        if kind in _ENDS:
-            yield from self._ended(response, data)
-        elif kind in _TEXTS:
+        if event_type in _FINAL_EVENTS:
+            yield from self._finish_response(as_dict(event.get("response")), data)
+        elif event_type in _TEXT_DELTAS:
             logprobs = as_dicts(event.get("logprobs"))
-            members = {"logprobs": {"content": logprobs}} if logprobs else {}
-            yield _chunk(self._heard(kind, event), **members)
-        elif delta := self._delta(kind, event, _index(event)):
-            yield _chunk(delta)
+            fields = {"logprobs": {"content": logprobs}} if logprobs else {}
+            yield _build_chunk(self._convert_text_delta(event_type, event), **fields)
+        elif delta := self._convert_event(event_type, event, _get_index(event)):
+            yield _build_chunk(delta)
 
-    def _heard(self, kind: str, event: JsonObject) -> JsonObject:
-        name, text = _TEXTS[kind], extract_text(event.get("delta"))
-        self._told.add(_index(event))
-        self._kinds.add("reasoning" if name == "reasoning" else "message")
-        if name == "reasoning":
-            place = (kind, *map(event.get, ("output_index", "summary_index", "content_index")))
-            return {name: self._apart(text, place)}
-        self._parts.add((_index(event), _index(event, "content_index")))
-        if name == "content":
+    def _convert_text_delta(self, event_type: str, event: JsonObject) -> JsonObject:
+        field, text = _TEXT_DELTAS[event_type], extract_text(event.get("delta"))
+        item_index = _get_index(event)
+        self._emitted_items.add(item_index)
+        self._item_types.add("reasoning" if field == "reasoning" else "message")
+        if field == "reasoning":
+            indices = map(event.get, ("output_index", "summary_index", "content_index"))
+            return {field: self._separate_reasoning(text, (event_type, *indices))}
+        self._emitted_parts.add((item_index, _get_index(event, "content_index")))
+        if field == "content":
             self.record_text(text)
-        return {name: text}
+        return {field: text}
 
-    def _apart(self, thought: str, place: tuple[Any, ...]) -> str:
-        """A piece of reasoning, set off from one of another place."""
-        before, self._thought = self._thought, place
-        return PARAGRAPH_BREAK + thought if before not in (None, place) else thought
+    def _separate_reasoning(self, text: str, key: tuple[Any, ...]) -> str:
+        """Start a paragraph if the text continues another piece of reasoning than the last one."""
+        last_key, self._reasoning_key = self._reasoning_key, key
+        return PARAGRAPH_BREAK + text if last_key not in (None, key) else text
 
-    def _heard_part(self, index: int | None, place: int | None) -> bool:
-        return not self._parts.isdisjoint({(index, place), (index, None)})
+    def _is_part_emitted(self, item_index: int | None, content_index: int | None) -> bool:
+        """Whether text of a part was emitted; text without a content index counts for all parts."""
+        keys = {(item_index, content_index), (item_index, None)}
+        return not self._emitted_parts.isdisjoint(keys)
 
-    def _delta(self, kind: str, event: JsonObject, index: int | None) -> JsonObject:
+    def _convert_event(self, event_type: str, event: JsonObject, index: int | None) -> JsonObject:
         item = as_dict(event.get("item"))
-        match kind:
+        delta: JsonObject = {}
+        match event_type:
             case "response.output_item.added" if item.get("type") == "function_call":
-                return self._opened(item, index)
+                delta = self._start_call(item, index)
             case "response.function_call_arguments.delta":
-                return self._arguments(event.get("delta"), index)
+                delta = self._convert_arguments(event.get("delta"), index)
+            case "response.function_call_arguments.done" if index not in self._emitted_items:
+                delta = self._convert_arguments(event.get("arguments"), index)
             case "response.output_text.annotation.added":
-                return {"annotations": as_dicts([event.get("annotation")])}
+                delta = {"annotations": as_dicts([event.get("annotation")])}
+            case "response.output_text.done" if event.get("text"):
+                if not self._is_part_emitted(index, _get_index(event, "content_index")):
+                    text_event = {**event, "delta": event.get("text")}
+                    delta = self._convert_text_delta("response.output_text.delta", text_event)
             case "response.output_item.done":
-                return self._rest(item, index)
-        return self._late(kind, event, index)
+                delta = self._finish_item(item, index)
+        return delta
 
-    def _late(self, kind: str, event: JsonObject, index: int | None) -> JsonObject:
-        """What comes whole because no delta of it came."""
-        if kind == "response.function_call_arguments.done" and index not in self._told:
-            return self._arguments(event.get("arguments"), index)
-        heard = self._heard_part(index, _index(event, "content_index"))
-        if kind == "response.output_text.done" and event.get("text") and not heard:
-            whole = {**event, "delta": event.get("text")}
-            return self._heard("response.output_text.delta", whole)
-        return {}
-
-    def _opened(self, item: JsonObject, index: int | None) -> JsonObject:
-        self._calls[index] = item.get("call_id")
-        self._kinds.add("function_call")
+    def _start_call(self, item: JsonObject, index: int | None) -> JsonObject:
+        call_id = item.get("call_id")
+        self._call_ids[index] = call_id
+        self._item_types.add("function_call")
         function = {"name": item.get("name"), "arguments": ""}
-        return {"tool_calls": [{"index": index, "id": item.get("call_id"), "function": function}]}
+        return {"tool_calls": [{"index": index, "id": call_id, "function": function}]}
 
-    def _arguments(self, text: Any, index: int | None) -> JsonObject:
+    def _convert_arguments(self, text: Any, index: int | None) -> JsonObject:
         if not text:
             return {}
-        self._told.add(index)
+        self._emitted_items.add(index)
         return {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
 
-    def _rest(self, item: JsonObject, index: int | None) -> JsonObject:
-        """What a finished item says that no event has told."""
-        self._kinds.add(as_str(item.get("type")))
-        if index in self._told:
-            return self._untold(item, index)
-        self._told.add(index)
-        if index in self._calls:
-            return self._arguments(item.get("arguments"), index)
-        found = convert_item(item)
-        self.record_text(found.get("content"))
-        if thought := found.get("reasoning"):
-            found["reasoning"] = self._apart(thought, ("item", index))
-        if calls := found.get("tool_calls"):
-            self._calls[index] = item.get("call_id")
-            found["tool_calls"] = [{"index": index, **call} for call in calls]
-        return found
+    def _finish_item(self, item: JsonObject, index: int | None) -> JsonObject:
+        """Convert what a finished item contains beyond the content already emitted."""
+        self._item_types.add(as_str(item.get("type")))
+        if index in self._emitted_items:
+            return self._convert_missing_parts(item, index)
+        self._emitted_items.add(index)
+        if index in self._call_ids:
+            return self._convert_arguments(item.get("arguments"), index)
+        delta = convert_item(item)
+        self.record_text(delta.get("content"))
+        if reasoning := delta.get("reasoning"):
+            delta["reasoning"] = self._separate_reasoning(reasoning, ("item", index))
+        if calls := delta.get("tool_calls"):
+            self._call_ids[index] = item.get("call_id")
+            delta["tool_calls"] = [{"index": index, **call} for call in calls]
+        return delta
 
-    def _untold(self, item: JsonObject, index: int | None) -> JsonObject:
-        """The same for an item of which events have told some parts."""
-        found = convert_unstreamed_content(item)
+    def _convert_missing_parts(self, item: JsonObject, index: int | None) -> JsonObject:
+        """Convert the parts of a partly emitted item that no earlier event contained."""
+        delta = convert_unstreamed_content(item)
         if item.get("type") == "message":
-            for place, part in enumerate(get_message_parts(item)):
-                if not self._heard_part(index, place):
-                    merge_delta(found, convert_message_part(part))
-            self.record_text(found.get("content"))
-        return found
+            for content_index, part in enumerate(get_message_parts(item)):
+                if not self._is_part_emitted(index, content_index):
+                    merge_delta(delta, convert_message_part(part))
+            self.record_text(delta.get("content"))
+        return delta
 
-    def _ended(self, response: JsonObject, data: bytes) -> Iterator[JsonObject]:
+    def _finish_response(self, response: JsonObject, data: bytes) -> Iterator[JsonObject]:
         self.done = True
         items = as_dicts(response.get("output"))
-        if not self._kinds:
+        if not self._item_types:
             items = get_output_items(response, data)
-        told_kinds = set(self._kinds)
+        emitted_types = set(self._item_types)
         for index, item in enumerate(items):
-            if item.get("type") not in told_kinds or self._is_bare(item, index):
-                yield _chunk(self._rest(item, index))
-        choice = {"index": 0, "delta": {}, **get_finish_reason(response, bool(self._calls))}
+            if item.get("type") not in emitted_types or self._lacks_arguments(item, index):
+                yield _build_chunk(self._finish_item(item, index))
+        finish_reason = get_finish_reason(response, has_calls=bool(self._call_ids))
+        choice = {"index": 0, "delta": {}, "finish_reason": finish_reason}
         yield {**convert_metadata(response), "choices": [choice]}
 
-    def _is_bare(self, item: JsonObject, index: int) -> bool:
-        """Whether an item is a call that was opened, and whose arguments never came."""
-        opened = index not in self._told and self._calls.get(index)
-        return bool(opened) and opened == item.get("call_id")
+    def _lacks_arguments(self, item: JsonObject, index: int) -> bool:
+        """Whether an item is a tool call that was started, but whose arguments never came."""
+        call_id = index not in self._emitted_items and self._call_ids.get(index)
+        return bool(call_id) and call_id == item.get("call_id")
 
 
-def _index(event: JsonObject, name: str = "output_index") -> int | None:
+def _get_index(event: JsonObject, name: str = "output_index") -> int | None:
     index = event.get(name)
     return index if isinstance(index, int) else None
 
 
-def _chunk(delta: JsonObject, **members: Any) -> JsonObject:
-    return {"choices": [{"index": 0, "delta": delta, **members}]}
+def _build_chunk(delta: JsonObject, **choice_fields: Any) -> JsonObject:
+    return {"choices": [{"index": 0, "delta": delta, **choice_fields}]}

@@ -1,8 +1,8 @@
-"""Shapes of ``POST /audio/speech``: parameters out, the bytes of the audio in.
+"""Build requests to ``POST /audio/speech`` and decode the audio of the response.
 
-Source: contract section 2.5. The body of a good reply is the audio itself, in pieces as they are
-made; there are no events in it and nothing says who answered. ``instructions`` and
-``stream_format``, which OpenAI has, are in no source of the router.
+The body of a successful response is the audio itself, sent in chunks while it is generated. It
+contains no events and does not say which model answered. The router does not document OpenAI's
+``instructions`` and ``stream_format``, so they are not supported.
 """
 
 from collections.abc import Iterator
@@ -17,35 +17,35 @@ from orq_router_integrations.wire.json import loads
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 MAX_INPUT_CHARS = 4096
-"""Characters of text in one request."""
-
-MAX_ERROR_BYTES = 64 * 1024
-"""Bytes kept of a reply that turns out to be no audio."""
+"""Maximum number of characters in one request."""
 
 SNIFF_BYTES = 64
-"""Bytes that are looked at before any is handed on: enough for every file's magic bytes."""
+"""Number of bytes to receive before any are emitted: enough for the magic bytes of every format."""
+
+_MAX_ERROR_BYTES = 64 * 1024
+"""How much of a response that is not audio is kept for the error."""
 
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 SPEECH_FORMATS: tuple[SpeechFormat, ...] = get_args(SpeechFormat)
 
-Voice = Annotated[str, create_pattern_validator(r"\S", "a name of a voice")]
+Voice = Annotated[str, create_pattern_validator(r"\S", "the name of a voice")]
 Speed = Annotated[float, Field(strict=True, ge=0.25, le=4, allow_inf_nan=False)]
 
 
 class SpeechRequest(BaseModel):
-    """One request for speech.
+    """Parameters of one speech request.
 
     Attributes:
-        model: the provider, a slash, the provider's model.
-        text: the text to speak, not blank; travels as ``input``.
-        voice: the provider's name of a voice; which there are, the provider knows.
-        format: travels as ``response_format``; the router's default is mp3. A format that the
-            provider does not make is replaced by its own default without a word.
-        speed: 0.25 to 4, which is OpenAI's range; the router states none.
-        limit: how many characters ``text`` may have; not sent.
+        model: Provider and model, such as ``openai/tts-1``.
+        text: Text to speak, not blank. Sent as ``input``.
+        voice: Name of a voice of the provider.
+        audio_format: Audio format; the router's default is mp3. Sent as ``response_format``. The
+            router may silently return another format if the provider does not support this one.
+        speed: 0.25 to 4, which is the range of OpenAI; the router documents none.
+        max_chars: Maximum number of characters in ``text``; not sent.
 
     Raises:
-        pydantic.ValidationError: a value is missing, empty or out of range.
+        pydantic.ValidationError: If a value is missing, empty or out of range.
 
     >>> SpeechRequest(model="openai/tts-1", text="Hello", voice="alloy").to_wire()
     {'model': 'openai/tts-1', 'input': 'Hello', 'voice': 'alloy'}
@@ -61,113 +61,119 @@ class SpeechRequest(BaseModel):
     max_chars: Annotated[int, Field(ge=1)] = Field(default=MAX_INPUT_CHARS, exclude=True)
 
     @model_validator(mode="after")
-    def _can_be_spoken(self) -> Self:
+    def _check_text(self) -> Self:
         if not self.text.strip():
-            raise ValueError("text: it is empty; give something to speak")
+            raise ValueError("text: must not be empty. Pass the text to speak.")
         if len(self.text) > self.max_chars:
             raise ValueError(
-                f"text: {len(self.text)} characters, and one request takes {self.max_chars}; "
-                "split the text"
+                f"text: has {len(self.text)} characters, the maximum per request is "
+                f"{self.max_chars}. Split the text."
             )
         try:
             self.text.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"text: half a character at position {error.start}") from None
+            raise ValueError(f"text: contains a lone surrogate at position {error.start}") from None
         return self
 
     def to_wire(self) -> dict[str, Any]:
-        """The members of the body: those that are set."""
+        """Return the fields of the request body."""
         return self.model_dump(exclude_none=True, by_alias=True)
 
 
 BODY_FIELDS = frozenset({"model", "input", "voice", "response_format", "speed"})
-"""The members of a body, under their names on the wire."""
+"""Fields of a request body, under their names in the API."""
 
 
 class SpeechDecoder:
-    """Bytes of a reply in, bytes of audio out, as they arrive.
+    """Pass the bytes of a response on as audio, after checking that they are audio.
 
-    What is text (JSON, a web page) is no audio, whatever its status says. A body that is shorter
-    than its ``Content-Length`` was cut off.
+    A body that is text (JSON, a web page) is an error, whatever its status. A body shorter than
+    its ``Content-Length`` is truncated.
+
+    Args:
+        response: Status and headers of the response.
     """
 
     done = False
     partial = ""
 
-    def __init__(self, head: Response) -> None:
-        self._promised = _promised(head)
-        self._received = 0
-        self._start: bytes | None = b""
+    def __init__(self, response: Response) -> None:
+        self._expected_bytes = _parse_content_length(response)
+        self._received_bytes = 0
+        self._prefix: bytes | None = b""  # None once the first bytes have been checked
         self._text = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take bytes, hand on those that are audio.
+        """Take the next bytes and yield those that are audio.
 
         Raises:
-            BadReply: what comes is a text, and a long one.
+            MalformedResponseError: If the body is text; raised early if it is long.
         """
-        self._received += len(data)
-        if self._start is not None:
-            self._start += data
-            if len(self._start) < SNIFF_BYTES:
+        self._received_bytes += len(data)
+        if self._prefix is not None:
+            self._prefix += data
+            if len(self._prefix) < SNIFF_BYTES:
                 return
-            data = self._begun()
+            data = self._check_prefix()
         if self._text:
             self._text += data
-            if len(self._text) > MAX_ERROR_BYTES:
-                self._refuse_text()
+            if len(self._text) > _MAX_ERROR_BYTES:
+                self._raise_for_text()
         elif data:
             yield data
 
     def finish(self) -> Iterator[bytes]:
-        """Hand on what is left, and check that there was audio, and all of it.
+        """Yield the remaining bytes, and check that the audio is complete.
 
         Raises:
-            Truncated: the body is shorter than promised.
-            BadReply: it is empty, or no audio.
-            ErrorInReply: it is an error.
+            TruncatedStreamError: If the body is shorter than its ``Content-Length``.
+            MalformedResponseError: If the body is empty or not audio.
+            EmbeddedError: If the body is an error.
         """
-        data = self._begun() if self._start is not None else b""
-        self._refuse_text()
+        data = self._check_prefix() if self._prefix is not None else b""
+        self._raise_for_text()
         if data:
             yield data
-        if self._promised is not None and self._received < self._promised:
-            raise TruncatedStreamError(f"{self._received} of {self._promised} bytes arrived")
-        if not self._received:
-            raise MalformedResponseError("the reply holds no audio: its body is empty")
+        if self._expected_bytes is not None and self._received_bytes < self._expected_bytes:
+            raise TruncatedStreamError(
+                f"{self._received_bytes} of {self._expected_bytes} bytes received"
+            )
+        if not self._received_bytes:
+            raise MalformedResponseError("the response contains no audio: its body is empty")
 
-    def _begun(self) -> bytes:
-        """The first bytes, if they are audio; text is kept for the error."""
-        start, self._start = self._start or b"", None
-        if not _is_text(start[:SNIFF_BYTES]):
-            return start
-        self._text += start
+    def _check_prefix(self) -> bytes:
+        """Return the first bytes if they are audio; otherwise keep them for the error."""
+        prefix, self._prefix = self._prefix or b"", None
+        if not _is_text(prefix[:SNIFF_BYTES]):
+            return prefix
+        self._text += prefix
         return b""
 
-    def _refuse_text(self) -> None:
+    def _raise_for_text(self) -> None:
         if not self._text:
             return
-        body = bytes(self._text[:MAX_ERROR_BYTES])
+        body = bytes(self._text[:_MAX_ERROR_BYTES])
         try:
             raise_for_error(loads(body), body)
         except ValueError:
-            raise MalformedResponseError("text came where audio was asked for", body) from None
-        raise MalformedResponseError("JSON came where audio was asked for", body)
+            raise MalformedResponseError("expected audio, got text", body) from None
+        raise MalformedResponseError("expected audio, got JSON", body)
 
 
-def _promised(head: Response) -> int | None:
-    """How long the body says it is; a compressed one is another length when it is unpacked."""
-    length = head.headers.get("content-length", "")
-    plain = "content-encoding" not in head.headers
-    return int(length) if plain and length.isdecimal() and len(length) < 16 else None
+def _parse_content_length(response: Response) -> int | None:
+    """Return the expected number of bytes; unknown for a compressed body."""
+    length = response.headers.get("content-length", "")
+    if "content-encoding" in response.headers or not length.isdecimal() or len(length) >= 16:
+        return None
+    return int(length)
 
 
-def _is_text(start: bytes) -> bool:
-    """Whether bytes are text; samples and files have bytes among their first that are not."""
+def _is_text(prefix: bytes) -> bool:
+    """Whether the first bytes are printable UTF-8; samples and file headers are not."""
     try:
-        text = start.decode()
+        text = prefix.decode()
     except UnicodeDecodeError as error:
-        if len(start) < SNIFF_BYTES or error.start < len(start) - 3:
+        if len(prefix) < SNIFF_BYTES or error.start < len(prefix) - 3:
             return False
-        text = start[: error.start].decode()  # the end of the bytes cut a character
+        text = prefix[: error.start].decode()  # the prefix ends within a character
     return bool(text) and all(char.isprintable() or char in "\t\r\n\ufeff" for char in text)

@@ -1,7 +1,7 @@
-"""SubRip (srt) and WebVTT (vtt): cues in, spans out, and the way back.
+"""Parse and format SubRip (srt) and WebVTT (vtt) subtitles.
 
-Read as players read them: either decimal mark or none, hours or none, cue numbers or none, blank
-lines between cues or none, any line ends. A time before the beginning is the beginning.
+Parsing is as tolerant as video players are: decimal marks, hours, cue numbers, blank lines between
+cues and line endings may vary or be missing. Negative times become 0.
 """
 
 import html
@@ -12,96 +12,96 @@ from itertools import takewhile
 from orq_router_integrations.wire.transcripts import Span
 
 _TIME = r"(-)?(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
-_TIMES = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
+_TIMING_LINE = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
 _VOICE = re.compile(r"<v(?:\.[^ <>]*)?\s([^<>]*)>")
 _TAG = re.compile(r"</?[a-zA-Z0-9:.][^<>]*>|\{\\[^{}]*\}")
-_MARK = "WEBVTT"
+_VTT_HEADER = "WEBVTT"
 
 
 def parse_subtitles(text: str) -> list[Span]:
-    """The cues of a file of subtitles; tags are taken out, voices become speakers.
+    """Parse a subtitle file; tags are removed and voices become speakers.
 
     Raises:
-        ValueError: there is text, but no cue in it.
+        ValueError: If there is text, but no cue.
     """
     body = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    marked = body.startswith(_MARK)
+    is_vtt = body.startswith(_VTT_HEADER)
     lines = body.split("\n")
-    times = [(at, found) for at, line in enumerate(lines) if (found := _TIMES.match(line))]
-    if not times and body.strip() and not marked:
-        raise ValueError("there is not one cue in it")
-    ends = [*(_begin(lines, at, marked) for at, _ in times), len(lines)][1:]
-    cues = (
-        _cue(found, _said(lines[at + 1 : end], marked), marked)
-        for (at, found), end in zip(times, ends, strict=True)
-    )
+    timings = [
+        (index, match) for index, line in enumerate(lines) if (match := _TIMING_LINE.match(line))
+    ]
+    if not timings and body.strip() and not is_vtt:
+        raise ValueError("the text contains no subtitle cues")
+    ends = [*(_find_cue_start(lines, index, is_vtt) for index, _ in timings), len(lines)][1:]
+    cues = [
+        _parse_cue(match, lines[index + 1 : end], is_vtt)
+        for (index, match), end in zip(timings, ends, strict=True)
+    ]
     return [cue for cue in cues if cue.text]
 
 
-def _begin(lines: Sequence[str], at: int, marked: bool) -> int:
-    """Where the cue with these times begins: at its number or name, where it has one."""
-    before, above = lines[at - 1].strip(), lines[at - 2].strip()
-    return at - 1 if before.isdecimal() or (marked and before and not above) else at
+def _find_cue_start(lines: Sequence[str], index: int, is_vtt: bool) -> int:
+    """Return the line where a cue starts: that of its number or name, if it has one."""
+    previous, before_previous = lines[index - 1].strip(), lines[index - 2].strip()
+    is_name = is_vtt and previous and not before_previous
+    return index - 1 if previous.isdecimal() or is_name else index
 
 
-def _said(lines: Sequence[str], marked: bool) -> str:
-    """What follows the times of a cue; only in WebVTT does a blank line end it."""
-    if not marked:
-        return "\n".join(lines)
-    return "\n".join(takewhile(str.strip, lines))
-
-
-def _cue(times: "re.Match[str]", said: str, marked: bool) -> Span:
-    voice = _VOICE.search(said)
-    plain = _TAG.sub("", said)
+def _parse_cue(timing: "re.Match[str]", lines: Sequence[str], is_vtt: bool) -> Span:
+    # A blank line ends a cue in WebVTT only: SubRip files contain cues with blank lines.
+    text = "\n".join(takewhile(str.strip, lines) if is_vtt else lines)
+    voice = _VOICE.search(text)
+    plain_text = _TAG.sub("", text)
     return Span(
-        " ".join((html.unescape(plain) if marked else plain).split()),
-        _seconds(times.groups()[:5]),
-        _seconds(times.groups()[5:]),
+        " ".join((html.unescape(plain_text) if is_vtt else plain_text).split()),
+        _parse_seconds(timing.groups()[:5]),
+        _parse_seconds(timing.groups()[5:]),
         html.unescape(voice[1].strip()) if voice else None,
     )
 
 
-def _seconds(parts: Sequence[str | None]) -> float:
-    negative, hours, minutes, seconds, fraction = (part or "0" for part in parts)
-    if negative == "-":
+def _parse_seconds(parts: Sequence[str | None]) -> float:
+    sign, hours, minutes, seconds, fraction = (part or "0" for part in parts)
+    if sign == "-":
         return 0.0
-    whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
-    return whole + round(float(f"0.{fraction}"), 3)
+    total_seconds = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    return total_seconds + round(float(f"0.{fraction}"), 3)
 
 
 def format_srt(spans: Iterable[Span]) -> str:
-    """Spans as a SubRip file; it has no place for speakers."""
+    """Format spans as a SubRip file. The format has no speakers, so they are omitted."""
     cues = (
-        f"{number}\n{_times(span, ',')}\n{_line(span.text)}\n"
+        f"{number}\n{_format_timing(span, ',')}\n{_escape_line(span.text)}\n"
         for number, span in enumerate(spans, start=1)
     )
     return "\n".join(cues)
 
 
 def format_vtt(spans: Iterable[Span]) -> str:
-    """Spans as a WebVTT file, speakers as voices."""
-    cues = (f"{_times(span, '.')}\n{_voiced(span)}\n" for span in spans)
-    return "\n".join([f"{_MARK}\n", *cues])
+    """Format spans as a WebVTT file, with speakers as voices."""
+    cues = (f"{_format_timing(span, '.')}\n{_format_vtt_text(span)}\n" for span in spans)
+    return "\n".join([f"{_VTT_HEADER}\n", *cues])
 
 
-def _line(text: str) -> str:
-    """One line, in which nothing can be mistaken for the times of a cue."""
+def _escape_line(text: str) -> str:
+    """Put text on one line that cannot be mistaken for a timing line."""
     return " ".join(text.split()).replace("-->", "->")
 
 
-def _voiced(span: Span) -> str:
-    text = html.escape(_line(span.text), quote=False)
+def _format_vtt_text(span: Span) -> str:
+    text = html.escape(_escape_line(span.text), quote=False)
     if span.speaker is None:
         return text
-    return f"<v {html.escape(_line(span.speaker), quote=False)}>{text}"
+    return f"<v {html.escape(_escape_line(span.speaker), quote=False)}>{text}"
 
 
-def _times(span: Span, mark: str) -> str:
-    return f"{_time(span.start, mark)} --> {_time(max(span.start, span.end), mark)}"
+def _format_timing(span: Span, decimal_mark: str) -> str:
+    start, end = span.start, max(span.start, span.end)
+    return f"{_format_time(start, decimal_mark)} --> {_format_time(end, decimal_mark)}"
 
 
-def _time(seconds: float, mark: str) -> str:
-    thousandths = max(0, round(seconds * 1000))
-    minutes, rest = divmod(thousandths, 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
+def _format_time(seconds: float, decimal_mark: str) -> str:
+    total_minutes, milliseconds = divmod(max(0, round(seconds * 1000)), 60_000)
+    hours, minutes = divmod(total_minutes, 60)
+    seconds, milliseconds = divmod(milliseconds, 1000)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{decimal_mark}{milliseconds:03}"

@@ -1,8 +1,7 @@
-"""Shapes of ``POST /audio/transcriptions`` and ``/audio/translations``: parameters, replies.
+"""Parameters and responses of ``POST /audio/transcriptions`` and ``/audio/translations``.
 
-Source: contract sections 2.6 and 2.7, and trap 13: what is no JSON object may come as plain text
-or as a JSON string. Speakers have no documented place; they are read from where providers put
-them.
+Formats other than JSON can arrive as plain text or as a JSON string. Speaker labels are not
+documented, so they are read from the fields that providers use.
 """
 
 import math
@@ -10,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, model_validator
 
 from orq_router_integrations.wire.call import MalformedResponseError, Response
-from orq_router_integrations.wire.chat_params import StrictInt, StrictNumber
+from orq_router_integrations.wire.chat_params import StrictNumber
 from orq_router_integrations.wire.event_stream import get_json_type_name, raise_for_error
 from orq_router_integrations.wire.json import as_dicts, as_str, loads
 from orq_router_integrations.wire.subtitles import parse_subtitles
@@ -24,196 +23,220 @@ from orq_router_integrations.wire.word_tokenizer import join_words
 TranscriptFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Language = Annotated[
     str,
-    create_pattern_validator(r"^[A-Za-z]{2}\Z", "the two letters of a language, such as 'en'"),
+    create_pattern_validator(r"^[A-Za-z]{2}\Z", "a two-letter language code, such as 'en'"),
     AfterValidator(str.lower),
 ]
-Switch = Annotated[bool, Field(strict=True)]
 
-_NO_TRANSLATORS = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")
+_SUBTITLE_FORMATS = {"srt", "vtt"}
+_MODELS_WITHOUT_TRANSLATION = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 
 
 class TranslationParams(BaseModel):
-    """Parameters of a translation beside model and file; sent only when set.
+    """Parameters of a translation besides model and file.
 
-    Attributes:
-        prompt: text that shows the style, or precedes the recording.
-        response_format: ``json``, ``text``, ``srt``, ``verbose_json`` or ``vtt``.
-        temperature: 0 to 1; 0 lets the provider raise it where it is unsure.
-        timestamps_granularity: ``none``, ``word`` or ``character``. Not the same field as
-            ``timestamp_granularities``.
-        diarize: whether to tell speakers apart (ElevenLabs).
-        num_speakers: at most so many speakers, 1 to 32 (ElevenLabs).
-        tag_audio_events: whether to note laughter and the like (ElevenLabs).
-        enable_logging: ``False`` asks for zero retention (enterprise plans).
+    Parameters that are ``None`` are not sent, so the provider's defaults apply.
     """
 
-    prompt: str | None = None
-    response_format: TranscriptFormat | None = None
-    temperature: Annotated[StrictNumber, Field(ge=0, le=1)] | None = None
-    timestamps_granularity: Literal["none", "word", "character"] | None = None
-    diarize: Switch | None = None
-    num_speakers: Annotated[StrictInt, Field(ge=1, le=32)] | None = None
-    tag_audio_events: Switch | None = None
-    enable_logging: Switch | None = None
+    prompt: str | None = Field(
+        default=None,
+        description="Text that shows the expected style or spelling, or precedes the recording.",
+    )
+    response_format: TranscriptFormat | None = Field(
+        default=None,
+        description="Format of the response: `json`, `text`, `srt`, `verbose_json` or `vtt`.",
+    )
+    temperature: Annotated[StrictNumber, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="Sampling temperature, 0 to 1. At 0 the provider may raise it when the model "
+        "is uncertain.",
+    )
+    timestamps_granularity: Literal["none", "word", "character"] | None = Field(
+        default=None,
+        description="Timestamps to return: `none`, `word` or `character`. A different field of "
+        "the API than `timestamp_granularities`.",
+    )
+    diarize: StrictBool | None = Field(default=None, description="Label the speakers (ElevenLabs).")
+    num_speakers: Annotated[StrictInt, Field(ge=1, le=32)] | None = Field(
+        default=None, description="Maximum number of speakers, 1 to 32 (ElevenLabs)."
+    )
+    tag_audio_events: StrictBool | None = Field(
+        default=None, description="Include events such as laughter (ElevenLabs)."
+    )
+    enable_logging: StrictBool | None = Field(
+        default=None,
+        description="`False` requests zero retention (ElevenLabs, enterprise plans).",
+    )
 
     def build_audio_params(self) -> dict[str, Any]:
-        """The parameters that are set, as they go on the wire."""
-        return _set(self, TranslationParams)
+        """Return the parameters that are set, as fields of the request body."""
+        return _collect_params(self, TranslationParams)
 
 
 class TranscriptionParams(TranslationParams):
-    """Parameters of a transcription: those of a translation, and two that it does not take.
+    """Parameters of a transcription: those of a translation, and two more."""
 
-    Attributes:
-        language: what is spoken, as two letters (ISO 639-1).
-        timestamp_granularities: ``word``, ``segment`` or both; needs
-            ``response_format="verbose_json"``, and not all models have it.
-    """
-
-    language: Language | None = None
+    language: Language | None = Field(
+        default=None, description="Language spoken, as a two-letter ISO 639-1 code such as `en`."
+    )
     timestamp_granularities: (
         Annotated[list[Literal["word", "segment"]], Field(min_length=1)] | None
-    ) = None
+    ) = Field(
+        default=None,
+        description="Timestamps to return: `word`, `segment` or both. Requires "
+        "`response_format='verbose_json'`, and not all models support it.",
+    )
 
     def build_audio_params(self) -> dict[str, Any]:
-        """The parameters that are set, as they go on the wire."""
-        return _set(self, TranscriptionParams)
+        """Return the parameters that are set, as fields of the request body."""
+        return _collect_params(self, TranscriptionParams)
 
     @model_validator(mode="after")
-    def _timed(self) -> Self:
+    def _check_timestamps(self) -> Self:
         if self.timestamp_granularities and self.response_format != "verbose_json":
-            raise ValueError("timestamp_granularities: needs response_format='verbose_json'")
+            raise ValueError("timestamp_granularities: requires response_format='verbose_json'")
         return self
 
 
-def _set(params: BaseModel, kind: type[BaseModel]) -> dict[str, Any]:
-    values = ((name, getattr(params, name)) for name in kind.model_fields)
+def _collect_params(params: BaseModel, cls: type[BaseModel]) -> dict[str, Any]:
+    values = ((name, getattr(params, name)) for name in cls.model_fields)
     return {name: value for name, value in values if value is not None}
 
 
 def check_translation_model(model: str) -> None:
-    """Check that a model is not known to be unable to translate.
+    """Check that a model is not known to lack translation.
 
     Raises:
-        ValueError: it is one of those.
+        ValueError: If it is.
     """
     name = model.partition("/")[2]
-    if name.startswith(_NO_TRANSLATORS):
-        raise ValueError(f"model: {name} does not translate; use openai/whisper-1")
+    if name.startswith(_MODELS_WITHOUT_TRANSLATION):
+        raise ValueError(f"model: {name} does not support translation. Use openai/whisper-1.")
 
 
 def parse_transcript(
-    reply: Response, response_format: TranscriptFormat | None = None
+    response: Response, response_format: TranscriptFormat | None = None
 ) -> Transcript:
-    """The transcript in a reply, whatever its format.
+    """Parse a response in any format.
 
     Args:
-        reply: what came.
-        response_format: the ``response_format`` that was asked for.
+        response: The response.
+        response_format: The format that was requested.
 
     Raises:
-        BadReply: it is in none of the formats that ``wanted`` allows, or has no text.
-        ErrorInReply: it is an error after all.
+        MalformedResponseError: If the response has no text, or a format that was not requested.
+        EmbeddedError: If the body is an error although the status is 200.
     """
-    offline = "x-orq-offline" in reply.headers
-    if response_format == "srt" and not reply.content and reply.content_type == "text/plain":
-        return Transcript("", offline=offline)  # silence: SubRip has no head, no cues are no bytes
-    body = _body(reply, plain=response_format in {"text", "srt", "vtt"})
+    offline = "x-orq-offline" in response.headers
+    is_empty_text = not response.content and response.content_type == "text/plain"
+    if response_format == "srt" and is_empty_text:
+        return Transcript("", offline=offline)  # a SubRip file without cues is empty
+    expects_subtitles = response_format in _SUBTITLE_FORMATS
+    body = _parse_body(response, allow_text=expects_subtitles or response_format == "text")
     if isinstance(body, dict):
-        raise_for_error(body, reply.content)
-        found = _from_object(body, offline=offline)
-        return _with_cues(found) if response_format in {"srt", "vtt"} else found
+        raise_for_error(body, response.content)
+        transcript = _parse_object(body, offline=offline)
+        if not expects_subtitles:
+            return transcript
+        try:
+            return _parse_cues(transcript.text, transcript)
+        except ValueError:
+            return transcript  # JSON is accepted even if subtitles were requested
     if not isinstance(body, str):
-        raise MalformedResponseError(
-            f"the transcript is {get_json_type_name(body)}, not an object or a text"
-        )
-    if response_format not in {"srt", "vtt"}:
+        raise MalformedResponseError(f"expected an object or text, got {get_json_type_name(body)}")
+    if not expects_subtitles:
         return Transcript(body.strip(), offline=offline)
     try:
-        cues = tuple(parse_subtitles(body))
+        return _parse_cues(body, Transcript("", offline=offline))
     except ValueError as error:
-        raise MalformedResponseError(f"the reply is not {response_format}: {error}") from None
-    return Transcript(join_words(cue.text for cue in cues), segments=cues, offline=offline)
+        raise MalformedResponseError(f"the response is not {response_format}: {error}") from None
 
 
-def _with_cues(found: Transcript) -> Transcript:
-    """Subtitles that came as the text of an object, as some proxies wrap them."""
-    try:
-        cues = tuple(parse_subtitles(found.text))
-    except ValueError:  # an object in the place of subtitles is an answer too
-        return found
-    return replace(found, text=join_words(cue.text for cue in cues), segments=cues)
+def _parse_cues(text: str, transcript: Transcript) -> Transcript:
+    """Replace text and segments of a transcript by those of subtitles.
+
+    Some proxies wrap subtitles in the ``text`` field of an object.
+
+    Raises:
+        ValueError: If the text is not a subtitle file.
+    """
+    cues = tuple(parse_subtitles(text))
+    return replace(transcript, text=join_words(cue.text for cue in cues), segments=cues)
 
 
-def _body(reply: Response, *, plain: bool) -> Any:
-    """JSON as its value; anything else, where text was asked for, as text."""
-    if not reply.content:
+def _parse_body(response: Response, *, allow_text: bool) -> Any:
+    """Parse a body as JSON, or decode it as text if it is not JSON and text is allowed."""
+    content = response.content
+    if not content:
         raise MalformedResponseError("the body is empty")
-    head = reply.content[:64].lstrip().lower()
-    claims = reply.content_type == "application/json" and (head[:1] == b"{" or head == b"null")
-    if head.startswith((b"{", b'"')) or claims or not plain:
+    prefix = content[:64].lstrip().lower()
+    # Transcripts may start like JSON, such as '"Stop," she said.', and some servers label plain
+    # text as JSON. Only an object (or null) with a JSON content type has to be JSON.
+    is_labeled_json = response.content_type == "application/json"
+    must_be_json = is_labeled_json and (prefix[:1] == b"{" or prefix == b"null")
+    if prefix.startswith((b"{", b'"')) or must_be_json or not allow_text:
         try:
-            return loads(reply.content)
+            return loads(content)
         except ValueError as error:
-            if claims or not plain:
+            if must_be_json or not allow_text:
                 raise MalformedResponseError(f"the body is not JSON ({error})") from None
-    if head.startswith((b"<!doctype", b"<html")) or reply.content_type == "text/html":
-        raise MalformedResponseError("the body is a web page, not a transcript")
+    if prefix.startswith((b"<!doctype", b"<html")) or response.content_type == "text/html":
+        raise MalformedResponseError("expected a transcript, got a web page")
     try:
-        return reply.content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise MalformedResponseError("the body is no text in UTF-8") from None
+        raise MalformedResponseError("the body is not UTF-8 text") from None
 
 
-def _from_object(body: Mapping[str, Any], *, offline: bool) -> Transcript:
+def _parse_object(body: Mapping[str, Any], *, offline: bool) -> Transcript:
     text = body.get("text")
     if not isinstance(text, str):
         raise MalformedResponseError("the transcript has no text")
-    known = {"text", "words", "segments", "language", "duration", "model"}
+    parsed_fields = {"text", "words", "segments", "language", "duration", "model"}
     return Transcript(
         text=text.strip(),
-        words=_spans(body.get("words"), ("word", "text")),
-        segments=_spans(body.get("segments"), ("text",)),
+        words=_parse_spans(body.get("words"), ("word", "text")),
+        segments=_parse_spans(body.get("segments"), ("text",)),
         language=as_str(body.get("language")) or as_str(body.get("language_code")) or None,
-        duration=_number(body.get("duration")),
+        duration=_parse_number(body.get("duration")),
         model=as_str(body.get("model")) or None,
         offline=offline,
-        raw={name: value for name, value in body.items() if name not in known},
+        raw={name: value for name, value in body.items() if name not in parsed_fields},
     )
 
 
-def _spans(items: Any, names: Sequence[str]) -> tuple[Span, ...]:
-    """Those items that have a text; a provider's spaces between words have none.
+def _parse_spans(items: Any, text_fields: Sequence[str]) -> tuple[Span, ...]:
+    """Parse words or segments; items without text, such as spacing, are skipped.
 
-    One whose start is missing begins where the one before ends, so that nothing said is lost;
-    where no item has a time there are no spans. No time is before the beginning, or its start.
+    An item without a start time starts at the end of the previous one, so that its text is kept.
+    If no item has a start time, there are no spans. Times are at least 0, and spans do not end
+    before they start.
     """
-    found: list[Span] = []
-    timed, at = False, 0.0
+    spans: list[Span] = []
+    has_times, previous_end = False, 0.0
     for item in as_dicts(items):
-        text = next(filter(None, (as_str(item.get(name)).strip() for name in names)), "")
+        text = next(filter(None, (as_str(item.get(name)).strip() for name in text_fields)), "")
         if not text or item.get("type") == "spacing":
             continue
-        start, end = _number(item.get("start")), _number(item.get("end"))
-        timed = timed or start is not None
-        start = at if start is None else max(0.0, start)
-        at = max(start, start if end is None else end)
-        found.append(Span(text, start, at, _speaker(item)))
-    return tuple(found) if timed else ()
+        start, end = _parse_number(item.get("start")), _parse_number(item.get("end"))
+        has_times = has_times or start is not None
+        start = previous_end if start is None else max(0.0, start)
+        previous_end = max(start, start if end is None else end)
+        spans.append(Span(text, start, previous_end, _get_speaker(item)))
+    return tuple(spans) if has_times else ()
 
 
-def _speaker(item: Mapping[str, Any]) -> str | None:
-    """The label of a speaker, under any name that a provider gives it."""
-    found = (item.get(name) for name in ("speaker", "speaker_id", "speaker_label"))
-    label = next((value for value in found if value is not None), None)
+def _get_speaker(item: Mapping[str, Any]) -> str | None:
+    labels = (item.get(name) for name in ("speaker", "speaker_id", "speaker_label"))
+    label = next((label for label in labels if label is not None), None)
     return str(label) if isinstance(label, (str, int)) and str(label) else None
 
 
-def _number(value: Any) -> float | None:
-    """A number, also one spelled as text (contract section 2.6 leaves ``duration`` open)."""
+def _parse_number(value: Any) -> float | None:
+    """Parse a finite number or numeric string; providers send ``duration`` as either."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
     try:
-        spelled = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-        number = float(value) if spelled else math.nan
+        number = float(value)
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

@@ -1,4 +1,8 @@
-"""What was said in a recording, whichever format told it: text, and spans of it in time."""
+"""Transcripts of recordings: text, and spans of text with start and end times.
+
+These classes are separate from ``transcriptions`` because ``subtitles``, which it imports, needs
+them as well.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -9,14 +13,14 @@ from orq_router_integrations.wire import json
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a recording: a word, a segment, a turn.
+    """A word, segment or speaker turn of a recording.
 
     Attributes:
-        text: what was said.
-        start: seconds from the beginning of the recording.
-        end: where it ends, in seconds.
-        speaker: the label of who said it, where the router gave one.
-        error: why nothing was transcribed here; the text is then a remark.
+        text: The words spoken.
+        start: Start in seconds from the beginning of the recording.
+        end: End in seconds from the beginning of the recording.
+        speaker: Label of the speaker, if the provider returns one.
+        error: Why this part could not be transcribed; ``text`` is a placeholder then.
     """
 
     text: str
@@ -26,23 +30,23 @@ class Span:
     error: str | None = None
 
     def shift(self, seconds: float) -> "Span":
-        """The same, so much later."""
+        """Return a copy that starts and ends later by a number of seconds."""
         return replace(self, start=self.start + seconds, end=self.end + seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A transcript or translation.
+    """A transcription or translation of a recording.
 
     Attributes:
-        text: all of it.
-        words: each word in time, where the reply has them.
-        segments: each segment in time, where the reply has them.
-        language: as the router says it, such as ``english``.
-        duration: of the recording, in seconds.
-        model: who answered, where the reply says it.
-        offline: whether the offline router made it up.
-        raw: the members of the reply that have no place above, as they came.
+        text: The complete text.
+        words: Words with their times, if the response has them.
+        segments: Segments with their times, if the response has them.
+        language: Language as named by the provider, such as ``english``.
+        duration: Length of the recording in seconds.
+        model: Model that answered, if the response names it.
+        offline: Whether the offline router produced the transcript.
+        raw: Fields of the response that have no attribute here.
     """
 
     text: str
@@ -56,11 +60,11 @@ class Transcript:
 
     @property
     def errors(self) -> list[str]:
-        """Why parts of it are missing."""
+        """Errors of the segments that could not be transcribed."""
         return [span.error for span in self.segments if span.error]
 
     def shift(self, seconds: float) -> Self:
-        """The same, so much later in a longer recording."""
+        """Return a copy whose words and segments are later by a number of seconds."""
         return replace(
             self,
             words=tuple(span.shift(seconds) for span in self.words),
@@ -68,25 +72,25 @@ class Transcript:
         )
 
     def to_json(self) -> bytes:
-        """For keeping; ``from_json`` reads it."""
+        """Serialize the transcript; ``from_json`` reads it again."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """What ``to_json`` wrote.
+        """Deserialize a transcript that ``to_json`` has written.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: If the data is something else.
         """
         try:
-            members = dict(json.loads(data))
+            fields = dict(json.loads(data))
             for name in ("words", "segments"):
-                members[name] = tuple(_span(**span) for span in members[name])
-            return cls(**{**members, "text": members["text"] + ""})
+                fields[name] = tuple(_build_span(**span) for span in fields[name])
+            return cls(**{**fields, "text": fields["text"] + ""})
         except (TypeError, KeyError) as error:
             raise ValueError(f"not a transcript: {error}") from None
 
 
-def _span(text: str, start: float, end: float, **told: str | None) -> Span:
-    """A span that was kept; a ``TypeError`` where its members are something else."""
-    return Span(text + "", start + 0.0, end + 0.0, **told)
+def _build_span(text: str, start: float, end: float, **labels: str | None) -> Span:
+    """Build a span; the additions raise ``TypeError`` if a value has the wrong type."""
+    return Span(text + "", start + 0.0, end + 0.0, **labels)

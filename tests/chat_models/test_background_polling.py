@@ -80,5 +80,5 @@ def test_asking_again_after_a_fault_counts_too() -> None:
 
 
 def test_it_needs_to_be_stored(router: OfflineRouter) -> None:
-    with pytest.raises(ValueError, match="needs store"):
+    with pytest.raises(ValueError, match="requires the response to be stored"):
         responding(router, store=False)

@@ -57,13 +57,13 @@ NUMBERS: dict[str, Row] = {
     "n of a half": ({"n": 1.5}, "valid integer"),
     "max_tokens of 0": ({"max_tokens": 0}, "greater than or equal to 1"),
     "top_logprobs above 20": ({"top_logprobs": 21, "logprobs": True}, "less than or equal to 20"),
-    "top_logprobs alone": ({"top_logprobs": 2}, "needs logprobs=True"),
+    "top_logprobs alone": ({"top_logprobs": 2}, "requires logprobs=True"),
     "seed of a half": ({"seed": 0.5}, "valid integer"),
     "five stops": ({"stop": ["a", "b", "c", "d", "e"]}, "at most 4"),
     "an empty stop": ({"stop": [""]}, "at least 1 character"),
     "an unknown effort": ({"reasoning_effort": "huge"}, "'high'"),
     "a small budget": ({"thinking": {"type": "enabled", "budget_tokens": 5}}, "1024"),
-    "modalities without voice": ({"modalities": ["audio"]}, "audio: needed"),
+    "modalities without voice": ({"modalities": ["audio"]}, "audio: required"),
     "audio of an unknown format": ({"audio": {"voice": "alloy", "format": "ogg"}}, "'wav'"),
 }
 

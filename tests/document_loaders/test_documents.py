@@ -102,7 +102,7 @@ def test_documents_without_times_are_no_subtitles(metadata: dict) -> None:
 
 
 def test_text_is_no_file_of_subtitles() -> None:
-    with pytest.raises(RouterInputError, match=r"a\.srt: there is not one cue"):
+    with pytest.raises(RouterInputError, match=r"a\.srt: the text contains no subtitle cues"):
         from_subtitles("Hi.", source="a.srt")
 
 

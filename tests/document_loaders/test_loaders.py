@@ -178,7 +178,7 @@ BAD_ARGUMENTS = {
     "bare model": ({"model": "whisper-1"}, "provider/model"),
     "granularities without verbose_json": (
         {"timestamp_granularities": ["word"]},
-        "needs response_format='verbose_json'",
+        "requires response_format='verbose_json'",
     ),
     "33 speakers": ({"num_speakers": 33}, "num_speakers"),
     "temperature": ({"temperature": 1.1}, "temperature"),
@@ -214,7 +214,7 @@ def test_wrong_arguments_are_refused_at_once(given: dict[str, Any], said: str) -
     [
         ({"language": "en"}, "always into English"),
         ({"timestamp_granularities": ["word"]}, "always into English"),
-        ({"model": "openai/gpt-4o-transcribe"}, "does not translate"),
+        ({"model": "openai/gpt-4o-transcribe"}, "does not support translation"),
     ],
 )
 def test_a_translation_says_why_it_refuses(given: dict[str, Any], said: str) -> None:

@@ -14,9 +14,9 @@ from orq_router_integrations.tools.base import ToolInputError
 WRONG = [
     ("draw", {"prompt": " "}, "prompt: it is empty"),
     ("draw", {"prompt": "x", "image": "/etc/hostname"}, "is no image of this tool"),
-    ("draw", {"prompt": "x", "output_compression": 5}, "needs output_format"),
+    ("draw", {"prompt": "x", "output_compression": 5}, "requires output_format"),
     ("speak", {"text": "Long. " * 900, "format": "opus"}, "text: 5400 characters"),
-    ("speak", {"text": "half \ud83d"}, "text: half a character at position 5"),
+    ("speak", {"text": "half \ud83d"}, "text: contains a lone surrogate at position 5"),
 ]
 wrong_choices = pytest.mark.parametrize(("name", "args", "said"), WRONG)
 

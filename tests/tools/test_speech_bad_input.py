@@ -13,7 +13,7 @@ CALLS = [
     ({"text": " \n\t"}, "text: it is empty"),
     ({"text": None}, "text: must be text, not NoneType"),
     ({"text": b"Hi"}, "text: must be text, not bytes"),
-    ({"text": "ab\ud83d"}, "text: half a character at position 2"),
+    ({"text": "ab\ud83d"}, "text: contains a lone surrogate at position 2"),
     ({"text": "Long. " * 9, "format": "opus"}, "54 characters, and one request takes 30"),
     ({"text": "Long. " * 9, "format": "aac"}, "pieces of aac cannot be joined"),
     ({"text": "Long. " * 9, "format": "flac"}, "use format wav, pcm or mp3"),

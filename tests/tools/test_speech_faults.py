@@ -44,9 +44,9 @@ BROKEN = {
     "timeout": [*HALF, httpx.ReadTimeout("slow")],
 }
 NO_AUDIO = {
-    "json": (b'{"text": "no audio"}', InvalidResponseError, "JSON came where audio"),
+    "json": (b'{"text": "no audio"}', InvalidResponseError, "expected audio, got JSON"),
     "error": (b'{"error": {"message": "No such voice"}}', ServerError, "No such voice"),
-    "html": (b"<html><body>Oops</body></html>", InvalidResponseError, "text came where audio"),
+    "html": (b"<html><body>Oops</body></html>", InvalidResponseError, "expected audio, got text"),
     "empty": (b"", InvalidResponseError, "its body is empty"),
     "no sound": (wav(b""), InvalidResponseError, "a WAV file without samples"),
     "half a head": (WHOLE[:30], InvalidResponseError, "a WAV file without samples"),

@@ -1,4 +1,4 @@
-"""Chat completions: what an answer may say, and what is no answer."""
+"""Complete chat completions: what counts as an answer, and what is an error."""
 
 from typing import Any
 
@@ -6,58 +6,92 @@ import orjson
 import pytest
 
 from orq_router_integrations.wire.call import MalformedResponseError, Response
-from orq_router_integrations.wire.chat_completions import extract_text, parse_completion
-
-TEXTS: list[tuple[Any, str]] = [
-    (None, ""),
-    ("", ""),
-    ("Hi", "Hi"),
-    ([], ""),
-    (["Hi", {"type": "text", "text": " you"}, {"type": "x"}], "Hi you"),
-    ([{"type": "thinking", "thinking": "Hm."}], ""),
-    ([{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Hi"}], "Hi"),
-]
-
-
-@pytest.mark.parametrize(("content", "text"), TEXTS)
-def test_an_answer_may_say_nothing_and_may_come_in_parts(content: Any, text: str) -> None:
-    assert extract_text(content) == text
-
-
-@pytest.mark.parametrize("content", [5, 0, False, {"text": "Hi"}, [None], [5], [{"text": 5}]])
-def test_content_without_text_is_no_answer(content: Any) -> None:
-    choices = [{"message": {"content": "Hi"}}, {"message": {"content": content}}]
-    with pytest.raises(MalformedResponseError, match="without text"):
-        parse_completion(Response(200, {}, orjson.dumps({"choices": choices})))
-
-
-def test_content_may_be_missing() -> None:
-    body = {"choices": [{"message": {"role": "assistant"}}]}
-    assert parse_completion(Response(200, {}, orjson.dumps(body))) == body
-
+from orq_router_integrations.wire.chat_completions import (
+    extract_text,
+    parse_completion,
+    parse_token_count,
+)
 
 CALLS = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
 
 
-def completion(message: dict[str, Any]) -> dict[str, Any]:
-    return parse_completion(Response(200, {}, orjson.dumps({"choices": [{"message": message}]})))
+def parse(*messages: Any) -> dict[str, Any]:
+    body = {"choices": [{"message": message} for message in messages]}
+    return parse_completion(Response(200, {}, orjson.dumps(body)))
 
 
-BESIDE = {
-    "calls, and no text": {"content": [{"type": "text", "text": None}], "tool_calls": CALLS},
-    "calls, in parts too": {"content": [{"type": "tool_use"}], "tool_calls": CALLS},
-    "a refusal": {"content": [{"type": "refusal", "refusal": "No."}], "refusal": "No."},
-    "sound": {"content": [{"type": "audio"}], "audio": {"id": "a", "data": "QUJD"}},
-    "thoughts": {"content": [{"type": "x"}], "reasoning": "Hm."},
+TEXTS: dict[str, tuple[Any, str]] = {
+    "null": (None, ""),
+    "empty string": ("", ""),
+    "string": ("Hi", "Hi"),
+    "empty list": ([], ""),
+    "parts": (["Hi", {"type": "text", "text": " you"}, {"type": "x"}], "Hi you"),
+    "reasoning": ([{"type": "thinking", "thinking": "Hm."}], ""),
+    "reasoning and text": (
+        [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Hi"}],
+        "Hi",
+    ),
 }
 
 
-@pytest.mark.parametrize("message", BESIDE.values(), ids=BESIDE)
-def test_an_answer_may_be_beside_its_content(message: dict[str, Any]) -> None:
-    assert completion(message)["choices"] == [{"message": message}]
+@pytest.mark.parametrize(("content", "text"), TEXTS.values(), ids=TEXTS)
+def test_extract_text(content: Any, text: str) -> None:
+    assert extract_text(content) == text
 
 
-def test_parts_with_a_member_of_their_own_are_put_there() -> None:
-    picture = {"type": "image_url", "image_url": {"url": "https://any.host/a.png"}}
-    (choice,) = completion({"content": [picture, {"type": "refusal", "refusal": "No."}]})["choices"]
-    assert (choice["message"]["images"], choice["message"]["refusal"]) == ([picture], "No.")
+NOT_TEXT: dict[str, Any] = {
+    "number": 5,
+    "zero": 0,
+    "false": False,
+    "object": {"text": "Hi"},
+    "list of null": [None],
+    "list of numbers": [5],
+    "part with a number": [{"text": 5}],
+}
+
+
+@pytest.mark.parametrize("content", NOT_TEXT.values(), ids=NOT_TEXT)
+def test_content_without_text_raises(content: Any) -> None:
+    with pytest.raises(MalformedResponseError, match="without text"):
+        parse({"content": "Hi"}, {"content": content})
+
+
+def test_content_may_be_missing() -> None:
+    message = {"role": "assistant"}
+    assert parse(message) == {"choices": [{"message": message}]}
+
+
+ANSWERS: dict[str, dict[str, Any]] = {
+    "tool calls": {"content": [{"type": "text", "text": None}], "tool_calls": CALLS},
+    "tool calls in parts too": {"content": [{"type": "tool_use"}], "tool_calls": CALLS},
+    "refusal": {"content": [{"type": "refusal", "refusal": "No."}], "refusal": "No."},
+    "audio": {"content": [{"type": "audio"}], "audio": {"id": "a", "data": "QUJD"}},
+    "reasoning": {"content": [{"type": "x"}], "reasoning": "Hm."},
+}
+
+
+@pytest.mark.parametrize("message", ANSWERS.values(), ids=ANSWERS)
+def test_answer_outside_content_is_accepted(message: dict[str, Any]) -> None:
+    assert parse(message)["choices"] == [{"message": message}]
+
+
+def test_images_and_refusals_in_parts_are_copied_to_their_fields() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://any.host/a.png"}}
+    (choice,) = parse({"content": [image, {"type": "refusal", "refusal": "No."}]})["choices"]
+    assert (choice["message"]["images"], choice["message"]["refusal"]) == ([image], "No.")
+
+
+COUNTS: dict[str, tuple[Any, int]] = {
+    "int": (3, 3),
+    "float": (3.0, 3),
+    "negative": (-1, 0),
+    "nan": (float("nan"), 0),
+    "bool": (True, 0),
+    "string": ("3", 0),
+    "null": (None, 0),
+}
+
+
+@pytest.mark.parametrize(("value", "count"), COUNTS.values(), ids=COUNTS)
+def test_parse_token_count(value: Any, count: int) -> None:
+    assert parse_token_count(value) == count

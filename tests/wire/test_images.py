@@ -1,4 +1,4 @@
-"""What the image endpoints and the families of models take."""
+"""Image parameters: valid values, and rules by operation and model family."""
 
 import pytest
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from orq_router_integrations.wire.images import (
 
 
 @pytest.mark.parametrize(
-    ("params", "said"),
+    ("params", "message"),
     [
         ({"n": 0}, "n"),
         ({"n": 11}, "n"),
@@ -32,15 +32,15 @@ from orq_router_integrations.wire.images import (
         ({"output_format": "gif"}, "output_format"),
         ({"output_compression": 101, "output_format": "webp"}, "output_compression"),
         ({"output_compression": -1, "output_format": "webp"}, "output_compression"),
-        ({"output_compression": 50}, "output_compression: needs output_format"),
-        ({"output_compression": 50, "output_format": "png"}, "output_compression: needs"),
+        ({"output_compression": 50}, "output_compression: requires output_format"),
+        ({"output_compression": 50, "output_format": "png"}, "output_compression: requires"),
         ({"moderation": "high"}, "moderation"),
-        ({"delivery": "png"}, "delivery"),
+        ({"return_format": "png"}, "return_format"),
         ({"user": ""}, "user"),
     ],
 )
-def test_values_out_of_range_are_refused(params, said):
-    with pytest.raises(ValidationError, match=said):
+def test_invalid_value_is_rejected(params, message):
+    with pytest.raises(ValidationError, match=message):
         ImageParams(**params)
 
 
@@ -55,61 +55,72 @@ def test_values_out_of_range_are_refused(params, said):
         ("dall-e-2/other", None),
     ],
 )
-def test_families_go_by_the_providers_name(model, family):
+def test_find_model_family(model, family):
     assert find_model_family(model) == family
 
 
-TAKEN = {
-    "dall-e-2": {"n": 10, "delivery": "url"},
-    "dall-e-3": {"n": 1, "delivery": "b64_json", "style": "vivid", "quality": "hd"},
+SUPPORTED = {
+    "dall-e-2": {"n": 10, "return_format": "url"},
+    "dall-e-3": {"n": 1, "return_format": "b64_json", "style": "vivid", "quality": "hd"},
     "gpt-image-1": {"n": 4, "background": "opaque", "output_format": "webp", "moderation": "low"},
-    "imagen-4": {"n": 4, "background": "opaque", "style": "vivid", "delivery": "url"},
+    "imagen-4": {"n": 4, "background": "opaque", "style": "vivid", "return_format": "url"},
 }
-REFUSED = [
-    ("dall-e-2", {"style": "vivid"}, "style: leave it out for openai/dall-e-2; only dall-e-3"),
-    ("dall-e-2", {"background": "auto"}, "only gpt-image models take it"),
+UNSUPPORTED = [
+    ("dall-e-2", {"style": "vivid"}, "style: not supported by openai/dall-e-2, only dall-e-3"),
+    ("dall-e-2", {"background": "auto"}, "only gpt-image models support it"),
     ("dall-e-3", {"output_format": "png"}, "output_format"),
     ("dall-e-3", {"moderation": "low"}, "moderation"),
-    ("dall-e-3", {"n": 2}, "n: openai/dall-e-3 makes 1 image in a call, not 2"),
-    ("gpt-image-1", {"style": "vivid"}, "only dall-e-3 models take it"),
-    ("gpt-image-1", {"delivery": "b64_json"}, "always answers in base64"),
+    ("dall-e-3", {"n": 2}, "n: openai/dall-e-3 generates 1 image per request, not 2"),
+    ("gpt-image-1", {"style": "vivid"}, "only dall-e-3 models support it"),
+    ("gpt-image-1", {"return_format": "b64_json"}, "always returns base64"),
 ]
 
 
-@pytest.mark.parametrize(("model", "params"), TAKEN.items())
-def test_what_a_family_takes_is_passed_on(model, params):
+@pytest.mark.parametrize(("model", "params"), SUPPORTED.items(), ids=SUPPORTED)
+def test_params_that_a_model_supports_are_accepted(model, params):
     check_model_params(f"openai/{model}", params)
 
 
-@pytest.mark.parametrize(("model", "params", "said"), REFUSED)
-def test_what_a_family_does_not_take_is_refused_with_the_reason(model, params, said):
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize(("model", "params", "message"), UNSUPPORTED)
+def test_params_that_a_model_does_not_support_raise(model, params, message):
+    with pytest.raises(ValueError, match=message):
         check_model_params(f"openai/{model}", params)
 
 
 @pytest.mark.parametrize(
-    ("operation", "params", "said"),
+    ("operation", "params", "message"),
     [
-        (GENERATION, {"user": "u"}, "user: /images/generations does not take it"),
-        (EDIT, {"background": "opaque"}, "background: /images/edits"),
-        (EDIT, {"quality": "hd"}, "quality: edits take"),
-        (VARIATION, {"quality": "low"}, "it takes delivery, n, size, user"),
-        (VARIATION, {"size": "auto"}, "variations take 256x256, 512x512, 1024x1024, not 'auto'"),
+        (GENERATION, {"user": "u"}, "user: not supported by /images/generations"),
+        (EDIT, {"background": "opaque"}, "background: not supported by /images/edits"),
+        (EDIT, {"quality": "hd"}, "quality: edits support"),
+        (VARIATION, {"quality": "low"}, "Supported: n, return_format, size, user"),
+        (
+            VARIATION,
+            {"size": "auto"},
+            "variations support 256x256, 512x512, 1024x1024, not 'auto'",
+        ),
     ],
+    ids=["generation", "edit", "edit in HD", "variation", "variation size"],
 )
-def test_what_an_endpoint_does_not_take_is_refused(operation, params, said):
-    with pytest.raises(ValueError, match=said):
+def test_params_that_an_operation_does_not_support_raise(operation, params, message):
+    with pytest.raises(ValueError, match=message):
         check_operation_params(operation, params)
 
 
-def test_only_what_is_set_is_sent_under_its_name_on_the_wire():
+def test_to_wire_contains_set_params_only():
     request = ImageRequest(model="openai/dall-e-2", prompt="boat", n=2, return_format="url")
-    wire = {"model": "openai/dall-e-2", "prompt": "boat", "n": 2, "response_format": "url"}
-    assert request.to_wire() == wire
+    assert request.to_wire() == {
+        "model": "openai/dall-e-2",
+        "prompt": "boat",
+        "n": 2,
+        "response_format": "url",
+    }
     assert ImageRequest(model="openai/dall-e-2").to_wire() == {"model": "openai/dall-e-2"}
 
 
-@pytest.mark.parametrize("prompt", ["", " \n", "\ud800", 7])
-def test_a_prompt_says_something(prompt):
+@pytest.mark.parametrize(
+    "prompt", ["", " \n", "\ud800", 7], ids=["empty", "blank", "surrogate", "number"]
+)
+def test_invalid_prompt_is_rejected(prompt):
     with pytest.raises(ValidationError, match="prompt"):
         ImageRequest(model="openai/dall-e-2", prompt=prompt)

@@ -1,4 +1,4 @@
-"""Speech on the wire: what a request may hold, and which bytes are audio."""
+"""Speech requests, and telling audio from errors in the response."""
 
 from itertools import chain, repeat
 
@@ -19,43 +19,43 @@ from orq_router_integrations.wire.speech import (
     SpeechRequest,
 )
 
-GIVEN = {"model": "elevenlabs/eleven_v3", "text": "Hello.", "voice": "rachel"}
-SENT = {"model": "elevenlabs/eleven_v3", "input": "Hello.", "voice": "rachel"}
+PARAMS = {"model": "elevenlabs/eleven_v3", "text": "Hello.", "voice": "rachel"}
+BODY = {"model": "elevenlabs/eleven_v3", "input": "Hello.", "voice": "rachel"}
 AUDIO = b"RIFF\xff\xff\xff\xffWAVEfmt " + bytes(range(256))
 
 
-def decoded(*pieces: bytes, **headers: str) -> bytes:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    decoder = SpeechDecoder(Response(200, named))
-    out = b"".join(item for piece in pieces for item in decoder.feed(piece))
-    return out + b"".join(decoder.finish())
+def decode(*chunks: bytes, **headers: str) -> bytes:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    decoder = SpeechDecoder(Response(200, names))
+    audio = b"".join(item for chunk in chunks for item in decoder.feed(chunk))
+    return audio + b"".join(decoder.finish())
 
 
-class TestParams:
-    def test_only_what_is_set_is_sent(self):
-        assert SpeechRequest(**GIVEN, max_chars=7).to_wire() == SENT
-        full = SpeechRequest(**GIVEN, audio_format="wav", speed=1.5).to_wire()
-        assert full == {**SENT, "response_format": "wav", "speed": 1.5}
-        assert full.keys() == BODY_FIELDS
+class TestSpeechRequest:
+    def test_to_wire_contains_set_params_only(self):
+        assert SpeechRequest(**PARAMS, max_chars=7).to_wire() == BODY
+        body = SpeechRequest(**PARAMS, audio_format="wav", speed=1.5).to_wire()
+        assert body == {**BODY, "response_format": "wav", "speed": 1.5}
+        assert body.keys() == BODY_FIELDS
 
     @pytest.mark.parametrize("name", SPEECH_FORMATS)
-    def test_the_contracts_formats(self, name):
-        assert SpeechRequest(**GIVEN, audio_format=name).to_wire()["response_format"] == name
+    def test_formats(self, name):
+        assert SpeechRequest(**PARAMS, audio_format=name).to_wire()["response_format"] == name
 
-    def test_the_longest_text(self):
-        assert SpeechRequest(**{**GIVEN, "text": "a" * 4096}).text
+    def test_longest_text(self):
+        assert SpeechRequest(**{**PARAMS, "text": "a" * 4096}).text
 
     @pytest.mark.parametrize(
-        ("wrong", "said"),
+        ("params", "message"),
         [
-            ({"text": ""}, "text: it is empty"),
-            ({"text": " \n"}, "text: it is empty"),
-            ({"text": "a" * 4097}, "4097 characters, and one request takes 4096"),
-            ({"text": "ab\ud83d"}, "half a character at position 2"),
+            ({"text": ""}, "text: must not be empty"),
+            ({"text": " \n"}, "text: must not be empty"),
+            ({"text": "a" * 4097}, "has 4097 characters, the maximum per request is 4096"),
+            ({"text": "ab\ud83d"}, "lone surrogate at position 2"),
             ({"voice": ""}, "voice"),
             ({"voice": " "}, "voice"),
-            ({"format": "ogg"}, "format"),
-            ({"format": "MP3"}, "format"),
+            ({"audio_format": "ogg"}, "audio_format"),
+            ({"audio_format": "MP3"}, "audio_format"),
             ({"speed": 0.24}, "speed"),
             ({"speed": 4.1}, "speed"),
             ({"speed": float("nan")}, "speed"),
@@ -65,63 +65,65 @@ class TestParams:
             ({"instructions": "Whisper."}, "instructions"),
         ],
     )
-    def test_what_it_may_not_hold(self, wrong, said):
-        with pytest.raises(ValidationError, match=said):
-            SpeechRequest(**{**GIVEN, **wrong})
+    def test_invalid_value_is_rejected(self, params, message):
+        with pytest.raises(ValidationError, match=message):
+            SpeechRequest(**{**PARAMS, **params})
 
 
-class TestDecoder:
+class TestSpeechDecoder:
     @pytest.mark.parametrize("cut", range(0, len(AUDIO), 7))
-    def test_bytes_come_out_as_they_went_in(self, cut):
-        assert decoded(AUDIO[:cut], b"", AUDIO[cut:]) == AUDIO
+    def test_audio_is_passed_on_unchanged(self, cut):
+        assert decode(AUDIO[:cut], b"", AUDIO[cut:]) == AUDIO
 
-    def test_audio_is_handed_on_at_once(self):
+    def test_audio_is_passed_on_immediately(self):
         decoder = SpeechDecoder(Response(200, {}))
         assert list(decoder.feed(AUDIO[:SNIFF_BYTES])) == [AUDIO[:SNIFF_BYTES]]
         assert list(decoder.feed(b"x")) == [b"x"]
 
     @pytest.mark.parametrize("audio", [bytes(10), b"\xff\xfb", b"{\x00}\x00", b"\xff\xff" * 40])
-    def test_samples_are_no_text(self, audio):
-        assert decoded(audio) == audio
+    def test_samples_are_not_text(self, audio):
+        assert decode(audio) == audio
 
-    def test_an_error_with_status_200(self):
+    def test_error_with_status_200_raises(self):
         body = b'{"error": {"message": "no voice", "code": "bad_voice"}}'
         with pytest.raises(EmbeddedError) as caught:
-            decoded(body[:5], body[5:])
+            decode(body[:5], body[5:])
         assert caught.value.body == body
 
     @pytest.mark.parametrize(
-        ("body", "said"),
+        ("body", "message"),
         [
-            (b'{"ok": true}', "JSON came"),
-            (b'{"text": "' + b"a" * 100 + b'"}', "JSON came"),
-            (b"<html><body>Bad gateway</body></html>", "text came"),
-            (b"<!DOCTYPE html>" + "\u00e4\u20ac".encode() * 40, "text came"),
-            (b"data: {}\n\n", "text came"),
-            ("\ufeff \u00fcbel".encode(), "text came"),
-            (b"null", "JSON came"),
+            (b'{"ok": true}', "got JSON"),
+            (b'{"text": "' + b"a" * 100 + b'"}', "got JSON"),
+            (b"<html><body>Bad gateway</body></html>", "got text"),
+            (b"<!DOCTYPE html>" + "\u00e4\u20ac".encode() * 40, "got text"),
+            (b"data: {}\n\n", "got text"),
+            ("\ufeff \u00fcbel".encode(), "got text"),
+            (b"null", "got JSON"),
             (b"", "its body is empty"),
         ],
     )
-    def test_what_is_no_audio(self, body, said):
-        with pytest.raises(MalformedResponseError, match=said):
-            decoded(*(body[at : at + 9] for at in range(0, len(body), 9)))
+    def test_text_raises(self, body, message):
+        with pytest.raises(MalformedResponseError, match=message):
+            decode(*(body[start : start + 9] for start in range(0, len(body), 9)))
 
-    def test_an_endless_text_is_not_read_to_its_end(self):
+    def test_endless_text_raises_before_its_end(self):
         decoder = SpeechDecoder(Response(200, {}))
         endless = chain.from_iterable(decoder.feed(b"a" * 100) for _ in repeat(None))
-        with pytest.raises(MalformedResponseError, match="text came"):
+        with pytest.raises(MalformedResponseError, match="got text"):
             next(endless)
 
-    def test_a_body_that_is_shorter_than_it_says(self):
+    def test_body_shorter_than_content_length_raises(self):
         size = str(len(AUDIO))
-        assert decoded(AUDIO, content_length=size) == AUDIO
+        assert decode(AUDIO, content_length=size) == AUDIO
         with pytest.raises(TruncatedStreamError, match=f"100 of {size} bytes"):
-            decoded(AUDIO[:100], content_length=size)
+            decode(AUDIO[:100], content_length=size)
 
-    def test_the_length_of_a_compressed_body_says_nothing(self):
-        assert decoded(AUDIO, content_length="999", content_encoding="gzip") == AUDIO
+    def test_content_length_of_a_compressed_body_is_ignored(self):
+        assert decode(AUDIO, content_length="999", content_encoding="gzip") == AUDIO
 
-    @pytest.mark.parametrize("length", ["", "-1", "many", "9" * 400])
-    def test_a_length_that_is_none_is_ignored(self, length):
-        assert decoded(AUDIO, content_length=length) == AUDIO
+    @pytest.mark.parametrize(
+        "length", ["", "-1", "many", "9" * 400], ids=["empty", "negative", "word", "huge"]
+    )
+    def test_invalid_content_length_is_ignored(self, length):
+        assert decode(AUDIO, content_length=length) == AUDIO
