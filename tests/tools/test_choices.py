@@ -12,7 +12,7 @@ from orq_router_integrations.errors import RouterInputError, ServerError
 from orq_router_integrations.tools.base import ToolInputError
 
 WRONG = [
-    ("draw", {"prompt": " "}, "prompt: it is empty"),
+    ("draw", {"prompt": " "}, "prompt: must not be empty"),
     ("draw", {"prompt": "x", "image": "/etc/hostname"}, "is no image of this tool"),
     ("draw", {"prompt": "x", "output_compression": 5}, "requires output_format"),
     ("speak", {"text": "Long. " * 900, "format": "opus"}, "text: 5400 characters"),
