@@ -203,7 +203,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_secrecy.py::test_a_key_that_comes_later_is_a_secret_too",
         "test_echoes.py::test_an_echo_of_the_key_in_a_replys_head_is_in_no_log",
         "test_secrecy.py::test_neither_logs_nor_traces_nor_errors_tell_the_key",
-        "test_cassettes.py::test_a_recorded_request_has_no_key_and_no_host",
+        "test_cassettes.py::test_recorded_request_has_no_key_and_no_host",
         "faults/test_faces.py::test_neither_logs_nor_errors_tell_the_key",
     ),
     "P33 no injection": (

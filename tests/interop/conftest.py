@@ -1,4 +1,4 @@
-"""A served offline router for other people's clients, one for all tests of a module."""
+"""An offline router served over HTTP for clients of other packages, shared by a module's tests."""
 
 from collections.abc import Iterator
 
@@ -12,6 +12,6 @@ BROKEN = "openai/broken"
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    """The address of a router one of whose models breaks off after two chunks."""
+    """Base URL of a router whose model ``openai/broken`` ends every stream after two chunks."""
     with served(OfflineRouter(faults={BROKEN: Fault(cut_after=2)})) as url:
         yield url

@@ -1,6 +1,6 @@
-"""A LiteLLM proxy as the server: its own mock models, and an offline router behind it.
+"""A LiteLLM proxy as the server, with its own mock models and with an offline router upstream.
 
-It wants an environment of its own; these two commands run it:
+The proxy needs its own environment. These commands create it and run the tests:
 
     python3 -m venv .venv-litellm && .venv-litellm/bin/pip install 'litellm[proxy]'
     python -m pytest -m litellm
@@ -39,7 +39,7 @@ ASSETS = ROOT / "tests" / "assets"
 COMMAND = shutil.which("litellm", path=f"{ROOT / '.venv-litellm' / 'bin'}{os.pathsep}{os.defpath}")
 KEY = "sk-litellm"
 MOCK = "openai/gpt-4o"
-BEHIND = "behind/gpt-4o"
+PROXIED = "proxied/gpt-4o"
 MOCKED = "Hello from the mock of LiteLLM."
 MOCKED_URL = "https://example.com/star.png"
 SECONDS_TO_START = 60
@@ -59,51 +59,53 @@ def get_weather(city: str) -> str:
     return f"12 degrees in {city}"
 
 
-def config(behind: str) -> dict[str, object]:
-    """LiteLLM's own mocks, and models that it fetches from an offline router."""
+def build_config(upstream_url: str) -> dict[str, object]:
+    """Build a configuration with mock models, and models that are proxied to an offline router."""
     mocks = {MOCK: MOCKED, "openai/dall-e-3": MOCKED_URL}
-    listed = [
+    models = [
         {
             "model_name": name,
-            "litellm_params": {"model": name, "api_key": "none", "mock_response": said},
+            "litellm_params": {"model": name, "api_key": "none", "mock_response": response},
         }
-        for name, said in mocks.items()
+        for name, response in mocks.items()
     ]
     for name in ("gpt-4o", "gpt-image-1", "tts-1", "whisper-1"):
-        fetched = {"model": f"openai/openai/{name}", "api_key": "any", "api_base": behind}
-        listed.append({"model_name": f"behind/{name}", "litellm_params": fetched})
-    return {"model_list": listed, "general_settings": {"master_key": KEY}}
+        params = {"model": f"openai/openai/{name}", "api_key": "any", "api_base": upstream_url}
+        models.append({"model_name": f"proxied/{name}", "litellm_params": params})
+    return {"model_list": models, "general_settings": {"master_key": KEY}}
 
 
 @pytest.fixture(scope="module")
 def proxy(base_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a proxy that serves under the router's own path."""
+    """Base URL of a proxy that serves under the path of the router."""
     if COMMAND is None:
-        pytest.skip("no LiteLLM: see the two commands at the top of this file")
-    folder = tmp_path_factory.mktemp("litellm")
-    (folder / "config.yaml").write_text(yaml.safe_dump(config(base_url)))
-    port = free_port()
+        pytest.skip("LiteLLM is not installed: see the commands at the top of this file")
+    directory = tmp_path_factory.mktemp("litellm")
+    (directory / "config.yaml").write_text(yaml.safe_dump(build_config(base_url)))
+    port = find_free_port()
     environment = {
         "PATH": os.defpath,
-        "HOME": str(folder),
+        "HOME": str(directory),
         "SERVER_ROOT_PATH": "/v3/router",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
-    with (folder / "log").open("w") as log:
+    with (directory / "log").open("w") as log:
         arguments = [COMMAND, "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]
-        process = subprocess.Popen(arguments, cwd=folder, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            arguments, cwd=directory, env=environment, stdout=log, stderr=log
+        )
         try:
             url = f"http://127.0.0.1:{port}/v3/router"
-            wait_for(f"{url}/health/liveliness", process, folder / "log")
+            wait_for(f"{url}/health/liveliness", process, directory / "log")
             yield url
         finally:
             process.terminate()
             process.wait(20)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+def find_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -124,14 +126,14 @@ def client(proxy: str) -> Iterator[RouterClient]:
 
 
 @both_apis
-def test_its_mock_is_read(client: RouterClient, api: str) -> None:
+def test_mock(client: RouterClient, api: str) -> None:
     message = ChatOrq(model=MOCK, api=api, client=client).invoke("Hi")
     assert message.text == MOCKED
     assert Provenance.of(message).answering_model == MOCK
     assert message.usage_metadata["total_tokens"] > 0
 
 
-def test_its_mock_is_streamed(client: RouterClient) -> None:
+def test_streamed_mock(client: RouterClient) -> None:
     chunks = list(ChatOrq(model=MOCK, client=client).stream("Hi"))
     assert len(chunks) > 2
     message = reduce(add, chunks)
@@ -140,22 +142,22 @@ def test_its_mock_is_streamed(client: RouterClient) -> None:
     assert message.usage_metadata["total_tokens"] > 0
 
 
-async def test_its_mock_is_awaited(proxy: str) -> None:
+async def test_async_mock(proxy: str) -> None:
     async with RouterClient(api_key=KEY, base_url=proxy) as client:
         assert (await ChatOrq(model=MOCK, client=client).ainvoke("Hi")).text == MOCKED
 
 
 @both_apis
-def test_what_passes_through_it_comes_whole_and_in_pieces(client: RouterClient, api: str) -> None:
-    model = ChatOrq(model=BEHIND, api=api, client=client)
-    whole, streamed = model.invoke("Hi"), reduce(add, model.stream("Hi"))
-    assert whole.text == streamed.text == f"Offline answer from {MOCK} to 'Hi'."
+def test_proxied_answer(client: RouterClient, api: str) -> None:
+    model = ChatOrq(model=PROXIED, api=api, client=client)
+    message, streamed = model.invoke("Hi"), reduce(add, model.stream("Hi"))
+    assert message.text == streamed.text == f"Offline answer from {MOCK} to 'Hi'."
     assert streamed.usage_metadata["total_tokens"] > 0
 
 
 @both_apis
 def test_tools(client: RouterClient, api: str) -> None:
-    bound = ChatOrq(model=BEHIND, api=api, client=client).bind_tools(
+    bound = ChatOrq(model=PROXIED, api=api, client=client).bind_tools(
         [get_weather], tool_choice="any"
     )
     for message in (bound.invoke("In 'Paris'?"), reduce(add, bound.stream("In 'Paris'?"))):
@@ -165,81 +167,86 @@ def test_tools(client: RouterClient, api: str) -> None:
 
 @both_apis
 def test_structured_output(client: RouterClient, api: str) -> None:
-    model = ChatOrq(model=BEHIND, api=api, client=client).with_structured_output(City)
+    model = ChatOrq(model=PROXIED, api=api, client=client).with_structured_output(City)
     city = model.invoke("Tell me of 'Utrecht', 376000 people.")
     assert city == City(name="Utrecht", inhabitants=376000)
 
 
-def test_an_image_goes_through(client: RouterClient) -> None:
+def test_image_input(client: RouterClient) -> None:
     question = [content_block(ASSETS / "diagram.png"), {"type": "text", "text": "What is it?"}]
-    answer = ChatOrq(model=BEHIND, client=client).invoke([("user", question)])
+    answer = ChatOrq(model=PROXIED, client=client).invoke([("user", question)])
     assert "an image (PNG" in answer.text
 
 
-def test_reasoning_comes_back(client: RouterClient) -> None:
-    answer = ChatOrq(model=BEHIND, client=client).invoke("Why?", reasoning_effort="high")
+def test_reasoning(client: RouterClient) -> None:
+    answer = ChatOrq(model=PROXIED, client=client).invoke("Why?", reasoning_effort="high")
     assert [block["type"] for block in answer.content_blocks] == ["reasoning", "text"]
 
 
-def test_an_unknown_model_is_a_typed_error(client: RouterClient) -> None:
+def test_unknown_model(client: RouterClient) -> None:
     with pytest.raises(BadRequestError, match="Invalid model name"):
         ChatOrq(model="no/model", client=client).invoke("Hi")
 
 
-def test_a_wrong_key_is_a_400_without_a_database(proxy: str) -> None:
+def test_wrong_key(proxy: str) -> None:
+    """Without a database, the proxy answers 400 instead of 401."""
     client = RouterClient(api_key="sk-wrong", base_url=proxy, max_retries=0)
     with pytest.raises(BadRequestError, match="No connected db"):
         ChatOrq(model=MOCK, client=client).invoke("Hi")
 
 
-def test_answers_carry_its_own_name_of_the_model_but_for_one(client: RouterClient) -> None:
-    chat = ChatOrq(model=BEHIND, client=client)
-    responses = ChatOrq(model=BEHIND, api="responses", client=client)
-    streams = reduce(add, responses.stream("Hi"))
-    named = [Provenance.of(m).response_model for m in (chat.invoke("Hi"), streams)]
-    assert named == [BEHIND, "gpt-4o"]
+def test_response_model(client: RouterClient) -> None:
+    """Responses contain the proxy's model name, except for streams of the Responses API."""
+    chat = ChatOrq(model=PROXIED, client=client)
+    responses = ChatOrq(model=PROXIED, api="responses", client=client)
+    streamed = reduce(add, responses.stream("Hi"))
+    models = [Provenance.of(m).response_model for m in (chat.invoke("Hi"), streamed)]
+    assert models == [PROXIED, "gpt-4o"]
 
 
-def test_it_takes_the_routers_fallbacks_but_not_its_timeout(client: RouterClient) -> None:
-    """Its own ``timeout`` is a number of seconds; the router's is an object."""
-    model = ChatOrq(model=BEHIND, client=client)
-    traced = {"identity": "u1", "thread": "t1", "metadata": {"team": "a"}}
-    controls = {"fallbacks": [MOCK], "cache": {"ttl": 60}, **traced}
+def test_controls(client: RouterClient) -> None:
+    """Fallbacks work. ``timeout`` does not: LiteLLM expects a number, the router an object."""
+    model = ChatOrq(model=PROXIED, client=client)
+    tracing = {"identity": "u1", "thread": "t1", "metadata": {"team": "a"}}
+    controls = {"fallbacks": [MOCK], "cache": {"ttl": 60}, **tracing}
     assert model.invoke("Hi", controls=controls).text
     with pytest.raises(ServerError, match="not 'dict'"):
         model.invoke("Hi", controls={"timeout": {"call_timeout": 5000}})
 
 
-def test_its_mock_of_an_image_is_a_url(client: RouterClient) -> None:
+def test_mock_image(client: RouterClient) -> None:
     tool = OrqImageTool(model="openai/dall-e-3", return_format="url", client=client)
     image = tool.generate("a star").image
     assert (image.url, image.data) == (MOCKED_URL, None)
 
 
-def test_images_are_drawn_and_edited_through_it(client: RouterClient) -> None:
-    tool = OrqImageTool(model="behind/gpt-image-1", size="256x256", client=client)
+def test_generate_and_edit_image(client: RouterClient) -> None:
+    tool = OrqImageTool(model="proxied/gpt-image-1", size="256x256", client=client)
     boat = tool.generate("a boat")
     fog = tool.edit("in fog", boat)
     assert [boat.image.mime_type, fog.image.mime_type] == ["image/png", "image/png"]
     assert boat.image.id != fog.image.id
 
 
-def test_speech_and_transcription_through_it(client: RouterClient) -> None:
-    tool = OrqSpeechTool(model="behind/tts-1", voice="alloy", audio_format="wav", client=client)
-    spoken = tool.synthesize("The router answers.").read()
+def test_speech_and_transcription(client: RouterClient) -> None:
+    tool = OrqSpeechTool(model="proxied/tts-1", voice="alloy", audio_format="wav", client=client)
+    recording = tool.synthesize("The router answers.").read()
     loader = OrqTranscriptionLoader(
-        source=spoken, model="behind/whisper-1", granularity="word", client=client
+        source=recording, model="proxied/whisper-1", granularity="word", client=client
     )
     assert [word.page_content for word in loader.load()] == ["The", "router", "answers."]
     assert b"".join(tool.stream("The router answers.")).startswith(b"RIFF")
 
 
-@pytest.mark.parametrize("wanted", ["json", "text", "srt", "vtt"])
-def test_every_kind_of_transcript_through_it(client: RouterClient, wanted: str) -> None:
-    spoken = OrqSpeechTool(
-        model="behind/tts-1", voice="alloy", audio_format="wav", client=client
+@pytest.mark.parametrize("response_format", ["json", "text", "srt", "vtt"])
+def test_transcript_formats(client: RouterClient, response_format: str) -> None:
+    speech = OrqSpeechTool(
+        model="proxied/tts-1", voice="alloy", audio_format="wav", client=client
     ).synthesize("Hello.")
     [document] = OrqTranscriptionLoader(
-        source=spoken.read(), model="behind/whisper-1", response_format=wanted, client=client
+        source=speech.read(),
+        model="proxied/whisper-1",
+        response_format=response_format,
+        client=client,
     ).load()
     assert document.page_content == "Hello."

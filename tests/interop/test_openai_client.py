@@ -1,4 +1,4 @@
-"""The stock openai client against a served offline router: every endpoint it knows of ours."""
+"""OpenAI's client against a served offline router: every endpoint that both support."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ PARAMETERS = {"type": "object", "properties": {"input": {"type": "integer"}}, "r
 TOOL = {"name": "magic_function", "description": "Magic.", "parameters": PARAMETERS}
 
 deprecated = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-"""OpenAI's client warns of what OpenAI gives up; the router has it still."""
+"""OpenAI's client warns about endpoints that OpenAI deprecates; the router supports them."""
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +32,18 @@ def client(base_url):
 
 @pytest.fixture(scope="module")
 def speech(client):
-    """A recording whose words are known."""
-    spoken = client.audio.speech.create(
+    """A recording of ``SPOKEN``."""
+    response = client.audio.speech.create(
         model="openai/tts-1", voice="alloy", input=SPOKEN, response_format="wav"
     )
-    return ("speech.wav", spoken.content, "audio/wav")
+    return ("speech.wav", response.content, "audio/wav")
 
 
 class TestChat:
-    def test_whole(self, client):
-        reply = client.chat.completions.create(model=GPT, messages=USER)
-        assert reply.choices[0].message.content.startswith(f"Offline answer from {GPT}")
-        assert reply.usage.total_tokens > 0
+    def test_complete(self, client):
+        response = client.chat.completions.create(model=GPT, messages=USER)
+        assert response.choices[0].message.content.startswith(f"Offline answer from {GPT}")
+        assert response.usage.total_tokens > 0
 
     def test_streamed(self, client):
         chunks = list(
@@ -56,32 +56,32 @@ class TestChat:
         assert chunks[-1].usage.total_tokens > 0
 
     def test_tools(self, client):
-        reply = client.chat.completions.create(
+        response = client.chat.completions.create(
             model=GPT,
             messages=USER,
             tools=[{"type": "function", "function": TOOL}],
             tool_choice="required",
         )
-        (call,) = reply.choices[0].message.tool_calls
+        (call,) = response.choices[0].message.tool_calls
         assert (call.function.name, call.function.arguments) == ("magic_function", '{"input":3}')
 
-    def test_errors_and_the_list_of_models(self, client):
+    def test_unknown_model_and_model_list(self, client):
         with pytest.raises(openai.NotFoundError, match="not enabled"):
             client.chat.completions.create(model="nobody/x", messages=USER)
         assert GPT in {model.id for model in client.models.list()}
 
-    def test_a_stream_that_breaks_off_passes_for_whole(self, client):
-        """ChatOrq raises here; this client does not."""
+    def test_truncated_stream_is_not_detected(self, client):
+        """``ChatOrq`` raises an error here."""
         stream = client.chat.completions.create(model=BROKEN, messages=USER, stream=True)
         assert len(list(stream)) == 2
 
 
 class TestResponses:
-    def test_whole(self, client):
-        reply = client.responses.create(model=GPT, input="Hi")
-        assert reply.output_text == f"Offline answer from {GPT} to 'Hi'."
-        assert reply.usage.total_tokens > 0
-        assert client.responses.retrieve(reply.id).output_text == reply.output_text
+    def test_complete(self, client):
+        response = client.responses.create(model=GPT, input="Hi")
+        assert response.output_text == f"Offline answer from {GPT} to 'Hi'."
+        assert response.usage.total_tokens > 0
+        assert client.responses.retrieve(response.id).output_text == response.output_text
 
     def test_streamed(self, client):
         events = list(client.responses.create(model=GPT, input="Hi", stream=True))
@@ -90,45 +90,45 @@ class TestResponses:
         assert events[-1].response.output_text == text
 
     def test_tools(self, client):
-        reply = client.responses.create(
+        response = client.responses.create(
             model=GPT,
             input=USER,
             tools=[{"type": "function", "strict": False, **TOOL}],
             tool_choice="required",
         )
-        (call,) = [item for item in reply.output if item.type == "function_call"]
+        (call,) = [item for item in response.output if item.type == "function_call"]
         assert (call.name, json.loads(call.arguments)) == ("magic_function", {"input": 3})
 
 
 class TestImages:
     def test_generate(self, client):
-        reply = client.images.generate(model="openai/gpt-image-1", prompt="A boat", n=2)
-        pictures = [base64.b64decode(item.b64_json) for item in reply.data]
-        assert [detect_mime_type(picture) for picture in pictures] == ["image/png", "image/png"]
-        assert pictures[0] != pictures[1]
+        response = client.images.generate(model="openai/gpt-image-1", prompt="A boat", n=2)
+        images = [base64.b64decode(item.b64_json) for item in response.data]
+        assert [detect_mime_type(image) for image in images] == ["image/png", "image/png"]
+        assert images[0] != images[1]
 
     def test_edit_with_a_mask(self, client):
-        picture = base64.b64decode(
+        image = base64.b64decode(
             client.images.generate(model="openai/gpt-image-1", prompt="A boat").data[0].b64_json
         )
-        reply = client.images.edit(
-            model="openai/gpt-image-1", image=picture, mask=picture, prompt="In fog"
+        response = client.images.edit(
+            model="openai/gpt-image-1", image=image, mask=image, prompt="In fog"
         )
-        assert detect_mime_type(base64.b64decode(reply.data[0].b64_json)) == "image/png"
+        assert detect_mime_type(base64.b64decode(response.data[0].b64_json)) == "image/png"
 
     @deprecated
     def test_variations(self, client):
-        picture = (ASSETS / "diagram.png").read_bytes()
-        reply = client.images.create_variation(
-            model="openai/dall-e-2", image=picture, n=2, response_format="b64_json"
+        image = (ASSETS / "diagram.png").read_bytes()
+        response = client.images.create_variation(
+            model="openai/dall-e-2", image=image, n=2, response_format="b64_json"
         )
-        assert [detect_mime_type(base64.b64decode(item.b64_json)) for item in reply.data] == [
+        assert [detect_mime_type(base64.b64decode(item.b64_json)) for item in response.data] == [
             "image/png"
         ] * 2
 
 
 class TestSpeech:
-    def test_streamed_to_a_file(self, client, tmp_path):
+    def test_stream_to_file(self, client, tmp_path):
         path = tmp_path / "speech.wav"
         with client.audio.speech.with_streaming_response.create(
             model="openai/tts-1", voice="alloy", input=SPOKEN, response_format="wav"
@@ -137,12 +137,12 @@ class TestSpeech:
         with wave.open(io.BytesIO(path.read_bytes())) as sound:
             assert sound.getnframes() > 0
 
-    @pytest.mark.parametrize("wanted", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
-    def test_every_format(self, client, wanted):
-        reply = client.audio.speech.create(
-            model="openai/tts-1", voice="alloy", input="Hi", response_format=wanted
+    @pytest.mark.parametrize("audio_format", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
+    def test_every_format(self, client, audio_format):
+        response = client.audio.speech.create(
+            model="openai/tts-1", voice="alloy", input="Hi", response_format=audio_format
         )
-        assert len(reply.content) > 100
+        assert len(response.content) > 100
 
 
 class TestTranscriptions:
@@ -150,25 +150,26 @@ class TestTranscriptions:
         assert client.audio.transcriptions.create(model=WHISPER, file=speech).text == SPOKEN
 
     def test_verbose_json(self, client, speech):
-        reply = client.audio.transcriptions.create(
+        response = client.audio.transcriptions.create(
             model=WHISPER,
             file=speech,
             response_format="verbose_json",
             timestamp_granularities=["word", "segment"],
         )
-        assert reply.text == SPOKEN
-        assert [word.word for word in reply.words] == SPOKEN.split()
-        assert 0 <= reply.segments[0].start < reply.segments[0].end
+        assert response.text == SPOKEN
+        assert [word.word for word in response.words] == SPOKEN.split()
+        assert 0 <= response.segments[0].start < response.segments[0].end
 
     @pytest.mark.parametrize(
-        ("wanted", "begins"), [("text", SPOKEN), ("srt", "1\n00:00:00,000"), ("vtt", "WEBVTT")]
+        ("response_format", "prefix"),
+        [("text", SPOKEN), ("srt", "1\n00:00:00,000"), ("vtt", "WEBVTT")],
     )
-    def test_texts(self, client, speech, wanted, begins):
-        reply = client.audio.transcriptions.create(
-            model=WHISPER, file=speech, response_format=wanted
+    def test_text_formats(self, client, speech, response_format, prefix):
+        response = client.audio.transcriptions.create(
+            model=WHISPER, file=speech, response_format=response_format
         )
-        assert reply.startswith(begins)
-        assert SPOKEN in reply
+        assert response.startswith(prefix)
+        assert SPOKEN in response
 
     @deprecated
     def test_translations(self, client, speech):

@@ -1,6 +1,6 @@
-"""The vendor's own SDK as a client of the offline router.
+"""The vendor's SDK as a client of the offline router.
 
-Where it fails or drops something, ``tests/contract/README.md`` has the fact, and a test here.
+What it fails on or drops is documented in ``tests/contract/README.md`` and tested here.
 """
 
 import base64
@@ -28,27 +28,27 @@ PARAMETERS = {"type": "object", "properties": {"a": {"type": "integer"}}, "requi
 @pytest.fixture
 def orq(router):
     with httpx.Client(transport=router.transport) as http, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its models warn of one another
+        warnings.simplefilter("ignore")  # importing its models causes warnings
         yield sdk.Orq(api_key="any", server_url="https://offline.invalid", client=http)
 
 
 @pytest.fixture
 def speech():
-    """A recording whose words are known."""
+    """A recording of ``SPOKEN``."""
     with httpx.Client(transport=OfflineRouter().transport) as http:
-        said = {"model": "openai/tts-1", "voice": "alloy", "input": SPOKEN}
-        reply = http.post(
+        params = {"model": "openai/tts-1", "voice": "alloy", "input": SPOKEN}
+        response = http.post(
             "https://offline.invalid/v3/router/audio/speech",
-            json={**said, "response_format": "wav"},
+            json={**params, "response_format": "wav"},
             headers={"Authorization": "Bearer any"},
         )
-    return {"file_name": "speech.wav", "content": reply.content, "content_type": "audio/wav"}
+    return {"file_name": "speech.wav", "content": response.content, "content_type": "audio/wav"}
 
 
 class TestChat:
-    def test_whole(self, orq):
-        reply = orq.router.chat.completions.create(model=GPT, messages=USER)
-        assert reply.choices[0].message.content == ANSWER
+    def test_complete(self, orq):
+        response = orq.router.chat.completions.create(model=GPT, messages=USER)
+        assert response.choices[0].message.content == ANSWER
 
     def test_streamed(self, orq):
         with orq.router.chat.completions.create(model=GPT, messages=USER, stream=True) as events:
@@ -56,16 +56,16 @@ class TestChat:
         assert text == ANSWER
 
     def test_tools(self, orq):
-        reply = orq.router.chat.completions.create(
+        response = orq.router.chat.completions.create(
             model=GPT,
             messages=[{"role": "user", "content": "f(3)"}],
             tools=[{"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}],
             tool_choice="required",
         )
-        (call,) = reply.choices[0].message.tool_calls
+        (call,) = response.choices[0].message.tool_calls
         assert (call.function.name, call.function.arguments) == ("f", '{"a":3}')
 
-    def test_controls_whose_whole_numbers_it_writes_as_floats(self, orq, router):
+    def test_integers_in_controls_are_sent_as_floats(self, orq, router):
         orq.router.chat.completions.create(
             model=GPT,
             messages=USER,
@@ -77,17 +77,17 @@ class TestChat:
         )
         assert "429.0" in str(router.requests[0].body["retry"])
 
-    def test_a_typed_error(self, orq):
+    def test_unknown_model_raises_a_typed_error(self, orq):
         with pytest.raises(sdk.models.APIErrorResponse, match="not enabled"):
             orq.router.chat.completions.create(model="nobody/x", messages=USER)
 
 
 class TestResponses:
-    def test_whole(self, orq):
-        reply = orq.responses.create(model=GPT, input="Hi")
-        (item,) = reply.output
+    def test_complete(self, orq):
+        response = orq.responses.create(model=GPT, input="Hi")
+        (item,) = response.output
         assert item["content"][0]["text"] == ANSWER
-        assert orq.responses.get(response_id=reply.id).output == reply.output
+        assert orq.responses.get(response_id=response.id).output == response.output
 
     def test_streamed(self, orq):
         with orq.responses.create(model=GPT, input="Hi", stream=True) as events:
@@ -95,11 +95,11 @@ class TestResponses:
 
 
 class TestImages:
-    def test_all_three(self, orq):
+    def test_all_operations(self, orq):
         images = orq.router.images
-        drawn = images.generations.create(model="openai/gpt-image-1", prompt="A boat")
-        picture = base64.b64decode(drawn.data[0].b64_json)
-        file = {"file_name": "boat.png", "content": picture, "content_type": "image/png"}
+        generated = images.generations.create(model="openai/gpt-image-1", prompt="A boat")
+        data = base64.b64decode(generated.data[0].b64_json)
+        file = {"file_name": "boat.png", "content": data, "content_type": "image/png"}
         edited = images.edits.create(
             model="openai/gpt-image-1",
             prompt="In fog",
@@ -108,18 +108,18 @@ class TestImages:
             retry={"count": 1},
             fallbacks=[{"model": "openai/dall-e-2"}],
         )
-        varied = images.variations.create(model="openai/dall-e-2", image=file)
-        assert [detect_mime_type(base64.b64decode(it.b64_json)) for it in edited.data] == [
+        variation = images.variations.create(model="openai/dall-e-2", image=file)
+        assert [detect_mime_type(base64.b64decode(item.b64_json)) for item in edited.data] == [
             "image/png"
         ] * 2
-        assert varied.data[0].url
+        assert variation.data[0].url
 
 
 class TestAudio:
-    def test_speech_is_made_and_dropped(self, orq, router):
-        """The SDK hands back nothing; ``OrqSpeechTool`` hands back the audio."""
-        made = orq.router.audio.speech.create(model="openai/tts-1", input="Hi", voice="alloy")
-        assert made is None
+    def test_speech_is_discarded(self, orq, router):
+        """The SDK returns ``None`` instead of the audio."""
+        result = orq.router.audio.speech.create(model="openai/tts-1", input="Hi", voice="alloy")
+        assert result is None
         assert router.log[0].status == 200
 
     def test_transcriptions_as_json(self, orq, speech):
@@ -135,11 +135,11 @@ class TestAudio:
         )
         assert [word.word for word in timed.words] == SPOKEN.split()
 
-    @pytest.mark.parametrize("wanted", ["text", "srt", "vtt"])
-    def test_transcripts_as_texts_are_errors_to_it(self, orq, router, speech, wanted):
+    @pytest.mark.parametrize("response_format", ["text", "srt", "vtt"])
+    def test_text_formats_raise(self, orq, router, speech, response_format):
         with pytest.raises(sdk.models.APIDefaultError, match="Unexpected response"):
             orq.router.audio.transcriptions.create(
-                model=WHISPER, file=speech, response_format=wanted
+                model=WHISPER, file=speech, response_format=response_format
             )
         assert router.log[0].status == 200
 

@@ -1,7 +1,7 @@
-"""What ChatOrq sends, held against the request models of the vendor's own SDK.
+"""Requests of ChatOrq, compared with the request models of the vendor's SDK.
 
-The SDK is no dependency: ``pip install orq-ai-sdk``, or the extra ``interop``, brings it.
-Where the two disagree, ``tests/contract/README.md`` says so, and the tables here say it again.
+The SDK is an optional dependency: ``pip install '.[interop]'``. Differences between the two are
+documented in ``tests/contract/README.md`` and listed in the tables below.
 """
 
 from contextlib import suppress
@@ -48,76 +48,85 @@ def get_weather(city: str, days: int = 1) -> str:
     return f"{days} days of sun in {city}"
 
 
-def text(words: str) -> dict[str, Any]:
-    return {"type": "text", "text": words}
+def build_text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
 
 
-def called(**more: Any) -> AIMessage:
+def build_tool_call(**fields: Any) -> AIMessage:
     call = {"name": "get_weather", "args": {"city": "Paris"}, "id": "c1", "type": "tool_call"}
-    return AIMessage("", tool_calls=[call], **more)
+    return AIMessage("", tool_calls=[call], **fields)
 
 
-PICTURE, REPORT = content_block(PNG), content_block(PDF, filename="a.pdf")
+IMAGE, PDF_FILE = content_block(PNG), content_block(PDF, filename="a.pdf")
 RESULT = ToolMessage("12 degrees", tool_call_id="c1")
 BOTH: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "text": ([SystemMessage("Be brief."), "Hi", AIMessage("Hello"), "Again"], {}),
-    "an image, a PDF": ([HumanMessage([text("See?"), PICTURE, REPORT])], {}),
-    "an image by URL": (
+    "image and PDF": ([HumanMessage([build_text("See?"), IMAGE, PDF_FILE])], {}),
+    "image by URL": (
         [HumanMessage([{"type": "image", "url": "https://example.com/a.png"}])],
         {},
     ),
     "sampling": (["Hi"], {"temperature": 0.5, "top_p": 0.9, "top_k": 5, "frequency_penalty": 0.1}),
     "limits": (["Hi"], {"max_tokens": 20, "stop": ["END"], "presence_penalty": -0.5}),
     "tools": (["Hi"], {"tools": [get_weather], "tool_choice": "any", "parallel_tool_calls": False}),
-    "a chosen tool": (["Hi"], {"tools": [get_weather], "tool_choice": "get_weather"}),
-    "a call and its result": (["Hi", called(), RESULT], {}),
-    "a form to fill in": (
+    "chosen tool": (["Hi"], {"tools": [get_weather], "tool_choice": "get_weather"}),
+    "tool call and result": (["Hi", build_tool_call(), RESULT], {}),
+    "structured output": (
         ["Hi"],
         {"schema": {"title": "City", "type": "object", "properties": {}}},
     ),
     "thinking": (["Hi"], {"thinking": {"type": "enabled", "budget_tokens": 2048}}),
-    "a stream": (["Hi"], {"stream": True}),
+    "stream": (["Hi"], {"stream": True}),
 }
 CHAT = BOTH | {
-    "a recording": ([HumanMessage([content_block(WAV), text("Hm?")])], {}),
-    "spoken output": (
+    "audio input": ([HumanMessage([content_block(WAV), build_text("Hm?")])], {}),
+    "audio output": (
         ["Hi"],
         {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}},
     ),
     "effort": (["Hi"], {"reasoning_effort": "low", "verbosity": "low", "seed": 7}),
-    "log-probabilities": (["Hi"], {"logprobs": True, "top_logprobs": 2, "n": 2}),
+    "log probabilities": (["Hi"], {"logprobs": True, "top_logprobs": 2, "n": 2}),
     "JSON": (["Hi"], {"response_format": {"type": "json_object"}}),
     "adaptive thinking": (["Hi"], {"thinking": {"type": "adaptive"}}),
-    "a provider's cache": (
-        [HumanMessage([text("Long.") | {"cache_control": {"type": "ephemeral", "ttl": "1h"}}])],
+    "prompt cache": (
+        [
+            HumanMessage(
+                [build_text("Long.") | {"cache_control": {"type": "ephemeral", "ttl": "1h"}}]
+            )
+        ],
         {"cache_control": {"type": "ephemeral"}, "prompt_cache_key": "k"},
     ),
 }
 RESPONSES = BOTH | {
     "effort": (["Hi"], {"reasoning": {"effort": "low", "summary": "auto"}, "verbosity": "low"}),
-    "a follow-up": (["Hi"], {"previous_response_id": "resp_1", "store": True}),
-    "the router's own tools": (["Hi"], {"tools": [{"type": "orq:web_search"}]}),
-    "limits of the router": (["Hi"], {"max_tool_calls": 3, "include": ["web_search_call.results"]}),
+    "previous response": (["Hi"], {"previous_response_id": "resp_1", "store": True}),
+    "server tools": (["Hi"], {"tools": [{"type": "orq:web_search"}]}),
+    "limits of server tools": (
+        ["Hi"],
+        {"max_tool_calls": 3, "include": ["web_search_call.results"]},
+    ),
 }
 
-TOP_ON_V3 = ["identity", "thread"]
-"""The SDK types chat under v2/router, where these are nested; on v3 they stand at the top."""
+TOP_LEVEL_ON_V3 = ["identity", "thread"]
+"""Controls that the SDK does not know at the top level: it models v2, where they are nested."""
 
 
-def sent(
+def record_body(
     api: str, base_url: str, messages: list[Any], kwargs: dict[str, Any], **settings: Any
 ) -> dict[str, Any]:
-    """The body of a call, as the offline router received it."""
+    """Return the request body that the offline router receives for a call."""
     router = OfflineRouter(answers=lambda _: Answer("{}"), lenient=True)
     model = ChatOrq(model=GPT, api=api, client=router.client(base_url=base_url), **settings)
     kwargs = dict(kwargs)
-    tools, form = kwargs.pop("tools", None), kwargs.pop("schema", None)
+    tools, schema = kwargs.pop("tools", None), kwargs.pop("schema", None)
     if tools:
-        chosen = {name: kwargs.pop(name) for name in [*kwargs] if name.startswith(("tool_", "par"))}
-        bound = model.bind_tools(tools, **chosen)
+        bind_kwargs = {
+            name: kwargs.pop(name) for name in [*kwargs] if name.startswith(("tool_", "par"))
+        }
+        bound = model.bind_tools(tools, **bind_kwargs)
     else:
-        bound = model.with_structured_output(form) if form else model
-    with suppress(RouterError):  # what is answered to it is another test's
+        bound = model.with_structured_output(schema) if schema else model
+    with suppress(RouterError):  # only the request matters
         bound.invoke(messages, **kwargs)
     body: dict[str, Any] = router.requests[0].body
     return body
@@ -126,52 +135,56 @@ def sent(
 @pytest.mark.parametrize(("messages", "kwargs"), CHAT.values(), ids=CHAT)
 @pytest.mark.parametrize("base_url", [V2, V3], ids=["v2", "v3"])
 def test_chat(base_url, messages, kwargs):
-    assert lost(CHAT_SCHEMA, sent("chat_completions", base_url, messages, kwargs)) == []
+    assert lost(CHAT_SCHEMA, record_body("chat_completions", base_url, messages, kwargs)) == []
 
 
 @pytest.mark.parametrize(("messages", "kwargs"), RESPONSES.values(), ids=RESPONSES)
 def test_responses(messages, kwargs):
-    assert lost(RESPONSES_SCHEMA, sent("responses", V3, messages, kwargs)) == []
+    assert lost(RESPONSES_SCHEMA, record_body("responses", V3, messages, kwargs)) == []
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the schema's own, of its own members
-@pytest.mark.parametrize(("base_url", "unknown"), [(V2, []), (V3, TOP_ON_V3)], ids=["v2", "v3"])
-def test_the_controls_of_chat(base_url, unknown):
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fields of the schema are deprecated
+@pytest.mark.parametrize(
+    ("base_url", "unknown"), [(V2, []), (V3, TOP_LEVEL_ON_V3)], ids=["v2", "v3"]
+)
+def test_chat_controls(base_url, unknown):
     controls = {"name": "n", **CONTROLS}
-    body = sent("chat_completions", base_url, ["Hi"], {"controls": controls})
+    body = record_body("chat_completions", base_url, ["Hi"], {"controls": controls})
     assert lost(CHAT_SCHEMA, body) == unknown
 
 
-def test_the_controls_of_responses():
-    body = sent("responses", V3, ["Hi"], {"controls": CONTROLS})
+def test_responses_controls():
+    body = record_body("responses", V3, ["Hi"], {"controls": CONTROLS})
     assert lost(RESPONSES_SCHEMA, body) == []
 
 
-THOUGHT = [{"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "SEAL"}}]
-THINKER = AIMessage(THOUGHT, tool_calls=called().tool_calls, response_metadata={"model_name": GPT})
+REASONING = [{"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "SEAL"}}]
+REASONING_MESSAGE = AIMessage(
+    REASONING, tool_calls=build_tool_call().tool_calls, response_metadata={"model_name": GPT}
+)
 
 
-def test_the_sdk_knows_less_of_earlier_thoughts():
-    """It has neither ``summary`` nor ``encrypted_content`` of a reasoning item."""
-    body = sent("responses", V3, ["Hi", THINKER, RESULT], {})
+def test_reasoning_items():
+    """The SDK drops ``summary`` and ``encrypted_content``."""
+    body = record_body("responses", V3, ["Hi", REASONING_MESSAGE, RESULT], {})
     assert body["input"][1]["type"] == "reasoning"
     assert lost(RESPONSES_SCHEMA, body) == ["input[].encrypted_content", "input[].summary"]
 
 
-SEEN = ToolMessage([text("a map"), PICTURE], tool_call_id="c1")
-REFUSED = AIMessage("", additional_kwargs={"refusal": "No."})
-REFUSED_BY_SDK: dict[str, tuple[Any, ...]] = {
-    "a refusal that is sent back": ("responses", ["Hi", REFUSED, "Why?"], {}, {}),
+IMAGE_RESULT = ToolMessage([build_text("a map"), IMAGE], tool_call_id="c1")
+REFUSAL = AIMessage("", additional_kwargs={"refusal": "No."})
+REJECTED_BY_SDK: dict[str, tuple[Any, ...]] = {
+    "replayed refusal": ("responses", ["Hi", REFUSAL, "Why?"], {}, {}),
     "adaptive thinking": ("responses", ["Hi"], {"thinking": {"type": "adaptive"}}, {}),
-    "an image as a result of a tool": (
+    "image as tool result": (
         "responses",
-        ["Hi", called(), SEEN],
+        ["Hi", build_tool_call(), IMAGE_RESULT],
         {},
         {"tool_media": "tool"},
     ),
-    "the same in chat": (
+    "image as tool result in chat": (
         "chat_completions",
-        ["Hi", called(), SEEN],
+        ["Hi", build_tool_call(), IMAGE_RESULT],
         {},
         {"tool_media": "tool"},
     ),
@@ -179,16 +192,16 @@ REFUSED_BY_SDK: dict[str, tuple[Any, ...]] = {
 
 
 @pytest.mark.parametrize(
-    ("api", "messages", "kwargs", "settings"), REFUSED_BY_SDK.values(), ids=REFUSED_BY_SDK
+    ("api", "messages", "kwargs", "settings"), REJECTED_BY_SDK.values(), ids=REJECTED_BY_SDK
 )
-def test_the_sdk_would_refuse(api, messages, kwargs, settings):
-    """Where this fails, the SDK has learnt it: strike it from the table and the facts."""
+def test_request_that_the_sdk_rejects(api, messages, kwargs, settings):
+    """If this fails, the SDK accepts the request now: remove it from the table and the docs."""
     schema = CHAT_SCHEMA if api == "chat_completions" else RESPONSES_SCHEMA
     with pytest.raises(ValidationError):
-        lost(schema, sent(api, V3, messages, kwargs, **settings))
+        lost(schema, record_body(api, V3, messages, kwargs, **settings))
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "responses"])
-def test_by_default_an_image_from_a_tool_is_sent_as_both_schemas_have_it(api):
+def test_image_as_tool_result_by_default(api):
     schema = CHAT_SCHEMA if api == "chat_completions" else RESPONSES_SCHEMA
-    assert lost(schema, sent(api, V3, ["Hi", called(), SEEN], {})) == []
+    assert lost(schema, record_body(api, V3, ["Hi", build_tool_call(), IMAGE_RESULT], {})) == []

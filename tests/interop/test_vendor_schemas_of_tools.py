@@ -1,4 +1,4 @@
-"""What the image tool, the speech tool and the loaders send, held against the vendor's SDK."""
+"""Requests of the tools and loaders, compared with the request models of the vendor's SDK."""
 
 import json
 from pathlib import Path
@@ -22,8 +22,8 @@ models = pytest.importorskip(
 V2 = "https://offline.invalid/v2/router"
 ASSETS = Path(__file__).parents[1] / "assets"
 SQUARE, MASK, QUESTION = (ASSETS / name for name in ("square.png", "mask.png", "question.wav"))
-FILES = {"file", "image", "mask"}
-TEXTS = {"model", "prompt", "name", "size", "user", "language"}
+FILE_FIELDS = {"file", "image", "mask"}
+STRING_FIELDS = {"model", "prompt", "name", "size", "user", "language"}
 
 CONTROLS = {
     "fallbacks": ["azure/model"],
@@ -39,7 +39,7 @@ CACHED = {**CONTROLS, "cache": {"ttl": 60}}
 
 @pytest.fixture
 def router():
-    return OfflineRouter(lenient=True)  # it draws PNG alone, and says so otherwise
+    return OfflineRouter(lenient=True)  # it rejects other formats than PNG unless it is lenient
 
 
 @pytest.fixture
@@ -47,17 +47,17 @@ def client(router):
     return router.client(base_url=V2)
 
 
-def sent(router: OfflineRouter) -> dict[str, Any]:
-    """The members of the one request, without its files; those of a form in JSON's types."""
+def get_body(router: OfflineRouter) -> dict[str, Any]:
+    """Return the fields of the only request, without files; form fields are parsed as JSON."""
     (request,) = router.requests
-    members = {name: value for name, value in request.body.items() if name not in FILES}
+    fields = {name: value for name, value in request.body.items() if name not in FILE_FIELDS}
     if request.headers["content-type"].startswith("application/json"):
-        return members
-    return {name: _typed(name, value) for name, value in members.items()}
+        return fields
+    return {name: _parse_field(name, value) for name, value in fields.items()}
 
 
-def _typed(name: str, value: Any) -> Any:
-    if name in TEXTS or not isinstance(value, str):
+def _parse_field(name: str, value: Any) -> Any:
+    if name in STRING_FIELDS or not isinstance(value, str):
         return value
     try:
         return json.loads(value)
@@ -65,43 +65,43 @@ def _typed(name: str, value: Any) -> Any:
         return value
 
 
-def painter(client, model: str = "openai/gpt-image-1", **kwargs: Any) -> OrqImageTool:
+def create_tool(client, model: str = "openai/gpt-image-1", **kwargs: Any) -> OrqImageTool:
     return OrqImageTool(model=model, client=client, **kwargs)
 
 
 @pytest.mark.parametrize(
-    ("model", "choices"),
+    ("model", "kwargs"),
     [
         ("openai/gpt-image-1", {"n": 2, "size": "1024x1024", "quality": "low"}),
         ("openai/gpt-image-1", {"background": "transparent", "output_format": "webp"}),
         ("openai/gpt-image-1", {"output_format": "jpeg", "output_compression": 50}),
         ("openai/gpt-image-1", {"moderation": "low"}),
-        ("openai/dall-e-3", {"style": "vivid", "quality": "hd", "delivery": "b64_json"}),
+        ("openai/dall-e-3", {"style": "vivid", "quality": "hd", "return_format": "b64_json"}),
         ("openai/gpt-image-1", {"controls": {**CACHED, "metadata": {"env": "dev"}}}),
     ],
 )
-def test_drawings(router, client, model, choices):
-    painter(client, model).generate("a boat", **choices)
-    assert lost(models.CreateImageRequestBody, sent(router)) == []
+def test_generations(router, client, model, kwargs):
+    create_tool(client, model).generate("a boat", **kwargs)
+    assert lost(models.CreateImageRequestBody, get_body(router)) == []
 
 
 @pytest.mark.parametrize("images", [SQUARE, [SQUARE, MASK]], ids=["one", "several"])
 def test_edits(router, client, images):
-    painter(client, controls=CACHED).edit("fog", images, n=2, size="1024x1024", user="u1")
-    assert lost(models.CreateImageEditRequestBody, sent(router)) == []
+    create_tool(client, controls=CACHED).edit("fog", images, n=2, size="1024x1024", user="u1")
+    assert lost(models.CreateImageEditRequestBody, get_body(router)) == []
 
 
-def test_a_mask_is_unknown_to_the_sdk(router, client):
-    """The router's own page on images has it; the SDK's model and client do not."""
-    painter(client).edit("fog", SQUARE, mask=MASK)
+def test_mask_is_missing_in_the_sdk(router, client):
+    """The router's documentation has ``mask``; the SDK does not."""
+    create_tool(client).edit("fog", SQUARE, mask=MASK)
     assert "mask" in router.requests[0].body
     assert "mask" not in models.CreateImageEditRequestBody.model_fields
 
 
 def test_variations(router, client):
-    tool = painter(client, "openai/dall-e-2", delivery="url", controls=CACHED)
+    tool = create_tool(client, "openai/dall-e-2", return_format="url", controls=CACHED)
     tool.create_variation(SQUARE, n=2, size="256x256")
-    assert lost(models.CreateImageVariationRequestBody, sent(router)) == []
+    assert lost(models.CreateImageVariationRequestBody, get_body(router)) == []
 
 
 def test_speech(router, client):
@@ -114,11 +114,11 @@ def test_speech(router, client):
         controls=controls,
         client=client,
     ).synthesize("Hello.")
-    assert lost(models.CreateSpeechRequestBody, sent(router)) == []
+    assert lost(models.CreateSpeechRequestBody, get_body(router)) == []
 
 
 @pytest.mark.parametrize(
-    "choices",
+    "kwargs",
     [
         {"language": "en", "prompt": "Names: Ann.", "temperature": 0.5},
         {"granularity": "word"},
@@ -127,11 +127,11 @@ def test_speech(router, client):
         {"response_format": "vtt", "controls": CONTROLS},
     ],
 )
-def test_transcriptions(router, client, choices):
+def test_transcriptions(router, client, kwargs):
     OrqTranscriptionLoader(
-        source=QUESTION, model="elevenlabs/scribe_v1", client=client, **choices
+        source=QUESTION, model="elevenlabs/scribe_v1", client=client, **kwargs
     ).load()
-    assert lost(models.CreateTranscriptionRequestBody, sent(router)) == []
+    assert lost(models.CreateTranscriptionRequestBody, get_body(router)) == []
 
 
 def test_translations(router, client):
@@ -142,4 +142,4 @@ def test_translations(router, client):
         controls=CONTROLS,
         client=client,
     ).load()
-    assert lost(models.CreateTranslationRequestBody, sent(router)) == []
+    assert lost(models.CreateTranslationRequestBody, get_body(router)) == []

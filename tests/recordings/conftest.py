@@ -1,7 +1,7 @@
-"""The same tests on two shelves of cassettes: from the offline router, and from the real one.
+"""Replay recorded responses of two routers with the same tests: the offline and the real one.
 
-``python -m pytest tests/recordings --record-mode=rewrite`` records the first, and with
-``ORQ_API_KEY`` set also the second. Played back, no cassette needs a key, a network or a router.
+``python -m pytest tests/recordings --record-mode=rewrite`` records the offline router, and the real
+router too if ``ORQ_API_KEY`` is set. Replaying needs neither a key nor a network.
 """
 
 import os
@@ -16,8 +16,10 @@ from pytest_socket import socket_allow_hosts
 from orq_router_integrations import OfflineRouter, RouterClient
 
 CASSETTES = Path(__file__).parents[1] / "cassettes"
-COMMAND = "ORQ_API_KEY=... python -m pytest tests/recordings --record-mode=rewrite"
-REAL = {name: os.environ[name] for name in ("ORQ_API_KEY", "ORQ_BASE_URL") if name in os.environ}
+RECORD_COMMAND = "ORQ_API_KEY=... python -m pytest tests/recordings --record-mode=rewrite"
+LIVE_SETTINGS = {
+    name: os.environ[name] for name in ("ORQ_API_KEY", "ORQ_BASE_URL") if name in os.environ
+}
 OFFLINE_KEY = "offline-no-key-needed"
 MODELS = (
     "openai/gpt-4o-mini",
@@ -33,47 +35,50 @@ MODELS = (
     "anthropic/claude-sonnet-4-5",
 )
 
-MakeClient = Callable[..., RouterClient]
+CreateClient = Callable[..., RouterClient]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "shelf" in metafunc.fixturenames:
-        metafunc.parametrize("shelf", ["offline", "live"])
+    if "origin" in metafunc.fixturenames:
+        metafunc.parametrize("origin", ["offline", "live"])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         callspec = getattr(item, "callspec", None)
-        if callspec and callspec.params.get("shelf") == "live":
-            reason = why_not_live(item, recording=is_recording(config))
+        if callspec and callspec.params.get("origin") == "live":
+            reason = why_skip_live(item, recording=is_recording(config))
             item.add_marker(pytest.mark.skipif(bool(reason), reason=reason))
 
 
-def why_not_live(item: pytest.Item, *, recording: bool) -> str:
+def why_skip_live(item: pytest.Item, *, recording: bool) -> str:
     if recording:
-        return "" if "ORQ_API_KEY" in REAL else f"recording the real router needs a key: {COMMAND}"
-    there = (CASSETTES / f"{cassette_of(item, 'live')}.yaml").exists()
-    return "" if there else f"nobody with a key has recorded the real router yet: {COMMAND}"
+        if "ORQ_API_KEY" in LIVE_SETTINGS:
+            return ""
+        return f"recording the real router requires a key: {RECORD_COMMAND}"
+    if (CASSETTES / f"{get_cassette_name(item, 'live')}.yaml").exists():
+        return ""
+    return f"the real router has not been recorded yet: {RECORD_COMMAND}"
 
 
 def is_recording(config: pytest.Config) -> bool:
     return config.getoption("--record-mode") not in {None, "none"}
 
 
-def cassette_of(item: pytest.Item, shelf: str) -> str:
-    room = item.path.stem.removeprefix("test_").removeprefix("recorded_")
-    choices = [str(value) for name, value in item.callspec.params.items() if name != "shelf"]
-    return f"{shelf}/{room}/{'_'.join([item.originalname.removeprefix('test_'), *choices])}"
+def get_cassette_name(item: pytest.Item, origin: str) -> str:
+    directory = item.path.stem.removeprefix("test_recorded_")
+    params = [str(value) for name, value in item.callspec.params.items() if name != "origin"]
+    return f"{origin}/{directory}/{'_'.join([item.originalname.removeprefix('test_'), *params])}"
 
 
 @pytest.fixture
-def default_cassette_name(request: pytest.FixtureRequest, shelf: str) -> str:
-    return cassette_of(request.node, shelf)
+def default_cassette_name(request: pytest.FixtureRequest, origin: str) -> str:
+    return get_cassette_name(request.node, origin)
 
 
 @pytest.fixture(scope="session")
 def vcr_config(vcr_config: dict[str, Any]) -> dict[str, Any]:
-    """Equal requests get their answers in turn: who asks whether it is done hears no, then yes."""
+    """Replay responses to equal requests in their order, because polling sends equal requests."""
     return vcr_config | {"allow_playback_repeats": False}
 
 
@@ -83,37 +88,39 @@ def vcr_cassette_dir() -> str:
 
 
 @pytest.fixture
-def only_loopback(shelf: str, pytestconfig: pytest.Config) -> None:
-    """The network is open to one thing: recording the real router."""
-    if not (shelf == "live" and is_recording(pytestconfig)):
+def only_loopback(origin: str, pytestconfig: pytest.Config) -> None:
+    """Block the network, except for recording the real router."""
+    if not (origin == "live" and is_recording(pytestconfig)):
         socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
 
 
 @pytest.fixture
-def make_client(shelf: str, pytestconfig: pytest.Config) -> MakeClient:
-    """Makes the client that a cassette is recorded with; played back, it reaches nothing."""
+def create_client(origin: str, pytestconfig: pytest.Config) -> CreateClient:
+    """Create a client to record with, or one that reaches nothing if the test is replayed."""
 
-    def made(api_key: str | None = None) -> RouterClient:
+    def create(api_key: str | None = None) -> RouterClient:
         if not is_recording(pytestconfig):
-            nowhere = httpx.MockTransport(refuse)
+            transport = httpx.MockTransport(fail_request)
             return RouterClient(
-                api_key="sk-orq-played-back",
-                http_client=httpx.Client(transport=nowhere),
-                http_async_client=httpx.AsyncClient(transport=nowhere),
+                api_key="sk-orq-replayed",
+                http_client=httpx.Client(transport=transport),
+                http_async_client=httpx.AsyncClient(transport=transport),
             )
-        if shelf == "offline":
+        if origin == "offline":
             router = OfflineRouter(api_keys=[OFFLINE_KEY], models=MODELS)
             return router.client(api_key=api_key or OFFLINE_KEY)
-        settings = {name.removeprefix("ORQ_").lower(): value for name, value in REAL.items()}
+        settings = {
+            name.removeprefix("ORQ_").lower(): value for name, value in LIVE_SETTINGS.items()
+        }
         return RouterClient(**settings | ({"api_key": api_key} if api_key else {}))
 
-    return made
+    return create
 
 
 @pytest.fixture
-def client(make_client: MakeClient) -> RouterClient:
-    return make_client()
+def client(create_client: CreateClient) -> RouterClient:
+    return create_client()
 
 
-def refuse(request: httpx.Request) -> httpx.Response:
+def fail_request(request: httpx.Request) -> httpx.Response:
     raise AssertionError(f"not in the cassette: {request.method} {request.url.path}")

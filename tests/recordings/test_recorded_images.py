@@ -1,4 +1,4 @@
-"""Images: every operation and kind of delivery. What is asserted holds for any router."""
+"""Images: every operation and return format. The assertions hold for any router."""
 
 from pathlib import Path
 
@@ -11,51 +11,51 @@ pytestmark = pytest.mark.vcr
 
 ASSETS = Path(__file__).parents[1] / "assets"
 SQUARE, MASK = ASSETS / "square.png", ASSETS / "mask.png"
-PAINTER = {"model": "openai/gpt-image-1", "size": "1024x1024", "quality": "low"}
-DALLE = {"model": "openai/dall-e-2", "size": "256x256"}
+GPT_IMAGE = {"model": "openai/gpt-image-1", "size": "1024x1024", "quality": "low"}
+DALL_E = {"model": "openai/dall-e-2", "size": "256x256"}
 
 
-def shown(result: ImageResult) -> ImageResult:
-    """The result, whose images are here and are what they say."""
+def check_images(result: ImageResult) -> ImageResult:
+    """Check type and size of each image, and return the result."""
     for image in result.images:
         assert image.mime_type in {"image/png", "image/jpeg", "image/webp"}
         assert image.size == len(image.read())
     return result
 
 
-def test_a_drawing(client: RouterClient) -> None:
-    result = shown(OrqImageTool(**PAINTER, client=client).generate("a red boat"))
+def test_generate(client: RouterClient) -> None:
+    result = check_images(OrqImageTool(**GPT_IMAGE, client=client).generate("a red boat"))
     assert (result.image.width, result.image.height) == (1024, 1024)
 
 
-def test_two_small_drawings(client: RouterClient) -> None:
-    tool = OrqImageTool(**DALLE, return_format="b64_json", n=2, client=client)
-    assert len(shown(tool.generate("a red boat")).images) == 2
+def test_generate_two(client: RouterClient) -> None:
+    tool = OrqImageTool(**DALL_E, return_format="b64_json", n=2, client=client)
+    assert len(check_images(tool.generate("a red boat")).images) == 2
 
 
-def test_a_drawing_behind_a_url(client: RouterClient) -> None:
-    result = OrqImageTool(**DALLE, return_format="url", client=client).generate("a red boat")
+def test_generate_url(client: RouterClient) -> None:
+    result = OrqImageTool(**DALL_E, return_format="url", client=client).generate("a red boat")
     assert result.image.url
     assert result.image.data is None
 
 
-def test_an_edit(client: RouterClient) -> None:
-    tool = OrqImageTool(**PAINTER, client=client)
-    assert shown(tool.edit("at night", SQUARE)).operation == "edit"
+def test_edit(client: RouterClient) -> None:
+    tool = OrqImageTool(**GPT_IMAGE, client=client)
+    assert check_images(tool.edit("at night", SQUARE)).operation == "edit"
 
 
-def test_an_edit_with_a_mask_and_controls(client: RouterClient) -> None:
+def test_edit_with_mask_and_controls(client: RouterClient) -> None:
     controls = {"retry": {"count": 1}, "fallbacks": ["azure/dall-e-2"], "name": "recorded"}
-    tool = OrqImageTool(**DALLE, return_format="b64_json", controls=controls, client=client)
-    assert shown(tool.edit("a whale in the sea", SQUARE, mask=MASK)).images
+    tool = OrqImageTool(**DALL_E, return_format="b64_json", controls=controls, client=client)
+    assert check_images(tool.edit("a whale in the sea", SQUARE, mask=MASK)).images
 
 
 def test_variations(client: RouterClient) -> None:
-    tool = OrqImageTool(**DALLE, return_format="b64_json", n=2, client=client)
-    assert len(shown(tool.create_variation(SQUARE)).images) == 2
+    tool = OrqImageTool(**DALL_E, return_format="b64_json", n=2, client=client)
+    assert len(check_images(tool.create_variation(SQUARE)).images) == 2
 
 
-def test_a_model_that_draws_nothing(client: RouterClient) -> None:
+def test_unknown_model(client: RouterClient) -> None:
     with pytest.raises(RouterStatusError) as caught:
         OrqImageTool(model="openai/no-such-model-9", client=client).generate("a red boat")
     assert 400 <= caught.value.status_code < 500
