@@ -30,8 +30,7 @@ from orq_router_integrations.settings import ApiKey
 from orq_router_integrations.wire.call import Call, Response, StreamCall, StreamDecoder
 from orq_router_integrations.wire.error_body import redact
 from orq_router_integrations.wire.multipart import MultipartBody
-from orq_router_integrations.wire.request_encoding import EncodedRequest
-from orq_router_integrations.wire.streamed_json import StreamedJsonBody
+from orq_router_integrations.wire.request_encoding import EncodedRequest, StreamedJsonBody
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ from orq_router_integrations.media.metadata import (
     read_image_size,
 )
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.streamed_json import DeferredBase64
+from orq_router_integrations.wire.request_encoding import DeferredBase64
 
 Wire = Mapping[str, Any]
 

@@ -24,7 +24,7 @@ from orq_router_integrations.media.mime import (
     validate_pdf,
 )
 from orq_router_integrations.wire.call import Upload
-from orq_router_integrations.wire.streamed_json import DeferredBase64
+from orq_router_integrations.wire.request_encoding import DeferredBase64
 
 if TYPE_CHECKING:
     from langchain_core.documents.base import Blob

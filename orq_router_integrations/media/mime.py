@@ -12,12 +12,12 @@ from typing import Any
 
 from typing_extensions import Generator
 
-from orq_router_integrations.wire.streamed_json import (
+from orq_router_integrations.wire.multipart import iter_upload
+from orq_router_integrations.wire.request_encoding import (
     MIN_DEFERRED_CHARS,
     PLACEHOLDER_MARK,
     DeferredBase64,
 )
-from orq_router_integrations.wire.uploads import iter_upload
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")

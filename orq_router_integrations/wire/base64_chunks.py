@@ -1,60 +1,61 @@
-"""Base64 that comes in pieces, as pieces that make one text when they are put together."""
+"""Normalization of base64 text that is received in chunks."""
 
 import base64
 import re
 
-_PADDED = re.compile(r"[^=]+=*")
-_PLAIN = str.maketrans("-_", "+/")
+_PADDED_RUN = re.compile(r"[^=]+=*")
+_URL_SAFE_TO_STANDARD = str.maketrans("-_", "+/")
 
 
 class Base64Normalizer:
-    """Makes the pieces of one file such that they may be joined.
+    """Rewrites base64 chunks so that their concatenation is one valid base64 text.
 
-    An upstream cuts one base64 text anywhere, or encodes each piece of the sound for itself; then
-    the padding of a piece would end the text in the middle. What comes out is whole groups without
-    padding; what makes no group yet waits for the next piece, or for the end. What is not base64
-    passes as it came, from there on.
+    Some providers cut one base64 text at arbitrary positions. Others encode each chunk separately,
+    so that padding appears in the middle. The output consists of complete groups of four characters
+    without padding, and incomplete groups are held back until the next chunk or ``finish``. From
+    the first character on that is not base64, the input is returned unchanged.
 
-    >>> pieces = Base64Normalizer()
-    >>> pieces.feed("QQ=="), pieces.feed("QkNE"), pieces.finish()
+    >>> normalizer = Base64Normalizer()
+    >>> normalizer.feed("QQ=="), normalizer.feed("QkNE"), normalizer.finish()
     ('', 'QUJD', 'RA==')
     """
 
     def __init__(self) -> None:
-        self._text = ""  # characters that make no group of four yet
-        self._data = b""  # bytes of a padded group, which make no group of three yet
-        self._odd = False
+        self._pending_text = ""  # characters of an incomplete group of four
+        self._pending_bytes = b""  # decoded bytes of an incomplete group of three
+        self._is_invalid = False
 
-    def feed(self, piece: str) -> str:
-        """The groups that a piece completes."""
-        if self._odd:
-            return piece
-        text = self._text + "".join(piece.split()).translate(_PLAIN)
+    def feed(self, chunk: str) -> str:
+        """Return the groups that a chunk completes."""
+        if self._is_invalid:
+            return chunk
+        text = self._pending_text + "".join(chunk.split()).translate(_URL_SAFE_TO_STANDARD)
         end = len(text) // 4 * 4
-        whole, self._text = text[:end], text[end:]
-        if not self._data and "=" not in whole:
-            return whole
-        return self._regrouped(whole)
+        groups, self._pending_text = text[:end], text[end:]
+        if not self._pending_bytes and "=" not in groups:
+            return groups
+        return self._reencode(groups)
 
-    def _regrouped(self, whole: str) -> str:
+    def _reencode(self, groups: str) -> str:
+        """Decode and encode again to remove padding in the middle."""
         try:
-            data = self._data + b"".join(map(_decoded, _PADDED.findall(whole)))
+            data = self._pending_bytes + b"".join(map(_decode, _PADDED_RUN.findall(groups)))
         except ValueError:
-            held = base64.b64encode(self._data).decode()
-            text, self._odd, self._data, self._text = held + whole + self._text, True, b"", ""
+            text = base64.b64encode(self._pending_bytes).decode() + groups + self._pending_text
+            self._is_invalid, self._pending_bytes, self._pending_text = True, b"", ""
             return text
         end = len(data) // 3 * 3
-        self._data = data[end:]
+        self._pending_bytes = data[end:]
         return base64.b64encode(data[:end]).decode()
 
     def finish(self) -> str:
-        """What is left, padded."""
-        rest = self._text + "=" * (-len(self._text) % 4)
+        """Return the incomplete group with padding."""
+        padded = self._pending_text + "=" * (-len(self._pending_text) % 4)
         try:
-            return base64.b64encode(self._data + _decoded(rest)).decode()
+            return base64.b64encode(self._pending_bytes + _decode(padded)).decode()
         except ValueError:
-            return base64.b64encode(self._data).decode() + self._text
+            return base64.b64encode(self._pending_bytes).decode() + self._pending_text
 
 
-def _decoded(text: str) -> bytes:
+def _decode(text: str) -> bytes:
     return base64.b64decode(text, validate=True)

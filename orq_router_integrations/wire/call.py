@@ -1,7 +1,7 @@
-"""A call to the router as a value: what to send, and how to read what comes back.
+"""Requests to the router and their responses as plain values.
 
-Faces (chat model, tools, loaders) describe a call; the client carries it. Neither asks how the
-other does its part: the call brings its own ``parse`` (or, for a stream, its own ``decoder``).
+The chat model, tools and loaders describe a call, and the client sends it. Each call knows how to
+read its own response, so neither side needs to know how the other works.
 """
 
 import time
@@ -18,14 +18,17 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class WireError(Exception):
-    """A reply that cannot be read. The client turns it into a typed error of ``errors``."""
+    """Base class of errors raised while a response is read or a file is uploaded.
+
+    These errors are internal. The client converts them to the public errors in ``errors``.
+    """
 
 
 class MalformedResponseError(WireError):
-    """A reply that lacks something essential, or is not what the contract says.
+    """A response that is incomplete or does not have the documented format.
 
     Attributes:
-        body: the bytes in question, where they are not those of the reply.
+        body: The bytes to show in the error message. Empty if they are the response body itself.
     """
 
     def __init__(self, message: str, body: bytes = b"") -> None:
@@ -34,35 +37,35 @@ class MalformedResponseError(WireError):
 
 
 class EmbeddedError(WireError):
-    """An error where an answer should be: inside a 200, or inside a stream.
+    """An error object in a response with status 200 or in the middle of a stream.
 
     Attributes:
-        body: the bytes of the error, or of what holds it.
+        body: The JSON text that contains the error.
     """
 
     def __init__(self, body: bytes) -> None:
-        super().__init__("the reply carries an error")
+        super().__init__("the response contains an error")
         self.body = body
 
 
 class TruncatedStreamError(WireError):
-    """A stream that ended before it said that it was done."""
+    """A stream that ended before its end marker."""
 
 
 class UploadReadError(WireError, ValueError):
-    """A file that was to be sent has not the size that it had."""
+    """A file to upload that cannot be read, or whose size changed since it was opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back: status, headers (names in lower case), body, and how the call went.
+    """A response of the router.
 
     Attributes:
-        status: HTTP status.
-        headers: response headers, names in lower case.
-        content: the body; empty for the head of a stream.
-        attempts: how many requests the client sent for this call, this one included.
-        started: when the first request of the call went out, on the monotonic clock.
+        status: HTTP status code.
+        headers: Response headers. Names are in lower case.
+        content: The body. Empty while a stream is being received.
+        attempts: Number of requests sent for this call, including the one that was answered.
+        started_at: Monotonic time in seconds at which the first request of the call was sent.
     """
 
     status: int
@@ -73,41 +76,62 @@ class Response:
 
     @property
     def trace_id(self) -> str | None:
-        """The router's trace (header ``x-orq-trace-id``; seen live by the vendor's workshop)."""
+        """The id of the trace in the router's dashboard."""
         return self.headers.get("x-orq-trace-id")
 
     @property
     def elapsed_seconds(self) -> float:
-        """Seconds since the first request of the call."""
+        """Seconds since the first request of the call was sent."""
         return 0.0 if self.started_at is None else time.monotonic() - self.started_at
 
     @property
     def content_type(self) -> str:
-        """The media type of the body, without parameters; empty when the router named none."""
+        """The MIME type of the body without parameters. Empty if the header is missing."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def json(self) -> Any:
-        """The body as JSON.
+        """Parse the body as JSON.
 
         Raises:
-            BadReply: the body is not JSON.
+            MalformedResponseError: The body is not JSON.
         """
         try:
             return loads(self.content)
         except ValueError as error:
-            raise MalformedResponseError(f"the body is not JSON ({error})") from None
+            raise MalformedResponseError(f"the response body is not JSON ({error})") from None
+
+
+def raise_for_error(body: Any, content: bytes) -> None:
+    """Raise if a parsed response body or stream event is an error object.
+
+    The router may send errors with status 200, as ``{"error": ...}`` or as a flat object with
+    ``code`` and ``message``.
+
+    Args:
+        body: The parsed JSON value.
+        content: Its JSON text, which is attached to the error.
+
+    Raises:
+        EmbeddedError: ``body`` is an error object.
+    """
+    if isinstance(body, dict):
+        is_flat_error = (
+            "code" in body and "choices" not in body and isinstance(body.get("message"), str)
+        )
+        if is_flat_error or body.get("error"):
+            raise EmbeddedError(content)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file to send as a part of a multipart body.
+    """A file to upload as part of a multipart body.
 
     Attributes:
-        filename: name given to the router.
-        mime_type: media type of the part.
-        size: number of bytes.
-        open: returns a new readable stream at the first byte, each time it is called, so that a
-            retried upload starts over.
+        filename: File name sent to the router.
+        mime_type: MIME type of the part.
+        size: Size of the file in bytes.
+        open: Returns a new binary stream positioned at the first byte. It is called once per
+            attempt, so that a retry uploads the complete file.
     """
 
     filename: str
@@ -117,40 +141,40 @@ class Upload:
 
 
 class StreamDecoder(Protocol[T_co]):
-    """Reads one stream: bytes in, items out. Holds the state of that one stream only."""
+    """Decodes one streamed response. An instance must not be used for a second stream."""
 
     @property
     def done(self) -> bool:
-        """Whether the stream said that it is complete; nothing more is read then."""
+        """Whether the end marker was received. The client stops reading then."""
 
     @property
     def partial(self) -> str:
-        """The text received so far, for the error that a broken stream raises."""
+        """The text received so far. It is attached to the error if the stream breaks off."""
 
     def feed(self, data: bytes) -> Iterable[T_co]:
-        """Take bytes as they arrive, cut anywhere, and yield the items they complete."""
+        """Decode the next bytes, which may be cut anywhere, and yield completed items."""
 
     def finish(self) -> Iterable[T_co]:
-        """Called once at the end of the stream; yields what is left.
+        """Yield the remaining items at the end of the stream.
 
         Raises:
-            Truncated: the stream is not complete.
+            TruncatedStreamError: The stream is incomplete.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is common to whole and streamed calls.
+    """The part of a call that describes the request.
 
     Attributes:
-        endpoint: which of the router's endpoints.
-        body: JSON members, or form fields where the endpoint takes a form.
-        resource: the id of what is asked for, behind the endpoint's path.
-        files: form parts that hold files, by field name.
-        controls: the router's controls for this call; refused where the endpoint takes them not.
-        timeout: seconds between two reads; ``None`` derives it from the controls.
-        repeatable: whether to send again when it is unknown if the router did the work
-            (request sent, no status received). False for what is billed by the piece.
+        endpoint: The endpoint to call.
+        body: JSON fields, or form fields if the endpoint expects a multipart body.
+        resource_id: Id that is appended to the path of the endpoint.
+        files: Files to upload by form field name.
+        controls: Router controls of this call. Sending fails if the endpoint does not support one.
+        timeout: Maximum time between two reads in seconds. Derived from the controls if ``None``.
+        retry_ambiguous: Whether to send the request again if it is unknown whether the router has
+            already processed (and billed) it.
     """
 
     endpoint: Endpoint
@@ -164,16 +188,21 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Request, Generic[T]):
-    """A call that is answered in one piece; ``parse`` makes the answer of the reply."""
+    """A call whose response is received completely before it is parsed.
+
+    Attributes:
+        parse: Converts the response to the result of the call.
+    """
 
     parse: Callable[[Response], T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamCall(Request, Generic[T]):
-    """A call that is answered in a stream; ``decoder`` makes the reader of one stream.
+    """A call whose response is decoded while it is received.
 
-    It is given the head of the reply (no body) and called once for each attempt.
+    Attributes:
+        create_decoder: Creates the decoder from status and headers. Called once per attempt.
     """
 
     create_decoder: Callable[[Response], StreamDecoder[T]]

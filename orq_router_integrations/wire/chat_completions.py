@@ -8,13 +8,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from orq_router_integrations.wire.call import MalformedResponseError, Response
-from orq_router_integrations.wire.event_stream import (
-    EventStreamDecoder,
-    get_json_type_name,
-    raise_for_error,
-)
-from orq_router_integrations.wire.json import as_dict, as_dicts
+from orq_router_integrations.wire.call import MalformedResponseError, Response, raise_for_error
+from orq_router_integrations.wire.event_stream import EventStreamDecoder
+from orq_router_integrations.wire.json import as_dict, as_dicts, get_json_type_name
 from orq_router_integrations.wire.reasoning import REASONING_BLOCK_TYPES, REASONING_FIELDS
 
 _FIELDS_BESIDES_CONTENT = (

@@ -1,39 +1,40 @@
-"""Streams of JSON events, whichever API they belong to: what all of them have in common."""
+"""Decoding of JSON event streams: the part that both chat APIs have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from orq_router_integrations.wire.call import (
     EmbeddedError,
     MalformedResponseError,
     TruncatedStreamError,
+    raise_for_error,
 )
-from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.json import get_json_type_name, loads
 from orq_router_integrations.wire.sse import SSEDecoder
 
-MAX_UNREAD = 64 * 1024
-"""Bytes kept of a reply that turns out to be no stream."""
+MAX_UNREAD_BYTES = 64 * 1024
+"""Number of bytes kept for the error message if the response is not an event stream."""
 
-
-LONGEST_MARK = 100
-"""Bytes of ``[DONE]`` and the blanks that may be around it."""
-
-
-REPLACEMENT = "\ufffd"
+MAX_DONE_BYTES = 100
+"""Maximum length of the ``[DONE]`` marker including surrounding whitespace."""
 
 
 class EventStreamDecoder(ABC):
-    """Bytes of an event stream in, JSON objects out.
+    """Decodes an event stream into JSON chunks.
 
-    Subclasses say what an event means (``read``) and when the stream may end (``finished``).
+    Subclasses convert events (``decode_event``) and set ``finish_seen`` or ``done``.
+
+    Attributes:
+        finish_seen: Whether the stream may end without the ``[DONE]`` marker.
+        done: Whether the stream is complete. Nothing is decoded afterwards.
     """
 
     def __init__(self) -> None:
-        self._events = SSEDecoder()
-        self._unread: bytearray | None = bytearray()  # what came, as long as no event came of it
+        self._sse = SSEDecoder()
+        self._unread: bytearray | None = bytearray()  # everything received before the first event
         self._text: list[str] = []
-        self._half = ""  # of a character, which the text ends in and the next event may complete
+        self._pending_surrogate = ""  # first half of a surrogate pair that was split between events
         self.finish_seen = False
         self.done = False
 
@@ -44,116 +45,100 @@ class EventStreamDecoder(ABC):
 
     @property
     def pending_text(self) -> str:
-        """What stands for half a character at the end of the text; empty where there is none."""
-        return REPLACEMENT if self._half else ""
+        """The replacement character if the text ended in half a surrogate pair, otherwise empty."""
+        return "\ufffd" if self._pending_surrogate else ""
 
     def record_text(self, text: Any) -> None:
-        """Remember text, for the error of a stream that breaks off."""
+        """Add received text to ``partial``. Values that are not strings are ignored."""
         if isinstance(text, str):
             self._text.append(text)
 
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
-        """Take bytes, yield what the events they complete mean.
+        """Decode the next bytes, which may be cut anywhere, and yield chunks.
 
         Raises:
-            BadReply: an event is not what it should be.
-            ErrorInReply: an event is an error.
+            MalformedResponseError: An event does not have the documented format.
+            EmbeddedError: An event is an error.
         """
-        if self._unread is not None and len(self._unread) < MAX_UNREAD:
+        if self._unread is not None and len(self._unread) < MAX_UNREAD_BYTES:
             self._unread += data
-        for content, name in self._events.feed(data):
+        for content, name in self._sse.feed(data):
             self._unread = None
-            if len(content) < LONGEST_MARK and content.strip() == b"[DONE]":
+            if len(content) < MAX_DONE_BYTES and content.strip() == b"[DONE]":
                 self.done = True
                 return
-            event = _object(content, name, self._joined, self._half)
-            yield from self.decode_event(event, content)
+            yield from self.decode_event(self._parse_event(content, name), content)
             if self.done:
                 return
 
-    def _joined(self, event: Any) -> Any:
-        """An event whose text begins with the half that was left, and leaves its own at the end."""
-        holder, name = self.find_text(event) if isinstance(event, dict) else ({}, "")
-        if isinstance(text := holder.get(name), str):
-            text = self._half + text
-            self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-            holder[name] = text.removesuffix(self._half)
+    def _parse_event(self, content: bytes, name: str) -> dict[str, Any]:
+        try:
+            event = loads(content, self._join_surrogates, always_transform=self._pending_surrogate)
+        except ValueError:
+            if name == "error":
+                raise EmbeddedError(content) from None
+            message = "an event of the stream is not JSON"
+            raise MalformedResponseError(message, content) from None
+        if name == "error":
+            raise EmbeddedError(content)
+        if not isinstance(event, dict):
+            message = f"an event of the stream is {get_json_type_name(event)}, not an object"
+            raise MalformedResponseError(message, content)
+        raise_for_error(event, content)
+        return event
+
+    def _join_surrogates(self, event: Any) -> Any:
+        """Move half a surrogate pair at the end of a text to the start of the next one.
+
+        Some providers split characters outside the Basic Multilingual Plane between two events.
+        """
+        if not isinstance(event, dict):
+            return event
+        owner, key = self.find_text(event)
+        if isinstance(text := owner.get(key), str):
+            text = self._pending_surrogate + text
+            self._pending_surrogate = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+            owner[key] = text.removesuffix(self._pending_surrogate)
         return event
 
     @abstractmethod
     def find_text(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """Where an event has a piece of the answer's text: the object, and the member."""
+        """Return the object and the key that hold the text of an event."""
 
     @abstractmethod
     def decode_event(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
-        """What one event means.
+        """Convert an event to chunks.
 
         Args:
-            event: the JSON object.
-            data: its bytes, for errors.
+            event: The parsed JSON object.
+            data: Its JSON text, for error messages.
         """
 
     def finish(self) -> None:
-        """Check that the stream was complete.
+        """Check that the stream is complete.
 
         Raises:
-            Truncated: it ended without ``[DONE]`` and without a finish reason.
-            BadReply: it was no stream.
-            ErrorInReply: it was an error, and nothing else.
+            TruncatedStreamError: It ended without ``[DONE]`` and without a finish reason.
+            MalformedResponseError: The response is not an event stream.
+            EmbeddedError: The response is an error.
         """
         if self._unread is not None:
-            _refuse_what_is_no_stream(bytes(self._unread))
+            _raise_for_missing_events(bytes(self._unread))
         if not (self.done or self.finish_seen):
-            raise TruncatedStreamError("neither a finish reason nor [DONE] was received")
+            raise TruncatedStreamError("the stream ended without a finish reason or [DONE]")
 
 
-def _object(data: bytes, name: str, halves: Callable[[Any], Any], due: object) -> dict[str, Any]:
-    """The JSON object that an event is."""
-    try:
-        found = loads(data, halves, always_transform=due)
-    except ValueError:
-        if name == "error":
-            raise EmbeddedError(data) from None
-        raise MalformedResponseError("an event of the stream is not JSON", data) from None
-    if name == "error":
-        raise EmbeddedError(data)
-    if not isinstance(found, dict):
-        raise MalformedResponseError(
-            f"an event of the stream is {get_json_type_name(found)}, not an object", data
-        )
-    raise_for_error(found, data)
-    return found
-
-
-def _refuse_what_is_no_stream(body: bytes) -> None:
-    """Nothing, a whole reply, an error or a web page where a stream was asked for."""
+def _raise_for_missing_events(body: bytes) -> None:
+    """Raise for a response without a complete event, unless it starts like an event stream."""
     if not body:
-        raise MalformedResponseError("the reply is empty")
+        raise MalformedResponseError("the response is empty")
     if body.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
-        return  # a stream that broke in its first event
+        return  # the connection was closed during the first event
     try:
-        found = loads(body)
+        value = loads(body)
     except ValueError:
-        raise MalformedResponseError("the reply is no event stream", body) from None
-    choices = found.get("choices") if isinstance(found, dict) else None
-    for part in (found, *(choices if isinstance(choices, list) else ())):
-        raise_for_error(part, body)
-    raise MalformedResponseError("a JSON body came where a stream was asked for", body)
-
-
-def raise_for_error(body: Any, content: bytes) -> None:
-    """Refuse an error, which may stand in a 200 in any of its shapes.
-
-    Raises:
-        ErrorInReply: it is one.
-    """
-    if isinstance(body, dict):
-        flat = "code" in body and "choices" not in body and isinstance(body.get("message"), str)
-        if flat or body.get("error"):
-            raise EmbeddedError(content)
-
-
-def get_json_type_name(value: Any) -> str:
-    """What a JSON value is, in words."""
-    kinds = {list: "an array", dict: "an object", str: "a text", type(None): "null"}
-    return kinds.get(type(value), "a value")
+        raise MalformedResponseError("the response is not an event stream", body) from None
+    choices = value.get("choices") if isinstance(value, dict) else None
+    for item in (value, *(choices if isinstance(choices, list) else ())):
+        raise_for_error(item, body)
+    raise MalformedResponseError("the response is JSON instead of an event stream", body)

@@ -10,9 +10,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from orq_router_integrations.wire.call import MalformedResponseError, TruncatedStreamError
-from orq_router_integrations.wire.event_stream import get_json_type_name, raise_for_error
-from orq_router_integrations.wire.json import dumps, loads
+from orq_router_integrations.wire.call import (
+    MalformedResponseError,
+    TruncatedStreamError,
+    raise_for_error,
+)
+from orq_router_integrations.wire.json import dumps, get_json_type_name, loads
 from orq_router_integrations.wire.json_stream import StreamingJsonReader
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024

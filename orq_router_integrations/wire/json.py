@@ -1,4 +1,4 @@
-"""JSON: what cannot be sent is named by its path, and what comes is read as far as it can be."""
+"""JSON with strict serialization and tolerant parsing."""
 
 import json
 import math
@@ -8,44 +8,54 @@ from typing import Any
 import orjson
 
 MAX_DEPTH = 256
-"""Levels of nesting that are looked into: as many as can be sent."""
+"""Maximum nesting depth of a value that is sent."""
 
 
 def dumps(value: Any, name: str = "") -> bytes:
-    """A value as JSON.
+    """Serialize a value as JSON.
 
     Args:
-        value: dicts with text keys, lists, tuples, texts, numbers, booleans, ``None``.
-        name: of the value, for the error.
+        value: A value of dicts with str keys, lists, tuples, strings, numbers, booleans and
+            ``None``.
+        name: Name of the value in error messages.
 
     Raises:
-        ValueError: something in it is not JSON; the message begins with its path.
+        ValueError: The value cannot be serialized. The message starts with the path of the problem,
+            such as ``messages[0].content``.
     """
     try:
         data = orjson.dumps(value)
     except TypeError as error:
-        raise ValueError(next(_faults(value, name), f"{name}: not JSON: {error}")) from None
-    if b"null" in data and (fault := next(_faults(value, name, only_numbers=True), None)):
-        raise ValueError(fault)  # orjson writes null for NaN and the infinities
+        message = next(_iter_problems(value, name), f"{name}: cannot be sent as JSON ({error})")
+        raise ValueError(message) from None
+    if b"null" in data:  # orjson writes null for NaN and the infinities
+        problem = next(_iter_problems(value, name, only_numbers=True), None)
+        if problem:
+            raise ValueError(problem)
     return data
 
 
-def _faults(value: Any, path: str, depth: int = 0, *, only_numbers: bool = False) -> Iterator[str]:
-    """What in a value cannot be sent, each with its path."""
+def _iter_problems(
+    value: Any, path: str, depth: int = 0, *, only_numbers: bool = False
+) -> Iterator[str]:
+    """Yield a message for each part of a value that cannot be sent."""
     if depth > MAX_DEPTH:
-        yield f"{path[:60]}...: nested too deep to be sent"
+        yield f"{path[:50]}...: nested too deeply. Use at most {MAX_DEPTH} levels."
     elif isinstance(value, (Mapping, list, tuple)):
         if isinstance(value, Mapping):
-            yield from _bad_keys(value, path)
-        for place, child in _children(value, path):
-            yield from _faults(child, place, depth + 1, only_numbers=only_numbers)
+            yield from _iter_bad_keys(value, path)
+        for child_path, child in _iter_children(value, path):
+            yield from _iter_problems(child, child_path, depth + 1, only_numbers=only_numbers)
     elif isinstance(value, float) and not math.isfinite(value):
-        yield f"{path}: {value} is not a number that can be sent"
+        yield f"{path}: {value} cannot be sent as JSON. Use a finite number."
     elif not only_numbers:
-        yield from _unsendable(value, path)
+        try:
+            orjson.dumps(value)
+        except TypeError as error:
+            yield f"{path}: {type(value).__name__} cannot be sent as JSON ({error})"
 
 
-def _children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _iter_children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, child in value.items():
             yield (f"{path}.{key}" if path else str(key)), child
@@ -54,17 +64,12 @@ def _children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield f"{path}[{index}]", child
 
 
-def _bad_keys(value: Mapping[Any, Any], path: str) -> Iterator[str]:
+def _iter_bad_keys(value: Mapping[Any, Any], path: str) -> Iterator[str]:
     for key in value:
-        if not isinstance(key, str) or any("\ud800" <= char <= "\udfff" for char in key):
-            yield f"{path}: the key {key!r} is not a text that can be sent"
-
-
-def _unsendable(value: Any, path: str) -> Iterator[str]:
-    try:
-        orjson.dumps(value)
-    except TypeError as error:
-        yield f"{path}: {type(value).__name__} cannot be sent ({error})"
+        if not isinstance(key, str):
+            yield f"{path}: the key {key!r} must be a str"
+        elif any("\ud800" <= char <= "\udfff" for char in key):
+            yield f"{path}: the key {key!r} contains a lone surrogate. Remove it."
 
 
 def loads(
@@ -73,53 +78,63 @@ def loads(
     *,
     always_transform: object = False,
 ) -> Any:
-    """JSON as Python values; half characters (lone surrogates) become U+FFFD.
+    r"""Parse JSON, and replace lone surrogates such as ``"\ud83d"`` with U+FFFD.
 
     Args:
-        data: the JSON.
-        transform: what is done with the value before they do, if there are any.
-        always_transform: whether it is done in any case.
+        data: The JSON text.
+        transform: Function applied to the parsed value before lone surrogates are replaced. By
+            default it is only called if the text may contain one, because parsing is faster
+            otherwise.
+        always_transform: Whether to call ``transform`` for every value.
 
     Raises:
-        ValueError: it is not JSON.
+        ValueError: The text is not JSON.
     """
     try:
         if not always_transform:
             return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        if b"\\ud" not in (data.encode() if isinstance(data, str) else data).lower():
+        text = data.encode() if isinstance(data, str) else data
+        if b"\\ud" not in text.lower():
             raise ValueError(str(error)) from None
+    # orjson rejects lone surrogates, the standard library keeps them
     try:
-        value = json.loads(data, parse_constant=_no_number)
-        return _mended(transform(value) if transform else value)
+        value = json.loads(data, parse_constant=_reject_constant)
+        return _replace_surrogates(transform(value) if transform else value)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("nested too deeply") from None
 
 
-def _no_number(name: str) -> Any:
+def _reject_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _mended(value: Any) -> Any:
+def _replace_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [_mended(item) for item in value]
+        return [_replace_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {_mended(key): _mended(item) for key, item in value.items()}
+        return {_replace_surrogates(key): _replace_surrogates(item) for key, item in value.items()}
     return value
 
 
 def as_dict(value: Any) -> dict[str, Any]:
-    """A value of a reply if it is an object, else an empty one."""
+    """Return a parsed value if it is an object, otherwise an empty dict."""
     return value if isinstance(value, dict) else {}
 
 
 def as_dicts(value: Any) -> list[dict[str, Any]]:
-    """The objects in a list of a reply; of anything else, none."""
+    """Return the objects in a parsed list. Anything else is dropped."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def as_str(value: Any) -> str:
-    """A value of a reply if it is a text, else an empty one."""
+    """Return a parsed value if it is a string, otherwise an empty string."""
     return value if isinstance(value, str) else ""
+
+
+def get_json_type_name(value: Any) -> str:
+    """Return the JSON type of a parsed value for an error message, such as ``"an array"``."""
+    names = {list: "an array", dict: "an object", str: "a string", type(None): "null"}
+    return names.get(type(value), "a number or boolean")

@@ -1,8 +1,8 @@
-"""JSON in pieces, with its long texts taken out as they arrive.
+"""Incremental reading of JSON whose objects contain long strings.
 
-An image comes as megabytes of base64 in the middle of an object. Read whole it would stand in
-memory as bytes, as text and decoded; here it is handed on piece by piece, and only the rest, which
-is small, is kept and parsed.
+An image response contains megabytes of base64. Parsed as a whole it would be in memory as bytes, as
+a str and decoded. Here the long strings are passed on in chunks, and only the short remainder is
+parsed.
 """
 
 import re
@@ -14,17 +14,17 @@ import orjson
 from orq_router_integrations.wire.json import loads
 
 MAX_CHUNK_BYTES = 64 * 1024
-"""Most bytes of a text that are handed on at once."""
+"""Maximum number of bytes of a long string that are passed on at a time."""
 
-_MARK = re.compile(rb'["{}\[\]:,]')
-_LONGEST_NAME = 64
+_STRUCTURE = re.compile(rb'["{}\[\]:,]')
+_MAX_KEY_BYTES = 64
 
 
 class StreamingJsonReader:
-    """Reads one JSON object whose member ``items`` lists objects, each with a long ``text``.
+    """Reads a JSON object with a list of objects that each contain one long string.
 
     Attributes:
-        rest: the JSON so far, with an empty text in the place of every long one.
+        skeleton: The JSON received so far, with each long string replaced by an empty one.
 
     >>> reader = StreamingJsonReader(items_key="data", text_key="b64")
     >>> list(reader.feed(b'{"data": [{"b64": "aGV')) + list(reader.feed(b'sbG8=", "n": 1}]}'))
@@ -32,101 +32,100 @@ class StreamingJsonReader:
     """
 
     def __init__(self, *, items_key: str, text_key: str) -> None:
+        """Create a reader.
+
+        Args:
+            items_key: Key of the list.
+            text_key: Key of the long string in each object of the list.
+        """
         self.skeleton = bytearray()
-        self._items = f'"{items_key}"'.encode()
-        self._long = f'"{text_key}"'.encode()
-        self._open: list[tuple[int, bytes]] = []  # where each object or list begins, and its name
-        self._name = b""  # of the value that comes next
-        self._last = b""  # the last short text
-        self._text_at = -1  # where the text that is being read begins in ``rest``
-        self._taken = False
+        self._items_key = f'"{items_key}"'.encode()
+        self._text_key = f'"{text_key}"'.encode()
+        self._open: list[tuple[int, bytes]] = []  # start and key of each open object or list
+        self._key = b""  # key of the next value
+        self._last_string = b""  # the last short string, which may turn out to be a key
+        self._string_start = -1  # start of the current string in ``skeleton``
+        self._in_long_string = False
         self._escape = b""
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything that was opened is closed."""
-        return not self._open and self._text_at < 0
+        """Whether all objects, lists and strings are closed."""
+        return not self._open and self._string_start < 0
 
-    @property
-    def _in_items(self) -> bool:
-        """Whether the list of items is what is open, and nothing in it."""
-        return len(self._open) == 2 and self._open[1][1] == self._items
-
-    @property
-    def _in_item(self) -> bool:
-        """Whether an item is what is open, and nothing in it."""
-        return len(self._open) == 3 and self._open[1][1] == self._items
+    def _is_inside_items(self, depth: int) -> bool:
+        return len(self._open) == depth and self._open[1][1] == self._items_key
 
     def feed(self, data: bytes) -> Generator[bytes | dict[str, Any]]:
-        """Take bytes, cut anywhere: yield pieces of long texts, and each item when it is whole.
+        """Read the next bytes, which may be cut anywhere.
+
+        Yields:
+            Chunks of a long string as bytes, then the object that contains it as a dict.
 
         Raises:
-            ValueError: an item, or an escape in a long text, is not JSON.
+            ValueError: An object, or an escape sequence in a long string, is not JSON.
         """
-        at = 0
-        while at < len(data):
+        offset = 0
+        while offset < len(data):
             if self._escape:
-                at = yield from self._unescape(data, at)
-            elif self._text_at >= 0:
-                at = yield from self._read_text(data, at)
+                offset = yield from self._read_escape(data, offset)
+            elif self._string_start >= 0:
+                offset = yield from self._read_string(data, offset)
             else:
-                at = yield from self._read_frame(data, at)
+                offset = yield from self._read_structure(data, offset)
 
-    def _read_frame(self, data: bytes, at: int) -> Generator[dict[str, Any], None, int]:
-        """Read as far as the next mark of structure."""
-        match = _MARK.search(data, at)
+    def _read_structure(self, data: bytes, offset: int) -> Generator[dict[str, Any], None, int]:
+        """Read up to the next structural character, and return the offset after it."""
+        match = _STRUCTURE.search(data, offset)
         end = match.end() if match else len(data)
-        self.skeleton += data[at:end]
-        mark = match[0] if match else b" "
-        if mark == b":":
-            self._name = self._last
-        elif mark == b'"':
-            self._text_at = len(self.skeleton) - 1
-            self._taken, self._name = self._name == self._long and self._in_item, b""
-        elif mark in b"{[":
-            self._open.append((len(self.skeleton) - 1, self._name))
-            self._name = b""
-        elif mark == b",":
-            self._name = b""
-        elif mark in b"}]" and self._open:
-            yield from self._closed(*self._open.pop())
+        self.skeleton += data[offset:end]
+        char = match[0] if match else b" "
+        if char == b":":
+            self._key = self._last_string
+        elif char == b'"':
+            self._string_start = len(self.skeleton) - 1
+            self._in_long_string = self._key == self._text_key and self._is_inside_items(3)
+            self._key = b""
+        elif char in b"{[":
+            self._open.append((len(self.skeleton) - 1, self._key))
+            self._key = b""
+        elif char == b",":
+            self._key = b""
+        elif char in b"}]" and self._open:
+            start, _ = self._open.pop()
+            if self._is_inside_items(2) and self.skeleton[start] == ord("{"):
+                yield loads(bytes(memoryview(self.skeleton)[start:]))
         return end
 
-    def _closed(self, start: int, _: bytes) -> Generator[dict[str, Any]]:
-        """What was just closed, if it is one of the items."""
-        if self._in_items and self.skeleton[start] == 0x7B:
-            yield loads(bytes(memoryview(self.skeleton)[start:]))
-
-    def _read_text(self, data: bytes, at: int) -> Generator[bytes, None, int]:
-        """Read as far as the end of a text, or an escape in it, or one piece."""
-        stop = min(at + MAX_CHUNK_BYTES, len(data))
-        quote = data.find(
-            b'"', at, stop
-        )  # a search for both in one pattern takes ten times as long
-        escape = data.find(b"\\", at, stop if quote < 0 else quote)
-        end = next((found for found in (escape, quote) if found >= 0), stop)
-        if not self._taken:
-            self.skeleton += data[at:end]
-        elif end > at:
-            yield data[at:end]
+    def _read_string(self, data: bytes, offset: int) -> Generator[bytes, None, int]:
+        """Read up to the end of the string, an escape, or the maximum chunk size."""
+        stop = min(offset + MAX_CHUNK_BYTES, len(data))
+        # Two searches: one regular expression for both characters takes ten times as long
+        quote = data.find(b'"', offset, stop)
+        backslash = data.find(b"\\", offset, stop if quote < 0 else quote)
+        end = next((position for position in (backslash, quote) if position >= 0), stop)
+        if not self._in_long_string:
+            self.skeleton += data[offset:end]
+        elif end > offset:
+            yield data[offset:end]
         if end == stop:
             return end
-        if end == escape:
+        if end == backslash:
             self._escape = b"\\"
         else:
             self.skeleton += b'"'
-            short = len(self.skeleton) - self._text_at <= _LONGEST_NAME
-            self._last = bytes(self.skeleton[self._text_at :]) if short else b""
-            self._text_at = -1
+            is_short = len(self.skeleton) - self._string_start <= _MAX_KEY_BYTES
+            self._last_string = bytes(self.skeleton[self._string_start :]) if is_short else b""
+            self._string_start = -1
         return end + 1
 
-    def _unescape(self, data: bytes, at: int) -> Generator[bytes, None, int]:
-        """Read one more byte of an escape."""
-        self._escape += data[at : at + 1]
+    def _read_escape(self, data: bytes, offset: int) -> Generator[bytes, None, int]:
+        """Read the next byte of an escape sequence."""
+        self._escape += data[offset : offset + 1]
         if len(self._escape) == (6 if self._escape[1:2] == b"u" else 2):
-            if self._taken:
+            if self._in_long_string:
                 yield orjson.loads(b'"' + self._escape + b'"').encode()
             else:
                 self.skeleton += self._escape
             self._escape = b""
-        return at + 1
+        return offset + 1

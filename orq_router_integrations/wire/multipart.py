@@ -1,28 +1,63 @@
-"""Multipart bodies: controls as JSON parts, files streamed from where they lie.
+"""Multipart request bodies that stream their files.
 
-Generic clients flatten objects into bracketed keys (``retry[count]``), which no source says the
-router reads (contract section 4.6). Here an object is one part that holds its JSON.
+Generic HTTP clients flatten nested values into bracketed keys such as ``retry[count]``, which the
+router does not document. Here a nested value is a single part that contains JSON.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.call import Upload
-from orq_router_integrations.wire.uploads import iter_upload
+from orq_router_integrations.wire.call import Upload, UploadReadError
 
 CHUNK_BYTES = 192 * 1024
+"""Number of bytes read from a file at a time."""
+
 MAX_DIGEST_BYTES = 1024 * 1024
+"""Size of the content up to which the boundary is derived from it."""
 
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
+def iter_upload(upload: Upload, field_name: str, chunk_bytes: int) -> Generator[bytes]:
+    """Read a file in chunks.
+
+    Args:
+        upload: The file.
+        field_name: Name of the request field in error messages.
+        chunk_bytes: Maximum number of bytes per chunk.
+
+    Raises:
+        UploadReadError: The file cannot be read, or its size differs from ``upload.size``.
+    """
+    sent_bytes = 0
+    try:
+        with upload.open() as stream:
+            while chunk := stream.read(chunk_bytes):
+                sent_bytes += len(chunk)
+                if sent_bytes > upload.size:
+                    break
+                yield chunk
+    except OSError as error:
+        raise UploadReadError(f"{field_name}: cannot read {upload.filename}: {error}") from None
+    if sent_bytes != upload.size:
+        raise UploadReadError(
+            f"{field_name}: {upload.filename} changed during the upload. Send it again."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: its name, its content, and the headers that the content needs."""
+    """One part of a multipart body.
+
+    Attributes:
+        name: Name of the form field.
+        content: The content, or a file to read it from.
+        content_type: MIME type. The header is omitted if empty.
+    """
 
     name: str
     content: bytes | Upload
@@ -30,24 +65,24 @@ class Part:
 
     @property
     def size(self) -> int:
-        """Bytes of content."""
+        """Size of the content in bytes."""
         return self.content.size if isinstance(self.content, Upload) else len(self.content)
 
     @property
     def headers(self) -> bytes:
-        """The part's headers, with the blank line that ends them."""
-        disposition = f'Content-Disposition: form-data; name="{self.name.translate(_ESCAPES)}"'
+        """The headers of the part, including the blank line that ends them."""
+        headers = f'Content-Disposition: form-data; name="{self.name.translate(_ESCAPES)}"'
         if isinstance(self.content, Upload):
-            disposition += f'; filename="{self.content.filename.translate(_ESCAPES)}"'
-        media_type = self.content_type.translate(_ESCAPES)
-        kind = f"\r\nContent-Type: {media_type}" if media_type else ""
-        return f"{disposition}{kind}\r\n\r\n".encode("utf-8", "replace")
+            headers += f'; filename="{self.content.filename.translate(_ESCAPES)}"'
+        if content_type := self.content_type.translate(_ESCAPES):
+            headers += f"\r\nContent-Type: {content_type}"
+        return f"{headers}\r\n\r\n".encode("utf-8", "replace")
 
     def iter_content(self) -> Iterator[bytes]:
-        """The content, piece by piece.
+        """Yield the content in chunks.
 
         Raises:
-            SourceChangedError: a file cannot be read, or changed its size.
+            UploadReadError: A file cannot be read, or its size has changed.
         """
         if isinstance(self.content, bytes):
             yield self.content
@@ -56,19 +91,20 @@ class Part:
 
 
 class MultipartBody:
-    """A multipart body: iterate for its bytes, as often as it is to be sent.
+    """A multipart body. It can be iterated several times, and reads its files each time.
 
     Attributes:
-        boundary: derived from the content, so that recorded requests match when replayed. Only
-            where files are too large for that (and no cassette holds them) is it random; in
-            neither case can the writer of a file know it beforehand and end a part with it.
+        parts: The parts in the order in which they are sent.
+        boundary: Separator of the parts. It is a digest of the content, so that recorded requests
+            match when they are replayed. For content above ``MAX_DIGEST_BYTES`` it is random. In
+            both cases the author of a file cannot predict it and inject a part.
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = tuple(parts)
-        self.boundary = f"orq-{self._digest()}"
+        self.boundary = f"orq-{self._compute_digest()}"
 
-    def _digest(self) -> str:
+    def _compute_digest(self) -> str:
         digest = blake2b(digest_size=16)
         if sum(part.size for part in self.parts) > MAX_DIGEST_BYTES:
             digest.update(os.urandom(16))
@@ -81,69 +117,78 @@ class MultipartBody:
 
     @property
     def content_type(self) -> str:
-        """The value of the Content-Type header."""
+        """Value of the ``Content-Type`` header."""
         return f"multipart/form-data; boundary={self.boundary}"
 
     @property
     def size(self) -> int:
-        """The length of the whole body in bytes."""
-        frame = len(self.boundary) + 6  # two dashes before it, two line ends; two dashes at the end
-        return sum(frame + len(part.headers) + part.size for part in self.parts) + frame
+        """Size of the body in bytes."""
+        # Each part has a delimiter ("--boundary\r\n") and a final "\r\n". The body ends with
+        # "--boundary--\r\n". All of these need the same number of bytes.
+        overhead = len(self.boundary) + 6
+        return sum(overhead + len(part.headers) + part.size for part in self.parts) + overhead
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the body's bytes, files read as they go."""
-        edge = f"--{self.boundary}".encode()
+        """Yield the body in chunks.
+
+        Raises:
+            UploadReadError: A file cannot be read, or its size has changed.
+        """
+        delimiter = f"--{self.boundary}".encode()
         for part in self.parts:
-            yield edge + b"\r\n" + part.headers
+            yield delimiter + b"\r\n" + part.headers
             yield from part.iter_content()
             yield b"\r\n"
-        yield edge + b"--\r\n"
+        yield delimiter + b"--\r\n"
 
 
 def build_multipart_body(
     fields: Mapping[str, Any], files: Mapping[str, Upload | Sequence[Upload]]
 ) -> MultipartBody:
-    """The form for these fields and files, in that order.
+    """Build a multipart body from form fields and files.
 
-    Text, numbers and booleans become plain parts; objects, and lists that hold objects, one part
-    of JSON; lists of plain values, and several files under one name, repeated ``name[]`` parts.
+    Strings, numbers and booleans become plain parts. Objects, and lists that contain objects or
+    lists, become one part with JSON. Lists of plain values, and several files of one field, become
+    repeated ``name[]`` parts. Fields that are ``None`` are left out.
+
+    Args:
+        fields: Values of the form fields by name.
+        files: Files by name of the form field. They are sent after the fields.
+
+    Raises:
+        ValueError: A value cannot be sent.
     """
-    parts = [part for name, value in fields.items() for part in _field(name, value)]
-    parts += [part for name, value in files.items() for part in _files(name, value)]
+    parts: list[Part] = []
+    for name, value in fields.items():
+        parts += _build_field_parts(name, value)
+    for name, value in files.items():
+        uploads = [value] if isinstance(value, Upload) else value
+        part_name = name if len(uploads) == 1 else f"{name}[]"
+        parts += [Part(part_name, upload, upload.mime_type) for upload in uploads]
     return MultipartBody(parts)
 
 
-def _field(name: str, value: Any) -> Iterator[Part]:
+def _build_field_parts(name: str, value: Any) -> list[Part]:
     if value is None:
-        return
-    if isinstance(value, Mapping) or _holds_more(value):
-        yield Part(name, json.dumps(value, name), "application/json")
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield Part(f"{name}[]", _plain(item, f"{name}[{index}]"))
-    else:
-        yield Part(name, _plain(value, name))
+        return []
+    if isinstance(value, (list, tuple)) and not _has_containers(value):
+        return [
+            Part(f"{name}[]", _encode_scalar(item, f"{name}[{index}]"))
+            for index, item in enumerate(value)
+        ]
+    if isinstance(value, (Mapping, list, tuple)):
+        return [Part(name, json.dumps(value, name), "application/json")]
+    return [Part(name, _encode_scalar(value, name))]
 
 
-def _holds_more(value: Any) -> bool:
-    """Whether a list holds objects or lists, not plain values only."""
-    many = (Mapping, list, tuple)
-    return isinstance(value, (list, tuple)) and any(isinstance(item, many) for item in value)
+def _has_containers(values: Sequence[Any]) -> bool:
+    return any(isinstance(value, (Mapping, list, tuple)) for value in values)
 
 
-def _plain(value: Any, path: str) -> bytes:
-    """A text as it is; a number or boolean as JSON writes it."""
+def _encode_scalar(value: Any, path: str) -> bytes:
     if not isinstance(value, (str, int, float)):
-        raise ValueError(f"{path}: {type(value).__name__} cannot be sent in a form")
-    data = json.dumps(value, path)
+        raise ValueError(
+            f"{path}: {type(value).__name__} cannot be sent in a form. Use a str, number or bool."
+        )
+    data = json.dumps(value, path)  # rejects lone surrogates and NaN
     return value.encode() if isinstance(value, str) else data
-
-
-def _files(name: str, value: Upload | Sequence[Upload]) -> Iterator[Part]:
-    if isinstance(value, Upload):
-        yield Part(name, value, value.mime_type)
-    elif len(value) == 1:
-        yield Part(name, value[0], value[0].mime_type)
-    else:
-        for upload in value:
-            yield Part(f"{name}[]", upload, upload.mime_type)

@@ -1,25 +1,162 @@
-"""From a call to what is sent: path, headers, body. Pure; the client only carries the result."""
+"""Encoding of a request: its path, headers and body.
 
+Large base64 strings of a JSON body are encoded while the body is sent. Otherwise a 15 MB file would
+be in memory several times.
+"""
+
+from binascii import b2a_base64
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Self
 from urllib.parse import quote
+from uuid import uuid4
+
+import orjson
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.call import Request
+from orq_router_integrations.wire.call import Request, Upload
 from orq_router_integrations.wire.control_placement import filter_defaults, place_controls
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.multipart import MultipartBody, build_multipart_body
-from orq_router_integrations.wire.streamed_json import StreamedJsonBody, build_json_body
+from orq_router_integrations.wire.multipart import (
+    CHUNK_BYTES,
+    MultipartBody,
+    build_multipart_body,
+    iter_upload,
+)
+
+MIN_DEFERRED_CHARS = 256 * 1024
+"""Length from which a base64 string is worth deferring."""
+
+PLACEHOLDER_MARK = "inserted when the request is sent]"
+"""End of the text that a ``DeferredBase64`` shows instead of its content."""
+
+
+class DeferredBase64(str):
+    """A string in a JSON body whose content is inserted while the body is sent.
+
+    As a str it is only a placeholder. It cannot be created by parsing JSON, so untrusted input
+    cannot make the client read a file.
+
+    Attributes:
+        source: The base64 text, or the file to encode.
+        prefix: Text that precedes it, such as ``data:image/png;base64,``.
+    """
+
+    source: str | Upload
+    prefix: str
+
+    __slots__ = ("prefix", "source")
+
+    def __new__(cls, source: str | Upload, prefix: str = "") -> Self:
+        """Create a placeholder for a base64 text or a file."""
+        name = source.filename if isinstance(source, Upload) else "base64"
+        length = _count_base64_chars(source)
+        self = super().__new__(cls, f"[{name}: {length} characters {PLACEHOLDER_MARK}")
+        self.source, self.prefix = source, prefix
+        return self
+
+    def __reduce__(self) -> Any:
+        return str, (str(self),)
+
+    def __deepcopy__(self, _: Any) -> Self:
+        return self
+
+    @property
+    def size(self) -> int:
+        """Length of the content in bytes, including the prefix."""
+        return len(self.prefix) + _count_base64_chars(self.source)
+
+    def iter_chunks(self) -> Iterator[bytes]:
+        """Yield the content in chunks.
+
+        Raises:
+            UploadReadError: The file cannot be read, or its size has changed.
+        """
+        yield self.prefix.encode()
+        if isinstance(self.source, str):
+            for start in range(0, len(self.source), MIN_DEFERRED_CHARS):
+                yield self.source[start : start + MIN_DEFERRED_CHARS].encode("ascii")
+            return
+        pending = b""  # bytes of an incomplete group of three
+        for chunk in iter_upload(self.source, "content", CHUNK_BYTES):
+            data = pending + chunk if pending else chunk
+            end = len(data) // 3 * 3
+            pending = data[end:]
+            yield b2a_base64(data[:end] if pending else data, newline=False)
+        yield b2a_base64(pending, newline=False)
+
+
+def _count_base64_chars(source: str | Upload) -> int:
+    return len(source) if isinstance(source, str) else (source.size + 2) // 3 * 4
+
+
+class StreamedJsonBody:
+    """A JSON body with deferred strings. It can be iterated several times."""
+
+    def __init__(self, parts: list[bytes | DeferredBase64]) -> None:
+        self.parts = parts
+
+    @property
+    def size(self) -> int:
+        """Size of the body in bytes."""
+        return sum(
+            part.size if isinstance(part, DeferredBase64) else len(part) for part in self.parts
+        )
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the body in chunks."""
+        for part in self.parts:
+            if isinstance(part, DeferredBase64):
+                yield from part.iter_chunks()
+            else:
+                yield part
+
+
+def build_json_body(value: Any, name: str = "") -> bytes | StreamedJsonBody:
+    """Serialize a value as a JSON body.
+
+    Args:
+        value: The value. It may contain ``DeferredBase64`` strings.
+        name: Name of the value in error messages.
+
+    Raises:
+        ValueError: The value cannot be serialized.
+    """
+    data = json.dumps(value, name)
+    if PLACEHOLDER_MARK.encode() not in data:
+        return data
+    deferred: dict[bytes, DeferredBase64] = {}
+
+    def convert_subclass(item: Any) -> Any:
+        if isinstance(item, DeferredBase64):
+            marker = uuid4().hex
+            deferred[marker.encode()] = item
+            return marker
+        for base in (str, int, dict, list):
+            if isinstance(item, base):
+                return base(item)
+        raise TypeError
+
+    # Serialize again with a unique marker for each deferred string, then split at the markers.
+    tail = orjson.dumps(value, default=convert_subclass, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    parts: list[bytes | DeferredBase64] = []
+    for marker, item in deferred.items():
+        before, _, tail = tail.partition(marker)
+        parts += [before, item]
+    return StreamedJsonBody([*parts, tail])
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedRequest:
-    """A request ready to send.
+    """A request that is ready to be sent.
 
     Attributes:
-        headers: those the body and the controls need; the client adds the rest.
-        body: JSON bytes, or what yields the bytes as often as it is iterated.
-        controls: the controls in force, defaults included.
+        method: HTTP method.
+        path: Path below the base URL.
+        headers: Headers required by the body and the controls. The client adds the others.
+        body: The body, which can be sent several times.
+        controls: The controls of this request, including defaults.
     """
 
     method: str
@@ -32,42 +169,51 @@ class EncodedRequest:
 def encode_request(
     request: Request, dialect: Dialect, defaults: RouterControls | None = None
 ) -> EncodedRequest:
-    """Encode a call for a base URL.
+    """Encode a request for a base URL.
 
-    ``defaults`` apply where the endpoint takes them; the call's own controls must all fit.
+    Args:
+        request: The request. All of its controls must be supported by the endpoint.
+        dialect: The API version of the base URL.
+        defaults: Controls to apply as far as the endpoint supports them.
 
     Raises:
-        ValueError: the endpoint or a control does not exist under this base URL, a value is out
-            of the endpoint's range, or the body holds something that is not JSON.
+        ValueError: The base URL does not have the endpoint, the endpoint does not support a control
+            or its value, or the body cannot be serialized.
     """
-    endpoint, path = request.endpoint, _path(request, dialect)
+    endpoint, path = request.endpoint, _build_path(request, dialect)
     if endpoint.method == "GET":
         return EncodedRequest("GET", path, {}, b"", RouterControls())
-    controls = filter_defaults(defaults or RouterControls(), endpoint, dialect).merge(
-        request.controls
-    )
+    controls = filter_defaults(defaults or RouterControls(), endpoint, dialect)
+    controls = controls.merge(request.controls)
     placed = place_controls(controls, endpoint, dialect)
-    extra = {**placed.top, **({"orq": placed.nested} if placed.nested else {})}
-    if both := sorted(extra.keys() & request.body.keys()):
-        raise ValueError(f"{both[0]}: set in the body and by controls; keep one of the two")
-    body = {**request.body, **extra}
-    if endpoint.multipart:
-        form = build_multipart_body(body, request.files)
-        headers = {"Content-Type": form.content_type, "Content-Length": str(form.size)}
-        return EncodedRequest("POST", path, placed.headers | headers, form, controls)
-    if request.files:
-        raise ValueError(f"files: {endpoint.path} takes JSON; files cannot be sent there")
-    headers = placed.headers | {"Content-Type": "application/json"}
-    data = build_json_body(body, json.dumps(body))
-    if isinstance(data, StreamedJsonBody):
-        headers["Content-Length"] = str(data.size)
-    return EncodedRequest("POST", path, headers, data, controls)
-
-
-def _path(request: Request, dialect: Dialect) -> str:
-    endpoint, resource = request.endpoint, quote(request.resource_id, safe="")
-    if dialect not in endpoint.dialects:
+    control_fields = placed.top | ({"orq": placed.nested} if placed.nested else {})
+    if duplicates := sorted(control_fields.keys() & request.body.keys()):
         raise ValueError(
-            f"base_url: {endpoint.path} does not exist under {dialect.value}; use a v3/router URL"
+            f"{duplicates[0]}: set in the body and in the controls. Remove one of the two."
         )
-    return f"{endpoint.path}/{resource}" if resource else endpoint.path
+    fields = {**request.body, **control_fields}
+    body: bytes | MultipartBody | StreamedJsonBody
+    if endpoint.multipart:
+        body = build_multipart_body(fields, request.files)
+        headers = {"Content-Type": body.content_type, "Content-Length": str(body.size)}
+    elif request.files:
+        raise ValueError(f"files: {endpoint.path} does not accept files. Send JSON fields only.")
+    else:
+        body = build_json_body(fields)
+        headers = {"Content-Type": "application/json"}
+        if isinstance(body, StreamedJsonBody):
+            headers["Content-Length"] = str(body.size)
+    return EncodedRequest("POST", path, placed.headers | headers, body, controls)
+
+
+def _build_path(request: Request, dialect: Dialect) -> str:
+    endpoint = request.endpoint
+    if dialect not in endpoint.dialects:
+        supported = " or ".join(sorted(item.value for item in endpoint.dialects))
+        raise ValueError(
+            f"base_url: {endpoint.path} is not available under {dialect.value}. "
+            f"Use a base URL that ends in /{supported}."
+        )
+    if not request.resource_id:
+        return endpoint.path
+    return f"{endpoint.path}/{quote(request.resource_id, safe='')}"

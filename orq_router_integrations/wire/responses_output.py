@@ -7,10 +7,14 @@ that a single conversion to LangChain messages serves both APIs.
 from dataclasses import dataclass
 from typing import Any
 
-from orq_router_integrations.wire.call import EmbeddedError, MalformedResponseError, Response
+from orq_router_integrations.wire.call import (
+    EmbeddedError,
+    MalformedResponseError,
+    Response,
+    raise_for_error,
+)
 from orq_router_integrations.wire.chat_completions import extract_text
-from orq_router_integrations.wire.event_stream import get_json_type_name, raise_for_error
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, dumps
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, dumps, get_json_type_name
 
 JsonObject = dict[str, Any]
 

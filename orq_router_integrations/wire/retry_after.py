@@ -1,4 +1,4 @@
-"""What the router says in response headers about when to come back."""
+"""Parsing of the response headers that say when to send a request again."""
 
 import math
 import re
@@ -6,30 +6,39 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?")
-_MAX_LENGTH = 64  # a longer number is an attack, not a pause
+_MAX_LENGTH = 64  # no honest server sends a longer number, and parsing huge ones is slow
 
 
 def parse_retry_after(headers: Mapping[str, str], *, rate_limited: bool = True) -> float | None:
-    """Seconds to wait before asking again, or ``None`` where the router says nothing usable.
+    """Return the number of seconds to wait before the next request.
 
-    Read in this order: ``retry-after-ms``, ``retry-after`` (seconds, or a date measured against
-    the reply's own ``date``), ``x-ratelimit-reset`` (seen live as a duration such as ``58s``).
-    The last is sent with every reply, so it counts only where a limit was hit (``limited``). What
-    is not a positive, finite time is passed over.
+    The headers are read in this order: ``retry-after-ms``, ``retry-after`` (seconds, or a date that
+    is compared with the ``date`` header of the same response) and ``x-ratelimit-reset`` (a duration
+    such as ``58s``). Values that are not positive and finite are ignored.
+
+    Args:
+        headers: Response headers with names in lower case.
+        rate_limited: Whether the response reports an exceeded limit. ``x-ratelimit-reset`` is part
+            of every response and is ignored otherwise.
+
+    Returns:
+        Seconds, or ``None`` if no header has a usable value.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = _parse_number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    after = headers.get("retry-after")
-    for seconds in (_number(after), _until(after, headers.get("date"))):
-        if seconds is not None:
-            return seconds
-    return _duration(headers.get("x-ratelimit-reset")) if rate_limited else None
+    retry_after = headers.get("retry-after")
+    seconds = _parse_number(retry_after)
+    if seconds is None:
+        seconds = _parse_date(retry_after, headers.get("date"))
+    if seconds is None and rate_limited:
+        seconds = _parse_duration(headers.get("x-ratelimit-reset"))
+    return seconds
 
 
-def _number(text: str | None) -> float | None:
+def _parse_number(text: str | None) -> float | None:
     if not text or len(text) > _MAX_LENGTH or "_" in text or not text.isascii():
-        return None  # Python would read more than the standard has
+        return None  # float() accepts underscores and non-ASCII digits, HTTP does not
     try:
         value = float(text)
     except ValueError:
@@ -37,7 +46,7 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
-def _until(text: str | None, now: str | None) -> float | None:
+def _parse_date(text: str | None, now: str | None) -> float | None:
     if not text or not now or len(text) > _MAX_LENGTH:
         return None
     try:
@@ -47,9 +56,9 @@ def _until(text: str | None, now: str | None) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def _duration(text: str | None) -> float | None:
+def _parse_duration(text: str | None) -> float | None:
     match = _DURATION.fullmatch(text) if text and len(text) <= _MAX_LENGTH else None
     if match is None or not any(match.groups()):
         return None
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return _number(str(hours * 3600 + minutes * 60 + seconds))
+    return _parse_number(str(hours * 3600 + minutes * 60 + seconds))

@@ -10,9 +10,13 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from orq_router_integrations.wire.call import MalformedResponseError, Response, TruncatedStreamError
+from orq_router_integrations.wire.call import (
+    MalformedResponseError,
+    Response,
+    TruncatedStreamError,
+    raise_for_error,
+)
 from orq_router_integrations.wire.controls import ModelId
-from orq_router_integrations.wire.event_stream import raise_for_error
 from orq_router_integrations.wire.json import loads
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 

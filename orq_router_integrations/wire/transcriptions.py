@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, model_validator
 
-from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.call import MalformedResponseError, Response, raise_for_error
 from orq_router_integrations.wire.chat_params import StrictNumber
-from orq_router_integrations.wire.event_stream import get_json_type_name, raise_for_error
-from orq_router_integrations.wire.json import as_dicts, as_str, loads
+from orq_router_integrations.wire.json import as_dicts, as_str, get_json_type_name, loads
 from orq_router_integrations.wire.subtitles import parse_subtitles
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 from orq_router_integrations.wire.transcripts import Span, Transcript

@@ -1,7 +1,7 @@
-"""The words of a text, also in scripts that put no blanks between them.
+"""Splitting text into words, including scripts that do not separate words by spaces.
 
-There each sign counts as a word (Chinese, Japanese, Thai, Lao, Khmer, Burmese): two texts can so be
-compared and cut word by word, whatever their language.
+In Chinese, Japanese, Thai, Lao, Khmer and Burmese each character counts as one word. This makes it
+possible to compare and cut transcripts word by word in any language.
 """
 
 import re
@@ -11,13 +11,13 @@ _LETTERS = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
-_MARKS = "\u3001-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
-_SOLID = re.compile(f"[{_LETTERS}{_MARKS}]")
-_WORD = re.compile(f"[{_LETTERS}][{_MARKS}]*|[^\\s{_LETTERS}]+")
+_PUNCTUATION = "\u3001-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+_UNSPACED = re.compile(f"[{_LETTERS}{_PUNCTUATION}]")
+_WORD = re.compile(f"[{_LETTERS}][{_PUNCTUATION}]*|[^\\s{_LETTERS}]+")
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text, each with its punctuation.
+    """Split a text into words. Punctuation stays attached to its word.
 
     >>> split_words("Good day."), split_words("\u4f60\u597d\u3002OK")
     (['Good', 'day.'], ['\u4f60', '\u597d\u3002', 'OK'])
@@ -26,29 +26,30 @@ def split_words(text: str) -> list[str]:
 
 
 def join_words(texts: Iterable[str]) -> str:
-    """Texts one behind the other, with a blank between them where their scripts have one.
+    """Concatenate texts, with spaces between them where their script uses spaces.
 
     >>> join_words(["Good", "day."]), join_words(["\u4f60", "\u597d"])
     ('Good day.', '\u4f60\u597d')
     """
     parts: list[str] = []
     for text in filter(None, texts):
-        solid = parts and _SOLID.match(parts[-1][-1]) and _SOLID.match(text[0])
-        parts += [text] if solid or not parts else [" ", text]
+        if parts and not (_UNSPACED.match(parts[-1][-1]) and _UNSPACED.match(text[0])):
+            parts.append(" ")
+        parts.append(text)
     return "".join(parts)
 
 
 def drop_last_words(text: str, count: int) -> str:
-    """A text without so many words at its end."""
+    """Remove the last ``count`` words of a text."""
     if not count:
         return text
-    found = list(_WORD.finditer(text))
-    return text[: found[-count].start()].rstrip() if len(found) > count else ""
+    words = list(_WORD.finditer(text))
+    return text[: words[-count].start()].rstrip() if len(words) > count else ""
 
 
 def drop_first_words(text: str, count: int) -> str:
-    """A text without so many words at its beginning."""
+    """Remove the first ``count`` words of a text."""
     if not count:
         return text
-    found = list(_WORD.finditer(text))
-    return text[found[count].start() :] if len(found) > count else ""
+    words = list(_WORD.finditer(text))
+    return text[words[count].start() :] if len(words) > count else ""

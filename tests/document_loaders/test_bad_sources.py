@@ -102,7 +102,7 @@ def test_a_file_that_shrinks_while_it_is_sent_is_an_error(tmp_path: Path) -> Non
     path = recorded(tmp_path / "a.wav", "Some words. " * 40)
     transport = Shrinking(path)
     client = RouterClient(api_key="k", http_client=httpx.Client(transport=transport))
-    with pytest.raises(RouterInputError, match="changed while it was sent"):
+    with pytest.raises(RouterInputError, match="changed during the upload"):
         loader(path, client).load()
     assert transport.sent == 1
 

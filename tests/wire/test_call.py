@@ -65,7 +65,7 @@ def test_a_json_body_is_read(content, value):
     ids=lambda content: content[:10].decode("latin-1"),
 )
 def test_a_body_that_is_not_json_is_a_bad_reply(content):
-    with pytest.raises(MalformedResponseError, match="the body is not JSON") as raised:
+    with pytest.raises(MalformedResponseError, match="the response body is not JSON") as raised:
         reply(content).json()
     assert raised.value.__suppress_context__
 

@@ -42,7 +42,7 @@ def test_what_is_not_a_number_is_never_sent_as_null(number):
 
 
 def test_the_path_begins_with_the_name_of_the_value():
-    with pytest.raises(ValueError, match=r"^orq\.identity: bytes cannot be sent"):
+    with pytest.raises(ValueError, match=r"^orq\.identity: bytes cannot be sent as JSON"):
         json.dumps({"identity": b"raw"}, "orq")
 
 
@@ -76,5 +76,5 @@ def test_what_is_not_json_is_a_value_error(data):
 
 
 def test_so_is_what_is_nested_too_deep_around_half_a_character():
-    with pytest.raises(ValueError, match="nested too deep"):
+    with pytest.raises(ValueError, match="nested too deeply"):
         json.loads(b"[" * 100_000 + rb'"\ud800"' + b"]" * 100_000)

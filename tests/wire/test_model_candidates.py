@@ -26,4 +26,4 @@ ALONE = ModelCandidates("openai/gpt-image-1", ("openai/gpt-image-1",))
     ],
 )
 def test_the_model_that_answered_is_named_only_where_that_is_certain(asked, named, headers, model):
-    assert asked.answering(named, headers) == model
+    assert asked.resolve_model(named, headers) == model

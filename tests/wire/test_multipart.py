@@ -217,7 +217,7 @@ def test_a_media_type_cannot_end_its_header():
 )
 def test_a_file_that_changed_its_size_is_refused_and_never_overruns(size, content):
     part, sent = Part("file", upload(content, size=size)), []
-    with pytest.raises(ValueError, match=r"file: a\.bin changed while it was sent"):
+    with pytest.raises(ValueError, match=r"file: a\.bin changed during the upload"):
         sent.extend(part.iter_content())
     assert len(b"".join(sent)) <= size
 

@@ -121,7 +121,7 @@ def test_an_endpoint_that_a_base_url_lacks_is_refused(dialect):
 def test_what_the_body_and_the_controls_both_set_is_refused(
     endpoint, dialect, body, controls, member
 ):
-    with pytest.raises(ValueError, match=rf"^{member}: set in the body and by controls"):
+    with pytest.raises(ValueError, match=rf"^{member}: set in the body and in the controls"):
         sent(endpoint, body, dialect=dialect, **controls)
 
 
@@ -203,7 +203,7 @@ def test_a_form_never_holds_pythons_own_spelling(value):
         ({"variables": {"a": {"b": b"raw"}}}, "a.b: bytes cannot be sent"),
         ({"variables": {"a": [object()]}}, "a[0]: object cannot be sent"),
         ({"identity": {"id": "u", "metadata": {"a": object()}}}, "a: object cannot be sent"),
-        ({"variables": circular()}, "nested too deep"),
+        ({"variables": circular()}, "nested too deeply"),
     ],
     ids=short,
 )
@@ -213,6 +213,6 @@ def test_a_control_that_is_not_json_is_refused_before_there_is_a_call(controls, 
 
 
 def test_the_path_to_a_value_nested_too_deep_is_short():
-    with pytest.raises(ValueError, match="nested too deep") as refused:
+    with pytest.raises(ValueError, match="nested too deeply") as refused:
         sent(CHAT_COMPLETIONS, {"a": nested(300)})
-    assert len(str(refused.value)) < 100
+    assert len(str(refused.value)) <= 100
