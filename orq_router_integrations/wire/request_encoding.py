@@ -31,6 +31,8 @@ MIN_DEFERRED_CHARS = 256 * 1024
 PLACEHOLDER_MARK = "inserted when the request is sent]"
 """End of the text that a ``DeferredBase64`` shows instead of its content."""
 
+_JSON_BASES: tuple[type[Any], ...] = (str, int, dict, list)
+
 
 class DeferredBase64(str):
     """A string in a JSON body whose content is inserted while the body is sent.
@@ -133,7 +135,7 @@ def build_json_body(value: Any, name: str = "") -> bytes | StreamedJsonBody:
             marker = uuid4().hex
             deferred[marker.encode()] = item
             return marker
-        for base in (str, int, dict, list):
+        for base in _JSON_BASES:
             if isinstance(item, base):
                 return base(item)
         raise TypeError
