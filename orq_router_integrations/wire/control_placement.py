@@ -1,7 +1,7 @@
-"""Where each control goes in a request: body, nested ``orq`` object, or header.
+"""Placement of controls in a request: in the body, in its ``orq`` object, or in a header.
 
-One function decides it, from the table in ``endpoints`` and the base URL's dialect. A control
-that has no place raises; nothing is ever dropped or sent where the router would ignore it.
+A control that the endpoint does not support raises an error. It is never dropped or sent where the
+router would ignore it.
 """
 
 import re
@@ -19,26 +19,32 @@ from orq_router_integrations.wire.endpoints import (
 )
 
 IDENTITY_HEADER = "X-ORQ-IDENTITY-ID"
-METADATA_HEADER = "X-ORQ-METADATA-"
+METADATA_HEADER_PREFIX = "X-ORQ-METADATA-"
 
-PROTECTING = frozenset({"guardrails", "plugins"})
-"""Controls whose silent absence would be a leak."""
+PROTECTIVE_CONTROLS = frozenset({"guardrails", "plugins"})
+"""Controls that protect data. Dropping them silently could leak it."""
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 class ControlLocation(Enum):
-    """What carries a control."""
+    """The part of a request that contains a control."""
 
     TOP = "top level of the body"
-    NESTED = "the body's orq object"
-    HEADER = "a header"
+    NESTED = "orq object of the body"
+    HEADER = "header"
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedControls:
-    """Controls sorted by what carries them."""
+    """Controls as they are sent, by location.
+
+    Attributes:
+        top: Fields at the top level of the body.
+        nested: Fields of the ``orq`` object in the body.
+        headers: Request headers.
+    """
 
     top: dict[str, Any] = field(default_factory=dict)
     nested: dict[str, Any] = field(default_factory=dict)
@@ -46,54 +52,68 @@ class PlacedControls:
 
 
 def locate_control(control: str, endpoint: Endpoint, dialect: Dialect) -> ControlLocation | None:
-    """What carries a control to an endpoint under a dialect; ``None`` where nothing does."""
-    place = endpoint.control_locations.get(control)
-    nests = place in {SchemaLocation.BOTH, SchemaLocation.NESTED, SchemaLocation.NESTED_TOP_ON_V3}
+    """Return the location of a control, or ``None`` if the endpoint does not support it.
+
+    Args:
+        control: Name of the control.
+        endpoint: The endpoint.
+        dialect: API version of the base URL.
+    """
+    schema_location = endpoint.control_locations.get(control)
+    can_be_nested = schema_location not in {SchemaLocation.TOP, None}
     if dialect.nests_controls:
-        if nests or (place is SchemaLocation.TOP and control == "variables"):
+        if can_be_nested or (schema_location and control == "variables"):
             return ControlLocation.NESTED
-        if place is SchemaLocation.TOP and control == "metadata":
-            return ControlLocation.TOP  # a member of OpenAI's body, in no orq schema
-    elif place in {SchemaLocation.BOTH, SchemaLocation.TOP}:
+        if schema_location and control == "metadata":
+            return ControlLocation.TOP  # a field of OpenAI's API, which no orq schema contains
+    elif schema_location in {SchemaLocation.BOTH, SchemaLocation.TOP}:
         return ControlLocation.TOP
-    elif dialect is Dialect.V2_ROUTER and nests:
+    elif dialect is Dialect.V2_ROUTER and can_be_nested:
         return ControlLocation.NESTED
-    elif place is SchemaLocation.NESTED_TOP_ON_V3:
+    elif schema_location is SchemaLocation.NESTED_TOP_ON_V3:
         return ControlLocation.TOP
     return ControlLocation.HEADER if control in {"identity", "metadata"} else None
 
 
 def filter_defaults(
-    controls: RouterControls, endpoint: Endpoint, dialect: Dialect
+    defaults: RouterControls, endpoint: Endpoint, dialect: Dialect
 ) -> RouterControls:
-    """The controls that the endpoint takes: how defaults for many endpoints are applied to one.
+    """Return the default controls that an endpoint supports.
 
-    Where an identity travels in a header, its id is what the endpoint takes of it. Controls that
-    protect are never left out: where they have no place, the call is refused.
+    An identity that is sent as a header is reduced to its id. Guardrails and plugins are always
+    kept, so that ``place_controls`` raises if the endpoint does not support them.
+
+    Args:
+        defaults: Controls that were set for calls to any endpoint.
+        endpoint: The endpoint.
+        dialect: API version of the base URL.
     """
-    if not controls.model_fields_set:
-        return controls
-    kept = {
-        name: getattr(controls, name)
-        for name in controls.model_fields_set
-        if name in PROTECTING or locate_control(name, endpoint, dialect)
+    if not defaults.model_fields_set:
+        return defaults
+    supported = {
+        name: getattr(defaults, name)
+        for name in defaults.model_fields_set
+        if name in PROTECTIVE_CONTROLS or locate_control(name, endpoint, dialect)
     }
-    if (
-        kept.get("identity")
-        and locate_control("identity", endpoint, dialect) is ControlLocation.HEADER
-    ):
-        kept["identity"] = Identity(id=kept["identity"].id)
-    return RouterControls().model_copy(update=kept)
+    identity = supported.get("identity")
+    if identity and locate_control("identity", endpoint, dialect) is ControlLocation.HEADER:
+        supported["identity"] = Identity(id=identity.id)
+    return RouterControls().model_copy(update=supported)
 
 
 def place_controls(
     controls: RouterControls, endpoint: Endpoint, dialect: Dialect
 ) -> PlacedControls:
-    """Sort the controls of one call by what carries them.
+    """Serialize the controls of a call and sort them by location.
+
+    Args:
+        controls: The controls.
+        endpoint: The endpoint.
+        dialect: API version of the base URL.
 
     Raises:
-        ValueError: the endpoint does not take a control, or not this value of it; the message
-            begins with ``controls.<name>``.
+        ValueError: The endpoint does not support a control or its value. The message starts with
+            ``controls.<name>``.
     """
     _check_values(controls, endpoint)
     placed = PlacedControls()
@@ -102,23 +122,27 @@ def place_controls(
             case ControlLocation.TOP:
                 placed.top[name] = value
             case ControlLocation.NESTED:
-                placed.nested.update([_spelled(name, value, dialect)])
+                nested_name, nested_value = _convert_to_nested(name, value, dialect)
+                placed.nested[nested_name] = nested_value
+            case ControlLocation.HEADER if name == "identity":
+                placed.headers[IDENTITY_HEADER] = _build_identity_header(value, endpoint)
             case ControlLocation.HEADER:
-                placed.headers.update(_headers(name, value, endpoint))
+                placed.headers.update(_build_metadata_headers(value, endpoint))
             case None:
+                supported = ", ".join(
+                    control
+                    for control in RouterControls.model_fields
+                    if locate_control(control, endpoint, dialect)
+                )
                 raise ValueError(
-                    f"controls.{name}: {endpoint.path} under {dialect.value} has no place for it; "
-                    f"leave it out (it takes {_taken(endpoint, dialect)})"
+                    f"controls.{name}: not supported by {endpoint.path} under {dialect.value}. "
+                    f"Remove it. Supported controls: {supported}."
                 )
     return placed
 
 
-def _taken(endpoint: Endpoint, dialect: Dialect) -> str:
-    return ", ".join(n for n in RouterControls.model_fields if locate_control(n, endpoint, dialect))
-
-
-def _spelled(name: str, value: Any, dialect: Dialect) -> tuple[str, Any]:
-    """The nested spelling of a control, which changed over the years."""
+def _convert_to_nested(name: str, value: Any, dialect: Dialect) -> tuple[str, Any]:
+    """Return name and value of a control in the ``orq`` object of a dialect."""
     if dialect is Dialect.V2_GATEWAY and name == "identity":
         return "contact", value
     if dialect is Dialect.V2_GATEWAY and name == "load_balancer":
@@ -128,66 +152,74 @@ def _spelled(name: str, value: Any, dialect: Dialect) -> tuple[str, Any]:
     return name, value
 
 
-def _headers(name: str, value: Any, endpoint: Endpoint) -> dict[str, str]:
-    if name == "identity":
-        if extra := sorted(set(value) - {"id"}):
-            raise ValueError(
-                f"controls.identity.{extra[0]}: {endpoint.path} carries an identity in a header, "
-                "which holds only its id; leave the rest out"
-            )
-        return {IDENTITY_HEADER: _header_value("identity.id", value["id"])}
+def _build_identity_header(identity: dict[str, Any], endpoint: Endpoint) -> str:
+    if extra := sorted(identity.keys() - {"id"}):
+        raise ValueError(
+            f"controls.identity.{extra[0]}: {endpoint.path} accepts only the id of an identity. "
+            "Remove all other fields."
+        )
+    return _check_header_value("identity.id", identity["id"])
+
+
+def _build_metadata_headers(metadata: dict[str, str], endpoint: Endpoint) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for key, text in value.items():
-        header = (METADATA_HEADER + key).upper()
+    for key, value in metadata.items():
+        header = (METADATA_HEADER_PREFIX + key).upper()
         if not _HEADER_NAME.fullmatch(key) or header in headers:
             raise ValueError(
-                f"controls.metadata: {endpoint.path} carries metadata in headers, where the key "
-                f"{key!r} is not a name of its own; use letters, digits and dashes"
+                f"controls.metadata: {endpoint.path} receives metadata as headers, and the key "
+                f"{key!r} is not a valid or not a unique header name. Use ASCII letters, digits "
+                "and hyphens."
             )
-        headers[header] = _header_value(f"metadata[{key!r}]", text)
+        headers[header] = _check_header_value(f"metadata[{key!r}]", value)
     return headers
 
 
-def _header_value(name: str, value: str) -> str:
+def _check_header_value(name: str, value: str) -> str:
     if not _HEADER_VALUE.fullmatch(value):
         raise ValueError(
-            f"controls.{name}: goes in a header here, and {value[:40]!r} cannot "
-            "(use ASCII, no line breaks, no blanks at the ends)"
+            f"controls.{name}: {value[:40]!r} cannot be sent as a header. "
+            "Use ASCII without line breaks, and no spaces at the start or end."
         )
     return value
 
 
 def _check_values(controls: RouterControls, endpoint: Endpoint) -> None:
-    low, high = endpoint.retry_count_range
-    if controls.retry and not low <= controls.retry.count <= high:
+    """Raise for values that other endpoints support, but not this one."""
+    minimum, maximum = endpoint.retry_count_range
+    if controls.retry and not minimum <= controls.retry.count <= maximum:
         raise ValueError(
-            f"controls.retry.count: {endpoint.path} takes {low} to {high}, "
-            f"not {controls.retry.count}; leave retry out for the router's own default"
+            f"controls.retry.count: {endpoint.path} does not support {controls.retry.count}. "
+            f"Use {minimum} to {maximum}, or remove retry to use the router's default."
         )
     balancer = controls.load_balancer
     if balancer and balancer.type not in endpoint.load_balancer_types:
         raise ValueError(
-            f"controls.load_balancer.type: {endpoint.path} takes "
-            f"{', '.join(sorted(endpoint.load_balancer_types))}, not {balancer.type}"
+            f"controls.load_balancer.type: {endpoint.path} does not support {balancer.type!r}. "
+            f"Use {' or '.join(sorted(map(repr, endpoint.load_balancer_types)))}."
         )
-    if endpoint is not RESPONSES:
+    if endpoint is RESPONSES:
+        if controls.identity and controls.identity.logo_url:
+            raise ValueError(
+                f"controls.identity.logo_url: not supported by {endpoint.path}. Remove it."
+            )
+    else:
         _check_chat_guardrails(controls)
-    elif controls.identity and controls.identity.logo_url:
-        raise ValueError("controls.identity.logo_url: /responses does not take it; leave it out")
     if endpoint is IMAGE_GENERATIONS:
         for plugin in controls.plugins or ():
             if not isinstance(plugin, PiiRedaction):
                 raise ValueError(
-                    f"controls.plugins: {endpoint.path} takes pii_redaction only, not {plugin.id}"
+                    f"controls.plugins: {endpoint.path} does not support {plugin.id!r}. "
+                    "Use 'pii_redaction' only."
                 )
 
 
 def _check_chat_guardrails(controls: RouterControls) -> None:
     for guardrail in controls.guardrails or ():
-        extra = sorted(set(guardrail.to_wire()) - {"id", "execute_on"})
+        extra = sorted(guardrail.to_wire().keys() - {"id", "execute_on"})
         if guardrail.execute_on == "both" or extra:
             raise ValueError(
-                f"controls.guardrails: {guardrail.id!r} asks for "
-                f"{extra[0] if extra else 'execute_on=both'}, which only /responses takes; "
-                "name the guardrail once for input and once for output"
+                f"controls.guardrails: {extra[0] if extra else 'execute_on=both'!r} of guardrail "
+                f"{guardrail.id!r} is only supported by /responses. "
+                "Add the guardrail twice, for 'input' and for 'output'."
             )

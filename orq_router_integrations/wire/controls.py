@@ -1,10 +1,10 @@
-"""The router's controls as typed values: what the router does on its side of a call.
+"""Router controls: typed options for what the router does around a call to a model.
 
-Every limit is the contract's (section 4). Where a control goes on the wire is not known here:
-see ``placement``.
+``control_placement`` determines where each control is sent.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -20,226 +20,289 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
+from orq_router_integrations.wire.caller_warnings import warn_caller
 from orq_router_integrations.wire.deferred_model import DeferredModel
 from orq_router_integrations.wire.suggestions import reject_unknown_nested_fields
 
 DEFAULT_RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 529)
-"""Statuses that the router retries and falls back on when it is not told otherwise."""
+"""HTTP statuses on which the router retries and falls back by default."""
+
+_DEFAULT_ROUTER_RETRIES = 2
+_MAX_CACHE_SECONDS = 3 * 24 * 60 * 60
+_MIN_PLAUSIBLE_CALL_TIMEOUT = 1000  # milliseconds
 
 
-def _no_text(value: Any) -> Any:
+def _reject_str(value: Any) -> Any:
     if isinstance(value, str):
-        raise ValueError(f"give a list of models, such as [{value!r:.60}]")
+        raise ValueError(f"Expected a list of models, got a str. Use [{value!r:.60}].")
     return value
 
 
-def _provider_model(value: str) -> str:
+def _check_model_id(value: str) -> str:
     provider, slash, name = value.partition("/")
     if not (provider and slash and name) or " " in value or not value.isprintable():
-        raise ValueError(f"must be 'provider/model', such as 'openai/gpt-4o', not {value!r}")
+        raise ValueError(f"Expected 'provider/model' such as 'openai/gpt-4o', got {value!r}.")
     return value
 
 
-def _at_least_one(models: tuple[Any, ...]) -> tuple[Any, ...]:
+def _check_not_empty(models: tuple[Any, ...]) -> tuple[Any, ...]:
     if not models:
-        raise ValueError("names no model")
+        raise ValueError("The list is empty. Add at least one model.")
     return models
 
 
-def _unique(codes: tuple[int, ...]) -> tuple[int, ...]:
+def _check_unique(codes: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(codes)) != len(codes):
-        raise ValueError("names a status twice")
+        raise ValueError("The list contains a status code twice. Remove the duplicate.")
     return codes
 
 
-def _json(value: dict[str, Any]) -> dict[str, Any]:
+def _check_json(value: dict[str, Any]) -> dict[str, Any]:
     json.dumps(value)
     return value
 
 
-def _as(member: str) -> BeforeValidator:
-    """Accept a bare string for an object that needs only ``member``."""
-    return BeforeValidator(lambda value: {member: value} if isinstance(value, str) else value)
+def _accept_str_as(field: str) -> BeforeValidator:
+    """Accept a str instead of an object, and use it as the value of one of its fields."""
+    return BeforeValidator(lambda value: {field: value} if isinstance(value, str) else value)
 
 
-ModelId = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_provider_model)]
-"""A model id as the router wants it: the provider, a slash, the provider's name of the model."""
+def _convert_to_milliseconds(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return round(value / timedelta(milliseconds=1))
+    if type(value) is int and 0 < value < _MIN_PLAUSIBLE_CALL_TIMEOUT:
+        warn_caller(
+            f"call_timeout={value} is less than a second, because the unit is milliseconds. "
+            f"For {value} seconds use timedelta(seconds={value}) or {value * 1000}."
+        )
+    return value
+
+
+ModelId = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_model_id)]
+"""A model id of the router: ``provider/model``."""
 
 JsonMapping = Mapping[str, Any]
-JsonObject = Annotated[dict[str, Any], AfterValidator(_json)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(_check_json)]
 NonEmptyStr = Annotated[str, StringConstraints(min_length=1)]
-RetriedStatus = Annotated[int, Field(strict=True, ge=100, le=599)]
-FailedStatus = Annotated[int, Field(strict=True, ge=400, le=599)]
+RetryStatus = Annotated[int, Field(strict=True, ge=100, le=599)]
+FallbackStatus = Annotated[int, Field(strict=True, ge=400, le=599)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(strict=True, max_length=512)]
 
 
 class Control(DeferredModel):
-    """Base of all controls: immutable, and nothing in it that the router does not know."""
+    """Base class of all controls. Controls are immutable and reject unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     example: ClassVar[str] = "{'model': 'openai/gpt-4o'}"
-    """What may be given, shown to whoever gives something else."""
+    """A valid value, shown in error messages."""
 
     @model_validator(mode="before")
     @classmethod
-    def _known_members(cls, data: Any) -> Any:
+    def _check_fields(cls, data: Any) -> Any:
         if not isinstance(data, Mapping | Control):
-            told = "give an object such as {example}"
-            raise PydanticCustomError("control", told, {"example": cls.example})
+            message = "Expected a dict such as {example}"  # pydantic shows the input
+            raise PydanticCustomError("control", message, {"example": cls.example})
         return reject_unknown_nested_fields(cls, data)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, value) for name, value in super().__repr_args__() if value is not None]
 
     def to_wire(self) -> dict[str, Any]:
-        """The members that go on the wire."""
+        """Serialize the fields that are set."""
         return self.model_dump(exclude_none=True)
 
 
 class Fallback(Control):
-    """A model to ask when the one before it has failed."""
+    """A model to try if the previous one fails."""
 
-    model: ModelId
+    model: ModelId = Field(description="Id of the model, such as 'openai/gpt-4o-mini'")
 
 
 class RouterRetry(Control):
-    """How often the router itself asks a model again.
-
-    Attributes:
-        count: retries per model. 0 (never) only on the Responses API.
-        on_codes: statuses to retry on, sent explicitly because the router's own default differs
-            between its endpoints.
-    """
+    """Retries by the router."""
 
     example: ClassVar[str] = "{'count': 2}"
 
-    count: int = Field(default=2, strict=True, ge=0, le=5)
-    on_codes: tuple[RetriedStatus, ...] = Field(default=DEFAULT_RETRY_STATUSES, min_length=1)
+    count: int = Field(
+        default=_DEFAULT_ROUTER_RETRIES,
+        strict=True,
+        ge=0,
+        le=5,
+        description="Number of retries per model, 0 to 5. Only /responses supports 0",
+    )
+    # Always sent, because the router's own default differs between its endpoints
+    on_codes: tuple[RetryStatus, ...] = Field(
+        default=DEFAULT_RETRY_STATUSES,
+        min_length=1,
+        description="HTTP status codes of the provider on which to retry",
+    )
 
 
 class WeightedModel(Control):
-    """A model in a load balancer; weights are relative and need not sum to 1."""
+    """A model of a load balancer."""
 
-    model: ModelId
-    weight: float = Field(default=0.5, strict=True, ge=0.001, le=1, allow_inf_nan=False)
+    model: ModelId = Field(description="Id of the model, such as 'openai/gpt-4o'")
+    weight: float = Field(
+        default=0.5,
+        strict=True,
+        ge=0.001,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of the requests relative to the other models, 0.001 to 1",
+    )
 
 
 class LoadBalancer(Control):
-    """Models to spread requests over. The router then ignores the request's own model.
-
-    Attributes:
-        type: other values than ``weight_based`` only on the Responses API.
-        models: at least one.
-    """
+    """Distribution of requests over several models."""
 
     example: ClassVar[str] = "{'models': ['openai/gpt-4o', 'anthropic/claude-sonnet-4-5']}"
 
-    type: Literal["weight_based", "round_robin", "latency_based"] = "weight_based"
+    type: Literal["weight_based", "round_robin", "latency_based"] = Field(
+        default="weight_based",
+        description="How a model is selected. Only /responses supports other values than "
+        "'weight_based'",
+    )
     models: Annotated[
-        tuple[Annotated[WeightedModel, _as("model")], ...], AfterValidator(_at_least_one)
-    ]
+        tuple[Annotated[WeightedModel, _accept_str_as("model")], ...],
+        AfterValidator(_check_not_empty),
+    ] = Field(
+        description="Models to select from: ids, or dicts with 'model' and 'weight'. They replace "
+        "the model of the request"
+    )
 
 
 class RouterCache(Control):
-    """Exact-match cache in the router; any difference in the request is another entry.
-
-    Attributes:
-        ttl: seconds to keep an answer, up to three days.
-    """
+    """Cache of responses in the router. Requests must be identical to share a response."""
 
     example: ClassVar[str] = "{'ttl': 3600}"
 
-    type: Literal["exact_match"] = "exact_match"
-    ttl: int = Field(default=3600, strict=True, ge=1, le=259_200)
+    type: Literal["exact_match"] = Field(default="exact_match", description="Kind of cache")
+    ttl: int = Field(
+        default=3600,
+        strict=True,
+        ge=1,
+        le=_MAX_CACHE_SECONDS,
+        description="Seconds to keep a response, up to three days",
+    )
 
 
 class RouterTimeout(Control):
-    """How long the router waits for a provider.
-
-    Attributes:
-        call_timeout: milliseconds for one provider call; each retry and fallback has its own.
-    """
+    """Maximum duration of a call from the router to a provider."""
 
     example: ClassVar[str] = "{'call_timeout': 30_000}"
 
-    call_timeout: int = Field(strict=True, ge=1)
+    call_timeout: Annotated[int, BeforeValidator(_convert_to_milliseconds)] = Field(
+        strict=True,
+        ge=1,
+        description="Milliseconds, or a timedelta, for one call to a provider. Each retry and "
+        "each fallback has a call of its own",
+    )
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, call_timeout: int | timedelta) -> None: ...
 
 
 class Identity(Control):
-    """On whose behalf a request is made; created by the router if it does not exist."""
+    """The user or customer on whose behalf a request is made."""
 
     example: ClassVar[str] = "{'id': 'user-17'}"
 
-    id: NonEmptyStr
-    display_name: str | None = None
-    email: str | None = None
-    metadata: tuple[JsonObject, ...] | None = None
-    logo_url: str | None = None
-    tags: tuple[str, ...] | None = None
+    id: NonEmptyStr = Field(
+        description="Your id of the user. The router creates unknown identities"
+    )
+    display_name: str | None = Field(default=None, description="Name shown in the dashboard")
+    email: str | None = Field(default=None, description="Email address")
+    metadata: tuple[JsonObject, ...] | None = Field(
+        default=None, description="Additional data: a dict or a list of dicts"
+    )
+    logo_url: str | None = Field(
+        default=None, description="URL of an image. Not supported by /responses"
+    )
+    tags: tuple[str, ...] | None = Field(default=None, description="Tags for filtering")
 
     @field_validator("metadata", mode="before")
     @classmethod
-    def _one_object_is_a_list_of_one(cls, value: Any) -> Any:
+    def _wrap_in_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, Mapping) else value
 
 
 class Thread(Control):
-    """Groups the traces of a conversation; the router stores no messages."""
+    """A conversation whose traces are grouped. The router does not store its messages."""
 
     example: ClassVar[str] = "{'id': 'conversation-4'}"
 
-    id: NonEmptyStr
-    tags: tuple[str, ...] | None = None
+    id: NonEmptyStr = Field(description="Your id of the conversation")
+    tags: tuple[str, ...] | None = Field(default=None, description="Tags for filtering")
 
 
 class Guardrail(Control):
-    """A check on what goes in or comes out; a block is a ``GuardrailError``.
+    """A check of the input or output. A blocked request raises ``GuardrailError``.
 
-    ``execute_on="both"`` and the members after it exist on the Responses API only, where the
-    router was seen to accept guardrails without enforcing them. Output guardrails do not run on
-    streams.
+    The router accepts guardrails on ``/responses``, but was observed not to enforce them there. It
+    does not check the output of streams.
     """
 
     example: ClassVar[str] = "{'id': 'my-guardrail', 'execute_on': 'input'}"
 
-    id: NonEmptyStr
-    execute_on: Literal["input", "output", "both"]
-    is_guardrail: Annotated[bool, Field(strict=True)] | None = None
-    options: JsonObject | None = None
-    sample_rate: Share | None = None
-    timeout: Annotated[int, Field(strict=True, ge=1000, le=600_000)] | None = None
+    id: NonEmptyStr = Field(description="Id of the guardrail")
+    execute_on: Literal["input", "output", "both"] = Field(
+        description="What to check. Only /responses supports 'both'"
+    )
+    is_guardrail: Annotated[bool, Field(strict=True)] | None = Field(
+        default=None,
+        description="Whether a failed check blocks the request. Supported by /responses only",
+    )
+    options: JsonObject | None = Field(
+        default=None, description="Options of the guardrail. Supported by /responses only"
+    )
+    sample_rate: Share | None = Field(
+        default=None, description="Share of requests to check, 0 to 1. Supported by /responses only"
+    )
+    timeout: Annotated[int, Field(strict=True, ge=1000, le=600_000)] | None = Field(
+        default=None,
+        description="Milliseconds for the check, 1,000 to 600,000. Supported by /responses only",
+    )
 
 
 class PiiRedaction(Control):
-    """Replaces personal data before the provider sees it.
+    """Replacement of personal data before the provider receives it.
 
-    Without ``entities`` and ``regions`` the redaction is the widest there is.
+    Without ``entities`` and ``regions``, every kind of personal data is replaced.
     """
 
     id: Literal["pii_redaction"] = "pii_redaction"
-    language: str | None = None
-    regions: tuple[str, ...] | None = None
-    entities: tuple[str, ...] | None = None
-    entity_thresholds: dict[str, Share] | None = None
-    threshold: Share | None = None
-    on_failure: Literal["block", "passthrough"] | None = None
+    language: str | None = Field(default=None, description="Language of the text")
+    regions: tuple[str, ...] | None = Field(
+        default=None, description="Regions whose kinds of personal data are replaced"
+    )
+    entities: tuple[str, ...] | None = Field(
+        default=None, description="Kinds of personal data to replace, such as 'EMAIL'"
+    )
+    entity_thresholds: dict[str, Share] | None = Field(
+        default=None, description="Minimum confidence by kind of personal data, 0 to 1"
+    )
+    threshold: Share | None = Field(default=None, description="Minimum confidence, 0 to 1")
+    on_failure: Literal["block", "passthrough"] | None = Field(
+        default=None, description="What to do with the request if the redaction fails"
+    )
 
 
 class ResponseHealing(Control):
-    """Repairs malformed JSON in answers that are not streamed."""
+    """Repair of malformed JSON in answers that are not streamed."""
 
     id: Literal["response_healing"] = "response_healing"
 
 
 class TraceScrubbing(Control):
-    """Keeps parts of the call out of the router's traces."""
+    """Removal of parts of a call from the router's traces."""
 
     id: Literal["trace_scrubbing"] = "trace_scrubbing"
     mask: tuple[Literal["all", "system", "input", "output", "metadata", "variables"], ...] = Field(
-        min_length=1
+        min_length=1, description="Parts to remove"
     )
 
 
@@ -247,27 +310,11 @@ Plugin = Annotated[PiiRedaction | ResponseHealing | TraceScrubbing, Field(discri
 
 
 class RouterControls(Control):
-    """Everything the router can be asked to do beside answering.
+    """Options for what the router does around a call to a model.
 
     Plain values are accepted and validated: ``fallbacks=["openai/gpt-4o-mini"]``,
-    ``identity="user-17"``, ``retry={"count": 2}``. Not every endpoint takes every control; a
-    call that cannot carry one is refused before it is sent.
-
-    Attributes:
-        fallbacks: models to ask in turn once the first one, with its retries, has failed.
-        fallback_on_codes: statuses that trigger a fallback; empty means the router's default.
-        retry: retries in the router, per model.
-        load_balancer: models to spread requests over.
-        cache: exact-match cache in the router.
-        timeout: the router's patience with a provider.
-        name: display name of the trace.
-        identity: on whose behalf; a header carries the id where the body has no place.
-        thread: groups traces.
-        metadata: up to 16 pairs of text for the trace; headers carry them where the body has
-            no place.
-        guardrails: checks on input and output.
-        plugins: transforms of the text.
-        variables: values for ``{{name}}`` in messages.
+    ``identity="user-17"``, ``retry={"count": 2}``. If an endpoint does not support a control, the
+    call raises an error before it is sent.
 
     >>> RouterControls(fallbacks=["anthropic/claude-sonnet-4-5"]).fallbacks
     (Fallback(model='anthropic/claude-sonnet-4-5'),)
@@ -278,29 +325,82 @@ class RouterControls(Control):
     example: ClassVar[str] = "{'retry': {'count': 2}}"
 
     fallbacks: (
-        Annotated[tuple[Annotated[Fallback, _as("model")], ...], BeforeValidator(_no_text)] | None
-    ) = None
+        Annotated[
+            tuple[Annotated[Fallback, _accept_str_as("model")], ...], BeforeValidator(_reject_str)
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Ids of models to try in turn if the requested model fails after its retries",
+        examples=[["anthropic/claude-sonnet-4-5"]],
+    )
     fallback_on_codes: (
-        Annotated[tuple[FailedStatus, ...], AfterValidator(_unique), Field(max_length=20)] | None
-    ) = None
-    retry: RouterRetry | None = None
-    load_balancer: LoadBalancer | None = None
-    cache: RouterCache | None = None
-    timeout: RouterTimeout | None = None
-    name: NonEmptyStr | None = None
-    identity: Annotated[Identity, _as("id")] | None = None
-    thread: Annotated[Thread, _as("id")] | None = None
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
-    guardrails: tuple[Guardrail, ...] | None = None
-    plugins: tuple[Annotated[Plugin, _as("id")], ...] | None = None
-    variables: JsonObject | None = None
+        Annotated[tuple[FallbackStatus, ...], AfterValidator(_check_unique), Field(max_length=20)]
+        | None
+    ) = Field(
+        default=None,
+        description="HTTP status codes (400 to 599) of a provider that lead to a fallback. "
+        "By default, and if empty: 408, 429, 500, 502, 503, 504 and 529",
+    )
+    retry: RouterRetry | None = Field(
+        default=None,
+        description="Retries by the router per model: {'count': 2, 'on_codes': [429, 503]}. "
+        "The router's own default is two or three retries, depending on the endpoint",
+    )
+    load_balancer: LoadBalancer | None = Field(
+        default=None,
+        description="Models to distribute the requests over: {'models': ['openai/gpt-4o', ...]}. "
+        "They replace the requested model",
+    )
+    cache: RouterCache | None = Field(
+        default=None,
+        description="Cache of identical requests in the router: {'ttl': seconds}, up to three days",
+    )
+    timeout: RouterTimeout | None = Field(
+        default=None,
+        description="Maximum duration of one call from the router to a provider: "
+        "{'call_timeout': milliseconds or timedelta}",
+    )
+    name: NonEmptyStr | None = Field(default=None, description="Name of the trace in the dashboard")
+    identity: Annotated[Identity, _accept_str_as("id")] | None = Field(
+        default=None,
+        description="The user on whose behalf the call is made: an id, or a dict such as "
+        "{'id': 'user-17', 'email': ...}. Endpoints without this field receive the id as a header",
+    )
+    thread: Annotated[Thread, _accept_str_as("id")] | None = Field(
+        default=None,
+        description="The conversation by which traces are grouped: an id, or a dict such as "
+        "{'id': 'conversation-4', 'tags': [...]}",
+    )
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = Field(
+        default=None,
+        description="Up to 16 pairs of str for the trace. Keys have up to 64, values up to 512 "
+        "characters. Endpoints without this field receive them as headers",
+    )
+    guardrails: tuple[Guardrail, ...] | None = Field(
+        default=None,
+        description="Checks of input or output: [{'id': 'my-guardrail', 'execute_on': 'input'}]",
+    )
+    plugins: tuple[Annotated[Plugin, _accept_str_as("id")], ...] | None = Field(
+        default=None,
+        description="Transformations of the text: 'pii_redaction', 'response_healing', "
+        "'trace_scrubbing', or dicts with such an id and options",
+    )
+    variables: JsonObject | None = Field(
+        default=None, description="Values of {{name}} placeholders in messages"
+    )
 
-    if TYPE_CHECKING:  # the validators accept more than the fields hold
+    if TYPE_CHECKING:  # the validators accept more types than the fields store
 
         def __init__(self, **values: Unpack["RouterControlsDict"]) -> None: ...
 
     def merge(self, overrides: "RouterControls | None") -> "RouterControls":
-        """These controls with the set fields of ``over`` on top; ``None`` there takes one away."""
+        """Return a copy in which the fields that are set in ``overrides`` are replaced.
+
+        Args:
+            overrides: Controls that take precedence. A field that is set to ``None`` removes the
+                control.
+        """
         if overrides is None or not overrides.model_fields_set:
             return self
         return self.model_copy(
@@ -309,26 +409,26 @@ class RouterControls(Control):
 
     @property
     def has_router_retries(self) -> bool:
-        """Whether the router itself is asked to try more than once."""
+        """Whether the router is asked to send more than one request to a provider."""
         return bool(self.fallbacks or (self.retry and self.retry.count))
 
     @property
     def worst_case_seconds(self) -> float | None:
-        """The longest the router may take: every model, every try, the pauses between tries.
+        """Maximum duration of a call in the router, including retries, fallbacks and pauses.
 
-        ``None`` where no ``timeout`` bounds a provider call. The pauses are those the router
-        documents: 1, 2, 4, 8, 16 seconds, each a quarter more at worst.
+        ``None`` if no ``timeout`` limits the calls to providers. The router pauses 1, 2, 4, 8 and
+        16 seconds between retries, each varied by up to 25 %.
         """
         if self.timeout is None:
             return None
-        retries = self.retry.count if self.retry else 2
-        pauses = 1.25 * (2.0**retries - 1)
+        retries = self.retry.count if self.retry else _DEFAULT_ROUTER_RETRIES
+        pause_seconds = 1.25 * (2.0**retries - 1)
         models = 1 + len(self.fallbacks or ())
-        return models * (self.timeout.call_timeout / 1000 * (1 + retries) + pauses)
+        return models * (self.timeout.call_timeout / 1000 * (1 + retries) + pause_seconds)
 
 
 class RouterControlsDict(TypedDict, total=False):
-    """What ``RouterControls`` accepts: also bare model ids, and dicts for its parts."""
+    """Arguments that ``RouterControls`` accepts, including model ids and dicts."""
 
     fallbacks: Sequence[str | Fallback | JsonMapping] | None
     fallback_on_codes: Sequence[int] | None

@@ -1,7 +1,6 @@
-"""The router's endpoints, the dialects of its base URLs, and which endpoint takes which control.
+"""The endpoints of the router, its API versions, and the controls each endpoint supports.
 
-Source: contract section 4.1 (schemas of the vendor's SDK 4.17.13) and section 6, which decides
-where sources disagree. This is the only place in the package that knows it.
+Taken from the schemas of the router's SDK 4.17.13. See ``tests/contract/controls.md`` for sources.
 """
 
 from dataclasses import dataclass, field
@@ -11,10 +10,10 @@ from urllib.parse import urlsplit
 
 
 class Dialect(Enum):
-    """How a base URL wants the router's controls; follows from the path of the URL.
+    """API version of a base URL, which determines where the router reads controls.
 
-    A control in the wrong place is ignored without a word (contract, trap 1), so the dialect is
-    never a user's choice.
+    The router silently ignores a control in the wrong location, so the dialect is always derived
+    from the base URL.
     """
 
     V3_ROUTER = "v3/router"
@@ -24,38 +23,34 @@ class Dialect(Enum):
 
     @property
     def nests_controls(self) -> bool:
-        """Whether every control lives in one ``orq`` object (the dialects of 2025)."""
+        """Whether all controls are nested in one ``orq`` object (base URLs of 2025)."""
         return self in {Dialect.V2_GATEWAY, Dialect.V2_PROXY}
 
     @classmethod
     @lru_cache(maxsize=64)
     def from_base_url(cls, base_url: str) -> "Dialect":
-        """The dialect of a base URL.
+        """Derive the dialect from the path of a base URL.
 
         Raises:
-            ValueError: the path ends in none of the known prefixes.
+            ValueError: The path does not end in a known API version.
         """
         path = urlsplit(base_url).path.rstrip("/")
         for dialect in cls:
             if path.endswith("/" + dialect.value):
                 return dialect
         known = ", ".join(dialect.value for dialect in cls)
-        raise ValueError(f"base_url: its path must end in one of {known}, not {path or '/'!r}")
+        raise ValueError(
+            f"base_url: unknown path {path or '/'!r}. Use a URL that ends in one of {known}."
+        )
 
 
 class SchemaLocation(Enum):
-    """Where a schema has a control: at top level (T), nested in ``orq`` (O), or both (TO)."""
+    """Where the schema of an endpoint defines a control."""
 
-    BOTH = "TO"
-    TOP = "T"
-    NESTED = "O"
-    NESTED_TOP_ON_V3 = "O, v3: T"
-
-
-_EVERYWHERE = dict.fromkeys(
-    ("fallbacks", "fallback_on_codes", "retry", "load_balancer", "timeout", "name"),
-    SchemaLocation.BOTH,
-)
+    BOTH = "top level and orq"
+    TOP = "top level"
+    NESTED = "orq"
+    NESTED_TOP_ON_V3 = "orq, but top level on v3"
 
 
 MB = 1024 * 1024
@@ -63,17 +58,17 @@ MB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint: its path under every prefix, its body, and the controls it takes.
+    """An endpoint of the router.
 
     Attributes:
-        path: path below the base URL.
-        method: HTTP method; a GET has neither body nor controls.
-        places: the controls it takes, and where its schema has them.
-        multipart: whether the body is a form with files, not JSON.
-        dialects: the base URLs under which the endpoint is evidenced.
-        retry_counts: smallest and largest ``retry.count``.
-        balancing: the ``load_balancer.type`` values it takes.
-        longest_reply: bytes that a reply read as a whole may have, unpacked.
+        path: Path below the base URL.
+        control_locations: The supported controls, and where the schema defines each of them.
+        method: HTTP method. A GET request has no body and no controls.
+        multipart: Whether the body is a form with files instead of JSON.
+        dialects: The API versions that have the endpoint.
+        retry_count_range: Minimum and maximum of ``retry.count``.
+        load_balancer_types: Supported values of ``load_balancer.type``.
+        max_response_bytes: Maximum size of a response that is not streamed, after decompression.
     """
 
     path: str
@@ -86,9 +81,14 @@ class Endpoint:
     max_response_bytes: int = 64 * MB
 
 
+_COMMON_CONTROLS = dict.fromkeys(
+    ("fallbacks", "fallback_on_codes", "retry", "load_balancer", "timeout", "name"),
+    SchemaLocation.BOTH,
+)
+
 CHAT_COMPLETIONS = Endpoint(
     "/chat/completions",
-    _EVERYWHERE
+    _COMMON_CONTROLS
     | {
         "cache": SchemaLocation.BOTH,
         "identity": SchemaLocation.NESTED_TOP_ON_V3,
@@ -101,19 +101,7 @@ CHAT_COMPLETIONS = Endpoint(
 )
 RESPONSES = Endpoint(
     "/responses",
-    dict.fromkeys(
-        (
-            *_EVERYWHERE,
-            "cache",
-            "identity",
-            "thread",
-            "metadata",
-            "guardrails",
-            "plugins",
-            "variables",
-        ),
-        SchemaLocation.TOP,
-    ),
+    dict.fromkeys(CHAT_COMPLETIONS.control_locations, SchemaLocation.TOP),
     dialects=frozenset({Dialect.V3_ROUTER}),
     retry_count_range=(0, 5),
     load_balancer_types=frozenset({"weight_based", "round_robin", "latency_based"}),
@@ -121,7 +109,7 @@ RESPONSES = Endpoint(
 STORED_RESPONSE = Endpoint("/responses", {}, method="GET", dialects=RESPONSES.dialects)
 IMAGE_GENERATIONS = Endpoint(
     "/images/generations",
-    _EVERYWHERE
+    _COMMON_CONTROLS
     | {
         "cache": SchemaLocation.BOTH,
         "identity": SchemaLocation.NESTED,
@@ -132,19 +120,24 @@ IMAGE_GENERATIONS = Endpoint(
 )
 IMAGE_EDITS = Endpoint(
     "/images/edits",
-    _EVERYWHERE | {"cache": SchemaLocation.BOTH, "identity": SchemaLocation.NESTED},
+    _COMMON_CONTROLS | {"cache": SchemaLocation.BOTH, "identity": SchemaLocation.NESTED},
     multipart=True,
     max_response_bytes=256 * MB,
 )
 IMAGE_VARIATIONS = Endpoint(
-    "/images/variations", IMAGE_EDITS.control_locations, multipart=True, max_response_bytes=256 * MB
+    "/images/variations",
+    IMAGE_EDITS.control_locations,
+    multipart=True,
+    max_response_bytes=256 * MB,
 )
 SPEECH = Endpoint(
     "/audio/speech",
-    _EVERYWHERE | {"identity": SchemaLocation.NESTED, "thread": SchemaLocation.NESTED},
+    _COMMON_CONTROLS | {"identity": SchemaLocation.NESTED, "thread": SchemaLocation.NESTED},
 )
 TRANSCRIPTIONS = Endpoint(
-    "/audio/transcriptions", _EVERYWHERE | {"identity": SchemaLocation.NESTED}, multipart=True
+    "/audio/transcriptions",
+    _COMMON_CONTROLS | {"identity": SchemaLocation.NESTED},
+    multipart=True,
 )
 TRANSLATIONS = Endpoint("/audio/translations", TRANSCRIPTIONS.control_locations, multipart=True)
 

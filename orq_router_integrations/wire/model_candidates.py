@@ -1,4 +1,4 @@
-"""Which models a call may be answered by, and which of them did."""
+"""Identification of the model that answered a call with fallbacks or a load balancer."""
 
 import re
 from collections.abc import Mapping
@@ -8,25 +8,23 @@ from typing import Any
 from orq_router_integrations.wire.controls import RouterControls
 
 ANSWERED_MODEL_HEADER = "x-orq-offline-model"
-"""The header in which the offline router names the model that answered.
+"""Header in which the offline router names the model that answered.
 
-The real one has no such header that is known (contract, section 8), and its replies with images
-or sound do not name the model at all.
+The real router has no such header, and its image and audio responses do not name the model.
 """
 
-SNAPSHOT = re.compile(r"[-@](?:\d[\d-]*|latest)")
-"""What a provider adds to the name of a model of a certain date."""
+_SNAPSHOT_SUFFIX = re.compile(r"[-@](?:\d[\d-]*|latest)")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCandidates:
-    """The models that a call may be answered by.
+    """The models that may answer a call.
 
     Attributes:
-        model: the one that was asked for.
-        candidates: all that the router may ask: a load balancer's, or the model's own and then
-            the fallbacks.
-        fallbacks: the candidates that are asked only when the others fail.
+        model: The requested model.
+        candidates: All models that the router may use: those of the load balancer or otherwise the
+            requested one, followed by the fallbacks.
+        fallbacks: The candidates that are only used if the others fail.
     """
 
     model: str
@@ -35,85 +33,87 @@ class ModelCandidates:
 
     @classmethod
     def from_controls(cls, model: str, controls: RouterControls) -> "ModelCandidates":
-        """The candidates for a model under these controls."""
+        """Collect the candidates from the requested model and the controls of a call."""
         balancer = controls.load_balancer
-        first = [weighted.model for weighted in balancer.models] if balancer else [model]
+        primaries = [weighted.model for weighted in balancer.models] if balancer else [model]
         fallbacks = tuple(item.model for item in controls.fallbacks or ())
-        return cls(model, (*first, *fallbacks), fallbacks)
+        return cls(model, (*primaries, *fallbacks), fallbacks)
 
     @property
     def primaries(self) -> tuple[str, ...]:
-        """The candidates that are asked first."""
+        """The candidates that are tried first."""
         return self.candidates[: len(self.candidates) - len(self.fallbacks)]
 
     @property
     def primary_provider(self) -> str:
-        """The provider that is asked first; empty where it may be one of several."""
-        return _sole_provider(self.primaries)
+        """The provider that is tried first. Empty if there are several."""
+        return _get_common_provider(self.primaries)
 
     def resolve_provider(self, answering_model: str) -> str:
-        """The provider of the model that answered; empty where nothing tells."""
-        return get_provider(answering_model) or _sole_provider(self.candidates)
+        """Return the provider of the model that answered, or an empty string if it is unknown."""
+        return get_provider(answering_model) or _get_common_provider(self.candidates)
 
     def is_fallback(self, answering_model: str) -> bool:
-        """Whether the model that answered is a fallback, as far as its name tells."""
-        return bool(self._fitting(answering_model, self.fallbacks)) and not self._fitting(
+        """Check whether the model that answered is a fallback and not a primary candidate."""
+        return bool(_match_name(answering_model, self.fallbacks)) and not _match_name(
             answering_model, self.primaries
         )
 
     def qualify_name(self, name: str) -> str:
-        """The full id of the candidate that a provider's own name stands for.
+        """Add the provider to a model name.
 
-        The wire gives the provider's name of the model, often a dated snapshot, and never the
-        provider (contract section 1.5). Where exactly one candidate fits, its provider is put
-        before the name; where none or several fit, the name stays as it is.
+        The router reports the provider's name of the model, often with the date of a snapshot, but
+        not the provider. The name is returned unchanged unless exactly one candidate matches it.
         """
-        fitting = self._fitting(name, self.candidates)
-        if len(fitting) != 1 or name == fitting[0] or _is_snapshot(name, fitting[0]):
-            return name  # not certain, or in full already, as some proxies say it
-        provider = get_provider(fitting[0])
+        matches = _match_name(name, self.candidates)
+        if len(matches) != 1 or name == matches[0] or _is_snapshot(name, matches[0]):
+            return name  # ambiguous, or it already includes the provider
+        provider = get_provider(matches[0])
         return f"{provider}/{name}" if provider else name
 
-    @staticmethod
-    def _fitting(name: str, candidates: tuple[str, ...]) -> list[str]:
-        """The candidates that a name may stand for, with its provider or without."""
-        names = {own: (own, own.partition("/")[2]) for own in candidates}
-        exact = [own for own, both in names.items() if name in both]
-        return exact or [
-            own for own, both in names.items() if any(_is_snapshot(name, end) for end in both)
-        ]
-
     def resolve_model(self, body_model: Any, headers: Mapping[str, str]) -> str | None:
-        """The full id of the model that answered, as far as it is known.
-
-        By what the reply's body names, by the offline router's header, or because only one model
-        was asked; ``None`` where several were and nothing tells which of them it was.
+        """Return the id of the model that answered, or ``None`` if it cannot be determined.
 
         Args:
-            body_model: the body's ``model``, where there is one.
-            headers: the reply's.
+            body_model: The field ``model`` of the response body, if it has one.
+            headers: Response headers with names in lower case.
 
         >>> ModelCandidates("openai/dall-e-2", ("openai/dall-e-2",)).resolve_model(None, {})
         'openai/dall-e-2'
         """
         if isinstance(body_model, str) and body_model:
             return self.qualify_name(body_model)
-        if told := headers.get(ANSWERED_MODEL_HEADER):
-            return told
+        if header := headers.get(ANSWERED_MODEL_HEADER):
+            return header
         return self.candidates[0] if len(set(self.candidates)) == 1 else None
 
 
-def _is_snapshot(name: str, model: str) -> bool:
-    base = model.removesuffix("-latest")
-    return name.startswith(base) and SNAPSHOT.fullmatch(name, len(base)) is not None
-
-
 def get_provider(model: str) -> str:
-    """The provider in a model's id; empty for a bare name, a smart router and an agent."""
+    """Return the provider of a model id.
+
+    Bare model names, smart routers (``workspace@orq/name``) and agents have none, so the result is
+    empty.
+    """
     provider, slash, _ = model.partition("/")
     return provider if slash and "@" not in provider and provider != "agent" else ""
 
 
-def _sole_provider(models: tuple[str, ...]) -> str:
-    found = {get_provider(model) for model in models}
-    return found.pop() if len(found) == 1 else ""
+def _get_common_provider(models: tuple[str, ...]) -> str:
+    providers = {get_provider(model) for model in models}
+    return providers.pop() if len(providers) == 1 else ""
+
+
+def _match_name(name: str, candidates: tuple[str, ...]) -> list[str]:
+    """Return the candidates that a name with or without provider may refer to."""
+    spellings = {model: (model, model.partition("/")[2]) for model in candidates}
+    exact = [model for model, names in spellings.items() if name in names]
+    return exact or [
+        model
+        for model, names in spellings.items()
+        if any(_is_snapshot(name, spelling) for spelling in names)
+    ]
+
+
+def _is_snapshot(name: str, model: str) -> bool:
+    base = model.removesuffix("-latest")
+    return name.startswith(base) and _SNAPSHOT_SUFFIX.fullmatch(name, len(base)) is not None
