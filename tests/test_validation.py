@@ -54,7 +54,7 @@ def test_a_nested_field_is_named_by_its_path():
         RouterControls(retry={"count": 9}, fallbacks=["openai/gpt-4o", "nonsense"])
     told = text(raised.value)
     assert "retry.count:" in told
-    assert "fallbacks.1.model: must be 'provider/model'" in told
+    assert "fallbacks.1.model: Expected 'provider/model'" in told
     assert "Value error" not in told
 
 

@@ -193,7 +193,7 @@ def test_a_wrong_shape_is_told_with_a_right_one(fields):
     with pytest.raises(ValidationError) as told:
         RouterControls(**fields)
     (error,) = told.value.errors()
-    right = literal_eval(error["msg"].removeprefix("give an object such as "))
+    right = literal_eval(error["msg"].removeprefix("Expected a dict such as "))
     (name, given) = next(iter(fields.items()))
     listed = isinstance(given, list) and "models" not in right
     RouterControls(**{name: [right] if listed else right})
