@@ -197,8 +197,8 @@ MESSAGES = {
     "nothing in it": ([HumanMessage.model_construct(content=None)], r"messages\[0\].content: must"),
     "a number in it": ([AIMessage.model_construct(content=5)], r"messages\[0\].content: must be"),
     "a block of nothing": ([HumanMessage.model_construct(content=[None])], r"content\[0\]"),
-    "no message": ([5], "messages: LangChain cannot read them"),
-    "a list in a list": ([[HumanMessage("x")]], "messages: LangChain cannot read them"),
+    "no message": ([5], "LangChain cannot read the input"),
+    "a list in a list": ([[HumanMessage("x")]], "LangChain cannot read the input"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Background responses: ask until the router has finished."""
+"""Polling for background responses of the Responses API."""
 
 import asyncio
 import time
@@ -17,58 +17,73 @@ ResultOrPending = ChatResult | PendingResponse
 
 INITIAL_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 5.0
+DELAY_FACTOR = 1.5
 MAX_WAIT_SECONDS = 3600.0
-"""Seconds."""
 
 
-def wait_until_done(router: RouterClient, call: Call[ResultOrPending]) -> ChatResult:
-    """Send a call, and ask for its answer until there is one.
+def wait_until_done(
+    client: RouterClient, call: Call[ResultOrPending], pending: PendingResponse
+) -> ChatResult:
+    """Poll a background response until it is done.
+
+    Args:
+        client: sends the requests.
+        call: the call that started the response.
+        pending: the result of that call.
 
     Raises:
-        RouterTimeoutError: an hour has passed; the message has the id of the response.
+        RouterTimeoutError: The response is not done after ``MAX_WAIT_SECONDS``.
     """
-    answer = router.send(call)
-    for pause in _iter_delays():
-        if not isinstance(answer, PendingResponse):
-            return answer
-        time.sleep(pause)
-        answer = router.send(_poll(call, answer))
-    raise _given_up(answer)
+    for delay in _iter_delays():
+        time.sleep(delay)
+        result = client.send(_build_poll_call(call, pending))
+        if not isinstance(result, PendingResponse):
+            return result
+        pending = result
+    raise _create_timeout_error(pending)
 
 
-async def await_until_done(router: RouterClient, call: Call[ResultOrPending]) -> ChatResult:
-    """Send a call, and ask for its answer until there is one; see ``finished``."""
-    answer = await router.asend(call)
-    for pause in _iter_delays():
-        if not isinstance(answer, PendingResponse):
-            return answer
-        await asyncio.sleep(pause)
-        answer = await router.asend(_poll(call, answer))
-    raise _given_up(answer)
+async def await_until_done(
+    client: RouterClient, call: Call[ResultOrPending], pending: PendingResponse
+) -> ChatResult:
+    """Poll a background response until it is done; async version of ``wait_until_done``."""
+    for delay in _iter_delays():
+        await asyncio.sleep(delay)
+        result = await client.asend(_build_poll_call(call, pending))
+        if not isinstance(result, PendingResponse):
+            return result
+        pending = result
+    raise _create_timeout_error(pending)
 
 
 def _iter_delays() -> Iterator[float]:
-    """Growing pauses, until the wait is over."""
-    waited, pause = 0.0, INITIAL_DELAY_SECONDS
-    while waited < MAX_WAIT_SECONDS:
-        yield pause
-        waited += pause
-        pause = min(pause * 1.5, MAX_DELAY_SECONDS)
+    """Yield increasing delays in seconds until their sum reaches ``MAX_WAIT_SECONDS``."""
+    total, delay = 0.0, INITIAL_DELAY_SECONDS
+    while total < MAX_WAIT_SECONDS:
+        yield delay
+        total += delay
+        delay = min(delay * DELAY_FACTOR, MAX_DELAY_SECONDS)
 
 
-def _poll(call: Call[ResultOrPending], before: PendingResponse) -> Call[ResultOrPending]:
-    """The next request for an answer; its reply counts with those before."""
+def _build_poll_call(
+    call: Call[ResultOrPending], pending: PendingResponse
+) -> Call[ResultOrPending]:
+    def parse(response: Response) -> ResultOrPending:
+        # The answer reports the attempts and the latency of all requests together.
+        attempts = pending.attempts + response.attempts
+        return call.parse(replace(response, attempts=attempts, started_at=pending.started_at))
 
-    def parse(reply: Response) -> ResultOrPending:
-        attempts = before.attempts + reply.attempts
-        return call.parse(replace(reply, attempts=attempts, started_at=before.started_at))
+    return replace(
+        call,
+        endpoint=STORED_RESPONSE,
+        resource_id=pending.id,
+        body={},
+        controls=None,
+        parse=parse,
+    )
 
-    asked = replace(call, endpoint=STORED_RESPONSE, resource_id=before.id, body={}, controls=None)
-    return replace(asked, parse=parse)
 
-
-def _given_up(answer: ResultOrPending) -> RouterTimeoutError:
-    name = answer.id if isinstance(answer, PendingResponse) else "?"
+def _create_timeout_error(pending: PendingResponse) -> RouterTimeoutError:
     return RouterTimeoutError(
-        f"the response {name} is not finished after {MAX_WAIT_SECONDS:g} seconds"
+        f"Background response {pending.id} is not done after {MAX_WAIT_SECONDS:g} seconds."
     )

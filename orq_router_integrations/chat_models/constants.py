@@ -1,37 +1,39 @@
-"""Words that the whole room shares, and the translator of our messages for LangChain."""
+"""Constants of the chat model modules, and registration of the content block translator."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.content import ContentBlock
 
-from orq_router_integrations._http.lazily import LazyModule
 from orq_router_integrations.wire import endpoints
 
-if TYPE_CHECKING:
-    from orq_router_integrations.chat_models import content_blocks as blocks
-else:
-    blocks = LazyModule("orq_router_integrations.chat_models.content_blocks")
-
 PROVIDER = "orq"
-"""The ``model_provider`` of our messages, by which LangChain finds their translator."""
+"""``model_provider`` in the metadata of messages. LangChain uses it to find the translator."""
 
 CHAT_COMPLETIONS, RESPONSES = "chat_completions", "responses"
-"""The chat APIs."""
+"""Values of ``ChatOrq.api``."""
 
 ENDPOINTS = {CHAT_COMPLETIONS: endpoints.CHAT_COMPLETIONS, RESPONSES: endpoints.RESPONSES}
 
 ToolMedia = Literal["user", "tool", "placeholder"]
-"""Where images, files and audio of a tool's answer go; see ``ChatOrq.tool_media``."""
+"""Where media in tool results are sent; see ``ChatOrq.tool_media``."""
 
 
-def _blocks_of(message: AIMessage) -> list[ContentBlock]:
-    return blocks.translate_content(message)
+def _translate_content(message: AIMessage) -> list[ContentBlock]:
+    from orq_router_integrations.chat_models.content_blocks import (  # noqa: PLC0415
+        translate_content,
+    )
+
+    return translate_content(message)
 
 
-def _blocks_of_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
-    return blocks.translate_content_chunk(chunk)
+def _translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
+    from orq_router_integrations.chat_models.content_blocks import (  # noqa: PLC0415
+        translate_content_chunk,
+    )
+
+    return translate_content_chunk(chunk)
 
 
-register_translator(PROVIDER, _blocks_of, _blocks_of_chunk)
+register_translator(PROVIDER, _translate_content, _translate_content_chunk)

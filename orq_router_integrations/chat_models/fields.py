@@ -1,4 +1,4 @@
-"""What a model of ours is, before it is called: its fields, and how LangChain identifies it."""
+"""The fields of ``ChatOrq``, and how LangChain identifies, traces, caches and serializes it."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -7,35 +7,45 @@ from typing import Any, ClassVar, Literal, Self
 from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import BaseMessage, convert_to_messages
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration, rename_hints
 from orq_router_integrations._version import __version__
-from orq_router_integrations.chat_models import requests, tool_schemas
 from orq_router_integrations.chat_models.constants import PROVIDER, RESPONSES, ToolMedia
+from orq_router_integrations.chat_models.tool_schemas import (
+    ToolLike,
+    convert_tools,
+    redact_tool_secrets,
+)
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.settings import MASK
 from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.chat_params import ChatParams, ResponsesParams
+from orq_router_integrations.wire.chat_params import CHAT_PARAM_NAMES, ChatParams
 from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.responses_params import RESPONSES_PARAM_NAMES, ResponsesParams
 from orq_router_integrations.wire.suggestions import suggest_name
+
+REQUEST_PARAMS = frozenset(
+    (
+        *CHAT_PARAM_NAMES,
+        *RESPONSES_PARAM_NAMES,
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+    )
+)
+"""Parameters that a call can set and that ``disabled_params`` can disable."""
 
 
 class ChatOrqFields(BaseChatModel, RouterIntegration, ChatParams, ResponsesParams):
-    """The fields of ``ChatOrq``, which documents them, and its identity."""
+    """Fields and identity of ``ChatOrq``."""
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
     )
 
-    hints: ClassVar[Mapping[str, str]] = ARGUMENT_HINTS | rename_hints(
+    argument_hints: ClassVar[Mapping[str, str]] = ARGUMENT_HINTS | rename_hints(
         use_responses_api="api='responses'",
         tools="model.bind_tools([...])",
         response_format="model.with_structured_output(...)",
@@ -45,40 +55,67 @@ class ChatOrqFields(BaseChatModel, RouterIntegration, ChatParams, ResponsesParam
         user="controls={'identity': ...}",
     )
 
-    model: ModelId
-    api: Literal["chat_completions", "responses"] = "chat_completions"
-    streaming: bool = False
-    stream_usage: bool = True
-    tool_media: ToolMedia = "user"
-    extra_body: dict[str, Any] = Field(default_factory=dict)
-    disabled_params: dict[str, list[Any] | None] = Field(default_factory=dict)
+    model: ModelId = Field(
+        description="Model id in the form `provider/model`, such as `openai/gpt-4o`."
+    )
+    api: Literal["chat_completions", "responses"] = Field(
+        default="chat_completions",
+        description=(
+            "HTTP API to use. `responses` (`v3/router` only) adds server tools, reasoning "
+            "summaries, cost, and the parameters of the Responses API."
+        ),
+    )
+    streaming: bool = Field(
+        default=False,
+        description=(
+            "Whether `invoke` uses a stream. Several answers (`n` > 1) and background responses "
+            "cannot be streamed and are requested as complete answers."
+        ),
+    )
+    stream_usage: bool = Field(default=True, description="Whether streams report token usage.")
+    tool_media: ToolMedia = Field(
+        default="user",
+        description=(
+            "Where images, files and audio in tool results are sent: in a `user` message after "
+            "the tool message, in the `tool` message itself (only some providers accept that), "
+            "or not at all, with a `placeholder` text that mentions them."
+        ),
+    )
+    extra_body: dict[str, Any] = Field(
+        default_factory=dict, description="Additional fields of the request body."
+    )
+    disabled_params: dict[str, list[Any] | None] = Field(
+        default_factory=dict,
+        description=(
+            "Parameters that are never sent, for models that do not support them: a dict from "
+            "parameter name to the list of values to drop, or to `None` to drop all values."
+        ),
+    )
 
     @field_validator("disabled_params")
     @classmethod
-    def _can_be_left_out(cls, names: dict[str, Any]) -> dict[str, Any]:
-        for name in names:
-            if name not in requests.REQUEST_PARAMS:
-                raise ValueError(
-                    f"{name}: no parameter{suggest_name(name, requests.REQUEST_PARAMS)}"
-                )
-        return names
+    def _validate_disabled_params(cls, params: dict[str, Any]) -> dict[str, Any]:
+        for name in params:
+            if name not in REQUEST_PARAMS:
+                raise ValueError(f"Unknown parameter {name!r}{suggest_name(name, REQUEST_PARAMS)}")
+        return params
 
     @field_validator("extra_body")
     @classmethod
-    def _can_be_sent(cls, body: dict[str, Any]) -> dict[str, Any]:
-        json.dumps(body, "extra_body")
+    def _validate_extra_body(cls, body: dict[str, Any]) -> dict[str, Any]:
+        json.dumps(body, "extra_body")  # raises if it is not valid JSON
         return body
 
     @model_validator(mode="after")
-    def _told_to_langsmith(self) -> Self:
-        self._add_version("orq-router-integrations", __version__)
+    def _add_package_version(self) -> Self:
+        self._add_version("orq-router-integrations", __version__)  # LangSmith reads it
         return self
 
     @model_validator(mode="after")
     def _check_profile_keys(self) -> Self:
-        """Core's own check, which is dear, of what is not from our table."""
-        ours = self.profile == self._resolve_model_profile()
-        return self if ours else super()._check_profile_keys()  # type: ignore[operator]
+        """Skip LangChain's check, which is slow, for profiles from our own table."""
+        is_own = self.profile == self._resolve_model_profile()
+        return self if is_own else super()._check_profile_keys()  # type: ignore[operator]
 
     @property
     def _llm_type(self) -> str:
@@ -87,8 +124,14 @@ class ChatOrqFields(BaseChatModel, RouterIntegration, ChatParams, ResponsesParam
     @property
     def _identifying_params(self) -> dict[str, Any]:
         controls = {"controls": self.controls.to_wire()} if self.controls else {}
-        own = {"model": self.model, "api": self.api, "base_url": self.base_url}
-        return {**own, **self.build_chat_params(), **self.build_responses_params(), **controls}
+        return {
+            "model": self.model,
+            "api": self.api,
+            "base_url": self.base_url,
+            **self.build_chat_params(),
+            **self.build_responses_params(),
+            **controls,
+        }
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
@@ -98,45 +141,44 @@ class ChatOrqFields(BaseChatModel, RouterIntegration, ChatParams, ResponsesParam
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """What tracers see of a call: without the credentials of tools' servers."""
+        """Return the parameters for traces, without the credentials of MCP servers."""
         params = super()._get_invocation_params(stop=stop, **kwargs)
         if "tools" in params:
-            hidden = tool_schemas.redact_tool_secrets(params["tools"], lambda _: MASK)
-            params = {**params, "tools": hidden}
+            params = {**params, "tools": redact_tool_secrets(params["tools"], lambda _: MASK)}
         return params
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        """LangChain's cache key: accounts, routers and controls share no entries.
+        """Return the key for LangChain's cache.
 
-        It is a digest, for LangChain's own holds all members of the body as they are. An account
-        whose key an async function gives has a new one each time, so it never finds an entry.
+        Different accounts, routers and controls have different keys. The key is a hash, because
+        LangChain's own string contains the request body. If an async function provides the API
+        key, the account is unknown, so every call gets a new key and is never cached.
         """
-        vars(self).pop("_serialized", None)  # core keeps it, and would miss changed parameters
-        own = super()._get_llm_string(stop=stop, **kwargs)
+        # langchain-core caches the serialized model here and would miss changed fields.
+        vars(self).pop("_serialized", None)
+        llm_string = super()._get_llm_string(stop=stop, **kwargs)
         return blake2b(
-            f"{own}{self.resolved_client.fingerprint()}".encode(), digest_size=32
+            f"{llm_string}{self.resolved_client.fingerprint()}".encode(), digest_size=32
         ).hexdigest()
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
-        """Whether LangChain may serialise it: yes, without the key."""
+        """Return ``True``: LangChain can serialize the model. The API key is left out."""
         return True
 
     @property
     def lc_secrets(self) -> dict[str, str]:
-        """Where LangChain finds the key when it loads a serialised model."""
+        """Environment variables that LangChain reads when it loads a serialized model."""
         return {"api_key": "ORQ_API_KEY"}
 
     @property
     def lc_attributes(self) -> dict[str, Any]:
-        """Typed arguments as plain dicts, so that they survive LangChain's serialisation."""
-        fields = (
-            (name, getattr(self, name))
-            for name in ("controls", "reasoning", *ChatParams.model_fields)
-        )
+        """Pydantic fields as dicts, since LangChain cannot serialize the objects."""
+        names = ("controls", "reasoning", *CHAT_PARAM_NAMES)
+        values = {name: getattr(self, name) for name in names}
         return {
             name: value.model_dump(exclude_none=True)
-            for name, value in fields
+            for name, value in values.items()
             if isinstance(value, BaseModel)
         }
 
@@ -146,35 +188,38 @@ class ChatOrqFields(BaseChatModel, RouterIntegration, ChatParams, ResponsesParam
         return get_profile(self.model)
 
     def get_num_tokens(self, text: str) -> int:
-        """About how many tokens a text has: an estimate, made offline; see ``tokens``."""
-        from orq_router_integrations.chat_models.token_estimate import estimate_text  # noqa: PLC0415
+        """Estimate the number of tokens in a string, without a tokenizer."""
+        from orq_router_integrations.chat_models.token_estimate import (  # noqa: PLC0415
+            estimate_text,
+        )
 
         return estimate_text(text)
 
     def get_num_tokens_from_messages(
-        self,
-        messages: list[BaseMessage],
-        tools: Sequence[tool_schemas.ToolLike] | None = None,
+        self, messages: list[BaseMessage], tools: Sequence[ToolLike] | None = None
     ) -> int:
-        """About how many tokens a conversation has, its media and tools included.
+        """Estimate the number of tokens in a conversation, including its media and tools.
 
-        An estimate, made offline; ``tokens.estimate_tokens`` says how near it comes.
+        The estimate is made offline, without a tokenizer; see ``token_estimate.estimate_tokens``
+        for its accuracy.
 
         Raises:
-            RouterInputError: a tool is none that this API takes.
+            RouterInputError: A tool cannot be converted for this API.
         """
-        from orq_router_integrations.chat_models.token_estimate import estimate_tokens  # noqa: PLC0415
+        from orq_router_integrations.chat_models.token_estimate import (  # noqa: PLC0415
+            estimate_tokens,
+        )
 
         try:
-            offered = tool_schemas.convert_tools(tools or (), for_responses=self.api == RESPONSES)
+            converted_tools = convert_tools(tools or (), for_responses=self.api == RESPONSES)
         except ValueError as error:
             raise to_input_error(error) from None
-        return estimate_tokens(convert_to_messages(messages), offered, self.tool_media)
+        return estimate_tokens(convert_to_messages(messages), converted_tools, self.tool_media)
 
     def get_token_ids(self, text: str) -> list[int]:  # noqa: ARG002
-        """Not available: the tokenizers of most providers are not public.
+        """Raise an error: most providers do not publish their tokenizers.
 
         Raises:
-            RouterInputError: always; ``get_num_tokens`` estimates their number.
+            RouterInputError: Always.
         """
-        raise RouterInputError("there are no token ids; get_num_tokens estimates how many")
+        raise RouterInputError("Token ids are not available. Use get_num_tokens().")

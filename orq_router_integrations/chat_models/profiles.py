@@ -1,7 +1,7 @@
-"""What a model can do, as LangChain's ``ModelProfile``: a small shipped table, read at first use.
+"""Model profiles: the capabilities of each model, as LangChain's ``ModelProfile``.
 
-The table is generated from public facts by ``tests/profiles/generate.py``. Keys that no source
-confirms are left out of a profile, and models without confirmed facts have none.
+``tests/profiles/generate.py`` generates the table from public facts. Profiles leave out properties
+that no source confirms, and models without any confirmed property have no profile.
 """
 
 import re
@@ -20,25 +20,26 @@ _SNAPSHOT = re.compile(r"(-\d{4}-\d{2}-\d{2}|[-@]\d{8}|[-@]latest|@default)$")
 
 
 def get_profile(model: str) -> ModelProfile | None:
-    """The profile of a model, by its exact id or, for a dated snapshot, by the id without date.
+    """Return the profile of a model, or ``None`` if the model is unknown.
 
-    A similar name is never taken for the model: what is not in the table has no profile. Neither
-    have routers of the workspace (``<workspace>@orq/<key>``), which choose the model themselves.
+    Dated snapshots have the profile of the model without the date. There is no fuzzy matching.
+    Routers of a workspace (``<workspace>@orq/<key>``) have no profile, since they choose the
+    model themselves.
 
     >>> get_profile("openai/gpt-4o-2024-08-06")["max_input_tokens"]
     128000
-    >>> get_profile("openai/gpt-4o-of-mine") is None
+    >>> get_profile("openai/gpt-4o-custom") is None
     True
     """
     table = _load_table()
-    for spelling in _spellings(model):
-        if (place := table["models"].get(spelling)) is not None:
-            return cast("ModelProfile", dict(table["profiles"][place]))
+    for model_id in _iter_model_ids(model):
+        if (index := table["models"].get(model_id)) is not None:
+            return cast("ModelProfile", dict(table["profiles"][index]))
     return None
 
 
-def _spellings(model: str) -> Iterator[str]:
-    """The id, then without Bedrock's version, then without the date as well."""
+def _iter_model_ids(model: str) -> Iterator[str]:
+    """Yield the id, the id without Bedrock's version, and the id without version and date."""
     yield model
     unversioned = _BEDROCK_VERSION.sub("", model) if model.startswith("aws/") else model
     yield unversioned

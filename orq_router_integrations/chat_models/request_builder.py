@@ -1,101 +1,294 @@
-"""From a model's arguments to a call of the router; loaded by the first call."""
+"""Build the router calls of ``ChatOrq`` from its fields and the arguments of one call."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from pydantic import ConfigDict
 
 from orq_router_integrations._integration import reject_unknown_kwargs
-from orq_router_integrations.chat_models import message_conversion as conversation
-from orq_router_integrations.chat_models import requests
-from orq_router_integrations.chat_models import response_conversion as replies
-from orq_router_integrations.chat_models.background_polling import (
-    ResultOrPending,
-    await_until_done,
-    wait_until_done,
+from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, ENDPOINTS, RESPONSES
+from orq_router_integrations.chat_models.fields import REQUEST_PARAMS, ChatOrqFields
+from orq_router_integrations.chat_models.message_conversion import convert_messages
+from orq_router_integrations.chat_models.response_conversion import (
+    StreamConverter,
+    create_chat_result,
 )
-from orq_router_integrations.chat_models.chat_apis import CHAT_APIS
-from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS
-from orq_router_integrations.chat_models.message_conversion import normalize_for_tracing
-from orq_router_integrations.chat_models.stream_events import StreamEventBuilder
 from orq_router_integrations.validation import to_input_error
-from orq_router_integrations.wire.call import Call, StreamCall
-from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.call import Call, Response, StreamCall
+from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, parse_completion
+from orq_router_integrations.wire.chat_params import CHAT_PARAM_NAMES, WIRE_NAMES, ChatParams
+from orq_router_integrations.wire.controls import ModelId, RouterControls
+from orq_router_integrations.wire.deferred_model import DeferredModel
+from orq_router_integrations.wire.endpoints import Endpoint
+from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.responses_output import PendingResponse, parse_response
+from orq_router_integrations.wire.responses_params import RESPONSES_PARAM_NAMES, ResponsesParams
+from orq_router_integrations.wire.responses_request import build_responses_body
+from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
-if TYPE_CHECKING:
-    from orq_router_integrations.chat_models.chat_orq import ChatOrq
+CALL_KWARGS = REQUEST_PARAMS | {"model", "controls", "tools"}
+"""Arguments that a call accepts in addition to LangChain's own."""
 
-__all__ = [
-    "StreamEventBuilder",
-    "await_until_done",
-    "build_call",
-    "build_stream_call",
-    "normalize_for_tracing",
-    "wait_until_done",
-]
+SUGGESTIBLE_NAMES = CALL_KWARGS | frozenset(RouterControls.model_fields)
+"""Names that errors may suggest for an unknown argument."""
 
-Arguments = dict[str, Any]
+_TOOL_PARAMS = {"tools", "tool_choice", "parallel_tool_calls", "response_format"}
+
+_PARAM_DEPENDENCIES = {"top_logprobs": "logprobs", "audio": "modalities"}
+"""Parameters that providers reject unless the other parameter is set as well."""
+
+
+def _build_chat_body(
+    chat_body: dict[str, Any], responses_params: Mapping[str, Any]
+) -> dict[str, Any]:
+    for name in responses_params:
+        raise ValueError(f"{name!r} is only supported by the Responses API. Use api='responses'.")
+    return chat_body
+
+
+@dataclass(frozen=True, slots=True)
+class ChatApi:
+    """The differences between the two chat APIs.
+
+    Attributes:
+        endpoint: the HTTP endpoint.
+        build_body: builds the request body from a Chat Completions body and the parameters that
+            only the Responses API supports.
+        parse_response: converts a response to a chat completion.
+        create_decoder: creates a decoder that converts a stream to chat completion chunks.
+    """
+
+    endpoint: Endpoint
+    build_body: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
+    parse_response: Callable[[Response], dict[str, Any] | PendingResponse]
+    create_decoder: Callable[[], EventStreamDecoder]
+
+
+CHAT_APIS = {
+    CHAT_COMPLETIONS: ChatApi(
+        endpoint=ENDPOINTS[CHAT_COMPLETIONS],
+        build_body=_build_chat_body,
+        parse_response=parse_completion,
+        create_decoder=ChatStreamDecoder,
+    ),
+    RESPONSES: ChatApi(
+        endpoint=ENDPOINTS[RESPONSES],
+        build_body=build_responses_body,
+        parse_response=parse_response,
+        create_decoder=ResponsesStreamDecoder,
+    ),
+}
 
 
 def build_call(
-    model: "ChatOrq", messages: list[BaseMessage], stop: list[str] | None, given: Arguments
-) -> Call[ResultOrPending]:
-    """The call for a whole answer.
+    model: ChatOrqFields,
+    messages: Sequence[BaseMessage],
+    stop: list[str] | None,
+    kwargs: dict[str, Any],
+) -> Call[ChatResult | PendingResponse]:
+    """Build the call for a complete answer.
+
+    Args:
+        model: the model, whose fields are the defaults.
+        messages: the conversation.
+        stop: stop sequences for this call.
+        kwargs: other arguments of this call, which override fields of ``model``.
 
     Raises:
-        RouterInputError: something cannot be sent.
+        RouterInputError: A message or an argument cannot be sent.
     """
-    body, controls, asked = _request(model, messages, stop, given)
+    body, controls, candidates = _build_body(model, messages, stop, kwargs)
     api = CHAT_APIS[model.api]
-    parse = partial(replies.create_chat_result, candidates=asked, parse=api.parse_response)
+    parse = partial(create_chat_result, asked=candidates, read=api.parse_response)
     return Call(endpoint=api.endpoint, body=body, controls=controls, parse=parse)
 
 
 def build_stream_call(
-    model: "ChatOrq", messages: list[BaseMessage], stop: list[str] | None, given: Arguments
+    model: ChatOrqFields,
+    messages: Sequence[BaseMessage],
+    stop: list[str] | None,
+    kwargs: dict[str, Any],
 ) -> StreamCall[ChatGenerationChunk]:
-    """The call for an answer in pieces; see ``call_of``."""
-    body, controls, asked = _request(model, messages, stop, given)
-    if reason := requests.get_streaming_obstacle(body):
-        raise to_input_error(ValueError(reason))
+    """Build the call for a streamed answer; see ``build_call``."""
+    body, controls, candidates = _build_body(model, messages, stop, kwargs)
+    if obstacle := get_streaming_obstacle(body):
+        raise to_input_error(ValueError(obstacle))
     body["stream"] = True
     if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
     api = CHAT_APIS[model.api]
-    decoder = partial(replies.StreamConverter, candidates=asked, create_decoder=api.create_decoder)
+    decoder = partial(StreamConverter, asked=candidates, decoder=api.create_decoder)
     return StreamCall(endpoint=api.endpoint, body=body, controls=controls, create_decoder=decoder)
 
 
-def _request(
-    model: "ChatOrq", messages: list[BaseMessage], stop: list[str] | None, given: Arguments
+def _build_body(
+    model: ChatOrqFields,
+    messages: Sequence[BaseMessage],
+    stop: list[str] | None,
+    kwargs: dict[str, Any],
 ) -> tuple[dict[str, Any], RouterControls, ModelCandidates]:
-    given = {name: value for name, value in given.items() if name != "stream"}
+    overrides = {name: value for name, value in kwargs.items() if name != "stream"}
     if stop is not None:
-        given["stop"] = stop
-    api = CHAT_APIS[model.api]
+        overrides["stop"] = stop
+    api, disabled_params = CHAT_APIS[model.api], model.disabled_params
     try:
-        reject_unknown_kwargs(given, requests.CALL_KWARGS, model.hints)
-        controls = model.merge_controls(given.get("controls"))
-        name = requests.validate_model_id(given.get("model"), model.model)
-        asked = ModelCandidates.from_controls(name, model.resolved_client.controls.merge(controls))
-        told = conversation.convert_messages(
-            messages, model.tool_media, asked.primary_provider, model.api
+        reject_unknown_kwargs(overrides, CALL_KWARGS, model.argument_hints)
+        controls = model.merge_controls(overrides.get("controls"))
+        model_id = _get_model_id(model, overrides)
+        candidates = ModelCandidates.from_controls(
+            model_id, model.resolved_client.controls.merge(controls)
         )
-        chat = {
-            "model": name,
-            "messages": told,
-            **requests.merge_chat_params(given, model),
-            **requests.build_tool_params(given, api=model.api),
+        chat_body = {
+            "model": model_id,
+            "messages": convert_messages(
+                messages, model.tool_media, candidates.primary_provider, model.api
+            ),
+            **merge_chat_params(model, overrides),
+            **build_tool_params(overrides, api=model.api),
         }
-        own = requests.merge_responses_params(given, model)
-        parts = [
-            requests.drop_disabled_params(members, model.disabled_params) for members in (chat, own)
-        ]
-        body = requests.drop_disabled_params(api.build_body(*parts), model.disabled_params)
-        return requests.merge_extra_body(body, model.extra_body), controls, asked
+        # Disabled parameters are dropped from the arguments, which have LangChain's names, and
+        # from the body, which may have other names for them.
+        body = api.build_body(
+            drop_disabled_params(chat_body, disabled_params),
+            drop_disabled_params(merge_responses_params(model, overrides), disabled_params),
+        )
+        body = drop_disabled_params(body, disabled_params)
+        return merge_extra_body(body, model.extra_body), controls, candidates
     except ValueError as error:
         raise to_input_error(
-            error, endpoint=api.endpoint.path, candidates=requests.SUGGESTIBLE_NAMES
+            error, endpoint=api.endpoint.path, candidates=SUGGESTIBLE_NAMES
         ) from None
+
+
+class _ModelOverride(DeferredModel):
+    model_config = ConfigDict(protected_namespaces=())
+
+    model: ModelId
+
+
+def _get_model_id(model: ChatOrqFields, overrides: Mapping[str, Any]) -> str:
+    override = overrides.get("model")
+    return model.model if override is None else _ModelOverride(model=override).model
+
+
+def merge_chat_params(model: ChatParams, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge the chat parameters of a model with those of one call, and validate them.
+
+    Raises:
+        ValueError: A parameter is out of range, or two parameters contradict each other.
+    """
+    changed = {name: overrides[name] for name in CHAT_PARAM_NAMES if name in overrides}
+    if not changed:
+        return model.build_chat_params()
+    fields = {name: getattr(model, name) for name in CHAT_PARAM_NAMES}
+    return ChatParams.model_validate({**fields, **changed}).build_chat_params()
+
+
+def merge_responses_params(model: ResponsesParams, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge the parameters that only the Responses API supports, like ``merge_chat_params``.
+
+    Raises:
+        ValueError: A parameter is out of range.
+    """
+    if not overrides.keys().isdisjoint(RESPONSES_PARAM_NAMES):
+        fields = {name: getattr(model, name) for name in RESPONSES_PARAM_NAMES}
+        changed = {name: value for name, value in overrides.items() if name in fields}
+        model = ResponsesParams.model_validate({**fields, **changed})
+    params = model.build_responses_params()
+    if overrides.get("reasoning_effort") is not None and "reasoning" not in overrides:
+        # The call's reasoning_effort takes precedence over the model's reasoning.effort.
+        params.get("reasoning", {}).pop("effort", None)
+    return params
+
+
+def build_tool_params(
+    overrides: Mapping[str, Any], *, api: str, strict: bool | None = None
+) -> dict[str, Any]:
+    """Build the body fields for tools, tool choice and response format.
+
+    Args:
+        overrides: arguments of a call or of ``bind_tools``.
+        api: the chat API to convert for.
+        strict: whether tool arguments and answers must match their schema exactly.
+
+    Raises:
+        ValueError: A tool or schema cannot be converted, or the tool choice is unknown.
+    """
+    if overrides.keys().isdisjoint(_TOOL_PARAMS):
+        return {}
+    from orq_router_integrations.chat_models import tool_schemas  # noqa: PLC0415
+
+    tools = tool_schemas.convert_tools(
+        overrides.get("tools") or (), strict=strict, for_responses=api == RESPONSES
+    )
+    schema, parallel = overrides.get("response_format"), overrides.get("parallel_tool_calls")
+    if not isinstance(parallel, bool | None):
+        raise ValueError(f"'parallel_tool_calls' must be True or False, got {parallel!r:.80}.")
+    params = {
+        "tools": tools or None,
+        "tool_choice": tool_schemas.convert_tool_choice(overrides.get("tool_choice"), tools),
+        "parallel_tool_calls": parallel if tools else None,
+        "response_format": (
+            None if schema is None else tool_schemas.build_response_format(schema, strict)
+        ),
+    }
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def drop_disabled_params(
+    params: Mapping[str, Any], disabled: Mapping[str, Sequence[Any] | None]
+) -> dict[str, Any]:
+    """Remove disabled parameters, and parameters that need a removed one.
+
+    Args:
+        params: the parameters of a request.
+        disabled: for each disabled parameter, the values to remove, or ``None`` for all values.
+    """
+    if not disabled:
+        return dict(params)
+    disabled = {WIRE_NAMES.get(name, name): values for name, values in disabled.items()}
+    dropped = {
+        name
+        for name, value in params.items()
+        if name in disabled and (disabled[name] is None or value in (disabled[name] or ()))
+    }
+    return {
+        name: value
+        for name, value in params.items()
+        if name not in dropped and _PARAM_DEPENDENCIES.get(name) not in dropped
+    }
+
+
+def get_streaming_obstacle(params: Mapping[str, Any]) -> str | None:
+    """Return why a request cannot be streamed, or ``None`` if it can."""
+    if (params.get("n") or 1) > 1:
+        return "Cannot stream n > 1 answers. Use invoke() instead."
+    if params.get("background"):
+        return "Cannot stream a background response. Use invoke() instead."
+    return None
+
+
+def merge_extra_body(body: dict[str, Any], extra_body: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the fields of ``extra_body`` to a request body.
+
+    Raises:
+        ValueError: A field is already in the body, or is a router control.
+    """
+    if not extra_body:
+        return body
+    if duplicates := (body.keys() | {"stream", "stream_options"}) & extra_body.keys():
+        raise ValueError(
+            f"'extra_body' must not contain {min(duplicates)!r}, which ChatOrq sets itself. "
+            "Remove it, or use the argument of ChatOrq."
+        )
+    if controls := (RouterControls.model_fields.keys() | {"orq"}) & extra_body.keys():
+        raise ValueError(
+            f"'extra_body' must not contain the router control {min(controls)!r}. "
+            "Use 'controls' instead."
+        )
+    return {**body, **extra_body}

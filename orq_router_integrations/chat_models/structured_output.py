@@ -1,4 +1,4 @@
-"""Structured output: parsers for what comes back."""
+"""Output parsers for ``ChatOrq.with_structured_output``."""
 
 import json
 import re
@@ -26,96 +26,151 @@ from langchain_core.runnables.utils import AddableDict
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ValidationError
 
-from orq_router_integrations.chat_models.schemas import (
+from orq_router_integrations.chat_models.request_builder import build_tool_params
+from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
+from orq_router_integrations.chat_models.tool_schemas import (
     OutputSchema,
     StructuredOutputMethod,
+    build_response_format,
     get_schema_name,
+    schema_to_tool,
 )
-from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.errors import RefusalError
 
-_FENCE = re.compile(r"```(?:json)?(.*)```", re.DOTALL)
-_SHOWN = 200
+_CODE_FENCE = re.compile(r"```(?:json)?(.*)```", re.DOTALL)
+_MAX_PREVIEW_CHARS = 200
+
+
+def build_method_args(
+    schema: OutputSchema | None, method: StructuredOutputMethod, strict: bool | None, api: str
+) -> dict[str, Any]:
+    """Build the call arguments that make a model answer with structured output.
+
+    Args:
+        schema: the output schema; optional for ``json_mode``.
+        method: how the model is asked for structured output.
+        strict: whether the answer must match the schema exactly.
+        api: the chat API of the model.
+
+    Raises:
+        ValueError: The schema cannot be converted, or the arguments contradict each other.
+    """
+    args: dict[str, Any] = {}
+    if schema is not None:
+        method_args = {"method": method, "strict": strict}
+        # LangChain removes this argument again and adds it to traces.
+        args["ls_structured_output_format"] = {"kwargs": method_args, "schema": schema}
+    if method == "json_mode":
+        if strict is not None:
+            raise ValueError("method='json_mode' does not support 'strict'. Use 'json_schema'.")
+        return {**args, "response_format": {"type": "json_object"}}
+    if method not in ("json_schema", "function_calling"):
+        raise ValueError(
+            f"Unknown method {method!r}. Use 'json_schema', 'function_calling' or 'json_mode'."
+        )
+    if schema is None:
+        raise ValueError(f"method={method!r} needs a schema. Pass 'schema'.")
+    if method == "json_schema":
+        return {**args, "response_format": build_response_format(schema, strict)}
+    tool_args = {
+        "tools": [schema_to_tool(schema)],
+        "tool_choice": get_schema_name(schema),
+        "parallel_tool_calls": False,
+    }
+    return {**args, **build_tool_params(tool_args, api=api, strict=strict)}
 
 
 def create_output_parser(
     schema: OutputSchema | None, method: StructuredOutputMethod, *, return_errors: bool = False
 ) -> BaseOutputParser[Any]:
-    """The parser for the answers to a method: a pydantic object for a class, else a dict.
+    """Create the parser for a structured output method.
 
-    With ``errors_told`` an error is handed on as the result instead of raised.
+    It returns an instance of ``schema`` if that is a pydantic class, else a dict.
+
+    Args:
+        schema: the output schema.
+        method: how the model is asked for structured output.
+        return_errors: return parsing errors instead of raising them.
     """
     model = schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
     if method == "function_calling" and schema is not None:
         if model is not None:
-            return _PydanticCall(tools=[model], first_tool_only=True, errors_told=return_errors)
+            return _PydanticToolParser(
+                tools=[model], first_tool_only=True, return_errors=return_errors
+            )
         name = get_schema_name(schema)
-        return _JsonCall(key_name=name, first_tool_only=True, errors_told=return_errors)
+        return _JsonToolParser(key_name=name, first_tool_only=True, return_errors=return_errors)
     if model is not None:
-        return _PydanticAnswer(pydantic_object=model, errors_told=return_errors)
-    return _JsonAnswer(errors_told=return_errors)
+        return _PydanticTextParser(pydantic_object=model, return_errors=return_errors)
+    return _JsonTextParser(return_errors=return_errors)
 
 
-class _Honest(BaseOutputParser[Any]):
-    """Raises where LangChain's parsers would hand on nothing, or half of something.
+class _StrictOutputParser(BaseOutputParser[Any]):
+    """Raise errors where LangChain's parsers return ``None`` or complete truncated JSON.
 
-    At the end of an answer (also of a streamed one): a refusal is told as one, no structure is an
-    error, and so is an unfinished one.
+    The checks apply to complete answers and to the end of a stream: refusals, truncated answers
+    and answers without the requested structure are errors.
     """
 
-    dicts_only: bool = False
-    in_text: bool = False
-    errors_told: bool = False
+    parses_text: bool = False
+    requires_dict: bool = False
+    return_errors: bool = False
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
         message = result[0].message if isinstance(result[0], ChatGeneration) else None
-        ended = not partial or getattr(message, "chunk_position", None) == "last"
-        if not ended:
+        if partial and getattr(message, "chunk_position", None) != "last":
             return super().parse_result(result, partial=True)
         try:
-            return self._final(result, message)
+            return self._parse_complete_result(result, message)
         except (ValueError, RefusalError) as error:
-            if self.errors_told:
+            if self.return_errors:
                 return error
             raise
 
-    def _final(self, result: list[Generation], message: BaseMessage | None) -> Any:
+    def _parse_complete_result(self, result: list[Generation], message: BaseMessage | None) -> Any:
         if message is not None and (refusal := message.additional_kwargs.get("refusal")):
             raise RefusalError(str(refusal))
-        text = result[0].text or _cut_call(message)
-        if self.in_text and not _is_whole(text):
-            raise _refused(f"the answer is not whole JSON: {_start(text)}", text, message)
+        text = result[0].text or _get_invalid_call_args(message)
+        if self.parses_text and not _is_complete_json(text):
+            raise _create_parser_error(
+                f"The answer is not complete JSON: {_shorten(text)}", text, message
+            )
         try:
             parsed = super().parse_result(result, partial=False)
         except ValidationError as error:
-            raise _refused(str(error), text, message) from None
-        if parsed is None or (self.dicts_only and not isinstance(parsed, dict)):
-            said = f"the answer has not the structure asked for: {_start(text)}"
-            raise _refused(said, text, message)
+            raise _create_parser_error(str(error), text, message) from None
+        if parsed is None or (self.requires_dict and not isinstance(parsed, dict)):
+            raise _create_parser_error(
+                f"The answer does not match the schema: {_shorten(text)}", text, message
+            )
         return parsed
 
 
-def _refused(said: str, text: str, message: BaseMessage | None) -> OutputParserException:
-    """LangChain's error for such an answer, with the reason where the router told one."""
+def _create_parser_error(
+    problem: str, text: str, message: BaseMessage | None
+) -> OutputParserException:
     if message is not None and message.response_metadata.get("finish_reason") == "length":
-        said += "; it was cut off at the limit of its tokens: raise max_tokens"
-    return OutputParserException(said, llm_output=text)
+        problem += ". It was cut off at the token limit. Increase max_tokens."
+    return OutputParserException(problem, llm_output=text)
 
 
-def _cut_call(message: BaseMessage | None) -> str:
-    """The arguments of the first call that came out invalid."""
-    invalid = getattr(message, "invalid_tool_calls", None) or [{}]
-    return strip_invalid_suffix(invalid[0].get("args") or "")
+def _get_invalid_call_args(message: BaseMessage | None) -> str:
+    """Return the arguments of the first invalid tool call, as the model wrote them."""
+    invalid_calls = getattr(message, "invalid_tool_calls", None) or [{}]
+    return strip_invalid_suffix(invalid_calls[0].get("args") or "")
 
 
-def _start(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+def _shorten(text: str) -> str:
+    return repr(text if len(text) <= _MAX_PREVIEW_CHARS else f"{text[:_MAX_PREVIEW_CHARS]}...")
 
 
-def _is_whole(text: str) -> bool:
-    """LangChain's parsers complete JSON that was cut off; half an answer must not pass as one."""
-    fenced = _FENCE.search(text)
-    for candidate in (text, fenced[1] if fenced else ""):
+def _is_complete_json(text: str) -> bool:
+    """Return whether the text, or the code block in it, is JSON without any repair.
+
+    LangChain's parsers repair truncated JSON, which would return half an answer as a whole one.
+    """
+    code_block = _CODE_FENCE.search(text)
+    for candidate in (text, code_block[1] if code_block else ""):
         try:
             json.loads(candidate, strict=False)
         except (ValueError, RecursionError):
@@ -124,51 +179,47 @@ def _is_whole(text: str) -> bool:
     return False
 
 
-class _JsonAnswer(_Honest, JsonOutputParser):
-    """A dict."""
-
-    dicts_only: bool = True
-    in_text: bool = True
+class _JsonTextParser(_StrictOutputParser, JsonOutputParser):
+    parses_text: bool = True
+    requires_dict: bool = True
 
 
-class _PydanticAnswer(_Honest, PydanticOutputParser[Any]):
-    """An object of a pydantic class."""
-
-    in_text: bool = True
+class _PydanticTextParser(_StrictOutputParser, PydanticOutputParser[Any]):
+    parses_text: bool = True
 
 
-class _JsonCall(_Honest, JsonOutputKeyToolsParser):
-    """The arguments of the forced tool."""
-
-    dicts_only: bool = True
+class _JsonToolParser(_StrictOutputParser, JsonOutputKeyToolsParser):
+    requires_dict: bool = True
 
 
-class _PydanticCall(_Honest, PydanticToolsParser):
-    """The arguments of the forced tool as an object of a pydantic class."""
+class _PydanticToolParser(_StrictOutputParser, PydanticToolsParser):
+    pass
 
 
-def include_raw_output(model: Runnable[Any, Any], output: Runnable[Any, Any]) -> Runnable[Any, Any]:
-    """Answer with ``raw``, ``parsed`` and ``parsing_error`` instead of raising on bad output.
+def include_raw_output(model: Runnable[Any, Any], parser: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    """Return a runnable that outputs a dict with ``raw``, ``parsed`` and ``parsing_error``.
 
-    ``output`` must be a parser that tells its errors.
+    Args:
+        model: the model.
+        parser: an output parser created with ``return_errors=True``.
     """
-    parsed = RunnablePassthrough.assign(
-        parsed=itemgetter("raw") | output, parsing_error=lambda _: None
+    parse = RunnablePassthrough.assign(
+        parsed=itemgetter("raw") | parser, parsing_error=lambda _: None
     )
-    return RunnableMap(raw=model) | parsed | RunnableGenerator(_told, _atold)
+    return RunnableMap(raw=model) | parse | RunnableGenerator(_move_errors, _amove_errors)
 
 
-def _told(chunks: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Put an error that stands for a result in its own place."""
-    yield from map(_sorted, chunks)
+def _move_errors(chunks: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    yield from map(_move_error, chunks)
 
 
-async def _atold(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+async def _amove_errors(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
     async for chunk in chunks:
-        yield _sorted(chunk)
+        yield _move_error(chunk)
 
 
-def _sorted(chunk: dict[str, Any]) -> dict[str, Any]:
+def _move_error(chunk: dict[str, Any]) -> dict[str, Any]:
+    """Move an error that the parser returned from ``parsed`` to ``parsing_error``."""
     if not isinstance(error := chunk.get("parsed"), Exception):
         return chunk
     return AddableDict({**chunk, "parsed": None, "parsing_error": error})

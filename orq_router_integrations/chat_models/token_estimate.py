@@ -1,7 +1,8 @@
-"""About how many tokens a conversation has: an estimate, offline and without a tokenizer.
+"""Token estimates for text and conversations, made offline and without a tokenizer.
 
-The rates are set so that the counts OpenAI publishes for GPT-4o come out a little high: other
-tokenizers cut finer, and a context that overflows costs more than a summary that comes early.
+The rates are calibrated so that the counts which OpenAI publishes for GPT-4o come out slightly
+high: other tokenizers produce more tokens, and exceeding a context window is worse than
+summarizing a conversation too early.
 """
 
 import math
@@ -17,7 +18,7 @@ from langchain_core.messages import BaseMessage
 from orq_router_integrations.chat_models.constants import ToolMedia
 from orq_router_integrations.chat_models.content_parts import convert_block
 from orq_router_integrations.chat_models.message_conversion import convert_messages
-from orq_router_integrations.media import mime as formats
+from orq_router_integrations.media import mime
 from orq_router_integrations.media.metadata import (
     Base64View,
     ImageSize,
@@ -28,13 +29,22 @@ from orq_router_integrations.media.metadata import (
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.request_encoding import DeferredBase64
 
-Wire = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 
-_MESSAGE, _NAME, _REPLY, _TOOL = 3, 1, 3, 8
-_IMAGE_BASE, _IMAGE_TILE, _TILE, _LONGEST, _SHORTEST = 85, 170, 512, 2048, 768
-_UNSEEN: ImageSize = (1024, 1024)
-_PAGE_TEXT, _PAGE_BYTES, _UNREAD_PAGES = 800, 5, 4
-_AUDIO, _UNHEARD = 10, 30
+_TOKENS_PER_MESSAGE = 4
+_TOKENS_PER_NAME = 1
+_TOKENS_PER_TOOL = 8
+_TOKENS_BEFORE_ANSWER = 3
+
+_TOKENS_PER_IMAGE, _TOKENS_PER_TILE = 85, 170
+_TILE_PIXELS, _MAX_SIDE_PIXELS, _MAX_SHORT_SIDE_PIXELS = 512, 2048, 768
+_DEFAULT_IMAGE_SIZE: ImageSize = (1024, 1024)
+
+_DEFAULT_PDF_PAGES = 4
+_MAX_TEXT_TOKENS_PER_PAGE = 800
+_PDF_BYTES_PER_TOKEN = 5
+
+_TOKENS_PER_AUDIO_SECOND, _DEFAULT_AUDIO_SECONDS = 10, 30
 
 
 def estimate_tokens(
@@ -42,59 +52,65 @@ def estimate_tokens(
     tools: Sequence[dict[str, Any]] | None = None,
     tool_media: ToolMedia = "user",
 ) -> int:
-    """About how many tokens a model reads: an ESTIMATE, made without a tokenizer.
+    """Estimate how many input tokens a conversation has.
 
-    Texts, tool calls, names and framing count as OpenAI counts them; tools as the JSON of their
-    schemas; images by OpenAI's tiles (85, and 170 for each of 512 pixels; 765 where the size
-    cannot be read, as behind a URL); each page of a PDF as an image and the text that may be on
-    it; audio as 10 tokens a second. Expect English within about 15 % of GPT-4o's count, and other
-    languages, code and JSON within about 25 %. Other tokenizers often count 10 to 30 % more, and
-    other providers count media in their own ways. ``usage_metadata`` of a reply is exact.
+    Text, tool calls, names and message overhead are counted the way OpenAI counts them, and tools
+    as the JSON of their schemas. Images count 85 tokens plus 170 for each tile of 512 x 512
+    pixels (765 if the size is unknown, as for a URL). Each page of a PDF counts as an image plus
+    its text, and audio counts 10 tokens per second.
 
-    Nothing is fetched, and content that cannot be read or sent counts as if it were of usual size.
+    Expect English text within about 15 % of GPT-4o's count; other languages, code and JSON within
+    about 25 %. Other tokenizers often count 10 to 30 % more, and other providers count media
+    differently. Exact numbers are in ``usage_metadata`` of each answer.
+
+    Nothing is downloaded. Content that cannot be read or sent counts as content of typical size.
 
     Args:
         messages: the conversation.
-        tools: schemas as they are sent, from ``tools.to_wire``.
-        tool_media: where media of a tool's answer go, as ``ChatOrq`` has it.
+        tools: tool schemas as returned by ``tool_schemas.convert_tools``.
+        tool_media: where media in tool results are sent; see ``ChatOrq.tool_media``.
     """
-    said = sum(_message_tokens(message, tool_media) for message in messages)
-    total = said + (_REPLY if messages else 0)
-    return total + sum(_TOOL + _json_tokens(tool.get("function", tool)) for tool in tools or ())
+    total = sum(_estimate_message(message, tool_media) for message in messages)
+    if messages:
+        total += _TOKENS_BEFORE_ANSWER
+    for tool in tools or ():
+        total += _TOKENS_PER_TOOL + _estimate_json(tool.get("function", tool))
+    return total
 
 
 def estimate_text(text: str) -> int:
-    """About how many tokens a text has: an ESTIMATE, made without a tokenizer.
+    """Estimate how many tokens a string has.
 
-    Words, numbers, signs and line breaks are counted, long words by their length; characters of
-    other scripts by a rate for each script.
+    Words (long ones by their length), numbers, punctuation and line breaks are counted;
+    characters of other scripts count by a rate for each script.
 
     >>> estimate_text("tiktoken is great!")
     5
     """
-    words = sum(map(_word_cost, map(len, _WORDS.findall(text))))
-    numbers = sum(-(-length // 3) for length in map(len, _NUMBERS.findall(text)))
-    signs = sum(-(-length // 4) for length in map(len, _SIGNS.findall(text)))
-    gaps = sum(-(-length // 80) for length in map(len, _GAPS.findall(text)))
-    cost = words + numbers + signs + gaps
+    total = sum(map(_estimate_word, map(len, _WORDS.findall(text))))
+    for pattern, chars_per_token in _CHARS_PER_TOKEN.items():
+        total += sum(math.ceil(len(match) / chars_per_token) for match in pattern.findall(text))
     if not text.isascii():
-        cost += 0.2 * len(_ACCENTS.findall(text))
-        found = Counter(_LATIN.sub("", text))
-        cost += sum(count * _character_cost(ord(char)) for char, count in found.items())
-    return math.ceil(cost)
+        total += _TOKENS_PER_ACCENT * len(_ACCENTS.findall(text))
+        counts = Counter(_LATIN.sub("", text))
+        total += sum(count * _get_script_rate(ord(char)) for char, count in counts.items())
+    return math.ceil(total)
 
-
-# Text
 
 _ACCENTED = "\u00c0-\u024f\u1e00-\u1eff"
 _ACCENTS = re.compile(f"[{_ACCENTED}]")
+_TOKENS_PER_ACCENT = 0.2
 _LATIN = re.compile(r"[\x00-\u024f\u1e00-\u1eff\s]+")
 _WORDS = re.compile(rf"[A-Z]?[a-z{_ACCENTED}]+|[A-Z]+")
-_NUMBERS = re.compile(r"\d+", re.ASCII)
-_SIGNS = re.compile(r"[!-/:-@\[-^`{-\u00bf]+(?![A-Za-z])|_{2,}")  # one sign joins the next word
-_GAPS = re.compile(r"[ \t]*[\r\n]+[ \t]*|[ \t]{2,}| (?=\d)")
+_CHARS_PER_TOKEN = {
+    re.compile(r"\d+", re.ASCII): 3,
+    # Punctuation; a single character before a letter is part of the word's token.
+    re.compile(r"[!-/:-@\[-^`{-\u00bf]+(?![A-Za-z])|_{2,}"): 4,
+    # Whitespace other than single spaces.
+    re.compile(r"[ \t]*[\r\n]+[ \t]*|[ \t]{2,}| (?=\d)"): 80,
+}
 
-_SCRIPTS = (
+_SCRIPT_RATES = (
     (0x0250, 1.0),
     (0x0370, 0.5),  # Greek
     (0x0400, 0.32),  # Cyrillic
@@ -102,137 +118,154 @@ _SCRIPTS = (
     (0x0590, 0.5),  # Hebrew
     (0x0600, 0.4),  # Arabic
     (0x0780, 1.0),
-    (0x0900, 0.42),  # the scripts of India
+    (0x0900, 0.42),  # Indic scripts
     (0x0E00, 0.5),  # Thai, Lao
     (0x0F00, 1.0),
     (0x10A0, 0.6),  # Georgian
     (0x1100, 1.0),
-    (0x2000, 0.7),  # typographic signs
+    (0x2000, 0.7),  # typographic punctuation
     (0x2070, 1.5),
-    (0x3000, 0.7),  # kana and the signs of East Asia
+    (0x3000, 0.7),  # kana, CJK punctuation
     (0x3130, 1.0),
     (0x3400, 1.3),
     (0x4E00, 0.8),  # Chinese characters
     (0xA000, 1.3),
     (0xAC00, 0.62),  # Hangul
     (0xD7B0, 1.5),
-    (0xFF00, 0.9),  # full-width signs
-    (0x10000, 2.5),  # emoji and rare scripts
+    (0xFF00, 0.9),  # full-width forms
+    (0x10000, 2.5),  # emoji, rare scripts
 )
-_STARTS = [start for start, _ in _SCRIPTS]
+"""First code point of each range of scripts, and tokens per character in that range."""
+
+_SCRIPT_STARTS = [start for start, _ in _SCRIPT_RATES]
 
 
-def _word_cost(length: int) -> float:
+def _get_script_rate(code_point: int) -> float:
+    return _SCRIPT_RATES[bisect(_SCRIPT_STARTS, code_point) - 1][1]
+
+
+def _estimate_word(length: int) -> float:
     if length <= 4:
         return 1.0
     return 1 + 0.05 * min(length - 4, 5) + 0.28 * max(0, length - 9)
 
 
-def _character_cost(code: int) -> float:
-    return _SCRIPTS[bisect(_STARTS, code) - 1][1]
-
-
-def _json_tokens(value: Any) -> int:
+def _estimate_json(value: Any) -> int:
     try:
         return estimate_text(json.dumps(value).decode())
-    except ValueError:  # it cannot be sent
+    except ValueError:  # not valid JSON
         return estimate_text(reprlib.repr(value))
 
 
 # Messages
 
 
-def _message_tokens(message: BaseMessage, tool_media: ToolMedia) -> int:
+def _estimate_message(message: BaseMessage, tool_media: ToolMedia) -> int:
     try:
-        return sum(map(_wire_tokens, convert_messages([message], tool_media)))
-    except (ValueError, TypeError, AttributeError):  # it cannot be sent; counting must not fail
-        calls = getattr(message, "tool_calls", None)
-        content = [message.content] if isinstance(message.content, str) else message.content
-        called = _json_tokens(calls) if calls else 0
-        return _MESSAGE + 1 + called + sum(map(_block_tokens, content))
+        return sum(map(_estimate_payload, convert_messages([message], tool_media)))
+    except (ValueError, TypeError, AttributeError):
+        pass  # The message cannot be sent. Estimate its parts instead of failing.
+    content = message.content
+    blocks = [content] if isinstance(content, str) else content
+    tool_calls = getattr(message, "tool_calls", None)
+    call_tokens = _estimate_json(tool_calls) if tool_calls else 0
+    return _TOKENS_PER_MESSAGE + call_tokens + sum(map(_estimate_block, blocks))
 
 
-def _wire_tokens(wire: Wire) -> int:
-    total = _MESSAGE + 1 + _content_tokens(wire.get("content"))
-    if name := wire.get("name"):
-        total += _NAME + estimate_text(name)
-    for call in wire.get("tool_calls") or ():
-        function = call["function"]
-        total += _TOOL + estimate_text(function["name"]) + estimate_text(function["arguments"])
-    for member in ("reasoning_content", "refusal"):
-        total += estimate_text(wire.get(member) or "")
-    return total + (_AUDIO * _UNHEARD if wire.get("audio") else 0)
+def _estimate_payload(payload: JsonObject) -> int:
+    total = _TOKENS_PER_MESSAGE + _estimate_content(payload.get("content"))
+    if name := payload.get("name"):
+        total += _TOKENS_PER_NAME + estimate_text(name)
+    for tool_call in payload.get("tool_calls") or ():
+        function = tool_call["function"]
+        total += _TOKENS_PER_TOOL
+        total += estimate_text(function["name"]) + estimate_text(function["arguments"])
+    for field in ("reasoning_content", "refusal"):
+        total += estimate_text(payload.get(field) or "")
+    if payload.get("audio"):
+        total += _TOKENS_PER_AUDIO_SECOND * _DEFAULT_AUDIO_SECONDS
+    return total
 
 
-def _content_tokens(content: Any) -> int:
+def _estimate_content(content: Any) -> int:
     if isinstance(content, str):
         return estimate_text(content)
-    return sum(map(_part_tokens, content or ()))
+    return sum(map(_estimate_part, content or ()))
 
 
-def _part_tokens(made: Wire) -> int:
-    match made:
+def _estimate_part(part: JsonObject) -> int:
+    match part:
         case {"type": "image_url", "image_url": image}:
-            return _image_tokens(image["url"], image.get("detail"))
+            return _estimate_image(image["url"], image.get("detail"))
         case {"type": "input_audio", "input_audio": {"data": data}}:
-            return _audio_tokens(Base64View(data))
+            return _estimate_audio(Base64View(data))
         case {"type": "file", "file": file}:
-            return _file_tokens(file)
-    texts = (made.get(name) for name in ("text", "reasoning", "refusal"))
+            return _estimate_file(file)
+    texts = (part.get(field) for field in ("text", "reasoning", "refusal"))
     return sum(estimate_text(text) for text in texts if text)
 
 
-def _block_tokens(block: Any) -> int:
-    """Tokens of a block that may be one that cannot be sent: then its texts, or a usual size."""
+def _estimate_block(block: Any) -> int:
+    """Estimate a content block; if it cannot be sent, its text or a typical size."""
     try:
-        return _part_tokens(convert_block(block))
+        return _estimate_part(convert_block(block))
     except (ValueError, TypeError, AttributeError):
-        known = block if isinstance(block, Mapping) else {}
-    texts = [known.get(name) for name in ("text", "thinking", "reasoning", "refusal", "content")]
-    found = [text for text in texts if isinstance(text, str)]
-    return sum(map(estimate_text, found)) if found else _tiles(_UNSEEN)
+        pass
+    fields = block if isinstance(block, Mapping) else {}
+    values = [fields.get(name) for name in ("text", "thinking", "reasoning", "refusal", "content")]
+    texts = [value for value in values if isinstance(value, str)]
+    return sum(map(estimate_text, texts)) if texts else _count_image_tokens(_DEFAULT_IMAGE_SIZE)
 
 
 # Media
 
 
-def _image_tokens(url: str, detail: str | None) -> int:
+def _estimate_image(url: str, detail: str | None) -> int:
     if detail == "low":
-        return _IMAGE_BASE
-    data = _inline(url)
-    return _tiles(read_image_size(data) or _UNSEEN if data else _UNSEEN)
+        return _TOKENS_PER_IMAGE
+    data = _get_embedded_data(url)
+    size = read_image_size(data) if data else None
+    return _count_image_tokens(size or _DEFAULT_IMAGE_SIZE)
 
 
-def _tiles(size: ImageSize) -> int:
-    """OpenAI's count: scaled down to 2048 pixels, then the shorter side to 768, then tiled."""
+def _count_image_tokens(size: ImageSize) -> int:
+    """Count the tokens of an image like OpenAI.
+
+    The image is scaled to at most 2048 pixels, then its shorter side to at most 768 pixels, and
+    cut into tiles.
+    """
     width, height = size
-    scale = min(1.0, _LONGEST / max(size))
-    scale = min(scale, _SHORTEST / min(size))
-    across, down = (max(1, math.ceil(side * scale / _TILE)) for side in (width, height))
-    return _IMAGE_BASE + _IMAGE_TILE * across * down
+    scale = min(1.0, _MAX_SIDE_PIXELS / max(size))
+    scale = min(scale, _MAX_SHORT_SIDE_PIXELS / min(size))
+    columns, rows = (max(1, math.ceil(side * scale / _TILE_PIXELS)) for side in (width, height))
+    return _TOKENS_PER_IMAGE + _TOKENS_PER_TILE * columns * rows
 
 
-def _file_tokens(file: Wire) -> int:
-    kind = str(file.get("mimeType") or formats.PDF_TYPE)
-    if kind.startswith("audio/"):
-        return _AUDIO * _UNHEARD
-    if kind != formats.PDF_TYPE:
-        return _tiles(_UNSEEN)
-    data = _inline(file.get("file_data") or "")
-    pages = (data and count_pdf_pages(data)) or _UNREAD_PAGES
-    text = min(_PAGE_TEXT, len(data) // pages // _PAGE_BYTES) if data else _PAGE_TEXT
-    return pages * (_tiles(_UNSEEN) + text)
+def _estimate_file(file: JsonObject) -> int:
+    mime_type = str(file.get("mimeType") or mime.PDF_TYPE)
+    if mime_type.startswith("audio/"):
+        return _TOKENS_PER_AUDIO_SECOND * _DEFAULT_AUDIO_SECONDS
+    if mime_type != mime.PDF_TYPE:
+        return _count_image_tokens(_DEFAULT_IMAGE_SIZE)
+    data = _get_embedded_data(file.get("file_data") or "")
+    pages = (data and count_pdf_pages(data)) or _DEFAULT_PDF_PAGES
+    text_tokens = _MAX_TEXT_TOKENS_PER_PAGE
+    if data:
+        text_tokens = min(text_tokens, len(data) // pages // _PDF_BYTES_PER_TOKEN)
+    return pages * (_count_image_tokens(_DEFAULT_IMAGE_SIZE) + text_tokens)
 
 
-def _audio_tokens(data: Base64View) -> int:
-    return math.ceil(_AUDIO * (read_audio_seconds(data) or _UNHEARD))
+def _estimate_audio(data: Base64View) -> int:
+    return math.ceil(
+        _TOKENS_PER_AUDIO_SECOND * (read_audio_seconds(data) or _DEFAULT_AUDIO_SECONDS)
+    )
 
 
-def _inline(url: str) -> Base64View | None:
-    """What a data URL holds."""
+def _get_embedded_data(url: str) -> Base64View | None:
+    """Return the data of a data URL, or ``None`` for other URLs."""
     if isinstance(url, DeferredBase64):
         return Base64View(url.source) if isinstance(url.source, str) else None
     try:
-        return Base64View(formats.parse_data_url(url)[1])
+        return Base64View(mime.parse_data_url(url)[1])
     except ValueError:
         return None

@@ -1,8 +1,8 @@
-"""Tools and the choice between them, as a chat completion wants them."""
+"""Conversion of tools, tool choices and output schemas to the router's JSON."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
@@ -10,24 +10,28 @@ from orq_router_integrations.wire import json
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
-else:  # loaded with the first tool, for many programs have none; LangChain evaluates annotations
+else:
+    # LangChain evaluates annotations at run time, so the name must exist. Importing the real
+    # class here would slow down programs that use no tools.
     from langchain_core.runnables import Runnable as BaseTool
 
 ToolLike = dict[str, Any] | type | Callable[..., Any] | BaseTool
 ToolChoice = str | bool | dict[str, Any] | None
+OutputSchema = dict[str, Any] | type
+StructuredOutputMethod = Literal["json_schema", "function_calling", "json_mode"]
 
 FUNCTION_EXTRAS = ("async", "cache_control", "defer_loading")
-"""Members of ``BaseTool.extras`` that a function has on /responses (the vendor's SDK 4.17.13)."""
+"""Keys of ``BaseTool.extras`` that the Responses API accepts on functions."""
 
 TOOL_SEARCH = "orq:tool_search"
+"""Type of the server tool that loads tools with ``defer_loading``."""
 
-_SWITCH = "use api='responses'"
-_SECRET = ("headers", "authorization")
+_CREDENTIAL_FIELDS = ("headers", "authorization")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class ConvertedTools(list[dict[str, Any]]):
-    """Tools as they go on the wire to one of the APIs, and need not be converted again."""
+    """Tools that are already converted for one of the two chat APIs."""
 
     for_responses = False
 
@@ -35,160 +39,239 @@ class ConvertedTools(list[dict[str, Any]]):
 def convert_tools(
     tools: Sequence[ToolLike], *, strict: bool | None = None, for_responses: bool = False
 ) -> ConvertedTools:
-    """Convert tools of any kind that LangChain knows.
+    """Convert tools to the router's JSON; tools that are converted already are returned as is.
 
     Args:
-        tools: functions, classes, ``BaseTool``s, dicts.
-        strict: whether arguments must follow the schema to the letter; the ``strict`` in a tool's
-            ``extras`` goes before it.
-        for_responses: whether this is for the Responses API, where tools that the router runs
-            (``orq:*``, ``mcp``, ``custom``) may be there, and the ``EXTRAS`` of functions go
-            along. Extras that the wire does not know are another provider's, and stay here.
+        tools: functions, ``BaseTool`` objects, pydantic classes, TypedDicts or dicts.
+        strict: whether tool arguments must match the schema exactly. A ``strict`` key in
+            ``BaseTool.extras`` takes precedence.
+        for_responses: convert for the Responses API. It also supports server tools (``orq:*``,
+            ``mcp``, ``custom``) and the keys of ``BaseTool.extras`` in ``FUNCTION_EXTRAS``.
+            Other extras belong to other providers and are dropped.
 
     Raises:
-        ValueError: a tool cannot be converted, has a name that no provider takes, or waits to be
-            found by a search that is not among the tools.
+        ValueError: A tool cannot be converted or has an invalid name, or a tool has
+            ``defer_loading`` but the list contains no tool search.
     """
     if isinstance(tools, ConvertedTools) and tools.for_responses == for_responses:
         return tools
     if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
-        raise ValueError(f"tools: give a list of tools, not {type(tools).__name__}")
-    wire = ConvertedTools(_one(tool, strict, for_responses) for tool in tools)
-    wire.for_responses = for_responses
+        raise ValueError(f"'tools' must be a list of tools, got {type(tools).__name__}.")
+    converted = ConvertedTools(_convert_any_tool(tool, strict, for_responses) for tool in tools)
+    converted.for_responses = for_responses
     if for_responses:
-        _check_search(wire)
-    return wire
+        _check_deferred_tools(converted)
+    return converted
 
 
-def _one(tool: ToolLike, strict: bool | None, server: bool) -> dict[str, Any]:
+def _convert_any_tool(tool: ToolLike, strict: bool | None, for_responses: bool) -> dict[str, Any]:
     if _is_server_tool(tool):
-        if not server:
-            raise ValueError(f"tools: {tool['type']!r} is for the Responses API; {_SWITCH}")
+        if not for_responses:
+            raise ValueError(
+                f"Tool type {tool['type']!r} needs the Responses API. Use api='responses'."
+            )
         return dict(tool)
     from langchain_core.tools import BaseTool  # noqa: PLC0415
 
     extras = (tool.extras or {}) if isinstance(tool, BaseTool) else {}
-    wire = _converted(_nested(tool), extras.get("strict", strict), server)
-    return {**wire, **{name: extras[name] for name in FUNCTION_EXTRAS if server and name in extras}}
-
-
-def _check_search(wire: Sequence[Mapping[str, Any]]) -> None:
-    """The router hides a deferred tool until its search finds it, so there must be one."""
-    if any(tool["type"] == TOOL_SEARCH for tool in wire):
-        return
-    for tool in wire:
-        if tool.get("defer_loading"):
-            name = tool.get("function", tool).get("name")
-            raise ValueError(
-                f"tools: {name} has defer_loading, so nothing finds it; add "
-                f'{{"type": "{TOOL_SEARCH}"}} to the tools'
-            )
+    converted = _convert_function(tool, extras.get("strict", strict), for_responses)
+    if for_responses:
+        converted.update({name: extras[name] for name in FUNCTION_EXTRAS if name in extras})
+    return converted
 
 
 def _is_server_tool(tool: ToolLike) -> TypeGuard[dict[str, Any]]:
-    kind = tool.get("type") if isinstance(tool, dict) else None
-    return isinstance(kind, str) and (kind.startswith("orq:") or kind in {"mcp", "custom"})
+    type_ = tool.get("type") if isinstance(tool, dict) else None
+    return isinstance(type_, str) and (type_.startswith("orq:") or type_ in {"mcp", "custom"})
 
 
-def _nested(tool: ToolLike) -> ToolLike:
-    """A function as chat has it, also where it comes flat, as the Responses API has it."""
+def _convert_function(tool: ToolLike, strict: bool | None, for_responses: bool) -> dict[str, Any]:
+    converted = convert_to_tool(_nest_function(tool), strict, "tool")
+    type_ = converted.get("type")
+    if type_ == "custom" and for_responses:
+        return converted
+    if type_ != "function":
+        fix = "Use api='responses'." if type_ == "custom" else "Use a function instead."
+        raise ValueError(f"Tool type {type_!r} is not supported by this API. {fix}")
+    function = converted["function"]
+    name, parameters = function.get("name"), function.get("parameters") or {}
+    validate_name(name, "tool")
+    if not isinstance(parameters, Mapping):
+        raise ValueError(f"The parameters of tool {name!r} must be a JSON schema.")
+    schema = {"type": "object", "properties": {}, **parameters}
+    json.dumps(schema, f"tool {name!r}: parameters")  # raises if it is not valid JSON
+    return {**converted, "function": {**function, "parameters": schema}}
+
+
+def _nest_function(tool: ToolLike) -> ToolLike:
+    """Convert a function in the flat form of the Responses API to the nested form."""
     if not isinstance(tool, dict) or tool.get("type") != "function" or "function" in tool:
         return tool
-    inner = {k: tool[k] for k in ("name", "description", "parameters", "strict") if k in tool}
-    return {**{k: v for k, v in tool.items() if k not in inner}, "function": inner}
+    function = {k: tool[k] for k in ("name", "description", "parameters", "strict") if k in tool}
+    return {**{k: v for k, v in tool.items() if k not in function}, "function": function}
 
 
-def _converted(tool: ToolLike, strict: bool | None, server: bool) -> dict[str, Any]:
-    wire = convert_to_tool(tool, strict, "tools")
-    if wire.get("type") == "custom" and server:
-        return wire
-    if wire.get("type") != "function":
-        hint = f"; {_SWITCH}" if wire.get("type") == "custom" else ""
+def _check_deferred_tools(tools: Sequence[Mapping[str, Any]]) -> None:
+    """Raise if a tool is deferred but no tool search is bound: the model could never call it."""
+    if any(tool["type"] == TOOL_SEARCH for tool in tools):
+        return
+    for tool in tools:
+        if tool.get("defer_loading"):
+            name = tool.get("function", tool).get("name")
+            raise ValueError(
+                f"Tool {name!r} has defer_loading=True, but there is no tool search to load it. "
+                f"Add {{'type': '{TOOL_SEARCH}'}} to the tools."
+            )
+
+
+def convert_to_tool(tool: ToolLike, strict: bool | None, noun: str) -> dict[str, Any]:
+    """Convert a tool or schema with LangChain's ``convert_to_openai_tool``.
+
+    Args:
+        tool: the tool or schema.
+        strict: whether arguments must match the schema exactly.
+        noun: what to call ``tool`` in error messages.
+
+    Raises:
+        ValueError: ``tool`` cannot be converted.
+    """
+    try:
+        converted = convert_to_openai_tool(tool, strict=strict)
+    except (TypeError, KeyError, AttributeError, ValueError, RuntimeError) as error:
+        detail = " ".join(str(error).split())[:300]
+        raise ValueError(f"Cannot convert the {noun} {tool!r:.80}: {detail}") from None
+    if converted.get("type") == "function" and not isinstance(converted.get("function"), Mapping):
         raise ValueError(
-            f"tools: {wire.get('type')!r} is not a function, which is all this API takes{hint}"
+            f"Cannot convert the {noun} {tool!r:.80}: 'function' must be a dict with 'name' "
+            "and 'parameters'."
         )
-    function = wire["function"]
-    validate_name("tools", function.get("name"))
-    parameters = function.get("parameters") or {}
-    if not isinstance(parameters, Mapping):
-        raise ValueError(f"tools: the parameters of {function['name']} must be a JSON schema")
-    schema = {"type": "object", "properties": {}, **parameters}
-    json.dumps(schema, f"tools: the parameters of {function['name']}")
-    return {**wire, "function": {**function, "parameters": schema}}
+    return converted
+
+
+def validate_name(name: Any, noun: str) -> None:
+    """Validate the name of a tool or schema.
+
+    Raises:
+        ValueError: ``name`` is not 1 to 64 letters, digits, underscores or dashes.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(
+            f"Invalid {noun} name {name!r}. Use 1 to 64 letters (A-Z, a-z), digits, '_' or '-'."
+        )
 
 
 def redact_tool_secrets(tools: Any, redact: Callable[[Any], str]) -> Any:
-    """Tools with the credentials of MCP servers replaced by what ``shown`` makes of them."""
+    """Replace the credentials of MCP servers with the result of ``redact``."""
     if not isinstance(tools, (list, tuple)):
         return tools
     return [
-        {k: redact(v) if k in _SECRET else v for k, v in tool.items()}
+        {k: redact(v) if k in _CREDENTIAL_FIELDS else v for k, v in tool.items()}
         if isinstance(tool, Mapping) and tool.get("type") == "mcp"
         else tool
         for tool in tools
     ]
 
 
-def convert_to_tool(tool: ToolLike, strict: bool | None, where: str) -> dict[str, Any]:
-    """A tool or schema as OpenAI's tool, by LangChain's own rules.
-
-    Raises:
-        ValueError: it cannot be converted.
-    """
-    try:
-        wire = convert_to_openai_tool(tool, strict=strict)
-    except (TypeError, KeyError, AttributeError, ValueError, RuntimeError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise ValueError(f"{where}: {tool!r:.80} cannot be converted: {said}") from None
-    if wire.get("type") == "function" and not isinstance(wire.get("function"), Mapping):
-        raise ValueError(f"{where}: {tool!r:.80} has no function with a name and parameters")
-    return wire
-
-
-def validate_name(where: str, name: Any) -> None:
-    """Check the name of a tool or schema.
-
-    Raises:
-        ValueError: it is not 1 to 64 letters, digits, dashes or underscores.
-    """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(f"{where}: the name {name!r} must be 1 to 64 of A-Z a-z 0-9 _ -")
-
-
 def convert_tool_choice(
-    choice: ToolChoice, offered: Sequence[Mapping[str, Any]]
+    choice: ToolChoice, tools: Sequence[Mapping[str, Any]]
 ) -> str | dict[str, Any] | None:
-    """The wire's ``tool_choice``, or ``None`` to leave the choice to the model.
+    """Convert a tool choice to the router's JSON; ``None`` means that the model decides.
 
-    ``"any"``, ``"required"`` and ``True`` demand some tool; a name or an OpenAI dict demands that
-    tool; ``"auto"`` and ``"none"`` mean what they say. ``offered`` are the tools on the wire.
+    Args:
+        choice: ``"auto"``, ``"none"``, ``"any"`` (also ``"required"`` or ``True``) to force a
+            call of some tool, or the name or OpenAI dict of the tool to call.
+        tools: the converted tools.
 
     Raises:
-        ValueError: a tool is demanded that is not among them.
+        ValueError: ``choice`` forces a tool that is not one of ``tools``.
     """
     if choice is None or choice is False:
         return None
     if choice in ("auto", "none"):
         return str(choice)
     if choice is True or choice in ("any", "required"):
-        if not offered:
-            raise ValueError("tool_choice: a tool is demanded, but there are no tools")
+        if not tools:
+            raise ValueError(f"tool_choice={choice!r} needs tools. Pass 'tools' as well.")
         return "required"
-    name = _chosen(choice)
-    names = [tool["function"]["name"] for tool in offered if tool["type"] == "function"]
-    if name in [tool.get("name") for tool in offered if tool["type"] == "custom"]:
-        raise ValueError(f"tool_choice: {name!r} is a custom tool; only functions can be demanded")
-    if name not in names:
+    name = _get_chosen_name(choice)
+    names = [tool["function"]["name"] for tool in tools if tool["type"] == "function"]
+    if name in [tool.get("name") for tool in tools if tool["type"] == "custom"]:
         raise ValueError(
-            f"tool_choice: there is no tool {name!r}; there are {', '.join(names) or 'none'}"
+            f"tool_choice cannot be the custom tool {name!r}. Only functions can be forced."
         )
+    if name not in names:
+        available = ", ".join(names) or "none"
+        raise ValueError(f"Unknown tool {name!r} in tool_choice. Available tools: {available}.")
     return {"type": "function", "function": {"name": name}}
 
 
-def _chosen(choice: str | bool | dict[str, Any]) -> Any:
+def _get_chosen_name(choice: str | bool | dict[str, Any]) -> Any:
     if not isinstance(choice, Mapping):
         return choice
     if choice.get("type") in ("any", "auto", "none"):
-        raise ValueError(f"tool_choice: write {choice['type']!r} instead of {choice!r}")
+        raise ValueError(f"Unsupported tool_choice {choice!r}. Use {choice['type']!r}.")
     function = choice.get("function")
     return function.get("name") if isinstance(function, Mapping) else choice.get("name")
+
+
+def build_response_format(schema: OutputSchema, strict: bool | None) -> dict[str, Any]:
+    """Build the ``response_format`` for an output schema.
+
+    Args:
+        schema: a pydantic class, a TypedDict, a JSON schema, a complete ``response_format``
+            dict, or its inner dict with ``name``, ``schema`` and ``strict``.
+        strict: whether the answer must match the schema exactly.
+
+    Raises:
+        ValueError: The schema cannot be converted, or its name is invalid.
+    """
+    if isinstance(schema, Mapping) and schema.get("type") in ("json_object", "text"):
+        return dict(schema)
+    json_schema = _get_json_schema_dict(schema)
+    if json_schema is None:
+        function = convert_to_tool(schema, strict, "schema")["function"]
+        json_schema = {
+            "name": function["name"],
+            "schema": function.get("parameters", {"type": "object"}),
+        }
+        if function.get("description"):
+            json_schema["description"] = function["description"]
+        if strict is not None:
+            json_schema["strict"] = strict
+    validate_name(json_schema.get("name"), "schema")
+    return {"type": "json_schema", "json_schema": json_schema}
+
+
+def schema_to_tool(schema: OutputSchema) -> OutputSchema:
+    """Convert the ``response_format`` forms of a schema to a tool; return others unchanged."""
+    json_schema = _get_json_schema_dict(schema)
+    if json_schema is None:
+        return schema
+    function = {
+        "name": json_schema.get("name"),
+        "description": json_schema.get("description") or "",
+        "parameters": json_schema.get("schema"),
+    }
+    if json_schema.get("strict") is not None:
+        function["strict"] = json_schema["strict"]
+    return {"type": "function", "function": function}
+
+
+def get_schema_name(schema: OutputSchema) -> str:
+    """Return the name of the tool that a schema is converted to."""
+    return str(convert_to_tool(schema_to_tool(schema), None, "schema")["function"].get("name"))
+
+
+def _get_json_schema_dict(schema: OutputSchema) -> dict[str, Any] | None:
+    """Return the dict with ``name``, ``schema`` and ``strict``, if that is what was passed."""
+    if not isinstance(schema, Mapping):
+        return None
+    if schema.get("type") == "json_schema":
+        json_schema = schema.get("json_schema")
+        if not isinstance(json_schema, Mapping):
+            raise ValueError(
+                "A response format of type 'json_schema' needs 'json_schema', a dict with "
+                "'name' and 'schema'."
+            )
+        return dict(json_schema)
+    return dict(schema) if isinstance(schema.get("schema"), Mapping) else None

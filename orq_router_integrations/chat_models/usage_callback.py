@@ -1,4 +1,4 @@
-"""Usage and cost, added up over a chain."""
+"""``track_usage``: token usage and cost of all chat model calls in a block."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,18 +14,19 @@ from orq_router_integrations.chat_models.provenance import Provenance
 
 
 class RouterUsage(UsageMetadataCallbackHandler):
-    """A callback that adds up tokens by model (``usage_metadata``), cost and fallbacks.
+    """A callback handler that sums up the token usage and cost of chat model calls.
 
-    It hears of chat models only: ``ImageResult.usage`` has what images took, speech tells nothing.
+    It counts chat models only. For images, see ``ImageResult.usage``.
 
     Attributes:
-        calls: answers counted.
-        cached: those of them that LangChain's cache gave. They cost nothing; their tokens count
-            as LangChain counts them.
-        fallbacks: those that another model gave than the one asked for.
-        cost: US dollars, of the answers whose cost the router states.
-        unpriced: answers whose cost it does not state.
-        closed: whether it counts no more.
+        usage_metadata: token counts by model.
+        calls: number of answers.
+        cached: how many of them LangChain's cache returned. They cost nothing, but as in
+            LangChain's own callback, ``usage_metadata`` includes their tokens.
+        fallbacks: how many of them a fallback model gave.
+        cost: total cost in US dollars of the answers with a known cost.
+        unpriced: number of answers for which the router reports no cost.
+        closed: whether the ``track_usage`` block has ended, after which nothing is counted.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> usage = RouterUsage()
@@ -45,61 +46,63 @@ class RouterUsage(UsageMetadataCallbackHandler):
         self.closed = False
 
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
-        """Count one answer, unless its block is over."""
+        """Count an answer, unless the ``track_usage`` block has ended."""
         if self.closed:
             return
         super().on_llm_end(response, **kwargs)
         generations = response.generations[0] if response.generations else []
-        for generation in generations[:1]:
-            if isinstance(generation, ChatGeneration):
-                self._count(generation.message)
+        if generations and isinstance(generations[0], ChatGeneration):
+            self._count(generations[0].message)
 
     def _count(self, message: BaseMessage) -> None:
-        found, cached = Provenance.of(message), _from_cache(message)
-        cost = 0.0 if cached else found.cost
+        provenance, cached = Provenance.of(message), _is_from_cache(message)
+        cost = 0.0 if cached else provenance.cost
         with self._lock:
             self.calls += 1
             self.cached += cached
-            self.fallbacks += found.fell_back
+            self.fallbacks += provenance.fell_back
             self.cost += cost or 0.0
             self.unpriced += cost is None
 
     def __repr__(self) -> str:
-        priced = self.calls > self.unpriced or not self.calls
-        cost = f"{self.cost:.6f}" if priced else "unknown"
+        is_priced = self.calls > self.unpriced or not self.calls
+        cost = f"{self.cost:.6f}" if is_priced else "unknown"
         return (
             f"RouterUsage(calls={self.calls}, fallbacks={self.fallbacks}, cost={cost}, "
             f"unpriced={self.unpriced}, cached={self.cached}, usage_metadata={self.usage_metadata})"
         )
 
 
-def _from_cache(message: BaseMessage) -> bool:
-    """Whether LangChain took the answer from its cache: then, and only then, it states a cost."""
+def _is_from_cache(message: BaseMessage) -> bool:
+    """Return whether LangChain's cache returned the message: only the cache sets a cost of 0."""
     usage: Any = getattr(message, "usage_metadata", None) or {}
     return bool(usage.get("total_cost") == 0)
 
 
 _ACTIVE_TRACKERS: list[ContextVar[RouterUsage | None]] = []
-"""One for each block that is open around another: LangChain then tells all of them."""
+"""One context variable per nesting level, so that nested blocks are all counted.
+
+Context variables are reused, because LangChain hooks cannot be unregistered.
+"""
 
 
-def _free() -> ContextVar[RouterUsage | None]:
-    """The first that no block around this one uses."""
+def _get_unused_variable() -> ContextVar[RouterUsage | None]:
     for variable in _ACTIVE_TRACKERS:
-        if (current := variable.get()) is None or current.closed:
+        if (tracker := variable.get()) is None or tracker.closed:
             return variable
     name = f"orq_router_usage_{len(_ACTIVE_TRACKERS)}"
-    new: ContextVar[RouterUsage | None] = ContextVar(name, default=None)
-    register_configure_hook(new, inheritable=True)
-    _ACTIVE_TRACKERS.append(new)
-    return new
+    new_variable: ContextVar[RouterUsage | None] = ContextVar(name, default=None)
+    register_configure_hook(new_variable, inheritable=True)
+    _ACTIVE_TRACKERS.append(new_variable)
+    return new_variable
 
 
 @contextmanager
 def track_usage() -> Iterator[RouterUsage]:
-    """Add up every call of a chat model within the block, also those of chains and agents in it.
+    """Track token usage and cost of all chat model calls in a ``with`` block.
 
-    Within another block, both count.
+    Calls made by chains and agents inside the block count as well. Blocks can be nested; a call
+    counts in each of them.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> with track_usage() as usage:
@@ -107,11 +110,12 @@ def track_usage() -> Iterator[RouterUsage]:
     >>> usage.calls
     1
     """
-    usage, current = RouterUsage(), _free()
-    token = current.set(usage)
+    usage, variable = RouterUsage(), _get_unused_variable()
+    token = variable.set(usage)
     try:
         yield usage
     finally:
         usage.closed = True
-        with suppress(ValueError):  # a generator that was left is closed in another context
-            current.reset(token)
+        # If a generator was abandoned inside the block, this runs in another context.
+        with suppress(ValueError):
+            variable.reset(token)

@@ -139,18 +139,18 @@ def test_further_members_go_with_the_body() -> None:
 
 
 COLLISIONS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "a parameter": ({"temperature": 1}, {"temperature": 1}, "extra_body.temperature"),
-    "the model": ({}, {"model": CLAUDE}, "extra_body.model"),
-    "the messages": ({}, {"messages": []}, "extra_body.messages"),
+    "a parameter": ({"temperature": 1}, {"temperature": 1}, "must not contain 'temperature'"),
+    "the model": ({}, {"model": CLAUDE}, "must not contain 'model'"),
+    "the messages": ({}, {"messages": []}, "must not contain 'messages'"),
     "a control": (
         {"controls": {"name": "a"}},
         {"name": "b"},
-        "extra_body.name: belongs",
+        "router control 'name'",
     ),
     "the limit by its wire name": (
         {"max_tokens": 5},
         {"max_completion_tokens": 5},
-        "extra_body.max_completion_tokens",
+        "must not contain 'max_completion_tokens'",
     ),
 }
 
@@ -210,8 +210,8 @@ def test_a_pickle_holds_no_secret_and_reads_the_key_anew(monkeypatch: pytest.Mon
     twin = pickle.loads(pickled)
     assert b"SECRET" not in pickled
     assert (twin.temperature, twin.controls, twin.model) == (0.5, secretive.controls, GPT)
-    assert twin.router.api_key.get_secret_value() == "sk-orq-ENV"
-    assert twin.router.base_url == secretive.base_url
+    assert twin.resolved_client.api_key.get_secret_value() == "sk-orq-ENV"
+    assert twin.resolved_client.base_url == secretive.base_url
 
 
 DUMPS = {
@@ -276,7 +276,7 @@ def test_tracers_learn_the_model_and_its_parameters(router: OfflineRouter) -> No
 def test_a_stream_of_several_answers_is_refused(router: OfflineRouter, where: str) -> None:
     own = {"constructor": {"n": 2}, "extra_body": {"extra_body": {"n": 2}}}.get(where, {})
     model = ChatOrq(model=GPT, client=router.client(), **own)
-    with pytest.raises(RouterInputError, match="n: a stream gives one answer"):
+    with pytest.raises(RouterInputError, match="Cannot stream n > 1"):
         list(model.stream("Hi", **({"n": 2} if where == "call" else {})))
     assert router.requests == []
 

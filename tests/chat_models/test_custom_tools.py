@@ -61,11 +61,11 @@ def test_an_agent_runs_a_custom_tool() -> None:
 
 def test_only_functions_can_be_demanded(router: OfflineRouter) -> None:
     model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
-    with pytest.raises(RouterInputError, match="'shell' is a custom tool; only functions"):
+    with pytest.raises(RouterInputError, match="custom tool 'shell'. Only functions"):
         model.bind_tools([CUSTOM], tool_choice="shell")
 
 
 @pytest.mark.parametrize("tool", [CUSTOM, {"type": "orq:web_search"}], ids=["custom", "search"])
 def test_chat_names_the_api_that_has_such_tools(router: OfflineRouter, tool: object) -> None:
-    with pytest.raises(RouterInputError, match="use api='responses'"):
+    with pytest.raises(RouterInputError, match="Use api='responses'"):
         ChatOrq(model="openai/gpt-5", client=router.client()).bind_tools([tool])

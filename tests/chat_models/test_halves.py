@@ -4,7 +4,7 @@ import pytest
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import add_ai_message_chunks
 
-from orq_router_integrations.chat_models.chat_apis import CHAT_APIS
+from orq_router_integrations.chat_models.request_builder import CHAT_APIS
 from orq_router_integrations.chat_models.response_conversion import StreamConverter
 from orq_router_integrations.chat_models.tool_calls import (
     ToolCallAccumulator,

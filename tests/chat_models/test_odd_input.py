@@ -101,7 +101,7 @@ def test_tools_of_the_wrong_shape(model: ChatOrq, tools: Any, more: dict[str, An
 def test_a_control_in_the_extra_body(router: OfflineRouter) -> None:
     for name in ("orq", "fallbacks", "cache"):
         model = ChatOrq(model=GPT, client=router.client(), extra_body={name: {}})
-        with pytest.raises(RouterInputError, match=rf"extra_body\.{name}.*controls"):
+        with pytest.raises(RouterInputError, match=rf"router control .{name}.*controls"):
             model.invoke("Hi")
     assert router.requests == []
 

@@ -33,9 +33,9 @@ async def test_a_stream_is_refused_before_anything_is_sent(
     router: OfflineRouter, params: dict[str, Any], awaited: bool
 ) -> None:
     model = orq(router, **params)
-    with pytest.raises(RouterInputError, match="use invoke"):
+    with pytest.raises(RouterInputError, match="Use invoke"):
         _ = [chunk async for chunk in model.astream("Hi")] if awaited else list(model.stream("Hi"))
-    with pytest.raises(RouterInputError, match="use invoke"):
+    with pytest.raises(RouterInputError, match="Use invoke"):
         list(model.stream_events("Hi", version="v3"))
     assert router.requests == []
 

@@ -182,13 +182,13 @@ UNKNOWN_CHOICES = {
 
 @pytest.mark.parametrize("choice", UNKNOWN_CHOICES.values(), ids=UNKNOWN_CHOICES)
 def test_a_choice_of_no_tool_names_the_tools_there_are(model: ChatOrq, choice: Any) -> None:
-    with pytest.raises(RouterInputError, match=r"tool_choice: .* add, AddDict"):
+    with pytest.raises(RouterInputError, match=r"tool_choice\. Available tools: add, AddDict"):
         model.bind_tools([add, AddDict], tool_choice=choice)
 
 
 @pytest.mark.parametrize("kind", ["any", "auto", "none"])
 def test_anthropics_other_choices_are_told_their_name_here(model: ChatOrq, kind: str) -> None:
-    with pytest.raises(RouterInputError, match=f"tool_choice: write '{kind}'"):
+    with pytest.raises(RouterInputError, match=rf"tool_choice .* Use '{kind}'"):
         model.bind_tools([add], tool_choice={"type": kind})
 
 
@@ -246,14 +246,14 @@ def named(name: Any) -> dict[str, Any]:
 
 
 NO_TOOLS = {
-    "a name with a blank": (named("add up"), "'add up' must be 1 to 64"),
-    "a name with a dot": (named("math.add"), "'math.add' must be 1 to 64"),
-    "an umlaut": (named("addübung"), "must be 1 to 64"),
-    "a long name": (named("a" * 65), "must be 1 to 64"),
-    "an empty name": (named(""), "must be 1 to 64"),
-    "a number for a name": (named(5), "must be 1 to 64"),
+    "a name with a blank": (named("add up"), "Invalid tool name 'add up'. Use 1 to 64"),
+    "a name with a dot": (named("math.add"), "Invalid tool name 'math.add'. Use 1 to 64"),
+    "an umlaut": (named("addübung"), "Use 1 to 64"),
+    "a long name": (named("a" * 65), "Use 1 to 64"),
+    "an empty name": (named(""), "Use 1 to 64"),
+    "a number for a name": (named(5), "Use 1 to 64"),
     "no name": ({"type": "function", "function": {"description": "Add."}}, "name"),
-    "a server's tool": ({"type": "web_search_preview"}, "'web_search_preview' is not a function"),
+    "a server's tool": ({"type": "web_search_preview"}, "'web_search_preview' is not supported"),
     "a number": (5, "5"),
     "nothing": (None, "None"),
     "an empty dict": ({}, "{}"),
@@ -278,7 +278,7 @@ def test_a_schema_that_is_not_json_is_refused_by_the_name_of_its_tool(
     model: ChatOrq, odd: Any, strict: Any
 ) -> None:
     tool = {"type": "function", "function": {**FUNCTION, "parameters": odd}}
-    with pytest.raises(RouterInputError, match=f"tools: the parameters of {FUNCTION['name']}"):
+    with pytest.raises(RouterInputError, match=r"tool 'add': parameters\."):
         model.bind_tools([tool], strict=strict)
     schema = {"title": "T", **odd}
     for method in ("json_schema", "function_calling"):
@@ -297,7 +297,7 @@ class Undescribed(BaseModel):
 
 def test_a_class_without_a_schema_is_refused(model: ChatOrq) -> None:
     for bind in (model.bind_tools, lambda classes: model.with_structured_output(*classes)):
-        with pytest.raises(RouterInputError, match=r"Undescribed.* cannot be converted"):
+        with pytest.raises(RouterInputError, match="Cannot convert .*Undescribed"):
             bind([Undescribed])
 
 
@@ -337,5 +337,5 @@ def test_of_a_tools_extras_a_chat_completion_knows_strict(
 
 def test_a_tool_that_nothing_can_find_is_refused(router: OfflineRouter) -> None:
     model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
-    with pytest.raises(RouterInputError, match=r"add has defer_loading.*orq:tool_search"):
+    with pytest.raises(RouterInputError, match=r"'add' has defer_loading.*orq:tool_search"):
         model.bind_tools([tool(extras={"defer_loading": True})(add)])
