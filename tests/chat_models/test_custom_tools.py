@@ -61,7 +61,7 @@ def test_an_agent_runs_a_custom_tool() -> None:
 
 def test_only_functions_can_be_demanded(router: OfflineRouter) -> None:
     model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
-    with pytest.raises(RouterInputError, match="custom tool 'shell'. Only functions"):
+    with pytest.raises(RouterInputError, match=r"custom tool 'shell'\. Only functions"):
         model.bind_tools([CUSTOM], tool_choice="shell")
 
 

@@ -65,5 +65,5 @@ def test_a_parameter_that_another_one_would_set() -> None:
 
 
 def test_what_is_no_parameter_is_told() -> None:
-    with pytest.raises(ValidationError, match=r"Unknown parameter 'temprature'; did you mean 'temper"):
+    with pytest.raises(ValidationError, match="Unknown parameter 'temprature'; did you mean"):
         ChatOrq(model="openai/gpt-5", api_key="k", disabled_params={"temprature": None})

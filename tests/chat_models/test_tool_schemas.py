@@ -297,7 +297,7 @@ class Undescribed(BaseModel):
 
 def test_a_class_without_a_schema_is_refused(model: ChatOrq) -> None:
     for bind in (model.bind_tools, lambda classes: model.with_structured_output(*classes)):
-        with pytest.raises(RouterInputError, match="Cannot convert .*Undescribed"):
+        with pytest.raises(RouterInputError, match=r"Cannot convert .*Undescribed"):
             bind([Undescribed])
 
 
