@@ -227,7 +227,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_bad_input.py::test_a_folder_that_is_none",
         "chat_models/test_bad_input.py::test_an_argument_of_a_call_is_refused_before_any_request",
         "chat_models/test_bad_input.py::test_a_payload_that_is_not_json_is_refused_by_its_path",
-        "chat_models/test_tools.py::test_a_schema_that_is_not_json_is_refused_by_the_name_of_its_tool",
+        "chat_models/test_tools.py::test_schema_that_is_not_json_raises",
         "tools/test_speech_bad_input.py::test_a_wrong_call_is_refused_before_anything_is_sent",
         "tools/test_image_input.py::test_bad_arguments_are_named_before_anything_is_sent",
         "tools/test_image_input.py::test_what_is_no_image_is_refused_before_anything_is_sent",

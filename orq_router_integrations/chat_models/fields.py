@@ -21,9 +21,13 @@ from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.settings import MASK
 from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.chat_params import CHAT_PARAM_NAMES, ChatParams
+from orq_router_integrations.wire.chat_params import (
+    CHAT_PARAM_NAMES,
+    RESPONSES_PARAM_NAMES,
+    ChatParams,
+    ResponsesParams,
+)
 from orq_router_integrations.wire.controls import ModelId
-from orq_router_integrations.wire.responses_params import RESPONSES_PARAM_NAMES, ResponsesParams
 from orq_router_integrations.wire.suggestions import suggest_name
 
 REQUEST_PARAMS = frozenset(

@@ -20,14 +20,19 @@ from orq_router_integrations.chat_models.response_conversion import (
 from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.call import Call, Response, StreamCall
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, parse_completion
-from orq_router_integrations.wire.chat_params import CHAT_PARAM_NAMES, WIRE_NAMES, ChatParams
+from orq_router_integrations.wire.chat_params import (
+    CHAT_PARAM_NAMES,
+    RESPONSES_PARAM_NAMES,
+    WIRE_NAMES,
+    ChatParams,
+    ResponsesParams,
+)
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.deferred_model import DeferredModel
 from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.responses_output import PendingResponse, parse_response
-from orq_router_integrations.wire.responses_params import RESPONSES_PARAM_NAMES, ResponsesParams
 from orq_router_integrations.wire.responses_request import build_responses_body
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
@@ -104,7 +109,7 @@ def build_call(
     """
     body, controls, candidates = _build_body(model, messages, stop, kwargs)
     api = CHAT_APIS[model.api]
-    parse = partial(create_chat_result, asked=candidates, read=api.parse_response)
+    parse = partial(create_chat_result, candidates=candidates, parse=api.parse_response)
     return Call(endpoint=api.endpoint, body=body, controls=controls, parse=parse)
 
 
@@ -122,7 +127,7 @@ def build_stream_call(
     if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
     api = CHAT_APIS[model.api]
-    decoder = partial(StreamConverter, asked=candidates, decoder=api.create_decoder)
+    decoder = partial(StreamConverter, candidates=candidates, create_decoder=api.create_decoder)
     return StreamCall(endpoint=api.endpoint, body=body, controls=controls, create_decoder=decoder)
 
 

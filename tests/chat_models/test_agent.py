@@ -49,9 +49,7 @@ def roles(body: dict[str, Any]) -> list[str]:
 
 
 @every_way
-async def test_a_tool_loop_ends_with_what_the_tool_said(
-    model: ChatOrq, router: OfflineRouter, awaited: bool
-) -> None:
+async def test_tool_loop(model: ChatOrq, router: OfflineRouter, awaited: bool) -> None:
     result = await run(create_agent(model, [get_weather], system_prompt="Be brief."), awaited)
     _, call, answer, last = result["messages"]
     assert call.tool_calls[0]["args"] == {"city": "Berlin"}
@@ -63,7 +61,7 @@ async def test_a_tool_loop_ends_with_what_the_tool_said(
     assert second["messages"][2]["tool_calls"][0]["id"] == second["messages"][3]["tool_call_id"]
 
 
-async def test_a_tool_loop_streams(model: ChatOrq) -> None:
+async def test_tool_loop_can_be_streamed(model: ChatOrq) -> None:
     agent = create_agent(model, [get_weather])
     texts = [
         chunk.text
@@ -74,7 +72,7 @@ async def test_a_tool_loop_streams(model: ChatOrq) -> None:
     assert len(texts) > 5
 
 
-async def test_two_tools_at_once_get_their_own_answers() -> None:
+async def test_parallel_tool_calls() -> None:
     calls = tuple(ToolCall("get_weather", {"city": city}) for city in ("Berlin", "Köln"))
     router = OfflineRouter(answers={QUESTION: [Answer(tool_calls=calls), Answer("Both cold.")]})
     result = await run(create_agent(orq(router), [get_weather]), awaited=True)
@@ -96,7 +94,7 @@ PROVIDER = {"a class": Weather, "the strategy": ProviderStrategy(Weather)}
 
 @every_way
 @pytest.mark.parametrize("wanted", PROVIDER.values(), ids=PROVIDER)
-async def test_the_provider_holds_the_answer_to_a_class(
+async def test_provider_strategy(
     model: ChatOrq, router: OfflineRouter, wanted: Any, awaited: bool
 ) -> None:
     result = await run(create_agent(model, [get_weather], response_format=wanted), awaited)
@@ -109,9 +107,7 @@ async def test_the_provider_holds_the_answer_to_a_class(
 
 
 @every_way
-async def test_a_tool_holds_the_answer_to_a_class(
-    model: ChatOrq, router: OfflineRouter, awaited: bool
-) -> None:
+async def test_tool_strategy(model: ChatOrq, router: OfflineRouter, awaited: bool) -> None:
     wanted = ToolStrategy(Weather)
     result = await run(create_agent(model, [get_weather], response_format=wanted), awaited)
     assert isinstance(result["structured_response"], Weather)
@@ -121,12 +117,12 @@ async def test_a_tool_holds_the_answer_to_a_class(
 
 
 @pytest.mark.parametrize("strategy", [ProviderStrategy, ToolStrategy])
-def test_a_structured_answer_needs_no_other_tool(model: ChatOrq, strategy: Any) -> None:
+def test_structured_output_without_tools(model: ChatOrq, strategy: Any) -> None:
     result = create_agent(model, [], response_format=strategy(Weather)).invoke(ASKED)
     assert result["structured_response"].city == "Berlin"
 
 
-def test_a_structured_answer_that_does_not_fit_is_asked_for_again() -> None:
+def test_invalid_structured_output_is_retried() -> None:
     wrong = Answer(tool_calls=(ToolCall("Weather", {"city": "Berlin"}),))
     right = Answer(tool_calls=(ToolCall("Weather", {"city": "Berlin", "degrees": 12}),))
     router = OfflineRouter(answers={QUESTION: [wrong, right]})
@@ -138,7 +134,7 @@ def test_a_structured_answer_that_does_not_fit_is_asked_for_again() -> None:
 
 @every_way
 @pytest.mark.parametrize("wanted", [None, Weather], ids=["text", "structured"])
-async def test_a_fallback_takes_over_inside_the_loop(wanted: Any, awaited: bool) -> None:
+async def test_router_falls_back_inside_the_loop(wanted: Any, awaited: bool) -> None:
     router = OfflineRouter(faults={GPT: [Fault(status=200), Fault(status=503)]})
     model = orq(router, controls={"fallbacks": [CLAUDE]})
     result = await run(create_agent(model, [get_weather], response_format=wanted), awaited)
@@ -154,7 +150,7 @@ async def test_a_fallback_takes_over_inside_the_loop(wanted: Any, awaited: bool)
 
 
 @every_way
-async def test_a_loop_without_fallback_ends_in_a_typed_error(awaited: bool) -> None:
+async def test_loop_without_fallback_raises(awaited: bool) -> None:
     router = OfflineRouter(faults={GPT: [Fault(status=200), Fault(status=501)]})
     with pytest.raises(ServerError) as caught:
         await run(create_agent(orq(router), [get_weather]), awaited)

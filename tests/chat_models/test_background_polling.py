@@ -28,7 +28,7 @@ def responding(router: OfflineRouter, **params: Any) -> ChatOrq:
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-async def test_the_answer_is_waited_for(router: OfflineRouter, awaited: bool) -> None:
+async def test_invoke_waits_for_the_answer(router: OfflineRouter, awaited: bool) -> None:
     model = responding(router)
     message = await model.ainvoke("Hi") if awaited else model.invoke("Hi")
     assert message.text.startswith(f"Offline answer from {GPT} to 'Hi'")
@@ -39,22 +39,20 @@ async def test_the_answer_is_waited_for(router: OfflineRouter, awaited: bool) ->
     assert len(asked) > 2
 
 
-def test_a_failed_response_is_an_error(router: OfflineRouter) -> None:
+def test_failed_response_raises(router: OfflineRouter) -> None:
     failing = OfflineRouter(faults={GPT: 400})
     with pytest.raises(RouterError):
         responding(failing).invoke("Hi")
 
 
-def test_waiting_has_an_end(router: OfflineRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_times_out(router: OfflineRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "MAX_WAIT_SECONDS", 0.001)
     with pytest.raises(RouterTimeoutError, match="resp_offline_"):
         responding(router).invoke("Hi")
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-async def test_attempts_and_latency_are_those_of_the_whole_wait(
-    router: OfflineRouter, awaited: bool
-) -> None:
+async def test_attempts_and_latency_include_the_wait(router: OfflineRouter, awaited: bool) -> None:
     model, begun = responding(router), time.monotonic()
     message = await model.ainvoke("Hi") if awaited else model.invoke("Hi")
     took = time.monotonic() - begun
@@ -68,7 +66,7 @@ def pauses(count: int) -> float:
     return sum(islice(background._iter_delays(), count))
 
 
-def test_asking_again_after_a_fault_counts_too() -> None:
+def test_retried_polls_count_as_attempts() -> None:
     script = Script(
         says(json={"id": "r1", "status": "queued"}),
         says(503, retry_after="0"),
@@ -79,6 +77,6 @@ def test_asking_again_after_a_fault_counts_too() -> None:
     assert Provenance.of(model.invoke("Hi")).attempts == script.sent == 4
 
 
-def test_it_needs_to_be_stored(router: OfflineRouter) -> None:
+def test_background_requires_store(router: OfflineRouter) -> None:
     with pytest.raises(ValueError, match="requires the response to be stored"):
         responding(router, store=False)

@@ -19,9 +19,7 @@ def router() -> OfflineRouter:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_a_custom_tool_is_called_with_its_text_and_answered(
-    router: OfflineRouter, streaming: bool
-) -> None:
+def test_custom_tool_round_trip(router: OfflineRouter, streaming: bool) -> None:
     bare = ChatOrq(
         model="openai/gpt-5", api="responses", streaming=streaming, client=router.client()
     )
@@ -40,7 +38,7 @@ def test_a_custom_tool_is_called_with_its_text_and_answered(
     assert given["output"] == "ran ls -l"
 
 
-def test_a_call_that_was_made_elsewhere_keeps_its_arguments(router: OfflineRouter) -> None:
+def test_call_from_another_provider_keeps_its_arguments(router: OfflineRouter) -> None:
     model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
     call = {"name": "shell", "args": {"line": "ls"}, "id": "c1"}
     told = [AIMessage("", tool_calls=[call]), ToolMessage("done", tool_call_id="c1")]
@@ -48,7 +46,7 @@ def test_a_call_that_was_made_elsewhere_keeps_its_arguments(router: OfflineRoute
     assert router.requests[-1].body["input"][1]["input"] == '{"line":"ls"}'
 
 
-def test_an_agent_runs_a_custom_tool() -> None:
+def test_agent_runs_custom_tool() -> None:
     shell = Tool(**{**vars(SHELL), "metadata": {"type": "custom_tool"}})
     called = Answer(tool_calls=(ToolCall("shell", "ls -l"),))
     router = OfflineRouter(answers={"List it": [called, Answer("Done.")]})
@@ -59,13 +57,13 @@ def test_an_agent_runs_a_custom_tool() -> None:
     assert router.requests[1].body["input"][-1]["type"] == "custom_tool_call_output"
 
 
-def test_only_functions_can_be_demanded(router: OfflineRouter) -> None:
+def test_custom_tool_cannot_be_forced(router: OfflineRouter) -> None:
     model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
     with pytest.raises(RouterInputError, match=r"custom tool 'shell'\. Only functions"):
         model.bind_tools([CUSTOM], tool_choice="shell")
 
 
 @pytest.mark.parametrize("tool", [CUSTOM, {"type": "orq:web_search"}], ids=["custom", "search"])
-def test_chat_names_the_api_that_has_such_tools(router: OfflineRouter, tool: object) -> None:
+def test_tool_of_the_other_api_raises(router: OfflineRouter, tool: object) -> None:
     with pytest.raises(RouterInputError, match="Use api='responses'"):
         ChatOrq(model="openai/gpt-5", client=router.client()).bind_tools([tool])

@@ -1,9 +1,14 @@
-"""How a model stands in LangChain: its profile, and its token counts."""
+"""Fields of ``ChatOrq``: unknown arguments, profiles, token counts, tracing and serialization."""
+
+from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain_core.load import dumpd, dumps, load, loads
 from langchain_core.messages import HumanMessage, ToolMessage, trim_messages
+from langchain_core.tracers import BaseTracer, Run
 from pydantic import BaseModel, ValidationError
+from support.chat import CLAUDE, GPT, create_model
 
 from orq_router_integrations import ChatOrq, OfflineRouter, content_block
 from orq_router_integrations.demo import ASSETS
@@ -16,70 +21,146 @@ class City(BaseModel):
     name: str
 
 
-@pytest.mark.parametrize(
-    "model", ["openai/gpt-4o", "azure/gpt-4.1-mini", "google/gemini-2.5-flash"]
-)
-def test_an_agent_uses_native_structured_output_where_the_profile_says_so(model: str) -> None:
+def test_unknown_disabled_param_raises() -> None:
+    with pytest.raises(ValidationError, match=r"Unknown parameter 'temprature'.*'temperature'"):
+        ChatOrq(model=GPT, api_key="k", disabled_params={"temprature": None})
+
+
+def test_unknown_tool_media_raises() -> None:
+    with pytest.raises(ValidationError, match="tool_media"):
+        ChatOrq(model=GPT, api_key="k", tool_media="nowhere")
+
+
+# Profiles
+
+
+@pytest.mark.parametrize("model", [GPT, "azure/gpt-4.1-mini", "google/gemini-2.5-flash"])
+def test_agent_uses_native_structured_output_if_the_profile_allows(model: str) -> None:
     router = OfflineRouter()
-    agent = create_agent(ChatOrq(model=model, client=router.client()), [], response_format=City)
-    result = agent.invoke({"messages": [("user", "Tell me of 'Utrecht'.")]})
+    agent = create_agent(create_model(router, model=model), [], response_format=City)
+    result = agent.invoke({"messages": [("user", "Tell me about 'Utrecht'.")]})
     assert result["structured_response"] == City(name="Utrecht")
     assert router.requests[0].body["response_format"]["type"] == "json_schema"
 
 
-def test_a_model_that_is_not_known_has_no_profile_and_ones_own_wins() -> None:
-    assert ChatOrq(model="groq/of-mine", api_key="k").profile is None
-    own = ChatOrq(model="openai/gpt-4o", api_key="k", profile={"max_input_tokens": 5})
-    assert own.profile == {"max_input_tokens": 5}
+def test_unknown_model_has_no_profile() -> None:
+    assert ChatOrq(model="groq/custom", api_key="k").profile is None
 
 
-def test_tokens_are_counted_without_a_tokenizer(model: ChatOrq) -> None:
+def test_profile_can_be_set() -> None:
+    model = ChatOrq(model=GPT, api_key="k", profile={"max_input_tokens": 5})
+    assert model.profile == {"max_input_tokens": 5}
+
+
+# Token counts
+
+
+def test_tokens_are_estimated(model: ChatOrq) -> None:
     chart = content_block(ASSETS / "chart.png", detail="low")
     text = [HumanMessage("What does this chart say?")]
     with_image = [HumanMessage([chart, "What does this chart say?"])]
-    counted = model.get_num_tokens_from_messages(text)
-    assert 8 <= counted <= 16
-    assert model.get_num_tokens_from_messages(with_image) - counted == 85
-    assert model.get_num_tokens_from_messages(text, tools=[City]) > counted
+    count = model.get_num_tokens_from_messages(text)
+    assert 8 <= count <= 16
+    assert model.get_num_tokens_from_messages(with_image) - count == 85
+    assert model.get_num_tokens_from_messages(text, tools=[City]) > count
 
 
-def test_tools_that_the_router_runs_are_counted_where_there_are_some() -> None:
+def test_message_shorthand_counts_like_a_message(model: ChatOrq) -> None:
+    shorthand, message = [("user", "Hi")], [HumanMessage("Hi")]
+    count = model.get_num_tokens_from_messages(message)
+    assert model.get_num_tokens_from_messages(shorthand) == count
+
+
+def test_server_tools_are_counted_for_the_api_that_supports_them() -> None:
     text, search = [HumanMessage("Hi")], [{"type": "orq:web_search"}]
-    there = ChatOrq(model="openai/gpt-4o", api="responses", api_key="k")
-    counted = there.get_num_tokens_from_messages(text, tools=search)
-    assert counted > there.get_num_tokens_from_messages(text)
+    model = ChatOrq(model=GPT, api="responses", api_key="k")
+    count = model.get_num_tokens_from_messages(text, tools=search)
+    assert count > model.get_num_tokens_from_messages(text)
     with pytest.raises(RouterInputError, match="orq:web_search"):
-        ChatOrq(model="openai/gpt-4o", api_key="k").get_num_tokens_from_messages(text, tools=search)
+        ChatOrq(model=GPT, api_key="k").get_num_tokens_from_messages(text, tools=search)
 
 
-def test_media_of_tools_count_where_they_are_sent() -> None:
+def test_media_in_tool_results_are_counted_if_they_are_sent() -> None:
     chart = content_block(ASSETS / "chart.png", detail="low")
-    answer = [ToolMessage([chart], tool_call_id="c1")]
+    tool_result = [ToolMessage([chart], tool_call_id="c1")]
 
-    def counted(tool_media: str) -> int:
-        model = ChatOrq(model="openai/gpt-4o", api_key="k", tool_media=tool_media)
-        return model.get_num_tokens_from_messages(answer)
+    def count(tool_media: str) -> int:
+        model = ChatOrq(model=GPT, api_key="k", tool_media=tool_media)
+        return model.get_num_tokens_from_messages(tool_result)
 
-    assert counted("user") - counted("placeholder") >= 85
-    assert counted("tool") >= 85 > counted("placeholder")
-
-
-def test_conversations_can_be_trimmed_by_tokens(model: ChatOrq) -> None:
-    long = [HumanMessage("word " * 200), HumanMessage("the last one")]
-    kept = trim_messages(long, max_tokens=50, token_counter=model, strategy="last")
-    assert [message.text for message in kept] == ["the last one"]
+    assert count("user") - count("placeholder") >= 85
+    assert count("tool") >= 85 > count("placeholder")
 
 
-def test_there_are_no_token_ids(model: ChatOrq) -> None:
+def test_conversation_can_be_trimmed_by_tokens(model: ChatOrq) -> None:
+    messages = [HumanMessage("word " * 200), HumanMessage("the last one")]
+    trimmed = trim_messages(messages, max_tokens=50, token_counter=model, strategy="last")
+    assert [message.text for message in trimmed] == ["the last one"]
+
+
+def test_token_ids_are_not_available(model: ChatOrq) -> None:
     with pytest.raises(RouterInputError, match="get_num_tokens"):
         model.get_token_ids("text")
 
 
-def test_the_router_in_the_place_of_its_client_is_told_apart(router: OfflineRouter) -> None:
-    with pytest.raises(ValidationError, match=r"give \.client\(\) of the OfflineRouter"):
-        ChatOrq(model="openai/gpt-4o", client=router)
+# Tracing
 
 
-def test_a_conversation_in_short_is_counted_too(model: ChatOrq) -> None:
-    short, long = [("user", "Hi")], [HumanMessage("Hi")]
-    assert model.get_num_tokens_from_messages(short) == model.get_num_tokens_from_messages(long)
+def test_langsmith_params(router: OfflineRouter) -> None:
+    model = create_model(router, temperature=0.5, max_tokens=9, stop="END")
+    assert model._get_ls_params() == {
+        "ls_provider": "orq",
+        "ls_model_type": "chat",
+        "ls_model_name": GPT,
+        "ls_temperature": 0.5,
+        "ls_max_tokens": 9,
+        "ls_stop": ["END"],
+    }
+    overridden = model._get_ls_params(model=CLAUDE, stop=["A"])
+    assert (overridden["ls_model_name"], overridden["ls_stop"]) == (CLAUDE, ["A"])
+
+
+class JsonTracer(BaseTracer):
+    """Collect traces as JSON."""
+
+    json: str = ""
+
+    def _persist_run(self, run: Run) -> None:
+        self.json += run.model_dump_json()
+
+
+def test_traces_do_not_contain_mcp_credentials(router: OfflineRouter) -> None:
+    headers = {"Authorization": "Bearer MCP-SECRET"}
+    server = {"type": "mcp", "server_url": "https://tools.example/mcp", "headers": headers}
+    tracer = JsonTracer()
+    model = create_model(router, api="responses").bind_tools([server])
+    model.invoke("Hi", config={"callbacks": [tracer]})
+    assert "tools.example" in tracer.json
+    assert "MCP-SECRET" not in tracer.json
+
+
+# Serialization
+
+
+FIELDS: dict[str, dict[str, Any]] = {
+    "chat_completions": {"seed": 1, "temperature": 0.5, "thinking": {"type": "adaptive"}},
+    "responses": {"reasoning": {"effort": "high"}},
+}
+
+
+@pytest.mark.parametrize("api", FIELDS)
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+def test_serialized_model_can_be_loaded(monkeypatch: pytest.MonkeyPatch, api: Any) -> None:
+    """LangChain's own test cannot load classes outside of LangChain; see test_standard."""
+    monkeypatch.setenv("ORQ_API_KEY", "sk-orq-SECRET")
+    controls: Any = {"fallbacks": [CLAUDE], "retry": {"count": 2}, "cache": {"ttl": 60}}
+    model = ChatOrq(model=GPT, api=api, controls=controls, stop=["A"], **FIELDS[api])
+    options: Any = {"allowed_objects": [ChatOrq], "valid_namespaces": ["orq_router_integrations"]}
+    for loaded in (
+        loads(dumps(model), secrets_from_env=True, **options),
+        load(dumpd(model), secrets_from_env=True, **options),
+        load(dumpd(model), secrets_map={"ORQ_API_KEY": "sk-orq-SECRET"}, **options),
+    ):
+        assert loaded == model
+        assert loaded._get_llm_string() == model._get_llm_string()
+    assert "SECRET" not in dumps(model)

@@ -94,7 +94,7 @@ def facts(message: Any) -> Any:
 @both_apis
 @every_way
 @every_version
-async def test_an_agent_with_two_tools_streams_what_it_then_reports(
+async def test_streamed_messages_equal_the_state(
     api: str, awaited: bool, version: str | None
 ) -> None:
     model = orq(trip_router(), api, output_version=version)
@@ -114,9 +114,7 @@ async def test_an_agent_with_two_tools_streams_what_it_then_reports(
 @both_apis
 @every_way
 @every_version
-async def test_an_agent_resumes_in_a_second_turn(
-    api: str, awaited: bool, version: str | None
-) -> None:
+async def test_agent_remembers_the_first_turn(api: str, awaited: bool, version: str | None) -> None:
     router = trip_router()
     model = orq(router, api, output_version=version)
     graph = create_agent(model, [get_weather, get_time], checkpointer=InMemorySaver())
@@ -139,7 +137,7 @@ async def test_an_agent_resumes_in_a_second_turn(
 
 @both_apis
 @every_way
-async def test_another_thread_remembers_nothing(api: str, awaited: bool) -> None:
+async def test_threads_are_separate(api: str, awaited: bool) -> None:
     router = trip_router()
     graph = create_agent(orq(router, api), [get_weather], checkpointer=InMemorySaver())
     for thread in ("1", "2"):
@@ -150,7 +148,7 @@ async def test_another_thread_remembers_nothing(api: str, awaited: bool) -> None
 
 @both_apis
 @every_way
-async def test_a_turn_that_failed_can_be_resumed(api: str, awaited: bool) -> None:
+async def test_failed_turn_can_be_resumed(api: str, awaited: bool) -> None:
     router = OfflineRouter(answers={TRIP: [BOTH, "Done."]}, faults={GPT: [Fault(status=200)]})
     down = OfflineRouter(faults={GPT: Fault(status=501)})
     saver, config = InMemorySaver(), {"configurable": {"thread_id": "1"}}
@@ -169,7 +167,7 @@ async def test_a_turn_that_failed_can_be_resumed(api: str, awaited: bool) -> Non
 @both_apis
 @pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.filterwarnings("ignore:astream_events version='v1'")
-async def test_events_tell_the_start_every_piece_and_the_end(api: str, version: Any) -> None:
+async def test_astream_events(api: str, version: Any) -> None:
     model = orq(OfflineRouter(answers=lambda _: FULL), api)
     events = [event async for event in model.astream_events("Hi", version=version)]
     kinds = [event["event"] for event in events]
@@ -192,9 +190,7 @@ async def third_version(model: ChatOrq, awaited: bool) -> tuple[list[Any], Any]:
 @every_way
 @every_version
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
-async def test_the_third_version_of_events_is_valid_to_the_letter(
-    api: str, awaited: bool, version: str | None
-) -> None:
+async def test_stream_events_v3(api: str, awaited: bool, version: str | None) -> None:
     model = orq(OfflineRouter(answers=lambda _: FULL), api, output_version=version)
     events, message = await third_version(model, awaited)
     assert_valid_event_stream(events)
@@ -208,7 +204,7 @@ async def test_the_third_version_of_events_is_valid_to_the_letter(
 
 @both_apis
 @every_way
-async def test_usage_adds_up_over_a_chain(api: str, awaited: bool) -> None:
+async def test_usage_of_a_chain(api: str, awaited: bool) -> None:
     router = OfflineRouter()
     shorten = ChatPromptTemplate.from_messages([("user", "Shorten: {text}")])
     first, second = orq(router, api), orq(router, api, model=CLAUDE)
@@ -225,7 +221,7 @@ async def test_usage_adds_up_over_a_chain(api: str, awaited: bool) -> None:
 @both_apis
 @every_way
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-async def test_usage_adds_up_over_an_agent(api: str, awaited: bool, stream: bool) -> None:
+async def test_usage_of_an_agent(api: str, awaited: bool, stream: bool) -> None:
     if old_python and awaited and stream:
         return  # there, langgraph loses the callbacks of async tasks
     graph = create_agent(orq(trip_router(), api), [get_weather, get_time])
@@ -267,9 +263,7 @@ def sent_media(body: dict[str, Any]) -> tuple[str, str]:
 @every_way
 @pytest.mark.parametrize("name", MEDIA)
 @pytest.mark.parametrize("tool_media", ["user", "placeholder"])
-async def test_a_tools_media_go_where_the_setting_says(
-    api: str, awaited: bool, name: str, tool_media: str
-) -> None:
+async def test_media_in_tool_results(api: str, awaited: bool, name: str, tool_media: str) -> None:
     router, model, asked = looked_up(name, tool_media, api)
     await called(model, awaited, asked)
     answer, user = sent_media(router.requests[0].body)
@@ -282,7 +276,7 @@ async def test_a_tools_media_go_where_the_setting_says(
 @both_apis
 @every_way
 @pytest.mark.parametrize("name", MEDIA)
-async def test_a_tools_media_can_stay_in_its_answer(api: str, awaited: bool, name: str) -> None:
+async def test_media_can_stay_in_the_tool_message(api: str, awaited: bool, name: str) -> None:
     router, model, asked = looked_up(name, "tool", api)
     with suppress(BadRequestError):  # chat completions' schema has only text there
         await called(model, awaited, asked)

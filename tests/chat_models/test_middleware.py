@@ -103,7 +103,7 @@ class City(BaseModel):
 @every_failure
 @both_apis
 @every_way
-async def test_every_failure_has_its_class_and_says_whether_to_try_again(
+async def test_failures_have_a_class_and_is_retryable(
     failure: str, api: str, awaited: bool
 ) -> None:
     client, _ = flaky(failure)
@@ -115,9 +115,7 @@ async def test_every_failure_has_its_class_and_says_whether_to_try_again(
 
 @both_apis
 @every_way
-async def test_a_conversation_that_is_too_long_is_langchains_context_overflow(
-    api: str, awaited: bool
-) -> None:
+async def test_context_overflow_error(api: str, awaited: bool) -> None:
     with pytest.raises(core.ContextOverflowError, match="maximum context length"):
         await called(orq(flaky("too long")[0], api), awaited)
     with pytest.raises(core.ContextOverflowError):
@@ -127,9 +125,7 @@ async def test_a_conversation_that_is_too_long_is_langchains_context_overflow(
 @both_apis
 @every_way
 @pytest.mark.parametrize("failure", ["down", "503", "401"])
-async def test_another_model_takes_over_where_the_first_cannot(
-    api: str, awaited: bool, failure: str
-) -> None:
+async def test_with_fallbacks(api: str, awaited: bool, failure: str) -> None:
     down, seen = flaky(failure)
     pair = orq(down, api).with_fallbacks([orq(OfflineRouter().client(), api, model=CLAUDE)])
     answer = await called(pair, awaited)
@@ -139,7 +135,7 @@ async def test_another_model_takes_over_where_the_first_cannot(
 
 
 @every_way
-async def test_the_other_api_can_be_the_fallback(awaited: bool) -> None:
+async def test_fallback_can_use_the_other_api(awaited: bool) -> None:
     for first, second in (("chat_completions", "responses"), ("responses", "chat_completions")):
         router = OfflineRouter()
         pair = orq(flaky("down")[0], first).with_fallbacks([orq(router.client(), second)])
@@ -151,7 +147,7 @@ async def test_the_other_api_can_be_the_fallback(awaited: bool) -> None:
 
 @both_apis
 @every_way
-async def test_tools_and_structures_go_to_the_fallback_too(api: str, awaited: bool) -> None:
+async def test_fallback_receives_tools_and_structured_output(api: str, awaited: bool) -> None:
     pair = orq(flaky("down")[0], api).with_fallbacks([orq(OfflineRouter().client(), api)])
     call = await called(pair.bind_tools([get_weather], tool_choice="get_weather"), awaited)
     assert call.tool_calls[0]["name"] == "get_weather"
@@ -160,7 +156,9 @@ async def test_tools_and_structures_go_to_the_fallback_too(api: str, awaited: bo
 
 @both_apis
 @every_way
-async def test_a_fallback_for_outages_does_not_hide_a_wrong_key(api: str, awaited: bool) -> None:
+async def test_fallback_for_outages_does_not_hide_authentication_errors(
+    api: str, awaited: bool
+) -> None:
     other = OfflineRouter()
     outages = (core.ModelConnectionError, core.ModelAPIError)
     first = orq(flaky("401")[0], api)
@@ -172,7 +170,7 @@ async def test_a_fallback_for_outages_does_not_hide_a_wrong_key(api: str, awaite
 
 @both_apis
 @every_way
-async def test_where_all_are_down_the_first_error_is_raised(api: str, awaited: bool) -> None:
+async def test_first_error_is_raised_if_all_models_fail(api: str, awaited: bool) -> None:
     pair = orq(flaky("503")[0], api).with_fallbacks([orq(flaky("down")[0], api)])
     with pytest.raises(errors.ServerError):
         await called(pair, awaited)
@@ -185,9 +183,7 @@ def worth_another_try(error: BaseException) -> bool:
 @every_failure
 @both_apis
 @every_way
-async def test_retries_can_be_told_by_what_the_error_says(
-    failure: str, api: str, awaited: bool
-) -> None:
+async def test_with_retry_by_is_retryable(failure: str, api: str, awaited: bool) -> None:
     client, seen = flaky(failure, times=2)
     patient = orq(client, api).with_retry(
         retry_if_exception_type=worth_another_try,
@@ -209,7 +205,7 @@ def retrying(**kwargs: Any) -> ModelRetryMiddleware:
 @every_failure
 @both_apis
 @every_way
-async def test_langchains_retry_middleware_repeats_what_is_worth_it_and_swallows_nothing_else(
+async def test_retry_middleware_retries_only_retryable_errors(
     failure: str, api: str, awaited: bool
 ) -> None:
     client, seen = flaky(failure, times=1)
@@ -225,7 +221,7 @@ async def test_langchains_retry_middleware_repeats_what_is_worth_it_and_swallows
 
 @both_apis
 @every_way
-async def test_the_retry_middleware_gives_up_as_it_is_told(api: str, awaited: bool) -> None:
+async def test_retry_middleware_gives_up(api: str, awaited: bool) -> None:
     client, seen = flaky("503")
     agent = create_agent(orq(client, api), [], middleware=[retrying(max_retries=1)])
     result = await called(agent, awaited, ASKED)
@@ -238,9 +234,7 @@ async def test_the_retry_middleware_gives_up_as_it_is_told(api: str, awaited: bo
 
 @both_apis
 @every_way
-async def test_the_retry_middleware_does_not_repeat_what_was_refused_before_sending(
-    api: str, awaited: bool
-) -> None:
+async def test_retry_middleware_does_not_retry_invalid_input(api: str, awaited: bool) -> None:
     client, seen = flaky("503")
     agent = create_agent(orq(client, api), [], middleware=[retrying()])
     unsendable = {"messages": [("user", [{"type": "image", "url": ""}])]}
@@ -252,9 +246,7 @@ async def test_the_retry_middleware_does_not_repeat_what_was_refused_before_send
 @every_failure
 @both_apis
 @every_way
-async def test_langchains_fallback_middleware_takes_the_next_model(
-    failure: str, api: str, awaited: bool
-) -> None:
+async def test_fallback_middleware(failure: str, api: str, awaited: bool) -> None:
     client, _ = flaky(failure)
     spare = orq(OfflineRouter().client(), api, model=CLAUDE)
     middleware = [ModelFallbackMiddleware(spare)]
@@ -266,9 +258,7 @@ async def test_langchains_fallback_middleware_takes_the_next_model(
 
 @both_apis
 @every_way
-async def test_the_fallback_middleware_ends_in_the_last_models_error(
-    api: str, awaited: bool
-) -> None:
+async def test_fallback_middleware_raises_the_last_error(api: str, awaited: bool) -> None:
     middleware = [ModelFallbackMiddleware(orq(flaky("401")[0], api))]
     agent = create_agent(orq(flaky("503")[0], api), [], middleware=middleware)
     with pytest.raises(errors.AuthenticationError):
@@ -277,7 +267,7 @@ async def test_the_fallback_middleware_ends_in_the_last_models_error(
 
 @both_apis
 @every_way
-async def test_a_fallback_can_hold_the_answer_to_a_class(api: str, awaited: bool) -> None:
+async def test_fallback_middleware_with_structured_output(api: str, awaited: bool) -> None:
     middleware = [ModelFallbackMiddleware(orq(OfflineRouter().client(), api, model=CLAUDE))]
     client, _ = flaky("503")
     agent = create_agent(orq(client, api), [], response_format=City, middleware=middleware)
@@ -286,7 +276,7 @@ async def test_a_fallback_can_hold_the_answer_to_a_class(api: str, awaited: bool
 
 @both_apis
 @every_way
-async def test_retries_come_before_fallbacks_if_so_ordered(api: str, awaited: bool) -> None:
+async def test_retry_before_fallback_middleware(api: str, awaited: bool) -> None:
     client, seen = flaky("503")
     spare = orq(OfflineRouter().client(), api, model=CLAUDE)
     order = [ModelFallbackMiddleware(spare), retrying(max_retries=2, on_failure="error")]

@@ -66,11 +66,11 @@ class TestTheTable:
         ("aws/anthropic.claude-opus-4-6-v1", "aws/anthropic.claude-opus-4-6"),
     ],
 )
-def test_a_snapshot_has_the_profile_of_its_model(dated, plain):
+def test_snapshot_has_the_profile_of_its_model(dated, plain):
     assert get_profile(dated) == get_profile(plain) is not None
 
 
-def test_a_snapshot_with_facts_of_its_own_keeps_them():
+def test_snapshot_can_have_its_own_profile():
     first, later = get_profile("openai/gpt-4o-2024-05-13"), get_profile("openai/gpt-4o")
     assert (first["structured_output"], later["structured_output"]) == (False, True)
     assert first["max_output_tokens"] < later["max_output_tokens"]
@@ -93,7 +93,7 @@ def test_a_snapshot_with_facts_of_its_own_keeps_them():
         "",
     ],
 )
-def test_what_is_not_known_has_no_profile(model):
+def test_unknown_model_id_has_no_profile(model):
     assert get_profile(model) is None
 
 
@@ -108,25 +108,25 @@ def test_what_is_not_known_has_no_profile(model):
         "google-ai/gemini-2.5-pro",
     ],
 )
-def test_agents_can_ask_these_for_structured_output_directly(model):
+def test_structured_output_is_supported(model):
     assert get_profile(model)["structured_output"]
 
 
 @pytest.mark.parametrize("model", ["groq/llama-3.3-70b-versatile", "mistral/mistral-large-2411"])
-def test_what_no_source_confirms_is_left_out(model):
+def test_unconfirmed_properties_are_left_out(model):
     assert "structured_output" not in get_profile(model)
 
 
-def test_no_profile_promises_video_which_the_router_does_not_take():
+def test_video_input_is_not_supported():
     assert not get_profile("google/gemini-2.5-pro")["video_inputs"]
 
 
-def test_changing_a_profile_changes_it_for_no_one_else():
+def test_profiles_are_copies():
     get_profile("openai/gpt-4o")["max_input_tokens"] = 1
     assert get_profile("openai/gpt-4o")["max_input_tokens"] == 128000
 
 
-def test_langchain_checks_the_profile_of_a_caller_and_need_not_check_ours():
+def test_langchain_validates_profiles_of_callers():
     own = {"max_input_tokens": 1, "max_imput_tokens": 1}
     with pytest.warns(UserWarning, match="max_imput_tokens"):
         ChatOrq(model="openai/gpt-4o", api_key="sk-orq-example", profile=own)

@@ -47,7 +47,7 @@ class TestUnitResponsesV1(TestUnit):
     chat_model_params = {**TestUnitResponses.chat_model_params, "output_version": "v1"}
 
 
-def test_a_model_survives_langchains_serialisation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serialized_model_can_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORQ_API_KEY", "sk-orq-env")
     model = ChatOrq(
         model="openai/gpt-4o",

@@ -75,7 +75,7 @@ def answer_for(method: str, schema: Any) -> Answer:
 
 @every_method
 @every_schema
-def test_a_class_gives_objects_and_other_schemas_give_dicts(method: str, schema: Any) -> None:
+def test_output_is_instance_or_dict(method: str, schema: Any) -> None:
     joke = asking(answer_for(method, schema), schema, method=method).invoke("A joke")
     assert joke == (Joke(**WANTED) if schema is Joke else WANTED)
 
@@ -89,14 +89,14 @@ async def test_it_is_the_same_when_awaited(method: str, schema: Any) -> None:
 
 @every_method
 @every_schema
-def test_a_stream_ends_in_the_same(method: str, schema: Any) -> None:
+def test_stream_ends_with_the_same_output(method: str, schema: Any) -> None:
     *_, last = asking(answer_for(method, schema), schema, method=method).stream("A joke")
     assert last == (Joke(**WANTED) if schema is Joke else WANTED)
 
 
 @every_method
 @every_schema
-def test_the_raw_answer_can_be_had_beside_the_parsed(method: str, schema: Any) -> None:
+def test_include_raw(method: str, schema: Any) -> None:
     both = asking(answer_for(method, schema), schema, method=method, include_raw=True)
     answer = both.invoke("A joke")
     assert isinstance(answer.pop("raw"), AIMessage)
@@ -106,9 +106,7 @@ def test_the_raw_answer_can_be_had_beside_the_parsed(method: str, schema: Any) -
 
 @pytest.mark.parametrize("strict", [None, True, False])
 @every_schema
-def test_json_schema_sends_the_schema_as_the_response_format(
-    schema: Any, strict: bool | None
-) -> None:
+def test_json_schema_sends_response_format(schema: Any, strict: bool | None) -> None:
     body = sent_with(schema, method="json_schema", strict=strict)
     wanted = body["response_format"]["json_schema"]
     assert body.keys() == {"model", "messages", "response_format"}
@@ -122,7 +120,7 @@ def test_json_schema_sends_the_schema_as_the_response_format(
 
 @pytest.mark.parametrize("strict", [None, True, False])
 @every_schema
-def test_function_calling_forces_one_tool(schema: Any, strict: bool | None) -> None:
+def test_function_calling_forces_the_tool(schema: Any, strict: bool | None) -> None:
     body = sent_with(schema, method="function_calling", strict=strict)
     (tool,) = body["tools"]
     assert tool["function"]["parameters"]["required"] == ["setup", "punchline"]
@@ -134,7 +132,7 @@ def test_function_calling_forces_one_tool(schema: Any, strict: bool | None) -> N
 
 
 @pytest.mark.parametrize("schema", [*SCHEMAS.values(), None], ids=[*SCHEMAS, "none"])
-def test_json_mode_asks_for_json_and_no_more(schema: Any) -> None:
+def test_json_mode_sends_no_schema(schema: Any) -> None:
     body = sent_with(schema, method="json_mode")
     assert body["response_format"] == {"type": "json_object"}
     assert body.keys() == {"model", "messages", "response_format"}
@@ -148,13 +146,13 @@ def test_json_mode_needs_no_schema() -> None:
     assert asking(Answer('{"a": 1}'), None, method="json_mode").invoke("JSON") == {"a": 1}
 
 
-def test_a_finished_response_format_is_sent_as_it_is() -> None:
+def test_response_format_dict_is_sent_unchanged() -> None:
     inner = {"name": "joke", "schema": JOKE_SCHEMA, "strict": True}
     body = sent_with({"type": "json_schema", "json_schema": inner})
     assert body["response_format"]["json_schema"] == inner
 
 
-def test_further_keywords_are_those_of_a_call() -> None:
+def test_call_arguments_are_accepted() -> None:
     assert sent_with(Joke, temperature=0)["temperature"] == 0
 
 
@@ -163,27 +161,27 @@ def test_further_keywords_are_those_of_a_call() -> None:
     "fenced",
     [f"```json\n{AS_JSON}\n```", f"```\n{AS_JSON}\n```", f"Here you are:\n```json\n{AS_JSON}\n```"],
 )
-def test_code_fences_are_taken_off(method: str, fenced: str) -> None:
+def test_code_fences_are_removed(method: str, fenced: str) -> None:
     assert asking(Answer(fenced), method=method).invoke("A joke") == Joke(**WANTED)
 
 
 @every_method
 @every_schema
-def test_a_refusal_is_an_error_that_gives_the_reason(method: str, schema: Any) -> None:
+def test_refusal_raises_with_reason(method: str, schema: Any) -> None:
     refused = asking(Answer(refusal="No jokes today."), schema, method=method)
     with pytest.raises(RefusalError, match=r"No jokes today\."):
         refused.invoke("A joke")
 
 
 @every_method
-def test_a_refusal_in_a_stream_is_an_error_too(method: str) -> None:
+def test_refusal_in_stream_raises(method: str) -> None:
     refused = asking(Answer(refusal="No jokes today."), method=method)
     with pytest.raises(RefusalError, match=r"No jokes today\."):
         list(refused.stream("A joke"))
 
 
 @every_method
-def test_a_refusal_is_the_parsing_error_beside_the_raw_answer(method: str) -> None:
+def test_refusal_is_the_parsing_error(method: str) -> None:
     refused = asking(Answer(refusal="No jokes today."), method=method, include_raw=True)
     answer = refused.invoke("A joke")
     assert answer["parsed"] is None
@@ -201,16 +199,14 @@ UNUSABLE = {
 
 @every_method
 @pytest.mark.parametrize("words", UNUSABLE.values(), ids=UNUSABLE)
-def test_an_answer_without_the_structure_is_an_error(method: str, words: str) -> None:
+def test_answer_that_does_not_match_raises(method: str, words: str) -> None:
     with pytest.raises(OutputParserException):
         asking(said(method, words), method=method).invoke("A joke")
 
 
 @every_method
 @pytest.mark.parametrize("words", UNUSABLE.values(), ids=UNUSABLE)
-def test_an_answer_without_the_structure_is_the_parsing_error_beside_the_raw(
-    method: str, words: str
-) -> None:
+def test_answer_that_does_not_match_is_the_parsing_error(method: str, words: str) -> None:
     answer = asking(said(method, words), method=method, include_raw=True).invoke("A joke")
     assert answer["parsed"] is None
     assert isinstance(answer["parsing_error"], OutputParserException)
@@ -219,17 +215,17 @@ def test_an_answer_without_the_structure_is_the_parsing_error_beside_the_raw(
 
 @every_method
 @pytest.mark.parametrize("words", ["no joke", "[1, 2]"])
-def test_a_dict_is_wanted_and_nothing_else_is_given(method: str, words: str) -> None:
+def test_answer_that_is_not_a_dict_raises(method: str, words: str) -> None:
     with pytest.raises(OutputParserException):
         asking(said(method, words), JOKE_SCHEMA, method=method).invoke("A joke")
 
 
-def test_a_text_where_a_tool_was_forced_is_an_error() -> None:
+def test_text_instead_of_forced_tool_call_raises() -> None:
     with pytest.raises(OutputParserException):
         asking(Answer("I would rather talk."), method="function_calling").invoke("A joke")
 
 
-def test_a_failing_call_raises_even_beside_the_raw_answer() -> None:
+def test_failed_call_raises_with_include_raw() -> None:
     router = OfflineRouter(faults={"openai/gpt-4o": 400})
     model = ChatOrq(model="openai/gpt-4o", client=router.client())
     with pytest.raises(BadRequestError):
@@ -253,7 +249,7 @@ class Started(BaseCallbackHandler):
 
 @every_method
 @every_schema
-def test_tracers_see_the_schema_and_the_wire_does_not(method: str, schema: Any) -> None:
+def test_schema_is_traced_and_not_sent(method: str, schema: Any) -> None:
     started = Started()
     router = OfflineRouter(answers=lambda _: answer_for(method, schema))
     model = ChatOrq(model="openai/gpt-4o", client=router.client())
@@ -289,7 +285,7 @@ NO_SCHEMAS = {
 
 
 @pytest.mark.parametrize(("schema", "kwargs", "hint"), NO_SCHEMAS.values(), ids=NO_SCHEMAS)
-def test_what_cannot_be_asked_for_is_refused_at_once(
+def test_invalid_arguments_raise(
     model: ChatOrq, schema: Any, kwargs: dict[str, Any], hint: str
 ) -> None:
     with pytest.raises(RouterInputError) as caught:
@@ -297,7 +293,7 @@ def test_what_cannot_be_asked_for_is_refused_at_once(
     assert hint in str(caught.value)
 
 
-def test_a_schema_that_langchain_cannot_convert_is_a_clear_error(model: ChatOrq) -> None:
+def test_schema_that_cannot_be_converted_raises(model: ChatOrq) -> None:
     with pytest.raises(RouterInputError, match="Cannot convert the schema"):
         model.with_structured_output({**JOKE_SCHEMA, "type": ["object", "null"]})
 
@@ -308,7 +304,7 @@ CUT = ['{"setup": "Why", "punchline": "Wh', '```json\n{"setup": "Why", "punchlin
 @every_schema
 @pytest.mark.parametrize("method", ["json_schema", "json_mode"])
 @pytest.mark.parametrize("words", CUT, ids=["plain", "fenced"])
-def test_half_an_answer_is_never_completed(method: str, schema: Any, words: str) -> None:
+def test_truncated_answer_is_not_completed(method: str, schema: Any, words: str) -> None:
     cut = Answer(words, finish_reason="length")
     with pytest.raises(OutputParserException, match="not complete JSON"):
         asking(cut, schema, method=method).invoke("A joke")
@@ -317,14 +313,14 @@ def test_half_an_answer_is_never_completed(method: str, schema: Any, words: str)
 
 
 @pytest.mark.parametrize("verb", ["invoke", "stream"])
-def test_what_was_cut_off_at_the_limit_of_tokens_says_so(verb: str) -> None:
+def test_truncated_answer_mentions_the_token_limit(verb: str) -> None:
     cut = asking(said(METHODS[1], AS_JSON), method=METHODS[1], max_tokens=4)
     with pytest.raises(OutputParserException, match=r"Why t.*Increase max_tokens"):
         list(getattr(cut, verb)("A joke"))
 
 
 @every_method
-async def test_a_stream_beside_the_raw_answer_ends_in_the_parsing_error(method: str) -> None:
+async def test_truncated_stream_ends_with_parsing_error(method: str) -> None:
     cut = said(method, CUT[0])
     for collected in (
         add_up(list(asking(cut, method=method, include_raw=True).stream("A joke"))),
@@ -347,7 +343,7 @@ INNER = {"name": "Joke", "schema": JOKE_SCHEMA, "strict": True}
 
 
 @pytest.mark.parametrize("form", [INNER, {"type": "json_schema", "json_schema": INNER}], ids=len)
-def test_a_schema_may_come_in_the_wires_form(form: dict[str, Any]) -> None:
+def test_schema_in_response_format_form(form: dict[str, Any]) -> None:
     assert sent_with(form)["response_format"]["json_schema"] == INNER
     function = sent_with(form, method="function_calling")["tools"][0]["function"]
     assert (function["name"], function["strict"]) == ("Joke", True)

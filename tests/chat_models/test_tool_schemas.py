@@ -1,4 +1,4 @@
-"""Tools of every kind, and the choice between them."""
+"""Conversion of tools and tool choices."""
 
 import copy
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from langchain_core.tools import BaseTool, StructuredTool, tool
 from pydantic import BaseModel, Field
+from support.chat import create_model, last_body
 from typing_extensions import TypedDict
 
 from orq_router_integrations import ChatOrq, OfflineRouter
@@ -56,37 +57,32 @@ OPENAI = {"type": "function", "function": FUNCTION}
 
 FLAT = {"type": "function", **FUNCTION}
 
-KINDS = {
-    "the Responses API's own form": (FLAT, "add"),
-    "a function": (add, "add"),
-    "a decorated function": (tool(add), "add"),
-    "a structured tool": (StructuredTool.from_function(add), "add"),
-    "a tool class of one's own": (AddTool(), "add"),
-    "a pydantic class": (Add, "Add"),
-    "a TypedDict": (AddDict, "AddDict"),
-    "OpenAI's dict": (OPENAI, "add"),
-    "a function dict": (FUNCTION, "add"),
-    "Anthropic's dict": (
+FORMS = {
+    "Responses API dict": (FLAT, "add"),
+    "function": (add, "add"),
+    "decorated function": (tool(add), "add"),
+    "StructuredTool": (StructuredTool.from_function(add), "add"),
+    "BaseTool": (AddTool(), "add"),
+    "pydantic class": (Add, "Add"),
+    "TypedDict": (AddDict, "AddDict"),
+    "OpenAI dict": (OPENAI, "add"),
+    "function dict": (FUNCTION, "add"),
+    "Anthropic dict": (
         {"name": "add", "description": "Add two numbers.", "input_schema": NUMBERS},
         "add",
     ),
-    "a JSON schema": ({"title": "add", "description": "Add two numbers.", **NUMBERS}, "add"),
+    "JSON schema": ({"title": "add", "description": "Add two numbers.", **NUMBERS}, "add"),
 }
 
 
-def body(router: OfflineRouter) -> dict[str, Any]:
-    sent: dict[str, Any] = router.requests[-1].body
-    return sent
-
-
-@pytest.mark.parametrize(("kind", "name"), KINDS.values(), ids=KINDS)
-def test_every_kind_of_tool_is_a_function_on_the_wire(
-    model: ChatOrq, router: OfflineRouter, kind: Any, name: str
+@pytest.mark.parametrize(("form", "name"), FORMS.values(), ids=FORMS)
+def test_every_form_of_tool_is_sent_as_function(
+    model: ChatOrq, router: OfflineRouter, form: Any, name: str
 ) -> None:
-    answer = model.bind_tools([kind]).invoke("Please add 1 and 2")
-    (sent,) = body(router)["tools"]
-    function = sent["function"]
-    assert sent["type"] == "function"
+    answer = model.bind_tools([form]).invoke("Please add 1 and 2")
+    (tool_,) = last_body(router)["tools"]
+    function = tool_["function"]
+    assert tool_["type"] == "function"
     assert function["name"] == name
     assert function["description"].startswith("Add two numbers.")
     assert function["parameters"]["required"] == ["a", "b"]
@@ -96,29 +92,27 @@ def test_every_kind_of_tool_is_a_function_on_the_wire(
 
 
 @pytest.mark.filterwarnings("ignore:This API is in beta")
-def test_a_runnable_can_be_a_tool(model: ChatOrq, router: OfflineRouter) -> None:
+def test_runnable_as_tool(model: ChatOrq, router: OfflineRouter) -> None:
     helper = model.as_tool(name="ask", description="Ask a model.", arg_types={"text": str})
     model.bind_tools([helper]).invoke("Hi")
-    assert body(router)["tools"][0]["function"]["name"] == "ask"
+    assert last_body(router)["tools"][0]["function"]["name"] == "ask"
 
 
-def test_a_tool_without_parameters_gets_an_empty_object(
-    model: ChatOrq, router: OfflineRouter
-) -> None:
+def test_tool_without_parameters(model: ChatOrq, router: OfflineRouter) -> None:
     model.bind_tools([{"type": "function", "function": {"name": "now"}}]).invoke("Hi")
-    parameters = body(router)["tools"][0]["function"]["parameters"]
+    parameters = last_body(router)["tools"][0]["function"]["parameters"]
     assert parameters == {"type": "object", "properties": {}}
 
 
-def test_binding_does_not_change_the_tool(model: ChatOrq) -> None:
-    given = {"type": "function", "function": {"name": "now"}}
-    before = copy.deepcopy(given)
-    model.bind_tools([given])
-    assert given == before
+def test_bind_tools_does_not_modify_the_tool(model: ChatOrq) -> None:
+    tool_ = {"type": "function", "function": {"name": "now"}}
+    original = copy.deepcopy(tool_)
+    model.bind_tools([tool_])
+    assert tool_ == original
 
 
-def test_tools_are_converted_once(model: ChatOrq) -> None:
-    asked: list[str] = []
+def test_tools_are_converted_once_when_bound(model: ChatOrq) -> None:
+    conversions: list[str] = []
 
     class Counted(BaseModel):
         """Count."""
@@ -127,15 +121,14 @@ def test_tools_are_converted_once(model: ChatOrq) -> None:
 
         @classmethod
         def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
-            asked.append("schema")
+            conversions.append("schema")
             return super().model_json_schema(*args, **kwargs)
 
     bound = model.bind_tools([Counted])
-    at_binding = len(asked)
+    conversions_when_bound = len(conversions)
     bound.invoke("Hi")
     bound.invoke("Hi again")
-    assert at_binding > 0
-    assert len(asked) == at_binding
+    assert len(conversions) == conversions_when_bound > 0
 
 
 CHOICES = [
@@ -155,156 +148,169 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize(("choice", "wanted"), CHOICES, ids=[str(given) for given, _ in CHOICES])
-def test_every_tool_choice_has_its_wire_form(
-    model: ChatOrq, router: OfflineRouter, choice: Any, wanted: Any
+@pytest.mark.parametrize(
+    ("choice", "expected"), CHOICES, ids=[str(choice) for choice, _ in CHOICES]
+)
+def test_tool_choice_is_converted(
+    model: ChatOrq, router: OfflineRouter, choice: Any, expected: Any
 ) -> None:
     model.bind_tools([add, AddDict], tool_choice=choice).invoke("Hi")
-    assert body(router).get("tool_choice") == wanted
+    assert last_body(router).get("tool_choice") == expected
 
 
 @pytest.mark.parametrize("choice", ["auto", "add", "any"])
-def test_a_choice_can_be_made_per_call(model: ChatOrq, router: OfflineRouter, choice: str) -> None:
+def test_tool_choice_can_be_set_per_call(
+    model: ChatOrq, router: OfflineRouter, choice: str
+) -> None:
     bound = model.bind_tools([add], tool_choice="none")
     answer = bound.invoke("Hi", tool_choice=choice)
     assert bool(answer.tool_calls) == (choice != "auto")
 
 
 UNKNOWN_CHOICES = {
-    "a name": "subtract",
-    "OpenAI's dict": {"type": "function", "function": {"name": "subtract"}},
-    "Anthropic's dict": {"type": "tool", "name": "subtract"},
-    "a dict of another form": {"type": "function", "function": "subtract"},
-    "a number": 7,
-    "a list": ["add"],
+    "name": "subtract",
+    "OpenAI dict": {"type": "function", "function": {"name": "subtract"}},
+    "Anthropic dict": {"type": "tool", "name": "subtract"},
+    "malformed dict": {"type": "function", "function": "subtract"},
+    "int": 7,
+    "list": ["add"],
 }
 
 
 @pytest.mark.parametrize("choice", UNKNOWN_CHOICES.values(), ids=UNKNOWN_CHOICES)
-def test_a_choice_of_no_tool_names_the_tools_there_are(model: ChatOrq, choice: Any) -> None:
+def test_unknown_tool_choice_raises_and_lists_tools(model: ChatOrq, choice: Any) -> None:
     with pytest.raises(RouterInputError, match=r"tool_choice\. Available tools: add, AddDict"):
         model.bind_tools([add, AddDict], tool_choice=choice)
 
 
-@pytest.mark.parametrize("kind", ["any", "auto", "none"])
-def test_anthropics_other_choices_are_told_their_name_here(model: ChatOrq, kind: str) -> None:
-    with pytest.raises(RouterInputError, match=rf"tool_choice .* Use '{kind}'"):
-        model.bind_tools([add], tool_choice={"type": kind})
+@pytest.mark.parametrize("type_", ["any", "auto", "none"])
+def test_anthropic_tool_choice_type_raises(model: ChatOrq, type_: str) -> None:
+    with pytest.raises(RouterInputError, match=rf"tool_choice .* Use '{type_}'"):
+        model.bind_tools([add], tool_choice={"type": type_})
 
 
 @pytest.mark.parametrize("choice", ["any", "required", True, "add"])
-def test_a_choice_without_tools_is_refused(model: ChatOrq, choice: Any) -> None:
+def test_tool_choice_without_tools_raises(model: ChatOrq, choice: Any) -> None:
     with pytest.raises(RouterInputError, match="tool_choice"):
         model.bind_tools([], tool_choice=choice)
 
 
 @pytest.mark.parametrize("strict", [True, False])
-def test_strict_goes_with_every_tool(model: ChatOrq, router: OfflineRouter, strict: bool) -> None:
+def test_strict_is_sent_with_every_tool(
+    model: ChatOrq, router: OfflineRouter, strict: bool
+) -> None:
     model.bind_tools([add, Add], strict=strict).invoke("Hi")
-    functions = [sent["function"] for sent in body(router)["tools"]]
+    functions = [tool_["function"] for tool_ in last_body(router)["tools"]]
     assert [function["strict"] for function in functions] == [strict, strict]
-    closed = [function["parameters"].get("additionalProperties") for function in functions]
-    assert (closed == [False, False]) == strict
+    additional = [function["parameters"].get("additionalProperties") for function in functions]
+    assert (additional == [False, False]) == strict
 
 
-def test_strict_is_not_sent_unless_said(model: ChatOrq, router: OfflineRouter) -> None:
+def test_strict_is_not_sent_by_default(model: ChatOrq, router: OfflineRouter) -> None:
     model.bind_tools([add]).invoke("Hi")
-    assert "strict" not in body(router)["tools"][0]["function"]
+    assert "strict" not in last_body(router)["tools"][0]["function"]
 
 
 @pytest.mark.parametrize("parallel", [True, False, None])
-def test_parallel_calls_are_sent_as_said(
+def test_parallel_tool_calls_is_sent(
     model: ChatOrq, router: OfflineRouter, parallel: bool | None
 ) -> None:
     model.bind_tools([add], parallel_tool_calls=parallel).invoke("Hi")
-    assert body(router).get("parallel_tool_calls") == parallel
+    assert last_body(router).get("parallel_tool_calls") == parallel
 
 
-def test_parallel_calls_are_not_sent_without_tools(model: ChatOrq, router: OfflineRouter) -> None:
+def test_parallel_tool_calls_is_not_sent_without_tools(
+    model: ChatOrq, router: OfflineRouter
+) -> None:
     model.bind_tools([], parallel_tool_calls=True).invoke("Hi")
-    assert body(router).keys() == {"model", "messages"}
+    assert last_body(router).keys() == {"model", "messages"}
 
 
-def test_a_response_format_goes_beside_the_tools(model: ChatOrq, router: OfflineRouter) -> None:
+def test_response_format_is_sent_with_tools(model: ChatOrq, router: OfflineRouter) -> None:
     model.bind_tools([add], response_format=Add, strict=True).invoke("Hi")
-    wanted = body(router)["response_format"]
-    assert wanted["type"] == "json_schema"
-    assert wanted["json_schema"]["name"] == "Add"
-    assert wanted["json_schema"]["strict"] is True
-    assert wanted["json_schema"]["schema"]["required"] == ["a", "b"]
-    assert body(router)["tools"][0]["function"]["name"] == "add"
+    response_format = last_body(router)["response_format"]
+    assert response_format["type"] == "json_schema"
+    json_schema = response_format["json_schema"]
+    assert (json_schema["name"], json_schema["strict"]) == ("Add", True)
+    assert json_schema["schema"]["required"] == ["a", "b"]
+    assert last_body(router)["tools"][0]["function"]["name"] == "add"
 
 
-def test_binding_takes_the_keywords_of_a_call(model: ChatOrq, router: OfflineRouter) -> None:
+def test_bind_tools_accepts_call_arguments(model: ChatOrq, router: OfflineRouter) -> None:
     model.bind_tools([add], temperature=0, controls={"name": "sums"}).invoke("Hi")
-    assert body(router)["temperature"] == 0
-    assert body(router)["name"] == "sums"
+    assert last_body(router)["temperature"] == 0
+    assert last_body(router)["name"] == "sums"
 
 
-def named(name: Any) -> dict[str, Any]:
+def create_tool(name: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": NUMBERS}}
 
 
-NO_TOOLS = {
-    "a name with a blank": (named("add up"), "Invalid tool name 'add up'. Use 1 to 64"),
-    "a name with a dot": (named("math.add"), "Invalid tool name 'math.add'. Use 1 to 64"),
-    "an umlaut": (named("addübung"), "Use 1 to 64"),
-    "a long name": (named("a" * 65), "Use 1 to 64"),
-    "an empty name": (named(""), "Use 1 to 64"),
-    "a number for a name": (named(5), "Use 1 to 64"),
+INVALID_TOOLS = {
+    "name with a space": (create_tool("add up"), "Invalid tool name 'add up'. Use 1 to 64"),
+    "name with a dot": (create_tool("math.add"), "Invalid tool name 'math.add'. Use 1 to 64"),
+    "name with an umlaut": (create_tool("addübung"), "Use 1 to 64"),
+    "long name": (create_tool("a" * 65), "Use 1 to 64"),
+    "empty name": (create_tool(""), "Use 1 to 64"),
+    "int as name": (create_tool(5), "Use 1 to 64"),
     "no name": ({"type": "function", "function": {"description": "Add."}}, "name"),
-    "a server's tool": ({"type": "web_search_preview"}, "'web_search_preview' is not supported"),
-    "a number": (5, "5"),
-    "nothing": (None, "None"),
-    "an empty dict": ({}, "{}"),
+    "server tool of another provider": (
+        {"type": "web_search_preview"},
+        "'web_search_preview' is not supported",
+    ),
+    "int": (5, "5"),
+    "None": (None, "None"),
+    "empty dict": ({}, "{}"),
 }
 
 
-@pytest.mark.parametrize(("bad", "hint"), NO_TOOLS.values(), ids=NO_TOOLS)
-def test_what_is_no_tool_is_refused_at_binding(model: ChatOrq, bad: Any, hint: str) -> None:
+@pytest.mark.parametrize(("tool_", "error"), INVALID_TOOLS.values(), ids=INVALID_TOOLS)
+def test_invalid_tool_raises_when_bound(model: ChatOrq, tool_: Any, error: str) -> None:
     with pytest.raises(RouterInputError) as caught:
-        model.bind_tools([add, bad])
-    assert hint in str(caught.value)
+        model.bind_tools([add, tool_])
+    assert error in str(caught.value)
 
 
-AROUND: dict[str, Any] = {"type": "object"}
-AROUND["properties"] = {"a": AROUND}
-NO_SCHEMAS = [{"type": "object", "properties": {"a": it}} for it in (object(), float("nan"))]
+CYCLE: dict[str, Any] = {"type": "object"}
+CYCLE["properties"] = {"a": CYCLE}
+INVALID_SCHEMAS: dict[str, dict[str, Any]] = {
+    "object": {"type": "object", "properties": {"a": object()}},
+    "nan": {"type": "object", "properties": {"a": float("nan")}},
+    "cycle": CYCLE,
+}
 
 
-@pytest.mark.parametrize("odd", [*NO_SCHEMAS, AROUND], ids=["an object", "NaN", "a circle"])
+@pytest.mark.parametrize("parameters", INVALID_SCHEMAS.values(), ids=INVALID_SCHEMAS)
 @pytest.mark.parametrize("strict", [None, True])
-def test_a_schema_that_is_not_json_is_refused_by_the_name_of_its_tool(
-    model: ChatOrq, odd: Any, strict: Any
-) -> None:
-    tool = {"type": "function", "function": {**FUNCTION, "parameters": odd}}
+def test_schema_that_is_not_json_raises(model: ChatOrq, parameters: Any, strict: Any) -> None:
+    tool = {"type": "function", "function": {**FUNCTION, "parameters": parameters}}
     with pytest.raises(RouterInputError, match=r"tool 'add': parameters\."):
         model.bind_tools([tool], strict=strict)
-    schema = {"title": "T", **odd}
+    schema = {"title": "T", **parameters}
     for method in ("json_schema", "function_calling"):
         with pytest.raises(RouterInputError):
             model.with_structured_output(schema, method=method, strict=strict).invoke("Hi")
 
 
-class Unknown:
+class Opaque:
     pass
 
 
-class Undescribed(BaseModel):
+class WithoutSchema(BaseModel):
     model_config = {"arbitrary_types_allowed": True}
-    it: Unknown
+    value: Opaque
 
 
-def test_a_class_without_a_schema_is_refused(model: ChatOrq) -> None:
+def test_class_without_schema_raises(model: ChatOrq) -> None:
     for bind in (model.bind_tools, lambda classes: model.with_structured_output(*classes)):
-        with pytest.raises(RouterInputError, match=r"Cannot convert .*Undescribed"):
-            bind([Undescribed])
+        with pytest.raises(RouterInputError, match=r"Cannot convert .*WithoutSchema"):
+            bind([WithoutSchema])
 
 
-def test_several_calls_are_told_apart(router: OfflineRouter) -> None:
+def test_two_calls_of_one_tool_have_different_ids() -> None:
     calls = (ToolCall("add", {"a": 1, "b": 2}), ToolCall("add", {"a": 3, "b": 4}))
     router = OfflineRouter(answers={"Hi": Answer(tool_calls=calls)})
-    answer = ChatOrq(model="openai/gpt-4o", client=router.client()).bind_tools([add]).invoke("Hi")
+    answer = create_model(router).bind_tools([add]).invoke("Hi")
     first, second = answer.tool_calls
     assert (first["args"], second["args"]) == ({"a": 1, "b": 2}, {"a": 3, "b": 4})
     assert first["id"] != second["id"]
@@ -314,28 +320,40 @@ SEARCH = {"type": "orq:tool_search"}
 EXTRAS = {"defer_loading": True, "cache_control": {"type": "ephemeral"}, "input_examples": [1]}
 
 
-def test_extras_that_the_responses_api_knows_go_with_a_tool(router: OfflineRouter) -> None:
-    model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
+def test_responses_api_receives_supported_tool_extras(router: OfflineRouter) -> None:
+    model = create_model(router, api="responses")
     model.bind_tools([tool(extras=EXTRAS | {"strict": False})(add), SEARCH]).invoke("Hi")
-    sent, search = body(router)["tools"]
-    assert sent["defer_loading"] is True
-    assert sent["cache_control"] == {"type": "ephemeral"}
-    assert sent["strict"] is False
-    assert "input_examples" not in sent  # another provider's
+    function, search = last_body(router)["tools"]
+    assert function["defer_loading"] is True
+    assert function["cache_control"] == {"type": "ephemeral"}
+    assert function["strict"] is False
+    assert "input_examples" not in function  # only supported by another provider
     assert search == SEARCH
 
 
-def test_of_a_tools_extras_a_chat_completion_knows_strict(
+def test_chat_completions_only_receives_strict_from_tool_extras(
     model: ChatOrq, router: OfflineRouter
 ) -> None:
     model.bind_tools([tool(extras=EXTRAS | {"strict": True})(add), add]).invoke("Hi")
-    first, second = body(router)["tools"]
+    first, second = last_body(router)["tools"]
     assert first.keys() == {"type", "function"}
     assert first["function"]["strict"] is True
     assert "strict" not in second["function"]
 
 
-def test_a_tool_that_nothing_can_find_is_refused(router: OfflineRouter) -> None:
-    model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
+def test_deferred_tool_without_tool_search_raises(router: OfflineRouter) -> None:
+    model = create_model(router, api="responses")
     with pytest.raises(RouterInputError, match=r"'add' has defer_loading.*orq:tool_search"):
         model.bind_tools([tool(extras={"defer_loading": True})(add)])
+
+
+SERVER_TOOLS = [
+    {"type": "orq:web_search", "max_results": 3},
+    {"type": "mcp", "server_url": "https://tools.example/mcp"},
+]
+
+
+@pytest.mark.parametrize("server_tool", SERVER_TOOLS, ids=["orq", "mcp"])
+def test_server_tools_are_sent_unchanged(router: OfflineRouter, server_tool: Any) -> None:
+    create_model(router, api="responses").bind_tools([server_tool]).invoke("Hi")
+    assert last_body(router)["tools"] == [server_tool]

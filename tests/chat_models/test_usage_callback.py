@@ -16,7 +16,7 @@ from orq_router_integrations.chat_models.usage_callback import track_usage
 
 @pytest.mark.parametrize(("api", "unpriced"), [("responses", 0), ("chat_completions", 1)])
 @pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
-async def test_an_answer_from_the_cache_costs_nothing(
+async def test_cached_answer_costs_nothing(
     router: OfflineRouter, api: str, unpriced: int, awaited: bool
 ) -> None:
     model = ChatOrq(model="openai/gpt-4o", api=api, client=router.client(), cache=InMemoryCache())
@@ -36,7 +36,7 @@ def a_library(model: ChatOrq) -> None:
     assert own.calls == 2
 
 
-def test_blocks_within_blocks_count_what_is_theirs(model: ChatOrq) -> None:
+def test_nested_blocks(model: ChatOrq) -> None:
     within = RunnableLambda(lambda _: a_library(model))
     with track_usage() as outer, get_usage_metadata_callback() as core_usage:
         model.invoke("1")
@@ -50,14 +50,14 @@ def test_blocks_within_blocks_count_what_is_theirs(model: ChatOrq) -> None:
     assert (outer.calls, later.calls) == (6, 1)
 
 
-def test_a_cost_that_nobody_states_is_unknown(model: ChatOrq) -> None:
+def test_unreported_cost_is_unknown(model: ChatOrq) -> None:
     with track_usage() as usage:
         assert "cost=0.000000" in repr(usage)
         model.invoke("Hi")
     assert "cost=unknown, unpriced=1" in repr(usage)
 
 
-async def test_blocks_in_generators_that_are_left_do_not_pile_up(model: ChatOrq) -> None:
+async def test_blocks_in_abandoned_generators_are_reused(model: ChatOrq) -> None:
     async def answers() -> AsyncIterator[str]:
         with track_usage():
             yield (await model.ainvoke("1")).text

@@ -1,0 +1,238 @@
+"""Features of LangChain runnables: rate limits, configuration, bindings, batches and tracing."""
+
+import json
+from typing import Any
+
+import pytest
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.rate_limiters import BaseRateLimiter
+from langchain_core.runnables import ConfigurableField
+from langchain_core.tracers import BaseTracer, Run
+from pydantic import BaseModel
+from support.agent_tools import (
+    GPT,
+    both_apis,
+    called,
+    every_way,
+    get_weather,
+    orq,
+)
+
+from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.errors import RouterError, ServerError
+from orq_router_integrations.testing import Fault
+
+CLAUDE = "anthropic/claude-sonnet-4-5"
+KEY = "sk-orq-SECRET"
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+
+
+class RunRecorder(BaseTracer):
+    """Record the runs that LangSmith would receive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: list[Run] = []
+
+    def _persist_run(self, run: Run) -> None:
+        self.runs.append(run)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        metadata: dict[str, Any] = self.runs[0].extra["metadata"]
+        return metadata
+
+
+class RateLimiterSpy(BaseRateLimiter):
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        self.calls.append("sync")
+        return True
+
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        self.calls.append("async")
+        return True
+
+
+@both_apis
+@every_way
+async def test_rate_limiter_is_acquired_once_per_call(
+    router: OfflineRouter, api: str, awaited: bool
+) -> None:
+    limiter = RateLimiterSpy()
+    model = orq(router, api, rate_limiter=limiter)
+    await called(model, awaited)
+    _ = [c async for c in model.astream("Hi")] if awaited else list(model.stream("Hi"))
+    assert limiter.calls == ["async" if awaited else "sync"] * 2
+
+
+@both_apis
+@every_way
+async def test_configurable_fields(router: OfflineRouter, api: str, awaited: bool) -> None:
+    fields = {name: ConfigurableField(id=name) for name in ("model", "temperature", "controls")}
+    model = orq(router, api).configurable_fields(**fields)
+    values = {"model": CLAUDE, "temperature": 0.5, "controls": {"name": "a"}}
+    await called(model.with_config(configurable=values), awaited)
+    await called(model, awaited)
+    configured, default = (request.body for request in router.requests)
+    assert (configured["model"], configured["temperature"]) == (CLAUDE, 0.5)
+    assert '"a"' in json.dumps(configured)
+    assert (default["model"], "temperature" in default) == (GPT, False)
+
+
+@every_way
+async def test_api_can_be_configured(router: OfflineRouter, awaited: bool) -> None:
+    model = orq(router, "chat_completions").configurable_fields(api=ConfigurableField(id="api"))
+    bound = model.bind(tools=[get_weather])
+    await called(bound, awaited)
+    await called(bound, awaited, config={"configurable": {"api": "responses"}})
+    names = [request.body["tools"][0].get("name") for request in router.requests]
+    assert names == [None, "get_weather"]
+
+
+@both_apis
+@every_way
+async def test_invalid_configured_field_raises(
+    router: OfflineRouter, api: str, awaited: bool
+) -> None:
+    model = orq(router, api).configurable_fields(temperature=ConfigurableField(id="t"))
+    with pytest.raises(ValueError, match="temperature"):
+        await called(model, awaited, config={"configurable": {"t": 99}})
+    assert not router.requests
+
+
+@both_apis
+@every_way
+async def test_configurable_alternatives(router: OfflineRouter, api: str, awaited: bool) -> None:
+    model = orq(router, api).configurable_alternatives(
+        ConfigurableField(id="which"), default_key="gpt", claude=orq(router, api, model=CLAUDE)
+    )
+    chain = ChatPromptTemplate.from_messages([("user", "{word}")]) | model
+    await called(chain, awaited, {"word": "Hi"}, config={"configurable": {"which": "claude"}})
+    await called(chain, awaited, {"word": "Hi"})
+    assert [request.body["model"] for request in router.requests] == [CLAUDE, GPT]
+
+
+@both_apis
+@every_way
+async def test_bind_tools_with_response_format(
+    router: OfflineRouter, api: str, awaited: bool
+) -> None:
+    bound = orq(router, api).bind_tools([get_weather], tool_choice="none", response_format=City)
+    answer = await called(bound, awaited)
+    body = router.requests[0].body
+    format_ = body["response_format"] if api == "chat_completions" else body["text"]["format"]
+    assert (len(body["tools"]), format_["type"]) == (1, "json_schema")
+    assert City.model_validate_json(answer.text)
+
+
+@both_apis
+@every_way
+async def test_bound_params_and_config_are_used(
+    router: OfflineRouter, api: str, awaited: bool
+) -> None:
+    recorder = RunRecorder()
+    bound = orq(router, api).bind(temperature=0.5, stop=["END"])
+    tagged = bound.with_config(
+        tags=["t"], metadata={"m": 1}, run_name="named", callbacks=[recorder]
+    )
+    await called(tagged, awaited)
+    stop = "stop" if api == "chat_completions" else "stop_sequences"
+    assert (router.requests[0].body["temperature"], router.requests[0].body[stop]) == (0.5, ["END"])
+    assert (recorder.runs[0].name, recorder.runs[0].tags) == ("named", ["t"])
+    assert recorder.metadata["m"] == 1
+
+
+@both_apis
+@every_way
+async def test_batch_can_return_exceptions(api: str, awaited: bool) -> None:
+    router = OfflineRouter(faults={CLAUDE: 501})
+    model, texts = orq(router, api), ["One", "Two", "Three"]
+    mixed = model.configurable_fields(model=ConfigurableField(id="model"))
+    configs: Any = [{"configurable": {"model": name}} for name in (GPT, CLAUDE, GPT)]
+    results: Any = (
+        await mixed.abatch(texts, configs, return_exceptions=True)
+        if awaited
+        else mixed.batch(texts, configs, return_exceptions=True)
+    )
+    assert isinstance(results[1], ServerError)
+    assert ["One" in results[0].text, "Three" in results[2].text] == [True, True]
+
+
+@both_apis
+async def test_batch_as_completed(router: OfflineRouter, api: str) -> None:
+    model = orq(router, api)
+    questions = ["One", "Two"]
+    for answers in (
+        dict(model.batch_as_completed(questions)),
+        {index: answer async for index, answer in model.abatch_as_completed(questions)},
+    ):
+        assert "One" in answers[0].text
+        assert "Two" in answers[1].text
+
+
+async def record_run(router: OfflineRouter, api: str, awaited: bool, stream: bool) -> RunRecorder:
+    recorder = RunRecorder()
+    secrets = {"default_headers": {"X-Token": "HEADER-SECRET"}, "default_query": {"q": "Q-SECRET"}}
+    model = ChatOrq(
+        model=GPT,
+        client=router.client(api_key=KEY, **secrets),
+        api=api,
+        temperature=0.5,
+        max_tokens=9,
+        stop="END",
+        controls={"name": "a"},
+    ).bind_tools([get_weather])
+    config: Any = {"callbacks": [recorder]}
+    if stream and awaited:
+        _ = [chunk async for chunk in model.astream("Hi", config)]
+    elif stream:
+        list(model.stream("Hi", config))
+    else:
+        await called(model, awaited, config=config)
+    return recorder
+
+
+@both_apis
+@every_way
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_traces_contain_params_and_no_secret(
+    router: OfflineRouter, api: str, awaited: bool, stream: bool
+) -> None:
+    recorder = await record_run(router, api, awaited, stream)
+    expected = {
+        "ls_provider": "orq",
+        "ls_model_type": "chat",
+        "ls_model_name": GPT,
+        "ls_temperature": 0.5,
+        "ls_max_tokens": 9,
+        "ls_stop": ["END"],
+    }
+    assert {name: recorder.metadata.get(name) for name in expected} == expected
+    assert (
+        recorder.runs[0].extra["invocation_params"]["tools"][0]["function"]["name"] == "get_weather"
+    )
+    trace = recorder.runs[0].model_dump_json()
+    assert "SECRET" not in trace
+    assert GPT in trace
+
+
+@both_apis
+@every_way
+async def test_traces_of_failed_calls_contain_the_error_and_no_secret(
+    api: str, awaited: bool
+) -> None:
+    router = OfflineRouter(faults={GPT: Fault(status=401, message=f"the key {KEY} is wrong")})
+    recorder = RunRecorder()
+    model = ChatOrq(model=GPT, client=router.client(api_key=KEY), api=api)
+    with pytest.raises(RouterError):
+        await called(model, awaited, config={"callbacks": [recorder]})
+    assert "AuthenticationError" in str(recorder.runs[0].error)
+    assert "SECRET" not in recorder.runs[0].model_dump_json()

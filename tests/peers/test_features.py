@@ -1,0 +1,201 @@
+"""Features of other chat model packages, and the tests which show that ``ChatOrq`` has them."""
+
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+
+TESTED: dict[str, tuple[str, ...]] = {
+    # construction, client, security
+    "a key may be a function": (
+        "test_a_function_may_give_the_key",
+        "test_an_async_function_may_give_the_key_to_async_calls",
+    ),
+    "a missing key is told at once": ("test_a_client_needs_a_key",),
+    "base_url from the environment": ("test_without_a_url_it_is_the_vendors", "test_init_from_env"),
+    "a timeout in seconds": ("test_a_timeout_is_a_number_above_zero",),
+    "injected httpx clients": ("test_injected_clients_are_used_and_left_open",),
+    "shared connections": (
+        "test_all_clients_and_threads_of_a_process_share_their_connections",
+        "test_a_new_model_opens_nothing",
+    ),
+    "TCP keepalive": (
+        "test_a_silent_connection_is_kept_alive_by_probes",
+        "test_so_is_an_async_one",
+    ),
+    "an explicit proxy": ("test_a_proxy_of_the_callers_own_is_used",),
+    "close and aclose": (
+        "test_a_closed_client_opens_anew",
+        "test_async_closing_waits_for_the_calls_under_way",
+    ),
+    "default headers and query": ("test_default_headers_and_query_go_with_every_call",),
+    "no header and no key in any dump": (
+        "test_no_dump_contains_a_secret",
+        "test_no_way_to_show_a_client_shows_its_secrets",
+    ),
+    "serialisable, with lc_secrets": (
+        "test_serialized_model_can_be_loaded",
+        "test_serialized_model_can_be_loaded",
+    ),
+    "a typing error in a keyword is told": (
+        "test_an_argument_of_the_model_is_refused_before_any_request",
+        "test_an_argument_of_a_call_is_refused_before_any_request",
+    ),
+    "extra_body": ("test_extra_body_is_sent",),
+    "pickle and deepcopy": (
+        "test_copies_work",
+        "test_pickle_contains_no_secret_and_reads_key_from_environment",
+    ),
+    # calls, retries, errors
+    "native async": (
+        "test_four_doors_lead_to_the_same_message",
+        "test_an_awaited_stream_is_the_same_stream",
+    ),
+    "retries of 429, 5xx and connections": (
+        "test_a_failure_that_may_pass_is_tried_three_times",
+        "test_a_broken_connection_is_tried_three_times",
+        "test_the_number_of_retries_can_be_set",
+    ),
+    "a retry after the time the server names": ("test_the_router_decides_how_long_to_wait",),
+    "opening a stream is retried": ("test_a_stream_is_tried_again_before_its_first_item",),
+    "LangChain's model errors": ("test_failures_have_a_class_and_is_retryable",),
+    "ContextOverflowError": (
+        "test_context_overflow_error",
+        "test_too_much_input_is_seen_by_its_text",
+    ),
+    "an error inside a stream": ("test_an_error_in_a_stream_is_an_error",),
+    "a stream that is cut off": ("test_a_stream_without_an_end_is_broken",),
+    "a silent stream": ("test_a_stream_that_falls_silent_is_a_timeout_with_the_text_so_far",),
+    "missing optional members": ("test_what_the_reply_does_not_say_is_not_made_up",),
+    "one instance over several loops": (
+        "test_one_client_serves_several_event_loops_one_after_another",
+    ),
+    "a fresh instance per loop": ("test_each_event_loop_has_connections_of_its_own",),
+    # output and metadata
+    "usage of a stream by default": ("test_a_stream_asks_for_its_usage_and_reports_it_once",),
+    "cache_read, cache_creation, reasoning and audio tokens": (
+        "test_usage_is_counted_with_its_details",
+    ),
+    "which upstream answered": (
+        "test_the_provider_is_told_where_exactly_one_candidate_fits",
+        "test_a_fallback_is_named_wherever_it_was_set",
+    ),
+    "what the headers say": (
+        "test_an_answer_tells_how_its_call_went",
+        "test_the_platforms_limits_are_told",
+    ),
+    "reasoning text": (
+        "test_whole_and_streamed_answers_have_the_same_blocks",
+        "test_a_stream_ends_in_the_message_of_a_whole_reply",
+    ),
+    "reasoning goes back on tool turns": (
+        "test_the_provider_that_thought_gets_its_seal_back",
+        "test_the_providers_seal_goes_back_with_the_thought",
+        "test_agent_remembers_the_first_turn",
+    ),
+    "images in answers": ("test_images_are_image_blocks",),
+    "citations": ("test_annotations_are_citations_of_the_text",),
+    "refusals": (
+        "test_a_refusal_is_a_block",
+        "test_refusal_raises_with_reason",
+    ),
+    "spoken answers, and their id sent back": (
+        "test_a_spoken_answer_is_an_audio_block",
+        "test_an_earlier_answer_is_sent_again",
+    ),
+    "several answers": (
+        "test_several_answers_share_one_usage",
+        "test_streaming_several_answers_raises",
+    ),
+    "standard blocks": ("test_under_v1_the_content_is_the_blocks",),
+    "service tiers in usage": ("test_a_service_tier_with_prices_of_its_own_is_counted_apart",),
+    "events of the third version": ("test_stream_events_v3",),
+    "native events": ("test_events_end_in_the_message_of_a_whole_reply",),
+    # input
+    "audio formats, images with detail or without type, files by URL and id, plain text": (
+        "test_every_spelling_becomes_the_routers_part",
+    ),
+    "prompt cache marks": ("test_every_spelling_becomes_the_routers_part",),
+    "what the wire does not take is named": (
+        "test_what_the_router_does_not_take_is_refused_with_its_place_and_a_hint",
+    ),
+    "Anthropic's blocks": (
+        "test_a_call_in_anthropics_block_is_sent_too",
+        "test_an_earlier_answer_is_sent_again",
+    ),
+    "media in a tool's answer": (
+        "test_media_in_tool_results",
+        "test_media_can_stay_in_the_tool_message",
+    ),
+    "ids and extra members of text blocks": (
+        "test_what_langchain_keeps_on_a_text_block_stays_at_home",
+    ),
+    "names of messages": ("test_names_are_sent",),
+    "the developer role": ("test_a_developer_tuple_is_a_developer_message",),
+    "unicode arguments": ("test_unicode_arguments_are_sent_unescaped",),
+    "malformed earlier calls": ("test_an_earlier_call_is_sent_again",),
+    # tools and structured output
+    "strict": ("test_strict_is_sent_with_every_tool",),
+    "parallel_tool_calls": ("test_parallel_tool_calls_is_sent",),
+    "every tool choice": ("test_tool_choice_is_converted",),
+    "response_format beside tools": (
+        "test_response_format_is_sent_with_tools",
+        "test_bind_tools_with_response_format",
+        "test_provider_strategy",
+    ),
+    "three methods of structured output": (
+        "test_output_is_instance_or_dict",
+        "test_json_schema_is_the_default",
+    ),
+    "include_raw": ("test_include_raw",),
+    "the structure in traces": ("test_schema_is_traced_and_not_sent",),
+    "extras of a tool": (
+        "test_responses_api_receives_supported_tool_extras",
+        "test_chat_completions_only_receives_strict_from_tool_extras",
+    ),
+    "disabled_params": (
+        "test_param_can_be_disabled",
+        "test_param_can_be_disabled_for_some_values",
+    ),
+    # profiles, tokens, tracing
+    "profiles of prefixed ids": (
+        "test_agent_uses_native_structured_output_if_the_profile_allows",
+        "test_structured_output_is_supported",
+    ),
+    "token counts without a download": (
+        "test_tokens_are_estimated",
+        "test_a_conversation_comes_near_what_the_api_counted",
+    ),
+    "tracing parameters": (
+        "test_langsmith_params",
+        "test_traces_contain_params_and_no_secret",
+    ),
+    "fallbacks and retries of LangChain": (
+        "test_fallback_middleware",
+        "test_retry_middleware_retries_only_retryable_errors",
+    ),
+}
+
+NOT_SUPPORTED = {
+    "a clock for idle content": "timeout is for the next byte, and a sign of life is one",
+    "video": "the router's schema has no video part",
+    "built-in tools of OpenAI": "the router has tools of its own, orq:* and mcp",
+    "automatic downgrade of the structured method": "no peer knows it but by the model's name",
+    "LangSmith's gateway": "another vendor's router",
+    "counting by the provider's endpoint": "the router has none",
+}
+
+TESTS_ELSEWHERE = {"test_init_from_env"}
+"""Tests that ``langchain-tests`` defines."""
+
+
+def test_listed_tests_exist() -> None:
+    names = set(TESTS_ELSEWHERE)
+    for path in TESTS.rglob("test_*.py"):
+        names.update(re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8")))
+    missing = {name for tests in TESTED.values() for name in tests if name not in names}
+    assert sorted(missing) == []
+
+
+def test_features_are_listed_once() -> None:
+    assert not TESTED.keys() & NOT_SUPPORTED.keys()
