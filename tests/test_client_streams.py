@@ -24,7 +24,7 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import RouterClient, RouterError
-from orq_router_integrations._http import background_reader as pump
+from orq_router_integrations._http import client_sender
 from orq_router_integrations.errors import (
     InvalidResponseError,
     NotFoundError,
@@ -255,7 +255,7 @@ def test_a_stream_left_by_break_is_closed():
 
 
 async def test_an_async_stream_left_by_break_is_closed(monkeypatch):
-    monkeypatch.setattr(pump, "READ_AHEAD_BYTES", 1)
+    monkeypatch.setattr(client_sender, "READ_AHEAD_BYTES", 1)
     body = Body(*WHOLE)
     async for _ in client_of(lambda _: httpx.Response(200, stream=body)).astream(chat_stream()):
         assert not body.closed

@@ -1,14 +1,15 @@
-"""Async generators that nobody but their owner closes.
+"""Async generators that asyncio does not close on its own.
 
-When an event loop ends, or a generator is forgotten, asyncio closes the async generators it knows:
-the inner ones while their owner is closing them, which then is an error that it logs.
+When an event loop shuts down or a generator is garbage collected, asyncio closes every async
+generator it knows. If it closes an inner one while the outer one is closing it as well, asyncio
+logs an error. The generators here are hidden from asyncio, so only their owner closes them.
 """
 
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import wraps
-from typing import Any, Generic, ParamSpec, Self, TypeVar
+from typing import Generic, ParamSpec, Self, TypeVar, cast
 
 from typing_extensions import AsyncGenerator
 
@@ -17,42 +18,39 @@ P = ParamSpec("P")
 
 
 class ScopedAsyncGenerator(Generic[T]):
-    """An async generator that asyncio never hears of; it is closed at the end of its block."""
+    """Wraps an async generator to hide it from asyncio; the ``async with`` block closes it."""
 
-    def __init__(self, source: AsyncGenerator[T]) -> None:
-        self._source, self._begun = source, False
-        self.aclose, self.athrow = source.aclose, source.athrow
+    def __init__(self, generator: AsyncGenerator[T]) -> None:
+        self._generator, self._started = generator, False
+        self.aclose, self.athrow = generator.aclose, generator.athrow
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._source.aclose()
+        await self._generator.aclose()
 
     def __aiter__(self) -> Self:
         return self
 
     def __anext__(self) -> Awaitable[T]:
-        if self._begun:
-            return self._source.__anext__()
-        self._begun, hooks = True, sys.get_asyncgen_hooks()
+        if self._started:
+            return self._generator.__anext__()
+        self._started, hooks = True, sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(None, None)
         try:
-            return self._source.__anext__()  # is told of with its first step, or never
+            return self._generator.__anext__()  # the first step is when Python calls the hooks
         finally:
             sys.set_asyncgen_hooks(*hooks)
 
 
 def scoped_asynccontextmanager(
-    work: Callable[P, AsyncGenerator[T]],
+    function: Callable[P, AsyncGenerator[T]],
 ) -> Callable[P, AbstractAsyncContextManager[T]]:
-    """As ``asynccontextmanager``, of generators that asyncio never hears of."""
-    plain = asynccontextmanager(work)
+    """Like ``contextlib.asynccontextmanager``, with a generator that is hidden from asyncio."""
 
-    @wraps(work)
-    def made(*given: P.args, **named: P.kwargs) -> AbstractAsyncContextManager[T]:
-        context: Any = plain(*given, **named)
-        context.gen = ScopedAsyncGenerator(context.gen)
-        return context  # type: ignore[no-any-return]
+    @wraps(function)
+    def create_generator(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T]:
+        return cast("AsyncGenerator[T]", ScopedAsyncGenerator(function(*args, **kwargs)))
 
-    return made
+    return asynccontextmanager(create_generator)

@@ -1,6 +1,6 @@
-"""The same lines for async calls: asyncio's own sockets.
+"""Network backend for async calls on asyncio transports; see `backend` for the deadline.
 
-Those of anyio, which httpcore would take, cost a short call a third more.
+With the anyio backend of httpcore, a short call would cost a third more CPU time.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from orq_router_integrations._http.backend import (
 T = TypeVar("T")
 
 READ_AHEAD_BYTES = 256 * 1024
-"""Bytes that may come before the caller has asked for them."""
+"""Bytes to receive before the caller asks for them."""
 
 
 class AsyncioBackend(DeadlineMixin, httpcore.AsyncNetworkBackend):
-    """Opens lines of the running event loop."""
+    """Opens connections in the running event loop."""
 
     @override
     async def connect_tcp(
@@ -43,20 +43,22 @@ class AsyncioBackend(DeadlineMixin, httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to an address of the host.
+        """Connect to the first address of a host that accepts.
 
         Raises:
-            httpcore.ConnectError: none answers.
-            httpcore.ConnectTimeout: none answers in time.
+            httpcore.ConnectError: every address refuses, or the host is unknown.
+            httpcore.ConnectTimeout: no address accepts in time.
         """
         end = monotonic() + self.deadline.cap(timeout)
-        addresses = parse_ip_address(host, port) or await _addresses(
-            host, port, remaining_seconds(end)
-        )
+        addresses = parse_ip_address(host, port)
+        if not addresses:
+            lookup = asyncio.get_running_loop().getaddrinfo(host, port)
+            addresses = unique_addresses(await _wait_for(lookup, remaining_seconds(end)))
         while True:
-            wire, share = _Wire(), remaining_seconds(end) / len(addresses)
+            protocol, seconds = _StreamProtocol(), remaining_seconds(end) / len(addresses)
             try:
-                transport = await _in_time(_connected(wire, addresses.pop(0), port), share)
+                connecting = _connect(protocol, addresses.pop(0), port)
+                transport = await _wait_for(connecting, seconds)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if not addresses:
                     raise
@@ -64,153 +66,168 @@ class AsyncioBackend(DeadlineMixin, httpcore.AsyncNetworkBackend):
                 break
         for option in socket_options or ():
             transport.get_extra_info("socket").setsockopt(*option)
-        return AsyncioStream(transport, wire, self)
+        return AsyncioStream(transport, protocol, self)
 
 
-async def _connected(wire: "_Wire", address: str, port: int) -> asyncio.Transport:
+async def _connect(protocol: "_StreamProtocol", address: str, port: int) -> asyncio.Transport:
     loop = asyncio.get_running_loop()
-    return (await loop.create_connection(lambda: wire, address, port))[0]
+    return (await loop.create_connection(lambda: protocol, address, port))[0]
 
 
-async def _addresses(host: str, port: int, seconds: float) -> list[str]:
-    looking_up = asyncio.get_running_loop().getaddrinfo(host, port)
-    return unique_addresses(await _in_time(looking_up, seconds))
-
-
-async def _in_time(opening: Coroutine[Any, Any, T], seconds: float) -> T:
-    """What is opened in time; what comes too late, or for nobody, is closed."""
+async def _wait_for(opening: Coroutine[Any, Any, T], seconds: float) -> T:
+    """Await an operation; if it times out or is cancelled, close the transport it still opens."""
     task = asyncio.ensure_future(opening)
     try:
         await asyncio.wait({task}, timeout=seconds)
         if not task.done():
-            raise httpcore.ConnectTimeout("not connected in time")
+            raise httpcore.ConnectTimeout("timed out while connecting")
     except BaseException:
         task.cancel()
-        task.add_done_callback(_close)
+        task.add_done_callback(_abort_result)
         raise
     with map_socket_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
         return task.result()
 
 
-def _close(task: "asyncio.Task[Any]") -> None:
+def _abort_result(task: "asyncio.Task[Any]") -> None:
     if not (task.cancelled() or task.exception()):
-        opened = task.result()
-        if isinstance(opened, asyncio.Transport):
-            opened.abort()
+        transport = task.result()
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
 
 
-class _Wire(asyncio.Protocol):
-    """What has come over a socket, and who waits for it."""
+class _StreamProtocol(asyncio.Protocol):
+    """Collects the data received over a socket and wakes up the stream that waits for it.
+
+    Attributes:
+        received: data that the stream has not read yet.
+        is_closed: whether the peer has closed the connection, or it was lost.
+        is_write_paused: whether the stream has to wait before it writes more.
+        error: why the connection was lost.
+    """
 
     def __init__(self) -> None:
-        self.come = bytearray()
-        self.ended = self.full = False
+        self.received = bytearray()
+        self.is_closed = self.is_write_paused = False
         self.error: Exception | None = None
         self._waiter: asyncio.Future[bool] | None = None
-        self._paused = False
+        self._is_read_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._loop = asyncio.get_running_loop()
 
     def data_received(self, data: bytes) -> None:
-        self.come += data
-        if len(self.come) >= READ_AHEAD_BYTES:
-            self._paused = True
+        self.received += data
+        if len(self.received) >= READ_AHEAD_BYTES:
+            self._is_read_paused = True
             self._transport.pause_reading()
-        self._ring(True)
+        self._wake_up(True)
 
     def eof_received(self) -> None:
-        self.ended = True
-        self._ring(True)
+        self.is_closed = True
+        self._wake_up(True)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.ended, self.error, self.full = True, error, False
-        self._ring(True)
+        self.is_closed, self.error, self.is_write_paused = True, error, False
+        self._wake_up(True)
 
     def pause_writing(self) -> None:
-        self.full = True
+        self.is_write_paused = True
 
     def resume_writing(self) -> None:
-        self.full = False
-        self._ring(True)
+        self.is_write_paused = False
+        self._wake_up(True)
 
-    def _ring(self, news: bool) -> None:
+    def _wake_up(self, has_event: bool) -> None:
         if self._waiter and not self._waiter.done():
-            self._waiter.set_result(news)
+            self._waiter.set_result(has_event)
 
-    async def news(self, seconds: float) -> bool:
-        """Wait until something happens; false if nothing does.
+    async def wait_for_event(self, seconds: float) -> bool:
+        """Wait until something happens; returns false on timeout.
 
         Raises:
-            httpcore.ReadError: nothing can, because the socket belongs to another event loop.
+            httpcore.ReadError: the socket belongs to another event loop.
         """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            raise httpcore.ReadError("it can be read on in the event loop only that it began in")
+            raise httpcore.ReadError(
+                "a response can only be read in the event loop in which it started"
+            )
         self._waiter = loop.create_future()
-        alarm = loop.call_later(seconds, self._ring, False)
+        timer = loop.call_later(seconds, self._wake_up, False)
         try:
             return await self._waiter
         finally:
             self._waiter = None
-            alarm.cancel()
+            timer.cancel()
 
-    def taken(self, most: int) -> bytes:
-        """Bytes that have come, in order."""
-        data = bytes(self.come[:most])
-        del self.come[:most]
-        if self._paused and len(self.come) < READ_AHEAD_BYTES:
-            self._paused = False
+    def take(self, max_bytes: int) -> bytes:
+        """Remove and return received data."""
+        data = bytes(self.received[:max_bytes])
+        del self.received[:max_bytes]
+        if self._is_read_paused and len(self.received) < READ_AHEAD_BYTES:
+            self._is_read_paused = False
             self._transport.resume_reading()
         return data
 
 
 class AsyncioStream(httpcore.AsyncNetworkStream):
-    """A socket, never waited for longer than the clock of the call allows.
+    """An asyncio transport whose waits end at the deadline of the call.
 
-    Closing it never waits, so that no cancellation can come in between.
+    Closing it does not wait, so it cannot be interrupted by a cancellation.
+
+    Args:
+        transport: a connected transport.
+        protocol: the protocol of the transport.
+        backend: holds the deadline.
     """
 
-    def __init__(self, transport: asyncio.Transport, wire: _Wire, caller: DeadlineMixin) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, protocol: _StreamProtocol, backend: DeadlineMixin
+    ) -> None:
         self._transport = transport
-        self._wire = wire
-        self._caller = caller
-        self._held = WriteBuffer()
+        self._protocol = protocol
+        self._backend = backend
+        self._write_buffer = WriteBuffer()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Write what is held, then read what is there, or comes in time; see ``Line.read``."""
+        """Write the buffered data, then read.
+
+        A failed write is ignored, because the router may already have responded.
+        """
         with suppress(httpcore.WriteError):
             await self._flush(timeout)
-        wire, seconds = self._wire, self._caller.deadline.cap(timeout)
-        while not (wire.come or wire.ended):
-            if not await wire.news(seconds):
+        protocol, seconds = self._protocol, self._backend.deadline.cap(timeout)
+        while not (protocol.received or protocol.is_closed):
+            if not await protocol.wait_for_event(seconds):
                 raise httpcore.ReadTimeout
-        if wire.error and not wire.come:
-            raise httpcore.ReadError(str(wire.error)) from wire.error
-        return wire.taken(max_bytes)
+        if protocol.error and not protocol.received:
+            raise httpcore.ReadError(str(protocol.error)) from protocol.error
+        return protocol.take(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write, or hold for a moment."""
-        if self._held.add(buffer):
+        """Buffer data; write it if the buffer is full."""
+        if self._write_buffer.add(buffer):
             await self._flush(timeout)
 
     async def _flush(self, timeout: float | None) -> None:
-        held, wire = self._held.take_all(), self._wire
-        if not held:
+        data, protocol = self._write_buffer.take_all(), self._protocol
+        if not data:
             return
-        if wire.ended:
-            raise httpcore.WriteError(str(wire.error or "the router has closed the connection"))
-        self._transport.write(held)
-        while wire.full:
-            if starts_final_response(wire.come):
+        if protocol.is_closed:
+            reason = protocol.error or "the router has closed the connection"
+            raise httpcore.WriteError(str(reason))
+        self._transport.write(data)
+        while protocol.is_write_paused:
+            if starts_final_response(protocol.received):
                 raise httpcore.WriteError(EARLY_RESPONSE)
-            if not await wire.news(self._caller.deadline.cap(timeout)):
+            if not await protocol.wait_for_event(self._backend.deadline.cap(timeout)):
                 raise httpcore.WriteTimeout
 
     async def aclose(self) -> None:
         """Close the socket."""
-        with suppress(RuntimeError):  # its event loop is closed
+        with suppress(RuntimeError):  # the event loop of the transport is closed
             self._transport.abort()
 
     async def start_tls(
@@ -219,27 +236,28 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """The same line, encrypted; what has come unencrypted is forgotten."""
-        secure = _Wire()
-        secure.connection_made(self._transport)
+        """Return an encrypted stream over the same socket; data received before is dropped."""
+        protocol = _StreamProtocol()
+        protocol.connection_made(self._transport)
         try:
-            encrypting = asyncio.get_running_loop().start_tls(
-                self._transport, secure, ssl_context, server_hostname=server_hostname
+            handshake = asyncio.get_running_loop().start_tls(
+                self._transport, protocol, ssl_context, server_hostname=server_hostname
             )
-            encrypted = await _in_time(encrypting, self._caller.deadline.cap(timeout))
+            encrypted = await _wait_for(handshake, self._backend.deadline.cap(timeout))
         except BaseException:
             self._transport.abort()
             raise
         transport = cast("asyncio.Transport", encrypted)
-        secure.connection_made(transport)
-        return AsyncioStream(transport, secure, self._caller)
+        protocol.connection_made(transport)
+        return AsyncioStream(transport, protocol, self._backend)
 
     def get_extra_info(self, info: str) -> Any:
-        """What httpcore and callers want to know of a socket."""
+        """Return information about the socket; see httpcore."""
         match info:
             case "is_readable":
-                found = self._transport.get_extra_info("socket")
-                return bool(self._wire.come) or self._wire.ended or is_readable(found)
+                sock = self._transport.get_extra_info("socket")
+                protocol = self._protocol
+                return bool(protocol.received) or protocol.is_closed or is_readable(sock)
             case "client_addr":
                 return self._transport.get_extra_info("sockname")
             case "server_addr":

@@ -1,4 +1,4 @@
-"""The API key of a call: a fixed one, or one that a function gives for every attempt."""
+"""API keys: resolve a fixed key or a key function for every attempt of a call."""
 
 import asyncio
 import threading
@@ -10,6 +10,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
+from orq_router_integrations._http.redaction import REDACTING_FILTER
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.settings import ApiKey, validate_api_key
 from orq_router_integrations.validation import to_input_error
@@ -18,61 +19,67 @@ T = TypeVar("T")
 
 
 def get_api_key(source: ApiKey | None) -> str:
-    """The key for one attempt of a sync call.
+    """Return the API key for one attempt of a sync call.
+
+    The key is also registered to be redacted from logs.
 
     Raises:
-        RouterInputError: there is none that fits into a header, or it takes an async function.
+        RouterInputError: the key is missing or invalid, or comes from an async function.
     """
-    key = _at_once(source)
+    key = _resolve_now(source)
     if key is None:
-        raise RouterInputError("api_key: an async function cannot serve sync calls; use ainvoke")
+        raise RouterInputError(
+            "api_key is an async function, which sync calls cannot use. "
+            "Use the async methods (such as ainvoke), or pass a str or a sync function."
+        )
     return key
 
 
-def get_account_id(source: ApiKey | None) -> str:
-    """What tells this key's account from others: the key itself, as far as it is known.
-
-    What an async function would give is not known before it is awaited, and may differ from call
-    to call. It never counts as the same account.
-    """
-    return _at_once(source) or uuid4().hex
-
-
 async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
-    """The key for one attempt of an async call, if it comes in time; see ``key_of``.
+    """Return the API key for one attempt of an async call.
 
-    A function is asked in a thread of its own, for it may block; an async one in the event loop.
+    A sync function runs in its own thread because it may block; an async one in the event loop.
 
     Raises:
-        LateError: it does not.
+        RouterInputError: the key is missing or invalid.
+        DeadlineExceededError: the function has not returned before the deadline.
     """
     if callable(source) and not iscoroutinefunction(source):
-        key: object = await _in_time(_in_a_thread(source), deadline)
+        key: object = await _wait_until(deadline, _call_in_thread(source))
     else:
-        key = _given(source)
-    return _checked(await _in_time(key, deadline) if isawaitable(key) else key)
+        key = _read_source(source)
+    return _validate(await _wait_until(deadline, key) if isawaitable(key) else key)
 
 
-def _in_a_thread(source: ApiKey) -> Awaitable[object]:
-    """What a function gives; one that never returns holds up neither other threads nor the exit."""
-    given: Future[object] = Future()
-    given.set_running_or_notify_cancel()  # from now on it can be given up, but not cancelled
+def get_account_id(source: ApiKey | None) -> str:
+    """Identify the account that a key belongs to, for cache keys.
 
-    def ask() -> None:
+    An async function cannot be called here, and may return another key each time. It gets a new
+    random id, so that its calls never share a cache entry.
+    """
+    return _resolve_now(source) or uuid4().hex
+
+
+def _call_in_thread(function: ApiKey) -> Awaitable[object]:
+    """Call a key function in a daemon thread, where it blocks nothing if it never returns."""
+    result: Future[object] = Future()
+    result.set_running_or_notify_cancel()  # from now on, cancelling the waiter leaves it alone
+
+    def call() -> None:
         try:
-            given.set_result(_given(source))
-        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-            given.set_exception(error)
+            result.set_result(_read_source(function))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
+            result.set_exception(error)
 
     context = copy_context()
-    threading.Thread(target=context.run, args=(ask,), name="orq-key", daemon=True).start()
-    return asyncio.wrap_future(given)
+    threading.Thread(target=context.run, args=(call,), name="orq-key", daemon=True).start()
+    return asyncio.wrap_future(result)
 
 
-async def _in_time(giving: Awaitable[T], clock: Deadline) -> T:
-    task = asyncio.ensure_future(giving)
+async def _wait_until(deadline: Deadline, awaitable: Awaitable[T]) -> T:
+    task = asyncio.ensure_future(awaitable)
     try:
-        await asyncio.wait({task}, timeout=clock.remaining)
+        await asyncio.wait({task}, timeout=deadline.remaining)
         if not task.done():
             raise DeadlineExceededError
     finally:
@@ -80,28 +87,35 @@ async def _in_time(giving: Awaitable[T], clock: Deadline) -> T:
     return task.result()
 
 
-def _at_once(source: ApiKey | None) -> str | None:
-    """The key, unless it must be awaited."""
-    key = _given(source)
+def _resolve_now(source: ApiKey | None) -> str | None:
+    """Return the key, or ``None`` if it would have to be awaited."""
+    key = _read_source(source)
     if not isawaitable(key):
-        return _checked(key)
+        return _validate(key)
     if isinstance(key, Coroutine):
-        key.close()
+        key.close()  # avoids the warning that it was never awaited
     return None
 
 
-def _given(source: ApiKey | None) -> object:
+def _read_source(source: ApiKey | None) -> object:
     if not callable(source):
         return source.get_secret_value() if source else ""
     try:
         return source()
-    except StopIteration:  # in a generator it would be another error, and in a future none at all
-        raise RouterInputError("api_key: the function has no key left (StopIteration)") from None
+    except StopIteration:
+        # Raised inside a generator or future, it would turn into an unrelated error.
+        raise RouterInputError(
+            "The api_key function raised StopIteration: it has no more keys to return."
+        ) from None
 
 
-def _checked(key: object) -> str:
-    """A key fit for a header; also those from functions and from the environment of a pickle."""
+def _validate(key: object) -> str:
+    """Check that a key can be sent in a header, and register it to be redacted from logs."""
+    if key == REDACTING_FILTER.latest_key:  # checked and registered before, the usual case
+        return REDACTING_FILTER.latest_key
     try:
-        return validate_api_key(key)
+        valid_key = validate_api_key(key)
     except ValueError as error:
         raise to_input_error(error) from None
+    REDACTING_FILTER.add_key(valid_key)
+    return valid_key

@@ -1,8 +1,7 @@
-"""The sockets beneath our connections: how they are opened, read and written, and for how long.
+"""Network backend for sync calls, whose waits end at the deadline of the call.
 
-A line knows the clock of the call that it serves, so that no wait for a name, a handshake or a byte
-is longer than that call may take. What is written is held until something is read or much has
-gathered: head and body of a request leave together.
+The deadline also covers the lookup of the host name and the TLS handshake. Writes are buffered
+until the next read, so that the head and body of a request are sent together.
 """
 
 import re
@@ -24,63 +23,66 @@ from orq_router_integrations._http.deadline import MIN_TIMEOUT_SECONDS, Deadline
 A = TypeVar("A")
 T = TypeVar("T")
 
-HELD = 64 * 1024
-"""Bytes that are held before they are written."""
+WRITE_BUFFER_BYTES = 64 * 1024
+"""Bytes to buffer before they are written."""
 
-LOOK = 0.25
-"""Seconds between two looks at what else may end a wait."""
+POLL_INTERVAL_SECONDS = 0.25
+"""Seconds between two checks for an early response or a cancellation during a wait."""
 
-EARLY_RESPONSE = "the router answers before it has read the request"
+EARLY_RESPONSE = "the router responded before it had read the request"
 
-_FORERUNNERS = re.compile(rb"(?:HTTP/1\.\d 1[^\n]*\n(?:[^\r\n]+\r?\n)*\r?\n)*")
-"""Heads that only say that an answer will come: 100 Continue, 103 Early Hints."""
+_INFORMATIONAL_RESPONSES = re.compile(rb"(?:HTTP/1\.\d 1[^\n]*\n(?:[^\r\n]+\r?\n)*\r?\n)*")
+"""Responses that precede the final one, such as 100 Continue and 103 Early Hints."""
 
 
-def starts_final_response(come: bytes | bytearray) -> bool:
-    """Whether an answer begins in these bytes: then nobody reads on what is being sent."""
-    found = _FORERUNNERS.match(come)
-    begun = come[found.end() if found else 0 :]
-    return len(begun) >= len("HTTP/1.1 2") and not begun.startswith(b"HTTP/1.1 1")
+def starts_final_response(data: bytes | bytearray) -> bool:
+    """Check whether a final response starts in this data: the request is then not read further."""
+    match = _INFORMATIONAL_RESPONSES.match(data)
+    final = data[match.end() if match else 0 :]
+    return len(final) >= len("HTTP/1.1 2") and not final.startswith(b"HTTP/1.1 1")
 
 
 class DeadlineMixin:
-    """Opens the line of a connection, and knows the clock of the call that it serves now."""
+    """Holds the deadline of the call that a connection currently serves.
+
+    Each connection has its own backend, and its stream reads the deadline from there.
+    """
 
     deadline = Deadline(timeout=float("inf"), idle_timeout=float("inf"))
 
 
 class WriteBuffer:
-    """What is to be written, until it is worth it."""
+    """Collects data to be written together."""
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._size = 0
 
-    def add(self, piece: bytes) -> bool:
-        """Take a piece; says whether much has gathered."""
-        self._pieces.append(piece)
-        self._size += len(piece)
-        return self._size >= HELD
+    def add(self, data: bytes) -> bool:
+        """Add data; returns whether the buffer is full."""
+        self._chunks.append(data)
+        self._size += len(data)
+        return self._size >= WRITE_BUFFER_BYTES
 
     def take_all(self) -> bytes:
-        """All of it."""
-        whole, self._pieces, self._size = b"".join(self._pieces), [], 0
-        return whole
+        """Remove and return all data."""
+        data, self._chunks, self._size = b"".join(self._chunks), [], 0
+        return data
 
 
-def is_readable(found: socket.socket) -> bool:
-    """Whether a read would not wait; of an idle connection, whether the server has closed it."""
-    if found.fileno() < 0:
+def is_readable(sock: socket.socket) -> bool:
+    """Check whether a read would not wait; true for an idle connection the server has closed."""
+    if sock.fileno() < 0:
         return True
     if not hasattr(select, "poll"):
-        return bool(select.select([found], [], [], 0)[0])
+        return bool(select.select([sock], [], [], 0)[0])
     poll = select.poll()
-    poll.register(found, select.POLLIN)
+    poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
 
 
 class DeadlineBackend(DeadlineMixin, httpcore.NetworkBackend):
-    """Opens lines that block."""
+    """Opens connections for sync calls."""
 
     @override
     def connect_tcp(
@@ -91,152 +93,159 @@ class DeadlineBackend(DeadlineMixin, httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first address of the host that answers; its name is looked up in time too.
+        """Connect to the first address of a host that accepts.
 
         Raises:
-            httpcore.ConnectError: none answers.
-            httpcore.ConnectTimeout: none answers in time.
+            httpcore.ConnectError: every address refuses, or the host is unknown.
+            httpcore.ConnectTimeout: no address accepts in time.
         """
         end = monotonic() + self.deadline.cap(timeout)
-        addresses = _addresses(host, port, remaining_seconds(end))
+        addresses = _resolve_host(host, port, remaining_seconds(end))
         while True:
             try:
                 with map_socket_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
-                    share = remaining_seconds(end) / len(addresses)
-                    found = socket.create_connection((addresses.pop(0), port), share)
+                    seconds = remaining_seconds(end) / len(addresses)
+                    sock = socket.create_connection((addresses.pop(0), port), seconds)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if not addresses:
                     raise
             else:
                 break
         for option in (*(socket_options or ()), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)):
-            found.setsockopt(*option)
-        return DeadlineStream(found, self)
+            sock.setsockopt(*option)
+        return DeadlineStream(sock, self)
 
 
 def remaining_seconds(end: float) -> float:
-    """Seconds until then."""
+    """Return the seconds until a time of the monotonic clock, at least the shortest timeout."""
     return max(end - monotonic(), MIN_TIMEOUT_SECONDS)
 
 
 def parse_ip_address(host: str, port: int) -> list[str]:
-    """The address that a host's name is, if it is one."""
+    """Return the address if the host is an IP address, or else an empty list."""
     try:
         return unique_addresses(socket.getaddrinfo(host, port, flags=socket.AI_NUMERICHOST))
     except OSError:
         return []
 
 
-def unique_addresses(found: Iterable[tuple[Any, ...]]) -> list[str]:
-    """The addresses that a resolver found, each once, in its order."""
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+def unique_addresses(results: Iterable[tuple[Any, ...]]) -> list[str]:
+    """Return the distinct addresses in results of ``getaddrinfo``, in their order."""
+    return list(dict.fromkeys(str(address[0]) for *_, address in results))
 
 
-def _addresses(host: str, port: int, seconds: float) -> list[str]:
-    """The addresses of a host; a resolver that does not answer is left behind in its thread."""
-    if known := parse_ip_address(host, port):
-        return known
-    found: SimpleQueue[list[str] | OSError] = SimpleQueue()
+def _resolve_host(host: str, port: int, seconds: float) -> list[str]:
+    """Look up the addresses of a host in a daemon thread, which a slow resolver may outlast."""
+    if addresses := parse_ip_address(host, port):
+        return addresses
+    results: SimpleQueue[list[str] | OSError] = SimpleQueue()
 
     def look_up() -> None:
         try:
-            found.put(unique_addresses(socket.getaddrinfo(host, port)))
+            results.put(unique_addresses(socket.getaddrinfo(host, port)))
         except OSError as error:
-            found.put(error)
+            results.put(error)
 
     threading.Thread(target=look_up, name="orq-resolver", daemon=True).start()
     try:
-        answer = found.get(timeout=seconds)
+        result = results.get(timeout=seconds)
     except Empty:
-        raise httpcore.ConnectTimeout(f"the name {host} was not looked up in time") from None
-    if isinstance(answer, OSError):
-        raise httpcore.ConnectError(str(answer)) from answer
-    return answer
+        raise httpcore.ConnectTimeout(f"the lookup of host {host} timed out") from None
+    if isinstance(result, OSError):
+        raise httpcore.ConnectError(str(result)) from result
+    return result
 
 
 @contextmanager
-def map_socket_errors(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
-    """Tell errors of sockets as httpcore does."""
+def map_socket_errors(
+    timeout_class: type[Exception], error_class: type[Exception]
+) -> Iterator[None]:
+    """Map errors of sockets to those of httpcore."""
     try:
         yield
     except TimeoutError as error:
-        raise late(str(error)) from error
+        raise timeout_class(str(error)) from error
     except OSError as error:
-        raise broken(str(error)) from error
+        raise error_class(str(error)) from error
 
 
 class DeadlineStream(httpcore.NetworkStream):
-    """A socket that blocks, but never longer than the clock of the call allows."""
+    """A blocking socket whose waits end at the deadline of the call.
 
-    def __init__(self, found: socket.socket, caller: DeadlineMixin) -> None:
-        self._socket = found
-        self._caller = caller
-        self._held = WriteBuffer()
-        self._come = b""
+    Args:
+        sock: a connected socket.
+        backend: holds the deadline.
+    """
+
+    def __init__(self, sock: socket.socket, backend: DeadlineMixin) -> None:
+        self._socket = sock
+        self._backend = backend
+        self._write_buffer = WriteBuffer()
+        self._received = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Write what is held, then read what is there, or comes in time.
+        """Write the buffered data, then read.
 
-        That it cannot be written is no reason not to read: the router may have answered already.
+        A failed write is ignored, because the router may already have responded.
         """
         with suppress(httpcore.WriteError):
             self._flush(timeout)
-        if self._come:
-            come, self._come = self._come[:max_bytes], self._come[max_bytes:]
-            return come
+        if self._received:
+            data, self._received = self._received[:max_bytes], self._received[max_bytes:]
+            return data
         try:
-            return self._waited(self._socket.recv, max_bytes, timeout)
+            return self._wait_for(self._socket.recv, max_bytes, timeout)
         except TimeoutError as error:
             raise httpcore.ReadTimeout(str(error)) from error
         except OSError as error:
             raise httpcore.ReadError(str(error)) from error
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write, or hold for a moment."""
-        if self._held.add(buffer):
+        """Buffer data; write it if the buffer is full."""
+        if self._write_buffer.add(buffer):
             self._flush(timeout)
 
     def _flush(self, timeout: float | None) -> None:
-        rest = memoryview(self._held.take_all())
+        data = memoryview(self._write_buffer.take_all())
         with map_socket_errors(httpcore.WriteTimeout, httpcore.WriteError):
-            while rest:
-                rest = rest[self._sent(rest, timeout) :]
+            while data:
+                sent = self._wait_for(self._socket.send, data, timeout, self._check_early_response)
+                data = data[sent:]
 
-    def _sent(self, data: memoryview, timeout: float | None) -> int:
-        """How much of it was written; while nothing can be, an answer is looked for."""
-        return self._waited(self._socket.send, data, timeout, self._look)
-
-    def _waited(
+    def _wait_for(
         self,
-        work: Callable[[A], T],
-        given: A,
+        operation: Callable[[A], T],
+        argument: A,
         timeout: float | None,
-        meanwhile: Callable[[], None] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> T:
-        """What some work gives in time; now and then it is looked whether that is still wanted."""
-        clock = self._caller.deadline
-        end = monotonic() + clock.cap(timeout)
+        """Run a socket operation until the timeout or the deadline.
+
+        If the call can be cancelled or a check is given, the wait is interrupted regularly to look.
+        """
+        deadline = self._backend.deadline
+        end = monotonic() + deadline.cap(timeout)
+        interval = POLL_INTERVAL_SECONDS if check or deadline.is_cancelled else None
         while True:
-            seconds = clock.cap(LOOK if meanwhile or clock.is_cancelled else None)
-            self._socket.settimeout(min(seconds, remaining_seconds(end)))
+            self._socket.settimeout(min(deadline.cap(interval), remaining_seconds(end)))
             try:
-                return work(given)
+                return operation(argument)
             except TimeoutError:
-                if meanwhile:
-                    meanwhile()
+                if check:
+                    check()
                 if monotonic() >= end:
                     raise
 
-    def _look(self) -> None:
-        """Read what has come, without waiting.
+    def _check_early_response(self) -> None:
+        """Read what has arrived, without waiting.
 
         Raises:
-            httpcore.WriteError: an answer begins there.
+            httpcore.WriteError: it starts a final response.
         """
         self._socket.settimeout(0)
         with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            self._come += self._socket.recv(HELD)
-        if starts_final_response(self._come):
+            self._received += self._socket.recv(WRITE_BUFFER_BYTES)
+        if starts_final_response(self._received):
             raise httpcore.WriteError(EARLY_RESPONSE)
 
     def close(self) -> None:
@@ -249,21 +258,21 @@ class DeadlineStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        """The same line, encrypted."""
+        """Return an encrypted stream over the same socket."""
         try:
             with map_socket_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
-                self._socket.settimeout(self._caller.deadline.cap(timeout))
-                found = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
+                self._socket.settimeout(self._backend.deadline.cap(timeout))
+                sock = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
         except BaseException:
             self.close()
             raise
-        return DeadlineStream(found, self._caller)
+        return DeadlineStream(sock, self._backend)
 
     def get_extra_info(self, info: str) -> Any:
-        """What httpcore and callers want to know of a socket."""
+        """Return information about the socket; see httpcore."""
         match info:
             case "is_readable":
-                return bool(self._come) or is_readable(self._socket)
+                return bool(self._received) or is_readable(self._socket)
             case "socket":
                 return self._socket
             case "ssl_object":

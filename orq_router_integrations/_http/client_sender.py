@@ -1,108 +1,309 @@
-"""How a call travels over an httpx client: one of the caller's, or one that knows the proxies.
+"""Send calls over an httpx client: one supplied by the caller, or one created to use a proxy.
 
-It minds no clock of ours, so a ``Watch`` or a ``Pump`` ends what takes too long.
+Such a client does not know the deadline of a call. A `SocketWatchdog` ends sync requests and a
+`BackgroundReader` ends async ones.
 """
 
-from collections.abc import AsyncGenerator, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager
-from typing import Any
+from enum import Enum
+from typing import Any, ClassVar, Self
+from weakref import WeakSet
 
 import httpx
 
-from orq_router_integrations._http.background_reader import BackgroundReader, CancelGuard
 from orq_router_integrations._http.deadline import (
+    DRAIN_SECONDS,
     MIN_TIMEOUT_SECONDS,
     WATCHDOG_INTERVAL_SECONDS,
     Deadline,
+    DeadlineExceededError,
     SocketWatchdog,
 )
 from orq_router_integrations._http.exchange import Exchange, RequestArgs
 
+READ_AHEAD_BYTES = 64 * 1024
+"""Bytes of an async response to read before the caller asks for them."""
+
+_SEND_OPTIONS: dict[str, Any] = {"stream": True, "follow_redirects": False}
+
 
 class ClientSender:
-    """Carries sync calls.
+    """Sends sync calls.
 
     Args:
-        http: an open client of httpx.
+        client: an open httpx client.
     """
 
-    def __init__(self, http: httpx.Client) -> None:
-        self.client = http
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
 
     @contextmanager
     def send(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
-        """Send the next attempt of a call; yields the pieces of its reply, unpacked."""
-        with SocketWatchdog(exchange.deadline) as watch:
-            outgoing = _hurried(exchange.start_attempt(), exchange.deadline)
+        """Send the next attempt of a call and yield the chunks of its response."""
+        with SocketWatchdog(exchange.deadline) as watchdog:
+            args = _cap_timeout(exchange.start_attempt(), exchange.deadline)
             request = self.client.build_request(
-                **outgoing, content=exchange.content, extensions={"trace": watch.trace}
+                **args, content=exchange.content, extensions={"trace": watchdog.trace}
             )
-            request.headers.pop("cookie", None)  # the client may have kept some
-            watch.watch_extensions(request.extensions)
-            with closing(self.client.send(request, **_PLAIN)) as response:
-                watch.watch_extensions(response.extensions)
-                with closing(watch):  # before another call is given the connection
-                    pieces = exchange.iter_response(response)
-                    _prolong(response, exchange)
-                    yield watch.iter_checked(pieces)
+            request.headers.pop("cookie", None)  # the client may have stored cookies
+            watchdog.watch_extensions(request.extensions)
+            with closing(self.client.send(request, **_SEND_OPTIONS)) as response:
+                watchdog.watch_extensions(response.extensions)
+                with closing(watchdog):  # before another request may use the connection
+                    chunks = exchange.iter_response(response)
+                    _reset_timeout(response, exchange)
+                    yield watchdog.iter_checked(chunks)
                     if exchange.done:
-                        watch.drain(pieces)
+                        watchdog.drain(chunks)
 
     def close(self) -> None:
-        """Close the client."""
+        """Close the httpx client."""
         self.client.close()
 
 
 class AsyncClientSender:
-    """The same for async calls.
+    """Sends async calls.
 
     Args:
-        http: an open client of httpx.
+        client: an open httpx client.
     """
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self.client = http
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
 
-    def send(self, exchange: Exchange[Any]) -> BackgroundReader:
-        """Send the next attempt of a call; yields the pieces of its reply, unpacked."""
-        gate = CancelGuard(self.client)
-        return BackgroundReader(
-            self._pieces(exchange, gate), exchange.deadline, gate, lambda: exchange.done
-        )
+    def send(self, exchange: Exchange[Any]) -> "BackgroundReader":
+        """Send the next attempt of a call and yield the chunks of its response."""
+        guard = CancelGuard(self.client)
+        chunks = self._iter_chunks(exchange, guard)
+        return BackgroundReader(chunks, exchange.deadline, guard, lambda: exchange.done)
 
-    async def _pieces(self, exchange: Exchange[Any], gate: CancelGuard) -> AsyncGenerator[bytes]:
-        outgoing = _hurried(await exchange.astart_attempt(), exchange.deadline)
+    async def _iter_chunks(
+        self, exchange: Exchange[Any], guard: "CancelGuard"
+    ) -> AsyncGenerator[bytes]:
+        args = _cap_timeout(await exchange.astart_attempt(), exchange.deadline)
         request = self.client.build_request(
-            **outgoing, content=exchange.async_content, extensions=gate.extensions
+            **args, content=exchange.async_content, extensions=guard.extensions
         )
-        request.headers.pop("cookie", None)
-        async with aclosing(await self.client.send(request, **_PLAIN)) as response:
-            pieces = exchange.aiter_response(response)
-            _prolong(response, exchange)
-            async for piece in pieces:
-                yield piece
+        request.headers.pop("cookie", None)  # the client may have stored cookies
+        async with aclosing(await self.client.send(request, **_SEND_OPTIONS)) as response:
+            chunks = exchange.aiter_response(response)
+            _reset_timeout(response, exchange)
+            async for chunk in chunks:
+                yield chunk
 
     async def aclose(self) -> None:
-        """Close the client."""
+        """Close the httpx client."""
         await self.client.aclose()
 
 
-_PLAIN: dict[str, Any] = {"stream": True, "follow_redirects": False}
+def _cap_timeout(args: RequestArgs, deadline: Deadline) -> RequestArgs:
+    """Shorten the timeouts of a request to the time that remains until the deadline."""
+    remaining = max(deadline.remaining, MIN_TIMEOUT_SECONDS)
+    timeouts = args["timeout"].as_dict()
+    limit = remaining + WATCHDOG_INTERVAL_SECONDS
+    if all(seconds is None or seconds <= limit for seconds in timeouts.values()):
+        return args
+    capped = {name: min(seconds or remaining, remaining) for name, seconds in timeouts.items()}
+    return {**args, "timeout": httpx.Timeout(**capped)}
 
 
-def _hurried(outgoing: RequestArgs, clock: Deadline) -> RequestArgs:
-    """The same with a timeout no longer than what is left of the deadline."""
-    left = max(clock.remaining, MIN_TIMEOUT_SECONDS)
-    parts = outgoing["timeout"].as_dict()
-    if all(
-        seconds is None or seconds <= left + WATCHDOG_INTERVAL_SECONDS for seconds in parts.values()
-    ):
-        return outgoing
-    short = httpx.Timeout(**{name: min(part or left, left) for name, part in parts.items()})
-    return {**outgoing, "timeout": short}
-
-
-def _prolong(response: httpx.Response, exchange: Exchange[Any]) -> None:
-    """Let a stream that has begun last as long as it will."""
+def _reset_timeout(response: httpx.Response, exchange: Exchange[Any]) -> None:
+    """Restore the full timeout once a stream has started, as it may outlast the deadline."""
     if exchange.decoder:
         response.request.extensions["timeout"] = exchange.timeout.as_dict()
+
+
+class AbandonedRequestError(Exception):
+    """A request was cancelled by its caller before it was sent."""
+
+
+class RequestPhase(Enum):
+    """How a request must be ended."""
+
+    UNSENT = "has no connection yet, or has not used it; must not be cancelled"
+    ACTIVE = "may be cancelled"
+    CLOSING = "its response is being closed, which is quick and must not be cancelled"
+
+
+_BEFORE_SENDING = {
+    "connection.connect_tcp.started",
+    "connection.start_tls.started",
+    "http11.send_request_headers.started",
+    "http2.send_request_headers.started",
+}
+_PHASES = {
+    "connection.connect_tcp.started": RequestPhase.UNSENT,
+    "connection.connect_tcp.complete": RequestPhase.UNSENT,
+    "connection.start_tls.started": RequestPhase.UNSENT,
+    "connection.start_tls.complete": RequestPhase.UNSENT,
+    "http11.response_closed.started": RequestPhase.CLOSING,
+    "http11.response_closed.complete": RequestPhase.CLOSING,
+    "http2.response_closed.started": RequestPhase.CLOSING,
+    "http2.response_closed.complete": RequestPhase.CLOSING,
+}
+"""Phase after each event of httpcore's ``trace`` extension; any other event means ``ACTIVE``."""
+
+
+class CancelGuard:
+    """Knows when a request over a caller's httpx client can be cancelled safely.
+
+    httpcore's pool loses a connection forever if a request is cancelled while it is assigned one,
+    between opening a connection and its first use, or while its response is closed. anyio also
+    loses a socket that is cancelled while connecting. The ``trace`` extension reports these
+    moments. A request that was not sent yet is not cancelled but abandoned: it raises
+    `AbandonedRequestError` before it would be sent, or ends with its ``connect`` timeout.
+
+    Args:
+        client: the httpx client.
+    """
+
+    _tracing_clients: ClassVar[WeakSet[httpx.AsyncClient]] = WeakSet()
+    """Clients known to report trace events. Others, such as mocks in tests, have no such pool."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        if _has_default_transport(client):  # the first request may be cancelled as well
+            self._tracing_clients.add(client)
+        self._phase = RequestPhase.UNSENT
+        self.abandoned = False
+
+    @property
+    def phase(self) -> RequestPhase:
+        """The phase that the request is in."""
+        return self._phase if self._client in self._tracing_clients else RequestPhase.ACTIVE
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """The extensions that the request needs."""
+        return {"trace": self._trace}
+
+    async def _trace(self, event: str, _: Mapping[str, Any]) -> None:
+        self._tracing_clients.add(self._client)
+        if self.abandoned and event in _BEFORE_SENDING:
+            raise AbandonedRequestError
+        self._phase = _PHASES.get(event, RequestPhase.ACTIVE)
+
+
+def _has_default_transport(client: httpx.AsyncClient) -> bool:
+    """Check whether a client uses httpx's own transport, which reports trace events.
+
+    httpx has no public attribute for this; a test fails if the private one is renamed.
+    """
+    return isinstance(getattr(client, "_transport", None), httpx.AsyncHTTPTransport)
+
+
+_RUNNING_TASKS: set["asyncio.Task[None]"] = set()
+"""Keeps references to abandoned tasks, to which the event loop only holds weak ones."""
+
+
+class BackgroundReader:
+    """Reads an async response in its own task, a little ahead of the caller.
+
+    When the caller is cancelled, that task is cancelled once and awaited. A second cancellation
+    can therefore never interrupt the cleanup of httpx, after which its pool would lack a
+    connection forever.
+
+    Args:
+        source: the chunks of the response.
+        deadline: when to give up.
+        guard: knows when the request can be cancelled.
+        is_done: checks whether the response is complete; its end is then awaited for a moment.
+    """
+
+    def __init__(
+        self,
+        source: AsyncGenerator[bytes, None],
+        deadline: Deadline,
+        guard: CancelGuard,
+        is_done: Callable[[], bool],
+    ) -> None:
+        self._source = source
+        self._deadline = deadline
+        self._guard = guard
+        self._is_done = is_done
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._has_news, self._has_room = asyncio.Event(), asyncio.Event()
+        self._expired = self._stopping = False
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.ensure_future(self._read())
+        self._task.add_done_callback(self._on_task_done)
+        _RUNNING_TASKS.add(self._task)
+        self._schedule_check()
+        return self
+
+    async def __aexit__(self, exc_type: object, *_: object) -> None:
+        if exc_type is None and self._is_done():
+            await asyncio.wait({self._task}, timeout=DRAIN_SECONDS)
+        self._timer.cancel()
+        self._stop()
+        cancellation = None
+        while not (self._task.done() or self._guard.abandoned):
+            try:
+                await asyncio.wait({self._task})
+            except asyncio.CancelledError as error:
+                cancellation = error
+        if cancellation:
+            raise cancellation
+
+    def _stop(self) -> None:
+        """Stop the task once: a second cancellation would interrupt its cleanup."""
+        if self._stopping or self._task.done():
+            return
+        self._stopping = True
+        self._has_room.set()
+        if self._guard.phase is RequestPhase.UNSENT:
+            self._guard.abandoned = True
+        elif self._guard.phase is RequestPhase.ACTIVE:
+            self._task.cancel()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._chunks:
+            if self._expired:
+                raise DeadlineExceededError
+            if self._task.done():
+                self._task.result()
+                raise StopAsyncIteration
+            self._has_news.clear()
+            await self._has_news.wait()
+        chunks, self._chunks, self._size = self._chunks, [], 0
+        self._has_room.set()
+        return b"".join(chunks)
+
+    def _on_task_done(self, task: "asyncio.Task[None]") -> None:
+        self._has_news.set()
+        _RUNNING_TASKS.discard(task)
+        if not task.cancelled():
+            task.exception()  # marks it as retrieved: ``__anext__`` raises it, if still needed
+
+    async def _read(self) -> None:
+        async with aclosing(self._source) as chunks:
+            async for chunk in chunks:
+                if self._stopping:
+                    return
+                self._chunks.append(chunk)
+                self._size += len(chunk)
+                self._has_news.set()
+                if self._size >= READ_AHEAD_BYTES:
+                    self._has_room.clear()
+                    await self._has_room.wait()
+
+    def _check_deadline(self) -> None:
+        """Stop at the deadline, which may have been paused or extended since the last check."""
+        if self._deadline.expired:
+            self._expired = True
+            self._has_news.set()
+            self._stop()
+        else:
+            self._schedule_check()
+
+    def _schedule_check(self) -> None:
+        seconds = min(self._deadline.remaining, self._deadline.idle_timeout)
+        self._timer = self._loop.call_later(seconds, self._check_deadline)

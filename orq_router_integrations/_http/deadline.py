@@ -1,9 +1,9 @@
-"""How long a call may take, by the wall clock: whatever drips, stalls or keeps the line warm.
+"""Deadlines and timeouts of a call.
 
-httpx measures the time between two bytes only, so a router that sends one byte now and then would
-hold a call for ever. A ``Clock`` says when it is over. Our own connections ask it at every wait;
-over somebody's httpx client a ``Watch`` ends a sync call, and a ``Pump`` (in ``connections``) an
-async one.
+httpx only limits the time between two bytes, so a server that sends a byte now and then could hold
+a call forever. A `Deadline` limits the call as a whole. The package's own connections check it
+whenever they wait. Over an httpx client of the caller, a `SocketWatchdog` ends sync calls and a
+`BackgroundReader` ends async ones.
 """
 
 import math
@@ -16,92 +16,161 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Self
 
+import httpx
+
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.settings import MAX_TIMEOUT_SECONDS, RouterSettings
+from orq_router_integrations.validation import warn_caller
+from orq_router_integrations.wire.controls import RouterControls
+
 MIN_TIMEOUT_SECONDS = 0.001
-"""Seconds; a socket takes zero for "do not wait", and httpx a negative number for a mistake."""
+"""Sockets interpret zero as "do not wait", and httpx rejects negative numbers."""
 
 WATCHDOG_INTERVAL_SECONDS = 0.1
-"""Seconds between two looks at the clocks of sync calls; by so much they may overrun."""
-
-MAX_TIMEOUT_SECONDS = 86_400.0
-"""Seconds of any wait; sockets cannot count to infinity."""
+"""Seconds between two checks of the watchdog thread; sync calls may overrun by that much."""
 
 KEEPALIVE_SECONDS = 60.0
-"""How long an unused connection stays open."""
-
-DEADLINE_EXTENSION = "orq_clock"
-"""The extension of a request that holds the clock of its call."""
+"""Seconds that an unused connection stays open."""
 
 DRAIN_SECONDS = 0.05
-"""Seconds for the last bytes behind the end of a stream; with them its connection can be kept."""
+"""Seconds to wait for the last bytes after a complete response, so its connection can be reused."""
 
+DEADLINE_EXTENSION = "orq_deadline"
+"""Name of the request extension that holds the deadline of the call."""
 
-CANCEL_CHECK: ContextVar[Callable[[], bool] | None] = ContextVar("called_off", default=None)
-"""Whether what is begun in here is wanted no more: ends sync calls, which nobody can cancel."""
+CONNECT_TIMEOUT_SECONDS = 10.0
+DEFAULT_TIMEOUT_SECONDS = 600.0
+TIMEOUT_MARGIN_SECONDS = 30.0
+"""Seconds added to the longest time that the controls allow the router to take."""
+
+CANCEL_CHECK: ContextVar[Callable[[], bool] | None] = ContextVar("cancel_check", default=None)
+"""Checks whether the sync calls made in this context were cancelled; they cannot be otherwise."""
 
 
 class DeadlineExceededError(Exception):
-    """The clock of a call ran out, or the call was called off."""
+    """The deadline of a call has passed, or the call was cancelled."""
 
 
 class Deadline:
-    """When the wait for a call is over: at its deadline, then after each silence of a stream.
+    """Time limit of a call: a timeout for the whole call, then for each pause in its stream.
+
+    Args:
+        timeout: seconds until the call must be answered, retries included.
+        idle_timeout: seconds to wait for the next item of a stream.
 
     Attributes:
-        until: seconds on the monotonic clock; infinite while nobody waits.
-        heard: whether an item has come.
-        called_off: tells whether nobody wants it any more, where somebody may call it off.
+        started_at: when the call started, in seconds on the monotonic clock.
+        expires_at: when the wait ends, on the same clock; infinite while paused.
+        has_received: whether an item has arrived.
+        is_cancelled: checks whether the call was cancelled; ``None`` if nothing can cancel it.
     """
 
     def __init__(self, *, timeout: float, idle_timeout: float) -> None:
-        self.started = time.monotonic()
+        self.started_at = time.monotonic()
         self.timeout = timeout
         self.idle_timeout = idle_timeout
-        self.expires_at = self.started + timeout
+        self.expires_at = self.started_at + timeout
         self.has_received = False
         self.is_cancelled = CANCEL_CHECK.get()
 
     @property
     def remaining(self) -> float:
-        """Seconds until the wait is over."""
+        """Seconds until the deadline; zero if the call was cancelled."""
         if self.is_cancelled and self.is_cancelled():
             return 0.0
         return max(self.expires_at - time.monotonic(), 0.0)
 
     @property
     def expired(self) -> bool:
-        """Whether it is."""
+        """Whether the deadline has passed or the call was cancelled."""
         return self.remaining <= 0
 
     def cap(self, seconds: float | None) -> float:
-        """Seconds that a wait may last: as long as it would, but no longer than the clock runs.
+        """Shorten a wait so that it ends no later than the deadline.
+
+        Args:
+            seconds: the length of the wait; ``None`` means no limit of its own.
 
         Raises:
-            LateError: the clock has run out.
+            DeadlineExceededError: the deadline has passed.
         """
-        left = self.remaining
-        if left <= 0:
+        remaining = self.remaining
+        if remaining <= 0:
             raise DeadlineExceededError
-        return min(left, MAX_TIMEOUT_SECONDS if seconds is None else seconds)
+        return min(remaining, MAX_TIMEOUT_SECONDS if seconds is None else seconds)
 
     def pause(self) -> None:
-        """The caller has an item, and all the time of the world for it."""
+        """Pause the deadline while the caller processes an item."""
         self.expires_at, self.has_received = math.inf, True
 
     def resume(self, seconds: float | None = None) -> None:
-        """Wait for the next item."""
+        """Restart the deadline to wait for the next item, by default for the idle timeout."""
         self.expires_at = time.monotonic() + (self.idle_timeout if seconds is None else seconds)
 
 
-class SocketWatchdog:
-    """Ends a sync exchange when its clock runs out, by shutting its socket down.
+def resolve_timeout(
+    settings: RouterSettings, requested: float | None, controls: RouterControls
+) -> httpx.Timeout:
+    """Determine how long to wait for the next byte.
 
-    Nothing else ends a blocking read in another thread. The socket is learnt from the reply, from
-    a transport that puts ``network_stream`` into the extensions of a request, or, when a connection
-    is opened, from httpcore's ``trace``; a transport without sockets has nothing to be ended.
+    Warns if the router may take longer under the controls of the call.
+
+    Args:
+        settings: their ``timeout`` applies if the call does not request one.
+        requested: the timeout of the call in seconds.
+        controls: those of the call; without any timeout, their worst case decides.
+
+    Raises:
+        RouterInputError: the requested timeout is out of range.
+    """
+    worst_case = controls.worst_case_seconds
+    seconds = settings.timeout if requested is None else requested
+    if seconds is None:
+        seconds = DEFAULT_TIMEOUT_SECONDS
+        if worst_case is not None:
+            seconds = min(worst_case + TIMEOUT_MARGIN_SECONDS, MAX_TIMEOUT_SECONDS)
+    elif not 0 < seconds <= MAX_TIMEOUT_SECONDS:
+        raise RouterInputError(
+            f"timeout={seconds} is out of range. "
+            f"Pass a number of seconds above 0 and up to {MAX_TIMEOUT_SECONDS:g}."
+        )
+    else:
+        _warn_if_short("timeout", seconds, worst_case)
+    return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS))
+
+
+def create_deadline(
+    settings: RouterSettings, timeout: httpx.Timeout, controls: RouterControls
+) -> Deadline:
+    """Create the deadline of a call that starts now."""
+    seconds = settings.deadline
+    if seconds is None:
+        seconds = max(DEFAULT_TIMEOUT_SECONDS, timeout.read or 0)
+    else:
+        _warn_if_short("deadline", seconds, controls.worst_case_seconds)
+    return Deadline(timeout=seconds, idle_timeout=settings.stream_chunk_timeout)
+
+
+def _warn_if_short(name: str, seconds: float, worst_case: float | None) -> None:
+    if worst_case is not None and seconds < worst_case:
+        warn_caller(
+            f"{name}={seconds:g} is shorter than the {worst_case:g} seconds that the controls "
+            "allow the router for every model, retry and wait, so the client may give up while a "
+            f"fallback is still working. Raise {name}= or shorten the controls."
+        )
+
+
+class SocketWatchdog:
+    """Ends a sync request at its deadline by shutting down its socket.
+
+    Nothing else ends a blocking read of another thread. The socket is found in the extensions of
+    the response, in those of the request if the transport puts its ``network_stream`` there, or
+    through httpcore's ``trace`` extension while a connection is opened. A transport without
+    sockets is left alone.
     """
 
-    def __init__(self, clock: Deadline) -> None:
-        self.deadline = clock
+    def __init__(self, deadline: Deadline) -> None:
+        self.deadline = deadline
         self.expired = False
         self._sources: list[Mapping[str, Any]] = []
 
@@ -111,12 +180,12 @@ class SocketWatchdog:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.close()
-        self._sources.clear()  # they hold ``trace``: a circle, which would outlive the call
+        self._sources.clear()  # breaks a reference cycle through ``trace``
         if self.expired and isinstance(error, Exception):
             raise DeadlineExceededError from error
 
     def close(self) -> None:
-        """Let go of the socket, for it may belong to another call at once."""
+        """Stop watching the socket, because another request may use it next."""
         WATCHDOG_THREAD.remove(self)
 
     def watch_extensions(self, extensions: MutableMapping[str, Any]) -> None:
@@ -124,86 +193,91 @@ class SocketWatchdog:
         self._sources.append(extensions)
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Learn of a connection as it is opened (httpcore's ``trace`` extension)."""
+        """Note a connection that is being opened (httpcore's ``trace`` extension)."""
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
             self._sources.append({"network_stream": info["return_value"]})
 
     @property
     def socket(self) -> socket.socket | None:
-        """The socket, once it is known."""
+        """The socket of the request, once it is known."""
         for source in reversed(self._sources):
             if stream := source.get("network_stream"):
-                found: socket.socket | None = stream.get_extra_info("socket")
-                return found
+                sock: socket.socket | None = stream.get_extra_info("socket")
+                return sock
         return None
 
-    def iter_checked(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """The same pieces, as long as the clock runs."""
-        for data in pieces:
+    def iter_checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield chunks until the deadline passes.
+
+        Raises:
+            DeadlineExceededError: the deadline has passed.
+        """
+        for chunk in chunks:
             self.raise_if_expired()
-            yield data
+            yield chunk
         self.raise_if_expired()
 
-    def drain(self, pieces: Iterator[bytes]) -> None:
-        """Leave the rest of a finished reply a moment to arrive; without it nothing is amiss."""
+    def drain(self, chunks: Iterator[bytes]) -> None:
+        """Read the end of a complete response, so that its connection can be reused."""
         if self.socket:
             self.deadline.resume(DRAIN_SECONDS)
             with suppress(Exception):
-                next(pieces, None)
+                next(chunks, None)
 
     def raise_if_expired(self) -> None:
-        """Raise if the clock has run out.
+        """Raise if the deadline has passed.
 
         Raises:
-            LateError: it has.
+            DeadlineExceededError: the deadline has passed.
         """
         if self.expired or self.deadline.expired:
             raise DeadlineExceededError
 
     def abort(self) -> None:
-        """Shut the socket down; also that of TLS, beneath its encryption."""
+        """Shut down the socket."""
         self.expired = True
-        with suppress(Exception):  # of whatever transport: one odd socket must not end all watching
-            if found := self.socket:
-                socket.socket.shutdown(found, socket.SHUT_RDWR)
+        with suppress(Exception):  # a failure here must not end the thread for all other calls
+            if sock := self.socket:
+                # ``SSLSocket.shutdown`` would drop the TLS state while another thread reads.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class WatchdogThread:
-    """The thread that looks at all clocks of sync calls; it sleeps while there are none."""
+    """The thread that checks the deadlines of sync requests; it sleeps while there are none."""
 
     def __init__(self) -> None:
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """Begin anew: a forked child has no threads but the one that forked."""
+        """Start over: the watchdog thread does not exist in a forked child."""
         self._lock = threading.Lock()
-        self._awake = threading.Event()
+        self._wake_up = threading.Event()
         self._watchdogs: set[SocketWatchdog] = set()
         self._thread: threading.Thread | None = None
 
-    def add(self, watch: SocketWatchdog) -> None:
-        """Look at a clock from now on."""
+    def add(self, watchdog: SocketWatchdog) -> None:
+        """Start checking a request."""
         with self._lock:
-            self._watchdogs.add(watch)
+            self._watchdogs.add(watchdog)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="orq-deadlines", daemon=True)
                 self._thread.start()
-        self._awake.set()
+        self._wake_up.set()
 
-    def remove(self, watch: SocketWatchdog) -> None:
-        """Look at it no more; once this returns, its socket is not shut down."""
+    def remove(self, watchdog: SocketWatchdog) -> None:
+        """Stop checking a request; its socket is not shut down after this returns."""
         with self._lock:
-            self._watchdogs.discard(watch)
+            self._watchdogs.discard(watchdog)
 
     def _run(self) -> None:
         while True:
-            self._awake.wait()
+            self._wake_up.wait()
             with self._lock:
-                for watch in self._watchdogs:
-                    if watch.deadline.expired:
-                        watch.abort()
+                for watchdog in self._watchdogs:
+                    if watchdog.deadline.expired:
+                        watchdog.abort()
                 if not self._watchdogs:
-                    self._awake.clear()
+                    self._wake_up.clear()
             time.sleep(WATCHDOG_INTERVAL_SECONDS)
 
 

@@ -1,124 +1,76 @@
-"""Reading a reply's body with bounds: no reply may cost more memory than its endpoint can need."""
+"""Decompress response bodies in bounded steps, so that a small body cannot fill the memory."""
 
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import AsyncIterator, Iterator
 
 from orq_router_integrations.wire.call import MalformedResponseError
 
-T = TypeVar("T")
+CHUNK_BYTES = 1024 * 1024
+"""Bytes to decompress at a time."""
 
-ACCEPT_ENCODING = "gzip"
-"""What we ask for; more would bring other decoders, and other bombs."""
-
-PIECE = 1024 * 1024
-"""Bytes that are unpacked at a time."""
-
-MAX_ERROR_BYTES = 64 * 1024
-"""Bytes that are read of an error; its message stands at the beginning."""
-
-_KNOWN = {"gzip", "x-gzip", "deflate"}
-_ANY_HEADER = 32 + zlib.MAX_WBITS
+_SUPPORTED_ENCODINGS = {"gzip", "x-gzip", "deflate"}
+_DETECT_HEADER = 32 + zlib.MAX_WBITS
+"""Value with which zlib accepts gzip and zlib headers."""
 
 
 class BoundedDecompressor:
-    """Undoes the content encoding of a body, a bounded piece at a time.
+    """Decompresses one response body.
+
+    Args:
+        encoding: value of the ``Content-Encoding`` header.
 
     Raises:
-        BadReply: the body is encoded otherwise than was asked for, or more than once, or wrongly.
+        MalformedResponseError: the encoding was not requested, or is applied more than once.
     """
 
     def __init__(self, encoding: str) -> None:
         names = [name.strip().lower() for name in encoding.split(",")]
-        packed = [name for name in names if name not in {"", "identity"}]
-        if len(packed) > 1 or not _KNOWN.issuperset(packed):
+        names = [name for name in names if name not in {"", "identity"}]
+        if len(names) > 1 or not _SUPPORTED_ENCODINGS.issuperset(names):
             raise MalformedResponseError(
-                f"the body is encoded as {encoding[:80]}, which was not asked for"
+                f"The response body is encoded as {encoding[:80]!r}, which was not requested"
             )
-        self._zlib = zlib.decompressobj(_ANY_HEADER) if packed else None
-        self._begun = False
+        self._zlib = zlib.decompressobj(_DETECT_HEADER) if names else None
+        self._started = False
 
     def decompress(self, body: Iterator[bytes]) -> Iterator[bytes]:
-        """The content of a body as it comes."""
-        return body if self._zlib is None else self._through(body, self._zlib)
-
-    def adecompress(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The content of a body as it comes."""
-        return body if self._zlib is None else self._athrough(body, self._zlib)
-
-    def _through(self, body: Iterator[bytes], packed: "zlib._Decompress") -> Iterator[bytes]:
-        for data in body:
-            yield from self._unpacked(packed, data)
-        yield from self._rest(packed)
-
-    async def _athrough(
-        self, body: AsyncIterator[bytes], packed: "zlib._Decompress"
-    ) -> AsyncIterator[bytes]:
-        async for data in body:
-            for piece in self._unpacked(packed, data):
-                yield piece
-        for piece in self._rest(packed):
-            yield piece
-
-    def _unpacked(self, unpacker: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
-        self._begun = True
-        while data:
-            try:
-                piece = unpacker.decompress(data, PIECE)
-            except zlib.error as error:
-                raise MalformedResponseError(f"the compressed body is broken ({error})") from None
-            data = unpacker.unconsumed_tail
-            if piece:
-                yield piece
-
-    def _rest(self, unpacker: "zlib._Decompress") -> Iterator[bytes]:
-        if not self._begun:
-            return
-        if rest := unpacker.flush():
-            yield rest
-        if not unpacker.eof:
-            raise MalformedResponseError("the compressed body is cut off")
-
-
-class BufferedBody(Generic[T]):
-    """Reads a body that is one answer, as a ``Decoder`` with a single item.
-
-    Args:
-        parse: makes the answer of the body.
-        max_bytes: bytes it may have.
-        truncate: whether a longer one is cut there; otherwise it is refused.
-    """
-
-    done = False
-    partial = ""
-
-    def __init__(
-        self, parse: Callable[[bytes], T], *, max_bytes: int, truncate: bool = False
-    ) -> None:
-        self._make = parse
-        self._longest = max_bytes
-        self._cut = truncate
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> Iterator[T]:
-        """Take bytes; yields an answer only of a body that is cut.
+        """Yield the decompressed content of a body as it arrives.
 
         Raises:
-            BadReply: the body is too long.
+            MalformedResponseError: the body is not valid compressed data, or is incomplete.
         """
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size > self._longest:
-            if not self._cut:
-                raise MalformedResponseError(
-                    f"the body is longer than {self._longest // 1024**2} MB",
-                    b"".join(self._pieces[:1]),
-                )
-            self.done = True
-            yield from self.finish()
+        for data in body:
+            yield from self._feed(data)
+        yield from self._finish()
 
-    def finish(self) -> Iterator[T]:
-        """The answer."""
-        whole, self._pieces = b"".join(self._pieces), []
-        yield self._make(whole[: self._longest])
+    async def adecompress(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield the decompressed content of a body as it arrives; see ``decompress``."""
+        async for data in body:
+            for chunk in self._feed(data):
+                yield chunk
+        for chunk in self._finish():
+            yield chunk
+
+    def _feed(self, data: bytes) -> Iterator[bytes]:
+        if self._zlib is None:
+            yield data
+            return
+        self._started = True
+        while data:
+            try:
+                chunk = self._zlib.decompress(data, CHUNK_BYTES)
+            except zlib.error as error:
+                raise MalformedResponseError(
+                    f"The compressed response body is invalid ({error})"
+                ) from None
+            data = self._zlib.unconsumed_tail
+            if chunk:
+                yield chunk
+
+    def _finish(self) -> Iterator[bytes]:
+        if self._zlib is None or not self._started:
+            return
+        if remaining := self._zlib.flush():
+            yield remaining
+        if not self._zlib.eof:
+            raise MalformedResponseError("The compressed response body is incomplete")

@@ -1,14 +1,15 @@
-"""What goes wrong on the way, as errors of the tree: what happened, where, and what to do."""
+"""Map errors of httpx, of the deadline and of response parsing to the package's own errors."""
 
 import ssl
 from collections.abc import Iterator
 from functools import singledispatch
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 from typing_extensions import Unpack
 
-from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
+from orq_router_integrations._http.deadline import DeadlineExceededError
+from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations.errors import (
     MAX_BODY_CHARS,
     ErrorDetails,
@@ -30,152 +31,156 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.error_body import redact
 
-MAX_SHOWN = 64 * 1024
-"""Bytes of an unreadable reply that are looked at for its error."""
+MAX_EXAMINED_BYTES = 64 * 1024
+"""Bytes of an unreadable response to examine for its error message."""
+
+MAX_PREVIEW_CHARS = 200
+"""Characters of an unreadable response to show."""
 
 MAPPED_ERRORS = (httpx.HTTPError, httpx.StreamError, DeadlineExceededError, WireError)
-"""What may be raised on the way and must not reach the caller."""
+"""Errors that must not reach the caller."""
 
-_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+"""Errors after which the router cannot have received the request."""
 
 
-class CallState(Protocol):
-    """What is asked of an exchange that failed."""
+def raise_mapped(error: Exception, exchange: Exchange[Any]) -> None:
+    """Raise the error that the caller gets, unless an error can be shown as it is.
 
-    attempts: int
-    response: Response | None
-    received: int
-    secret: str
-    deadline: Deadline
-    timeout: httpx.Timeout
-    url: httpx.URL
-    decoder: Any
-
-    @property
-    def endpoint(self) -> str:
-        """The name of the call."""
-
-    @property
-    def partial(self) -> str:
-        """The text received so far."""
+    Raises:
+        RouterError: the error is one of ``MAPPED_ERRORS``.
+    """
+    if not isinstance(error, MAPPED_ERRORS):
+        return
+    mapped, cause = map_error(error, exchange), _redact_cause(error, exchange.secret)
+    try:
+        raise mapped from cause
+    finally:
+        mapped.__context__ = cause  # drops the original error, which may contain the API key
 
 
 @singledispatch
-def map_error(error: Exception, state: CallState) -> RouterError:
-    """The error of the tree for one of ``FOREIGN``."""
-    if state.decoder is not None:
-        return _interrupted(f"the connection broke: {redact(str(error), state.secret)}", state)
-    untrusted = isinstance(list(_chain(error))[-1], ssl.SSLCertVerificationError)
-    said = redact(str(error), state.secret) or type(error).__name__
+def map_error(error: Exception, exchange: Exchange[Any]) -> RouterError:
+    """Create the error that the caller gets for one of ``MAPPED_ERRORS``."""
+    message = redact(str(error), exchange.secret)
+    if exchange.decoder is not None:
+        return _create_interrupted_error(f"the connection was lost ({message})", exchange)
+    has_bad_certificate = isinstance(list(_iter_causes(error))[-1], ssl.SSLCertVerificationError)
     return RouterConnectionError(
-        f"cannot reach the router at {state.url.netloc.decode()}: {said}",
-        **_details(state, ambiguous=not isinstance(error, _UNSENT), is_retryable=not untrusted),
+        f"Cannot reach the router at {exchange.url.netloc.decode()}: "
+        f"{message or type(error).__name__}",
+        **_get_details(
+            exchange,
+            ambiguous=not isinstance(error, _NOT_SENT),
+            is_retryable=not has_bad_certificate,
+        ),
     )
 
 
 @map_error.register
-def _(error: httpx.TimeoutException, state: CallState) -> RouterError:
-    if state.deadline.remaining < 0.01:
-        return _late(state)
-    unsent = isinstance(error, _UNSENT)
-    seconds = state.timeout.connect if unsent else state.timeout.read
-    hint = "is the router up?" if unsent else "raise timeout= if a model may take longer"
+def _map_timeout(error: httpx.TimeoutException, exchange: Exchange[Any]) -> RouterError:
+    if exchange.deadline.remaining < 0.01:
+        return _create_deadline_error(exchange)
+    was_sent = not isinstance(error, _NOT_SENT)
+    seconds = exchange.timeout.read if was_sent else exchange.timeout.connect
+    advice = (
+        "Pass a longer timeout= if the model may take longer."
+        if was_sent
+        else "Check that the router is running and can be reached."
+    )
     return RouterTimeoutError(
-        f"no byte for {seconds:g} seconds ({type(error).__name__}); {hint}",
-        **_arrived(state, ambiguous=not unsent),
+        f"Received no data for {seconds:g} seconds ({type(error).__name__}). {advice}",
+        **_get_response_details(exchange, ambiguous=was_sent),
     )
 
 
 @map_error.register
-def _(_: DeadlineExceededError, state: CallState) -> RouterError:
-    return _late(state)
+def _map_deadline(_: DeadlineExceededError, exchange: Exchange[Any]) -> RouterError:
+    return _create_deadline_error(exchange)
 
 
 @map_error.register
-def _(fault: TruncatedStreamError, state: CallState) -> RouterError:
-    return _interrupted(redact(str(fault), state.secret), state)
+def _map_truncated_stream(error: TruncatedStreamError, exchange: Exchange[Any]) -> RouterError:
+    return _create_interrupted_error(redact(str(error), exchange.secret), exchange)
 
 
 @map_error.register
-def _(fault: EmbeddedError, state: CallState) -> RouterError:
-    meant = create_error(
-        state.response or Response(200, {}), state.endpoint, content=fault.body, secret=state.secret
-    )
-    meant.partial, meant.received = state.partial, state.received
-    return meant
+def _map_embedded_error(error: EmbeddedError, exchange: Exchange[Any]) -> RouterError:
+    response = exchange.response or Response(200, {})
+    mapped = create_error(response, exchange.endpoint, content=error.body, secret=exchange.secret)
+    mapped.partial, mapped.received = exchange.partial, exchange.received
+    return mapped
 
 
 @map_error.register
-def _(fault: MalformedResponseError, state: CallState) -> RouterError:
-    reply = state.response or Response(0, {})
-    if reply.status >= 300:  # an error that is packed in an unknown way is one all the same
-        return create_error(reply, state.endpoint, secret=state.secret)
-    body = fault.body or reply.content
-    text = redact(body[:MAX_SHOWN].decode("utf-8", "replace"), state.secret)
-    said = redact(str(fault), state.secret)
+def _map_malformed_response(error: MalformedResponseError, exchange: Exchange[Any]) -> RouterError:
+    response = exchange.response or Response(0, {})
+    if response.status >= 300:  # the status is reliable even if the body cannot be decompressed
+        return create_error(response, exchange.endpoint, secret=exchange.secret)
+    body = (error.body or response.content)[:MAX_EXAMINED_BYTES]
+    text = redact(body.decode("utf-8", "replace"), exchange.secret)
     return InvalidResponseError(
-        f"{said}; content type {reply.content_type or 'unknown'}, body: {text[:200]!r}",
-        **_arrived(state, body=text[:MAX_BODY_CHARS]),
+        f"{redact(str(error), exchange.secret)}; content type "
+        f"{response.content_type or 'unknown'}, body: {text[:MAX_PREVIEW_CHARS]!r}",
+        **_get_response_details(exchange, body=text[:MAX_BODY_CHARS]),
     )
 
 
 @map_error.register
-def _(fault: UploadReadError, state: CallState) -> RouterError:
-    return RouterInputError(str(fault), **_details(state))
+def _map_upload_error(error: UploadReadError, exchange: Exchange[Any]) -> RouterError:
+    return RouterInputError(str(error), **_get_details(exchange))
 
 
-def _late(state: CallState) -> RouterError:
-    clock = state.deadline
-    if state.decoder is not None and clock.has_received:
-        said = (
-            f"nothing new in the stream for {clock.idle_timeout:g} seconds "
-            f"(keep-alives do not count); "
-            "raise stream_chunk_timeout= if a model may think that long"
+def _create_deadline_error(exchange: Exchange[Any]) -> RouterError:
+    deadline = exchange.deadline
+    if exchange.decoder is not None and deadline.has_received:
+        message = (
+            f"The stream sent nothing new for {deadline.idle_timeout:g} seconds (keep-alives do "
+            "not count). Pass a longer stream_chunk_timeout= if the model may pause that long."
         )
     else:
-        said = (
-            f"no answer within the deadline of {clock.timeout:g} seconds; raise deadline= if "
-            "a call may take longer"
+        message = (
+            f"The router did not answer within the deadline of {deadline.timeout:g} seconds. "
+            "Pass a longer deadline= if the call may take longer."
         )
-    return RouterTimeoutError(said, **_arrived(state, ambiguous=True))
+    return RouterTimeoutError(message, **_get_response_details(exchange, ambiguous=True))
 
 
-def _interrupted(message: str, state: CallState) -> RouterError:
+def _create_interrupted_error(reason: str, exchange: Exchange[Any]) -> RouterError:
     return StreamInterruptedError(
-        f"the stream ended before it was complete: {message}", **_arrived(state, ambiguous=True)
+        f"The stream ended before it was complete: {reason}",
+        **_get_response_details(exchange, ambiguous=True),
     )
 
 
-def _details(state: CallState, **more: Unpack[ErrorDetails]) -> ErrorDetails:
-    return {"endpoint": state.endpoint, "attempts": state.attempts, **more}
+def _get_details(exchange: Exchange[Any], **details: Unpack[ErrorDetails]) -> ErrorDetails:
+    return {"endpoint": exchange.endpoint, "attempts": exchange.attempts, **details}
 
 
-def _arrived(state: CallState, **more: Unpack[ErrorDetails]) -> ErrorDetails:
-    """What is known when some of a reply had come."""
-    found: ErrorDetails = {"partial": state.partial, "received": state.received}
-    found |= _details(state, **more)
-    if state.response:
-        found |= {"status_code": state.response.status, "trace_id": state.response.trace_id}
-    return found
+def _get_response_details(exchange: Exchange[Any], **details: Unpack[ErrorDetails]) -> ErrorDetails:
+    """Details of an error after which part of a response may have arrived."""
+    known: ErrorDetails = {"partial": exchange.partial, "received": exchange.received}
+    if exchange.response:
+        known["status_code"] = exchange.response.status
+        known["trace_id"] = exchange.response.trace_id
+    return {**known, **_get_details(exchange, **details)}
 
 
-def redact_cause(error: Exception, state: CallState) -> Exception | None:
-    """What may be told as the cause: an error of httpx, without the key that a server echoed.
+def _redact_cause(error: Exception, secret: str) -> Exception | None:
+    """Redact an error of httpx to be shown as the cause.
 
-    Faults of the wire are none: they hold the reply as it came, and what is told of it is cleaned.
+    Parsing errors are not shown as a cause, because they hold the response as it was received.
     """
     if not isinstance(error, httpx.HTTPError):
         return None
-    for one in _chain(error):
-        one.args = tuple(
-            redact(arg, state.secret) if isinstance(arg, str) else arg for arg in one.args
-        )
+    for link in _iter_causes(error):
+        link.args = tuple(redact(arg, secret) if isinstance(arg, str) else arg for arg in link.args)
     return error
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what led to it, the root last."""
-    found: BaseException | None = error
-    while found is not None:
-        yield found
-        found = found.__cause__ or found.__context__
+def _iter_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and the errors that led to it, the root last."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__

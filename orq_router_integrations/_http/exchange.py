@@ -1,12 +1,7 @@
-"""One call under way: what the client's sync and async verbs have in common.
-
-What a call needs beside sending is here, once: its headers, its attempts, the reading of its
-reply. What goes wrong becomes an error of the tree in ``translation``.
-"""
+"""State of one call across its attempts: what is sent, and how the response is read."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import Generic, TypeVar, cast
@@ -14,31 +9,46 @@ from typing import Generic, TypeVar, cast
 import httpx
 from typing_extensions import TypedDict
 
-from orq_router_integrations._http import error_mapping as translation
 from orq_router_integrations._http.auth import aget_api_key, get_api_key
-from orq_router_integrations._http.deadline import Deadline
-from orq_router_integrations._http.decompression import (
-    ACCEPT_ENCODING,
-    MAX_ERROR_BYTES,
-    BoundedDecompressor,
-    BufferedBody,
-)
-from orq_router_integrations._http.redaction import REDACTING_FILTER
-from orq_router_integrations._http.retry import RetryPolicy
+from orq_router_integrations._http.deadline import Deadline, create_deadline, resolve_timeout
+from orq_router_integrations._http.decompression import BoundedDecompressor
+from orq_router_integrations._http.retry import RetryBudget, RetryPolicy
+from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import create_error
-from orq_router_integrations.settings import ApiKey
-from orq_router_integrations.wire.call import Call, Response, StreamCall, StreamDecoder
-from orq_router_integrations.wire.error_body import redact
+from orq_router_integrations.settings import ApiKey, RouterSettings
+from orq_router_integrations.validation import to_input_error, warn_caller
+from orq_router_integrations.wire.call import (
+    Call,
+    MalformedResponseError,
+    Response,
+    StreamCall,
+    StreamDecoder,
+)
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import Dialect
+from orq_router_integrations.wire.error_body import SHORTEST_RUN, redact
 from orq_router_integrations.wire.multipart import MultipartBody
-from orq_router_integrations.wire.request_encoding import EncodedRequest, StreamedJsonBody
+from orq_router_integrations.wire.request_encoding import (
+    EncodedRequest,
+    StreamedJsonBody,
+    encode_request,
+)
 
 T = TypeVar("T")
 
 RequestContent = bytes | MultipartBody | StreamedJsonBody | AsyncIterator[bytes]
 
+ACCEPT_ENCODING = "gzip"
+"""The only compression requested; each further one needs a decoder that limits its output."""
+
+MAX_ERROR_BYTES = 64 * 1024
+"""Bytes to read of an error response; its message is at the start."""
+
+_UNCOMPRESSED = {"", "identity"}
+
 
 class RequestArgs(TypedDict):
-    """An attempt to be sent: arguments of ``httpx.Client.build_request``."""
+    """Arguments of ``httpx.Client.build_request`` for one attempt."""
 
     method: str
     url: httpx.URL
@@ -46,19 +56,68 @@ class RequestArgs(TypedDict):
     timeout: httpx.Timeout
 
 
+class BufferedBody(Generic[T]):
+    """Collects a body and parses it at its end, as a ``StreamDecoder`` with a single item.
+
+    Args:
+        parse: parses the complete body.
+        max_bytes: maximum size of the body.
+        truncate: parse the start of a larger body instead of refusing it.
+    """
+
+    done = False
+    partial = ""
+
+    def __init__(
+        self, parse: Callable[[bytes], T], *, max_bytes: int, truncate: bool = False
+    ) -> None:
+        self._parse = parse
+        self._max_bytes = max_bytes
+        self._truncate = truncate
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> Iterator[T]:
+        """Add bytes; yields the parsed body if it was truncated.
+
+        Raises:
+            MalformedResponseError: the body is too large.
+        """
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size > self._max_bytes:
+            if not self._truncate:
+                raise MalformedResponseError(
+                    f"The response body is larger than {self._max_bytes // 1024**2} MB",
+                    b"".join(self._chunks[:1]),
+                )
+            self.done = True
+            yield from self.finish()
+
+    def finish(self) -> Iterator[T]:
+        """Yield the parsed body."""
+        body, self._chunks = b"".join(self._chunks), []
+        yield self._parse(body[: self._max_bytes])
+
+
 @dataclass(slots=True, kw_only=True)
 class Exchange(Generic[T]):
-    """The state of one call over all its attempts.
+    """State of one call across its attempts.
 
     Attributes:
-        api_key: asked for a key at every attempt.
-        policy: when to send again.
-        url: where to send.
-        headers: names in lower case; without the key, which is asked for at every attempt.
-        timeout: seconds without a byte before giving up.
-        clock: when to give up in any case.
-        decoder: reads the stream, once it has begun.
-        received: bytes of the stream that arrived.
+        call: the call.
+        encoded: its request, encoded for the router.
+        api_key: resolved to a key for each attempt.
+        policy: decides whether to send the call again.
+        url: URL of the request.
+        headers: default headers, with names in lower case and without the key.
+        timeout: seconds to wait for the next byte.
+        deadline: when to give up in any case.
+        attempts: requests sent so far.
+        response: status and headers of the response to the current attempt.
+        decoder: decodes the stream, once its response has started.
+        received: bytes of the stream received so far.
+        secret: the key of the current attempt, to be redacted from errors.
     """
 
     call: Call[T] | StreamCall[T]
@@ -79,12 +138,12 @@ class Exchange(Generic[T]):
 
     @property
     def endpoint(self) -> str:
-        """The name of the call in errors."""
+        """Path of the endpoint, as shown in errors."""
         return self.encoded.path
 
     @property
     def done(self) -> bool:
-        """Whether the reply said that it is complete."""
+        """Whether the response is complete, even if the connection stays open."""
         return self._reader is not None and self._reader.done
 
     @property
@@ -93,124 +152,181 @@ class Exchange(Generic[T]):
         return self.decoder.partial if self.decoder else ""
 
     def start_attempt(self) -> RequestArgs:
-        """Count an attempt of a sync call, and ask for its key."""
-        return self._begin(get_api_key(self.api_key))
+        """Start an attempt of a sync call and return its request arguments."""
+        return self._start_attempt(get_api_key(self.api_key))
 
     async def astart_attempt(self) -> RequestArgs:
-        """The same for an async call; a key that is awaited must come before the deadline."""
-        return self._begin(await aget_api_key(self.api_key, self.deadline))
+        """Start an attempt of an async call and return its request arguments."""
+        return self._start_attempt(await aget_api_key(self.api_key, self.deadline))
 
-    def _begin(self, key: str) -> RequestArgs:
-        REDACTING_FILTER.add_key(key)
+    def _start_attempt(self, api_key: str) -> RequestArgs:
         self.attempts += 1
-        self.secret, self.response, self.received = key, None, 0
+        self.secret, self.response, self.received = api_key, None, 0
         self.decoder = self._reader = None
         headers = {
             **self.headers,
             **{name.lower(): value for name, value in self.encoded.headers.items()},
             "accept-encoding": ACCEPT_ENCODING,
-            "authorization": f"Bearer {key}",
+            "authorization": f"Bearer {api_key}",
             "idempotency-key": self.idempotency_key,
             "x-retry-count": str(self.attempts - 1),
         }
-        method, timeout = self.encoded.method, self.timeout
-        return {"method": method, "url": self.url, "headers": headers, "timeout": timeout}
+        return {
+            "method": self.encoded.method,
+            "url": self.url,
+            "headers": headers,
+            "timeout": self.timeout,
+        }
 
     @property
     def content(self) -> bytes | MultipartBody | StreamedJsonBody:
-        """The bytes to send; a form is read anew, from its first byte, at every attempt."""
+        """The request body; one with files can be iterated again for each attempt."""
         return self.encoded.body
 
     @property
     def async_content(self) -> bytes | AsyncIterator[bytes]:
-        """The same for async calls; files are read in a thread."""
-        return self.content if isinstance(self.content, bytes) else _pieces(self.content)
+        """The request body for async calls; files are read in a thread."""
+        content = self.content
+        return content if isinstance(content, bytes) else _aiter_in_thread(content)
 
     def iter_response(self, response: httpx.Response) -> Iterator[bytes]:
-        """Take the head of a reply; what its body holds, as it comes."""
-        unpacker = self._head(response)
-        whole = response.is_stream_consumed
-        body = cast("Iterable[bytes]", (response.content,) if whole else response.stream)
-        return unpacker.decompress(iter(body))
+        """Read the head of a response and return an iterator over its decompressed body."""
+        encoding = self._start_response(response)
+        if response.is_stream_consumed:
+            return iter((response.content,))
+        body = iter(cast("Iterable[bytes]", response.stream))
+        return BoundedDecompressor(encoding).decompress(body) if encoding else body
 
     def aiter_response(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        """The same for an async reply."""
-        unpacker = self._head(response)
-        whole = response.is_stream_consumed
-        body = _alone(response.content) if whole else cast("AsyncIterable[bytes]", response.stream)
-        return unpacker.adecompress(aiter(body))
+        """Read the head of a response and return an iterator over its decompressed body."""
+        encoding = self._start_response(response)
+        if response.is_stream_consumed:
+            return _aiter_once(response.content)
+        body = aiter(cast("AsyncIterable[bytes]", response.stream))
+        return BoundedDecompressor(encoding).adecompress(body) if encoding else body
 
-    def _head(self, response: httpx.Response) -> BoundedDecompressor:
-        """Choose who reads the body of a reply; returns who unpacks it."""
+    def _start_response(self, response: httpx.Response) -> str:
+        """Choose the reader of a response; returns the compression of its body, if any."""
         self.response = Response(
             status=response.status_code,
-            headers={name: redact(v, self.secret) for name, v in response.headers.items()},
+            headers=self._redact_headers(response.headers),
             attempts=self.attempts,
-            started_at=self.deadline.started,
+            started_at=self.deadline.started_at,
         )
         if not response.is_success:
-            self._reader = BufferedBody(self._refused, max_bytes=MAX_ERROR_BYTES, truncate=True)
+            self._reader = BufferedBody(self._raise_error, max_bytes=MAX_ERROR_BYTES, truncate=True)
         elif isinstance(self.call, StreamCall):
             self._reader = self.decoder = self.call.create_decoder(self.response)
         else:
-            self._reader = BufferedBody(
-                self._parsed, max_bytes=self.call.endpoint.max_response_bytes
-            )
-        ready = response.is_stream_consumed  # by a transport without a network, which unpacked it
-        return BoundedDecompressor(
-            "" if ready else self.response.headers.get("content-encoding", "")
-        )
+            max_bytes = self.call.endpoint.max_response_bytes
+            self._reader = BufferedBody(self._parse, max_bytes=max_bytes)
+        encoding = self.response.headers.get("content-encoding", "")
+        return "" if encoding in _UNCOMPRESSED else encoding
 
-    def _parsed(self, content: bytes) -> T:
-        assert isinstance(self.call, Call)  # noqa: S101 - _head() chose it
-        return self.call.parse(self._whole(content))
+    def _redact_headers(self, headers: httpx.Headers) -> dict[str, str]:
+        values = dict(headers.items())
+        if any(self.secret in value or len(value) >= SHORTEST_RUN for value in values.values()):
+            return {name: redact(value, self.secret) for name, value in values.items()}
+        return values
 
-    def _refused(self, content: bytes) -> T:
-        raise create_error(self._whole(content), self.endpoint, secret=self.secret)
+    def _parse(self, content: bytes) -> T:
+        assert isinstance(self.call, Call)  # noqa: S101 - only chosen for such calls
+        return self.call.parse(self._set_content(content))
 
-    def _whole(self, content: bytes) -> Response:
-        assert self.response is not None  # noqa: S101 - _head() comes first
+    def _raise_error(self, content: bytes) -> T:
+        raise create_error(self._set_content(content), self.endpoint, secret=self.secret)
+
+    def _set_content(self, content: bytes) -> Response:
+        assert self.response is not None  # noqa: S101 - the head comes first
         self.response = replace(self.response, content=content)
         return self.response
 
     def feed(self, data: bytes) -> Iterator[T]:
-        """The items that bytes of the reply complete; while the caller has one, no clock runs."""
-        assert self._reader is not None  # noqa: S101 - _head() comes first
+        """Yield the items that are complete with these bytes of the response."""
+        assert self._reader is not None  # noqa: S101 - the head comes first
         if self.decoder:
             self.received += len(data)
-        for item in self._reader.feed(data):
-            self.deadline.pause()
-            yield item
-            self.deadline.resume()
+        return self._iter_paused(self._reader.feed(data))
 
     def finish(self) -> Iterator[T]:
-        """The items that the end of the reply completes."""
-        assert self._reader is not None  # noqa: S101
-        for item in self._reader.finish() or ():
+        """Yield the items that are complete at the end of the response."""
+        assert self._reader is not None  # noqa: S101 - the head comes first
+        return self._iter_paused(self._reader.finish() or ())
+
+    def _iter_paused(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield items, with the deadline paused while the caller processes one."""
+        for item in items:
             self.deadline.pause()
             yield item
             self.deadline.resume()
 
-    @contextmanager
-    def map_errors(self) -> Iterator[None]:
-        """Turn the errors of httpx and of the wire into those of the tree."""
-        try:
-            yield
-        except translation.MAPPED_ERRORS as error:
-            meant, cause = translation.map_error(error, self), translation.redact_cause(error, self)
-            try:
-                raise meant from cause
-            finally:
-                meant.__context__ = cause  # what is not told as the cause is not kept either
-        finally:
-            self._reader = None  # it holds ``_parsed``: a circle, in which the reply would live on
+    def release(self) -> None:
+        """Drop the reader, which refers back to the exchange: nothing waits for the collector."""
+        self._reader = None
 
 
-async def _alone(data: bytes) -> AsyncIterator[bytes]:
+def create_exchange(
+    call: Call[T] | StreamCall[T],
+    *,
+    settings: RouterSettings,
+    controls: RouterControls,
+    budget: RetryBudget,
+    build_url: Callable[[str], httpx.URL],
+) -> Exchange[T]:
+    """Create the state of a call that starts now.
+
+    Args:
+        call: the call.
+        settings: settings of the client.
+        controls: default controls of the client.
+        budget: budget of the client for retries.
+        build_url: builds the URL of an endpoint path.
+
+    Raises:
+        RouterInputError: the call cannot be encoded, or its timeout is out of range.
+    """
+    try:
+        encoded = encode_request(call, Dialect.from_base_url(settings.base_url), controls)
+    except ValueError as error:
+        raise to_input_error(error, endpoint=call.endpoint.path) from None
+    _warn_about_fallback_loops(call.body.get("model"), encoded.controls)
+    timeout = resolve_timeout(settings, call.timeout, encoded.controls)
+    deadline = create_deadline(settings, timeout, encoded.controls)
+    return Exchange(
+        call=call,
+        encoded=encoded,
+        api_key=settings.api_key,
+        policy=RetryPolicy(
+            max_retries=settings.max_retries,
+            has_router_retries=encoded.controls.has_router_retries,
+            retry_ambiguous=call.retry_ambiguous,
+            deadline=deadline,
+            budget=budget,
+        ),
+        url=build_url(encoded.path),
+        headers={
+            "user-agent": f"orq-router-integrations/{__version__}",
+            "accept": "*/*",
+            **{name.lower(): value for name, value in settings.default_headers.items()},
+        },
+        timeout=timeout,
+        deadline=deadline,
+    )
+
+
+def _warn_about_fallback_loops(model: object, controls: RouterControls) -> None:
+    if any(fallback.model == model for fallback in controls.fallbacks or ()):
+        warn_caller(
+            f"controls.fallbacks contains {model!r}, the model of the call itself. "
+            "Use controls.retry to ask a model again."
+        )
+
+
+async def _aiter_once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-async def _pieces(form: MultipartBody | StreamedJsonBody) -> AsyncIterator[bytes]:
-    pieces = iter(form)
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece
+async def _aiter_in_thread(content: Iterable[bytes]) -> AsyncIterator[bytes]:
+    chunks = iter(content)
+    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+        yield chunk

@@ -1,17 +1,19 @@
-"""Connections in a stack: the one used last is used next, at the same cost however many there are.
+"""Connection pools for sync and async calls: the connection used last is used next.
 
-httpx's own pool looks at all of its connections, and polls the idle ones, whenever a request
-begins or ends: the more connections, the dearer each request. Here every connection is an httpx
-transport of its own, taken off the top of a stack and put back there. What breaks or is cancelled
-costs one connection, never a place in a pool.
+httpx's own pool inspects all of its connections whenever a request starts or ends, so each request
+costs more the more connections there are. Here the idle connections of an origin form a stack, so
+taking one and returning it costs the same for any number. A connection that fails or is cancelled
+is closed and dropped.
 """
 
+import os
 import socket
 import ssl
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import httpcore
 import httpx
@@ -19,225 +21,328 @@ import httpx
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
 from orq_router_integrations._http.backend import DeadlineBackend, DeadlineMixin
 from orq_router_integrations._http.deadline import DEADLINE_EXTENSION, KEEPALIVE_SECONDS
-from orq_router_integrations._http.fork_safety import ForkSafeRLock
 
-_PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
-ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
+_KEEPALIVE_PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
+SOCKET_OPTIONS = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     (socket.IPPROTO_TCP, getattr(socket, name), value)
-    for name, value in _PROBES.items()
+    for name, value in _KEEPALIVE_PROBES.items()
     if hasattr(socket, name)
 ]
-"""Probes for connections on which a model thinks long: else middle boxes forget them silently."""
+"""TCP keepalive, so that network devices do not drop a connection while a model is thinking."""
 
 Origin = tuple[bytes, bytes, int | None]
+"""Scheme, host and port of a URL."""
 
-Context = Callable[[], ssl.SSLContext]
-"""Gives the TLS settings; to read all certificates takes long, and plain HTTP needs none."""
+ContextFactory = Callable[[], ssl.SSLContext]
+"""Returns the TLS context. Loading its certificates is slow, and plain HTTP does not need them."""
+
+_HTTPCORE_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
 
 
-def _origin(url: httpx.URL) -> Origin:
-    return url.raw_scheme, url.raw_host, url.port
+class _Connection:
+    """An HTTP/1.1 connection that observes the deadline of the call it serves.
+
+    Args:
+        connection: the sync or async connection of httpcore.
+        backend: the network backend of that connection.
+    """
+
+    def __init__(self, connection: Any, backend: DeadlineMixin) -> None:
+        self._connection = connection
+        self._backend = backend
+
+    def prepare(self, request: httpx.Request) -> httpcore.Request:
+        """Apply the deadline of a request to all waits from now on, and convert the request."""
+        self._backend.deadline = request.extensions.get(DEADLINE_EXTENSION, DeadlineMixin.deadline)
+        url = request.url
+        return httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            ),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the last response is complete and nothing followed it."""
+        return self._connection.is_idle() and not _has_surplus_bytes(self._connection)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request can be sent; the server may have closed an idle connection."""
+        return not self._connection.has_expired()
 
 
-def _options(url: httpx.URL, context: Context, caller: DeadlineMixin) -> dict[str, Any]:
+class _SyncConnection(_Connection):
+    def __init__(self, url: httpx.URL, create_context: ContextFactory) -> None:
+        backend = DeadlineBackend()
+        options = _build_options(url, create_context, backend)
+        super().__init__(httpcore.HTTPConnection(**options), backend)
+
+    def send(self, request: httpx.Request) -> httpcore.Response:
+        try:
+            response: httpcore.Response = self._connection.handle_request(self.prepare(request))
+        except _HTTPCORE_ERRORS as error:
+            _raise_httpx_error(error)
+        return response
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class _AsyncConnection(_Connection):
+    def __init__(self, url: httpx.URL, create_context: ContextFactory) -> None:
+        backend = AsyncioBackend()
+        options = _build_options(url, create_context, backend)
+        super().__init__(httpcore.AsyncHTTPConnection(**options), backend)
+
+    async def send(self, request: httpx.Request) -> httpcore.Response:
+        converted = self.prepare(request)
+        try:
+            response: httpcore.Response = await self._connection.handle_async_request(converted)
+        except _HTTPCORE_ERRORS as error:
+            _raise_httpx_error(error)
+        return response
+
+    async def aclose(self) -> None:
+        await self._connection.aclose()
+
+
+def _build_options(
+    url: httpx.URL, create_context: ContextFactory, backend: DeadlineMixin
+) -> dict[str, Any]:
     port = url.port or {"https": 443, "http": 80}[url.scheme]
     return {
         "origin": httpcore.Origin(url.raw_scheme, url.raw_host, port),
-        "ssl_context": context() if url.scheme == "https" else None,
+        "ssl_context": create_context() if url.scheme == "https" else None,
         "keepalive_expiry": KEEPALIVE_SECONDS,
-        "socket_options": ALIVE,
-        "network_backend": caller,
+        "socket_options": SOCKET_OPTIONS,
+        "network_backend": backend,
     }
 
 
-class _Single:
-    """A transport of httpx with one connection, where others have a pool of them."""
-
-    _caller: DeadlineMixin
-    _pool: Any
-    """What httpx asks to handle a request and to close; a connection does that too."""
-
-    def serve(self, request: httpx.Request) -> None:
-        """Let the clock of a request's call, which stands in its extensions, hold from now on."""
-        self._caller.deadline = request.extensions.get(DEADLINE_EXTENSION, DeadlineMixin.deadline)
-
-    @property
-    def idle(self) -> bool:
-        """Whether its last reply came to its end, so that it can be kept.
-
-        What came behind that end would be taken for the reply to the next request.
-        """
-        http1 = getattr(self._pool._connection, "_h11_state", None)  # noqa: SLF001
-        return self._pool.is_idle() and not (http1 and http1.trailing_data[0])
-
-    @property
-    def usable(self) -> bool:
-        """Whether it still can serve: the server may have closed it meanwhile."""
-        return not self._pool.has_expired()
+def _raise_httpx_error(error: Exception) -> NoReturn:
+    """Raise the httpx error for an error of httpcore, which has the same name."""
+    raise getattr(httpx, type(error).__name__)(str(error)) from error
 
 
-class _One(_Single, httpx.HTTPTransport):
-    def __init__(self, url: httpx.URL, context: Context) -> None:
-        self._caller = DeadlineBackend()
-        self._pool = httpcore.HTTPConnection(**_options(url, context, self._caller))
+def _has_surplus_bytes(connection: Any) -> bool:
+    """Check whether bytes arrived after the end of the last response.
+
+    They would be taken for the response to the next request. httpcore has no public way to check
+    this; a test fails if the private attributes are renamed.
+    """
+    http11_connection = getattr(connection, "_connection", None)
+    h11_connection = getattr(http11_connection, "_h11_state", None)
+    return h11_connection is not None and bool(h11_connection.trailing_data[0])
 
 
-class _AsyncOne(_Single, httpx.AsyncHTTPTransport):
-    def __init__(self, url: httpx.URL, context: Context) -> None:
-        self._caller = AsyncioBackend()
-        self._pool = httpcore.AsyncHTTPConnection(**_options(url, context, self._caller))
+AnyConnection = TypeVar("AnyConnection", _SyncConnection, _AsyncConnection)
 
 
-AnyOne = TypeVar("AnyOne", _One, _AsyncOne)
+class _IdleConnections(Generic[AnyConnection]):
+    """The idle connections of a pool: a stack for each origin, the oldest at the left."""
 
-
-class _IdleConnections(Generic[AnyOne]):
-    """The transports that no request uses, by origin; the longest unused are at the left."""
+    _lock = threading.RLock()
+    """Shared by all pools, so that one function can replace it after a fork."""
 
     def __init__(self) -> None:
-        self._lock = ForkSafeRLock()
         self._closed = False
-        self._stacks: dict[Origin, deque[tuple[float, AnyOne]]] = {}
+        self._stacks: dict[Origin, deque[tuple[float, AnyConnection]]] = {}
 
-    def pop(self, origin: Origin) -> AnyOne | None:
-        """The transport that was used last, if there is one."""
+    @classmethod
+    def reset_after_fork(cls) -> None:
+        """Replace the lock, which another thread of the parent process may hold."""
+        cls._lock = threading.RLock()
+
+    def pop(self, origin: Origin) -> AnyConnection | None:
+        """Remove and return the connection used last, if an idle one is left."""
         with self._lock:
             stack = self._stacks.get(origin)
             return stack.pop()[1] if stack else None
 
-    def push(self, origin: Origin, one: AnyOne) -> list[AnyOne]:
-        """Take a transport back; returns those to close because nobody needed them for long."""
+    def push(self, origin: Origin, connection: AnyConnection) -> list[AnyConnection]:
+        """Add a connection; returns those that have been idle for too long, to be closed."""
         now = monotonic()
         with self._lock:
             if self._closed:
-                return [one]
-            self._stacks.setdefault(origin, deque()).append((now, one))
-            return [old for stack in self._stacks.values() for old in _expired(stack, now)]
+                return [connection]
+            self._stacks.setdefault(origin, deque()).append((now, connection))
+            return [expired for stack in self._stacks.values() for expired in _expire(stack, now)]
 
-    def drain(self) -> list[AnyOne]:
-        """All transports, to be closed; what is put back from now on is to be closed too."""
+    def drain(self) -> list[AnyConnection]:
+        """Remove and return all connections, to be closed; later ones are not kept."""
         with self._lock:
             self._closed = True
             stacks, self._stacks = self._stacks, {}
-        return [one for stack in stacks.values() for _, one in stack]
+        return [connection for stack in stacks.values() for _, connection in stack]
 
 
-def _expired(stack: deque[tuple[float, AnyOne]], now: float) -> Iterator[AnyOne]:
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_IdleConnections.reset_after_fork)
+
+
+def _expire(stack: deque[tuple[float, AnyConnection]], now: float) -> Iterator[AnyConnection]:
     while stack and stack[0][0] < now - KEEPALIVE_SECONDS:
         yield stack.popleft()[1]
 
 
-class ConnectionPool(httpx.BaseTransport):
-    """A transport for all threads."""
+def _get_origin(url: httpx.URL) -> Origin:
+    return url.raw_scheme, url.raw_host, url.port
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._idle = _IdleConnections[_One]()
+
+class ConnectionPool(httpx.BaseTransport):
+    """Transport for the sync calls of all threads.
+
+    Args:
+        create_context: returns the TLS context, when the first https connection is opened.
+    """
+
+    def __init__(self, create_context: ContextFactory) -> None:
+        self._create_context = create_context
+        self._idle = _IdleConnections[_SyncConnection]()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request over the connection used last, or over a new one."""
-        origin = _origin(request.url)
-        one = self._taken(origin) or _One(request.url, self._context)
+        """Send a request over the idle connection used last, or over a new one."""
+        origin = _get_origin(request.url)
+        connection = self._pop(origin) or _SyncConnection(request.url, self._create_context)
         try:
-            one.serve(request)
-            response = one.handle_request(request)
+            response = connection.send(request)
         except BaseException:
-            one.close()
+            connection.close()
             raise
-        response.stream = _Body(response.stream, self._idle, origin, one)
-        return response
+        return httpx.Response(
+            status_code=response.status,
+            headers=response.headers,
+            stream=_ResponseBody(response.stream, self._idle, origin, connection),
+            extensions=response.extensions,
+        )
 
-    def _taken(self, origin: Origin) -> _One | None:
-        while one := self._idle.pop(origin):
-            if one.usable:
-                return one
-            one.close()
+    def _pop(self, origin: Origin) -> _SyncConnection | None:
+        while connection := self._idle.pop(origin):
+            if connection.is_open:
+                return connection
+            connection.close()
         return None
 
     def close(self) -> None:
-        """Close the connections that no request uses; the others close when their request ends."""
-        for one in self._idle.drain():
-            one.close()
+        """Close the idle connections; the others are closed when their request ends."""
+        for connection in self._idle.drain():
+            connection.close()
 
 
 class AsyncConnectionPool(httpx.AsyncBaseTransport):
-    """A transport for one event loop. To close a connection takes no time to be cancelled in."""
+    """Transport for the async calls of one event loop; see `ConnectionPool`.
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._idle = _IdleConnections[_AsyncOne]()
+    Closing a connection does not wait, so it cannot be interrupted by a cancellation.
+    """
+
+    def __init__(self, create_context: ContextFactory) -> None:
+        self._create_context = create_context
+        self._idle = _IdleConnections[_AsyncConnection]()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request over the connection used last, or over a new one."""
-        origin = _origin(request.url)
-        one = await self._taken(origin) or _AsyncOne(request.url, self._context)
+        """Send a request over the idle connection used last, or over a new one."""
+        origin = _get_origin(request.url)
+        connection = await self._pop(origin) or _AsyncConnection(request.url, self._create_context)
         try:
-            one.serve(request)
-            response = await one.handle_async_request(request)
+            response = await connection.send(request)
         except BaseException:
-            await one.aclose()
+            await connection.aclose()
             raise
-        response.stream = _AsyncBody(response.stream, self._idle, origin, one)
-        return response
+        return httpx.Response(
+            status_code=response.status,
+            headers=response.headers,
+            stream=_AsyncResponseBody(response.stream, self._idle, origin, connection),
+            extensions=response.extensions,
+        )
 
-    async def _taken(self, origin: Origin) -> _AsyncOne | None:
-        while one := self._idle.pop(origin):
-            if one.usable:
-                return one
-            await one.aclose()
+    async def _pop(self, origin: Origin) -> _AsyncConnection | None:
+        while connection := self._idle.pop(origin):
+            if connection.is_open:
+                return connection
+            await connection.aclose()
         return None
 
     async def aclose(self) -> None:
-        """Close the connections that no request uses; the others close when their request ends."""
-        for one in self._idle.drain():
-            await one.aclose()
+        """Close the idle connections; the others are closed when their request ends."""
+        for connection in self._idle.drain():
+            await connection.aclose()
 
 
-class _Body(httpx.SyncByteStream):
-    """The body of a response, which gives its transport back once, when it is closed."""
+class _ResponseBody(httpx.SyncByteStream):
+    """The body of a response; closing it returns the connection to the pool, once."""
 
     def __init__(
-        self, stream: Any, idle: _IdleConnections[_One], origin: Origin, one: _One
+        self,
+        stream: Any,
+        idle: _IdleConnections[_SyncConnection],
+        origin: Origin,
+        connection: _SyncConnection,
     ) -> None:
         self._stream, self._idle, self._origin = stream, idle, origin
-        self._one: _One | None = one
+        self._connection: _SyncConnection | None = connection
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)
+        try:
+            yield from self._stream
+        except _HTTPCORE_ERRORS as error:
+            _raise_httpx_error(error)
 
     def close(self) -> None:
-        one, self._one = self._one, None
-        if one is None:
+        connection, self._connection = self._connection, None
+        if connection is None:
             return
         try:
             self._stream.close()
         except BaseException:
-            one.close()
+            connection.close()
             raise
-        for unused in self._idle.push(self._origin, one) if one.idle else [one]:
-            unused.close()
+        is_reusable = connection.is_reusable
+        unused = self._idle.push(self._origin, connection) if is_reusable else [connection]
+        for connection in unused:
+            connection.close()
 
 
-class _AsyncBody(httpx.AsyncByteStream):
-    """The same for the response to an async request."""
+class _AsyncResponseBody(httpx.AsyncByteStream):
+    """The body of a response; closing it returns the connection to the pool, once."""
 
     def __init__(
-        self, stream: Any, idle: _IdleConnections[_AsyncOne], origin: Origin, one: _AsyncOne
+        self,
+        stream: Any,
+        idle: _IdleConnections[_AsyncConnection],
+        origin: Origin,
+        connection: _AsyncConnection,
     ) -> None:
         self._stream, self._idle, self._origin = stream, idle, origin
-        self._one: _AsyncOne | None = one
+        self._connection: _AsyncConnection | None = connection
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return aiter(self._stream)
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._stream:
+                yield chunk
+        except _HTTPCORE_ERRORS as error:
+            _raise_httpx_error(error)
 
     async def aclose(self) -> None:
-        one, self._one = self._one, None
-        if one is None:
+        connection, self._connection = self._connection, None
+        if connection is None:
             return
         try:
             await self._stream.aclose()
         except BaseException:
-            await one.aclose()
+            await connection.aclose()
             raise
-        for unused in self._idle.push(self._origin, one) if one.idle else [one]:
-            await unused.aclose()
+        is_reusable = connection.is_reusable
+        unused = self._idle.push(self._origin, connection) if is_reusable else [connection]
+        for connection in unused:
+            await connection.aclose()

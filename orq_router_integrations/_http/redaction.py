@@ -1,48 +1,59 @@
-"""Keeps keys out of the logs of httpx and httpcore, which tell of every reply's head.
+"""Redact API keys from the log records of httpx and httpcore.
 
-A server may have put the key there. The headers of requests they do not tell.
+Both log response headers, in which a server may repeat the key. Request headers are not logged.
 """
 
 import logging
+import os
+import threading
 
-from orq_router_integrations._http.fork_safety import ForkSafeRLock
 from orq_router_integrations.wire.error_body import redact
 
 MAX_KEYS = 64
-"""Keys that are remembered, those used last; a function may give a new one for every call."""
+"""Most recently used keys to redact; a key function may return a new key for each call."""
 
-_TELLING = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2")
+_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2")
 
 
 class RedactingFilter(logging.Filter):
-    """Takes the keys that were sent out of what is logged."""
+    """Removes the registered API keys from log records.
+
+    Attributes:
+        latest_key: the key registered last; empty before the first one.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = ForkSafeRLock()
-        self._keys: dict[str, None] = {}
+        self.latest_key = ""
+        self._keys: list[str] = []
+        self.reset_after_fork()
+
+    def reset_after_fork(self) -> None:
+        """Replace the lock, which another thread of the parent process may hold."""
+        self._lock = threading.Lock()
 
     def add_key(self, key: str) -> None:
-        """Let a key be told no more."""
-        if key == next(reversed(self._keys), None):  # as it is nearly always
-            return
+        """Register a key to be redacted."""
         with self._lock:
-            others = (known for known in self._keys if known != key)
-            self._keys = dict.fromkeys([*others, key][-MAX_KEYS:])
+            others = [other for other in self._keys if other != key]
+            self._keys = [*others, key][-MAX_KEYS:]
+            self.latest_key = key
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, without the keys."""
+        """Redact a record; every record is kept."""
         try:
-            told = hushed = record.getMessage()
-        except (TypeError, ValueError):  # a wrong one, which logging itself tells of
+            message = redacted = record.getMessage()
+        except (TypeError, ValueError):  # wrong arguments, which logging reports by itself
             return True
-        for key in sorted(self._keys, key=len, reverse=True):  # one may begin with another
-            hushed = redact(redact(hushed, key), repr(key)[1:-1])
-        if hushed != told:
-            record.msg, record.args = hushed, ()
+        for key in sorted(self._keys, key=len, reverse=True):  # one key may start with another
+            redacted = redact(redact(redacted, key), repr(key)[1:-1])
+        if redacted != message:
+            record.msg, record.args = redacted, ()
         return True
 
 
 REDACTING_FILTER = RedactingFilter()
-for _name in _TELLING:
+for _name in _LOGGERS:
     logging.getLogger(_name).addFilter(REDACTING_FILTER)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=REDACTING_FILTER.reset_after_fork)

@@ -1,9 +1,8 @@
-"""What carries the calls of this process: made when first needed, shared by all, safe to fork.
+"""The senders that all clients of a process share: created when first needed, safe to fork.
 
-One carrier serves all threads. Each running event loop has one of its own, because an async
-connection cannot outlive the loop it was opened in; it is forgotten when its loop is closed.
-All share one TLS context. They send straight over a stack of connections; where the environment
-names a proxy, they are httpx's own clients, which know the way.
+One sender serves all threads. Each event loop has its own, because an async connection cannot be
+used in another loop. All share one TLS context. If the environment names a proxy, the senders use
+httpx clients, which support proxies; otherwise they use the package's own connection pools.
 """
 
 import asyncio
@@ -23,22 +22,16 @@ from typing_extensions import AsyncGenerator
 
 from orq_router_integrations._http.async_generators import scoped_asynccontextmanager
 from orq_router_integrations._http.deadline import KEEPALIVE_SECONDS
-from orq_router_integrations._http.lazily import LazyModule
 from orq_router_integrations._http.sender import AsyncPooledSender, PooledSender
 from orq_router_integrations.errors import RouterInputError
 
-if TYPE_CHECKING:  # what only a call needs is loaded by the first one that needs it
-    from orq_router_integrations._http import client_sender as over_httpx
-    from orq_router_integrations._http import pool as stack
+if TYPE_CHECKING:  # imported when first needed
     from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
-else:
-    over_httpx = LazyModule("orq_router_integrations._http.client_sender")
-    stack = LazyModule("orq_router_integrations._http.pool")
 
-LIMITS = httpx.Limits(
+_UNLIMITED = httpx.Limits(
     max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_SECONDS
 )
-"""As many connections as there are calls at once, all kept: a new one costs a TLS handshake."""
+"""One connection for each concurrent call, all kept open: a new one costs a TLS handshake."""
 
 Sender: TypeAlias = "ClientSender | PooledSender"
 AsyncSender: TypeAlias = "AsyncClientSender | AsyncPooledSender"
@@ -47,150 +40,161 @@ AnyHttpxClient = TypeVar("AnyHttpxClient", httpx.Client, httpx.AsyncClient)
 
 
 @dataclass(slots=True)
-class _Lent(Generic[AnySender]):
-    """A carrier, how many calls use it now, and whether the last of them shall close it."""
+class _SharedSender(Generic[AnySender]):
+    """A sender and its current users.
 
-    carrier: AnySender
+    Attributes:
+        sender: the sender.
+        users: number of calls that use it.
+        is_retired: whether its last user has to close it.
+        finalizer: closes it when its event loop ends.
+    """
+
+    sender: AnySender
     users: int = 0
-    retired: bool = False
-    keeper: AsyncGenerator[None] | None = None
+    is_retired: bool = False
+    finalizer: AsyncGenerator[None] | None = None
 
     @property
-    def closable(self) -> bool:
-        return self.retired and not self.users
+    def is_closable(self) -> bool:
+        return self.is_retired and not self.users
 
 
 class SenderRegistry:
-    """Lazily made carriers for one set of TLS and proxy settings (the environment's)."""
+    """Creates the senders and lends them to calls."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._context: ssl.SSLContext | None = None
-        self._sync: _Lent[Sender] | None = None
-        self._by_loop: dict[asyncio.AbstractEventLoop, _Lent[AsyncSender]] = {}
-        self._parents: list[object] = []
+        self._tls_context: ssl.SSLContext | None = None
+        self._sync: _SharedSender[Sender] | None = None
+        self._by_loop: dict[asyncio.AbstractEventLoop, _SharedSender[AsyncSender]] = {}
+        self._inherited: list[object] = []
 
     def reset_after_fork(self) -> None:
-        """Drop everything unclosed: in a forked child, the connections are the parent's.
+        """Forget all senders without closing them: in a forked child they belong to the parent.
 
-        They are kept from the garbage collector, for to close them would say goodbye to the
-        router in the parent's name.
+        They are kept from being garbage collected, because closing a TLS connection would end it
+        for the parent as well.
         """
-        self._parents += [self._sync, self._by_loop]
-        self._lock, self._context, self._sync, self._by_loop = threading.RLock(), None, None, {}
+        self._inherited += [self._sync, self._by_loop]
+        self._lock, self._tls_context = threading.RLock(), None
+        self._sync, self._by_loop = None, {}
 
     @contextmanager
     def lease(self) -> Iterator[Sender]:
-        """The carrier of all threads, for one call."""
+        """Lend the sender of all threads to one call."""
         with self._lock:
             if self._sync is None:
-                self._sync = _Lent(self._made())
-            lent = self._sync
-            lent.users += 1
+                self._sync = _SharedSender(self._create_sender())
+            shared = self._sync
+            shared.users += 1
         try:
-            yield lent.carrier
+            yield shared.sender
         finally:
-            if self._returned(lent):
-                lent.carrier.close()
+            if self._release(shared):
+                shared.sender.close()
 
     @scoped_asynccontextmanager
     async def alease(self) -> AsyncGenerator[AsyncSender]:
-        """The carrier of the running event loop, for one call."""
+        """Lend the sender of the running event loop to one call."""
         loop = asyncio.get_running_loop()
         with self._lock:
-            for closed in [other for other in self._by_loop if other.is_closed()]:
-                del self._by_loop[closed]
+            for closed_loop in [other for other in self._by_loop if other.is_closed()]:
+                del self._by_loop[closed_loop]
             if loop not in self._by_loop:
-                self._by_loop[loop] = _Lent(self._amade())
-            lent = self._by_loop[loop]
-            lent.users += 1
-        if lent.keeper is None:
-            lent.keeper = _closed_with_its_loop(lent.carrier)
-            await anext(lent.keeper)
+                self._by_loop[loop] = _SharedSender(self._create_async_sender())
+            shared = self._by_loop[loop]
+            shared.users += 1
+        if shared.finalizer is None:
+            shared.finalizer = _close_with_loop(shared.sender)
+            await anext(shared.finalizer)
         try:
-            yield lent.carrier
+            yield shared.sender
         finally:
-            if self._returned(lent):
-                await lent.carrier.aclose()
+            if self._release(shared):
+                await shared.sender.aclose()
 
     def close(self) -> None:
-        """Close the carrier of the threads once no call uses it; the next call makes a new one."""
+        """Close the sender of all threads once no call uses it; the next call creates another."""
         with self._lock:
-            lent, self._sync, self._context = self._sync, None, None
-        if lent and self._retired(lent):
-            lent.carrier.close()
+            shared, self._sync, self._tls_context = self._sync, None, None
+        if shared and self._retire(shared):
+            shared.sender.close()
 
     async def aclose(self) -> None:
-        """Close the carrier of the running event loop; see ``close``."""
+        """Close the sender of the running event loop; see ``close``."""
         with self._lock:
-            lent = self._by_loop.pop(asyncio.get_running_loop(), None)
-        if lent and self._retired(lent):
-            await lent.carrier.aclose()
+            shared = self._by_loop.pop(asyncio.get_running_loop(), None)
+        if shared and self._retire(shared):
+            await shared.sender.aclose()
 
-    def _made(self) -> Sender:
+    def _create_sender(self) -> Sender:
         if _uses_proxy():
-            with _told():
-                return wrap_client(_forgetful(httpx.Client(limits=LIMITS, verify=self._tls())))
-        return PooledSender(stack.ConnectionPool(self._tls))
+            from orq_router_integrations._http.client_sender import ClientSender  # noqa: PLC0415
 
-    def _amade(self) -> AsyncSender:
+            with _map_environment_errors():
+                client = httpx.Client(limits=_UNLIMITED, verify=self._get_tls_context())
+            return ClientSender(_disable_cookies(client))
+        from orq_router_integrations._http.pool import ConnectionPool  # noqa: PLC0415
+
+        return PooledSender(ConnectionPool(self._get_tls_context))
+
+    def _create_async_sender(self) -> AsyncSender:
         if _uses_proxy():
-            with _told():
-                return wrap_async_client(
-                    _forgetful(httpx.AsyncClient(limits=LIMITS, verify=self._tls()))
-                )
-        return AsyncPooledSender(stack.AsyncConnectionPool(self._tls))
+            from orq_router_integrations._http.client_sender import (  # noqa: PLC0415
+                AsyncClientSender,
+            )
 
-    def _tls(self) -> ssl.SSLContext:
-        """The TLS settings of the environment, read once."""
-        with self._lock, _told():
-            if self._context is None:
-                self._context = httpx.create_ssl_context()
-            return self._context
+            with _map_environment_errors():
+                client = httpx.AsyncClient(limits=_UNLIMITED, verify=self._get_tls_context())
+            return AsyncClientSender(_disable_cookies(client))
+        from orq_router_integrations._http.pool import AsyncConnectionPool  # noqa: PLC0415
 
-    def _returned(self, lent: _Lent[AnySender]) -> bool:
+        return AsyncPooledSender(AsyncConnectionPool(self._get_tls_context))
+
+    def _get_tls_context(self) -> ssl.SSLContext:
+        """Return the TLS context of the environment, which is loaded once."""
+        with self._lock, _map_environment_errors():
+            if self._tls_context is None:
+                self._tls_context = httpx.create_ssl_context()
+            return self._tls_context
+
+    def _release(self, shared: _SharedSender[AnySender]) -> bool:
+        """Return a sender after a call; returns whether it has to be closed."""
         with self._lock:
-            lent.users -= 1
-            return lent.closable
+            shared.users -= 1
+            return shared.is_closable
 
-    def _retired(self, lent: _Lent[AnySender]) -> bool:
+    def _retire(self, shared: _SharedSender[AnySender]) -> bool:
+        """Stop lending a sender; returns whether it has to be closed now."""
         with self._lock:
-            lent.retired = True
-            return lent.closable
+            shared.is_retired = True
+            return shared.is_closable
 
 
-def wrap_client(http: httpx.Client) -> Sender:
-    """What carries sync calls over a client of httpx."""
-    return over_httpx.ClientSender(http)
+def _disable_cookies(client: AnyHttpxClient) -> AnyHttpxClient:
+    """Make a client ignore cookies, because the router has no sessions."""
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
 
 
-def wrap_async_client(http: httpx.AsyncClient) -> AsyncSender:
-    """What carries async calls over a client of httpx."""
-    return over_httpx.AsyncClientSender(http)
-
-
-def _forgetful(http: AnyHttpxClient) -> AnyHttpxClient:
-    """The same client, which keeps no cookie: a router has no session."""
-    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return http
-
-
-async def _closed_with_its_loop(carrier: AsyncSender) -> AsyncGenerator[None]:
-    """Closes a carrier when its loop ends: ``asyncio.run`` closes the generators left open."""
+async def _close_with_loop(sender: AsyncSender) -> AsyncGenerator[None]:
+    """Close a sender when its event loop ends: ``asyncio.run`` closes all open generators."""
     try:
         yield
     finally:
-        await carrier.aclose()
+        await sender.aclose()
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Tell what is wrong with the settings of the environment."""
+def _map_environment_errors() -> Iterator[None]:
+    """Explain that a proxy or TLS setting of the environment is wrong."""
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
         raise RouterInputError(
-            f"proxy or TLS settings of the environment (HTTPS_PROXY, SSL_CERT_FILE): {error}"
+            "The proxy or TLS settings of the environment are invalid. "
+            f"Check HTTPS_PROXY and SSL_CERT_FILE: {error}"
         ) from None
 
 

@@ -1,187 +1,203 @@
-"""The client's own retries: few, and only for what the router cannot retry itself.
+"""Retries of the client, limited to what the router cannot retry itself.
 
-The router has retries and fallbacks of its own, which multiply with ours; so ours cover the way
-*to* the router. This is the only file that knows tenacity.
+The router has its own retries and fallbacks, which would multiply with those of the client. The
+client therefore only retries what failed on the way to the router. Tenacity runs the retries.
 """
 
 import math
+import os
 import random
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orq_router_integrations._http.deadline import Deadline
-from orq_router_integrations._http.fork_safety import ForkSafeRLock
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterError,
     RouterStatusError,
     RouterTimeoutError,
 )
+from orq_router_integrations.wire.retry_defaults import (
+    DEFAULT_RETRY_STATUSES,
+    INITIAL_BACKOFF_SECONDS,
+    MAX_BACKOFF_SECONDS,
+)
 
-if TYPE_CHECKING:  # loaded when a call fails, for most programs never need it
+if TYPE_CHECKING:  # imported by the first retry, because most programs never need it
     import tenacity
 
 A = TypeVar("A")
 T = TypeVar("T")
 
-RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 529})
-"""Statuses retried by the client: the router's own default list (contract section 4.3)."""
-
-INITIAL_BACKOFF_SECONDS = 0.5
-MAX_BACKOFF_SECONDS = 8.0
 MAX_RETRY_AFTER_SECONDS = 60.0
+"""Longest wait that the router may ask for; a longer one is left to the caller."""
 
-
-QUOTA = 500
-COST = 5
-COST_OF_TIMEOUT = 10
+BUDGET_TOKENS = 500
+RETRY_COST = 5
+TIMEOUT_RETRY_COST = 10
 
 
 class RetryBudget:
-    """What the retries of all calls of a client may cost, so that an outage is not made worse.
+    """Tokens for the retries of all calls of a client, so that retries do not worsen an outage.
 
-    A retry takes tokens, and more after a timeout; a call that succeeds gives back what its
-    retries took, or one token. Who finds too few left does not retry.
+    A retry costs tokens, more after a timeout. A call that succeeds returns what its retries cost,
+    or one token. When too few are left, calls are not retried.
     """
 
+    _lock = threading.RLock()
+    """Shared by all budgets, so that one function can replace it after a fork."""
+
     def __init__(self) -> None:
-        self._lock = ForkSafeRLock()
-        self.tokens = QUOTA
+        self.tokens = BUDGET_TOKENS
 
     def acquire(self, cost: int) -> bool:
-        """Take tokens, if there are as many."""
+        """Take tokens if enough are left; returns whether they were."""
         with self._lock:
-            enough = self.tokens >= cost
-            self.tokens -= cost if enough else 0
-            return enough
+            if self.tokens < cost:
+                return False
+            self.tokens -= cost
+            return True
 
     def release(self, tokens: int) -> None:
-        """Give tokens back; there are never more than at the beginning."""
+        """Return tokens, up to the initial number."""
         with self._lock:
-            self.tokens = min(self.tokens + tokens, QUOTA)
+            self.tokens = min(self.tokens + tokens, BUDGET_TOKENS)
+
+    @classmethod
+    def reset_after_fork(cls) -> None:
+        """Replace the lock, which another thread of the parent process may hold."""
+        cls._lock = threading.RLock()
 
     def __reduce__(self) -> Any:
-        return RetryBudget, ()  # a client that travels to another process begins anew there
+        return RetryBudget, ()  # an unpickled client starts with a full budget
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RetryBudget)  # what was spent does not tell clients apart
+        return isinstance(other, RetryBudget)  # clients are equal whatever they have spent
 
     def __hash__(self) -> int:
         return hash(RetryBudget)
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=RetryBudget.reset_after_fork)
+
+
 @dataclass(slots=True, kw_only=True)
 class RetryPolicy:
-    """When the client sends a call again, and how long it waits before; one for each call.
+    """Decides whether a call is sent again, and how long to wait before; one for each call.
 
     Attributes:
         max_retries: retries after the first attempt.
-        router_retries: whether the request asks the router for retries or fallbacks. The client
-            then repeats only what never reached it, and a 429 or 503 that names a time.
-        repeatable: whether a call may be sent again when it is unknown if it was worked on.
-        clock: that of the whole call; no pause begins that would end behind its deadline.
-        quota: what the retries of all calls may cost together.
+        has_router_retries: whether the request asks the router for retries or fallbacks. The
+            client then only retries requests that never reached the router, and responses with
+            status 429 or 503 that say when to retry.
+        retry_ambiguous: whether to retry when the router may have received the request.
+        deadline: the deadline of the call; a wait that would end after it is not started.
+        budget: the budget shared by all calls of the client.
     """
 
     max_retries: int = 2
-    router_retries: bool = False
-    repeatable: bool = True
+    has_router_retries: bool = False
+    retry_ambiguous: bool = True
     deadline: Deadline = field(
         default_factory=lambda: Deadline(timeout=math.inf, idle_timeout=math.inf)
     )
     budget: RetryBudget = field(default_factory=RetryBudget)
-    _spent: int = 0
+    _charged: int = 0
 
-    def run(self, work: Callable[[A], T], subject: A) -> T:
-        """Do some work until it needs no retry; most never does, and then tenacity is not asked."""
-        failed: list[RouterError] = []
+    def run(self, function: Callable[[A], T], argument: A) -> T:
+        """Call a function, again while its errors may be retried."""
+        errors: list[RouterError] = []
 
-        def again() -> T:
-            if failed:
-                raise failed.pop()
-            return work(subject)
-
-        try:
-            done = work(subject)
-        except RouterError as error:
-            failed.append(error)
-        if failed:  # outside of the handler, for this error is not the cause of what follows
-            import tenacity  # noqa: PLC0415
-
-            done = tenacity.Retrying(**self._options())(again)
-        self.budget.release(max(self._spent, 1))
-        return done
-
-    async def arun(self, work: Callable[[A], Awaitable[T]], subject: A) -> T:
-        """The same for coroutine functions; pauses without blocking the event loop."""
-        failed: list[RouterError] = []
-
-        async def again() -> T:
-            if failed:
-                raise failed.pop()
-            return await work(subject)
+        def attempt() -> T:
+            if errors:  # tenacity has to see the first error, which was raised before it ran
+                raise errors.pop()
+            return function(argument)
 
         try:
-            done = await work(subject)
+            result = function(argument)
         except RouterError as error:
-            failed.append(error)
-        if failed:
+            errors.append(error)
+        if errors:  # outside of the handler, so that this error is not the context of later ones
             import tenacity  # noqa: PLC0415
 
-            done = await tenacity.AsyncRetrying(**self._options())(again)
-        self.budget.release(max(self._spent, 1))
-        return done
+            result = tenacity.Retrying(**self._get_options())(attempt)
+        self.budget.release(max(self._charged, 1))
+        return result
 
-    def _options(self) -> dict[str, Any]:
+    async def arun(self, function: Callable[[A], Awaitable[T]], argument: A) -> T:
+        """Await a function, again while its errors may be retried; see ``run``."""
+        errors: list[RouterError] = []
+
+        async def attempt() -> T:
+            if errors:
+                raise errors.pop()
+            return await function(argument)
+
+        try:
+            result = await function(argument)
+        except RouterError as error:
+            errors.append(error)
+        if errors:
+            import tenacity  # noqa: PLC0415
+
+            result = await tenacity.AsyncRetrying(**self._get_options())(attempt)
+        self.budget.release(max(self._charged, 1))
+        return result
+
+    def _get_options(self) -> dict[str, Any]:
         return {
-            "stop": self._enough,
-            "retry": self._again,
-            "wait": pause,
+            "stop": self._should_stop,
+            "retry": lambda state: self.is_retryable(_get_error(state)),
+            "wait": _get_wait_seconds,
             "reraise": True,
         }
 
-    def _again(self, state: "tenacity.RetryCallState") -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        return error is not None and self.is_retryable(error)
+    def _should_stop(self, state: "tenacity.RetryCallState") -> bool:
+        """Check whether attempts, time or budget are used up; charges the budget if not."""
+        if state.attempt_number > self.max_retries:
+            return True
+        if state.upcoming_sleep >= self.deadline.remaining:
+            return True
+        timed_out = isinstance(_get_error(state), RouterTimeoutError)
+        cost = TIMEOUT_RETRY_COST if timed_out else RETRY_COST
+        if not self.budget.acquire(cost):
+            return True
+        self._charged += cost
+        return False
 
-    def _enough(self, state: "tenacity.RetryCallState") -> bool:
-        """Whether attempts, time or tokens are used up."""
-        return (
-            state.attempt_number > self.max_retries
-            or state.upcoming_sleep >= self.deadline.remaining
-            or not self._pay(state.outcome.exception() if state.outcome else None)
-        )
-
-    def _pay(self, error: BaseException | None) -> bool:
-        cost = COST_OF_TIMEOUT if isinstance(error, RouterTimeoutError) else COST
-        paid = self.budget.acquire(cost)
-        self._spent += cost if paid else 0
-        return paid
-
-    def is_retryable(self, error: BaseException) -> bool:
-        """Whether sending the same call again may help and is allowed."""
-        if not isinstance(error, RouterError) or (error.retry_after or 0) > MAX_RETRY_AFTER_SECONDS:
+    def is_retryable(self, error: BaseException | None) -> bool:
+        """Check whether sending the same call again may help and is allowed."""
+        if not isinstance(error, RouterError):
+            return False
+        if (error.retry_after or 0) > MAX_RETRY_AFTER_SECONDS:
             return False
         if isinstance(error, (RouterConnectionError, RouterTimeoutError)):
-            may_repeat = self.repeatable and not self.router_retries
+            may_repeat = self.retry_ambiguous and not self.has_router_retries
             return error.is_retryable and (may_repeat or not error.ambiguous)
-        return isinstance(error, RouterStatusError) and self._is_transient_status(error)
+        return isinstance(error, RouterStatusError) and self._is_retryable_status(error)
 
-    def _is_transient_status(self, error: RouterStatusError) -> bool:
+    def _is_retryable_status(self, error: RouterStatusError) -> bool:
         status = error.status_code or 0
         if error.should_retry is False:
             return False
-        if self.router_retries:
+        if self.has_router_retries:
             return status in {429, 503} and error.retry_after is not None and error.is_retryable
-        invited = error.should_retry is True and (status == 409 or 500 <= status < 600)
-        return invited or (status in RETRYABLE_STATUSES and error.is_retryable)
+        if error.should_retry is True and (status == 409 or 500 <= status < 600):
+            return True
+        return status in DEFAULT_RETRY_STATUSES and error.is_retryable
 
 
-def pause(state: "tenacity.RetryCallState") -> float:
-    """Seconds to wait before the next attempt: what the router asks for, else a growing pause."""
-    error = state.outcome.exception() if state.outcome else None
+def _get_error(state: "tenacity.RetryCallState") -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def _get_wait_seconds(state: "tenacity.RetryCallState") -> float:
+    """Return what the router asks for, or else an exponential back-off with jitter."""
+    error = _get_error(state)
     if isinstance(error, RouterStatusError) and error.retry_after is not None:
         return error.retry_after
     longest = min(INITIAL_BACKOFF_SECONDS * 2.0 ** (state.attempt_number - 1), MAX_BACKOFF_SECONDS)
-    return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - not used for security

@@ -1,9 +1,9 @@
-"""Fetching what a reply links to: only when asked, only from public hosts, and bounded.
+"""Download the URLs in responses, with protection against SSRF (server-side request forgery).
 
-A URL in a reply is a stranger's word. It is fetched over https alone, from an address that was
-looked up once, found to be public and then connected to (so that a name cannot point elsewhere in
-between), without the key, without redirects, and never more than a bounded number of bytes.
-Proxies of the environment are not used, for behind one the address could not be pinned.
+URLs in responses are untrusted. They are fetched only over https, without the API key, without
+redirects, and up to a maximum size. The host is resolved once, all of its addresses must be public,
+and the connection goes to a checked address, so that the name cannot point elsewhere later. Proxies
+of the environment are not used, because a proxy would resolve the name again.
 """
 
 import asyncio
@@ -34,84 +34,90 @@ from orq_router_integrations.errors import (
 )
 
 MAX_DOWNLOAD_BYTES = 256 * 1024 * 1024
-"""Bytes of one download."""
 
 READ_TIMEOUT_SECONDS = 60.0
+"""Longest wait for the next byte."""
+
 MAX_DOWNLOAD_SECONDS = 600.0
-"""Seconds between two bytes, and for all of them."""
+"""Longest time for a complete download."""
 
-NOWHERE = ".invalid"
-"""The end of names that no resolver knows: only a transport in this process can serve them."""
+IN_PROCESS_SUFFIX = ".invalid"
+"""Suffix of host names that never resolve: only a transport inside the process can serve them."""
 
-_TRANSLATED = IPv6Network("64:ff9b::/96")
+_NAT64_PREFIX = IPv6Network("64:ff9b::/96")
+_SEND_OPTIONS: dict[str, Any] = {"stream": True, "follow_redirects": False, "auth": None}
 
 
 def download(
     url: str, *, max_bytes: int = MAX_DOWNLOAD_BYTES, http_client: httpx.Client | None = None
 ) -> Generator[bytes]:
-    """Yield the bytes behind a URL as they arrive.
+    """Download a URL and yield its bytes as they arrive.
 
     Args:
         url: an https URL of a public host.
-        max_bytes: bytes after which it is refused.
-        http_client: asked only for hosts under ``.invalid``, which no network has; the offline
-            router serves its images there.
+        max_bytes: maximum size of the download.
+        http_client: used only for hosts under ``.invalid``, which no network can resolve; the
+            offline router serves its images there.
 
     Raises:
-        RouterInputError: the URL is not https, or its host is not public; nothing was sent.
-        RouterError: it cannot be fetched, redirects, or is too large.
+        RouterInputError: the URL is not https or its host is not public; nothing was sent.
+        RouterError: the URL cannot be fetched, redirects, or is too large.
     """
-    target = _Target.of(url)
-    with target.told():
-        if target.resolves:
-            target = target.pinned(socket.getaddrinfo(target.host, 443, type=socket.SOCK_STREAM))
+    target = _Target.parse(url)
+    with target.map_errors():
+        if target.is_resolvable:
+            target = target.pin(socket.getaddrinfo(target.host, 443, type=socket.SOCK_STREAM))
         opened: AbstractContextManager[httpx.Client] = (
             httpx.Client(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
-            if target.resolves
-            else nullcontext(target.served_by(http_client))
+            if target.is_resolvable
+            else nullcontext(target.require_client(http_client))
         )
         with opened as http:
-            sent = http.send(http.build_request(**target.request), stream=True, **_PLAIN)
-            with closing(sent) as response:
-                limits = _Limits(target, response, max_bytes)
+            request = http.build_request(**target.request_args)
+            with closing(http.send(request, **_SEND_OPTIONS)) as response:
+                limits = _DownloadLimits(target, response, max_bytes)
                 for data in response.iter_bytes():
-                    yield limits.passed(data)
+                    limits.check(data)
+                    yield data
 
 
 async def adownload(
     url: str, *, max_bytes: int = MAX_DOWNLOAD_BYTES, http_client: httpx.AsyncClient | None = None
 ) -> AsyncGenerator[bytes]:
-    """Yield the bytes behind a URL as they arrive; see ``download``."""
-    target = _Target.of(url)
-    with target.told():
-        if target.resolves:
-            look_up = asyncio.get_running_loop().getaddrinfo
-            target = target.pinned(await look_up(target.host, 443, type=socket.SOCK_STREAM))
+    """Download a URL and yield its bytes as they arrive; see ``download``."""
+    target = _Target.parse(url)
+    with target.map_errors():
+        if target.is_resolvable:
+            resolve = asyncio.get_running_loop().getaddrinfo
+            target = target.pin(await resolve(target.host, 443, type=socket.SOCK_STREAM))
         opened: AbstractAsyncContextManager[httpx.AsyncClient] = (
             httpx.AsyncClient(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
-            if target.resolves
-            else nullcontext(target.served_by(http_client))
+            if target.is_resolvable
+            else nullcontext(target.require_client(http_client))
         )
         async with opened as http:
-            sent = await http.send(http.build_request(**target.request), stream=True, **_PLAIN)
-            async with aclosing(sent) as response:
-                limits = _Limits(target, response, max_bytes)
+            request = http.build_request(**target.request_args)
+            async with aclosing(await http.send(request, **_SEND_OPTIONS)) as response:
+                limits = _DownloadLimits(target, response, max_bytes)
                 async for data in response.aiter_bytes():
-                    yield limits.passed(data)
-
-
-_PLAIN: dict[str, Any] = {"follow_redirects": False, "auth": None}
+                    limits.check(data)
+                    yield data
 
 
 class _Target(NamedTuple):
-    """What to fetch, and from where."""
+    """The URL to download, and the address to connect to.
+
+    Attributes:
+        url: the URL.
+        address: IP address of the host, once it has been resolved and checked.
+    """
 
     url: httpx.URL
     address: str | None = None
 
     @classmethod
-    def of(cls, text: str) -> "_Target":
-        """The target that a URL names.
+    def parse(cls, text: str) -> "_Target":
+        """Parse a URL.
 
         Raises:
             RouterInputError: it is not a plain https URL.
@@ -119,11 +125,13 @@ class _Target(NamedTuple):
         try:
             url = httpx.URL(text)
         except (httpx.InvalidURL, TypeError, UnicodeError) as error:
-            raise RouterInputError(f"url: {str(text)[:200]!r} is none: {error}") from None
+            raise RouterInputError(f"url: {str(text)[:200]!r} is not a URL: {error}") from None
         if url.scheme != "https" or not url.host:
-            raise RouterInputError(f"url: only https URLs are fetched, not {_short(url)}")
+            raise RouterInputError(f"url: {_shorten(url)!r} cannot be fetched. Use an https URL.")
         if url.userinfo or url.port not in {None, 443}:
-            raise RouterInputError(f"url: {_short(url)} has a user or a port of its own")
+            raise RouterInputError(
+                f"url: {_shorten(url)!r} contains a user or a port. Use a URL without them."
+            )
         return cls(url)
 
     @property
@@ -131,101 +139,108 @@ class _Target(NamedTuple):
         return self.url.host.rstrip(".").lower()
 
     @property
-    def resolves(self) -> bool:
-        """Whether its name is one that a network may know."""
-        return not self.host.endswith(NOWHERE)
+    def is_resolvable(self) -> bool:
+        """Whether a network may know the host."""
+        return not self.host.endswith(IN_PROCESS_SUFFIX)
 
     @property
-    def request(self) -> dict[str, Any]:
-        """The arguments of ``httpx.Client.build_request``: an address, and the name beside."""
+    def request_args(self) -> dict[str, Any]:
+        """Arguments of ``httpx.Client.build_request``, which connect to the checked address."""
         headers = {"host": self.url.netloc.decode(), "accept-encoding": "identity"}
         url = self.url.copy_with(host=self.address) if self.address else self.url
-        named = {"sni_hostname": self.host} if self.address else {}
-        return {"method": "GET", "url": url, "headers": headers, "extensions": named}
+        extensions = {"sni_hostname": self.host} if self.address else {}
+        return {"method": "GET", "url": url, "headers": headers, "extensions": extensions}
 
-    def pinned(self, found: Iterable[Any]) -> "_Target":
-        """The same, at the first address of its name.
+    def pin(self, results: Iterable[Any]) -> "_Target":
+        """Select the address to connect to from the results of ``getaddrinfo``.
 
         Raises:
-            RouterInputError: one of its addresses is not public.
+            RouterInputError: one of the addresses is not public.
         """
-        addresses = [str(item[4][0]) for item in found]
+        addresses = [str(result[4][0]) for result in results]
         for address in addresses:
             if not is_public(address):
-                raise RouterInputError(f"url: {self.host} is at {address}, which is not public")
+                raise RouterInputError(
+                    f"url: {self.host} resolves to {address}, which is not a public address. "
+                    "Use a URL of a public host."
+                )
         if not addresses:
-            raise RouterConnectionError(f"{self.host} has no address")
+            raise RouterConnectionError(f"{self.host} does not resolve to any address")
         return self._replace(address=addresses[0])
 
-    def served_by(self, http_client: Any) -> Any:
-        """The client that serves a name of no network.
+    def require_client(self, http_client: Any) -> Any:
+        """Return the client that serves a host inside the process.
 
         Raises:
-            RouterInputError: there is none.
+            RouterInputError: the client is missing.
         """
         if http_client is None:
-            raise RouterInputError(f"url: {self.host} exists in no network; give its http_client")
+            raise RouterInputError(
+                f"url: {self.host} does not exist in any network. Pass the http_client that "
+                "serves it."
+            )
         return http_client
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Errors of httpx and of the resolver as ours; queries, which may hold keys, not shown."""
+    def map_errors(self) -> Iterator[None]:
+        """Map errors of httpx and of the resolver, without the query, which may contain keys."""
         try:
             yield
         except httpx.TimeoutException:
-            raise RouterTimeoutError(f"{_short(self.url)} did not answer in time") from None
+            raise RouterTimeoutError(f"{_shorten(self.url)} did not respond in time") from None
         except (httpx.HTTPError, httpx.StreamError, OSError, UnicodeError) as error:
             raise RouterConnectionError(
-                f"cannot fetch {_short(self.url)}: {type(error).__name__}"
+                f"Cannot fetch {_shorten(self.url)}: {type(error).__name__}"
             ) from error
 
 
-class _Limits:
-    """What a reply may be: a good one, not packed, not too large, not too slow."""
+class _DownloadLimits:
+    """Checks that a response is successful, uncompressed, and within the size and time limits."""
 
-    def __init__(self, target: _Target, response: httpx.Response, largest: int) -> None:
-        status, shown = response.status_code, _short(target.url)
+    def __init__(self, target: _Target, response: httpx.Response, max_bytes: int) -> None:
+        status, url = response.status_code, _shorten(target.url)
         if 300 <= status < 400:
-            raise RedirectError(f"{shown} redirects; that is not followed", status_code=status)
-        if status != 200:
-            kind = NotFoundError if status in {404, 410} else RouterStatusError
-            raise kind(f"{shown} cannot be had, or no longer", status_code=status)
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise InvalidResponseError(f"{shown} is packed, which was not asked for")
-        self._shown, self._largest, self._left = shown, largest, largest
-        self._until = time.monotonic() + MAX_DOWNLOAD_SECONDS
-
-    def passed(self, data: bytes) -> bytes:
-        """The next bytes, if they are still within the limits."""
-        self._left -= len(data)
-        if self._left < 0:
-            raise InvalidResponseError(f"{self._shown} has more than {self._largest} bytes")
-        if time.monotonic() > self._until:
-            raise RouterTimeoutError(
-                f"{self._shown} takes longer than {MAX_DOWNLOAD_SECONDS:g} seconds"
+            raise RedirectError(
+                f"{url} redirects, and redirects are not followed", status_code=status
             )
-        return data
+        if status != 200:
+            error_class = NotFoundError if status in {404, 410} else RouterStatusError
+            raise error_class(f"{url} is not available", status_code=status)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise InvalidResponseError(f"{url} is compressed, which was not requested")
+        self._url, self._max_bytes, self._remaining_bytes = url, max_bytes, max_bytes
+        self._expires_at = time.monotonic() + MAX_DOWNLOAD_SECONDS
+
+    def check(self, data: bytes) -> None:
+        """Count bytes and check the limits."""
+        self._remaining_bytes -= len(data)
+        if self._remaining_bytes < 0:
+            raise InvalidResponseError(f"{self._url} is larger than {self._max_bytes} bytes")
+        if time.monotonic() > self._expires_at:
+            raise RouterTimeoutError(f"{self._url} takes longer than {MAX_DOWNLOAD_SECONDS:g} s")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, and every one it stands for, is reachable from everywhere.
+    """Check whether an IP address, and each address embedded in it, is public.
 
     >>> is_public("8.8.8.8"), is_public("10.0.0.1"), is_public("::ffff:169.254.169.254")
     (True, False, False)
     """
     try:
-        found = ip_address(address.partition("%")[0])
+        ip = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    inner: list[IPv4Address | None] = []
-    if isinstance(found, IPv6Address):
-        if found.ipv4_mapped:
-            return is_public(str(found.ipv4_mapped))
-        translated = IPv4Address(int(found) & 0xFFFFFFFF) if found in _TRANSLATED else None
-        inner = [found.sixtofour, translated, *(found.teredo or ())]
-    own = found.is_global and not found.is_multicast
-    return own and all(is_public(str(other)) for other in inner if other is not None)
+    embedded: list[IPv4Address | None] = []
+    if isinstance(ip, IPv6Address):
+        if ip.ipv4_mapped:
+            return is_public(str(ip.ipv4_mapped))
+        nat64 = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64_PREFIX else None
+        embedded = [ip.sixtofour, nat64, *(ip.teredo or ())]
+    if not ip.is_global or ip.is_multicast:
+        return False
+    return all(is_public(str(inner)) for inner in embedded if inner is not None)
 
 
-def _short(url: httpx.URL) -> str:
+def _shorten(url: httpx.URL) -> str:
+    """Format a URL for an error message, without anything that may be secret."""
     return str(url.copy_with(query=None, fragment=None, username=None, password=None))[:200]

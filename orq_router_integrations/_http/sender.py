@@ -1,8 +1,8 @@
-"""How a call travels over our own connections: straight to their stack.
+"""Send calls over the package's own connection pools.
 
-Around every request httpx's client merges headers and looks for cookies, credentials, redirects:
-about as much work as the transport has, for what a router does not have. How long to wait for it,
-the lines beneath the connections know.
+Around each request, httpx's client merges headers and looks for cookies, credentials and
+redirects. That costs about as much as the transport itself, and the router uses none of it. So
+these senders call the transport directly. The connections observe the deadline of the call.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -16,10 +16,11 @@ from orq_router_integrations._http.exchange import Exchange, RequestArgs, Reques
 
 
 class PooledSender:
-    """Carries sync calls.
+    """Sends sync calls.
 
     Args:
-        transport: of httpx, with connections that mind the clock in a request's extensions.
+        transport: an httpx transport whose connections observe the deadline in the extensions of
+            a request.
     """
 
     def __init__(self, transport: httpx.BaseTransport) -> None:
@@ -27,20 +28,20 @@ class PooledSender:
 
     @contextmanager
     def send(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
-        """Send the next attempt of a call; yields the pieces of its reply, unpacked.
+        """Send the next attempt of a call and yield the chunks of its response.
 
-        When the call is done before they have ended, their end is waited for a moment: then the
-        connection can be kept.
+        If the response is complete before its body has ended, the end is awaited for a moment so
+        that the connection can be reused.
         """
-        request = _request(exchange.start_attempt(), exchange.content, exchange.deadline)
-        response = self._transport.handle_request(request)
-        with closing(response):
-            pieces = exchange.iter_response(response)
-            yield pieces
+        args = exchange.start_attempt()
+        request = _build_request(args, exchange.content, exchange.deadline)
+        with closing(self._transport.handle_request(request)) as response:
+            chunks = exchange.iter_response(response)
+            yield chunks
             if exchange.done:
                 exchange.deadline.resume(DRAIN_SECONDS)
                 with suppress(Exception):
-                    next(pieces, None)
+                    next(chunks, None)
 
     def close(self) -> None:
         """Close the connections."""
@@ -48,24 +49,24 @@ class PooledSender:
 
 
 class AsyncPooledSender:
-    """The same for async calls."""
+    """Sends async calls; see `PooledSender`."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
-    def send(self, exchange: Exchange[Any]) -> "_Carried":
-        """Send the next attempt of a call; see ``Direct.carry``."""
-        return _Carried(self._transport, exchange)
+    def send(self, exchange: Exchange[Any]) -> "_AsyncAttempt":
+        """Send the next attempt of a call and yield the chunks of its response."""
+        return _AsyncAttempt(self._transport, exchange)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
 
 
-class _Carried:
-    """An async attempt under way.
+class _AsyncAttempt:
+    """Context manager of an async attempt.
 
-    No generator, for asyncio would close that too when its loop ends, and trip over its owner.
+    It is not a generator, because asyncio would also close that when its event loop ends.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport, exchange: Exchange[Any]) -> None:
@@ -74,35 +75,32 @@ class _Carried:
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
         exchange = self._exchange
-        request = _request(
-            await exchange.astart_attempt(), exchange.async_content, exchange.deadline
-        )
+        args = await exchange.astart_attempt()
+        request = _build_request(args, exchange.async_content, exchange.deadline)
         self._response = await self._transport.handle_async_request(request)
         try:
-            self._pieces = exchange.aiter_response(self._response)
+            self._chunks = exchange.aiter_response(self._response)
         except BaseException:
             await self._response.aclose()
             raise
-        return self._pieces
+        return self._chunks
 
-    async def __aexit__(self, kind: object, *_: object) -> None:
+    async def __aexit__(self, exc_type: object, *_: object) -> None:
         async with aclosing(self._response):
-            if kind is None and self._exchange.done:
+            if exc_type is None and self._exchange.done:
                 self._exchange.deadline.resume(DRAIN_SECONDS)
                 with suppress(Exception):
-                    await anext(self._pieces, None)
+                    await anext(self._chunks, None)
 
 
-def _request(outgoing: RequestArgs, content: RequestContent, clock: Deadline) -> httpx.Request:
-    """A request with the headers of the call, and those that say where to and how much."""
-    url = outgoing["url"]
-    headers = {"host": url.netloc.decode("ascii"), **outgoing["headers"]}
-    extensions = {"timeout": outgoing["timeout"].as_dict(), DEADLINE_EXTENSION: clock}
-    given: dict[str, Any] = {"extensions": extensions}
+def _build_request(args: RequestArgs, content: RequestContent, deadline: Deadline) -> httpx.Request:
+    """Build a request, including the headers that httpx's client would otherwise add."""
+    url = args["url"]
+    headers = {"host": url.netloc.decode("ascii"), **args["headers"]}
+    extensions = {"timeout": args["timeout"].as_dict(), DEADLINE_EXTENSION: deadline}
+    body: dict[str, Any] = {"content": content}
     if isinstance(content, bytes):
         if content:
             headers["content-length"] = str(len(content))
-        given["stream"] = httpx.ByteStream(content)
-    else:
-        given["content"] = content
-    return httpx.Request(outgoing["method"], url, headers=headers, **given)
+        body = {"stream": httpx.ByteStream(content)}
+    return httpx.Request(args["method"], url, headers=headers, extensions=extensions, **body)

@@ -22,10 +22,8 @@ from typing_extensions import TypedDict, Unpack
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.caller_warnings import warn_caller
 from orq_router_integrations.wire.deferred_model import DeferredModel
+from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 from orq_router_integrations.wire.suggestions import reject_unknown_nested_fields
-
-DEFAULT_RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 529)
-"""HTTP statuses on which the router retries and falls back by default."""
 
 _DEFAULT_ROUTER_RETRIES = 2
 _MAX_CACHE_SECONDS = 3 * 24 * 60 * 60

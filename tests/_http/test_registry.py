@@ -31,7 +31,7 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import ChatOrq, RouterClient
-from orq_router_integrations._http import background_reader as pump
+from orq_router_integrations._http import client_sender
 from orq_router_integrations._http import pool as stack
 from orq_router_integrations._http import registry as shared
 from orq_router_integrations._http.registry import SENDER_REGISTRY
@@ -199,7 +199,7 @@ def test_a_closed_client_opens_anew(door, made):
 def streaming(monkeypatch) -> Any:
     answer = streams(event("Hel"), event("lo"), DONE)
     monkeypatch.setattr(Script, "__call__", lambda _, request: answer(request))
-    monkeypatch.setattr(pump, "READ_AHEAD_BYTES", 1)
+    monkeypatch.setattr(client_sender, "READ_AHEAD_BYTES", 1)
     return RouterClient(api_key=KEY), RouterClient(api_key="another")
 
 

@@ -6,7 +6,6 @@ import pytest
 from pydantic import ValidationError
 
 from orq_router_integrations.wire.controls import (
-    DEFAULT_RETRY_STATUSES,
     Fallback,
     Guardrail,
     Identity,
@@ -22,6 +21,7 @@ from orq_router_integrations.wire.controls import (
     TraceScrubbing,
     WeightedModel,
 )
+from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 
 THREE_DAYS = 3 * 24 * 3600
 

@@ -34,11 +34,11 @@ from orq_router_integrations.testing.routing.models import provider_name
 from orq_router_integrations.testing.routing.refusals import Refusal
 from orq_router_integrations.testing.routing.service import Chunks, Outcome, Produced
 from orq_router_integrations.wire.controls import (
-    DEFAULT_RETRY_STATUSES,
     RouterControls,
     RouterRetry,
 )
 from orq_router_integrations.wire.endpoints import RESPONSES, Endpoint
+from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 
 _ROUTERS = {"background", "conversation", "integration_id", "limits", "memory", "security"} | {
     "previous_response_id",

@@ -20,10 +20,10 @@ from orq_router_integrations.testing.routing.providers import Providers
 from orq_router_integrations.testing.routing.refusals import envelope
 from orq_router_integrations.testing.routing.service import Job, Outcome
 from orq_router_integrations.wire.controls import (
-    DEFAULT_RETRY_STATUSES,
     RouterControls,
     RouterRetry,
 )
+from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before each retry (contract section 4.3); simulated, never slept."""
