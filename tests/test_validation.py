@@ -127,6 +127,6 @@ def test_a_warning_points_at_the_callers_line():
     controls = {"fallbacks": ["openai/gpt-4o"]}
     model = ChatOrq(model="openai/gpt-4o", controls=controls, client=OfflineRouter().client())
     for call in (model.invoke, lambda text: list(model.stream(text))):
-        with pytest.warns(UserWarning, match="falls back to itself") as warned:
+        with pytest.warns(UserWarning, match="the model of the call itself") as warned:
             call("Hi")
         assert warned[0].filename == __file__

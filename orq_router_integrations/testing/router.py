@@ -10,15 +10,17 @@ asked before the load balancer picks; a model that the balancer names and the wo
 gives the same 404 as the request's own.
 """
 
+import os
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import httpx
 
-from orq_router_integrations._http.fork_safety import ForkSafeRLock
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
 from orq_router_integrations.testing.chat.service import ChatService
 from orq_router_integrations.testing.images.links import HOST as IMAGE_HOST
@@ -110,7 +112,8 @@ class OfflineRouter:
     ) -> None:
         self.log: list[ProviderCall] = []
         self.requests: list[Received] = []
-        self._lock = ForkSafeRLock()
+        self._lock = threading.RLock()
+        _ROUTERS.add(self)
         self._models = Models(enabled=models)
         self._keys = None if api_keys is None else tuple(api_keys)
         self._limit = RateLimit(limit=requests_per_minute, clock=clock)
@@ -277,3 +280,16 @@ def _address(path: str) -> tuple[Dialect, str]:
             return dialect, "/" + rest
     known = ", ".join(f"/{dialect.value}" for dialect in Dialect)
     raise Refusal(404, f"{path} is not under one of the router's prefixes ({known})")
+
+
+_ROUTERS: WeakSet[OfflineRouter] = WeakSet()
+
+
+def _reset_after_fork() -> None:
+    """Replace the locks, which other threads of the parent process may hold."""
+    for router in _ROUTERS:
+        router._lock = threading.RLock()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)

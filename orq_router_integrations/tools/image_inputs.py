@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Union
 
 from langchain_core.messages import ToolMessage
 
-from orq_router_integrations._http.fork_safety import ForkSafeRLock
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media import metadata as dimensions
 from orq_router_integrations.media.content_block import create_upload
@@ -46,9 +46,16 @@ class ImageRegistry:
     Copies and pickles of it are empty.
     """
 
+    _lock = threading.RLock()
+    """Shared by all registries, so that one function can replace it after a fork."""
+
     def __init__(self) -> None:
         self._images: OrderedDict[str, GeneratedImage] = OrderedDict()
-        self._lock = ForkSafeRLock()
+
+    @classmethod
+    def reset_after_fork(cls) -> None:
+        """Replace the lock, which another thread of the parent process may hold."""
+        cls._lock = threading.RLock()
 
     def __reduce__(self) -> tuple[type["ImageRegistry"], tuple[()]]:
         return ImageRegistry, ()
@@ -84,6 +91,10 @@ class ImageRegistry:
                     return _inside(image, directory)
         ids = f"; there are {', '.join(known[-5:])}" if known else ", for it has made none yet"
         raise ValueError(f"image: {name[:80]!r} is no image of this tool{ids}")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=ImageRegistry.reset_after_fork)
 
 
 @dataclass(frozen=True, slots=True)

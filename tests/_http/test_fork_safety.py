@@ -1,4 +1,4 @@
-"""What a forked child inherits: locks among them, held by threads that it has not."""
+"""Locks that a forked child inherits from threads that do not exist there."""
 
 import os
 import signal
@@ -10,78 +10,74 @@ from typing import Any
 import pytest
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations._http import fork_safety as forks
-from orq_router_integrations._http.lazily import LazyModule
 from orq_router_integrations._http.pool import _IdleConnections
+from orq_router_integrations._http.redaction import RedactingFilter
 from orq_router_integrations._http.retry import RetryBudget
 from orq_router_integrations.tools.image_inputs import ImageRegistry
 
 pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here"),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available"),
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]
 
 
-def works_in_child(work: Callable[[], Any]) -> bool:
-    """Whether a forked child gets through, and does not hang."""
+def succeeds_in_child(function: Callable[[], Any]) -> bool:
+    """Whether a function returns in a forked child, without an error and without hanging."""
     if not (child := os.fork()):
-        code = 1
+        exit_code = 1
         with suppress(BaseException):
             signal.alarm(5)  # ends a child that hangs
-            work()
-            code = 0
-        os._exit(code)
+            function()
+            exit_code = 0
+        os._exit(exit_code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def ask(router: OfflineRouter) -> None:
+def invoke(router: OfflineRouter) -> None:
     ChatOrq(model="openai/gpt-4o", client=router.client()).invoke("Hi")
 
 
-@pytest.mark.parametrize(
-    ("made", "use"),
-    [
-        (RetryBudget, lambda quota: quota.take(1) and quota.give(1)),
-        (ImageRegistry, lambda album: album.add([])),
-        (OfflineRouter, ask),
-        (_IdleConnections, lambda idle: idle.emptied()),
-    ],
-)
-def test_a_lock_that_another_thread_holds_does_not_stop_a_child(made, use):
-    held, let_go = threading.Event(), threading.Event()
-    thing = made()
+USES: dict[type[Any], Callable[[Any], Any]] = {
+    RetryBudget: lambda budget: budget.acquire(1) and budget.release(1),
+    ImageRegistry: lambda registry: registry.register([]),
+    OfflineRouter: invoke,
+    _IdleConnections: lambda connections: connections.drain(),
+}
+
+
+@pytest.mark.parametrize("cls", USES, ids=lambda cls: cls.__name__)
+def test_lock_held_by_another_thread_does_not_block_child(cls):
+    is_held, may_release = threading.Event(), threading.Event()
+    instance = cls()
 
     def hold() -> None:
-        with thing._lock:
-            held.set()
-            let_go.wait()
+        with instance._lock:
+            is_held.set()
+            may_release.wait()
 
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait()
+    is_held.wait()
     try:
-        assert works_in_child(lambda: use(thing))
+        assert succeeds_in_child(lambda: USES[cls](instance))
     finally:
-        let_go.set()
+        may_release.set()
         holder.join()
 
 
-def test_a_thread_that_forks_keeps_what_it_holds():
-    lock = forks.ForkSafeRLock()
-
-    def use() -> None:
-        with lock:
-            pass
-
-    with lock:
-        assert works_in_child(use)
+@pytest.mark.parametrize("cls", USES, ids=lambda cls: cls.__name__)
+def test_thread_that_forks_can_use_its_own_lock_in_child(cls):
+    instance = cls()
+    with instance._lock:
+        assert succeeds_in_child(lambda: USES[cls](instance))
 
 
-def test_a_fork_waits_for_what_another_thread_loads(tmp_path, monkeypatch):
-    (tmp_path / "slow_to_load.py").write_text("import time\ntime.sleep(0.5)\nready = True")
-    monkeypatch.syspath_prepend(tmp_path)
-    module = LazyModule("slow_to_load")
-    loading = threading.Thread(target=lambda: module.ready)
-    loading.start()
-    assert works_in_child(lambda: module.ready)
-    loading.join()
+def test_redaction_works_in_child():
+    """The filter is a module-level object, so only its own instance is reset."""
+    lock = threading.Lock()
+    redacting_filter = RedactingFilter()
+    redacting_filter._lock = lock
+    lock.acquire()
+    redacting_filter.reset_after_fork()
+    redacting_filter.add_key("sk-orq-example")
+    assert redacting_filter.latest_key == "sk-orq-example"

@@ -77,7 +77,7 @@ def made(monkeypatch) -> list[Any]:
         async def aclose(self) -> None:
             self.is_closed = True
 
-    for name in ("Stack", "AsyncStack"):
+    for name in ("ConnectionPool", "AsyncConnectionPool"):
         monkeypatch.setattr(stack, name, CountedStack)
 
     def counted(kind: type) -> type:
@@ -331,7 +331,7 @@ async def test_a_connection_is_free_again_after_a_stream_was_left():
 def test_an_environment_that_httpx_refuses_is_an_input_error(monkeypatch, door, name, value):
     monkeypatch.setenv(name, value)
     client = RouterClient(api_key=KEY, base_url="https://localhost:9/v3/router", max_retries=0)
-    with pytest.raises(RouterInputError, match="HTTPS_PROXY, SSL_CERT_FILE"):
+    with pytest.raises(RouterInputError, match="HTTPS_PROXY and SSL_CERT_FILE"):
         door.send(client, chat())
 
 

@@ -110,7 +110,7 @@ PRIVATE = [
 def test_hosts_that_are_not_public_are_not_asked(network: Network, fetch: Fetch, address):
     network.addresses = [PUBLIC, address]
     with pytest.raises(
-        RouterInputError, match=r"images\.example\.com is at .*, which is not public"
+        RouterInputError, match=r"images\.example\.com resolves to .*, which is not a public"
     ):
         fetch(URL)
     assert not network.asked
@@ -144,7 +144,7 @@ def test_only_plain_https_urls_are_fetched(network: Network, fetch: Fetch, url):
 @pytest.mark.parametrize("url", ["https://127.0.0.1/", "https://[::1]/", "https://2130706433/"])
 def test_addresses_as_names_are_checked_too(network: Network, fetch: Fetch, url):
     network.addresses = ["127.0.0.1"]
-    with pytest.raises(RouterInputError, match="not public"):
+    with pytest.raises(RouterInputError, match="not a public"):
         fetch(url)
 
 
@@ -153,14 +153,14 @@ def test_addresses_as_names_are_checked_too(network: Network, fetch: Fetch, url)
     ("answer", "kind", "said"),
     [
         (replies(status=302, location="https://10.0.0.1/"), RedirectError, "redirects"),
-        (replies(status=404), NotFoundError, "cannot be had, or no longer"),
-        (replies(status=410), NotFoundError, "cannot be had"),
-        (replies(status=403), RouterStatusError, "cannot be had"),
-        (replies(status=204), RouterStatusError, "cannot be had"),
-        (replies(b"x", content_encoding="gzip"), InvalidResponseError, "packed"),
-        (replies(b"x" * 60, b"x" * 60), InvalidResponseError, "more than 100 bytes"),
+        (replies(status=404), NotFoundError, "is not available"),
+        (replies(status=410), NotFoundError, "is not available"),
+        (replies(status=403), RouterStatusError, "is not available"),
+        (replies(status=204), RouterStatusError, "is not available"),
+        (replies(b"x", content_encoding="gzip"), InvalidResponseError, "is compressed"),
+        (replies(b"x" * 60, b"x" * 60), InvalidResponseError, "larger than 100 bytes"),
         (replies(b"x", httpx.ReadError("reset")), RouterConnectionError, "ReadError"),
-        (replies(b"x", httpx.ReadTimeout("late")), RouterTimeoutError, "did not answer in time"),
+        (replies(b"x", httpx.ReadTimeout("late")), RouterTimeoutError, "did not respond in time"),
     ],
 )
 def test_what_goes_wrong_is_a_typed_error_that_hides_the_query(
@@ -168,7 +168,7 @@ def test_what_goes_wrong_is_a_typed_error_that_hides_the_query(
 ):
     network.answer = answer
     with pytest.raises(kind, match=said) as caught:
-        fetch(URL, largest=100)
+        fetch(URL, max_bytes=100)
     assert "https://images.example.com/a%20b/c.png" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert len(network.asked) == 1
@@ -195,7 +195,7 @@ def test_a_client_is_asked_only_for_names_that_no_network_has(network: Network, 
     assert fetch("https://x.invalid/a", http_client=given) == b"mine"
     assert not network.looked_up
     assert fetch(URL, http_client=given) == b"data"
-    with pytest.raises(RouterInputError, match=r"x\.invalid exists in no network"):
+    with pytest.raises(RouterInputError, match=r"x\.invalid does not exist in any network"):
         fetch("https://x.invalid/a")
 
 

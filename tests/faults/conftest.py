@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orq_router_integrations._http.retry.FIRST_PAUSE", 0.005)
+    monkeypatch.setattr("orq_router_integrations._http.retry.INITIAL_BACKOFF_SECONDS", 0.005)
 
 
 @pytest.fixture(autouse=True)

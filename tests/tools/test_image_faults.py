@@ -194,7 +194,7 @@ def test_a_url_that_cannot_be_fetched_loses_no_image(is_async):
     script = Script(linked("https://10.0.0.1/a.png", "https://example.com/b.png"))
     error = fails(drawing(script, fetch_urls=True), is_async=is_async)
     assert isinstance(error, RouterInputError)
-    assert "10.0.0.1, which is not public" in str(error)
+    assert "10.0.0.1, which is not a public" in str(error)
     assert [image.url for image in error.partial_items] == [
         "https://10.0.0.1/a.png",
         "https://example.com/b.png",
