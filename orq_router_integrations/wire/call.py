@@ -11,7 +11,10 @@ from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
-from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.json import get_json_type_name, loads
+
+MAX_ERROR_BYTES = 64 * 1024
+"""Number of bytes of a response that are kept to describe an error."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -99,6 +102,19 @@ class Response:
             return loads(self.content)
         except ValueError as error:
             raise MalformedResponseError(f"the response body is not JSON ({error})") from None
+
+    def json_object(self) -> dict[str, Any]:
+        """Parse the body as a JSON object that is not an error.
+
+        Raises:
+            MalformedResponseError: The body is not a JSON object.
+            EmbeddedError: The body is an error object.
+        """
+        body = self.json()
+        raise_for_error(body, self.content)
+        if not isinstance(body, dict):
+            raise MalformedResponseError(f"expected a JSON object, got {get_json_type_name(body)}")
+        return body
 
 
 def raise_for_error(body: Any, content: bytes) -> None:

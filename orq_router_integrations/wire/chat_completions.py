@@ -30,10 +30,7 @@ def parse_completion(response: Response) -> dict[str, Any]:
         MalformedResponseError: If the body is not JSON, or lacks choices, messages or text.
         EmbeddedError: If the body is an error although the status is 200.
     """
-    body = response.json()
-    raise_for_error(body, response.content)
-    if not isinstance(body, dict):
-        raise MalformedResponseError(f"expected a JSON object, got {get_json_type_name(body)}")
+    body = response.json_object()
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
         raise MalformedResponseError("the completion has no choices")
@@ -64,7 +61,7 @@ def _normalize_message(message: dict[str, Any]) -> None:
 
 
 def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> str:
-    """Return the text of a message or delta; some providers send it as a list of parts.
+    """Return the text of a message or delta, joining the parts that some providers send.
 
     Args:
         content: The ``content`` field.
@@ -90,21 +87,24 @@ def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> 
 
 def _get_part_text(part: Any) -> str | None:
     """Return the text of a part: empty if the part holds reasoning, ``None`` if it has no text."""
-    if isinstance(part, dict):
-        part = "" if part.get("type") in REASONING_BLOCK_TYPES else part.get("text")
-    return part if isinstance(part, str) else None
+    if not isinstance(part, dict):
+        return part if isinstance(part, str) else None
+    if part.get("type") in REASONING_BLOCK_TYPES:
+        return ""
+    text = part.get("text")
+    return text if isinstance(text, str) else None
 
 
 class ChatStreamDecoder(EventStreamDecoder):
-    """Decode the bytes of a chat stream into chunks of a completion.
+    """Decodes the bytes of a chat stream into chunks of a completion.
 
     The stream is complete after ``[DONE]``, or if it ends after a finish reason.
     """
 
-    _has_messages = _has_deltas = False
+    _has_messages = _has_deltas = False  # which of the two the choices have had so far
 
     def find_text(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """Locate the text: the delta (or message) and its ``content``."""
+        """Return the delta (or message) of an event, and the name of its text field."""
         choice = get_first_choice(event)
         return as_dict(choice.get("delta") or choice.get("message")), "content"
 
@@ -135,7 +135,7 @@ class ChatStreamDecoder(EventStreamDecoder):
 
 
 def get_first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
-    """Return the choice with index 0, or an empty dict; streams have no other choices."""
+    """Return the choice with index 0, or an empty dict; streams request a single choice."""
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and not choice.get("index"):
@@ -144,7 +144,7 @@ def get_first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_token_count(value: Any) -> int:
-    """Parse a token count; anything that is not a positive number counts as 0."""
+    """Convert a token count to an int; anything but a positive number becomes 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return 0
     return max(int(value), 0)

@@ -38,13 +38,13 @@ class WireModel(DeferredModel):
 
 
 class ThinkingDisabled(WireModel):
-    """Disable thinking. Models that cannot disable it get a small budget from the router."""
+    """Disables thinking. The router sets a small budget for models that cannot disable it."""
 
     type: Literal["disabled"]
 
 
 class ThinkingEnabled(WireModel):
-    """Enable thinking with a token budget, which must be smaller than ``max_tokens``."""
+    """Enables thinking with a token budget, which must be smaller than ``max_tokens``."""
 
     type: Literal["enabled"]
     budget_tokens: StrictInt = Field(ge=1024)
@@ -52,7 +52,7 @@ class ThinkingEnabled(WireModel):
 
 
 class AdaptiveThinking(WireModel):
-    """Let the model decide how much to think (some Claude models only)."""
+    """Lets the model decide how much to think (some Claude models only)."""
 
     type: Literal["adaptive"]
 
@@ -70,7 +70,7 @@ class AudioOutput(WireModel):
 
 
 class CacheControl(WireModel):
-    """Use the provider's prompt cache (Anthropic only)."""
+    """Uses the prompt cache of the provider (Anthropic only)."""
 
     type: Literal["ephemeral"] = "ephemeral"
     ttl: Literal["5m", "1h"] | None = None

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from orq_router_integrations.wire.call import (
+    MAX_ERROR_BYTES,
     EmbeddedError,
     MalformedResponseError,
     TruncatedStreamError,
@@ -12,9 +13,6 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.json import get_json_type_name, loads
 from orq_router_integrations.wire.sse import SSEDecoder
-
-MAX_UNREAD_BYTES = 64 * 1024
-"""Number of bytes kept for the error message if the response is not an event stream."""
 
 MAX_DONE_BYTES = 100
 """Maximum length of the ``[DONE]`` marker including surrounding whitespace."""
@@ -60,7 +58,7 @@ class EventStreamDecoder(ABC):
             MalformedResponseError: An event does not have the documented format.
             EmbeddedError: An event is an error.
         """
-        if self._unread is not None and len(self._unread) < MAX_UNREAD_BYTES:
+        if self._unread is not None and len(self._unread) < MAX_ERROR_BYTES:
             self._unread += data
         for content, name in self._sse.feed(data):
             self._unread = None

@@ -1,7 +1,7 @@
 """Decode responses with images while they arrive, so that no image is held in memory twice.
 
-An image is base64 or a URL, whichever the provider chose: after a fallback that can be the one
-that was not requested, so both are always accepted. A URL can be a ``data:`` URL.
+An image arrives as base64 or as a URL, whichever the answering provider prefers. After a fallback
+it may differ from the request, so both are always accepted. The URL may be a ``data:`` URL.
 """
 
 import base64
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from orq_router_integrations.wire.call import (
+    MAX_ERROR_BYTES,
     MalformedResponseError,
     TruncatedStreamError,
     raise_for_error,
@@ -20,8 +21,6 @@ from orq_router_integrations.wire.json_stream import StreamingJsonReader
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 """Maximum size of a response with images; larger ones are an error."""
-
-_MAX_ERROR_BYTES = 64 * 1024
 
 _DATA_URL = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _WHITESPACE = b" \t\r\n"
@@ -65,7 +64,7 @@ class ReceivedImage(Generic[S]):
 
 
 class ImageResponseDecoder(Generic[S]):
-    """Decode the bytes of a response into images, writing each image to a sink as it arrives.
+    """Decodes a response into images, writing the bytes of each image to a sink as they arrive.
 
     Args:
         open_sink: Creates the sink for an image; called at the first byte of each image that is
@@ -75,8 +74,8 @@ class ImageResponseDecoder(Generic[S]):
         body: The response without base64, once it is complete.
     """
 
-    done = False
-    partial = ""
+    done = False  # the response ends with its body, not with a marker
+    partial = ""  # required by StreamDecoder; images have no text
 
     def __init__(self, open_sink: Callable[[], S]) -> None:
         self._open_sink = open_sink
@@ -141,7 +140,8 @@ class ImageResponseDecoder(Generic[S]):
 
     @property
     def _error_body(self) -> bytes:
-        return bytes(self._json.skeleton[:_MAX_ERROR_BYTES])
+        """The start of the response without base64, to show in errors."""
+        return bytes(self._json.skeleton[:MAX_ERROR_BYTES])
 
     def _write(self, data: bytes) -> None:
         if self._sink is None:

@@ -1,6 +1,6 @@
 """Parameters of the image endpoints, with the rules for each operation and model family.
 
-The rules cover the model families that are documented; all other models get every parameter.
+Only documented model families have rules. All other models accept every parameter.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from orq_router_integrations.wire.endpoints import (
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 MAX_INPUT_BYTES = 50 * 1024 * 1024
-"""Images and masks that are sent must be smaller than this."""
+"""Input images and masks must be smaller than this."""
 
 INPUT_MIME_TYPES = ("image/png", "image/jpeg", "image/webp")
 
@@ -168,7 +168,7 @@ _FAMILIES_BY_PARAM = {
     "moderation": ("gpt-image",),
     "return_format": ("dall-e-2", "dall-e-3"),
 }
-"""The families that support a parameter; parameters that all families support are omitted."""
+"""Families that support a parameter, for parameters that not all families support."""
 
 _VARIATION_SIZES = ("256x256", "512x512", "1024x1024")
 

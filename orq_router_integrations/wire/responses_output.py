@@ -11,18 +11,20 @@ from orq_router_integrations.wire.call import (
     EmbeddedError,
     MalformedResponseError,
     Response,
-    raise_for_error,
 )
 from orq_router_integrations.wire.chat_completions import extract_text
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, dumps, get_json_type_name
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, dumps
 
 JsonObject = dict[str, Any]
 
 CUSTOM_TOOL_ARGUMENT = "__arg1"
-"""LangChain's name for the single string argument of a tool; used for input of custom tools."""
+"""Name of the argument that holds the input of a custom tool.
+
+LangChain uses the same name for the argument of a tool that takes a single string.
+"""
 
 PARAGRAPH_BREAK = "\n\n"
-"""Separates consecutive pieces of reasoning."""
+"""Separator between pieces of reasoning."""
 
 _INCOMPLETE_REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _USAGE_NAMES = {
@@ -55,10 +57,7 @@ def parse_response(response: Response) -> JsonObject | PendingResponse:
         MalformedResponseError: If the body is not JSON, or has no output.
         EmbeddedError: If the body is an error, or the response failed.
     """
-    body = response.json()
-    raise_for_error(body, response.content)
-    if not isinstance(body, dict):
-        raise MalformedResponseError(f"expected a JSON object, got {get_json_type_name(body)}")
+    body = response.json_object()
     if body.get("status") in {"queued", "in_progress"} and isinstance(body.get("id"), str):
         return PendingResponse(body["id"], response.attempts, response.started_at)
     if body.get("status") == "failed":
@@ -74,10 +73,10 @@ def parse_response(response: Response) -> JsonObject | PendingResponse:
 
 
 def get_output_items(response: JsonObject, data: bytes) -> list[JsonObject]:
-    """Return the output items of a finished response; only an incomplete one may have none.
+    """Return the output items of a finished response, which only an incomplete one may lack.
 
     Raises:
-        MalformedResponseError: If there is no output.
+        MalformedResponseError: If the output is missing or empty.
     """
     items = as_dicts(response.get("output"))
     status = response.get("status")

@@ -1,9 +1,9 @@
 """Decode streams of ``POST /responses`` into chunks of a chat completion.
 
 The API sends the same content up to three times: as deltas, in the finished item, and in the
-finished response. Providers leave out any of these, so the decoder records what it has emitted and
-takes the rest from the later events. It compares items of the finished response by type rather
-than by index, because some providers leave items out there.
+finished response. Providers omit any of these, so the decoder records which content it has emitted
+and takes missing content from later events. It compares the items of the finished response by type,
+not by index, because some providers omit items there, which shifts the indices.
 """
 
 from collections.abc import Iterator
@@ -33,17 +33,17 @@ _TEXT_DELTAS = {
     "response.reasoning_text.delta": "reasoning",
     "response.reasoning.delta": "reasoning",
 }
-"""Event types that carry a piece of text, and the field of a chat delta it belongs to."""
+"""Event types that carry text, and the field of a chat delta that the text belongs to."""
 
 _FINAL_EVENTS = {"response.completed", "response.incomplete"}
 
 
 class ResponsesStreamDecoder(EventStreamDecoder):
-    """Decode the bytes of a response stream into chunks of a chat completion."""
+    """Decodes the bytes of a response stream into chunks of a chat completion."""
 
     def __init__(self) -> None:
         super().__init__()
-        # All indices are output indices; None if an event has none.
+        # Items are identified by their output index, which is None if the event lacks it.
         self._call_ids: dict[int | None, Any] = {}  # tool calls that have been emitted
         self._item_types: set[Any] = set()  # types of items with emitted content
         self._emitted_items: set[int | None] = set()  # items with emitted text or arguments
@@ -51,7 +51,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         self._reasoning_key: tuple[Any, ...] | None = None  # where the last reasoning came from
 
     def find_text(self, event: JsonObject) -> tuple[JsonObject, str]:
-        """Locate the text: the ``delta`` of an output text event."""
+        """Return the object with the text of an event, and the name of its text field."""
         return (event, "delta") if event.get("type") == "response.output_text.delta" else ({}, "")
 
     def decode_event(self, event: JsonObject, data: bytes) -> Iterator[JsonObject]:
@@ -88,12 +88,12 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         return {field: text}
 
     def _separate_reasoning(self, text: str, key: tuple[Any, ...]) -> str:
-        """Start a paragraph if the text continues another piece of reasoning than the last one."""
+        """Prefix a paragraph break if the text belongs to another item or part than the last."""
         last_key, self._reasoning_key = self._reasoning_key, key
         return PARAGRAPH_BREAK + text if last_key not in (None, key) else text
 
     def _is_part_emitted(self, item_index: int | None, content_index: int | None) -> bool:
-        """Whether text of a part was emitted; text without a content index counts for all parts."""
+        """Whether text of a part was emitted; text without a content index counts as all parts."""
         keys = {(item_index, content_index), (item_index, None)}
         return not self._emitted_parts.isdisjoint(keys)
 
@@ -171,8 +171,10 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         yield {**convert_metadata(response), "choices": [choice]}
 
     def _lacks_arguments(self, item: JsonObject, index: int) -> bool:
-        """Whether an item is a tool call that was started, but whose arguments never came."""
-        call_id = index not in self._emitted_items and self._call_ids.get(index)
+        """Whether an item is a tool call that was started but has not received its arguments."""
+        if index in self._emitted_items:
+            return False
+        call_id = self._call_ids.get(index)
         return bool(call_id) and call_id == item.get("call_id")
 
 

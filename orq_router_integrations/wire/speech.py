@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orq_router_integrations.wire.call import (
+    MAX_ERROR_BYTES,
     MalformedResponseError,
     Response,
     TruncatedStreamError,
@@ -24,10 +25,7 @@ MAX_INPUT_CHARS = 4096
 """Maximum number of characters in one request."""
 
 SNIFF_BYTES = 64
-"""Number of bytes to receive before any are emitted: enough for the magic bytes of every format."""
-
-_MAX_ERROR_BYTES = 64 * 1024
-"""How much of a response that is not audio is kept for the error."""
+"""Number of bytes checked before any are passed on: enough for the magic bytes of all formats."""
 
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 SPEECH_FORMATS: tuple[SpeechFormat, ...] = get_args(SpeechFormat)
@@ -89,17 +87,17 @@ BODY_FIELDS = frozenset({"model", "input", "voice", "response_format", "speed"})
 
 
 class SpeechDecoder:
-    """Pass the bytes of a response on as audio, after checking that they are audio.
+    """Checks that a response is audio, and passes its bytes on as they arrive.
 
-    A body that is text (JSON, a web page) is an error, whatever its status. A body shorter than
-    its ``Content-Length`` is truncated.
+    A body that is text, such as JSON or a web page, is an error even if its status is 200. A body
+    shorter than its ``Content-Length`` is truncated.
 
     Args:
         response: Status and headers of the response.
     """
 
-    done = False
-    partial = ""
+    done = False  # the response ends with its body, not with a marker
+    partial = ""  # required by StreamDecoder; audio has no text
 
     def __init__(self, response: Response) -> None:
         self._expected_bytes = _parse_content_length(response)
@@ -121,7 +119,7 @@ class SpeechDecoder:
             data = self._check_prefix()
         if self._text:
             self._text += data
-            if len(self._text) > _MAX_ERROR_BYTES:
+            if len(self._text) > MAX_ERROR_BYTES:
                 self._raise_for_text()
         elif data:
             yield data
@@ -156,7 +154,7 @@ class SpeechDecoder:
     def _raise_for_text(self) -> None:
         if not self._text:
             return
-        body = bytes(self._text[:_MAX_ERROR_BYTES])
+        body = bytes(self._text[:MAX_ERROR_BYTES])
         try:
             raise_for_error(loads(body), body)
         except ValueError:

@@ -1,12 +1,17 @@
-"""Complete chat completions: what counts as an answer, and what is an error."""
+"""Chat completions: what counts as an answer, what is an error, and how streams end."""
 
 from typing import Any
 
 import orjson
 import pytest
 
-from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.call import (
+    MalformedResponseError,
+    Response,
+    TruncatedStreamError,
+)
 from orq_router_integrations.wire.chat_completions import (
+    ChatStreamDecoder,
     extract_text,
     parse_completion,
     parse_token_count,
@@ -95,3 +100,44 @@ COUNTS: dict[str, tuple[Any, int]] = {
 @pytest.mark.parametrize(("value", "count"), COUNTS.values(), ids=COUNTS)
 def test_parse_token_count(value: Any, count: int) -> None:
     assert parse_token_count(value) == count
+
+
+def build_event(finish_reason: str | None = None, **choice: Any) -> bytes:
+    choice = {"index": 0, "finish_reason": finish_reason, **choice}
+    return b"data: " + orjson.dumps({"choices": [choice]}) + b"\n\n"
+
+
+class TestStream:
+    @staticmethod
+    def decode(*events: bytes) -> tuple[list[Any], ChatStreamDecoder]:
+        decoder = ChatStreamDecoder()
+        chunks = [chunk for event in events for chunk in decoder.feed(event)]
+        decoder.finish()
+        return [chunk["choices"][0]["delta"] for chunk in chunks], decoder
+
+    DELTA = build_event(delta={"content": "Hi"})
+    MESSAGE = build_event("stop", message={"content": "Hi"})
+
+    def test_message_instead_of_deltas(self) -> None:
+        deltas, decoder = self.decode(self.MESSAGE)
+        assert deltas == [{"content": "Hi"}]
+        assert decoder.partial == "Hi"
+
+    def test_message_that_repeats_the_deltas_is_dropped(self) -> None:
+        deltas, decoder = self.decode(self.DELTA, self.MESSAGE)
+        assert deltas == [{"content": "Hi"}, None]
+        assert decoder.partial == "Hi"
+
+    @pytest.mark.parametrize(
+        "end", [build_event("stop", delta={}), b"data: [DONE]\n\n"], ids=["finish reason", "marker"]
+    )
+    def test_complete_stream(self, end: bytes) -> None:
+        assert self.decode(self.DELTA, end)[1].partial == "Hi"
+
+    def test_stream_without_an_end_raises(self) -> None:
+        with pytest.raises(TruncatedStreamError):
+            self.decode(self.DELTA)
+
+    def test_delta_that_is_not_an_object_raises(self) -> None:
+        with pytest.raises(MalformedResponseError, match="delta"):
+            self.decode(build_event(delta="Hi"))
