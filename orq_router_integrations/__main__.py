@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from orq_router_integrations._version import __version__
-from orq_router_integrations.validation import format_validation_error
+from orq_router_integrations.errors import format_validation_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What every face of the router has in common: settings, controls and the client that carries."""
+"""The base class of the chat model, the tools and the document loaders."""
 
 from collections.abc import Collection, Mapping
 from operator import attrgetter
@@ -7,125 +7,180 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from orq_router_integrations.client import RouterClient
+from orq_router_integrations.errors import format_validation_error
 from orq_router_integrations.settings import RouterSettings
-from orq_router_integrations.validation import format_validation_error
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.suggestions import reject_unknown_fields, suggest_name
+from orq_router_integrations.wire.suggestions import (
+    describe_unknown_argument,
+    reject_unknown_fields,
+)
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.controls import RouterControlsDict
     from orq_router_integrations.wire.deferred_model import CoercedField
 
 CONTROL_HINTS = {
-    name: f"; it is a control of the router: controls=RouterControls({name}=...)"
+    name: f"It is a router control: use controls=RouterControls({name}=...)."
     for name in RouterControls.model_fields
 }
-"""What to say to someone who gives a control where parameters belong."""
+"""What to write instead of a control that was passed as an argument of its own."""
 
 
-def rename_hints(**names: str) -> dict[str, str]:
-    """What to say of names that other packages have: how the same is written here."""
-    return {name: f"; here it is {said}" for name, said in names.items()}
+def rename_hints(**replacements: str) -> dict[str, str]:
+    """Return hints for arguments that other packages call differently.
+
+    Args:
+        replacements: The name or expression to use here, by the name used elsewhere.
+
+    >>> rename_hints(model_name="model", user="controls={'identity': ...}")
+    {'model_name': "Use 'model'.", 'user': "Use controls={'identity': ...}."}
+    """
+    return {
+        name: f"Use {replacement!r}." if replacement.isidentifier() else f"Use {replacement}."
+        for name, replacement in replacements.items()
+    }
 
 
-ARGUMENT_HINTS = CONTROL_HINTS | rename_hints(
-    api_base="base_url",
-    openai_api_base="base_url",
-    openai_api_key="api_key",
-    request_timeout="timeout",
-    model_name="model",
-    fallback="controls={'fallbacks': [...]}",
-    http_client="client=RouterClient(http_client=...)",
-    http_async_client="client=RouterClient(http_async_client=...)",
+ARGUMENT_HINTS = (
+    CONTROL_HINTS
+    | rename_hints(
+        api_base="base_url",
+        openai_api_base="base_url",
+        openai_api_key="api_key",
+        request_timeout="timeout",
+        model_name="model",
+        fallback="controls={'fallbacks': [...]}",
+        http_client="client=RouterClient(http_client=...)",
+        http_async_client="client=RouterClient(http_async_client=...)",
+    )
+    | dict.fromkeys(
+        ("organization", "openai_organization"),
+        "Not supported by the router: the API key selects the workspace.",
+    )
 )
+"""What to write instead of arguments that none of the integrations has."""
 
-_VALUES = attrgetter(*RouterSettings.model_fields)
+_get_settings = attrgetter(*RouterSettings.model_fields)
 
 
 def reject_unknown_kwargs(
     kwargs: Mapping[str, Any], allowed: Collection[str], hints: Mapping[str, str] = CONTROL_HINTS
 ) -> None:
-    """Refuse keywords that no call takes; ``hints`` say where some of them belong.
+    """Reject unknown keyword arguments of a single call.
+
+    Args:
+        kwargs: The arguments of the call.
+        allowed: The names that the call accepts.
+        hints: Sentences that explain what to write instead, by unknown name.
 
     Raises:
-        ValueError: one is unknown; the nearest known one is named.
+        ValueError: An argument is unknown.
     """
     for name in kwargs:
         if name not in allowed:
-            hint = hints.get(name) or suggest_name(name, allowed)
-            raise ValueError(f"{name}: unknown keyword{hint}")
+            raise ValueError(describe_unknown_argument(name, allowed, hints))
 
 
 class RouterIntegration(RouterSettings):
-    """A chat model, tool or loader that reaches the router.
-
-    Attributes:
-        controls: the router's controls for all calls of this object.
-        client: a ``RouterClient`` to use; it then decides all settings.
-    """
+    """Base of the LangChain components that call the router."""
 
     argument_hints: ClassVar[Mapping[str, str]] = ARGUMENT_HINTS
-    """What to say of keywords that belong elsewhere."""
+    """Sentences that explain what to write instead of an unknown argument, by its name."""
 
     if TYPE_CHECKING:
         controls: CoercedField[
             RouterControls | RouterControlsDict | None, RouterControls | None
         ] = CoercedField()
     else:
-        controls: RouterControls | None = None
-    client: RouterClient | None = Field(default=None, exclude=True, repr=False)
+        controls: RouterControls | None = Field(
+            default=None,
+            description=(
+                "Router controls for every call, such as fallbacks and retries: "
+                "`RouterControls` or a dict. Controls passed to a single call take precedence, "
+                "field by field"
+            ),
+            examples=[{"fallbacks": ["anthropic/claude-sonnet-4-5"]}],
+        )
+    client: RouterClient | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description=(
+            "A `RouterClient` to send the calls with. Its settings replace `api_key`, `base_url` "
+            "and the other connection settings"
+        ),
+    )
 
-    _router: RouterClient | None = PrivateAttr(default=None)
+    _own_client: RouterClient | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
-    def _known_keywords(cls, data: Any) -> Any:
+    def _reject_unknown_arguments(cls, data: Any) -> Any:
         return reject_unknown_fields(cls, data, cls.argument_hints)
 
     @field_validator("client", mode="before")
     @classmethod
-    def _is_a_client(cls, given: Any) -> Any:
-        if not isinstance(given, RouterClient) and callable(getattr(given, "client", None)):
-            raise ValueError(f"give .client() of the {type(given).__name__}, not itself")
-        return given
+    def _reject_client_factory(cls, value: Any) -> Any:
+        if not isinstance(value, RouterClient) and callable(getattr(value, "client", None)):
+            raise ValueError(
+                f"Expected a RouterClient, got {type(value).__name__}. Pass its .client()."
+            )
+        return value
 
     @model_validator(mode="after")
-    def _settle_client(self) -> Self:
+    def _apply_client_settings(self) -> Self:
         if self.client is not None:
-            theirs = self.client.get_settings()
-            for name in self.model_fields_set & theirs.keys():
-                if getattr(self, name) not in (None, theirs[name]):
-                    raise ValueError(f"{name}: client= decides it; set it there, or drop client=")
-            vars(self).update(theirs)
-        _ = self.resolved_client
+            settings = self.client.get_settings()
+            for name in self.model_fields_set & settings.keys():
+                if getattr(self, name) not in (None, settings[name]):
+                    raise ValueError(
+                        f"{name!r} conflicts with client=. Set it on the RouterClient, "
+                        "or leave out client=."
+                    )
+            vars(self).update(settings)
+        _ = self.resolved_client  # reports invalid settings now instead of at the first call
         return self
 
     @classmethod
-    def _late(cls, name: str, value: Any) -> Any:
+    def _coerce_assigned(cls, name: str, value: Any) -> Any:
         if name == "controls" and value is not None:
             return RouterControls.model_validate(value)
-        return super()._late(name, value)
+        return super()._coerce_assigned(name, value)
 
     @property
     def resolved_client(self) -> RouterClient:
-        """The client that carries the calls."""
+        """The client that sends the calls: the one passed as ``client``, or one of its own."""
         if self.client is not None:
             return self.client
-        router = self._router
-        if router is None or _VALUES(router) != _VALUES(self):
-            router = self._router = RouterClient(**self.get_settings())
-        return router
+        client = self._own_client
+        if client is None or _get_settings(client) != _get_settings(self):  # fields may be assigned
+            client = self._own_client = RouterClient(**self.get_settings())
+        return client
 
     def merge_controls(self, overrides: Any = None) -> RouterControls:
-        """This object's controls with those of one call on top, field by field.
+        """Merge the controls of a single call into those of this object, field by field.
+
+        Args:
+            overrides: The controls of the call: ``RouterControls``, a dict or ``None``.
 
         Raises:
-            ValueError: a control is unknown or out of range.
+            ValueError: A control is unknown or out of range.
         """
-        own = self.controls or RouterControls()
+        controls = self.controls or RouterControls()
         if overrides is None:
-            return own
+            return controls
         try:
-            return own.merge(RouterControls.model_validate(overrides))
+            return controls.merge(RouterControls.model_validate(overrides))
         except ValidationError as error:
             raise ValueError(format_validation_error(error, prefix="controls.")) from None
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Show the arguments that were passed and differ from their defaults, ``model`` first."""
+        shown = [
+            (name, value)
+            for name, value in super().__repr_args__()
+            if name in self.model_fields_set
+            and name not in {"profile", "metadata"}  # LangChain fills these in
+            and value not in (None, type(self).model_fields[name].get_default())
+        ]
+        return sorted(shown, key=lambda item: item[0] != "model")

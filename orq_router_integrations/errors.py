@@ -33,19 +33,22 @@ tenacity or pydantic escapes from a call.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from langchain_core import exceptions as core
+from pydantic import ValidationError
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire.error_body import (
     MAX_TEXT_CHARS,
     get_error_fields,
     parse_error_body,
+    redact,
     to_text,
 )
 from orq_router_integrations.wire.retry_after import parse_retry_after
+from orq_router_integrations.wire.suggestions import suggest_name
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.call import Response
@@ -355,3 +358,53 @@ def _class_for(status: int, fields: Mapping[str, Any], message: str) -> type[Rou
     if 400 <= status < 500:
         return _BY_STATUS.get(status, BadRequestError)
     return ServerError if status >= 500 else by_code or ServerError
+
+
+def to_input_error(
+    error: ValueError, *, endpoint: str = "", candidates: Iterable[str] = ()
+) -> RouterInputError:
+    """Convert a ``ValueError``, also one of pydantic, to a ``RouterInputError``.
+
+    Args:
+        error: The error to convert.
+        endpoint: Path of the endpoint that the call is for.
+        candidates: Names to suggest for an unknown one.
+    """
+    if isinstance(error, RouterInputError):
+        return error
+    if isinstance(error, ValidationError):
+        message = format_validation_error(error, candidates)
+    else:
+        message = str(error)
+    return RouterInputError(redact(message), endpoint=endpoint)
+
+
+def format_validation_error(
+    error: ValidationError, candidates: Iterable[str] = (), *, prefix: str = ""
+) -> str:
+    """Format the errors of a ``ValidationError`` in one line, each with its field and the problem.
+
+    Args:
+        error: The error to format.
+        candidates: Names to suggest for an unknown one.
+        prefix: Prefix of every field name.
+    """
+    items = error.errors(include_url=False, include_context=False)
+    parents = {item["loc"][:depth] for item in items for depth in range(1, len(item["loc"]))}
+    lines = []
+    for item in items:
+        if item["loc"] in parents:
+            continue  # a consequence of the errors of its fields, which are listed themselves
+        path = (prefix + ".".join(str(part) for part in item["loc"])).removesuffix(".")
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden" and not message.startswith("unknown"):
+            hint = suggest_name(str(item["loc"][-1]), candidates)
+            lines.append(f"{path}: unknown field.{hint}")
+        elif item["type"] in {"value_error", "extra_forbidden"}:  # raised by this package
+            lines.append(f"{path}: {message}" if path and item["loc"] else message)
+        else:
+            received = (
+                f", not {item['input']!r:.80}" if item["loc"] and item["type"] != "missing" else ""
+            )
+            lines.append((f"{path}: " if path else "") + message + received)
+    return "; ".join(lines)

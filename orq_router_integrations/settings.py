@@ -1,15 +1,17 @@
-"""Where the router is and how to talk to it: the settings that the client and every face share."""
+"""Connection settings, shared by the client and all integrations."""
 
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -21,29 +23,42 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from orq_router_integrations.wire.deferred_model import DeferredModel
+from orq_router_integrations.wire.endpoints import Dialect
+from orq_router_integrations.wire.model_docs import bind_positional_args
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.deferred_model import CoercedField
-from orq_router_integrations.wire.endpoints import Dialect
 
 DEFAULT_BASE_URL = "https://api.orq.ai/v3/router"
 API_KEY_ENV = "ORQ_API_KEY"
 BASE_URL_ENV = "ORQ_BASE_URL"
 
 MASK = "**********"
-"""What stands for a secret in dumps."""
+"""Replaces secrets in dumps and error messages."""
 
 MAX_TIMEOUT_SECONDS = 86_400.0
-"""Seconds; more than a day is a mistake, and more than a machine can count in a socket."""
+"""One day: a longer timeout is a mistake, and sockets reject very long ones."""
 
-Seconds = Annotated[float, Field(strict=True, gt=0, le=MAX_TIMEOUT_SECONDS, allow_inf_nan=False)]
+MAX_KEY_CHARS = 4096
 
 ApiKey = SecretStr | Callable[[], str | Awaitable[str]]
 
+
+def _to_seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+Seconds = Annotated[
+    float,
+    Field(strict=True, gt=0, le=MAX_TIMEOUT_SECONDS, allow_inf_nan=False),
+    BeforeValidator(_to_seconds),
+]
+"""A duration in seconds; a ``timedelta`` is converted."""
+
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
-_NOT_IN_KEYS = re.compile(r"[^!-~]")
-_RESERVED = {
+_INVALID_KEY_CHARACTER = re.compile(r"[^!-~]")
+_RESERVED_HEADERS = {
     "authorization",
     "content-length",
     "content-type",
@@ -56,83 +71,83 @@ _RESERVED = {
 
 
 def validate_api_key(key: object) -> str:
-    """An API key that can travel in a header; blanks at its ends are taken off.
+    """Return an API key that fits into an HTTP header, without surrounding whitespace.
 
     Raises:
-        ValueError: the key is empty, too long, or has a character that a header cannot hold; its
-            position is named, the key never.
+        ValueError: The key is empty, too long, or contains a character that a header cannot
+            hold. The message names the position of the character, never the key.
     """
     if not isinstance(key, str):
-        raise ValueError(f"api_key: the function must return text, not {type(key).__name__}")
+        raise ValueError(f"api_key: the function must return a str, not {type(key).__name__}.")
     key = key.strip(" \t\r\n")
     if not key:
-        raise ValueError(f"no API key: pass api_key= or set {API_KEY_ENV}")
-    if len(key) > 4096:
-        raise ValueError(f"api_key: {len(key)} characters long; at most 4096")
-    if wrong := _NOT_IN_KEYS.search(key):
+        raise ValueError(f"No API key. Pass api_key= or set {API_KEY_ENV}.")
+    if len(key) > MAX_KEY_CHARS:
+        raise ValueError(f"api_key has {len(key)} characters. At most {MAX_KEY_CHARS} are allowed.")
+    if match := _INVALID_KEY_CHARACTER.search(key):
         raise ValueError(
-            f"api_key: character {wrong.start() + 1} of {len(key)} is "
-            f"U+{ord(wrong.group()):04X}, which no key holds; was it copied whole?"
+            f"api_key: character {match.start() + 1} of {len(key)} is "
+            f"U+{ord(match.group()):04X}, which an API key cannot contain. Copy the key again."
         )
     return key
 
 
-def _checked_secret(key: ApiKey | None) -> ApiKey | None:
+def _validate_secret(key: ApiKey | None) -> ApiKey | None:
     if not isinstance(key, SecretStr):
         return key
-    given = key.get_secret_value()
-    checked = validate_api_key(given)
-    return key if checked == given else SecretStr(checked)
+    value = key.get_secret_value()
+    stripped = validate_api_key(value)
+    return key if stripped == value else SecretStr(stripped)
 
 
 @lru_cache(maxsize=64)
-def _checked_url(url: str) -> str:
-    """A full router URL; a bare host gets ``https`` and the path of the current router."""
+def _normalize_url(url: str) -> str:
+    """Return a full router URL: a bare host gets ``https`` and the path of the current router."""
     if not url.isprintable() or " " in url or not url:
-        raise ValueError("base_url: it is empty, or has a blank or a control character in it")
+        raise ValueError("base_url is empty, or contains whitespace or control characters.")
     parts = urlsplit(url if "://" in url else f"https://{url}")
-    _check_parts(parts)
+    _validate_url_parts(parts)
     path = parts.path.rstrip("/") or "/" + Dialect.V3_ROUTER.value
-    full = f"{parts.scheme}://{parts.netloc}{path}"
-    Dialect.from_base_url(full)
-    return full
+    full_url = f"{parts.scheme}://{parts.netloc}{path}"
+    Dialect.from_base_url(full_url)  # raises an error for an unknown path
+    return full_url
 
 
-def _check_parts(parts: SplitResult) -> None:
+def _validate_url_parts(parts: SplitResult) -> None:
     if parts.scheme not in {"https", "http"}:
-        raise ValueError(f"base_url: its scheme must be https (or http), not {parts.scheme!r}")
+        raise ValueError(f"base_url: the scheme must be https or http, not {parts.scheme!r}.")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("base_url: it names a user or password; pass the key as api_key=")
+        raise ValueError("base_url contains a user or password. Pass the key as api_key=.")
     if parts.query or parts.fragment:
-        raise ValueError("base_url: it has a query or fragment; pass default_query= instead")
+        raise ValueError("base_url contains a query or fragment. Pass default_query= instead.")
     try:
         _ = parts.port
     except ValueError:
-        raise ValueError("base_url: its port must be 0 to 65535") from None
+        raise ValueError("base_url: the port must be between 0 and 65535.") from None
     try:
         (parts.hostname or "").encode("idna")
     except UnicodeError:
-        raise ValueError(f"base_url: its host {parts.hostname!r:.80} is not a host name") from None
+        raise ValueError(f"base_url: {parts.hostname!r:.80} is not a host name.") from None
     if not (parts.hostname or "").strip("."):
-        raise ValueError("base_url: it names no host")
+        raise ValueError("base_url contains no host name.")
 
 
-def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+def _validate_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not a header name")
-        if name.lower() in _RESERVED:
-            raise ValueError(f"{name} is set by the client itself; leave it out")
+            raise ValueError(f"{name!r} is not a header name.")
+        if name.lower() in _RESERVED_HEADERS:
+            raise ValueError(f"The client sets {name} itself. Leave it out.")
         if not _HEADER_VALUE.fullmatch(value):
             raise ValueError(
-                f"the value of {name} cannot be sent: ASCII, no line breaks, no blanks at the ends"
+                f"The value of {name} must be printable ASCII without surrounding whitespace."
             )
     return headers
 
 
 @lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine."""
+    """Return whether a host name or address is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -140,80 +155,115 @@ def is_loopback(host: str) -> bool:
 
 
 def read_api_key_from_env() -> SecretStr | None:
-    """The key in the environment, if there is one."""
+    """Return the API key from the environment, or ``None``."""
     value = os.environ.get(API_KEY_ENV)
     return SecretStr(value) if value else None
 
 
 def mask_input(error: ValidationError) -> ValidationError:
-    """The same error with stars in the place of every input."""
-    lines = [
+    """Return a copy of an error that does not contain the input."""
+    details = [
         InitErrorDetails(
-            type=PydanticCustomError(item["type"], "{said}", {"said": item["msg"]}),
+            type=PydanticCustomError(item["type"], "{message}", {"message": item["msg"]}),
             loc=item["loc"],
             input=MASK,
         )
         for item in error.errors(include_url=False, include_context=False)
     ]
-    return ValidationError.from_exception_data(error.title, lines, hide_input=True)
+    return ValidationError.from_exception_data(error.title, details, hide_input=True)
 
 
 class RouterSettings(DeferredModel):
-    """Where the router is and how to talk to it.
-
-    Attributes:
-        api_key: the router's key, or a function (also an async one) that returns it and is
-            called for every request. Read from ``ORQ_API_KEY`` when not given.
-        base_url: a router URL such as ``https://my.orq.ai/v3/router``, or a bare host. Read from
-            ``ORQ_BASE_URL`` when not given. Its path decides where controls are put.
-        allow_insecure: accept ``http://`` for a host that is not this machine.
-        timeout: seconds to wait for the next byte. When not given, as long as the controls allow
-            the router to take, or ten minutes.
-        deadline: seconds for a whole call by the wall clock, its retries and pauses included; for
-            a stream, until its first chunk. Bytes that drip do not prolong it. When not given, ten
-            minutes, or ``timeout`` if that is longer.
-        stream_chunk_timeout: seconds to wait for the next chunk of a stream. The keep-alives that
-            a router sends meanwhile do not prolong it.
-        max_retries: how often the client repeats a call that did not get through, 0 to 10. The
-            router's own retries and fallbacks are set by ``controls``.
-        default_headers: sent with every request; kept out of repr and dumps.
-        default_query: query parameters for every request; kept out of repr and dumps.
-    """
+    """How to connect to the router."""
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
         validate_default=True,
-        hide_input_in_errors=True,  # the input may hold the key
+        hide_input_in_errors=True,  # the input may contain the key
     )
+
+    positional_field: ClassVar[str | None] = None
+    """The field that may be passed as the first positional argument of the constructor."""
 
     if TYPE_CHECKING:
         api_key: CoercedField[str | ApiKey | None, ApiKey | None] = CoercedField()
+        timeout: CoercedField[float | timedelta | None, float | None] = CoercedField()
+        deadline: CoercedField[float | timedelta | None, float | None] = CoercedField()
+        stream_chunk_timeout: CoercedField[float | timedelta, float] = CoercedField()
     else:
-        api_key: Annotated[ApiKey | None, AfterValidator(_checked_secret)] = Field(
-            default_factory=read_api_key_from_env
+        api_key: Annotated[ApiKey | None, AfterValidator(_validate_secret)] = Field(
+            default_factory=read_api_key_from_env,
+            description=(
+                "API key of the router, or a function (sync or async) that returns the key and "
+                f"is called for every request. Read from `{API_KEY_ENV}` by default"
+            ),
+            examples=["..."],
         )
-    base_url: Annotated[str, AfterValidator(_checked_url)] = Field(
-        default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL
+        timeout: Seconds | None = Field(
+            default=None,
+            description=(
+                "Seconds to wait for the next byte, as a number or a `timedelta`. By default as "
+                "long as the controls allow the router to take, or 600"
+            ),
+        )
+        deadline: Seconds | None = Field(
+            default=None,
+            description=(
+                "Seconds for a whole call including its retries, as a number or a `timedelta`; "
+                "for a stream, until the first chunk. By default 600, or `timeout` if that is "
+                "longer"
+            ),
+        )
+        stream_chunk_timeout: Seconds = Field(
+            default=120.0,
+            description=(
+                "Seconds to wait for the next chunk of a stream, as a number or a `timedelta`. "
+                "Keep-alive messages do not extend it"
+            ),
+        )
+    base_url: Annotated[str, AfterValidator(_normalize_url)] = Field(
+        default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL,
+        description=(
+            "URL of the router, such as `https://my.orq.ai/v3/router`, or a host name. "
+            f"Read from `{BASE_URL_ENV}` by default, otherwise `{DEFAULT_BASE_URL}`"
+        ),
     )
-    allow_insecure: bool = False
-    timeout: Seconds | None = None
-    deadline: Seconds | None = None
-    stream_chunk_timeout: Seconds = 120.0
-    max_retries: int = Field(default=2, strict=True, ge=0, le=10)
-    default_headers: Annotated[Mapping[str, str], AfterValidator(_checked_headers)] = Field(
-        default_factory=dict, repr=False, exclude=True
+    allow_insecure: bool = Field(
+        default=False, description="Accept `http://` for hosts other than this machine"
     )
-    default_query: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)
+    max_retries: int = Field(
+        default=2,
+        strict=True,
+        ge=0,
+        le=10,
+        description=(
+            "How often the client repeats a call that failed to get through, 0 to 10. Retries and "
+            "fallbacks within the router are set by `controls`"
+        ),
+    )
+    default_headers: Annotated[Mapping[str, str], AfterValidator(_validate_headers)] = Field(
+        default_factory=dict,
+        repr=False,
+        exclude=True,
+        description="Headers of every request. Not included in dumps and `repr()`",
+    )
+    default_query: Mapping[str, str] = Field(
+        default_factory=dict,
+        repr=False,
+        exclude=True,
+        description="Query parameters of every request. Not included in dumps and `repr()`",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(**bind_positional_args(type(self), args, kwargs))
 
     @field_serializer("api_key", when_used="json")
-    def _hidden_key(self, key: ApiKey | None) -> str | None:
-        """JSON shows a key, and a function that gives one, as stars."""
+    def _mask_key(self, key: ApiKey | None) -> str | None:
         return None if key is None else MASK
 
     @model_validator(mode="wrap")
     @classmethod
-    def _tells_no_input(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Errors say what is wrong, and never show what was given: it may be the key."""
+    def _mask_input_in_errors(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         try:
             return handler(data)
         except ValidationError as error:
@@ -221,49 +271,52 @@ class RouterSettings(DeferredModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_url_is_none(cls, data: Any) -> Any:
-        """A URL of ``None``, as of an environment without one, is as good as nothing."""
+    def _drop_empty_url(cls, data: Any) -> Any:
+        """Treat ``base_url=None``, as from ``os.environ.get``, like a missing argument."""
         if isinstance(data, dict) and data.get("base_url", "") is None:
             return {name: value for name, value in data.items() if name != "base_url"}
         return data
 
     @classmethod
-    def _late(cls, name: str, value: Any) -> Any:
-        """What is assigned, or given to a copy; pydantic does not look at it."""
+    def _coerce_assigned(cls, name: str, value: Any) -> Any:
+        """Convert a value that is assigned or passed to ``model_copy``, without validation."""
         return SecretStr(value) if name == "api_key" and isinstance(value, str) else value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, self._late(name, value))
+        super().__setattr__(name, self._coerce_assigned(name, value))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other values; of these the key is a secret all the same."""
-        late = {name: self._late(name, value) for name, value in (update or {}).items()}
-        return super().model_copy(update=late, deep=deep)
+        """Return a copy with other values; a new API key is wrapped as a secret."""
+        coerced = {
+            name: self._coerce_assigned(name, value) for name, value in (update or {}).items()
+        }
+        return super().model_copy(update=coerced, deep=deep)
 
     def get_settings(self) -> dict[str, Any]:
-        """These settings alone, as keywords for another object that has them."""
+        """Return the connection settings as keyword arguments, the API key included."""
         return {name: getattr(self, name) for name in RouterSettings.model_fields}
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Pickles no key and no headers; the key is read anew from the environment."""
+        """Pickle without key and headers; unpickling reads the key from the environment."""
         state = super().__getstate__()
-        secret = {"api_key": None} if isinstance(self.api_key, SecretStr) else {}
-        members = {**state["__dict__"], "default_headers": {}, "default_query": {}, **secret}
-        return {**state, "__dict__": members}
+        fields = {**state["__dict__"], "default_headers": {}, "default_query": {}}
+        if isinstance(self.api_key, SecretStr):
+            fields["api_key"] = None
+        return {**state, "__dict__": fields}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
-        members = state["__dict__"]
-        found = {"api_key": members["api_key"] or read_api_key_from_env()}
-        super().__setstate__({**state, "__dict__": {**members, **found}})
+        fields = state["__dict__"]
+        api_key = fields["api_key"] or read_api_key_from_env()
+        super().__setstate__({**state, "__dict__": {**fields, "api_key": api_key}})
 
     @model_validator(mode="after")
-    def _encrypts(self) -> Self:
+    def _require_encryption(self) -> Self:
         parts = urlsplit(self.base_url)
         if parts.scheme == "http" and not (
             self.allow_insecure or is_loopback(parts.hostname or "")
         ):
             raise ValueError(
-                "base_url: http:// would send the key in the clear; "
-                "use https, or allow_insecure=True if you must"
+                "base_url: http:// would send the API key unencrypted. Use https://, "
+                "or allow_insecure=True for a trusted network."
             )
         return self

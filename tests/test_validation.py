@@ -4,8 +4,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
-from orq_router_integrations.errors import MAX_TEXT_CHARS, RouterInputError
-from orq_router_integrations.validation import to_input_error
+from orq_router_integrations.errors import MAX_TEXT_CHARS, RouterInputError, to_input_error
 from orq_router_integrations.wire.suggestions import reject_unknown_fields, suggest_name
 
 

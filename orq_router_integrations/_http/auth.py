@@ -13,7 +13,6 @@ from orq_router_integrations._http.deadline import Deadline, DeadlineExceededErr
 from orq_router_integrations._http.redaction import REDACTING_FILTER
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.settings import ApiKey, validate_api_key
-from orq_router_integrations.validation import to_input_error
 
 T = TypeVar("T")
 

@@ -14,9 +14,8 @@ from orq_router_integrations._http.deadline import Deadline, create_deadline, re
 from orq_router_integrations._http.decompression import BoundedDecompressor
 from orq_router_integrations._http.retry import RetryBudget, RetryPolicy
 from orq_router_integrations._version import __version__
-from orq_router_integrations.errors import create_error
+from orq_router_integrations.errors import create_error, to_input_error
 from orq_router_integrations.settings import ApiKey, RouterSettings
-from orq_router_integrations.validation import to_input_error, warn_caller
 from orq_router_integrations.wire.call import (
     Call,
     MalformedResponseError,
@@ -24,6 +23,7 @@ from orq_router_integrations.wire.call import (
     StreamCall,
     StreamDecoder,
 )
+from orq_router_integrations.wire.caller_warnings import warn_caller
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.error_body import SHORTEST_RUN, redact

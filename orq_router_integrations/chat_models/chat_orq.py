@@ -24,7 +24,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     ToolChoice,
     ToolLike,
 )
-from orq_router_integrations.validation import to_input_error
+from orq_router_integrations.errors import to_input_error
 
 if TYPE_CHECKING:
     from orq_router_integrations.chat_models.stream_events import StreamEvent

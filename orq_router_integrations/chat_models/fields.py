@@ -19,7 +19,6 @@ from orq_router_integrations.chat_models.tool_schemas import (
 )
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.settings import MASK
-from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_params import (
     CHAT_PARAM_NAMES,
@@ -42,25 +41,39 @@ REQUEST_PARAMS = frozenset(
 """Parameters that a call can set and that ``disabled_params`` can disable."""
 
 
-class ChatOrqFields(BaseChatModel, RouterIntegration, ChatParams, ResponsesParams):
+class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegration):
     """Fields and identity of ``ChatOrq``."""
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
     )
 
-    argument_hints: ClassVar[Mapping[str, str]] = ARGUMENT_HINTS | rename_hints(
-        use_responses_api="api='responses'",
-        tools="model.bind_tools([...])",
-        response_format="model.with_structured_output(...)",
-        stop_sequences="stop",
-        max_completion_tokens="max_tokens",
-        model_kwargs="extra_body",
-        user="controls={'identity': ...}",
+    positional_field: ClassVar[str | None] = "model"
+    argument_hints: ClassVar[Mapping[str, str]] = (
+        ARGUMENT_HINTS
+        | rename_hints(
+            use_responses_api="api='responses'",
+            tools="model.bind_tools([...])",
+            tool_choice="model.bind_tools([...], tool_choice=...)",
+            parallel_tool_calls="model.bind_tools([...], parallel_tool_calls=...)",
+            response_format="model.with_structured_output(...)",
+            stop_sequences="stop",
+            max_completion_tokens="max_tokens",
+            max_output_tokens="max_tokens",
+            model_kwargs="extra_body",
+            user="controls={'identity': ...}",
+        )
+        | {
+            name: "The router does not document it. To send it anyway, "
+            f"use extra_body={{{name!r}: ...}}."
+            for name in ("logit_bias", "prediction", "safety_identifier", "web_search_options")
+        }
     )
 
     model: ModelId = Field(
-        description="Model id in the form `provider/model`, such as `openai/gpt-4o`."
+        kw_only=False,
+        examples=["openai/gpt-4o"],
+        description="Model id in the form `provider/model`, such as `openai/gpt-4o`.",
     )
     api: Literal["chat_completions", "responses"] = Field(
         default="chat_completions",
@@ -101,7 +114,7 @@ class ChatOrqFields(BaseChatModel, RouterIntegration, ChatParams, ResponsesParam
     def _validate_disabled_params(cls, params: dict[str, Any]) -> dict[str, Any]:
         for name in params:
             if name not in REQUEST_PARAMS:
-                raise ValueError(f"Unknown parameter {name!r}{suggest_name(name, REQUEST_PARAMS)}")
+                raise ValueError(f"Unknown parameter {name!r}.{suggest_name(name, REQUEST_PARAMS)}")
         return params
 
     @field_validator("extra_body")

@@ -17,7 +17,7 @@ from orq_router_integrations.chat_models.response_conversion import (
     StreamConverter,
     create_chat_result,
 )
-from orq_router_integrations.validation import to_input_error
+from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.wire.call import Call, Response, StreamCall
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, parse_completion
 from orq_router_integrations.wire.chat_params import (

@@ -16,8 +16,8 @@ from orq_router_integrations.document_loaders.documents import (
 from orq_router_integrations.document_loaders.pipeline import LoaderRun
 from orq_router_integrations.document_loaders.transcriber import OnError, Transcriber
 from orq_router_integrations.document_loaders.transcript_store import TranscriptStore
+from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.media.atomic_write import validate_output_path
-from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.control_placement import place_controls
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
@@ -28,7 +28,7 @@ DEFAULT_MAX_BYTES = 25 * 1024 * 1024
 Task = Literal["transcribe", "translate"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-_NO_TRANSLATION = "; a translation is always into English and does not take it"
+_NO_TRANSLATION = "Translations are always into English and do not accept it."
 
 _TIMED: Mapping[Task, tuple[str, Any]] = {
     "transcribe": ("timestamp_granularities", ["word", "segment"]),
@@ -60,11 +60,11 @@ class AudioIntegration(RouterIntegration, TranslationParams):
     store: Annotated[str | os.PathLike[str] | None, AfterValidator(_writable)] = None
 
     fixed_task: ClassVar[Task] = "transcribe"
-    hints: ClassVar[Mapping[str, str]] = {
+    argument_hints: ClassVar[Mapping[str, str]] = {
         **ARGUMENT_HINTS,
         **dict.fromkeys(("language", "timestamp_granularities"), _NO_TRANSLATION),
-        **dict.fromkeys(("path", "file", "file_path", "folder"), "; here it is source"),
-        **dict.fromkeys(("chunk_seconds", "chunk_duration"), "; here it is max_seconds"),
+        **dict.fromkeys(("path", "file", "file_path", "folder"), "Use 'source'."),
+        **dict.fromkeys(("chunk_seconds", "chunk_duration"), "Use 'max_seconds'."),
     }
 
     @model_validator(mode="after")

@@ -18,7 +18,17 @@ from orq_router_integrations.wire.transcriptions import TranscriptionParams
 class AudioLoader(AudioIntegration, BaseLoader):
     """Loads recordings; the fields are documented by the two loaders and ``OrqAudioParser``."""
 
-    source: Annotated[Any, BeforeValidator(validate_source)] = Field(repr=False)
+    positional_field: ClassVar[str | None] = "source"
+
+    source: Annotated[Any, BeforeValidator(validate_source)] = Field(
+        kw_only=False,
+        repr=False,
+        description=(
+            "What to load: a path, a directory (all audio files below it), a pattern such as "
+            "`calls/*.mp3`, bytes, a `Blob`, a `BlobLoader`, or a list of paths, bytes and blobs"
+        ),
+        examples=["calls/*.mp3"],
+    )
     show_progress: Annotated[bool, AfterValidator(require_tqdm)] = False
 
     def lazy_load(self) -> Iterator[Document]:

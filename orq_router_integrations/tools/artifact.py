@@ -20,9 +20,8 @@ from pydantic import (
     ValidationError,
 )
 
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, format_validation_error
 from orq_router_integrations.media.atomic_write import open_atomic
-from orq_router_integrations.validation import format_validation_error
 
 MAX_DISPLAY_BYTES = 25_000_000
 """Bytes that a notebook takes into its page."""

@@ -19,10 +19,10 @@ from pydantic import (
 )
 
 from orq_router_integrations._integration import RouterIntegration
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.atomic_write import validate_directory
-from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
+from orq_router_integrations.wire.model_docs import bind_positional_args
 from orq_router_integrations.wire.suggestions import suggest_name
 
 if TYPE_CHECKING:
@@ -74,8 +74,13 @@ class OrqTool(BaseTool, RouterIntegration):
     reserved_fields: ClassVar[frozenset[str]]
     """Members of the body that have keywords of their own."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(**bind_positional_args(type(self), args, kwargs))
+
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
-    model: ModelId
+    model: ModelId = Field(
+        description="The model to call, as `provider/model`", examples=["openai/gpt-image-1"]
+    )
     model_args: tuple[str, ...] = ()
     extra_body: JsonObject = Field(default_factory=dict)
     if TYPE_CHECKING:
@@ -99,8 +104,8 @@ class OrqTool(BaseTool, RouterIntegration):
         known = cls.full_args_schema.model_fields
         for name in names:
             if name not in known:
-                hint = suggest_name(name, known) or f"; there are {', '.join(known)}"
-                raise ValueError(f"open_args: {name!r} is no argument of this tool{hint}")
+                hint = suggest_name(name, known) or f". There are {', '.join(known)}"
+                raise ValueError(f"model_args: {name!r} is no argument of this tool.{hint}")
         return names
 
     @model_validator(mode="after")

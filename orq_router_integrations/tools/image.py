@@ -10,13 +10,13 @@ from typing_extensions import TypedDict, Unpack
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.safe_download import adownload, download
 from orq_router_integrations._integration import CONTROL_HINTS, reject_unknown_kwargs
+from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.image_call import ImageCall
 from orq_router_integrations.tools.image_inputs import ImageRegistry, ImageSource, build_image_files
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.tools.image_sink import ImageFetcher
-from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.images import (
     BODY_FIELDS,
@@ -355,4 +355,4 @@ class OrqImageTool(OrqTool, ImageParams):
 
 
 OVERRIDES = frozenset(ImageOverrides.__annotations__)
-_HINTS = {**CONTROL_HINTS, "response_format": "; here it is delivery, 'url' or 'b64_json'"}
+_HINTS = {**CONTROL_HINTS, "response_format": "Use 'delivery'."}

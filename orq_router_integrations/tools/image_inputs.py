@@ -17,7 +17,6 @@ from orq_router_integrations.media import metadata as dimensions
 from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.media.mime import detect_mime_type, parse_data_url, validate_base64
 from orq_router_integrations.tools.image_result import IMAGE_SUFFIXES, GeneratedImage, ImageResult
-from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.images import INPUT_MIME_TYPES, MAX_INPUT_BYTES, ImageOperation
 

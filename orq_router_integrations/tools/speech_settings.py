@@ -10,14 +10,13 @@ from pydantic import AfterValidator, BaseModel, Field
 from typing_extensions import TypedDict
 
 from orq_router_integrations._integration import CONTROL_HINTS, reject_unknown_kwargs
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.atomic_write import validate_directory, validate_output_path
 from orq_router_integrations.tools.audio_concat import JOINABLE_FORMATS
 from orq_router_integrations.tools.audio_format import format_from_path, has_audio_suffix
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.speech_call import SpeechCall
 from orq_router_integrations.tools.text_splitting import split_text
-from orq_router_integrations.validation import to_input_error
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.endpoints import SPEECH
 from orq_router_integrations.wire.model_candidates import ModelCandidates
@@ -61,8 +60,8 @@ class SpeechOverrides(TypedDict, total=False):
 OVERRIDES = frozenset(SpeechOverrides.__annotations__)
 _HINTS = {
     **CONTROL_HINTS,
-    "response_format": "; here it is format, such as 'wav'",
-    "instructions": "; give it in the tool's extra_body",
+    "response_format": "Use 'audio_format', such as 'wav'.",
+    "instructions": "Use the extra_body of the tool.",
 }
 
 

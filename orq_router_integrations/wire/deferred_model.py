@@ -1,46 +1,51 @@
-"""What our models of pydantic have in common: when they are built, and what their fields take."""
+"""The base of this package's pydantic models: built late, with generated documentation."""
 
-from functools import partial
-from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
 
-Given_contra = TypeVar("Given_contra", contravariant=True)
-Held_co = TypeVar("Held_co", covariant=True)
+from orq_router_integrations.wire.model_docs import LazyDocstring, LazySignature
 
-
-class _Signature:
-    """The signature of a model that is not built yet: without it, ``help`` shows its parent's."""
-
-    def __get__(self, _: object, owner: type[BaseModel]) -> Signature:
-        owner.model_rebuild(raise_errors=False)  # puts the real one into the place of this one
-        if isinstance(vars(owner).get("__signature__"), _Signature):
-            init: Any = owner.__init__
-            return signature(partial(init, None))  # a type in it is not known yet
-        return owner.__signature__
+Accepted_contra = TypeVar("Accepted_contra", contravariant=True)
+Stored_co = TypeVar("Stored_co", covariant=True)
 
 
 class DeferredModel(BaseModel):
-    """Base of models whose validation is built with the first one: most programs need few."""
+    """Base of models whose validators are built when the first instance is created.
+
+    Most programs use few of the models, and building all of them would make the import slow.
+    ``help()`` shows a short signature and the descriptions of the fields.
+    """
 
     model_config = ConfigDict(defer_build=True)
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **given: Any) -> None:
-        super().__pydantic_init_subclass__(**given)
-        if not cls.__pydantic_complete__:
-            cls.__signature__ = _Signature()  # type: ignore[assignment]
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.__signature__ = LazySignature()  # type: ignore[assignment]
+        if docstring := vars(cls).get("__doc__"):
+            cls.__doc__ = LazyDocstring(docstring)  # type: ignore[assignment]
+
+    @classmethod
+    def model_rebuild(
+        cls, *, force: bool = False, _parent_namespace_depth: int = 2, **kwargs: Any
+    ) -> bool | None:
+        """Build the validators; see pydantic."""
+        built = super().model_rebuild(
+            force=force, _parent_namespace_depth=_parent_namespace_depth + 1, **kwargs
+        )
+        cls.__signature__ = LazySignature()  # type: ignore[assignment] # pydantic sets its own
+        return built
 
 
 if TYPE_CHECKING:
 
-    class CoercedField(Generic[Given_contra, Held_co]):
-        """For type checkers: a field that takes more than it holds, as its validators allow."""
+    class CoercedField(Generic[Accepted_contra, Stored_co]):
+        """For type checkers: a field whose validators accept more types than it stores."""
 
         @overload
-        def __get__(self, owner: None, kind: Any) -> Self: ...
+        def __get__(self, owner: None, owner_type: Any) -> Self: ...
         @overload
-        def __get__(self, owner: object, kind: Any) -> Held_co: ...
-        def __get__(self, owner: object, kind: Any) -> Any: ...
-        def __set__(self, owner: object, value: Given_contra) -> None: ...
+        def __get__(self, owner: object, owner_type: Any) -> Stored_co: ...
+        def __get__(self, owner: object, owner_type: Any) -> Any: ...
+        def __set__(self, owner: object, value: Accepted_contra) -> None: ...

@@ -10,27 +10,34 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
 def suggest_name(name: str, candidates: Iterable[str]) -> str:
-    """A hint at the known name that is most like an unknown one; empty where none is."""
+    """Return `` Did you mean 'x'?`` for the closest candidate, or an empty string."""
     close = difflib.get_close_matches(name, set(candidates) - {name}, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def describe_unknown_argument(
+    name: str, candidates: Iterable[str], hints: Mapping[str, str] | None = None
+) -> str:
+    """Return an error message for an unknown argument, with a hint or the closest candidate."""
+    hint = (hints or {}).get(name)
+    return f"Unknown argument {name!r}." + (f" {hint}" if hint else suggest_name(name, candidates))
 
 
 def reject_unknown_fields(
     cls: type[BaseModel], data: Any, hints: Mapping[str, str] | None = None
 ) -> Any:
-    """For a ``mode="before"`` validator: name the nearest known field for each unknown one.
+    """Reject unknown fields in the ``mode="before"`` validator of a model.
 
     Args:
-        cls: whose fields are known.
-        data: what the caller gave.
-        hints: what to say of names that belong elsewhere.
+        cls: The model.
+        data: The input of the model.
+        hints: Sentences that explain what to write instead, by unknown name.
 
     Raises:
-        ValueError: a keyword is not a field, nor the alias of one.
+        ValueError: A name is neither a field nor the alias of a field.
     """
     for name in _unknown(cls, data):
-        hint = (hints or {}).get(name) or suggest_name(str(name), _known(cls))
-        raise ValueError(f"{name}: unknown keyword{hint}")
+        raise ValueError(describe_unknown_argument(str(name), _known(cls), hints))
     return data
 
 
@@ -42,9 +49,9 @@ def reject_unknown_nested_fields(cls: type[BaseModel], data: Any) -> Any:
     """
     errors: list[InitErrorDetails] = []
     for name in _unknown(cls, data):
-        told = f"unknown keyword{suggest_name(str(name), _known(cls))}"
-        kind = PydanticCustomError("extra_forbidden", "{told}", {"told": told})
-        errors.append({"type": kind, "loc": (str(name),), "input": data[name]})
+        message = f"unknown field.{suggest_name(str(name), _known(cls))}"
+        error_type = PydanticCustomError("extra_forbidden", "{message}", {"message": message})
+        errors.append({"type": error_type, "loc": (str(name),), "input": data[name]})
     if errors:
         raise ValidationError.from_exception_data(cls.__name__, errors)
     return data
