@@ -122,7 +122,7 @@ SETTINGS: list[tuple[Settings, str]] = [
         for name, values in HEADERS.items()
         for value in values
     ),
-    *rows("tiemout", "did you mean 'timeout'", 5),
+    *rows("tiemout", "Did you mean 'timeout'", 5),
     *rows("controls", "controls", 5, {"unknown": 1}, {"retry": {"count": 6}}),
     *rows("controls", "fallbacks", {"fallbacks": "a/b"}, {"fallbacks": ["b"]}),
     *rows("controls", "call_timeout", {"timeout": {"call_timeout": 0}}),
@@ -168,9 +168,9 @@ CHOSEN: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 CHOICES = [
     *rows("model", "model", *MODELS[:-1]),
     *rows("controls", "controls", 5, {"retry": {"count": 0}}),
-    *rows("controls", "unknown: unknown keyword", {"unknown": 1}),
+    *rows("controls", "unknown: unknown field", {"unknown": 1}),
     *rows("controls", "load_balancer", {"load_balancer": {"models": []}}),
-    *rows("temprature", "temprature: unknown keyword", 1),
+    *rows("temprature", "Unknown argument 'temprature'", 1),
 ]
 
 

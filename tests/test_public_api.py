@@ -40,7 +40,9 @@ def test_every_name_of_the_offline_router_has_an_example(name: str) -> None:
 
 
 ERRORS = [
-    name for name, kind in vars(errors).items() if isinstance(kind, type) and name.endswith("Error")
+    name
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and value.__module__ == errors.__name__ and name.endswith("Error")
 ]
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
 from orq_router_integrations._http.redaction import REDACTING_FILTER
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import ApiKey, validate_api_key
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     convert_tools,
     redact_tool_secrets,
 )
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import MASK
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_params import (

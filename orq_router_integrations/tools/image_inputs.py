@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from langchain_core.messages import ToolMessage
 
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media import metadata as dimensions
 from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.media.mime import detect_mime_type, parse_data_url, validate_base64

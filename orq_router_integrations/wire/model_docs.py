@@ -131,7 +131,7 @@ def _wrap(text: str) -> str:
 
 def _describe_default(field: FieldInfo) -> str:
     default = _shorten_default(field)
-    if field.is_required() or default is None or isinstance(default, _Default):
+    if field.is_required() or default in (None, {}, []) or isinstance(default, _Default):
         return ""
     return f" Defaults to {default!r}."
 

@@ -68,10 +68,10 @@ NUMBERS: dict[str, Row] = {
 }
 
 KEYWORDS: dict[str, Row] = {
-    "a slip of the pen": ({"temprature": 1}, "did you mean 'temperature'?"),
-    "another name": ({"max_completion_token": 5}, "unknown keyword"),
-    "nothing like it": ({"xyz": 1}, "xyz: unknown keyword"),
-    "a control outside of controls": ({"fallbacks": ["a/b"]}, "fallbacks: unknown keyword"),
+    "a slip of the pen": ({"temprature": 1}, "Did you mean 'temperature'?"),
+    "another name": ({"max_completion_token": 5}, "Unknown argument"),
+    "nothing like it": ({"xyz": 1}, "Unknown argument 'xyz'"),
+    "a control outside of controls": ({"fallbacks": ["a/b"]}, "Unknown argument 'fallbacks'"),
 }
 
 
@@ -156,7 +156,7 @@ def test_an_argument_of_a_call_is_refused_before_any_request(
 def test_the_member_of_a_control_that_was_meant_is_told(
     model: ChatOrq, controls: dict[str, Any], meant: str
 ) -> None:
-    with pytest.raises(RouterInputError, match=f"unknown keyword; did you mean '{meant}'"):
+    with pytest.raises(RouterInputError, match=f"unknown field. Did you mean '{meant}'"):
         model.invoke("Hi", controls=controls)
 
 

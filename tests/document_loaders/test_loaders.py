@@ -191,7 +191,7 @@ BAD_ARGUMENTS = {
     "concurrency": ({"max_concurrency": 0}, "max_concurrency"),
     "no cache here": ({"controls": {"cache": {"ttl": 60}}}, "cache"),
     "no thread here": ({"controls": {"thread": "t"}}, "thread"),
-    "unknown": ({"langauge": "en"}, "did you mean 'language'"),
+    "unknown": ({"langauge": "en"}, "Did you mean 'language'"),
     "a control": ({"fallbacks": ["a/b"]}, r"controls=RouterControls\(fallbacks"),
     "no source": ({"source": []}, "source"),
     "source of no kind": ({"source": 7}, "give a path"),

@@ -41,15 +41,15 @@ MADE = [
     ({"speed": 5.0}, "speed"),
     ({"max_chars": 0}, "max_chars"),
     ({"pcm_rate": 0}, "pcm_rate"),
-    ({"open_args": ("voise",)}, "'voise' is no argument of this tool; did you mean 'voice'"),
-    ({"open_args": ("zzz",)}, "there are text, voice, format, speed"),
+    ({"open_args": ("voise",)}, "'voise' is no argument of this tool. Did you mean 'voice'"),
+    ({"open_args": ("zzz",)}, "There are text, voice, audio_format, speed"),
     ({"extra_body": {"voice": "x"}}, "extra_body.voice: has a keyword of its own"),
     ({"extra_body": {"input": "x"}}, "extra_body.input: has a keyword of its own"),
     ({"extra_body": {"retry": {}}}, "extra_body.retry: belongs to the router"),
     ({"extra_body": {"orq": {}}}, "extra_body.orq: belongs to the router"),
     ({"extra_body": {"x": object()}}, "extra_body[^x]*x: .*object"),
     ({"fallbacks": []}, r"controls=RouterControls\(fallbacks"),
-    ({"voices": "x"}, "voices: unknown keyword; did you mean 'voice'"),
+    ({"voices": "x"}, "Unknown argument 'voices'. Did you mean 'voice'"),
 ]
 
 

@@ -153,7 +153,7 @@ def test_a_value_outside_its_limits_is_refused_by_name(fields, named):
     ],
 )
 def test_an_unknown_member_is_named(fields, named):
-    refused = rf"{named}\n +unknown keyword"
+    refused = rf"{named}\n +unknown field"
     with pytest.raises(ValidationError, match=refused):
         RouterControls(**fields)
 
@@ -172,7 +172,7 @@ def test_an_unknown_member_is_named(fields, named):
     ],
 )
 def test_the_name_that_was_meant_is_told(fields, meant):
-    with pytest.raises(ValidationError, match=f"unknown keyword; did you mean '{meant}'"):
+    with pytest.raises(ValidationError, match=f"unknown field. Did you mean '{meant}'"):
         RouterControls(**fields)
 
 
