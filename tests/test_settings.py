@@ -32,7 +32,7 @@ def base_url(given: str, **settings: Any) -> str:
 
 def test_a_client_needs_a_key():
     for nothing in ({}, {"api_key": None}, {"api_key": ""}, {"api_key": " \t\n"}):
-        with pytest.raises(ValidationError, match="No API key. Pass api_key= or set ORQ_API_KEY"):
+        with pytest.raises(ValidationError, match=r"No API key. Pass api_key= or set ORQ_API_KEY"):
             RouterClient(**nothing)
 
 
@@ -269,7 +269,9 @@ def test_who_comes_from_another_package_is_told_the_name_here(elsewhere, here):
 
 def test_so_is_who_gives_it_to_a_call():
     model = ChatOrq(model="openai/gpt-4o", api_key=KEY)
-    with pytest.raises(RouterError, match="Unknown argument 'max_completion_tokens'. Use 'max_tokens'"):
+    with pytest.raises(
+        RouterError, match=r"Unknown argument 'max_completion_tokens'. Use 'max_tokens'"
+    ):
         model.invoke("Hi", max_completion_tokens=5)
 
 
