@@ -9,12 +9,11 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "orq_router_integrations"
 NAME = PACKAGE.name
 
-FOUNDATION = {"errors", "settings", "validation", "wire"}
+FOUNDATION = {"errors", "settings", "wire"}
 INTEGRATION_BASE = FOUNDATION | {"_integration", "client", "media"}
 MAY_IMPORT = {
     "wire": {"wire"},
     "errors": {"wire"},
-    "validation": {"errors", "wire"},
     "settings": {"wire"},
     "_version": set(),
     "_http": FOUNDATION | {"_http", "_version", "client"},
@@ -27,7 +26,7 @@ MAY_IMPORT = {
     "testing": {"_http", "client", "media", "testing", "wire"},
     "demo_media": {"client", "document_loaders", "tools"},
     "demo": INTEGRATION_BASE | {"chat_models", "demo_media", "testing"},
-    "__main__": {"_version", "demo", "testing", "validation"},
+    "__main__": {"_version", "demo", "errors", "testing"},
     "__init__": {
         "_version",
         "chat_models",
@@ -49,7 +48,7 @@ ONLY_IN = {
 }
 """For each library, the only folders or modules that may import it."""
 
-WITHOUT_LANGCHAIN = {"_http", "client", "settings", "validation", "wire"}
+WITHOUT_LANGCHAIN = {"_http", "client", "settings", "wire"}
 
 
 def imported_modules(path: Path) -> Iterator[str]:
