@@ -46,7 +46,7 @@ def form_call(**fields: Any) -> Any:
 
 
 @both_doors
-def test_a_call_goes_to_its_endpoint_with_the_key(door):
+def test_call_is_sent_to_endpoint_with_key(door):
     request = sent_by(door)
     assert (request.method, str(request.url)) == (
         "POST",
@@ -58,7 +58,7 @@ def test_a_call_goes_to_its_endpoint_with_the_key(door):
 
 
 @both_doors
-def test_default_headers_and_query_go_with_every_call(door):
+def test_default_headers_and_query_are_sent(door):
     settings = {"default_headers": {"X-Team": "blue"}, "default_query": {"a": "1 & 2"}}
     request = sent_by(door, **settings)
     assert request.headers["x-team"] == "blue"
@@ -67,13 +67,13 @@ def test_default_headers_and_query_go_with_every_call(door):
 
 @both_doors
 @pytest.mark.parametrize("name", ["user-agent", "ACCEPT"])
-def test_a_default_header_replaces_the_clients_own(door, name):
+def test_default_header_replaces_header_of_client(door, name):
     assert sent_by(door, default_headers={name: "mine"}).headers.get_list(name) == ["mine"]
 
 
 @both_doors
 @pytest.mark.parametrize("name", ["content-type", "idempotency-key", "x-retry-count"])
-def test_a_header_that_belongs_to_the_call_is_sent_once_or_refused(door, name):
+def test_reserved_header_is_sent_once_or_refused(door, name):
     try:
         request = sent_by(door, default_headers={name: "mine"})
     except ValidationError as error:
@@ -92,7 +92,7 @@ def test_a_header_that_belongs_to_the_call_is_sent_once_or_refused(door, name):
         ("v2/proxy", {"orq": {"retry", "identity"}}),
     ],
 )
-def test_the_path_of_the_url_decides_where_controls_go(door, prefix, controls):
+def test_url_path_determines_location_of_controls(door, prefix, controls):
     script = Script()
     client = client_of(
         script,
@@ -106,7 +106,7 @@ def test_the_path_of_the_url_decides_where_controls_go(door, prefix, controls):
 
 
 @both_doors
-def test_defaults_for_controls_apply_where_the_endpoint_takes_them(door):
+def test_default_controls_apply_to_supporting_endpoints(door):
     defaults = {"cache": {"ttl": 60}, "name": "tour"}
     speech = sent_by(door, chat(endpoint=SPEECH, body={}), controls=defaults)
     answer = sent_by(door, chat(endpoint=RESPONSES, body={}), controls=defaults)
@@ -115,7 +115,7 @@ def test_defaults_for_controls_apply_where_the_endpoint_takes_them(door):
 
 
 @both_doors
-def test_a_calls_own_control_must_fit_its_endpoint(door):
+def test_unsupported_control_of_call_is_refused(door):
     controls = client_of(Script(), controls={"cache": {"ttl": 60}}).controls
     with pytest.raises(RouterInputError, match=r"controls\.cache"):
         sent_by(door, chat(endpoint=SPEECH, body={}, controls=controls))
@@ -123,14 +123,14 @@ def test_a_calls_own_control_must_fit_its_endpoint(door):
 
 @both_doors
 @pytest.mark.parametrize("fields", [{}, {"prompt": ""}, {"prompt": "", "language": "en"}])
-def test_a_form_is_sent_to_its_last_byte(door, fields):
+def test_form_is_sent_completely(door, fields):
     request = sent_by(door, form_call(**fields))
     assert len(request.content) == int(request.headers["content-length"])
     assert request.content.endswith(b"--\r\n")
 
 
 @both_doors
-def test_a_form_is_the_same_at_every_attempt(door, monkeypatch):
+def test_form_is_identical_in_each_attempt(door, monkeypatch):
     recorded_pauses(monkeypatch)
     script = Script(says(503, {}), httpx.ReadError("cut"), says())
     door.send(client_of(script), form_call(prompt="x"))
@@ -141,7 +141,7 @@ def test_a_form_is_the_same_at_every_attempt(door, monkeypatch):
 @both_doors
 @pytest.mark.parametrize("size", [100, 2_000_000])
 @pytest.mark.parametrize("now", [None, 1.5, 0.5], ids=["gone", "grown", "shrunk"])
-def test_a_file_that_changed_since_is_a_clear_error(door, tmp_path, size, now):
+def test_changed_file_raises_error(door, tmp_path, size, now):
     path = tmp_path / "sound.mp3"
     path.write_bytes(bytes(size))
     call = chat(endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(path)})
@@ -166,7 +166,7 @@ def test_a_file_that_changed_since_is_a_clear_error(door, tmp_path, size, now):
         ({"timeout": {"call_timeout": 2000}, "retry": {"count": 1}}, {"timeout": 5.25}, 5.25),
     ],
 )
-def test_the_timeout_leaves_the_router_the_time_its_controls_allow(door, controls, given, seconds):
+def test_default_timeout_allows_worst_case_of_controls(door, controls, given, seconds):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         request = sent_by(door, controls=controls, **given)
@@ -176,7 +176,7 @@ def test_the_timeout_leaves_the_router_the_time_its_controls_allow(door, control
 
 @both_doors
 @pytest.mark.parametrize("call", [{}, {"timeout": 5.0}])
-def test_a_timeout_shorter_than_that_is_warned_of(door, call):
+def test_timeout_shorter_than_worst_case_warns(door, call):
     controls = {"timeout": {"call_timeout": 2000}, "retry": {"count": 1}}
     settings = {"controls": controls, "timeout": 600 if call else 5.0}
     with pytest.warns(UserWarning, match="timeout=5 is shorter .* fallback"):
@@ -185,7 +185,7 @@ def test_a_timeout_shorter_than_that_is_warned_of(door, call):
 
 
 @both_doors
-def test_a_function_may_give_the_key(door):
+def test_key_function_is_called(door):
     assert sent_by(door, api_key=lambda: " fresh ").headers["authorization"] == "Bearer fresh"
 
 
@@ -193,13 +193,13 @@ async def vault() -> str:
     return "from-the-vault"
 
 
-def test_an_async_function_may_give_the_key_to_async_calls():
+def test_async_key_function_works_for_async_calls():
     script = Script()
     asyncio.run(client_of(script, api_key=vault).asend(chat()))
     assert script.headers("authorization") == ["Bearer from-the-vault"]
 
 
-async def test_a_function_that_blocks_holds_up_neither_the_event_loop_nor_the_deadline():
+async def test_blocking_key_function_does_not_block_event_loop():
     ticks = []
 
     async def tick() -> None:
@@ -215,7 +215,7 @@ async def test_a_function_that_blocks_holds_up_neither_the_event_loop_nor_the_de
     assert len(ticks) > 1
 
 
-async def test_functions_that_never_return_hold_up_nobody_else():
+async def test_key_functions_that_never_return_do_not_block_others():
     never = threading.Event()
     for _ in range(40):
         with pytest.raises(RouterTimeoutError):
@@ -226,13 +226,13 @@ async def test_functions_that_never_return_hold_up_nobody_else():
 
 
 @both_doors
-def test_a_function_that_has_no_key_left_says_so(door):
+def test_exhausted_key_function_raises_input_error(door):
     with pytest.raises(RouterInputError, match="no more keys"):
         door.send(client_of(Script(), api_key=iter(()).__next__, deadline=9), chat())
 
 
 @pytest.mark.parametrize("verb", ["send", "stream"])
-def test_an_async_function_cannot_give_the_key_to_sync_calls(verb):
+def test_async_key_function_fails_for_sync_calls(verb):
     client = client_of(Script(), api_key=vault)
     with pytest.raises(RouterInputError, match="async function, which sync calls cannot use"):
         client.send(chat()) if verb == "send" else list(client.stream(chat_stream()))
@@ -240,7 +240,7 @@ def test_an_async_function_cannot_give_the_key_to_sync_calls(verb):
 
 @both_doors
 @pytest.mark.parametrize("key", ["", "  ", "a\nb", "clé", "x" * 4097, None, 7])
-def test_a_function_that_gives_no_good_key_is_a_clear_error(door, key):
+def test_invalid_key_from_function_raises_input_error(door, key):
     script = Script()
     with pytest.raises(RouterInputError, match="key") as raised:
         door.send(client_of(script, api_key=lambda: key), chat())
@@ -251,7 +251,7 @@ def test_a_function_that_gives_no_good_key_is_a_clear_error(door, key):
 @both_doors
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("injected", [False, True], ids=["own", "follows redirects"])
-def test_a_redirect_is_an_error_that_names_its_target(door, status, injected):
+def test_redirect_raises_error_with_target(door, status, injected):
     script = Script(says(status, {}, location="https://elsewhere.example/steal"), says())
     client = client_of(script)
     client.http_client.follow_redirects = client.http_async_client.follow_redirects = injected
@@ -263,7 +263,7 @@ def test_a_redirect_is_an_error_that_names_its_target(door, status, injected):
 
 
 @both_doors
-def test_injected_clients_are_used_and_left_open(door):
+def test_own_httpx_clients_are_used_and_left_open(door):
     script = Script()
     with client_of(script) as client:
         door.send(client, chat())
@@ -273,14 +273,14 @@ def test_injected_clients_are_used_and_left_open(door):
     assert not client.http_async_client.is_closed
 
 
-async def test_the_client_is_an_async_context_too():
+async def test_client_is_async_context_manager():
     async with client_of(Script()) as client:
         assert await client.asend(chat()) == ANSWER
     assert not client.http_async_client.is_closed
 
 
 @both_doors
-def test_a_client_with_one_injected_door_does_not_use_the_network_for_the_other(door):
+def test_missing_httpx_client_for_other_mode_raises_input_error(door):
     http = httpx.MockTransport(Script())
     injected = {"http_async_client": httpx.AsyncClient(transport=http)}
     if isinstance(door, AsyncDoor):
@@ -289,7 +289,7 @@ def test_a_client_with_one_injected_door_does_not_use_the_network_for_the_other(
         door.send(RouterClient(api_key=KEY, **injected), chat())
 
 
-def test_threads_get_their_own_answers():
+def test_threads_get_their_own_responses():
     client = client_of(lambda request: httpx.Response(200, content=request.content))
     echo = [chat(body={"number": n}, parse=lambda reply: reply.json()) for n in range(24)]
     got: dict[int, Any] = {}
@@ -304,7 +304,7 @@ def test_threads_get_their_own_answers():
     assert got == {n: {"number": n} for n in range(24)}
 
 
-async def test_a_cancelled_call_ends_at_once_and_is_not_tried_again():
+async def test_cancelled_call_is_not_retried():
     asked, script = asyncio.Event(), Script()
 
     async def hang(request: httpx.Request) -> httpx.Response:
@@ -321,7 +321,7 @@ async def test_a_cancelled_call_ends_at_once_and_is_not_tried_again():
     assert script.sent == 1
 
 
-async def test_a_pause_is_cut_short_by_cancelling():
+async def test_cancelling_ends_wait_before_retry():
     asked, script = asyncio.Event(), Script(says(503, {}, retry_after="50"))
     client = client_of(lambda request: asked.set() or script(request))
     task = asyncio.create_task(client.asend(chat()))
@@ -334,14 +334,14 @@ async def test_a_pause_is_cut_short_by_cancelling():
 
 
 @both_doors
-def test_a_whole_reply_is_closed(door):
+def test_response_is_closed(door):
     body = Body(b'{"choices":[{"message":{}}]}')
     door.send(client_of(lambda _: httpx.Response(200, stream=body)), chat())
     assert body.closed
 
 
 @both_doors
-def test_nothing_of_a_call_waits_for_the_garbage_collector(door):
+def test_call_leaves_no_reference_cycle(door):
     class Read:
         def __call__(self, reply: Any) -> int:
             return len(reply.content)

@@ -11,7 +11,7 @@ from orq_router_integrations import RouterClient
 from orq_router_integrations.errors import RouterInputError
 
 
-def test_a_pickled_client_holds_neither_key_nor_connections(monkeypatch):
+def test_pickle_contains_no_secrets(monkeypatch):
     secret = {"default_headers": {"X-Token": "hush"}, "default_query": {"token": "hush"}}
     client = RouterClient(api_key=KEY, timeout=9.0, controls={"name": "tour"}, **secret)
     data = pickle.dumps(client)
@@ -23,13 +23,13 @@ def test_a_pickled_client_holds_neither_key_nor_connections(monkeypatch):
     assert twin.api_key.get_secret_value() == "of-the-other-machine"
 
 
-def test_a_client_with_an_injected_transport_refuses_to_be_pickled():
+def test_client_with_own_httpx_client_cannot_be_pickled():
     with pytest.raises(pickle.PicklingError, match="cannot be pickled"):
         pickle.dumps(client_of(Script()))
 
 
 @pytest.mark.parametrize("key", ["", " ", "sk-orq\nX-Evil: 1", "sk-örq"])
-def test_an_unpickled_client_needs_a_good_key_from_the_environment(monkeypatch, key):
+def test_unpickled_client_validates_key_from_environment(monkeypatch, key):
     data = pickle.dumps(RouterClient(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0))
     monkeypatch.setenv("ORQ_API_KEY", key)
     with pytest.raises(RouterInputError, match="key") as raised:
@@ -37,7 +37,7 @@ def test_an_unpickled_client_needs_a_good_key_from_the_environment(monkeypatch, 
     assert not key.strip() or key not in str(raised.value)
 
 
-def test_an_unpickled_client_strips_its_key_too(monkeypatch):
+def test_unpickled_client_strips_key_from_environment(monkeypatch):
     data = pickle.dumps(RouterClient(api_key=KEY))
     monkeypatch.setenv("ORQ_API_KEY", " sk-orq-padded \n")
     script = Script()
@@ -46,13 +46,13 @@ def test_an_unpickled_client_strips_its_key_too(monkeypatch):
     assert script.headers("authorization") == ["Bearer sk-orq-padded"]
 
 
-def test_a_copied_client_works_like_the_first():
+def test_deep_copy_works():
     script = Script()
     twin = copy.deepcopy(client_of(script))
     assert twin.send(chat()) == ANSWER
 
 
-def test_a_client_cannot_be_changed_not_even_through_what_it_was_given():
+def test_client_is_immutable():
     headers = {"X-Team": "blue"}
     script = Script()
     client = client_of(script, default_headers=headers)
@@ -63,7 +63,7 @@ def test_a_client_cannot_be_changed_not_even_through_what_it_was_given():
     assert script.headers("x-team") == ["blue"]
 
 
-def test_the_quota_of_retries_is_no_setting_and_copies_share_it():
+def test_copies_share_retry_budget():
     client = client_of(Script())
     client.send(chat())
     assert RouterClient(**dict(client)).max_retries == client.max_retries

@@ -53,7 +53,7 @@ def broken(door: Any, *steps: Any, **call: Any) -> tuple[RouterError, list[str],
 
 @both_doors
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_a_stream_yields_its_items_however_the_bytes_are_cut(door, size):
+def test_stream_items_do_not_depend_on_chunk_size(door, size):
     data = b"".join(WHOLE)
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
     assert door.stream(client_of(Script(streams(*pieces))), chat_stream()) == ["Hel", "lo", ""]
@@ -61,14 +61,14 @@ def test_a_stream_yields_its_items_however_the_bytes_are_cut(door, size):
 
 @both_doors
 @pytest.mark.parametrize("end", [(event("", finish="stop"),), (DONE,), (DONE, b"data: {", CUT)])
-def test_a_stream_is_complete_with_a_finish_reason_or_the_mark_of_its_end(door, end):
+def test_stream_is_complete_after_finish_reason_or_done(door, end):
     items = door.stream(client_of(Script(streams(*HELLO, *end))), chat_stream())
     assert "".join(items) == "Hello"
 
 
 @both_doors
 @pytest.mark.parametrize("end", [(), (b"data: [DO",), (CUT,), (httpx.ReadError("reset"),)])
-def test_a_stream_that_breaks_off_is_an_error_with_the_text_so_far(door, end):
+def test_interrupted_stream_raises_with_partial_text(door, end):
     error, items, sent = broken(door, streams(*HELLO, *end), streams(*WHOLE))
     assert type(error) is StreamInterruptedError
     assert (error.partial, items, sent) == ("Hello", ["Hel", "lo"], 1)
@@ -77,7 +77,7 @@ def test_a_stream_that_breaks_off_is_an_error_with_the_text_so_far(door, end):
 
 
 @both_doors
-def test_a_stream_that_falls_silent_is_a_timeout_with_the_text_so_far(door):
+def test_silent_stream_times_out_with_partial_text(door):
     error, items, sent = broken(door, streams(*HELLO, httpx.ReadTimeout("slow")))
     assert (type(error), error.partial) == (RouterTimeoutError, "Hello")
     assert (items, sent) == (["Hel", "lo"], 1)
@@ -94,7 +94,7 @@ def test_a_stream_that_falls_silent_is_a_timeout_with_the_text_so_far(door):
         streams(b"data: {", CUT),
     ],
 )
-def test_a_stream_is_tried_again_before_its_first_item(door, failure):
+def test_stream_is_retried_before_first_item(door, failure):
     script = Script(failure, failure, streams(*WHOLE))
     assert door.stream(client_of(script), chat_stream()) == ["Hel", "lo", ""]
     assert script.sent == 3
@@ -102,19 +102,19 @@ def test_a_stream_is_tried_again_before_its_first_item(door, failure):
 
 
 @both_doors
-def test_a_stream_of_what_costs_by_the_piece_is_not_tried_again(door):
+def test_stream_is_not_retried_without_retry_ambiguous(door):
     error, _, sent = broken(door, streams(CUT), retry_ambiguous=False)
     assert (type(error), sent) == (StreamInterruptedError, 1)
 
 
 @both_doors
-def test_a_stream_that_never_begins_is_tried_three_times(door):
+def test_unreachable_stream_is_tried_three_times(door):
     error, items, sent = broken(door, httpx.ConnectError("refused"))
     assert (type(error), items, sent) == (RouterConnectionError, [], 3)
 
 
 @both_doors
-def test_an_error_instead_of_a_stream_is_read_whole(door):
+def test_error_response_to_stream_is_read_completely(door):
     body = Body(b'{"error": {"message":', b' "no such model"}}')
     error, _, sent = broken(door, lambda _: httpx.Response(404, stream=body))
     assert (type(error), error.message, sent) == (NotFoundError, "no such model", 1)
@@ -122,7 +122,7 @@ def test_an_error_instead_of_a_stream_is_read_whole(door):
 
 
 @both_doors
-def test_an_error_that_is_cut_is_a_broken_connection(door):
+def test_truncated_error_response_raises_connection_error(door):
     error, _, _ = broken(door, lambda _: httpx.Response(400, stream=Body(b'{"err', CUT)))
     assert isinstance(error, RouterConnectionError)
 
@@ -144,14 +144,14 @@ UNEXPECTED = [
 
 @both_doors
 @pytest.mark.parametrize(("kind", "body"), UNEXPECTED)
-def test_what_is_no_stream_is_an_invalid_response(door, kind, body):
+def test_unexpected_body_raises_invalid_response_error(door, kind, body):
     error, _, sent = broken(door, streams(body, kind=kind))
     assert (type(error), sent) == (InvalidResponseError, 1)
 
 
 @both_doors
 @pytest.mark.parametrize(("kind", "body"), UNEXPECTED[:4])
-def test_an_invalid_response_shows_what_it_is(door, kind, body):
+def test_invalid_response_error_shows_body(door, kind, body):
     error, _, _ = broken(door, streams(body, kind=kind))
     told = str(error)
     assert kind.partition(";")[0] in told
@@ -170,7 +170,7 @@ def test_an_invalid_response_shows_what_it_is(door, kind, body):
         {"choices": [{"error": {"message": "no such model", "code": "gone"}}]},
     ],
 )
-def test_a_bare_error_where_a_stream_was_asked_for_is_that_error(door, kind, body):
+def test_bare_error_body_is_raised(door, kind, body):
     error, _, sent = broken(door, streams(json.dumps(body).encode(), kind=kind))
     assert (error.message, error.code, sent) == ("no such model", "gone", 1)
 
@@ -192,14 +192,14 @@ def test_a_bare_error_where_a_stream_was_asked_for_is_that_error(door, kind, bod
     ],
 )
 @pytest.mark.parametrize("before", [(), HELLO], ids=["first", "later"])
-def test_an_error_frame_ends_the_stream(door, frame, message, before):
+def test_error_event_ends_stream(door, frame, message, before):
     error, items, sent = broken(door, streams(*before, frame + b"\n\n", DONE))
     assert (error.message, error.partial) == (message, "".join(items))
     assert (len(items), sent) == (len(before), 1)
 
 
 @both_doors
-def test_the_mark_of_the_end_ends_it_although_the_socket_stays_open(door):
+def test_done_event_ends_stream_on_open_socket(door):
     with Loopback(open_ended(b"".join(WHOLE))) as server:
         client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, timeout=2.0)
         for _ in range(2):
@@ -207,7 +207,7 @@ def test_the_mark_of_the_end_ends_it_although_the_socket_stays_open(door):
 
 
 @both_doors
-def test_a_connection_cut_in_a_stream_is_noticed(door):
+def test_connection_lost_during_stream_raises(door):
     with Loopback(open_ended(b"".join(HELLO), then_close=True)) as server:
         client = RouterClient(api_key=KEY, base_url=server.url, timeout=2.0)
         with pytest.raises(StreamInterruptedError) as raised:
@@ -217,7 +217,7 @@ def test_a_connection_cut_in_a_stream_is_noticed(door):
 
 @both_doors
 @pytest.mark.parametrize("end", [(DONE,), (CUT,), (b"data: null\n\n",)])
-def test_a_stream_is_closed_whatever_becomes_of_it(door, end):
+def test_stream_is_always_closed(door, end):
     body = Body(*HELLO, *end)
     client = client_of(lambda _: httpx.Response(200, stream=body))
     try:
@@ -228,7 +228,7 @@ def test_a_stream_is_closed_whatever_becomes_of_it(door, end):
 
 
 @both_doors
-def test_a_stream_left_early_is_closed(door):
+def test_stream_closed_early_is_closed(door):
     body = Body(*WHOLE)
     client = client_of(lambda _: httpx.Response(200, stream=body))
     assert door.first(client, chat_stream()) == "Hel"
@@ -236,7 +236,7 @@ def test_a_stream_left_early_is_closed(door):
 
 
 @pytest.mark.parametrize("read", [1, 2])
-async def test_an_async_stream_is_closed_at_once(read):
+async def test_aclose_closes_stream_immediately(read):
     body = Body(*WHOLE)
     stream = client_of(lambda _: httpx.Response(200, stream=body)).astream(chat_stream())
     for _ in range(read):
@@ -245,7 +245,7 @@ async def test_an_async_stream_is_closed_at_once(read):
     assert body.closed
 
 
-def test_a_stream_left_by_break_is_closed():
+def test_break_closes_stream():
     body = Body(*WHOLE)
     for _ in client_of(lambda _: httpx.Response(200, stream=body)).stream(chat_stream()):
         assert not body.closed
@@ -254,7 +254,7 @@ def test_a_stream_left_by_break_is_closed():
     assert body.closed
 
 
-async def test_an_async_stream_left_by_break_is_closed(monkeypatch):
+async def test_break_closes_async_stream(monkeypatch):
     monkeypatch.setattr(client_sender, "READ_AHEAD_BYTES", 1)
     body = Body(*WHOLE)
     async for _ in client_of(lambda _: httpx.Response(200, stream=body)).astream(chat_stream()):
@@ -274,7 +274,7 @@ class Hanging(Body):
         await asyncio.Event().wait()
 
 
-async def test_a_cancelled_stream_is_closed_and_not_tried_again():
+async def test_cancelled_stream_is_closed_and_not_retried():
     body, items = Hanging(), asyncio.Queue()
     script = Script(lambda _: httpx.Response(200, stream=body))
 
@@ -301,13 +301,13 @@ def named_streams() -> Any:
     return client_of(answer)
 
 
-def test_two_interleaved_streams_stay_apart():
+def test_interleaved_streams_are_independent():
     client = named_streams()
     pairs = zip(client.stream(chat_stream()), client.stream(chat_stream()), strict=True)
     assert list(pairs) == [("a0", "b0"), ("a1", "b1"), ("a2", "b2")]
 
 
-async def test_two_interleaved_async_streams_stay_apart():
+async def test_interleaved_async_streams_are_independent():
     client = named_streams()
     first, second = client.astream(chat_stream()), client.astream(chat_stream())
     pairs = [(await anext(first), await anext(second)) for _ in range(3)]
@@ -317,7 +317,7 @@ async def test_two_interleaved_async_streams_stay_apart():
 
 
 @both_doors
-def test_the_decoder_sees_the_head_of_the_reply_and_the_attempt(door):
+def test_decoder_receives_response_head_and_attempts(door):
     heads = []
 
     def decoder(head: Any) -> Any:
@@ -331,7 +331,7 @@ def test_the_decoder_sees_the_head_of_the_reply_and_the_attempt(door):
 
 
 @both_doors
-def test_what_a_decoder_has_left_at_the_end_is_yielded(door):
+def test_items_from_decoder_finish_are_yielded(door):
     class Late:
         done, partial = False, ""
 

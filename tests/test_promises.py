@@ -11,69 +11,69 @@ import pytest
 
 TESTS = Path(__file__).parent
 
-MATRIX = "faults/test_matrix.py::test_every_face_holds_its_promises_under"
-STORMS = "faults/test_storms.py::test_nothing_is_damaged_by"
+MATRIX = "faults/test_matrix.py::test_fault_has_expected_outcome"
+STORMS = "faults/test_storms.py::test_storm_does_no_damage"
 
 PROMISES: dict[str, tuple[str, ...]] = {
     "P1 one loop of retries, for what may pass": (
         MATRIX,
-        "test_retry.py::test_a_failure_that_may_pass_is_tried_three_times",
-        "test_retry.py::test_a_failure_that_stays_is_tried_once",
-        "test_retry.py::test_a_bad_certificate_is_never_retried",
+        "_http/test_retry.py::test_transient_status_is_retried",
+        "_http/test_retry.py::test_permanent_status_is_not_retried",
+        "_http/test_retry.py::test_bad_certificate_is_not_retried",
     ),
     "P2 pauses that grow and differ": (
-        "test_retry.py::test_pauses_grow_up_to_eight_seconds_and_are_not_all_alike",
+        "_http/test_retry.py::test_backoff_grows_up_to_maximum_with_jitter",
     ),
     "P3 the router says when to come back": (
-        "test_retry.py::test_the_router_decides_how_long_to_wait",
-        "test_retry.py::test_a_useless_wish_is_passed_over",
-        "test_retry.py::test_a_wish_for_more_than_a_minute_is_the_callers_to_grant",
-        "test_limits.py::test_a_pause_that_would_end_behind_the_deadline_is_not_begun",
+        "_http/test_retry.py::test_retry_after_headers_are_respected",
+        "_http/test_retry.py::test_invalid_retry_after_is_ignored",
+        "_http/test_retry.py::test_long_retry_after_is_left_to_caller",
+        "_http/test_deadline.py::test_wait_beyond_deadline_is_not_started",
     ),
     "P4 the router says whether to come back": (
-        "test_retry.py::test_the_router_may_say_whether_to_retry",
+        "_http/test_retry.py::test_should_retry_header_is_respected",
     ),
     "P5 deadlines by the wall clock": (
         MATRIX,
-        "test_limits.py::test_a_call_ends_at_its_deadline_whatever_drips",
-        "test_limits.py::test_a_stream_without_news_ends_and_its_text_is_kept",
-        "test_limits.py::test_a_slow_reader_of_a_stream_is_given_all_time",
-        "connections/test_lines.py::test_an_answer_ends_an_upload_that_nobody_reads",
+        "_http/test_deadline.py::test_call_ends_at_deadline",
+        "_http/test_deadline.py::test_idle_stream_ends_with_partial_text",
+        "_http/test_deadline.py::test_idle_timeout_ignores_slow_reader",
+        "_http/test_backend.py::test_early_response_ends_upload",
     ),
     "P6 a quota for all retries": (
         STORMS,
-        "test_retry_quota.py::test_a_dead_router_is_not_asked_again_and_again",
-        "test_retry_quota.py::test_a_call_that_succeeds_gives_back_what_its_retries_took",
+        "_http/test_retry_budget.py::test_budget_limits_retries_in_outage",
+        "_http/test_retry_budget.py::test_successful_call_returns_tokens_of_its_retries",
     ),
     "P7 no multiplication with the router's retries": (
-        "test_retry.py::test_what_the_router_retries_itself_is_not_retried_again",
-        "test_client.py::test_a_timeout_shorter_than_that_is_warned_of",
+        "_http/test_retry.py::test_client_does_not_repeat_retries_of_router",
+        "test_client.py::test_timeout_shorter_than_worst_case_warns",
     ),
     "P8 one idempotency key for all attempts": (
-        "test_retry.py::test_all_attempts_of_a_call_share_one_key_against_doubles",
-        "faults/test_faces.py::test_every_attempt_sends_the_same_from_the_beginning",
+        "_http/test_retry.py::test_attempts_share_one_idempotency_key",
+        "faults/test_faces.py::test_each_attempt_sends_the_complete_request",
     ),
     "P9 what is billed by the piece is not repeated": (
         MATRIX,
-        "test_retry.py::test_only_what_never_left_is_sent_again_where_repeating_costs",
+        "_http/test_retry.py::test_only_unsent_requests_are_retried_without_retry_ambiguous",
         "tools/test_image_faults.py::test_what_may_have_been_billed_is_not_sent_again",
         "tools/test_speech_faults.py::test_what_may_have_been_spoken_is_not_paid_for_twice",
     ),
     "P10 streams are retried only before their first event": (
-        "test_client_streams.py::test_a_stream_is_tried_again_before_its_first_item",
-        "test_client_streams.py::test_a_stream_that_breaks_off_is_an_error_with_the_text_so_far",
+        "test_client_streams.py::test_stream_is_retried_before_first_item",
+        "test_client_streams.py::test_interrupted_stream_raises_with_partial_text",
     ),
     "P11 what is cut off is no success": (
         MATRIX,
-        "test_client_streams.py::test_a_stream_that_breaks_off_is_an_error_with_the_text_so_far",
-        "test_client_streams.py::test_the_mark_of_the_end_ends_it_although_the_socket_stays_open",
+        "test_client_streams.py::test_interrupted_stream_raises_with_partial_text",
+        "test_client_streams.py::test_done_event_ends_stream_on_open_socket",
         "tools/test_speech_faults.py::test_a_body_shorter_than_its_length_is_cut_off",
         "tools/test_image_faults.py::test_an_image_that_breaks_off_alone_leaves_nothing",
     ),
     "P12 errors inside a good reply": (
         MATRIX,
         "test_errors.py::test_an_error_inside_a_200_is_raised",
-        "test_client_streams.py::test_an_error_frame_ends_the_stream",
+        "test_client_streams.py::test_error_event_ends_stream",
     ),
     "P13 event streams by the standard": (
         MATRIX,
@@ -95,7 +95,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P16 unexpected shapes are never success": (
         MATRIX,
-        "test_client_streams.py::test_an_invalid_response_shows_what_it_is",
+        "test_client_streams.py::test_invalid_response_error_shows_body",
         "chat_models/test_replies.py::test_a_reply_without_an_answer_is_an_invalid_response",
         "chat_models/test_odd_deltas.py::test_content_without_text_is_refused",
         "tools/test_speech_faults.py::test_what_is_no_audio_is_no_success",
@@ -111,9 +111,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "tools/test_image_faults.py::test_a_cancelled_call_leaves_nothing",
     ),
     "P18 a retried upload starts over": (
-        "test_client.py::test_a_form_is_the_same_at_every_attempt",
+        "test_client.py::test_form_is_identical_in_each_attempt",
         "test_media.py::test_an_upload_begins_anew_each_time_it_is_opened",
-        "faults/test_faces.py::test_every_attempt_sends_the_same_from_the_beginning",
+        "faults/test_faces.py::test_each_attempt_sends_the_complete_request",
         "document_loaders/test_bad_sources.py::test_faults_are_retried_with_the_same_bytes",
         "document_loaders/test_bad_sources.py::test_a_file_that_shrinks_while_it_is_sent_is_an_error",
         "chat_models/test_lazy_files.py::test_a_retry_reads_the_file_again",
@@ -126,7 +126,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P20 errors say where and how": (
         "test_errors.py::test_an_error_tells_how_the_call_went",
         "test_errors.py::test_every_shape_of_an_error_is_understood",
-        "faults/test_faces.py::test_an_error_tells_what_the_router_told",
+        "faults/test_faces.py::test_error_carries_details_from_router",
     ),
     "P21 errors are short and hide the key": (
         MATRIX,
@@ -136,36 +136,36 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P22 connections come back": (
         MATRIX,
-        "test_client_streams.py::test_a_stream_left_by_break_is_closed",
-        "connections/test_shared.py::test_a_connection_is_free_again_after_a_stream_was_left",
+        "test_client_streams.py::test_break_closes_stream",
+        "_http/test_registry.py::test_abandoned_stream_frees_its_connection",
         "document_loaders/test_running.py::test_a_failure_does_not_wait_for_calls_under_way",
         "document_loaders/test_running.py::test_calls_under_way_end_when_nobody_reads_on",
-        "test_owned.py::test_a_stream_that_is_left_at_the_end_of_its_loop_is_closed_in_silence",
+        "_http/test_async_generators.py::test_stream_left_open_is_closed_with_its_loop_without_logging",
     ),
     "P23 storms of cancelled calls": (
         STORMS,
-        "connections/test_shared.py::test_a_storm_of_cancelled_calls_leaves_the_pool_usable",
-        "faults/test_faces.py::test_a_storm_of_cancelled_calls_leaves_nothing_open",
+        "_http/test_registry.py::test_cancelled_calls_leave_httpx_pool_usable",
+        "faults/test_faces.py::test_many_cancelled_calls_leave_nothing_open",
     ),
     "P24 loops, threads and forks": (
         STORMS,
-        "connections/test_shared.py::test_one_client_serves_several_event_loops_one_after_another",
-        "connections/test_shared.py::test_a_forked_child_opens_connections_of_its_own",
-        "test_forks.py::test_a_lock_that_another_thread_holds_does_not_stop_a_child",
-        "faults/test_faces.py::test_one_request_for_a_call_in_each_of_several_loops",
-        "connections/test_stack.py::test_what_comes_behind_a_reply_is_no_reply",
+        "_http/test_registry.py::test_client_works_in_several_event_loops",
+        "_http/test_registry.py::test_forked_child_opens_its_own_connections",
+        "_http/test_fork_safety.py::test_lock_held_by_another_thread_does_not_block_child",
+        "faults/test_faces.py::test_one_request_per_event_loop",
+        "_http/test_pool.py::test_bytes_after_response_are_not_the_next_response",
     ),
     "P25 cancelling is immediate": (
-        "test_client.py::test_a_cancelled_call_ends_at_once_and_is_not_tried_again",
-        "test_client.py::test_a_pause_is_cut_short_by_cancelling",
-        "faults/test_faces.py::test_a_cancelled_call_ends_at_once",
+        "test_client.py::test_cancelled_call_is_not_retried",
+        "test_client.py::test_cancelling_ends_wait_before_retry",
+        "faults/test_faces.py::test_cancelled_call_ends_immediately",
     ),
     "P26 bounds of what is read": (
         MATRIX,
-        "test_bodies.py::test_a_reply_that_is_too_long_is_refused",
-        "test_bodies.py::test_an_event_that_is_too_long_is_refused",
-        "test_bodies.py::test_a_gzip_bomb_is_not_unpacked_beyond_its_bound",
-        "test_bodies.py::test_json_that_is_deep_or_has_huge_numbers_is_an_invalid_response",
+        "_http/test_decompression.py::test_too_large_response_is_refused",
+        "_http/test_decompression.py::test_too_large_event_is_refused",
+        "_http/test_decompression.py::test_gzip_bomb_uses_bounded_memory",
+        "_http/test_decompression.py::test_extreme_json_raises_invalid_response_error",
         "wire/test_image_response.py::test_response_above_the_size_limit_raises",
     ),
     "P27 uploads and downloads stream": (
@@ -176,18 +176,18 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P28 no redirects, no cookies": (
         MATRIX,
-        "test_client.py::test_a_redirect_is_an_error_that_names_its_target",
-        "connections/test_shared.py::test_no_cookie_is_kept",
+        "test_client.py::test_redirect_raises_error_with_target",
+        "_http/test_registry.py::test_cookies_are_not_stored",
     ),
     "P29 encrypted, unless asked otherwise": (
         "test_settings.py::test_plain_http_to_elsewhere_must_be_asked_for",
-        "connections/test_stack.py::test_a_proxy_of_the_environment_is_used",
+        "_http/test_pool.py::test_proxy_from_environment_is_used",
     ),
     "P30 no host but the router": (
-        "test_secrecy.py::test_no_host_is_asked_for_but_the_routers",
-        "test_downloads.py::test_hosts_that_are_not_public_are_not_asked",
-        "test_downloads.py::test_the_address_that_was_checked_is_the_one_connected_to",
-        "faults/test_faces.py::test_no_host_is_asked_for_but_the_routers",
+        "test_secrecy.py::test_only_router_host_is_resolved",
+        "_http/test_safe_download.py::test_non_public_hosts_are_refused",
+        "_http/test_safe_download.py::test_connects_to_checked_address",
+        "faults/test_faces.py::test_only_router_host_is_resolved",
     ),
     "P31 files only where they are named": (
         "chat_models/test_bad_input.py::test_a_conversation_is_refused_before_any_request",
@@ -198,13 +198,13 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "document_loaders/test_bad_sources.py::test_they_are_refused_at_the_call_and_before_any_request",
     ),
     "P32 the key is nowhere": (
-        "test_secrecy.py::test_no_face_tells_the_key",
-        "test_secrecy.py::test_no_face_tells_the_key_in_a_pickle",
-        "test_secrecy.py::test_a_key_that_comes_later_is_a_secret_too",
-        "test_echoes.py::test_an_echo_of_the_key_in_a_replys_head_is_in_no_log",
-        "test_secrecy.py::test_neither_logs_nor_traces_nor_errors_tell_the_key",
+        "test_secrecy.py::test_key_is_not_in_representations",
+        "test_secrecy.py::test_key_is_not_in_pickles",
+        "test_secrecy.py::test_key_set_later_is_hidden",
+        "_http/test_redaction.py::test_key_echoed_in_response_head_is_not_logged",
+        "test_secrecy.py::test_key_is_not_in_logs_traces_or_errors",
         "test_cassettes.py::test_recorded_request_has_no_key_and_no_host",
-        "faults/test_faces.py::test_neither_logs_nor_errors_tell_the_key",
+        "faults/test_faces.py::test_key_is_not_in_logs_or_errors",
     ),
     "P33 no injection": (
         "test_settings.py::test_a_header_holds_one_line",
@@ -212,9 +212,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "fuzz/test_fuzz_wire.py::test_forms_are_read_by_others_as_they_were_meant",
     ),
     "P34 data that looks like LangChain's own stays data": (
-        "test_secrecy.py::test_what_looks_like_serialised_langchain_stays_as_it_is",
+        "test_secrecy.py::test_serialized_langchain_objects_in_messages_stay_inert",
         "chat_models/test_replies.py::test_data_shaped_like_langchains_own_stays_data",
-        "test_secrecy.py::test_so_does_what_any_other_face_was_sent",
+        "test_secrecy.py::test_serialized_langchain_objects_in_results_stay_inert",
     ),
     "P35 bad input is refused before any request": (
         "chat_models/test_bad_input.py::test_every_way_to_call_refuses_alike",

@@ -54,7 +54,7 @@ def told_by(face: Any) -> str:
 
 
 @pytest.mark.parametrize("name", FACES)
-def test_no_face_tells_the_key(name: str) -> None:
+def test_key_is_not_in_representations(name: str) -> None:
     face = FACES[name]()
     told = told_by(face)
     assert KEY not in told
@@ -62,7 +62,7 @@ def test_no_face_tells_the_key(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FACES)
-def test_no_face_tells_the_key_in_a_pickle(name: str) -> None:
+def test_key_is_not_in_pickles(name: str) -> None:
     try:
         told = pickle.dumps(FACES[name]())
     except (pickle.PicklingError, TypeError, AttributeError):
@@ -83,7 +83,7 @@ LATE: dict[str, Callable[[ChatOrq], ChatOrq]] = {
 
 
 @pytest.mark.parametrize("late", LATE.values(), ids=LATE)
-def test_a_key_that_comes_later_is_a_secret_too(late: Callable[[ChatOrq], ChatOrq]) -> None:
+def test_key_set_later_is_hidden(late: Callable[[ChatOrq], ChatOrq]) -> None:
     script = Script()
     client = client_of(script)
     given = {"http_client": client.http_client, "http_async_client": client.http_async_client}
@@ -117,7 +117,7 @@ FAILURES = {
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("step", FAILURES.values(), ids=FAILURES)
-def test_neither_logs_nor_traces_nor_errors_tell_the_key(
+def test_key_is_not_in_logs_traces_or_errors(
     caplog: pytest.LogCaptureFixture, step: Any, awaited: bool, streamed: bool
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -158,7 +158,7 @@ SECRET = {"lc": 1, "type": "secret", "id": ["ORQ_API_KEY"]}
 
 @pytest.mark.filterwarnings("ignore:.*in beta")
 @pytest.mark.parametrize("attack", [ATTACK, SECRET], ids=["constructor", "secret"])
-def test_what_looks_like_serialised_langchain_stays_as_it_is(
+def test_serialized_langchain_objects_in_messages_stay_inert(
     monkeypatch: pytest.MonkeyPatch, attack: Any
 ) -> None:
     monkeypatch.setenv("ORQ_API_KEY", KEY)
@@ -244,7 +244,7 @@ def as_a_transcript(attack: Any) -> Any:
 @pytest.mark.filterwarnings("ignore:.*in beta")
 @pytest.mark.parametrize("attack", [ATTACK, SECRET], ids=["constructor", "secret"])
 @pytest.mark.parametrize("come", [in_pieces, as_a_response, as_an_image, as_a_transcript])
-def test_so_does_what_any_other_face_was_sent(
+def test_serialized_langchain_objects_in_results_stay_inert(
     monkeypatch: pytest.MonkeyPatch, attack: Any, come: Callable[[Any], Any]
 ) -> None:
     monkeypatch.setenv("ORQ_API_KEY", KEY)
@@ -256,7 +256,7 @@ def test_so_does_what_any_other_face_was_sent(
     assert "PromptTemplate(" not in repr(twin)
 
 
-def test_no_host_is_asked_for_but_the_routers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_router_host_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, resolve = [], socket.getaddrinfo
 
     def noted(host: Any, *args: Any, **options: Any) -> Any:

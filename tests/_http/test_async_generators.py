@@ -46,7 +46,7 @@ async def kept(stream: AsyncIterator[Any]) -> Any:
 
 @pytest.mark.parametrize("left", [broken, failed, kept])
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
-def test_a_stream_that_is_left_at_the_end_of_its_loop_is_closed_in_silence(stream, left, caplog):
+def test_stream_left_open_is_closed_with_its_loop_without_logging(stream, left, caplog):
     caplog.set_level(logging.WARNING)
     with FaultServer(well) as server:
         client = RouterClient(api_key=KEY, base_url=f"{server.url}/v3/router")
@@ -57,7 +57,7 @@ def test_a_stream_that_is_left_at_the_end_of_its_loop_is_closed_in_silence(strea
     assert [record.getMessage() for record in caplog.records] == []
 
 
-async def test_what_is_owned_is_closed_by_its_owner_only():
+async def test_scoped_generator_is_closed_only_by_its_owner():
     closed = []
 
     async def numbers() -> Any:

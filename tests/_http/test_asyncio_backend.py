@@ -16,14 +16,14 @@ COMPLETION = json.dumps(ANSWER).encode()
 PROBING = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
-def test_a_silent_connection_is_kept_alive_by_probes() -> None:
+def test_sync_connection_uses_tcp_keepalive() -> None:
     transport = ConnectionPool(ssl.create_default_context)
     with Loopback(whole(COMPLETION)) as server, httpx.Client(transport=transport) as http:
         connection = http.get(server.url).extensions["network_stream"]
         assert connection.get_extra_info("socket").getsockopt(*PROBING) != 0
 
 
-async def test_so_is_an_async_one() -> None:
+async def test_async_connection_uses_tcp_keepalive() -> None:
     with Loopback(whole(COMPLETION)) as server:
         async with httpx.AsyncClient(
             transport=AsyncConnectionPool(ssl.create_default_context)
@@ -33,7 +33,7 @@ async def test_so_is_an_async_one() -> None:
 
 
 @pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
-async def test_a_proxy_of_the_callers_own_is_used(awaited: bool) -> None:
+async def test_proxy_of_own_httpx_client_is_used(awaited: bool) -> None:
     with Loopback(whole(COMPLETION)) as proxy, httpx.Client(proxy=proxy.url) as http:
         async with httpx.AsyncClient(proxy=proxy.url) as http_async:
             client = RouterClient(

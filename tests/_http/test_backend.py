@@ -74,7 +74,7 @@ def trusted(monkeypatch, tmp_path: Path) -> None:
 
 
 @both_doors
-def test_an_encrypted_line_is_kept_for_the_next_call(door, trusted, resolves):
+def test_tls_connection_is_reused(door, trusted, resolves):
     resolves("127.0.0.1")
     with Loopback(whole(COMPLETION), tls=untrusted()) as server:
         assert door.send(client(at_host(server)), chat(), times=3) == ANSWER
@@ -82,7 +82,7 @@ def test_an_encrypted_line_is_kept_for_the_next_call(door, trusted, resolves):
 
 
 @both_doors
-def test_an_answer_before_the_encryption_is_none(door, trusted, resolves):
+def test_response_before_tls_handshake_is_ignored(door, trusted, resolves):
     resolves("127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -105,7 +105,7 @@ def test_an_answer_before_the_encryption_is_none(door, trusted, resolves):
 
 
 @pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
-async def test_a_resolver_that_does_not_answer_is_left_behind(awaited, resolves):
+async def test_deadline_applies_to_host_lookup(awaited, resolves):
     answered = threading.Event()
     resolves("127.0.0.1", wait=lambda: answered.wait(5))
     hurried = client(f"http://{HOST}:9", deadline=0.3)
@@ -117,20 +117,20 @@ async def test_a_resolver_that_does_not_answer_is_left_behind(awaited, resolves)
 
 
 @both_doors
-def test_a_name_that_nobody_knows_is_a_connection_error(door, resolves):
+def test_unknown_host_raises_connection_error(door, resolves):
     resolves()
     with pytest.raises(RouterConnectionError, match="nobody knows"):
         door.send(client(f"http://{HOST}:9"), chat())
 
 
 @both_doors
-def test_the_next_address_is_tried_when_one_refuses(door, resolves):
+def test_next_address_is_tried_when_one_refuses(door, resolves):
     resolves("::1", "127.0.0.1")
     with Loopback(whole(COMPLETION)) as server:
         assert door.send(client(at_host(server)), chat()) == ANSWER
 
 
-def test_head_and_body_of_a_request_leave_together():
+def test_writes_are_buffered_until_read():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         line = DeadlineStream(ours, DeadlineMixin())
@@ -180,7 +180,7 @@ def said(status: str, body: bytes) -> bytes:
 
 @both_doors
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_an_answer_ends_an_upload_that_nobody_reads(door, tls, trusted, resolves):
+def test_early_response_ends_upload(door, tls, trusted, resolves):
     resolves("127.0.0.1")
     refusal = said("413 No", b'{"error":{"message":"too large"}}')
     with answering(b"HTTP/1.1 103 Early Hints\r\n\r\n", refusal, tls=tls) as url:
@@ -192,7 +192,7 @@ def test_an_answer_ends_an_upload_that_nobody_reads(door, tls, trusted, resolves
 
 @both_doors
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_word_that_an_answer_will_come_ends_no_upload(door, tls, trusted, resolves):
+def test_informational_response_does_not_end_upload(door, tls, trusted, resolves):
     resolves("127.0.0.1")
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     heads = (b"HTTP/1.1 100 Continue\r\n\r\n", hints, b"HTTP/1.1 1")
@@ -202,7 +202,7 @@ def test_word_that_an_answer_will_come_ends_no_upload(door, tls, trusted, resolv
 
 
 @pytest.mark.parametrize("dialer", [DeadlineBackend, AsyncioBackend])
-async def test_a_line_that_the_server_has_closed_is_readable(dialer):
+async def test_stream_closed_by_server_is_readable(dialer):
     with socket.create_server(("127.0.0.1", 0)) as server:
         where = server.getsockname()
         opening = dialer().connect_tcp(*where, timeout=1.0)
@@ -216,7 +216,7 @@ async def test_a_line_that_the_server_has_closed_is_readable(dialer):
         await line.aclose() if dialer is AsyncioBackend else line.close()
 
 
-def test_a_stream_is_read_in_its_own_event_loop_only():
+def test_stream_cannot_be_read_in_another_event_loop():
     with Loopback(open_ended(event("Hel"))) as server:
         stream = RouterClient(api_key=KEY, base_url=server.url).astream(chat_stream())
         first, second = asyncio.new_event_loop(), asyncio.new_event_loop()

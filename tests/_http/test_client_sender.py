@@ -13,7 +13,7 @@ from support.scripted_router import ANSWER, KEY, chat
 from orq_router_integrations import RouterClient
 
 
-async def test_a_call_that_is_cancelled_as_it_connects_loses_no_socket(monkeypatch):
+async def test_call_cancelled_while_connecting_leaks_no_socket(monkeypatch):
     connected, go_on, connect = asyncio.Event(), asyncio.Event(), AnyIOBackend.connect_tcp
 
     async def slow(*given: Any, **named: Any) -> Any:

@@ -79,7 +79,7 @@ HEADS = {
 @both_doors
 @pytest.mark.parametrize("call", [chat(), chat_stream()], ids=["whole", "stream"])
 @pytest.mark.parametrize("answer", HEADS.values(), ids=HEADS)
-def test_a_call_ends_at_its_deadline_whatever_drips(door, call, answer):
+def test_call_ends_at_deadline(door, call, answer):
     with Loopback(answer) as server:
         error = late(door, hurried(server), call)
         assert "deadline of 0.3 seconds. Pass a longer deadline=" in str(error)
@@ -87,7 +87,7 @@ def test_a_call_ends_at_its_deadline_whatever_drips(door, call, answer):
 
 
 @both_doors
-def test_a_deadline_holds_on_a_kept_connection_too(door):
+def test_deadline_applies_to_reused_connection(door):
     answers = [whole(COMPLETION), HEADS["a dripping head"]]
 
     async def answer(writer: asyncio.StreamWriter) -> None:
@@ -103,7 +103,7 @@ def test_a_deadline_holds_on_a_kept_connection_too(door):
 
 
 @both_doors
-def test_a_deadline_is_for_all_attempts_and_pauses_together(door):
+def test_deadline_covers_all_attempts(door):
     with Loopback(silent) as server:
         either = r"no data for 0\.1 seconds|deadline of 0\.3 seconds"  # both, where all is slow
         with pytest.raises(RouterTimeoutError, match=either) as raised:
@@ -112,7 +112,7 @@ def test_a_deadline_is_for_all_attempts_and_pauses_together(door):
 
 
 @both_doors
-def test_a_pause_that_would_end_behind_the_deadline_is_not_begun(door, monkeypatch):
+def test_wait_beyond_deadline_is_not_started(door, monkeypatch):
     pauses = recorded_pauses(monkeypatch)
     script = Script(says(429, {}, retry_after="7"))
     with pytest.raises(RouterError) as raised:
@@ -130,7 +130,7 @@ QUIET = {
 
 @both_doors
 @pytest.mark.parametrize("answer", QUIET.values(), ids=QUIET)
-def test_a_stream_without_news_ends_and_its_text_is_kept(door, answer):
+def test_idle_stream_ends_with_partial_text(door, answer):
     with Loopback(answer) as server:
         error = late(door, hurried(server, deadline=9.0), chat_stream())
         assert (error.partial, error.status_code) == ("Hel", 200)
@@ -138,7 +138,7 @@ def test_a_stream_without_news_ends_and_its_text_is_kept(door, answer):
 
 
 @both_doors
-def test_a_stream_may_last_longer_than_the_deadline(door):
+def test_stream_may_outlast_deadline(door):
     news = [HEAD, *(chunk(event("x")) for _ in range(40)), chunk(DONE), b"0\r\n\r\n"]
 
     async def answer(writer: asyncio.StreamWriter) -> None:
@@ -152,7 +152,7 @@ def test_a_stream_may_last_longer_than_the_deadline(door):
         assert len(door.stream(client, chat_stream())) == 40
 
 
-def test_a_slow_reader_of_a_stream_is_given_all_time():
+def test_idle_timeout_ignores_slow_reader():
     with Loopback(open_ended(event("Hel") + event("lo") + DONE)) as server:
         texts = []
         for text in hurried(server, stream_chunk_timeout=0.1).stream(chat_stream()):
@@ -161,7 +161,7 @@ def test_a_slow_reader_of_a_stream_is_given_all_time():
     assert texts == ["Hel", "lo"]
 
 
-async def test_a_slow_async_reader_of_a_stream_is_given_all_time():
+async def test_idle_timeout_ignores_slow_async_reader():
     with Loopback(open_ended(event("Hel") + event("lo") + DONE)) as server:
         texts = []
         async with hurried(server, stream_chunk_timeout=0.1) as client:
@@ -178,13 +178,13 @@ async def a_whole_stream(writer: asyncio.StreamWriter) -> None:
     writer.write(WHOLE_STREAM)
 
 
-def test_the_connection_of_a_complete_stream_is_kept():
+def test_connection_of_complete_stream_is_reused():
     with Loopback(a_whole_stream) as server, hurried(server) as client:
         assert [list(client.stream(chat_stream())) for _ in range(3)] == [["Hel"]] * 3
         assert server.accepted == 1
 
 
-async def test_the_connection_of_a_complete_async_stream_is_kept():
+async def test_connection_of_complete_async_stream_is_reused():
     with Loopback(a_whole_stream) as server:
         async with hurried(server) as client:
             for _ in range(3):
@@ -192,7 +192,7 @@ async def test_the_connection_of_a_complete_async_stream_is_kept():
         assert server.accepted == 1
 
 
-def test_a_forked_watch_begins_anew():
+def test_watchdog_works_after_fork():
     with SocketWatchdog(Deadline(timeout=9, idle_timeout=9)):
         WATCHDOG_THREAD.reset_after_fork()
         with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=9)) as other:
@@ -200,12 +200,12 @@ def test_a_forked_watch_begins_anew():
             assert other.expired
 
 
-def test_a_broken_connection_before_the_deadline_is_what_it_is():
+def test_lost_connection_before_deadline_is_not_a_timeout():
     with pytest.raises(RouterConnectionError):
         client_of(Script(httpx.ReadError("cut")), max_retries=0, deadline=9.0).send(chat())
 
 
-def test_a_connection_is_given_back_only_when_nobody_watches_it(monkeypatch):
+def test_pooled_connection_is_not_watched(monkeypatch):
     watched = []
     put = stack._IdleConnections.push
 
@@ -226,7 +226,7 @@ class OddStream:
         raise RuntimeError("no socket here")
 
 
-def test_an_odd_transport_does_not_end_all_watching():
+def test_failing_transport_does_not_stop_watchdog():
     with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=9)) as odd:
         odd.watch_extensions({"network_stream": OddStream()})
         time.sleep(0.3)

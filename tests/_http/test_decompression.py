@@ -43,7 +43,7 @@ def endless(piece: bytes, headers: dict[str, str], status: int = 200) -> Any:
 
 
 @both_doors
-def test_a_reply_that_is_too_long_is_refused(door):
+def test_too_large_response_is_refused(door):
     answer, taken = endless(b" " * MB, {})
     with pytest.raises(InvalidResponseError, match="larger than 64 MB"):
         door.send(client_of(answer), chat())
@@ -51,7 +51,7 @@ def test_a_reply_that_is_too_long_is_refused(door):
 
 
 @both_doors
-def test_of_an_error_only_the_beginning_is_read(door):
+def test_only_start_of_error_response_is_read(door):
     answer, taken = endless(b"no " * 1000, {}, 400)
     with pytest.raises(RouterError, match="no no") as raised:
         door.send(client_of(answer), chat())
@@ -59,7 +59,7 @@ def test_of_an_error_only_the_beginning_is_read(door):
 
 
 @both_doors
-def test_an_event_that_is_too_long_is_refused(door):
+def test_too_large_event_is_refused(door):
     answer, taken = endless(b"data: " + b"x" * MB, {"content-type": "text/event-stream"})
     with pytest.raises(InvalidResponseError, match="longer than 16 MB"):
         door.stream(client_of(answer), chat_stream())
@@ -67,7 +67,7 @@ def test_an_event_that_is_too_long_is_refused(door):
 
 
 @both_doors
-def test_an_event_of_many_lines_is_measured_too(door):
+def test_too_large_event_of_many_lines_is_refused(door):
     answer, taken = endless(b"data: xx\n" * 100_000, {"content-type": "text/event-stream"})
     with pytest.raises(InvalidResponseError, match="longer than 16 MB"):
         door.stream(client_of(answer), chat_stream())
@@ -83,7 +83,7 @@ BOMB = packed(100 * MB)
 
 @both_doors
 @pytest.mark.parametrize("status", [200, 400])
-def test_a_gzip_bomb_is_not_unpacked_beyond_its_bound(door, status):
+def test_gzip_bomb_uses_bounded_memory(door, status):
     def reply(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, headers={"content-encoding": "gzip"}, stream=Body(BOMB))
 
@@ -100,7 +100,7 @@ def test_a_gzip_bomb_is_not_unpacked_beyond_its_bound(door, status):
 @both_doors
 @pytest.mark.parametrize("cut", [1, 7, 10_000])
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "identity, x-gzip", "deflate"])
-def test_a_packed_reply_is_read(door, cut, encoding):
+def test_compressed_response_is_decompressed(door, cut, encoding):
     data = (
         zlib.compress(COMPLETION) if encoding == "deflate" else gzip.compress(COMPLETION, mtime=0)
     )
@@ -121,7 +121,7 @@ def test_a_packed_reply_is_read(door, cut, encoding):
         ("gzip", gzip.compress(COMPLETION, mtime=0)[:-9], "compressed response body is incomplete"),
     ],
 )
-def test_a_reply_that_cannot_be_unpacked_is_an_invalid_response(door, encoding, data, said):
+def test_invalid_compression_raises_invalid_response_error(door, encoding, data, said):
     headers = {"content-encoding": encoding}
     for status, expected in ((200, InvalidResponseError), (503, ServerError)):
         client = client_of(
@@ -138,7 +138,7 @@ def test_a_reply_that_cannot_be_unpacked_is_an_invalid_response(door, encoding, 
     ["[" * 100_000, '{"a":' * 100_000, "9" * 100_000, '["\\ud83d",' + "9" * 5000 + "]"],
     ids=["arrays", "objects", "a number", "a number behind half a character"],
 )
-def test_json_that_is_deep_or_has_huge_numbers_is_an_invalid_response(door, text):
+def test_extreme_json_raises_invalid_response_error(door, text):
     body = text.encode()
     with pytest.raises(InvalidResponseError):
         door.send(client_of(lambda _: httpx.Response(200, stream=Body(body))), chat())

@@ -63,7 +63,7 @@ async def cut_off(writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
-def test_the_connection_used_last_is_used_next():
+def test_connection_used_last_is_used_next():
     with (
         Loopback(whole(COMPLETION)) as server,
         httpx.Client(transport=ConnectionPool(no_tls)) as http,
@@ -79,7 +79,7 @@ def test_the_connection_used_last_is_used_next():
     assert soon(lambda: server.open == 0)
 
 
-def test_a_response_closed_twice_gives_its_connection_back_once():
+def test_closing_response_twice_returns_connection_once():
     with (
         Loopback(whole(COMPLETION)) as server,
         httpx.Client(transport=ConnectionPool(no_tls)) as http,
@@ -91,7 +91,7 @@ def test_a_response_closed_twice_gives_its_connection_back_once():
         assert [response.read() for response in open_ones] == [COMPLETION] * 2
 
 
-async def test_an_async_response_closed_twice_gives_its_connection_back_once():
+async def test_closing_async_response_twice_returns_connection_once():
     with Loopback(whole(COMPLETION)) as server:
         async with httpx.AsyncClient(transport=AsyncConnectionPool(no_tls)) as http:
             first = await http.get(server.url)
@@ -102,7 +102,7 @@ async def test_an_async_response_closed_twice_gives_its_connection_back_once():
             assert [await response.aread() for response in open_ones] == [COMPLETION] * 2
 
 
-def test_a_stack_that_is_closed_closes_what_comes_back():
+def test_closed_pool_closes_returned_connections():
     with (
         Loopback(whole(COMPLETION)) as server,
         httpx.Client(transport=ConnectionPool(no_tls)) as http,
@@ -114,14 +114,14 @@ def test_a_stack_that_is_closed_closes_what_comes_back():
         assert soon(lambda: server.open == 0)
 
 
-def test_each_origin_has_connections_of_its_own():
+def test_each_origin_has_its_own_connections():
     with Loopback(whole(COMPLETION)) as one, Loopback(whole(COMPLETION)) as other:
         for server in (one, other) * 3:
             local(server).send(chat())
         assert (one.accepted, other.accepted) == (1, 1)
 
 
-def test_connections_that_nobody_needs_are_closed(clock):
+def test_idle_connections_expire(clock):
     with (
         Loopback(whole(COMPLETION)) as server,
         Loopback(whole(COMPLETION)) as other,
@@ -137,7 +137,7 @@ def test_connections_that_nobody_needs_are_closed(clock):
         assert soon(lambda: server.open == 0)
 
 
-async def test_async_connections_that_nobody_needs_are_closed(clock):
+async def test_idle_async_connections_expire(clock):
     with Loopback(whole(COMPLETION)) as server, Loopback(whole(COMPLETION)) as other:
         await asyncio.gather(*(local(server).asend(chat()) for _ in range(5)))
         await local(other).asend(chat())
@@ -148,7 +148,7 @@ async def test_async_connections_that_nobody_needs_are_closed(clock):
 
 
 @both_doors
-def test_a_connection_that_the_server_has_closed_is_not_used_again(door):
+def test_connection_closed_by_server_is_not_reused(door):
     with Loopback(hung_up) as server:
         door.send(local(server), chat(parse=lambda _: time.sleep(0.05)), times=3)
         assert server.accepted == 3
@@ -156,7 +156,7 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again(door):
 
 
 @both_doors
-def test_a_connection_that_broke_is_closed(door):
+def test_broken_connection_is_closed(door):
     with Loopback(cut_off) as server:
         with pytest.raises(RouterConnectionError):
             door.send(local(server), chat())
@@ -164,7 +164,7 @@ def test_a_connection_that_broke_is_closed(door):
 
 
 @both_doors
-def test_a_stream_that_broke_costs_its_connection_only(door):
+def test_broken_stream_closes_only_its_connection(door):
     broken = open_ended(b"data: " + json.dumps({"text": "Hel"}).encode(), then_close=True)
     with Loopback(broken) as server, Loopback(whole(COMPLETION)) as healthy:
         with pytest.raises(StreamInterruptedError):
@@ -173,7 +173,7 @@ def test_a_stream_that_broke_costs_its_connection_only(door):
         assert door.send(local(healthy), chat()) == ANSWER
 
 
-def test_a_stream_that_is_left_is_closed():
+def test_unfinished_stream_is_closed():
     with Loopback(open_ended(event("Hel"))) as server:
         stream = local(server).stream(chat_stream())
         assert (next(stream), server.open) == ("Hel", 1)
@@ -181,7 +181,7 @@ def test_a_stream_that_is_left_is_closed():
         assert soon(lambda: server.open == 0)
 
 
-async def test_a_storm_of_cancelled_calls_leaves_no_connection():
+async def test_cancelled_calls_leave_no_connection():
     with Loopback(silent) as hanging, Loopback(whole(COMPLETION)) as working:
         await cancelled_calls(local(hanging), 0.1)
         assert await asyncio.to_thread(soon, lambda: hanging.open == 0)
@@ -206,7 +206,7 @@ async def test_streams_cancelled_twice_leave_no_connection():
 
 
 @both_doors
-def test_a_proxy_of_the_environment_is_used(door, monkeypatch):
+def test_proxy_from_environment_is_used(door, monkeypatch):
     with Loopback(whole(COMPLETION)) as proxy, Loopback(whole(COMPLETION)) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         client = local(server, base_url="http://router.example", allow_insecure=True)
@@ -225,7 +225,7 @@ def said(body: bytes) -> bytes:
 @pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("surplus", [b"x", said(b'"no"'), said(b'"no"') + bytes(300_000)])
-async def test_what_comes_behind_a_reply_is_no_reply(awaited, streamed, surplus):
+async def test_bytes_after_response_are_not_the_next_response(awaited, streamed, surplus):
     replies = iter([said(event("Hi", "stop") + DONE if streamed else COMPLETION) + surplus])
 
     async def answer(writer: Any) -> None:

@@ -57,7 +57,7 @@ def led_to(error: BaseException | None) -> Iterator[BaseException]:
 @both_doors
 @pytest.mark.parametrize("injected", [False, True], ids=["own", "httpx"])
 @pytest.mark.parametrize("reply", LOGGED.values(), ids=LOGGED)
-def test_an_echo_of_the_key_in_a_replys_head_is_in_no_log(door: Door, reply, injected, caplog):
+def test_key_echoed_in_response_head_is_not_logged(door: Door, reply, injected, caplog):
     caplog.set_level(logging.DEBUG)
     limits = httpx.Limits(max_keepalive_connections=0)
     clients = {
@@ -77,7 +77,7 @@ def test_an_echo_of_the_key_in_a_replys_head_is_in_no_log(door: Door, reply, inj
 @both_doors
 @pytest.mark.parametrize("call", [chat(), chat_stream()], ids=["whole", "stream"])
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
-def test_an_echo_of_the_key_is_in_no_error_nor_in_what_led_to_it(door: Door, call, echo) -> None:
+def test_echoed_key_is_not_in_errors_or_their_causes(door: Door, call, echo) -> None:
     with Loopback(says(echo)) as server:
         client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0)
         with pytest.raises(RouterError) as raised:
@@ -86,7 +86,7 @@ def test_an_echo_of_the_key_is_in_no_error_nor_in_what_led_to_it(door: Door, cal
         assert KEY not in f"{error} {error!r} {vars(error)}"
 
 
-def test_keys_that_are_used_are_remembered_however_many_there_are():
+def test_recently_used_key_is_redacted_among_many():
     hush = RedactingFilter()
     for number in range(3 * MAX_KEYS):
         hush.add_key(KEY)
@@ -95,14 +95,14 @@ def test_keys_that_are_used_are_remembered_however_many_there_are():
 
 
 @pytest.mark.parametrize("key", ["sk-orq-project1", "sk-orq-project1-and-more", "sk-orq-a\\b"])
-def test_a_key_is_taken_out_whole(key):
+def test_key_is_redacted_completely(key):
     hush = RedactingFilter()
     for known in ("sk-orq-project1", "sk-orq-project1-and-more", "sk-orq-a\\b"):
         hush.add_key(known)
     assert hushed(hush, repr([(b"X-Echo", key.encode())])) == "[(b'X-Echo', b'[key]')]"
 
 
-def test_a_wrong_record_is_left_to_logging():
+def test_invalid_log_record_is_left_to_logging():
     record = logging.LogRecord("httpx", logging.DEBUG, "", 0, "%s %s", ("one",), None)
     assert RedactingFilter().filter(record)
 

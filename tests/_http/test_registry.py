@@ -97,7 +97,7 @@ def never(*_: Any, **__: Any) -> None:
     raise AssertionError("too early")
 
 
-def test_nothing_is_opened_before_the_first_call(monkeypatch, made):
+def test_creating_clients_opens_nothing(monkeypatch, made):
     for name in ("SSLContext", "create_default_context"):
         monkeypatch.setattr(ssl, name, never)
     client = RouterClient(api_key=KEY, base_url="my.orq.ai", controls={"name": "tour"})
@@ -107,7 +107,7 @@ def test_nothing_is_opened_before_the_first_call(monkeypatch, made):
     assert made == []
 
 
-def test_importing_the_package_opens_nothing():
+def test_importing_package_loads_no_transport():
     code = (
         "import ssl, sys; ssl.SSLContext = None; import orq_router_integrations as o;"
         "assert 'httpx' not in sys.modules; o.RouterClient(api_key='k')"
@@ -134,11 +134,11 @@ assert not wrong, wrong
 """
 
 
-def test_a_chat_loads_nothing_of_the_other_faces():
+def test_chat_model_loads_no_other_integration():
     subprocess.run([sys.executable, "-c", CHAT], check=True, timeout=30)
 
 
-def test_all_clients_and_threads_of_a_process_share_their_connections(made):
+def test_clients_and_threads_share_one_sender(made):
     clients = [RouterClient(api_key=KEY, timeout=float(n)) for n in (1, 2, 3)]
     threads = [threading.Thread(target=c.send, args=[chat()]) for c in clients for _ in range(4)]
     for thread in threads:
@@ -148,7 +148,7 @@ def test_all_clients_and_threads_of_a_process_share_their_connections(made):
     assert len(made) == 1
 
 
-def test_each_event_loop_has_connections_of_its_own(made):
+def test_each_event_loop_has_its_own_sender(made):
     client = RouterClient(api_key=KEY)
 
     async def twice() -> None:
@@ -159,7 +159,7 @@ def test_each_event_loop_has_connections_of_its_own(made):
     assert len(made) == 2
 
 
-def test_event_loops_that_run_at_once_have_connections_of_their_own(made):
+def test_concurrent_event_loops_have_their_own_senders(made):
     client, meeting = RouterClient(api_key=KEY), threading.Barrier(3)
 
     async def at_once() -> None:
@@ -175,7 +175,7 @@ def test_event_loops_that_run_at_once_have_connections_of_their_own(made):
     assert len(made) == 3
 
 
-def test_a_closed_event_loop_is_forgotten(made):
+def test_closed_event_loop_is_released(made):
     client, loops = RouterClient(api_key=KEY), []
 
     async def once() -> None:
@@ -190,7 +190,7 @@ def test_a_closed_event_loop_is_forgotten(made):
 
 
 @both_doors
-def test_a_closed_client_opens_anew(door, made):
+def test_closed_client_can_be_used_again(door, made):
     client = RouterClient(api_key=KEY)
     assert door.send(client, chat()) == door.send(client, chat()) == ANSWER
     assert [http.is_closed for http in made] == [True, True]
@@ -203,7 +203,7 @@ def streaming(monkeypatch) -> Any:
     return RouterClient(api_key=KEY), RouterClient(api_key="another")
 
 
-def test_closing_waits_for_the_calls_under_way(made, monkeypatch):
+def test_close_waits_for_running_calls(made, monkeypatch):
     client, other = streaming(monkeypatch)
     stream = client.stream(chat_stream())
     assert next(stream) == "Hel"
@@ -213,7 +213,7 @@ def test_closing_waits_for_the_calls_under_way(made, monkeypatch):
     assert len(list(other.stream(chat_stream()))) == len(made) == 2
 
 
-async def test_async_closing_waits_for_the_calls_under_way(made, monkeypatch):
+async def test_aclose_waits_for_running_calls(made, monkeypatch):
     client, other = streaming(monkeypatch)
     stream = client.astream(chat_stream())
     assert await anext(stream) == "Hel"
@@ -224,7 +224,7 @@ async def test_async_closing_waits_for_the_calls_under_way(made, monkeypatch):
 
 
 @both_doors
-def test_closing_while_a_call_begins_does_not_break_it(door, made):
+def test_close_during_start_of_call_does_not_break_it(door, made):
     def slow_key() -> str:
         client.close()
         return KEY
@@ -234,7 +234,7 @@ def test_closing_while_a_call_begins_does_not_break_it(door, made):
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_one_client_serves_several_event_loops_one_after_another(leftovers):
+def test_client_works_in_several_event_loops(leftovers):
     with Loopback(whole(COMPLETION)) as server:
         client = local(server)
 
@@ -246,7 +246,7 @@ def test_one_client_serves_several_event_loops_one_after_another(leftovers):
         assert len(server.requests) == 12
 
 
-def test_a_closed_event_loop_leaves_no_connection_open(leftovers):
+def test_closed_event_loop_leaves_no_connection_open(leftovers):
     with Loopback(whole(COMPLETION)) as server, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
         for _ in range(2):
@@ -261,7 +261,7 @@ async def whose_port(writer: asyncio.StreamWriter) -> None:
 
 
 @both_doors
-def test_connections_are_kept_for_the_next_call(door):
+def test_connection_is_reused(door):
     ports = []
     call = chat(parse=lambda reply: ports.append(reply.json()))
     with Loopback(whose_port) as server:
@@ -270,7 +270,7 @@ def test_connections_are_kept_for_the_next_call(door):
 
 
 @both_doors
-def test_no_cookie_is_kept(door):
+def test_cookies_are_not_stored(door):
     cookie = "Set-Cookie: session=1; Path=/; Max-Age=3600"
     with Loopback(whole(COMPLETION, cookie)) as server:
         door.send(local(server), chat(), times=2)
@@ -294,7 +294,7 @@ def in_child(work: Any) -> bytes:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @both_doors
-def test_a_forked_child_opens_connections_of_its_own(door):
+def test_forked_child_opens_its_own_connections(door):
     call = chat(parse=lambda reply: reply.json())
     with Loopback(whose_port) as server, local(server) as client:
         before = client.send(call)
@@ -303,7 +303,7 @@ def test_a_forked_child_opens_connections_of_its_own(door):
     assert len(server.requests) == 3
 
 
-async def test_a_storm_of_cancelled_calls_leaves_the_pool_usable():
+async def test_cancelled_calls_leave_httpx_pool_usable():
     with ExitStack() as stack:
         hanging = stack.enter_context(Loopback(silent))
         working = stack.enter_context(Loopback(whole(COMPLETION)))
@@ -313,7 +313,7 @@ async def test_a_storm_of_cancelled_calls_leaves_the_pool_usable():
             assert await after.asend(chat()) == ANSWER
 
 
-async def test_a_connection_is_free_again_after_a_stream_was_left():
+async def test_abandoned_stream_frees_its_connection():
     with Loopback(silent) as hanging, Loopback(whole(COMPLETION)) as working:
         async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as http:
             with pytest.raises(asyncio.TimeoutError):
@@ -328,7 +328,7 @@ async def test_a_connection_is_free_again_after_a_stream_was_left():
     ("name", "value"), [("HTTPS_PROXY", "foo://bar"), ("SSL_CERT_FILE", "/no/such/file.pem")]
 )
 @both_doors
-def test_an_environment_that_httpx_refuses_is_an_input_error(monkeypatch, door, name, value):
+def test_invalid_environment_raises_input_error(monkeypatch, door, name, value):
     monkeypatch.setenv(name, value)
     client = RouterClient(api_key=KEY, base_url="https://localhost:9/v3/router", max_retries=0)
     with pytest.raises(RouterInputError, match="HTTPS_PROXY and SSL_CERT_FILE"):
@@ -336,7 +336,7 @@ def test_an_environment_that_httpx_refuses_is_an_input_error(monkeypatch, door, 
 
 
 @both_doors
-def test_a_client_that_its_owner_has_closed_is_an_input_error(door):
+def test_closed_httpx_client_raises_input_error(door):
     sync, background = httpx.Client(), httpx.AsyncClient()
     sync.close()
     asyncio.run(background.aclose())

@@ -45,13 +45,13 @@ def requests_for(door: Any, *steps: Any, call: Any = None, **settings: Any) -> i
 
 @both_doors
 @pytest.mark.parametrize("status", RETRIED)
-def test_a_failure_that_may_pass_is_tried_three_times(door, status):
+def test_transient_status_is_retried(door, status):
     assert requests_for(door, says(status, {})) == 3
 
 
 @both_doors
 @pytest.mark.parametrize("status", [*FINAL, 301, 307])
-def test_a_failure_that_stays_is_tried_once(door, status):
+def test_permanent_status_is_not_retried(door, status):
     assert requests_for(door, says(status, {})) == 1
 
 
@@ -67,13 +67,13 @@ def test_a_failure_that_stays_is_tried_once(door, status):
         (409, {"x_should_retry": "true"}, 1),
     ],
 )
-def test_what_the_router_retries_itself_is_not_retried_again(door, controls, status, headers, sent):
+def test_client_does_not_repeat_retries_of_router(door, controls, status, headers, sent):
     assert requests_for(door, says(status, {}, **headers), controls=controls) == sent
 
 
 @both_doors
 @pytest.mark.parametrize("code", ["cost_budget_exceeded", "token_budget_exceeded"])
-def test_a_used_up_budget_is_not_retried(door, code):
+def test_exceeded_spending_budget_is_not_retried(door, code):
     assert requests_for(door, says(429, {"error": {"message": "m", "code": code}})) == 1
 
 
@@ -91,7 +91,7 @@ def test_a_used_up_budget_is_not_retried(door, code):
         (503, "perhaps", 3),
     ],
 )
-def test_the_router_may_say_whether_to_retry(door, status, told, sent):
+def test_should_retry_header_is_respected(door, status, told, sent):
     assert requests_for(door, says(status, {}, x_should_retry=told)) == sent
 
 
@@ -107,7 +107,7 @@ AMBIGUOUS = [
 
 @both_doors
 @pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
-def test_a_broken_connection_is_tried_three_times(door, failure):
+def test_lost_connection_is_retried(door, failure):
     assert requests_for(door, failure("broken")) == 3
 
 
@@ -117,27 +117,27 @@ def test_a_broken_connection_is_tried_three_times(door, failure):
     [{"call": chat(retry_ambiguous=False)}, *({"controls": c} for c in WITH_ROUTER_RETRIES)],
 )
 @pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
-def test_only_what_never_left_is_sent_again_where_repeating_costs(door, failure, settings):
+def test_only_unsent_requests_are_retried_without_retry_ambiguous(door, failure, settings):
     sent = requests_for(door, failure("broken"), **settings)
     assert sent == (3 if failure in UNSENT else 1)
 
 
 @both_doors
 @pytest.mark.parametrize("status", RETRIED)
-def test_a_status_is_retried_also_where_repeating_costs(door, status):
+def test_status_is_retried_without_retry_ambiguous(door, status):
     assert requests_for(door, says(status, {}), call=chat(retry_ambiguous=False)) == 3
 
 
 @both_doors
 @pytest.mark.parametrize(("repeatable", "sent"), [(True, 3), (False, 1)])
-def test_a_body_that_is_cut_is_an_ambiguous_failure(door, repeatable, sent):
+def test_truncated_body_is_ambiguous(door, repeatable, sent):
     body = Body(b'{"choices"', httpx.ReadError("cut"))
     step = lambda _: httpx.Response(200, stream=body)  # noqa: E731
     assert requests_for(door, step, call=chat(retry_ambiguous=repeatable)) == sent
 
 
 @both_doors
-def test_a_bad_certificate_is_never_retried(door):
+def test_bad_certificate_is_not_retried(door):
     script = Script()
 
     def untrusted(request: httpx.Request) -> httpx.Response:
@@ -162,7 +162,7 @@ def test_a_bad_certificate_is_never_retried(door):
         (httpx.DecodingError("gzip"), RouterConnectionError),
     ],
 )
-def test_no_error_of_httpx_escapes(door, failure, expected):
+def test_httpx_errors_are_mapped(door, failure, expected):
     with pytest.raises(RouterError) as raised:
         door.send(client_of(Script(failure)), chat())
     assert (type(raised.value), raised.value.endpoint) == (expected, "/chat/completions")
@@ -170,13 +170,13 @@ def test_no_error_of_httpx_escapes(door, failure, expected):
 
 @both_doors
 @pytest.mark.parametrize("retries", [0, 1, 10])
-def test_the_number_of_retries_can_be_set(door, retries):
+def test_max_retries_is_respected(door, retries):
     assert requests_for(door, says(503, {}), max_retries=retries) == 1 + retries
 
 
 @both_doors
 @pytest.mark.parametrize("failure", [says(503, {}), httpx.ConnectError("refused")])
-def test_an_answer_to_a_later_attempt_is_the_answer(door, failure):
+def test_successful_retry_returns_result(door, failure):
     script = Script(failure, failure, says())
     seen = []
     call = chat(parse=lambda reply: seen.append(reply.attempts) or reply.json())
@@ -185,7 +185,7 @@ def test_an_answer_to_a_later_attempt_is_the_answer(door, failure):
 
 
 @both_doors
-def test_pauses_grow_up_to_eight_seconds_and_are_not_all_alike(door, pauses):
+def test_backoff_grows_up_to_maximum_with_jitter(door, pauses):
     requests_for(door, says(500, {}), max_retries=10)
     longest = [0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8]
     assert all(high / 2 <= p <= high for p, high in zip(pauses, longest, strict=True))
@@ -214,7 +214,7 @@ LATER = "Sun, 06 Nov 2022 08:49:52 GMT"
         ({"retry_after_ms": "-1", "retry_after": "7"}, 7),
     ],
 )
-def test_the_router_decides_how_long_to_wait(door, pauses, headers, wish):
+def test_retry_after_headers_are_respected(door, pauses, headers, wish):
     requests_for(door, says(429, {}, **headers))
     assert pauses == [wish, wish]
 
@@ -225,7 +225,7 @@ USELESS = ["nan", "inf", "-inf", "-5", "0", "soon", "", "9" * 400, "0x10", "1_0"
 @both_doors
 @pytest.mark.parametrize("name", ["retry_after", "retry_after_ms", "x_ratelimit_reset"])
 @pytest.mark.parametrize("value", USELESS, ids=lambda value: value[:8])
-def test_a_useless_wish_is_passed_over(door, pauses, name, value):
+def test_invalid_retry_after_is_ignored(door, pauses, name, value):
     requests_for(door, says(429, {}, **{name: value}, date=LATER))
     assert 0.25 <= pauses[0] <= 0.5 <= pauses[1] <= 1
 
@@ -240,7 +240,7 @@ def test_a_useless_wish_is_passed_over(door, pauses, name, value):
         "Mon, 99 Foo 2026",
     ],
 )
-def test_an_impossible_date_is_passed_over(door, pauses, value):
+def test_impossible_date_is_ignored(door, pauses, value):
     requests_for(door, says(429, {}, retry_after=value, date=DATE))
     assert 0.25 <= pauses[0] <= 0.5
 
@@ -256,14 +256,14 @@ def test_an_impossible_date_is_passed_over(door, pauses, value):
         ({"x_ratelimit_reset": "2h"}, 7200),
     ],
 )
-def test_a_wish_for_more_than_a_minute_is_the_callers_to_grant(door, pauses, headers, wish):
+def test_long_retry_after_is_left_to_caller(door, pauses, headers, wish):
     with pytest.raises(RateLimitError) as raised:
         door.send(client_of(Script(says(429, {}, **headers))), chat())
     assert (raised.value.retry_after, raised.value.attempts, pauses) == (wish, 1, [])
 
 
 @both_doors
-def test_all_attempts_of_a_call_share_one_key_against_doubles(door):
+def test_attempts_share_one_idempotency_key(door):
     script = Script(says(503, {}))
     for _ in range(2):
         with pytest.raises(RouterError):
@@ -276,7 +276,7 @@ def test_all_attempts_of_a_call_share_one_key_against_doubles(door):
 
 
 @both_doors
-def test_every_attempt_asks_for_the_key_anew_and_sends_the_same_body(door):
+def test_each_attempt_resolves_key_and_sends_same_body(door):
     keys = iter(["first", "second", "third"])
     script = Script(says(500, {}))
     with pytest.raises(RouterError):
@@ -287,7 +287,7 @@ def test_every_attempt_asks_for_the_key_anew_and_sends_the_same_body(door):
 
 
 @both_doors
-def test_wrong_input_is_never_sent(door):
+def test_invalid_body_is_not_sent(door):
     script = Script()
     with pytest.raises(ValueError, match="model: object cannot be sent"):
         door.send(client_of(script), chat(body={"model": object()}))

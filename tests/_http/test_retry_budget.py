@@ -25,7 +25,7 @@ from orq_router_integrations.errors import (
 @pytest.mark.parametrize(
     ("failure", "most"), [(httpx.ConnectError("refused"), 500), (httpx.ReadTimeout("slow"), 450)]
 )
-def test_a_dead_router_is_not_asked_again_and_again(door, monkeypatch, failure, most):
+def test_budget_limits_retries_in_outage(door, monkeypatch, failure, most):
     recorded_pauses(monkeypatch)
     script = Script(failure)
     client = client_of(script)
@@ -39,7 +39,7 @@ def test_a_dead_router_is_not_asked_again_and_again(door, monkeypatch, failure, 
 
 
 @both_doors
-def test_a_call_that_succeeds_gives_back_what_its_retries_took(door, monkeypatch):
+def test_successful_call_returns_tokens_of_its_retries(door, monkeypatch):
     recorded_pauses(monkeypatch)
     script: Iterator[Any] = iter(())
 

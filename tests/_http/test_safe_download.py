@@ -77,7 +77,7 @@ Fetch = Callable[..., bytes]
 
 
 @both
-def test_the_address_that_was_checked_is_the_one_connected_to(network: Network, fetch: Fetch):
+def test_connects_to_checked_address(network: Network, fetch: Fetch):
     network.answer = replies(b"da", b"ta")
     assert fetch(URL) == b"data"
     (request,) = network.asked
@@ -92,7 +92,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to(network: Network, 
 
 @both
 @pytest.mark.parametrize("proxy", ["HTTPS_PROXY", "ALL_PROXY"])
-def test_no_proxy_stands_between(network: Network, fetch: Fetch, monkeypatch, proxy):
+def test_proxy_from_environment_is_ignored(network: Network, fetch: Fetch, monkeypatch, proxy):
     monkeypatch.setenv(proxy, "http://127.0.0.1:9")
     assert fetch(URL) == b"data"
 
@@ -107,7 +107,7 @@ PRIVATE = [
 
 @both
 @pytest.mark.parametrize("address", PRIVATE)
-def test_hosts_that_are_not_public_are_not_asked(network: Network, fetch: Fetch, address):
+def test_non_public_hosts_are_refused(network: Network, fetch: Fetch, address):
     network.addresses = [PUBLIC, address]
     with pytest.raises(
         RouterInputError, match=r"images\.example\.com resolves to .*, which is not a public"
@@ -120,7 +120,7 @@ def test_hosts_that_are_not_public_are_not_asked(network: Network, fetch: Fetch,
 @pytest.mark.parametrize(
     "address", [PUBLIC, "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 )
-def test_public_addresses_are_public(address):
+def test_public_addresses_are_accepted(address):
     assert is_public(address)
 
 
@@ -134,7 +134,7 @@ def test_public_addresses_are_public(address):
         None,
     ],
 )
-def test_only_plain_https_urls_are_fetched(network: Network, fetch: Fetch, url):
+def test_only_plain_https_urls_are_accepted(network: Network, fetch: Fetch, url):
     with pytest.raises(RouterInputError, match="url: "):
         fetch(url)
     assert not network.looked_up
@@ -142,7 +142,7 @@ def test_only_plain_https_urls_are_fetched(network: Network, fetch: Fetch, url):
 
 @both
 @pytest.mark.parametrize("url", ["https://127.0.0.1/", "https://[::1]/", "https://2130706433/"])
-def test_addresses_as_names_are_checked_too(network: Network, fetch: Fetch, url):
+def test_ip_addresses_in_urls_are_checked(network: Network, fetch: Fetch, url):
     network.addresses = ["127.0.0.1"]
     with pytest.raises(RouterInputError, match="not a public"):
         fetch(url)
@@ -163,7 +163,7 @@ def test_addresses_as_names_are_checked_too(network: Network, fetch: Fetch, url)
         (replies(b"x", httpx.ReadTimeout("late")), RouterTimeoutError, "did not respond in time"),
     ],
 )
-def test_what_goes_wrong_is_a_typed_error_that_hides_the_query(
+def test_download_errors_are_typed_and_hide_query(
     network: Network, fetch: Fetch, answer, kind, said
 ):
     network.answer = answer
@@ -175,21 +175,21 @@ def test_what_goes_wrong_is_a_typed_error_that_hides_the_query(
 
 
 @both
-def test_a_name_that_is_unknown_is_a_connection_error(network: Network, fetch: Fetch):
+def test_unknown_download_host_raises_connection_error(network: Network, fetch: Fetch):
     network.addresses = []
     with pytest.raises(RouterConnectionError, match="gaierror"):
         fetch(URL)
 
 
 @both
-def test_what_drips_is_not_waited_for_for_ever(network: Network, fetch: Fetch, monkeypatch):
+def test_slow_download_times_out(network: Network, fetch: Fetch, monkeypatch):
     monkeypatch.setattr(downloads, "MAX_DOWNLOAD_SECONDS", -1.0)
     with pytest.raises(RouterTimeoutError, match="takes longer"):
         fetch(URL)
 
 
 @both
-def test_a_client_is_asked_only_for_names_that_no_network_has(network: Network, fetch: Fetch):
+def test_http_client_serves_only_unresolvable_hosts(network: Network, fetch: Fetch):
     kinds = {sync: httpx.Client, twin: httpx.AsyncClient}
     given = kinds[fetch](transport=httpx.MockTransport(lambda _: httpx.Response(200, text="mine")))
     assert fetch("https://x.invalid/a", http_client=given) == b"mine"
@@ -199,7 +199,7 @@ def test_a_client_is_asked_only_for_names_that_no_network_has(network: Network, 
         fetch("https://x.invalid/a")
 
 
-def test_stopping_early_closes_the_connection(network: Network):
+def test_stopping_early_closes_connection(network: Network):
     body = Body(b"a", b"b")
     network.answer = lambda _: httpx.Response(200, stream=body)
     items = download(URL)

@@ -55,7 +55,7 @@ def header(head: bytes, name: bytes) -> bytes:
 
 @every_face
 @both_ways
-def test_every_attempt_sends_the_same_from_the_beginning(face, awaited):
+def test_each_attempt_sends_the_complete_request(face, awaited):
     seen: list[tuple[bytes, bytes]] = []
     steps = [noting(seen, step) for step in (says(503, {}), says(429, {}), well)]
     with FaultServer(*steps) as server:
@@ -68,7 +68,7 @@ def test_every_attempt_sends_the_same_from_the_beginning(face, awaited):
 
 @every_face
 @both_ways
-def test_an_error_tells_what_the_router_told(face, awaited):
+def test_error_carries_details_from_router(face, awaited):
     told = {"message": "m", "code": "c", "type": "t", "param": "p", "doc_url": "https://d"}
     lines = ("Retry-After: 99", "x-orq-trace-id: trace-1")
     with FaultServer(says(429, {"error": told, "more": "many words " * 900}, *lines)) as server:
@@ -83,7 +83,7 @@ def test_an_error_tells_what_the_router_told(face, awaited):
 
 @every_face
 @both_ways
-def test_neither_logs_nor_errors_tell_the_key(face, awaited, caplog):
+def test_key_is_not_in_logs_or_errors(face, awaited, caplog):
     caplog.set_level(logging.DEBUG)
     echo = {"error": {"message": f"Bearer {KEY} is wrong", "code": KEY, "param": KEY}}
     for step in (says(401, echo), says(200, {"echo": KEY}), sends(KEY.encode())):
@@ -94,7 +94,7 @@ def test_neither_logs_nor_errors_tell_the_key(face, awaited, caplog):
 
 
 @every_face
-def test_no_host_is_asked_for_but_the_routers(face, monkeypatch):
+def test_only_router_host_is_resolved(face, monkeypatch):
     asked, resolve = set(), socket.getaddrinfo
 
     def noted(host: Any, *args: Any, **options: Any) -> Any:
@@ -109,7 +109,7 @@ def test_no_host_is_asked_for_but_the_routers(face, monkeypatch):
 
 
 @every_face
-def test_one_request_for_a_call_in_each_of_several_loops(face):
+def test_one_request_per_event_loop(face):
     with FaultServer(well) as server:
         client = client_of(server, max_retries=0)
         assert [call(face, True, client) for _ in range(3)] == [healthy(face)] * 3
@@ -135,7 +135,7 @@ async def cancelled(work: Awaitable[Any], seconds: float) -> float:
 @pytest.mark.parametrize(
     "step", [sends(then="hang"), says(503, {}, "Retry-After: 30")], ids=["silence", "a pause"]
 )
-async def test_a_cancelled_call_ends_at_once(face, step):
+async def test_cancelled_call_ends_immediately(face, step):
     with FaultServer(step) as server:
         client = client_of(server, deadline=60.0)
         assert await cancelled(face.acall(client, False), 0.3) < 0.5
@@ -172,7 +172,7 @@ def some_moment(number: int) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
 
 
 @every_face
-async def test_a_storm_of_cancelled_calls_leaves_nothing_open(face):
+async def test_many_cancelled_calls_leave_nothing_open(face):
     with FaultServer(slowly) as server:
         async with client_of(server, max_retries=0) as client:
             calls = [some_moment(number)(face.acall(client, False)) for number in range(60)]

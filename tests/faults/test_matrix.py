@@ -7,7 +7,7 @@ from faults.matrix import run
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_face_holds_its_promises_under(name: str) -> None:
+def test_fault_has_expected_outcome(name: str) -> None:
     cells = run(FAULTS[name], all_pools=False)
     assert cells
     assert [cell for cell in cells if cell.problems] == []

@@ -7,5 +7,5 @@ from faults.storms import STORMS
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("name", STORMS)
-def test_nothing_is_damaged_by(name: str) -> None:
+def test_storm_does_no_damage(name: str) -> None:
     assert STORMS[name]()

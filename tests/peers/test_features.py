@@ -8,27 +8,27 @@ TESTS = Path(__file__).parents[1]
 TESTED: dict[str, tuple[str, ...]] = {
     # construction, client, security
     "a key may be a function": (
-        "test_a_function_may_give_the_key",
-        "test_an_async_function_may_give_the_key_to_async_calls",
+        "test_key_function_is_called",
+        "test_async_key_function_works_for_async_calls",
     ),
     "a missing key is told at once": ("test_a_client_needs_a_key",),
     "base_url from the environment": ("test_without_a_url_it_is_the_vendors", "test_init_from_env"),
     "a timeout in seconds": ("test_a_timeout_is_a_number_above_zero",),
-    "injected httpx clients": ("test_injected_clients_are_used_and_left_open",),
+    "injected httpx clients": ("test_own_httpx_clients_are_used_and_left_open",),
     "shared connections": (
-        "test_all_clients_and_threads_of_a_process_share_their_connections",
+        "test_clients_and_threads_share_one_sender",
         "test_a_new_model_opens_nothing",
     ),
     "TCP keepalive": (
-        "test_a_silent_connection_is_kept_alive_by_probes",
-        "test_so_is_an_async_one",
+        "test_sync_connection_uses_tcp_keepalive",
+        "test_async_connection_uses_tcp_keepalive",
     ),
-    "an explicit proxy": ("test_a_proxy_of_the_callers_own_is_used",),
+    "an explicit proxy": ("test_proxy_of_own_httpx_client_is_used",),
     "close and aclose": (
-        "test_a_closed_client_opens_anew",
-        "test_async_closing_waits_for_the_calls_under_way",
+        "test_closed_client_can_be_used_again",
+        "test_aclose_waits_for_running_calls",
     ),
-    "default headers and query": ("test_default_headers_and_query_go_with_every_call",),
+    "default headers and query": ("test_default_headers_and_query_are_sent",),
     "no header and no key in any dump": (
         "test_no_dump_contains_a_secret",
         "test_no_way_to_show_a_client_shows_its_secrets",
@@ -52,12 +52,12 @@ TESTED: dict[str, tuple[str, ...]] = {
         "test_an_awaited_stream_is_the_same_stream",
     ),
     "retries of 429, 5xx and connections": (
-        "test_a_failure_that_may_pass_is_tried_three_times",
-        "test_a_broken_connection_is_tried_three_times",
-        "test_the_number_of_retries_can_be_set",
+        "test_transient_status_is_retried",
+        "test_lost_connection_is_retried",
+        "test_max_retries_is_respected",
     ),
-    "a retry after the time the server names": ("test_the_router_decides_how_long_to_wait",),
-    "opening a stream is retried": ("test_a_stream_is_tried_again_before_its_first_item",),
+    "a retry after the time the server names": ("test_retry_after_headers_are_respected",),
+    "opening a stream is retried": ("test_stream_is_retried_before_first_item",),
     "LangChain's model errors": ("test_failures_have_a_class_and_is_retryable",),
     "ContextOverflowError": (
         "test_context_overflow_error",
@@ -65,12 +65,10 @@ TESTED: dict[str, tuple[str, ...]] = {
     ),
     "an error inside a stream": ("test_an_error_in_a_stream_is_an_error",),
     "a stream that is cut off": ("test_a_stream_without_an_end_is_broken",),
-    "a silent stream": ("test_a_stream_that_falls_silent_is_a_timeout_with_the_text_so_far",),
+    "a silent stream": ("test_silent_stream_times_out_with_partial_text",),
     "missing optional members": ("test_what_the_reply_does_not_say_is_not_made_up",),
-    "one instance over several loops": (
-        "test_one_client_serves_several_event_loops_one_after_another",
-    ),
-    "a fresh instance per loop": ("test_each_event_loop_has_connections_of_its_own",),
+    "one instance over several loops": ("test_client_works_in_several_event_loops",),
+    "a fresh instance per loop": ("test_each_event_loop_has_its_own_sender",),
     # output and metadata
     "usage of a stream by default": ("test_a_stream_asks_for_its_usage_and_reports_it_once",),
     "cache_read, cache_creation, reasoning and audio tokens": (
