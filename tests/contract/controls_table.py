@@ -1,176 +1,133 @@
-"""Where each control stands, written from the contract; nothing here is imported from the package.
+"""Where each control is sent, by endpoint and base URL.
 
-Sources: section 4.1 for which endpoint has which control [sdk]; 4.2 and 6 for the dialects
-([docs: D-v3] [ws] [seed T]); 1.3 for the headers ([docs: D-id] [ws]); 4.6 for forms [sdk-wire].
+Written by hand from the documentation (see controls.md for the sources). Nothing is imported from
+the package, so that a mistake in the code cannot hide here. Where the documentation leaves room:
 
-Where the contract leaves room, this was decided:
-
-- v3: identity and thread are top level on chat and responses only, the two endpoints seen so;
-  elsewhere the identity's id travels in its header and a thread is refused.
-- metadata without a place in the schema travels in headers.
-- v2/gateway and v2/proxy nest what has a nested schema; metadata, which is in none, stays where
-  OpenAI has it; guardrails and plugins, which are younger, are refused.
-- /responses exists under v3 only.
+- On v3, ``identity`` and ``thread`` are top-level fields of chat and responses only, the endpoints
+  for which this was observed. Elsewhere the id of the identity is sent as a header, and a thread
+  is not supported.
+- ``metadata`` is sent as headers if the schema of the endpoint does not contain it.
+- v2/gateway and v2/proxy nest every control of the ``orq`` schema. ``metadata`` is not part of it
+  and stays at the top level. ``guardrails`` and ``plugins`` are newer and not supported.
+- /responses exists on v3 only.
 """
+
+from typing import Any
 
 DIALECTS = ("v3/router", "v2/router", "v2/gateway", "v2/proxy")
 
-CELLS = {
-    "top": "a member of the body, or a part of the form",
-    "orq": "a member of the one orq object",
-    "orq as contact": "so, under its older name",
-    "orq as inputs": "so, under its older name",
-    "orq as a list": "so, without the object around the models",
-    "header": "X-ORQ-IDENTITY-ID, or X-ORQ-METADATA-<KEY>",
-    "refused": "no place: the call is not sent",
-    "absent": "the endpoint does not exist there",
-}
+CHAT = ("/chat/completions",)
+RESPONSES = ("/responses",)
+GENERATION = ("/images/generations",)
+EDITS = ("/images/edits", "/images/variations")
+SPEECH = ("/audio/speech",)
+TRANSCRIPTION = ("/audio/transcriptions", "/audio/translations")
 
-CHAT = """
-| control           | v3/router | v2/router | v2/gateway     | v2/proxy      |
-| fallbacks         | top       | top       | orq            | orq           |
-| fallback_on_codes | top       | top       | orq            | orq           |
-| retry             | top       | top       | orq            | orq           |
-| load_balancer     | top       | top       | orq as a list  | orq           |
-| cache             | top       | top       | orq            | orq           |
-| timeout           | top       | top       | orq            | orq           |
-| name              | top       | top       | orq            | orq           |
-| identity          | top       | orq       | orq as contact | orq           |
-| thread            | top       | orq       | orq            | orq           |
-| metadata          | top       | top       | top            | top           |
-| guardrails        | top       | top       | refused        | refused       |
-| plugins           | top       | top       | refused        | refused       |
-| variables         | top       | top       | orq as inputs  | orq as inputs |
-"""
+IMAGES = (*GENERATION, *EDITS)
+AUDIO = (*SPEECH, *TRANSCRIPTION)
+PATHS = (*CHAT, *RESPONSES, *IMAGES, *AUDIO)
+FORM_PATHS = (*EDITS, *TRANSCRIPTION)
+V2_PATHS = (*CHAT, *IMAGES, *AUDIO)
 
-RESPONSES = """
-| control           | v3/router | v2/router | v2/gateway | v2/proxy |
-| fallbacks         | top       | absent    | absent     | absent   |
-| fallback_on_codes | top       | absent    | absent     | absent   |
-| retry             | top       | absent    | absent     | absent   |
-| load_balancer     | top       | absent    | absent     | absent   |
-| cache             | top       | absent    | absent     | absent   |
-| timeout           | top       | absent    | absent     | absent   |
-| name              | top       | absent    | absent     | absent   |
-| identity          | top       | absent    | absent     | absent   |
-| thread            | top       | absent    | absent     | absent   |
-| metadata          | top       | absent    | absent     | absent   |
-| guardrails        | top       | absent    | absent     | absent   |
-| plugins           | top       | absent    | absent     | absent   |
-| variables         | top       | absent    | absent     | absent   |
-"""
+TOP = "top level of the body"
+ORQ = "field of the orq object"
+CONTACT = "field 'contact' of the orq object"
+INPUTS = "field 'inputs' of the orq object"
+ORQ_LIST = "field of the orq object, as a bare list of models"
+HEADER = "header"
+NO = "not supported"
 
-IMAGE_GENERATIONS = """
-| control           | v3/router | v2/router | v2/gateway     | v2/proxy |
-| fallbacks         | top       | top       | orq            | orq      |
-| fallback_on_codes | top       | top       | orq            | orq      |
-| retry             | top       | top       | orq            | orq      |
-| load_balancer     | top       | top       | orq as a list  | orq      |
-| cache             | top       | top       | orq            | orq      |
-| timeout           | top       | top       | orq            | orq      |
-| name              | top       | top       | orq            | orq      |
-| identity          | header    | orq       | orq as contact | orq      |
-| thread            | refused   | refused   | refused        | refused  |
-| metadata          | top       | top       | top            | top      |
-| guardrails        | refused   | refused   | refused        | refused  |
-| plugins           | top       | top       | refused        | refused  |
-| variables         | refused   | refused   | refused        | refused  |
-"""
-
-IMAGE_EDITS_AND_VARIATIONS = """
-| control           | v3/router | v2/router | v2/gateway     | v2/proxy |
-| fallbacks         | top       | top       | orq            | orq      |
-| fallback_on_codes | top       | top       | orq            | orq      |
-| retry             | top       | top       | orq            | orq      |
-| load_balancer     | top       | top       | orq as a list  | orq      |
-| cache             | top       | top       | orq            | orq      |
-| timeout           | top       | top       | orq            | orq      |
-| name              | top       | top       | orq            | orq      |
-| identity          | header    | orq       | orq as contact | orq      |
-| thread            | refused   | refused   | refused        | refused  |
-| metadata          | header    | header    | header         | header   |
-| guardrails        | refused   | refused   | refused        | refused  |
-| plugins           | refused   | refused   | refused        | refused  |
-| variables         | refused   | refused   | refused        | refused  |
-"""
-
-SPEECH = """
-| control           | v3/router | v2/router | v2/gateway     | v2/proxy |
-| fallbacks         | top       | top       | orq            | orq      |
-| fallback_on_codes | top       | top       | orq            | orq      |
-| retry             | top       | top       | orq            | orq      |
-| load_balancer     | top       | top       | orq as a list  | orq      |
-| cache             | refused   | refused   | refused        | refused  |
-| timeout           | top       | top       | orq            | orq      |
-| name              | top       | top       | orq            | orq      |
-| identity          | header    | orq       | orq as contact | orq      |
-| thread            | refused   | orq       | orq            | orq      |
-| metadata          | header    | header    | header         | header   |
-| guardrails        | refused   | refused   | refused        | refused  |
-| plugins           | refused   | refused   | refused        | refused  |
-| variables         | refused   | refused   | refused        | refused  |
-"""
-
-TRANSCRIPTIONS_AND_TRANSLATIONS = """
-| control           | v3/router | v2/router | v2/gateway     | v2/proxy |
-| fallbacks         | top       | top       | orq            | orq      |
-| fallback_on_codes | top       | top       | orq            | orq      |
-| retry             | top       | top       | orq            | orq      |
-| load_balancer     | top       | top       | orq as a list  | orq      |
-| cache             | refused   | refused   | refused        | refused  |
-| timeout           | top       | top       | orq            | orq      |
-| name              | top       | top       | orq            | orq      |
-| identity          | header    | orq       | orq as contact | orq      |
-| thread            | refused   | refused   | refused        | refused  |
-| metadata          | header    | header    | header         | header   |
-| guardrails        | refused   | refused   | refused        | refused  |
-| plugins           | refused   | refused   | refused        | refused  |
-| variables         | refused   | refused   | refused        | refused  |
-"""
-
-BLOCKS = {
-    "/chat/completions": CHAT,
-    "/responses": RESPONSES,
-    "/images/generations": IMAGE_GENERATIONS,
-    "/images/edits": IMAGE_EDITS_AND_VARIATIONS,
-    "/images/variations": IMAGE_EDITS_AND_VARIATIONS,
-    "/audio/speech": SPEECH,
-    "/audio/transcriptions": TRANSCRIPTIONS_AND_TRANSLATIONS,
-    "/audio/translations": TRANSCRIPTIONS_AND_TRANSLATIONS,
-}
-
-FORMS = {"/images/edits", "/images/variations", "/audio/transcriptions", "/audio/translations"}
-
-FORM_SHAPES = {
-    "fallbacks": "one JSON part",
-    "fallback_on_codes": "repeated name[] parts",
-    "retry": "one JSON part",
-    "load_balancer": "one JSON part",
-    "cache": "one JSON part",
-    "timeout": "one JSON part",
-    "name": "one plain part",
-    "orq": "one JSON part",
-}
-
-
-def rows(block: str) -> list[list[str]]:
-    """The lines of a block, each a list of its cells."""
-    lines = block.strip().splitlines()
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-
-
-def read(block: str) -> dict[tuple[str, str], str]:
-    """A block as ``{(control, dialect): cell}``."""
-    head, *body = rows(block)
-    return {
-        (control, dialect): cell
-        for control, *cells in body
-        for dialect, cell in zip(head[1:], cells, strict=True)
-    }
-
+ROWS = [
+    # control, endpoints, v3/router, v2/router, v2/gateway, v2/proxy
+    ("fallbacks", V2_PATHS, TOP, TOP, ORQ, ORQ),
+    ("fallback_on_codes", V2_PATHS, TOP, TOP, ORQ, ORQ),
+    ("retry", V2_PATHS, TOP, TOP, ORQ, ORQ),
+    ("load_balancer", V2_PATHS, TOP, TOP, ORQ_LIST, ORQ),
+    ("cache", CHAT + IMAGES, TOP, TOP, ORQ, ORQ),
+    ("cache", AUDIO, NO, NO, NO, NO),
+    ("timeout", V2_PATHS, TOP, TOP, ORQ, ORQ),
+    ("name", V2_PATHS, TOP, TOP, ORQ, ORQ),
+    ("identity", CHAT, TOP, ORQ, CONTACT, ORQ),
+    ("identity", IMAGES + AUDIO, HEADER, ORQ, CONTACT, ORQ),
+    ("thread", CHAT, TOP, ORQ, ORQ, ORQ),
+    ("thread", SPEECH, NO, ORQ, ORQ, ORQ),
+    ("thread", IMAGES + TRANSCRIPTION, NO, NO, NO, NO),
+    ("metadata", CHAT + GENERATION, TOP, TOP, TOP, TOP),
+    ("metadata", EDITS + AUDIO, HEADER, HEADER, HEADER, HEADER),
+    ("guardrails", CHAT, TOP, TOP, NO, NO),
+    ("guardrails", IMAGES + AUDIO, NO, NO, NO, NO),
+    ("plugins", CHAT + GENERATION, TOP, TOP, NO, NO),
+    ("plugins", EDITS + AUDIO, NO, NO, NO, NO),
+    ("variables", CHAT, TOP, TOP, INPUTS, INPUTS),
+    ("variables", IMAGES + AUDIO, NO, NO, NO, NO),
+]
 
 TABLE = {
-    (path, control, dialect): cell
-    for path, block in BLOCKS.items()
-    for (control, dialect), cell in read(block).items()
+    (path, dialect, control): location
+    for control, paths, *locations in ROWS
+    for path in paths
+    for dialect, location in zip(DIALECTS, locations, strict=True)
+} | {(path, "v3/router", control): TOP for path in RESPONSES for control, *_ in ROWS}
+
+CALLS = [
+    (path, dialect)
+    for path in PATHS
+    for dialect in DIALECTS
+    if path in V2_PATHS or dialect == "v3/router"
+]
+
+ARGUMENTS: dict[str, Any] = {
+    "fallbacks": ["anthropic/claude-sonnet-4-5", {"model": "mistral/voxtral"}],
+    "fallback_on_codes": [429, 503],
+    "retry": {"count": 3, "on_codes": [429, 500]},
+    "load_balancer": {"models": [{"model": "openai/a", "weight": 0.7}, {"model": "azure/b"}]},
+    "cache": {"ttl": 60},
+    "timeout": {"call_timeout": 30_000},
+    "name": "my trace",
+    "identity": "user-17",
+    "thread": {"id": "thread-1", "tags": ["support"]},
+    "metadata": {"team": "search"},
+    "guardrails": [{"id": "orq_pii_detection", "execute_on": "input"}],
+    "plugins": [{"id": "pii_redaction", "entities": ["EMAIL"]}],
+    "variables": {"city": "Utrecht", "count": 2},
 }
+"""A value of each control as the user writes it."""
+
+SERIALIZED: dict[str, Any] = {
+    **ARGUMENTS,
+    "fallbacks": [{"model": "anthropic/claude-sonnet-4-5"}, {"model": "mistral/voxtral"}],
+    "load_balancer": {
+        "type": "weight_based",
+        "models": [{"model": "openai/a", "weight": 0.7}, {"model": "azure/b", "weight": 0.5}],
+    },
+    "cache": {"type": "exact_match", "ttl": 60},
+    "identity": {"id": "user-17"},
+}
+"""The same values as JSON."""
+
+HEADERS = {
+    "identity": {"X-ORQ-IDENTITY-ID": "user-17"},
+    "metadata": {"X-ORQ-METADATA-TEAM": "search"},
+}
+
+
+def get_supported_controls(path: str, dialect: str) -> list[str]:
+    """Return the controls that an endpoint supports."""
+    return [name for name in ARGUMENTS if TABLE[path, dialect, name] != NO]
+
+
+def get_expected(path: str, dialect: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the body fields and headers of a request with all supported controls."""
+    top: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    for control, value in SERIALIZED.items():
+        location = TABLE[path, dialect, control]
+        if location == TOP:
+            top[control] = value
+        elif location == HEADER:
+            headers |= HEADERS[control]
+        elif location != NO:
+            name = {CONTACT: "contact", INPUTS: "inputs"}.get(location, control)
+            nested[name] = value["models"] if location == ORQ_LIST else value
+    return top | ({"orq": nested} if nested else {}), headers

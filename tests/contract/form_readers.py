@@ -1,47 +1,77 @@
-"""Two independent readers of a form, so that neither is trusted alone."""
+"""Two independent multipart parsers, and the form parts that controls are expected to become."""
 
+import json
+from collections.abc import Iterable
 from email.parser import BytesHeaderParser, BytesParser
 from email.policy import HTTP
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import pytest
 
 
 class FormPart(NamedTuple):
-    """One part of a form as a server reads it."""
+    """A part of a form as a server sees it."""
 
     name: str
-    content: bytes
+    content: Any
     content_type: str | None = None
     filename: str | None = None
 
 
-def read_with_email(content_type: str, body: bytes) -> list[FormPart]:
-    """Read a form as one MIME message."""
-    head = f"MIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n".encode()
-    message = BytesParser(policy=HTTP).parsebytes(head + body)
+def parse_with_email(content_type: str, body: bytes) -> list[FormPart]:
+    """Parse a form as one MIME message."""
+    headers = f"MIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n".encode()
+    message = BytesParser(policy=HTTP).parsebytes(headers + body)
     assert not message.defects
-    return [_part(part, part.get_payload(decode=True)) for part in message.iter_parts()]
+    return [_create_part(part, part.get_payload(decode=True)) for part in message.iter_parts()]
 
 
-def read_by_hand(content_type: str, body: bytes) -> list[FormPart]:
-    """Cut a form at its boundary, and read each part's headers alone."""
+def parse_by_splitting(content_type: str, body: bytes) -> list[FormPart]:
+    """Split a form at its boundary, and parse only the headers of each part."""
     media_type, _, boundary = content_type.partition("; boundary=")
     assert media_type == "multipart/form-data"
-    edge = f"--{boundary}".encode()
-    start, *middle, end = (b"\r\n" + body).split(b"\r\n" + edge)
+    start, *parts, end = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())
     assert (start, end) == (b"", b"--\r\n")
-    return [_read_part(piece) for piece in middle]
+    return [_parse_part(part) for part in parts]
 
 
-def _read_part(piece: bytes) -> FormPart:
-    head, _, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-    message = BytesHeaderParser(policy=HTTP).parsebytes(head + b"\r\n\r\n")
+def _parse_part(data: bytes) -> FormPart:
+    headers, _, content = data.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+    message = BytesHeaderParser(policy=HTTP).parsebytes(headers + b"\r\n\r\n")
     assert not message.defects
-    return _part(message, content)
+    return _create_part(message, content)
 
 
-def _part(message, content: bytes) -> FormPart:
+def _create_part(message, content: bytes) -> FormPart:
     assert set(message.keys()) <= {"Content-Disposition", "Content-Type"}
     disposition = message["Content-Disposition"]
     assert disposition.content_disposition == "form-data"
     filename = disposition.params.get("filename")
     return FormPart(disposition.params["name"], content, message["Content-Type"], filename)
+
+
+both_parsers = pytest.mark.parametrize("parse_form", [parse_with_email, parse_by_splitting])
+
+
+def build_control_parts(fields: dict[str, Any]) -> list[FormPart]:
+    """Return the parts that controls and the ``orq`` object become."""
+    parts = []
+    for name, value in fields.items():
+        if name == "name":
+            parts.append(FormPart(name, value.encode()))
+        elif name == "fallback_on_codes":
+            parts += [FormPart("fallback_on_codes[]", str(code).encode()) for code in value]
+        else:
+            parts.append(FormPart(name, value, "application/json"))
+    return parts
+
+
+def normalize_parts(parts: Iterable[FormPart]) -> list[FormPart]:
+    """Parse JSON parts and sort all parts, to compare forms."""
+    parsed = [
+        part._replace(content=json.loads(part.content))
+        if part.content_type == "application/json" and isinstance(part.content, bytes)
+        else part
+        for part in parts
+    ]
+    return sorted(parsed, key=repr)

@@ -1,6 +1,6 @@
-"""One literal body per dialect as JSON and one as a form, so that a change in the bytes is seen.
+"""The exact bytes of a chat request and a transcription request on each dialect.
 
-Such a change also changes what the router's cache and every recorded cassette match on.
+The router's cache and recorded cassettes depend on these bytes, so a change must be deliberate.
 """
 
 import io
@@ -20,9 +20,9 @@ FORM = {
     "num_speakers": 2,
     "timestamp_granularities": ["word", "segment"],
 }
-SOUND = {"file": Upload('a "b".wav', "audio/wav", 5, lambda: io.BytesIO(b"\x01\r\n\r\n"))}
+FILES = {"file": Upload('a "b".wav', "audio/wav", 5, lambda: io.BytesIO(b"\x01\r\n\r\n"))}
 
-CHAIN = {
+COMMON_CONTROLS = {
     "fallbacks": ["azure/gpt-4o"],
     "fallback_on_codes": [429, 503],
     "retry": {"count": 2, "on_codes": [500]},
@@ -30,9 +30,14 @@ CHAIN = {
     "timeout": {"call_timeout": 30_000},
     "name": "n",
 }
-WHO = {"id": "u1", "email": "j@example.com", "metadata": {"team": "a"}, "tags": ["hr"]}
-TEXT = {"cache": {}, "thread": "t1", "metadata": {"env": "dev"}, "variables": {"city": "Utrecht"}}
-YOUNG = {
+IDENTITY = {"id": "u1", "email": "j@example.com", "metadata": {"team": "a"}, "tags": ["hr"]}
+CHAT_CONTROLS = {
+    "cache": {},
+    "thread": "t1",
+    "metadata": {"env": "dev"},
+    "variables": {"city": "Utrecht"},
+}
+ROUTER_CONTROLS = {
     "guardrails": [{"id": "orq_pii_detection", "execute_on": "input"}],
     "plugins": [{"id": "trace_scrubbing", "mask": ["input"]}],
 }
@@ -208,27 +213,29 @@ FORM_BODIES = {
 
 
 @pytest.mark.parametrize("dialect", JSON_BODIES)
-def test_the_bytes_of_a_chat_call(dialect):
-    young = YOUNG if dialect.endswith("/router") else {}
-    controls = RouterControls(**CHAIN, **TEXT, **young, identity=WHO)
+def test_bytes_of_chat_request(dialect):
+    router_controls = ROUTER_CONTROLS if dialect.endswith("/router") else {}
+    controls = RouterControls(
+        **COMMON_CONTROLS, **CHAT_CONTROLS, **router_controls, identity=IDENTITY
+    )
     request = Request(endpoint=CHAT_COMPLETIONS, body=CHAT, controls=controls)
     body = encode_request(request, Dialect(dialect)).body
     assert body.decode() == JSON_BODIES[dialect].replace("\n", "")
 
 
 @pytest.mark.parametrize("dialect", FORM_BODIES)
-def test_the_bytes_of_a_transcription(dialect):
-    identity = {"id": "u1"} if dialect == "v3/router" else WHO
-    controls = RouterControls(**CHAIN, identity=identity)
-    request = Request(endpoint=TRANSCRIPTIONS, body=FORM, files=SOUND, controls=controls)
+def test_bytes_of_transcription_request(dialect):
+    identity = {"id": "u1"} if dialect == "v3/router" else IDENTITY
+    controls = RouterControls(**COMMON_CONTROLS, identity=identity)
+    request = Request(endpoint=TRANSCRIPTIONS, body=FORM, files=FILES, controls=controls)
     form = encode_request(request, Dialect(dialect)).body
     body = b"".join(form).replace(form.boundary.encode(), b"BOUNDARY")
     assert body.decode() == FORM_BODIES[dialect].replace("\n", "\r\n")
 
 
-def test_the_headers_of_a_transcription():
+def test_headers_of_transcription_request():
     controls = RouterControls(identity="u1", metadata={"env": "dev", "Cost-Center": "7"})
-    request = Request(endpoint=TRANSCRIPTIONS, body=FORM, files=SOUND, controls=controls)
+    request = Request(endpoint=TRANSCRIPTIONS, body=FORM, files=FILES, controls=controls)
     encoded = encode_request(request, Dialect.V3_ROUTER)
     assert encoded.headers == {
         "X-ORQ-IDENTITY-ID": "u1",

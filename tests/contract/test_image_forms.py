@@ -1,21 +1,31 @@
-"""The bytes of edits and variations, part by part, under every dialect, as the tool sends them."""
+"""Forms of image edits and variations, as the image tool sends them."""
 
 import asyncio
+import struct
+import zlib
 
 import httpx
 import pytest
-from controls_samples import GIVEN
-from controls_table import DIALECTS, TABLE
-from form_readers import read_by_hand, read_with_email
+from controls_table import ARGUMENTS, DIALECTS, get_expected, get_supported_controls
+from form_readers import both_parsers, build_control_parts, normalize_parts
 from support.scripted_router import KEY, Script, says
-from test_controls_on_the_wire import as_parts, expected, in_order, parsed
 
 from orq_router_integrations import OrqImageTool, RouterClient
-from orq_router_integrations.testing.images.draw import generated
-from orq_router_integrations.testing.images.png import encoded
 
-ONE, TWO = (encoded(generated(name, (32, 32), 1)) for name in ("one", "two"))
-DRAWN = {"created": 1, "data": [{"url": "https://images.invalid/1.png"}]}
+
+def create_png(gray: int) -> bytes:
+    """Return a PNG of 32 x 32 pixels of one color."""
+    header = struct.pack(">IIBBBBB", 32, 32, 8, 0, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + bytes([gray]) * 32) * 32)
+    chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+
+
+ONE, TWO = create_png(1), create_png(2)
+RESPONSE = {"created": 1, "data": [{"url": "https://images.invalid/1.png"}]}
 
 GOLDEN = """--BOUNDARY
 Content-Disposition: form-data; name="model"
@@ -79,63 +89,63 @@ ONE
 """
 
 
-def drawing(script: Script, *controls: str, dialect: str = "v3/router") -> OrqImageTool:
+def create_tool(script: Script, *controls: str, dialect: str = "v3/router") -> OrqImageTool:
+    transport = httpx.MockTransport(script)
     client = RouterClient(
         api_key=KEY,
         base_url=f"https://x/{dialect}",
-        http_client=httpx.Client(transport=httpx.MockTransport(script)),
-        http_async_client=httpx.AsyncClient(transport=httpx.MockTransport(script)),
+        http_client=httpx.Client(transport=transport),
+        http_async_client=httpx.AsyncClient(transport=transport),
     )
-    given = {name: GIVEN[name] for name in controls}
-    return OrqImageTool(model="openai/gpt-image-1", client=client, controls=given)
+    arguments = {name: ARGUMENTS[name] for name in controls}
+    return OrqImageTool(model="openai/gpt-image-1", client=client, controls=arguments)
 
 
 @pytest.fixture
 def script() -> Script:
-    return Script(says(json=DRAWN))
+    return Script(says(json=RESPONSE))
 
 
-def boundary(request: httpx.Request) -> str:
+def get_boundary(request: httpx.Request) -> str:
     return request.headers["content-type"].partition("boundary=")[2]
 
 
-def test_the_bytes_of_an_edit(script):
+def test_bytes_of_edit_request(script):
     controls = {
         "fallbacks": ["openai/dall-e-2"],
         "fallback_on_codes": [429, 503],
         "retry": {"count": 2, "on_codes": [429]},
         "cache": {"ttl": 60},
     }
-    tool = drawing(script).model_copy(update={"extra_body": {"input_fidelity": "high"}})
+    tool = create_tool(script).model_copy(update={"extra_body": {"input_fidelity": "high"}})
     tool.edit("Füge einen Vogel hinzu", [ONE, TWO], mask=ONE, n=2, size="auto", controls=controls)
     (request,) = script.requests
     golden = GOLDEN.replace("\n", "\r\n").encode()
-    golden = golden.replace(b"BOUNDARY", boundary(request).encode())
+    golden = golden.replace(b"BOUNDARY", get_boundary(request).encode())
     assert request.content == golden.replace(b"ONE", ONE).replace(b"TWO", TWO)
     assert request.headers["content-length"] == str(len(request.content))
 
 
-def test_the_same_call_is_the_same_bytes_whoever_sends_it(script):
+def test_equal_calls_send_equal_bytes(script):
     for _ in range(2):
-        drawing(script, "retry", "cache").edit("bird", [ONE, TWO], mask=ONE)
-    asyncio.run(drawing(script, "retry", "cache").aedit("bird", [ONE, TWO], mask=ONE))
-    assert len({(boundary(request), request.content) for request in script.requests}) == 1
-    drawing(script, "retry", "cache").edit("bird", [TWO, ONE], mask=ONE)
-    assert boundary(script.requests[-1]) != boundary(script.requests[0])
+        create_tool(script, "retry", "cache").edit("bird", [ONE, TWO], mask=ONE)
+    asyncio.run(create_tool(script, "retry", "cache").aedit("bird", [ONE, TWO], mask=ONE))
+    assert len({(get_boundary(request), request.content) for request in script.requests}) == 1
+    create_tool(script, "retry", "cache").edit("bird", [TWO, ONE], mask=ONE)
+    assert get_boundary(script.requests[-1]) != get_boundary(script.requests[0])
 
 
-@pytest.mark.parametrize("read_form", [read_with_email, read_by_hand])
+@both_parsers
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("path", ["/images/edits", "/images/variations"])
-def test_every_control_stands_in_its_part_and_nowhere_else(script, path, dialect, read_form):
-    taken = [name for name in GIVEN if TABLE[path, name, dialect] != "refused"]
-    tool = drawing(script, *taken, dialect=dialect)
+def test_controls_in_form(script, path, dialect, parse_form):
+    tool = create_tool(script, *get_supported_controls(path, dialect), dialect=dialect)
     tool.edit("bird", ONE) if path == "/images/edits" else tool.create_variation(ONE)
     (request,) = script.requests
-    members, headers = expected(path, dialect)
-    found = read_form(request.headers["content-type"], request.content)
-    controls = [part for part in found if part.name not in {"model", "prompt", "image"}]
-    wanted = [part for name, value in members.items() for part in as_parts(name, value)]
-    assert in_order(map(parsed, controls)) == in_order(wanted)
-    assert headers.items() <= {name.upper(): v for name, v in request.headers.items()}.items()
+    fields, headers = get_expected(path, dialect)
+    parts = parse_form(request.headers["content-type"], request.content)
+    controls = [part for part in parts if part.name not in {"model", "prompt", "image"}]
+    assert normalize_parts(controls) == normalize_parts(build_control_parts(fields))
+    sent_headers = {name.upper(): value for name, value in request.headers.items()}
+    assert headers.items() <= sent_headers.items()
     assert request.url.path == f"/{dialect}{path}"

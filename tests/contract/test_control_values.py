@@ -1,0 +1,69 @@
+"""Values of controls that only some endpoints support (see controls.md for the sources)."""
+
+import pytest
+from controls_table import CHAT, GENERATION, PATHS, RESPONSES
+
+from orq_router_integrations.wire.call import Request
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
+from orq_router_integrations.wire.request_encoding import encode_request
+
+
+def guardrail(**options):
+    return [{"id": "g", "execute_on": "input"} | options]
+
+
+def balancer(type_):
+    return {"type": type_, "models": ["a/b"]}
+
+
+SUPPORTED_BY = [
+    ("retry", {"count": 0}, RESPONSES),
+    ("retry", {"count": 1}, PATHS),
+    ("retry", {"count": 5}, PATHS),
+    ("load_balancer", balancer("weight_based"), PATHS),
+    ("load_balancer", balancer("round_robin"), RESPONSES),
+    ("load_balancer", balancer("latency_based"), RESPONSES),
+    ("identity", "u1", PATHS),
+    ("identity", {"id": "u1", "email": "j@example.com"}, CHAT + RESPONSES),
+    ("identity", {"id": "u1", "logo_url": "https://example.com/a.png"}, CHAT),
+    ("guardrails", guardrail(), CHAT + RESPONSES),
+    ("guardrails", guardrail(execute_on="output"), CHAT + RESPONSES),
+    ("guardrails", guardrail(execute_on="both"), RESPONSES),
+    ("guardrails", guardrail(is_guardrail=True), RESPONSES),
+    ("guardrails", guardrail(is_guardrail=False), RESPONSES),
+    ("guardrails", guardrail(options={"a": 1}), RESPONSES),
+    ("guardrails", guardrail(sample_rate=0), RESPONSES),
+    ("guardrails", guardrail(timeout=1000), RESPONSES),
+    ("plugins", [{"id": "pii_redaction"}], CHAT + RESPONSES + GENERATION),
+    ("plugins", [{"id": "response_healing"}], CHAT + RESPONSES),
+    ("plugins", [{"id": "trace_scrubbing", "mask": ["all"]}], CHAT + RESPONSES),
+]
+
+
+def encode(path: str, control: str, value: object) -> None:
+    controls = RouterControls(**{control: value})
+    request = Request(endpoint=ENDPOINTS[path], body={}, controls=controls)
+    encode_request(request, Dialect.V3_ROUTER)
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "path"),
+    [(control, value, path) for control, value, paths in SUPPORTED_BY for path in paths],
+)
+def test_supported_value(control, value, path):
+    encode(path, control, value)
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "path"),
+    [
+        (control, value, path)
+        for control, value, paths in SUPPORTED_BY
+        for path in PATHS
+        if path not in paths
+    ],
+)
+def test_unsupported_value_raises(control, value, path):
+    with pytest.raises(ValueError, match=rf"^controls\.{control}\b"):
+        encode(path, control, value)
