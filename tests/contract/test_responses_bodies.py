@@ -1,4 +1,4 @@
-"""Bodies of ``POST /responses``, literally, for every kind of message, part, tool and parameter."""
+"""The exact bodies of ``POST /responses`` for every kind of message, part, tool and parameter."""
 
 import base64
 from contextlib import nullcontext, suppress
@@ -24,8 +24,8 @@ PNG_URL = f"data:image/png;base64,{MEDIA['png']}"
 PDF_URL = f"data:application/pdf;base64,{MEDIA['pdf']}"
 
 
-def asked(messages: Any, **kwargs: Any) -> dict[str, Any]:
-    """The body of a call, which the offline router holds against the contract."""
+def send(messages: Any, **kwargs: Any) -> dict[str, Any]:
+    """Return the body of a call, which the offline router validates."""
     router = OfflineRouter()
     model = ChatOrq(model=GPT, api="responses", client=router.client())
     with suppress(BadRequestError) if "previous_response_id" in kwargs else nullcontext():
@@ -36,69 +36,72 @@ def asked(messages: Any, **kwargs: Any) -> dict[str, Any]:
     return body
 
 
-def items(*messages: Any) -> Any:
-    return asked(list(messages))["input"]
+def send_items(*messages: Any) -> Any:
+    return send(list(messages))["input"]
 
 
-def said(role: str, content: Any) -> dict[str, Any]:
+def message(role: str, content: Any) -> dict[str, Any]:
     return {"type": "message", "role": role, "content": content}
 
 
-def answered(content: Any) -> dict[str, Any]:
-    return said("assistant", content)
+def assistant(content: Any) -> dict[str, Any]:
+    return message("assistant", content)
 
 
-def called(**arguments: Any) -> AIMessage:
+def call_message(**arguments: Any) -> AIMessage:
     call = {"name": "f", "args": arguments, "id": "c1", "type": "tool_call"}
     return AIMessage("", tool_calls=[call])
 
 
-USER = said("user", "Hi")
+USER = message("user", "Hi")
 CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"a":1}'}
 RESULT = {"type": "function_call_output", "call_id": "c1", "output": "12"}
 
 MESSAGES: dict[str, tuple[list[Any], list[Any]]] = {
     "a user message": ([HumanMessage("Hi")], [USER]),
-    "a system message": ([SystemMessage("Be brief."), "Hi"], [said("system", "Be brief."), USER]),
+    "a system message": (
+        [SystemMessage("Be brief."), "Hi"],
+        [message("system", "Be brief."), USER],
+    ),
     "a developer message": (
         [ChatMessage("Be brief.", role="developer"), "Hi"],
-        [said("developer", "Be brief."), USER],
+        [message("developer", "Be brief."), USER],
     ),
     "a system message in parts": (
         [SystemMessage([{"type": "text", "text": "Be brief."}]), "Hi"],
-        [said("system", [{"type": "input_text", "text": "Be brief."}]), USER],
+        [message("system", [{"type": "input_text", "text": "Be brief."}]), USER],
     ),
     "an answer": (
         ["Hi", AIMessage("Hello"), "Hi"],
-        [USER, answered("Hello"), USER],
+        [USER, assistant("Hello"), USER],
     ),
     "an answer in parts": (
         ["Hi", AIMessage([{"type": "text", "text": "A"}, {"type": "text", "text": "B"}]), "Hi"],
-        [USER, answered("AB"), USER],
+        [USER, assistant("AB"), USER],
     ),
     "an empty answer": (["Hi", AIMessage(""), "Hi"], [USER, USER]),
     "a refusal": (
         ["Hi", AIMessage("", additional_kwargs={"refusal": "No."}), "Hi"],
-        [USER, answered([{"type": "refusal", "refusal": "No."}]), USER],
+        [USER, assistant([{"type": "refusal", "refusal": "No."}]), USER],
     ),
     "a call and its result": (
-        ["Hi", called(a=1), ToolMessage("12", tool_call_id="c1")],
+        ["Hi", call_message(a=1), ToolMessage("12", tool_call_id="c1")],
         [USER, CALL, RESULT],
     ),
-    "words before a call": (
+    "text before a call": (
         [
             "Hi",
-            called(a=1).model_copy(update={"content": "Let me see."}),
+            call_message(a=1).model_copy(update={"content": "Let me see."}),
             ToolMessage("12", tool_call_id="c1"),
         ],
-        [USER, answered("Let me see."), CALL, RESULT],
+        [USER, assistant("Let me see."), CALL, RESULT],
     ),
     "a result in parts": (
-        ["Hi", called(a=1), ToolMessage([{"type": "text", "text": "12"}], tool_call_id="c1")],
+        ["Hi", call_message(a=1), ToolMessage([{"type": "text", "text": "12"}], tool_call_id="c1")],
         [USER, CALL, RESULT],
     ),
     "an empty result": (
-        ["Hi", called(a=1), ToolMessage("", tool_call_id="c1")],
+        ["Hi", call_message(a=1), ToolMessage("", tool_call_id="c1")],
         [USER, CALL, {**RESULT, "output": ""}],
     ),
     "a named user": ([HumanMessage("Hi", name="Ann")], [USER]),
@@ -107,16 +110,15 @@ MESSAGES: dict[str, tuple[list[Any], list[Any]]] = {
 
 @pytest.mark.parametrize(("messages", "sent"), MESSAGES.values(), ids=MESSAGES)
 def test_messages_are_sent_as_items(messages: list[Any], sent: list[Any]) -> None:
-    assert items(*messages) == sent
+    assert send_items(*messages) == sent
 
 
-def test_two_calls_are_two_items_with_a_result_each() -> None:
+def test_two_tool_calls_and_results() -> None:
     names = [("f", "c1"), ("g", "c2")]
     calls = [{"name": name, "args": {}, "id": id_, "type": "tool_call"} for name, id_ in names]
     results = [ToolMessage("ok", tool_call_id=id_) for _, id_ in names]
-    sent = items("Hi", AIMessage("", tool_calls=calls), *results)
-    kinds = [(item["type"], item.get("call_id")) for item in sent[1:]]
-    assert kinds == [
+    sent = send_items("Hi", AIMessage("", tool_calls=calls), *results)
+    assert [(item["type"], item.get("call_id")) for item in sent[1:]] == [
         ("function_call", "c1"),
         ("function_call", "c2"),
         ("function_call_output", "c1"),
@@ -168,23 +170,25 @@ PARTS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("block", "part"), PARTS.values(), ids=PARTS)
-def test_a_part_is_sent_flat(block: Any, part: dict[str, Any]) -> None:
-    assert items(HumanMessage([block])) == [said("user", [part])]
+def test_content_part(block: Any, part: dict[str, Any]) -> None:
+    assert send_items(HumanMessage([block])) == [message("user", [part])]
 
 
-def test_a_picture_of_a_tool_follows_its_result_as_a_user_message() -> None:
+def test_tool_image_is_sent_as_user_message_by_default() -> None:
     image = {"type": "image", "base64": MEDIA["png"], "mime_type": "image/png"}
-    *_, result, shown = items("Hi", called(a=1), ToolMessage([image], tool_call_id="c1"))
+    *_, result, attachment = send_items(
+        "Hi", call_message(a=1), ToolMessage([image], tool_call_id="c1")
+    )
     assert "1 attachment" in result["output"]
-    assert shown == said("user", [{"type": "input_image", "image_url": PNG_URL}])
+    assert attachment == message("user", [{"type": "input_image", "image_url": PNG_URL}])
 
 
-def test_a_picture_of_a_tool_can_stay_in_its_result() -> None:
+def test_tool_image_is_sent_in_tool_result() -> None:
     image = {"type": "image", "base64": MEDIA["png"], "mime_type": "image/png"}
     blocks = [{"type": "text", "text": "12"}, image]
     router = OfflineRouter()
     model = ChatOrq(model=GPT, api="responses", client=router.client(), tool_media="tool")
-    model.invoke([HumanMessage("Hi"), called(a=1), ToolMessage(blocks, tool_call_id="c1")])
+    model.invoke([HumanMessage("Hi"), call_message(a=1), ToolMessage(blocks, tool_call_id="c1")])
     parts = [
         {"type": "input_text", "text": "12"},
         {"type": "input_image", "image_url": PNG_URL},
@@ -197,7 +201,7 @@ FUNCTION = {"name": "f", "description": "Does f.", "parameters": SCHEMA}
 TOOL = {"type": "function", "function": FUNCTION}
 FLAT = {"type": "function", **FUNCTION}
 
-SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "temperature": ({"temperature": 0.5}, {"temperature": 0.5}),
     "top_p": ({"top_p": 0.5}, {"top_p": 0.5}),
     "top_k": ({"top_k": 5}, {"top_k": 5}),
@@ -213,7 +217,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"top_logprobs": 2, "include": ["message.output_text.logprobs"]},
     ),
     "no logprobs": ({"logprobs": False}, {}),
-    "logprobs beside include": (
+    "logprobs and include": (
         {"logprobs": True, "include": ["reasoning.encrypted_content"]},
         {"include": ["reasoning.encrypted_content", "message.output_text.logprobs"]},
     ),
@@ -222,7 +226,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"reasoning": {"effort": "low", "summary": "auto"}},
         {"reasoning": {"effort": "low", "summary": "auto"}},
     ),
-    "effort and summary apart": (
+    "effort and summary": (
         {"reasoning_effort": "high", "reasoning": {"summary": "concise"}},
         {"reasoning": {"effort": "high", "summary": "concise"}},
     ),
@@ -296,16 +300,14 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("given", "members"), SETTINGS.values(), ids=SETTINGS)
-def test_a_setting_is_sent_under_this_apis_name(
-    given: dict[str, Any], members: dict[str, Any]
-) -> None:
-    body = {"model": GPT, "input": [USER], **members}
-    assert in_json(asked("Hi", **given)) == in_json(body)
+@pytest.mark.parametrize(("kwargs", "fields"), PARAMETERS.values(), ids=PARAMETERS)
+def test_parameter(kwargs: dict[str, Any], fields: dict[str, Any]) -> None:
+    body = {"model": GPT, "input": [USER], **fields}
+    assert dump_sorted(send("Hi", **kwargs)) == dump_sorted(body)
 
 
-def in_json(body: Any) -> str:
-    """The body with sorted members; here, unlike in Python, 5 is not 5.0."""
+def dump_sorted(body: Any) -> str:
+    """Serialize a body, because 5 and 5.0 are equal in Python but not in JSON."""
     return orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
 
 
@@ -319,9 +321,9 @@ SERVER_TOOLS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("tool", SERVER_TOOLS, ids=lambda tool: tool["type"])
-def test_a_server_tool_is_sent_as_it_is_beside_functions(tool: dict[str, Any]) -> None:
-    assert asked("Hi", tools=[TOOL, tool])["tools"] == [FLAT, tool]
+def test_server_tool_is_sent_unchanged(tool: dict[str, Any]) -> None:
+    assert send("Hi", tools=[TOOL, tool])["tools"] == [FLAT, tool]
 
 
-def test_a_stream_is_asked_for_without_options_of_the_other_api() -> None:
-    assert asked("Hi", stream=True) == {"model": GPT, "input": [USER], "stream": True}
+def test_stream_has_no_stream_options() -> None:
+    assert send("Hi", stream=True) == {"model": GPT, "input": [USER], "stream": True}

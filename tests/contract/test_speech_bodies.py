@@ -14,23 +14,48 @@ CONTROLS = {
 }
 IDENTITY_AND_THREAD = {"identity": {"id": "u1", "tags": ["hr"]}, "thread": "t1"}
 
-TOOL_FIELDS = (
-    '"model":"openai/tts-1","input":"Hé","voice":"alloy","response_format":"wav","speed":1.5'
-)
-RETRIES = '"fallbacks":[{"model":"elevenlabs/eleven_v3"}],"retry":{"count":2,"on_codes":[503]}'
-MODELS = '[{"model":"openai/tts-1","weight":0.7}]'
-BALANCER = f'"load_balancer":{{"type":"weight_based","models":{MODELS}}}'
-TIMEOUT_AND_NAME = '"timeout":{"call_timeout":30000},"name":"n"'
-IDENTITY = '{"id":"u1","tags":["hr"]}'
-THREAD = '"thread":{"id":"t1"}'
-
 BODIES = {
-    "v3/router": f"{{{TOOL_FIELDS},{RETRIES},{BALANCER},{TIMEOUT_AND_NAME}}}",
-    "v2/router": f'{{{TOOL_FIELDS},{RETRIES},{BALANCER},{TIMEOUT_AND_NAME},"orq":{{"identity":{IDENTITY},{THREAD}}}}}',
-    "v2/gateway": (
-        f'{{{TOOL_FIELDS},"orq":{{{RETRIES},"load_balancer":{MODELS},{TIMEOUT_AND_NAME},"contact":{IDENTITY},{THREAD}}}}}'
-    ),
-    "v2/proxy": f'{{{TOOL_FIELDS},"orq":{{{RETRIES},{BALANCER},{TIMEOUT_AND_NAME},"identity":{IDENTITY},{THREAD}}}}}',
+    "v3/router": """
+{"model":"openai/tts-1","input":"Hé","voice":"alloy","response_format":"wav","speed":1.5,
+"fallbacks":[{"model":"elevenlabs/eleven_v3"}],
+"retry":{"count":2,"on_codes":[503]},
+"load_balancer":{"type":"weight_based","models":[{"model":"openai/tts-1","weight":0.7}]},
+"timeout":{"call_timeout":30000},
+"name":"n"}
+""",
+    "v2/router": """
+{"model":"openai/tts-1","input":"Hé","voice":"alloy","response_format":"wav","speed":1.5,
+"fallbacks":[{"model":"elevenlabs/eleven_v3"}],
+"retry":{"count":2,"on_codes":[503]},
+"load_balancer":{"type":"weight_based","models":[{"model":"openai/tts-1","weight":0.7}]},
+"timeout":{"call_timeout":30000},
+"name":"n",
+"orq":{
+"identity":{"id":"u1","tags":["hr"]},
+"thread":{"id":"t1"}}}
+""",
+    "v2/gateway": """
+{"model":"openai/tts-1","input":"Hé","voice":"alloy","response_format":"wav","speed":1.5,
+"orq":{
+"fallbacks":[{"model":"elevenlabs/eleven_v3"}],
+"retry":{"count":2,"on_codes":[503]},
+"load_balancer":[{"model":"openai/tts-1","weight":0.7}],
+"timeout":{"call_timeout":30000},
+"name":"n",
+"contact":{"id":"u1","tags":["hr"]},
+"thread":{"id":"t1"}}}
+""",
+    "v2/proxy": """
+{"model":"openai/tts-1","input":"Hé","voice":"alloy","response_format":"wav","speed":1.5,
+"orq":{
+"fallbacks":[{"model":"elevenlabs/eleven_v3"}],
+"retry":{"count":2,"on_codes":[503]},
+"load_balancer":{"type":"weight_based","models":[{"model":"openai/tts-1","weight":0.7}]},
+"timeout":{"call_timeout":30000},
+"name":"n",
+"identity":{"id":"u1","tags":["hr"]},
+"thread":{"id":"t1"}}}
+""",
 }
 
 
@@ -49,6 +74,6 @@ def test_bytes_of_speech_request(dialect):
     tool.synthesize("Hé")
     (request,) = script.requests
     assert request.url == f"https://router.example/{dialect}/audio/speech"
-    assert request.content.decode() == BODIES[dialect]
+    assert request.content.decode() == BODIES[dialect].replace("\n", "")
     assert request.headers["content-type"] == "application/json"
     assert request.headers.get("x-orq-identity-id") == ("u1" if is_v3 else None)
