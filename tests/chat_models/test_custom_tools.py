@@ -1,16 +1,17 @@
-"""Custom tools of the Responses API: they take any text, and agents run them as other tools."""
+"""Custom tools of the Responses API, whose input is plain text."""
 
 import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import Tool
+from support.chat import create_model
 
-from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations import OfflineRouter
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.testing import Answer, ToolCall
 
-CUSTOM = {"type": "custom", "name": "shell", "description": "Runs a line of shell."}
-SHELL = Tool(name="shell", description="Runs a line of shell.", func=lambda line: f"ran {line}")
+CUSTOM = {"type": "custom", "name": "shell", "description": "Run a shell command."}
+SHELL = Tool(name="shell", description="Run a shell command.", func=lambda line: f"ran {line}")
 
 
 @pytest.fixture
@@ -20,10 +21,7 @@ def router() -> OfflineRouter:
 
 @pytest.mark.parametrize("streaming", [False, True])
 def test_custom_tool_round_trip(router: OfflineRouter, streaming: bool) -> None:
-    bare = ChatOrq(
-        model="openai/gpt-5", api="responses", streaming=streaming, client=router.client()
-    )
-    model = bare.bind_tools([CUSTOM])
+    model = create_model(router, api="responses", streaming=streaming).bind_tools([CUSTOM])
     question = HumanMessage("List it")
     answer = model.invoke([question])
     (call,) = answer.tool_calls
@@ -31,26 +29,26 @@ def test_custom_tool_round_trip(router: OfflineRouter, streaming: bool) -> None:
     output = SHELL.invoke(call)
     assert isinstance(output, ToolMessage)
     model.invoke([question, answer, output])
-    _, called, given = router.requests[-1].body["input"]
-    assert called["type"] == "custom_tool_call"
-    assert called["input"] == "ls -l"
-    assert given["type"] == "custom_tool_call_output"
-    assert given["output"] == "ran ls -l"
+    _, sent_call, sent_output = router.requests[-1].body["input"]
+    assert sent_call["type"] == "custom_tool_call"
+    assert sent_call["input"] == "ls -l"
+    assert sent_output["type"] == "custom_tool_call_output"
+    assert sent_output["output"] == "ran ls -l"
 
 
 def test_call_from_another_provider_keeps_its_arguments(router: OfflineRouter) -> None:
-    model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
+    model = create_model(router, api="responses")
     call = {"name": "shell", "args": {"line": "ls"}, "id": "c1"}
-    told = [AIMessage("", tool_calls=[call]), ToolMessage("done", tool_call_id="c1")]
-    model.bind_tools([CUSTOM]).invoke([HumanMessage("Go"), *told])
+    turn = [AIMessage("", tool_calls=[call]), ToolMessage("done", tool_call_id="c1")]
+    model.bind_tools([CUSTOM]).invoke([HumanMessage("Go"), *turn])
     assert router.requests[-1].body["input"][1]["input"] == '{"line":"ls"}'
 
 
 def test_agent_runs_custom_tool() -> None:
     shell = Tool(**{**vars(SHELL), "metadata": {"type": "custom_tool"}})
-    called = Answer(tool_calls=(ToolCall("shell", "ls -l"),))
-    router = OfflineRouter(answers={"List it": [called, Answer("Done.")]})
-    model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
+    call = Answer(tool_calls=(ToolCall("shell", "ls -l"),))
+    router = OfflineRouter(answers={"List it": [call, Answer("Done.")]})
+    model = create_model(router, api="responses")
     *_, output, last = create_agent(model, [shell]).invoke({"messages": ["List it"]})["messages"]
     assert (output.text, last.text) == ("ran ls -l", "Done.")
     assert router.requests[0].body["tools"][0]["type"] == "custom"
@@ -58,7 +56,7 @@ def test_agent_runs_custom_tool() -> None:
 
 
 def test_custom_tool_cannot_be_forced(router: OfflineRouter) -> None:
-    model = ChatOrq(model="openai/gpt-5", api="responses", client=router.client())
+    model = create_model(router, api="responses")
     with pytest.raises(RouterInputError, match=r"custom tool 'shell'\. Only functions"):
         model.bind_tools([CUSTOM], tool_choice="shell")
 
@@ -66,4 +64,4 @@ def test_custom_tool_cannot_be_forced(router: OfflineRouter) -> None:
 @pytest.mark.parametrize("tool", [CUSTOM, {"type": "orq:web_search"}], ids=["custom", "search"])
 def test_tool_of_the_other_api_raises(router: OfflineRouter, tool: object) -> None:
     with pytest.raises(RouterInputError, match="Use api='responses'"):
-        ChatOrq(model="openai/gpt-5", client=router.client()).bind_tools([tool])
+        create_model(router).bind_tools([tool])

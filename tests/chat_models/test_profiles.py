@@ -1,4 +1,4 @@
-"""Profiles of models: what the shipped table says, and for which ids."""
+"""Model profiles: the table, and the model ids it covers."""
 
 import json
 import runpy
@@ -14,37 +14,37 @@ from orq_router_integrations import ChatOrq
 from orq_router_integrations.chat_models import profiles
 from orq_router_integrations.chat_models.profiles import get_profile
 
-ROOM = Path(__file__).parents[1] / "profiles"
-GENERATOR = runpy.run_path(str(ROOM / "generate.py"))
-FACTS = json.loads((ROOM / "facts.json").read_text("utf-8"))
+DIRECTORY = Path(__file__).parents[1] / "profiles"
+GENERATOR = runpy.run_path(str(DIRECTORY / "generate.py"))
+FACTS = json.loads((DIRECTORY / "facts.json").read_text("utf-8"))
 TABLE = json.loads(GENERATOR["TABLE"].read_text("utf-8"))
 
 
-class TestTheTable:
-    def test_is_what_the_generator_makes_of_the_facts(self):
+class TestTable:
+    def test_is_up_to_date(self):
         assert GENERATOR["table"](FACTS).encode() == GENERATOR["TABLE"].read_bytes()
 
     def test_is_small(self):
         assert GENERATOR["TABLE"].stat().st_size <= 60_000
 
-    def test_knows_only_keys_that_langchain_knows(self):
-        known = get_type_hints(ModelProfile)
+    def test_has_only_the_keys_of_langchain(self):
+        types = get_type_hints(ModelProfile)
         for profile in TABLE["profiles"]:
             for key, value in profile.items():
-                assert type(value) is known[key], key
+                assert type(value) is types[key], key
 
-    def test_is_read_at_the_first_question_and_once(self):
+    def test_is_read_once(self):
         profiles._load_table.cache_clear()
         assert get_profile("openai/gpt-4o")
         assert get_profile("openai/gpt-4.1")
         assert profiles._load_table.cache_info().misses == 1
 
     @pytest.mark.parametrize("family", FACTS["families"], ids=lambda family: family["name"])
-    def test_names_a_source_and_a_day_for_every_family(self, family):
+    def test_family_has_a_source_and_a_date(self, family):
         assert family["source"]
         assert date.fromisoformat(family["checked"]) > date(2026, 1, 1)
 
-    def test_may_not_name_a_model_twice(self):
+    def test_duplicate_model_raises(self):
         family = FACTS["families"][0]
         with pytest.raises(ValueError, match="openai/gpt-4o stands in two families"):
             GENERATOR["table"]({"families": [family, family]})
@@ -127,10 +127,11 @@ def test_profiles_are_copies():
 
 
 def test_langchain_validates_profiles_of_callers():
-    own = {"max_input_tokens": 1, "max_imput_tokens": 1}
+    """The validation is slow and skipped for profiles from the table."""
+    profile = {"max_input_tokens": 1, "max_imput_tokens": 1}
     with pytest.warns(UserWarning, match="max_imput_tokens"):
-        ChatOrq(model="openai/gpt-4o", api_key="sk-orq-example", profile=own)
+        ChatOrq(model="openai/gpt-4o", api_key="sk-orq-example", profile=profile)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ours = ChatOrq(model="openai/gpt-4o", api_key="sk-orq-example")
-    assert ours.profile == get_profile("openai/gpt-4o")
+        model = ChatOrq(model="openai/gpt-4o", api_key="sk-orq-example")
+    assert model.profile == get_profile("openai/gpt-4o")

@@ -1,4 +1,4 @@
-"""Usage and cost, added up: what LangChain's cache gives costs nothing."""
+"""``track_usage``: counts, cost, nesting and cached answers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,18 +30,18 @@ async def test_cached_answer_costs_nothing(
     assert usage.usage_metadata == core_usage.usage_metadata
 
 
-def a_library(model: ChatOrq) -> None:
-    with track_usage() as own:
+def call_in_nested_block(model: ChatOrq) -> None:
+    with track_usage() as usage:
         model.batch(["2", "3"])
-    assert own.calls == 2
+    assert usage.calls == 2
 
 
 def test_nested_blocks(model: ChatOrq) -> None:
-    within = RunnableLambda(lambda _: a_library(model))
+    chain = RunnableLambda(lambda _: call_in_nested_block(model))
     with track_usage() as outer, get_usage_metadata_callback() as core_usage:
         model.invoke("1")
-        a_library(model)
-        within.invoke("a chain that began in the outer block")
+        call_in_nested_block(model)
+        chain.invoke("Hi")
         model.invoke("4")
     assert outer.calls == 6
     assert outer.usage_metadata == core_usage.usage_metadata
@@ -63,7 +63,7 @@ async def test_blocks_in_abandoned_generators_are_reused(model: ChatOrq) -> None
             yield (await model.ainvoke("1")).text
             yield "never"
 
-    before = len(tracking._ACTIVE_TRACKERS)
+    count = len(tracking._ACTIVE_TRACKERS)
     for _ in range(20):
         async for _ in answers():
             break
@@ -71,4 +71,4 @@ async def test_blocks_in_abandoned_generators_are_reused(model: ChatOrq) -> None
     with track_usage() as usage:
         await model.ainvoke("2")
     assert usage.calls == 1
-    assert len(tracking._ACTIVE_TRACKERS) <= before + 2
+    assert len(tracking._ACTIVE_TRACKERS) <= count + 2

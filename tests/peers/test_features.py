@@ -162,7 +162,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     ),
     "token counts without a download": (
         "test_tokens_are_estimated",
-        "test_a_conversation_comes_near_what_the_api_counted",
+        "test_is_close_to_the_count_of_the_api",
     ),
     "tracing parameters": (
         "test_langsmith_params",
