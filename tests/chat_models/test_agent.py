@@ -1,4 +1,4 @@
-"""LangChain's agents on the model: tool loops, structured answers, and fallbacks inside them."""
+"""``create_agent``: tool loops, structured output, and fallbacks of the router."""
 
 from typing import Any
 
@@ -8,13 +8,11 @@ from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel
+from support.chat import CLAUDE, GPT, create_model
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import ServerError
 from orq_router_integrations.testing import Answer, Fault, ToolCall
-
-GPT = "openai/gpt-4o"
-CLAUDE = "anthropic/claude-sonnet-4-5"
 
 
 @tool
@@ -31,20 +29,16 @@ class Weather(BaseModel):
 
 
 QUESTION = "What is the weather in Berlin?"
-ASKED = {"messages": [("user", QUESTION)]}
-every_way = pytest.mark.parametrize("awaited", [False, True], ids=["invoke", "ainvoke"])
+INPUT = {"messages": [("user", QUESTION)]}
+every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
 
 
 async def run(agent: Any, awaited: bool) -> dict[str, Any]:
-    result: dict[str, Any] = await agent.ainvoke(ASKED) if awaited else agent.invoke(ASKED)
+    result: dict[str, Any] = await agent.ainvoke(INPUT) if awaited else agent.invoke(INPUT)
     return result
 
 
-def orq(router: OfflineRouter, **kwargs: Any) -> ChatOrq:
-    return ChatOrq(model=GPT, client=router.client(), **kwargs)
-
-
-def roles(body: dict[str, Any]) -> list[str]:
+def get_roles(body: dict[str, Any]) -> list[str]:
     return [message["role"] for message in body["messages"]]
 
 
@@ -56,8 +50,8 @@ async def test_tool_loop(model: ChatOrq, router: OfflineRouter, awaited: bool) -
     assert isinstance(answer, ToolMessage)
     assert "12 degrees in Berlin" in last.text
     first, second = (request.body for request in router.requests)
-    assert roles(first) == ["system", "user"]
-    assert roles(second) == ["system", "user", "assistant", "tool"]
+    assert get_roles(first) == ["system", "user"]
+    assert get_roles(second) == ["system", "user", "assistant", "tool"]
     assert second["messages"][2]["tool_calls"][0]["id"] == second["messages"][3]["tool_call_id"]
 
 
@@ -65,7 +59,7 @@ async def test_tool_loop_can_be_streamed(model: ChatOrq) -> None:
     agent = create_agent(model, [get_weather])
     texts = [
         chunk.text
-        async for chunk, _ in agent.astream(ASKED, stream_mode="messages")
+        async for chunk, _ in agent.astream(INPUT, stream_mode="messages")
         if isinstance(chunk, AIMessage)
     ]
     assert "12 degrees in Berlin" in "".join(texts)
@@ -75,69 +69,74 @@ async def test_tool_loop_can_be_streamed(model: ChatOrq) -> None:
 async def test_parallel_tool_calls() -> None:
     calls = tuple(ToolCall("get_weather", {"city": city}) for city in ("Berlin", "Köln"))
     router = OfflineRouter(answers={QUESTION: [Answer(tool_calls=calls), Answer("Both cold.")]})
-    result = await run(create_agent(orq(router), [get_weather]), awaited=True)
-    told = [message for message in result["messages"] if isinstance(message, ToolMessage)]
-    assert [message.content for message in told] == ["12 degrees in Berlin", "12 degrees in Köln"]
-    assert len({message.tool_call_id for message in told}) == 2
+    result = await run(create_agent(create_model(router), [get_weather]), awaited=True)
+    tool_results = [message for message in result["messages"] if isinstance(message, ToolMessage)]
+    assert [message.content for message in tool_results] == [
+        "12 degrees in Berlin",
+        "12 degrees in Köln",
+    ]
+    assert len({message.tool_call_id for message in tool_results}) == 2
     assert result["messages"][-1].text == "Both cold."
 
 
-def wanted_by(router: OfflineRouter, number: int) -> dict[str, Any]:
-    body = router.requests[number].body
-    members = ("response_format", "tool_choice")
-    names = [sent["function"]["name"] for sent in body.get("tools", ())]
-    return {"tools": names, **{name: body[name] for name in members if name in body}}
+def get_tool_params(router: OfflineRouter, index: int) -> dict[str, Any]:
+    """Return the tool names, the tool choice and the response format of a request."""
+    body = router.requests[index].body
+    params = {name: body[name] for name in ("response_format", "tool_choice") if name in body}
+    return {"tools": [tool["function"]["name"] for tool in body.get("tools", ())], **params}
 
 
-PROVIDER = {"a class": Weather, "the strategy": ProviderStrategy(Weather)}
+FORMATS = {"class": Weather, "strategy": ProviderStrategy(Weather)}
 
 
 @every_way
-@pytest.mark.parametrize("wanted", PROVIDER.values(), ids=PROVIDER)
+@pytest.mark.parametrize("response_format", FORMATS.values(), ids=FORMATS)
 async def test_provider_strategy(
-    model: ChatOrq, router: OfflineRouter, wanted: Any, awaited: bool
+    model: ChatOrq, router: OfflineRouter, response_format: Any, awaited: bool
 ) -> None:
-    result = await run(create_agent(model, [get_weather], response_format=wanted), awaited)
+    agent = create_agent(model, [get_weather], response_format=response_format)
+    result = await run(agent, awaited)
     assert isinstance(result["structured_response"], Weather)
     assert result["structured_response"].city == "Berlin"
-    for number in range(2):
-        sent = wanted_by(router, number)
-        assert sent["tools"] == ["get_weather"]
-        assert sent["response_format"]["json_schema"]["name"] == "Weather"
+    for index in range(2):
+        params = get_tool_params(router, index)
+        assert params["tools"] == ["get_weather"]
+        assert params["response_format"]["json_schema"]["name"] == "Weather"
 
 
 @every_way
 async def test_tool_strategy(model: ChatOrq, router: OfflineRouter, awaited: bool) -> None:
-    wanted = ToolStrategy(Weather)
-    result = await run(create_agent(model, [get_weather], response_format=wanted), awaited)
+    agent = create_agent(model, [get_weather], response_format=ToolStrategy(Weather))
+    result = await run(agent, awaited)
     assert isinstance(result["structured_response"], Weather)
     assert result["structured_response"].city == "Berlin"
-    first = wanted_by(router, 0)
-    assert first == {"tools": ["get_weather", "Weather"], "tool_choice": "required"}
+    params = get_tool_params(router, 0)
+    assert params == {"tools": ["get_weather", "Weather"], "tool_choice": "required"}
 
 
 @pytest.mark.parametrize("strategy", [ProviderStrategy, ToolStrategy])
 def test_structured_output_without_tools(model: ChatOrq, strategy: Any) -> None:
-    result = create_agent(model, [], response_format=strategy(Weather)).invoke(ASKED)
+    result = create_agent(model, [], response_format=strategy(Weather)).invoke(INPUT)
     assert result["structured_response"].city == "Berlin"
 
 
 def test_invalid_structured_output_is_retried() -> None:
-    wrong = Answer(tool_calls=(ToolCall("Weather", {"city": "Berlin"}),))
-    right = Answer(tool_calls=(ToolCall("Weather", {"city": "Berlin", "degrees": 12}),))
-    router = OfflineRouter(answers={QUESTION: [wrong, right]})
-    agent = create_agent(orq(router), [], response_format=ToolStrategy(Weather))
-    result = agent.invoke(ASKED)
+    invalid = Answer(tool_calls=(ToolCall("Weather", {"city": "Berlin"}),))
+    valid = Answer(tool_calls=(ToolCall("Weather", {"city": "Berlin", "degrees": 12}),))
+    router = OfflineRouter(answers={QUESTION: [invalid, valid]})
+    agent = create_agent(create_model(router), [], response_format=ToolStrategy(Weather))
+    result = agent.invoke(INPUT)
     assert result["structured_response"] == Weather(city="Berlin", degrees=12)
     assert len(router.requests) == 2
 
 
 @every_way
-@pytest.mark.parametrize("wanted", [None, Weather], ids=["text", "structured"])
-async def test_router_falls_back_inside_the_loop(wanted: Any, awaited: bool) -> None:
+@pytest.mark.parametrize("response_format", [None, Weather], ids=["text", "structured"])
+async def test_router_falls_back_inside_the_loop(response_format: Any, awaited: bool) -> None:
     router = OfflineRouter(faults={GPT: [Fault(status=200), Fault(status=503)]})
-    model = orq(router, controls={"fallbacks": [CLAUDE]})
-    result = await run(create_agent(model, [get_weather], response_format=wanted), awaited)
+    model = create_model(router, controls={"fallbacks": [CLAUDE]})
+    agent = create_agent(model, [get_weather], response_format=response_format)
+    result = await run(agent, awaited)
     assert [(call.model, call.status) for call in router.log] == [
         (GPT, 200),
         (GPT, 503),
@@ -153,6 +152,6 @@ async def test_router_falls_back_inside_the_loop(wanted: Any, awaited: bool) -> 
 async def test_loop_without_fallback_raises(awaited: bool) -> None:
     router = OfflineRouter(faults={GPT: [Fault(status=200), Fault(status=501)]})
     with pytest.raises(ServerError) as caught:
-        await run(create_agent(orq(router), [get_weather]), awaited)
+        await run(create_agent(create_model(router), [get_weather]), awaited)
     assert caught.value.status_code == 501
     assert len(router.requests) == 2

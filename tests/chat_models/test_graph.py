@@ -1,4 +1,4 @@
-"""Agents as graphs: memory, streamed modes, events, usage over many calls, media of tools."""
+"""Agents as graphs: checkpoints, stream modes, events, usage, and media in tool results."""
 
 import sys
 from contextlib import suppress
@@ -34,9 +34,9 @@ from orq_router_integrations.testing import Answer, Fault, ToolCall
 
 CLAUDE = "anthropic/claude-sonnet-4-5"
 ASSETS = Path(__file__).parents[1] / "assets"
-TRIP = "What is the weather in Berlin, and what is the time there?"
-AGAIN = "And which of the two did I ask for first?"
-BOTH = Answer(
+QUESTION = "What is the weather in Berlin, and what is the time there?"
+FOLLOW_UP = "And which of the two did I ask for first?"
+TWO_CALLS = Answer(
     "One moment.",
     reasoning="Two tools.",
     reasoning_signature="SEAL",
@@ -55,38 +55,41 @@ def get_time(city: str) -> str:
     return f"noon in {city}"
 
 
-def asking(text: str) -> dict[str, Any]:
+def create_input(text: str) -> dict[str, Any]:
     return {"messages": [("user", text)]}
 
 
-def trip_router() -> OfflineRouter:
-    said = "12 degrees, and noon."
-    return OfflineRouter(answers={TRIP: [BOTH, Answer(said)], AGAIN: Answer("The weather.")})
+def create_router() -> OfflineRouter:
+    answers = {
+        QUESTION: [TWO_CALLS, Answer("12 degrees, and noon.")],
+        FOLLOW_UP: Answer("The weather."),
+    }
+    return OfflineRouter(answers=answers)
 
 
-async def streamed(graph: Any, awaited: bool, text: str, config: Any) -> list[Any]:
+async def stream_graph(graph: Any, awaited: bool, text: str, config: Any) -> list[Any]:
     modes = {"stream_mode": ["messages", "updates"], "config": config}
     if awaited:
-        return [item async for item in graph.astream(asking(text), **modes)]
-    return list(graph.stream(asking(text), **modes))
+        return [item async for item in graph.astream(create_input(text), **modes)]
+    return list(graph.stream(create_input(text), **modes))
 
 
-def pieces_by_message(items: list[Any]) -> dict[str, AIMessageChunk]:
-    """The streamed pieces, added up by message."""
-    found: dict[str, AIMessageChunk] = {}
+def merge_chunks(items: list[Any]) -> dict[str, AIMessageChunk]:
+    """Return the streamed messages by id, with their chunks merged."""
+    merged: dict[str, AIMessageChunk] = {}
     for mode, item in items:
         if mode == "messages" and isinstance(item[0], AIMessageChunk):
-            piece = item[0]
-            found[piece.id] = found[piece.id] + piece if piece.id in found else piece
-    return found
+            chunk = item[0]
+            merged[chunk.id] = merged[chunk.id] + chunk if chunk.id in merged else chunk
+    return merged
 
 
-def updates(items: list[Any]) -> list[Any]:
+def get_updates(items: list[Any]) -> list[Any]:
     nodes = [update for mode, item in items if mode == "updates" for update in item.values()]
     return [message for node in nodes for message in node["messages"]]
 
 
-def facts(message: Any) -> Any:
+def get_content(message: Any) -> Any:
     blocks = [{k: v for k, v in b.items() if k != "index"} for b in message.content_blocks]
     return message.text, message.tool_calls, blocks, message.usage_metadata
 
@@ -97,70 +100,73 @@ def facts(message: Any) -> Any:
 async def test_streamed_messages_equal_the_state(
     api: str, awaited: bool, version: str | None
 ) -> None:
-    model = orq(trip_router(), api, output_version=version)
+    model = orq(create_router(), api, output_version=version)
     graph = create_agent(model, [get_weather, get_time], checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "1"}}
-    items = await streamed(graph, awaited, TRIP, config)
-    said = updates(items)
-    kinds = [message.type for message in said]
-    assert kinds == ["ai", "tool", "tool", "ai"]
-    assert [call["id"] for call in said[0].tool_calls] == ["w", "t"]
-    if not (old_python and awaited):  # there, langgraph loses the callbacks of async tasks
-        pieces = pieces_by_message(items)
-        answers = [message for message in said if message.type == "ai"]
-        assert [facts(pieces[answer.id]) for answer in answers] == [facts(a) for a in answers]
+    items = await stream_graph(graph, awaited, QUESTION, config)
+    messages = get_updates(items)
+    assert [message.type for message in messages] == ["ai", "tool", "tool", "ai"]
+    assert [call["id"] for call in messages[0].tool_calls] == ["w", "t"]
+    if not (old_python and awaited):  # LangGraph loses the callbacks of async tasks there
+        merged = merge_chunks(items)
+        answers = [message for message in messages if message.type == "ai"]
+        assert [get_content(merged[answer.id]) for answer in answers] == [
+            get_content(a) for a in answers
+        ]
 
 
 @both_apis
 @every_way
 @every_version
 async def test_agent_remembers_the_first_turn(api: str, awaited: bool, version: str | None) -> None:
-    router = trip_router()
+    router = create_router()
     model = orq(router, api, output_version=version)
     graph = create_agent(model, [get_weather, get_time], checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "1"}}
-    await streamed(graph, awaited, TRIP, config)
-    second = await streamed(graph, awaited, AGAIN, config)
-    assert updates(second)[-1].text == "The weather."
-    kept = (await graph.aget_state(config)).values["messages"]
+    await stream_graph(graph, awaited, QUESTION, config)
+    second = await stream_graph(graph, awaited, FOLLOW_UP, config)
+    assert get_updates(second)[-1].text == "The weather."
+    messages = (await graph.aget_state(config)).values["messages"]
     first, again = ["human", "ai", "tool", "tool", "ai"], ["human", "ai"]
-    assert [message.type for message in kept] == first + again
-    sent = router.requests[-1].body
+    assert [message.type for message in messages] == first + again
+    body = router.requests[-1].body
     if api == "responses":
-        kinds = [item["type"] for item in sent["input"]]
+        types = [item["type"] for item in body["input"]]
         calls, outputs = ["function_call"] * 2, ["function_call_output"] * 2
-        assert kinds[:7] == ["message", "reasoning", "message", *calls, *outputs]
+        assert types[:7] == ["message", "reasoning", "message", *calls, *outputs]
     else:
-        roles = [message["role"] for message in sent["messages"]]
+        roles = [message["role"] for message in body["messages"]]
         assert roles == ["user", "assistant", "tool", "tool", "assistant", "user"]
 
 
 @both_apis
 @every_way
 async def test_threads_are_separate(api: str, awaited: bool) -> None:
-    router = trip_router()
+    router = create_router()
     graph = create_agent(orq(router, api), [get_weather], checkpointer=InMemorySaver())
     for thread in ("1", "2"):
-        await streamed(graph, awaited, AGAIN, {"configurable": {"thread_id": thread}})
-    member = "input" if api == "responses" else "messages"
-    assert [len(request.body[member]) for request in router.requests] == [1, 1]
+        await stream_graph(graph, awaited, FOLLOW_UP, {"configurable": {"thread_id": thread}})
+    field = "input" if api == "responses" else "messages"
+    assert [len(request.body[field]) for request in router.requests] == [1, 1]
 
 
 @both_apis
 @every_way
 async def test_failed_turn_can_be_resumed(api: str, awaited: bool) -> None:
-    router = OfflineRouter(answers={TRIP: [BOTH, "Done."]}, faults={GPT: [Fault(status=200)]})
+    router = OfflineRouter(
+        answers={QUESTION: [TWO_CALLS, "Done."]}, faults={GPT: [Fault(status=200)]}
+    )
     down = OfflineRouter(faults={GPT: Fault(status=501)})
     saver, config = InMemorySaver(), {"configurable": {"thread_id": "1"}}
     graph = create_agent(
         orq(router, api), [get_weather], checkpointer=saver, interrupt_before=["tools"]
     )
-    await called(graph, awaited, asking(TRIP), config=config)
-    broken = create_agent(orq(down, api), [get_weather, get_time], checkpointer=saver)
+    await called(graph, awaited, create_input(QUESTION), config=config)
+    failing_graph = create_agent(orq(down, api), [get_weather, get_time], checkpointer=saver)
     with pytest.raises(ServerError, match="501"):
-        await called(broken, awaited, None, config=config)
-    whole = create_agent(orq(router, api), [get_weather, get_time], checkpointer=saver)
-    result = await called(whole, awaited, None, config=config)
+        await called(failing_graph, awaited, None, config=config)
+    graph = create_agent(orq(router, api), [get_weather, get_time], checkpointer=saver)
+    result = await called(graph, awaited, None, config=config)
     assert result["messages"][-1].text == "Done."
 
 
@@ -170,15 +176,15 @@ async def test_failed_turn_can_be_resumed(api: str, awaited: bool) -> None:
 async def test_astream_events(api: str, version: Any) -> None:
     model = orq(OfflineRouter(answers=lambda _: FULL), api)
     events = [event async for event in model.astream_events("Hi", version=version)]
-    kinds = [event["event"] for event in events]
-    assert (kinds[0], kinds[-1]) == ("on_chat_model_start", "on_chat_model_end")
-    pieces = [e["data"]["chunk"] for e in events if e["event"] == "on_chat_model_stream"]
+    types = [event["event"] for event in events]
+    assert (types[0], types[-1]) == ("on_chat_model_start", "on_chat_model_end")
+    chunks = [e["data"]["chunk"] for e in events if e["event"] == "on_chat_model_stream"]
     last: Any = events[-1]["data"]["output"]
-    assert facts(reduce(add, pieces)) == facts(last)
+    assert get_content(reduce(add, chunks)) == get_content(last)
     assert [call["id"] for call in last.tool_calls] == ["c1", "c2"]
 
 
-async def third_version(model: ChatOrq, awaited: bool) -> tuple[list[Any], Any]:
+async def stream_events_v3(model: ChatOrq, awaited: bool) -> tuple[list[Any], Any]:
     if awaited:
         awaitable: Any = await model.astream_events("Hi", version="v3")
         return [event async for event in awaitable], await awaitable.output
@@ -192,13 +198,17 @@ async def third_version(model: ChatOrq, awaited: bool) -> tuple[list[Any], Any]:
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 async def test_stream_events_v3(api: str, awaited: bool, version: str | None) -> None:
     model = orq(OfflineRouter(answers=lambda _: FULL), api, output_version=version)
-    events, message = await third_version(model, awaited)
+    events, message = await stream_events_v3(model, awaited)
     assert_valid_event_stream(events)
-    kinds = [block["type"] for block in message.content]
-    assert kinds == ["reasoning", "text", "tool_call", "tool_call"]
-    whole = await called(model, awaited)
-    assert facts(message) == facts(whole)
-    assert message.response_metadata["model_name"] == whole.response_metadata["model_name"]
+    assert [block["type"] for block in message.content] == [
+        "reasoning",
+        "text",
+        "tool_call",
+        "tool_call",
+    ]
+    complete = await called(model, awaited)
+    assert get_content(message) == get_content(complete)
+    assert message.response_metadata["model_name"] == complete.response_metadata["model_name"]
     assert sum(event["event"] == "content-block-delta" for event in events) > 4
 
 
@@ -220,16 +230,16 @@ async def test_usage_of_a_chain(api: str, awaited: bool) -> None:
 
 @both_apis
 @every_way
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
 async def test_usage_of_an_agent(api: str, awaited: bool, stream: bool) -> None:
     if old_python and awaited and stream:
-        return  # there, langgraph loses the callbacks of async tasks
-    graph = create_agent(orq(trip_router(), api), [get_weather, get_time])
+        return  # LangGraph loses the callbacks of async tasks there
+    graph = create_agent(orq(create_router(), api), [get_weather, get_time])
     with get_usage_metadata_callback() as core_usage, track_usage() as usage:
         if stream:
-            messages = updates(await streamed(graph, awaited, TRIP, {}))
+            messages = get_updates(await stream_graph(graph, awaited, QUESTION, {}))
         else:
-            messages = (await called(graph, awaited, asking(TRIP)))["messages"]
+            messages = (await called(graph, awaited, create_input(QUESTION)))["messages"]
     answers = [message for message in messages if isinstance(message, AIMessage)]
     total = sum(answer.usage_metadata["total_tokens"] for answer in answers)
     assert usage.usage_metadata[GPT]["total_tokens"] == total
@@ -241,22 +251,21 @@ async def test_usage_of_an_agent(api: str, awaited: bool, stream: bool) -> None:
 MEDIA = {"image": "diagram.png", "file": "dummy.pdf"}
 
 
-def looked_up(name: str, tool_media: str, api: str) -> tuple[OfflineRouter, ChatOrq, list[Any]]:
-    router = OfflineRouter()
+def create_tool_turn(name: str) -> list[Any]:
+    """Create a conversation whose last message is a tool result with media."""
     block: Any = content_block(ASSETS / MEDIA[name])
     call = {"name": "look", "args": {}, "id": "c1"}
     result = ToolMessage([{"type": "text", "text": "Seen:"}, block], tool_call_id="c1")
-    asked = [HumanMessage("Look"), AIMessage("", tool_calls=[call]), result]
-    return router, orq(router, api, tool_media=tool_media), asked
+    return [HumanMessage("Look"), AIMessage("", tool_calls=[call]), result]
 
 
-def sent_media(body: dict[str, Any]) -> tuple[str, str]:
-    """What stands in the tool's answer, and what in the user's last message."""
+def get_sent_content(body: dict[str, Any]) -> tuple[str, str]:
+    """Return the content of the tool message and of the last user message."""
     items = body.get("input") or body["messages"]
     tools = [i for i in items if "output" in i or i.get("role") == "tool"]
     users = [i for i in items if i.get("role") == "user"]
-    answer = tools[-1].get("output", tools[-1].get("content"))
-    return str(answer), str(users[-1]["content"])
+    tool_content = tools[-1].get("output", tools[-1].get("content"))
+    return str(tool_content), str(users[-1]["content"])
 
 
 @both_apis
@@ -264,28 +273,23 @@ def sent_media(body: dict[str, Any]) -> tuple[str, str]:
 @pytest.mark.parametrize("name", MEDIA)
 @pytest.mark.parametrize("tool_media", ["user", "placeholder"])
 async def test_media_in_tool_results(api: str, awaited: bool, name: str, tool_media: str) -> None:
-    router, model, asked = looked_up(name, tool_media, api)
-    await called(model, awaited, asked)
-    answer, user = sent_media(router.requests[0].body)
-    assert "Seen:" in answer
-    assert "base64" not in answer
-    assert name in answer
-    assert ("base64" in user) is (tool_media == "user")
+    router = OfflineRouter()
+    await called(orq(router, api, tool_media=tool_media), awaited, create_tool_turn(name))
+    tool_content, user_content = get_sent_content(router.requests[0].body)
+    assert "Seen:" in tool_content
+    assert "base64" not in tool_content
+    assert name in tool_content
+    assert ("base64" in user_content) is (tool_media == "user")
 
 
 @both_apis
 @every_way
 @pytest.mark.parametrize("name", MEDIA)
 async def test_media_can_stay_in_the_tool_message(api: str, awaited: bool, name: str) -> None:
-    router, model, asked = looked_up(name, "tool", api)
-    with suppress(BadRequestError):  # chat completions' schema has only text there
-        await called(model, awaited, asked)
-    answer, user = sent_media(router.requests[0].body)
-    assert "base64" in answer
-    assert user == "Look"
-
-
-@both_apis
-def test_an_unknown_place_for_a_tools_media_is_refused(router: OfflineRouter, api: str) -> None:
-    with pytest.raises(ValueError, match="tool_media"):
-        orq(router, api, tool_media="nowhere")
+    router = OfflineRouter()
+    model = orq(router, api, tool_media="tool")
+    with suppress(BadRequestError):  # the schema of Chat Completions only allows text there
+        await called(model, awaited, create_tool_turn(name))
+    tool_content, user_content = get_sent_content(router.requests[0].body)
+    assert "base64" in tool_content
+    assert user_content == "Look"

@@ -1,4 +1,4 @@
-"""Fallbacks and retries of LangChain around the model: each error class gets what it deserves."""
+"""LangChain's fallbacks and retries for every kind of failure."""
 
 import json
 from collections.abc import Callable
@@ -12,22 +12,19 @@ from langchain_core import exceptions as core
 from langchain_core.tools import tool
 from pydantic import BaseModel
 from support.agent_tools import both_apis, called, every_way
+from support.chat import CLAUDE, GPT
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, errors
 
-GPT = "openai/gpt-4o"
-CLAUDE = "anthropic/claude-sonnet-4-5"
-ASKED = {"messages": [("user", "What is the weather in Berlin?")]}
-LENGTH = "This model's maximum context length is 128000 tokens."
+INPUT = {"messages": [("user", "What is the weather in Berlin?")]}
+CONTEXT_LENGTH = "This model's maximum context length is 128000 tokens."
 
-
-Failing = Callable[[httpx.Request], httpx.Response]
 
 FAILURES: dict[str, tuple[int, str, str, type[errors.RouterError]]] = {
     "400": (400, "invalid_request_body", "no", errors.BadRequestError),
     "guardrail": (400, "guardrail_error", "no", errors.GuardrailError),
     "content filter": (400, "content_filter", "no", errors.ContentFilterError),
-    "too long": (400, "context_length_exceeded", LENGTH, errors.ContextLengthError),
+    "too long": (400, "context_length_exceeded", CONTEXT_LENGTH, errors.ContextLengthError),
     "401": (401, "invalid_api_key", "no", errors.AuthenticationError),
     "402": (402, "quota_exceeded", "no", errors.QuotaExceededError),
     "403": (403, "insufficient_scope", "no", errors.PermissionDeniedError),
@@ -44,11 +41,13 @@ FAILURES: dict[str, tuple[int, str, str, type[errors.RouterError]]] = {
     "down": (0, "", "no", errors.RouterConnectionError),
     "slow": (-1, "", "no", errors.RouterTimeoutError),
 }
-AGAIN = {"408", "429", "500", "502", "503", "down", "slow"}
+RETRYABLE = {"408", "429", "500", "502", "503", "down", "slow"}
+"""For each failure: status (0: not connected, -1: timeout), code, message and error class."""
+
 every_failure = pytest.mark.parametrize("failure", FAILURES)
 
 
-def failed(failure: str, request: httpx.Request) -> httpx.Response:
+def create_failure(failure: str, request: httpx.Request) -> httpx.Response:
     status, code, message, _ = FAILURES[failure]
     if status == 0:
         raise httpx.ConnectError("refused", request=request)
@@ -59,7 +58,7 @@ def failed(failure: str, request: httpx.Request) -> httpx.Response:
     return httpx.Response(status, content=content)
 
 
-def client_of(handle: Failing) -> RouterClient:
+def create_client(handle: Callable[[httpx.Request], httpx.Response]) -> RouterClient:
     transport = httpx.MockTransport(handle)
     http = {
         "http_client": httpx.Client(transport=transport),
@@ -68,22 +67,24 @@ def client_of(handle: Failing) -> RouterClient:
     return OfflineRouter().client(max_retries=0, **http)
 
 
-def flaky(failure: str, times: int = 99) -> tuple[RouterClient, list[httpx.Request]]:
-    """A client whose router fails so often before it answers, and what it was sent."""
-    router, seen = OfflineRouter(), list[httpx.Request]()
+def create_failing_client(
+    failure: str, times: int = 99
+) -> tuple[RouterClient, list[httpx.Request]]:
+    """Create a client whose first requests fail, and the list of its requests."""
+    router, sent = OfflineRouter(), list[httpx.Request]()
 
     def handle(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
-        return failed(failure, request) if len(seen) <= times else router.handle(request)
+        sent.append(request)
+        return create_failure(failure, request) if len(sent) <= times else router.handle(request)
 
-    return client_of(handle), seen
+    return create_client(handle), sent
 
 
-def orq(client: RouterClient, api: str, **kwargs: Any) -> ChatOrq:
+def create_model(client: RouterClient, api: str, **kwargs: Any) -> ChatOrq:
     return ChatOrq(**{"model": GPT, "client": client, "api": api, **kwargs})
 
 
-async def streamed(runnable: Any, awaited: bool) -> str:
+async def stream_text(runnable: Any, awaited: bool) -> str:
     chunks = [c async for c in runnable.astream("Hi")] if awaited else list(runnable.stream("Hi"))
     return "".join(chunk.text for chunk in chunks)
 
@@ -106,40 +107,44 @@ class City(BaseModel):
 async def test_failures_have_a_class_and_is_retryable(
     failure: str, api: str, awaited: bool
 ) -> None:
-    client, _ = flaky(failure)
+    client, _ = create_failing_client(failure)
     with pytest.raises(core.ModelError) as caught:
-        await called(orq(client, api), awaited)
+        await called(create_model(client, api), awaited)
     assert type(caught.value) is FAILURES[failure][3]
-    assert caught.value.is_retryable is (failure in AGAIN)
+    assert caught.value.is_retryable is (failure in RETRYABLE)
 
 
 @both_apis
 @every_way
 async def test_context_overflow_error(api: str, awaited: bool) -> None:
     with pytest.raises(core.ContextOverflowError, match="maximum context length"):
-        await called(orq(flaky("too long")[0], api), awaited)
+        await called(create_model(create_failing_client("too long")[0], api), awaited)
     with pytest.raises(core.ContextOverflowError):
-        await streamed(orq(flaky("too long")[0], api), awaited)
+        await stream_text(create_model(create_failing_client("too long")[0], api), awaited)
 
 
 @both_apis
 @every_way
 @pytest.mark.parametrize("failure", ["down", "503", "401"])
 async def test_with_fallbacks(api: str, awaited: bool, failure: str) -> None:
-    down, seen = flaky(failure)
-    pair = orq(down, api).with_fallbacks([orq(OfflineRouter().client(), api, model=CLAUDE)])
-    answer = await called(pair, awaited)
+    down, sent = create_failing_client(failure)
+    models = create_model(down, api).with_fallbacks(
+        [create_model(OfflineRouter().client(), api, model=CLAUDE)]
+    )
+    answer = await called(models, awaited)
     assert answer.response_metadata["model_name"] == CLAUDE
-    assert CLAUDE in await streamed(pair, awaited)
-    assert len(seen) == 2
+    assert CLAUDE in await stream_text(models, awaited)
+    assert len(sent) == 2
 
 
 @every_way
 async def test_fallback_can_use_the_other_api(awaited: bool) -> None:
     for first, second in (("chat_completions", "responses"), ("responses", "chat_completions")):
         router = OfflineRouter()
-        pair = orq(flaky("down")[0], first).with_fallbacks([orq(router.client(), second)])
-        await called(pair.bind_tools([get_weather], tool_choice="any"), awaited)
+        models = create_model(create_failing_client("down")[0], first).with_fallbacks(
+            [create_model(router.client(), second)]
+        )
+        await called(models.bind_tools([get_weather], tool_choice="any"), awaited)
         assert router.requests[0].body["tools"][0].get("name") == (
             "get_weather" if second == "responses" else None
         )
@@ -148,10 +153,12 @@ async def test_fallback_can_use_the_other_api(awaited: bool) -> None:
 @both_apis
 @every_way
 async def test_fallback_receives_tools_and_structured_output(api: str, awaited: bool) -> None:
-    pair = orq(flaky("down")[0], api).with_fallbacks([orq(OfflineRouter().client(), api)])
-    call = await called(pair.bind_tools([get_weather], tool_choice="get_weather"), awaited)
+    models = create_model(create_failing_client("down")[0], api).with_fallbacks(
+        [create_model(OfflineRouter().client(), api)]
+    )
+    call = await called(models.bind_tools([get_weather], tool_choice="get_weather"), awaited)
     assert call.tool_calls[0]["name"] == "get_weather"
-    assert isinstance(await called(pair.with_structured_output(City), awaited), City)
+    assert isinstance(await called(models.with_structured_output(City), awaited), City)
 
 
 @both_apis
@@ -161,22 +168,24 @@ async def test_fallback_for_outages_does_not_hide_authentication_errors(
 ) -> None:
     other = OfflineRouter()
     outages = (core.ModelConnectionError, core.ModelAPIError)
-    first = orq(flaky("401")[0], api)
-    pair = first.with_fallbacks([orq(other.client(), api)], exceptions_to_handle=outages)
+    first = create_model(create_failing_client("401")[0], api)
+    models = first.with_fallbacks([create_model(other.client(), api)], exceptions_to_handle=outages)
     with pytest.raises(core.ModelAuthenticationError):
-        await called(pair, awaited)
+        await called(models, awaited)
     assert not other.requests
 
 
 @both_apis
 @every_way
 async def test_first_error_is_raised_if_all_models_fail(api: str, awaited: bool) -> None:
-    pair = orq(flaky("503")[0], api).with_fallbacks([orq(flaky("down")[0], api)])
+    models = create_model(create_failing_client("503")[0], api).with_fallbacks(
+        [create_model(create_failing_client("down")[0], api)]
+    )
     with pytest.raises(errors.ServerError):
-        await called(pair, awaited)
+        await called(models, awaited)
 
 
-def worth_another_try(error: BaseException) -> bool:
+def is_retryable(error: BaseException) -> bool:
     return isinstance(error, core.ModelError) and error.is_retryable
 
 
@@ -184,21 +193,21 @@ def worth_another_try(error: BaseException) -> bool:
 @both_apis
 @every_way
 async def test_with_retry_by_is_retryable(failure: str, api: str, awaited: bool) -> None:
-    client, seen = flaky(failure, times=2)
-    patient = orq(client, api).with_retry(
-        retry_if_exception_type=worth_another_try,
+    client, sent = create_failing_client(failure, times=2)
+    runnable = create_model(client, api).with_retry(
+        retry_if_exception_type=is_retryable,
         wait_exponential_jitter=False,
         stop_after_attempt=3,
     )
-    if failure in AGAIN:
-        assert (await called(patient, awaited)).text
+    if failure in RETRYABLE:
+        assert (await called(runnable, awaited)).text
     else:
         with pytest.raises(FAILURES[failure][3]):
-            await called(patient, awaited)
-    assert len(seen) == (3 if failure in AGAIN else 1)
+            await called(runnable, awaited)
+    assert len(sent) == (3 if failure in RETRYABLE else 1)
 
 
-def retrying(**kwargs: Any) -> ModelRetryMiddleware:
+def create_retry_middleware(**kwargs: Any) -> ModelRetryMiddleware:
     return ModelRetryMiddleware(initial_delay=0, jitter=False, **kwargs)
 
 
@@ -208,50 +217,56 @@ def retrying(**kwargs: Any) -> ModelRetryMiddleware:
 async def test_retry_middleware_retries_only_retryable_errors(
     failure: str, api: str, awaited: bool
 ) -> None:
-    client, seen = flaky(failure, times=1)
-    agent = create_agent(orq(client, api), [get_weather], middleware=[retrying()])
-    if failure in AGAIN:
-        result = await called(agent, awaited, ASKED)
+    client, sent = create_failing_client(failure, times=1)
+    agent = create_agent(
+        create_model(client, api), [get_weather], middleware=[create_retry_middleware()]
+    )
+    if failure in RETRYABLE:
+        result = await called(agent, awaited, INPUT)
         assert "12 degrees in Berlin" in result["messages"][-1].text
     else:
         with pytest.raises(FAILURES[failure][3]):
-            await called(agent, awaited, ASKED)
-    assert len(seen) == (3 if failure in AGAIN else 1)
+            await called(agent, awaited, INPUT)
+    assert len(sent) == (3 if failure in RETRYABLE else 1)
 
 
 @both_apis
 @every_way
 async def test_retry_middleware_gives_up(api: str, awaited: bool) -> None:
-    client, seen = flaky("503")
-    agent = create_agent(orq(client, api), [], middleware=[retrying(max_retries=1)])
-    result = await called(agent, awaited, ASKED)
+    client, sent = create_failing_client("503")
+    agent = create_agent(
+        create_model(client, api), [], middleware=[create_retry_middleware(max_retries=1)]
+    )
+    result = await called(agent, awaited, INPUT)
     assert "failed after 2 attempts with ServerError" in result["messages"][-1].text
-    strict = retrying(max_retries=1, on_failure="error")
+    strict = create_retry_middleware(max_retries=1, on_failure="error")
     with pytest.raises(errors.ServerError):
-        await called(create_agent(orq(client, api), [], middleware=[strict]), awaited, ASKED)
-    assert len(seen) == 4
+        await called(
+            create_agent(create_model(client, api), [], middleware=[strict]), awaited, INPUT
+        )
+    assert len(sent) == 4
 
 
 @both_apis
 @every_way
 async def test_retry_middleware_does_not_retry_invalid_input(api: str, awaited: bool) -> None:
-    client, seen = flaky("503")
-    agent = create_agent(orq(client, api), [], middleware=[retrying()])
-    unsendable = {"messages": [("user", [{"type": "image", "url": ""}])]}
+    client, sent = create_failing_client("503")
+    agent = create_agent(create_model(client, api), [], middleware=[create_retry_middleware()])
+    invalid_input = {"messages": [("user", [{"type": "image", "url": ""}])]}
     with pytest.raises(errors.RouterInputError):
-        await called(agent, awaited, unsendable)
-    assert not seen
+        await called(agent, awaited, invalid_input)
+    assert not sent
 
 
 @every_failure
 @both_apis
 @every_way
 async def test_fallback_middleware(failure: str, api: str, awaited: bool) -> None:
-    client, _ = flaky(failure)
-    spare = orq(OfflineRouter().client(), api, model=CLAUDE)
-    middleware = [ModelFallbackMiddleware(spare)]
-    agent = create_agent(orq(client, api), [get_weather], middleware=middleware)
-    result = await called(agent, awaited, ASKED)
+    client, _ = create_failing_client(failure)
+    fallback = create_model(OfflineRouter().client(), api, model=CLAUDE)
+    middleware = [ModelFallbackMiddleware(fallback)]
+    agent = create_agent(create_model(client, api), [get_weather], middleware=middleware)
+    result = await called(agent, awaited, INPUT)
     assert result["messages"][-1].response_metadata["model_name"] == CLAUDE
     assert "12 degrees in Berlin" in result["messages"][-1].text
 
@@ -259,27 +274,36 @@ async def test_fallback_middleware(failure: str, api: str, awaited: bool) -> Non
 @both_apis
 @every_way
 async def test_fallback_middleware_raises_the_last_error(api: str, awaited: bool) -> None:
-    middleware = [ModelFallbackMiddleware(orq(flaky("401")[0], api))]
-    agent = create_agent(orq(flaky("503")[0], api), [], middleware=middleware)
+    middleware = [ModelFallbackMiddleware(create_model(create_failing_client("401")[0], api))]
+    agent = create_agent(
+        create_model(create_failing_client("503")[0], api), [], middleware=middleware
+    )
     with pytest.raises(errors.AuthenticationError):
-        await called(agent, awaited, ASKED)
+        await called(agent, awaited, INPUT)
 
 
 @both_apis
 @every_way
 async def test_fallback_middleware_with_structured_output(api: str, awaited: bool) -> None:
-    middleware = [ModelFallbackMiddleware(orq(OfflineRouter().client(), api, model=CLAUDE))]
-    client, _ = flaky("503")
-    agent = create_agent(orq(client, api), [], response_format=City, middleware=middleware)
-    assert isinstance((await called(agent, awaited, ASKED))["structured_response"], City)
+    middleware = [
+        ModelFallbackMiddleware(create_model(OfflineRouter().client(), api, model=CLAUDE))
+    ]
+    client, _ = create_failing_client("503")
+    agent = create_agent(create_model(client, api), [], response_format=City, middleware=middleware)
+    assert isinstance((await called(agent, awaited, INPUT))["structured_response"], City)
 
 
 @both_apis
 @every_way
 async def test_retry_before_fallback_middleware(api: str, awaited: bool) -> None:
-    client, seen = flaky("503")
-    spare = orq(OfflineRouter().client(), api, model=CLAUDE)
-    order = [ModelFallbackMiddleware(spare), retrying(max_retries=2, on_failure="error")]
-    result = await called(create_agent(orq(client, api), [], middleware=order), awaited, ASKED)
-    assert len(seen) == 3
+    client, sent = create_failing_client("503")
+    fallback = create_model(OfflineRouter().client(), api, model=CLAUDE)
+    middleware = [
+        ModelFallbackMiddleware(fallback),
+        create_retry_middleware(max_retries=2, on_failure="error"),
+    ]
+    result = await called(
+        create_agent(create_model(client, api), [], middleware=middleware), awaited, INPUT
+    )
+    assert len(sent) == 3
     assert result["messages"][-1].response_metadata["model_name"] == CLAUDE

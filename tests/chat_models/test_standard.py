@@ -1,11 +1,10 @@
-"""LangChain's own suites for chat models, every capability on, against the offline router."""
+"""LangChain's standard tests for chat models, against the offline router."""
 
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from langchain_core.load import dumpd, load
 from langchain_core.messages import AIMessage
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
@@ -28,9 +27,7 @@ class TestUnit(ChatModelUnitTests):
             {"api_key": "sk-orq-env", "base_url": "https://router.example/v3/router"},
         )
 
-    @pytest.mark.xfail(
-        reason="loads with the classes that langchain-core lists, which no outside package can join"
-    )
+    @pytest.mark.xfail(reason="langchain-core only loads classes from a fixed list of packages")
     def test_serdes(self, *args: Any, **kwargs: Any) -> None:
         super().test_serdes(*args, **kwargs)
 
@@ -47,28 +44,9 @@ class TestUnitResponsesV1(TestUnit):
     chat_model_params = {**TestUnitResponses.chat_model_params, "output_version": "v1"}
 
 
-def test_serialized_model_can_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ORQ_API_KEY", "sk-orq-env")
-    model = ChatOrq(
-        model="openai/gpt-4o",
-        temperature=0.5,
-        thinking={"type": "adaptive"},
-        controls={"fallbacks": ["anthropic/claude-sonnet-4-5"], "cache": {"ttl": 60}},
-    )
-    dumped = dumpd(model)
-    loaded = load(
-        dumped,
-        allowed_objects=[ChatOrq],
-        valid_namespaces=["orq_router_integrations"],
-        secrets_from_env=True,
-    )
-    assert "sk-orq-env" not in str(dumped)
-    assert loaded == model
-
-
 @pytest.fixture
 def media_from_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The suite downloads its media; here they come from files."""
+    """Serve the media that the suite downloads from files."""
 
     def get(url: str, **_: Any) -> httpx.Response:
         return httpx.Response(200, content=(ASSETS / MEDIA[Path(url).suffix]).read_bytes())
@@ -112,24 +90,24 @@ class TestIntegration(ChatModelIntegrationTests):
         return {"invoke": details, "stream": details}
 
     def invoke_with_audio_input(self, *, stream: bool = False) -> AIMessage:
-        spoken = content_block(ASSETS / "bird.wav")
-        return self.asked([("user", [spoken])], stream=stream)
+        audio = content_block(ASSETS / "bird.wav")
+        return self.ask([("user", [audio])], stream=stream)
 
     def invoke_with_audio_output(self, *, stream: bool = False) -> AIMessage:
-        speech = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
-        return self.asked("Say hello.", stream=stream, **speech)
+        params = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+        return self.ask("Say hello.", stream=stream, **params)
 
     def invoke_with_reasoning_output(self, *, stream: bool = False) -> AIMessage:
-        return self.asked("What is 17 * 23?", stream=stream, reasoning_effort="high")
+        return self.ask("What is 17 * 23?", stream=stream, reasoning_effort="high")
 
     def invoke_with_cache_read_input(self, *, stream: bool = False) -> AIMessage:
-        return self.asked("A long prompt. " * 200, twice=True, stream=stream, prompt_cache_key="k")
+        return self.ask("A long prompt. " * 200, twice=True, stream=stream, prompt_cache_key="k")
 
     def invoke_with_cache_creation_input(self, *, stream: bool = False) -> AIMessage:
-        kept = {"cache_control": {"type": "ephemeral"}}
-        return self.asked("A long prompt. " * 200, stream=stream, **kept)
+        params = {"cache_control": {"type": "ephemeral"}}
+        return self.ask("A long prompt. " * 200, stream=stream, **params)
 
-    def asked(self, prompt: Any, *, stream: bool, twice: bool = False, **kwargs: Any) -> AIMessage:
+    def ask(self, prompt: Any, *, stream: bool, twice: bool = False, **kwargs: Any) -> AIMessage:
         model = ChatOrq(**self.chat_model_params)
         if twice:
             model.invoke(prompt, **kwargs)
@@ -137,7 +115,7 @@ class TestIntegration(ChatModelIntegrationTests):
 
 
 class TestResponses(TestIntegration):
-    """The same over the Responses API, which has no JSON mode and takes no audio."""
+    """The Responses API, which supports neither JSON mode nor audio."""
 
     supports_json_mode = False
     supports_audio_inputs = False
@@ -175,16 +153,16 @@ class TestFunctionCalling(TestIntegration):
 
 
 class TestJsonMode(TestIntegration):
-    """The suite's prompts do not say which keys they want, so a script does."""
+    """The prompts of the suite do not name the keys, so the answer is scripted."""
 
     structured_output_kwargs = {"method": "json_mode"}
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        router = OfflineRouter(answers=joke_when_json_is_wanted)
+        router = OfflineRouter(answers=answer_json_requests)
         return {"model": "openai/gpt-4o", "client": router.client()}
 
 
-def joke_when_json_is_wanted(body: dict[str, Any]) -> str | None:
-    wanted = body.get("response_format", {}).get("type") == "json_object"
-    return '{"setup": "Why the cat?", "punchline": "Why not?"}' if wanted else None
+def answer_json_requests(body: dict[str, Any]) -> str | None:
+    is_json_mode = body.get("response_format", {}).get("type") == "json_object"
+    return '{"setup": "Why the cat?", "punchline": "Why not?"}' if is_json_mode else None
