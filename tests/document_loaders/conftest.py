@@ -9,7 +9,7 @@ from support.recordings import wav
 from support.served_router import served
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.media.tones import Word, hear, speak
+from orq_router_integrations.testing.media.tone_codec import Word, decode_speech, encode_speech
 
 TOPICS = ["bread", "wine", "Zo\u00eb", "the the sea"]
 
@@ -33,9 +33,9 @@ def long_text(sentences: int) -> str:
 
 def spoken(path: Path, sentences: int, rate: int) -> Spoken:
     text = long_text(sentences)
-    pcm = speak(text, rate=rate)
+    pcm = encode_speech(text, rate=rate)
     path.write_bytes(wav(pcm, rate=rate))
-    return Spoken(path, text, hear(pcm, rate=rate))
+    return Spoken(path, text, decode_speech(pcm, rate=rate))
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from orq_router_integrations.document_loaders.sources import create_recording
 from orq_router_integrations.document_loaders.wav_reader import WavReader
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.wav import build_wav_header
-from orq_router_integrations.testing.media.tones import hear, speak
+from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech
 
 RATE = 8000
 
@@ -59,7 +59,7 @@ def test_every_frame_is_in_a_piece_and_none_is_too_large(
 
 
 def test_pieces_are_files_that_others_can_read() -> None:
-    pcm = speak("One. Two. Three. Four. Five. Six.", rate=RATE)
+    pcm = encode_speech("One. Two. Three. Four. Five. Six.", rate=RATE)
     limits = ChunkLimits(max_bytes=30_000, overlap_seconds=0.2)
     pieces = split_wav(frames_of(wav(pcm, rate=RATE)), limits, "talk.x.wav")
     assert [piece.upload.filename for piece in pieces[:2]] == ["talk.x.001.wav", "talk.x.002.wav"]
@@ -73,10 +73,10 @@ def test_pieces_are_files_that_others_can_read() -> None:
 
 def test_cuts_are_in_the_midst_of_pauses() -> None:
     text = "A sentence of some words. " * 20
-    pcm = speak(text, rate=RATE)
+    pcm = encode_speech(text, rate=RATE)
     found = frames_of(wav(pcm, rate=RATE))
     pieces = split_wav(found, ChunkLimits(max_bytes=10**9, max_seconds=20.0), "a.wav")
-    words = hear(pcm, rate=RATE)
+    words = decode_speech(pcm, rate=RATE)
     for piece in pieces[1:]:
         assert not any(word.start - 0.1 < piece.cut_seconds < word.end + 0.1 for word in words)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orq_router_integrations.testing.written import json_bytes
+from orq_router_integrations.testing.serialization import encode_json
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
@@ -27,11 +27,11 @@ class ToolCall:
     id: str | None = None
 
     @property
-    def json(self) -> str:
+    def arguments_json(self) -> str:
         """The arguments as they go on the wire."""
         if isinstance(self.arguments, str):
             return self.arguments or "{}"
-        return json_bytes(dict(self.arguments)).decode()
+        return encode_json(dict(self.arguments)).decode()
 
 
 @dataclass(frozen=True, slots=True)
