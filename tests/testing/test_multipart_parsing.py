@@ -40,7 +40,7 @@ def field(name: str, value: str = "x", *more: str) -> str:
     return "\r\n".join(head) + f"\r\n\r\n{value}"
 
 
-def parse(*parts: str, kind: str = "multipart/form-data; boundary=E", end: str = "--E--") -> Any:
+def read(*parts: str, kind: str = "multipart/form-data; boundary=E", end: str = "--E--") -> Any:
     body = "".join(f"--E\r\n{part}\r\n" for part in parts) + end
     return parse_form(kind, body.encode())
 

@@ -209,9 +209,8 @@ class ResponsesCall:
         if self.request.is_stored:
             steps = ["in_progress"] if waits else []
             self.service.store.save(StoredResponse(response, self.items, steps))
-        return replace(
-            outcome, has_event_names=True, body=build_started(response, "queued") if waits else outcome.body
-        )
+        body = build_started(response, "queued") if waits else outcome.body
+        return replace(outcome, has_event_names=True, body=body)
 
     def _build_failure(self, outcome: RouterResponse) -> RouterResponse:
         """A failure as a response says it."""
