@@ -9,7 +9,7 @@ import orjson
 def encode_json(value: Any) -> bytes:
     r"""A value as JSON; UTF-8 cannot write half characters, and JSON's escapes can.
 
-    >>> json_bytes({"a": "half \ud83d"})
+    >>> encode_json({"a": "half \ud83d"})
     b'{"a":"half \\ud83d"}'
     """
     try:

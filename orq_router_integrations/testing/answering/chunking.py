@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
-from orq_router_integrations.testing.answering.answer import Answer, ToolCall
+from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
 from orq_router_integrations.testing.serialization import encode_text
 
 EPOCH = 1_767_225_600
@@ -27,7 +27,7 @@ def split_fragments(text: str) -> list[str]:
     return found + [""] * (3 - len(found))
 
 
-def create_call_id(call: ToolCall, *, turn: int, index: int) -> str:
+def create_call_id(call: ScriptedToolCall, *, turn: int, index: int) -> str:
     """The id of a tool call.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from orq_router_integrations.testing.answering.answer import Answer, ToolCall
+from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.conversation import Conversation
 from orq_router_integrations.testing.answering.prompt import Prompt, ToolSpec
 from orq_router_integrations.testing.answering.schema_values import create_value
@@ -29,7 +29,7 @@ def create_default_answer(prompt: Prompt, model: str) -> Answer:
     reasoning = _create_reasoning(prompt.reasoning) if prompt.reasoning else None
     offer = _choose_tool(prompt, conversation)
     if offer is not None:
-        call = ToolCall(offer.name, _create_arguments(offer, conversation))
+        call = {"name": offer.name, "args": _create_arguments(offer, conversation)}
         return Answer(tool_calls=(call,), reasoning=reasoning)
     return Answer(_create_text(prompt, conversation, model), reasoning=reasoning)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from orq_router_integrations.testing.answering.answer import Answer, ToolCall
+from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
 from orq_router_integrations.testing.answering.conversation import Conversation
 from orq_router_integrations.testing.chat.messages import Message
 from orq_router_integrations.testing.routing.schema_validation import RequestModel
@@ -87,20 +87,21 @@ class Prompt:
         cut = replace(
             answer,
             text=text[:left],
-            tool_calls=_truncate_calls(answer.tool_calls, left - len(text)),
+            tool_calls=_truncate_calls(answer.calls, left - len(text)),
         )
-        if (cut.text, cut.tool_calls) == (text, answer.tool_calls):
+        if (cut.text, cut.calls) == (text, answer.calls):
             return cut
         return replace(cut, finish_reason=answer.finish_reason or "length")
 
 
-def _truncate_calls(calls: Sequence[ToolCall], left: int) -> tuple[ToolCall, ...]:
-    """The calls that so many characters of arguments allow; the last may be cut off."""
-    found: list[ToolCall] = []
+def _truncate_calls(calls: Sequence[ScriptedToolCall], left: int) -> list[dict[str, Any]]:
+    """Keep as many calls as ``left`` characters of arguments allow; truncate the last one."""
+    truncated: list[dict[str, Any]] = []
     for call in calls:
         if left <= 0:
             break
         fits = len(call.arguments_json) <= left
-        found.append(call if fits else replace(call, arguments=call.arguments_json[:left]))
+        args = call.args if fits else call.arguments_json[:left]
+        truncated.append({"name": call.name, "args": args, "id": call.id})
         left -= len(call.arguments_json)
-    return tuple(found)
+    return truncated

@@ -115,7 +115,7 @@ def _count_answer_tokens(answer: Answer) -> tuple[int, int, int]:
     reasoning = estimate_tokens(answer.reasoning or "")
     spoken = math.ceil(AUDIO_TOKENS * len(answer.audio or b"") / SAMPLE_BYTES)
     said = estimate_tokens(answer.text) + estimate_tokens(answer.refusal or "")
-    called = sum(estimate_tokens(call.name + call.arguments_json) for call in answer.tool_calls)
+    called = sum(estimate_tokens(call.name + call.arguments_json) for call in answer.calls)
     return max(1, said + called + reasoning + spoken), reasoning, spoken
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orq_router_integrations.testing.answering.answer import Answer, ToolCall
+from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
 from orq_router_integrations.testing.answering.chunking import (
     EPOCH,
     create_call_id,
@@ -72,16 +72,16 @@ class Completion:
             message["reasoning_signature"] = answer.reasoning_signature
         if answer.annotations:
             message["annotations"] = [_convert_annotation(item) for item in answer.annotations]
-        if answer.tool_calls:
+        if answer.calls:
             message["tool_calls"] = [
-                self._build_tool_call(*item) for item in enumerate(answer.tool_calls)
+                self._build_tool_call(*item) for item in enumerate(answer.calls)
             ]
         if answer.audio is not None:
             message["audio"] = self._build_audio(answer, answer.audio)
         choice = {"index": index, "message": message, "finish_reason": get_finish_reason(answer)}
         return choice | self._build_logprobs(answer)
 
-    def _build_tool_call(self, index: int, call: ToolCall) -> dict[str, Any]:
+    def _build_tool_call(self, index: int, call: ScriptedToolCall) -> dict[str, Any]:
         function = {"name": call.name, "arguments": call.arguments_json}
         id_ = create_call_id(call, turn=self.turn, index=index)
         return {"id": id_, "type": "function", "function": function}
@@ -113,7 +113,7 @@ class Completion:
             yield from ((delta, {}) for delta in self._iter_audio_deltas(answer, answer.audio))
         else:
             yield from self._iter_text_deltas(answer)
-        for index, call in enumerate(answer.tool_calls):
+        for index, call in enumerate(answer.calls):
             yield from ((delta, {}) for delta in self._iter_tool_call_deltas(index, call))
         yield {}, {"finish_reason": get_finish_reason(answer)}
 
@@ -125,7 +125,9 @@ class Completion:
         if answer.annotations:
             yield {"annotations": [_convert_annotation(item) for item in answer.annotations]}, {}
 
-    def _iter_tool_call_deltas(self, index: int, call: ToolCall) -> Iterator[dict[str, Any]]:
+    def _iter_tool_call_deltas(
+        self, index: int, call: ScriptedToolCall
+    ) -> Iterator[dict[str, Any]]:
         whole = self._build_tool_call(index, call)
         head = whole | {"index": index, "function": {"name": call.name, "arguments": ""}}
         yield {"tool_calls": [head]}
@@ -147,12 +149,12 @@ class Completion:
 
 def get_finish_reason(answer: Answer) -> str:
     """Why the answer ends where it does."""
-    return answer.finish_reason or ("tool_calls" if answer.tool_calls else "stop")
+    return answer.finish_reason or ("tool_calls" if answer.calls else "stop")
 
 
 def _get_content(answer: Answer) -> str | None:
     """The message's content; none where something else stands in its place."""
-    elsewhere = answer.tool_calls or answer.refusal is not None or answer.audio is not None
+    elsewhere = answer.calls or answer.refusal is not None or answer.audio is not None
     return None if answer.audio is not None or (elsewhere and not answer.text) else answer.text
 
 

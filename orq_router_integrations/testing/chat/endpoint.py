@@ -147,7 +147,7 @@ class ChatCall:
     def _add_audio(self, answer: Answer) -> Answer:
         """With sound, where sound was asked for: samples for pcm16, else always a WAV."""
         audio = self.request.audio
-        if not self.request.wants_audio or answer.audio or answer.tool_calls or audio is None:
+        if not self.request.wants_audio or answer.audio or answer.calls or audio is None:
             return answer
         samples = create_tone(SPEECH_SECONDS)
         return replace(answer, audio=samples if audio.format == "pcm16" else create_wav(samples))

@@ -70,7 +70,7 @@ def encode_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> 
     Raises:
         ValueError: ``rate`` or ``speed`` is out of range.
 
-    >>> [word.text for word in hear(speak("Good day."))]
+    >>> [word.text for word in decode_speech(encode_speech("Good day."))]
     ['Good', 'day.']
     """
     return b"".join(iter_speech(text, rate=rate, speed=speed))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orq_router_integrations.testing.answering.answer import Answer, ToolCall
+from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
 from orq_router_integrations.testing.answering.chunking import (
     EPOCH,
     create_call_id,
@@ -87,10 +87,10 @@ class ResponseBuilder:
     def _build_output(self, answer: Answer) -> Iterator[dict[str, Any]]:
         if answer.reasoning is not None or answer.reasoning_signature is not None:
             yield self._build_reasoning(answer)
-        searches = [call for call in answer.tool_calls if call.name in SEARCHES]
+        searches = [call for call in answer.calls if call.name in SEARCHES]
         for index, call in enumerate(searches):
             yield self._build_search(index, call)
-        calls = [call for call in answer.tool_calls if call.name not in SEARCHES]
+        calls = [call for call in answer.calls if call.name not in SEARCHES]
         if answer.text or answer.refusal is not None or not calls:
             yield self._build_message(answer)
         for index, call in enumerate(calls):
@@ -129,22 +129,21 @@ class ResponseBuilder:
             "content": ([text] if answer.text or not refused else []) + refused,
         }
 
-    def _build_call(self, index: int, call: ToolCall) -> dict[str, Any]:
+    def _build_call(self, index: int, call: ScriptedToolCall) -> dict[str, Any]:
         custom = call.name in {tool.name for tool in self.request.custom_tools}
-        text = call.arguments if isinstance(call.arguments, str) else call.arguments_json
-        said = {"input": text} if custom else {"arguments": call.arguments_json}
+        text = call.args if isinstance(call.args, str) else call.arguments_json
+        payload = {"input": text} if custom else {"arguments": call.arguments_json}
         return {
             "type": "custom_tool_call" if custom else "function_call",
             "id": self._create_id("ctc" if custom else "fc", index),
             "status": "completed",
             "call_id": create_call_id(call, turn=self.turn, index=index),
             "name": call.name,
-            **said,
+            **payload,
         }
 
-    def _build_search(self, index: int, call: ToolCall) -> dict[str, Any]:
-        asked = call.arguments
-        action = {"query": asked} if isinstance(asked, str) else dict(asked)
+    def _build_search(self, index: int, call: ScriptedToolCall) -> dict[str, Any]:
+        action = {"query": call.args} if isinstance(call.args, str) else dict(call.args)
         return {
             "type": SEARCH,
             "id": self._create_id("ws", index),

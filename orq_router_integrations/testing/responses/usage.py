@@ -32,7 +32,7 @@ def build_usage(usage: Usage, answer: Answer) -> dict[str, Any]:
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
     }
-    searches = sum(call.name in SEARCHES for call in answer.tool_calls)
+    searches = sum(call.name in SEARCHES for call in answer.calls)
     if searches:
         found["server_tool_use"] = {"web_search_requests": searches}
     counted = override_usage(found, answer.usage, USAGE_NAMES)
