@@ -102,10 +102,10 @@ def _collect_params(params: BaseModel, cls: type[BaseModel]) -> dict[str, Any]:
 
 
 def check_translation_model(model: str) -> None:
-    """Check that a model is not known to lack translation.
+    """Reject models that are known not to support translation.
 
     Raises:
-        ValueError: If it is.
+        ValueError: If the model is one of them.
     """
     name = model.partition("/")[2]
     if name.startswith(_MODELS_WITHOUT_TRANSLATION):

@@ -1,6 +1,6 @@
 """The vendor's SDK as a client of the offline router.
 
-What it fails on or drops is documented in ``tests/contract/README.md`` and tested here.
+Requests that fail and fields that it drops are documented in ``tests/contract/README.md``.
 """
 
 import base64
