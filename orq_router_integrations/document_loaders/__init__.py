@@ -1,1 +1,1 @@
-"""Recordings as Documents: loaders and a blob parser over transcriptions and translations."""
+"""Loaders and a blob parser that turn recordings into Documents."""

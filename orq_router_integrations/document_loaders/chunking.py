@@ -1,99 +1,66 @@
-"""Where a long recording is cut, so that no request is too large and no word is lost."""
+"""Splitting of long recordings into overlapping chunks."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import TypeVar
 
+from orq_router_integrations.document_loaders.sources import AudioChunk, ChunkLimits
 from orq_router_integrations.document_loaders.wav_reader import WavReader
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.call import Upload
 
-T = TypeVar("T")
-
-QUIET_SEARCH_SECONDS = 10.0
-"""How far back from where a piece must end a quiet place is looked for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkLimits:
-    """How large one request may be, and how much two of them share.
-
-    Attributes:
-        max_bytes: of a file.
-        max_seconds: of a recording; ``None`` for no limit.
-        overlap_seconds: what the end of a piece and the beginning of the next have in common.
-    """
-
-    max_bytes: int
-    max_seconds: float | None = None
-    overlap_seconds: float = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class AudioChunk:
-    """A stretch of a recording, as it is sent.
-
-    Attributes:
-        number: from 0.
-        upload: the file.
-        start: seconds from the beginning of the recording.
-        end: where it ends; ``None`` where the length of a whole recording is not known.
-        cut: where the piece before ends and this one begins, in the midst of what they share.
-    """
-
-    index: int
-    upload: Upload
-    start_seconds: float = 0.0
-    end_seconds: float | None = None
-    cut_seconds: float = 0.0
+PAUSE_SEARCH_SECONDS = 10.0
+"""How far before the latest possible cut a pause is searched for."""
 
 
 def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[AudioChunk]:
-    """Cut frames into pieces, preferably where it is quiet.
+    """Split a WAV file into chunks, preferably at pauses.
+
+    Args:
+        reader: File to split.
+        limits: Maximum size of a chunk, and the overlap.
+        filename: Name of the recording, from which the names of the chunks are derived.
 
     Raises:
-        RouterInputError: the limits leave less than the overlap to a piece.
+        RouterInputError: If the overlap takes up most of a chunk.
     """
     stem = filename.rpartition(".")[0]
-    cuts = list(_cuts(reader, limits))
-    half = _half(reader, limits)
-    edges = [0, *cuts, reader.frame_count]
-    pieces = []
-    for number, (begin, end) in enumerate(pairwise(edges)):
-        first, last = max(0, begin - half), min(reader.frame_count, end + half)
-        upload = reader.create_upload(first, last, f"{stem}.{number + 1:03}.wav")
-        seconds = (place / reader.frame_rate for place in (first, last, begin))
-        pieces.append(AudioChunk(number, upload, *seconds))
-    return pieces
-
-
-def _half(frames: WavReader, limits: ChunkLimits) -> int:
-    return int(limits.overlap_seconds * frames.frame_rate / 2)
-
-
-def _cuts(frames: WavReader, limits: ChunkLimits) -> Iterator[int]:
-    half = _half(frames, limits)
-    longest = frames.max_frames(limits.max_bytes)
-    if limits.max_seconds is not None:
-        longest = min(longest, int(limits.max_seconds * frames.frame_rate))
-    room = longest - 2 * half
-    if room < frames.frame_rate // 10 or room < half:
-        raise RouterInputError(
-            f"max_bytes, max_seconds: {longest / frames.frame_rate:.2f} seconds are too few "
-            f"for a piece "
-            f"with {limits.overlap_seconds:g} seconds of overlap; allow more, or overlap less"
+    half_overlap = _half_overlap_frames(reader, limits)
+    boundaries = [0, *_iter_cuts(reader, limits), reader.frame_count]
+    chunks = []
+    for index, (cut, next_cut) in enumerate(pairwise(boundaries)):
+        start = max(0, cut - half_overlap)
+        end = min(reader.frame_count, next_cut + half_overlap)
+        chunk = AudioChunk(
+            index=index,
+            upload=reader.create_upload(start, end, f"{stem}.{index + 1:03}.wav"),
+            start_seconds=start / reader.frame_rate,
+            end_seconds=end / reader.frame_rate,
+            cut_seconds=cut / reader.frame_rate,
         )
-    searched = min(int(QUIET_SEARCH_SECONDS * frames.frame_rate), room // 4)
-    at = 0
-    while frames.frame_count > (at - half if at else 0) + longest:
-        latest = at + room + (0 if at else half)
-        at = frames.find_quiet_frame(latest - searched, latest)
-        yield at
+        chunks.append(chunk)
+    return chunks
 
 
-def partition(items: Sequence[T], count: int) -> list[Sequence[T]]:
-    """Neighbours together, in so many lists of about the same length."""
-    count = min(count, len(items))
-    edges = [len(items) * lane // count for lane in range(count + 1)]
-    return [items[start:end] for start, end in pairwise(edges)]
+def _half_overlap_frames(reader: WavReader, limits: ChunkLimits) -> int:
+    return int(limits.overlap_seconds * reader.frame_rate / 2)
+
+
+def _iter_cuts(reader: WavReader, limits: ChunkLimits) -> Iterator[int]:
+    """Yield the frames at which the recording is cut."""
+    half_overlap = _half_overlap_frames(reader, limits)
+    max_frames = reader.max_frames(limits.max_bytes)
+    if limits.max_seconds is not None:
+        max_frames = min(max_frames, int(limits.max_seconds * reader.frame_rate))
+    max_step = max_frames - 2 * half_overlap
+    if max_step < reader.frame_rate // 10 or max_step < half_overlap:
+        raise RouterInputError(
+            f"max_bytes, max_seconds: a chunk of {max_frames / reader.frame_rate:.2f} seconds is "
+            f"too short for overlap_seconds={limits.overlap_seconds:g}. Increase max_bytes or "
+            "max_seconds, or reduce overlap_seconds."
+        )
+    search_frames = min(int(PAUSE_SEARCH_SECONDS * reader.frame_rate), max_step // 4)
+    start = 0
+    while start + max_frames < reader.frame_count:
+        latest = start + max_frames - half_overlap
+        cut = reader.find_quiet_frame(latest - search_frames, latest)
+        start = cut - half_overlap
+        yield cut

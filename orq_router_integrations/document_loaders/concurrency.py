@@ -1,16 +1,18 @@
-"""Many calls at once, in order, in threads or in an event loop.
+"""Ordered concurrent execution, in threads and in an event loop.
 
-Each thing exists twice here, and only here: once with and once without ``await``.
+The work on one item is a generator of steps, which runs in both; only the functions here exist
+twice. A step is a call to send, or a key to lock.
 """
 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
 from contextvars import copy_context
 from functools import partial
+from itertools import pairwise
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -21,64 +23,71 @@ from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.wire.call import Call
 
-T = TypeVar("T")
-R = TypeVar("R")
-Seats = TypeVar("Seats")
-Turn = TypeVar("Turn")
-Step = Call[Any] | bytes
-"""A call; or a key, whose turn one has from then on, up to the next key or the end."""
-Steps = Generator[Step, Any, R]
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+SemaphoreT = TypeVar("SemaphoreT")
+LockT = TypeVar("LockT")
+
+Step = Call[Any] | str
+"""A call to send; or a key to lock until the next key or the end of the steps."""
+
+Steps = Generator[Step, Any, ResultT]
 
 _END: Any = object()
 
 
 class WorkCancelledError(Exception):
-    """The work was called off."""
+    """The work was cancelled; ends a thread whose result is not used."""
 
 
 class CancelToken:
-    """Ends work between two of its calls; also what lies under another brake."""
+    """Cancels work in other threads, between two calls or during a call.
+
+    Args:
+        parent: Token that cancels this work too.
+    """
 
     def __init__(self, parent: "CancelToken | None" = None) -> None:
-        self._above = parent
-        self._pulled = threading.Event()
+        self._parent = parent
+        self._event = threading.Event()
 
     def cancel(self) -> None:
-        """Call the work off; a call that is under way ends soon."""
-        self._pulled.set()
+        """Cancel the work. A call in flight ends shortly afterwards."""
+        self._event.set()
 
     @property
     def cancelled(self) -> bool:
-        """Whether the work was called off."""
-        return self._pulled.is_set() or bool(self._above and self._above.cancelled)
+        """Whether the work was cancelled."""
+        return self._event.is_set() or bool(self._parent and self._parent.cancelled)
 
     def raise_if_cancelled(self) -> None:
-        """Go on, if nothing was called off.
+        """Raise an error if the work was cancelled.
 
         Raises:
-            Halted: it was.
+            WorkCancelledError: If it was.
         """
         if self.cancelled:
             raise WorkCancelledError
 
 
-class ConcurrencyLimiter(Generic[Seats, Turn]):
-    """How many calls go up at a time; and of those that have a key, one for each key.
+class ConcurrencyLimiter(Generic[SemaphoreT, LockT]):
+    """Limits the number of concurrent calls, and allows one caller per key.
 
-    Attributes:
-        seats: a semaphore.
+    Args:
+        semaphore: Held during each call.
+        lock_factory: Creates the lock of a key.
     """
 
-    def __init__(self, seats: Seats, turn: Callable[[], Turn]) -> None:
-        self.semaphore = seats
-        self._turn = turn
-        self._turns: WeakValueDictionary[bytes, Turn] = WeakValueDictionary()
-        self._lock = threading.Lock()
+    def __init__(self, semaphore: SemaphoreT, lock_factory: Callable[[], LockT]) -> None:
+        self.semaphore = semaphore
+        self._lock_factory = lock_factory
+        self._locks: WeakValueDictionary[str, LockT] = WeakValueDictionary()
+        self._mutex = threading.Lock()
 
-    def get_lock(self, key: bytes) -> Turn:
-        """The lock of a key, which is there while somebody has it or waits for it."""
-        with self._lock:
-            return self._turns.setdefault(key, self._turn())
+    def get_lock(self, key: str) -> LockT:
+        """Return the lock of a key, which exists as long as it is referenced."""
+        with self._mutex:
+            return self._locks.setdefault(key, self._lock_factory())
 
 
 ThreadLimiter = ConcurrencyLimiter[threading.Semaphore, AbstractContextManager[Any]]
@@ -86,171 +95,193 @@ AsyncLimiter = ConcurrencyLimiter[asyncio.Semaphore, asyncio.Lock]
 
 
 def advance(
-    steps: Steps[R], answer: Any = None, error: RouterError | None = None
+    steps: Steps[ResultT], response: Any = None, error: RouterError | None = None
 ) -> tuple[Step | None, Any]:
-    """Let steps go on: the next step, or ``None`` and their result."""
+    """Resume steps with the response or error of the last one.
+
+    Returns:
+        The next step and ``None``, or ``None`` and the result of the steps.
+    """
     try:
-        return (steps.throw(error) if error else steps.send(answer)), None
+        return (steps.throw(error) if error else steps.send(response)), None
     except StopIteration as stop:
         return None, stop.value
 
 
 def run_steps(
-    client: RouterClient, steps: Steps[R], limiter: ThreadLimiter, cancel_token: CancelToken
-) -> R:
-    """Carry the calls of some steps to the router, and the answers back."""
-    with ExitStack() as turn:
+    client: RouterClient,
+    steps: Steps[ResultT],
+    limiter: ThreadLimiter,
+    cancel_token: CancelToken,
+) -> ResultT:
+    """Run steps to their end and return their result.
+
+    Raises:
+        WorkCancelledError: If the work was cancelled.
+    """
+    with ExitStack() as lock:
         step, result = advance(steps)
         while step is not None:
-            answer, error = None, None
+            response, error = None, None
             try:
-                if isinstance(step, bytes):
-                    turn.close()
-                    turn.enter_context(limiter.get_lock(step))
+                if isinstance(step, str):
+                    lock.close()
+                    lock.enter_context(limiter.get_lock(step))
                 else:
                     with limiter.semaphore:
                         cancel_token.raise_if_cancelled()
-                        answer = _send(client, step, cancel_token)
-            except RouterError as failure:
-                cancel_token.raise_if_cancelled()  # what was called off is nobody's failure
-                error = failure
-            step, result = advance(steps, answer, error)
+                        response = _send(client, step, cancel_token)
+            except RouterError as call_error:
+                cancel_token.raise_if_cancelled()  # the cancellation caused the error
+                error = call_error
+            step, result = advance(steps, response, error)
     return result  # type: ignore[no-any-return]
 
 
-def _send(client: RouterClient, call: Call[T], brake: CancelToken) -> T:
-    before = CANCEL_CHECK.set(lambda: brake.cancelled)
+def _send(client: RouterClient, call: Call[ResultT], cancel_token: CancelToken) -> ResultT:
+    reset_token = CANCEL_CHECK.set(lambda: cancel_token.cancelled)
     try:
         return client.send(call)
     finally:
-        CANCEL_CHECK.reset(before)
+        CANCEL_CHECK.reset(reset_token)
 
 
-async def arun_steps(client: RouterClient, steps: Steps[R], limiter: AsyncLimiter) -> R:
-    """The same without a thread for the calls; files are read in one."""
-    async with AsyncExitStack() as turn:
+async def arun_steps(client: RouterClient, steps: Steps[ResultT], limiter: AsyncLimiter) -> ResultT:
+    """Async version of ``run_steps``. The steps themselves read files, so they run in threads."""
+    async with AsyncExitStack() as lock:
         step, result = await asyncio.to_thread(advance, steps)
         while step is not None:
-            answer, error = None, None
+            response, error = None, None
             try:
-                if isinstance(step, bytes):
-                    await turn.aclose()
-                    await turn.enter_async_context(limiter.get_lock(step))
+                if isinstance(step, str):
+                    await lock.aclose()
+                    await lock.enter_async_context(limiter.get_lock(step))
                 else:
                     async with limiter.semaphore:
-                        answer = await client.asend(step)
-            except RouterError as failure:
-                error = failure
-            step, result = await asyncio.to_thread(advance, steps, answer, error)
+                        response = await client.asend(step)
+            except RouterError as call_error:
+                error = call_error
+            step, result = await asyncio.to_thread(advance, steps, response, error)
     return result  # type: ignore[no-any-return]
 
 
-def gather(funcs: Sequence[Callable[[], T]], cancel_token: CancelToken) -> list[T]:
-    """Results of works that run side by side; the first failure calls the others off.
+def gather(tasks: Sequence[Callable[[], ResultT]], cancel_token: CancelToken) -> list[ResultT]:
+    """Run tasks concurrently and return their results in order.
 
-    It is raised at once: nobody waits for the calls that are under way.
+    The first error cancels the other tasks and is raised without waiting for them.
     """
-    if len(funcs) == 1:
-        return [funcs[0]()]
-    pool = ThreadPoolExecutor(len(funcs))
-    futures = [_submit(pool, work) for work in funcs]
+    if len(tasks) == 1:
+        return [tasks[0]()]
+    pool = ThreadPoolExecutor(len(tasks))
+    futures = [_submit(pool, task) for task in tasks]
     try:
-        ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for failed in (future for future in futures if future in ended and future.exception()):
-            failed.result()
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in futures:
+            if future in done:
+                future.result()
         return [future.result() for future in futures]
     finally:
         cancel_token.cancel()
         pool.shutdown(wait=False)
 
 
-async def agather(works: Sequence[Awaitable[T]]) -> list[T]:
-    """The same in an event loop."""
-    tasks = [asyncio.ensure_future(work) for work in works]
+async def agather(tasks: Sequence[Awaitable[ResultT]]) -> list[ResultT]:
+    """Async version of ``gather``."""
+    futures = [asyncio.ensure_future(task) for task in tasks]
     try:
-        return list(await asyncio.gather(*tasks))
+        return list(await asyncio.gather(*futures))
     finally:
-        await _dropped(tasks)
-
-
-def defer_errors(items: Iterator[T]) -> Iterator[Callable[[], T]]:
-    """Each item as a function that hands it out; or raises what came instead, in its turn."""
-    while True:
-        try:
-            item = next(items)
-        except StopIteration:
-            return
-        except Exception as error:  # noqa: BLE001 - raised where the item would have been
-            yield partial(_raise, error)
-            return
-        yield partial(_same, item)
-
-
-def _same(item: T) -> T:
-    return item
-
-
-def _raise(error: Exception) -> Any:
-    raise error
+        await _cancel_all(futures)
 
 
 def map_ordered(
-    func: Callable[[T], R], items: Iterator[T], max_concurrency: int, cancel_token: CancelToken
-) -> Iterator[R]:
-    """Results in the order of their items, so many in the making at once, and few waiting.
+    func: Callable[[ItemT], ResultT],
+    items: Iterator[ItemT],
+    max_concurrency: int,
+    cancel_token: CancelToken,
+) -> Iterator[ResultT]:
+    """Apply a function to items concurrently and yield the results in order.
 
-    With a limit of one nothing is begun before it is asked for.
+    At most ``2 * max_concurrency`` items are taken ahead of the consumer; with
+    ``max_concurrency=1`` none. Closing the iterator cancels the remaining work.
     """
     if max_concurrency == 1:
         yield from map(func, items)
         return
-
-    def on(taken: Callable[[], T]) -> R:
-        return func(taken())
-
     pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="orq-audio")
-    waiting: deque[Future[R]] = deque()
+    pending: deque[Future[ResultT]] = deque()
     try:
-        for item in defer_errors(items):
-            waiting.append(_submit(pool, on, item))
-            while waiting and (len(waiting) >= 2 * max_concurrency or waiting[0].done()):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for get_item in defer_errors(items):
+            pending.append(_submit(pool, lambda get_item: func(get_item()), get_item))
+            while pending and (len(pending) >= 2 * max_concurrency or pending[0].done()):
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         cancel_token.cancel()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 async def amap_ordered(
-    func: Callable[[T], Awaitable[R]], items: Iterator[T], max_concurrency: int
-) -> AsyncGenerator[R]:
-    """The same in an event loop."""
-    gate = asyncio.Semaphore(max_concurrency)
-    waiting: deque[asyncio.Task[R]] = deque()
-    source = defer_errors(items)
+    func: Callable[[ItemT], Awaitable[ResultT]], items: Iterator[ItemT], max_concurrency: int
+) -> AsyncGenerator[ResultT]:
+    """Async version of ``map_ordered``. The items are taken in a thread."""
+    semaphore = asyncio.Semaphore(max_concurrency)
+    pending: deque[asyncio.Future[ResultT]] = deque()
+    max_pending = 1 if max_concurrency == 1 else 2 * max_concurrency
+    item_getters = defer_errors(items)
 
-    async def gated(item: Callable[[], T]) -> R:
-        async with gate:
-            return await func(item())
+    async def process(get_item: Callable[[], ItemT]) -> ResultT:
+        async with semaphore:
+            return await func(get_item())
 
-    most = 1 if max_concurrency == 1 else 2 * max_concurrency
     try:
-        while (item := await asyncio.to_thread(next, source, _END)) is not _END:
-            waiting.append(asyncio.ensure_future(gated(item)))
-            while waiting and (len(waiting) >= most or waiting[0].done()):
-                yield await waiting.popleft()
-        while waiting:
-            yield await waiting.popleft()
+        while (get_item := await asyncio.to_thread(next, item_getters, _END)) is not _END:
+            pending.append(asyncio.ensure_future(process(get_item)))
+            while pending and (len(pending) >= max_pending or pending[0].done()):
+                yield await pending.popleft()
+        while pending:
+            yield await pending.popleft()
     finally:
-        await _dropped(waiting)
+        await _cancel_all(pending)
 
 
-async def _dropped(tasks: Sequence["asyncio.Future[Any]"] | deque[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+def defer_errors(items: Iterator[ItemT]) -> Iterator[Callable[[], ItemT]]:
+    """Yield a function for each item, which returns it or raises the error of the iterator.
+
+    An error is thereby raised in its turn, after the results of the items that precede it.
+    """
+
+    def raise_error(error: Exception) -> Any:
+        raise error
+
+    while True:
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 - raised by the function
+            yield partial(raise_error, error)
+            return
+        yield lambda item=item: item  # type: ignore[misc]
 
 
-def _submit(pool: ThreadPoolExecutor, work: Callable[..., T], *given: Any) -> "Future[T]":
-    return pool.submit(copy_context().run, work, *given)
+def partition(items: Sequence[ItemT], count: int) -> list[Sequence[ItemT]]:
+    """Divide items into at most ``count`` consecutive groups of nearly equal size."""
+    count = min(count, len(items))
+    boundaries = [len(items) * group // count for group in range(count + 1)]
+    return [items[start:end] for start, end in pairwise(boundaries)]
+
+
+async def _cancel_all(futures: Iterable["asyncio.Future[Any]"]) -> None:
+    futures = list(futures)
+    for future in futures:
+        future.cancel()
+    await asyncio.gather(*futures, return_exceptions=True)
+
+
+def _submit(
+    pool: ThreadPoolExecutor, func: Callable[..., ResultT], *args: Any
+) -> "Future[ResultT]":
+    """Run a function in a thread, with the context variables of the caller."""
+    return pool.submit(copy_context().run, func, *args)

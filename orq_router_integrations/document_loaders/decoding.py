@@ -1,78 +1,88 @@
-"""Audio of any kind as a WAV file on disk, packet by packet, through PyAV."""
+"""Decoding of audio files with PyAV."""
 
 import wave
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from orq_router_integrations.document_loaders.sources import Recording
+from orq_router_integrations.document_loaders.sources import Recording, create_recording
+from orq_router_integrations.document_loaders.wav_reader import WavReader
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.media.atomic_write import map_write_errors
 
 SAMPLE_RATE = 16_000
-"""Samples per second of what is decoded; speech models hear no more."""
+"""Samples per second of decoded audio; speech models do not use more."""
 
 INSTALL_COMMAND = "pip install 'orq-router-integrations[audio]'"
 
 
 def check_decodable(recording: Recording) -> None:
-    """Check that PyAV is there.
+    """Check that PyAV is installed.
 
     Raises:
-        RouterInputError: it is not; the message names the extra.
+        RouterInputError: If it is not installed.
     """
     if find_spec("av") is None:
         raise RouterInputError(
-            f"source: {recording.label} may be longer than one request can be; to measure and cut "
-            f"{recording.mime_type} takes PyAV: {INSTALL_COMMAND}, or convert it to WAV"
+            f"source: {recording.label} may exceed max_bytes or max_seconds, and splitting "
+            f"{recording.mime_type} requires PyAV. Install it with {INSTALL_COMMAND} or "
+            "convert the file to WAV."
         )
 
 
-def decode_to_wav(recording: Recording, directory: Path) -> Path:
-    """A mono WAV file of 16 kHz in a folder.
+@contextmanager
+def open_decoded(recording: Recording) -> Iterator[WavReader]:
+    """Decode a recording to a temporary WAV file (mono, 16 kHz), packet by packet.
+
+    The file is deleted at the end of the block.
 
     Raises:
-        RouterInputError: PyAV is not installed, or cannot read the recording.
+        RouterInputError: If PyAV is not installed or cannot decode the recording.
+        SavingError: If the temporary directory cannot be created.
     """
-    check_decodable(recording)
-    import av  # noqa: PLC0415 - an extra, and heavy
-
-    target = directory / "decoded.wav"
-    with _readable(av, recording) as container:
-        _write(av, container, target)
-    return target
+    with ExitStack() as stack:
+        with map_write_errors("a temporary directory"):
+            directory = stack.enter_context(TemporaryDirectory(prefix="orq-audio-"))
+        path = Path(directory, "decoded.wav")
+        _decode_to_wav(recording, path)
+        reader = WavReader.from_recording(create_recording(path))
+        assert reader is not None  # noqa: S101 - uncompressed PCM can always be sliced
+        yield reader
 
 
 def read_duration(recording: Recording) -> float | None:
-    """The length of a recording by its header; ``None`` where it does not tell.
+    """Read the duration in seconds from the file header, or ``None`` if the header omits it.
 
     Raises:
-        RouterInputError: PyAV is not installed, or cannot read the recording.
+        RouterInputError: If PyAV is not installed or cannot read the recording.
     """
-    check_decodable(recording)
-    import av  # noqa: PLC0415 - an extra, and heavy
-
-    with _readable(av, recording) as container:
+    with _open_container(recording) as (av, container):
         return container.duration / av.time_base if container.duration else None
 
 
 @contextmanager
-def _readable(av: Any, recording: Recording) -> Iterator[Any]:
+def _open_container(recording: Recording) -> Iterator[tuple[Any, Any]]:
+    check_decodable(recording)
+    import av  # noqa: PLC0415 - optional dependency, slow to import
+
     try:
         with recording.open() as stream, av.open(stream) as container:
-            yield container
+            yield av, container
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-        raise RouterInputError(f"source: {recording.label} cannot be decoded: {error}") from None
+        raise RouterInputError(f"source: cannot decode {recording.label}: {error}") from None
 
 
-def _write(av: Any, container: Any, target: Path) -> None:
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-    with closing(wave.open(str(target), "wb")) as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        for frame in chain(container.decode(audio=0), [None]):
-            for mono in resampler.resample(frame):
-                file.writeframesraw(bytes(mono.planes[0])[: 2 * mono.samples])
+def _decode_to_wav(recording: Recording, path: Path) -> None:
+    with _open_container(recording) as (av, container):
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+        with closing(wave.open(str(path), "wb")) as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(SAMPLE_RATE)
+            for frame in chain(container.decode(audio=0), [None]):  # None flushes the resampler
+                for mono in resampler.resample(frame):
+                    file.writeframesraw(bytes(mono.planes[0])[: 2 * mono.samples])

@@ -1,7 +1,7 @@
-"""A transcript as Documents: one per file, segment, word, speaker turn or time window."""
+"""Conversion of transcripts into Documents."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -23,98 +23,115 @@ RESPONSE_FORMATS: Mapping[str, tuple[str, ...]] = {
     "speaker": ("verbose_json", "json", "vtt"),
     "window": ("verbose_json", "srt", "vtt"),
 }
-"""The response formats that can tell what a granularity needs."""
+"""Response formats that contain what each granularity needs."""
 
-_HINTS = {
-    "segment": "response_format verbose_json, srt and vtt have them",
-    "word": "timestamp_granularities=['word'] asks for them, and not all models have it",
-    "speaker": "diarize=True asks for them, of models such as elevenlabs/scribe_v1",
-    "window": "response_format verbose_json, srt and vtt have them",
+_MISSING_SPANS = {
+    "segment": "does not contain segments. Use response_format='verbose_json', 'srt' or 'vtt'.",
+    "word": "does not contain word timestamps. Set timestamp_granularities=['word'] and use a "
+    "model that supports it.",
+    "speaker": "does not contain speakers. Set diarize=True and use a model that supports it, such "
+    "as elevenlabs/scribe_v1.",
+    "window": "does not contain timestamps. Use response_format='verbose_json', 'srt' or 'vtt'.",
 }
+
+_MAX_INTEGER = 2**63 - 1
+"""Largest integer that databases can store."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentSplitter:
-    """What becomes one Document.
+    """Split transcripts into Documents.
 
     Attributes:
-        granularity: see ``OrqAudioParser``.
-        window_seconds: the length of a time window.
+        granularity: Part of a recording that becomes one Document; see ``OrqAudioParser``.
+        window_seconds: Length of a time window for the granularity ``window``.
     """
 
     granularity: Granularity = "file"
     window_seconds: float = 60.0
 
     def require_spans(self, transcript: Transcript) -> Transcript:
-        """Check that a transcript has what the Documents need.
+        """Return the transcript if it has the timestamps or speakers that are needed.
 
         Raises:
-            BadReply: there is text, but it is not told when, or by whom, it was said.
+            MalformedResponseError: If it does not.
         """
         if not self.has_spans(transcript):
-            wanted = self.granularity
-            raise MalformedResponseError(f"the reply has no {wanted}s with times; {_HINTS[wanted]}")
+            raise MalformedResponseError(f"the response {_MISSING_SPANS[self.granularity]}")
         return transcript
 
     def has_spans(self, transcript: Transcript) -> bool:
-        """Whether a transcript has what the Documents need."""
-        told = {"word": transcript.words, "segment": transcript.segments}
-        spans = told.get(self.granularity, transcript.words or transcript.segments)
+        """Return whether a transcript has the timestamps or speakers that are needed.
+
+        Always true for a recording without speech.
+        """
+        if self.granularity == "file" or not transcript.text:
+            return True
+        if self.granularity == "segment":
+            return bool(transcript.segments)
+        if self.granularity == "word":
+            return bool(transcript.words)
         if self.granularity == "speaker":
-            spans = _with_speakers(transcript)
-        return bool(spans) or not transcript.text or self.granularity == "file"
+            return bool(_get_speaker_spans(transcript))
+        return bool(transcript.words or transcript.segments)
 
     def split(self, transcript: Transcript, metadata: Mapping[str, Any]) -> Iterator[Document]:
-        """The Documents of a transcript.
+        """Split the transcript of a recording.
 
         Args:
-            transcript: of a whole recording.
-            metadata: what the metadata of all of them says.
+            transcript: Transcript of an entire recording.
+            metadata: Metadata to add to each Document.
         """
         if self.granularity == "file":
-            seconds = transcript.duration
-            times = {} if seconds is None else {"start": 0.0, "end": seconds}
-            told = {"error": "; ".join(transcript.errors) or None}
+            duration = transcript.duration
+            times = {} if duration is None else {"start": 0.0, "end": duration}
+            errors = {"error": "; ".join(transcript.errors) or None}
             yield Document(
-                transcript.text, metadata=flatten_metadata({**metadata, **times, **told})
+                transcript.text, metadata=flatten_metadata({**metadata, **times, **errors})
             )
             return
-        for span in self._spans(transcript):
-            own = {"start": span.start, "end": span.end}
-            told = {"speaker": span.speaker, "error": span.error}
-            yield Document(span.text, metadata=flatten_metadata({**metadata, **own, **told}))
+        for span in self._get_spans(transcript):
+            fields = {
+                "start": span.start,
+                "end": span.end,
+                "speaker": span.speaker,
+                "error": span.error,
+            }
+            yield Document(span.text, metadata=flatten_metadata({**metadata, **fields}))
 
-    def _spans(self, transcript: Transcript) -> Iterable[Span]:
+    def _get_spans(self, transcript: Transcript) -> Iterable[Span]:
         if self.granularity == "segment":
             return transcript.segments
         if self.granularity == "word":
             return transcript.words
-        spans = _punctuated(transcript) or transcript.segments
+        spans = _restore_punctuation(transcript) or transcript.segments
         if self.granularity == "speaker":
-            return _merged(_with_speakers(transcript) or spans, lambda span: span.speaker)
-        return _merged(
+            return _merge_neighbors(_get_speaker_spans(transcript) or spans, lambda s: s.speaker)
+        return _merge_neighbors(
             (replace(span, speaker=None) for span in spans),
             lambda span: int(span.start // self.window_seconds),
         )
 
 
-def _with_speakers(transcript: Transcript) -> tuple[Span, ...]:
-    """The words, or the segments, whichever are told apart by who said them; else none."""
-    told = (_punctuated(transcript), transcript.segments)
-    return next((spans for spans in told if any(span.speaker for span in spans)), ())
+def _get_speaker_spans(transcript: Transcript) -> tuple[Span, ...]:
+    """Return the words or segments, whichever have speakers; depends on the provider."""
+    for spans in (_restore_punctuation(transcript), transcript.segments):
+        if any(span.speaker for span in spans):
+            return spans
+    return ()
 
 
-def _merged(spans: Iterable[Span], alike: Any) -> Iterator[Span]:
-    """Neighbours that are alike as one; what failed stays alone."""
-    for _, some in groupby(spans, lambda span: (span.error, alike(span))):
-        first, *rest = some
-        last = rest[-1] if rest else first
-        text = join_words(span.text for span in (first, *rest))
+def _merge_neighbors(spans: Iterable[Span], key: Callable[[Span], Hashable]) -> Iterator[Span]:
+    """Merge adjacent spans with the same key, except for failed ones."""
+    for _, group in groupby(spans, lambda span: (span.error, key(span))):
+        first, *others = group
+        last = others[-1] if others else first
+        text = join_words(span.text for span in (first, *others))
         yield replace(first, text=text, end=max(first.end, last.end))
 
 
-def _punctuated(transcript: Transcript) -> tuple[Span, ...]:
-    """The words as the text has them; those of some providers have lost their punctuation."""
+def _restore_punctuation(transcript: Transcript) -> tuple[Span, ...]:
+    """Return the words as spelled in the text; some providers omit punctuation from words."""
     tokens = split_words(transcript.text)
     if len(tokens) != len(transcript.words):
         return transcript.words
@@ -123,15 +140,19 @@ def _punctuated(transcript: Transcript) -> tuple[Span, ...]:
 
 
 def flatten_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata that every vector store takes: texts, numbers, booleans; no ``None``."""
-    found = ((str(name), _scalar(value)) for name, value in metadata.items())
-    return {name: value for name, value in found if value is not None}
+    """Convert metadata to values that every vector store accepts.
+
+    The result has strings, numbers and booleans only. ``None`` and NaN are dropped, nested values
+    become JSON strings.
+    """
+    items = ((str(name), _to_scalar(value)) for name, value in metadata.items())
+    return {name: value for name, value in items if value is not None}
 
 
-def _scalar(value: Any) -> str | int | float | bool | None:
+def _to_scalar(value: Any) -> str | int | float | bool | None:
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, int) and abs(value) >= 2**63:  # more than databases take
+    if isinstance(value, int) and abs(value) > _MAX_INTEGER:
         return str(value)
     if value is None or isinstance(value, (str, int, float)):
         return value

@@ -1,7 +1,7 @@
-"""``OrqTranscriptionLoader`` and ``OrqTranslationLoader``: files in, Documents out."""
+"""``OrqTranscriptionLoader`` and ``OrqTranslationLoader``, LangChain loaders for audio files."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Annotated, Any, ClassVar
 
 from langchain_core.document_loaders import BaseLoader
@@ -9,91 +9,97 @@ from langchain_core.documents import Document
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from orq_router_integrations.document_loaders.base import AudioIntegration, Task
-from orq_router_integrations.document_loaders.pipeline import LoaderRun
 from orq_router_integrations.document_loaders.progress import ProgressBar, require_tqdm
-from orq_router_integrations.document_loaders.sources import SourceItem, iter_items, validate_source
+from orq_router_integrations.document_loaders.sources import (
+    SourceItem,
+    iter_items,
+    validate_source,
+)
+from orq_router_integrations.document_loaders.transcriber import LoaderRun
 from orq_router_integrations.wire.transcriptions import TranscriptionParams
 
 
 class AudioLoader(AudioIntegration, BaseLoader):
-    """Loads recordings; the fields are documented by the two loaders and ``OrqAudioParser``."""
+    """Base class of the loaders."""
 
     positional_field: ClassVar[str | None] = "source"
 
     source: Annotated[Any, BeforeValidator(validate_source)] = Field(
         kw_only=False,
         repr=False,
-        description=(
-            "What to load: a path, a directory (all audio files below it), a pattern such as "
-            "`calls/*.mp3`, bytes, a `Blob`, a `BlobLoader`, or a list of paths, bytes and blobs"
-        ),
         examples=["calls/*.mp3"],
+        description="Recordings to load: a path, a directory (searched recursively), a glob "
+        "pattern such as `calls/*.mp3`, bytes, a `Blob`, a `BlobLoader`, or a list of paths, bytes "
+        "and blobs. From directories and patterns, only files with an audio suffix are loaded.",
     )
-    show_progress: Annotated[bool, AfterValidator(require_tqdm)] = False
+    show_progress: Annotated[bool, AfterValidator(require_tqdm)] = Field(
+        default=False,
+        description="Show a progress bar with files, minutes of audio and errors (requires the "
+        "extra `progress`).",
+    )
 
     def lazy_load(self) -> Iterator[Document]:
-        """The Documents of all recordings, in order, as they are ready.
+        """Load recordings lazily, in the order of the source.
 
-        Who leaves early sends nothing more; requests that are under way end in their threads.
+        Stopping iteration cancels pending requests; requests in flight finish in the background.
 
         Raises:
-            RouterInputError: a path is not there, is no audio, or a folder holds none; at once,
-                before anything is sent.
-            RouterError: see ``on_error``; Documents of earlier recordings came before it.
+            RouterInputError: If a path does not exist or is not audio, or a directory does not
+                contain audio files; raised immediately, before any request.
+            RouterError: If a recording fails; see ``on_error``. The Documents of earlier
+                recordings are yielded first.
         """
-        return self._documents(*self._begun())
+        return self._iter_documents(*self._start_run())
 
     def alazy_load(self) -> AsyncIterator[Document]:
-        """The same without blocking the event loop; see ``lazy_load``.
+        """Async version of ``lazy_load``.
 
-        Only the first look at what was named one by one happens at the call. Who leaves early, or
-        is cancelled, ends the requests that are under way too.
+        Individual paths are checked before this method returns; all other work does not block the
+        event loop. Stopping iteration or cancelling the task also ends requests in flight.
         """
-        return self._adocuments(*self._begun())
+        return self._aiter_documents(*self._start_run())
 
-    def _begun(self) -> tuple[LoaderRun, Iterator[SourceItem]]:
+    def _start_run(self) -> tuple[LoaderRun, Iterator[SourceItem]]:
         run = self._create_run()
         return run, iter_items(self.source, check=run.transcriber.check_item)
 
-    def _progress(self) -> ProgressBar:
-        many = isinstance(self.source, (list, tuple))
-        return ProgressBar(enabled=self.show_progress, total=len(self.source) if many else None)
+    def _open_progress_bar(self) -> AbstractContextManager[ProgressBar | None]:
+        if not self.show_progress:
+            return nullcontext()
+        return ProgressBar(len(self.source) if isinstance(self.source, (list, tuple)) else None)
 
-    def _documents(self, run: LoaderRun, found: Iterator[SourceItem]) -> Iterator[Document]:
-        with self._progress() as progress:
-            for loaded in run.load_all(found):
-                progress.update(loaded.duration_seconds, loaded.error_count)
+    def _iter_documents(self, run: LoaderRun, items: Iterator[SourceItem]) -> Iterator[Document]:
+        with self._open_progress_bar() as progress_bar:
+            for loaded in run.load_all(items):
+                if progress_bar is not None:
+                    progress_bar.update(loaded.duration_seconds, loaded.error_count)
                 yield from loaded.documents
 
-    async def _adocuments(
-        self, run: LoaderRun, found: Iterator[SourceItem]
+    async def _aiter_documents(
+        self, run: LoaderRun, items: Iterator[SourceItem]
     ) -> AsyncIterator[Document]:
-        with self._progress() as progress:
-            async with aclosing(run.aload_all(found)) as all_loaded:
-                async for loaded in all_loaded:
-                    progress.update(loaded.duration_seconds, loaded.error_count)
+        with self._open_progress_bar() as progress_bar:
+            async with aclosing(run.aload_all(items)) as recordings:
+                async for loaded in recordings:
+                    if progress_bar is not None:
+                        progress_bar.update(loaded.duration_seconds, loaded.error_count)
                     for document in loaded.documents:
                         yield document
 
 
 class OrqTranscriptionLoader(AudioLoader, TranscriptionParams):
-    """Loads recordings as text, by a speech model behind the orq.ai AI Router.
+    """Load recordings as text with a speech model of the orq.ai AI Router.
 
-    Recordings of any length and number: large ones are cut and put together again, several go up
-    at once, and Documents come in the order of the files, one file's after the other's. Memory
-    does not grow with their number, and files are streamed from disk.
+    Recordings may be of any length and number. Large ones are split into chunks and their
+    transcripts are merged, several requests are sent concurrently, and Documents are returned in
+    the order of the source. Files are streamed from disk, so memory does not grow with their size
+    or number.
 
-    Attributes:
-        source: a path, a folder (all audio below it), a pattern such as ``"calls/*.mp3"``, bytes,
-            a ``Blob``, any ``BlobLoader``, or a list of paths, bytes and blobs. Of folders and
-            patterns only files with an ending of audio are taken.
-        show_progress: a bar of files, minutes of audio and errors (extra ``progress``).
-
-    All other arguments are those of ``OrqAudioParser``, without ``task``.
+    The metadata of Documents is described in ``OrqAudioParser``.
 
     Raises:
-        pydantic.ValidationError: at construction, when an argument is wrong.
-        RouterError: when loading; the tree is in ``errors``.
+        pydantic.ValidationError: If an argument is invalid.
+        RouterError: If loading fails; see ``on_error``.
 
     >>> from orq_router_integrations.testing import OfflineRouter
     >>> router = OfflineRouter(answers={"openai/whisper-1": "Good day. We meet at noon."})
@@ -109,11 +115,11 @@ class OrqTranscriptionLoader(AudioLoader, TranscriptionParams):
 
 
 class OrqTranslationLoader(AudioLoader):
-    """Loads recordings in any language as English text.
+    """Load recordings in any language as English text.
 
-    As ``OrqTranscriptionLoader``, over the router's translations: ``language`` and
-    ``timestamp_granularities`` do not exist there, and of OpenAI's models only ``whisper-1``
-    translates.
+    Works like ``OrqTranscriptionLoader``, but uses the translation endpoint of the router, which
+    does not accept ``language`` and ``timestamp_granularities``. Of OpenAI's models, only
+    ``whisper-1`` supports translation.
 
     >>> from orq_router_integrations.testing import OfflineRouter
     >>> router = OfflineRouter(answers={"openai/whisper-1": "Good day."})

@@ -1,4 +1,4 @@
-"""A progress bar over files, as LangChain's loaders have it, with what matters for audio."""
+"""Progress bar for loaders."""
 
 from importlib.util import find_spec
 from typing import Any, Self
@@ -6,40 +6,40 @@ from typing import Any, Self
 INSTALL_COMMAND = "pip install 'orq-router-integrations[progress]'"
 
 
-def require_tqdm(wanted: bool) -> bool:
-    """Check that a bar can be shown.
+def require_tqdm(enabled: bool) -> bool:
+    """Check that tqdm is installed if the progress bar is enabled.
 
     Raises:
-        ValueError: tqdm is not installed; the message names the extra.
+        ValueError: If tqdm is not installed.
     """
-    if wanted and find_spec("tqdm") is None:
-        raise ValueError(f"show_progress: needs tqdm: {INSTALL_COMMAND}")
-    return wanted
+    if enabled and find_spec("tqdm") is None:
+        raise ValueError(f"show_progress: requires tqdm. Install it with {INSTALL_COMMAND}.")
+    return enabled
 
 
 class ProgressBar:
-    """Counts files, minutes of audio and errors; shows them where that is wanted."""
+    """Progress bar that counts files, minutes of audio and errors.
 
-    def __init__(self, *, enabled: bool, total: int | None) -> None:
-        self._bar: Any = None
+    Args:
+        total: Number of files, if known.
+    """
+
+    def __init__(self, total: int | None) -> None:
+        from tqdm.auto import tqdm  # noqa: PLC0415 - optional dependency
+
+        self._bar: Any = tqdm(total=total, unit="file")
         self._minutes = 0.0
-        self._errors = 0
-        if enabled:
-            from tqdm.auto import tqdm  # noqa: PLC0415 - an extra
+        self._error_count = 0
 
-            self._bar = tqdm(total=total, unit="file")
-
-    def update(self, seconds: float | None, errors: int) -> None:
-        """Count one file."""
-        self._minutes += (seconds or 0.0) / 60
-        self._errors += errors
-        if self._bar is not None:
-            self._bar.set_postfix_str(f"{self._minutes:.1f} min audio, {self._errors} errors")
-            self._bar.update()
+    def update(self, duration_seconds: float | None, error_count: int) -> None:
+        """Add one file."""
+        self._minutes += (duration_seconds or 0.0) / 60
+        self._error_count += error_count
+        self._bar.set_postfix_str(f"{self._minutes:.1f} min audio, {self._error_count} errors")
+        self._bar.update()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()

@@ -1,10 +1,7 @@
-"""What a loader is given, as recordings that can be opened as often as needed.
-
-Listing is lazy and in order: a folder with a million files is walked as it is loaded.
-"""
+"""Sources accepted by the loaders, and the recordings and chunks they are read as."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -23,24 +20,26 @@ from orq_router_integrations.wire.call import Upload
 SourceItem = str | os.PathLike[str] | bytes | Blob
 Source = SourceItem | BlobLoader | Sequence[SourceItem]
 
-_WILD = "*?["
+_WILDCARDS = "*?["
+_HEADER_BYTES = 64
+"""Number of bytes that are read to detect a file type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recording.
+    """An audio file that can be opened any number of times.
 
     Attributes:
-        label: the ``source`` of its Documents.
-        name: the file name that the router gets.
-        mime_type: by its first bytes.
-        size: in bytes.
-        open: returns a new readable stream at the first byte, each time it is called.
-        metadata: what its blob says of it.
+        label: Name used in errors and as ``source`` in the metadata of Documents.
+        filename: File name sent to the router.
+        mime_type: Type detected from the first bytes.
+        size: Size in bytes.
+        open: Return a new binary stream, positioned at the first byte.
+        metadata: Metadata of the ``Blob``; empty for paths and bytes.
     """
 
     label: str
-    name: str
+    filename: str
     mime_type: str
     size: int
     open: Callable[[], BinaryIO] = field(repr=False)
@@ -48,35 +47,67 @@ class Recording:
 
     @property
     def upload(self) -> Upload:
-        """The whole of it as a part of a form, read from where it lies."""
-        return Upload(self.name, self.mime_type, self.size, self.open)
+        """The entire file as a form part."""
+        return Upload(self.filename, self.mime_type, self.size, self.open)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """The part of a recording that is sent in one request.
+
+    Attributes:
+        index: Position among the chunks of the recording, from 0.
+        upload: File to send.
+        start_seconds: Start of the chunk within the recording.
+        end_seconds: End of the chunk within the recording; ``None`` if the duration of an
+            undivided recording is unknown.
+        cut_seconds: Middle of the overlap with the previous chunk.
+    """
+
+    index: int
+    upload: Upload
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+    cut_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkLimits:
+    """Limits of a single request.
+
+    Attributes:
+        max_bytes: Maximum file size in bytes.
+        max_seconds: Maximum duration in seconds; ``None`` for no limit.
+        overlap_seconds: Overlap of neighboring chunks in seconds.
+    """
+
+    max_bytes: int
+    max_seconds: float | None = None
+    overlap_seconds: float = 2.0
 
 
 def create_recording(item: SourceItem) -> Recording:
-    """Look at one item: is it there, and is it audio.
+    """Inspect a source item and describe it as a recording.
 
     Raises:
-        RouterInputError: no such file, not a regular one, empty, or no audio.
+        RouterInputError: If the file does not exist, is empty, is not a regular file, or does not
+            contain audio in a supported format.
     """
     try:
         if isinstance(item, Blob):
-            return _blob(item)
+            return _from_blob(item)
         if isinstance(item, bytes):
-            return _bytes(item, "bytes", "audio", {})
+            return _from_bytes(item, "bytes", "audio", {})
         if not isinstance(item, (str, os.PathLike)):
-            raise ValueError(f"a blob loader must yield Blobs, not {type(item).__name__}")
-        return _path(item, str(item), {})
+            raise ValueError(f"a BlobLoader must yield Blob objects, got {type(item).__name__}")
+        return _from_path(item, str(item), {})
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
 
 
 @contextmanager
 def map_os_errors(label: str) -> Iterator[None]:
-    """What is read within can fail in one way only.
-
-    Raises:
-        RouterInputError: in the place of an ``OSError``.
-    """
+    """Re-raise an ``OSError`` inside the block as ``RouterInputError``."""
     try:
         yield
     except OSError as error:
@@ -84,147 +115,144 @@ def map_os_errors(label: str) -> Iterator[None]:
 
 
 def get_label(item: SourceItem) -> str:
-    """What an item is called in errors and Documents."""
+    """Return the name of an item for errors and metadata."""
     if isinstance(item, Blob):
         return str(item.source or item.id or "blob")
     return "bytes" if isinstance(item, bytes) else str(item)
 
 
-def _blob(blob: Blob) -> Recording:
+def _from_blob(blob: Blob) -> Recording:
     label = get_label(blob)
     if blob.data is None and blob.path is not None:
-        return _path(blob.path, label, blob.metadata)
+        return _from_path(blob.path, label, blob.metadata)
     if not isinstance(blob.data, bytes):
-        raise ValueError(f"{label} holds text, not audio")
-    named = blob.metadata.get("filename") or blob.path or blob.source or "audio"
-    name = Path(str(named).replace("\0", "")).name
-    return _bytes(blob.data, label, name or "audio", blob.metadata)
+        raise ValueError(f"the Blob {label!r} contains text. Pass the audio as bytes.")
+    path = blob.metadata.get("filename") or blob.path or blob.source or "audio"
+    filename = Path(str(path).replace("\0", "")).name
+    return _from_bytes(blob.data, label, filename or "audio", blob.metadata)
 
 
-def _bytes(data: bytes, label: str, name: str, metadata: Mapping[str, Any]) -> Recording:
+def _from_bytes(data: bytes, label: str, filename: str, metadata: Mapping[str, Any]) -> Recording:
     if not data:
-        raise ValueError(f"{label}: no bytes, no audio")
-    mime_type, name = validate_recording(name, data[:64])
-    return Recording(label, name, mime_type, len(data), lambda: BytesIO(data), metadata)
+        raise ValueError(f"{label} is empty. Pass the contents of an audio file.")
+    mime_type, filename = validate_recording(filename, data[:_HEADER_BYTES])
+    return Recording(label, filename, mime_type, len(data), lambda: BytesIO(data), metadata)
 
 
-def _path(path: str | os.PathLike[str], label: str, metadata: Mapping[str, Any]) -> Recording:
+def _from_path(path: str | os.PathLike[str], label: str, metadata: Mapping[str, Any]) -> Recording:
     file = validate_file(path)
     with file.open("rb") as stream:
-        mime_type, name = validate_recording(file.name, stream.read(64))
+        mime_type, filename = validate_recording(file.name, stream.read(_HEADER_BYTES))
     size = file.stat().st_size
-    return Recording(label, name, mime_type, size, lambda: file.open("rb"), metadata)
+    return Recording(label, filename, mime_type, size, lambda: file.open("rb"), metadata)
 
 
 def validate_source(source: Any) -> Source:
-    """A source of a known kind; nothing is opened.
+    """Check the type of a source without opening it.
 
     Raises:
-        ValueError: it is something else, or empty.
+        ValueError: If the source is empty or has an unsupported type.
     """
     if isinstance(source, (BlobLoader, Blob, bytes)):
         return source
     if isinstance(source, (str, os.PathLike)):
         if not str(source).strip() or "\0" in str(source):
-            raise ValueError(f"{str(source)!r} names no file")
+            raise ValueError(f"{str(source)!r} is not a valid path")
         return source
     if isinstance(source, (list, tuple)) and source:
         for item in source:
             if isinstance(validate_source(item), (BlobLoader, list, tuple)):
-                raise ValueError("a list may hold paths, bytes and Blobs")
+                raise ValueError(
+                    f"a list of sources cannot contain a {type(item).__name__}. "
+                    "Use paths, bytes and Blob objects only."
+                )
         return source
     raise ValueError(
-        "give a path, a folder, a pattern, bytes, a Blob, a BlobLoader, or a list that is not "
-        f"empty, not {source!r:.80}"
+        "expected a path, directory, glob pattern, bytes, Blob, BlobLoader or non-empty list, "
+        f"got {source!r:.80}"
     )
 
 
 def iter_items(source: Source, *, check: Callable[[SourceItem], None]) -> Iterator[SourceItem]:
-    """The items of a source, in order and one by one.
+    """Iterate over the items of a source in order, listing directories and patterns lazily.
 
     Args:
-        source: what the loader was given.
-        check: looks at what was named one by one, before the first item is handed out.
+        source: Source of a loader, as returned by ``validate_source``.
+        check: Called with each path, ``bytes`` or ``Blob`` of the source before this function
+            returns. Files in directories and items of a ``BlobLoader`` are not checked.
 
     Raises:
-        RouterInputError: a path is not there, or nothing in a folder is audio. At once, not at
-            the first item.
+        RouterInputError: If a path does not exist, or a directory or pattern has no audio files.
     """
     if isinstance(source, BlobLoader):
         return iter(source.yield_blobs())
-    named = list(source) if isinstance(source, (list, tuple)) else [cast("SourceItem", source)]
-    for item in named:
-        listing = _listing(item)
-        if listing is not None:
-            _check_not_bare(item, listing)
-        else:
+    items = list(source) if isinstance(source, (list, tuple)) else [cast("SourceItem", source)]
+    for item in items:
+        paths = _list_audio_files(item)
+        if paths is None:
             check(item)
-    return chain.from_iterable(_listing(item) or [item] for item in named)
+        elif next(paths, None) is None:
+            suffixes = ", ".join(RECORDING_SUFFIXES)
+            raise RouterInputError(
+                f"source: no audio files in {get_label(item)!r}. Supported types: {suffixes}."
+            )
+    return chain.from_iterable(_list_audio_files(item) or [item] for item in items)
 
 
-def _check_not_bare(item: SourceItem, listing: "FileListing") -> None:
-    if next(iter(listing), None) is None:
-        kinds = ", ".join(RECORDING_SUFFIXES)
-        raise RouterInputError(f"source: no audio file in {get_label(item)!r} ({kinds})")
-
-
-def _listing(item: SourceItem) -> "FileListing | None":
-    """The files of a folder or a pattern; ``None`` for a single recording."""
+def _list_audio_files(item: SourceItem) -> Iterator[str] | None:
+    """List the audio files of a directory or pattern; ``None`` for a single recording."""
     if isinstance(item, (bytes, Blob)):
         return None
     path = Path(item)
-    if os.path.isdir(path):  # unlike those of a Path, these never raise
-        return FileListing(lambda: _walk(path))
-    wild = "://" not in str(item) and any(sign in str(item) for sign in _WILD)
-    if wild and not os.path.exists(path):
-        return FileListing(lambda: _matching(path))
-    return None
+    if os.path.isdir(path):  # unlike Path.is_dir(), never raises
+        paths = _walk_directory(path)
+    elif _is_pattern(str(item)) and not os.path.exists(path):
+        paths = _expand_pattern(path)
+    else:
+        return None
+    return (
+        file
+        for file in paths
+        if file.rpartition(".")[2].lower() in RECORDING_SUFFIXES and not os.path.isdir(file)
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class FileListing:
-    """Those files that have the ending of audio; listed anew each time."""
-
-    iter_paths: Callable[[], Iterable[str]]
-
-    def __iter__(self) -> Iterator[str]:
-        for file in self.iter_paths():
-            if file.rpartition(".")[2].lower() in RECORDING_SUFFIXES and not os.path.isdir(file):
-                yield file
+def _is_pattern(text: str) -> bool:
+    return "://" not in text and any(character in text for character in _WILDCARDS)
 
 
-def _walk(folder: Path) -> Iterator[str]:
-    """All files below a folder but hidden ones; links to folders are not followed: no loops.
+def _walk_directory(directory: Path) -> Iterator[str]:
+    """Yield all files below a directory in order, without hidden ones.
 
-    Raises:
-        RouterInputError: a folder cannot be read; its files are not left out in silence.
+    Links to directories are not followed because they may form cycles. A directory that cannot be
+    read raises an error; otherwise its files would be missing from the result unnoticed.
     """
-    for root, folders, files in os.walk(folder, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+
+    def raise_input_error(error: OSError) -> None:
+        raise RouterInputError(f"source: cannot list a directory: {error}") from None
+
+    for root, directories, files in os.walk(directory, onerror=raise_input_error):
+        directories[:] = sorted(name for name in directories if not name.startswith("."))
         for name in sorted(name for name in files if not name.startswith(".")):
             yield os.path.join(root, name)
 
 
-def _unreadable(error: OSError) -> None:
-    raise RouterInputError(f"source: cannot list a folder: {error}") from None
+def _expand_pattern(pattern: Path) -> Iterator[str]:
+    """Yield the files that match a pattern in order; hidden ones only if the pattern names them.
 
-
-def _matching(pattern: Path) -> Iterator[str]:
-    """The files that a pattern matches, in order, but hidden ones that it does not name.
-
-    ``**`` follows no links to folders, as ``_walk`` does not: one that leads back would be gone
-    through again and again, and each of its files paid for as often.
-
-    Raises:
-        RouterInputError: it is no pattern.
+    ``Path.glob`` does not follow links to directories for ``**``, so cycles are not a problem.
     """
     parts = pattern.parts
-    first = next(at for at, part in enumerate(parts) if any(sign in part for sign in _WILD))
-    base, wild = Path(*parts[:first]), Path(*parts[first:])
-    hidden = any(part.startswith(".") for part in wild.parts)
-    if any("**" in part and part != "**" for part in wild.parts):  # its meaning varies by Python
-        raise RouterInputError(f"source: {pattern}: between slashes, ** must stand alone")
-    for file in sorted(base.glob(str(wild))):
-        inner = file.relative_to(base).parts
-        if hidden or not any(part.startswith(".") for part in inner):
+    first = next(index for index, part in enumerate(parts) if _is_pattern(part))
+    base, wildcard_parts = Path(*parts[:first]), parts[first:]
+    if any("**" in part and part != "**" for part in wildcard_parts):
+        # Python versions disagree on the meaning of such a pattern.
+        raise RouterInputError(
+            f"source: invalid pattern {str(pattern)!r}. Use ** only as an entire path component, "
+            "such as 'calls/**/*.mp3'."
+        )
+    include_hidden = any(part.startswith(".") for part in wildcard_parts)
+    for file in sorted(base.glob(str(Path(*wildcard_parts)))):
+        relative_parts = file.relative_to(base).parts
+        if include_hidden or not any(part.startswith(".") for part in relative_parts):
             yield str(file)

@@ -1,4 +1,4 @@
-"""Documents with times as subtitles."""
+"""Conversion between Documents and subtitles."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,10 +10,19 @@ from orq_router_integrations.wire.transcripts import Span
 
 
 def to_srt(documents: Iterable[Document]) -> str:
-    """Documents of a transcript as a SubRip file, which has no place for speakers.
+    """Format Documents as SubRip (``.srt``) subtitles.
+
+    SubRip does not support speakers; use ``to_vtt`` to keep them.
+
+    Args:
+        documents: Documents with ``start`` and ``end`` in seconds in their metadata, as loaded
+            with any ``granularity`` except ``file``.
+
+    Returns:
+        The contents of the subtitle file, one cue per Document.
 
     Raises:
-        RouterInputError: a Document has no ``start`` and ``end`` in its metadata.
+        RouterInputError: If a Document does not have ``start`` and ``end``.
 
     >>> document = Document("Good day.", metadata={"start": 0.0, "end": 2.5})
     >>> print(to_srt([document]), end="")
@@ -21,27 +30,38 @@ def to_srt(documents: Iterable[Document]) -> str:
     00:00:00,000 --> 00:00:02,500
     Good day.
     """
-    return format_srt(_spans(documents))
+    return format_srt(_iter_spans(documents))
 
 
 def to_vtt(documents: Iterable[Document]) -> str:
-    """Documents of a transcript as a WebVTT file, speakers as its voices; see ``to_srt``.
+    """Format Documents as WebVTT (``.vtt``) subtitles.
+
+    Args:
+        documents: Documents with ``start`` and ``end`` in seconds in their metadata, as loaded
+            with any ``granularity`` except ``file``. A ``speaker`` becomes a WebVTT voice.
+
+    Returns:
+        The contents of the subtitle file, one cue per Document.
 
     Raises:
-        RouterInputError: a Document has no ``start`` and ``end`` in its metadata.
+        RouterInputError: If a Document does not have ``start`` and ``end``.
 
-    >>> spoken = {"start": 0.0, "end": 2.5, "speaker": "Ann"}
-    >>> print(to_vtt([Document("Good day.", metadata=spoken)]).splitlines()[3])
+    >>> document = Document("Good day.", metadata={"start": 0.0, "end": 2.5, "speaker": "Ann"})
+    >>> print(to_vtt([document]).splitlines()[3])
     <v Ann>Good day.
     """
-    return format_vtt(_spans(documents))
+    return format_vtt(_iter_spans(documents))
 
 
 def from_subtitles(text: str, *, source: str = "subtitles") -> list[Document]:
-    """The cues of a SubRip or WebVTT file as Documents, one each.
+    """Parse SubRip or WebVTT subtitles into Documents, one per cue.
+
+    Args:
+        text: Contents of a subtitle file.
+        source: Value of ``source`` in the metadata.
 
     Raises:
-        RouterInputError: there is no cue in the text.
+        RouterInputError: If the text does not contain any cues.
     """
     try:
         cues = parse_subtitles(text)
@@ -57,16 +77,16 @@ def from_subtitles(text: str, *, source: str = "subtitles") -> list[Document]:
     ]
 
 
-def _spans(documents: Iterable[Document]) -> Iterator[Span]:
-    for number, document in enumerate(documents):
-        told = document.metadata
+def _iter_spans(documents: Iterable[Document]) -> Iterator[Span]:
+    for index, document in enumerate(documents):
+        metadata = document.metadata
         try:
-            start, end = float(told["start"]), float(told["end"])
-            round(start + end)  # not a number, or infinite
+            start, end = float(metadata["start"]), float(metadata["end"])
+            round(start + end)  # raises for NaN and infinity
         except (KeyError, TypeError, ValueError, OverflowError):
             raise RouterInputError(
-                f"documents[{number}]: no start and end in its metadata; load with "
-                "granularity='segment', or with response_format='verbose_json'"
+                f"documents[{index}]: expected 'start' and 'end' in seconds in the metadata. Load "
+                "with granularity='segment' or response_format='verbose_json'."
             ) from None
-        speaker = told.get("speaker")
+        speaker = metadata.get("speaker")
         yield Span(document.page_content, start, end, None if speaker is None else str(speaker))

@@ -1,36 +1,53 @@
-"""Transcribing one recording: cut it if need be, ask for each piece, put the answers together.
+"""Transcription of recordings: requests, error policy, and Documents.
 
-Everything here is told once, for sync and async alike: a step that needs the network is a ``Call``
-that a generator yields, and the transcript is sent back into it (see ``running``). Before it looks
-into the store it yields the key, so that what another asks for already is waited for.
+The steps of a recording are the same for sync and async calls, so they are written once, as a
+generator of calls; see ``concurrency``.
 """
 
+import asyncio
 import logging
+import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from itertools import chain
 from typing import Any, Literal
 
 from langchain_core.documents import Document
+from typing_extensions import AsyncGenerator
 
-from orq_router_integrations.document_loaders.chunking import AudioChunk, ChunkLimits, split_wav
-from orq_router_integrations.document_loaders.concurrency import Step
+from orq_router_integrations.client import RouterClient
+from orq_router_integrations.document_loaders.chunking import split_wav
+from orq_router_integrations.document_loaders.concurrency import (
+    AsyncLimiter,
+    CancelToken,
+    Step,
+    ThreadLimiter,
+    agather,
+    amap_ordered,
+    arun_steps,
+    gather,
+    map_ordered,
+    partition,
+    run_steps,
+)
 from orq_router_integrations.document_loaders.decoding import (
     check_decodable,
-    decode_to_wav,
+    open_decoded,
     read_duration,
 )
 from orq_router_integrations.document_loaders.documents import DocumentSplitter
 from orq_router_integrations.document_loaders.sources import (
+    AudioChunk,
+    ChunkLimits,
     Recording,
     SourceItem,
     create_recording,
+    get_label,
     map_os_errors,
 )
-from orq_router_integrations.document_loaders.stitching import concatenate, stitch
+from orq_router_integrations.document_loaders.stitching import merge_chunks
 from orq_router_integrations.document_loaders.transcript_store import TranscriptStore, compute_key
 from orq_router_integrations.document_loaders.wav_reader import WavReader
 from orq_router_integrations.errors import (
@@ -42,23 +59,19 @@ from orq_router_integrations.errors import (
     RouterError,
     RouterInputError,
 )
-from orq_router_integrations.media.atomic_write import map_write_errors
 from orq_router_integrations.wire.call import Call, Response
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.transcriptions import parse_transcript
 from orq_router_integrations.wire.transcripts import Span, Transcript
-from orq_router_integrations.wire.word_tokenizer import split_words
 
 _LOG = logging.getLogger(__name__)
 
 OnError = Literal["raise", "skip", "mark"]
 ChunkTranscripts = list[Transcript | None]
-PieceSteps = Generator[Step, Transcript, Transcript]
-Steps = Generator[Step, Transcript, ChunkTranscripts]
 
 MAX_PROMPT_TAIL_CHARS = 200
-"""Characters of a piece's end that the next one gets as its prompt."""
+"""Length of the end of a transcript that becomes the prompt of the next chunk."""
 
 FATAL_ERRORS = (
     AuthenticationError,
@@ -67,17 +80,17 @@ FATAL_ERRORS = (
     PermissionDeniedError,
     QuotaExceededError,
 )
-"""What would strike every other piece and file alike, and is raised whatever ``on_error`` says."""
+"""Errors that would occur for every other file too; raised whatever the error policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedRecording:
-    """A recording ready to be sent.
+    """A recording that is ready to be sent.
 
     Attributes:
-        recording: what it is.
-        chunks: one, or those that it was cut into.
-        seconds: how long it is, where its header tells.
+        recording: Recording to transcribe.
+        chunks: Chunks of the recording; a single one if it does not exceed the limits.
+        duration_seconds: Duration in seconds, if the file header contains it.
     """
 
     recording: Recording
@@ -85,20 +98,35 @@ class PreparedRecording:
     duration_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transcriber:
-    """How recordings are transcribed; the same for all of a loader's.
+@dataclass(frozen=True, slots=True)
+class LoadedRecording:
+    """Result for one recording.
 
     Attributes:
-        endpoint: transcriptions or translations.
-        body: model and parameters, as they go on the wire.
-        controls: the router's controls.
-        shape: what the Documents need of a reply.
-        limits: what is too large for one request.
-        carry_prompt: whether a piece gets the end of the one before as its prompt.
-        on_error: what happens to a piece, or a file, that failed.
-        store: where transcripts are kept.
-        base_url: of the router; a part of the store's keys.
+        documents: Documents of the recording.
+        duration_seconds: Duration in seconds, if known.
+        error_count: Number of chunks that could not be transcribed.
+    """
+
+    documents: list[Document]
+    duration_seconds: float | None = None
+    error_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcriber:
+    """Transcribes one recording at a time, with the settings of a loader or parser.
+
+    Attributes:
+        endpoint: Transcriptions or translations.
+        body: Model and parameters, as sent to the router.
+        controls: Router controls.
+        splitter: Converts transcripts to Documents.
+        limits: Limits above which a recording is split into chunks.
+        carry_prompt: Whether the end of a transcript becomes the prompt of the next chunk.
+        on_error: What to do if a chunk or recording fails.
+        store: Store of transcripts that have been paid for.
+        base_url: URL of the router; part of the keys of the store.
     """
 
     endpoint: Endpoint
@@ -112,190 +140,186 @@ class Transcriber:
     base_url: str = ""
 
     def check_item(self, item: SourceItem) -> None:
-        """Look at an item before anything is sent, unless failures are to be left for its turn.
+        """Check an item before the first request is sent.
+
+        If errors are to be skipped or marked, the check is left to ``prepare``.
 
         Raises:
-            RouterInputError: it is not there, is no audio, or could not be cut as it must be.
+            RouterInputError: If the item is not readable audio, or may need to be split and PyAV is
+                not installed.
         """
         if self.on_error != "raise":
             return
-        found = create_recording(item)
-        limited = found.size > self.limits.max_bytes or self.limits.max_seconds is not None
-        if limited and self._frames(found) is None:
-            check_decodable(found)
+        recording = create_recording(item)
+        may_exceed = self.limits.max_seconds is not None or self._exceeds_limits(recording, None)
+        if may_exceed and _create_wav_reader(recording) is None:
+            check_decodable(recording)
 
     @contextmanager
     def prepare(self, item: SourceItem) -> Iterator[PreparedRecording]:
-        """An item as a job; what is decoded for it is on disk for as long as the block lasts.
+        """Open an item and split it into chunks if it exceeds the limits.
+
+        Temporary files are deleted at the end of the block.
 
         Raises:
-            RouterInputError: it is not there, is no audio, or cannot be cut.
-            SavingError: there is no place for what is decoded of it.
+            RouterInputError: If the item is not readable audio or cannot be split.
+            SavingError: If the temporary directory cannot be created.
         """
-        found = create_recording(item)
-        frames = self._frames(found)
-        seconds = frames.duration_seconds if frames else self._seconds(found)
-        if not self._too_large(found, seconds):
-            yield PreparedRecording(
-                found, [AudioChunk(0, found.upload, end_seconds=seconds)], seconds
-            )
-            return
-        if frames is not None:
-            yield self._cut(found, frames)
+        recording = create_recording(item)
+        reader = _create_wav_reader(recording)
+        duration: float | None = None
+        if reader is not None:
+            duration = reader.duration_seconds
+        elif self.limits.max_seconds is not None:
+            duration = read_duration(recording)
+        if not self._exceeds_limits(recording, duration):
+            chunk = AudioChunk(0, recording.upload, end_seconds=duration)
+            yield PreparedRecording(recording, [chunk], duration)
             return
         with ExitStack() as stack:
-            with map_write_errors("a temporary folder"):
-                folder = stack.enter_context(TemporaryDirectory(prefix="orq-audio-"))
-            plain = WavReader.from_recording(create_recording(decode_to_wav(found, Path(folder))))
-            assert plain is not None  # noqa: S101 - it was written by us
-            yield self._cut(found, plain)
+            if reader is None:
+                reader = stack.enter_context(open_decoded(recording))
+            with map_os_errors(recording.label):
+                chunks = split_wav(reader, self.limits, recording.filename)
+            yield PreparedRecording(recording, chunks, reader.duration_seconds)
 
-    def _frames(self, found: Recording) -> WavReader | None:
-        """Those of a WAV that can be cut as it is."""
-        with map_os_errors(found.label):
-            return WavReader.from_recording(found) if found.mime_type == "audio/wav" else None
-
-    def _seconds(self, found: Recording) -> float | None:
-        """The length of what is no such WAV, where a limit makes it worth opening it for that."""
-        return None if self.limits.max_seconds is None else read_duration(found)
-
-    def _too_large(self, found: Recording, seconds: float | None) -> bool:
-        most = self.limits.max_seconds
-        if found.size > self.limits.max_bytes:
-            return True
-        return most is not None and (seconds is None or seconds > most)
-
-    def _cut(self, found: Recording, frames: WavReader) -> PreparedRecording:
-        with map_os_errors(found.label):
-            return PreparedRecording(
-                found, split_wav(frames, self.limits, found.name), frames.duration_seconds
-            )
+    def _exceeds_limits(self, recording: Recording, duration_seconds: float | None) -> bool:
+        """Return whether to split a recording; true if a limit applies to an unknown duration."""
+        max_bytes, max_seconds = self.limits.max_bytes, self.limits.max_seconds
+        return recording.size > max_bytes or (
+            max_seconds is not None and (duration_seconds is None or duration_seconds > max_seconds)
+        )
 
     def transcribe_chunks(
-        self, recording: PreparedRecording, chunks: Sequence[AudioChunk]
-    ) -> Steps:
-        """Transcribe neighbouring pieces one after the other.
+        self, prepared: PreparedRecording, chunks: Sequence[AudioChunk]
+    ) -> Generator[Step, Transcript, ChunkTranscripts]:
+        """Transcribe consecutive chunks of a recording, one after the other.
 
-        Yields keys and calls, wants the transcript or the error of each call; returns a
-        transcript for each piece, ``None`` for one that is skipped.
+        Yields store keys and calls, and expects the transcript or the error of each call.
+
+        Returns:
+            The transcript of each chunk; ``None`` if it was skipped.
         """
-        found: ChunkTranscripts = []
-        tail = ""
-        for piece in chunks:
+        transcripts: ChunkTranscripts = []
+        prompt_tail = ""
+        for chunk in chunks:
             try:
-                heard = yield from self._piece(piece, tail)
+                transcript = yield from self._transcribe_chunk(chunk, prompt_tail)
             except RouterError as error:
-                found.append(self.handle_error(error, _place(recording, piece), piece))
-                tail = ""
+                label, count = prepared.recording.label, len(prepared.chunks)
+                if count > 1:
+                    label = f"{label}, chunk {chunk.index + 1} of {count}"
+                transcripts.append(self.handle_error(error, label, chunk))
+                prompt_tail = ""
             else:
-                found.append(_placed(heard, piece, cut=len(recording.chunks) > 1))
-                tail = _tail(heard.text)
-        return found
+                transcripts.append(transcript)
+                prompt_tail = _get_prompt_tail(transcript.text) if self.carry_prompt else ""
+        return transcripts
 
-    def _piece(self, piece: AudioChunk, tail: str) -> PieceSteps:
-        call = self._call(piece, tail if self.carry_prompt else "")
+    def _transcribe_chunk(
+        self, chunk: AudioChunk, prompt_tail: str
+    ) -> Generator[Step, Transcript, Transcript]:
+        prompts = [text for text in (self.body.get("prompt"), prompt_tail) if text]
+        call = Call(
+            endpoint=self.endpoint,
+            body={**self.body, "prompt": " ".join(prompts)} if prompts else self.body,
+            files={"file": chunk.upload},
+            controls=self.controls,
+            parse=self._parse_response,
+        )
         if self.store is None:
             return (yield call)
-        key = compute_key(piece.upload, self._key_facts())
+        key = compute_key(chunk.upload, self._get_key_params())
         yield key
-        kept = self.store.get(key)
-        if kept is not None and self.splitter.has_spans(kept):
-            return kept
+        stored = self.store.get(key)
+        if stored is not None and self.splitter.has_spans(stored):
+            return stored
         transcript = yield call
         self.store.put(key, transcript)
         return transcript
 
-    def _key_facts(self) -> dict[str, Any]:
-        """All that shapes an answer; the tail of a piece before does not, or little."""
-        controls = self.controls.to_wire()
-        return {"endpoint": self.endpoint.path, "url": self.base_url, **self.body} | {
-            "controls": {name: controls[name] for name in ("load_balancer",) if name in controls}
-        }
+    def _parse_response(self, response: Response) -> Transcript:
+        transcript = parse_transcript(response, self.body.get("response_format"))
+        return self.splitter.require_spans(transcript)
 
-    def _call(self, piece: AudioChunk, tail: str) -> Call[Transcript]:
-        prompts = [text for text in (self.body.get("prompt"), tail) if text]
-        prompt = {"prompt": " ".join(prompts)} if prompts else {}
-        return Call(
-            endpoint=self.endpoint,
-            body={**self.body, **prompt},
-            files={"file": piece.upload},
-            controls=self.controls,
-            parse=partial(_read, wanted=self.body.get("response_format"), shape=self.splitter),
-        )
+    def _get_key_params(self) -> dict[str, Any]:
+        """Return everything that affects a transcript.
+
+        The end of the previous transcript is not included: it has little effect, and depends on
+        how many chunks are transcribed concurrently.
+        """
+        controls = self.controls.to_wire()
+        return {
+            "endpoint": self.endpoint.path,
+            "url": self.base_url,
+            **self.body,
+            "controls": {name: controls[name] for name in ("load_balancer",) if name in controls},
+        }
 
     def handle_error(
         self, error: RouterError, label: str, chunk: AudioChunk | None = None
     ) -> Transcript | None:
-        """What takes the place of something that failed: by ``on_error``; ``None`` is nothing.
+        """Apply the error policy to a failed chunk or recording.
+
+        Args:
+            error: Error of the chunk or recording.
+            label: Name of the chunk or recording.
+            chunk: Chunk that failed; ``None`` if the recording could not be opened.
+
+        Returns:
+            A transcript that consists of a remark, or ``None`` to skip the chunk.
 
         Raises:
-            RouterError: the error; always, where it would strike all others too.
+            RouterError: If the policy is ``raise``, or the error is one of ``FATAL_ERRORS``.
         """
         name = type(error).__name__
         if self.on_error == "raise" or isinstance(error, FATAL_ERRORS):
-            if not isinstance(error, RouterInputError):  # those name what is wrong themselves
+            if not isinstance(error, RouterInputError):  # its message contains the label already
                 error.args = (f"{label}: {error.message}",)
             raise error
-        _LOG.warning("not transcribed: %s: %s: %s", label, name, error)
+        _LOG.warning("Could not transcribe %s: %s: %s", label, name, error)
         if self.on_error == "skip":
             return None
-        start, end = (
-            (chunk.start_seconds, chunk.end_seconds or chunk.start_seconds) if chunk else (0.0, 0.0)
-        )
-        span = Span(f"[not transcribed: {name}]", start, end, error=f"{name}: {error.message}")
-        return Transcript(span.text, words=(span,), segments=(span,))
+        duration = chunk.end_seconds - chunk.start_seconds if chunk and chunk.end_seconds else 0.0
+        remark = Span(f"[not transcribed: {name}]", 0.0, duration, error=f"{name}: {error.message}")
+        return Transcript(remark.text, words=(remark,), segments=(remark,))
 
-    def merge_transcripts(
-        self, job: PreparedRecording, found: ChunkTranscripts
-    ) -> Transcript | None:
-        """The transcript of a recording from those of its pieces; ``None`` if all are skipped."""
-        whole: Transcript | None = None
-        before: AudioChunk | None = None  # the neighbour, where it was transcribed: there is a seam
-        for piece, transcript in zip(job.chunks, found, strict=True):
-            if transcript is None:
-                before = None
-                continue
-            here = not transcript.errors
-            if whole is None:
-                whole = transcript
-            elif before and here:
-                whole = stitch(
-                    whole, transcript, piece.cut_seconds, _shared(before, piece, transcript)
-                )
-            else:
-                whole = concatenate(whole, transcript)
-            before = piece if here else None
-        if whole is not None and job.duration_seconds is not None:
-            whole = replace(whole, duration=job.duration_seconds)
-        return whole
-
-    def build_documents(self, job: PreparedRecording, found: ChunkTranscripts) -> list[Document]:
-        """The Documents of a recording from what was found in its pieces."""
-        whole = self.merge_transcripts(job, found)
-        if whole is None:
+    def build_documents(
+        self, prepared: PreparedRecording, transcripts: ChunkTranscripts
+    ) -> list[Document]:
+        """Build the Documents of a recording from the transcripts of its chunks."""
+        if len(prepared.chunks) == 1:
+            transcript = transcripts[0]
+        else:
+            transcript = merge_chunks(prepared.chunks, transcripts)
+        if transcript is None:
             return []
-        pairs = zip(job.chunks, found, strict=True)
-        lost = sum(
-            (piece.end_seconds or 0.0) - piece.start_seconds
-            for piece, part in pairs
-            if part is None
+        if prepared.duration_seconds is not None:
+            transcript = replace(transcript, duration=prepared.duration_seconds)
+        skipped_seconds = sum(
+            (chunk.end_seconds or 0.0) - chunk.start_seconds
+            for chunk, chunk_transcript in zip(prepared.chunks, transcripts, strict=True)
+            if chunk_transcript is None
         )
-        facts = self._facts(job.recording.label, whole)
-        told = {**job.recording.metadata, **facts, "skipped_seconds": lost or None}
-        return list(self.splitter.split(whole, told))
+        metadata = {
+            **prepared.recording.metadata,
+            **self._build_metadata(prepared.recording.label, transcript),
+            "skipped_seconds": skipped_seconds or None,
+        }
+        return list(self.splitter.split(transcript, metadata))
 
     def build_error_documents(self, error: RouterError, label: str) -> list[Document]:
-        """The Documents in the place of a recording that could not be sent at all; see ``failed``.
+        """Build the Documents of a recording that could not be opened, by the error policy.
 
         Raises:
-            RouterError: the error, as ``failed`` does.
+            RouterError: See ``handle_error``.
         """
-        marked = self.handle_error(error, label)
-        if marked is None:
+        transcript = self.handle_error(error, label)
+        if transcript is None:
             return []
-        return list(self.splitter.split(marked, self._facts(label, marked)))
+        return list(self.splitter.split(transcript, self._build_metadata(label, transcript)))
 
-    def _facts(self, label: str, transcript: Transcript) -> dict[str, Any]:
+    def _build_metadata(self, label: str, transcript: Transcript) -> dict[str, Any]:
         return {
             "source": label,
             "language": transcript.language or self.body.get("language"),
@@ -306,45 +330,95 @@ class Transcriber:
         }
 
 
-def _place(job: PreparedRecording, piece: AudioChunk) -> str:
-    """What failed: the recording, and which piece where it was cut."""
-    count = len(job.chunks)
-    return job.recording.label + (f", piece {piece.index + 1} of {count}" if count > 1 else "")
+@dataclass(frozen=True, slots=True)
+class LoaderRun:
+    """One pass over the recordings of a loader.
 
+    Several recordings are loaded concurrently. The chunks of a recording are divided into as many
+    groups of consecutive chunks, which are transcribed concurrently too.
 
-def _placed(transcript: Transcript, piece: AudioChunk, *, cut: bool) -> Transcript:
-    """A piece's transcript in the time of the whole.
-
-    Providers number speakers anew in every request, so that the first of one piece need not be
-    the first of the next; their labels say from which piece they are.
+    Attributes:
+        client: Client that sends the requests.
+        transcriber: Transcribes each recording.
+        max_concurrency: Maximum number of concurrent requests.
+        cancel_token: Cancels all requests of the run.
     """
-    if not cut:
-        return transcript
-    moved = transcript.shift(piece.start_seconds)
 
-    def told(spans: Sequence[Span]) -> tuple[Span, ...]:
-        return tuple(
-            replace(span, speaker=f"{piece.index + 1}:{span.speaker}") if span.speaker else span
-            for span in spans
+    client: RouterClient
+    transcriber: Transcriber
+    max_concurrency: int
+    cancel_token: CancelToken = field(default_factory=CancelToken)
+
+    def load_all(self, items: Iterator[SourceItem]) -> Iterator[LoadedRecording]:
+        """Load recordings, in order."""
+        limiter = ThreadLimiter(threading.Semaphore(self.max_concurrency), threading.Lock)
+        load = partial(self._load, limiter=limiter)
+        return map_ordered(load, items, self.max_concurrency, self.cancel_token)
+
+    def aload_all(self, items: Iterator[SourceItem]) -> AsyncGenerator[LoadedRecording]:
+        """Async version of ``load_all``."""
+        limiter = AsyncLimiter(asyncio.Semaphore(self.max_concurrency), asyncio.Lock)
+        return amap_ordered(partial(self._aload, limiter=limiter), items, self.max_concurrency)
+
+    def _load(self, item: SourceItem, limiter: ThreadLimiter) -> LoadedRecording:
+        with ExitStack() as stack:
+            try:
+                prepared = stack.enter_context(self.transcriber.prepare(item))
+            except RouterError as error:
+                return self._build_failure(error, item)
+            cancel_token = CancelToken(self.cancel_token)
+            tasks = [
+                partial(run_steps, self.client, steps, limiter, cancel_token)
+                for steps in self._create_steps(prepared)
+            ]
+            return self._build_result(prepared, gather(tasks, cancel_token))
+
+    async def _aload(self, item: SourceItem, limiter: AsyncLimiter) -> LoadedRecording:
+        context = self.transcriber.prepare(item)
+        try:
+            prepared = await asyncio.to_thread(context.__enter__)  # reads files
+        except RouterError as error:
+            return self._build_failure(error, item)
+        try:
+            tasks = [
+                arun_steps(self.client, steps, limiter) for steps in self._create_steps(prepared)
+            ]
+            return self._build_result(prepared, await agather(tasks))
+        finally:
+            context.__exit__(None, None, None)
+
+    def _create_steps(
+        self, prepared: PreparedRecording
+    ) -> list[Generator[Step, Transcript, ChunkTranscripts]]:
+        groups = partition(prepared.chunks, self.max_concurrency)
+        return [self.transcriber.transcribe_chunks(prepared, group) for group in groups]
+
+    def _build_result(
+        self, prepared: PreparedRecording, groups: list[ChunkTranscripts]
+    ) -> LoadedRecording:
+        transcripts = list(chain.from_iterable(groups))
+        return LoadedRecording(
+            self.transcriber.build_documents(prepared, transcripts),
+            prepared.duration_seconds,
+            sum(transcript is None or bool(transcript.errors) for transcript in transcripts),
         )
 
-    return replace(moved, words=told(moved.words), segments=told(moved.segments))
+    def _build_failure(self, error: RouterError, item: SourceItem) -> LoadedRecording:
+        documents = self.transcriber.build_error_documents(error, get_label(item))
+        return LoadedRecording(documents, error_count=1)
 
 
-def _shared(before: AudioChunk, piece: AudioChunk, transcript: Transcript) -> float:
-    """About how many words two neighbours have in common."""
-    overlap, seconds = (
-        (before.end_seconds or 0.0) - piece.start_seconds,
-        (piece.end_seconds or 0.0) - piece.start_seconds,
-    )
-    return len(split_words(transcript.text)) * overlap / max(seconds, overlap, 0.001)
+def _create_wav_reader(recording: Recording) -> WavReader | None:
+    """Create a reader for a WAV file that can be split without decoding it."""
+    if recording.mime_type != "audio/wav":
+        return None
+    with map_os_errors(recording.label):
+        return WavReader.from_recording(recording)
 
 
-def _tail(text: str) -> str:
-    """The last words of a text."""
-    end = text[-MAX_PROMPT_TAIL_CHARS:]
-    return text if len(text) <= MAX_PROMPT_TAIL_CHARS else end.partition(" ")[2] or end
-
-
-def _read(reply: Response, *, wanted: Any, shape: DocumentSplitter) -> Transcript:
-    return shape.require_spans(parse_transcript(reply, wanted))
+def _get_prompt_tail(text: str) -> str:
+    """Return the last words of a text."""
+    if len(text) <= MAX_PROMPT_TAIL_CHARS:
+        return text
+    tail = text[-MAX_PROMPT_TAIL_CHARS:]
+    return tail.partition(" ")[2] or tail

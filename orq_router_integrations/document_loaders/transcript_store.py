@@ -1,19 +1,16 @@
-"""What was transcribed already, in a small SQLite file: it is not paid for again.
-
-A key is the content of what was sent and everything that shapes the answer, so that a renamed file
-is found again and a changed one is not. Every access has a connection of its own, so that threads
-and processes may share the file.
-"""
+"""Storage of transcripts, so that a recording is not transcribed and billed twice."""
 
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+
+from langchain_core.stores import BaseStore
 
 from orq_router_integrations.document_loaders.sources import map_os_errors
 from orq_router_integrations.errors import RouterInputError
@@ -22,81 +19,132 @@ from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.transcripts import Transcript
 
-_LOG = logging.getLogger(__name__)
-
 LOCK_TIMEOUT_SECONDS = 30.0
-"""Seconds to wait for another process that writes."""
+"""How long to wait for another process that is writing to the database."""
 
-_CHUNK = 1024 * 1024
-_TABLE = "CREATE TABLE IF NOT EXISTS transcripts (key BLOB PRIMARY KEY, transcript BLOB NOT NULL)"
-_GET = "SELECT transcript FROM transcripts WHERE key = ?"
-_PUT = "INSERT OR REPLACE INTO transcripts VALUES (?, ?)"
+_LOG = logging.getLogger(__name__)
+_READ_SIZE = 1024 * 1024
+_CREATE = "CREATE TABLE IF NOT EXISTS transcripts (key TEXT PRIMARY KEY, transcript BLOB NOT NULL)"
+_SELECT = "SELECT transcript FROM transcripts WHERE key = ?"
+_REPLACE = "INSERT OR REPLACE INTO transcripts VALUES (?, ?)"
+
+
+def validate_store(store: Any) -> Any:
+    """Check the ``store`` argument of a loader without opening it.
+
+    Raises:
+        ValueError: If it is neither the path of a file that can be written nor a LangChain store.
+    """
+    if store is None or isinstance(store, BaseStore):
+        return store
+    if isinstance(store, (str, os.PathLike)):
+        return str(validate_output_path(store))
+    raise ValueError(
+        "expected the path of a SQLite file or a LangChain BaseStore[str, bytes], "
+        f"got {type(store).__name__}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptStore:
-    """Transcripts by key, in a file that is made when it is missing."""
+    """Transcripts in a key-value store.
 
-    path: Path
+    A store that fails does not fail the run: errors are logged, and the recording is transcribed
+    again.
+
+    Attributes:
+        store: Store of serialized transcripts.
+    """
+
+    store: "BaseStore[str, bytes] | SQLiteStore"
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> "TranscriptStore":
-        """The store in a file.
+    def open(cls, store: str | os.PathLike[str] | BaseStore[str, bytes]) -> "TranscriptStore":
+        """Open a store, creating the SQLite file if a path is passed.
 
         Raises:
-            RouterInputError: the file cannot be written to, or is something else.
+            RouterInputError: If the file cannot be written or contains something else.
         """
-        store = cls(validate_output_path(path))
-        try:
-            with store._open() as table:
-                table.execute(_TABLE)
-                table.execute(_GET, (b"",))  # an older or other table has not these columns
-        except sqlite3.Error as error:
-            raise RouterInputError(
-                f"resume: {path} is no store of transcripts: {error}; "
-                "name another file, or wait for who holds this one"
-            ) from None
-        return store
+        return cls(store if isinstance(store, BaseStore) else SQLiteStore(Path(store)))
 
-    def get(self, key: bytes) -> Transcript | None:
-        """The transcript with this key, if it is kept; an unreadable one is not."""
+    def get(self, key: str) -> Transcript | None:
+        """Return the transcript with this key; ``None`` if it is missing or unreadable."""
         try:
-            with self._open() as table:
-                row = table.execute(_GET, (key,)).fetchone()
-            return _transcript(*row) if row else None
-        except (sqlite3.Error, ValueError) as error:
-            _LOG.warning("resume: cannot read %s: %s", self.path, error)
+            [data] = self.store.mget([key])
+            return None if data is None else _parse_transcript(data)
+        except Exception as error:  # noqa: BLE001 - stores raise errors of any type
+            _LOG.warning("store: cannot read a transcript from %s: %s", self.store, error)
             return None
 
-    def put(self, key: bytes, transcript: Transcript) -> None:
-        """Keep a transcript. What was paid for is not lost when that fails; it is logged."""
+    def put(self, key: str, transcript: Transcript) -> None:
+        """Save a transcript; a failure is logged because the transcript itself is still good."""
         try:
-            with self._open() as table:
-                table.execute(_PUT, (key, transcript.to_json()))
-        except (sqlite3.Error, ValueError) as error:
-            _LOG.warning("resume: cannot write to %s: %s", self.path, error)
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=LOCK_TIMEOUT_SECONDS)) as table, table:
-            yield table
+            self.store.mset([(key, transcript.to_json())])
+        except Exception as error:  # noqa: BLE001 - stores raise errors of any type
+            _LOG.warning("store: cannot write a transcript to %s: %s", self.store, error)
 
 
-def _transcript(data: Any) -> Transcript:
-    """What a row holds; SQLite lets a column of bytes hold anything."""
-    if not isinstance(data, bytes):
-        raise ValueError(f"not a transcript: {type(data).__name__}")
-    return Transcript.from_json(data)
+class SQLiteStore:
+    """Key-value store in a SQLite file, with the methods of a LangChain store that are used here.
 
+    Each operation opens its own connection, so threads and processes may share the file.
 
-def compute_key(upload: Upload, params: Mapping[str, Any]) -> bytes:
-    """The key of what is sent, and of all that shapes the answer.
+    Args:
+        path: File to use; created if it does not exist.
 
     Raises:
-        RouterInputError: it cannot be read.
+        RouterInputError: If the file cannot be written or contains something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = validate_output_path(path)
+        try:
+            with self._connect() as connection:
+                connection.execute(_CREATE)
+                connection.execute(_SELECT, ("",))  # fails if the table has other columns
+        except sqlite3.Error as error:
+            raise RouterInputError(
+                f"store: {path} is not a transcript store ({error}). Choose another file, or wait "
+                "until the process that has locked it is done."
+            ) from None
+
+    def mget(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values of the keys; ``None`` for missing ones."""
+        with self._connect() as connection:
+            rows = [connection.execute(_SELECT, (key,)).fetchone() for key in keys]
+        return [row[0] if row else None for row in rows]
+
+    def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None:
+        """Set the values of keys."""
+        with self._connect() as connection:
+            connection.executemany(_REPLACE, key_value_pairs)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        database = sqlite3.connect(self.path, timeout=LOCK_TIMEOUT_SECONDS)
+        with closing(database) as connection, connection:
+            yield connection
+
+
+def compute_key(upload: Upload, params: Mapping[str, Any]) -> str:
+    """Hash the contents of a file and the parameters that affect its transcript.
+
+    The file name is not included, so a renamed file keeps its key.
+
+    Raises:
+        RouterInputError: If the file cannot be read.
     """
     digest = blake2b(json.dumps(sorted(params.items())), digest_size=32)
     with map_os_errors(upload.filename), upload.open() as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.digest()
+        while block := stream.read(_READ_SIZE):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _parse_transcript(data: Any) -> Transcript:
+    if not isinstance(data, bytes):  # SQLite accepts any type in any column
+        raise ValueError(f"expected bytes, got {type(data).__name__}")
+    return Transcript.from_json(data)

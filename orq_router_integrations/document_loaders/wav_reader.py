@@ -1,4 +1,4 @@
-"""The frames of a WAV file: pieces that stream from where it lies, and places where it is quiet."""
+"""Reading, slicing and pause detection for WAV files."""
 
 import io
 from array import array
@@ -17,18 +17,25 @@ from orq_router_integrations.media.wav import (
 from orq_router_integrations.wire.call import Upload
 
 BLOCK_SECONDS = 0.02
-_QUIET_SHARE = 0.1
-_UNSIGNED = bytes((byte + 128) % 256 for byte in range(256))
+"""Length of the blocks whose loudness is measured."""
+
+_PCM = 1
+_MAX_PAUSE_LEVEL = 0.1
+"""Loudness of a pause, as a share of the loudest block."""
+
+_UNSIGNED_TO_SIGNED = bytes((byte + 128) % 256 for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
 class WavReader:
-    """All frames of a file; none of them is held.
+    """Access to the frames of a WAV file, without reading the file into memory.
+
+    A frame holds one sample per channel.
 
     Attributes:
-        open: a new stream at the first byte of the file.
-        head: what stands before them.
-        count: how many there are.
+        open: Return a new binary stream, positioned at the first byte of the file.
+        header: Parsed file header.
+        frame_count: Number of frames.
     """
 
     open: Callable[[], BinaryIO]
@@ -37,16 +44,21 @@ class WavReader:
 
     @classmethod
     def from_recording(cls, recording: Recording) -> Self | None:
-        """The frames of a recording; ``None`` where it is no WAV that can be cut as it is."""
+        """Create a reader; ``None`` if the recording must be decoded before it can be sliced.
+
+        This is the case for files that are not WAV and for compressed WAV files.
+        """
         with recording.open() as stream:
             try:
-                head = parse_wav_header(stream.read(MAX_HEADER_BYTES))
+                header = parse_wav_header(stream.read(MAX_HEADER_BYTES))
             except ValueError:
                 return None
-        if head is None or not head.is_sliceable:
+        if header is None or not header.is_sliceable:
             return None
-        there = recording.size - head.data_offset  # files that were cut off promise more
-        return cls(recording.open, head, min(there, head.data_size or there) // head.block_size)
+        # The header of a truncated file promises more than the file contains.
+        available = recording.size - header.data_offset
+        data_size = min(available, header.data_size or available)
+        return cls(recording.open, header, data_size // header.block_size)
 
     @property
     def frame_rate(self) -> int:
@@ -55,82 +67,82 @@ class WavReader:
 
     @property
     def duration_seconds(self) -> float:
-        """How long they last."""
+        """Duration in seconds."""
         return self.frame_count / self.frame_rate
 
     def max_frames(self, size: int) -> int:
-        """How many of them fit into a file of so many bytes."""
-        return (size - len(build_wav_header(self.header.format_chunk, 0))) // self.header.block_size
+        """Return how many frames fit into a file of ``size`` bytes."""
+        header_size = len(build_wav_header(self.header.format_chunk, 0))
+        return (size - header_size) // self.header.block_size
 
-    def create_upload(self, start: int, end: int, name: str) -> Upload:
-        """Those from ``start`` up to ``end`` as a file of their own."""
+    def create_upload(self, start: int, end: int, filename: str) -> Upload:
+        """Create a WAV file of the frames from ``start`` up to, but not including, ``end``."""
         length = (end - start) * self.header.block_size
-        head = build_wav_header(self.header.format_chunk, length)
-        place = self.header.data_offset + start * self.header.block_size
+        header = build_wav_header(self.header.format_chunk, length)
+        offset = self.header.data_offset + start * self.header.block_size
 
-        def opened() -> BinaryIO:
-            return io.BufferedReader(_Piece(head, self.open(), place, length))
+        def open_slice() -> BinaryIO:
+            return io.BufferedReader(_WavSlice(header, self.open(), offset, length))
 
-        return Upload(name, "audio/wav", len(head) + length, opened)
+        return Upload(filename, "audio/wav", len(header) + length, open_slice)
 
     def find_quiet_frame(self, start: int, end: int) -> int:
-        """A frame in the midst of the longest quiet between two frames; the last of equals.
+        """Find the frame in the middle of the longest pause between two frames.
 
-        Quiet is what is softer than a tenth of the loudest. Where nothing is, the end.
+        Returns:
+            A frame from ``start`` to ``end``; the last one if several pauses are equally long, and
+            ``end`` if there are no pauses or the samples are not integers.
         """
-        if self.header.format_tag != 1:
+        if self.header.format_tag != _PCM:
             return end
         block = max(1, int(BLOCK_SECONDS * self.frame_rate))
-        loudness = self._loudness(start, end, block)
-        limit = max(loudness, default=0) * _QUIET_SHARE
-        best, best_length, at = end, 0, 0
-        for quiet, some in groupby(loudness, lambda level: level <= limit):
-            length = len(list(some))
-            if quiet and length >= best_length:
-                best, best_length = start + (2 * at + length) * block // 2, length
-            at += length
-        return min(best, end)
+        levels = self._measure_loudness(start, end, block)
+        threshold = max(levels, default=0) * _MAX_PAUSE_LEVEL
+        best_frame, best_length, index = end, 0, 0
+        for is_quiet, group in groupby(levels, lambda level: level <= threshold):
+            length = len(list(group))
+            if is_quiet and length >= best_length:
+                best_frame, best_length = start + (2 * index + length) * block // 2, length
+            index += length
+        return min(best_frame, end)
 
-    def _loudness(self, start: int, end: int, block: int) -> list[int]:
-        """The loudest sample of each block, by its high byte."""
-        size = self.header.block_size
+    def _measure_loudness(self, start: int, end: int, block: int) -> list[int]:
+        """Return the peak of each block of frames, by the most significant byte of the samples."""
+        frame_size = self.header.block_size
         with self.open() as stream:
-            stream.seek(self.header.data_offset + start * size)
-            data = stream.read((end - start) * size)
-        width = size // self.header.channels
-        high = data[width - 1 :: width]
-        if width == 1:
-            high = high.translate(_UNSIGNED)
+            stream.seek(self.header.data_offset + start * frame_size)
+            data = stream.read((end - start) * frame_size)
+        width = frame_size // self.header.channels
+        high_bytes = data[width - 1 :: width]
+        if width == 1:  # 8-bit samples are unsigned
+            high_bytes = high_bytes.translate(_UNSIGNED_TO_SIGNED)
         step = block * self.header.channels
-        blocks = (array("b", high[at : at + step]) for at in range(0, len(high), step))
-        return [max(abs(max(some)), abs(min(some))) for some in blocks]
+        blocks = (array("b", high_bytes[i : i + step]) for i in range(0, len(high_bytes), step))
+        return [max(abs(max(samples)), abs(min(samples))) for samples in blocks]
 
 
-class _Piece(io.RawIOBase):
-    """A head, and then a stretch of a file."""
+class _WavSlice(io.RawIOBase):
+    """A WAV header followed by a range of bytes of another file."""
 
-    def __init__(self, head: bytes, stream: BinaryIO, place: int, length: int) -> None:
-        self._head = head
+    def __init__(self, header: bytes, stream: BinaryIO, offset: int, length: int) -> None:
+        self._header = header
         self._stream = stream
-        self._left = length
-        stream.seek(place)
+        self._remaining = length
+        stream.seek(offset)
 
     def readable(self) -> bool:
-        """It is."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill the buffer as far as there is something."""
-        room = len(buffer)
-        if self._head:
-            found, self._head = self._head[:room], self._head[room:]
+        size = len(buffer)
+        if self._header:
+            data, self._header = self._header[:size], self._header[size:]
         else:
-            found = self._stream.read(min(room, self._left))
-            self._left -= len(found)
-        buffer[: len(found)] = found
-        return len(found)
+            data = self._stream.read(min(size, self._remaining))
+            self._remaining -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
 
     def close(self) -> None:
-        """Close the file."""
         self._stream.close()
         super().close()

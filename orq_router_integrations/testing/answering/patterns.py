@@ -6,41 +6,41 @@ and quantifiers (the fewest are taken). The caller checks the result.
 
 import re
 
-from orq_router_integrations.testing.answering.pattern_effort import (
+from orq_router_integrations.testing.answering.effort import (
     CLASS,
-    MAX_DEPTH,
-    MAX_PATTERN_CHARS,
+    DEEPEST,
+    MOST_LENGTH,
     QUANTIFIER,
-    estimate_effort,
-    parse_quantifier,
+    effort,
+    limits,
 )
 
 _CLASSES = {"d": "0", "w": "a", "s": " ", "D": "a", "W": "-", "S": "a"}
-MAX_EXAMPLE_CHARS = 1000
+MOST = 1000
 """Repetitions that are written out, and characters of an example."""
 
-MAX_TEXT_CHARS = 64
+LONGEST = 64
 """Characters of a text that a pattern is run on."""
 
-MAX_EFFORT = 2.0**22
+EFFORT = 2.0**22
 """Ways of trying patterns on texts, in all, for one schema: some tenths of a second."""
 
 _WRONG = (re.error, IndexError, ValueError, OverflowError, RecursionError)
 
 
-class PatternExamples:
+class Patterns:
     """Runs the patterns of one schema, as long as that cannot take long."""
 
     def __init__(self) -> None:
-        self._left = MAX_EFFORT
+        self._left = EFFORT
 
-    def matches(self, pattern: str, text: str) -> bool | None:
+    def fit(self, pattern: str, text: str) -> bool | None:
         """Whether the pattern is found in the text; ``None`` where it was not run."""
-        if self._left <= 0 or len(text) > MAX_TEXT_CHARS:
+        if self._left <= 0 or len(text) > LONGEST:
             return None
         self._left -= len(pattern) * 10.0
         try:
-            ways = estimate_effort(pattern, text)
+            ways = effort(pattern, text)
             if ways > 64 or 2**ways > self._left:
                 return None
             self._left -= 2**ways
@@ -48,22 +48,22 @@ class PatternExamples:
         except _WRONG:
             return None
 
-    def get_example(self, pattern: str) -> str | None:
+    def example(self, pattern: str) -> str | None:
         """Text made for the pattern, unless it is known not to match."""
         if self._left <= 0:
             return None
         self._left -= len(pattern) * 10.0
         try:
-            re.compile(pattern[: MAX_PATTERN_CHARS + 1])
+            re.compile(pattern[: MOST_LENGTH + 1])
             text = _Reader(pattern).whole()
         except _WRONG:
             return None
-        return None if self.matches(pattern, text) is False else text
+        return None if self.fit(pattern, text) is False else text
 
 
-def create_example(pattern: str) -> str | None:
+def example(pattern: str) -> str | None:
     """Text that matches ``pattern``, or ``None`` where none was found."""
-    return PatternExamples().get_example(pattern)
+    return Patterns().example(pattern)
 
 
 class _Reader:
@@ -80,7 +80,7 @@ class _Reader:
         Raises:
             ValueError: the pattern is too long, too deep, or holds what is not read here.
         """
-        if len(self._pattern) > MAX_PATTERN_CHARS:
+        if len(self._pattern) > MOST_LENGTH:
             raise ValueError("the pattern is too long")
         return self.alternatives()
 
@@ -101,8 +101,8 @@ class _Reader:
         if quantifier is None:
             return text
         self._at = quantifier.end()
-        least, _ = parse_quantifier(quantifier)
-        if least > MAX_EXAMPLE_CHARS or least * len(text) > MAX_EXAMPLE_CHARS:
+        least, _ = limits(quantifier)
+        if least > MOST or least * len(text) > MOST:
             raise ValueError("the text would be too long")
         return text * least
 
@@ -132,7 +132,7 @@ class _Reader:
         elif self._pattern[self._at] == "?":
             raise ValueError("look-around is not read here")
         self._depth += 1
-        if self._depth > MAX_DEPTH:
+        if self._depth > DEEPEST:
             raise ValueError("the pattern is nested too deep")
         text = self.alternatives()
         self._depth -= 1

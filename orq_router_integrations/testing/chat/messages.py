@@ -10,10 +10,10 @@ from orq_router_integrations.testing.chat.parts import (
     TextPart,
     UserPart,
 )
-from orq_router_integrations.testing.routing.schema_validation import RequestModel
+from orq_router_integrations.testing.routing.checking import Schema
 
 
-class SystemMessage(RequestModel):
+class SystemMessage(Schema):
     """Instructions, under either of their two roles."""
 
     role: Literal["system", "developer"]
@@ -21,7 +21,7 @@ class SystemMessage(RequestModel):
     name: str | None = None
 
 
-class UserMessage(RequestModel):
+class UserMessage(Schema):
     """What the user says and shows."""
 
     role: Literal["user"]
@@ -29,14 +29,14 @@ class UserMessage(RequestModel):
     name: str | None = None
 
 
-class CalledFunction(RequestModel):
+class CalledFunction(Schema):
     """The function of a tool call; the arguments are JSON text."""
 
     name: str
     arguments: str
 
 
-class ReplayedToolCall(RequestModel):
+class MadeToolCall(Schema):
     """A tool call of the assistant, replayed, with Gemini's signature in either of its places."""
 
     id: str
@@ -46,13 +46,13 @@ class ReplayedToolCall(RequestModel):
     extra_content: dict[str, Any] | None = None
 
 
-class AudioReference(RequestModel):
+class AudioReference(Schema):
     """An earlier spoken answer."""
 
     id: str
 
 
-class AssistantMessage(RequestModel):
+class AssistantMessage(Schema):
     """An earlier answer, replayed."""
 
     role: Literal["assistant"]
@@ -60,11 +60,11 @@ class AssistantMessage(RequestModel):
     refusal: str | None = None
     name: str | None = None
     audio: AudioReference | None = None
-    tool_calls: list[ReplayedToolCall] | None = None
+    tool_calls: list[MadeToolCall] | None = None
     reasoning_content: str | None = None
 
 
-class ToolMessage(RequestModel):
+class ToolMessage(Schema):
     """A tool's result."""
 
     role: Literal["tool"]
@@ -78,7 +78,7 @@ Message = Annotated[
 ]
 
 
-def find_orphan_tool_message(messages: list[Any]) -> int | None:
+def orphan(messages: list[Any]) -> int | None:
     """Index of the first tool message that answers no call of an earlier assistant message."""
     called: set[str] = set()
     for index, message in enumerate(messages):

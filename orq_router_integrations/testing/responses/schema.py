@@ -12,14 +12,14 @@ from orq_router_integrations.testing.chat.parts import CacheControl
 from orq_router_integrations.testing.chat.schema import Penalty, SchemaName, TextFormat
 from orq_router_integrations.testing.responses.items import SentItem
 from orq_router_integrations.testing.responses.tools import CustomTool, Effort, FunctionTool, Tool
-from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.schema_validation import RequestModel
+from orq_router_integrations.testing.routing.checking import Schema
+from orq_router_integrations.testing.routing.refusals import Refusal
 
 LOGPROBS = "message.output_text.logprobs"
 """The value of ``include`` that asks for logprobs."""
 
 
-class SchemaFormat(RequestModel):
+class SchemaFormat(Schema):
     """JSON that fits a schema."""
 
     type: Literal["json_schema"]
@@ -29,14 +29,14 @@ class SchemaFormat(RequestModel):
     strict: bool | None = None
 
 
-class TextSettings(RequestModel):
+class TextSettings(Schema):
     """What the text must be like; a bare JSON object cannot be asked for here."""
 
     format: Annotated[TextFormat | SchemaFormat, Field(discriminator="type")] | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
-class Reasoning(RequestModel):
+class Reasoning(Schema):
     """How much to reason, and what to show of it."""
 
     effort: Effort | None = None
@@ -44,7 +44,7 @@ class Reasoning(RequestModel):
     context: Literal["auto", "current_turn", "all_turns"] | None = None
 
 
-class Thinking(RequestModel):
+class Thinking(Schema):
     """The same in the words of Anthropic and Google."""
 
     type: Literal["enabled", "disabled", "adaptive", "between_tools"] | None
@@ -53,32 +53,32 @@ class Thinking(RequestModel):
     thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
 
 
-class ChosenFunction(RequestModel):
+class ChosenFunction(Schema):
     """A tool choice that forces one function."""
 
     type: Literal["function"]
     name: str
 
 
-class StreamOptions(RequestModel):
+class StreamOptions(Schema):
     """What a stream carries beside the answer."""
 
     include_obfuscation: bool
 
 
-class Conversation(RequestModel):
+class Conversation(Schema):
     """A conversation that the router keeps; here it is only echoed."""
 
     id: str
 
 
-class Memory(RequestModel):
+class Memory(Schema):
     """Whose memories to use."""
 
     entity_id: str
 
 
-class Limits(RequestModel):
+class Limits(Schema):
     """Limits of the router's own loop of tools."""
 
     max_cost: float | None = None
@@ -88,13 +88,13 @@ class Limits(RequestModel):
     tool_timeout: int | None = None
 
 
-class Security(RequestModel):
+class Security(Schema):
     """What is kept out of traces."""
 
     mask: list[str] | None = None
 
 
-class ContextManagement(RequestModel):
+class ContextManagement(Schema):
     """When to summarise what is old."""
 
     type: str
@@ -102,14 +102,14 @@ class ContextManagement(RequestModel):
     provider_native: bool | None = None
 
 
-class PromptCacheOptions(RequestModel):
+class PromptCacheOptions(Schema):
     """How OpenAI's prompt cache works."""
 
     mode: Literal["implicit", "explicit"] | None = None
     ttl: Literal["30m", "12h"] | None = None
 
 
-class ResponsesRequest(RequestModel):
+class ResponsesRequest(Schema):
     """The whole request, every member and limit of the contract."""
 
     model: str
@@ -153,7 +153,7 @@ class ResponsesRequest(RequestModel):
     context_management: list[ContextManagement] | None = None
 
     @property
-    def is_stored(self) -> bool:
+    def stored(self) -> bool:
         """Whether the response is kept."""
         return self.store is not False
 
@@ -168,7 +168,7 @@ class ResponsesRequest(RequestModel):
         return [tool for tool in self.tools or () if isinstance(tool, CustomTool)]
 
     @property
-    def wants_reasoning(self) -> str | None:
+    def reasons(self) -> str | None:
         """How the request asks the model to reason; ``None`` where it does not."""
         if self.reasoning and self.reasoning.effort not in {None, "none"}:
             return self.reasoning.effort
@@ -177,14 +177,14 @@ class ResponsesRequest(RequestModel):
         return None
 
     @property
-    def top_logprob_count(self) -> int | None:
+    def alternatives(self) -> int | None:
         """Logprobs per token beside the token's own; ``None`` where none are asked for."""
         if self.top_logprobs is None and LOGPROBS not in (self.include or ()):
             return None
         return self.top_logprobs or 0
 
 
-def check_combinations(request: ResponsesRequest) -> None:
+def check_sense(request: ResponsesRequest) -> None:
     """Check what no single member shows: members that need each other.
 
     Raises:
@@ -192,7 +192,7 @@ def check_combinations(request: ResponsesRequest) -> None:
     """
     if not request.input and request.previous_response_id is None:
         _refuse("input", "is needed unless previous_response_id continues a conversation")
-    if request.background and not request.is_stored:
+    if request.background and not request.stored:
         _refuse("background", "needs the response stored; leave store out or set it to true")
     names = {tool.name for tool in request.functions}
     match request.tool_choice:
@@ -203,4 +203,4 @@ def check_combinations(request: ResponsesRequest) -> None:
 
 
 def _refuse(param: str, message: str) -> None:
-    raise HTTPError(400, f"{param}: {message}", param=param)
+    raise Refusal(400, f"{param}: {message}", param=param)
