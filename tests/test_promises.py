@@ -100,7 +100,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "chat_models/test_odd_deltas.py::test_content_without_text_is_refused",
         "tools/test_speech_faults.py::test_what_is_no_audio_is_no_success",
         "tools/test_image_faults.py::test_a_reply_without_images_is_an_error",
-        "document_loaders/test_bad_sources.py::test_a_reply_without_a_transcript_is_never_an_empty_success",
+        "document_loaders/test_transcriber.py::test_response_without_transcript_raises",
     ),
     "P17 files are whole or not there": (
         "test_saving.py::test_after_a_failure_nothing_new_remains",
@@ -114,8 +114,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_client.py::test_form_is_identical_in_each_attempt",
         "test_media.py::test_an_upload_begins_anew_each_time_it_is_opened",
         "faults/test_faces.py::test_each_attempt_sends_the_complete_request",
-        "document_loaders/test_bad_sources.py::test_faults_are_retried_with_the_same_bytes",
-        "document_loaders/test_bad_sources.py::test_a_file_that_shrinks_while_it_is_sent_is_an_error",
+        "document_loaders/test_transcriber.py::test_retries_send_the_same_file",
+        "document_loaders/test_transcriber.py::test_file_that_shrinks_while_it_is_sent_raises",
         "chat_models/test_lazy_files.py::test_a_retry_reads_the_file_again",
     ),
     "P19 one tree of errors, in all modes": (
@@ -138,8 +138,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
         MATRIX,
         "test_client_streams.py::test_break_closes_stream",
         "_http/test_registry.py::test_abandoned_stream_frees_its_connection",
-        "document_loaders/test_running.py::test_a_failure_does_not_wait_for_calls_under_way",
-        "document_loaders/test_running.py::test_calls_under_way_end_when_nobody_reads_on",
+        "document_loaders/test_concurrency.py::test_gather_does_not_wait_for_other_tasks_on_failure",
+        "document_loaders/test_concurrency.py::test_stopping_iteration_ends_requests_in_flight",
         "_http/test_async_generators.py::test_stream_left_open_is_closed_with_its_loop_without_logging",
     ),
     "P23 storms of cancelled calls": (
@@ -169,7 +169,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "wire/test_image_response.py::test_response_above_the_size_limit_raises",
     ),
     "P27 uploads and downloads stream": (
-        "document_loaders/test_memory.py::test_two_hundred_megabytes_take_less_than_two",
+        "document_loaders/test_memory.py::test_200_megabytes_need_less_than_2",
         "tools/test_speech_memory.py::test_five_megabytes_to_a_file_cost_less_than_one",
         "tools/test_image_memory.py::test_a_large_image_costs_no_more_than_itself",
         "wire/test_inline.py::test_memory_does_not_grow_with_the_file",
@@ -195,7 +195,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "tools/test_image_input.py::test_paths_lead_to_regular_files_only",
         "tools/test_image_paths.py::test_a_message_opens_no_file_outside_the_tools_folder",
         "tools/test_image_paths.py::test_a_model_opens_no_file_outside_the_tools_folder",
-        "document_loaders/test_bad_sources.py::test_they_are_refused_at_the_call_and_before_any_request",
+        "document_loaders/test_sources.py::test_invalid_source_raises_before_any_request",
     ),
     "P32 the key is nowhere": (
         "test_secrecy.py::test_key_is_not_in_representations",
@@ -231,7 +231,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "tools/test_speech_bad_input.py::test_a_wrong_call_is_refused_before_anything_is_sent",
         "tools/test_image_input.py::test_bad_arguments_are_named_before_anything_is_sent",
         "tools/test_image_input.py::test_what_is_no_image_is_refused_before_anything_is_sent",
-        "document_loaders/test_bad_sources.py::test_they_are_refused_at_the_call_and_before_any_request",
+        "document_loaders/test_sources.py::test_invalid_source_raises_before_any_request",
     ),
 }
 

@@ -1,1 +1,1 @@
-"""Suites that any implementation of a LangChain interface can be held against."""
+"""Test suites that any LangChain loader or parser can be run against."""

@@ -1,8 +1,8 @@
-"""What Documents of any loader or parser must be, wherever they go next."""
+"""Checks for the Documents of any loader or parser."""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from langchain_core.documents import Document
 
@@ -10,7 +10,7 @@ Scalar = (str, int, float, bool)
 
 
 def check_metadata(documents: Sequence[Document]) -> None:
-    """Flat, JSON, no ``None``, no NaN: what every vector store takes."""
+    """Check that metadata has scalar JSON values only, which every vector store accepts."""
     for document in documents:
         for name, value in document.metadata.items():
             assert isinstance(name, str)
@@ -19,5 +19,5 @@ def check_metadata(documents: Sequence[Document]) -> None:
         json.dumps(document.metadata, allow_nan=False)
 
 
-def texts(documents: Sequence[Document]) -> list[str]:
+def get_texts(documents: Iterable[Document]) -> list[str]:
     return [document.page_content for document in documents]

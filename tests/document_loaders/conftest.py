@@ -1,4 +1,4 @@
-"""An hour of speech, made once; and a router that can be asked by other processes."""
+"""Long recordings with known words, and a router for other processes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,52 +9,52 @@ from support.recordings import wav
 from support.served_router import served
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.media.tone_codec import Word, decode_speech, encode_speech
+from orq_router_integrations.testing.media.tones import Word, hear, speak
 
 TOPICS = ["bread", "wine", "Zo\u00eb", "the the sea"]
 
 
-class Spoken(NamedTuple):
-    """A recording on disk, and what is said in it when."""
+class LongRecording(NamedTuple):
+    """A WAV file and the words in it."""
 
     path: Path
     text: str
     words: list[Word]
 
 
-def long_text(sentences: int) -> str:
-    """Sentences of different lengths, with words that come again and again."""
+def build_text(sentence_count: int) -> str:
+    """Build sentences of different lengths that repeat many words, a hard case for stitching."""
     return " ".join(
         f"Point {number}, of {number % 7 * 'very ' or 'some '}great weight, is about "
         f"{TOPICS[number % 4]}."
-        for number in range(sentences)
+        for number in range(sentence_count)
     )
 
 
-def spoken(path: Path, sentences: int, rate: int) -> Spoken:
-    text = long_text(sentences)
-    pcm = encode_speech(text, rate=rate)
-    path.write_bytes(wav(pcm, rate=rate))
-    return Spoken(path, text, decode_speech(pcm, rate=rate))
+def record(path: Path, sentence_count: int, sample_rate: int) -> LongRecording:
+    text = build_text(sentence_count)
+    pcm = speak(text, rate=sample_rate)
+    path.write_bytes(wav(pcm, rate=sample_rate))
+    return LongRecording(path, text, hear(pcm, rate=sample_rate))
 
 
 @pytest.fixture(scope="session")
-def hour(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
-    """More than an hour, in 16 kHz."""
-    found = spoken(tmp_path_factory.mktemp("hour") / "hour.wav", 940, 16_000)
-    assert found.words[-1].end > 3600
-    return found
+def hour(tmp_path_factory: pytest.TempPathFactory) -> LongRecording:
+    """More than an hour of speech."""
+    recording = record(tmp_path_factory.mktemp("hour") / "hour.wav", 940, 16_000)
+    assert recording.words[-1].end > 3600
+    return recording
 
 
 @pytest.fixture(scope="session")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
-    """A few minutes, in 8 kHz."""
-    return spoken(tmp_path_factory.mktemp("talk") / "talk.wav", 100, 8_000)
+def talk(tmp_path_factory: pytest.TempPathFactory) -> LongRecording:
+    """A few minutes of speech."""
+    return record(tmp_path_factory.mktemp("talk") / "talk.wav", 100, 8_000)
 
 
 @pytest.fixture
 def served_router(monkeypatch: pytest.MonkeyPatch) -> Iterator[OfflineRouter]:
-    """An offline router on a loopback port; the environment leads to it."""
+    """An offline router on a loopback port, configured by environment variables."""
     router = OfflineRouter()
     with served(router) as url:
         monkeypatch.setenv("ORQ_BASE_URL", url)

@@ -1,277 +1,298 @@
-"""Work side by side: in order, lazily, and called off when nobody wants it any more."""
+"""Concurrent work: order, limits, locks and cancellation."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from conformance.parsers import Blobs
-from faults.matrix import _until
+from conformance.parsers import ListBlobLoader
 from faults.server import FaultServer, Wire, well
 from faults.steps import sends
+from hypothesis import given
+from hypothesis import strategies as st
 from langchain_core.documents.base import Blob
+from support.audio_loaders import create_loader
 from support.recordings import recorded, recording
 
 from orq_router_integrations import OrqTranscriptionLoader, RouterClient
 from orq_router_integrations.document_loaders.concurrency import (
+    AsyncLimiter,
     CancelToken,
-    ConcurrencyLimiter,
+    ThreadLimiter,
     WorkCancelledError,
     amap_ordered,
     arun_steps,
     gather,
     map_ordered,
+    partition,
     run_steps,
 )
 from orq_router_integrations.errors import RouterError
 
-FILES = 24
-PATIENCE = 5.0  # seconds; a busy machine needs more than one
+FILE_COUNT = 24
+TIMEOUT_SECONDS = 30.0
+"""Only reached if a test fails."""
 
 
-class Busy(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Takes a moment for each request, and counts how many it has at a time."""
+def wait_until(condition: Any) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+class SlowTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Takes some time for each request and counts concurrent ones."""
 
     def __init__(self, seconds: float = 0.01) -> None:
         self.seconds = seconds
-        self.now = self.most = self.begun = 0
-        self.lock = threading.Lock()
+        self.active_count = self.max_active_count = self.started_count = 0
+        self._lock = threading.Lock()
 
-    def enter(self) -> None:
-        with self.lock:
-            self.begun += 1
-            self.now += 1
-            self.most = max(self.most, self.now)
+    def start(self) -> None:
+        with self._lock:
+            self.started_count += 1
+            self.active_count += 1
+            self.max_active_count = max(self.max_active_count, self.active_count)
 
-    def leave(self) -> httpx.Response:
-        with self.lock:
-            self.now -= 1
+    def finish(self) -> httpx.Response:
+        with self._lock:
+            self.active_count -= 1
         return httpx.Response(200, json={"text": "Done."})
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
-        self.enter()
+        self.start()
         time.sleep(self.seconds)
-        return self.leave()
+        return self.finish()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
-        self.enter()
+        self.start()
         try:
             await asyncio.sleep(self.seconds)
         finally:
-            answer = self.leave()
-        return answer
+            response = self.finish()
+        return response
 
 
-def loader(busy: Busy, limit: int) -> OrqTranscriptionLoader:
+def create_slow_loader(transport: SlowTransport, max_concurrency: int) -> OrqTranscriptionLoader:
     client = RouterClient(
         api_key="k",
-        http_client=httpx.Client(transport=busy),
-        http_async_client=httpx.AsyncClient(transport=busy),
+        http_client=httpx.Client(transport=transport),
+        http_async_client=httpx.AsyncClient(transport=transport),
     )
-    blobs = Blobs([Blob.from_data(recording("x"), metadata={"n": n}) for n in range(FILES)])
-    return OrqTranscriptionLoader(
-        source=blobs, model="openai/whisper-1", client=client, max_concurrency=limit
-    )
+    blobs = [Blob.from_data(recording("x"), metadata={"n": n}) for n in range(FILE_COUNT)]
+    return create_loader(ListBlobLoader(blobs), client=client, max_concurrency=max_concurrency)
 
 
-@pytest.mark.parametrize("limit", [1, 4])
-async def test_there_are_never_more_requests_than_allowed(limit: int) -> None:
-    busy = Busy()
-    documents = loader(busy, limit).load()
-    assert [document.metadata["n"] for document in documents] == list(range(FILES))
-    assert busy.most == limit
-    busy = Busy()
-    assert await loader(busy, limit).aload() == documents
-    assert busy.most == limit
+@pytest.mark.parametrize("max_concurrency", [1, 4])
+async def test_max_concurrency_is_reached_and_not_exceeded(max_concurrency: int) -> None:
+    transport = SlowTransport()
+    documents = create_slow_loader(transport, max_concurrency).load()
+    assert [document.metadata["n"] for document in documents] == list(range(FILE_COUNT))
+    assert transport.max_active_count == max_concurrency
+    transport = SlowTransport()
+    assert await create_slow_loader(transport, max_concurrency).aload() == documents
+    assert transport.max_active_count == max_concurrency
 
 
-def test_side_by_side_takes_less_than_half() -> None:
-    def seconds(limit: int) -> float:
-        began = time.perf_counter()
-        loader(Busy(0.03), limit).load()
-        return time.perf_counter() - began
-
-    best = min(seconds(8) for _ in range(3))  # for a machine that stands still now and then
-    assert best < seconds(1) / 2  # the benchmark of many files has the sharper goal
-
-
-async def test_who_stops_listening_stops_the_work() -> None:
-    busy = Busy(0.05)
-    documents = loader(busy, 4).alazy_load()
+async def test_stopping_async_iteration_cancels_requests() -> None:
+    transport = SlowTransport(0.05)
+    documents = create_slow_loader(transport, 4).alazy_load()
     await anext(documents)
     await documents.aclose()
-    begun = busy.begun
+    started_count = transport.started_count
     await asyncio.sleep(0.12)
-    assert busy.begun == begun < FILES
-    assert busy.now == 0
+    assert transport.started_count == started_count < FILE_COUNT
+    assert transport.active_count == 0
 
 
-def test_who_stops_listening_stops_the_threads_too() -> None:
-    busy = Busy(0.05)
-    documents = loader(busy, 4).lazy_load()
+def test_stopping_iteration_cancels_pending_requests() -> None:
+    transport = SlowTransport(0.05)
+    documents = create_slow_loader(transport, 4).lazy_load()
     next(documents)
     documents.close()
-    time.sleep(0.15)
-    assert busy.now == 0
-    assert busy.begun < FILES
+    wait_until(lambda: transport.active_count == 0 and not get_audio_threads())
+    assert transport.started_count < FILE_COUNT
 
 
-async def test_a_cancelled_load_ends_at_once() -> None:
-    busy = Busy(5.0)
-    task = asyncio.ensure_future(loader(busy, 4).aload())
-    await asyncio.sleep(0.2)
-    assert busy.now == 4
+async def test_cancelling_a_task_cancels_requests() -> None:
+    transport = SlowTransport(TIMEOUT_SECONDS)
+    task = asyncio.ensure_future(create_slow_loader(transport, 4).aload())
+    await asyncio.to_thread(wait_until, lambda: transport.active_count == 4)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 1)
-    assert busy.now == 0
+        await asyncio.wait_for(task, TIMEOUT_SECONDS / 2)
+    assert transport.active_count == 0
 
 
-def numbers(count: int, *, then: Exception | None = None) -> Iterator[int]:
+def iter_numbers(count: int, *, error: Exception | None = None) -> Iterator[int]:
     yield from range(count)
-    if then:
-        raise then
+    if error:
+        raise error
 
 
-async def async_list(items: Any) -> list[int]:
+async def collect(items: AsyncIterator[int]) -> list[int]:
     return [item async for item in items]
 
 
-@pytest.mark.parametrize("limit", [1, 3])
-async def test_order_is_kept_whoever_is_ready_first(limit: int) -> None:
-    def work(number: int) -> int:
+@pytest.mark.parametrize("max_concurrency", [1, 3])
+async def test_results_are_in_order_of_the_items(max_concurrency: int) -> None:
+    def process(number: int) -> int:
         time.sleep(0.01 if number % 3 == 0 else 0)
         return number
 
-    async def awork(number: int) -> int:
+    async def aprocess(number: int) -> int:
         await asyncio.sleep(0.01 if number % 3 == 0 else 0)
         return number
 
-    assert list(map_ordered(work, numbers(10), limit, CancelToken())) == list(range(10))
-    assert await async_list(amap_ordered(awork, numbers(10), limit)) == list(range(10))
+    results = map_ordered(process, iter_numbers(10), max_concurrency, CancelToken())
+    assert list(results) == list(range(10))
+    results = amap_ordered(aprocess, iter_numbers(10), max_concurrency)
+    assert await collect(results) == list(range(10))
 
 
-@pytest.mark.parametrize("limit", [1, 3])
-async def test_a_source_that_breaks_is_told_after_what_it_gave(limit: int) -> None:
-    found = map_ordered(abs, numbers(5, then=OSError("gone")), limit, CancelToken())
-    assert [next(found) for _ in range(5)] == list(range(5))
+@pytest.mark.parametrize("max_concurrency", [1, 3])
+async def test_error_of_the_items_is_raised_after_their_results(max_concurrency: int) -> None:
+    numbers = iter_numbers(5, error=OSError("gone"))
+    results = map_ordered(abs, numbers, max_concurrency, CancelToken())
+    assert [next(results) for _ in range(5)] == list(range(5))
     with pytest.raises(OSError, match="gone"):
-        next(found)
+        next(results)
 
-    async def awork(number: int) -> int:
+    async def aprocess(number: int) -> int:
         return number
 
-    results = amap_ordered(awork, numbers(5, then=OSError("gone")), limit)
+    numbers = iter_numbers(5, error=OSError("gone"))
+    results = amap_ordered(aprocess, numbers, max_concurrency)
     assert [await anext(results) for _ in range(5)] == list(range(5))
     with pytest.raises(OSError, match="gone"):
         await anext(results)
 
 
-def test_the_first_failure_calls_the_others_off() -> None:
-    brake = CancelToken(CancelToken())
+def fail() -> None:
+    raise KeyError("first")
 
-    def failing() -> None:
-        raise KeyError("first")
 
-    def waiting() -> None:
-        for _ in range(1000):
-            brake.raise_if_cancelled()
-            time.sleep(0.001)
+def test_gather_cancels_the_other_tasks_on_failure() -> None:
+    cancel_token = CancelToken(CancelToken())
+    cancelled = threading.Event()
+
+    def wait_for_cancellation() -> None:
+        try:
+            while True:
+                cancel_token.raise_if_cancelled()
+                time.sleep(0.001)
+        except WorkCancelledError:
+            cancelled.set()
 
     with pytest.raises(KeyError, match="first"):
-        gather([failing, waiting], brake)
+        gather([fail, wait_for_cancellation], cancel_token)
+    assert cancelled.wait(TIMEOUT_SECONDS)
 
 
-def test_a_failure_does_not_wait_for_calls_under_way():
-    hanging, brake = threading.Event(), CancelToken()
-
-    def failing() -> None:
-        raise KeyError("first")
-
-    began = time.monotonic()
+def test_gather_does_not_wait_for_other_tasks_on_failure() -> None:
+    finish = threading.Event()
     with pytest.raises(KeyError, match="first"):
-        gather([lambda: hanging.wait(10), failing], brake)
-    assert time.monotonic() - began < 5
-    hanging.set()
+        gather([finish.wait, fail], CancelToken())
+    finish.set()
 
 
-class Silent:
-    """A client whose answers never come; sync calls end when they are called off."""
+def test_cancelling_the_parent_cancels_the_work() -> None:
+    parent = CancelToken()
+    token = CancelToken(parent)
+    token.raise_if_cancelled()
+    parent.cancel()
+    with pytest.raises(WorkCancelledError):
+        token.raise_if_cancelled()
 
-    def __init__(self, brake: CancelToken) -> None:
-        self.brake = brake
-        self.asked = threading.Event()
+
+class PendingClient:
+    """A client whose calls end only when they are cancelled."""
+
+    def __init__(self, cancel_token: CancelToken) -> None:
+        self.cancel_token = cancel_token
+        self.called = threading.Event()
 
     def send(self, call: Any) -> None:
-        self.asked.set()
-        while not self.brake.cancelled:
-            time.sleep(0.001)
-        raise RouterError("called off")
+        self.called.set()
+        wait_until(lambda: self.cancel_token.cancelled)
+        raise RouterError("cancelled")
 
     async def asend(self, call: Any) -> None:
-        self.asked.set()
-        await asyncio.sleep(60)
+        self.called.set()
+        await asyncio.sleep(TIMEOUT_SECONDS)
 
 
-def steps(*given: Any) -> Any:
-    yield from given
+def create_steps(*steps: Any) -> Generator[Any, Any, str]:
+    yield from steps
     return "done"
 
 
-def test_who_is_called_off_gives_up_the_turn_that_others_wait_for() -> None:
-    brake, gate = CancelToken(), ConcurrencyLimiter(threading.Semaphore(2), threading.Lock)
-    client: Any = Silent(brake)
+CALL: Any = object()
+
+
+def test_cancelled_steps_release_their_lock() -> None:
+    cancel_token = CancelToken()
+    limiter = ThreadLimiter(threading.Semaphore(2), threading.Lock)
+    client: Any = PendingClient(cancel_token)
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(run_steps, client, steps(b"key", "call"), gate, brake)
-        assert client.asked.wait(5)
-        second = pool.submit(run_steps, client, steps(b"other", b"key"), gate, CancelToken())
+        first = pool.submit(run_steps, client, create_steps("key", CALL), limiter, cancel_token)
+        assert client.called.wait(TIMEOUT_SECONDS)
+        steps = create_steps("other", "key")
+        second = pool.submit(run_steps, client, steps, limiter, CancelToken())
         time.sleep(0.05)
         assert not second.done()
-        brake.cancel()
-        assert isinstance(first.exception(5), WorkCancelledError)
-        assert second.result(5) == "done"
+        cancel_token.cancel()
+        assert isinstance(first.exception(TIMEOUT_SECONDS), WorkCancelledError)
+        assert second.result(TIMEOUT_SECONDS) == "done"
 
 
-async def test_who_is_cancelled_gives_it_up_too() -> None:
-    gate = ConcurrencyLimiter(asyncio.Semaphore(2), asyncio.Lock)
-    client: Any = Silent(CancelToken())
-    first = asyncio.ensure_future(arun_steps(client, steps(b"key", "call"), gate))
-    await asyncio.to_thread(client.asked.wait, 5)
-    second = asyncio.ensure_future(arun_steps(client, steps(b"other", b"key"), gate))
+async def test_cancelled_async_steps_release_their_lock() -> None:
+    limiter = AsyncLimiter(asyncio.Semaphore(2), asyncio.Lock)
+    client: Any = PendingClient(CancelToken())
+    first = asyncio.ensure_future(arun_steps(client, create_steps("key", CALL), limiter))
+    await asyncio.to_thread(client.called.wait, TIMEOUT_SECONDS)
+    second = asyncio.ensure_future(arun_steps(client, create_steps("other", "key"), limiter))
     await asyncio.sleep(0.05)
     assert not second.done()
     first.cancel()
-    assert await asyncio.wait_for(second, 5) == "done"
+    assert await asyncio.wait_for(second, TIMEOUT_SECONDS) == "done"
 
 
-async def first_only(wire: Wire) -> None:
-    """Answers for the first recording, and never for the others."""
+@given(st.integers(1, 30), st.integers(1, 12))
+def test_partition_returns_groups_of_nearly_equal_size(item_count: int, count: int) -> None:
+    groups = partition(range(item_count), count)
+    assert [item for group in groups for item in group] == list(range(item_count))
+    assert len(groups) == min(item_count, count)
+    assert max(map(len, groups)) - min(map(len, groups)) <= 1
+
+
+async def answer_first_file(wire: Wire) -> None:
+    """Answer the request for ``0.wav`` and let the others hang."""
     await (well if b'"0.wav"' in wire.body else sends(then="hang"))(wire)
 
 
-def audio_threads() -> list[threading.Thread]:
+def get_audio_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if "orq-audio" in thread.name]
 
 
-@pytest.mark.parametrize("own", [True, False], ids=["our pool", "httpx's"])
-def test_calls_under_way_end_when_nobody_reads_on(own: bool, tmp_path: Path) -> None:
-    """With httpx's pool: over connections opened for them; of a kept one it does not tell which."""
+@pytest.mark.parametrize("own_client", [True, False], ids=["own connections", "httpx client"])
+def test_stopping_iteration_ends_requests_in_flight(own_client: bool, tmp_path: Path) -> None:
+    """With an httpx client only on new connections, because httpx hides which one is reused."""
     sources = [recorded(tmp_path / f"{number}.wav", "Some words.") for number in range(4)]
-    opened = httpx.Limits(max_keepalive_connections=0)
-    with FaultServer(first_only) as server, httpx.Client(limits=opened) as http:
-        mine: dict[str, Any] = {} if own else {"http_client": http}
-        url = f"{server.url}/v3/router"
-        client = RouterClient(api_key="k", base_url=url, **mine)
-        options: dict[str, Any] = {"model": "openai/whisper-1", "max_concurrency": 4}
-        documents = OrqTranscriptionLoader(source=sources, client=client, **options).lazy_load()
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with FaultServer(answer_first_file) as server, httpx.Client(limits=limits) as http_client:
+        options: dict[str, Any] = {} if own_client else {"http_client": http_client}
+        client = RouterClient(api_key="k", base_url=f"{server.url}/v3/router", **options)
+        documents = create_loader(sources, client=client, max_concurrency=4).lazy_load()
         assert next(documents).page_content
         documents.close()
-        assert _until(lambda: server.open <= 1, PATIENCE)
-        assert _until(lambda: not audio_threads(), PATIENCE)
+        wait_until(lambda: server.open <= 1)
+        wait_until(lambda: not get_audio_threads())

@@ -1,4 +1,4 @@
-"""Both loaders: every kind of source, held against the conformance kit."""
+"""Both loaders: conformance, arguments, requests and metadata."""
 
 import subprocess
 import sys
@@ -7,68 +7,43 @@ from typing import Any
 
 import pytest
 from conformance.loaders import LoaderConformance, LoaderSubject, PicklingConformance
-from conformance.parsers import Blobs
+from conformance.parsers import ListBlobLoader
 from langchain_core.documents.base import Blob
 from pydantic import ValidationError
+from support.audio_loaders import WHISPER, create_loader, load_texts
 from support.recordings import recorded, recording
 
-from orq_router_integrations import (
-    OfflineRouter,
-    OrqTranscriptionLoader,
-    OrqTranslationLoader,
-    RouterError,
-)
-from orq_router_integrations.errors import NotFoundError, RouterInputError
+from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader, OrqTranslationLoader
+from orq_router_integrations.errors import RouterInputError
 
-WHISPER = "openai/whisper-1"
 TEXTS = ["First file. Two sentences.", "Second file.", "Third file.", "Fourth and last."]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "deeper").mkdir()
-    places = ["a.wav", "b.wav", "deeper/c.wav", "deeper/d.WAV"]
-    for place, text in zip(places, TEXTS, strict=True):
-        recorded(tmp_path / place, text)
-    (tmp_path / "notes.txt").write_text("no audio")
-    return tmp_path
-
-
-def transcriptions(source: Any, router: OfflineRouter, **options: Any) -> OrqTranscriptionLoader:
-    return OrqTranscriptionLoader(
-        **{"source": source, "model": WHISPER, "client": router.client()} | options
-    )
-
-
-def texts_of(loader: Any) -> list[str]:
-    return [document.page_content for document in loader.load()]
+def paths(tmp_path: Path) -> list[Path]:
+    return [recorded(tmp_path / f"{n}.wav", text) for n, text in enumerate(TEXTS)]
 
 
 class TestConformance(LoaderConformance, PicklingConformance):
-    """Four files, two of them with more than one Document."""
-
-    @pytest.fixture(params=["files", "blobs"])
-    def subject(self, request: pytest.FixtureRequest, folder: Path) -> LoaderSubject:
+    @pytest.fixture(params=["directory", "blobs"])
+    def subject(self, request: pytest.FixtureRequest, paths: list[Path]) -> LoaderSubject:
         router = OfflineRouter()
 
-        def make(*, broken: bool = False, **options: Any) -> OrqTranscriptionLoader:
-            files: list[Path] = sorted(folder.rglob("*.[wW][aA][vV]"))
+        def create(*, broken: bool = False, **options: Any) -> OrqTranscriptionLoader:
             if broken:
-                files[1] = recorded(files[1], "Not audio any more.")
-                files[1].write_bytes(b"RIFF\0\0\0\0WAVEjunk")
-                (folder / "b.wav").write_bytes(b"plain text")
-            source: Any = folder
+                paths[1].write_bytes(b"plain text")
+            source: Any = paths[0].parent
             if request.param == "blobs":
-                source = Blobs([Blob.from_path(file) for file in files])
-            return transcriptions(source, router, granularity="segment", **options)
+                source = ListBlobLoader([Blob.from_path(path) for path in paths])
+            return create_loader(source, router, granularity="segment", **options)
 
         return LoaderSubject(
-            make=make,
+            create=create,
             expected=[["First file.", "Two sentences."], *([text] for text in TEXTS[1:])],
-            fetched=lambda: len(router.requests),
+            count_fetched=lambda: len(router.requests),
             error=RouterInputError,
-            policies=("skip", "mark"),
-            remarks=frozenset({"mark"}),
+            continuing_policies=("skip", "mark"),
+            marking_policies=("mark",),
         )
 
     @pytest.fixture
@@ -77,86 +52,40 @@ class TestConformance(LoaderConformance, PicklingConformance):
         return OrqTranscriptionLoader(source=["a.wav"], model=WHISPER, language="en")
 
 
-@pytest.mark.parametrize("kind", [str, Path, lambda path: path.read_bytes(), Blob.from_path])
-def test_one_recording_in_any_form(kind: Any, folder: Path) -> None:
-    loader = transcriptions(kind(folder / "a.wav"), OfflineRouter())
-    assert texts_of(loader) == TEXTS[:1]
-
-
-def test_a_list_may_mix_them(folder: Path) -> None:
-    source = [folder / "d", (folder / "b.wav").read_bytes(), Blob.from_path(folder / "a.wav")]
-    source[0] = str(folder / "deeper")
-    loader = transcriptions(source, OfflineRouter())
-    assert texts_of(loader) == [*TEXTS[2:], TEXTS[1], TEXTS[0]]
-
-
-def test_a_folder_is_walked_in_order_and_other_files_are_left_alone(folder: Path) -> None:
-    assert texts_of(transcriptions(folder, OfflineRouter())) == TEXTS
-
-
-def test_a_pattern_takes_what_it_matches(folder: Path) -> None:
-    assert texts_of(transcriptions(f"{folder}/*", OfflineRouter())) == TEXTS[:2]
-    assert texts_of(transcriptions(f"{folder}/**/c.*", OfflineRouter())) == TEXTS[2:3]
-
-
-def test_a_file_may_have_the_name_of_a_pattern(tmp_path: Path) -> None:
-    loader = transcriptions(recorded(tmp_path / "[1].wav", "One."), OfflineRouter())
-    assert texts_of(loader) == ["One."]
-
-
-def test_links_to_folders_make_no_loop(folder: Path) -> None:
-    (folder / "deeper" / "up").symlink_to(folder, target_is_directory=True)
-    assert texts_of(transcriptions(folder, OfflineRouter())) == TEXTS
-
-
-def test_a_link_to_a_file_is_followed(folder: Path, tmp_path: Path) -> None:
-    (folder / "e.wav").symlink_to(folder / "a.wav")
-    assert texts_of(transcriptions(folder / "e.wav", OfflineRouter())) == TEXTS[:1]
-
-
-def test_metadata_tells_all_and_keeps_what_the_blob_says(folder: Path) -> None:
-    blob = Blob.from_path(folder / "a.wav", metadata={"topic": "files", "model": "mine"})
-    [document] = transcriptions(
-        blob, OfflineRouter(), response_format="verbose_json", language="EN"
-    ).load()
-    seconds = document.metadata["duration"]
+def test_metadata_contains_that_of_the_blob(paths: list[Path]) -> None:
+    """Except for names that the loader uses itself."""
+    blob = Blob.from_path(paths[0], metadata={"topic": "files", "model": "mine"})
+    [document] = create_loader(blob, response_format="verbose_json", language="EN").load()
+    duration = document.metadata["duration"]
     assert document.metadata == {
         "topic": "files",
-        "source": str(folder / "a.wav"),
+        "source": str(paths[0]),
         "language": "en",
-        "duration": seconds,
+        "duration": duration,
         "model": WHISPER,
         "response_format": "verbose_json",
         "offline": True,
         "start": 0.0,
-        "end": seconds,
+        "end": duration,
     }
 
 
-def test_every_format_gives_the_same_documents(folder: Path) -> None:
-    def load(kind: str, granularity: str) -> list[str]:
-        return texts_of(
-            transcriptions(folder, OfflineRouter(), response_format=kind, granularity=granularity)
-        )
-
-    for kind in ("json", "text", "srt", "vtt", "verbose_json"):
-        assert load(kind, "file") == TEXTS
-    for kind in ("srt", "vtt", "verbose_json"):
-        assert load(kind, "segment")[:2] == ["First file.", "Two sentences."]
+@pytest.mark.parametrize("response_format", ["json", "text", "srt", "vtt", "verbose_json"])
+def test_text_does_not_depend_on_the_format(paths: list[Path], response_format: str) -> None:
+    assert load_texts(create_loader(paths, response_format=response_format)) == TEXTS
 
 
-def test_a_translation_is_asked_for_at_its_own_endpoint(folder: Path) -> None:
+@pytest.mark.parametrize("response_format", ["srt", "vtt", "verbose_json"])
+def test_segments_do_not_depend_on_the_format(paths: list[Path], response_format: str) -> None:
+    loader = create_loader(paths[0], response_format=response_format, granularity="segment")
+    assert load_texts(loader) == ["First file.", "Two sentences."]
+
+
+def test_only_parameters_that_are_set_are_sent() -> None:
     router = OfflineRouter()
-    loader = OrqTranslationLoader(source=folder, model=WHISPER, client=router.client())
-    assert texts_of(loader) == TEXTS
-    assert {request.path for request in router.requests} == {"/v3/router/audio/translations"}
-
-
-def test_only_what_is_set_is_sent(folder: Path) -> None:
-    router = OfflineRouter()
-    transcriptions(folder / "a.wav", router).load()
-    transcriptions(
-        folder / "a.wav",
+    create_loader(recording(), router).load()
+    create_loader(
+        recording(),
         router,
         temperature=0.0,
         diarize=False,
@@ -173,10 +102,10 @@ def test_only_what_is_set_is_sent(folder: Path) -> None:
     assert second["retry"]["count"] == 1
 
 
-BAD_ARGUMENTS = {
+INVALID_ARGUMENTS = {
     "no model": ({"model": ""}, "model"),
-    "bare model": ({"model": "whisper-1"}, "provider/model"),
-    "granularities without verbose_json": (
+    "model without provider": ({"model": "whisper-1"}, "provider/model"),
+    "timestamps without verbose_json": (
         {"timestamp_granularities": ["word"]},
         "requires response_format='verbose_json'",
     ),
@@ -184,116 +113,79 @@ BAD_ARGUMENTS = {
     "temperature": ({"temperature": 1.1}, "temperature"),
     "language": ({"language": "english"}, "language"),
     "format": ({"response_format": "doc"}, "response_format"),
-    "text cannot tell segments": (
+    "format without segments": (
         {"response_format": "text", "granularity": "segment"},
-        "use verbose_json or srt or vtt",
+        "Use 'verbose_json' or 'srt' or 'vtt'",
     ),
     "concurrency": ({"max_concurrency": 0}, "max_concurrency"),
-    "no cache here": ({"controls": {"cache": {"ttl": 60}}}, "cache"),
-    "no thread here": ({"controls": {"thread": "t"}}, "thread"),
-    "unknown": ({"langauge": "en"}, "Did you mean 'language'"),
-    "a control": ({"fallbacks": ["a/b"]}, r"controls=RouterControls\(fallbacks"),
-    "no source": ({"source": []}, "source"),
-    "source of no kind": ({"source": 7}, "give a path"),
-    "nested sources": ({"source": [["a.wav"]]}, "a list may hold"),
-    "an empty path": ({"source": " "}, "names no file"),
-    "resume": ({"resume": "/nowhere/at/all.db"}, "does not exist"),
+    "cache control": ({"controls": {"cache": {"ttl": 60}}}, "cache"),
+    "thread control": ({"controls": {"thread": "t"}}, "thread"),
+    "misspelled": ({"langauge": "en"}, "'language'"),
+    "control as an argument": ({"fallbacks": ["a/b"]}, r"controls=RouterControls\(fallbacks"),
+    "old name": ({"file_path": "a.wav"}, "source"),
+    "empty list": ({"source": []}, "non-empty list"),
+    "source of another type": ({"source": 7}, "expected a path"),
+    "nested list": ({"source": [["a.wav"]]}, "cannot contain a list"),
+    "blank path": ({"source": " "}, "is not a valid path"),
+    "store in a missing directory": ({"store": "/nowhere/at/all.db"}, "does not exist"),
     "window": ({"window_seconds": 0}, "window_seconds"),
-    "nothing but overlap": ({"max_seconds": 3.0}, "allow more, or overlap less"),
+    "only overlap": ({"max_seconds": 3.0}, "reduce overlap_seconds"),
 }
 
 
-@pytest.mark.parametrize(("given", "said"), BAD_ARGUMENTS.values(), ids=BAD_ARGUMENTS)
-def test_wrong_arguments_are_refused_at_once(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
-        transcriptions(router=OfflineRouter(), **{"source": "a.wav"} | given)
+@pytest.mark.parametrize(("options", "message"), INVALID_ARGUMENTS.values(), ids=INVALID_ARGUMENTS)
+def test_invalid_argument_raises_at_construction(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        create_loader(**{"source": "a.wav"} | options)
+
+
+def test_repr_does_not_contain_the_recording() -> None:
+    assert len(repr(create_loader(recording()))) < 1500
+
+
+def create_translation_loader(
+    source: Any, router: OfflineRouter, **options: Any
+) -> OrqTranslationLoader:
+    options = {"model": WHISPER} | options
+    return OrqTranslationLoader(source=source, client=router.client(), **options)
+
+
+def test_translation_uses_its_own_endpoint(paths: list[Path]) -> None:
+    router = OfflineRouter()
+    assert load_texts(create_translation_loader(paths, router)) == TEXTS
+    assert {request.path for request in router.requests} == {"/v3/router/audio/translations"}
+
+
+def test_translation_requests_word_times_with_its_own_parameter() -> None:
+    router = OfflineRouter()
+    loader = create_translation_loader(recording("One. Two."), router, granularity="word")
+    assert load_texts(loader) == ["One.", "Two."]
+    assert router.requests[0].body["timestamps_granularity"] == "word"
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("options", "message"),
     [
         ({"language": "en"}, "always into English"),
         ({"timestamp_granularities": ["word"]}, "always into English"),
         ({"model": "openai/gpt-4o-transcribe"}, "does not support translation"),
     ],
+    ids=["language", "timestamp_granularities", "model"],
 )
-def test_a_translation_says_why_it_refuses(given: dict[str, Any], said: str) -> None:
-    router = OfflineRouter()
-    with pytest.raises(ValidationError, match=said):
-        OrqTranslationLoader(
-            **{"source": "a.wav", "model": WHISPER, "client": router.client()} | given
-        )
+def test_translation_rejects_what_it_does_not_support(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        create_translation_loader("a.wav", OfflineRouter(), **options)
 
 
-@pytest.mark.parametrize("policy", ["raise", "skip", "mark"])
-def test_what_would_strike_all_is_always_raised(folder: Path, policy: str) -> None:
-    router = OfflineRouter(models=["openai/gpt-4o"])
-    with pytest.raises(NotFoundError, match=r"a\.wav: "):
-        transcriptions(folder, router, on_error=policy, max_concurrency=1).load()
-    assert len(router.requests) == 1
-
-
-def test_what_is_skipped_is_logged(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    router = OfflineRouter(faults={WHISPER: [400]})
-    loader = transcriptions(folder, router, on_error="skip", max_concurrency=1)
-    assert texts_of(loader) == TEXTS[1:]
-    assert "a.wav" in caplog.text
-    assert "BadRequestError" in caplog.text
-
-
-def test_what_is_marked_says_why(folder: Path) -> None:
-    router = OfflineRouter(faults={WHISPER: [400]})
-    first, *rest = transcriptions(folder, router, on_error="mark", max_concurrency=1).load()
-    assert first.page_content == "[not transcribed: BadRequestError]"
-    assert first.metadata["error"].startswith("BadRequestError: ")
-    assert [document.page_content for document in rest] == TEXTS[1:]
-
-
-def test_the_bar_counts_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = sorted(map(str, folder.glob("*.wav")))
-    transcriptions(files, OfflineRouter(), show_progress=True).load()
-    shown = capsys.readouterr().err
-    assert "2/2" in shown
-    assert "0.1 min audio, 0 errors" in shown
-
-
-def test_without_tqdm_the_bar_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "orq_router_integrations.document_loaders.progress.find_spec", lambda _: None
+@pytest.mark.slow
+def test_import_does_not_load_optional_or_heavy_packages() -> None:
+    code = (
+        "import sys; from orq_router_integrations import OrqTranscriptionLoader, OrqAudioParser;"
+        "print(*{'av', 'tqdm', 'numpy', 'sqlalchemy', 'langchain'} & sys.modules.keys())"
     )
-    with pytest.raises(ValidationError, match=r"orq-router-integrations\[progress\]"):
-        transcriptions("a.wav", OfflineRouter(), show_progress=True)
-
-
-def test_hidden_files_are_left_alone(folder: Path) -> None:
-    (folder / "._a.wav").write_bytes(b"not audio")
-    (folder / ".cache").mkdir()
-    recorded(folder / ".cache" / "x.wav")
-    assert texts_of(transcriptions(folder, OfflineRouter())) == TEXTS
-
-
-def test_a_repr_does_not_hold_the_recording() -> None:
-    assert len(repr(transcriptions(recording(), OfflineRouter()))) < 1500
-
-
-def test_words_of_a_translation_are_asked_for_in_its_own_way(folder: Path) -> None:
-    router = OfflineRouter()
-    loader = OrqTranslationLoader(
-        source=folder / "a.wav", model=WHISPER, granularity="word", client=router.client()
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert texts_of(loader) == TEXTS[0].split()
-    assert router.requests[0].body["timestamps_granularity"] == "word"
-
-
-def test_an_error_is_the_same_in_both_ways(folder: Path) -> None:
-    loader = transcriptions(recording("x"), OfflineRouter(faults={WHISPER: 422}))
-    with pytest.raises(RouterError) as caught:
-        loader.load()
-    assert caught.value.status_code == 422
-
-
-def test_importing_them_imports_nothing_heavy() -> None:
-    code = "import sys; from orq_router_integrations import OrqTranscriptionLoader, OrqAudioParser;"
-    code += "print(*{'av', 'tqdm', 'numpy', 'sqlalchemy', 'langchain'} & sys.modules.keys())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+    assert process.stdout.split() == []

@@ -1,4 +1,4 @@
-"""Files go up as they are read: their size and their number are not felt in memory."""
+"""Memory does not grow with the size and number of recordings."""
 
 import asyncio
 import tracemalloc
@@ -7,33 +7,33 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conformance.parsers import Blobs
+from conformance.parsers import ListBlobLoader
 from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
+from support.audio_loaders import create_loader
 from support.recordings import recording
 
-from orq_router_integrations import OrqTranscriptionLoader, RouterClient
+from orq_router_integrations import RouterClient
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 
 MEGABYTE = 2**20
 
 
-class Sink(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Takes what is sent, and keeps none of it."""
+class DiscardingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Reads requests without keeping them."""
 
     def __init__(self) -> None:
-        self.sizes: list[int] = []
+        self.request_sizes: list[int] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self.sizes.append(sum(map(len, request.stream)))
+        self.request_sizes.append(sum(map(len, request.stream)))
         return httpx.Response(200, json={"text": "Long."})
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.sizes.append(sum([len(chunk) async for chunk in request.stream]))
+        self.request_sizes.append(sum([len(chunk) async for chunk in request.stream]))
         return httpx.Response(200, json={"text": "Long."})
 
-    @property
-    def client(self) -> RouterClient:
+    def create_client(self) -> RouterClient:
         return RouterClient(
             api_key="k",
             http_client=httpx.Client(transport=self),
@@ -41,20 +41,20 @@ class Sink(httpx.BaseTransport, httpx.AsyncBaseTransport):
         )
 
 
-def peak(work: Callable[[], object]) -> int:
-    """The most bytes that are held at a time beyond those before."""
+def measure_peak(func: Callable[[], object]) -> int:
+    """Return how many bytes a function allocates at most at any time."""
     tracemalloc.start()
     try:
-        level = tracemalloc.get_traced_memory()[0]
-        work()
-        return tracemalloc.get_traced_memory()[1] - level
+        before, _ = tracemalloc.get_traced_memory()
+        func()
+        return tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
 
 
 @pytest.fixture
-def large(tmp_path: Path) -> Path:
-    """200 MB of silence; on most disks it takes no room."""
+def large_file(tmp_path: Path) -> Path:
+    """200 MB of silence, as a sparse file."""
     path = tmp_path / "large.wav"
     path.write_bytes(build_wav_header(build_pcm_format(16_000), 200 * MEGABYTE))
     with path.open("r+b") as file:
@@ -62,26 +62,21 @@ def large(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("max_bytes", [300 * MEGABYTE, 25 * MEGABYTE], ids=["whole", "cut"])
-@pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
-def test_two_hundred_megabytes_take_less_than_two(
-    large: Path, max_bytes: int, awaited: bool
-) -> None:
-    sink = Sink()
-    loader = OrqTranscriptionLoader(
-        source=large,
-        model="openai/whisper-1",
-        client=sink.client,
-        max_bytes=max_bytes,
-        max_concurrency=1,
+@pytest.mark.slow
+@pytest.mark.parametrize("max_bytes", [300 * MEGABYTE, 25 * MEGABYTE], ids=["undivided", "split"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_200_megabytes_need_less_than_2(large_file: Path, max_bytes: int, is_async: bool) -> None:
+    transport = DiscardingTransport()
+    loader = create_loader(
+        large_file, client=transport.create_client(), max_bytes=max_bytes, max_concurrency=1
     )
-    used = peak(lambda: asyncio.run(loader.aload()) if awaited else loader.load())
-    assert sum(sink.sizes) > 200 * MEGABYTE
-    assert used < 2 * MEGABYTE
+    peak = measure_peak(lambda: asyncio.run(loader.aload()) if is_async else loader.load())
+    assert sum(transport.request_sizes) > 200 * MEGABYTE
+    assert peak < 2 * MEGABYTE
 
 
-class Endless(BlobLoader):
-    """As many recordings as are asked for, each of them new."""
+class GeneratedBlobs(BlobLoader):
+    """Yields new blobs of 50 kB."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -91,23 +86,20 @@ class Endless(BlobLoader):
             yield Blob.from_data(recording("One.")[:44] + bytes(50_000))
 
 
-def test_memory_does_not_grow_with_the_number_of_files() -> None:
-    def load(count: int) -> int:
-        sink = Sink()
-        loader = OrqTranscriptionLoader(
-            source=Endless(count), model="openai/whisper-1", client=sink.client
-        )
-        return peak(lambda: sum(1 for _ in loader.lazy_load()))
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_recordings() -> None:
+    def measure(count: int) -> int:
+        client = DiscardingTransport().create_client()
+        loader = create_loader(GeneratedBlobs(count), client=client)
+        return measure_peak(lambda: sum(1 for _ in loader.lazy_load()))
 
-    assert load(500) < load(150) + MEGABYTE
+    assert measure(500) < measure(150) + MEGABYTE
 
 
-def test_few_files_are_taken_before_they_are_wanted() -> None:
-    blobs = Blobs([Blob.from_data(recording("One.")) for _ in range(100)])
-    loader = OrqTranscriptionLoader(
-        source=blobs, model="openai/whisper-1", client=Sink().client, max_concurrency=4
-    )
-    documents = loader.lazy_load()
+def test_few_blobs_are_read_ahead() -> None:
+    blobs = ListBlobLoader([Blob.from_data(recording("One.")) for _ in range(100)])
+    client = DiscardingTransport().create_client()
+    documents = create_loader(blobs, client=client, max_concurrency=4).lazy_load()
     next(documents)
-    assert blobs.taken <= 8
+    assert blobs.yielded_count <= 8
     documents.close()

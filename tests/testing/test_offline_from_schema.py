@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter
 
-from orq_router_integrations.testing.answering.patterns import create_example
-from orq_router_integrations.testing.answering.schema_values import create_value
-from orq_router_integrations.testing.answering.text_facts import TextFacts
+from orq_router_integrations.testing.answering.facts import Facts
+from orq_router_integrations.testing.answering.from_schema import value_for
+from orq_router_integrations.testing.answering.patterns import example
 
 NAMES = """
     type enum const anyOf allOf oneOf $ref properties required items prefixItems minItems maxItems
@@ -84,7 +84,7 @@ class Everything(BaseModel):
 def test_values_are_valid_for_their_schema(kind):
     adapter = TypeAdapter(kind)
     for text in ("", "18 of 'Ada', in Rome, by 3.5"):
-        adapter.validate_python(create_value(adapter.json_schema(), text))
+        adapter.validate_python(value_for(adapter.json_schema(), text))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_values_are_valid_for_their_schema(kind):
     ],
 )
 def test_values_come_from_the_text_where_they_fit(schema, text, value):
-    assert create_value(schema, text) == value
+    assert value_for(schema, text) == value
 
 
 def test_each_number_and_quote_is_used_once_and_optional_members_are_left_out():
@@ -119,19 +119,19 @@ def test_each_number_and_quote_is_used_once_and_optional_members_are_left_out():
         "properties": {"a": number, "b": number, "c": string, "d": string, "e": string},
         "required": ["a", "b", "c", "d"],
     }
-    value = create_value(schema, "3 + 4 is 'seven'")
+    value = value_for(schema, "3 + 4 is 'seven'")
     assert value == {"a": 3, "b": 4, "c": "seven", "d": "offline d"}
 
 
 def test_a_query_is_the_whole_text():
     schema = {"properties": {"query": {"type": "string"}}, "required": ["query"]}
-    assert create_value(schema, "Who won?") == {"query": "Who won?"}
+    assert value_for(schema, "Who won?") == {"query": "Who won?"}
 
 
 def test_a_schema_that_needs_itself_has_an_end():
-    create_value({"properties": {"self": {"$ref": "#"}}, "required": ["self"]}, "")
-    create_value({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}, "")
-    create_value({"$ref": "#/missing"}, "")
+    value_for({"properties": {"self": {"$ref": "#"}}, "required": ["self"]}, "")
+    value_for({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}, "")
+    value_for({"$ref": "#/missing"}, "")
 
 
 JSON = st.recursive(
@@ -144,16 +144,14 @@ JSON = st.recursive(
 @given(st.dictionaries(WORDS, JSON, max_size=5), st.text(max_size=30))
 def test_a_wrong_schema_is_a_value_error_and_nothing_else(schema, text):
     with contextlib.suppress(ValueError):
-        create_value(schema, text)
+        value_for(schema, text)
 
 
 def test_places_and_quotes():
-    facts = TextFacts(
-        "It's said that \u2018one\u2019 or \u201ctwo\u201d happened in New York City."
-    )
+    facts = Facts("It's said that \u2018one\u2019 or \u201ctwo\u201d happened in New York City.")
     assert facts.quotes == ["one", "two"]
     assert facts.place == "New York City"
-    assert TextFacts("in the end").place is None
+    assert Facts("in the end").place is None
 
 
 @pytest.mark.parametrize(
@@ -169,4 +167,4 @@ def test_places_and_quotes():
     ],
 )
 def test_examples_of_patterns(pattern, text):
-    assert create_example(pattern) == text
+    assert example(pattern) == text

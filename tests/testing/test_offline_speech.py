@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from orq_router_integrations.testing import Answer, Fault, OfflineRouter
-from orq_router_integrations.testing.media.tone_codec import decode_speech
+from orq_router_integrations.testing.media.tones import hear
 
 TEXT = "The quick brown fox, at 7 o'clock. Ünï 日本!"
 TTS = "openai/tts-1"
@@ -42,7 +42,7 @@ def heard(reply: httpx.Response) -> str:
 
 
 def words(samples: bytes, rate: int) -> str:
-    return " ".join(word.text for word in decode_speech(samples, rate=rate))
+    return " ".join(word.text for word in hear(samples, rate=rate))
 
 
 class TestSound:

@@ -11,7 +11,7 @@ from support.recordings import TEXT, recording, wav
 
 from orq_router_integrations.media.wav import build_wav_header
 from orq_router_integrations.testing import Fault, OfflineRouter
-from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech
+from orq_router_integrations.testing.media.tones import hear, speak
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.subtitles import parse_subtitles
 
@@ -72,7 +72,7 @@ def test_text_srt_and_vtt_are_plain_text(ask: Ask, path: str) -> None:
 def test_words_and_segments_come_with_real_times(ask: Ask) -> None:
     members = {"response_format": "verbose_json", "language": "en"}
     body = ask(**members, timestamp_granularities=["word", "segment"]).json()
-    spoken = decode_speech(encode_speech(TEXT))
+    spoken = hear(speak(TEXT))
     assert [(word["word"], word["start"]) for word in body["words"]] == [
         (word.text, word.start) for word in spoken
     ]
@@ -123,9 +123,7 @@ def test_other_sound_is_described(ask: Ask, data: bytes, name: str, said: str) -
     assert ask(data=data, name=name).json()["text"].endswith(said)
 
 
-@pytest.mark.parametrize(
-    "data", [wav(bytes(32_000)), wav(encode_speech("word")[6_000:9_000]), wav(b"")]
-)
+@pytest.mark.parametrize("data", [wav(bytes(32_000)), wav(speak("word")[6_000:9_000]), wav(b"")])
 def test_silence_and_scraps_of_words_say_nothing(ask: Ask, data: bytes) -> None:
     assert ask(data=data).json()["text"] == ""
 
@@ -246,5 +244,5 @@ def test_words_are_heard_in_the_longer_form_of_a_wav_and_despite_a_wrong_byte_ra
 ) -> None:
     shape = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 16_000, 0, 2, 16, 22, 16, 4)
     shape += struct.pack("<H", 1) + bytes.fromhex("00000000 1000 8000 00aa00389b71")
-    samples = encode_speech("Good day.")
+    samples = speak("Good day.")
     assert ask(data=build_wav_header(shape, len(samples)) + samples).json()["text"] == "Good day."

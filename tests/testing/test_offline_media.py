@@ -8,14 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.testing.media.audio_info import (
-    AudioInfo,
-    create_tone,
-    create_wav,
-    read_audio_info,
-)
-from orq_router_integrations.testing.media.image_info import ImageInfo, read_image_info
-from orq_router_integrations.testing.media.pdf import read_pdf
+from orq_router_integrations.testing.media.pdf import pdf
+from orq_router_integrations.testing.media.pictures import Picture, picture
+from orq_router_integrations.testing.media.sound import Sound, sound, tone, wav
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ROOT / "orq_router_integrations" / "assets"
@@ -34,27 +29,27 @@ WEBP = b"RIFF\0\0\0\0WEBP"
 @pytest.mark.parametrize(
     ("data", "seen"),
     [
-        ((ASSETS / "chart.png").read_bytes(), ImageInfo("PNG", (640, 400))),
-        ((TEST_ASSETS / "diagram.png").read_bytes(), ImageInfo("PNG", (600, 200))),
-        (b"GIF89a" + struct.pack("<HH", 12, 34), ImageInfo("GIF", (12, 34))),
-        (JPEG, ImageInfo("JPEG", (400, 300))),
-        (WEBP + b"VP8 " + bytes(10) + struct.pack("<HH", 5, 6), ImageInfo("WebP", (5, 6))),
-        (WEBP + b"VP8L" + bytes(5) + struct.pack("<I", 4 | 5 << 14), ImageInfo("WebP", (5, 6))),
-        (WEBP + b"VP8X" + bytes(8) + b"\4\0\0\5\0\0", ImageInfo("WebP", (5, 6))),
-        (b"\x89PNG\r\n\x1a\n", ImageInfo("PNG", None)),
-        (b"hello", ImageInfo("unknown kind", None)),
+        ((ASSETS / "chart.png").read_bytes(), Picture("PNG", (640, 400))),
+        ((TEST_ASSETS / "diagram.png").read_bytes(), Picture("PNG", (600, 200))),
+        (b"GIF89a" + struct.pack("<HH", 12, 34), Picture("GIF", (12, 34))),
+        (JPEG, Picture("JPEG", (400, 300))),
+        (WEBP + b"VP8 " + bytes(10) + struct.pack("<HH", 5, 6), Picture("WebP", (5, 6))),
+        (WEBP + b"VP8L" + bytes(5) + struct.pack("<I", 4 | 5 << 14), Picture("WebP", (5, 6))),
+        (WEBP + b"VP8X" + bytes(8) + b"\4\0\0\5\0\0", Picture("WebP", (5, 6))),
+        (b"\x89PNG\r\n\x1a\n", Picture("PNG", None)),
+        (b"hello", Picture("unknown kind", None)),
     ],
 )
 def test_images(data, seen):
-    assert read_image_info(data) == seen
+    assert picture(data) == seen
 
 
 def test_pdfs():
-    read = read_pdf((ASSETS / "report.pdf").read_bytes())
+    read = pdf((ASSETS / "report.pdf").read_bytes())
     assert read.pages == 1
     assert read.text.startswith("Quarterly report Gateway requests, April to June The gateway")
     assert "(12 in January, 15 in February, 19 in March)." in read.text
-    assert read_pdf((TEST_ASSETS / "dummy.pdf").read_bytes()).text == "Dummy PDF file"
+    assert pdf((TEST_ASSETS / "dummy.pdf").read_bytes()).text == "Dummy PDF file"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +66,7 @@ def test_pdfs():
 def test_the_text_operators_of_pdfs(content, text):
     head = b"%%PDF-1.4\n1 0 obj << /Length %d >>\nstream\n" % len(content)
     page = b"\nendstream endobj 2 0 obj << /Type /Page >> 3 0 obj << /Type /Pages /Count 1 >>"
-    read = read_pdf(head + content + page)
+    read = pdf(head + content + page)
     assert (read.pages, read.text) == (1, text)
 
 
@@ -79,7 +74,7 @@ def test_pages_in_object_streams_count():
     packed = zlib.compress(b"<< /Type /Page >> << /Type/Page/Parent 1 0 R >>")
     head = b"%PDF-1.7\n4 0 obj << /Type /ObjStm /Filter /FlateDecode >>\nstream\n"
     data = head + packed + b"\nendstream"
-    assert read_pdf(data).pages == 2
+    assert pdf(data).pages == 2
 
 
 def test_unreadable_text_is_said_to_be_so(desk):
@@ -95,22 +90,20 @@ MP3 = b"\xff\xfb\x90\xc0" + bytes(15_996)  # MPEG-1 layer III, 128 kbit/s, 44.1 
 @pytest.mark.parametrize(
     ("data", "heard"),
     [
-        (create_wav(create_tone(0.5)), AudioInfo("WAV", 0.5, 8000, 1)),
-        (MP3, AudioInfo("MP3", 1.0, 44100, 1)),
-        (b"ID3\4\0\0\0\0\0\2xx" + MP3, AudioInfo("MP3", 1.0, 44100, 1)),
-        (b"RIFF\0\0\0\0WAVE", AudioInfo("WAV")),
-        (b"hello", AudioInfo("MP3")),
+        (wav(tone(0.5)), Sound("WAV", 0.5, 8000, 1)),
+        (MP3, Sound("MP3", 1.0, 44100, 1)),
+        (b"ID3\4\0\0\0\0\0\2xx" + MP3, Sound("MP3", 1.0, 44100, 1)),
+        (b"RIFF\0\0\0\0WAVE", Sound("WAV")),
+        (b"hello", Sound("MP3")),
     ],
 )
 def test_sounds(data, heard):
-    assert read_audio_info(data) == heard
+    assert sound(data) == heard
 
 
 def test_the_sounds_of_the_assets():
-    assert read_audio_info((ASSETS / "question.wav").read_bytes()).sample_rate == 16000
-    assert read_audio_info((TEST_ASSETS / "bird.wav").read_bytes()).seconds == pytest.approx(
-        1.0, abs=0.1
-    )
+    assert sound((ASSETS / "question.wav").read_bytes()).rate == 16000
+    assert sound((TEST_ASSETS / "bird.wav").read_bytes()).seconds == pytest.approx(1.0, abs=0.1)
 
 
 @given(
@@ -118,6 +111,6 @@ def test_the_sounds_of_the_assets():
     st.binary(max_size=200),
 )
 def test_no_bytes_raise(magic, data):
-    read_image_info(magic + data)
-    read_audio_info(magic + data)
-    read_pdf(b"%PDF- 1 0 obj /FlateDecode stream\n" + magic + data)
+    picture(magic + data)
+    sound(magic + data)
+    pdf(b"%PDF- 1 0 obj /FlateDecode stream\n" + magic + data)

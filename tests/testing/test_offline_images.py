@@ -15,18 +15,13 @@ from support.picture_reader import picture, pixel, words
 from orq_router_integrations.media.metadata import read_image_size
 from orq_router_integrations.testing import Fault, OfflineRouter
 from orq_router_integrations.testing.images import png
-from orq_router_integrations.testing.images.drawing import draw_image, scale
+from orq_router_integrations.testing.images.draw import generated, scaled
 from orq_router_integrations.testing.images.font import _ROWS
-from orq_router_integrations.testing.images.palette import NAMED_COLORS
-from orq_router_integrations.testing.images.png import (
-    SIGNATURE,
-    PixelBuffer,
-    decode_png,
-    encode_png,
-)
+from orq_router_integrations.testing.images.palette import NAMED
+from orq_router_integrations.testing.images.png import SIGNATURE, Picture, decoded, encoded
 
 GPT, DALLE2, DALLE3 = "openai/gpt-image-1", "openai/dall-e-2", "openai/dall-e-3"
-BOAT = encode_png(draw_image("boat", (64, 48), 1))
+BOAT = encoded(generated("boat", (64, 48), 1))
 
 
 class Counter:
@@ -100,13 +95,13 @@ def test_a_large_picture_is_drawn_fast(counter):
 
 def test_colours_that_a_prompt_names_are_those_of_sky_and_ground(counter):
     (data,) = drawn(counter.draw(prompt="a red boat on a quiet sea", size="64x64"))
-    assert pixel(data, 0, 0)[:3].hex() == NAMED_COLORS["red"]
-    assert pixel(data, 0, 48)[:3].hex() == NAMED_COLORS["sea"]
+    assert pixel(data, 0, 0)[:3].hex() == NAMED["red"]
+    assert pixel(data, 0, 48)[:3].hex() == NAMED["sea"]
 
 
 def test_an_edit_is_tinted_in_the_colour_that_it_names(counter):
     (plain,), (tinted,) = drawn(counter.edit()), drawn(counter.edit(prompt="make it blue"))
-    aims = bytes.fromhex(NAMED_COLORS["blue"])
+    aims = bytes.fromhex(NAMED["blue"])
     halfway = [(a + b) // 2 for a, b in zip(pixel(plain, 0, 0)[:3], aims, strict=True)]
     assert list(pixel(tinted, 0, 0)[:3]) == halfway
 
@@ -137,7 +132,7 @@ def test_an_edit_keeps_the_image_and_tells_what_was_asked(counter):
 
 
 def test_an_edit_of_several_images_shows_them_side_by_side(counter):
-    other = encode_png(draw_image("other", (32, 32), 2))
+    other = encoded(generated("other", (32, 32), 2))
     files = [("image[]", ("a.png", BOAT)), ("image[]", ("b.png", other))]
     (data,) = drawn(counter.edit(files, size="128x64"))
     assert pixel(data, 0, 0) == pixel(BOAT, 0, 0)
@@ -147,7 +142,7 @@ def test_an_edit_of_several_images_shows_them_side_by_side(counter):
 def mask(width: int, height: int) -> bytes:
     """Clear on its left half."""
     row = bytes(4) * (width // 2) + b"\0\0\0\xff" * (width - width // 2)
-    return encode_png(PixelBuffer(width, [row] * height))
+    return encoded(Picture(width, [row] * height))
 
 
 def test_an_edit_changes_only_what_its_mask_leaves_clear(counter):
@@ -289,7 +284,7 @@ def test_parameters_ride_to_a_fallback_that_may_not_take_them():
 
 def test_the_cache_tells_images_apart_by_their_bytes(counter):
     cache = '{"type":"exact_match"}'
-    other = {"image": ("a.png", encode_png(draw_image("x", (64, 48), 1)))}
+    other = {"image": ("a.png", encoded(generated("x", (64, 48), 1)))}
     replies = [counter.edit(files, cache=cache) for files in (None, None, other)]
     assert [r.headers.get("x-orq-offline-cache") for r in replies] == [None, "hit", None]
     assert replies[0].json() == replies[1].json()
@@ -354,9 +349,9 @@ def test_pngs_of_every_kind_and_filter_are_read(filter_, kind, channels):
     chunks = [(b"IHDR", head), (b"PLTE", palette), (b"tRNS", b"\0\x80")]
     packed = zlib.compress(filtered(filter_, rows, channels))
     chunks += [(b"IDAT", packed[:9]), (b"IDAT", packed[9:]), (b"IEND", b"")]
-    found = decode_png(SIGNATURE + b"".join(png._build_chunk(*chunk) for chunk in chunks))
+    found = decoded(SIGNATURE + b"".join(png._chunk(*chunk) for chunk in chunks))
     assert found is not None
-    assert found == decode_png(encode_png(found))
+    assert found == decoded(encoded(found))
     x = 4 * channels
     pixel_ = rows[3][x : x + channels]
     if kind == 6:
@@ -367,10 +362,10 @@ def test_pngs_of_every_kind_and_filter_are_read(filter_, kind, channels):
 
 @pytest.mark.parametrize("data", [b"", SIGNATURE, BOAT[:60], BOAT[:-60], JPEG, SIGNATURE + BOAT])
 def test_what_is_no_readable_png_has_no_pixels(data):
-    assert decode_png(data) is None
+    assert decoded(data) is None
 
 
 def test_scaling_takes_the_nearest_pixel():
     rows = [b"aaaabbbb", b"ccccdddd"]
-    assert scale(PixelBuffer(2, rows), (4, 1)).rows == [b"aaaaaaaabbbbbbbb"]
-    assert scale(picture(BOAT), (64, 48)).rows == picture(BOAT).rows
+    assert scaled(Picture(2, rows), (4, 1)).rows == [b"aaaaaaaabbbbbbbb"]
+    assert scaled(picture(BOAT), (64, 48)).rows == picture(BOAT).rows

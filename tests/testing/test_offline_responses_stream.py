@@ -10,7 +10,7 @@ import uvicorn
 from pydantic import BaseModel
 
 from orq_router_integrations.testing import Answer, Fault, OfflineRouter, ToolCall
-from orq_router_integrations.testing.asgi import create_asgi_app
+from orq_router_integrations.testing.asgi import asgi_app
 
 GPT = "openai/gpt-4o"
 CITATION = {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 1}
@@ -161,7 +161,7 @@ def client():
         answers={"Why?": Answer("Because.", reasoning="Hm.", reasoning_signature="seal")},
         faults={"openai/broken": Fault(error_after=4, status=503, message="busy")},
     )
-    config = uvicorn.Config(create_asgi_app(router), port=0, log_level="error")
+    config = uvicorn.Config(asgi_app(router), port=0, log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

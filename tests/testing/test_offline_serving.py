@@ -7,7 +7,7 @@ import pytest
 import uvicorn
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.asgi import create_asgi_app
+from orq_router_integrations.testing.asgi import asgi_app
 from orq_router_integrations.testing.serve import serve
 
 
@@ -31,7 +31,7 @@ class TestAsgiApp:
             "query_string": b"",
             "headers": [(b"authorization", b"Bearer k")],
         }
-        await create_asgi_app(OfflineRouter())(scope, receive, send)
+        await asgi_app(OfflineRouter())(scope, receive, send)
         assert sent[0]["status"] == 200
         assert (b"x-orq-offline", b"1") in sent[0]["headers"]
         events = [event["body"] for event in sent[1:-1]]
@@ -49,15 +49,15 @@ class TestAsgiApp:
         async def send(event):
             sent.append(event["type"])
 
-        await create_asgi_app(OfflineRouter())({"type": "lifespan"}, receive, send)
+        await asgi_app(OfflineRouter())({"type": "lifespan"}, receive, send)
         assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
     async def test_other_protocols_are_refused(self):
         with pytest.raises(ValueError, match="websocket"):
-            await create_asgi_app(OfflineRouter())({"type": "websocket"}, None, None)
+            await asgi_app(OfflineRouter())({"type": "websocket"}, None, None)
 
     async def test_httpx_can_call_it_in_process(self):
-        transport = httpx.ASGITransport(app=create_asgi_app(OfflineRouter()))
+        transport = httpx.ASGITransport(app=asgi_app(OfflineRouter()))
         async with httpx.AsyncClient(transport=transport, base_url="http://h") as http:
             reply = await http.get("/v3/router/models", headers={"Authorization": "Bearer k"})
         assert reply.json()["object"] == "list"

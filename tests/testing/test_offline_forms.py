@@ -13,17 +13,17 @@ import pytest
 
 from orq_router_integrations import RouterControls
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.routing.endpoint import ProviderResponse, RouterResponse
-from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.multipart_parsing import (
+from orq_router_integrations.testing.routing.checking import Schema, checked
+from orq_router_integrations.testing.routing.forms import (
     AnyFile,
     FormBool,
     FormFloat,
     FormInt,
-    describe_files,
-    parse_form,
+    form_members,
+    told,
 )
-from orq_router_integrations.testing.routing.schema_validation import RequestModel, validate_body
+from orq_router_integrations.testing.routing.refusals import Refusal
+from orq_router_integrations.testing.routing.service import Outcome, Produced
 from orq_router_integrations.wire.call import Call, Upload
 from orq_router_integrations.wire.endpoints import Endpoint, SchemaLocation
 from orq_router_integrations.wire.multipart import build_multipart_body
@@ -42,11 +42,11 @@ def field(name: str, value: str = "x", *more: str) -> str:
 
 def read(*parts: str, kind: str = "multipart/form-data; boundary=E", end: str = "--E--") -> Any:
     body = "".join(f"--E\r\n{part}\r\n" for part in parts) + end
-    return parse_form(kind, body.encode())
+    return form_members(kind, body.encode())
 
 
 def refused(*parts: str, **frame: str) -> str:
-    with pytest.raises(HTTPError) as caught:
+    with pytest.raises(Refusal) as caught:
         read(*parts, **frame)
     assert caught.value.status == 400
     return caught.value.message
@@ -64,7 +64,7 @@ def test_our_own_encoding_is_read_as_it_was_meant():
         "fallback_on_codes": [429, 503],
     }
     form = build_multipart_body(members, {"file": upload(), "image": [upload(b"1"), upload(b"2")]})
-    found = parse_form(form.content_type, b"".join(form))
+    found = form_members(form.content_type, b"".join(form))
     files = found.pop("file"), *found.pop("image")
     assert found == {**members, "temperature": "0.5", "diarize": "false"}
     assert [file.data for file in files] == [SOUND, b"1", b"2"]
@@ -74,7 +74,7 @@ def test_our_own_encoding_is_read_as_it_was_meant():
 def test_httpxs_own_encoding_is_read():
     files = [("image[]", ("ü.png", b"\x89PNG", "image/png")), ("image[]", ("b.png", b"\x89"))]
     request = httpx.Request("POST", "https://x", data={"model": "a/b", "n": 2}, files=files)
-    found = parse_form(request.headers["content-type"], request.read())
+    found = form_members(request.headers["content-type"], request.read())
     assert (found["model"], found["n"]) == ("a/b", "2")
     assert [file.filename for file in found["image"]] == ["ü.png", "b.png"]
 
@@ -82,7 +82,7 @@ def test_httpxs_own_encoding_is_read():
 @pytest.mark.parametrize("members", [{"orq": '{"retry":{"count":1}}'}, {"retry": '{"count":1}'}])
 def test_an_object_may_come_as_plain_text_where_it_can_be_nothing_else(members):
     request = httpx.Request("POST", "https://x", data=members, files={"file": b"x"})
-    found = parse_form(request.headers["content-type"], request.read())
+    found = form_members(request.headers["content-type"], request.read())
     assert all(isinstance(found[name], dict) for name in members)
 
 
@@ -124,12 +124,12 @@ def test_a_body_that_is_no_form_is_refused(kind):
 
 def test_a_text_that_is_not_utf_8_is_refused():
     body = b'--E\r\nContent-Disposition: form-data; name="n"\r\n\r\n\xff\r\n--E--'
-    with pytest.raises(HTTPError) as caught:
-        parse_form("multipart/form-data; boundary=E", body)
+    with pytest.raises(Refusal) as caught:
+        form_members("multipart/form-data; boundary=E", body)
     assert caught.value.message == "n: its text is not UTF-8"
 
 
-class Scalars(RequestModel):
+class Scalars(Schema):
     whole: FormInt | None = None
     number: FormFloat | None = None
     yes: FormBool | None = None
@@ -143,7 +143,7 @@ class Scalars(RequestModel):
     ],
 )
 def test_scalars_are_read_from_their_text(name, text, value):
-    assert getattr(validate_body(Scalars, {name: text}, lenient=False), name) == value
+    assert getattr(checked(Scalars, {name: text}, lenient=False), name) == value
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,12 @@ def test_scalars_are_read_from_their_text(name, text, value):
     ],
 )
 def test_texts_that_are_no_such_scalars_are_refused(name, text):
-    with pytest.raises(HTTPError) as caught:
-        validate_body(Scalars, {name: text}, lenient=False)
+    with pytest.raises(Refusal) as caught:
+        checked(Scalars, {name: text}, lenient=False)
     assert caught.value.param == name
 
 
-class EchoRequest(RequestModel):
+class EchoRequest(Schema):
     model: str
     file: AnyFile
     n: FormInt = 1
@@ -179,9 +179,9 @@ class EchoJob:
     """Tells the digest of its file."""
 
     request: EchoRequest
-    is_streamed = False
-    is_cacheable = True
-    guarded_text = None
+    streams = False
+    cacheable = True
+    guarded = None
 
     @property
     def model(self) -> str:
@@ -190,10 +190,10 @@ class EchoJob:
     def provider_body(self, model: str) -> dict[str, Any]:
         return {"model": model, "file": self.request.file, "n": self.request.n}
 
-    def answer(self, model: str) -> ProviderResponse:
-        return ProviderResponse({"by": model, "sha256": self.request.file.sha256})
+    def answer(self, model: str) -> Produced:
+        return Produced({"by": model, "sha256": self.request.file.sha256})
 
-    def finalize(self, outcome: RouterResponse) -> RouterResponse:
+    def finished(self, outcome: Outcome) -> Outcome:
         return outcome
 
 
@@ -201,8 +201,8 @@ class EchoService:
     endpoint = ECHO
     default_retry = None
 
-    def parse(self, body: Any, controls: Any, *, lenient: bool) -> EchoJob:
-        return EchoJob(validate_body(EchoRequest, body, lenient=lenient))
+    def read(self, body: Any, controls: Any, *, lenient: bool) -> EchoJob:
+        return EchoJob(checked(EchoRequest, body, lenient=lenient))
 
 
 def echoing(**settings: Any) -> OfflineRouter:
@@ -255,10 +255,7 @@ def test_records_describe_files_and_never_hold_them():
 
 def test_what_is_told_of_files_can_be_chosen():
     file = read(field('f"; filename="a.txt'))["f"]
-    assert describe_files({"a": [file], "b": 1}, lambda file: file.filename) == {
-        "a": ["a.txt"],
-        "b": 1,
-    }
+    assert told({"a": [file], "b": 1}, lambda file: file.filename) == {"a": ["a.txt"], "b": 1}
     assert "data" not in repr(file)
 
 

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from orq_router_integrations.testing import Answer, ToolCall
-from orq_router_integrations.testing.media.audio_info import read_audio_info
+from orq_router_integrations.testing.media.sound import sound
 
 GPT = "openai/gpt-4o"
 
@@ -231,7 +231,7 @@ class TestAudio:
         assert message["content"] is None
         assert set(message["audio"]) == {"id", "expires_at", "data", "transcript"}
         assert message["audio"]["transcript"] == "Good day"
-        assert read_audio_info(base64.b64decode(message["audio"]["data"])).seconds == 0.5
+        assert sound(base64.b64decode(message["audio"]["data"])).seconds == 0.5
         assert reply["usage"]["completion_tokens_details"]["audio_tokens"] > 0
 
     def test_streamed_it_adds_up_to_the_same(self, desk):

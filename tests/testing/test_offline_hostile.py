@@ -8,13 +8,9 @@ import zlib
 import orjson
 import pytest
 
-from orq_router_integrations.testing.answering.patterns import (
-    MAX_TEXT_CHARS,
-    PatternExamples,
-    create_example,
-)
-from orq_router_integrations.testing.answering.schema_values import MAX_VALUES, create_value
-from orq_router_integrations.testing.media.pdf import read_pdf
+from orq_router_integrations.testing.answering.from_schema import MOST, value_for
+from orq_router_integrations.testing.answering.patterns import LONGEST, Patterns, example
+from orq_router_integrations.testing.media.pdf import pdf
 
 CLAUDE = "anthropic/claude-sonnet-4-5"
 SOON = 5.0
@@ -47,14 +43,14 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("pattern", HOSTILE)
-@pytest.mark.parametrize("length", [3, 20, 40, MAX_TEXT_CHARS, 5000])
+@pytest.mark.parametrize("length", [3, 20, 40, LONGEST, 5000])
 def test_a_pattern_is_not_run_where_that_may_take_long(pattern, length):
     text = "a" * length + "!"
-    PatternExamples().matches(pattern, text)
-    create_example(pattern)
+    Patterns().fit(pattern, text)
+    example(pattern)
     schema = {"type": "string", "pattern": pattern}
-    assert isinstance(create_value(schema, f"'{text}' and '{text[1:]}'"), str)
-    assert isinstance(create_value({"type": "array", "items": schema, "minItems": 50}, text), list)
+    assert isinstance(value_for(schema, f"'{text}' and '{text[1:]}'"), str)
+    assert isinstance(value_for({"type": "array", "items": schema, "minItems": 50}, text), list)
 
 
 @pytest.mark.parametrize(
@@ -71,16 +67,16 @@ def test_a_pattern_is_not_run_where_that_may_take_long(pattern, length):
     ],
 )
 def test_which_patterns_are_run(pattern, text, fits):
-    assert PatternExamples().matches(pattern, text) is fits
+    assert Patterns().fit(pattern, text) is fits
 
 
 def test_a_text_whose_pattern_is_not_run_is_made_up():
-    assert create_value({"type": "string", "pattern": "^(a+)+$"}, f"'{'a' * 40}!'") == "a"
+    assert value_for({"type": "string", "pattern": "^(a+)+$"}, f"'{'a' * 40}!'") == "a"
 
 
 def test_the_effort_of_one_schema_is_bounded():
-    patterns = PatternExamples()
-    found = [patterns.matches(".*.*.*x", "a" * 40) for _ in range(100)]
+    patterns = Patterns()
+    found = [patterns.fit(".*.*.*x", "a" * 40) for _ in range(100)]
     assert found[0] is False
     assert found[-1] is None
 
@@ -89,8 +85,8 @@ def test_the_values_of_one_schema_are_bounded(desk):
     many = {"type": "array", "minItems": 9999}
     nested = many | {"items": many | {"items": many | {"items": {"type": "integer"}}}}
     with pytest.raises(ValueError, match="more than"):
-        create_value(nested, "")
-    assert len(create_value(many | {"minItems": MAX_VALUES - 1}, "")) == MAX_VALUES - 1
+        value_for(nested, "")
+    assert len(value_for(many | {"minItems": MOST - 1}, "")) == MOST - 1
     wide = {"type": "object", "properties": {"rows": nested}, "required": ["rows"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": wide}}
     assert desk().error(400, response_format=wanted)["param"] == "response_format"
@@ -104,7 +100,7 @@ def test_the_values_of_one_schema_are_bounded(desk):
             {"properties": {"a": {"$ref": "#/$defs/t"}, "b": {"$ref": "#/$defs/t"}}}]}}},
     ):  # fmt: skip
         try:
-            create_value(hostile, "a 'b' 1")
+            value_for(hostile, "a 'b' 1")
         except ValueError as error:
             assert "more than" in str(error)  # noqa: PT017
 
@@ -148,14 +144,14 @@ def document(content: bytes, head: bytes = b"") -> bytes:
 )
 def test_content_streams_are_read_in_one_pass(content, text):
     for data in (document(content), document(zlib.compress(content), b"/FlateDecode")):
-        read = read_pdf(data)
+        read = pdf(data)
         assert text is None or read.text == text
 
 
 def test_files_of_many_streams_or_of_one_without_an_end():
     bomb = document(zlib.compress(bytes(2**24)), b"/FlateDecode")
     for data in (b"%PDF-" + b"stream\n" * 500_000, bomb * 300, document(b"BT (a) Tj")[:-20]):
-        read_pdf(data)
+        pdf(data)
 
 
 @pytest.mark.parametrize("depth", [90, 101, 500, 1000, 100_000])
@@ -277,7 +273,7 @@ SCHEMAS = [
 @pytest.mark.parametrize("schema", SCHEMAS)
 @pytest.mark.parametrize("text", ["", "3.5 and 7 or 'x' and 'x' and 7", "2.5, 2.5, -3, 0.2"])
 def test_values_satisfy_their_schema(schema, text):
-    check(create_value(schema, text), schema)
+    check(value_for(schema, text), schema)
 
 
 def check(value, schema):

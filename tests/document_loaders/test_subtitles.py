@@ -1,0 +1,37 @@
+"""Conversion between Documents and subtitles."""
+
+import pytest
+from langchain_core.documents import Document
+
+from orq_router_integrations import to_srt, to_vtt
+from orq_router_integrations.document_loaders.subtitles import from_subtitles
+from orq_router_integrations.errors import RouterInputError
+
+
+def test_subtitles_contain_times_and_speakers() -> None:
+    documents = [Document("Hi & you.", metadata={"start": 1, "end": 2.5, "speaker": "Ann"})]
+    assert "00:00:01,000 --> 00:00:02,500\nHi & you." in to_srt(documents)
+    assert "00:00:01.000 --> 00:00:02.500\n<v Ann>Hi &amp; you." in to_vtt(documents)
+    [parsed] = from_subtitles(to_vtt(documents), source="a.vtt")
+    assert parsed.metadata == {"source": "a.vtt", "start": 1.0, "end": 2.5, "speaker": "Ann"}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"start": 1},
+        {"start": "x", "end": 2},
+        {"start": 0, "end": float("nan")},
+        {"start": 0, "end": float("inf")},
+    ],
+    ids=["no times", "no end", "not a number", "NaN", "infinity"],
+)
+def test_documents_without_times_raise(metadata: dict) -> None:
+    with pytest.raises(RouterInputError, match=r"documents\[0\]: expected 'start' and 'end'"):
+        to_srt([Document("Hi.", metadata=metadata)])
+
+
+def test_text_without_cues_raises() -> None:
+    with pytest.raises(RouterInputError, match=r"a\.srt: the text contains no subtitle cues"):
+        from_subtitles("Hi.", source="a.srt")
