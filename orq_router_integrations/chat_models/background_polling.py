@@ -12,13 +12,12 @@ from orq_router_integrations.errors import RouterTimeoutError
 from orq_router_integrations.wire.call import Call, Response
 from orq_router_integrations.wire.endpoints import STORED_RESPONSE
 from orq_router_integrations.wire.responses_output import PendingResponse
+from orq_router_integrations.wire.retry_defaults import INITIAL_BACKOFF_SECONDS, MAX_POLL_SECONDS
 
 ResultOrPending = ChatResult | PendingResponse
 
-INITIAL_DELAY_SECONDS = 0.5
-MAX_DELAY_SECONDS = 5.0
-DELAY_FACTOR = 1.5
 MAX_WAIT_SECONDS = 3600.0
+_DELAY_FACTOR = 1.5
 
 
 def wait_until_done(
@@ -27,9 +26,9 @@ def wait_until_done(
     """Poll a background response until it is done.
 
     Args:
-        client: sends the requests.
-        call: the call that started the response.
-        pending: the result of that call.
+        client: Sends the requests.
+        call: The call that started the response.
+        pending: The result of that call.
 
     Raises:
         RouterTimeoutError: The response is not done after ``MAX_WAIT_SECONDS``.
@@ -58,11 +57,11 @@ async def await_until_done(
 
 def _iter_delays() -> Iterator[float]:
     """Yield increasing delays in seconds until their sum reaches ``MAX_WAIT_SECONDS``."""
-    total, delay = 0.0, INITIAL_DELAY_SECONDS
+    total, delay = 0.0, INITIAL_BACKOFF_SECONDS
     while total < MAX_WAIT_SECONDS:
         yield delay
         total += delay
-        delay = min(delay * DELAY_FACTOR, MAX_DELAY_SECONDS)
+        delay = min(delay * _DELAY_FACTOR, MAX_POLL_SECONDS)
 
 
 def _build_poll_call(

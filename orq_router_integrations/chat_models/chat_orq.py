@@ -29,17 +29,16 @@ from orq_router_integrations.errors import to_input_error
 if TYPE_CHECKING:
     from orq_router_integrations.chat_models.stream_events import StreamEvent
 
-# Modules that only calls need are imported in the methods below, because importing ChatOrq should
-# be fast.
+# Importing ChatOrq should be fast, so modules that only calls need are imported in the methods.
 
 
 class ChatOrq(ChatOrqFields):
-    """Chat model for the models of all providers that the orq.ai AI Router supports.
+    """Chat model for all providers that the orq.ai AI Router supports.
 
-    Parameters such as ``temperature`` are set for all calls in the constructor, or for one call
-    with ``model.invoke(..., temperature=0)`` or ``model.bind(temperature=0)``. The same goes for
-    ``model`` and for ``controls``, which configures the router: fallbacks, retries, load
-    balancing, caching, timeouts and attribution.
+    Parameters such as ``temperature`` can be set for all calls in the constructor, or for single
+    calls with ``model.invoke(..., temperature=0)`` or ``model.bind(temperature=0)``. This includes
+    ``model`` and ``controls``, which configures the router: fallbacks, retries, load balancing,
+    caching, timeouts and attribution.
 
     Raises:
         pydantic.ValidationError: A constructor argument is invalid.
@@ -47,20 +46,18 @@ class ChatOrq(ChatOrqFields):
 
     >>> from orq_router_integrations import OfflineRouter
     >>> router = OfflineRouter(answers={"Hi": "Hello!"})
-    >>> ChatOrq(model="openai/gpt-4o", client=router.client()).invoke("Hi").text
+    >>> ChatOrq("openai/gpt-4o", client=router.client()).invoke("Hi").text
     'Hello!'
     """
 
     def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
         """Convert the input to messages that LangChain can trace and pass to ``_generate``."""
-        from orq_router_integrations.chat_models.message_conversion import (  # noqa: PLC0415
-            normalize_for_tracing,
-        )
+        from orq_router_integrations.chat_models import message_conversion  # noqa: PLC0415
 
         try:
             prompt = super()._convert_input(model_input)
             messages = prompt.to_messages()
-            normalized = normalize_for_tracing(messages)
+            normalized = message_conversion.normalize_for_tracing(messages)
         except (KeyError, TypeError, NotImplementedError) as error:
             problem = f"LangChain cannot read the input: {type(error).__name__}: {error}"
             raise to_input_error(ValueError(problem), endpoint=ENDPOINTS[self.api].path) from None
@@ -83,15 +80,13 @@ class ChatOrq(ChatOrqFields):
         streaming callback asks for a stream, the complete answer is used instead. An explicit
         ``stream=True`` counts as streamable here and raises an error later.
         """
-        from orq_router_integrations.chat_models.request_builder import (  # noqa: PLC0415
-            drop_disabled_params,
-            get_streaming_obstacle,
-        )
+        from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 
         if kwargs.get("stream"):
             return True
         params = {"n": self.n, "background": self.background, **self.extra_body, **kwargs}
-        return get_streaming_obstacle(drop_disabled_params(params, self.disabled_params)) is None
+        params = request_builder.drop_disabled_params(params, self.disabled_params)
+        return request_builder.get_streaming_obstacle(params) is None
 
     def _generate(
         self,
@@ -100,9 +95,9 @@ class ChatOrq(ChatOrqFields):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        from orq_router_integrations.chat_models.request_builder import build_call  # noqa: PLC0415
+        from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 
-        call = build_call(self, messages, stop, kwargs)
+        call = request_builder.build_call(self, messages, stop, kwargs)
         result = self.resolved_client.send(call)
         if isinstance(result, ChatResult):
             return result
@@ -117,9 +112,9 @@ class ChatOrq(ChatOrqFields):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        from orq_router_integrations.chat_models.request_builder import build_call  # noqa: PLC0415
+        from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 
-        call = build_call(self, messages, stop, kwargs)
+        call = request_builder.build_call(self, messages, stop, kwargs)
         result = await self.resolved_client.asend(call)
         if isinstance(result, ChatResult):
             return result
@@ -134,11 +129,9 @@ class ChatOrq(ChatOrqFields):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Generator[ChatGenerationChunk]:
-        from orq_router_integrations.chat_models.request_builder import (  # noqa: PLC0415
-            build_stream_call,
-        )
+        from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 
-        call = build_stream_call(self, messages, stop, kwargs)
+        call = request_builder.build_stream_call(self, messages, stop, kwargs)
         with closing(self.resolved_client.stream(call)) as chunks:
             for chunk in chunks:
                 if run_manager:
@@ -152,11 +145,9 @@ class ChatOrq(ChatOrqFields):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncGenerator[ChatGenerationChunk]:
-        from orq_router_integrations.chat_models.request_builder import (  # noqa: PLC0415
-            build_stream_call,
-        )
+        from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 
-        call = build_stream_call(self, messages, stop, kwargs)
+        call = request_builder.build_stream_call(self, messages, stop, kwargs)
         async with ScopedAsyncGenerator(self.resolved_client.astream(call)) as chunks:
             async for chunk in chunks:
                 if run_manager:
@@ -172,11 +163,9 @@ class ChatOrq(ChatOrqFields):
         **kwargs: Any,
     ) -> "Generator[StreamEvent]":
         """Yield the events of ``stream_events(version="v3")``."""
-        from orq_router_integrations.chat_models.stream_events import (  # noqa: PLC0415
-            StreamEventBuilder,
-        )
+        from orq_router_integrations.chat_models import stream_events  # noqa: PLC0415
 
-        builder = StreamEventBuilder(f"{LC_ID_PREFIX}-{run_manager.run_id}")
+        builder = stream_events.StreamEventBuilder(f"{LC_ID_PREFIX}-{run_manager.run_id}")
         with closing(self._stream(messages, stop, run_manager, **kwargs)) as chunks:
             for chunk in chunks:
                 yield from builder.iter_events(chunk)
@@ -190,11 +179,9 @@ class ChatOrq(ChatOrqFields):
         run_manager: AsyncCallbackManagerForLLMRun,
         **kwargs: Any,
     ) -> "AsyncGenerator[StreamEvent]":
-        from orq_router_integrations.chat_models.stream_events import (  # noqa: PLC0415
-            StreamEventBuilder,
-        )
+        from orq_router_integrations.chat_models import stream_events  # noqa: PLC0415
 
-        builder = StreamEventBuilder(f"{LC_ID_PREFIX}-{run_manager.run_id}")
+        builder = stream_events.StreamEventBuilder(f"{LC_ID_PREFIX}-{run_manager.run_id}")
         stream = self._astream(messages, stop, run_manager, **kwargs)
         async with ScopedAsyncGenerator(stream) as chunks:
             async for chunk in chunks:
@@ -216,22 +203,20 @@ class ChatOrq(ChatOrqFields):
         """Bind tools to the model. They are converted once, when they are bound.
 
         Args:
-            tools: functions, ``BaseTool`` objects, pydantic classes, TypedDicts, or dicts in the
+            tools: Functions, ``BaseTool`` objects, pydantic classes, TypedDicts, or dicts in the
                 format of OpenAI or Anthropic.
             tool_choice: ``"auto"``, ``"none"``, ``"any"`` (also ``"required"`` or ``True``) to
                 force a call of some tool, or the name or OpenAI dict of the tool to call.
-            strict: whether tool arguments must match the schema exactly.
-            parallel_tool_calls: whether one answer may contain several tool calls.
-            response_format: a schema for the final answer.
-            kwargs: other arguments of a call, such as ``temperature``.
+            strict: Whether tool arguments must match the schema exactly.
+            parallel_tool_calls: Whether one answer may contain several tool calls.
+            response_format: A schema for the final answer.
+            kwargs: Other arguments of a call, such as ``temperature``.
 
         Raises:
             RouterInputError: A tool cannot be converted or has an invalid name, or
                 ``tool_choice`` is not one of the tools.
         """
-        from orq_router_integrations.chat_models.request_builder import (  # noqa: PLC0415
-            build_tool_params,
-        )
+        from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 
         tool_args = {
             "tools": tools,
@@ -240,7 +225,7 @@ class ChatOrq(ChatOrqFields):
             "response_format": response_format,
         }
         try:
-            params = build_tool_params(tool_args, api=self.api, strict=strict)
+            params = request_builder.build_tool_params(tool_args, api=self.api, strict=strict)
         except ValueError as error:
             raise to_input_error(error) from None
         return self.bind(**params, **kwargs)
@@ -257,16 +242,16 @@ class ChatOrq(ChatOrqFields):
         """Return a runnable whose output matches a schema.
 
         Args:
-            schema: a pydantic class (the output is an instance of it), or a TypedDict or JSON
+            schema: A pydantic class (the output is an instance of it), or a TypedDict or JSON
                 schema (the output is a dict). Optional for ``json_mode``.
             method: ``json_schema`` (the provider enforces the schema), ``function_calling`` (the
                 model must call a tool with this schema) or ``json_mode`` (the model answers with
                 any JSON object, so the prompt must describe the schema).
-            include_raw: return a dict with ``raw``, ``parsed`` and ``parsing_error`` instead of
+            include_raw: Return a dict with ``raw``, ``parsed`` and ``parsing_error`` instead of
                 raising parsing errors.
-            strict: whether the output must match the schema exactly. Not supported by
+            strict: Whether the output must match the schema exactly. Not supported by
                 ``json_mode``.
-            kwargs: other arguments of a call, such as ``temperature``.
+            kwargs: Other arguments of a call, such as ``temperature``.
 
         Raises:
             RouterInputError: The schema cannot be converted, or the arguments contradict each
@@ -302,8 +287,8 @@ def init_orq_chat_model(model: str, **kwargs: Any) -> ChatOrq:
     ``init_chat_model`` itself only supports providers that LangChain knows.
 
     Args:
-        model: the model id, such as ``openai/gpt-4o``, optionally with the prefix ``orq:``.
-        kwargs: arguments of ``ChatOrq``.
+        model: The model id, such as ``openai/gpt-4o``, optionally with the prefix ``orq:``.
+        kwargs: Arguments of ``ChatOrq``.
 
     >>> init_orq_chat_model("orq:openai/gpt-4o", api_key="sk-orq-example").model
     'openai/gpt-4o'

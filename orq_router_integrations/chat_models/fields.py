@@ -54,6 +54,8 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
         | rename_hints(
             use_responses_api="api='responses'",
             tools="model.bind_tools([...])",
+            functions="model.bind_tools([...])",
+            function_call="model.bind_tools([...], tool_choice=...)",
             tool_choice="model.bind_tools([...], tool_choice=...)",
             parallel_tool_calls="model.bind_tools([...], parallel_tool_calls=...)",
             response_format="model.with_structured_output(...)",
@@ -62,6 +64,11 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
             max_output_tokens="max_tokens",
             model_kwargs="extra_body",
             user="controls={'identity': ...}",
+            stream="streaming",
+            stream_options="ChatOrq(..., stream_usage=...)",
+            num_retries="ChatOrq(..., max_retries=...)",
+            extra_headers="ChatOrq(..., default_headers=...)",
+            extra_query="ChatOrq(..., default_query=...)",
         )
         | {
             name: "The router does not document it. To send it anyway, "

@@ -17,6 +17,11 @@ from orq_router_integrations.chat_models.response_conversion import (
     StreamConverter,
     create_chat_result,
 )
+from orq_router_integrations.chat_models.tool_schemas import (
+    build_response_format,
+    convert_tool_choice,
+    convert_tools,
+)
 from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.wire.call import Call, Response, StreamCall
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, parse_completion
@@ -37,7 +42,7 @@ from orq_router_integrations.wire.responses_request import build_responses_body
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 CALL_KWARGS = REQUEST_PARAMS | {"model", "controls", "tools"}
-"""Arguments that a call accepts in addition to LangChain's own."""
+"""Arguments that a call accepts, in addition to those of LangChain."""
 
 SUGGESTIBLE_NAMES = CALL_KWARGS | frozenset(RouterControls.model_fields)
 """Names that errors may suggest for an unknown argument."""
@@ -61,11 +66,11 @@ class ChatApi:
     """The differences between the two chat APIs.
 
     Attributes:
-        endpoint: the HTTP endpoint.
-        build_body: builds the request body from a Chat Completions body and the parameters that
+        endpoint: The HTTP endpoint.
+        build_body: Builds the request body from a Chat Completions body and the parameters that
             only the Responses API supports.
-        parse_response: converts a response to a chat completion.
-        create_decoder: creates a decoder that converts a stream to chat completion chunks.
+        parse_response: Converts a response to a chat completion.
+        create_decoder: Creates a decoder that converts a stream to chat completion chunks.
     """
 
     endpoint: Endpoint
@@ -99,15 +104,15 @@ def build_call(
     """Build the call for a complete answer.
 
     Args:
-        model: the model, whose fields are the defaults.
-        messages: the conversation.
-        stop: stop sequences for this call.
-        kwargs: other arguments of this call, which override fields of ``model``.
+        model: The model, whose fields are the defaults.
+        messages: The conversation.
+        stop: Stop sequences for this call.
+        kwargs: Other arguments of this call, which override fields of ``model``.
 
     Raises:
         RouterInputError: A message or an argument cannot be sent.
     """
-    body, controls, candidates = _build_body(model, messages, stop, kwargs)
+    body, controls, candidates = _build_request(model, messages, stop, kwargs)
     api = CHAT_APIS[model.api]
     parse = partial(create_chat_result, candidates=candidates, parse=api.parse_response)
     return Call(endpoint=api.endpoint, body=body, controls=controls, parse=parse)
@@ -120,7 +125,7 @@ def build_stream_call(
     kwargs: dict[str, Any],
 ) -> StreamCall[ChatGenerationChunk]:
     """Build the call for a streamed answer; see ``build_call``."""
-    body, controls, candidates = _build_body(model, messages, stop, kwargs)
+    body, controls, candidates = _build_request(model, messages, stop, kwargs)
     if obstacle := get_streaming_obstacle(body):
         raise to_input_error(ValueError(obstacle))
     body["stream"] = True
@@ -131,7 +136,7 @@ def build_stream_call(
     return StreamCall(endpoint=api.endpoint, body=body, controls=controls, create_decoder=decoder)
 
 
-def _build_body(
+def _build_request(
     model: ChatOrqFields,
     messages: Sequence[BaseMessage],
     stop: list[str] | None,
@@ -156,8 +161,8 @@ def _build_body(
             **merge_chat_params(model, overrides),
             **build_tool_params(overrides, api=model.api),
         }
-        # Disabled parameters are dropped from the arguments, which have LangChain's names, and
-        # from the body, which may have other names for them.
+        # Disabled parameters are dropped before the Responses API renames them, and once more
+        # afterwards, because it derives some parameters from others.
         body = api.build_body(
             drop_disabled_params(chat_body, disabled_params),
             drop_disabled_params(merge_responses_params(model, overrides), disabled_params),
@@ -217,18 +222,16 @@ def build_tool_params(
     """Build the body fields for tools, tool choice and response format.
 
     Args:
-        overrides: arguments of a call or of ``bind_tools``.
-        api: the chat API to convert for.
-        strict: whether tool arguments and answers must match their schema exactly.
+        overrides: Arguments of a call or of ``bind_tools``.
+        api: The chat API to convert for.
+        strict: Whether tool arguments and answers must match their schema exactly.
 
     Raises:
         ValueError: A tool or schema cannot be converted, or the tool choice is unknown.
     """
     if overrides.keys().isdisjoint(_TOOL_PARAMS):
         return {}
-    from orq_router_integrations.chat_models import tool_schemas  # noqa: PLC0415
-
-    tools = tool_schemas.convert_tools(
+    tools = convert_tools(
         overrides.get("tools") or (), strict=strict, for_responses=api == RESPONSES
     )
     schema, parallel = overrides.get("response_format"), overrides.get("parallel_tool_calls")
@@ -236,11 +239,9 @@ def build_tool_params(
         raise ValueError(f"'parallel_tool_calls' must be True or False, got {parallel!r:.80}.")
     params = {
         "tools": tools or None,
-        "tool_choice": tool_schemas.convert_tool_choice(overrides.get("tool_choice"), tools),
+        "tool_choice": convert_tool_choice(overrides.get("tool_choice"), tools),
         "parallel_tool_calls": parallel if tools else None,
-        "response_format": (
-            None if schema is None else tool_schemas.build_response_format(schema, strict)
-        ),
+        "response_format": (None if schema is None else build_response_format(schema, strict)),
     }
     return {name: value for name, value in params.items() if value is not None}
 
@@ -251,8 +252,8 @@ def drop_disabled_params(
     """Remove disabled parameters, and parameters that need a removed one.
 
     Args:
-        params: the parameters of a request.
-        disabled: for each disabled parameter, the values to remove, or ``None`` for all values.
+        params: The parameters of a request.
+        disabled: For each disabled parameter, the values to remove, or ``None`` for all values.
     """
     if not disabled:
         return dict(params)

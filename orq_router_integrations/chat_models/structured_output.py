@@ -47,10 +47,10 @@ def build_method_args(
     """Build the call arguments that make a model answer with structured output.
 
     Args:
-        schema: the output schema; optional for ``json_mode``.
-        method: how the model is asked for structured output.
-        strict: whether the answer must match the schema exactly.
-        api: the chat API of the model.
+        schema: The output schema; optional for ``json_mode``.
+        method: How the model is asked for structured output.
+        strict: Whether the answer must match the schema exactly.
+        api: The chat API of the model.
 
     Raises:
         ValueError: The schema cannot be converted, or the arguments contradict each other.
@@ -88,9 +88,9 @@ def create_output_parser(
     It returns an instance of ``schema`` if that is a pydantic class, else a dict.
 
     Args:
-        schema: the output schema.
-        method: how the model is asked for structured output.
-        return_errors: return parsing errors instead of raising them.
+        schema: The output schema.
+        method: How the model is asked for structured output.
+        return_errors: Return parsing errors instead of raising them.
     """
     model = schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
     if method == "function_calling" and schema is not None:
@@ -200,8 +200,8 @@ def include_raw_output(model: Runnable[Any, Any], parser: Runnable[Any, Any]) ->
     """Return a runnable that outputs a dict with ``raw``, ``parsed`` and ``parsing_error``.
 
     Args:
-        model: the model.
-        parser: an output parser created with ``return_errors=True``.
+        model: The model.
+        parser: An output parser created with ``return_errors=True``.
     """
     parse = RunnablePassthrough.assign(
         parsed=itemgetter("raw") | parser, parsing_error=lambda _: None

@@ -66,9 +66,9 @@ def estimate_tokens(
     Nothing is downloaded. Content that cannot be read or sent counts as content of typical size.
 
     Args:
-        messages: the conversation.
-        tools: tool schemas as returned by ``tool_schemas.convert_tools``.
-        tool_media: where media in tool results are sent; see ``ChatOrq.tool_media``.
+        messages: The conversation.
+        tools: Tool schemas as returned by ``tool_schemas.convert_tools``.
+        tool_media: Where media in tool results are sent; see ``ChatOrq.tool_media``.
     """
     total = sum(_estimate_message(message, tool_media) for message in messages)
     if messages:

@@ -42,10 +42,10 @@ def convert_tools(
     """Convert tools to the router's JSON; tools that are converted already are returned as is.
 
     Args:
-        tools: functions, ``BaseTool`` objects, pydantic classes, TypedDicts or dicts.
-        strict: whether tool arguments must match the schema exactly. A ``strict`` key in
+        tools: Functions, ``BaseTool`` objects, pydantic classes, TypedDicts or dicts.
+        strict: Whether tool arguments must match the schema exactly. A ``strict`` key in
             ``BaseTool.extras`` takes precedence.
-        for_responses: convert for the Responses API. It also supports server tools (``orq:*``,
+        for_responses: Convert for the Responses API. It also supports server tools (``orq:*``,
             ``mcp``, ``custom``) and the keys of ``BaseTool.extras`` in ``FUNCTION_EXTRAS``.
             Other extras belong to other providers and are dropped.
 
@@ -128,9 +128,9 @@ def convert_to_tool(tool: ToolLike, strict: bool | None, noun: str) -> dict[str,
     """Convert a tool or schema with LangChain's ``convert_to_openai_tool``.
 
     Args:
-        tool: the tool or schema.
-        strict: whether arguments must match the schema exactly.
-        noun: what to call ``tool`` in error messages.
+        tool: The tool or schema.
+        strict: Whether arguments must match the schema exactly.
+        noun: What to call ``tool`` in error messages.
 
     Raises:
         ValueError: ``tool`` cannot be converted.
@@ -180,7 +180,7 @@ def convert_tool_choice(
     Args:
         choice: ``"auto"``, ``"none"``, ``"any"`` (also ``"required"`` or ``True``) to force a
             call of some tool, or the name or OpenAI dict of the tool to call.
-        tools: the converted tools.
+        tools: The converted tools.
 
     Raises:
         ValueError: ``choice`` forces a tool that is not one of ``tools``.
@@ -218,9 +218,9 @@ def build_response_format(schema: OutputSchema, strict: bool | None) -> dict[str
     """Build the ``response_format`` for an output schema.
 
     Args:
-        schema: a pydantic class, a TypedDict, a JSON schema, a complete ``response_format``
+        schema: A pydantic class, a TypedDict, a JSON schema, a complete ``response_format``
             dict, or its inner dict with ``name``, ``schema`` and ``strict``.
-        strict: whether the answer must match the schema exactly.
+        strict: Whether the answer must match the schema exactly.
 
     Raises:
         ValueError: The schema cannot be converted, or its name is invalid.

@@ -19,18 +19,18 @@ class RouterUsage(UsageMetadataCallbackHandler):
     It counts chat models only. For images, see ``ImageResult.usage``.
 
     Attributes:
-        usage_metadata: token counts by model.
-        calls: number of answers.
-        cached: how many of them LangChain's cache returned. They cost nothing, but as in
+        usage_metadata: Token counts by model.
+        calls: Number of answers.
+        cached: How many of them LangChain's cache returned. They cost nothing, but as in
             LangChain's own callback, ``usage_metadata`` includes their tokens.
-        fallbacks: how many of them a fallback model gave.
-        cost: total cost in US dollars of the answers with a known cost.
-        unpriced: number of answers for which the router reports no cost.
-        closed: whether the ``track_usage`` block has ended, after which nothing is counted.
+        fallbacks: How many of them a fallback model gave.
+        cost: Total cost in US dollars of the answers with a known cost.
+        unpriced: Number of answers for which the router reports no cost.
+        closed: Whether the ``track_usage`` block has ended, after which nothing is counted.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> usage = RouterUsage()
-    >>> model = ChatOrq(model="openai/gpt-4o", client=OfflineRouter().client())
+    >>> model = ChatOrq("openai/gpt-4o", client=OfflineRouter().client())
     >>> _ = model.batch(["One", "Two"], {"callbacks": [usage]})
     >>> usage.calls, sorted(usage.usage_metadata)
     (2, ['openai/gpt-4o'])
@@ -106,7 +106,7 @@ def track_usage() -> Iterator[RouterUsage]:
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> with track_usage() as usage:
-    ...     _ = ChatOrq(model="openai/gpt-4o", client=OfflineRouter().client()).invoke("Hi")
+    ...     _ = ChatOrq("openai/gpt-4o", client=OfflineRouter().client()).invoke("Hi")
     >>> usage.calls
     1
     """

@@ -24,7 +24,7 @@ every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "asyn
 
 @pytest.fixture(autouse=True)
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background_polling, "INITIAL_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(background_polling, "INITIAL_BACKOFF_SECONDS", 0.001)
 
 
 def create_background_model(router: OfflineRouter, **params: Any) -> ChatOrq:

@@ -1,9 +1,11 @@
 """Fields of ``ChatOrq``: unknown arguments, profiles, token counts, tracing and serialization."""
 
+import re
 from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain_core.language_models import BaseChatModel
 from langchain_core.load import dumpd, dumps, load, loads
 from langchain_core.messages import HumanMessage, ToolMessage, trim_messages
 from langchain_core.tracers import BaseTracer, Run
@@ -19,6 +21,42 @@ class City(BaseModel):
     """A city."""
 
     name: str
+
+
+SUGGESTIONS = {
+    "temprature": "Did you mean 'temperature'?",
+    "model_name": "Use 'model'.",
+    "max_completion_tokens": "Use 'max_tokens'.",
+    "model_kwargs": "Use 'extra_body'.",
+    "tools": "Use model.bind_tools([...]).",
+    "parallel_tool_calls": "Use model.bind_tools([...], parallel_tool_calls=...).",
+    "response_format": "Use model.with_structured_output(...).",
+    "user": "Use controls={'identity': ...}.",
+    "extra_headers": "Use ChatOrq(..., default_headers=...).",
+    "logit_bias": "use extra_body={'logit_bias': ...}.",
+    "organization": "Not supported by the router",
+    "fallbacks": "use controls=RouterControls(fallbacks=...).",
+}
+
+
+@pytest.mark.parametrize("name", SUGGESTIONS)
+def test_error_for_unknown_argument_says_what_to_use(name: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ChatOrq(model=GPT, api_key="k", **{name: 1})
+    assert f"Unknown argument '{name}'" in str(caught.value)
+    assert SUGGESTIONS[name] in str(caught.value)
+
+
+def test_suggested_arguments_exist() -> None:
+    """Hints of the form "Use 'x'." must name a field."""
+    for name, hint in ChatOrq.argument_hints.items():
+        if match := re.fullmatch(r"Use '(\w+)'\.", hint):
+            assert match[1] in ChatOrq.model_fields, name
+
+
+def test_every_field_is_described() -> None:
+    undescribed = {name for name, field in ChatOrq.model_fields.items() if not field.description}
+    assert undescribed <= BaseChatModel.model_fields.keys()
 
 
 def test_unknown_disabled_param_raises() -> None:

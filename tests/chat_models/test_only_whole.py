@@ -20,7 +20,7 @@ each_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "INITIAL_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(background, "INITIAL_BACKOFF_SECONDS", 0.001)
 
 
 def orq(router: OfflineRouter, **params: Any) -> ChatOrq:

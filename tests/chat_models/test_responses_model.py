@@ -232,7 +232,7 @@ def test_a_response_that_was_not_stored_cannot_be_continued() -> None:
 async def test_a_background_response_is_waited_for(
     router: OfflineRouter, monkeypatch: pytest.MonkeyPatch, awaited: bool
 ) -> None:
-    monkeypatch.setattr(background, "INITIAL_DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(background, "INITIAL_BACKOFF_SECONDS", 0.0)
     model = orq(router, background=True)
     answer = await model.ainvoke("Hi") if awaited else model.invoke("Hi")
     assert answer.text == orq(OfflineRouter()).invoke("Hi").text
