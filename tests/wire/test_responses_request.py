@@ -79,16 +79,17 @@ class TestUnsupportedByResponses:
 
 
 class TestUnsupportedByChatCompletions:
-    PARAMS: dict[str, Any] = {
-        "previous_response_id": "resp_1",
-        "store": False,
-        "reasoning": {"effort": "low"},
-        "include": ["reasoning.encrypted_content"],
-        "max_tool_calls": 1,
-        "service_tier": "flex",
-    }
+    PARAMS: tuple[tuple[str, Any], ...] = (
+        ("previous_response_id", "resp_1"),
+        ("store", False),
+        ("store", True),
+        ("reasoning", {"effort": "low"}),
+        ("include", ["reasoning.encrypted_content"]),
+        ("max_tool_calls", 1),
+        ("service_tier", "flex"),
+    )
 
-    @pytest.mark.parametrize(("name", "value"), PARAMS.items(), ids=PARAMS)
+    @pytest.mark.parametrize(("name", "value"), PARAMS)
     def test_call_parameter(self, router: OfflineRouter, name: str, value: Any) -> None:
         error = get_input_error(router, "Hi", "chat_completions", **{name: value})
         assert name in error
