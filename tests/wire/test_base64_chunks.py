@@ -1,4 +1,4 @@
-"""Base64 in pieces: put together they are one text, however an upstream made them."""
+"""Base64Normalizer: chunks concatenate to one valid base64 text, whatever the provider sends."""
 
 import base64
 
@@ -8,50 +8,54 @@ from hypothesis import strategies as st
 
 from orq_router_integrations.wire.base64_chunks import Base64Normalizer
 
-SOUND = bytes(range(256))
-TEXT = base64.b64encode(SOUND).decode()
+DATA = bytes(range(256))
+TEXT = base64.b64encode(DATA).decode()
 
 
-def joined(*pieces: str) -> bytes:
-    taker = Base64Normalizer()
-    made = [taker.feed(piece) for piece in pieces]
-    assert not any("=" in piece or len(piece) % 4 for piece in made)
-    return base64.b64decode("".join([*made, taker.finish()]), validate=True)
+def decode_chunks(*chunks: str) -> bytes:
+    normalizer = Base64Normalizer()
+    normalized = [normalizer.feed(chunk) for chunk in chunks]
+    assert not any("=" in chunk or len(chunk) % 4 for chunk in normalized)
+    return base64.b64decode("".join([*normalized, normalizer.finish()]), validate=True)
 
 
 @given(st.lists(st.binary(max_size=9)))
-def test_pieces_that_are_padded_one_by_one(pieces: list[bytes]) -> None:
-    assert joined(*(base64.b64encode(piece).decode() for piece in pieces)) == b"".join(pieces)
+def test_separately_encoded_chunks(chunks: list[bytes]) -> None:
+    assert decode_chunks(*(base64.b64encode(chunk).decode() for chunk in chunks)) == b"".join(
+        chunks
+    )
 
 
 @given(st.lists(st.binary(max_size=9)), st.integers(1, 7))
-def test_the_same_cut_anywhere(pieces: list[bytes], step: int) -> None:
-    text = "".join(base64.b64encode(piece).decode() for piece in pieces)
+def test_separately_encoded_chunks_cut_anywhere(chunks: list[bytes], step: int) -> None:
+    text = "".join(base64.b64encode(chunk).decode() for chunk in chunks)
     cut = (text[start : start + step] for start in range(0, len(text), step))
-    assert joined(*cut) == b"".join(pieces)
+    assert decode_chunks(*cut) == b"".join(chunks)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 100, len(TEXT)])
 @pytest.mark.parametrize("text", [TEXT, TEXT.rstrip("=")], ids=["padded", "unpadded"])
 def test_one_text_cut_anywhere(text: str, step: int) -> None:
-    assert joined(*(text[at : at + step] for at in range(0, len(text), step))) == SOUND
+    cut = (text[start : start + step] for start in range(0, len(text), step))
+    assert decode_chunks(*cut) == DATA
 
 
-def test_whole_groups_pass_as_they_come() -> None:
-    taker = Base64Normalizer()
-    assert [taker.feed("QUJD"), taker.feed("QUJDREVG"), taker.finish()] == ["QUJD", "QUJDREVG", ""]
+def test_complete_groups_are_returned_immediately() -> None:
+    normalizer = Base64Normalizer()
+    chunks = [normalizer.feed("QUJD"), normalizer.feed("QUJDREVG"), normalizer.finish()]
+    assert chunks == ["QUJD", "QUJDREVG", ""]
 
 
-def test_line_breaks_do_not_count() -> None:
-    assert joined("QU\r\nI=", "\nQw==\n") == b"ABC"
+def test_line_breaks_are_ignored() -> None:
+    assert decode_chunks("QU\r\nI=", "\nQw==\n") == b"ABC"
 
 
-@pytest.mark.parametrize("pieces", [["QQ==", "!!!!"], ["Q===", "QUJD"], ["Q"], ["QUJD", "\u00e9A"]])
-def test_what_is_not_base64_passes_as_it_came(pieces: list[str]) -> None:
-    taker = Base64Normalizer()
-    made = [taker.feed(piece) for piece in pieces]
-    assert "".join([*made, taker.finish()]) == "".join(pieces)
+@pytest.mark.parametrize("chunks", [["QQ==", "!!!!"], ["Q===", "QUJD"], ["Q"], ["QUJD", "\u00e9A"]])
+def test_invalid_base64_is_unchanged(chunks: list[str]) -> None:
+    normalizer = Base64Normalizer()
+    normalized = [normalizer.feed(chunk) for chunk in chunks]
+    assert "".join([*normalized, normalizer.finish()]) == "".join(chunks)
 
 
-def test_the_alphabet_of_urls_becomes_the_standard_one() -> None:
-    assert joined("-_8=", "QUI=") == b"\xfb\xffAB"
+def test_url_safe_alphabet_becomes_standard() -> None:
+    assert decode_chunks("-_8=", "QUI=") == b"\xfb\xffAB"

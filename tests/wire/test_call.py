@@ -1,4 +1,4 @@
-"""A reply as a value: its headers read, its body as JSON."""
+"""Response headers and bodies, and errors inside responses."""
 
 import dataclasses
 
@@ -9,16 +9,17 @@ from orq_router_integrations.wire.call import (
     MalformedResponseError,
     Response,
     WireError,
+    raise_for_error,
 )
 
 
-def reply(content: bytes = b"", **headers: str) -> Response:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(status=200, headers=named, content=content)
+def create_response(content: bytes = b"", **headers: str) -> Response:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status=200, headers=names, content=content)
 
 
 @pytest.mark.parametrize(
-    ("header", "media_type"),
+    ("header", "content_type"),
     [
         ("application/json", "application/json"),
         ("application/json; charset=utf-8", "application/json"),
@@ -29,21 +30,22 @@ def reply(content: bytes = b"", **headers: str) -> Response:
         (";", ""),
     ],
 )
-def test_the_content_type_is_without_parameters_and_in_lower_case(header, media_type):
-    assert reply(content_type=header).content_type == media_type
+def test_content_type(header, content_type):
+    assert create_response(content_type=header).content_type == content_type
 
 
-def test_a_reply_need_not_name_its_type_or_its_trace():
-    assert (reply().content_type, reply().trace_id) == ("", None)
+def test_trace_id():
+    assert create_response(x_orq_trace_id="01J").trace_id == "01J"
 
 
-def test_a_head_is_a_reply_to_one_request_without_a_body():
-    head = Response(200, {})
-    assert (head.content, head.attempts, head.elapsed_seconds) == (b"", 1, 0)
+def test_missing_headers():
+    response = create_response()
+    assert (response.content_type, response.trace_id) == ("", None)
 
 
-def test_the_trace_is_a_header():
-    assert reply(x_orq_trace_id="01J").trace_id == "01J"
+def test_defaults():
+    response = Response(200, {})
+    assert (response.content, response.attempts, response.elapsed_seconds) == (b"", 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +57,8 @@ def test_the_trace_is_a_header():
         (b"0.5", 0.5),
     ],
 )
-def test_a_json_body_is_read(content, value):
-    assert reply(content).json() == value
+def test_json_body(content, value):
+    assert create_response(content).json() == value
 
 
 @pytest.mark.parametrize(
@@ -64,18 +66,38 @@ def test_a_json_body_is_read(content, value):
     [b"", b"<html>", b'{"a":1', b"{'a':1}", b'{"a":1}{', b'"\xff"', b"NaN", b"[" * 2000],
     ids=lambda content: content[:10].decode("latin-1"),
 )
-def test_a_body_that_is_not_json_is_a_bad_reply(content):
+def test_invalid_json_body_raises(content):
     with pytest.raises(MalformedResponseError, match="the response body is not JSON") as raised:
-        reply(content).json()
+        create_response(content).json()
     assert raised.value.__suppress_context__
 
 
-def test_an_error_inside_a_reply_keeps_its_body():
-    body = {"error": {"message": "no"}}
-    assert EmbeddedError(body).body is body
-    assert isinstance(EmbeddedError(body), WireError)
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "no"}},
+        {"error": "no"},
+        {"code": 400, "message": "no"},
+        {"choices": [], "error": {"message": "no"}},
+    ],
+    ids=str,
+)
+def test_error_in_response_raises(body):
+    with pytest.raises(EmbeddedError) as raised:
+        raise_for_error(body, b"text")
+    assert raised.value.body == b"text"
+    assert isinstance(raised.value, WireError)
 
 
-def test_a_reply_does_not_change():
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"error": None}, {"code": 1, "message": "m", "choices": []}, {"code": 1}, [1], None],
+    ids=str,
+)
+def test_other_responses_are_not_errors(body):
+    raise_for_error(body, b"text")
+
+
+def test_response_is_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        reply().status = 500
+        create_response().status = 500

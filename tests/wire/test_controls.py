@@ -1,11 +1,14 @@
-"""The typed controls: their limits, the plain values they accept, and how two sets are merged."""
+"""Router controls: limits, accepted values, merging and the worst-case duration."""
 
+import warnings
 from ast import literal_eval
+from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
 
 from orq_router_integrations.wire.controls import (
+    Control,
     Fallback,
     Guardrail,
     Identity,
@@ -26,23 +29,23 @@ from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 THREE_DAYS = 3 * 24 * 3600
 
 
-def guardrail(**more):
-    return {"guardrails": [{"id": "g", "execute_on": "input"} | more]}
+def guardrail(**fields):
+    return {"guardrails": [{"id": "g", "execute_on": "input"} | fields]}
 
 
-def pii(**more):
-    return {"plugins": [{"id": "pii_redaction"} | more]}
+def pii(**fields):
+    return {"plugins": [{"id": "pii_redaction"} | fields]}
 
 
-def balanced(weight):
+def load_balancer(weight):
     return {"load_balancer": {"models": [{"model": "a/b", "weight": weight}]}}
 
 
-def pairs(count):
+def metadata(count):
     return {"metadata": {f"key{n}": "v" for n in range(count)}}
 
 
-WITHIN = [
+VALID = [
     {"fallbacks": []},
     {"fallbacks": ["a/b"] * 11},
     {"fallback_on_codes": []},
@@ -52,16 +55,16 @@ WITHIN = [
     *({"retry": {"count": count}} for count in (0, 1, 4, 5)),
     {"retry": {"on_codes": [400]}},
     {"retry": {"on_codes": [598, 599]}},
-    {"retry": {"on_codes": [100]}},  # contract 4.3: 100..599 here, 400..599 for fallback_on_codes
+    {"retry": {"on_codes": [100]}},  # unlike fallback_on_codes, which starts at 400
     {"retry": {"on_codes": [399]}},
     {"retry": {"on_codes": range(400, 421)}},
-    *(balanced(weight) for weight in (0.001, 0.0011, 0.999, 1)),
+    *(load_balancer(weight) for weight in (0.001, 0.0011, 0.999, 1)),
     *({"cache": {"ttl": ttl}} for ttl in (1, 2, THREE_DAYS - 1, THREE_DAYS)),
     *({"timeout": {"call_timeout": ms}} for ms in (1, 2, 3_600_000)),
     {"name": "n"},
     {"identity": {"id": "u"}},
     {"thread": {"id": "t", "tags": []}},
-    *(pairs(count) for count in (0, 1, 15, 16)),
+    *(metadata(count) for count in (0, 1, 15, 16)),
     *({"metadata": {"k" * length: "v"}} for length in (1, 63, 64)),
     *({"metadata": {"k": "v" * length}} for length in (0, 511, 512)),
     *(guardrail(sample_rate=rate) for rate in (0, 0.001, 0.999, 1)),
@@ -73,7 +76,7 @@ WITHIN = [
     {"plugins": [{"id": "trace_scrubbing", "mask": ["variables"]}]},
 ]
 
-OUTSIDE = [
+INVALID = [
     *(
         ({"fallbacks": [name]}, "fallbacks.0")
         for name in ("gpt-4o", "/gpt-4o", "openai/", " / ", "", "a/\nb", "a/b c")
@@ -92,7 +95,7 @@ OUTSIDE = [
     ({"load_balancer": {"models": ["gpt-4o"]}}, "load_balancer.models.0.model"),
     ({"load_balancer": {"type": "random", "models": ["a/b"]}}, "load_balancer.type"),
     *(
-        (balanced(weight), "load_balancer.models.0.weight")
+        (load_balancer(weight), "load_balancer.models.0.weight")
         for weight in (-1, 0, 0.0009, 1.001, float("nan"), float("inf"))
     ),
     *(({"cache": {"ttl": ttl}}, "cache.ttl") for ttl in (-1, 0, THREE_DAYS + 1, 60.0, "60")),
@@ -103,7 +106,7 @@ OUTSIDE = [
     ({"identity": ""}, "identity.id"),
     ({"identity": {"display_name": "Jane"}}, "identity.id"),
     ({"thread": ""}, "thread.id"),
-    (pairs(17), "metadata"),
+    (metadata(17), "metadata"),
     ({"metadata": {"": "v"}}, "metadata"),
     ({"metadata": {"k" * 65: "v"}}, "metadata"),
     ({"metadata": {"k": "v" * 513}}, "metadata.k"),
@@ -127,21 +130,21 @@ def short(value) -> str:
     return str(value)[:60]
 
 
-@pytest.mark.parametrize("fields", WITHIN, ids=short)
-def test_a_value_within_its_limits_is_taken(fields):
+@pytest.mark.parametrize("fields", VALID, ids=short)
+def test_valid_value(fields):
     RouterControls(**fields)
 
 
-@pytest.mark.parametrize(("fields", "named"), OUTSIDE, ids=short)
-def test_a_value_outside_its_limits_is_refused_by_name(fields, named):
-    with pytest.raises(ValidationError) as refused:
+@pytest.mark.parametrize(("fields", "path"), INVALID, ids=short)
+def test_invalid_value_raises_with_path(fields, path):
+    with pytest.raises(ValidationError) as raised:
         RouterControls(**fields)
-    places = [".".join(map(str, error["loc"])) for error in refused.value.errors()]
-    assert any(named in place for place in places), places
+    paths = [".".join(map(str, error["loc"])) for error in raised.value.errors()]
+    assert any(path in error_path for error_path in paths), paths
 
 
 @pytest.mark.parametrize(
-    ("fields", "named"),
+    ("fields", "path"),
     [
         ({"fallback": ["a/b"]}, "fallback"),
         ({"retry": {"cuont": 2}}, "retry.cuont"),
@@ -152,14 +155,13 @@ def test_a_value_outside_its_limits_is_refused_by_name(fields, named):
         ({"contact": "u"}, "contact"),
     ],
 )
-def test_an_unknown_member_is_named(fields, named):
-    refused = rf"{named}\n +unknown field"
-    with pytest.raises(ValidationError, match=refused):
+def test_unknown_field_raises_with_path(fields, path):
+    with pytest.raises(ValidationError, match=rf"{path}\n +unknown field"):
         RouterControls(**fields)
 
 
 @pytest.mark.parametrize(
-    ("fields", "meant"),
+    ("fields", "suggestion"),
     [
         ({"fallback": ["a/b"]}, "fallbacks"),
         ({"retry": {"cout": 1}}, "count"),
@@ -171,8 +173,8 @@ def test_an_unknown_member_is_named(fields, named):
         ({"thread": {"id": "t", "tag": ["x"]}}, "tags"),
     ],
 )
-def test_the_name_that_was_meant_is_told(fields, meant):
-    with pytest.raises(ValidationError, match=f"unknown field. Did you mean '{meant}'"):
+def test_unknown_field_suggests_a_name(fields, suggestion):
+    with pytest.raises(ValidationError, match=f"unknown field. Did you mean '{suggestion}'"):
         RouterControls(**fields)
 
 
@@ -189,24 +191,24 @@ def test_the_name_that_was_meant_is_told(fields, meant):
         {"guardrails": ["x"]},
     ],
 )
-def test_a_wrong_shape_is_told_with_a_right_one(fields):
-    with pytest.raises(ValidationError) as told:
+def test_wrong_type_raises_with_a_valid_example(fields):
+    with pytest.raises(ValidationError) as raised:
         RouterControls(**fields)
-    (error,) = told.value.errors()
-    right = literal_eval(error["msg"].removeprefix("Expected a dict such as "))
-    (name, given) = next(iter(fields.items()))
-    listed = isinstance(given, list) and "models" not in right
-    RouterControls(**{name: [right] if listed else right})
+    (error,) = raised.value.errors()
+    example = literal_eval(error["msg"].removeprefix("Expected a dict such as "))
+    name, value = next(iter(fields.items()))
+    is_list = isinstance(value, list) and "models" not in example
+    RouterControls(**{name: [example] if is_list else example})
 
 
-def test_one_mistake_is_told_once():
-    with pytest.raises(ValidationError) as told:
+def test_one_mistake_is_reported_once():
+    with pytest.raises(ValidationError) as raised:
         RouterControls(load_balancer={"models": [{"model": "a/b", "weight": 50}]})
-    assert told.value.error_count() == 1
+    assert raised.value.error_count() == 1
 
 
 @pytest.mark.parametrize(
-    ("given", "read"),
+    ("arguments", "expected"),
     [
         ({"plugins": ["pii_redaction"]}, {"plugins": (PiiRedaction(),)}),
         ({"fallbacks": ["a/b"]}, {"fallbacks": (Fallback(model="a/b"),)}),
@@ -223,7 +225,7 @@ def test_one_mistake_is_told_once():
         ({"identity": "u"}, {"identity": Identity(id="u")}),
         ({"identity": {"id": "u"}}, {"identity": Identity(id="u")}),
         ({"thread": "t"}, {"thread": Thread(id="t")}),
-        ({"timeout": {"call_timeout": 1}}, {"timeout": RouterTimeout(call_timeout=1)}),
+        ({"timeout": {"call_timeout": 1000}}, {"timeout": RouterTimeout(call_timeout=1000)}),
         ({"plugins": [{"id": "pii_redaction"}]}, {"plugins": [PiiRedaction()]}),
         ({"plugins": [{"id": "response_healing"}]}, {"plugins": [ResponseHealing()]}),
         (
@@ -233,38 +235,78 @@ def test_one_mistake_is_told_once():
     ],
     ids=short,
 )
-def test_plain_values_are_read_as_objects(given, read):
-    assert RouterControls(**given) == RouterControls(**read)
+def test_plain_values_are_converted(arguments, expected):
+    assert RouterControls(**arguments) == RouterControls(**expected)
 
 
 @pytest.mark.parametrize(
-    ("given", "read"),
+    ("metadata", "expected"),
     [({"team": "a"}, ({"team": "a"},)), ([{"team": "a"}, {"b": 1}], ({"team": "a"}, {"b": 1}))],
 )
-def test_the_metadata_of_an_identity_is_a_list_of_objects(given, read):
-    assert Identity(id="u", metadata=given).metadata == read
+def test_identity_metadata_becomes_a_list(metadata, expected):
+    assert Identity(id="u", metadata=metadata).metadata == expected
 
 
-def test_the_typed_arguments_name_every_control():
+@pytest.mark.parametrize(
+    ("duration", "milliseconds"),
+    [
+        (timedelta(seconds=30), 30_000),
+        (timedelta(milliseconds=900), 900),
+        (timedelta(microseconds=1_500), 2),
+        (1000, 1000),
+    ],
+)
+def test_call_timeout_without_warning(duration, milliseconds):
+    with warnings.catch_warnings(action="error"):
+        controls = RouterControls(timeout={"call_timeout": duration})
+    assert controls.timeout.call_timeout == milliseconds
+    assert controls.to_wire() == {"timeout": {"call_timeout": milliseconds}}
+
+
+@pytest.mark.parametrize("milliseconds", [1, 30, 999])
+def test_call_timeout_that_looks_like_seconds_warns(milliseconds):
+    with pytest.warns(UserWarning, match=rf"timedelta\(seconds={milliseconds}\)") as warned:
+        RouterControls(timeout={"call_timeout": milliseconds})
+    assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize("duration", [timedelta(0), timedelta(seconds=-1)])
+def test_call_timeout_must_be_positive(duration):
+    with pytest.raises(ValidationError, match="call_timeout"):
+        RouterTimeout(call_timeout=duration)
+
+
+def test_every_field_is_described():
+    """The id of a plugin selects its class, and is described with the control."""
+    undescribed = {
+        f"{model.__name__}.{name}"
+        for model in Control.__subclasses__()
+        for name, field in model.model_fields.items()
+        if not field.description
+    }
+    assert undescribed == {"PiiRedaction.id", "ResponseHealing.id", "TraceScrubbing.id"}
+
+
+def test_typed_dict_has_every_control():
     assert RouterControlsDict.__annotations__.keys() == RouterControls.model_fields.keys()
 
 
-def test_the_router_retries_and_falls_back_on_these_codes():
+def test_default_retry_statuses():
     assert DEFAULT_RETRY_STATUSES == (408, 429, 500, 502, 503, 504, 529)
 
 
-def test_only_what_was_set_goes_on_the_wire():
+def test_only_set_fields_are_serialized():
     assert RouterControls().to_wire() == {}
     assert RouterControls(name=None, identity="u").to_wire() == {"identity": {"id": "u"}}
 
 
-def test_a_null_of_the_users_own_stays():
+def test_null_in_variables_is_serialized():
     variables = {"a": None, "b": {"c": None}, "d": [None]}
     assert RouterControls(variables=variables).to_wire() == {"variables": variables}
 
 
 @pytest.mark.parametrize(
-    ("control", "member", "value"),
+    ("control", "field", "value"),
     [
         (RouterControls(name="n"), "name", "m"),
         (RouterControls(), "cache", None),
@@ -273,12 +315,12 @@ def test_a_null_of_the_users_own_stays():
     ],
     ids=short,
 )
-def test_controls_do_not_change(control, member, value):
+def test_controls_are_immutable(control, field, value):
     with pytest.raises(ValidationError, match="frozen"):
-        setattr(control, member, value)
+        setattr(control, field, value)
 
 
-def test_lists_are_kept_as_tuples_and_dicts_as_copies():
+def test_values_are_copied():
     models, variables = ["a/b"], {"a": 1}
     controls = RouterControls(fallbacks=models, variables=variables)
     models.append("c/d")
@@ -289,34 +331,34 @@ def test_lists_are_kept_as_tuples_and_dicts_as_copies():
 BASE = RouterControls(name="base", retry={"count": 3, "on_codes": [500]}, metadata={"a": "b"})
 
 
-def test_merged_takes_each_field_whole_from_the_later_one():
-    over = RouterControls(retry={"count": 1}, identity="u")
+def test_merge_replaces_set_fields():
+    overrides = RouterControls(retry={"count": 1}, identity="u")
     merged = RouterControls(name="base", retry={"count": 1}, metadata={"a": "b"}, identity="u")
-    assert BASE.merge(over) == merged
+    assert BASE.merge(overrides) == merged
 
 
-def test_none_takes_a_field_away():
+def test_merging_none_removes_a_control():
     merged = BASE.merge(RouterControls(retry=None))
     assert merged == RouterControls(name="base", metadata={"a": "b"})
-    assert merged.merge(RouterControls(name="over")).retry is None
+    assert merged.merge(RouterControls(name="overrides")).retry is None
 
 
-@pytest.mark.parametrize("over", [None, RouterControls()])
-def test_merging_nothing_changes_nothing(over):
-    assert BASE.merge(over) == BASE
+@pytest.mark.parametrize("overrides", [None, RouterControls()])
+def test_merging_nothing(overrides):
+    assert BASE.merge(overrides) == BASE
 
 
-def test_merging_changes_neither_side():
-    over = RouterControls(name="over")
-    BASE.merge(over)
-    assert (BASE.name, over) == ("base", RouterControls(name="over"))
+def test_merge_does_not_modify_its_inputs():
+    overrides = RouterControls(name="overrides")
+    BASE.merge(overrides)
+    assert (BASE.name, overrides) == ("base", RouterControls(name="overrides"))
 
 
 @pytest.mark.parametrize(
-    ("fields", "asked"),
+    ("fields", "expected"),
     [
         ({}, False),
-        ({"timeout": {"call_timeout": 1}}, False),
+        ({"timeout": {"call_timeout": 1000}}, False),
         ({"retry": {"count": 0}}, False),
         ({"fallbacks": []}, False),
         ({"retry": {"count": 1}}, True),
@@ -325,8 +367,8 @@ def test_merging_changes_neither_side():
     ],
     ids=short,
 )
-def test_router_retries_says_whether_the_router_was_asked_to_try_again(fields, asked):
-    assert RouterControls(**fields).has_router_retries is asked
+def test_has_router_retries(fields, expected):
+    assert RouterControls(**fields).has_router_retries is expected
 
 
 @pytest.mark.parametrize(
@@ -337,12 +379,10 @@ def test_router_retries_says_whether_the_router_was_asked_to_try_again(fields, a
         (30_000, 1, 0, 2 * 30 + 1.25),
         (30_000, 3, 0, 4 * 30 + 1.25 * (1 + 2 + 4)),
         (10_000, 5, 1, 2 * (6 * 10 + 1.25 * (1 + 2 + 4 + 8 + 16))),
-        (1, 0, 0, 0.001),
+        (1_000, 0, 0, 1),
     ],
 )
-def test_the_worst_case_counts_every_model_every_try_and_every_pause(
-    call_timeout, retries, fallbacks, seconds
-):
+def test_worst_case_counts_models_retries_and_pauses(call_timeout, retries, fallbacks, seconds):
     controls = RouterControls(
         timeout={"call_timeout": call_timeout},
         retry={"count": retries},
@@ -351,10 +391,10 @@ def test_the_worst_case_counts_every_model_every_try_and_every_pause(
     assert controls.worst_case_seconds == pytest.approx(seconds)
 
 
-def test_the_worst_case_counts_two_retries_where_none_are_asked_for():
+def test_worst_case_with_default_retries():
     controls = RouterControls(timeout={"call_timeout": 1000})
     assert controls.worst_case_seconds == pytest.approx(3 * 1 + 1.25 * (1 + 2))
 
 
-def test_without_a_timeout_there_is_no_worst_case():
+def test_worst_case_without_timeout():
     assert RouterControls(retry={"count": 1}, fallbacks=["a/b"]).worst_case_seconds is None

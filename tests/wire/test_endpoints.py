@@ -1,4 +1,4 @@
-"""The dialect follows from the path of the base URL, whatever the host."""
+"""Dialects of base URLs, and the endpoints."""
 
 import pytest
 
@@ -27,7 +27,7 @@ from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
         ("https://my.orq.ai/v3/router#/v2/proxy", Dialect.V3_ROUTER),
     ],
 )
-def test_the_dialect_is_read_from_the_path(base_url, dialect):
+def test_dialect_from_base_url(base_url, dialect):
     assert Dialect.from_base_url(base_url) is dialect
 
 
@@ -50,23 +50,23 @@ def test_the_dialect_is_read_from_the_path(base_url, dialect):
         ("", "/"),
     ],
 )
-def test_an_unknown_path_is_refused_with_the_known_ones(base_url, path):
-    with pytest.raises(ValueError, match="base_url") as refused:
+def test_unknown_path_raises(base_url, path):
+    with pytest.raises(ValueError, match="base_url") as raised:
         Dialect.from_base_url(base_url)
-    assert f"unknown path {path!r}" in str(refused.value)
-    assert all(dialect.value in str(refused.value) for dialect in Dialect)
+    assert f"unknown path {path!r}" in str(raised.value)
+    assert all(dialect.value in str(raised.value) for dialect in Dialect)
 
 
-def test_the_dialects_of_2025_nest_every_control():
+def test_dialects_that_nest_controls():
     nesting = {dialect for dialect in Dialect if dialect.nests_controls}
     assert nesting == {Dialect.V2_GATEWAY, Dialect.V2_PROXY}
 
 
-def test_endpoints_are_found_by_their_path():
+def test_endpoints_by_path():
     assert all(endpoint.path == path for path, endpoint in ENDPOINTS.items())
 
 
-def test_only_responses_is_bound_to_v3():
-    bound = {path for path, endpoint in ENDPOINTS.items() if endpoint.dialects != set(Dialect)}
-    assert bound == {"/responses"}
+def test_only_responses_requires_v3():
+    limited = {path for path, endpoint in ENDPOINTS.items() if endpoint.dialects != set(Dialect)}
+    assert limited == {"/responses"}
     assert ENDPOINTS["/responses"].dialects == {Dialect.V3_ROUTER}

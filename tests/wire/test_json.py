@@ -1,4 +1,4 @@
-"""JSON both ways: strict in what is sent, tolerant of half characters in what is read."""
+"""Strict JSON serialization, and parsing that tolerates lone surrogates."""
 
 import json as stdlib
 import math
@@ -8,10 +8,10 @@ import pytest
 from orq_router_integrations.wire import json
 
 
-def nested(depth: int, core: object) -> object:
+def nest(depth: int, value: object) -> object:
     for _ in range(depth):
-        core = [core]
-    return core
+        value = [value]
+    return value
 
 
 @pytest.mark.parametrize(
@@ -22,26 +22,27 @@ def nested(depth: int, core: object) -> object:
         "null",
         (1, (2,)),
         2**63,
-        {"a": nested(190, None)},
-        {"a": nested(250, "text")},
-        {"a": nested(250, "null")},
-        {"a": nested(250, "text"), "b": None},
+        {"a": nest(190, None)},
+        {"a": nest(250, "text")},
+        {"a": nest(250, "null")},
+        {"a": nest(250, "text"), "b": None},
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_what_is_json_is_sent_as_it_is(value):
+def test_dumps(value):
     assert stdlib.loads(json.dumps(value)) == stdlib.loads(stdlib.dumps(value))
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_what_is_not_a_number_is_never_sent_as_null(number):
+def test_non_finite_number_raises(number):
+    """The orjson package would send null."""
     with pytest.raises(ValueError, match=r"^a\.b\[1\]: "):
         json.dumps({"x": None, "a": {"b": [0.5, number]}})
     with pytest.raises(ValueError, match=r"^temperature: "):
         json.dumps(number, "temperature")
 
 
-def test_the_path_begins_with_the_name_of_the_value():
+def test_error_starts_with_path():
     with pytest.raises(ValueError, match=r"^orq\.identity: bytes cannot be sent as JSON"):
         json.dumps({"identity": b"raw"}, "orq")
 
@@ -61,7 +62,7 @@ def test_the_path_begins_with_the_name_of_the_value():
         (rb'"\\ud83d"', "\\ud83d"),
     ],
 )
-def test_half_characters_become_the_replacement_character(data, value):
+def test_lone_surrogates_are_replaced(data, value):
     assert json.loads(data) == value
 
 
@@ -70,11 +71,25 @@ def test_half_characters_become_the_replacement_character(data, value):
     [b"", b"{", b"NaN", b'"\xff"', rb'"\ud800', b'"\xff\\ud800"', b"[" * 5000, b'["\\ud800",NaN]'],
     ids=lambda data: repr(data[:12]),
 )
-def test_what_is_not_json_is_a_value_error(data):
+def test_invalid_json_raises_value_error(data):
     with pytest.raises(ValueError, match=r"\S"):
         json.loads(data)
 
 
-def test_so_is_what_is_nested_too_deep_around_half_a_character():
+def test_deep_nesting_around_lone_surrogate_raises_value_error():
     with pytest.raises(ValueError, match="nested too deeply"):
         json.loads(b"[" * 100_000 + rb'"\ud800"' + b"]" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ([], "an array"),
+        ({}, "an object"),
+        ("", "a string"),
+        (None, "null"),
+        (1, "a number or boolean"),
+    ],
+)
+def test_json_type_name(value, name):
+    assert json.get_json_type_name(value) == name

@@ -1,4 +1,4 @@
-"""JSON with its long texts taken out: the same, however the bytes are cut."""
+"""StreamingJsonReader: the same result wherever the bytes are cut."""
 
 import json
 from contextlib import suppress
@@ -20,58 +20,56 @@ BODY = {
     ],
     "usage": {"data": [{"b64x": "kept"}]},
 }
-PLAIN = json.dumps(BODY).encode()
+COMPACT = json.dumps(BODY).encode()
 ESCAPED = json.dumps(BODY).replace("/", "\\/").replace("+", "\\u002b").encode()
-SPACED = json.dumps(BODY, indent=2, ensure_ascii=False).encode()
+INDENTED = json.dumps(BODY, indent=2, ensure_ascii=False).encode()
 
 
-def read(*pieces: bytes):
+def read(*chunks: bytes):
+    """Return the long strings, the items, and the reader."""
     reader = StreamingJsonReader(items_key="data", text_key="b64")
     texts, items = [b""], []
-    for piece in pieces:
-        for found in reader.feed(piece):
-            if isinstance(found, bytes):
-                texts[-1] += found
+    for chunk in chunks:
+        for value in reader.feed(chunk):
+            if isinstance(value, bytes):
+                texts[-1] += value
             else:
-                items.append(found)
+                items.append(value)
                 texts.append(b"")
     return texts[:-1], items, reader
 
 
-@pytest.mark.parametrize("body", [PLAIN, ESCAPED, SPACED], ids=["plain", "escaped", "spaced"])
-def test_the_texts_are_taken_out_and_the_rest_stays(body):
-    for at in range(len(body)):
-        texts, items, reader = read(body[:at], body[at:])
+@pytest.mark.parametrize(
+    "body", [COMPACT, ESCAPED, INDENTED], ids=["compact", "escaped", "indented"]
+)
+def test_long_strings_are_extracted(body):
+    for position in range(len(body)):
+        texts, items, reader = read(body[:position], body[position:])
         assert texts == [b"AAAA/+BB", b"", b""]
         assert items == [{**BODY["data"][0], "b64": ""}, *BODY["data"][1:]]
         assert orjson.loads(reader.skeleton) == {**BODY, "data": items}
         assert reader.is_complete
 
 
-def test_one_byte_at_a_time_is_no_different():
-    assert read(*(bytes([byte]) for byte in ESCAPED))[:2] == read(PLAIN)[:2]
+def test_single_bytes():
+    assert read(*(bytes([byte]) for byte in ESCAPED))[:2] == read(COMPACT)[:2]
 
 
-@pytest.mark.parametrize("at", range(1, len(PLAIN)))
-def test_what_is_cut_off_is_not_complete(at):
-    assert not read(PLAIN[:at])[2].is_complete
+@pytest.mark.parametrize("length", range(1, len(COMPACT)))
+def test_truncated_json_is_not_complete(length):
+    assert not read(COMPACT[:length])[2].is_complete
 
 
-def test_a_long_text_comes_in_pieces_of_a_bound_size():
+def test_chunk_size_is_limited():
     reader = StreamingJsonReader(items_key="data", text_key="b64")
     text = b"A" * (3 * MAX_CHUNK_BYTES + 5)
-    pieces = list(reader.feed(b'{"data":[{"b64":"' + text + b'"}]}'))
-    assert [len(piece) for piece in pieces[:-1]] == [
-        MAX_CHUNK_BYTES,
-        MAX_CHUNK_BYTES,
-        MAX_CHUNK_BYTES,
-        5,
-    ]
+    chunks = list(reader.feed(b'{"data":[{"b64":"' + text + b'"}]}'))
+    assert [len(chunk) for chunk in chunks[:-1]] == [*[MAX_CHUNK_BYTES] * 3, 5]
     assert len(reader.skeleton) < 40
 
 
 @given(st.binary(max_size=60))
 @settings(max_examples=200, deadline=None)
-def test_nothing_that_comes_makes_it_fail_in_another_way(data):
+def test_invalid_json_raises_value_error_at_most(data):
     with suppress(ValueError):
         read(b'{"data":[{"b64":"', data)

@@ -1,15 +1,21 @@
-"""Who answered, where a reply does not say it in so many words."""
+"""ModelCandidates: which model answered, and which provider it belongs to."""
 
 import pytest
 
-from orq_router_integrations.wire.model_candidates import ANSWERED_MODEL_HEADER, ModelCandidates
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.model_candidates import (
+    ANSWERED_MODEL_HEADER,
+    ModelCandidates,
+    get_provider,
+)
 
+SINGLE = ModelCandidates("openai/gpt-image-1", ("openai/gpt-image-1",))
 PAIR = ModelCandidates("openai/gpt-image-1", ("openai/gpt-image-1", "azure/dall-e-3"))
-ALONE = ModelCandidates("openai/gpt-image-1", ("openai/gpt-image-1",))
+NESTED = ModelCandidates("groq/openai/x", ("groq/openai/x",))
 
 
 @pytest.mark.parametrize(
-    ("asked", "named", "headers", "model"),
+    ("candidates", "body_model", "headers", "expected"),
     [
         (PAIR, "dall-e-3", {}, "azure/dall-e-3"),
         (PAIR, "dall-e-3", {ANSWERED_MODEL_HEADER: "x/y"}, "azure/dall-e-3"),
@@ -17,13 +23,42 @@ ALONE = ModelCandidates("openai/gpt-image-1", ("openai/gpt-image-1",))
         (PAIR, "", {}, None),
         (PAIR, 7, {}, None),
         (PAIR, None, {}, None),
-        (ALONE, None, {}, "openai/gpt-image-1"),
-        (ALONE, "gpt-image-1-2026-01-01", {}, "openai/gpt-image-1-2026-01-01"),
-        (ALONE, "openai/gpt-image-1", {}, "openai/gpt-image-1"),
-        (ALONE, "openai/gpt-image-1-2026-01-01", {}, "openai/gpt-image-1-2026-01-01"),
         (PAIR, "azure/dall-e-3", {}, "azure/dall-e-3"),
-        (ModelCandidates("groq/openai/x", ("groq/openai/x",)), "openai/x", {}, "groq/openai/x"),
+        (SINGLE, None, {}, "openai/gpt-image-1"),
+        (SINGLE, "gpt-image-1-2026-01-01", {}, "openai/gpt-image-1-2026-01-01"),
+        (SINGLE, "openai/gpt-image-1", {}, "openai/gpt-image-1"),
+        (SINGLE, "openai/gpt-image-1-2026-01-01", {}, "openai/gpt-image-1-2026-01-01"),
+        (NESTED, "openai/x", {}, "groq/openai/x"),
     ],
 )
-def test_the_model_that_answered_is_named_only_where_that_is_certain(asked, named, headers, model):
-    assert asked.resolve_model(named, headers) == model
+def test_answering_model(candidates, body_model, headers, expected):
+    assert candidates.resolve_model(body_model, headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("controls", "primaries", "fallbacks"),
+    [
+        ({}, ("a/x",), ()),
+        ({"fallbacks": ["b/y"]}, ("a/x",), ("b/y",)),
+        ({"load_balancer": {"models": ["c/v", "c/w"]}}, ("c/v", "c/w"), ()),
+        ({"load_balancer": {"models": ["c/v"]}, "fallbacks": ["b/y"]}, ("c/v",), ("b/y",)),
+    ],
+)
+def test_candidates_from_controls(controls, primaries, fallbacks):
+    candidates = ModelCandidates.from_controls("a/x", RouterControls(**controls))
+    assert (candidates.primaries, candidates.fallbacks) == (primaries, fallbacks)
+    assert candidates.candidates == primaries + fallbacks
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [
+        ("openai/gpt-4o", "openai"),
+        ("groq/openai/x", "groq"),
+        ("gpt-4o", ""),
+        ("acme@orq/router", ""),
+        ("agent/support", ""),
+    ],
+)
+def test_provider(model, provider):
+    assert get_provider(model) == provider

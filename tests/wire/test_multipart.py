@@ -1,4 +1,4 @@
-"""Forms: how values become parts, what the bytes are, and files that change while they are sent."""
+"""Multipart bodies: values, boundaries, escaping, and files that change during the upload."""
 
 import io
 from contextlib import suppress
@@ -19,26 +19,26 @@ from orq_router_integrations.wire.multipart import (
 )
 
 
-def upload(content: bytes, *, size: int | None = None, filename: str = "a.bin") -> Upload:
-    known = len(content) if size is None else size
-    return Upload(filename, "application/octet-stream", known, lambda: io.BytesIO(content))
+def create_upload(content: bytes, *, size: int | None = None, filename: str = "a.bin") -> Upload:
+    size = len(content) if size is None else size
+    return Upload(filename, "application/octet-stream", size, lambda: io.BytesIO(content))
 
 
-def parts(**fields) -> list[tuple[str, bytes, str]]:
+def build_parts(**fields) -> list[tuple[str, bytes, str]]:
     return [
         (part.name, part.content, part.content_type)
         for part in build_multipart_body(fields, {}).parts
     ]
 
 
-def bytes_of(form: MultipartBody) -> bytes:
+def to_bytes(form: MultipartBody) -> bytes:
     return b"".join(form)
 
 
-def read(form: MultipartBody) -> list[tuple[str, bytes]]:
-    """The form's parts as the standard library's MIME parser reads them."""
-    head = f"Content-Type: {form.content_type}\r\n\r\n".encode()
-    message = BytesParser(policy=HTTP).parsebytes(head + bytes_of(form))
+def parse_with_email(form: MultipartBody) -> list[tuple[str, bytes]]:
+    """Parse a form with the standard library."""
+    headers = f"Content-Type: {form.content_type}\r\n\r\n".encode()
+    message = BytesParser(policy=HTTP).parsebytes(headers + to_bytes(form))
     assert not message.defects
     return [
         (part.get_param("name", header="content-disposition"), part.get_payload(decode=True))
@@ -47,7 +47,7 @@ def read(form: MultipartBody) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "expected"),
     [
         (None, []),
         (True, [("f", b"true", "")]),
@@ -69,35 +69,37 @@ def read(form: MultipartBody) -> list[tuple[str, bytes]]:
     ],
     ids=repr,
 )
-def test_a_value_becomes_parts(value, found):
-    assert parts(f=value) == found
+def test_parts_of_value(value, expected):
+    assert build_parts(f=value) == expected
 
 
-def test_fields_keep_their_order_and_files_come_last():
-    form = build_multipart_body({"b": 1, "a": [1, 2]}, {"file": upload(b"x"), "mask": upload(b"y")})
+def test_order_of_parts():
+    form = build_multipart_body(
+        {"b": 1, "a": [1, 2]}, {"file": create_upload(b"x"), "mask": create_upload(b"y")}
+    )
     assert [part.name for part in form.parts] == ["b", "a[]", "a[]", "file", "mask"]
 
 
 @pytest.mark.parametrize(
     ("count", "names"), [(0, []), (1, ["image"]), (2, ["image[]"] * 2), (3, ["image[]"] * 3)]
 )
-def test_several_files_repeat_the_name_and_one_does_not(count, names):
-    form = build_multipart_body({}, {"image": [upload(b"x")] * count})
+def test_names_of_file_parts(count, names):
+    form = build_multipart_body({}, {"image": [create_upload(b"x")] * count})
     assert [part.name for part in form.parts] == names
     assert {part.content_type for part in form.parts} <= {"application/octet-stream"}
 
 
-def test_a_file_alone_needs_no_list():
-    assert bytes_of(build_multipart_body({}, {"f": upload(b"x")})) == bytes_of(
-        build_multipart_body({}, {"f": [upload(b"x")]})
+def test_single_file_without_list():
+    assert to_bytes(build_multipart_body({}, {"f": create_upload(b"x")})) == to_bytes(
+        build_multipart_body({}, {"f": [create_upload(b"x")]})
     )
 
 
-FILES = {"file": upload(b"\x00\r\n--", filename="a.wav")}
+FILES = {"file": create_upload(b"\x00\r\n--", filename="a.wav")}
 FIELDS = {"model": "a/b", "retry": {"count": 1}, "codes": [1, 2], "no": None}
 
 
-def test_the_boundary_is_the_same_for_the_same_content():
+def test_equal_content_has_equal_boundary():
     assert (
         build_multipart_body(FIELDS, FILES).boundary == build_multipart_body(FIELDS, FILES).boundary
     )
@@ -109,36 +111,36 @@ def test_the_boundary_is_the_same_for_the_same_content():
         ({**FIELDS, "model": "a/c"}, FILES),
         ({**FIELDS, "more": "x"}, FILES),
         ({**FIELDS, "retry": '{"count":1}'}, FILES),
-        (FIELDS, {"file": upload(b"\x00\r\n-_", filename="a.wav")}),
-        (FIELDS, {"file": upload(b"\x00\r\n--", filename="b.wav")}),
-        (FIELDS, {"image": upload(b"\x00\r\n--", filename="a.wav")}),
+        (FIELDS, {"file": create_upload(b"\x00\r\n-_", filename="a.wav")}),
+        (FIELDS, {"file": create_upload(b"\x00\r\n--", filename="b.wav")}),
+        (FIELDS, {"image": create_upload(b"\x00\r\n--", filename="a.wav")}),
         (FIELDS, {}),
     ],
 )
-def test_the_boundary_differs_with_the_content(fields, files):
+def test_different_content_has_different_boundary(fields, files):
     assert (
         build_multipart_body(fields, files).boundary != build_multipart_body(FIELDS, FILES).boundary
     )
 
 
 @pytest.mark.parametrize(
-    ("size", "same"),
+    ("size", "is_equal"),
     [(MAX_DIGEST_BYTES - 1, True), (MAX_DIGEST_BYTES, True), (MAX_DIGEST_BYTES + 1, False)],
 )
-def test_the_boundary_of_a_large_form_is_random(size, same):
-    files = {"file": upload(bytes(size))}
+def test_boundary_of_large_content_is_random(size, is_equal):
+    files = {"file": create_upload(bytes(size))}
     assert (
         build_multipart_body({}, files).boundary == build_multipart_body({}, files).boundary
-    ) is same
+    ) is is_equal
 
 
-def test_the_boundary_is_one_for_each_form():
-    form = build_multipart_body({}, {"file": upload(bytes(MAX_DIGEST_BYTES + 1))})
-    assert bytes_of(form) == bytes_of(form)
+def test_boundary_is_stable_within_a_body():
+    form = build_multipart_body({}, {"file": create_upload(bytes(MAX_DIGEST_BYTES + 1))})
+    assert to_bytes(form) == to_bytes(form)
     assert form.content_type == f"multipart/form-data; boundary={form.boundary}"
 
 
-def test_the_boundary_is_legal_and_needs_no_quotes():
+def test_boundary_needs_no_quotes():
     assert build_multipart_body({}, {}).boundary.replace("-", "").isalnum()
     assert len(build_multipart_body({}, {}).boundary) <= 70
 
@@ -148,29 +150,29 @@ def test_the_boundary_is_legal_and_needs_no_quotes():
     [
         ({}, {}),
         (FIELDS, FILES),
-        ({"é": "né", 'q"': "v"}, {"file": upload(b"x", filename='é"\n')}),
-        ({}, {"file": upload(b"")}),
+        ({"é": "né", 'q"': "v"}, {"file": create_upload(b"x", filename='é"\n')}),
+        ({}, {"file": create_upload(b"")}),
         (
             {},
             {
                 "file": [
-                    upload(bytes(CHUNK_BYTES)),
-                    upload(bytes(CHUNK_BYTES + 1)),
-                    upload(bytes(3)),
+                    create_upload(bytes(CHUNK_BYTES)),
+                    create_upload(bytes(CHUNK_BYTES + 1)),
+                    create_upload(bytes(3)),
                 ]
             },
         ),
-        ({}, {"file": upload(bytes(MAX_DIGEST_BYTES + 1))}),
+        ({}, {"file": create_upload(bytes(MAX_DIGEST_BYTES + 1))}),
     ],
     ids=["empty", "mixed", "escaped", "empty file", "several files", "large file"],
 )
-def test_the_size_is_the_sum_of_the_bytes(fields, files):
+def test_size(fields, files):
     form = build_multipart_body(fields, files)
     assert form.size == sum(len(chunk) for chunk in form)
 
 
-def test_a_file_is_sent_in_chunks():
-    chunks = list(Part("f", upload(bytes(2 * CHUNK_BYTES + 1))).iter_content())
+def test_file_is_sent_in_chunks():
+    chunks = list(Part("f", create_upload(bytes(2 * CHUNK_BYTES + 1))).iter_content())
     assert [len(chunk) for chunk in chunks] == [CHUNK_BYTES, CHUNK_BYTES, 1]
 
 
@@ -188,18 +190,18 @@ def test_a_file_is_sent_in_chunks():
         ("50%22", "50%22"),
     ],
 )
-def test_names_and_filenames_cannot_end_their_header(raw, escaped):
+def test_names_and_filenames_are_escaped(raw, escaped):
     disposition = f'Content-Disposition: form-data; name="{escaped}"'
     assert Part(raw, b"").headers == f"{disposition}\r\n\r\n".encode()
-    file = upload(b"", filename=raw)
-    named = f'Content-Disposition: form-data; name="f"; filename="{escaped}"'
-    assert Part("f", file).headers == f"{named}\r\n\r\n".encode()
+    file = create_upload(b"", filename=raw)
+    expected = f'Content-Disposition: form-data; name="f"; filename="{escaped}"'
+    assert Part("f", file).headers == f"{expected}\r\n\r\n".encode()
 
 
-def test_a_media_type_cannot_end_its_header():
+def test_mime_type_cannot_inject_headers():
     file = Upload("a", "audio/wav\r\nX-Evil: 1", 1, lambda: io.BytesIO(b"x"))
-    with suppress(ValueError):  # to refuse it is as good as to escape it
-        assert b"\r\nX-Evil" not in bytes_of(build_multipart_body({}, {"file": file}))
+    with suppress(ValueError):  # rejecting it would also be correct
+        assert b"\r\nX-Evil" not in to_bytes(build_multipart_body({}, {"file": file}))
 
 
 @pytest.mark.parametrize(
@@ -215,15 +217,15 @@ def test_a_media_type_cannot_end_its_header():
     ],
     ids=lambda value: value if isinstance(value, int) else len(value),
 )
-def test_a_file_that_changed_its_size_is_refused_and_never_overruns(size, content):
-    part, sent = Part("file", upload(content, size=size)), []
+def test_changed_file_size_raises(size, content):
+    part, chunks = Part("file", create_upload(content, size=size)), []
     with pytest.raises(ValueError, match=r"file: a\.bin changed during the upload"):
-        sent.extend(part.iter_content())
-    assert len(b"".join(sent)) <= size
+        chunks.extend(part.iter_content())
+    assert len(b"".join(chunks)) <= size
 
 
 @pytest.mark.parametrize("change", [b"longer than before", b"x"])
-def test_a_file_on_disk_that_changed_after_the_boundary_is_refused(tmp_path, change):
+def test_file_changed_after_boundary_raises(tmp_path, change):
     path = tmp_path / "a.bin"
     path.write_bytes(b"before")
     form = build_multipart_body(
@@ -232,25 +234,25 @@ def test_a_file_on_disk_that_changed_after_the_boundary_is_refused(tmp_path, cha
     assert form.boundary
     path.write_bytes(change)
     with pytest.raises(ValueError, match="changed"):
-        bytes_of(form)
+        to_bytes(form)
 
 
-def test_a_file_is_closed_and_read_anew_each_time():
+def test_file_is_opened_and_closed_for_each_iteration():
     opened = []
 
-    def open_anew():
+    def open_file():
         opened.append(io.BytesIO(b"x"))
         return opened[-1]
 
-    form = build_multipart_body({}, {"file": Upload("a", "b/c", 1, open_anew)})
-    assert bytes_of(form) == bytes_of(form)
+    form = build_multipart_body({}, {"file": Upload("a", "b/c", 1, open_file)})
+    assert to_bytes(form) == to_bytes(form)
     assert all(stream.closed for stream in opened)
 
 
 @given(st.text(), st.binary(), st.lists(st.text(max_size=5), max_size=3))
-def test_whatever_is_sent_is_read_back(text, content, words):
-    form = build_multipart_body({"text": text, "words": words}, {"file": upload(content)})
-    assert read(form) == [
+def test_round_trip(text, content, words):
+    form = build_multipart_body({"text": text, "words": words}, {"file": create_upload(content)})
+    assert parse_with_email(form) == [
         ("text", text.encode()),
         *(("words[]", word.encode()) for word in words),
         ("file", content),

@@ -1,4 +1,4 @@
-"""From a call to what is sent: defaults, collisions, and values that cannot be sent."""
+"""Encoding of requests: paths, controls, and values that cannot be sent."""
 
 import io
 import json
@@ -26,25 +26,28 @@ CHAT_DEFAULTS = RouterControls(
 RETRY = {"count": 1, "on_codes": [500]}
 
 
-def sent(endpoint, body=(), defaults=None, dialect=V3, **controls):
-    own = RouterControls(**controls) if controls else None
-    request = Request(endpoint=endpoint, body=dict(body), controls=own)
+def encode(endpoint, body=(), defaults=None, dialect=V3, **controls):
+    request = Request(
+        endpoint=endpoint,
+        body=dict(body),
+        controls=RouterControls(**controls) if controls else None,
+    )
     return encode_request(request, dialect, defaults)
 
 
-def members(*args, **kwargs) -> dict:
-    return json.loads(sent(*args, **kwargs).body)
+def encode_fields(*args, **kwargs) -> dict:
+    return json.loads(encode(*args, **kwargs).body)
 
 
-def test_a_json_call_is_its_path_its_body_and_one_header():
-    encoded = sent(CHAT_COMPLETIONS, {"model": "a/b", "messages": []})
+def test_json_request():
+    encoded = encode(CHAT_COMPLETIONS, {"model": "a/b", "messages": []})
     assert encoded.path == "/chat/completions"
     assert encoded.headers == {"Content-Type": "application/json"}
     assert encoded.body == b'{"model":"a/b","messages":[]}'
     assert encoded.controls == RouterControls()
 
 
-def test_a_form_names_its_boundary_and_its_length():
+def test_multipart_request():
     file = Upload("a.wav", "audio/wav", 1, lambda: io.BytesIO(b"x"))
     request = Request(endpoint=TRANSCRIPTIONS, body={"model": "a/b"}, files={"file": file})
     encoded = encode_request(request, V3)
@@ -55,43 +58,43 @@ def test_a_form_names_its_boundary_and_its_length():
     }
 
 
-def test_null_stays_in_json_and_is_left_out_of_a_form():
-    assert sent(CHAT_COMPLETIONS, {"stop": None}).body == b'{"stop":null}'
-    assert sent(TRANSCRIPTIONS, {"prompt": None}).body.parts == ()
+def test_null_is_sent_in_json_but_not_in_form():
+    assert encode(CHAT_COMPLETIONS, {"stop": None}).body == b'{"stop":null}'
+    assert encode(TRANSCRIPTIONS, {"prompt": None}).body.parts == ()
 
 
-def test_defaults_apply_where_the_endpoint_takes_them():
-    assert members(CHAT_COMPLETIONS, defaults=CHAT_DEFAULTS) == CHAT_DEFAULTS.model_dump(
+def test_supported_defaults_are_sent():
+    assert encode_fields(CHAT_COMPLETIONS, defaults=CHAT_DEFAULTS) == CHAT_DEFAULTS.model_dump(
         mode="json", exclude_none=True
     )
-    assert members(SPEECH, defaults=CHAT_DEFAULTS) == {"name": "default", "retry": RETRY}
+    assert encode_fields(SPEECH, defaults=CHAT_DEFAULTS) == {"name": "default", "retry": RETRY}
 
 
-def test_a_calls_own_controls_must_all_fit():
+def test_unsupported_control_of_call_raises():
     with pytest.raises(ValueError, match=r"^controls\.thread: .*/audio/speech under v3/router"):
-        sent(SPEECH, thread="t")
+        encode(SPEECH, thread="t")
 
 
-def test_a_calls_own_controls_win_field_by_field():
-    controls = {"name": "own", "thread": None, "timeout": {"call_timeout": 5}}
-    assert members(CHAT_COMPLETIONS, defaults=CHAT_DEFAULTS, **controls) == {
+def test_controls_of_call_take_precedence():
+    controls = {"name": "own", "thread": None, "timeout": {"call_timeout": 5000}}
+    assert encode_fields(CHAT_COMPLETIONS, defaults=CHAT_DEFAULTS, **controls) == {
         "retry": RETRY,
-        "timeout": {"call_timeout": 5},
+        "timeout": {"call_timeout": 5000},
         "name": "own",
         "variables": {"city": "Utrecht"},
     }
 
 
-def test_none_takes_away_even_what_the_endpoint_does_not_take():
-    assert members(SPEECH, thread=None, cache=None) == {}
+def test_none_is_accepted_for_unsupported_control():
+    assert encode_fields(SPEECH, thread=None, cache=None) == {}
 
 
-def test_the_controls_in_force_are_told():
-    encoded = sent(SPEECH, defaults=CHAT_DEFAULTS, name="own")
+def test_effective_controls():
+    encoded = encode(SPEECH, defaults=CHAT_DEFAULTS, name="own")
     assert encoded.controls == RouterControls(name="own", retry=RETRY)
 
 
-def test_encoding_changes_neither_the_body_nor_the_controls():
+def test_encoding_does_not_modify_the_request():
     body, controls = {"model": "a/b"}, RouterControls(name="n", identity="u")
     request = Request(endpoint=CHAT_COMPLETIONS, body=body, controls=controls)
     assert (
@@ -103,13 +106,13 @@ def test_encoding_changes_neither_the_body_nor_the_controls():
 
 
 @pytest.mark.parametrize("dialect", [d for d in Dialect if d is not V3])
-def test_an_endpoint_that_a_base_url_lacks_is_refused(dialect):
+def test_unavailable_endpoint_raises(dialect):
     with pytest.raises(ValueError, match=rf"^base_url: /responses .*{dialect.value}.*v3/router"):
-        sent(RESPONSES, dialect=dialect)
+        encode(RESPONSES, dialect=dialect)
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "dialect", "body", "controls", "member"),
+    ("endpoint", "dialect", "body", "controls", "name"),
     [
         (CHAT_COMPLETIONS, V3, {"metadata": {"a": "b"}}, {"metadata": {"c": "d"}}, "metadata"),
         (CHAT_COMPLETIONS, V3, {"retry": None}, {"retry": {"count": 1}}, "retry"),
@@ -118,32 +121,30 @@ def test_an_endpoint_that_a_base_url_lacks_is_refused(dialect):
         (IMAGE_EDITS, V3, {"name": "m"}, {"name": "n"}, "name"),
     ],
 )
-def test_what_the_body_and_the_controls_both_set_is_refused(
-    endpoint, dialect, body, controls, member
-):
-    with pytest.raises(ValueError, match=rf"^{member}: set in the body and in the controls"):
-        sent(endpoint, body, dialect=dialect, **controls)
+def test_field_in_body_and_controls_raises(endpoint, dialect, body, controls, name):
+    with pytest.raises(ValueError, match=rf"^{name}: set in the body and in the controls"):
+        encode(endpoint, body, dialect=dialect, **controls)
 
 
-def test_a_body_may_hold_the_routers_members_itself():
+def test_body_may_contain_router_fields():
     body = {"orq": {"prompt": {"id": "p", "version": "latest"}}, "metadata": {"a": "b"}}
-    assert members(CHAT_COMPLETIONS, body, name="n") == {**body, "name": "n"}
+    assert encode_fields(CHAT_COMPLETIONS, body, name="n") == {**body, "name": "n"}
 
 
 def circular() -> dict:
     loop = {}
-    loop["again"] = [loop]
+    loop["loop"] = [loop]
     return loop
 
 
-def nested(depth: int) -> list:
+def nest(depth: int) -> list:
     value = []
     for _ in range(depth):
         value = [value]
     return value
 
 
-UNSENDABLE = [
+NOT_JSON = [
     ({"a": b"raw"}, "a"),
     ({"a": {"b": [1, {"c": b"raw"}]}}, "a.b[1].c"),
     ({"a": [object()]}, "a[0]"),
@@ -153,10 +154,10 @@ UNSENDABLE = [
     ({"a": {"b": float("nan")}}, "a.b"),
     ({"a": {"b": {1: "x"}}}, "a.b"),
     ({"a": {"b": {"\ud800": "x"}}}, "a.b"),
-    ({"a": nested(300)}, "a[0][0]"),
-    ({"a": nested(20_000)}, "a[0][0]"),
-    ({"a": circular()}, "a.again[0]"),
-    ({"fine": nested(100), "a": {"b": object()}}, "a.b"),
+    ({"a": nest(300)}, "a[0][0]"),
+    ({"a": nest(20_000)}, "a[0][0]"),
+    ({"a": circular()}, "a.loop[0]"),
+    ({"fine": nest(100), "a": {"b": object()}}, "a.b"),
 ]
 
 
@@ -164,16 +165,16 @@ def short(value) -> str:
     return value if isinstance(value, str) else type(next(iter(value.values()))).__name__
 
 
-@pytest.mark.parametrize(("body", "path"), UNSENDABLE, ids=short)
-def test_a_value_that_is_not_json_is_named_by_its_path(body, path):
+@pytest.mark.parametrize(("body", "path"), NOT_JSON, ids=short)
+def test_value_that_is_not_json_raises(body, path):
     with pytest.raises(ValueError, match=rf"^{re.escape(path)}"):
-        sent(CHAT_COMPLETIONS, body)
+        encode(CHAT_COMPLETIONS, body)
 
 
 @pytest.mark.parametrize(
     ("body", "path"),
     [
-        *(case for case in UNSENDABLE if isinstance(case[0]["a"], dict)),
+        *(case for case in NOT_JSON if isinstance(case[0]["a"], dict)),
         ({"a": b"raw"}, "a"),
         ({"a": object()}, "a"),
         ({"a": {1, 2}}, "a"),
@@ -184,17 +185,17 @@ def test_a_value_that_is_not_json_is_named_by_its_path(body, path):
     ],
     ids=short,
 )
-def test_a_value_that_no_form_can_hold_is_named_by_its_path(body, path):
+def test_value_that_is_not_form_data_raises(body, path):
     with pytest.raises(ValueError, match=rf"^{re.escape(path)}"):
-        sent(TRANSCRIPTIONS, body)
+        encode(TRANSCRIPTIONS, body)
 
 
 @pytest.mark.parametrize("value", [[None, "b"], [["b"]], [[None]], [("b",), "c"]], ids=repr)
-def test_a_form_never_holds_pythons_own_spelling(value):
-    spelled = {str(item).encode() for item in value if not isinstance(item, str)}
-    with suppress(ValueError):  # to refuse it is as good as to spell it otherwise
-        contents = [part.content for part in sent(TRANSCRIPTIONS, {"a": value}).body.parts]
-        assert not spelled & set(contents)
+def test_form_does_not_contain_python_reprs(value):
+    reprs = {str(item).encode() for item in value if not isinstance(item, str)}
+    with suppress(ValueError):  # rejecting it would also be correct
+        contents = [part.content for part in encode(TRANSCRIPTIONS, {"a": value}).body.parts]
+        assert not reprs & set(contents)
 
 
 @pytest.mark.parametrize(
@@ -207,12 +208,12 @@ def test_a_form_never_holds_pythons_own_spelling(value):
     ],
     ids=short,
 )
-def test_a_control_that_is_not_json_is_refused_before_there_is_a_call(controls, path):
+def test_control_that_is_not_json_raises_when_created(controls, path):
     with pytest.raises(ValueError, match=re.escape(path)):
         RouterControls(**controls)
 
 
-def test_the_path_to_a_value_nested_too_deep_is_short():
-    with pytest.raises(ValueError, match="nested too deeply") as refused:
-        sent(CHAT_COMPLETIONS, {"a": nested(300)})
-    assert len(str(refused.value)) <= 100
+def test_path_of_deeply_nested_value_is_short():
+    with pytest.raises(ValueError, match="nested too deeply") as raised:
+        encode(CHAT_COMPLETIONS, {"a": nest(300)})
+    assert len(str(raised.value)) <= 100

@@ -1,4 +1,4 @@
-"""Server-sent events from bytes: the oddities that are legal, and any cut of the bytes."""
+"""SSEDecoder: everything that the standard allows, cut at any byte."""
 
 import re
 from itertools import pairwise
@@ -12,22 +12,22 @@ from orq_router_integrations.wire.sse import ServerSentEvent, SSEDecoder
 BOM = "\ufeff".encode()
 
 
-def events_of(*pieces: bytes) -> list[ServerSentEvent]:
+def decode(*chunks: bytes) -> list[ServerSentEvent]:
     decoder = SSEDecoder()
-    return [event for piece in pieces for event in decoder.feed(piece)]
+    return [event for chunk in chunks for event in decoder.feed(chunk)]
 
 
-def cut(stream: bytes, places: list[int]) -> list[bytes]:
-    edges = [0, *sorted(place % (len(stream) + 1) for place in places), len(stream)]
-    return [stream[start:end] for start, end in pairwise(edges)]
+def cut(stream: bytes, positions: list[int]) -> list[bytes]:
+    bounds = [0, *sorted(p % (len(stream) + 1) for p in positions), len(stream)]
+    return [stream[start:end] for start, end in pairwise(bounds)]
 
 
-def in_single_bytes(stream: bytes) -> list[bytes]:
-    return [stream[place : place + 1] for place in range(len(stream))]
+def split_bytes(stream: bytes) -> list[bytes]:
+    return [stream[index : index + 1] for index in range(len(stream))]
 
 
-def reference(stream: bytes) -> list[ServerSentEvent]:
-    """The WHATWG standard's algorithm, over a whole stream at once."""
+def decode_by_standard(stream: bytes) -> list[ServerSentEvent]:
+    """Decode a complete stream with the algorithm of the WHATWG standard."""
     *lines, _unfinished = re.split(rb"\r\n|\r|\n", stream.removeprefix(BOM))
     events, data, name = [], [], b""
     for line in lines:
@@ -78,10 +78,10 @@ def reference(stream: bytes) -> list[ServerSentEvent]:
     ],
     ids=repr,
 )
-def test_the_data_of_a_stream(stream, events):
+def test_data(stream, events):
     expected = [stream[6:-2]] if events is None else events
-    assert [data for data, _ in events_of(stream)] == expected
-    assert [data for data, _ in events_of(*in_single_bytes(stream))] == expected
+    assert [data for data, _ in decode(stream)] == expected
+    assert [data for data, _ in decode(*split_bytes(stream))] == expected
 
 
 @pytest.mark.parametrize(
@@ -99,18 +99,18 @@ def test_the_data_of_a_stream(stream, events):
     ],
     ids=repr,
 )
-def test_the_name_of_an_event_lasts_for_its_block_only(stream, names):
-    assert [name for _, name in events_of(stream)] == names
+def test_event_name_applies_to_one_block(stream, names):
+    assert [name for _, name in decode(stream)] == names
 
 
-ODD = (
+UNUSUAL = (
     BOM + b"event: e\r\ndata: one\r\ndata: two\r\n\r\n: c\n\rdata:\n\r\n"
     b"data: {\xe2\x80\xa8}\r\revent: x\n\ndata: last\n\n"
 )
 
 
-def test_an_odd_stream_holds_these_events():
-    assert events_of(ODD) == [
+def test_unusual_stream():
+    assert decode(UNUSUAL) == [
         (b"one\ntwo", "e"),
         (b"", ""),
         (b"{\xe2\x80\xa8}", ""),
@@ -118,16 +118,16 @@ def test_an_odd_stream_holds_these_events():
     ]
 
 
-@pytest.mark.parametrize("place", range(len(ODD) + 1))
-def test_one_cut_at_any_byte_changes_nothing(place):
-    assert events_of(ODD[:place], b"", ODD[place:]) == reference(ODD)
+@pytest.mark.parametrize("position", range(len(UNUSUAL) + 1))
+def test_unusual_stream_cut_at_any_byte(position):
+    assert decode(UNUSUAL[:position], b"", UNUSUAL[position:]) == decode_by_standard(UNUSUAL)
 
 
-def test_single_bytes_change_nothing():
-    assert events_of(*in_single_bytes(ODD)) == reference(ODD)
+def test_unusual_stream_split_bytes():
+    assert decode(*split_bytes(UNUSUAL)) == decode_by_standard(UNUSUAL)
 
 
-def test_an_event_is_given_out_as_soon_as_its_blank_line_ends():
+def test_event_is_returned_at_its_blank_line():
     decoder = SSEDecoder()
     assert list(decoder.feed(b"data: a\r")) == []
     assert list(decoder.feed(b"\n\r")) == [(b"a", "")]
@@ -144,5 +144,5 @@ STREAMS = st.lists(st.sampled_from(TOKENS) | st.binary(max_size=3), max_size=30)
 
 
 @given(STREAMS, st.lists(st.integers(min_value=0), max_size=8))
-def test_any_cut_gives_the_events_of_the_whole_as_the_standard_reads_it(stream, places):
-    assert events_of(*cut(stream, places)) == events_of(stream) == reference(stream)
+def test_any_stream_cut_anywhere_matches_the_standard(stream, positions):
+    assert decode(*cut(stream, positions)) == decode(stream) == decode_by_standard(stream)
