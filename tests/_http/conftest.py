@@ -1,4 +1,4 @@
-"""Each test begins and ends without connections."""
+"""Each test starts and ends without shared connections."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from orq_router_integrations._http.registry import SENDER_REGISTRY
 
 
 @pytest.fixture(autouse=True)
-def nothing_shared_with_other_tests() -> Iterator[None]:
+def empty_sender_registry() -> Iterator[None]:
     SENDER_REGISTRY.close()
     SENDER_REGISTRY.reset_after_fork()
     yield

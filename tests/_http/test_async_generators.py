@@ -1,4 +1,4 @@
-"""Streams that an event loop ends with: closed once, without a word."""
+"""Async generators that only their owner closes."""
 
 import asyncio
 import gc
@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from faults.matrix import _until
 from faults.server import FaultServer, well
+from support.local_client import wait_until
 from support.scripted_router import KEY
 
 from orq_router_integrations import ChatOrq, OrqSpeechTool, RouterClient
@@ -29,58 +29,69 @@ STREAMS: dict[str, Callable[[RouterClient], AsyncIterator[Any]]] = {
 }
 
 
-async def broken(stream: AsyncIterator[Any]) -> None:
+async def break_after_first(stream: AsyncIterator[Any]) -> None:
     async for _ in stream:
         break
 
 
-async def failed(stream: AsyncIterator[Any]) -> None:
+async def raise_after_first(stream: AsyncIterator[Any]) -> None:
     async for _ in stream:
         raise KeyError
 
 
-async def kept(stream: AsyncIterator[Any]) -> Any:
+async def return_after_first(stream: AsyncIterator[Any]) -> Any:
     await anext(stream)
     return stream
 
 
-@pytest.mark.parametrize("left", [broken, failed, kept])
-@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
-def test_stream_left_open_is_closed_with_its_loop_without_logging(stream, left, caplog):
+@pytest.mark.parametrize("leave", [break_after_first, raise_after_first, return_after_first])
+@pytest.mark.parametrize("create_stream", STREAMS.values(), ids=STREAMS)
+def test_stream_left_open_is_closed_with_its_loop_without_logging(create_stream, leave, caplog):
+    """Asyncio logs an error if it closes a generator that its owner is closing, too."""
     caplog.set_level(logging.WARNING)
     with FaultServer(well) as server:
         client = RouterClient(api_key=KEY, base_url=f"{server.url}/v3/router")
         with suppress(KeyError):
-            asyncio.run(left(stream(client)))
+            asyncio.run(leave(create_stream(client)))
         gc.collect()
-        assert _until(lambda: server.open == 0)
+        assert wait_until(lambda: server.open == 0)
     assert [record.getMessage() for record in caplog.records] == []
 
 
-async def test_scoped_generator_is_closed_only_by_its_owner():
-    closed = []
+class Numbers:
+    """Creates generators and counts how many were closed."""
 
-    async def numbers() -> Any:
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def generate(self) -> Any:
         try:
             yield 1
             yield 2
         finally:
-            closed.append(True)
+            self.closed += 1
 
-    async with ScopedAsyncGenerator(numbers()) as owned:
-        assert await anext(owned) == 1
-        assert closed == []
-    assert closed == [True]
+
+async def test_scoped_generator_is_closed_only_by_its_owner():
+    numbers = Numbers()
+    async with ScopedAsyncGenerator(numbers.generate()) as scoped:
+        assert await anext(scoped) == 1
+        assert numbers.closed == 0
+    assert numbers.closed == 1
+
+
+async def test_scoped_context_manager_closes_its_generator():
+    numbers = Numbers()
 
     @scoped_asynccontextmanager
     async def context() -> Any:
-        async with ScopedAsyncGenerator(numbers()) as inner:
-            yield await anext(inner)
+        async with ScopedAsyncGenerator(numbers.generate()) as scoped:
+            yield await anext(scoped)
 
     async with context() as number:
         assert number == 1
-    assert closed == [True, True]
+    assert numbers.closed == 1
     with pytest.raises(KeyError):
         async with context():
             raise KeyError
-    assert closed == [True] * 3
+    assert numbers.closed == 2

@@ -1,4 +1,4 @@
-"""A server that echoes the key where only a parser of its reply sees it."""
+"""API keys that a server repeats in its response."""
 
 import asyncio
 import logging
@@ -13,14 +13,14 @@ from support.scripted_router import Door, both_doors, chat, chat_stream
 from orq_router_integrations import RouterClient, RouterError
 from orq_router_integrations._http.redaction import MAX_KEYS, RedactingFilter
 
-KEY = "sk-orq-a-key-that-is-nobodys-business"
+KEY = "sk-orq-a-key-to-be-redacted"
 OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n"
 EVENTS = b"Content-Type: text/event-stream\r\n"
 
 
-def says(reply: bytes) -> Answer:
+def respond(response: bytes) -> Answer:
     async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(reply.replace(b"KEY", KEY.encode()))
+        writer.write(response.replace(b"KEY", KEY.encode()))
         writer.close()
 
     return answer
@@ -28,86 +28,93 @@ def says(reply: bytes) -> Answer:
 
 ECHOES = {
     "status line": b"KEY\r\n\r\n",
-    "broken header": OK + b"Authorization Bearer KEY\r\n\r\n",
-    "chunk head": OK + CHUNKED + b"\r\nKEY\r\n",
-    "chunk head of events": OK + EVENTS + CHUNKED + b"\r\nKEY\r\n",
+    "invalid header": OK + b"Authorization Bearer KEY\r\n\r\n",
+    "chunk size": OK + CHUNKED + b"\r\nKEY\r\n",
+    "chunk size of events": OK + EVENTS + CHUNKED + b"\r\nKEY\r\n",
     "encoding": OK + b"Content-Encoding: KEY\r\nContent-Length: 2\r\n\r\n{}",
-    "no JSON": OK + b"Content-Type: application/json\r\n\r\nKEY",
-    "no JSON in an event": OK + EVENTS + b"\r\ndata: KEY\n\n",
-    "error in an event": OK + EVENTS + b'\r\ndata: {"error": "KEY"}\n\n',
+    "invalid JSON": OK + b"Content-Type: application/json\r\n\r\nKEY",
+    "invalid JSON in event": OK + EVENTS + b"\r\ndata: KEY\n\n",
+    "error event": OK + EVENTS + b'\r\ndata: {"error": "KEY"}\n\n',
 }
-
-
 LOGGED = {
     "header": OK + b"X-Echo: Bearer KEY\r\nContent-Length: 2\r\n\r\n{}",
-    "broken header": ECHOES["broken header"],
+    "invalid header": ECHOES["invalid header"],
     "status line": b"HTTP/1.1 200 KEY\r\nContent-Length: 2\r\n\r\n{}",
 }
 
 
-def led_to(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and every other that it can be traced to."""
+def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and all errors reachable from it."""
     while error is not None:
         yield error
         if error.__context__ is not error.__cause__ and error.__context__:
-            yield from led_to(error.__context__)
+            yield from iter_causes(error.__context__)
         error = error.__cause__
 
 
 @both_doors
-@pytest.mark.parametrize("injected", [False, True], ids=["own", "httpx"])
-@pytest.mark.parametrize("reply", LOGGED.values(), ids=LOGGED)
-def test_key_echoed_in_response_head_is_not_logged(door: Door, reply, injected, caplog):
+@pytest.mark.parametrize("has_own_clients", [False, True], ids=["pool", "httpx client"])
+@pytest.mark.parametrize("response", LOGGED.values(), ids=LOGGED)
+def test_key_echoed_in_response_head_is_not_logged(door: Door, response, has_own_clients, caplog):
     caplog.set_level(logging.DEBUG)
     limits = httpx.Limits(max_keepalive_connections=0)
     clients = {
         "http_client": httpx.Client(limits=limits),
         "http_async_client": httpx.AsyncClient(limits=limits),
     }
-    with Loopback(says(reply)) as server, suppress(RouterError):
-        given = clients if injected else {}
-        client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, **given)
+    with Loopback(respond(response)) as server, suppress(RouterError):
+        settings = clients if has_own_clients else {}
+        client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, **settings)
         door.send(client, chat())
-    told = [record.getMessage() for record in caplog.records if record.name == "httpcore.http11"]
-    assert any("receive_response_headers" in line for line in told)
-    assert "[key]" in " ".join(told)
+    messages = [r.getMessage() for r in caplog.records if r.name == "httpcore.http11"]
+    assert any("receive_response_headers" in message for message in messages)
+    assert "[key]" in " ".join(messages)
     assert KEY not in caplog.text
 
 
 @both_doors
-@pytest.mark.parametrize("call", [chat(), chat_stream()], ids=["whole", "stream"])
-@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
-def test_echoed_key_is_not_in_errors_or_their_causes(door: Door, call, echo) -> None:
-    with Loopback(says(echo)) as server:
+@pytest.mark.parametrize("call", [chat(), chat_stream()], ids=["call", "stream"])
+@pytest.mark.parametrize("response", ECHOES.values(), ids=ECHOES)
+def test_echoed_key_is_not_in_errors_or_their_causes(door: Door, call, response) -> None:
+    with Loopback(respond(response)) as server:
         client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0)
         with pytest.raises(RouterError) as raised:
-            (door.stream if hasattr(call, "decoder") else door.send)(client, call)
-    for error in led_to(raised.value):
+            (door.stream if hasattr(call, "create_decoder") else door.send)(client, call)
+    for error in iter_causes(raised.value):
         assert KEY not in f"{error} {error!r} {vars(error)}"
 
 
+def test_key_echoed_in_header_is_redacted_from_response():
+    headers = []
+    call = chat(parse=lambda response: headers.append(response.headers))
+    with Loopback(respond(LOGGED["header"])) as server:
+        RouterClient(api_key=KEY, base_url=server.url, max_retries=0).send(call)
+    assert headers[0]["x-echo"] == "Bearer [key]"
+
+
+def redact(redacting_filter: RedactingFilter, text: str) -> str:
+    record = logging.LogRecord("httpx", logging.DEBUG, "", 0, "%s", (text,), None)
+    assert redacting_filter.filter(record)
+    return record.getMessage()
+
+
 def test_recently_used_key_is_redacted_among_many():
-    hush = RedactingFilter()
+    redacting_filter = RedactingFilter()
     for number in range(3 * MAX_KEYS):
-        hush.add_key(KEY)
-        hush.add_key(f"sk-orq-of-tenant-{number:04}")
-    assert "[key]" in hushed(hush, f"Bearer {KEY}")
+        redacting_filter.add_key(KEY)
+        redacting_filter.add_key(f"sk-orq-of-tenant-{number:04}")
+    assert redact(redacting_filter, f"Bearer {KEY}") == "Bearer [key]"
 
 
 @pytest.mark.parametrize("key", ["sk-orq-project1", "sk-orq-project1-and-more", "sk-orq-a\\b"])
 def test_key_is_redacted_completely(key):
-    hush = RedactingFilter()
-    for known in ("sk-orq-project1", "sk-orq-project1-and-more", "sk-orq-a\\b"):
-        hush.add_key(known)
-    assert hushed(hush, repr([(b"X-Echo", key.encode())])) == "[(b'X-Echo', b'[key]')]"
+    """One key may start with another, and a backslash is doubled in a repr."""
+    redacting_filter = RedactingFilter()
+    for added in ("sk-orq-project1", "sk-orq-project1-and-more", "sk-orq-a\\b"):
+        redacting_filter.add_key(added)
+    assert redact(redacting_filter, repr([(b"X-Echo", key.encode())])) == "[(b'X-Echo', b'[key]')]"
 
 
 def test_invalid_log_record_is_left_to_logging():
     record = logging.LogRecord("httpx", logging.DEBUG, "", 0, "%s %s", ("one",), None)
     assert RedactingFilter().filter(record)
-
-
-def hushed(hush: RedactingFilter, text: str) -> str:
-    record = logging.LogRecord("httpx", logging.DEBUG, "", 0, "%s", (text,), None)
-    assert hush.filter(record)
-    return record.getMessage()
