@@ -1,4 +1,4 @@
-"""When the client sends a call again, how long it waits before, and what stays the same."""
+"""Which failures the client retries, and how long it waits before."""
 
 import ssl
 import uuid
@@ -24,8 +24,8 @@ from orq_router_integrations.errors import (
     RouterTimeoutError,
 )
 
-RETRIED = (408, 429, 500, 502, 503, 504, 529)
-FINAL = (400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 501, 505, 599)
+TRANSIENT = (408, 429, 500, 502, 503, 504, 529)
+PERMANENT = (400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 501, 505, 599)
 WITH_ROUTER_RETRIES = [{"retry": {"count": 1}}, {"fallbacks": ["mistral/large"]}]
 
 
@@ -34,8 +34,8 @@ def pauses(monkeypatch) -> list[float]:
     return recorded_pauses(monkeypatch)
 
 
-def requests_for(door: Any, *steps: Any, call: Any = None, **settings: Any) -> int:
-    """How many requests a call takes that is not answered well."""
+def count_requests(door: Any, *steps: Any, call: Any = None, **settings: Any) -> int:
+    """Send a call that fails; returns the number of requests."""
     script = Script(*steps)
     with pytest.raises(RouterError) as raised:
         door.send(client_of(script, **settings), call or chat())
@@ -44,15 +44,15 @@ def requests_for(door: Any, *steps: Any, call: Any = None, **settings: Any) -> i
 
 
 @both_doors
-@pytest.mark.parametrize("status", RETRIED)
+@pytest.mark.parametrize("status", TRANSIENT)
 def test_transient_status_is_retried(door, status):
-    assert requests_for(door, says(status, {})) == 3
+    assert count_requests(door, says(status, {})) == 3
 
 
 @both_doors
-@pytest.mark.parametrize("status", [*FINAL, 301, 307])
+@pytest.mark.parametrize("status", [*PERMANENT, 301, 307])
 def test_permanent_status_is_not_retried(door, status):
-    assert requests_for(door, says(status, {})) == 1
+    assert count_requests(door, says(status, {})) == 1
 
 
 @both_doors
@@ -60,7 +60,7 @@ def test_permanent_status_is_not_retried(door, status):
 @pytest.mark.parametrize(
     ("status", "headers", "sent"),
     [
-        *((status, {}, 1) for status in RETRIED),
+        *((status, {}, 1) for status in TRANSIENT),
         *((status, {"retry_after": "2"}, 1) for status in (408, 500, 502, 504, 529)),
         (429, {"retry_after": "2"}, 3),
         (503, {"retry_after": "2"}, 3),
@@ -68,18 +68,18 @@ def test_permanent_status_is_not_retried(door, status):
     ],
 )
 def test_client_does_not_repeat_retries_of_router(door, controls, status, headers, sent):
-    assert requests_for(door, says(status, {}, **headers), controls=controls) == sent
+    assert count_requests(door, says(status, {}, **headers), controls=controls) == sent
 
 
 @both_doors
 @pytest.mark.parametrize("code", ["cost_budget_exceeded", "token_budget_exceeded"])
 def test_exceeded_spending_budget_is_not_retried(door, code):
-    assert requests_for(door, says(429, {"error": {"message": "m", "code": code}})) == 1
+    assert count_requests(door, says(429, {"error": {"message": "m", "code": code}})) == 1
 
 
 @both_doors
 @pytest.mark.parametrize(
-    ("status", "told", "sent"),
+    ("status", "should_retry", "sent"),
     [
         (503, "false", 1),
         (429, "false", 1),
@@ -91,8 +91,8 @@ def test_exceeded_spending_budget_is_not_retried(door, code):
         (503, "perhaps", 3),
     ],
 )
-def test_should_retry_header_is_respected(door, status, told, sent):
-    assert requests_for(door, says(status, {}, x_should_retry=told)) == sent
+def test_should_retry_header_is_respected(door, status, should_retry, sent):
+    assert count_requests(door, says(status, {}, x_should_retry=should_retry)) == sent
 
 
 UNSENT = [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError]
@@ -108,7 +108,7 @@ AMBIGUOUS = [
 @both_doors
 @pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
 def test_lost_connection_is_retried(door, failure):
-    assert requests_for(door, failure("broken")) == 3
+    assert count_requests(door, failure("broken")) == 3
 
 
 @both_doors
@@ -118,29 +118,29 @@ def test_lost_connection_is_retried(door, failure):
 )
 @pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
 def test_only_unsent_requests_are_retried_without_retry_ambiguous(door, failure, settings):
-    sent = requests_for(door, failure("broken"), **settings)
+    sent = count_requests(door, failure("broken"), **settings)
     assert sent == (3 if failure in UNSENT else 1)
 
 
 @both_doors
-@pytest.mark.parametrize("status", RETRIED)
+@pytest.mark.parametrize("status", TRANSIENT)
 def test_status_is_retried_without_retry_ambiguous(door, status):
-    assert requests_for(door, says(status, {}), call=chat(retry_ambiguous=False)) == 3
+    assert count_requests(door, says(status, {}), call=chat(retry_ambiguous=False)) == 3
 
 
 @both_doors
-@pytest.mark.parametrize(("repeatable", "sent"), [(True, 3), (False, 1)])
-def test_truncated_body_is_ambiguous(door, repeatable, sent):
-    body = Body(b'{"choices"', httpx.ReadError("cut"))
+@pytest.mark.parametrize(("retry_ambiguous", "sent"), [(True, 3), (False, 1)])
+def test_truncated_body_is_ambiguous(door, retry_ambiguous, sent):
+    body = Body(b'{"choices"', httpx.ReadError("lost"))
     step = lambda _: httpx.Response(200, stream=body)  # noqa: E731
-    assert requests_for(door, step, call=chat(retry_ambiguous=repeatable)) == sent
+    assert count_requests(door, step, call=chat(retry_ambiguous=retry_ambiguous)) == sent
 
 
 @both_doors
 def test_bad_certificate_is_not_retried(door):
     script = Script()
 
-    def untrusted(request: httpx.Request) -> httpx.Response:
+    def refuse_certificate(request: httpx.Request) -> httpx.Response:
         script.requests.append(request)
         try:
             raise ssl.SSLCertVerificationError("self-signed certificate")
@@ -148,13 +148,13 @@ def test_bad_certificate_is_not_retried(door):
             raise httpx.ConnectError(str(error)) from error
 
     with pytest.raises(RouterConnectionError, match="self-signed") as raised:
-        door.send(client_of(untrusted), chat())
+        door.send(client_of(refuse_certificate), chat())
     assert (script.sent, raised.value.is_retryable) == (1, False)
 
 
 @both_doors
 @pytest.mark.parametrize(
-    ("failure", "expected"),
+    ("failure", "error_class"),
     [
         (httpx.ConnectError("refused"), RouterConnectionError),
         (httpx.ReadTimeout("slow"), RouterTimeoutError),
@@ -162,33 +162,33 @@ def test_bad_certificate_is_not_retried(door):
         (httpx.DecodingError("gzip"), RouterConnectionError),
     ],
 )
-def test_httpx_errors_are_mapped(door, failure, expected):
+def test_httpx_errors_are_mapped(door, failure, error_class):
     with pytest.raises(RouterError) as raised:
         door.send(client_of(Script(failure)), chat())
-    assert (type(raised.value), raised.value.endpoint) == (expected, "/chat/completions")
+    assert (type(raised.value), raised.value.endpoint) == (error_class, "/chat/completions")
 
 
 @both_doors
 @pytest.mark.parametrize("retries", [0, 1, 10])
 def test_max_retries_is_respected(door, retries):
-    assert requests_for(door, says(503, {}), max_retries=retries) == 1 + retries
+    assert count_requests(door, says(503, {}), max_retries=retries) == 1 + retries
 
 
 @both_doors
 @pytest.mark.parametrize("failure", [says(503, {}), httpx.ConnectError("refused")])
 def test_successful_retry_returns_result(door, failure):
     script = Script(failure, failure, says())
-    seen = []
-    call = chat(parse=lambda reply: seen.append(reply.attempts) or reply.json())
+    attempts = []
+    call = chat(parse=lambda response: attempts.append(response.attempts) or response.json())
     assert door.send(client_of(script), call) == ANSWER
-    assert (script.sent, seen) == (3, [3])
+    assert (script.sent, attempts) == (3, [3])
 
 
 @both_doors
 def test_backoff_grows_up_to_maximum_with_jitter(door, pauses):
-    requests_for(door, says(500, {}), max_retries=10)
-    longest = [0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8]
-    assert all(high / 2 <= p <= high for p, high in zip(pauses, longest, strict=True))
+    count_requests(door, says(500, {}), max_retries=10)
+    limits = [0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8]
+    assert all(limit / 2 <= pause <= limit for pause, limit in zip(pauses, limits, strict=True))
     assert len(set(pauses[4:])) > 1
 
 
@@ -198,7 +198,7 @@ LATER = "Sun, 06 Nov 2022 08:49:52 GMT"
 
 @both_doors
 @pytest.mark.parametrize(
-    ("headers", "wish"),
+    ("headers", "seconds"),
     [
         ({"retry_after": "7"}, 7),
         ({"retry_after": "0.25"}, 0.25),
@@ -214,19 +214,19 @@ LATER = "Sun, 06 Nov 2022 08:49:52 GMT"
         ({"retry_after_ms": "-1", "retry_after": "7"}, 7),
     ],
 )
-def test_retry_after_headers_are_respected(door, pauses, headers, wish):
-    requests_for(door, says(429, {}, **headers))
-    assert pauses == [wish, wish]
+def test_retry_after_headers_are_respected(door, pauses, headers, seconds):
+    count_requests(door, says(429, {}, **headers))
+    assert pauses == [seconds, seconds]
 
 
-USELESS = ["nan", "inf", "-inf", "-5", "0", "soon", "", "9" * 400, "0x10", "1_0", DATE]
+INVALID_VALUES = ["nan", "inf", "-inf", "-5", "0", "soon", "", "9" * 400, "0x10", "1_0", DATE]
 
 
 @both_doors
 @pytest.mark.parametrize("name", ["retry_after", "retry_after_ms", "x_ratelimit_reset"])
-@pytest.mark.parametrize("value", USELESS, ids=lambda value: value[:8])
+@pytest.mark.parametrize("value", INVALID_VALUES, ids=lambda value: value[:8])
 def test_invalid_retry_after_is_ignored(door, pauses, name, value):
-    requests_for(door, says(429, {}, **{name: value}, date=LATER))
+    count_requests(door, says(429, {}, **{name: value}, date=LATER))
     assert 0.25 <= pauses[0] <= 0.5 <= pauses[1] <= 1
 
 
@@ -241,13 +241,13 @@ def test_invalid_retry_after_is_ignored(door, pauses, name, value):
     ],
 )
 def test_impossible_date_is_ignored(door, pauses, value):
-    requests_for(door, says(429, {}, retry_after=value, date=DATE))
+    count_requests(door, says(429, {}, retry_after=value, date=DATE))
     assert 0.25 <= pauses[0] <= 0.5
 
 
 @both_doors
 @pytest.mark.parametrize(
-    ("headers", "wish"),
+    ("headers", "seconds"),
     [
         ({"retry_after": "61"}, 61),
         ({"retry_after": "3600"}, 3600),
@@ -256,10 +256,11 @@ def test_impossible_date_is_ignored(door, pauses, value):
         ({"x_ratelimit_reset": "2h"}, 7200),
     ],
 )
-def test_long_retry_after_is_left_to_caller(door, pauses, headers, wish):
+def test_long_retry_after_is_left_to_caller(door, pauses, headers, seconds):
+    """A caller can decide better than the client whether to wait for more than a minute."""
     with pytest.raises(RateLimitError) as raised:
         door.send(client_of(Script(says(429, {}, **headers))), chat())
-    assert (raised.value.retry_after, raised.value.attempts, pauses) == (wish, 1, [])
+    assert (raised.value.retry_after, raised.value.attempts, pauses) == (seconds, 1, [])
 
 
 @both_doors
@@ -281,8 +282,8 @@ def test_each_attempt_resolves_key_and_sends_same_body(door):
     script = Script(says(500, {}))
     with pytest.raises(RouterError):
         door.send(client_of(script, api_key=lambda: next(keys)), chat())
-    wanted = ["Bearer first", "Bearer second", "Bearer third"]
-    assert script.headers("authorization") == wanted
+    expected = ["Bearer first", "Bearer second", "Bearer third"]
+    assert script.headers("authorization") == expected
     assert len({request.content for request in script.requests}) == 1
 
 

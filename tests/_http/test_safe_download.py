@@ -1,4 +1,4 @@
-"""Fetching what a reply links to: from public hosts by pinned address, bounded, without the key."""
+"""Downloads of URLs in responses: only from public hosts, by a checked address, with limits."""
 
 import asyncio
 import socket
@@ -9,7 +9,7 @@ import httpx
 import pytest
 from support.scripted_router import Body
 
-from orq_router_integrations._http import safe_download as downloads
+from orq_router_integrations._http import safe_download
 from orq_router_integrations._http.safe_download import adownload, download, is_public
 from orq_router_integrations.errors import (
     InvalidResponseError,
@@ -26,34 +26,44 @@ PUBLIC, OTHER = "93.184.216.34", "93.184.216.35"
 
 
 class Network:
-    """Names with addresses, and one host that answers; keeps what it was asked."""
+    """A resolver and a host that responds to every request; records what it receives.
+
+    Attributes:
+        addresses: the addresses of every host name.
+        answer: creates the response.
+        requests: the requests received.
+        resolved: the host names looked up.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.addresses: list[str] = [PUBLIC, OTHER]
-        self.answer: Callable[[httpx.Request], httpx.Response] = replies(b"data")
-        self.asked: list[httpx.Request] = []
-        self.looked_up: list[str] = []
+        self.answer: Callable[[httpx.Request], httpx.Response] = respond(b"data")
+        self.requests: list[httpx.Request] = []
+        self.resolved: list[str] = []
         monkeypatch.setattr(socket, "getaddrinfo", self.getaddrinfo)
         monkeypatch.setattr(httpx.HTTPTransport, "handle_request", self.handle)
         monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", self.ahandle)
 
     def getaddrinfo(self, host: str, port: int, *_: Any, **__: Any) -> list[Any]:
-        self.looked_up.append(host)
+        self.resolved.append(host)
         if not self.addresses:
-            raise socket.gaierror(8, "unknown name")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (it, port)) for it in self.addresses]
+            raise socket.gaierror(8, "unknown host")
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in self.addresses
+        ]
 
     def handle(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
+        self.requests.append(request)
         return self.answer(request)
 
     async def ahandle(self, request: httpx.Request) -> httpx.Response:
         return self.handle(request)
 
 
-def replies(*pieces: bytes | Exception, status: int = 200, **headers: str) -> Any:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda _: httpx.Response(status, headers=named, stream=Body(*pieces))
+def respond(*chunks: bytes | Exception, status: int = 200, **headers: str) -> Any:
+    header_names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _: httpx.Response(status, headers=header_names, stream=Body(*chunks))
 
 
 @pytest.fixture
@@ -61,27 +71,29 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     return Network(monkeypatch)
 
 
-def sync(url: str, **given: Any) -> bytes:
-    return b"".join(download(url, **given))
+def download_sync(url: str, **options: Any) -> bytes:
+    return b"".join(download(url, **options))
 
 
-def twin(url: str, **given: Any) -> bytes:
+def download_async(url: str, **options: Any) -> bytes:
     async def fetch() -> bytes:
-        return b"".join([data async for data in adownload(url, **given)])
+        return b"".join([data async for data in adownload(url, **options)])
 
     return asyncio.run(fetch())
 
 
-both = pytest.mark.parametrize("fetch", [sync, twin], ids=["sync", "async"])
+sync_and_async = pytest.mark.parametrize(
+    "fetch", [download_sync, download_async], ids=["sync", "async"]
+)
 Fetch = Callable[..., bytes]
 
 
-@both
+@sync_and_async
 def test_connects_to_checked_address(network: Network, fetch: Fetch):
-    network.answer = replies(b"da", b"ta")
+    network.answer = respond(b"da", b"ta")
     assert fetch(URL) == b"data"
-    (request,) = network.asked
-    assert network.looked_up == ["images.example.com"]
+    (request,) = network.requests
+    assert network.resolved == ["images.example.com"]
     assert (request.url.host, request.url.port, request.url.scheme) == (PUBLIC, None, "https")
     assert request.url.raw_path == b"/a%20b/c.png?sig=secret"
     assert request.headers["host"] == "images.example.com"
@@ -90,7 +102,7 @@ def test_connects_to_checked_address(network: Network, fetch: Fetch):
     assert "cookie" not in request.headers
 
 
-@both
+@sync_and_async
 @pytest.mark.parametrize("proxy", ["HTTPS_PROXY", "ALL_PROXY"])
 def test_proxy_from_environment_is_ignored(network: Network, fetch: Fetch, monkeypatch, proxy):
     monkeypatch.setenv(proxy, "http://127.0.0.1:9")
@@ -105,7 +117,7 @@ PRIVATE = [
 ]
 
 
-@both
+@sync_and_async
 @pytest.mark.parametrize("address", PRIVATE)
 def test_non_public_hosts_are_refused(network: Network, fetch: Fetch, address):
     network.addresses = [PUBLIC, address]
@@ -113,7 +125,7 @@ def test_non_public_hosts_are_refused(network: Network, fetch: Fetch, address):
         RouterInputError, match=r"images\.example\.com resolves to .*, which is not a public"
     ):
         fetch(URL)
-    assert not network.asked
+    assert not network.requests
     assert not is_public(address)
 
 
@@ -124,7 +136,7 @@ def test_public_addresses_are_accepted(address):
     assert is_public(address)
 
 
-@both
+@sync_and_async
 @pytest.mark.parametrize(
     "url",
     [
@@ -137,10 +149,10 @@ def test_public_addresses_are_accepted(address):
 def test_only_plain_https_urls_are_accepted(network: Network, fetch: Fetch, url):
     with pytest.raises(RouterInputError, match="url: "):
         fetch(url)
-    assert not network.looked_up
+    assert not network.resolved
 
 
-@both
+@sync_and_async
 @pytest.mark.parametrize("url", ["https://127.0.0.1/", "https://[::1]/", "https://2130706433/"])
 def test_ip_addresses_in_urls_are_checked(network: Network, fetch: Fetch, url):
     network.addresses = ["127.0.0.1"]
@@ -148,53 +160,55 @@ def test_ip_addresses_in_urls_are_checked(network: Network, fetch: Fetch, url):
         fetch(url)
 
 
-@both
+@sync_and_async
 @pytest.mark.parametrize(
-    ("answer", "kind", "said"),
+    ("answer", "error_class", "message"),
     [
-        (replies(status=302, location="https://10.0.0.1/"), RedirectError, "redirects"),
-        (replies(status=404), NotFoundError, "is not available"),
-        (replies(status=410), NotFoundError, "is not available"),
-        (replies(status=403), RouterStatusError, "is not available"),
-        (replies(status=204), RouterStatusError, "is not available"),
-        (replies(b"x", content_encoding="gzip"), InvalidResponseError, "is compressed"),
-        (replies(b"x" * 60, b"x" * 60), InvalidResponseError, "larger than 100 bytes"),
-        (replies(b"x", httpx.ReadError("reset")), RouterConnectionError, "ReadError"),
-        (replies(b"x", httpx.ReadTimeout("late")), RouterTimeoutError, "did not respond in time"),
+        (respond(status=302, location="https://10.0.0.1/"), RedirectError, "redirects"),
+        (respond(status=404), NotFoundError, "is not available"),
+        (respond(status=410), NotFoundError, "is not available"),
+        (respond(status=403), RouterStatusError, "is not available"),
+        (respond(status=204), RouterStatusError, "is not available"),
+        (respond(b"x", content_encoding="gzip"), InvalidResponseError, "is compressed"),
+        (respond(b"x" * 60, b"x" * 60), InvalidResponseError, "larger than 100 bytes"),
+        (respond(b"x", httpx.ReadError("reset")), RouterConnectionError, "ReadError"),
+        (respond(b"x", httpx.ReadTimeout("late")), RouterTimeoutError, "did not respond in time"),
     ],
 )
 def test_download_errors_are_typed_and_hide_query(
-    network: Network, fetch: Fetch, answer, kind, said
+    network: Network, fetch: Fetch, answer, error_class, message
 ):
     network.answer = answer
-    with pytest.raises(kind, match=said) as caught:
+    with pytest.raises(error_class, match=message) as raised:
         fetch(URL, max_bytes=100)
-    assert "https://images.example.com/a%20b/c.png" in str(caught.value)
-    assert "secret" not in str(caught.value)
-    assert len(network.asked) == 1
+    assert "https://images.example.com/a%20b/c.png" in str(raised.value)
+    assert "secret" not in str(raised.value)
+    assert len(network.requests) == 1
 
 
-@both
-def test_unknown_download_host_raises_connection_error(network: Network, fetch: Fetch):
+@sync_and_async
+def test_unresolvable_host_raises_connection_error(network: Network, fetch: Fetch):
     network.addresses = []
     with pytest.raises(RouterConnectionError, match="gaierror"):
         fetch(URL)
 
 
-@both
+@sync_and_async
 def test_slow_download_times_out(network: Network, fetch: Fetch, monkeypatch):
-    monkeypatch.setattr(downloads, "MAX_DOWNLOAD_SECONDS", -1.0)
+    monkeypatch.setattr(safe_download, "MAX_DOWNLOAD_SECONDS", -1.0)
     with pytest.raises(RouterTimeoutError, match="takes longer"):
         fetch(URL)
 
 
-@both
+@sync_and_async
 def test_http_client_serves_only_unresolvable_hosts(network: Network, fetch: Fetch):
-    kinds = {sync: httpx.Client, twin: httpx.AsyncClient}
-    given = kinds[fetch](transport=httpx.MockTransport(lambda _: httpx.Response(200, text="mine")))
-    assert fetch("https://x.invalid/a", http_client=given) == b"mine"
-    assert not network.looked_up
-    assert fetch(URL, http_client=given) == b"data"
+    classes = {download_sync: httpx.Client, download_async: httpx.AsyncClient}
+    http = classes[fetch](
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, text="local"))
+    )
+    assert fetch("https://x.invalid/a", http_client=http) == b"local"
+    assert not network.resolved
+    assert fetch(URL, http_client=http) == b"data"
     with pytest.raises(RouterInputError, match=r"x\.invalid does not exist in any network"):
         fetch("https://x.invalid/a")
 
@@ -202,7 +216,7 @@ def test_http_client_serves_only_unresolvable_hosts(network: Network, fetch: Fet
 def test_stopping_early_closes_connection(network: Network):
     body = Body(b"a", b"b")
     network.answer = lambda _: httpx.Response(200, stream=body)
-    items = download(URL)
-    assert next(items) == b"a"
-    items.close()
+    chunks = download(URL)
+    assert next(chunks) == b"a"
+    chunks.close()
     assert body.closed
