@@ -3,6 +3,6 @@
 from orq_router_integrations.testing.answering.answer import Answer, ToolCall
 from orq_router_integrations.testing.router import OfflineRouter
 from orq_router_integrations.testing.routing.faults import Fault
-from orq_router_integrations.testing.routing.records import ProviderCall
+from orq_router_integrations.testing.routing.request_log import ProviderCall
 
 __all__ = ["Answer", "Fault", "OfflineRouter", "ProviderCall", "ToolCall"]

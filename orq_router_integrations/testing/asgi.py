@@ -13,22 +13,22 @@ Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Event, Receive, Send], Awaitable[None]]
 
 
-def asgi_app(router: OfflineRouter) -> App:
+def create_asgi_app(router: OfflineRouter) -> App:
     """An ASGI 3 app that answers as ``router.handle`` does; streams go out event by event."""
 
     async def app(scope: Event, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await _run_lifespan(receive, send)
         elif scope["type"] == "http":
-            response = router.handle(await _request(scope, receive))
-            await _respond(response, send)
+            response = router.handle(await _read_request(scope, receive))
+            await _send_response(response, send)
         else:
             raise ValueError(f"the offline router speaks HTTP, not {scope['type']}")
 
     return app
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _run_lifespan(receive: Receive, send: Send) -> None:
     while True:
         event = await receive()
         await send({"type": f"{event['type']}.complete"})
@@ -36,26 +36,26 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-async def _request(scope: Event, receive: Receive) -> httpx.Request:
+async def _read_request(scope: Event, receive: Receive) -> httpx.Request:
     pieces: list[bytes] = []
     more = True
     while more:
         event = await receive()
         pieces.append(event.get("body", b""))
         more = event.get("more_body", False)
-    url = httpx.URL(scheme="http", host="offline", raw_path=_path(scope))
+    url = httpx.URL(scheme="http", host="offline", raw_path=_get_raw_path(scope))
     return httpx.Request(
         scope["method"], url, headers=list(scope["headers"]), content=b"".join(pieces)
     )
 
 
-def _path(scope: Event) -> bytes:
+def _get_raw_path(scope: Event) -> bytes:
     path: bytes = scope.get("raw_path") or scope["path"].encode()
     query: bytes = scope.get("query_string", b"")
     return path + (b"?" + query if query else b"")
 
 
-async def _respond(response: httpx.Response, send: Send) -> None:
+async def _send_response(response: httpx.Response, send: Send) -> None:
     head = {"type": "http.response.start", "status": response.status_code}
     await send(head | {"headers": response.headers.raw})
     stream = cast("httpx.AsyncByteStream", response.stream)  # ours serve both kinds of client

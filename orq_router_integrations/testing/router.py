@@ -22,26 +22,38 @@ from weakref import WeakSet
 import httpx
 
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
-from orq_router_integrations.testing.chat.service import ChatService
-from orq_router_integrations.testing.images.links import HOST as IMAGE_HOST
-from orq_router_integrations.testing.images.links import Links
-from orq_router_integrations.testing.images.service import image_services
-from orq_router_integrations.testing.responses.service import ResponsesService
-from orq_router_integrations.testing.routing.balancing import Balancer
-from orq_router_integrations.testing.routing.cache import Cache, key_of
-from orq_router_integrations.testing.routing.doors import body_of, check_key, received, reply
-from orq_router_integrations.testing.routing.faults import FaultScript, Script
+from orq_router_integrations.testing.chat.endpoint import ChatEndpoint
+from orq_router_integrations.testing.images.endpoint import create_image_endpoints
+from orq_router_integrations.testing.images.image_host import HOST as IMAGE_HOST
+from orq_router_integrations.testing.images.image_host import ImageHost
+from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
+from orq_router_integrations.testing.routing.cache import ResponseCache, create_cache_key
+from orq_router_integrations.testing.routing.control_parsing import split_controls
+from orq_router_integrations.testing.routing.endpoint import (
+    EndpointCall,
+    EndpointHandler,
+    RouterResponse,
+)
+from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.fallback_routing import (
+    RequestRouting,
+    format_model_not_found,
+)
+from orq_router_integrations.testing.routing.faults import FaultScript, FaultSequence
 from orq_router_integrations.testing.routing.guardrails import check_input
-from orq_router_integrations.testing.routing.limits import RateLimit
-from orq_router_integrations.testing.routing.models import Models, check_format
-from orq_router_integrations.testing.routing.providers import Providers
-from orq_router_integrations.testing.routing.reading import read
-from orq_router_integrations.testing.routing.records import ProviderCall, Received
-from orq_router_integrations.testing.routing.refusals import Refusal
-from orq_router_integrations.testing.routing.route import Route, not_enabled
-from orq_router_integrations.testing.routing.service import Job, Outcome, Service
-from orq_router_integrations.testing.speech.service import SpeechService
-from orq_router_integrations.testing.transcriptions.service import TranscriptionService
+from orq_router_integrations.testing.routing.http_adapter import (
+    check_api_key,
+    create_response,
+    parse_request_body,
+    record_request,
+)
+from orq_router_integrations.testing.routing.load_balancing import LoadBalancerState
+from orq_router_integrations.testing.routing.model_registry import ModelRegistry, check_model_id
+from orq_router_integrations.testing.routing.provider_stub import ProviderStub
+from orq_router_integrations.testing.routing.rate_limit import RateLimit
+from orq_router_integrations.testing.routing.request_log import ProviderCall, RecordedRequest
+from orq_router_integrations.testing.speech.endpoint import SpeechEndpoint
+from orq_router_integrations.testing.transcriptions.endpoint import TranscriptionEndpoint
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import (
     RESPONSES,
@@ -59,7 +71,7 @@ BASE_URL = "https://offline.invalid/v3/router"
 MODELS_PATH = "/models"
 STORED_PATH = RESPONSES.path + "/"
 
-Handler = Callable[[httpx.Request], Outcome]
+Handler = Callable[[httpx.Request], RouterResponse]
 
 
 class OfflineRouter:
@@ -102,7 +114,7 @@ class OfflineRouter:
         self,
         *,
         answers: Answers | None = None,
-        faults: Mapping[str, Script] | None = None,
+        faults: Mapping[str, FaultSequence] | None = None,
         models: Collection[str] | None = None,
         api_keys: Collection[str] | None = None,
         requests_per_minute: int | None = None,
@@ -111,18 +123,18 @@ class OfflineRouter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.log: list[ProviderCall] = []
-        self.requests: list[Received] = []
+        self.requests: list[RecordedRequest] = []
         self._lock = threading.RLock()
         _ROUTERS.add(self)
-        self._models = Models(enabled=models)
+        self._models = ModelRegistry(enabled=models)
         self._keys = None if api_keys is None else tuple(api_keys)
         self._limit = RateLimit(limit=requests_per_minute, clock=clock)
         self._lenient = lenient
-        self._balancer = Balancer(seed=seed, log=self.log)
-        self._cache, self._links = Cache(clock=clock), Links(clock=clock)
+        self._balancer = LoadBalancerState(seed=seed, log=self.log)
+        self._cache, self._links = ResponseCache(clock=clock), ImageHost(clock=clock)
         self._faults, self._answers = FaultScript(faults), AnswerScript(answers)
-        self._responses = ResponsesService(script=self._answers, trace_id=self._trace_id)
-        others = (*_services(self._answers), *image_services(self._links))
+        self._responses = ResponsesEndpoint(script=self._answers, trace_id=self._create_trace_id)
+        others = (*_create_endpoints(self._answers), *create_image_endpoints(self._links))
         self._services = (self._responses, *others)
 
     @property
@@ -156,46 +168,46 @@ class OfflineRouter:
         """Answer one request: the one core that all doors share."""
         with self._lock:
             request.read()
-            self.requests.append(received(request))
-            headers = {"x-orq-offline": "1", "x-orq-trace-id": self._trace_id()}
+            self.requests.append(record_request(request))
+            headers = {"x-orq-offline": "1", "x-orq-trace-id": self._create_trace_id()}
             try:
-                outcome = self._answered(request)
-            except Refusal as refusal:
-                outcome = Outcome(
+                outcome = self._dispatch(request)
+            except HTTPError as refusal:
+                outcome = RouterResponse(
                     status=refusal.status,
-                    body=refusal.envelope(),
+                    body=refusal.to_body(),
                     headers=dict(refusal.headers),
                 )
-            return reply(outcome, headers | self._limit.headers())
+            return create_response(outcome, headers | self._limit.get_headers())
 
-    def _trace_id(self) -> str:
+    def _create_trace_id(self) -> str:
         return f"{len(self.requests):032x}"
 
-    def _answered(self, request: httpx.Request) -> Outcome:
+    def _dispatch(self, request: httpx.Request) -> RouterResponse:
         """The checks, in the router's order, up to the endpoint."""
         if request.url.host == IMAGE_HOST and request.method == "GET":
-            data = self._links.get(request.url.path)
-            return Outcome(status=200, body=data, headers={"content-type": "image/png"})
-        dialect, path = _address(request.url.path)
-        handler = self._handler(request.method, path, dialect)
-        check_key(request, self._keys)
-        self._limit.take()
+            data = self._links.fetch(request.url.path)
+            return RouterResponse(status=200, body=data, headers={"content-type": "image/png"})
+        dialect, path = _split_path(request.url.path)
+        handler = self._find_handler(request.method, path, dialect)
+        check_api_key(request, self._keys)
+        self._limit.acquire()
         return handler(request)
 
-    def _handler(self, method: str, path: str, dialect: Dialect) -> Handler:
+    def _find_handler(self, method: str, path: str, dialect: Dialect) -> Handler:
         """What serves a method and path."""
         if method == "GET" and dialect is Dialect.V3_ROUTER:
             if path == MODELS_PATH:
-                return self._listed
+                return self._list_models
             if path.startswith(STORED_PATH) and len(path) > len(STORED_PATH):
-                return partial(self._stored, path.removeprefix(STORED_PATH))
+                return partial(self._get_stored_response, path.removeprefix(STORED_PATH))
         for service in self._services:
             endpoint = service.endpoint
             if (method, path) == ("POST", endpoint.path) and dialect in endpoint.dialects:
-                return partial(self._posted, service, dialect)
-        raise Refusal(404, self._elsewhere(method, path, dialect))
+                return partial(self._handle_post, service, dialect)
+        raise HTTPError(404, self._describe_endpoints(method, path, dialect))
 
-    def _elsewhere(self, method: str, path: str, dialect: Dialect) -> str:
+    def _describe_endpoints(self, method: str, path: str, dialect: Dialect) -> str:
         """What is served, for those who ask for something else."""
         only_v3 = path == MODELS_PATH or f"{path}/".startswith(STORED_PATH)
         if only_v3 and dialect is not Dialect.V3_ROUTER:
@@ -204,71 +216,77 @@ class OfflineRouter:
         served = f"{posts}, GET {STORED_PATH}{{id}} and GET {MODELS_PATH}"
         return f"the offline router serves {served} under v3/router, not {method} {path}"
 
-    def _listed(self, _: httpx.Request) -> Outcome:
-        return Outcome(status=200, body=self._models.listing())
+    def _list_models(self, _: httpx.Request) -> RouterResponse:
+        return RouterResponse(status=200, body=self._models.list_models())
 
-    def _stored(self, id_: str, request: httpx.Request) -> Outcome:
+    def _get_stored_response(self, id_: str, request: httpx.Request) -> RouterResponse:
         if request.url.query and not self._lenient:
-            raise Refusal(400, f"{STORED_PATH}{{id}} takes no parameters")
-        return Outcome(status=200, body=self._responses.stored(id_))
+            raise HTTPError(400, f"{STORED_PATH}{{id}} takes no parameters")
+        return RouterResponse(status=200, body=self._responses.get_stored(id_))
 
-    def _posted(self, service: Service, dialect: Dialect, request: httpx.Request) -> Outcome:
-        body = body_of(request, service.endpoint)
+    def _handle_post(
+        self, service: EndpointHandler, dialect: Dialect, request: httpx.Request
+    ) -> RouterResponse:
+        body = parse_request_body(request, service.endpoint)
         try:
-            taken = read(body, service.endpoint, dialect, lenient=self._lenient)
-            job = service.read(taken.rest, taken.controls, lenient=self._lenient)
+            taken = split_controls(body, service.endpoint, dialect, lenient=self._lenient)
+            job = service.parse(taken.endpoint_fields, taken.controls, lenient=self._lenient)
         except RecursionError:
-            raise Refusal(400, "the body is nested too deep") from None
+            raise HTTPError(400, "the body is nested too deep") from None
         self._check_models(job, taken.controls)
-        if job.guarded is not None:
-            check_input(taken.controls.guardrails or (), job.guarded)
-        key = key_of(request.url.path, body)
-        return job.finished(self._cached(key, job, taken.controls, service))
+        if job.guarded_text is not None:
+            check_input(taken.controls.guardrails or (), job.guarded_text)
+        key = create_cache_key(request.url.path, body)
+        return job.finalize(self._answer_from_cache(key, job, taken.controls, service))
 
-    def _check_models(self, job: Job, controls: RouterControls) -> None:
+    def _check_models(self, job: EndpointCall, controls: RouterControls) -> None:
         """Check the primary, or the balancer's models, which replace it."""
         balancer = controls.load_balancer
         for model in [item.model for item in balancer.models] if balancer else [job.model]:
-            check_format(model)
-            if not self._models.has(model):
-                raise Refusal(404, not_enabled(model), param="model")
+            check_model_id(model)
+            if not self._models.is_enabled(model):
+                raise HTTPError(404, format_model_not_found(model), param="model")
 
-    def _cached(self, key: str, job: Job, controls: RouterControls, service: Service) -> Outcome:
+    def _answer_from_cache(
+        self, key: str, job: EndpointCall, controls: RouterControls, service: EndpointHandler
+    ) -> RouterResponse:
         """The kept answer, or a new one; the marker of a hit is ours, the real one is unknown."""
-        if controls.cache is None or not job.cacheable:
-            return self._routed(job, controls, service)
+        if controls.cache is None or not job.is_cacheable:
+            return self._route(job, controls, service)
         kept = self._cache.get(key)
         if kept is not None:
             return replace(kept, headers=kept.headers | {"x-orq-offline-cache": "hit"})
-        outcome = self._routed(job, controls, service)
+        outcome = self._route(job, controls, service)
         self._cache.put(key, outcome, controls.cache)
         return outcome
 
-    def _routed(self, job: Job, controls: RouterControls, service: Service) -> Outcome:
+    def _route(
+        self, job: EndpointCall, controls: RouterControls, service: EndpointHandler
+    ) -> RouterResponse:
         balancer = controls.load_balancer
         primary = self._balancer.pick(balancer) if balancer else job.model
-        providers = Providers(faults=self._faults, path=service.endpoint.path, log=self.log)
-        route = Route(
+        providers = ProviderStub(faults=self._faults, path=service.endpoint.path, log=self.log)
+        route = RequestRouting(
             job=job,
             controls=controls,
             default_retry=service.default_retry,
-            enabled=self._models.has,
+            enabled=self._models.is_enabled,
             providers=providers,
         )
-        return route.follow(primary)
+        return route.run(primary)
 
 
-def _services(script: AnswerScript) -> tuple[Service, ...]:
+def _create_endpoints(script: AnswerScript) -> tuple[EndpointHandler, ...]:
     """The endpoints that keep nothing the router itself would ask for."""
     return (
-        ChatService(script=script),
-        SpeechService(script=script),
-        TranscriptionService(TRANSCRIPTIONS, script=script),
-        TranscriptionService(TRANSLATIONS, script=script),
+        ChatEndpoint(script=script),
+        SpeechEndpoint(script=script),
+        TranscriptionEndpoint(TRANSCRIPTIONS, script=script),
+        TranscriptionEndpoint(TRANSLATIONS, script=script),
     )
 
 
-def _address(path: str) -> tuple[Dialect, str]:
+def _split_path(path: str) -> tuple[Dialect, str]:
     """The dialect and the endpoint of a URL's path, on whatever host and below whatever folder.
 
     Raises:
@@ -279,7 +297,7 @@ def _address(path: str) -> tuple[Dialect, str]:
         if prefix:
             return dialect, "/" + rest
     known = ", ".join(f"/{dialect.value}" for dialect in Dialect)
-    raise Refusal(404, f"{path} is not under one of the router's prefixes ({known})")
+    raise HTTPError(404, f"{path} is not under one of the router's prefixes ({known})")
 
 
 _ROUTERS: WeakSet[OfflineRouter] = WeakSet()

@@ -4,7 +4,7 @@ import ipaddress
 import socket
 import sys
 
-from orq_router_integrations.testing.asgi import asgi_app
+from orq_router_integrations.testing.asgi import create_asgi_app
 from orq_router_integrations.testing.router import OfflineRouter
 
 
@@ -28,8 +28,8 @@ def serve(host: str = "127.0.0.1", port: int = 8080, router: OfflineRouter | Non
         raise ImportError(
             "serving needs uvicorn: pip install it, or this package with the extra [serve]"
         ) from None
-    app = asgi_app(OfflineRouter() if router is None else router)
-    with _listening(host, port) as listener:
+    app = create_asgi_app(OfflineRouter() if router is None else router)
+    with _open_listener(host, port) as listener:
         name = f"[{host}]" if ":" in host else host
         base_url = f"http://{name}:{listener.getsockname()[1]}/v3/router"
         sys.stdout.write(f"The offline router serves {base_url} (any key will do)\n")
@@ -45,6 +45,6 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _open_listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family)

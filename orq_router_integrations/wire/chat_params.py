@@ -46,9 +46,13 @@ class ThinkingDisabled(WireModel):
 class ThinkingEnabled(WireModel):
     """Enables thinking with a token budget, which must be smaller than ``max_tokens``."""
 
-    type: Literal["enabled"]
-    budget_tokens: StrictInt = Field(ge=1024)
-    thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
+    type: Literal["enabled"] = Field(description="Kind of thinking.")
+    budget_tokens: StrictInt = Field(
+        ge=1024, description="Maximum number of tokens to think with, 1024 or more."
+    )
+    thinking_level: Literal["minimal", "low", "medium", "high"] | None = Field(
+        default=None, description="How much Gemini 3 models think; overrides `budget_tokens`."
+    )
 
 
 class AdaptiveThinking(WireModel):
@@ -65,15 +69,21 @@ Thinking = Annotated[
 class AudioOutput(WireModel):
     """Voice and format of a spoken answer."""
 
-    voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"]
-    format: Literal["wav", "mp3", "flac", "opus", "pcm16"]
+    voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"] = Field(
+        description="Name of the voice."
+    )
+    format: Literal["wav", "mp3", "flac", "opus", "pcm16"] = Field(
+        description="Format of the audio; `pcm16` consists of raw samples."
+    )
 
 
 class CacheControl(WireModel):
     """Uses the prompt cache of the provider (Anthropic only)."""
 
-    type: Literal["ephemeral"] = "ephemeral"
-    ttl: Literal["5m", "1h"] | None = None
+    type: Literal["ephemeral"] = Field(default="ephemeral", description="Kind of cache.")
+    ttl: Literal["5m", "1h"] | None = Field(
+        default=None, description="How long the provider keeps the prompt: 5 minutes or an hour."
+    )
 
 
 class ChatParams(DeferredModel):
@@ -127,7 +137,8 @@ class ChatParams(DeferredModel):
         description="Up to 4 strings; generation stops before the first one that occurs.",
     )
     modalities: list[Literal["text", "audio"]] | None = Field(
-        default=None, description="Output types: `text`, `audio` or both. `audio` needs `audio`."
+        default=None,
+        description="Output types: `text`, `audio` or both. Spoken output requires `audio`.",
     )
     audio: AudioOutput | None = Field(
         default=None,
@@ -190,9 +201,13 @@ WIRE_NAMES = {"max_tokens": "max_completion_tokens"}
 class ReasoningOptions(WireModel):
     """How much a model reasons, and how much of its reasoning it returns."""
 
-    effort: ReasoningEffort | None = None
-    context: str | None = None
-    summary: Literal["concise", "detailed", "auto"] | None = None
+    effort: ReasoningEffort | None = Field(
+        default=None, description="How much the model thinks before it answers."
+    )
+    context: str | None = Field(default=None, description="Passed on to the provider.")
+    summary: Literal["concise", "detailed", "auto"] | None = Field(
+        default=None, description="Kind of reasoning summary to return; none by default."
+    )
 
 
 class ResponsesParams(DeferredModel):

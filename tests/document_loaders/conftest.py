@@ -9,7 +9,7 @@ from support.recordings import wav
 from support.served_router import served
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.media.tones import Word, hear, speak
+from orq_router_integrations.testing.media.tone_codec import Word, decode_speech, encode_speech
 
 TOPICS = ["bread", "wine", "Zo\u00eb", "the the sea"]
 
@@ -33,9 +33,9 @@ def build_text(sentence_count: int) -> str:
 
 def record(path: Path, sentence_count: int, sample_rate: int) -> LongRecording:
     text = build_text(sentence_count)
-    pcm = speak(text, rate=sample_rate)
+    pcm = encode_speech(text, rate=sample_rate)
     path.write_bytes(wav(pcm, rate=sample_rate))
-    return LongRecording(path, text, hear(pcm, rate=sample_rate))
+    return LongRecording(path, text, decode_speech(pcm, rate=sample_rate))
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from orq_router_integrations.document_loaders.sources import ChunkLimits, create
 from orq_router_integrations.document_loaders.wav_reader import WavReader
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.wav import build_wav_header
-from orq_router_integrations.testing.media.tones import hear, speak
+from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech
 from orq_router_integrations.wire.call import Upload
 
 RATE = 8000
@@ -61,7 +61,7 @@ def test_chunks_cover_all_frames_within_the_limit(
 
 
 def test_chunks_are_valid_wav_files() -> None:
-    pcm = speak("One. Two. Three. Four. Five. Six.", rate=RATE)
+    pcm = encode_speech("One. Two. Three. Four. Five. Six.", rate=RATE)
     limits = ChunkLimits(max_bytes=30_000, overlap_seconds=0.2)
     chunks = split_wav(create_reader(wav(pcm, rate=RATE)), limits, "talk.x.wav")
     assert [chunk.upload.filename for chunk in chunks[:2]] == ["talk.x.001.wav", "talk.x.002.wav"]
@@ -74,9 +74,9 @@ def test_chunks_are_valid_wav_files() -> None:
 
 
 def test_cuts_are_in_pauses() -> None:
-    pcm = speak("A sentence of some words. " * 20, rate=RATE)
+    pcm = encode_speech("A sentence of some words. " * 20, rate=RATE)
     chunks = split_wav(create_reader(wav(pcm, rate=RATE)), create_limits(20.0), "a.wav")
-    words = hear(pcm, rate=RATE)
+    words = decode_speech(pcm, rate=RATE)
     for chunk in chunks[1:]:
         cut = chunk.cut_seconds
         assert not any(word.start - 0.1 < cut < word.end + 0.1 for word in words)

@@ -11,7 +11,7 @@ from python_multipart.multipart import FormParser, parse_options_header
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
 from orq_router_integrations.media.content_block import create_upload
-from orq_router_integrations.testing.routing.reading import read
+from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, Dialect
 from orq_router_integrations.wire.multipart import MultipartBody, build_multipart_body
@@ -98,12 +98,12 @@ def test_controls_are_read_as_they_were_given(given_controls: Any, dialect: Dial
         Request(endpoint=CHAT_COMPLETIONS, body={"model": "a/b"}, controls=wanted), dialect
     )
     assert isinstance(sent.body, bytes)
-    found = read(json.loads(sent.body), CHAT_COMPLETIONS, dialect, lenient=False)
+    found = split_controls(json.loads(sent.body), CHAT_COMPLETIONS, dialect, lenient=False)
     in_headers = {name for name in sent.headers if name.lower().startswith("x-orq-")}
     for name in wanted.model_fields_set:
         carried = any(name in header.lower() for header in in_headers)
         assert carried or getattr(found.controls, name) == getattr(wanted, name)
-    assert found.rest == {"model": "a/b"}
+    assert found.endpoint_fields == {"model": "a/b"}
 
 
 def read_by_python_multipart(form: MultipartBody) -> list[tuple[str, bytes, bytes | None]]:

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from itertools import groupby, takewhile
 
-from orq_router_integrations.testing.images.draw import INK, PAPER, margin
+from orq_router_integrations.testing.images.drawing import INK, PAPER, get_margin
 from orq_router_integrations.testing.images.font import _ROWS, HEIGHT, WIDTH
-from orq_router_integrations.testing.images.png import Picture, decoded
+from orq_router_integrations.testing.images.png import PixelBuffer, decode_png
 
 LETTERS = {glyph: letter for letter, glyph in _ROWS.items()}
 
 
-def picture(data: bytes) -> Picture:
-    found = decoded(data)
+def picture(data: bytes) -> PixelBuffer:
+    found = decode_png(data)
     assert found is not None
     return found
 
@@ -19,7 +19,7 @@ def picture(data: bytes) -> Picture:
 def words(data: bytes) -> str:
     """The texts in a picture, from top to bottom: on its card, and in the strip below."""
     image = picture(data)
-    inset = margin(image.width)
+    inset = get_margin(image.width)
     texts = []
     for left in (inset, 0):
         rows = [row[4 * left : 4 * (image.width - left)] for row in image.rows]

@@ -4,12 +4,12 @@ import wave
 from io import BytesIO
 from pathlib import Path
 
-from orq_router_integrations.testing.media.tones import RATE, speak
+from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
 
 TEXT = "Good day. We meet at noon, in room 7! Bring Zo\u00eb."
 
 
-def wav(pcm: bytes, *, rate: int = RATE, channels: int = 1, width: int = 2) -> bytes:
+def wav(pcm: bytes, *, rate: int = SAMPLE_RATE, channels: int = 1, width: int = 2) -> bytes:
     """Samples as a WAV file."""
     target = BytesIO()
     with wave.open(target, "wb") as file:
@@ -20,9 +20,9 @@ def wav(pcm: bytes, *, rate: int = RATE, channels: int = 1, width: int = 2) -> b
     return target.getvalue()
 
 
-def recording(text: str = TEXT, *, rate: int = RATE, speed: float = 1.0) -> bytes:
+def recording(text: str = TEXT, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> bytes:
     """A text, spoken, as a WAV file."""
-    return wav(speak(text, rate=rate, speed=speed), rate=rate)
+    return wav(encode_speech(text, rate=rate, speed=speed), rate=rate)
 
 
 def recorded(path: Path, text: str = TEXT, **how: float) -> Path:

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import uvicorn
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.asgi import asgi_app
+from orq_router_integrations.testing.asgi import create_asgi_app
 
 
 @contextmanager
 def served(router: OfflineRouter) -> Iterator[str]:
     """The base URL of a router that is served for as long as the block lasts."""
-    server = uvicorn.Server(uvicorn.Config(asgi_app(router), port=0, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(create_asgi_app(router), port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -9,7 +9,7 @@ import pytest
 from support.scripted_router import Script, client_of, streams
 
 from orq_router_integrations import OfflineRouter, OrqSpeechTool
-from orq_router_integrations.testing.media.tones import hear
+from orq_router_integrations.testing.media.tone_codec import decode_speech
 from orq_router_integrations.tools.speech_result import Speech
 
 TTS = "openai/tts-1"
@@ -64,7 +64,7 @@ def frames(data: bytes) -> tuple[int, bytes]:
 def heard(data: bytes) -> str:
     """The words that a WAV file of the offline router says."""
     rate, samples = frames(data)
-    return " ".join(word.text for word in hear(samples, rate=rate))
+    return " ".join(word.text for word in decode_speech(samples, rate=rate))
 
 
 def reset() -> Exception:

@@ -22,12 +22,12 @@ from orq_router_integrations.errors import (
     StreamInterruptedError,
 )
 from orq_router_integrations.testing import Fault
-from orq_router_integrations.testing.images.draw import generated
-from orq_router_integrations.testing.images.png import encoded
+from orq_router_integrations.testing.images.drawing import draw_image
+from orq_router_integrations.testing.images.png import encode_png
 from orq_router_integrations.tools.image_result import GeneratedImage
 
 GPT, DALLE2 = "openai/gpt-image-1", "openai/dall-e-2"
-ONE, TWO = (encoded(generated(name, (64, 64), 1)) for name in ("one", "two"))
+ONE, TWO = (encode_png(draw_image(name, (64, 64), 1)) for name in ("one", "two"))
 
 
 def body(*images: bytes) -> bytes:

@@ -12,15 +12,15 @@ from pydantic import ValidationError
 
 from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.testing.images.draw import generated
-from orq_router_integrations.testing.images.png import encoded
+from orq_router_integrations.testing.images.drawing import draw_image
+from orq_router_integrations.testing.images.png import encode_png
 from orq_router_integrations.tools import image_inputs as picture_sources
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.wire.images import MAX_INPUT_BYTES
 
 GPT, DALLE2, DALLE3 = "openai/gpt-image-1", "openai/dall-e-2", "openai/dall-e-3"
-BOAT = encoded(generated("boat", (64, 48), 1))
-OTHER = encoded(generated("other", (32, 32), 1))
+BOAT = encode_png(draw_image("boat", (64, 48), 1))
+OTHER = encode_png(draw_image("other", (32, 32), 1))
 DATA_URI = "data:image/png;base64," + base64.b64encode(BOAT).decode()
 JPEG = b"\xff\xd8\xff\xc0\0\x11\x08\0\x30\0\x40" + bytes(20)
 

@@ -9,8 +9,8 @@ from support.agent_tools import called, every_way
 
 from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.testing.images.draw import generated
-from orq_router_integrations.testing.images.png import encoded
+from orq_router_integrations.testing.images.drawing import draw_image
+from orq_router_integrations.testing.images.png import encode_png
 from orq_router_integrations.tools.image_result import ImageResult
 
 GPT = "openai/gpt-image-1"
@@ -22,7 +22,7 @@ ELSEWHERE = "is not in this tool's own folder.*directory=.*pass the ImageResult 
 def secret(tmp_path: Path) -> Path:
     """An image that belongs to no tool."""
     path = tmp_path / "secret.png"
-    path.write_bytes(encoded(generated("secret", (64, 48), 1)))
+    path.write_bytes(encode_png(draw_image("secret", (64, 48), 1)))
     return path
 
 

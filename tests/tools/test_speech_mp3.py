@@ -8,7 +8,7 @@ from support.speaking import TTS, every_way, speaker, spoken
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.testing import Answer
-from orq_router_integrations.testing.media.tones import hear, speak
+from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech
 
 RATE = 24_000
 SENTENCES = ["The first sentence is short.", "The second one is not.", "And here is the end."]
@@ -16,7 +16,7 @@ SENTENCES = ["The first sentence is short.", "The second one is not.", "And here
 
 def encoded(text: str) -> bytes:
     """The sound of a text as an MP3: tag, table of the whole, frames that share a reservoir."""
-    samples, file = speak(text, rate=RATE), io.BytesIO()
+    samples, file = encode_speech(text, rate=RATE), io.BytesIO()
     with av.open(file, "w", format="mp3") as container:
         stream = container.add_stream("libmp3lame", rate=RATE)
         stream.layout = "mono"
@@ -43,7 +43,7 @@ def decoded(data: bytes) -> bytes:
 
 
 def words(samples: bytes) -> list[str]:
-    return [word.text for word in hear(samples, rate=RATE)]
+    return [word.text for word in decode_speech(samples, rate=RATE)]
 
 
 @every_way

@@ -7,15 +7,15 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
-EXACT = 2**53
+MAX_EXACT_INT = 2**53
 """From here on a number with a fraction is none, and stays a float."""
 
 
-def fits(number: float, schema: Schema) -> bool:
+def matches_schema(number: float, schema: Schema) -> bool:
     """Whether a number is within the limits and on the steps of a schema."""
     if not math.isfinite(number) or (schema.get("type") == "integer" and number % 1):
         return False
-    low, high = limits(schema)
+    low, high = get_limits(schema)
     strictly = (
         schema.get("exclusiveMinimum", -math.inf)
         < number
@@ -26,14 +26,14 @@ def fits(number: float, schema: Schema) -> bool:
     return bool(low <= number <= high and strictly) and stepped
 
 
-def limits(schema: Schema) -> tuple[float, float]:
+def get_limits(schema: Schema) -> tuple[float, float]:
     """The lowest and the highest number, whether or not they are themselves allowed."""
     low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
     high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
     return low, high
 
 
-def unit_of(schema: Schema) -> float:
+def get_step(schema: Schema) -> float:
     """The distance between two numbers that a schema allows, as far as steps go."""
     step = schema.get("multipleOf")
     if schema.get("type") != "integer":
@@ -41,31 +41,31 @@ def unit_of(schema: Schema) -> float:
     return Fraction(str(step)).numerator if step else 1
 
 
-def within(schema: Schema) -> float:
+def choose_number(schema: Schema) -> float:
     """A number inside the limits, 1 where that fits or nothing does."""
-    fitting = (offer for offer in _offers(schema) if fits(offer, schema))
-    return plain(next(fitting, 1))
+    fitting = (offer for offer in _iter_candidates(schema) if matches_schema(offer, schema))
+    return to_plain_number(next(fitting, 1))
 
 
-def others(schema: Schema, value: float, start: int) -> Iterator[float]:
+def iter_other_numbers(schema: Schema, value: float, start: int) -> Iterator[float]:
     """Other numbers that fit, from ``start`` steps away on."""
-    low, high = limits(schema)
-    unit = unit_of(schema)
+    low, high = get_limits(schema)
+    unit = get_step(schema)
     if "multipleOf" not in schema and math.isfinite(high - low) and high - low < unit * (start + 2):
         unit = unit if schema.get("type") == "integer" else (high - low) / (start + 2)
     for steps in (start, -start, *range(1, start + 1), *range(-1, -start - 1, -1)):
-        if fits(value + steps * unit, schema):
-            yield plain(value + steps * unit)
+        if matches_schema(value + steps * unit, schema):
+            yield to_plain_number(value + steps * unit)
 
 
-def plain(number: float) -> float:
+def to_plain_number(number: float) -> float:
     """The number as an ``int`` where it is one."""
-    return int(number) if float(number).is_integer() and abs(number) < EXACT else number
+    return int(number) if float(number).is_integer() and abs(number) < MAX_EXACT_INT else number
 
 
-def _offers(schema: Schema) -> Iterator[float]:
-    low, high = limits(schema)
-    unit = unit_of(schema)
+def _iter_candidates(schema: Schema) -> Iterator[float]:
+    low, high = get_limits(schema)
+    unit = get_step(schema)
     default = schema.get("default")
     if isinstance(default, int | float) and not isinstance(default, bool):
         yield default

@@ -6,41 +6,41 @@ and quantifiers (the fewest are taken). The caller checks the result.
 
 import re
 
-from orq_router_integrations.testing.answering.effort import (
+from orq_router_integrations.testing.answering.pattern_effort import (
     CLASS,
-    DEEPEST,
-    MOST_LENGTH,
+    MAX_DEPTH,
+    MAX_PATTERN_CHARS,
     QUANTIFIER,
-    effort,
-    limits,
+    estimate_effort,
+    parse_quantifier,
 )
 
 _CLASSES = {"d": "0", "w": "a", "s": " ", "D": "a", "W": "-", "S": "a"}
-MOST = 1000
+MAX_EXAMPLE_CHARS = 1000
 """Repetitions that are written out, and characters of an example."""
 
-LONGEST = 64
+MAX_TEXT_CHARS = 64
 """Characters of a text that a pattern is run on."""
 
-EFFORT = 2.0**22
+MAX_EFFORT = 2.0**22
 """Ways of trying patterns on texts, in all, for one schema: some tenths of a second."""
 
 _WRONG = (re.error, IndexError, ValueError, OverflowError, RecursionError)
 
 
-class Patterns:
+class PatternExamples:
     """Runs the patterns of one schema, as long as that cannot take long."""
 
     def __init__(self) -> None:
-        self._left = EFFORT
+        self._left = MAX_EFFORT
 
-    def fit(self, pattern: str, text: str) -> bool | None:
+    def matches(self, pattern: str, text: str) -> bool | None:
         """Whether the pattern is found in the text; ``None`` where it was not run."""
-        if self._left <= 0 or len(text) > LONGEST:
+        if self._left <= 0 or len(text) > MAX_TEXT_CHARS:
             return None
         self._left -= len(pattern) * 10.0
         try:
-            ways = effort(pattern, text)
+            ways = estimate_effort(pattern, text)
             if ways > 64 or 2**ways > self._left:
                 return None
             self._left -= 2**ways
@@ -48,22 +48,22 @@ class Patterns:
         except _WRONG:
             return None
 
-    def example(self, pattern: str) -> str | None:
+    def get_example(self, pattern: str) -> str | None:
         """Text made for the pattern, unless it is known not to match."""
         if self._left <= 0:
             return None
         self._left -= len(pattern) * 10.0
         try:
-            re.compile(pattern[: MOST_LENGTH + 1])
+            re.compile(pattern[: MAX_PATTERN_CHARS + 1])
             text = _Reader(pattern).whole()
         except _WRONG:
             return None
-        return None if self.fit(pattern, text) is False else text
+        return None if self.matches(pattern, text) is False else text
 
 
-def example(pattern: str) -> str | None:
+def create_example(pattern: str) -> str | None:
     """Text that matches ``pattern``, or ``None`` where none was found."""
-    return Patterns().example(pattern)
+    return PatternExamples().get_example(pattern)
 
 
 class _Reader:
@@ -80,7 +80,7 @@ class _Reader:
         Raises:
             ValueError: the pattern is too long, too deep, or holds what is not read here.
         """
-        if len(self._pattern) > MOST_LENGTH:
+        if len(self._pattern) > MAX_PATTERN_CHARS:
             raise ValueError("the pattern is too long")
         return self.alternatives()
 
@@ -101,8 +101,8 @@ class _Reader:
         if quantifier is None:
             return text
         self._at = quantifier.end()
-        least, _ = limits(quantifier)
-        if least > MOST or least * len(text) > MOST:
+        least, _ = parse_quantifier(quantifier)
+        if least > MAX_EXAMPLE_CHARS or least * len(text) > MAX_EXAMPLE_CHARS:
             raise ValueError("the text would be too long")
         return text * least
 
@@ -132,7 +132,7 @@ class _Reader:
         elif self._pattern[self._at] == "?":
             raise ValueError("look-around is not read here")
         self._depth += 1
-        if self._depth > DEEPEST:
+        if self._depth > MAX_DEPTH:
             raise ValueError("the pattern is nested too deep")
         text = self.alternatives()
         self._depth -= 1

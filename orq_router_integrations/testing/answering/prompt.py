@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from orq_router_integrations.testing.answering.answer import Answer, ToolCall
+from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
 from orq_router_integrations.testing.answering.conversation import Conversation
 from orq_router_integrations.testing.chat.messages import Message
-from orq_router_integrations.testing.routing.checking import Schema
+from orq_router_integrations.testing.routing.schema_validation import RequestModel
 
-CHARACTERS = 4
+CHARS_PER_TOKEN = 4
 """Characters per token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class ToolSpec:
     """A tool that the model may call.
 
     Attributes:
@@ -60,45 +60,48 @@ class Prompt:
     """
 
     messages: Sequence[Message]
-    offers: Sequence[Offer] = ()
-    tools: Sequence[Schema] = ()
+    tool_specs: Sequence[ToolSpec] = ()
+    tools: Sequence[RequestModel] = ()
     choice: Literal["none", "auto", "required"] = "auto"
-    forced: str | None = None
-    output: JsonOutput | None = None
+    forced_tool: str | None = None
+    json_output: JsonOutput | None = None
     reasoning: str | None = None
-    stops: Sequence[str] = ()
+    stop_sequences: Sequence[str] = ()
     token_limit: int | None = None
     cache_key: str | None = None
-    cached_whole: bool = False
+    caches_everything: bool = False
 
     @property
     def conversation(self) -> Conversation:
         """The messages, seen from their end."""
         return Conversation(self.messages)
 
-    def limited(self, answer: Answer) -> Answer:
+    def truncate(self, answer: Answer) -> Answer:
         """The answer, cut at the first stop sequence and, arguments of calls too, at its limit."""
         text = answer.text
-        for stop in self.stops:
+        for stop in self.stop_sequences:
             text = text.partition(stop)[0] if stop else text
         if self.token_limit is None:
             return replace(answer, text=text)
-        left = self.token_limit * CHARACTERS
+        left = self.token_limit * CHARS_PER_TOKEN
         cut = replace(
-            answer, text=text[:left], tool_calls=_within(answer.tool_calls, left - len(text))
+            answer,
+            text=text[:left],
+            tool_calls=_truncate_calls(answer.calls, left - len(text)),
         )
-        if (cut.text, cut.tool_calls) == (text, answer.tool_calls):
+        if (cut.text, cut.calls) == (text, answer.calls):
             return cut
         return replace(cut, finish_reason=answer.finish_reason or "length")
 
 
-def _within(calls: Sequence[ToolCall], left: int) -> tuple[ToolCall, ...]:
-    """The calls that so many characters of arguments allow; the last may be cut off."""
-    found: list[ToolCall] = []
+def _truncate_calls(calls: Sequence[ScriptedToolCall], left: int) -> list[dict[str, Any]]:
+    """Keep as many calls as ``left`` characters of arguments allow; truncate the last one."""
+    truncated: list[dict[str, Any]] = []
     for call in calls:
         if left <= 0:
             break
-        fits = len(call.json) <= left
-        found.append(call if fits else replace(call, arguments=call.json[:left]))
-        left -= len(call.json)
-    return tuple(found)
+        fits = len(call.arguments_json) <= left
+        args = call.args if fits else call.arguments_json[:left]
+        truncated.append({"name": call.name, "args": args, "id": call.id})
+        left -= len(call.arguments_json)
+    return truncated

@@ -5,8 +5,11 @@ from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
 
-Scripted = str | Answer
-Answers = Mapping[str, Scripted | Iterable[Scripted]] | Callable[[dict[str, Any]], Scripted | None]
+AnswerValue = str | Answer
+Answers = (
+    Mapping[str, AnswerValue | Iterable[AnswerValue]]
+    | Callable[[dict[str, Any]], AnswerValue | None]
+)
 
 
 class AnswerScript:
@@ -18,7 +21,7 @@ class AnswerScript:
         self._function = answers if callable(answers) else None
         self._turns: dict[str, list[Answer]] = {}
         for key, value in ({} if answers is None or callable(answers) else answers).items():
-            turns = [_answer(turn) for turn in _turns(value)]
+            turns = [_to_answer(turn) for turn in _to_deque(value)]
             if not turns:
                 raise ValueError(f"answers[{key!r}]: an empty list answers nothing")
             self._turns[key] = turns
@@ -29,7 +32,7 @@ class AnswerScript:
         """The keys that no request has met, or not all of whose answers were given."""
         return [key for key in self._turns if key in self._unmet]
 
-    def take(self, body: dict[str, Any], model: str, text: str) -> Answer | None:
+    def take_answer(self, body: dict[str, Any], model: str, text: str) -> Answer | None:
         """The next answer, or ``None`` where nothing is scripted.
 
         Args:
@@ -39,7 +42,7 @@ class AnswerScript:
         """
         if self._function is not None:
             answer = self._function({**body, "model": model})
-            return None if answer is None else _answer(answer)
+            return None if answer is None else _to_answer(answer)
         key = text if text in self._turns else model
         turns = self._turns.get(key)
         if turns is None:
@@ -50,12 +53,12 @@ class AnswerScript:
         return turns[0]
 
 
-def _turns(value: Any) -> list[Any]:
+def _to_deque(value: Any) -> list[Any]:
     alone = isinstance(value, str) or not isinstance(value, Iterable)
     return [value] if alone else list(value)
 
 
-def _answer(value: Scripted) -> Answer:
+def _to_answer(value: AnswerValue) -> Answer:
     if not isinstance(value, str | Answer):
         raise ValueError(f"answers: a text or an Answer, not {value!r}")
     return Answer(value) if isinstance(value, str) else value

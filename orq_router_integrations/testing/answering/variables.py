@@ -7,6 +7,6 @@ from typing import Any
 _VARIABLE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 
 
-def filled(text: str, variables: Mapping[str, Any]) -> str:
+def substitute_variables(text: str, variables: Mapping[str, Any]) -> str:
     """The text with its variables filled in; names without a value stay as they are."""
     return _VARIABLE.sub(lambda found: str(variables.get(found[1], found[0])), text)

@@ -10,10 +10,10 @@ from orq_router_integrations.testing.chat.parts import (
     TextPart,
     UserPart,
 )
-from orq_router_integrations.testing.routing.checking import Schema
+from orq_router_integrations.testing.routing.schema_validation import RequestModel
 
 
-class SystemMessage(Schema):
+class SystemMessage(RequestModel):
     """Instructions, under either of their two roles."""
 
     role: Literal["system", "developer"]
@@ -21,7 +21,7 @@ class SystemMessage(Schema):
     name: str | None = None
 
 
-class UserMessage(Schema):
+class UserMessage(RequestModel):
     """What the user says and shows."""
 
     role: Literal["user"]
@@ -29,14 +29,14 @@ class UserMessage(Schema):
     name: str | None = None
 
 
-class CalledFunction(Schema):
+class CalledFunction(RequestModel):
     """The function of a tool call; the arguments are JSON text."""
 
     name: str
     arguments: str
 
 
-class MadeToolCall(Schema):
+class ReplayedToolCall(RequestModel):
     """A tool call of the assistant, replayed, with Gemini's signature in either of its places."""
 
     id: str
@@ -46,13 +46,13 @@ class MadeToolCall(Schema):
     extra_content: dict[str, Any] | None = None
 
 
-class AudioReference(Schema):
+class AudioReference(RequestModel):
     """An earlier spoken answer."""
 
     id: str
 
 
-class AssistantMessage(Schema):
+class AssistantMessage(RequestModel):
     """An earlier answer, replayed."""
 
     role: Literal["assistant"]
@@ -60,11 +60,11 @@ class AssistantMessage(Schema):
     refusal: str | None = None
     name: str | None = None
     audio: AudioReference | None = None
-    tool_calls: list[MadeToolCall] | None = None
+    tool_calls: list[ReplayedToolCall] | None = None
     reasoning_content: str | None = None
 
 
-class ToolMessage(Schema):
+class ToolMessage(RequestModel):
     """A tool's result."""
 
     role: Literal["tool"]
@@ -78,7 +78,7 @@ Message = Annotated[
 ]
 
 
-def orphan(messages: list[Any]) -> int | None:
+def find_orphan_tool_message(messages: list[Any]) -> int | None:
     """Index of the first tool message that answers no call of an earlier assistant message."""
     called: set[str] = set()
     for index, message in enumerate(messages):

@@ -8,16 +8,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from orq_router_integrations.testing.routing.checking import Schema
+from orq_router_integrations.testing.routing.schema_validation import RequestModel
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
-IMAGE_BYTES = 20 * 1024 * 1024
+MAX_IMAGE_BYTES = 20 * 1024 * 1024
 """Bytes an image may have (contract section 2.1)."""
 
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]*)*);base64,", re.ASCII)
 
 
-def decoded(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     """The bytes of base64 text.
 
     Raises:
@@ -32,7 +32,7 @@ def decoded(text: str) -> bytes:
     return data
 
 
-def data_uri(uri: str) -> tuple[str, bytes]:
+def parse_data_uri(uri: str) -> tuple[str, bytes]:
     """Media type and bytes of a data URI.
 
     Raises:
@@ -41,47 +41,47 @@ def data_uri(uri: str) -> tuple[str, bytes]:
     head = _DATA_URI.match(uri)
     if head is None:
         raise ValueError("must be a data URI such as 'data:application/pdf;base64,...'")
-    return head[1].lower(), decoded(uri[head.end() :])
+    return head[1].lower(), decode_base64(uri[head.end() :])
 
 
-def _image_url(url: str) -> str:
+def _check_image_url(url: str) -> str:
     if url.startswith("https://"):
         return url
     if not url.startswith("data:"):
         raise ValueError("must be an https URL or a data URI")
-    mime_type, data = data_uri(url)
+    mime_type, data = parse_data_uri(url)
     if mime_type not in IMAGE_TYPES:
         raise ValueError(f"{mime_type} is no image type that models take; use {IMAGE_TYPES}")
-    if len(data) > IMAGE_BYTES:
+    if len(data) > MAX_IMAGE_BYTES:
         raise ValueError(f"an image of {len(data)} bytes is over the limit of 20 MB")
     return url
 
 
-def _base64(text: str) -> str:
-    decoded(text)
+def _check_base64(text: str) -> str:
+    decode_base64(text)
     return text
 
 
-def _file_data(uri: str) -> str:
-    data_uri(uri)
+def _check_file_data(uri: str) -> str:
+    parse_data_uri(uri)
     return uri
 
 
-def _file_id(value: str) -> str:
+def _check_file_id(value: str) -> str:
     if not value.startswith(("gs://", "file-")):
         raise ValueError("must be a gs:// address or an OpenAI id such as 'file-...'")
     return value
 
 
-def _uri(value: str) -> str:
+def _check_file_uri(value: str) -> str:
     if not value.startswith(("https://", "gs://")):
         raise ValueError("must be an https:// or gs:// address")
     return value
 
 
-ImageAddress = Annotated[str, AfterValidator(_image_url)]
-FileData = Annotated[str, AfterValidator(_file_data)]
-FileAddress = Annotated[str, AfterValidator(_uri)]
+ImageAddress = Annotated[str, AfterValidator(_check_image_url)]
+FileData = Annotated[str, AfterValidator(_check_file_data)]
+FileAddress = Annotated[str, AfterValidator(_check_file_uri)]
 
 
 def check_source(sources: Mapping[str, str | None], filename: str | None) -> None:
@@ -97,14 +97,14 @@ def check_source(sources: Mapping[str, str | None], filename: str | None) -> Non
         raise ValueError("filename is required for PDFs")
 
 
-class CacheControl(Schema):
+class CacheControl(RequestModel):
     """A mark for the provider's prompt cache."""
 
     type: Literal["ephemeral"]
     ttl: Literal["5m", "1h"] = "5m"
 
 
-class TextPart(Schema):
+class TextPart(RequestModel):
     """Text."""
 
     type: Literal["text"]
@@ -112,14 +112,14 @@ class TextPart(Schema):
     cache_control: CacheControl | None = None
 
 
-class ImageUrl(Schema):
+class ImageUrl(RequestModel):
     """Where an image is: an https URL or a data URI."""
 
     url: ImageAddress
     detail: Literal["low", "high", "auto"] = "auto"
 
 
-class ImagePart(Schema):
+class ImagePart(RequestModel):
     """An image."""
 
     type: Literal["image_url"]
@@ -127,26 +127,26 @@ class ImagePart(Schema):
     cache_control: CacheControl | None = None
 
 
-class InputAudio(Schema):
+class InputAudio(RequestModel):
     """Sound as bare base64."""
 
-    data: Annotated[str, AfterValidator(_base64)]
+    data: Annotated[str, AfterValidator(_check_base64)]
     format: Literal["mp3", "wav"]
 
 
-class AudioPart(Schema):
+class AudioPart(RequestModel):
     """A sound."""
 
     type: Literal["input_audio"]
     input_audio: InputAudio
 
 
-class File(Schema):
+class File(RequestModel):
     """A file by exactly one of its bytes, its address, or a provider's id of it."""
 
     file_data: FileData | None = None
     uri: FileAddress | None = None
-    file_id: Annotated[str, AfterValidator(_file_id)] | None = None
+    file_id: Annotated[str, AfterValidator(_check_file_id)] | None = None
     filename: str | None = None
     mime_type: str | None = Field(default=None, alias="mimeType")
 
@@ -157,7 +157,7 @@ class File(Schema):
         return self
 
 
-class FilePart(Schema):
+class FilePart(RequestModel):
     """A file such as a PDF."""
 
     type: Literal["file"]
@@ -165,14 +165,14 @@ class FilePart(Schema):
     cache_control: CacheControl | None = None
 
 
-class RefusalPart(Schema):
+class RefusalPart(RequestModel):
     """An assistant's refusal, replayed."""
 
     type: Literal["refusal"]
     refusal: str
 
 
-class ReasoningPart(Schema):
+class ReasoningPart(RequestModel):
     """An assistant's signed reasoning, replayed."""
 
     type: Literal["reasoning"]
@@ -180,7 +180,7 @@ class ReasoningPart(Schema):
     signature: str
 
 
-class RedactedReasoningPart(Schema):
+class RedactedReasoningPart(RequestModel):
     """Reasoning that the provider sealed, replayed."""
 
     type: Literal["redacted_reasoning"]
@@ -202,7 +202,7 @@ AnyPart = (
 )
 
 
-def text_of(content: Any) -> str:
+def get_text(content: Any) -> str:
     """The text of a message's content: what it says, without its other parts."""
     if isinstance(content, str):
         return content

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from orq_router_integrations.testing.chat.messages import Message, orphan
+from orq_router_integrations.testing.chat.messages import Message, find_orphan_tool_message
 from orq_router_integrations.testing.chat.parts import CacheControl
-from orq_router_integrations.testing.routing.checking import Schema
-from orq_router_integrations.testing.routing.refusals import Refusal
+from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.schema_validation import RequestModel
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 
-MOST_ANSWERS = 128
+MAX_CHOICES = 128
 """Answers to one request; a bound of the offline router's own."""
 
 Penalty = Annotated[float, Field(ge=-2, le=2)]
@@ -31,13 +31,13 @@ def _parameters(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-class StreamOptions(Schema):
+class StreamOptions(RequestModel):
     """What a stream carries beside the answer."""
 
     include_usage: bool | None = None
 
 
-class Function(Schema):
+class Function(RequestModel):
     """A function that the model may call."""
 
     name: Annotated[str, StringConstraints(min_length=1)]
@@ -46,39 +46,39 @@ class Function(Schema):
     strict: bool | None = None
 
 
-class Tool(Schema):
+class Tool(RequestModel):
     """A tool; functions are the only kind on this endpoint."""
 
     type: Literal["function"]
     function: Function
 
 
-class FunctionName(Schema):
+class FunctionName(RequestModel):
     """The function that must be called."""
 
     name: str
 
 
-class ChosenTool(Schema):
+class ChosenTool(RequestModel):
     """A tool choice that forces one function."""
 
     type: Literal["function"]
     function: FunctionName
 
 
-class TextFormat(Schema):
+class TextFormat(RequestModel):
     """Plain text."""
 
     type: Literal["text"]
 
 
-class JsonObjectFormat(Schema):
+class JsonObjectFormat(RequestModel):
     """Any JSON object."""
 
     type: Literal["json_object"]
 
 
-class JsonSchema(Schema):
+class JsonSchema(RequestModel):
     """A named JSON schema."""
 
     name: SchemaName
@@ -87,27 +87,27 @@ class JsonSchema(Schema):
     strict: bool | None = None
 
 
-class JsonSchemaFormat(Schema):
+class JsonSchemaFormat(RequestModel):
     """JSON that fits a schema."""
 
     type: Literal["json_schema"]
     json_schema: JsonSchema
 
 
-class AudioOutput(Schema):
+class AudioOutput(RequestModel):
     """How a spoken answer sounds."""
 
     voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"]
     format: Literal["wav", "mp3", "flac", "opus", "pcm16"]
 
 
-class ThinkingDisabled(Schema):
+class ThinkingDisabled(RequestModel):
     """No thinking."""
 
     type: Literal["disabled"]
 
 
-class ThinkingEnabled(Schema):
+class ThinkingEnabled(RequestModel):
     """Thinking within a budget of tokens."""
 
     type: Literal["enabled"]
@@ -115,13 +115,13 @@ class ThinkingEnabled(Schema):
     thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
 
 
-class ThinkingAdaptive(Schema):
+class AdaptiveThinking(RequestModel):
     """As much thinking as the model finds fit."""
 
     type: Literal["adaptive"]
 
 
-class ChatRequest(Schema):
+class ChatRequest(RequestModel):
     """The whole request, every member and limit of the contract.
 
     The upper bound of ``n`` is the offline router's own; the contract has none.
@@ -138,7 +138,7 @@ class ChatRequest(Schema):
     top_k: float | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    n: int | None = Field(default=None, ge=1, le=MOST_ANSWERS)
+    n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     seed: float | None = None
@@ -157,7 +157,7 @@ class ChatRequest(Schema):
     ) = None
     thinking: (
         Annotated[
-            ThinkingDisabled | ThinkingEnabled | ThinkingAdaptive, Field(discriminator="type")
+            ThinkingDisabled | ThinkingEnabled | AdaptiveThinking, Field(discriminator="type")
         ]
         | None
     ) = None
@@ -171,34 +171,34 @@ class ChatRequest(Schema):
         return self.max_completion_tokens or self.max_tokens
 
     @property
-    def speaks(self) -> bool:
+    def wants_audio(self) -> bool:
         """Whether the answer is wanted as sound."""
         return "audio" in (self.modalities or ())
 
     @property
-    def reasons(self) -> bool:
+    def wants_reasoning(self) -> bool:
         """Whether the request asks the model to reason."""
         wants = self.reasoning_effort not in {None, "none"}
-        return wants or isinstance(self.thinking, ThinkingEnabled | ThinkingAdaptive)
+        return wants or isinstance(self.thinking, ThinkingEnabled | AdaptiveThinking)
 
     @property
-    def usage_streamed(self) -> bool:
+    def includes_usage(self) -> bool:
         """Whether a stream ends with its usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
-def check_sense(request: ChatRequest) -> None:
+def check_combinations(request: ChatRequest) -> None:
     """Check what no single member shows: members that need each other.
 
     Raises:
         Refusal: 400, naming the member at fault.
     """
-    index = orphan(request.messages)
+    index = find_orphan_tool_message(request.messages)
     if index is not None:
         param = f"messages[{index}].tool_call_id"
         _refuse(param, "answers no tool call of an earlier assistant message")
     _check_tool_choice(request)
-    if request.speaks and request.audio is None:
+    if request.wants_audio and request.audio is None:
         _refuse("audio", "is needed when modalities ask for audio")
     thinking = request.thinking
     if isinstance(thinking, ThinkingEnabled) and thinking.budget_tokens >= (
@@ -217,4 +217,4 @@ def _check_tool_choice(request: ChatRequest) -> None:
 
 
 def _refuse(param: str, message: str) -> None:
-    raise Refusal(400, f"{param}: {message}", param=param)
+    raise HTTPError(400, f"{param}: {message}", param=param)

@@ -27,16 +27,16 @@ _UNKNOWN = "vhhhhhv"
 _SAME = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\t\n", "''\"\"--  ")
 
 
-def dots(text: str) -> Iterator[str]:
+def get_glyph_rows(text: str) -> Iterator[str]:
     """The rows of a line of text, as ``1`` for a dot and ``0`` for none."""
-    glyphs = [_ROWS.get(character, _UNKNOWN) for character in drawable(text)]
+    glyphs = [_ROWS.get(character, _UNKNOWN) for character in replace_missing_glyphs(text)]
     for row in range(len(_UNKNOWN)):
         yield "".join(f"{int(glyph[row], 32):05b}0" for glyph in glyphs)
     for _ in range(HEIGHT - len(_UNKNOWN)):
         yield "0" * WIDTH * len(glyphs)
 
 
-def drawable(text: str) -> str:
+def replace_missing_glyphs(text: str) -> str:
     """The text in the font's letters: without accents."""
     plain = unicodedata.normalize("NFKD", text.translate(_SAME))
     return "".join(letter for letter in plain if not unicodedata.combining(letter))

@@ -3,9 +3,9 @@
 import hashlib
 import re
 
-Colour = tuple[int, ...]
+Color = tuple[int, ...]
 
-NAMED = {
+NAMED_COLORS = {
     "red": "d7332f",
     "orange": "f08a24",
     "yellow": "f5c93b",
@@ -33,19 +33,19 @@ NAMED = {
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
-def named(text: str) -> list[Colour]:
+def find_named_colors(text: str) -> list[Color]:
     """The colours that a text names, in its order."""
     words = re.findall(r"\w+", text.lower())
-    return [tuple(bytes.fromhex(NAMED[word])) for word in words if word in NAMED]
+    return [tuple(bytes.fromhex(NAMED_COLORS[word])) for word in words if word in NAMED_COLORS]
 
 
-def drawn_by(seed: str) -> Colour:
+def color_from_seed(seed: str) -> Color:
     """The colour that follows from a seed."""
     digest = hashlib.blake2b(seed.encode("utf-8", "replace"), digest_size=8).digest()
-    names = list(NAMED)
-    return named(names[int.from_bytes(digest, "big") % len(names)])[0]
+    names = list(NAMED_COLORS)
+    return find_named_colors(names[int.from_bytes(digest, "big") % len(names)])[0]
 
 
-def mixed(one: Colour, other: Colour, share: float) -> Colour:
+def blend(one: Color, other: Color, share: float) -> Color:
     """A colour with a share, from 0 to 1, of another."""
     return tuple(round(a + (b - a) * share) for a, b in zip(one, other, strict=True))

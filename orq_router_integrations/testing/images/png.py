@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-LARGEST = 32 * 1024 * 1024
+MAX_PIXELS = 32 * 1024 * 1024
 """Bytes of pixels of a file that is read; of a larger one only the header."""
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PixelBuffer:
     """Rows of pixels, each of ``4 * width`` bytes."""
 
     width: int
@@ -28,41 +28,41 @@ class Picture:
         return len(self.rows)
 
 
-def encoded(picture: Picture, **texts: str) -> bytes:
+def encode_png(picture: PixelBuffer, **texts: str) -> bytes:
     """The picture as a PNG, with these texts in it (Latin letters; others become ``?``)."""
     head = struct.pack(">IIBBBBB", picture.width, picture.height, 8, 6, 0, 0, 0)
     notes = (f"{name}\0{text}".encode("latin-1", "replace") for name, text in texts.items())
     pixels = zlib.compress(b"\0" + b"\0".join(picture.rows), 1)
     chunks = [(b"IHDR", head), *((b"tEXt", note) for note in notes), (b"IDAT", pixels)]
-    return SIGNATURE + b"".join(_chunk(*chunk) for chunk in [*chunks, (b"IEND", b"")])
+    return SIGNATURE + b"".join(_build_chunk(*chunk) for chunk in [*chunks, (b"IEND", b"")])
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def _build_chunk(kind: bytes, data: bytes) -> bytes:
     check = zlib.crc32(data, zlib.crc32(kind))
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
 
 
-def decoded(data: bytes) -> Picture | None:
+def decode_png(data: bytes) -> PixelBuffer | None:
     """The pixels of a PNG with 8 bits a channel and no interlacing; ``None`` of all others."""
     try:
-        chunks = list(_chunks(data))
+        chunks = list(_read_chunks(data))
         found = dict(chunks)
         shape = struct.unpack(">IIBBBBB", found[b"IHDR"])
         width, height, bits, kind, *rest = shape
         channels = _CHANNELS[kind]
-        if bits != 8 or any(rest) or not 0 < width * height * 4 <= LARGEST:
+        if bits != 8 or any(rest) or not 0 < width * height * 4 <= MAX_PIXELS:
             return None
         size = (width * channels + 1) * height
         packed = b"".join(part for name, part in chunks if name == b"IDAT")
         raw = zlib.decompressobj().decompress(packed, size)
-        palette = _palette(found) if kind == 3 else []
-        rows = [_READERS[kind](row, palette) for row in _unfiltered(raw, width, height, channels)]
-        return Picture(width, rows)
+        palette = _read_palette(found) if kind == 3 else []
+        rows = [_READERS[kind](row, palette) for row in _unfilter(raw, width, height, channels)]
+        return PixelBuffer(width, rows)
     except (KeyError, ValueError, IndexError, struct.error, zlib.error):
         return None
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     if not data.startswith(SIGNATURE):
         raise ValueError("no PNG")
     at = len(SIGNATURE)
@@ -72,7 +72,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += size + 12
 
 
-def _palette(chunks: dict[bytes, bytes]) -> list[bytes]:
+def _read_palette(chunks: dict[bytes, bytes]) -> list[bytes]:
     """Tables from an index to red, green, blue and alpha."""
     colours = chunks[b"PLTE"]
     alpha = chunks.get(b"tRNS", b"")
@@ -80,7 +80,7 @@ def _palette(chunks: dict[bytes, bytes]) -> list[bytes]:
     return [*tables, alpha + b"\xff" * (256 - len(alpha))]
 
 
-def _unfiltered(raw: bytes, width: int, height: int, channels: int) -> Iterator[bytes]:
+def _unfilter(raw: bytes, width: int, height: int, channels: int) -> Iterator[bytes]:
     length = width * channels
     above = bytes(length)
     if len(raw) != (length + 1) * height:
@@ -91,18 +91,18 @@ def _unfiltered(raw: bytes, width: int, height: int, channels: int) -> Iterator[
         yield above
 
 
-def _sub(row: bytes, _: bytes, channels: int) -> bytes:
+def _undo_sub(row: bytes, _: bytes, channels: int) -> bytes:
     out = bytearray(row)
     for at in range(channels, len(out)):
         out[at] = (out[at] + out[at - channels]) & 255
     return bytes(out)
 
 
-def _up(row: bytes, above: bytes, _: int) -> bytes:
+def _undo_up(row: bytes, above: bytes, _: int) -> bytes:
     return bytes([(a + b) & 255 for a, b in zip(row, above, strict=True)])
 
 
-def _average(row: bytes, above: bytes, channels: int) -> bytes:
+def _undo_average(row: bytes, above: bytes, channels: int) -> bytes:
     out = bytearray(row)
     for at, up in enumerate(above):
         left = out[at - channels] if at >= channels else 0
@@ -110,7 +110,7 @@ def _average(row: bytes, above: bytes, channels: int) -> bytes:
     return bytes(out)
 
 
-def _paeth(row: bytes, above: bytes, channels: int) -> bytes:
+def _undo_paeth(row: bytes, above: bytes, channels: int) -> bytes:
     out = bytearray(row)
     for at, up in enumerate(above):
         left, corner = (out[at - channels], above[at - channels]) if at >= channels else (0, 0)
@@ -122,34 +122,34 @@ def _paeth(row: bytes, above: bytes, channels: int) -> bytes:
 
 
 _FILTERS: dict[int, Callable[[bytes, bytes, int], bytes]] = {
-    1: _sub,
-    2: _up,
-    3: _average,
-    4: _paeth,
+    1: _undo_sub,
+    2: _undo_up,
+    3: _undo_average,
+    4: _undo_paeth,
 }
 
 
-def _grey(row: bytes, _: list[bytes]) -> bytes:
-    return _merged(row, row, row, b"\xff" * len(row))
+def _read_gray(row: bytes, _: list[bytes]) -> bytes:
+    return _merge_channels(row, row, row, b"\xff" * len(row))
 
 
-def _rgb(row: bytes, _: list[bytes]) -> bytes:
-    return _merged(row[0::3], row[1::3], row[2::3], b"\xff" * (len(row) // 3))
+def _read_rgb(row: bytes, _: list[bytes]) -> bytes:
+    return _merge_channels(row[0::3], row[1::3], row[2::3], b"\xff" * (len(row) // 3))
 
 
-def _indexed(row: bytes, palette: list[bytes]) -> bytes:
-    return _merged(*(row.translate(table) for table in palette))
+def _read_indexed(row: bytes, palette: list[bytes]) -> bytes:
+    return _merge_channels(*(row.translate(table) for table in palette))
 
 
-def _grey_alpha(row: bytes, _: list[bytes]) -> bytes:
-    return _merged(row[0::2], row[0::2], row[0::2], row[1::2])
+def _read_gray_alpha(row: bytes, _: list[bytes]) -> bytes:
+    return _merge_channels(row[0::2], row[0::2], row[0::2], row[1::2])
 
 
-def _rgba(row: bytes, _: list[bytes]) -> bytes:
+def _read_rgba(row: bytes, _: list[bytes]) -> bytes:
     return row
 
 
-def _merged(*channels: bytes) -> bytes:
+def _merge_channels(*channels: bytes) -> bytes:
     out = bytearray(4 * len(channels[0]))
     for place, channel in enumerate(channels):
         out[place::4] = channel
@@ -157,9 +157,9 @@ def _merged(*channels: bytes) -> bytes:
 
 
 _READERS: dict[int, Callable[[bytes, list[bytes]], bytes]] = {
-    0: _grey,
-    2: _rgb,
-    3: _indexed,
-    4: _grey_alpha,
-    6: _rgba,
+    0: _read_gray,
+    2: _read_rgb,
+    3: _read_indexed,
+    4: _read_gray_alpha,
+    6: _read_rgba,
 }

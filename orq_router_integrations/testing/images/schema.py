@@ -11,13 +11,13 @@ from pydantic import AfterValidator, Field
 
 from orq_router_integrations.media.metadata import read_image_size
 from orq_router_integrations.media.mime import detect_mime_type
-from orq_router_integrations.testing.routing.checking import Schema
-from orq_router_integrations.testing.routing.forms import AnyFile, FormFile, FormInt
-from orq_router_integrations.testing.routing.refusals import Refusal
+from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile, FormInt
+from orq_router_integrations.testing.routing.schema_validation import RequestModel
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 
-LARGEST_FILE = 50 * 1024 * 1024
-SIDES = range(16, 4097)
+MAX_FILE_BYTES = 50 * 1024 * 1024
+SIDE_RANGE = range(16, 4097)
 
 _ONLY_FOR = {
     "style": {"dall-e-3"},
@@ -29,24 +29,24 @@ _ONLY_FOR = {
 }
 
 
-def _checked_size(size: str) -> str:
+def _check_size(size: str) -> str:
     if size != "auto":
         sides = [int(side) for side in size.split("x")]
-        if not all(side in SIDES for side in sides):
+        if not all(side in SIDE_RANGE for side in sides):
             raise ValueError("the offline router draws 16 to 4096 pixels a side")
     return size
 
 
-def _checked_picture(file: FormFile) -> FormFile:
+def _check_image_file(file: FormFile) -> FormFile:
     found = detect_mime_type(file.data[:16])
     if found not in {"image/png", "image/jpeg", "image/webp"}:
         raise ValueError(f"must be PNG, WebP or JPEG, and is {found or 'no image'}")
-    if len(file.data) >= LARGEST_FILE:
+    if len(file.data) >= MAX_FILE_BYTES:
         raise ValueError("must have less than 50 MB")
     return file
 
 
-def _checked_mask(file: FormFile) -> FormFile:
+def _check_mask_file(file: FormFile) -> FormFile:
     if detect_mime_type(file.data[:16]) != "image/png":
         raise ValueError("a mask must be a PNG")
     return file
@@ -57,16 +57,16 @@ Size = Annotated[
     create_pattern_validator(
         r"^(auto|\d{2,4}x\d{2,4})\Z", "'auto', or width x height such as '1024x1024'"
     ),
-    AfterValidator(_checked_size),
+    AfterValidator(_check_size),
 ]
-Link = Literal["url", "b64_json"]
-PictureFile = Annotated[AnyFile, AfterValidator(_checked_picture)]
+ImageFormat = Literal["url", "b64_json"]
+ImageFile = Annotated[AnyFile, AfterValidator(_check_image_file)]
 
 
-class _Common(Schema):
+class _Common(RequestModel):
     model: str
     n: Annotated[FormInt, Field(ge=1, le=10)] | None = None
-    response_format: Link | None = None
+    response_format: ImageFormat | None = None
 
     @property
     def files(self) -> Sequence[FormFile]:
@@ -93,8 +93,8 @@ class Edit(_Common):
 
     prompt: str = Field(min_length=1)
     size: Size | None = None
-    image: Annotated[list[PictureFile], Field(min_length=1, max_length=16)]
-    mask: Annotated[AnyFile, AfterValidator(_checked_mask)] | None = None
+    image: Annotated[list[ImageFile], Field(min_length=1, max_length=16)]
+    mask: Annotated[AnyFile, AfterValidator(_check_mask_file)] | None = None
     quality: Literal["auto", "high", "medium", "low", "standard"] | None = None
     user: str | None = None
 
@@ -107,7 +107,7 @@ class Edit(_Common):
 class Variation(_Common):
     """The body of /images/variations."""
 
-    image: PictureFile
+    image: ImageFile
     size: Literal["256x256", "512x512", "1024x1024"] | None = None
     user: str | None = None
 
@@ -120,13 +120,13 @@ class Variation(_Common):
 AnyRequest = Generation | Edit | Variation
 
 
-def family_of(model: str) -> str | None:
+def find_model_family(model: str) -> str | None:
     """The family that the contract has rules for; ``None`` for models of no such family."""
     name = model.partition("/")[2]
     return next((it for it in ("dall-e-2", "dall-e-3", "gpt-image") if name.startswith(it)), None)
 
 
-def check_mask(request: Edit) -> None:
+def check_mask_size(request: Edit) -> None:
     """Check that the mask is as large as the first image.
 
     Raises:
@@ -136,20 +136,20 @@ def check_mask(request: Edit) -> None:
     image = read_image_size(request.image[0].data)
     if mask and image and mask != image:
         shown = " and ".join("{}x{}".format(*size) for size in (mask, image))
-        raise Refusal(400, f"mask: must be as large as the image ({shown})", param="mask")
+        raise HTTPError(400, f"mask: must be as large as the image ({shown})", param="mask")
 
 
-def check_family(model: str, sent: Mapping[str, Any]) -> None:
+def check_model_params(model: str, sent: Mapping[str, Any]) -> None:
     """Check what a provider's model takes; models of no known family take everything.
 
     Raises:
         Refusal: 400, as the provider would answer.
     """
-    family = family_of(model)
+    family = find_model_family(model)
     if family is None:
         return
     for name in sent:
         if family not in _ONLY_FOR.get(name, {family}):
-            raise Refusal(400, f"{name}: {model} does not take it", param=name)
+            raise HTTPError(400, f"{name}: {model} does not take it", param=name)
     if family == "dall-e-3" and (sent.get("n") or 1) > 1:
-        raise Refusal(400, f"n: {model} makes one image", param="n")
+        raise HTTPError(400, f"n: {model} makes one image", param="n")

@@ -21,16 +21,16 @@ _IN_STRING = re.compile(rb"\\.|[()]", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|\r?\n|.)", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"", b"f": b"", b"\n": b"", b"\r\n": b""}
 
-LARGEST = 1024 * 1024
+MAX_PDF_BYTES = 1024 * 1024
 """Bytes of content streams that are read for text, in all."""
 
-MOST_STREAMS = 200
+MAX_STREAMS = 200
 """Streams of a file that are looked at."""
 
-HEAD = 1024
+HEADER_SEARCH_BYTES = 1024
 """Bytes before a stream in which its object begins."""
 
-LONGEST = 64 * 1024
+MAX_TEXT_CHARS = 64 * 1024
 """Bytes of one text that are read."""
 
 GAP = -200
@@ -38,54 +38,54 @@ GAP = -200
 
 
 @dataclass(frozen=True, slots=True)
-class Pdf:
+class PdfInfo:
     """What a PDF holds: pages (0 where unknown) and text (empty where unreadable)."""
 
     pages: int
     text: str
 
 
-def pdf(data: bytes) -> Pdf:
+def read_pdf(data: bytes) -> PdfInfo:
     """Pages and text of a PDF."""
     shown: list[str] = []
-    left = LARGEST
-    for stream in _streams(data):
+    left = MAX_PDF_BYTES
+    for stream in _iter_streams(data):
         if left > 0 and b"BT" in stream:
-            shown.extend(_shown(stream[:left]))
+            shown.extend(_extract_text(stream[:left]))
             left -= len(stream)
-    return Pdf(count_pdf_pages(data) or 0, " ".join(" ".join(shown).split()))
+    return PdfInfo(count_pdf_pages(data) or 0, " ".join(" ".join(shown).split()))
 
 
-def _streams(data: bytes) -> Iterator[bytes]:
+def _iter_streams(data: bytes) -> Iterator[bytes]:
     at = 0
-    for _ in range(MOST_STREAMS):
+    for _ in range(MAX_STREAMS):
         start = _STREAM.search(data, at)
         if start is None:
             return
         end = data.find(b"endstream", start.end())
         at = end if end >= 0 else len(data)
-        first = data.rfind(b"obj", max(0, start.start() - HEAD), start.start())
-        head = data[max(first, 0, start.start() - HEAD) : start.start()]
+        first = data.rfind(b"obj", max(0, start.start() - HEADER_SEARCH_BYTES), start.start())
+        head = data[max(first, 0, start.start() - HEADER_SEARCH_BYTES) : start.start()]
         body = data[start.end() : at]
         if b"/FlateDecode" in head:
             try:
-                yield zlib.decompressobj().decompress(body, LARGEST)
+                yield zlib.decompressobj().decompress(body, MAX_PDF_BYTES)
             except zlib.error:
                 continue
         elif b"/Filter" not in head:
-            yield body[:LARGEST]
+            yield body[:MAX_PDF_BYTES]
 
 
-def _shown(stream: bytes) -> Iterator[str]:
+def _extract_text(stream: bytes) -> Iterator[str]:
     """What the operators of a content stream show, in one pass."""
     pieces: list[str] = []
     at, listed = 0, False
     while found := _TOKEN.search(stream, at):
         at, token = found.end(), found[0]
         if token == b"(":
-            at = _end(stream, at)
+            at = _find_string_end(stream, at)
             pieces = pieces if listed else []
-            pieces.append(_text(stream[found.end() : at - 1]))
+            pieces.append(_decode_string(stream[found.end() : at - 1]))
         elif token in _BRACKETS:
             listed = token == b"["
             pieces = [] if listed else pieces
@@ -97,7 +97,7 @@ def _shown(stream: bytes) -> Iterator[str]:
             pieces, listed = [], False
 
 
-def _end(stream: bytes, at: int) -> int:
+def _find_string_end(stream: bytes, at: int) -> int:
     """Where the string that begins before ``at`` ends; its round brackets come in pairs."""
     depth = 1
     for found in _IN_STRING.finditer(stream, at):
@@ -107,12 +107,12 @@ def _end(stream: bytes, at: int) -> int:
     return len(stream)
 
 
-def _text(escaped: bytes) -> str:
-    text = _ESCAPE.sub(_unescaped, escaped[:LONGEST])
+def _decode_string(escaped: bytes) -> str:
+    text = _ESCAPE.sub(_unescape, escaped[:MAX_TEXT_CHARS])
     return text.decode("cp1252", "replace").replace("\n", " ")
 
 
-def _unescaped(found: re.Match[bytes]) -> bytes:
+def _unescape(found: re.Match[bytes]) -> bytes:
     escape = found[1]
     if escape[0] in b"01234567":
         return bytes([int(escape, 8) & 0xFF])

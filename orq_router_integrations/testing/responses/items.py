@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter
 from orq_router_integrations.testing.chat.messages import (
     AssistantMessage,
     CalledFunction,
-    MadeToolCall,
     Message,
+    ReplayedToolCall,
     SystemMessage,
     ToolMessage,
     UserMessage,
@@ -20,7 +20,7 @@ from orq_router_integrations.testing.responses.parts import (
     InputText,
     UserContent,
 )
-from orq_router_integrations.testing.routing.checking import Schema, member
+from orq_router_integrations.testing.routing.schema_validation import RequestModel, get_member
 
 Status = Literal["in_progress", "completed", "incomplete"]
 
@@ -57,7 +57,7 @@ class ToolOutput(ToolMessage):
     content: Any
 
 
-class _Item(Schema):
+class _Item(RequestModel):
     id: str | None = None
 
     def message(self) -> Message | None:
@@ -75,7 +75,7 @@ class SystemItem(_Item):
 
     def message(self) -> Message:
         """The item as chat has it."""
-        return SystemMessage(role=self.role, content=_content(self.content))
+        return SystemMessage(role=self.role, content=_convert_content(self.content))
 
 
 class UserItem(_Item):
@@ -88,7 +88,7 @@ class UserItem(_Item):
 
     def message(self) -> Message:
         """The item as chat has it."""
-        return UserMessage(role="user", content=_content(self.content))
+        return UserMessage(role="user", content=_convert_content(self.content))
 
 
 class AssistantItem(_Item):
@@ -101,17 +101,17 @@ class AssistantItem(_Item):
 
     def message(self) -> Message:
         """The item as chat has it."""
-        return AssistantMessage(role="assistant", content=_content(self.content))
+        return AssistantMessage(role="assistant", content=_convert_content(self.content))
 
 
-class SummaryText(Schema):
+class SummaryText(RequestModel):
     """A piece of a summary of reasoning."""
 
     type: Literal["summary_text"]
     text: str
 
 
-class ReasoningText(Schema):
+class ReasoningText(RequestModel):
     """A piece of reasoning."""
 
     type: Literal["reasoning_text"]
@@ -147,7 +147,7 @@ class FunctionCall(_Item):
 
     def message(self) -> Message:
         """The item as chat has it."""
-        return _called(self.call_id, self.name, self.arguments)
+        return _create_call_message(self.call_id, self.name, self.arguments)
 
 
 class CustomToolCall(_Item):
@@ -162,7 +162,7 @@ class CustomToolCall(_Item):
 
     def message(self) -> Message:
         """The item as chat has it."""
-        return _called(self.call_id, self.name, self.input)
+        return _create_call_message(self.call_id, self.name, self.input)
 
 
 class CallOutput(_Item):
@@ -175,10 +175,12 @@ class CallOutput(_Item):
 
     def message(self) -> Message:
         """The item as chat has it."""
-        return ToolOutput(role="tool", content=_content(self.output), tool_call_id=self.call_id)
+        return ToolOutput(
+            role="tool", content=_convert_content(self.output), tool_call_id=self.call_id
+        )
 
 
-class ItemReference(Schema):
+class ItemReference(RequestModel):
     """Stands for an item of a stored response."""
 
     type: Literal["item_reference"]
@@ -193,11 +195,11 @@ class OpaqueItem(_Item):
     type: _OPAQUE
 
 
-def _kind(item: Any) -> str | None:
+def _get_item_type(item: Any) -> str | None:
     """The tag of an item: its type, and for a message its role."""
-    kind = member(item, "type", "message")
+    kind = get_member(item, "type", "message")
     if kind == "message":
-        role = member(item, "role")
+        role = get_member(item, "role")
         return role if isinstance(role, str) else None
     return kind if kind in _TAGS else "other"
 
@@ -235,7 +237,7 @@ SentItem = Annotated[
     | Annotated[ItemReference, Tag("item_reference")]
     | Annotated[OpaqueItem, Tag("other")],
     Discriminator(
-        _kind,
+        _get_item_type,
         custom_error_type="item",
         custom_error_message="must be an object with a type, or a message with one of the roles "
         "user, assistant, system and developer",
@@ -245,19 +247,19 @@ SentItem = Annotated[
 _ITEMS: TypeAdapter[list[Any]] = TypeAdapter(list[SentItem])
 
 
-def items_of(output: Sequence[dict[str, Any]]) -> list[Item]:
+def parse_output_items(output: Sequence[dict[str, Any]]) -> list[Item]:
     """Output items as the input of a later request."""
     items: list[Item] = _ITEMS.validate_python(output)
     return items
 
 
-def messages_of(items: Iterable[Item]) -> list[Message]:
+def convert_items(items: Iterable[Item]) -> list[Message]:
     """A conversation as chat has it."""
     found = (item.message() for item in items)
     return [message for message in found if message is not None]
 
 
-def orphan(earlier: Iterable[Item], items: Iterable[Item]) -> int | None:
+def find_orphan_output(earlier: Iterable[Item], items: Iterable[Item]) -> int | None:
     """Index of the first tool output that answers no call before it."""
     called = {item.call_id for item in earlier if isinstance(item, FunctionCall | CustomToolCall)}
     for index, item in enumerate(items):
@@ -268,11 +270,11 @@ def orphan(earlier: Iterable[Item], items: Iterable[Item]) -> int | None:
     return None
 
 
-def _content(content: Any) -> Any:
+def _convert_content(content: Any) -> Any:
     return content if isinstance(content, str) else [part.part() for part in content]
 
 
-def _called(call_id: str, name: str, arguments: str) -> AssistantMessage:
+def _create_call_message(call_id: str, name: str, arguments: str) -> AssistantMessage:
     function = CalledFunction(name=name, arguments=arguments)
-    call = MadeToolCall(id=call_id, type="function", function=function)
+    call = ReplayedToolCall(id=call_id, type="function", function=function)
     return AssistantMessage(role="assistant", tool_calls=[call])

@@ -17,17 +17,17 @@ from orq_router_integrations.testing.chat.parts import (
     TextPart,
     check_source,
 )
-from orq_router_integrations.testing.routing.checking import Schema
+from orq_router_integrations.testing.routing.schema_validation import RequestModel
 
 
-class CacheBreakpoint(Schema):
+class CacheBreakpoint(RequestModel):
     """A mark for OpenAI's prompt cache."""
 
     mode: Literal["explicit"]
     ttl: Literal["30m", "12h"] | None = None
 
 
-class _Marked(Schema):
+class _Marked(RequestModel):
     """A part that can end what a provider's prompt cache holds, under either of two names."""
 
     cache_control: CacheControl | None = None
@@ -68,7 +68,7 @@ class InputImage(_Marked):
     def part(self) -> ImagePart | FilePart:
         """The part as chat has it, which knows no ids of images: there it is a file."""
         if self.image_url is None:
-            return _file(self.mark, file_id=self.file_id)
+            return _create_file_part(self.mark, file_id=self.file_id)
         image = ImageUrl(url=self.image_url, detail=self.detail)
         return ImagePart(type="image_url", image_url=image, cache_control=self.mark)
 
@@ -91,7 +91,7 @@ class InputFile(_Marked):
 
     def part(self) -> FilePart:
         """The part as chat has it."""
-        return _file(
+        return _create_file_part(
             self.mark,
             file_data=self.file_data,
             uri=self.file_url,
@@ -100,7 +100,7 @@ class InputFile(_Marked):
         )
 
 
-class OutputText(Schema):
+class OutputText(RequestModel):
     """Text of an earlier answer, replayed."""
 
     type: Literal["output_text"]
@@ -125,7 +125,7 @@ UserContent = Annotated[InputText | InputImage | InputFile, Field(discriminator=
 AssistantContent = Annotated[InputText | OutputText | OutputRefusal, Field(discriminator="type")]
 
 
-def _file(mark: CacheControl | None, **members: Any) -> FilePart:
+def _create_file_part(mark: CacheControl | None, **members: Any) -> FilePart:
     """A file of chat's; ids are of any form here, so chat's check of them is passed by."""
     file = File.model_construct(**members)
     return FilePart(type="file", file=file, cache_control=mark)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orq_router_integrations.testing.answering.prompt import JsonOutput, Offer, Prompt
+from orq_router_integrations.testing.answering.prompt import JsonOutput, Prompt, ToolSpec
 from orq_router_integrations.testing.chat.messages import Message, SystemMessage
 from orq_router_integrations.testing.responses.schema import (
     ChosenFunction,
@@ -11,29 +11,29 @@ from orq_router_integrations.testing.responses.schema import (
 )
 
 
-def prompt_of(request: ResponsesRequest, messages: Sequence[Message]) -> Prompt:
+def build_prompt(request: ResponsesRequest, messages: Sequence[Message]) -> Prompt:
     """The request with these messages; tools that the router runs are not the model's to call."""
     choice = request.tool_choice
     told = request.instructions
     system = [] if told is None else [SystemMessage(role="system", content=told)]
     return Prompt(
         messages=[*system, *messages],
-        offers=_offers(request),
+        tool_specs=_list_tool_specs(request),
         tools=request.tools or (),
         choice="required" if isinstance(choice, ChosenFunction) else choice or "auto",
-        forced=choice.name if isinstance(choice, ChosenFunction) else None,
-        output=_output(request),
-        reasoning=request.reasons,
-        stops=request.stop_sequences or (),
+        forced_tool=choice.name if isinstance(choice, ChosenFunction) else None,
+        json_output=_get_json_output(request),
+        reasoning=request.wants_reasoning,
+        stop_sequences=request.stop_sequences or (),
         token_limit=request.max_output_tokens,
         cache_key=request.prompt_cache_key,
-        cached_whole=request.cache_control is not None,
+        caches_everything=request.cache_control is not None,
     )
 
 
-def _offers(request: ResponsesRequest) -> list[Offer]:
+def _list_tool_specs(request: ResponsesRequest) -> list[ToolSpec]:
     functions = [
-        Offer(
+        ToolSpec(
             name=tool.name,
             description=tool.description or "",
             schema=tool.parameters or {"type": "object"},
@@ -41,11 +41,12 @@ def _offers(request: ResponsesRequest) -> list[Offer]:
         for tool in request.functions
     ]
     customs = [
-        Offer(name=tool.name, description=tool.description or "") for tool in request.custom_tools
+        ToolSpec(name=tool.name, description=tool.description or "")
+        for tool in request.custom_tools
     ]
     return functions + customs
 
 
-def _output(request: ResponsesRequest) -> JsonOutput | None:
+def _get_json_output(request: ResponsesRequest) -> JsonOutput | None:
     wanted = request.text.format if request.text else None
     return JsonOutput("text.format", wanted.schema_) if isinstance(wanted, SchemaFormat) else None

@@ -12,14 +12,14 @@ from orq_router_integrations.testing.chat.parts import CacheControl
 from orq_router_integrations.testing.chat.schema import Penalty, SchemaName, TextFormat
 from orq_router_integrations.testing.responses.items import SentItem
 from orq_router_integrations.testing.responses.tools import CustomTool, Effort, FunctionTool, Tool
-from orq_router_integrations.testing.routing.checking import Schema
-from orq_router_integrations.testing.routing.refusals import Refusal
+from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.schema_validation import RequestModel
 
 LOGPROBS = "message.output_text.logprobs"
 """The value of ``include`` that asks for logprobs."""
 
 
-class SchemaFormat(Schema):
+class SchemaFormat(RequestModel):
     """JSON that fits a schema."""
 
     type: Literal["json_schema"]
@@ -29,14 +29,14 @@ class SchemaFormat(Schema):
     strict: bool | None = None
 
 
-class TextSettings(Schema):
+class TextSettings(RequestModel):
     """What the text must be like; a bare JSON object cannot be asked for here."""
 
     format: Annotated[TextFormat | SchemaFormat, Field(discriminator="type")] | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
-class Reasoning(Schema):
+class Reasoning(RequestModel):
     """How much to reason, and what to show of it."""
 
     effort: Effort | None = None
@@ -44,7 +44,7 @@ class Reasoning(Schema):
     context: Literal["auto", "current_turn", "all_turns"] | None = None
 
 
-class Thinking(Schema):
+class Thinking(RequestModel):
     """The same in the words of Anthropic and Google."""
 
     type: Literal["enabled", "disabled", "adaptive", "between_tools"] | None
@@ -53,32 +53,32 @@ class Thinking(Schema):
     thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
 
 
-class ChosenFunction(Schema):
+class ChosenFunction(RequestModel):
     """A tool choice that forces one function."""
 
     type: Literal["function"]
     name: str
 
 
-class StreamOptions(Schema):
+class StreamOptions(RequestModel):
     """What a stream carries beside the answer."""
 
     include_obfuscation: bool
 
 
-class Conversation(Schema):
+class Conversation(RequestModel):
     """A conversation that the router keeps; here it is only echoed."""
 
     id: str
 
 
-class Memory(Schema):
+class Memory(RequestModel):
     """Whose memories to use."""
 
     entity_id: str
 
 
-class Limits(Schema):
+class Limits(RequestModel):
     """Limits of the router's own loop of tools."""
 
     max_cost: float | None = None
@@ -88,13 +88,13 @@ class Limits(Schema):
     tool_timeout: int | None = None
 
 
-class Security(Schema):
+class Security(RequestModel):
     """What is kept out of traces."""
 
     mask: list[str] | None = None
 
 
-class ContextManagement(Schema):
+class ContextManagement(RequestModel):
     """When to summarise what is old."""
 
     type: str
@@ -102,14 +102,14 @@ class ContextManagement(Schema):
     provider_native: bool | None = None
 
 
-class PromptCacheOptions(Schema):
+class PromptCacheOptions(RequestModel):
     """How OpenAI's prompt cache works."""
 
     mode: Literal["implicit", "explicit"] | None = None
     ttl: Literal["30m", "12h"] | None = None
 
 
-class ResponsesRequest(Schema):
+class ResponsesRequest(RequestModel):
     """The whole request, every member and limit of the contract."""
 
     model: str
@@ -153,7 +153,7 @@ class ResponsesRequest(Schema):
     context_management: list[ContextManagement] | None = None
 
     @property
-    def stored(self) -> bool:
+    def is_stored(self) -> bool:
         """Whether the response is kept."""
         return self.store is not False
 
@@ -168,7 +168,7 @@ class ResponsesRequest(Schema):
         return [tool for tool in self.tools or () if isinstance(tool, CustomTool)]
 
     @property
-    def reasons(self) -> str | None:
+    def wants_reasoning(self) -> str | None:
         """How the request asks the model to reason; ``None`` where it does not."""
         if self.reasoning and self.reasoning.effort not in {None, "none"}:
             return self.reasoning.effort
@@ -177,14 +177,14 @@ class ResponsesRequest(Schema):
         return None
 
     @property
-    def alternatives(self) -> int | None:
+    def top_logprob_count(self) -> int | None:
         """Logprobs per token beside the token's own; ``None`` where none are asked for."""
         if self.top_logprobs is None and LOGPROBS not in (self.include or ()):
             return None
         return self.top_logprobs or 0
 
 
-def check_sense(request: ResponsesRequest) -> None:
+def check_combinations(request: ResponsesRequest) -> None:
     """Check what no single member shows: members that need each other.
 
     Raises:
@@ -192,7 +192,7 @@ def check_sense(request: ResponsesRequest) -> None:
     """
     if not request.input and request.previous_response_id is None:
         _refuse("input", "is needed unless previous_response_id continues a conversation")
-    if request.background and not request.stored:
+    if request.background and not request.is_stored:
         _refuse("background", "needs the response stored; leave store out or set it to true")
     names = {tool.name for tool in request.functions}
     match request.tool_choice:
@@ -203,4 +203,4 @@ def check_sense(request: ResponsesRequest) -> None:
 
 
 def _refuse(param: str, message: str) -> None:
-    raise Refusal(400, f"{param}: {message}", param=param)
+    raise HTTPError(400, f"{param}: {message}", param=param)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orq_router_integrations.testing.responses.items import Item, items_of
-from orq_router_integrations.testing.responses.replies import started
-from orq_router_integrations.testing.routing.refusals import Refusal
+from orq_router_integrations.testing.responses.items import Item, parse_output_items
+from orq_router_integrations.testing.responses.response_builder import build_started
+from orq_router_integrations.testing.routing.error_responses import HTTPError
 
 
 @dataclass(slots=True)
-class Stored:
+class StoredResponse:
     """One response.
 
     Attributes:
@@ -21,24 +21,24 @@ class Stored:
 
     body: dict[str, Any]
     items: Sequence[Item]
-    steps: list[str] = field(default_factory=list)
+    polls: list[str] = field(default_factory=list)
 
 
-class Store:
+class ResponseStore:
     """The stored responses, by id, and their output items."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Stored] = {}
+        self._kept: dict[str, StoredResponse] = {}
         self._items: dict[str, Item] = {}
 
-    def keep(self, stored: Stored) -> None:
+    def save(self, stored: StoredResponse) -> None:
         """Store a response."""
         self._kept[stored.body["id"]] = stored
-        for item in [*stored.items, *items_of(stored.body["output"])]:
+        for item in [*stored.items, *parse_output_items(stored.body["output"])]:
             if item.id is not None:
                 self._items[item.id] = item
 
-    def look(self, id_: str) -> dict[str, Any]:
+    def poll(self, id_: str) -> dict[str, Any]:
         """The response as it is now; each look takes one that is not done a step on.
 
         Raises:
@@ -46,12 +46,12 @@ class Store:
         """
         stored = self._kept.get(id_)
         if stored is None:
-            raise Refusal(404, f"no response {id_!r} is stored", param="response_id")
-        if stored.steps:
-            return started(stored.body, stored.steps.pop(0))
+            raise HTTPError(404, f"no response {id_!r} is stored", param="response_id")
+        if stored.polls:
+            return build_started(stored.body, stored.polls.pop(0))
         return stored.body
 
-    def conversation(self, id_: str) -> list[Item]:
+    def get_conversation(self, id_: str) -> list[Item]:
         """Everything up to a response, its output included.
 
         Raises:
@@ -60,12 +60,12 @@ class Store:
         param = "previous_response_id"
         stored = self._kept.get(id_)
         if stored is None:
-            raise Refusal(400, f"{param}: no response {id_!r} is stored", param=param)
-        if stored.steps or stored.body["status"] == "failed":
-            raise Refusal(400, f"{param}: {id_!r} is not completed", param=param)
-        return [*stored.items, *items_of(stored.body["output"])]
+            raise HTTPError(400, f"{param}: no response {id_!r} is stored", param=param)
+        if stored.polls or stored.body["status"] == "failed":
+            raise HTTPError(400, f"{param}: {id_!r} is not completed", param=param)
+        return [*stored.items, *parse_output_items(stored.body["output"])]
 
-    def item(self, id_: str, param: str) -> Item:
+    def get_item(self, id_: str, param: str) -> Item:
         """The item that a reference means.
 
         Raises:
@@ -74,5 +74,5 @@ class Store:
         item = self._items.get(id_)
         if item is None:
             message = f"{param}: no stored response has an item {id_!r}"
-            raise Refusal(400, message, param=param)
+            raise HTTPError(400, message, param=param)
         return item

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag
 
 from orq_router_integrations.testing.chat.parts import CacheControl
-from orq_router_integrations.testing.routing.checking import Schema, member
+from orq_router_integrations.testing.routing.schema_validation import RequestModel, get_member
 
 Name = Annotated[str, StringConstraints(min_length=1)]
 Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -32,7 +32,7 @@ _SERVER_TOOL = Literal[
 ]
 
 
-class FunctionTool(Schema):
+class FunctionTool(RequestModel):
     """A function that the model may call."""
 
     type: Literal["function"]
@@ -45,7 +45,7 @@ class FunctionTool(Schema):
     defer_loading: bool | None = None
 
 
-class CustomTool(Schema):
+class CustomTool(RequestModel):
     """A tool that takes any text."""
 
     type: Literal["custom"]
@@ -54,14 +54,14 @@ class CustomTool(Schema):
     async_: bool | None = Field(default=None, alias="async")
 
 
-class AllowedTools(Schema):
+class AllowedTools(RequestModel):
     """Which tools of an MCP server may be called."""
 
     read_only: bool | None = None
     tool_names: list[str] | None = None
 
 
-class McpTool(Schema):
+class McpTool(RequestModel):
     """An MCP server; the router calls it."""
 
     type: Literal["mcp"]
@@ -72,21 +72,21 @@ class McpTool(Schema):
     allowed_tools: AllowedTools | None = None
 
 
-class StagedFile(Schema):
+class StagedFile(RequestModel):
     """A file for the code interpreter."""
 
     file_id: str
     name: str
 
 
-class Network(Schema):
+class Network(RequestModel):
     """What the code interpreter may reach."""
 
     allowlist: list[str] | None = None
     mode: Literal["disabled", "allowlist"] | None = None
 
 
-class ServerTool(Schema):
+class ServerTool(RequestModel):
     """A tool that the router runs."""
 
     type: _SERVER_TOOL
@@ -97,7 +97,7 @@ class ServerTool(Schema):
     tool_id: str | None = None
 
 
-class _SecondModel(Schema):
+class _SecondModel(RequestModel):
     model: str
     max_tokens: int | None = None
     max_uses: int | None = None
@@ -120,9 +120,9 @@ class SubagentTool(_SecondModel):
     system_prompt: str | None = None
 
 
-def _kind(tool: Any) -> str | None:
+def _get_tool_type(tool: Any) -> str | None:
     """The tag of a tool; spelled unlike any member, so that errors find their way to these."""
-    kind = member(tool, "type")
+    kind = get_member(tool, "type")
     if not isinstance(kind, str):
         return None
     return f"{kind} tool" if f"{kind} tool" in _TAGS else "server tool"
@@ -146,13 +146,13 @@ Tool = Annotated[
     | Annotated[SubagentTool, Tag("orq:sidekick tool")]
     | Annotated[ServerTool, Tag("server tool")],
     Discriminator(
-        _kind,
+        _get_tool_type,
         custom_error_type="tool",
         custom_error_message="must be an object with the type of a tool",
     ),
 ]
 
 
-def shown(tool: Schema) -> dict[str, Any]:
+def dump_tool(tool: RequestModel) -> dict[str, Any]:
     """A tool as a response shows it: without headers, which hold keys."""
     return tool.model_dump(exclude_unset=True, by_alias=True, exclude={"headers"})

@@ -9,20 +9,20 @@ from typing import Any
 
 import orjson
 
-from orq_router_integrations.testing.routing.forms import told
-from orq_router_integrations.testing.routing.refusals import Refusal
-from orq_router_integrations.testing.routing.service import Outcome
+from orq_router_integrations.testing.routing.endpoint import RouterResponse
+from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.multipart_parsing import describe_files
 from orq_router_integrations.wire.controls import RouterCache
 
 
-class Cache:
+class ResponseCache:
     """Answers by request, each until its time is up."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._kept: dict[str, tuple[float, Outcome]] = {}
+        self._kept: dict[str, tuple[float, RouterResponse]] = {}
 
-    def get(self, key: str) -> Outcome | None:
+    def get(self, key: str) -> RouterResponse | None:
         """The answer that was kept, unless it is too old."""
         until, outcome = self._kept.get(key, (0.0, None))
         if outcome is not None and self._clock() < until:
@@ -30,13 +30,13 @@ class Cache:
         self._kept.pop(key, None)
         return None
 
-    def put(self, key: str, outcome: Outcome, settings: RouterCache) -> None:
+    def put(self, key: str, outcome: RouterResponse, settings: RouterCache) -> None:
         """Keep a good answer for ``ttl`` seconds; errors are not kept."""
         if outcome.status == 200:
             self._kept[key] = (self._clock() + settings.ttl, outcome)
 
 
-def key_of(path: str, body: Mapping[str, Any]) -> str:
+def create_cache_key(path: str, body: Mapping[str, Any]) -> str:
     """The key of a request: everything in its body counts, and where it was sent.
 
     Of files their bytes count, and their names do not.
@@ -45,8 +45,8 @@ def key_of(path: str, body: Mapping[str, Any]) -> str:
         Refusal: 400; the body is nested deeper than JSON can be written here.
     """
     try:
-        plain = told(body, lambda file: file.sha256)
+        plain = describe_files(body, lambda file: file.sha256)
         data = orjson.dumps([path, plain], option=orjson.OPT_SORT_KEYS)
     except TypeError:
-        raise Refusal(400, "the body is nested too deep") from None
+        raise HTTPError(400, "the body is nested too deep") from None
     return hashlib.blake2b(data, digest_size=16).hexdigest()

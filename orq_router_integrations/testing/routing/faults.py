@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orq_router_integrations.testing.routing.models import names_provider
-from orq_router_integrations.testing.routing.refusals import envelope
+from orq_router_integrations.testing.routing.error_responses import create_error_body
+from orq_router_integrations.testing.routing.model_registry import has_provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,42 +60,42 @@ class Fault:
             raise ValueError("cut_after and error_after: a stream ends once; give one of them")
 
     @property
-    def breaks_at(self) -> int | None:
+    def break_after(self) -> int | None:
         """After how many chunks the answer stops; ``None`` where it does not begin or is whole."""
         return self.error_after if self.cut_after is None else self.cut_after
 
     @property
-    def failed_status(self) -> int:
+    def error_status(self) -> int:
         """The status of the failure that this fault is when nothing was answered before it."""
         return 502 if self.status == 200 or self.cut_after is not None else self.status
 
-    def error(self, model: str) -> Any:
+    def create_error_body(self, model: str) -> Any:
         """The error body, as the router passes it on."""
         if self.body is not None:
             return self.body
-        status = self.failed_status
+        status = self.error_status
         message = self.message or f"{model} answered {status} (a fault of the offline router)"
-        return envelope(status, message, code=self.code)
+        return create_error_body(status, message, code=self.code)
 
 
 HEALTHY = Fault(status=200)
 
-Script = int | Fault | Iterable[int | Fault]
+FaultSequence = int | Fault | Iterable[int | Fault]
 
 
 class FaultScript:
     """The faults to come, by model id: a list is used up call by call, a single one stays."""
 
-    def __init__(self, faults: Mapping[str, Script] | None) -> None:
+    def __init__(self, faults: Mapping[str, FaultSequence] | None) -> None:
         self._always: dict[str, Fault] = {}
         self._next: dict[str, deque[Fault]] = {}
         for model, script in (faults or {}).items():
-            if not names_provider(model):
+            if not has_provider(model):
                 raise ValueError(f"faults: {model!r} is no model id; it must be 'provider/model'")
             if isinstance(script, int | Fault | str) or not isinstance(script, Iterable):
-                self._always[model] = _fault(script)
+                self._always[model] = _to_fault(script)
             else:
-                self._next[model] = deque(_fault(item) for item in script)
+                self._next[model] = deque(_to_fault(item) for item in script)
         self._unmet = set(self._always)
 
     @property
@@ -103,7 +103,7 @@ class FaultScript:
         """The models whose faults no call has met, or not all of them."""
         return [*sorted(self._unmet), *(model for model, left in self._next.items() if left)]
 
-    def take(self, model: str) -> Fault:
+    def take_fault(self, model: str) -> Fault:
         """How the next call to this model goes."""
         self._unmet.discard(model)
         if waiting := self._next.get(model):
@@ -111,7 +111,7 @@ class FaultScript:
         return self._always.get(model, HEALTHY)
 
 
-def _fault(item: int | Fault) -> Fault:
+def _to_fault(item: int | Fault) -> Fault:
     if isinstance(item, Fault):
         return item
     if not isinstance(item, int):

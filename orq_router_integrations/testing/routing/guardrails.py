@@ -6,7 +6,7 @@ guardrail's id literally. Output guardrails never block here.
 
 from collections.abc import Iterable
 
-from orq_router_integrations.testing.routing.refusals import Refusal
+from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.wire.controls import Guardrail
 
 
@@ -23,4 +23,4 @@ def check_input(guardrails: Iterable[Guardrail], text: str) -> None:
     ]
     if failures:
         message = f"blocked by the guardrail {failures[0]['id']}"
-        raise Refusal(400, message, code="guardrail_error", failures=failures)
+        raise HTTPError(400, message, code="guardrail_error", failures=failures)

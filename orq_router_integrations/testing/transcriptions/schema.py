@@ -9,26 +9,26 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from orq_router_integrations.media.mime import RECORDING_SUFFIXES, validate_recording
-from orq_router_integrations.testing.routing.checking import Schema
-from orq_router_integrations.testing.routing.forms import (
+from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.multipart_parsing import (
     AnyFile,
     FormBool,
     FormFile,
     FormFloat,
     FormInt,
 )
-from orq_router_integrations.testing.routing.refusals import Refusal
+from orq_router_integrations.testing.routing.schema_validation import RequestModel
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 from orq_router_integrations.wire.transcriptions import check_translation_model
 
 MAX_BYTES = 25 * 1024 * 1024
 
 
-def _listed(value: Any) -> Any:
+def _to_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class TranslationForm(Schema):
+class TranslationForm(RequestModel):
     """The members that both endpoints have; a ``file`` is not required by the schema."""
 
     model: str
@@ -50,11 +50,11 @@ class TranscriptionForm(TranslationForm):
         None
     )
     timestamp_granularities: (
-        Annotated[list[Literal["word", "segment"]], BeforeValidator(_listed)] | None
+        Annotated[list[Literal["word", "segment"]], BeforeValidator(_to_list)] | None
     ) = None
 
 
-def check_sense(form: TranslationForm, *, translates: bool) -> None:
+def check_combinations(form: TranslationForm, *, translates: bool) -> None:
     """Check what a schema cannot say.
 
     Raises:
@@ -64,33 +64,33 @@ def check_sense(form: TranslationForm, *, translates: bool) -> None:
         try:
             check_translation_model(form.model)
         except ValueError as error:
-            raise refusal("model", str(error).removeprefix("model: ")) from None
+            raise create_error("model", str(error).removeprefix("model: ")) from None
     if not isinstance(form, TranscriptionForm):
         return
     if form.timestamp_granularities and form.response_format != "verbose_json":
-        raise refusal("timestamp_granularities", "needs response_format=verbose_json")
+        raise create_error("timestamp_granularities", "needs response_format=verbose_json")
 
 
-def checked_file(file: FormFile | None, *, max_bytes: int) -> FormFile:
+def get_file(file: FormFile | None, *, max_bytes: int) -> FormFile:
     """The file, if it is audio of a known kind, and not too large.
 
     Raises:
         Refusal: 422, or 413 for one that is too large.
     """
     if file is None:
-        raise refusal("file", "is required")
+        raise create_error("file", "is required")
     if file.filename.rpartition(".")[2].lower() not in RECORDING_SUFFIXES:
-        raise refusal("file", f"its name must end in one of {', '.join(RECORDING_SUFFIXES)}")
+        raise create_error("file", f"its name must end in one of {', '.join(RECORDING_SUFFIXES)}")
     if len(file.data) > max_bytes:
         size = f"{len(file.data)} bytes; at most {max_bytes}"
-        raise Refusal(413, f"file: {size}", code="file_too_large", param="file")
+        raise HTTPError(413, f"file: {size}", code="file_too_large", param="file")
     try:
         validate_recording(file.filename, file.data[:64])
     except ValueError as error:
-        raise refusal("file", str(error)) from None
+        raise create_error("file", str(error)) from None
     return file
 
 
-def refusal(param: str, message: str) -> Refusal:
+def create_error(param: str, message: str) -> HTTPError:
     """A 422 that names a member."""
-    return Refusal(422, f"{param}: {message}", code="invalid_request_body", param=param)
+    return HTTPError(422, f"{param}: {message}", code="invalid_request_body", param=param)

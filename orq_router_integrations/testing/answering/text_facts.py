@@ -1,0 +1,48 @@
+"""What a sentence offers as values: numbers, quoted texts, a place."""
+
+import re
+from dataclasses import dataclass, field
+
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
+_QUOTES = re.compile(
+    r'"([^"\n]+)"|\u201c([^\u201d\n]+)\u201d|\u2018([^\u2019\n]+)\u2019|(?<!\w)\'([^\'\n]+)\'(?!\w)'
+)
+_PLACE = re.compile(r"\bin\s+([A-Z][\w.'-]*(?:(?:,\s*|\s+)[A-Z][\w.'-]*)*)")
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+_FILLER = (
+    "the and for with that this from are was what which who how why when where you your can "
+    "could would should please get use tell give have has not but its our their does did"
+)
+_STOP_WORDS = frozenset(_FILLER.split(" "))
+
+
+@dataclass(slots=True)
+class TextFacts:
+    """The facts of one text; numbers and quotes are handed out in their order, each once."""
+
+    text: str
+    numbers: list[float] = field(init=False)
+    quotes: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.numbers = [float(number) for number in _NUMBER.findall(self.text)]
+        self.quotes = find_quoted(self.text)
+
+    @property
+    def place(self) -> str | None:
+        """The capitalised phrase after "in", such as "San Francisco, CA"."""
+        found = _PLACE.search(self.text)
+        return found[1].rstrip(".,") if found else None
+
+
+def find_quoted(text: str) -> list[str]:
+    """What stands in quotes in a text."""
+    return [next(filter(None, groups)) for groups in _QUOTES.findall(text)]
+
+
+def extract_words(text: str) -> set[str]:
+    """The words of a text or a name worth comparing: lower case, 3 letters or more, no filler."""
+    found = {word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text))}
+    return {word for word in found if len(word) >= 3} - _STOP_WORDS

@@ -1,0 +1,79 @@
+"""What the offline router answers when it refuses: the envelope of contract section 3.1."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    429: "rate_limit_error",
+}
+
+_CODES = {
+    400: "invalid_request_body",
+    401: "invalid_api_key",
+    403: "insufficient_scope",
+    408: "request_timeout",
+    422: "provider_credential_invalid",
+    429: "rate_limit_exceeded",
+    500: "internal_error",
+    501: "not_implemented",
+    502: "provider_error",
+    503: "provider_overloaded",
+    504: "provider_timeout",
+}
+"""Codes of the platform's catalogue (contract section 3.3), by status."""
+
+
+@dataclass(slots=True)
+class HTTPError(Exception):
+    """A reply other than 200, raised where the request is found wanting.
+
+    Attributes:
+        status: HTTP status.
+        message: what is wrong, for people.
+        code: word for programs; ``None`` takes the catalogue's for this status.
+        param: path of the member at fault, such as ``messages[0].content``.
+        failures: the guardrails that blocked.
+        headers: headers of the reply.
+    """
+
+    status: int
+    message: str
+    code: str | None = None
+    param: str | None = None
+    failures: list[dict[str, Any]] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def to_body(self) -> dict[str, Any]:
+        """The body of the reply."""
+        return create_error_body(
+            self.status,
+            self.message,
+            code=self.code,
+            param=self.param,
+            failures=self.failures,
+        )
+
+
+def create_error_body(
+    status: int,
+    message: str,
+    *,
+    code: str | None = None,
+    param: str | None = None,
+    failures: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """An error body in the router's newest shape (contract section 3.1)."""
+    error: dict[str, Any] = {
+        "message": message,
+        "type": _TYPES.get(status, "api_error"),
+        "code": code or _CODES.get(status),
+        "param": param,
+    }
+    if failures is not None:
+        error["failures"] = failures
+    return {"error": error}

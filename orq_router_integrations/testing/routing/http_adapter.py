@@ -1,0 +1,155 @@
+"""HTTP at the rim: what a request says, and replies as httpx wants them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import orjson
+
+from orq_router_integrations.testing.routing.endpoint import Chunks, RouterResponse
+from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.multipart_parsing import describe_files, parse_form
+from orq_router_integrations.testing.routing.request_log import RecordedRequest
+from orq_router_integrations.testing.serialization import encode_json, encode_text
+from orq_router_integrations.wire.endpoints import Endpoint
+
+MAX_DEPTH = 100
+"""Levels of nesting in a body; a bound of the offline router's own."""
+
+DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body in pieces, one per event or chunk, for both kinds of client.
+
+    Attributes:
+        pieces: what is sent.
+        cut: whether the connection then breaks, as httpx tells of one that does.
+    """
+
+    chunks: tuple[bytes, ...] = field(repr=False)
+    is_truncated: bool = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.chunks
+        if self.is_truncated:
+            raise httpx.RemoteProtocolError("peer closed connection (incomplete chunked read)")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            await asyncio.sleep(0)  # lets other streams have their turn, as a socket would
+            yield piece
+
+
+def record_request(request: httpx.Request) -> RecordedRequest:
+    """The request for the record."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if "authorization" in headers:
+        headers["authorization"] = "[redacted]"
+    try:
+        body = _describe_body(request) if request.content else None
+    except (orjson.JSONDecodeError, HTTPError):
+        body = None
+    return RecordedRequest(method=request.method, path=request.url.path, headers=headers, body=body)
+
+
+def _describe_body(request: httpx.Request) -> Any:
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("multipart/"):
+        return describe_files(parse_form(kind, request.content))
+    return orjson.loads(request.content)
+
+
+def check_api_key(request: httpx.Request, keys: Collection[str] | None) -> None:
+    """Check the bearer key.
+
+    Raises:
+        Refusal: 401; there is none, or it is not one of ``keys``.
+    """
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise HTTPError(
+            401, "send the header 'Authorization: Bearer <key>'", "authentication_required"
+        )
+    if keys is not None and key.strip() not in keys:
+        raise HTTPError(401, "the API key is not valid for this workspace")
+
+
+def parse_request_body(request: httpx.Request, endpoint: Endpoint) -> dict[str, Any]:
+    """The members of a request's body: of a form where the endpoint takes one, else of JSON.
+
+    Raises:
+        Refusal: 400; it is not what the endpoint takes, or nested too deep.
+    """
+    if not endpoint.multipart:
+        return parse_json_object(request)
+    members = parse_form(request.headers.get("content-type", ""), request.content)
+    return _check_depth(members)
+
+
+def parse_json_object(request: httpx.Request) -> dict[str, Any]:
+    """The body of a request.
+
+    Raises:
+        Refusal: 400; it is not a JSON object, or one nested too deep.
+    """
+    try:
+        body = orjson.loads(request.content)
+    except orjson.JSONDecodeError as error:
+        raise HTTPError(400, f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise HTTPError(400, "the body must be a JSON object")
+    return _check_depth(body)
+
+
+def _check_depth(body: dict[str, Any]) -> dict[str, Any]:
+    if _exceeds_depth(body, MAX_DEPTH):
+        raise HTTPError(400, f"the body is nested too deep: more than {MAX_DEPTH} levels")
+    return body
+
+
+def _exceeds_depth(body: dict[str, Any], levels: int) -> bool:
+    layer: list[Any] = [body]
+    for _ in range(levels):
+        inner: list[Any] = []
+        for item in layer:
+            inner.extend(item.values() if isinstance(item, dict) else item)
+        layer = [item for item in inner if isinstance(item, dict | list)]
+        if not layer:
+            return False
+    return True
+
+
+def create_response(outcome: RouterResponse, headers: Mapping[str, str]) -> httpx.Response:
+    """The HTTP reply for what the router has to pass on."""
+    passed_on = {name.lower(): value for name, value in outcome.headers.items()}
+    if outcome.chunks is not None:
+        stream, kind = _iter_stream(outcome, outcome.chunks)
+        whole = {"content-type": kind, **passed_on, **headers}
+        return httpx.Response(outcome.status, headers=whole, stream=stream)
+    body, kind = outcome.body, "text/plain; charset=utf-8"
+    if isinstance(body, str):
+        body = encode_text(body)
+    elif not isinstance(body, bytes):
+        body, kind = encode_json(body), "application/json"
+    whole = {"content-type": kind, **passed_on, **headers}
+    return httpx.Response(outcome.status, headers=whole, content=body)
+
+
+def _iter_stream(outcome: RouterResponse, chunks: Chunks) -> tuple[ChunkedBody, str]:
+    """A stream and its content type; raw bytes have no mark of their end but the end itself."""
+    if chunks and isinstance(chunks[0], bytes):
+        return ChunkedBody(chunks, is_truncated=not outcome.is_complete), "application/octet-stream"
+    pieces = tuple(_format_event(chunk, named=outcome.has_event_names) for chunk in chunks)
+    end = (DONE,) if outcome.is_complete else ()
+    return ChunkedBody(pieces + end), "text/event-stream; charset=utf-8"
+
+
+def _format_event(chunk: Any, *, named: bool) -> bytes:
+    data = b"data: " + encode_json(chunk) + b"\n\n"
+    if named and isinstance(chunk, Mapping) and "type" in chunk:
+        return b"event: " + str(chunk["type"]).encode() + b"\n" + data
+    return data

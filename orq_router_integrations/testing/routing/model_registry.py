@@ -1,0 +1,80 @@
+"""Which models the offline workspace has."""
+
+from collections.abc import Collection
+from typing import Any
+
+from orq_router_integrations.testing.routing.error_responses import HTTPError
+
+PROVIDERS = frozenset(
+    {
+        "anthropic",
+        "aws",
+        "azure",
+        "cohere",
+        "elevenlabs",
+        "google",
+        "google-ai",
+        "groq",
+        "jina",
+        "mistral",
+        "openai",
+    }
+)
+"""Provider prefixes of contract section 1.5; every model of theirs is enabled by default."""
+
+LISTED_MODELS = (
+    "anthropic/claude-sonnet-4-5",
+    "azure/gpt-4o",
+    "google-ai/gemini-2.5-flash",
+    "groq/llama-3.3-70b-versatile",
+    "mistral/mistral-large-latest",
+    "openai/gpt-4o",
+    "openai/gpt-4o-mini",
+)
+"""What the list of models shows by default; more are enabled than it names."""
+
+
+class ModelRegistry:
+    """The models of the workspace; ``enabled`` of ``None`` means all of the known providers."""
+
+    def __init__(self, *, enabled: Collection[str] | None) -> None:
+        self._enabled = None if enabled is None else tuple(dict.fromkeys(enabled))
+        if wrong := [model for model in self._enabled or () if not has_provider(model)]:
+            raise ValueError(f"models: {wrong[0]!r} must be 'provider/model'")
+
+    def is_enabled(self, model: str) -> bool:
+        """Whether a model is enabled."""
+        if self._enabled is None:
+            return model.partition("/")[0] in PROVIDERS
+        return model in self._enabled
+
+    def list_models(self) -> dict[str, Any]:
+        """The body of GET /models (contract section 1.5): ids, and nothing on what they can."""
+        ids = LISTED_MODELS if self._enabled is None else self._enabled
+        entries = [
+            {"id": id_, "object": "model", "created": 0, "owned_by": id_.partition("/")[0]}
+            for id_ in ids
+        ]
+        return {"object": "list", "data": entries}
+
+
+def check_model_id(model: str) -> None:
+    """Check that an id names a provider.
+
+    Raises:
+        Refusal: 400, as the router was seen to answer a bare model name (contract section 1.5).
+    """
+    if not has_provider(model):
+        message = f"invalid model format: {model!r} must be 'provider/model'"
+        raise HTTPError(400, message, param="model")
+
+
+def get_provider_model_name(model: str) -> str:
+    """The provider's own name of a model (contract section 1.5)."""
+    return model.partition("/")[2]
+
+
+def has_provider(model: str) -> bool:
+    """Whether an id has the form ``provider/model``."""
+    provider, _, name = model.partition("/")
+    return bool(provider and name)

@@ -1,0 +1,172 @@
+"""Values made up for JSON schemas: pydantic's own schemas must accept them back."""
+
+import contextlib
+import datetime as dt
+import enum
+from typing import Annotated, Literal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, TypeAdapter
+
+from orq_router_integrations.testing.answering.patterns import create_example
+from orq_router_integrations.testing.answering.schema_values import create_value
+from orq_router_integrations.testing.answering.text_facts import TextFacts
+
+NAMES = """
+    type enum const anyOf allOf oneOf $ref properties required items prefixItems minItems maxItems
+    minLength maxLength minimum maximum multipleOf pattern format default examples
+"""
+WORDS = st.sampled_from(NAMES.split())
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Address(BaseModel):
+    street: str = Field(min_length=40)
+    zip: str = Field(pattern=r"^\d{4}-[A-Z]{2}$")
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int = Field(ge=1, le=9, multiple_of=3)
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+
+
+class Tree(BaseModel):
+    name: str
+    children: list["Tree"]
+
+
+class Everything(BaseModel):
+    name: str
+    short: str = Field(max_length=3)
+    age: int = Field(gt=17, lt=19)
+    share: float = Field(ge=0.2, le=0.4)
+    step: float = Field(multiple_of=0.5, gt=3.2)
+    flag: bool
+    nothing: None
+    maybe: int | None
+    colour: Colour
+    address: Address
+    addresses: list[Address] = Field(min_length=2)
+    pet: Cat | Dog
+    tags: set[Literal["a", "b"]] = Field(min_length=2)
+    pair: tuple[int, str]
+    day: dt.date
+    moment: dt.datetime
+    id: UUID
+    scores: dict[str, int]
+    tree: Tree
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Everything,
+        Tree,
+        int | None,
+        list[int],
+        Annotated[set[int], Field(min_length=3)],
+        Annotated[int, Field(lt=-5)],
+        Annotated[list[str], Field(max_length=0)],
+        dict[str, str],
+    ],
+)
+def test_values_are_valid_for_their_schema(kind):
+    adapter = TypeAdapter(kind)
+    for text in ("", "18 of 'Ada', in Rome, by 3.5"):
+        adapter.validate_python(create_value(adapter.json_schema(), text))
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        ({"type": "integer"}, "add 3.5 and 4", 4),
+        ({"type": "number"}, "add 3.5 and 4", 3.5),
+        ({"type": "integer", "minimum": 10}, "3 then 12", 12),
+        ({"type": "integer"}, "it is -7 degrees", -7),
+        ({"type": "integer"}, "no number", 1),
+        ({"enum": ["metric", "imperial"]}, "in imperial units", "imperial"),
+        ({"enum": ["metric", "imperial"]}, "", "metric"),
+        ({"const": 5}, "7", 5),
+        ({"type": "string", "format": "date"}, "on 'Monday'", "2026-01-31"),
+        ({"type": "string"}, 'say "hi there"', "hi there"),
+        ({"type": "string", "default": "d"}, "", "d"),
+        ({"allOf": [{"type": "integer"}, {"minimum": 5}]}, "2 and 6", 6),
+        ({"anyOf": [{"type": "null"}, {"type": "string"}]}, "'x'", "x"),
+        ({"$ref": "#/$defs/N", "$defs": {"N": {"type": "integer"}}}, "9", 9),
+        ({}, "", "offline value"),
+        (True, "", "offline value"),
+    ],
+)
+def test_values_come_from_the_text_where_they_fit(schema, text, value):
+    assert create_value(schema, text) == value
+
+
+def test_each_number_and_quote_is_used_once_and_optional_members_are_left_out():
+    string, number = {"type": "string"}, {"type": "integer"}
+    schema = {
+        "type": "object",
+        "properties": {"a": number, "b": number, "c": string, "d": string, "e": string},
+        "required": ["a", "b", "c", "d"],
+    }
+    value = create_value(schema, "3 + 4 is 'seven'")
+    assert value == {"a": 3, "b": 4, "c": "seven", "d": "offline d"}
+
+
+def test_a_query_is_the_whole_text():
+    schema = {"properties": {"query": {"type": "string"}}, "required": ["query"]}
+    assert create_value(schema, "Who won?") == {"query": "Who won?"}
+
+
+def test_a_schema_that_needs_itself_has_an_end():
+    create_value({"properties": {"self": {"$ref": "#"}}, "required": ["self"]}, "")
+    create_value({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}, "")
+    create_value({"$ref": "#/missing"}, "")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(WORDS, JSON, max_size=5), st.text(max_size=30))
+def test_a_wrong_schema_is_a_value_error_and_nothing_else(schema, text):
+    with contextlib.suppress(ValueError):
+        create_value(schema, text)
+
+
+def test_places_and_quotes():
+    facts = TextFacts(
+        "It's said that \u2018one\u2019 or \u201ctwo\u201d happened in New York City."
+    )
+    assert facts.quotes == ["one", "two"]
+    assert facts.place == "New York City"
+    assert TextFacts("in the end").place is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"^[A-Z]{3}-\d+$", "AAA-0"),
+        (r"(?:ab|cd)?x+", "x"),
+        (r"(a|b){2}", "aa"),
+        (r"[^a-z]", "0"),
+        (r"\w+@\w+\.com", "a@a.com"),
+        (r"^(?=x)", None),
+        (r"[", None),
+    ],
+)
+def test_examples_of_patterns(pattern, text):
+    assert create_example(pattern) == text

@@ -1,0 +1,87 @@
+"""The offline router over HTTP; ``tests/interop`` has other people's clients of it."""
+
+import sys
+
+import httpx
+import pytest
+import uvicorn
+
+from orq_router_integrations.testing import OfflineRouter
+from orq_router_integrations.testing.asgi import create_asgi_app
+from orq_router_integrations.testing.serve import serve
+
+
+class TestAsgiApp:
+    async def test_events_go_out_one_by_one(self):
+        sent = []
+        body = b'{"model": "openai/gpt-4o", "stream": true, "messages": ['
+        pieces = [body, b'{"role": "user", "content": "hi"}]}']
+
+        async def receive():
+            piece = pieces.pop(0)
+            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+        async def send(event):
+            sent.append(event)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v3/router/chat/completions",
+            "query_string": b"",
+            "headers": [(b"authorization", b"Bearer k")],
+        }
+        await create_asgi_app(OfflineRouter())(scope, receive, send)
+        assert sent[0]["status"] == 200
+        assert (b"x-orq-offline", b"1") in sent[0]["headers"]
+        events = [event["body"] for event in sent[1:-1]]
+        assert len(events) > 5
+        assert all(event.startswith(b"data: ") and event.endswith(b"\n\n") for event in events)
+        assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+
+    async def test_lifespan_is_answered(self):
+        events = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+        sent = []
+
+        async def receive():
+            return events.pop(0)
+
+        async def send(event):
+            sent.append(event["type"])
+
+        await create_asgi_app(OfflineRouter())({"type": "lifespan"}, receive, send)
+        assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+    async def test_other_protocols_are_refused(self):
+        with pytest.raises(ValueError, match="websocket"):
+            await create_asgi_app(OfflineRouter())({"type": "websocket"}, None, None)
+
+    async def test_httpx_can_call_it_in_process(self):
+        transport = httpx.ASGITransport(app=create_asgi_app(OfflineRouter()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://h") as http:
+            reply = await http.get("/v3/router/models", headers={"Authorization": "Bearer k"})
+        assert reply.json()["object"] == "list"
+
+
+class TestServe:
+    @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "example.com", "::"])
+    def test_only_loopback(self, host):
+        with pytest.raises(ValueError, match="loopback"):
+            serve(host=host)
+
+    def test_it_prints_the_base_url_of_what_it_listens_on(
+        self, socket_enabled, monkeypatch, capsys
+    ):
+        ports = []
+
+        def run(self, sockets):
+            ports.extend(sock.getsockname()[1] for sock in sockets)
+
+        monkeypatch.setattr(uvicorn.Server, "run", run)
+        serve(port=0)
+        assert f"http://127.0.0.1:{ports[0]}/v3/router" in capsys.readouterr().out
+
+    def test_a_missing_uvicorn_names_the_extra(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "uvicorn", None)
+        with pytest.raises(ImportError, match=r"the extra \[serve\]"):
+            serve()
