@@ -1,4 +1,4 @@
-"""The router in this process: the same wire, without a key and without a socket."""
+"""An offline router for tests and demos: the HTTP API in-process, without a key or a socket."""
 
 from orq_router_integrations.testing.answering.answer import Answer, ToolCall
 from orq_router_integrations.testing.router import OfflineRouter

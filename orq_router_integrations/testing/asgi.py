@@ -1,4 +1,4 @@
-"""The offline router as an ASGI app, for servers and for clients that speak HTTP only."""
+"""ASGI app that serves an offline router over HTTP."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
@@ -14,7 +14,7 @@ App = Callable[[Event, Receive, Send], Awaitable[None]]
 
 
 def create_asgi_app(router: OfflineRouter) -> App:
-    """An ASGI 3 app that answers as ``router.handle`` does; streams go out event by event."""
+    """Create an ASGI 3 app that answers like ``router.handle``. Streams are sent event by event."""
 
     async def app(scope: Event, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -1,13 +1,13 @@
-"""The offline router: the contract's wire in this process, without a key and without a socket.
+"""The offline router: the router's HTTP API in-process, without an API key or a socket.
 
-It is held to the contract, never the other way round. What it answers is no evidence about the
-real router: where the contract says "unknown", one behaviour is chosen here (see ``routing``,
-``cache`` and below) and the real one may differ. Every reply carries ``x-orq-offline: 1``, and a
-good one names the model that answered in ``x-orq-offline-model``, which the real router does not.
+It implements the documented HTTP API (see ``tests/contract`` in the repository). Its answers prove
+nothing about the real router: where the documentation is silent, one behavior was chosen here.
+Every response carries ``x-orq-offline: 1``, and successful ones name the answering model in
+``x-orq-offline-model``, a header the real router does not have.
 
-Chosen here: guardrails run after the model is found and before the cache is asked; the cache is
-asked before the load balancer picks; a model that the balancer names and the workspace has not
-gives the same 404 as the request's own.
+Choices where the documentation is silent: input guardrails run after the model lookup and before
+the cache lookup; the cache is consulted before the load balancer picks a model; a model of the load
+balancer that is not enabled returns the same 404 as the request's own model.
 """
 
 import os
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from orq_router_integrations.client import RouterClient
 
 BASE_URL = "https://offline.invalid/v3/router"
-"""The base URL of clients made here; nothing is ever sent to it."""
+"""Base URL of the clients created here. No request is ever sent to it."""
 
 MODELS_PATH = "/models"
 STORED_PATH = RESPONSES.path + "/"
@@ -75,39 +75,41 @@ Handler = Callable[[httpx.Request], RouterResponse]
 
 
 class OfflineRouter:
-    """The router in this process, for tests, demos and documentation.
+    """Emulate the AI Router in-process, for tests, demos and documentation.
 
-    It serves POST /chat/completions, /audio/speech (tones that say the text, WAV or raw samples),
-    /audio/transcriptions and /audio/translations (which hear those tones), and
-    /images/generations, /images/edits and /images/variations (PNGs that show their prompt) under
-    every prefix of the router, and POST /responses, GET /responses/{id} and GET /models under
-    v3/router. URLs of images lead to ``images.offline.invalid``, which its transport serves.
+    Endpoints under every router prefix: POST /chat/completions, /audio/speech (WAV or raw PCM with
+    tones that encode the text), /audio/transcriptions and /audio/translations (which decode those
+    tones), /images/generations, /images/edits and /images/variations (PNGs that show their prompt).
+    Under v3/router only: POST /responses, GET /responses/{id} and GET /models. Image URLs point to
+    ``images.offline.invalid``, which the router's transport serves.
+
+    Args:
+        answers: scripted answers. Either a dict whose keys are the last user text or a model id,
+            and whose values are an answer (``str`` or ``Answer``) or a list of answers, used in
+            order
+            with the last one repeating; or a function that takes the request body and returns an
+            answer
+            or ``None``. Requests without a scripted answer get a deterministic default answer.
+        faults: scripted faults by model id: an HTTP status or a ``Fault`` that applies to every
+            call, or a list with one entry per provider call, after which the model is healthy.
+        models: ids of the enabled models; by default every model of the known providers.
+        api_keys: accepted API keys; any key by default.
+        requests_per_minute: rate limit over a rolling window of 60 seconds; unlimited by default.
+        lenient: ignore undocumented request fields instead of rejecting them with a 400.
+        seed: seed of the load balancer's random picks.
+        clock: returns the time in seconds, used by the cache and the rate limit.
+
+    Attributes:
+        log: calls to providers, in order.
+        requests: requests received by the router, in order.
 
     >>> router = OfflineRouter(answers={"openai/gpt-4o": "Hello!"})
     >>> client = httpx.Client(transport=router.transport, base_url="https://any.host/v3/router")
     >>> body = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
     >>> headers = {"Authorization": "Bearer any"}
-    >>> reply = client.post("/chat/completions", json=body, headers=headers).json()
-    >>> reply["choices"][0]["message"]["content"]
+    >>> response = client.post("/chat/completions", json=body, headers=headers).json()
+    >>> response["choices"][0]["message"]["content"]
     'Hello!'
-
-    Args:
-        answers: by last user text or model id, an answer or a list of them used up in turn (the
-            last one repeats); or a function from the provider's body, with the full model id, to
-            an answer or ``None``. What is not scripted is answered by default.
-        faults: by model id, a status or ``Fault`` that stays, or a list of them, one per provider
-            call, after which the model is healthy.
-        models: the enabled model ids; by default every model of the contract's providers.
-        api_keys: the valid keys; by default any.
-        requests_per_minute: the platform's limit, over a rolling 60 s.
-        lenient: ignore what the contract does not know instead of refusing it with a 400. What
-            the real router does with unknown members is unknown.
-        seed: of the load balancer's picks.
-        clock: seconds, for the cache and the rate limit.
-
-    Attributes:
-        log: what each provider was asked, in order.
-        requests: what the router received, in order.
     """
 
     def __init__(
@@ -139,7 +141,7 @@ class OfflineRouter:
 
     @property
     def unused(self) -> list[str]:
-        """What was scripted and no call has met yet: a slip in a test's script, as a rule.
+        """Scripted answers and faults that no call has used yet, usually a mistake in the test.
 
         >>> OfflineRouter(answers={"Hi": "Hello!"}, faults={"openai/gpt-4o": 503}).unused
         ["answers: 'Hi'", "faults: 'openai/gpt-4o'"]
@@ -149,11 +151,16 @@ class OfflineRouter:
 
     @property
     def transport(self) -> httpx.MockTransport:
-        """A transport for ``httpx.Client`` and ``httpx.AsyncClient``; opens no socket."""
+        """Transport for ``httpx.Client`` and ``httpx.AsyncClient``. It opens no socket."""
         return httpx.MockTransport(self.handle)
 
     def client(self, **kwargs: Any) -> "RouterClient":
-        """A ``RouterClient`` of this router; ``kwargs`` are its other arguments."""
+        """Create a ``RouterClient`` that sends its requests to this router.
+
+        Args:
+            **kwargs: further arguments of ``RouterClient``, such as ``max_retries`` or
+                ``controls``.
+        """
         from orq_router_integrations.client import RouterClient  # noqa: PLC0415 - keeps httpx users light
 
         settings: dict[str, Any] = {
@@ -165,7 +172,7 @@ class OfflineRouter:
         return RouterClient(**settings | kwargs)
 
     def handle(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request: the one core that all doors share."""
+        """Answer one HTTP request."""
         with self._lock:
             request.read()
             self.requests.append(record_request(request))
@@ -184,7 +191,7 @@ class OfflineRouter:
         return f"{len(self.requests):032x}"
 
     def _dispatch(self, request: httpx.Request) -> RouterResponse:
-        """The checks, in the router's order, up to the endpoint."""
+        """Apply the router's checks in order and call the endpoint."""
         if request.url.host == IMAGE_HOST and request.method == "GET":
             data = self._links.fetch(request.url.path)
             return RouterResponse(status=200, body=data, headers={"content-type": "image/png"})
@@ -195,7 +202,6 @@ class OfflineRouter:
         return handler(request)
 
     def _find_handler(self, method: str, path: str, dialect: Dialect) -> Handler:
-        """What serves a method and path."""
         if method == "GET" and dialect is Dialect.V3_ROUTER:
             if path == MODELS_PATH:
                 return self._list_models
@@ -208,7 +214,7 @@ class OfflineRouter:
         raise HTTPError(404, self._describe_endpoints(method, path, dialect))
 
     def _describe_endpoints(self, method: str, path: str, dialect: Dialect) -> str:
-        """What is served, for those who ask for something else."""
+        """Describe the available endpoints for a request to any other path."""
         only_v3 = path == MODELS_PATH or f"{path}/".startswith(STORED_PATH)
         if only_v3 and dialect is not Dialect.V3_ROUTER:
             return f"{path} exists under v3/router only, not under {dialect.value}"
@@ -240,7 +246,7 @@ class OfflineRouter:
         return job.finalize(self._answer_from_cache(key, job, taken.controls, service))
 
     def _check_models(self, job: EndpointCall, controls: RouterControls) -> None:
-        """Check the primary, or the balancer's models, which replace it."""
+        """Check the requested model, or the load balancer's models, which replace it."""
         balancer = controls.load_balancer
         for model in [item.model for item in balancer.models] if balancer else [job.model]:
             check_model_id(model)
@@ -250,7 +256,7 @@ class OfflineRouter:
     def _answer_from_cache(
         self, key: str, job: EndpointCall, controls: RouterControls, service: EndpointHandler
     ) -> RouterResponse:
-        """The kept answer, or a new one; the marker of a hit is ours, the real one is unknown."""
+        """Return the cached response, or route the request. Only this router marks cache hits."""
         if controls.cache is None or not job.is_cacheable:
             return self._route(job, controls, service)
         kept = self._cache.get(key)
@@ -277,7 +283,6 @@ class OfflineRouter:
 
 
 def _create_endpoints(script: AnswerScript) -> tuple[EndpointHandler, ...]:
-    """The endpoints that keep nothing the router itself would ask for."""
     return (
         ChatEndpoint(script=script),
         SpeechEndpoint(script=script),
@@ -287,10 +292,10 @@ def _create_endpoints(script: AnswerScript) -> tuple[EndpointHandler, ...]:
 
 
 def _split_path(path: str) -> tuple[Dialect, str]:
-    """The dialect and the endpoint of a URL's path, on whatever host and below whatever folder.
+    """Split a URL path into the dialect and the endpoint path.
 
     Raises:
-        Refusal: 404; the path holds no prefix of the router.
+        HTTPError: 404, the path contains no router prefix.
     """
     for dialect in Dialect:
         _, prefix, rest = path.partition(f"/{dialect.value}/")

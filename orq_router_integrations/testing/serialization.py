@@ -1,4 +1,4 @@
-"""Texts and JSON as a server in JavaScript writes them: with half characters (lone surrogates)."""
+"""Encode JSON and text that may contain lone surrogates, as JavaScript servers do."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import orjson
 
 
 def encode_json(value: Any) -> bytes:
-    r"""A value as JSON; UTF-8 cannot write half characters, and JSON's escapes can.
+    r"""Encode a value as JSON. Lone surrogates, which UTF-8 cannot represent, become JSON escapes.
 
     >>> encode_json({"a": "half \ud83d"})
     b'{"a":"half \\ud83d"}'
@@ -19,5 +19,5 @@ def encode_json(value: Any) -> bytes:
 
 
 def encode_text(text: str) -> bytes:
-    """A text in UTF-8, with U+FFFD for half characters."""
+    """Encode text as UTF-8, replacing lone surrogates with U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

@@ -1,4 +1,4 @@
-"""The offline router over HTTP on this computer, for any OpenAI client."""
+"""Serve the offline router on a loopback port, for any OpenAI-compatible client."""
 
 import ipaddress
 import socket
@@ -9,16 +9,17 @@ from orq_router_integrations.testing.router import OfflineRouter
 
 
 def serve(host: str = "127.0.0.1", port: int = 8080, router: OfflineRouter | None = None) -> None:
-    """Serve until interrupted; prints the base URL to use.
+    """Serve an offline router until interrupted, and print the base URL to use.
 
     Args:
-        host: a loopback address: the router takes any key, so it is not for others to reach.
-        port: 0 takes a free one.
-        router: what to serve; a new one by default.
+        host: a loopback address. Any API key is accepted, so other hosts are rejected.
+        port: port to listen on; 0 picks a free port.
+        router: router to serve; a new one by default.
 
     Raises:
-        ValueError: the host is not a loopback address.
-        ImportError: uvicorn is missing; it comes with the extra ``serve``.
+        ValueError: ``host`` is not a loopback address.
+        ImportError: uvicorn is not installed (extra ``serve``).
+        OSError: the port is in use.
     """
     if not _is_loopback(host):
         raise ValueError(f"host: {host!r} is not a loopback address; use 127.0.0.1")

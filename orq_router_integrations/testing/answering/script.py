@@ -1,4 +1,4 @@
-"""The answers that a test or a demo scripted."""
+"""Look up scripted answers."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ Answers = (
 
 
 class AnswerScript:
-    """Finds the scripted answer to a request: by its last user text first, then by model."""
+    """Find the scripted answer of a request by its last user text, then by model."""
 
     def __init__(self, answers: Answers | None) -> None:
         if answers is not None and not callable(answers) and not isinstance(answers, Mapping):
@@ -29,16 +29,16 @@ class AnswerScript:
 
     @property
     def unused(self) -> list[str]:
-        """The keys that no request has met, or not all of whose answers were given."""
+        """Keys whose answers have not all been used."""
         return [key for key in self._turns if key in self._unmet]
 
     def take_answer(self, body: dict[str, Any], model: str, text: str) -> Answer | None:
-        """The next answer, or ``None`` where nothing is scripted.
+        """Return the next scripted answer, or ``None``.
 
         Args:
-            body: the provider's body, for a function; its ``model`` is replaced by the full id.
+            body: the provider's request body, passed to an answer function with the full model id.
             model: model id, ``provider/model``.
-            text: the last user text.
+            text: last user text.
         """
         if self._function is not None:
             answer = self._function({**body, "model": model})

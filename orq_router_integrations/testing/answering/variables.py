@@ -1,4 +1,4 @@
-"""Variables: values for ``{{name}}`` in a text (contract sections 2.1 and 4.7)."""
+"""Variables: values for ``{{name}}`` in a text."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""From answers to the JSON of a chat completion, whole or in chunks (contract section 2.1)."""
+"""From answers to the JSON of a chat completion, whole or in chunks."""
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence

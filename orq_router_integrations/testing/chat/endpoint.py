@@ -62,7 +62,7 @@ class ChatEndpoint:
         """Check a body without its controls, and fill in its variables.
 
         Raises:
-            Refusal: 400, naming the member at fault.
+            HTTPError: 400, naming the member at fault.
         """
         request = validate_body(ChatRequest, body, lenient=lenient)
         if controls.variables:

@@ -1,4 +1,4 @@
-"""Chat messages by role, as contract section 2.1 has them."""
+"""Chat messages by role, as the HTTP API defines them."""
 
 from typing import Annotated, Any, Literal
 

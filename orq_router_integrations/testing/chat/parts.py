@@ -1,4 +1,4 @@
-"""Content parts of chat messages, as contract section 2.1 has them."""
+"""Content parts of chat messages, as the HTTP API defines them."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ from orq_router_integrations.testing.routing.schema_validation import RequestMod
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
-"""Bytes an image may have (contract section 2.1)."""
+"""Bytes an image may have."""
 
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]*)*);base64,", re.ASCII)
 

@@ -1,4 +1,4 @@
-"""The body of POST /chat/completions without the router's controls (contract section 2.1).
+"""The body of POST /chat/completions without the router's controls.
 
 Written from the contract, not from what the client sends: where ``wire.chat_completions`` has the
 same limits, the two check each other.
@@ -191,7 +191,7 @@ def check_combinations(request: ChatRequest) -> None:
     """Check what no single member shows: members that need each other.
 
     Raises:
-        Refusal: 400, naming the member at fault.
+        HTTPError: 400, naming the member at fault.
     """
     index = find_orphan_tool_message(request.messages)
     if index is not None:

@@ -80,7 +80,7 @@ class ImageEndpoint:
         """Check a body without its controls.
 
         Raises:
-            Refusal: 400, naming the member at fault.
+            HTTPError: 400, naming the member at fault.
         """
         if self._kind is Edit and isinstance(image := body.get("image"), FormFile):
             body = {**body, "image": [image]}

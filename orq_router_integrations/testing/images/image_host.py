@@ -32,7 +32,7 @@ class ImageHost:
         """The picture behind a URL's path.
 
         Raises:
-            Refusal: 404; there is none, or its time is up.
+            HTTPError: 404; there is none, or its time is up.
         """
         until, data = self._kept.get(path, (0.0, b""))
         if self._clock() >= until:

@@ -1,4 +1,4 @@
-"""Bodies of the image endpoints without the router's controls (contract sections 2.2 to 2.4).
+"""Bodies of the image endpoints without the router's controls.
 
 Sizes are bounded by what is drawn here: 16 to 4096 pixels a side; the contract names none but
 those of variations. What only some models take, their provider checks, not the router.
@@ -130,7 +130,7 @@ def check_mask_size(request: Edit) -> None:
     """Check that the mask is as large as the first image.
 
     Raises:
-        Refusal: 400; it is not.
+        HTTPError: 400; it is not.
     """
     mask = request.mask and read_image_size(request.mask.data)
     image = read_image_size(request.image[0].data)
@@ -143,7 +143,7 @@ def check_model_params(model: str, sent: Mapping[str, Any]) -> None:
     """Check what a provider's model takes; models of no known family take everything.
 
     Raises:
-        Refusal: 400, as the provider would answer.
+        HTTPError: 400, as the provider would answer.
     """
     family = find_model_family(model)
     if family is None:

@@ -81,7 +81,7 @@ class ResponsesEndpoint:
         """Check a body without its controls, and find what it continues.
 
         Raises:
-            Refusal: 400, naming the member at fault; 404 for an agent, of which there are none.
+            HTTPError: 400, naming the member at fault; 404 for an agent, of which there are none.
         """
         request = validate_body(ResponsesRequest, body, lenient=lenient)
         check_combinations(request)
@@ -101,7 +101,7 @@ class ResponsesEndpoint:
         """A stored response as it is now.
 
         Raises:
-            Refusal: 404; there is none of this id.
+            HTTPError: 404; there is none of this id.
         """
         return self.store.poll(id_)
 
@@ -169,7 +169,7 @@ class ResponsesCall:
 
     @property
     def guarded_text(self) -> None:
-        """Nothing: guardrails are accepted and not enforced (contract section 4.7)."""
+        """Nothing: guardrails are accepted and not enforced."""
         return
 
     def provider_body(self, model: str) -> dict[str, Any]:

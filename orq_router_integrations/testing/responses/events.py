@@ -1,4 +1,4 @@
-"""From a response to the events of its stream (contract section 2.13)."""
+"""From a response to the events of its stream."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Input and output items of /responses (contract section 2.13), and the same as chat messages."""
+"""Input and output items of /responses, and the same as chat messages."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal

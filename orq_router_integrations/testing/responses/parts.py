@@ -1,4 +1,4 @@
-"""Content parts of /responses, flat as contract section 2.13 has them, and the same for chat."""
+"""Content parts of /responses, flat, as the HTTP API defines them, and the same for chat."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""From an answer to the JSON of a response (contract section 2.13)."""
+"""From an answer to the JSON of a response."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

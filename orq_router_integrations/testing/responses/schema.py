@@ -1,4 +1,4 @@
-"""The body of POST /responses without the router's controls (contract section 2.13).
+"""The body of POST /responses without the router's controls.
 
 Members that only change how the real router works inside (memory, limits, context management and
 the like) are checked and not acted upon.
@@ -188,7 +188,7 @@ def check_combinations(request: ResponsesRequest) -> None:
     """Check what no single member shows: members that need each other.
 
     Raises:
-        Refusal: 400, naming the member at fault.
+        HTTPError: 400, naming the member at fault.
     """
     if not request.input and request.previous_response_id is None:
         _refuse("input", "is needed unless previous_response_id continues a conversation")

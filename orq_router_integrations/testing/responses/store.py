@@ -42,7 +42,7 @@ class ResponseStore:
         """The response as it is now; each look takes one that is not done a step on.
 
         Raises:
-            Refusal: 404; there is none of this id.
+            HTTPError: 404; there is none of this id.
         """
         stored = self._kept.get(id_)
         if stored is None:
@@ -55,7 +55,7 @@ class ResponseStore:
         """Everything up to a response, its output included.
 
         Raises:
-            Refusal: 400; there is none of this id, or it has not ended well.
+            HTTPError: 400; there is none of this id, or it has not ended well.
         """
         param = "previous_response_id"
         stored = self._kept.get(id_)
@@ -69,7 +69,7 @@ class ResponseStore:
         """The item that a reference means.
 
         Raises:
-            Refusal: 400; no stored response has it.
+            HTTPError: 400; no stored response has it.
         """
         item = self._items.get(id_)
         if item is None:

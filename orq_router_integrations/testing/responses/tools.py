@@ -1,4 +1,4 @@
-"""Tools of /responses, flat as contract section 2.13 has them."""
+"""Tools of /responses, flat, as the HTTP API defines them."""
 
 from typing import Annotated, Any, Literal
 

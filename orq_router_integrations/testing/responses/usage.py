@@ -1,4 +1,4 @@
-"""The usage of a response, with its cost (contract section 2.13)."""
+"""The usage of a response, with its cost."""
 
 from typing import Any
 

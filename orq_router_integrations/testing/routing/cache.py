@@ -1,7 +1,4 @@
-"""The router's exact-match cache (contract section 4.5).
-
-Streams bypass it: what the real router does with ``stream: true`` is unknown.
-"""
+"""The router's exact-match cache. Streams bypass it; how the real router treats them is unknown."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -16,14 +13,14 @@ from orq_router_integrations.wire.controls import RouterCache
 
 
 class ResponseCache:
-    """Answers by request, each until its time is up."""
+    """Responses by request, with an expiry."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._kept: dict[str, tuple[float, RouterResponse]] = {}
 
     def get(self, key: str) -> RouterResponse | None:
-        """The answer that was kept, unless it is too old."""
+        """Return a cached response that has not expired."""
         until, outcome = self._kept.get(key, (0.0, None))
         if outcome is not None and self._clock() < until:
             return outcome
@@ -31,18 +28,16 @@ class ResponseCache:
         return None
 
     def put(self, key: str, outcome: RouterResponse, settings: RouterCache) -> None:
-        """Keep a good answer for ``ttl`` seconds; errors are not kept."""
+        """Cache a successful response for ``ttl`` seconds."""
         if outcome.status == 200:
             self._kept[key] = (self._clock() + settings.ttl, outcome)
 
 
 def create_cache_key(path: str, body: Mapping[str, Any]) -> str:
-    """The key of a request: everything in its body counts, and where it was sent.
-
-    Of files their bytes count, and their names do not.
+    """Create a cache key from the path and the complete body. Files count by content, not by name.
 
     Raises:
-        Refusal: 400; the body is nested deeper than JSON can be written here.
+        HTTPError: 400, the body is nested too deeply.
     """
     try:
         plain = describe_files(body, lambda file: file.sha256)

@@ -1,7 +1,7 @@
-"""From a body to its controls, as the base URL's dialect has them (contract section 4.2).
+"""Split a request body into controls and endpoint fields.
 
-The real router ignores a control in the wrong place without a word (contract, trap 1). The
-offline router refuses it instead, so that the mistake shows while it is cheap.
+The real router silently ignores a control in the wrong place. The offline router rejects it, so the
+mistake shows early.
 """
 
 import re
@@ -20,10 +20,10 @@ from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import RESPONSES, Dialect, Endpoint, SchemaLocation
 
 _ALIASES = {"contact": "identity", "inputs": "variables"}
-"""Members of ``orq`` under their older names (contract section 4.7)."""
+"""Older names of controls within ``orq``."""
 
 _OBJECTS = ("identity", "thread", "retry", "load_balancer", "timeout", "cache")
-"""Controls that are objects on the wire; our own model also takes shorthands for some."""
+"""Controls that must be objects. ``RouterControls`` also accepts shorthands for some."""
 
 
 class _Prompt(RequestModel):
@@ -44,7 +44,7 @@ class _KnowledgeBase(RequestModel):
 
 
 class _NestedOnly(RequestModel):
-    """What only ``orq`` can hold; accepted and not acted upon."""
+    """Fields that only exist within ``orq``; accepted without effect."""
 
     prompt: _Prompt | None = None
     knowledge_bases: list[_KnowledgeBase] | None = None
@@ -52,7 +52,7 @@ class _NestedOnly(RequestModel):
 
 @dataclass(frozen=True, slots=True)
 class ParsedBody:
-    """A body taken apart: the router's part, and the rest, which is the endpoint's."""
+    """The controls of a body and the remaining fields."""
 
     controls: RouterControls
     endpoint_fields: dict[str, Any]
@@ -61,11 +61,11 @@ class ParsedBody:
 def split_controls(
     body: Mapping[str, Any], endpoint: Endpoint, dialect: Dialect, *, lenient: bool
 ) -> ParsedBody:
-    """Take the controls out of a body.
+    """Extract the controls from a body.
 
     Raises:
-        Refusal: 400; a control in a place that the dialect does not read (ignored when
-            ``lenient``), or with a value that the contract does not allow.
+        HTTPError: 400, a control is in a place the dialect does not read (ignored if ``lenient``)
+            or has an invalid value.
     """
     reader = _ControlParser(endpoint, dialect, lenient)
     top, rest = reader.parse_top_level(body)
@@ -91,7 +91,7 @@ class _ControlParser:
     lenient: bool
 
     def parse_top_level(self, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The controls at top level, and what is no control."""
+        """Split the top-level fields into controls and the rest."""
         found: dict[str, Any] = {}
         rest: dict[str, Any] = {}
         for name, value in body.items():
@@ -105,7 +105,7 @@ class _ControlParser:
         return found, rest
 
     def parse_nested(self, orq: Any) -> dict[str, Any]:
-        """The controls in the ``orq`` object, under their names of today."""
+        """Return the controls within ``orq`` under their current names."""
         if orq is None:
             return {}
         if not isinstance(orq, Mapping):
@@ -124,7 +124,7 @@ class _ControlParser:
         return found
 
     def _get_control_name(self, member: str) -> str | None:
-        """Today's name of a member of ``orq``; ``None`` for what is not spelled so there."""
+        """Return the current name of a field of ``orq``, or ``None`` if it is not a control."""
         if member == "variables" or (member == "identity" and self.dialect is Dialect.V2_GATEWAY):
             return None
         name = _ALIASES.get(member, member)
@@ -137,7 +137,7 @@ class _ControlParser:
         return locate_control(name, self.endpoint, self.dialect) is where
 
     def _to_current_format(self, name: str, value: Any) -> Any:
-        """A nested value as the newest dialect spells it."""
+        """Convert a nested value to the current format."""
         if name == "variables" and isinstance(value, list):
             return {item["key"]: item.get("value") for item in _iter_pairs(value)}
         if name == "load_balancer" and isinstance(value, list) and self.dialect.nests_controls:
@@ -174,7 +174,7 @@ class _ControlParser:
         return "inputs" if name == "variables" else name
 
     def reject(self, param: str, message: str) -> None:
-        """Raise, unless lenient."""
+        """Raise an error, unless lenient."""
         if not self.lenient:
             raise HTTPError(400, message, param=param)
 
@@ -209,7 +209,7 @@ def _parse_controls(
 
 
 def _check_required_fields(wire: Mapping[str, Any]) -> None:
-    """Check what our own model has defaults and shorthands for (contract 4.4 and 4.5)."""
+    """Check fields for which ``RouterControls`` has defaults or shorthands."""
     for name in ("load_balancer", "cache"):
         if "type" not in wire.get(name, {"type": ""}):
             raise HTTPError(400, f"{name}.type: is required", param=f"{name}.type")
@@ -221,7 +221,7 @@ def _check_required_fields(wire: Mapping[str, Any]) -> None:
 
 
 def _check_responses_fields(wire: Mapping[str, Any]) -> None:
-    """Check what the newest schemas want spelled out, and ours has defaults for (contract 4.3)."""
+    """Check fields that /responses requires and ``RouterControls`` defaults."""
     missing = ["retry.count"] if "count" not in wire.get("retry", {"count": 0}) else []
     models = wire.get("load_balancer", {}).get("models")
     for index, item in enumerate(models if isinstance(models, list) else ()):

@@ -1,7 +1,7 @@
-"""What an endpoint must bring so that the router can route, log and fault it.
+"""Interfaces between the router and its endpoints.
 
-Doors, checks, routing, cache and faults know nothing of any endpoint; an endpoint is a ``Service``
-that reads a body into a ``Job``, and the job answers one provider call.
+The HTTP adapter, routing, cache and faults know these interfaces only. An ``EndpointHandler``
+parses a body into an ``EndpointCall``, which produces the answer of one provider call.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from orq_router_integrations.wire.controls import RouterControls, RouterRetry
 from orq_router_integrations.wire.endpoints import Endpoint
 
 Chunks = tuple[Any, ...]
-"""A stream: events, each the JSON of one ``data:`` line; or pieces of a body, as bytes."""
+"""A stream: JSON values, sent as one ``data:`` line each, or chunks of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderResponse:
-    """A provider's answer, whole or in chunks, and what its headers say beside."""
+    """A provider's successful answer, as a body or as chunks of a stream."""
 
     body: Any
     chunks: Chunks | None = None
@@ -26,15 +26,15 @@ class ProviderResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterResponse:
-    """What the router has to pass on.
+    """Response of the router, before it is converted to HTTP.
 
     Attributes:
         status: HTTP status.
-        body: JSON object, text or bytes.
-        headers: those that a provider's answer or error brings.
-        chunks: the chunks of a stream, instead of a body.
-        whole: whether the stream ends as it should: events say so, a body is not cut off.
-        named: whether each chunk comes with an ``event:`` line that says its type.
+        body: JSON value, text or bytes.
+        headers: headers set by the provider's answer or by the error.
+        chunks: chunks of a stream, instead of a body.
+        is_complete: whether the stream ends regularly; a truncated stream has no ``[DONE]``.
+        has_event_names: whether each chunk has an ``event:`` line with its type.
     """
 
     status: int
@@ -46,65 +46,65 @@ class RouterResponse:
 
 
 class EndpointCall(Protocol):
-    """One valid request at an endpoint."""
+    """A valid request to one endpoint."""
 
     @property
     def model(self) -> str:
-        """The model id of the request."""
+        """Model id of the request."""
 
     @property
     def is_streamed(self) -> bool:
-        """Whether the answer is wanted as a stream."""
+        """Whether the client asked for a stream."""
 
     @property
     def is_cacheable(self) -> bool:
-        """Whether the router's cache may hold the answer."""
+        """Whether the router may cache the answer."""
 
     @property
     def guarded_text(self) -> str | None:
-        """The text that input guardrails look at; ``None`` where none are enforced."""
+        """Text that input guardrails check; ``None`` if the endpoint has none."""
 
     def provider_body(self, model: str) -> dict[str, Any]:
-        """The body as the provider of this model sees it."""
+        """Return the body as the provider of ``model`` receives it."""
 
     def answer(self, model: str) -> ProviderResponse:
-        """What a healthy provider answers.
+        """Return the answer of a healthy provider.
 
         Raises:
-            Refusal: the provider does not take what the router let pass.
+            HTTPError: the provider rejects the request.
         """
 
     def cut_stream(self, chunks: Chunks, after: int, error: Any) -> Chunks:
-        """What is left of a stream that breaks.
+        """Return the chunks that arrive before a stream breaks.
 
         Args:
-            chunks: the whole stream.
-            after: how many chunks at most come through; never the one that tells the end.
-            error: the error body that comes last; ``None`` where nothing does.
+            chunks: the complete stream.
+            after: maximum number of chunks to keep; the final chunk is never kept.
+            error: error body to append; ``None`` to end without one.
         """
 
     def finalize(self, outcome: RouterResponse) -> RouterResponse:
-        """What goes to the client, once the router has what it can get."""
+        """Convert the final outcome of routing to the response for the client."""
 
 
 class EndpointHandler(Protocol):
-    """One endpoint."""
+    """One endpoint of the router."""
 
     @property
     def endpoint(self) -> Endpoint:
-        """Path, and the controls it takes."""
+        """Path of the endpoint and the controls it supports."""
 
     @property
     def default_retry(self) -> RouterRetry | None:
-        """The retries of a request that says nothing of them."""
+        """Retries applied when a request has no ``retry`` control."""
 
     def parse(
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
     ) -> EndpointCall:
-        """Check a body without its controls.
+        """Validate a body without its controls.
 
-        Of a form the members are texts, JSON values, ``FormFile``s, and lists of texts or files.
+        Form fields arrive as text, JSON values, ``FormFile`` objects, or lists of text or files.
 
         Raises:
-            Refusal: 400, naming the member at fault.
+            HTTPError: 400, naming the invalid field.
         """

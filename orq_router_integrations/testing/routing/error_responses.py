@@ -1,4 +1,4 @@
-"""What the offline router answers when it refuses: the envelope of contract section 3.1."""
+"""Error responses of the router, with the documented error body."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,20 +25,20 @@ _CODES = {
     503: "provider_overloaded",
     504: "provider_timeout",
 }
-"""Codes of the platform's catalogue (contract section 3.3), by status."""
+"""Default error codes by status."""
 
 
 @dataclass(slots=True)
 class HTTPError(Exception):
-    """A reply other than 200, raised where the request is found wanting.
+    """An error response, raised where the request turns out to be invalid.
 
     Attributes:
         status: HTTP status.
-        message: what is wrong, for people.
-        code: word for programs; ``None`` takes the catalogue's for this status.
-        param: path of the member at fault, such as ``messages[0].content``.
-        failures: the guardrails that blocked.
-        headers: headers of the reply.
+        message: human-readable description.
+        code: machine-readable code; derived from the status by default.
+        param: path of the invalid field, such as ``messages[0].content``.
+        failures: guardrails that blocked the request.
+        headers: response headers.
     """
 
     status: int
@@ -49,7 +49,7 @@ class HTTPError(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_body(self) -> dict[str, Any]:
-        """The body of the reply."""
+        """Return the response body."""
         return create_error_body(
             self.status,
             self.message,
@@ -67,7 +67,7 @@ def create_error_body(
     param: str | None = None,
     failures: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """An error body in the router's newest shape (contract section 3.1)."""
+    """Create an error body in the router's current format."""
     error: dict[str, Any] = {
         "message": message,
         "type": _TYPES.get(status, "api_error"),

@@ -1,16 +1,14 @@
-"""What the router does between a request and its providers (contract sections 4.3 and 4.4).
+"""Retries and fallbacks of one request.
 
-Where the contract says "unknown", one behaviour is chosen here and named; tests against the
-offline router prove nothing about the real one in these points:
+Where the documentation is silent, one behavior was chosen:
 
-* ``retry`` left out means no retry, but on /responses the two that its schema promises, and these
-  not for timeouts, which the same schema sends "straight to the next fallback". The default of 3
-  that the chat schema has belongs to ``count`` inside a ``retry`` that was sent.
-* The load balancer's pick falls back and is retried as the request's own model would be.
-* A fallback that is not enabled fails with a 404 and is asked nothing; the default codes do not
-  hold 404, so the chain ends there.
-* When every model fails, the last model's error is returned.
-* The pauses carry no jitter, and a provider's ``Retry-After`` does not change them.
+* Without a ``retry`` control nothing is retried, except on /responses, whose schema promises two
+  retries (not after timeouts). The documented default of 3 applies to ``count`` within a ``retry``.
+* The load balancer's pick is retried and falls back like the request's own model.
+* A fallback that is not enabled fails with 404, which the default codes do not cover, so the chain
+  ends there.
+* If every model fails, the last error is returned.
+* Delays have no jitter and ignore a provider's ``Retry-After``.
 """
 
 from collections.abc import Callable
@@ -26,19 +24,19 @@ from orq_router_integrations.wire.controls import (
 from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 
 RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds before each retry (contract section 4.3); simulated, never slept."""
+"""Simulated delay before each retry. Nothing sleeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRouting:
-    """The way of one request through its models.
+    """Route one request through its models.
 
     Attributes:
         job: the request.
-        controls: its router controls.
-        default_retry: the retries where ``controls`` hold none.
-        enabled: whether the workspace has a model.
-        providers: whom to ask.
+        controls: its routing controls.
+        default_retry: retries if ``controls`` has none.
+        enabled: returns whether a model is enabled.
+        providers: the providers to call.
     """
 
     job: EndpointCall
@@ -48,7 +46,7 @@ class RequestRouting:
     providers: ProviderStub
 
     def run(self, primary: str) -> RouterResponse:
-        """Ask the primary, its retries, then each fallback with its own retries."""
+        """Call the primary model with its retries, then each fallback with its own retries."""
         codes = self.controls.fallback_on_codes or DEFAULT_RETRY_STATUSES
         outcome = self._call_model(primary)
         for fallback in self.controls.fallbacks or ():
@@ -79,5 +77,5 @@ class RequestRouting:
 
 
 def format_model_not_found(model: str) -> str:
-    """What the router says of a model that the workspace has not."""
+    """Return the error message for a model that is not enabled."""
     return f"model {model!r} was not found or is not enabled in this workspace"

@@ -1,4 +1,4 @@
-"""Faults: how a test makes a provider fail, be slow, or break off."""
+"""Scripted faults: errors, delays and broken streams of a provider."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -11,28 +11,29 @@ from orq_router_integrations.testing.routing.model_registry import has_provider
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """How one call to a provider goes.
+    """Describe how one call to a provider fails.
 
-    Nothing sleeps: ``seconds`` is compared with the request's ``timeout.call_timeout`` and
-    written to the log.
+    Nothing sleeps: ``seconds`` is compared with the request's ``timeout.call_timeout`` and logged.
 
-    Attributes:
-        status: what the provider answers; 200 is a healthy answer, which may still be slow.
-        message: error text; a plain one by default.
-        code: error code; the platform's word for the status by default.
-        headers: headers of the error, such as ``retry-after`` (seconds).
-        body: the whole error body instead of the router's envelope: an object, text or bytes.
-        seconds: simulated time until the first byte.
-        cut_after: the stream ends after so many chunks, without finish reason and ``[DONE]``.
-        error_after: after so many chunks an error frame is sent and the stream ends; raw audio
-            has no frames and is cut off.
+    With ``cut_after`` or ``error_after`` the stream starts normally and then breaks; ``status``
+    only applies to the error. For a response that is not streamed, or a count of 0, the call fails
+    with
+    502 unless ``status`` says otherwise.
 
-    With ``cut_after`` or ``error_after`` the call begins well, so ``status`` only names the
-    error. A reply that is not streamed, or a count of 0, leaves nothing to answer with: that is
-    a failure like any other, 502 unless ``status`` says otherwise.
+    Args:
+        status: HTTP status of the answer; 200 for a successful, possibly slow one.
+        message: error message; a generic one by default.
+        code: error code; derived from the status by default.
+        headers: headers of the error, such as ``retry-after``.
+        body: complete error body (JSON value, text or bytes) instead of the router's format.
+        seconds: simulated time to the first byte.
+        cut_after: number of chunks after which the stream ends without a finish reason or
+            ``[DONE]``.
+        error_after: number of chunks after which the stream sends an error and ends. Raw audio has
+            no error format and is cut off.
 
     Raises:
-        ValueError: a status that is neither 200 nor an error, or a negative number.
+        ValueError: ``status`` is neither 200 nor an error, or a number is negative.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> router = OfflineRouter(faults={"openai/gpt-4o": [Fault(status=429), Fault(cut_after=1)]})
@@ -61,16 +62,16 @@ class Fault:
 
     @property
     def break_after(self) -> int | None:
-        """After how many chunks the answer stops; ``None`` where it does not begin or is whole."""
+        """Number of chunks before the stream breaks; ``None`` if it does not."""
         return self.error_after if self.cut_after is None else self.cut_after
 
     @property
     def error_status(self) -> int:
-        """The status of the failure that this fault is when nothing was answered before it."""
+        """Status of the error if nothing was sent before it."""
         return 502 if self.status == 200 or self.cut_after is not None else self.status
 
     def create_error_body(self, model: str) -> Any:
-        """The error body, as the router passes it on."""
+        """Return the error body that the router passes on."""
         if self.body is not None:
             return self.body
         status = self.error_status
@@ -84,7 +85,7 @@ FaultSequence = int | Fault | Iterable[int | Fault]
 
 
 class FaultScript:
-    """The faults to come, by model id: a list is used up call by call, a single one stays."""
+    """Faults by model id: a single fault always applies, a list is used call by call."""
 
     def __init__(self, faults: Mapping[str, FaultSequence] | None) -> None:
         self._always: dict[str, Fault] = {}
@@ -100,11 +101,11 @@ class FaultScript:
 
     @property
     def unused(self) -> list[str]:
-        """The models whose faults no call has met, or not all of them."""
+        """Models with faults that no call has used."""
         return [*sorted(self._unmet), *(model for model, left in self._next.items() if left)]
 
     def take_fault(self, model: str) -> Fault:
-        """How the next call to this model goes."""
+        """Return the fault of the next call to a model."""
         self._unmet.discard(model)
         if waiting := self._next.get(model):
             return waiting.popleft()

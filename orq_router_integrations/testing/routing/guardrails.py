@@ -1,7 +1,7 @@
-"""Guardrails, far enough to test what a block looks like.
+"""Input guardrails, emulated far enough to test what a block looks like.
 
-Nothing is really evaluated: an input guardrail blocks when the user's last text holds the
-guardrail's id literally. Output guardrails never block here.
+Nothing is evaluated: an input guardrail blocks when the last user text contains the guardrail's id.
+Output guardrails never block.
 """
 
 from collections.abc import Iterable
@@ -11,10 +11,10 @@ from orq_router_integrations.wire.controls import Guardrail
 
 
 def check_input(guardrails: Iterable[Guardrail], text: str) -> None:
-    """Check what goes in.
+    """Check the input of a request.
 
     Raises:
-        Refusal: 400 ``guardrail_error`` with the failures (contract sections 3.1 and 4.7).
+        HTTPError: 400 with code ``guardrail_error`` and the failures.
     """
     failures = [
         {"id": guardrail.id, "stage": "input", "value": True, "outcome": "failed"}

@@ -1,4 +1,4 @@
-"""HTTP at the rim: what a request says, and replies as httpx wants them."""
+"""Convert between httpx requests and responses and the router's own types."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
@@ -16,18 +16,18 @@ from orq_router_integrations.testing.serialization import encode_json, encode_te
 from orq_router_integrations.wire.endpoints import Endpoint
 
 MAX_DEPTH = 100
-"""Levels of nesting in a body; a bound of the offline router's own."""
+"""Maximum nesting depth of a request body (a limit of the offline router)."""
 
 DONE = b"data: [DONE]\n\n"
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body in pieces, one per event or chunk, for both kinds of client.
+    """Response body that arrives in chunks, for sync and async clients.
 
     Attributes:
-        pieces: what is sent.
-        cut: whether the connection then breaks, as httpx tells of one that does.
+        chunks: the chunks to send.
+        is_truncated: whether the connection breaks after the last chunk.
     """
 
     chunks: tuple[bytes, ...] = field(repr=False)
@@ -45,7 +45,7 @@ class ChunkedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def record_request(request: httpx.Request) -> RecordedRequest:
-    """The request for the record."""
+    """Describe a request for ``OfflineRouter.requests``, with the API key redacted."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     if "authorization" in headers:
         headers["authorization"] = "[redacted]"
@@ -64,10 +64,10 @@ def _describe_body(request: httpx.Request) -> Any:
 
 
 def check_api_key(request: httpx.Request, keys: Collection[str] | None) -> None:
-    """Check the bearer key.
+    """Check the bearer token of a request.
 
     Raises:
-        Refusal: 401; there is none, or it is not one of ``keys``.
+        HTTPError: 401, the token is missing or not one of ``keys``.
     """
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
@@ -79,10 +79,10 @@ def check_api_key(request: httpx.Request, keys: Collection[str] | None) -> None:
 
 
 def parse_request_body(request: httpx.Request, endpoint: Endpoint) -> dict[str, Any]:
-    """The members of a request's body: of a form where the endpoint takes one, else of JSON.
+    """Parse a request body as a form or as JSON, as the endpoint requires.
 
     Raises:
-        Refusal: 400; it is not what the endpoint takes, or nested too deep.
+        HTTPError: 400, the body has the wrong type or is nested too deeply.
     """
     if not endpoint.multipart:
         return parse_json_object(request)
@@ -91,10 +91,10 @@ def parse_request_body(request: httpx.Request, endpoint: Endpoint) -> dict[str, 
 
 
 def parse_json_object(request: httpx.Request) -> dict[str, Any]:
-    """The body of a request.
+    """Parse a JSON object.
 
     Raises:
-        Refusal: 400; it is not a JSON object, or one nested too deep.
+        HTTPError: 400, the body is not a JSON object or is nested too deeply.
     """
     try:
         body = orjson.loads(request.content)
@@ -124,7 +124,7 @@ def _exceeds_depth(body: dict[str, Any], levels: int) -> bool:
 
 
 def create_response(outcome: RouterResponse, headers: Mapping[str, str]) -> httpx.Response:
-    """The HTTP reply for what the router has to pass on."""
+    """Convert a router response to an httpx response."""
     passed_on = {name.lower(): value for name, value in outcome.headers.items()}
     if outcome.chunks is not None:
         stream, kind = _iter_stream(outcome, outcome.chunks)
@@ -140,7 +140,7 @@ def create_response(outcome: RouterResponse, headers: Mapping[str, str]) -> http
 
 
 def _iter_stream(outcome: RouterResponse, chunks: Chunks) -> tuple[ChunkedBody, str]:
-    """A stream and its content type; raw bytes have no mark of their end but the end itself."""
+    """Return a stream body and its content type. Raw bytes have no end marker."""
     if chunks and isinstance(chunks[0], bytes):
         return ChunkedBody(chunks, is_truncated=not outcome.is_complete), "application/octet-stream"
     pieces = tuple(_format_event(chunk, named=outcome.has_event_names) for chunk in chunks)

@@ -1,7 +1,7 @@
-"""The load balancer's pick (contract section 4.4).
+"""The load balancer's choice of a model.
 
-How the real router measures is unknown. Here ``latency_based`` takes the model whose last call in
-the log was quickest; a model never asked counts as quickest, and of equals the first is taken.
+How the real router measures latency is unknown. Here ``latency_based`` picks the model whose last
+logged call was fastest; a model that was never called counts as fastest, and ties go to the first.
 """
 
 import random
@@ -13,11 +13,11 @@ from orq_router_integrations.wire.controls import LoadBalancer
 
 
 class LoadBalancerState:
-    """Picks one model per request; remembers whose turn it is.
+    """Pick one model per request.
 
     Args:
-        seed: of the picks by weight.
-        log: what each provider was asked; grows while it is used.
+        seed: seed of the weighted random picks.
+        log: log of provider calls, which grows over time.
     """
 
     def __init__(self, *, seed: int, log: Sequence[ProviderCall]) -> None:
@@ -26,7 +26,7 @@ class LoadBalancerState:
         self._turns: Counter[tuple[str, ...]] = Counter()
 
     def pick(self, balancer: LoadBalancer) -> str:
-        """The model to ask first."""
+        """Return the model to call first."""
         models = tuple(item.model for item in balancer.models)
         match balancer.type:
             case "round_robin":

@@ -1,4 +1,4 @@
-"""Which models the offline workspace has."""
+"""Models that are enabled in the offline workspace."""
 
 from collections.abc import Collection
 from typing import Any
@@ -20,7 +20,7 @@ PROVIDERS = frozenset(
         "openai",
     }
 )
-"""Provider prefixes of contract section 1.5; every model of theirs is enabled by default."""
+"""Known provider prefixes. All of their models are enabled by default."""
 
 LISTED_MODELS = (
     "anthropic/claude-sonnet-4-5",
@@ -31,11 +31,11 @@ LISTED_MODELS = (
     "openai/gpt-4o",
     "openai/gpt-4o-mini",
 )
-"""What the list of models shows by default; more are enabled than it names."""
+"""Models listed by ``GET /models`` by default; more than these are enabled."""
 
 
 class ModelRegistry:
-    """The models of the workspace; ``enabled`` of ``None`` means all of the known providers."""
+    """The enabled models; ``enabled=None`` enables every model of the known providers."""
 
     def __init__(self, *, enabled: Collection[str] | None) -> None:
         self._enabled = None if enabled is None else tuple(dict.fromkeys(enabled))
@@ -43,13 +43,13 @@ class ModelRegistry:
             raise ValueError(f"models: {wrong[0]!r} must be 'provider/model'")
 
     def is_enabled(self, model: str) -> bool:
-        """Whether a model is enabled."""
+        """Return whether a model is enabled."""
         if self._enabled is None:
             return model.partition("/")[0] in PROVIDERS
         return model in self._enabled
 
     def list_models(self) -> dict[str, Any]:
-        """The body of GET /models (contract section 1.5): ids, and nothing on what they can."""
+        """Return the body of ``GET /models``, which has no capabilities."""
         ids = LISTED_MODELS if self._enabled is None else self._enabled
         entries = [
             {"id": id_, "object": "model", "created": 0, "owned_by": id_.partition("/")[0]}
@@ -59,10 +59,10 @@ class ModelRegistry:
 
 
 def check_model_id(model: str) -> None:
-    """Check that an id names a provider.
+    """Check that a model id names a provider.
 
     Raises:
-        Refusal: 400, as the router was seen to answer a bare model name (contract section 1.5).
+        HTTPError: 400, the status the router was seen to return for a bare model name.
     """
     if not has_provider(model):
         message = f"invalid model format: {model!r} must be 'provider/model'"
@@ -70,11 +70,11 @@ def check_model_id(model: str) -> None:
 
 
 def get_provider_model_name(model: str) -> str:
-    """The provider's own name of a model (contract section 1.5)."""
+    """Return a model's name without its provider prefix."""
     return model.partition("/")[2]
 
 
 def has_provider(model: str) -> bool:
-    """Whether an id has the form ``provider/model``."""
+    """Return whether an id has the form ``provider/model``."""
     provider, _, name = model.partition("/")
     return bool(provider and name)

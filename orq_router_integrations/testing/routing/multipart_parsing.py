@@ -1,8 +1,8 @@
-"""Forms: a multipart body as members and files, in the contract's encoding (section 4.6).
+"""Parse multipart forms into fields and files.
 
-An object, or a list of objects, is one part that holds JSON; a scalar is text; a list of scalars
-repeats ``name[]``; one file is a part ``name``, several repeat ``name[]``. Keys that generic
-clients flatten (``retry[count]``) are refused: no source says that the router reads them.
+An object, or a list of objects, is one part with JSON content; a scalar is text; a list of scalars
+repeats ``name[]``; a file is a part ``name``, several files repeat ``name[]``. Bracketed keys of
+generic clients (``retry[count]``) are rejected, because no source says the router supports them.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ _PARAMETER = re.compile(r';\s*(name|filename)="([^"]*)"')
 _ESCAPED = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 _BRACKETS = re.compile(r"\[(?!\]$)")
 _OBJECTS = {"orq", *RouterControls.model_fields} - {"name", "fallback_on_codes"}
-"""Members that hold JSON also where their part says no type, as a plain form field does."""
+"""Fields that contain JSON even if their part has no content type, as in a plain form field."""
 
 
 @dataclass(frozen=True)
 class FormFile:
-    """A file that came in a form."""
+    """A file uploaded in a form."""
 
     filename: str
     mime_type: str
@@ -36,12 +36,12 @@ class FormFile:
 
     @property
     def sha256(self) -> str:
-        """The digest of the bytes, in hex."""
+        """SHA-256 digest of the content, in hex."""
         return hashlib.sha256(self.data).hexdigest()
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What logs hold of it: never the bytes."""
+        """Name, type, size and digest, for logs."""
         size = len(self.data)
         kept = {"filename": self.filename, "mime_type": self.mime_type}
         return {**kept, "size": size, "sha256": self.sha256}
@@ -54,10 +54,10 @@ class _Part(NamedTuple):
 
 
 def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
-    """The members of a form: texts, JSON values, ``FormFile``s, and lists of texts or files.
+    """Parse a form into text, JSON values, ``FormFile`` objects, and lists of text or files.
 
     Raises:
-        Refusal: 400; it is no form, or not in the contract's encoding.
+        HTTPError: 400, the body is not a form or uses another encoding.
     """
     found: dict[str, Any] = {}
     single = set()
@@ -77,7 +77,7 @@ def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
 def describe_files(
     body: Mapping[str, Any], how: Callable[[FormFile], Any] = lambda file: file.summary
 ) -> dict[str, Any]:
-    """A body with something readable in the place of its files."""
+    """Return a copy of the fields with each file replaced by a summary."""
 
     def shown(value: Any) -> Any:
         return how(value) if isinstance(value, FormFile) else value
@@ -165,7 +165,7 @@ def _parse_value(name: str, mime_type: str, content: bytes) -> Any:
 
 
 def _unescape_name(quoted: str) -> str:
-    """A name without the escapes that browsers and httpx give it."""
+    """Undo the escapes that browsers and httpx apply to names."""
     return re.sub("%22|%0D|%0A", lambda match: _ESCAPED[match[0]], quoted)
 
 
@@ -174,7 +174,7 @@ def _create_error(param: str, message: str) -> HTTPError:
 
 
 def _parse_with(kind: Callable[[str], Any]) -> BeforeValidator:
-    """Reads a text of a form; what is none of that kind is left for the schema to refuse."""
+    """Convert form text; values that do not convert are left for the schema to reject."""
 
     def read(value: Any) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""One call to a provider: its fault or its answer, within the router's patience, and the log."""
+"""Stub for the providers: faults, answers, timeouts and the call log."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from orq_router_integrations.wire.model_candidates import ANSWERED_MODEL_HEADER
 
 
 class ProviderStub:
-    """All providers: asks them, and writes down what each was asked."""
+    """Stand in for all providers and log each call."""
 
     def __init__(self, *, faults: FaultScript, path: str, log: list[ProviderCall]) -> None:
         self._faults = faults
@@ -21,14 +21,15 @@ class ProviderStub:
     def call(
         self, job: EndpointCall, model: str, *, attempt: int, pause: float, patience: float | None
     ) -> RouterResponse:
-        """One call.
+        """Make one call to a provider.
 
         Args:
             job: the request.
-            model: model id of the provider to ask.
-            attempt: which try on this model, from 1.
-            pause: simulated seconds since the try before.
-            patience: seconds until the router hangs up with a 408; ``None`` waits forever.
+            model: model id to call.
+            attempt: number of the attempt on this model, starting at 1.
+            pause: simulated delay since the previous attempt, in seconds.
+            patience: timeout in seconds, after which the router answers 408; ``None`` waits
+                forever.
         """
         fault = self._faults.take_fault(model)
         late = patience is not None and fault.seconds > patience

@@ -1,4 +1,4 @@
-"""The platform's limit on requests per minute: a rolling window of 60 seconds."""
+"""Rate limit of the platform: requests in a rolling window of 60 seconds."""
 
 import math
 from collections import deque
@@ -7,11 +7,10 @@ from collections.abc import Callable
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 
 WINDOW_SECONDS = 60.0
-"""Seconds (contract section 3.3: the platform's plan limit is a rolling 60 s)."""
 
 
 class RateLimit:
-    """Counts requests on a clock; ``limit`` of ``None`` lets everything pass."""
+    """Count requests in the window; a ``limit`` of ``None`` is unlimited."""
 
     def __init__(self, *, limit: int | None, clock: Callable[[], float]) -> None:
         if limit is not None and limit < 1:
@@ -24,7 +23,7 @@ class RateLimit:
         """Count one request.
 
         Raises:
-            Refusal: 429; the request is over the limit and not counted.
+            HTTPError: 429, the limit is reached. The request is not counted.
         """
         if self._limit is None:
             return
@@ -36,7 +35,7 @@ class RateLimit:
         self._times.append(self._clock())
 
     def get_headers(self) -> dict[str, str]:
-        """The headers that every reply carries where a limit is set (contract section 1.3)."""
+        """Return the rate-limit headers, or none if there is no limit."""
         if self._limit is None:
             return {}
         self._drop_expired()

@@ -1,4 +1,4 @@
-"""What the offline router remembers: what it received, and what each provider was asked."""
+"""Records of received requests and of calls to providers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderCall:
-    """One call to a provider.
+    """Record of one call to a provider.
 
     Attributes:
         model: model id, ``provider/model``.
-        path: endpoint, such as ``/chat/completions``.
-        body: the body as that provider saw it: its own name of the model, no router controls,
-            variables filled in; of files a description, never the bytes.
-        status: what the provider answered; 408 where the router hung up.
-        attempt: which try on this model, from 1.
-        seconds: simulated time the call took.
-        pause: simulated seconds the router waited before it.
+        path: path of the endpoint, such as ``/chat/completions``.
+        body: request body as the provider received it: with the provider's own model name, without
+            router controls and with variables substituted. Files are summarized, not stored.
+        status: HTTP status of the provider's answer; 408 after a timeout.
+        attempt: number of the attempt on this model, starting at 1.
+        seconds: simulated duration of the call.
+        pause: simulated delay before the call, in seconds.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> router = OfflineRouter()
@@ -37,14 +37,14 @@ class ProviderCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRequest:
-    """One request as the router received it.
+    """Record of one request received by the router.
 
     Attributes:
         method: HTTP method.
         path: path of the URL.
-        headers: names in lower case; the key is redacted.
-        body: the JSON or the members of the form that was sent (of files name, type, size and
-            digest); ``None`` where there was none.
+        headers: headers with lower-case names; the API key is redacted.
+        body: JSON body or form fields, with files summarized by name, type, size and digest;
+            ``None`` without a body.
     """
 
     method: str

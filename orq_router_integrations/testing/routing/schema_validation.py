@@ -1,4 +1,4 @@
-"""Validation against a pydantic model, with errors as the router words them."""
+"""Validate request bodies with pydantic and report errors in the router's format."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,29 +14,29 @@ Location = Sequence[int | str]
 
 
 class RequestModel(BaseModel):
-    """Base of the request models: strict types, immutable, no unknown members."""
+    """Base of the request models: strict types, immutable, no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def get_member(value: Any, name: str, default: str | None = None) -> Any:
-    """A member of an object that is still to be checked, or already is: a tag of unions."""
+    """Return a field of a dict or of a model. Used as a discriminator of unions."""
     if isinstance(value, Mapping):
         return value.get(name, default)
     return getattr(value, name, default)
 
 
 def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool, prefix: str = "") -> M:
-    """The body as this model.
+    """Validate a body.
 
     Args:
-        model: what the contract wants.
-        body: what was sent.
-        lenient: whether members that the contract does not know are ignored.
-        prefix: path of the body in the request, for the error.
+        model: the request model.
+        body: the JSON object.
+        lenient: whether to ignore unknown fields.
+        prefix: path of ``body`` within the request, for error messages.
 
     Raises:
-        Refusal: 400; ``param`` is the path of the deepest member at fault.
+        HTTPError: 400, with the path of the most deeply nested invalid field as ``param``.
     """
     try:
         return model.model_validate(body)
@@ -60,10 +60,10 @@ def _describe_error(item: ErrorDetails) -> str:
 
 
 def _find_path(body: Any, location: Location, kind: str) -> list[int | str]:
-    """The path in the body that a location means.
+    """Translate a pydantic error location to a path in the body.
 
-    pydantic puts the tags of unions among the keys, and a tag may be spelled as a key is: of all
-    readings, the one that follows the body furthest is right.
+    pydantic inserts the tags of unions into the location, and a tag may look like a key: of all
+    interpretations, the one that matches the body furthest is used.
     """
     return max(_iter_paths(body, list(location), kind), key=len, default=[])
 
@@ -98,9 +98,9 @@ def _format_path(prefix: str, steps: Location) -> str:
 def _repair(
     body: Mapping[str, Any], errors: Sequence[ErrorDetails], *, lenient: bool
 ) -> dict[str, Any] | None:
-    """The body without what is no fault: floats that are whole numbers, and unknown members.
+    """Convert integral floats to integers and, if lenient, drop unknown fields.
 
-    JSON knows no difference between 2 and 2.0, and the vendor's SDK writes the latter.
+    JSON does not distinguish 2 from 2.0, and the vendor's SDK writes the latter.
     """
     whole = [item for item in errors if item["type"] == "int_type" and _is_integral(item["input"])]
     unknown = [item for item in errors if lenient and item["type"] == "extra_forbidden"]

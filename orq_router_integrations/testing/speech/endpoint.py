@@ -29,7 +29,7 @@ from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 
 class SpeechRequest(RequestModel):
-    """The body without the router's controls (contract section 2.5).
+    """The body without the router's controls.
 
     The range of ``speed`` is OpenAI's; the contract names none.
     """
@@ -62,7 +62,7 @@ class SpeechEndpoint:
         """Check a body without its controls.
 
         Raises:
-            Refusal: 400, naming the member at fault.
+            HTTPError: 400, naming the member at fault.
         """
         return SpeechCall(self.script, validate_body(SpeechRequest, body, lenient=lenient))
 

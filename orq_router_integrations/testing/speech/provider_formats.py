@@ -1,7 +1,7 @@
 """What the offline providers make of speech, and what they make instead of what was asked for.
 
 The contract says that an unsupported format is replaced by the provider's default without a word
-(section 2.5); which formats these are, it does not say. Here no provider encodes: each makes WAV
+; which formats these are, it does not say. Here no provider encodes: each makes WAV
 and raw samples, so mp3, opus, aac and flac are always replaced. Sample rates, open-ended WAV
 headers and content types are choices too, and differ on purpose.
 """

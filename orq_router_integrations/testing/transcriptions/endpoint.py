@@ -65,7 +65,7 @@ class TranscriptionEndpoint:
         """Check a form.
 
         Raises:
-            Refusal: 422, naming the member at fault; 413 for a file that is too large.
+            HTTPError: 422, naming the member at fault; 413 for a file that is too large.
         """
         schema = TranslationForm if self.translates else TranscriptionForm
         try:

@@ -1,4 +1,4 @@
-"""The forms of both endpoints (contract sections 2.6 and 2.7).
+"""The forms of both endpoints.
 
 What is refused here is a 422, the one status that the contract types for them. The contract knows
 no size limit: ``MAX_BYTES`` is chosen, and what is larger gets a 413.
@@ -58,7 +58,7 @@ def check_combinations(form: TranslationForm, *, translates: bool) -> None:
     """Check what a schema cannot say.
 
     Raises:
-        Refusal: 422; members that do not go together, or a model that cannot do this.
+        HTTPError: 422; members that do not go together, or a model that cannot do this.
     """
     if translates:
         try:
@@ -75,7 +75,7 @@ def get_file(file: FormFile | None, *, max_bytes: int) -> FormFile:
     """The file, if it is audio of a known kind, and not too large.
 
     Raises:
-        Refusal: 422, or 413 for one that is too large.
+        HTTPError: 422, or 413 for one that is too large.
     """
     if file is None:
         raise create_error("file", "is required")
