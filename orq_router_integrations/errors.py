@@ -1,35 +1,35 @@
-"""The error tree: everything this package raises, and the only place a status becomes one.
+"""Exceptions raised by this package.
+
+The hierarchy:
 
     RouterError
-    ├── RouterInputError            refused before any request was sent; also a ValueError
-    │   └── ChoiceError             a model's choice in a tool call; also a ToolException
-    │                               (in ``tools.base``, for only tools need LangChain's tools)
-    ├── RouterConnectionError       the router was not reached, or the connection broke
-    │   └── StreamInterruptedError  a stream broke off; ``partial`` has the text so far,
-    │                               ``received`` how many bytes arrived
-    ├── RouterTimeoutError          no answer in time
-    ├── InvalidResponseError        a reply that is not what the contract says
-    ├── SavingError                 what came could not be written to a file; also an OSError
-    ├── RefusalError                the model declined to give structured output; an answer without
-    │                               the structure is LangChain's ``OutputParserException``
-    └── RouterStatusError           the router answered with an error
-        ├── RedirectError           3xx: never followed, the key goes to no other host
-        ├── BadRequestError         400 and every other 4xx without a class of its own
-        │   ├── GuardrailError      blocked by a guardrail; ``failures`` names them
-        │   ├── ContentFilterError  blocked by the provider's content filter
-        │   └── ContextLengthError  more input than the model can take
+    ├── RouterInputError            an argument is wrong and no request was sent; a ValueError
+    │   └── ToolInputError          an argument that a model chose; a ToolException (in tools.base)
+    ├── RouterConnectionError       the router could not be reached, or the connection failed
+    │   └── StreamInterruptedError  a stream ended early
+    ├── RouterTimeoutError          the router did not answer in time
+    ├── InvalidResponseError        the response is malformed or incomplete
+    ├── SavingError                 the result could not be written to a file; an OSError
+    ├── RefusalError                the model refused to give structured output
+    └── RouterStatusError           the router answered with an error status
+        ├── RedirectError           3xx; redirects are not followed
+        ├── BadRequestError         400, and other 4xx without a class of their own
+        │   ├── GuardrailError      blocked by a guardrail
+        │   ├── ContentFilterError  blocked by the content filter of the provider
+        │   └── ContextLengthError  the input exceeds the context window of the model
         ├── AuthenticationError     401
         ├── QuotaExceededError      402
         ├── PermissionDeniedError   403
-        ├── NotFoundError           404: no such model, or not enabled in the workspace
+        ├── NotFoundError           404
         ├── RequestTimeoutError     408
         ├── RateLimitError          429
         │   └── BudgetExceededError a budget of the workspace, key or identity is used up
         └── ServerError             5xx
 
-Every one is also a ``ModelError`` of langchain-core, and the matching class of it where there is
-one, so that LangChain's retry and fallback middleware tells them apart. Nothing of httpx,
-tenacity or pydantic escapes from a call.
+All of them are also a ``ModelError`` of langchain-core, and of its more specific classes where
+one exists, so LangChain's retry and fallback middleware can handle them. Calls do not raise
+exceptions of httpx, tenacity or pydantic. Structured output that cannot be parsed raises
+LangChain's ``OutputParserException``.
 """
 
 import re
@@ -57,7 +57,7 @@ MAX_BODY_CHARS = 4096
 
 
 class ErrorDetails(TypedDict, total=False):
-    """What an error knows beside its message; see ``RouterError``."""
+    """Attributes of an error that its constructor accepts; see ``RouterError``."""
 
     endpoint: str
     attempts: int
@@ -81,31 +81,31 @@ class ErrorDetails(TypedDict, total=False):
 
 
 class RouterError(core.ModelError):
-    """Base of all errors of this package.
+    """Base class of all exceptions of this package.
 
     Attributes:
-        endpoint: which call it was, such as ``/chat/completions``; empty before any call.
-        attempts: how many requests were sent.
+        endpoint: Path of the endpoint, such as `/chat/completions`. Empty outside a call.
+        attempts: Number of requests that were sent.
         status_code: HTTP status, if the router answered.
-        code: the router's own code, such as ``rate_limit_exceeded``, always as text.
-        type: the router's error type.
-        param: the parameter that the router blames.
-        failures: what guardrails found, as the router lists it.
-        doc_url: a page the router points to.
-        trace_id: the router's trace of the request; quote it to the vendor.
-        retry_after: seconds after which the router invites another try.
-        should_retry: what the router says of retrying (header ``x-should-retry``), if it does.
-        body: the start of the reply's body, at most 4,096 characters.
-        partial: the text received before a stream broke.
-        received: how many bytes of a stream arrived before it broke.
-        partial_bytes: these bytes, where they are audio that was asked for as a whole; who takes
-            a stream piece by piece, or writes it to a file, has had them.
-        partial_items: what had arrived whole of an answer in several parts: images.
+        code: Error code of the router, such as `rate_limit_exceeded`, always a string.
+        type: Error type of the router.
+        param: The request parameter that caused the error, according to the router.
+        failures: The guardrails that failed, as sent by the router.
+        doc_url: A page with more information, as sent by the router.
+        trace_id: Id of the router's trace of the request. Include it in support requests.
+        retry_after: Seconds to wait before a retry, as sent by the router.
+        should_retry: The router's advice on retrying (header `x-should-retry`), if it sent any.
+        body: Start of the response body, at most 4,096 characters.
+        partial: The text that arrived before a stream ended early.
+        received: Number of bytes of a stream that arrived before it ended early.
+        partial_bytes: The audio that arrived before a response ended early, unless it was
+            streamed to the caller or written to a file.
+        partial_items: The complete images that arrived before a response ended early.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> client = OfflineRouter(models=["openai/gpt-4o"]).client()
     >>> try:
-    ...     ChatOrq(model="openai/gpt-9", client=client).invoke("Hi")
+    ...     ChatOrq("openai/gpt-9", client=client).invoke("Hi")
     ... except RouterError as error:
     ...     error.status_code, error.endpoint, error.is_retryable
     (404, '/chat/completions', False)
@@ -134,12 +134,12 @@ class RouterError(core.ModelError):
 
     @property
     def message(self) -> str:
-        """What went wrong, without the particulars that ``str()`` adds."""
+        """The error message without the details that ``str()`` appends."""
         return str(self.args[0])
 
     def __str__(self) -> str:
-        """The message and its particulars, at most 2,000 characters."""
-        facts = {
+        """The message and the main details, at most 2,000 characters."""
+        details = {
             "status": self.status_code,
             "code": self.code,
             "param": self.param,
@@ -148,24 +148,22 @@ class RouterError(core.ModelError):
             "bytes received": self.received,
             "trace": self.trace_id,
         }
-        told = ", ".join(f"{name} {str(value)[:120]}" for name, value in facts.items() if value)
-        room = MAX_TEXT_CHARS - len(told) - 3
-        return (
-            f"{self.message[:room]} ({told})"[:MAX_TEXT_CHARS]
-            if told
-            else self.message[:MAX_TEXT_CHARS]
-        )
+        suffix = ", ".join(f"{name} {str(value)[:120]}" for name, value in details.items() if value)
+        if not suffix:
+            return self.message[:MAX_TEXT_CHARS]
+        max_message_chars = MAX_TEXT_CHARS - len(suffix) - len(" ()")
+        return f"{self.message[:max_message_chars]} ({suffix})"[:MAX_TEXT_CHARS]
 
 
 class RouterInputError(RouterError, core.ModelInvalidRequestError, ValueError):
-    """Something in the call is wrong; it was found before any request was sent."""
+    """An argument is wrong. No request was sent."""
 
 
 class RouterConnectionError(RouterError, core.ModelConnectionError):
-    """The router was not reached, or the connection broke.
+    """The router could not be reached, or the connection failed.
 
     Attributes:
-        ambiguous: whether the request had gone out, so that the work may have been done.
+        ambiguous: Whether the request was sent, so that the router may have processed it.
     """
 
     ambiguous: bool = False
@@ -174,99 +172,99 @@ class RouterConnectionError(RouterError, core.ModelConnectionError):
 class StreamInterruptedError(RouterConnectionError):
     """A stream ended before it was complete.
 
-    ``partial`` has the text received, ``received`` says how many bytes arrived.
+    ``partial`` contains the text that arrived, and ``received`` the number of bytes.
 
-    >>> StreamInterruptedError("cut off", partial="Half an ans").partial
+    >>> StreamInterruptedError("The connection was closed.", partial="Half an ans").partial
     'Half an ans'
     """
 
 
 class RouterTimeoutError(RouterError, core.ModelTimeoutError):
-    """No answer in time.
+    """The router did not answer in time.
 
     Attributes:
-        ambiguous: whether the request had gone out, so that the work may have been done.
+        ambiguous: Whether the request was sent, so that the router may have processed it.
     """
 
     ambiguous: bool = True
 
 
 class InvalidResponseError(RouterError, core.ModelAPIError):
-    """A reply without something essential, or not of the kind the contract says."""
+    """The response is malformed or lacks an essential part."""
 
     is_retryable = False
 
 
 class SavingError(RouterError, OSError):
-    """What came could not be written to a file, for the disk is full, say.
+    """The result could not be written to a file, for example because the disk is full.
 
     Attributes:
-        errno: the system's number for the reason.
+        errno: Error number of the operating system.
     """
 
     errno: int | None = None
 
 
 class RefusalError(RouterError):
-    """The model declined to answer in the asked-for structure; the message is its reason."""
+    """The model refused to give structured output. The message is the model's explanation."""
 
 
 class RouterStatusError(RouterError):
-    """The router answered with an error."""
+    """The router answered with an error status."""
 
 
 class RedirectError(RouterStatusError):
-    """The router answered with a redirect, which is not followed."""
+    """The router answered with a redirect. Following it could send the key to another host."""
 
 
 class BadRequestError(RouterStatusError, core.ModelInvalidRequestError):
-    """The router, or the provider behind it, does not accept the request."""
+    """The router or the provider rejected the request."""
 
 
 class GuardrailError(BadRequestError):
-    """A guardrail blocked the request or its answer; see ``failures``."""
+    """A guardrail blocked the request or the answer. ``failures`` lists the guardrails."""
 
 
 class ContentFilterError(BadRequestError):
-    """The provider's content filter blocked the request."""
+    """The content filter of the provider blocked the request."""
 
 
 class ContextLengthError(BadRequestError, core.ContextOverflowError):
-    """The input is longer than the model can take."""
+    """The input exceeds the context window of the model."""
 
 
 class AuthenticationError(RouterStatusError, core.ModelAuthenticationError):
-    """The API key is missing, wrong, expired, or of another workspace."""
+    """The API key is missing, wrong or expired, or belongs to another workspace."""
 
 
 class QuotaExceededError(RouterStatusError, core.ModelPermissionDeniedError):
-    """The plan's quota is used up."""
+    """The quota of the plan is used up."""
 
 
 class PermissionDeniedError(RouterStatusError, core.ModelPermissionDeniedError):
-    """The API key may not do this."""
+    """The API key lacks the permission for this request."""
 
 
 class NotFoundError(RouterStatusError, core.ModelNotFoundError):
-    """The model does not exist or is not enabled; the router says so before any fallback."""
+    """The model does not exist or is not enabled in the workspace. Fallbacks are not tried."""
 
 
 class RequestTimeoutError(RouterStatusError, core.ModelTimeoutError):
-    """The provider took longer than ``call_timeout``, on every model that was asked."""
+    """No model answered within its ``call_timeout``."""
 
 
 class RateLimitError(RouterStatusError, core.ModelRateLimitError):
-    """Too many requests; ``retry_after`` says when to come back, if the router did."""
+    """Too many requests. ``retry_after`` is the time to wait, if the router sent one."""
 
 
 class BudgetExceededError(RateLimitError):
-    """A budget is used up; asking again soon does not help."""
+    """A budget of the workspace, key or identity is used up. Retrying soon does not help."""
 
     is_retryable = False
 
 
 class ServerError(RouterStatusError, core.ModelAPIError):
-    """The router or a provider failed."""
+    """The router or the provider failed."""
 
 
 _BY_STATUS: dict[int, type[RouterStatusError]] = {
@@ -293,7 +291,7 @@ _BY_CODE: dict[str, type[RouterStatusError]] = {
     "rate_limit_exceeded": RateLimitError,
     "invalid_request_error": BadRequestError,
 }
-_TOO_LONG = re.compile(
+_CONTEXT_LENGTH_MESSAGE = re.compile(
     r"context[ _](?:length|window|limit)|maximum (?:context|prompt length)"
     r"|too many (?:input )?tokens|(?:prompt|input) is too long"
     r"|reduce the length of (?:the|your) (?:messages|prompt|input)"
@@ -305,16 +303,17 @@ _TOO_LONG = re.compile(
 def create_error(
     response: "Response", endpoint: str, *, content: bytes | None = None, secret: str = ""
 ) -> RouterError:
-    """The error that a reply means: by its code, then by its status.
+    """Create the exception for an error response, by its error code and its status.
 
     Args:
-        response: the reply; also a 200 that turned out to be an error.
-        endpoint: which call it was.
-        content: the error, where it stood inside a stream.
-        secret: the API key, taken out of everything that the error shows.
+        response: The response. A status of 200 is possible if the body contains an error.
+        endpoint: Path of the endpoint.
+        content: The error, if it is only a part of the response, such as an event of a stream.
+        secret: The API key, which is removed from all texts.
     """
-    found, text = parse_error_body(response.content if content is None else content, secret)
-    fields = get_error_fields(found)
+    body, text = parse_error_body(response.content if content is None else content, secret)
+    fields = get_error_fields(body)
+    should_retry = {"true": True, "false": False}.get(response.headers.get("x-should-retry", ""))
     details: ErrorDetails = {
         "endpoint": endpoint,
         "attempts": response.attempts,
@@ -326,38 +325,33 @@ def create_error(
         "doc_url": to_text(fields.get("doc_url")),
         "trace_id": response.trace_id,
         "retry_after": parse_retry_after(response.headers, rate_limited=response.status == 429),
-        "should_retry": {"true": True, "false": False}.get(
-            response.headers.get("x-should-retry", "")
-        ),
+        "should_retry": should_retry,
         "body": text[:MAX_BODY_CHARS],
     }
     if response.status == 501:
         details["is_retryable"] = False
-    said = to_text(fields.get("message")) or text[:200] or "the router gave no reason"
-    return _class_for(response.status, fields, said)(_redirected(response) or said, **details)
+    message = to_text(fields.get("message")) or text[:200] or "The router sent no error message."
+    error_class = _select_class(response.status, fields, message)
+    if 300 <= response.status < 400:
+        location = response.headers.get("location", "an unknown location")
+        message = f"The router redirects to {location}. Set base_url to the router's own URL."
+    return error_class(message, **details)
 
 
-def _redirected(reply: "Response") -> str | None:
-    if not 300 <= reply.status < 400:
-        return None
-    target = reply.headers.get("location", "nowhere")
-    return f"the router redirects to {target}; redirects are not followed, set base_url"
-
-
-def _class_for(status: int, fields: Mapping[str, Any], message: str) -> type[RouterStatusError]:
+def _select_class(status: int, fields: Mapping[str, Any], message: str) -> type[RouterStatusError]:
     codes = [to_text(fields.get(name)) or "" for name in ("code", "type")]
-    by_code = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None)
+    class_by_code = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None)
     if not 300 <= status < 600 and codes[0].isdecimal() and len(codes[0]) == 3:
         status = int(codes[0])
     if 300 <= status < 400:
         return RedirectError
-    if by_code is not None and by_code is not BadRequestError:
-        return by_code
-    if status in {400, 413, 422} and _TOO_LONG.search(message):
+    if class_by_code is not None and class_by_code is not BadRequestError:
+        return class_by_code
+    if status in {400, 413, 422} and _CONTEXT_LENGTH_MESSAGE.search(message):
         return ContextLengthError
     if 400 <= status < 500:
         return _BY_STATUS.get(status, BadRequestError)
-    return ServerError if status >= 500 else by_code or ServerError
+    return ServerError if status >= 500 else class_by_code or ServerError
 
 
 def to_input_error(

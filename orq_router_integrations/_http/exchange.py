@@ -26,7 +26,7 @@ from orq_router_integrations.wire.call import (
 from orq_router_integrations.wire.caller_warnings import warn_caller
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.error_body import SHORTEST_RUN, redact
+from orq_router_integrations.wire.error_body import MIN_BASE64_CHARS, redact
 from orq_router_integrations.wire.multipart import MultipartBody
 from orq_router_integrations.wire.request_encoding import (
     EncodedRequest,
@@ -225,7 +225,7 @@ class Exchange(Generic[T]):
 
     def _redact_headers(self, headers: httpx.Headers) -> dict[str, str]:
         values = dict(headers.items())
-        if any(self.secret in value or len(value) >= SHORTEST_RUN for value in values.values()):
+        if any(self.secret in value or len(value) >= MIN_BASE64_CHARS for value in values.values()):
             return {name: redact(value, self.secret) for name, value in values.items()}
         return values
 

@@ -1,4 +1,4 @@
-"""What is in the body of an error, in whichever of the router's shapes; and nothing secret."""
+"""Parse error bodies of the router, and redact API keys and base64 data from text."""
 
 import re
 from collections.abc import Mapping
@@ -9,64 +9,66 @@ import orjson
 from orq_router_integrations.wire.json import loads
 
 MAX_TEXT_CHARS = 2000
-DEEPEST = 50
-SHORTEST_KEY = 8
-"""Characters; what is shorter is no key but a word, and would be cut out of sentences."""
+MAX_DEPTH = 50
 
-SHORTEST_RUN = 200
-"""Characters; what looks like base64 and is as long as this is a payload."""
+MIN_KEY_CHARS = 8
+"""Shorter keys are not redacted: they would match ordinary words."""
 
-_LONG_BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{SHORTEST_RUN},}}={{0,2}}")
+MIN_BASE64_CHARS = 200
+"""Text of this length that looks like base64 is treated as file data."""
+
+_BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{MIN_BASE64_CHARS},}}={{0,2}}")
 
 
 def parse_error_body(content: bytes, secret: str) -> tuple[Any, str]:
-    """The body as JSON, if it is that, and as text; cleaned before anything is cut."""
+    """Return a body as parsed JSON (``None`` if it is not JSON) and as text, both redacted."""
     text = content.decode("utf-8", "replace")
     try:
-        found = _cleaned(loads(content), secret)
+        parsed = _redact_json(loads(content), secret)
     except ValueError:
         return None, redact(text, secret)
-    escaped = "\\" in text  # a secret may hide behind escapes
-    return found, orjson.dumps(found).decode() if escaped else redact(text, secret)
+    # The key may be written with JSON escapes, so text that contains some is serialized again.
+    return parsed, orjson.dumps(parsed).decode() if "\\" in text else redact(text, secret)
 
 
-def _cleaned(value: Any, secret: str, depth: int = 0) -> Any:
-    if depth > DEEPEST:
-        return "[nested too deep]"
+def _redact_json(value: Any, secret: str, depth: int = 0) -> Any:
+    if depth > MAX_DEPTH:
+        return "[nested too deeply]"
     if isinstance(value, str):
         return redact(value, secret)
     if isinstance(value, list):
-        return [_cleaned(item, secret, depth + 1) for item in value]
+        return [_redact_json(item, secret, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {redact(k, secret): _cleaned(v, secret, depth + 1) for k, v in value.items()}
-    return str(value) if isinstance(value, int) and value.bit_length() > 63 else value
+        return {redact(k, secret): _redact_json(v, secret, depth + 1) for k, v in value.items()}
+    is_big_int = isinstance(value, int) and value.bit_length() > 63  # orjson cannot write them
+    return str(value) if is_big_int else value
 
 
-def get_error_fields(source: Any) -> Mapping[str, Any]:
-    """The members of an error, whichever of the router's six shapes it came in.
+def get_error_fields(body: Any) -> Mapping[str, Any]:
+    """Return the fields of an error, such as ``code`` and ``message``.
 
-    An ``error`` object; an ``error`` text beside a ``code``; or flat ``code`` and ``message``
-    (contract section 3.2); also inside the choice of a completion. Anything else has no members.
+    The router wraps errors in an ``error`` object, sends ``error`` as a string next to ``code``,
+    or sends the fields at the top level. Within a chat completion, a choice may hold the error.
     """
-    if isinstance(source, str):
-        return {"message": source}
-    if not isinstance(source, Mapping):
+    if isinstance(body, str):
+        return {"message": body}
+    if not isinstance(body, Mapping):
         return {}
-    if not source.get("error") and isinstance(source.get("choices"), list):
-        source = next((c for c in source["choices"] if isinstance(c, Mapping) and "error" in c), {})
-    inner = source.get("error")
-    if isinstance(inner, Mapping):
-        return inner
-    return {**source, "message": inner} if isinstance(inner, str) else source
+    if not body.get("error") and isinstance(body.get("choices"), list):
+        body = next((c for c in body["choices"] if isinstance(c, Mapping) and "error" in c), {})
+    error = body.get("error")
+    if isinstance(error, Mapping):
+        return error
+    return {**body, "message": error} if isinstance(error, str) else body
 
 
 def to_text(value: Any) -> str | None:
-    """A member as text; ``None`` where there is none."""
+    """Return a field as a string of limited length, or ``None`` if it is missing or empty."""
     return None if value is None or value == "" else str(value)[:MAX_TEXT_CHARS]
 
 
 def redact(text: str, secret: str = "") -> str:
-    """Text without the secret and without long runs of base64."""
-    if len(secret) >= SHORTEST_KEY:
+    """Remove the API key and long base64 data from a text."""
+    if len(secret) >= MIN_KEY_CHARS:
         text = text.replace(secret, "[key]")
-    return _LONG_BASE64.sub("[base64]", text) if len(text) >= SHORTEST_RUN else text
+    return _BASE64.sub("[base64]", text) if len(text) >= MIN_BASE64_CHARS else text
