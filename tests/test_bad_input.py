@@ -220,7 +220,7 @@ FOLDERS = ["a" * 300, "\0", __file__, Path(__file__).parent / "none"]
 @pytest.mark.parametrize("made", [image, speech])
 @pytest.mark.parametrize("folder", FOLDERS, ids=range(len(FOLDERS)))
 def test_a_folder_that_is_none(made, folder):
-    with pytest.raises(ValidationError, match=r"directory: .* is no folder; make it first"):
+    with pytest.raises(ValidationError, match=r"directory: .* is not a directory"):
         made({"api_key": KEY, "directory": folder})
 
 

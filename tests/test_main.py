@@ -51,7 +51,7 @@ def test_the_demo_takes_other_files_and_models(
     [
         (["demo", "--pdf", "/no/such.pdf"], "such.pdf"),
         (["demo", "--model", "gpt-4o"], "provider/model"),
-        (["demo", "--keep", __file__], "is no folder"),
+        (["demo", "--keep", __file__], "not a directory"),
         (["serve", "--host", "203.0.113.1"], "loopback"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Write files so that they appear only once they are complete."""
 
 import asyncio
 import os
@@ -10,19 +10,23 @@ from uuid import uuid4
 
 from orq_router_integrations.errors import RouterInputError, SavingError
 
-BUFFER = 128 * 1024
-"""Bytes that are collected for one write; bodies come in pieces of 64 KB at most."""
+BUFFER_BYTES = 128 * 1024
+"""Data is collected up to this size before it is written; it arrives in smaller chunks."""
 
-SHOWN = 40
-"""Characters of its place's name that an unfinished file bears; some names are nearly too long."""
+_MAX_NAME_CHARS = 40
+"""Part of the file name that the temporary file repeats; some names have the maximum length."""
 
 
 def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-    """A path that a file can be written to; to be checked before anything is paid for.
+    """Check before a paid request that a file can be written, and return its path.
+
+    Args:
+        path: Path of the file.
+        overwrite: Whether an existing file may be replaced.
 
     Raises:
-        RouterInputError: it is empty, a folder or no regular file, its folder is missing, or it
-            exists and may not be overwritten.
+        RouterInputError: The path is empty, a directory or not a regular file, its directory
+            does not exist, or the file exists and must not be overwritten.
     """
     target = parse_path(path)
     try:
@@ -31,117 +35,128 @@ def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True
         pass
     except OSError as error:
         raise RouterInputError(
-            f"path: {str(target)[:200]!r} cannot be written: {error.strerror}"
+            f"path: Cannot write to {str(target)[:200]!r}: {error.strerror}."
         ) from None
     if target.is_dir():
-        raise RouterInputError(f"path: {target} is a folder; name a file in it")
+        raise RouterInputError(f"path: {target} is a directory. Pass the path of a file.")
     if not target.parent.is_dir():
-        raise RouterInputError(f"path: the folder {target.parent} does not exist; make it first")
+        raise RouterInputError(f"path: The directory {target.parent} does not exist. Create it.")
     if target.exists() and not target.is_file():
-        raise RouterInputError(f"path: {target} is no regular file")
+        raise RouterInputError(f"path: {target} is not a regular file.")
     if target.exists() and not overwrite:
-        raise RouterInputError(f"path: {target} exists; pass overwrite=True to replace it")
+        raise RouterInputError(f"path: {target} exists. Pass overwrite=True to replace it.")
     return target
 
 
 def parse_path(path: str | os.PathLike[str]) -> Path:
-    """A path that names something, be it there or not.
+    """Return a path that may or may not exist.
 
     Raises:
-        RouterInputError: it is empty, no path, or written as that of a folder that is not there.
+        RouterInputError: It is empty or not a path, or it ends with a slash and the directory
+            does not exist.
     """
     try:
         name = os.fsdecode(path)
     except TypeError as error:
         raise RouterInputError(f"path: {error}") from None
     if not name or "\0" in name:
-        raise RouterInputError(f"path: {name!r} names no file")
+        raise RouterInputError(f"path: {name!r} is not a file name.")
     if name.endswith(("/", os.sep)) and not os.path.isdir(name):
-        raise RouterInputError(f"path: the folder {name[:200]} does not exist; make it first")
+        raise RouterInputError(f"path: The directory {name[:200]} does not exist. Create it.")
     return Path(name)
 
 
 def validate_directory(directory: Path | None) -> Path | None:
-    """A folder for files; to be checked before anything is paid for.
+    """Check before a paid request that files can be written to a directory.
 
     Raises:
-        RouterInputError: there is no such folder, or it may not be written to.
+        RouterInputError: The directory does not exist or is not writable.
     """
     if directory is None:
         return None
-    if not os.path.isdir(directory):  # unlike that of a Path, it never raises
-        raise RouterInputError(f"directory: {directory} is no folder; make it first")
+    if not os.path.isdir(directory):  # Path.is_dir() raises for some invalid names
+        raise RouterInputError(f"directory: {directory} is not a directory. Create it.")
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise RouterInputError(f"directory: {directory} may not be written to")
+        raise RouterInputError(f"directory: {directory} is not writable. Choose another one.")
     return directory.resolve()
 
 
 @contextmanager
-def map_write_errors(place: object) -> Iterator[None]:
-    """What is written within can fail in one way only.
+def map_write_errors(target: object) -> Iterator[None]:
+    """Raise ``SavingError`` for an ``OSError`` of the block.
 
-    Raises:
-        SavingError: in the place of an ``OSError``.
+    Args:
+        target: Name of the file for the message.
     """
     try:
         yield
     except OSError as error:
-        why = error.strerror or error
-        raise SavingError(f"cannot write to {place}: {why}", errno=error.errno) from error
+        reason = error.strerror or error
+        raise SavingError(f"Cannot write to {target}: {reason}", errno=error.errno) from error
 
 
 class PartialFile:
-    """A file that is being written beside its place, and has no name yet.
+    """A temporary file that is renamed once it is complete.
+
+    Args:
+        directory: Directory of the final file.
+        name: Name of the final file.
 
     Attributes:
-        file: the open file.
+        file: The open file.
 
     Raises:
-        RouterInputError: the folder takes no files.
+        RouterInputError: No file can be created in the directory.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._path = folder / f".{name[:SHOWN]}.{uuid4().hex[:8]}.part"
+    def __init__(self, directory: Path, name: str) -> None:
+        self._path = directory / f".{name[:_MAX_NAME_CHARS]}.{uuid4().hex[:8]}.part"
         try:
-            self.file: BinaryIO = self._path.open("x+b", buffering=BUFFER)
+            self.file: BinaryIO = self._path.open("x+b", buffering=BUFFER_BYTES)
         except OSError as error:
-            raise RouterInputError(f"path: {folder} takes no files: {error.strerror}") from None
+            raise RouterInputError(
+                f"path: Cannot create files in {directory}: {error.strerror}."
+            ) from None
 
     def commit(self, target: Path) -> None:
-        """Give it its name; a file that had that name is replaced, and its permissions kept."""
+        """Rename the file. An existing file is replaced and its permissions are kept."""
         self.file.close()
         if target.exists():
             self._path.chmod(target.stat().st_mode & 0o777)
         os.replace(self._path, target)
 
     def discard(self) -> None:
-        """Take it away, unless it was kept."""
-        with suppress(OSError):  # what a full disk did not take is not wanted any more
+        """Delete the file unless it was committed."""
+        with suppress(OSError):  # closing flushes the buffer, which fails on a full disk
             self.file.close()
         self._path.unlink(missing_ok=True)
 
 
 async def awrite_chunks(file: BinaryIO, chunks: AsyncIterable[bytes]) -> None:
-    """Write pieces as they arrive, in other threads: a slow disk holds up no event loop."""
-    held = bytearray()
-    async for piece in chunks:
-        held += piece
-        if len(held) >= BUFFER:
-            await asyncio.to_thread(file.write, held)
-            held = bytearray()
-    await asyncio.to_thread(file.write, held)
+    """Write chunks in a thread as they arrive, so a slow disk does not block the event loop."""
+    buffer = bytearray()
+    async for chunk in chunks:
+        buffer += chunk
+        if len(buffer) >= BUFFER_BYTES:
+            await asyncio.to_thread(file.write, buffer)
+            buffer = bytearray()
+    await asyncio.to_thread(file.write, buffer)
 
 
 @contextmanager
 def open_atomic(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[BinaryIO]:
-    """A binary file that takes its name only when it is complete.
+    """Open a binary file that appears under its name when the block ends.
 
-    It is written beside its place and moved there at the end. When the block fails or is
-    cancelled nothing new remains, and a file that was there before stays as it was.
+    The data goes to a temporary file in the same directory. If the block fails or is cancelled,
+    the temporary file is deleted and an existing file stays as it is.
+
+    Args:
+        path: Path of the file.
+        overwrite: Whether an existing file may be replaced.
 
     Raises:
-        RouterInputError: the path cannot be written to; see ``writable``.
-        SavingError: it could, but not all of it.
+        RouterInputError: The file cannot be created; see ``validate_output_path``.
+        SavingError: Writing failed.
     """
     target = validate_output_path(path, overwrite=overwrite).resolve()
     part = PartialFile(target.parent, target.name)

@@ -1,23 +1,26 @@
-"""Files and bytes handed over: the content block for a chat message, the part of a form."""
+"""Convert files and bytes to content blocks of chat messages and to parts of multipart bodies."""
 
 import base64
 import mimetypes
 import os
 import stat
-from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.mime import (
+    DEFAULT_TYPE,
     IMAGE_DETAILS,
     IMAGE_TYPES,
     PDF_TYPE,
     detect_mime_type,
     get_pdf_filename,
     normalize_mime_type,
+    parse_data_url,
     validate_audio,
+    validate_base64,
     validate_declared_type,
     validate_image,
     validate_image_size,
@@ -29,7 +32,19 @@ from orq_router_integrations.wire.request_encoding import DeferredBase64
 if TYPE_CHECKING:
     from langchain_core.documents.base import Blob
 
-BY_URL = '; a chat model takes an image by URL as the block {"type": "image", "url": ...}'
+_HEADER_BYTES = 64
+"""Enough to detect the type of a file."""
+
+_MIN_BASE64_CHARS = 32
+"""Shorter strings are taken for file names, even if they are valid base64."""
+
+_URL_HINT = ' To pass an image by URL, use the block {"type": "image", "url": ...}.'
+
+
+class _Source(NamedTuple):
+    data: bytes
+    name: str | None = None
+    declared_type: str | None = None
 
 
 def content_block(
@@ -40,161 +55,177 @@ def content_block(
     detail: str | None = None,
     lazy: bool = False,
 ) -> dict[str, Any]:
-    """The standard content block for a file, bytes or a ``Blob``: image, PDF, audio or text.
+    """Create a LangChain content block from a file: an image, a PDF, audio or text.
 
-    This is the only way by which a chat message gets at a local file: a path inside a message is
-    never opened.
+    Chat models never open paths that appear in a message. This function is the only way to send
+    a local file.
 
     Args:
-        source: a path, the bytes themselves, or a LangChain ``Blob``.
-        mime_type: needed only where neither the bytes nor the name tell.
-        filename: the name that the model sees (PDFs); by default the file's own.
-        detail: ``low``, ``high`` or ``auto``, for images.
-        lazy: read the file at a path only while a request is being sent, a piece at a time. Such
-            a block is for models of this package in this process: written down (by a tracer, a
-            checkpoint, a prompt template, JSON) it is a note of the file, without its contents.
+        source: A path, bytes, a LangChain `Blob`, or the content as base64 text or data URL.
+        mime_type: MIME type. Only needed if neither the content nor the name indicates it.
+        filename: File name that the model sees, for PDFs. Defaults to the name of the file.
+        detail: Resolution at which the model sees an image: `low`, `high` or `auto`.
+        lazy: Read the file while the request is sent, in chunks, instead of now. Such a block
+            works only within this process: serialization (tracing, checkpoints, prompt
+            templates, JSON) replaces its content with a note. Only for paths.
 
     Raises:
-        RouterInputError: no such file, not a regular one, empty, too large, or of a type that
-            no chat model takes.
+        RouterInputError: The file does not exist, is not a regular file, is empty or too large,
+            or has a type that chat models do not accept.
 
     >>> content_block(b"%PDF-1.7 ...", filename="report.pdf")["type"]
     'file'
     """
     try:
-        _check_texts(mime_type=mime_type, filename=filename, detail=detail)
-        later = _named(source) if lazy else None
-        data, name, claimed = later[1:] if later else _read(source)
-        if (
-            mime_type
-            and (found := detect_mime_type(data[:64]))
-            and not mime_type.startswith("text/")
-        ):
-            validate_declared_type(found, mime_type)
+        _require_str(mime_type=mime_type, filename=filename, detail=detail)
         if detail is not None and detail not in IMAGE_DETAILS:
-            raise ValueError(f"detail must be low, high or auto, not {detail!r}")
-        block = _block(data, filename or name, mime_type or claimed, detail)
-        return {**block, "base64": later[0]} if later and "base64" in block else block
+            raise ValueError(f"detail must be 'low', 'high' or 'auto', not {detail!r}.")
+        upload = _create_lazy_upload(source) if lazy else None
+        data, name, declared_type = _read_header(upload) if upload else _read_source(source)
+        detected = detect_mime_type(data[:_HEADER_BYTES])
+        if mime_type and detected and not mime_type.startswith("text/"):
+            validate_declared_type(detected, mime_type)
+        block = _build_block(
+            _Source(data, filename or name, mime_type or declared_type), detail=detail
+        )
     except (ValueError, OSError) as error:
         raise RouterInputError(f"content_block: {error}") from None
+    if upload and "base64" in block:
+        block["base64"] = DeferredBase64(upload)
+    return block
 
 
-def _check_texts(**given: object) -> None:
-    for name, value in given.items():
+def _require_str(**arguments: object) -> None:
+    for name, value in arguments.items():
         if value is not None and not isinstance(value, str):
-            raise ValueError(f"{name} must be text, not {type(value).__name__}")
+            raise ValueError(f"{name} must be a str, not {type(value).__name__}.")
 
 
-def _named(
-    source: "str | os.PathLike[str] | bytes | Blob",
-) -> tuple[DeferredBase64, bytes, str, None] | None:
-    """A file to be read later, its first bytes and its name; of a text file nothing."""
+def _create_lazy_upload(source: "str | os.PathLike[str] | bytes | Blob") -> Upload | None:
+    """Return the file to read later, or ``None`` for text, which is read now."""
     if not isinstance(source, (str, os.PathLike)):
-        raise ValueError("lazy: only a file at a path can be read later")
-    named = create_upload(source)
-    with named.open() as stream:
-        head = stream.read(48)
-    if detect_mime_type(head) is None:
-        return None
-    if detect_mime_type(head) in IMAGE_TYPES:
-        validate_image_size(named.size)
-    return DeferredBase64(named), head, named.filename, None
+        raise ValueError("lazy=True requires a path. Leave it out for content in memory.")
+    upload = create_upload(source)
+    detected = detect_mime_type(_read_header(upload).data)
+    if detected in IMAGE_TYPES:
+        validate_image_size(upload.size)
+    return upload if detected else None
 
 
-def _block(
-    data: bytes, name: str | None, claimed: str | None, detail: str | None
-) -> dict[str, Any]:
+def _read_header(upload: Upload) -> _Source:
+    with upload.open() as stream:  # a multiple of 3 bytes has base64 without padding
+        return _Source(stream.read(48), upload.filename)
+
+
+def _build_block(source: _Source, *, detail: str | None) -> dict[str, Any]:
+    data, name, declared_type = source
     if not data:
-        raise ValueError(f"{name or 'the source'} is empty")
+        raise ValueError(f"{name or 'The source'} is empty.")
     guessed = mimetypes.guess_type(name)[0] if name else None
-    said = normalize_mime_type(claimed or guessed or "")
-    mime_type = said if said.startswith("text/") else detect_mime_type(data[:64]) or said
+    mime_type = normalize_mime_type(declared_type or guessed or "")
+    if not mime_type.startswith("text/"):  # text may start with any characters
+        mime_type = detect_mime_type(data[:_HEADER_BYTES]) or mime_type
+    if mime_type.startswith("text/") and mime_type != "text/html":
+        return {"type": "text-plain", "text": _decode_text(data, name), "mime_type": "text/plain"}
+    encoded = {"base64": base64.b64encode(data).decode("ascii"), "mime_type": mime_type}
     if mime_type == PDF_TYPE:
-        encoded = _encoded(data, PDF_TYPE)
         validate_pdf(encoded["base64"])
         return {"type": "file", **encoded, "extras": {"filename": get_pdf_filename(name)}}
-    if mime_type.startswith("text/") and mime_type != "text/html":
-        return {"type": "text-plain", "text": _text(data, name), "mime_type": "text/plain"}
     if mime_type.startswith("audio/"):
-        block = {"type": "audio", **_encoded(data, mime_type)}
-        validate_audio(block["base64"])
-        return block
-    return _picture(data, mime_type, detail)
-
-
-def _picture(data: bytes, mime_type: str, detail: str | None) -> dict[str, Any]:
+        validate_audio(encoded["base64"])
+        return {"type": "audio", **encoded}
     if mime_type not in IMAGE_TYPES:
         raise ValueError(
-            f"the file is {mime_type or 'of an unknown type'}; chat models take PNG, JPEG, GIF, "
-            "WebP, PDF, WAV, MP3 and text: convert it first"
+            f"The file is {mime_type or 'of an unknown type'}. Chat models accept PNG, JPEG, GIF, "
+            "WebP, PDF, WAV, MP3 and text. Convert it first."
         )
-    block = {"type": "image", **_encoded(data, mime_type)}
-    validate_image(block["base64"])
-    return {**block, "extras": {"detail": detail}} if detail else block
+    validate_image(encoded["base64"])
+    extras = {"extras": {"detail": detail}} if detail else {}
+    return {"type": "image", **encoded, **extras}
 
 
-def _text(data: bytes, name: str | None) -> str:
+def _decode_text(data: bytes, name: str | None) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError(
-            f"{name or 'the text'} is not UTF-8; decode it, and send it as a text block"
+            f"{name or 'The text'} is not UTF-8. Decode it and pass it as a text block."
         ) from None
 
 
-def _encoded(data: bytes, mime_type: str) -> dict[str, str]:
-    return {"base64": base64.b64encode(data).decode("ascii"), "mime_type": mime_type}
-
-
-def _read(source: "str | os.PathLike[str] | bytes | Blob") -> tuple[bytes, str | None, str | None]:
-    """Bytes, name and claimed type of a source."""
+def _read_source(source: "str | os.PathLike[str] | bytes | Blob") -> _Source:
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return bytes(source), None, None
+        return _Source(bytes(source))
+    if isinstance(source, str) and (decoded := _decode_str(source)):
+        return decoded
     if isinstance(source, (str, os.PathLike)):
-        path = validate_file(source, by_url=BY_URL)
-        return _contents(path), path.name, None
+        path = validate_file(source, url_hint=_URL_HINT)
+        return _Source(_read_file(path), path.name)
     if not hasattr(source, "as_bytes"):
-        raise ValueError(f"give a path, bytes or a Blob, not {type(source).__name__}")
+        raise ValueError(f"Expected a path, bytes or a Blob, got {type(source).__name__}.")
     name = Path(source.path).name if source.path else source.metadata.get("filename")
     if source.data is None and source.path:
-        return _contents(validate_file(source.path, by_url=BY_URL)), name, source.mimetype
-    return source.as_bytes(), name, source.mimetype
+        data = _read_file(validate_file(source.path, url_hint=_URL_HINT))
+    else:
+        data = source.as_bytes()
+    return _Source(data, name, source.mimetype)
 
 
-def _contents(path: Path) -> bytes:
-    """The bytes of a file, unless it is an image that is too large to be sent anyway."""
+def _decode_str(text: str) -> _Source | None:
+    """Return the content of a data URL, or of base64 text that is clearly not a path."""
+    if text[:5].lower() == "data:":
+        mime_type, data = parse_data_url(text)
+        return _Source(base64.b64decode(validate_base64(data)[0]), None, mime_type)
+    if len(text) < _MIN_BASE64_CHARS or _file_exists(text):
+        return None
+    with suppress(ValueError):
+        data, _, first_bytes = validate_base64(text)
+        if detect_mime_type(first_bytes):
+            return _Source(base64.b64decode(data))
+    return None
+
+
+def _file_exists(path: str) -> bool:
+    try:
+        return os.path.exists(path)
+    except ValueError:
+        return False
+
+
+def _read_file(path: Path) -> bytes:
+    """Read a file, but only the start of an image that is too large to be sent."""
     with path.open("rb") as stream:
-        head = stream.read(64)
-        if detect_mime_type(head) in IMAGE_TYPES:
+        header = stream.read(_HEADER_BYTES)
+        if detect_mime_type(header) in IMAGE_TYPES:
             validate_image_size(path.stat().st_size)
-        return head + stream.read()
+        return header + stream.read()
 
 
-def validate_file(path: "str | os.PathLike[str]", *, by_url: str = "") -> Path:
-    """The path, if a regular file is there that is not empty.
+def validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Path:
+    """Return the path of an existing regular file that is not empty.
 
     Args:
-        path: where it is.
-        by_url: what else can be done where a URL is given; nothing by default.
+        path: The path.
+        url_hint: A sentence for the error message if the path is a URL.
 
     Raises:
-        ValueError: nothing there, or a directory, a pipe, a device.
+        ValueError: The file does not exist, is empty, or is a directory, pipe or device.
     """
     if isinstance(path, str) and "://" in path:
         raise ValueError(
-            f"{path[:200]!r} is a URL, which is not fetched: download it first{by_url}"
+            f"{path[:200]!r} is a URL, which is not downloaded. Download it first.{url_hint}"
         )
-    found = Path(path)
+    file = Path(path)
     try:
-        status = found.stat()
+        status = file.stat()
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ValueError(f"cannot open {str(path)[:100]!r}: {why}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"Cannot open {str(path)[:100]!r}: {reason}.") from None
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{str(path)!r} is not a regular file")
+        raise ValueError(f"{str(path)!r} is not a regular file.")
     if not status.st_size:
-        raise ValueError(f"{str(path)!r} is empty")
-    return found
+        raise ValueError(f"{str(path)!r} is empty.")
+    return file
 
 
 def create_upload(
@@ -203,38 +234,38 @@ def create_upload(
     filename: str | None = None,
     mime_type: str | None = None,
 ) -> Upload:
-    """A file part of a form; a path is read only while it is being sent.
+    """Create a part of a multipart body. A file is read while the request is sent.
+
+    Args:
+        source: A path or bytes.
+        filename: File name to send. Defaults to the name of the file.
+        mime_type: MIME type to send. By default it is detected.
 
     Raises:
-        RouterInputError: no such file, not a regular one, or empty.
+        RouterInputError: The file does not exist, is not a regular file, or is empty.
     """
     try:
-        _check_texts(filename=filename, mime_type=mime_type)
+        _require_str(filename=filename, mime_type=mime_type)
         if isinstance(source, bytes):
-            return _upload(source, len(source), lambda: BytesIO(source), (filename, mime_type))
-        if not isinstance(source, (str, os.PathLike)):
-            raise ValueError(f"give a path or bytes, not {type(source).__name__}")
-        path = validate_file(source)
-        with path.open("rb") as stream:
-            head = stream.read(64)
-        guessed = mime_type or detect_mime_type(head) or mimetypes.guess_type(path.name)[0]
-        size = path.stat().st_size
-        return _upload(head, size, lambda: path.open("rb"), (filename or path.name, guessed))
+            if not source:
+                raise ValueError("The data is empty.")
+            mime_type = mime_type or detect_mime_type(source[:_HEADER_BYTES]) or DEFAULT_TYPE
+            filename = filename or f"file{mimetypes.guess_extension(mime_type) or ''}"
+            size = len(source)
+        elif isinstance(source, (str, os.PathLike)):
+            path = validate_file(source)
+            with path.open("rb") as stream:
+                detected = detect_mime_type(stream.read(_HEADER_BYTES))
+            guessed = mimetypes.guess_type(path.name)[0]
+            mime_type = mime_type or detected or guessed or DEFAULT_TYPE
+            filename = filename or path.name
+            size = path.stat().st_size
+        else:
+            raise ValueError(f"Expected a path or bytes, got {type(source).__name__}.")
+        if "\0" in filename + mime_type:
+            raise ValueError("The file name or MIME type contains a NUL character.")
     except (ValueError, OSError) as error:
         raise RouterInputError(f"upload: {error}") from None
-
-
-def _upload(
-    head: bytes,
-    size: int,
-    opened: Callable[[], BinaryIO],
-    named: tuple[str | None, str | None],
-) -> Upload:
-    filename, mime_type = named
-    if not head:
-        raise ValueError("the bytes are empty")
-    found = mime_type or detect_mime_type(head[:64]) or "application/octet-stream"
-    name = filename or f"file{mimetypes.guess_extension(found) or ''}"
-    if "\0" in name + found:
-        raise ValueError("the file name or type has a NUL in it")
-    return Upload(name, found, size, opened)
+    if isinstance(source, bytes):
+        return Upload(filename, mime_type, size, lambda: BytesIO(source))
+    return Upload(filename, mime_type, size, lambda: Path(source).open("rb"))

@@ -1,7 +1,6 @@
-"""How large a medium is: pixels of an image, pages of a PDF, seconds of a sound.
+"""Read the pixel size of images, the page count of PDFs and the duration of audio.
 
-Only headers are read, so base64 text need not be decoded: wrap it in ``Base64``, which decodes
-the parts that are asked for. Nothing here raises on what it cannot read; it answers ``None``.
+Only headers are read. Data that cannot be read gives ``None``, never an exception.
 """
 
 import base64
@@ -11,11 +10,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from orq_router_integrations.media.mime import PDF_TYPE, detect_mime_type
+
 ImageSize = tuple[int, int]
+"""Width and height in pixels."""
 
 
 class Base64View:
-    """The bytes inside clean base64 text; a slice decodes only what it needs."""
+    """A bytes-like view of base64 text. Slicing decodes only the slice."""
 
     __slots__ = ("_size", "_text")
 
@@ -30,126 +32,132 @@ class Base64View:
         start, stop, _ = part.indices(self._size)
         if stop <= start:
             return b""
-        first = start // 3
+        first_group = start // 3  # 4 characters encode a group of 3 bytes
         try:
-            decoded = base64.b64decode(self._text[first * 4 : -(-stop // 3) * 4])
-        except ValueError:  # not base64 after all
+            decoded = base64.b64decode(self._text[first_group * 4 : -(-stop // 3) * 4])
+        except ValueError:  # the text is not base64
             return b""
-        return decoded[start - first * 3 : stop - first * 3]
+        return decoded[start - first_group * 3 : stop - first_group * 3]
 
 
 Data = bytes | Base64View
 
-_LARGEST_SCAN = 32 * 1024 * 1024
-_LARGEST_UNPACKED = 16 * 1024 * 1024
-_SEGMENTS = 1000
+_MAX_PDF_BYTES = 32 * 1024 * 1024
+_MAX_DECOMPRESSED_BYTES = 16 * 1024 * 1024
+_MAX_CHUNKS = 1000
+_MAX_MP3_SEARCH_BYTES = 64 * 1024
 
 
 def read_image_size(data: Data) -> ImageSize | None:
-    """Width and height in pixels of a PNG, JPEG, GIF or WebP."""
-    head = data[:32]
-    for magic, size in _IMAGES:
-        if head.startswith(magic) and (magic != b"RIFF" or head[8:12] == b"WEBP"):
-            try:
-                width, height = size(data)
-            except ValueError:
-                return None
-            return (width, height) if width and height else None
-    return None
+    """Return the size of a PNG, JPEG, GIF or WebP image."""
+    read_size = _IMAGE_READERS.get(detect_mime_type(data[:16]) or "")
+    if read_size is None:
+        return None
+    try:
+        width, height = read_size(data)
+    except ValueError:
+        return None
+    return (width, height) if width and height else None
 
 
-def _number(data: Data, at: int, length: int, *, big: bool = False) -> int:
-    found = data[at : at + length]
-    if len(found) < length:
-        raise ValueError("cut short")
-    return int.from_bytes(found, "big" if big else "little")
+def _read_int(data: Data, offset: int, length: int, *, big_endian: bool = False) -> int:
+    value = data[offset : offset + length]
+    if len(value) < length:
+        raise ValueError("the data is truncated")
+    return int.from_bytes(value, "big" if big_endian else "little")
 
 
-def _png(data: Data) -> ImageSize:
-    return _number(data, 16, 4, big=True), _number(data, 20, 4, big=True)
+def _read_png_size(data: Data) -> ImageSize:
+    return _read_int(data, 16, 4, big_endian=True), _read_int(data, 20, 4, big_endian=True)
 
 
-def _gif(data: Data) -> ImageSize:
-    return _number(data, 6, 2), _number(data, 8, 2)
+def _read_gif_size(data: Data) -> ImageSize:
+    return _read_int(data, 6, 2), _read_int(data, 8, 2)
 
 
-_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
-_FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_MARKERS_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
+_FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
-def _jpeg(data: Data) -> ImageSize:
-    at = 2
-    for _ in range(_SEGMENTS):
-        lead, marker = _number(data, at, 1), _number(data, at + 1, 1)
-        if lead != 0xFF or marker == 0xFF:
-            at += 1  # padding
-        elif marker in _FRAME_HEADERS:
-            return _number(data, at + 7, 2, big=True), _number(data, at + 5, 2, big=True)
-        elif marker in _WITHOUT_LENGTH:
-            at += 2
+def _read_jpeg_size(data: Data) -> ImageSize:
+    offset = 2
+    for _ in range(_MAX_CHUNKS):
+        prefix, marker = _read_int(data, offset, 1), _read_int(data, offset + 1, 1)
+        if prefix != 0xFF or marker == 0xFF:
+            offset += 1  # padding
+        elif marker in _FRAME_MARKERS:
+            width = _read_int(data, offset + 7, 2, big_endian=True)
+            return width, _read_int(data, offset + 5, 2, big_endian=True)
+        elif marker in _MARKERS_WITHOUT_LENGTH:
+            offset += 2
         else:
-            at += 2 + _number(data, at + 2, 2, big=True)
-    raise ValueError("no frame")
+            offset += 2 + _read_int(data, offset + 2, 2, big_endian=True)
+    raise ValueError("the frame header is missing")
 
 
-def _webp(data: Data) -> ImageSize:
+def _read_webp_size(data: Data) -> ImageSize:
     match data[12:16]:
         case b"VP8X":
-            return 1 + _number(data, 24, 3), 1 + _number(data, 27, 3)
+            return 1 + _read_int(data, 24, 3), 1 + _read_int(data, 27, 3)
         case b"VP8L":
-            bits = _number(data, 21, 4)
+            bits = _read_int(data, 21, 4)
             return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    return _number(data, 26, 2) & 0x3FFF, _number(data, 28, 2) & 0x3FFF
+    return _read_int(data, 26, 2) & 0x3FFF, _read_int(data, 28, 2) & 0x3FFF
 
 
-_IMAGES: tuple[tuple[bytes, Callable[[Data], ImageSize]], ...] = (
-    (b"\x89PNG\r\n\x1a\n", _png),
-    (b"\xff\xd8\xff", _jpeg),
-    (b"GIF8", _gif),
-    (b"RIFF", _webp),
-)
+_IMAGE_READERS: dict[str, Callable[[Data], ImageSize]] = {
+    "image/png": _read_png_size,
+    "image/jpeg": _read_jpeg_size,
+    "image/gif": _read_gif_size,
+    "image/webp": _read_webp_size,
+}
 
 _LINEARIZED = re.compile(rb"/Linearized.{0,200}?/N\s+(\d{1,6})\b", re.DOTALL)
 _PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
-_COUNT = re.compile(rb"/Count\s+(\d{1,6})\b")
-_OBJECTS = re.compile(rb"/ObjStm\b.{0,400}?stream\r?\n", re.DOTALL)
+_PAGE_COUNT = re.compile(rb"/Count\s+(\d{1,6})\b")
+_OBJECT_STREAM = re.compile(rb"/ObjStm\b.{0,400}?stream\r?\n", re.DOTALL)
 
 
 def count_pdf_pages(data: Data) -> int | None:
-    """Pages of a PDF: as its first bytes promise them, or counted; not of encrypted files."""
-    if data[:5] != b"%PDF-":
+    """Return the number of pages of a PDF that is not encrypted."""
+    if detect_mime_type(data[:16]) != PDF_TYPE:
         return None
-    if found := _LINEARIZED.search(data[:1024]):
-        return int(found[1]) or None
-    content = data[:_LARGEST_SCAN]
+    if match := _LINEARIZED.search(data[:1024]):
+        return int(match[1]) or None
+    content = data[:_MAX_PDF_BYTES]
     if pages := len(_PAGE.findall(content)):
         return pages
-    packed = b"\n".join(_packed(content))
-    return len(_PAGE.findall(packed)) or _largest_count(content, packed) or None
+    decompressed = b"\n".join(_iter_object_streams(content))
+    if pages := len(_PAGE.findall(decompressed)):
+        return pages
+    counts = [int(count) for part in (content, decompressed) for count in _PAGE_COUNT.findall(part)]
+    return max(counts, default=0) or None
 
 
-def _packed(content: bytes) -> Iterator[bytes]:
-    """The compressed object streams into which newer files pack their pages."""
-    left = _LARGEST_UNPACKED
-    for start in _OBJECTS.finditer(content):
-        end = content.find(b"endstream", start.end())
+def _iter_object_streams(content: bytes) -> Iterator[bytes]:
+    """Yield the decompressed object streams, which hold the pages of newer PDFs."""
+    remaining = _MAX_DECOMPRESSED_BYTES
+    for match in _OBJECT_STREAM.finditer(content):
+        end = content.find(b"endstream", match.end())
         try:
-            objects = zlib.decompressobj().decompress(content[start.end() : end], left)
+            stream = zlib.decompressobj().decompress(content[match.end() : end], remaining)
         except zlib.error:
             continue
-        yield objects
-        left -= len(objects)
-        if left <= 0:
+        yield stream
+        remaining -= len(stream)
+        if remaining <= 0:
             return
-
-
-def _largest_count(*contents: bytes) -> int:
-    return max((int(count) for text in contents for count in _COUNT.findall(text)), default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """Length in seconds (``None`` where unreadable), samples per second, channels."""
+    """Properties of audio.
+
+    Attributes:
+        seconds: Duration in seconds, or ``None`` if it is unknown.
+        sample_rate: Samples per second and channel.
+        channels: Number of channels.
+    """
 
     seconds: float | None
     sample_rate: int
@@ -157,73 +165,94 @@ class AudioInfo:
 
 
 def read_audio_seconds(data: Data) -> float | None:
-    """Length of a WAV or an MP3 in seconds; of an MP3 without a frame count by its bitrate."""
-    found = read_audio_info(data)
-    return found.seconds if found else None
+    """Return the duration of a WAV or MP3 file in seconds.
+
+    The duration of an MP3 file without a frame count is estimated from its bitrate.
+    """
+    info = read_audio_info(data)
+    return info.seconds if info else None
 
 
 def read_audio_info(data: Data) -> AudioInfo | None:
-    """What the header of a WAV or an MP3 says."""
-    head = data[:12]
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        return _wav(data)
-    return _mp3(data) if head.startswith((b"ID3", b"\xff")) else None
+    """Return the properties of a WAV or MP3 file."""
+    match detect_mime_type(data[:16]):
+        case "audio/wav":
+            return _read_wav_info(data)
+        case "audio/mpeg":
+            return _read_mp3_info(data)
+    return None
 
 
-def _wav(data: Data) -> AudioInfo | None:
-    at, channels, rate, per_second = 12, 0, 0, 0
-    for _ in range(_SEGMENTS):
-        chunk = data[at : at + 20]
-        if len(chunk) < 8:
+def _read_wav_info(data: Data) -> AudioInfo | None:
+    offset, channels, sample_rate, bytes_per_second = 12, 0, 0, 0
+    for _ in range(_MAX_CHUNKS):
+        header = data[offset : offset + 20]
+        if len(header) < 8:
             return None
-        size = int.from_bytes(chunk[4:8], "little")
-        if chunk[:4] == b"fmt " and len(chunk) == 20:
-            channels, rate, per_second = struct.unpack_from("<HII", chunk, 10)
-        if chunk[:4] == b"data":
-            left = len(data) - at - 8  # streamed files leave the size open
-            seconds = min(size or left, left) / per_second if per_second else None
-            return AudioInfo(seconds, rate, channels)
-        at += 8 + size + size % 2
+        size = int.from_bytes(header[4:8], "little")
+        if header[:4] == b"fmt " and len(header) == 20:
+            channels, sample_rate, bytes_per_second = struct.unpack_from("<HII", header, 10)
+        if header[:4] == b"data":
+            available = len(data) - offset - 8  # streamed files do not state their size
+            seconds = (
+                min(size or available, available) / bytes_per_second if bytes_per_second else None
+            )
+            return AudioInfo(seconds, sample_rate, channels)
+        offset += 8 + size + size % 2
     return None
 
 
-_BITRATES = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
-_BITRATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
-_RATES = (44100, 48000, 32000, 0)
-_SEARCHED = 65536
+_MPEG1_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
+_MPEG2_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
+_MPEG1_SAMPLE_RATES = (44100, 48000, 32000, 0)
 
 
-def _mp3(data: Data) -> AudioInfo | None:
-    start = _after_id3(data)
-    found = data[start : start + _SEARCHED]
-    at = found.find(b"\xff")
-    while at >= 0:
-        if frames := _frames(found[at : at + 192], len(data) - start - at):
-            return frames
-        at = found.find(b"\xff", at + 1)
+def _read_mp3_info(data: Data) -> AudioInfo | None:
+    start = _skip_id3_tag(data)
+    searched = data[start : start + _MAX_MP3_SEARCH_BYTES]
+    offset = searched.find(b"\xff")
+    while offset >= 0:
+        header = searched[offset : offset + 192]
+        if frame := parse_mp3_frame(header):
+            frame_count = _read_frame_count(header)
+            if frame_count is None:
+                seconds = (len(data) - start - offset) * 8 / frame.bitrate
+            else:
+                seconds = frame_count * frame.samples / frame.sample_rate
+            return AudioInfo(seconds, frame.sample_rate, frame.channels)
+        offset = searched.find(b"\xff", offset + 1)
     return None
 
 
-def _after_id3(data: Data) -> int:
-    head = data[:10]
-    if not head.startswith(b"ID3") or len(head) < 10:
+def _skip_id3_tag(data: Data) -> int:
+    header = data[:10]
+    if not header.startswith(b"ID3") or len(header) < 10:
         return 0
     size = 0
-    for byte in head[6:]:
+    for byte in header[6:]:
         size = size << 7 | byte & 0x7F
     return 10 + size
 
 
+def _read_frame_count(header: bytes) -> int | None:
+    """Return the number of frames in the file, if the first frame states it."""
+    for tag in (b"Xing", b"Info"):
+        offset = header.find(tag)
+        if offset > 0 and len(header) >= offset + 12 and header[offset + 7] & 1:
+            return int.from_bytes(header[offset + 8 : offset + 12], "big")
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Mp3Frame:
-    """The header of a frame of MPEG audio, layer III.
+    """The header of an MPEG audio frame, layer III.
 
     Attributes:
-        size: bytes of the whole frame.
-        samples: samples per channel in it.
-        rate: samples per second.
-        channels: 1 or 2.
-        bitrate: bits per second.
+        size: Size of the frame in bytes.
+        samples: Samples per channel in the frame.
+        sample_rate: Samples per second and channel.
+        channels: Number of channels, 1 or 2.
+        bitrate: Bits per second.
     """
 
     size: int
@@ -233,29 +262,15 @@ class Mp3Frame:
     bitrate: int
 
 
-def parse_mp3_frame(head: bytes) -> Mp3Frame | None:
-    """The frame that begins with these (4 or more) bytes, if one does."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+def parse_mp3_frame(header: bytes) -> Mp3Frame | None:
+    """Parse the header of an MP3 frame from its first 4 bytes."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
-    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
-    bitrate = (_BITRATES if version == 3 else _BITRATES_2)[head[2] >> 4] * 1000
-    rate = _RATES[head[2] >> 2 & 3] // {3: 1, 2: 2, 0: 4}.get(version, 1)
-    if layer != 1 or version == 1 or not bitrate or not rate:
+    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
+    bitrate = (_MPEG1_KBITS if version == 3 else _MPEG2_KBITS)[header[2] >> 4] * 1000
+    sample_rate = _MPEG1_SAMPLE_RATES[header[2] >> 2 & 3] // {3: 1, 2: 2, 0: 4}.get(version, 1)
+    if layer != 1 or version == 1 or not bitrate or not sample_rate:
         return None
     samples = 1152 if version == 3 else 576
-    size = samples // 8 * bitrate // rate + (head[2] >> 1 & 1)
-    return Mp3Frame(size, samples, rate, 1 if head[3] >> 6 == 3 else 2, bitrate)
-
-
-def _frames(head: bytes, left: int) -> AudioInfo | None:
-    """A first frame: the length by its own frame count, or by its bitrate held."""
-    frame = parse_mp3_frame(head)
-    if frame is None:
-        return None
-    seconds = left * 8 / frame.bitrate
-    for tag in (b"Xing", b"Info"):
-        place = head.find(tag)
-        if place > 0 and len(head) >= place + 12 and head[place + 7] & 1:
-            (frames,) = struct.unpack_from(">I", head, place + 8)
-            seconds = float(frames * frame.samples / frame.sample_rate)
-    return AudioInfo(seconds, frame.sample_rate, frame.channels)
+    size = samples // 8 * bitrate // sample_rate + (header[2] >> 1 & 1)
+    return Mp3Frame(size, samples, sample_rate, 1 if header[3] >> 6 == 3 else 2, bitrate)

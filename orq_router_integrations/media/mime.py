@@ -1,8 +1,7 @@
-"""What bytes are, and which of them the router takes.
+"""File types: their MIME types, suffixes and first bytes, and which of them the router accepts.
 
-What a file is, its first bytes decide; names and claims only where the bytes leave it open. The
-limits are those of the router's multimodal page: PNG, JPEG, GIF or WebP of at most 20 MB each,
-PDFs with a file name, WAV or MP3 as audio input.
+The first bytes of a file decide its type. Its name and the type that the caller declares are only
+used if the bytes are ambiguous.
 """
 
 import base64
@@ -19,13 +18,38 @@ from orq_router_integrations.wire.request_encoding import (
     DeferredBase64,
 )
 
-MAX_IMAGE_BYTES = 20 * 1024 * 1024
-IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-AUDIO_FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
 PDF_TYPE = "application/pdf"
-IMAGE_DETAILS = ("low", "high", "auto")
+DEFAULT_TYPE = "application/octet-stream"
 
-_SAME_TYPE = {
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+"""Images that chat models accept."""
+
+IMAGE_DETAILS = ("low", "high", "auto")
+MAX_IMAGE_BYTES = 20 * 1024 * 1024
+
+AUDIO_FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
+"""Audio that chat models accept: the name of the format in the API, by MIME type."""
+
+SUFFIXES = {
+    "image/png": ("png",),
+    "image/jpeg": ("jpg", "jpeg"),
+    "image/gif": ("gif",),
+    "image/webp": ("webp",),
+    "audio/flac": ("flac",),
+    "audio/mpeg": ("mp3", "mpga", "mpeg"),
+    "audio/mp4": ("m4a", "mp4"),
+    "audio/ogg": ("ogg",),
+    "audio/wav": ("wav",),
+    "video/mp4": ("mp4", "m4a"),
+    "video/mpeg": ("mpeg",),
+    "video/webm": ("webm",),
+}
+"""Suffixes of file names by MIME type, without the dot. The usual one comes first."""
+
+RECORDING_SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")
+"""Suffixes of the files that can be transcribed."""
+
+_ALIASES = {
     "image/jpg": "image/jpeg",
     "audio/x-wav": "audio/wav",
     "audio/wave": "audio/wav",
@@ -34,7 +58,7 @@ _SAME_TYPE = {
     "audio/x-mp3": "audio/mpeg",
     "audio/mpeg3": "audio/mpeg",
 }
-_PLAIN_MAGIC = (
+_MAGIC_BYTES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF87a", "image/gif"),
@@ -50,40 +74,44 @@ _PLAIN_MAGIC = (
     (b"<html", "text/html"),
     (b"PK\x03\x04", "application/zip"),
 )
-_BRANDS = {b"M4A": "audio/mp4", b"hei": "image/heic", b"mif": "image/heif", b"avi": "image/avif"}
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_NO_BASE64 = "its data is not base64 (standard alphabet, padded)"
-_LOST = (
-    "it is a lazy block that was written down (by a prompt template, pickle, dumps, a checkpoint) "
-    "and lost its file; make it anew with content_block(path), or make it with lazy=False"
-)
+_RIFF_TYPES = {b"WAVE": "audio/wav", b"WEBP": "image/webp"}
+_MP4_BRANDS = {
+    b"M4A": "audio/mp4",
+    b"hei": "image/heic",
+    b"mif": "image/heif",
+    b"avi": "image/avif",
+}
+_MPEG_PROGRAM_STREAM = b"\x00\x00\x01\xba"
+
+_BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,=]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
 
 
-def detect_mime_type(head: bytes) -> str | None:
-    """The media type that the first bytes (16 suffice) of a file show, or ``None``."""
-    for magic, mime_type in _PLAIN_MAGIC:
-        if head.startswith(magic):
+def detect_mime_type(data: bytes) -> str | None:
+    """Return the MIME type that the first bytes of a file indicate; 16 bytes are enough."""
+    for magic, mime_type in _MAGIC_BYTES:
+        if data.startswith(magic):
             return mime_type
-    if head[:4] == b"RIFF":
-        return {b"WAVE": "audio/wav", b"WEBP": "image/webp"}.get(head[8:12])
-    if head[4:8] == b"ftyp":
-        return _BRANDS.get(head[8:11], "video/mp4")
-    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2:
-        return "audio/mpeg"  # an MPEG audio frame, layer III
-    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
-        return "audio/aac"  # an ADTS frame
+    if data[:4] == b"RIFF":
+        return _RIFF_TYPES.get(data[8:12])
+    if data[4:8] == b"ftyp":
+        return _MP4_BRANDS.get(data[8:11], "video/mp4")
+    if len(data) > 1 and data[0] == 0xFF:
+        if data[1] & 0xE6 == 0xE2:  # an MPEG audio frame, layer III
+            return "audio/mpeg"
+        if data[1] & 0xF6 == 0xF0:  # an ADTS frame
+            return "audio/aac"
     return None
 
 
 def normalize_mime_type(mime_type: str) -> str:
-    """A media type in lower case, without parameters, under its usual name."""
-    plain = mime_type.partition(";")[0].strip().lower()
-    return _SAME_TYPE.get(plain, plain)
+    """Return a MIME type in lower case, without parameters, with aliases replaced."""
+    bare_type = mime_type.partition(";")[0].strip().lower()
+    return _ALIASES.get(bare_type, bare_type)
 
 
 def build_data_url(mime_type: str, data: str) -> str:
-    """A data URL of base64 text; a long one is put together only when it is sent."""
+    """Return a data URL for base64 data. Long data is inserted when the request is sent."""
     prefix = f"data:{mime_type};base64,"
     if isinstance(data, DeferredBase64):
         return DeferredBase64(data.source, prefix)
@@ -91,179 +119,178 @@ def build_data_url(mime_type: str, data: str) -> str:
 
 
 def parse_data_url(url: str) -> tuple[str, str]:
-    """The media type and the base64 text of a data URL.
+    """Return the MIME type and the base64 data of a data URL.
 
     Raises:
-        ValueError: it is not a data URL in base64.
+        ValueError: It is not a data URL with base64 data.
     """
     match = _DATA_URL.match(url)
     if match is None or not match[3]:
-        raise ValueError("not a data URL in base64 (data:<type>;base64,<data>)")
+        raise ValueError("Expected a data URL with base64 data (data:<type>;base64,<data>).")
     return normalize_mime_type(match[1]), url[match.end() :]
 
 
 def validate_base64(data: Any) -> tuple[str, int, bytes]:
-    """Base64 text without line breaks, the number of bytes in it, and the first of them.
+    """Validate base64 data without decoding all of it.
+
+    Returns:
+        The data without line breaks, the number of bytes that it encodes, and the first of them.
 
     Raises:
-        ValueError: it is empty or not base64.
+        ValueError: The data is empty or not base64.
     """
     if isinstance(data, DeferredBase64):
-        return _checked_before(data)
-    if not isinstance(data, str) or not data:
-        raise ValueError("its data is empty; give it as base64 text")
-    if any(blank in data for blank in "\r\n"):
+        return _read_deferred(data)
+    if not isinstance(data, str):
+        raise ValueError(f"Expected base64 data as a str, got {type(data).__name__}.")
+    if any(line_break in data for line_break in "\r\n"):
         data = "".join(data.split())
-    rest = b"".join(_strangers(data))
-    if rest not in {b"", b"=", b"=="} or len(data) % 4 or not data.endswith(rest.decode()):
-        raise ValueError(_LOST if data.endswith(PLACEHOLDER_MARK) else _NO_BASE64)
-    size = len(data) // 4 * 3 - len(rest)
+    padding = b"".join(_find_other_characters(data))
+    if padding not in {b"", b"=", b"=="} or len(data) % 4 or not data.endswith(padding.decode()):
+        raise ValueError(
+            "The file of this lazy block was lost when the block was serialized, for example by a "
+            "prompt template or a checkpoint. Call content_block(path) again, or use lazy=False."
+            if data.endswith(PLACEHOLDER_MARK)
+            else "The data is not base64 (standard alphabet, padded)."
+        )
+    size = len(data) // 4 * 3 - len(padding)
     if not size:
-        raise ValueError("its data is empty")
+        raise ValueError("The data is empty.")
     return data, size, base64.b64decode(data[:64])
 
 
-def _strangers(data: str) -> Generator[bytes]:
-    """What base64 text has beside its alphabet, looked for in one piece after the other."""
+def _find_other_characters(data: str) -> Generator[bytes]:
+    """Yield what remains of the data without the base64 alphabet, in chunks to save memory."""
     for start in range(0, len(data), MIN_DEFERRED_CHARS):
-        piece = data[start : start + MIN_DEFERRED_CHARS].encode("ascii", "replace")
-        yield piece.translate(None, _ALPHABET)
+        chunk = data[start : start + MIN_DEFERRED_CHARS].encode("ascii", "replace")
+        yield chunk.translate(None, _BASE64_ALPHABET)
 
 
-def _checked_before(data: DeferredBase64) -> tuple[str, int, bytes]:
-    """The same for a text that ``content_block`` or a first look has checked."""
+def _read_deferred(data: DeferredBase64) -> tuple[str, int, bytes]:
+    """Return the same as ``validate_base64`` for data that was validated when it was created."""
     if isinstance(data.source, str):
         return data, len(data.source) * 3 // 4, base64.b64decode(data.source[:64])
-    with closing(iter_upload(data.source, "content", 48)) as pieces:
-        return data, data.source.size, next(pieces)
+    with closing(iter_upload(data.source, "content", 48)) as chunks:
+        return data, data.source.size, next(chunks)
 
 
-def validate_image(data: Any, claimed: str | None = None) -> tuple[str, str]:
-    """The media type and the clean base64 text of an image that the router takes.
+def validate_declared_type(detected: str, declared: str | None) -> None:
+    """Check that the declared MIME type of a file matches its bytes.
 
     Raises:
-        ValueError: not base64, too large, of another type, or not of the claimed type.
+        ValueError: The types differ.
     """
-    clean, size, head = validate_base64(data)
-    found = detect_mime_type(head)
-    if found not in IMAGE_TYPES:
+    if declared and normalize_mime_type(declared) not in {detected, DEFAULT_TYPE}:
         raise ValueError(
-            f"the image is {found or claimed or 'of an unknown type'}; "
-            "the router takes PNG, JPEG, GIF and WebP: convert it first"
+            f"The declared type is {declared}, but the data is {detected}. Correct mime_type."
         )
-    validate_declared_type(found, claimed)
+
+
+def validate_image(data: Any, declared: str | None = None) -> tuple[str, str]:
+    """Return the MIME type and the base64 data of an image that the router accepts.
+
+    Raises:
+        ValueError: The data is not base64, too large, of another type, or not of the declared
+            type.
+    """
+    base64_data, size, first_bytes = validate_base64(data)
+    mime_type = detect_mime_type(first_bytes)
+    if mime_type not in IMAGE_TYPES:
+        raise ValueError(
+            f"The image is {mime_type or declared or 'of an unknown type'}. "
+            "The router accepts PNG, JPEG, GIF and WebP. Convert it first."
+        )
+    validate_declared_type(mime_type, declared)
     validate_image_size(size)
-    return found, clean
+    return mime_type, base64_data
 
 
 def validate_image_size(size: int) -> None:
     """Check the number of bytes of an image.
 
     Raises:
-        ValueError: more than 20 MB.
+        ValueError: The image is larger than 20 MB.
     """
     if size > MAX_IMAGE_BYTES:
         raise ValueError(
-            f"the image has {size / 2**20:.1f} MB; at most 20 MB: compress it, or give its URL"
+            f"The image has {size / 2**20:.1f} MB; at most 20 MB are allowed. "
+            "Compress it, or pass its URL."
         )
 
 
-def validate_audio(data: Any, claimed: str | None = None) -> tuple[str, str]:
-    """The format (``wav`` or ``mp3``) and the clean base64 text of audio for a chat model.
+def validate_audio(data: Any, declared: str | None = None) -> tuple[str, str]:
+    """Return the format (``wav`` or ``mp3``) and the base64 data of audio for a chat model.
 
     Raises:
-        ValueError: not base64, of another format, or not of the claimed type.
+        ValueError: The data is not base64, of another format, or not of the declared type.
     """
-    clean, _, head = validate_base64(data)
-    found = detect_mime_type(head)
-    if found not in AUDIO_FORMATS:
+    base64_data, _, first_bytes = validate_base64(data)
+    mime_type = detect_mime_type(first_bytes)
+    if mime_type not in AUDIO_FORMATS:
         raise ValueError(
-            f"the audio is {found or claimed or 'of an unknown type'}; chat models take WAV and "
-            "MP3: convert it first"
+            f"The audio is {mime_type or declared or 'of an unknown type'}. "
+            "Chat models accept WAV and MP3. Convert it first."
         )
-    validate_declared_type(found, claimed)
-    return AUDIO_FORMATS[found], clean
+    validate_declared_type(mime_type, declared)
+    return AUDIO_FORMATS[mime_type], base64_data
 
 
 def validate_pdf(data: Any) -> str:
-    """The clean base64 text of a PDF.
+    """Return the base64 data of a PDF.
 
     Raises:
-        ValueError: not base64, or not a PDF.
+        ValueError: The data is not base64, or not a PDF.
     """
-    clean, _, head = validate_base64(data)
-    if detect_mime_type(head) != PDF_TYPE:
+    base64_data, _, first_bytes = validate_base64(data)
+    mime_type = detect_mime_type(first_bytes)
+    if mime_type != PDF_TYPE:
         raise ValueError(
-            f"the file is not a PDF but {detect_mime_type(head) or 'of an unknown type'}; "
-            "convert it to PDF, or give its text"
+            f"The file is {mime_type or 'of an unknown type'}, not a PDF. "
+            "Convert it to PDF, or pass its text."
         )
-    return clean
+    return base64_data
 
 
 def get_pdf_filename(name: str | None) -> str:
-    """The file name of a PDF, which the router wants and models use; with its suffix.
+    """Return the file name to send with a PDF. The router requires one, and models see it.
 
     Raises:
-        ValueError: the name has a path or a control character in it.
+        ValueError: The name contains a path or a control character.
     """
     if not name:
         return "document.pdf"
-    return (
-        validate_filename(name)
-        if name.lower().endswith(".pdf")
-        else f"{validate_filename(name)}.pdf"
-    )
+    return validate_filename(name if name.lower().endswith(".pdf") else f"{name}.pdf")
 
 
 def validate_filename(name: str) -> str:
-    """A file name.
+    """Return a file name without changes.
 
     Raises:
-        ValueError: the name has a path or a control character in it.
+        ValueError: The name contains a path or a control character.
     """
     if not name.isprintable() or "/" in name or "\\" in name:
-        raise ValueError(f"the file name {name!r} must be a plain name without a path")
+        raise ValueError(f"The file name {name!r} must be a plain name without a path.")
     return name
 
 
-def validate_declared_type(found: str, claimed: str | None) -> None:
-    """Check that bytes are what they are said to be.
+def validate_recording(name: str, first_bytes: bytes) -> tuple[str, str]:
+    """Return the MIME type of a recording to transcribe, and its name with a matching suffix.
+
+    Args:
+        name: Name of the file.
+        first_bytes: At least 16 bytes, unless the file is shorter.
 
     Raises:
-        ValueError: they are not.
+        ValueError: The file is not of a type that can be transcribed.
     """
-    if claimed and normalize_mime_type(claimed) not in {found, "application/octet-stream"}:
-        raise ValueError(f"it says {claimed}, but its bytes are {found}; correct mime_type")
-
-
-RECORDING_SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")
-"""Endings of the file names that transcriptions take (contract section 2.6)."""
-
-_SUFFIXES_OF = {
-    "audio/flac": ("flac",),
-    "audio/mpeg": ("mp3", "mpga", "mpeg"),
-    "audio/mp4": ("m4a", "mp4"),
-    "audio/ogg": ("ogg",),
-    "audio/wav": ("wav",),
-    "video/mp4": ("mp4", "m4a"),
-    "video/mpeg": ("mpeg",),
-    "video/webm": ("webm",),
-}
-_PROGRAM_STREAM = b"\x00\x00\x01\xba"
-
-
-def validate_recording(name: str, head: bytes) -> tuple[str, str]:
-    """The media type of a recording, and its name with an ending that fits.
-
-    Raises:
-        ValueError: its first bytes are of no kind that transcriptions take.
-    """
-    found = "video/mpeg" if head.startswith(_PROGRAM_STREAM) else detect_mime_type(head)
-    suffixes = _SUFFIXES_OF.get(found or "")
-    if found is None or suffixes is None:
+    mime_type = detect_mime_type(first_bytes)
+    if first_bytes.startswith(_MPEG_PROGRAM_STREAM):
+        mime_type = "video/mpeg"
+    suffixes = SUFFIXES.get(mime_type or "", ())
+    if mime_type is None or not set(suffixes) & set(RECORDING_SUFFIXES):
         raise ValueError(
-            f"{name} is {found or 'of an unknown type'}, not audio of a known kind "
-            f"({', '.join(RECORDING_SUFFIXES)}); convert it first"
+            f"{name} is {mime_type or 'of an unknown type'}. "
+            f"Convert it to audio of a supported type: {', '.join(RECORDING_SUFFIXES)}."
         )
     stem, _, suffix = name.rpartition(".")
-    return found, name if suffix.lower() in suffixes else f"{stem or suffix}.{suffixes[0]}"
+    return mime_type, name if suffix.lower() in suffixes else f"{stem or suffix}.{suffixes[0]}"

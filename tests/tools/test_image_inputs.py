@@ -210,7 +210,7 @@ def test_the_models_of_a_load_balancer_are_what_parameters_must_fit(router):
 
 
 def test_a_missing_folder_is_told_before_anything_is_paid_for(router, tmp_path):
-    folder, said = tmp_path / "none", "directory: .*none is no folder; make it first"
+    folder, said = tmp_path / "none", "directory: .*none is not a directory"
     with pytest.raises(ValidationError, match=said):
         OrqImageTool(model=GPT, client=router.client(), directory=folder)
     folder.mkdir()

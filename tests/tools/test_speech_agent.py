@@ -154,12 +154,12 @@ async def test_in_a_chain_the_audio_is_what_streams() -> None:
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     router = OfflineRouter()
-    with pytest.raises(ValidationError, match="is no folder; make it"):
+    with pytest.raises(ValidationError, match="is not a directory"):
         speaker(router, directory=tmp_path / "no")
     (tmp_path / "no").mkdir()
     tool = speaker(router, directory=tmp_path / "no")
     (tmp_path / "no").rmdir()
-    with pytest.raises(RouterInputError, match="is no folder; make it"):
+    with pytest.raises(RouterInputError, match="is not a directory"):
         tool.invoke({"text": TEXT})
     assert router.requests == []
     assert speaker(router, model=TTS).invoke(TEXT)
