@@ -81,7 +81,7 @@ def test_every_shape_of_an_error_is_understood(body, meant):
     ("content", "message"),
     [
         (b"<html>Bad gateway</html>", "<html>Bad gateway</html>"),
-        (b"", "the router gave no reason"),
+        (b"", "The router sent no error message."),
         (b"\xff\xfe", "\ufffd\ufffd"),
         (b"null", "null"),
         (b'["a", "b"]', '["a", "b"]'),

@@ -103,8 +103,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "document_loaders/test_transcriber.py::test_response_without_transcript_raises",
     ),
     "P17 files are whole or not there": (
-        "test_saving.py::test_after_a_failure_nothing_new_remains",
-        "test_saving.py::test_an_old_file_survives_a_failure",
+        "media/test_atomic_write.py::test_failure_leaves_no_file",
+        "media/test_atomic_write.py::test_failure_keeps_existing_file",
         "tools/test_speech_faults.py::test_no_half_file_remains_and_an_old_one_survives",
         "tools/test_speech_faults.py::test_what_the_disk_does_not_take_is_told",
         "tools/test_image_faults.py::test_an_image_that_the_disk_does_not_take_is_told",
@@ -112,7 +112,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P18 a retried upload starts over": (
         "test_client.py::test_form_is_identical_in_each_attempt",
-        "test_media.py::test_an_upload_begins_anew_each_time_it_is_opened",
+        "media/test_content_block.py::test_upload_can_be_opened_twice",
         "faults/test_faces.py::test_each_attempt_sends_the_complete_request",
         "document_loaders/test_transcriber.py::test_retries_send_the_same_file",
         "document_loaders/test_transcriber.py::test_file_that_shrinks_while_it_is_sent_raises",
@@ -191,7 +191,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P31 files only where they are named": (
         "chat_models/test_bad_input.py::test_a_conversation_is_refused_before_any_request",
-        "test_media.py::test_only_a_regular_file_with_something_in_it_is_read",
+        "media/test_content_block.py::test_only_regular_files_are_read",
         "tools/test_image_input.py::test_paths_lead_to_regular_files_only",
         "tools/test_image_paths.py::test_a_message_opens_no_file_outside_the_tools_folder",
         "tools/test_image_paths.py::test_a_model_opens_no_file_outside_the_tools_folder",

@@ -209,7 +209,7 @@ CONVERSATIONS: dict[str, tuple[Any, str]] = {
     "an image unpadded": (image(b64(PNG)[:-1]), "not base64"),
     "an empty image": (image(""), "empty"),
     "an image of bytes": (image(PNG), "base64 text"),
-    "a data URL without base64": (picture("data:image/png,abc"), "data URL in base64"),
+    "a data URL without base64": (picture("data:image/png,abc"), "data URL with base64"),
     "an SVG": (picture(data_url("image/svg+xml", b"<svg xmlns='x'></svg>")), "image/svg+xml"),
     "a BMP": (picture(data_url("image/bmp", b"BM" + bytes(24))), "image/bmp"),
     "HTML for an image": (picture(data_url("image/png", b"<html></html>")), "text/html"),

@@ -130,7 +130,7 @@ def test_patterns_may_be_relative(
 
 
 INVALID_SOURCES = {
-    "missing file": (Path("none.wav"), "cannot open"),
+    "missing file": (Path("none.wav"), "Cannot open"),
     "empty directory": (Path("empty"), "no audio files in"),
     "directory without audio": (Path("notes"), "no audio files in"),
     "pattern without a match": ("*.flac", "no audio files in"),
@@ -138,8 +138,8 @@ INVALID_SOURCES = {
     "text": (Path("text.mp3"), "unknown type"),
     "web page": (Path("page.mp3"), "text/html"),
     "unsupported audio": (Path("aac.aac"), "audio/aac"),
-    "link to itself": (Path("loop.wav"), "cannot open"),
-    "long name": ("a" * 300 + ".wav", "cannot open"),
+    "link to itself": (Path("loop.wav"), "Cannot open"),
+    "long name": ("a" * 300 + ".wav", "Cannot open"),
     "invalid pattern": ("**.wav", "entire path component"),
     "named pipe": (Path("pipe.wav"), "not a regular file"),
     "device": ("/dev/zero", "not a regular file"),
@@ -148,7 +148,7 @@ INVALID_SOURCES = {
     "no bytes": (b"", "is empty"),
     "other bytes": (b"hello", "unknown type"),
     "blob with text": (Blob.from_data("hello"), "contains text"),
-    "blob of a missing file": (Blob.from_path("none.wav"), "cannot open"),
+    "blob of a missing file": (Blob.from_path("none.wav"), "Cannot open"),
     "one of several": ([recording(), Path("none.wav")], "none.wav"),
 }
 

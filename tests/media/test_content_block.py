@@ -1,4 +1,4 @@
-"""Files and bytes, and how they are handed over."""
+"""Content blocks and uploads from files and bytes."""
 
 import base64
 import os
@@ -19,7 +19,7 @@ from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS
 ASSETS = Path(__file__).parents[1] / "assets"
 
 
-def test_a_file_becomes_a_block(tmp_path):
+def test_block_from_path(tmp_path):
     (tmp_path / "notes.txt").write_text("caf\u00e9", encoding="utf-8")
     image, pdf = content_block(ASSETS / "diagram.png"), content_block(str(ASSETS / "dummy.pdf"))
     assert (image["type"], image["mime_type"]) == ("image", "image/png")
@@ -39,7 +39,7 @@ def test_a_file_becomes_a_block(tmp_path):
         Blob.from_data(PNG, mime_type="x/y"),
     ],
 )
-def test_bytes_and_blobs_become_a_block(source):
+def test_block_from_bytes_or_blob(source):
     assert content_block(source, detail="low") == {
         "type": "image",
         "base64": b64(PNG),
@@ -48,7 +48,7 @@ def test_bytes_and_blobs_become_a_block(source):
     }
 
 
-def test_a_blob_gives_its_path_its_name_and_its_type(tmp_path):
+def test_blob_provides_name_and_type(tmp_path):
     path = tmp_path / "report"
     path.write_bytes(PDF)
     assert content_block(Blob.from_path(path))["extras"] == {"filename": "report.pdf"}
@@ -59,13 +59,13 @@ def test_a_blob_gives_its_path_its_name_and_its_type(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["BMW and Audi", "ID3 is a tag", "plain"])
-def test_a_text_may_begin_with_any_letters(tmp_path, text):
+def test_text_may_start_with_magic_bytes(tmp_path, text):
     path = tmp_path / "notes.txt"
     path.write_text(text)
     assert content_block(path)["text"] == text
 
 
-def bad_paths(folder: Path) -> dict[str, Any]:
+def create_paths(folder: Path) -> dict[str, Any]:
     os.mkfifo(folder / "pipe")
     (folder / "empty.png").touch()
     (folder / "link.png").symlink_to(folder / "nowhere")
@@ -77,24 +77,24 @@ PATHS = ["pipe", "empty.png", "link.png", "missing.png", "folder", "device", "nu
 
 
 @pytest.mark.parametrize(
-    "take", [content_block, create_upload, lambda path: content_block(Blob(path=path))]
+    "convert", [content_block, create_upload, lambda path: content_block(Blob(path=path))]
 )
 @pytest.mark.parametrize("name", PATHS)
-def test_only_a_regular_file_with_something_in_it_is_read(tmp_path, name, take):
+def test_only_regular_files_are_read(tmp_path, name, convert):
     with pytest.raises(RouterInputError) as raised:
-        take(bad_paths(tmp_path)[name])
+        convert(create_paths(tmp_path)[name])
     regular = name not in {"pipe", "folder", "device"}
     assert ("is not a regular file" in str(raised.value)) is not regular
 
 
-@pytest.mark.parametrize("take", [content_block, lambda path: content_block(Blob(path=path))])
-def test_a_url_is_not_fetched_and_the_other_way_is_told(take):
-    with pytest.raises(RouterInputError, match="download it first; a chat model takes an image"):
-        take("https://any.host/a.png")
+@pytest.mark.parametrize("convert", [content_block, lambda path: content_block(Blob(path=path))])
+def test_url_is_rejected_with_a_hint(convert):
+    with pytest.raises(RouterInputError, match=r"Download it first\. To pass an image by URL"):
+        convert("https://any.host/a.png")
 
 
-@pytest.mark.parametrize("take", [content_block, create_upload])
-def test_a_file_that_may_not_be_read_is_a_clear_error(tmp_path, monkeypatch, take):
+@pytest.mark.parametrize("convert", [content_block, create_upload])
+def test_unreadable_file_raises(tmp_path, monkeypatch, convert):
     path = tmp_path / "secret.png"
     path.write_bytes(PNG)
 
@@ -104,20 +104,20 @@ def test_a_file_that_may_not_be_read_is_a_clear_error(tmp_path, monkeypatch, tak
     monkeypatch.setattr(Path, "open", denied)
     monkeypatch.setattr(Path, "read_bytes", denied)
     with pytest.raises(RouterInputError, match=r"secret\.png"):
-        take(path)
+        convert(path)
 
 
 @pytest.mark.parametrize("source", [None, 7, {"path": "a.png"}, ["a.png"]])
-@pytest.mark.parametrize("take", [content_block, create_upload])
-def test_what_is_neither_path_nor_bytes_is_a_clear_error(take, source):
+@pytest.mark.parametrize("convert", [content_block, create_upload])
+def test_other_source_raises(convert, source):
     with pytest.raises(RouterInputError):
-        take(source)
+        convert(source)
 
 
-@pytest.mark.parametrize("take", [content_block, create_upload])
-def test_no_bytes_are_no_file(take):
+@pytest.mark.parametrize("convert", [content_block, create_upload])
+def test_empty_bytes_raise(convert):
     with pytest.raises(RouterInputError, match="empty"):
-        take(b"")
+        convert(b"")
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,12 @@ def test_no_bytes_are_no_file(take):
         (PDF, {"filename": "../up.pdf"}),
     ],
 )
-def test_what_no_chat_model_takes_is_refused(data, options):
+def test_unsupported_content_raises(data, options):
     with pytest.raises(RouterInputError, match="content_block"):
         content_block(data, **options)
 
 
-def test_a_file_that_is_too_large_is_not_read_whole(tmp_path):
+def test_large_image_is_not_read(tmp_path):
     path = tmp_path / "huge.png"
     path.write_bytes(PNG)
     os.truncate(path, 64 * 2**20)
@@ -150,26 +150,26 @@ def test_a_file_that_is_too_large_is_not_read_whole(tmp_path):
     assert peak < 60 * 2**20
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["bytes", "path"])
-def test_an_upload_begins_anew_each_time_it_is_opened(tmp_path, whole):
+@pytest.mark.parametrize("from_bytes", [True, False], ids=["bytes", "path"])
+def test_upload_can_be_opened_twice(tmp_path, from_bytes):
     path = tmp_path / "a.wav"
     path.write_bytes(WAV)
-    part = create_upload(WAV, filename="a.wav") if whole else create_upload(str(path))
+    part = create_upload(WAV, filename="a.wav") if from_bytes else create_upload(str(path))
     for _ in range(2):
         with part.open() as stream:
             assert stream.read() == WAV
     assert (part.filename, part.mime_type, part.size) == ("a.wav", "audio/wav", len(WAV))
 
 
-def test_an_upload_is_named_after_its_bytes_unless_told_otherwise(tmp_path):
+def test_upload_name_and_type(tmp_path):
     (tmp_path / "data.txt").write_text("plain")
     assert create_upload(PDF).filename == "file.pdf"
     assert (create_upload(b"?").filename, create_upload(b"?").mime_type) == (
         "file.bin",
         "application/octet-stream",
     )
-    told = create_upload(WAV, filename="b.bin", mime_type="audio/wave")
-    assert (told.filename, told.mime_type) == ("b.bin", "audio/wave")
+    upload = create_upload(WAV, filename="b.bin", mime_type="audio/wave")
+    assert (upload.filename, upload.mime_type) == ("b.bin", "audio/wave")
     assert create_upload(tmp_path / "data.txt").mime_type == "text/plain"
 
 
@@ -184,7 +184,7 @@ def test_an_upload_is_named_after_its_bytes_unless_told_otherwise(tmp_path):
         {"mime_type": "audio/wav\0"},
     ],
 )
-def test_no_name_or_type_breaks_out_of_its_header(options):
+def test_name_and_type_cannot_inject_headers(options):
     script = Script()
     try:
         call = chat(endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(WAV, **options)})
@@ -192,27 +192,45 @@ def test_no_name_or_type_breaks_out_of_its_header(options):
     except RouterError:
         assert script.sent == 0
         return
-    head = script.requests[0].content.partition(b"\r\n\r\n")[0]
-    assert head.count(b"\r\n") == 2
-    assert head.count(b' name="') == 1
-    assert b"\0" not in head
+    header = script.requests[0].content.partition(b"\r\n\r\n")[0]
+    assert header.count(b"\r\n") == 2
+    assert header.count(b' name="') == 1
+    assert b"\0" not in header
 
 
-def test_a_file_in_another_encoding_is_named_with_the_fix(tmp_path):
+def test_text_must_be_utf_8(tmp_path):
     path = tmp_path / "old.txt"
     path.write_bytes("café".encode("latin-1"))
-    with pytest.raises(RouterInputError, match=r"old\.txt is not UTF-8; decode it"):
+    with pytest.raises(RouterInputError, match=r"old\.txt is not UTF-8\. Decode it"):
         content_block(path)
 
 
-def test_a_file_that_only_calls_itself_pdf_is_refused(tmp_path):
+def test_wrong_pdf_raises(tmp_path):
     path = tmp_path / "report.pdf"
     path.write_bytes(b"hello")
-    with pytest.raises(RouterInputError, match=r"not a PDF .* convert it"):
+    with pytest.raises(RouterInputError, match=r"not a PDF\. Convert it"):
         content_block(path)
 
 
 @pytest.mark.parametrize("options", [{"mime_type": 5}, {"filename": 5}, {"detail": []}], ids=str)
-def test_an_option_that_is_no_text_is_refused(options):
-    with pytest.raises(RouterInputError, match="must be text"):
+def test_option_must_be_a_str(options):
+    with pytest.raises(RouterInputError, match="must be a str"):
         content_block(b"%PDF-1.7", **options)
+
+
+@pytest.mark.parametrize("text", [b64(PNG * 4), f"data:image/png;base64,{b64(PNG)}"])
+def test_base64_text_is_decoded(text):
+    assert content_block(text)["mime_type"] == "image/png"
+
+
+@pytest.mark.parametrize("text", [b64(b"no known type" * 4), b64(PNG[:6]), "A" * 32])
+def test_other_text_is_a_path(text):
+    with pytest.raises(RouterInputError, match="Cannot open"):
+        content_block(text)
+
+
+def test_file_named_like_base64_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = b64(PNG * 2).replace("/", "+")
+    (tmp_path / name).write_bytes(PDF)
+    assert content_block(name)["type"] == "file"

@@ -1,4 +1,4 @@
-"""What bytes are, and which of them the router takes."""
+"""Detection and validation of file types."""
 
 import base64
 import os
@@ -24,13 +24,13 @@ from orq_router_integrations.media.mime import (
 ASSETS = Path(__file__).parents[1] / "assets"
 
 
-@pytest.mark.parametrize(("head", "kind"), MAGIC.items())
-def test_the_first_bytes_tell_what_a_file_is(head, kind):
-    assert detect_mime_type(head) == kind
+@pytest.mark.parametrize(("data", "mime_type"), MAGIC.items())
+def test_detect_mime_type(data, mime_type):
+    assert detect_mime_type(data) == mime_type
 
 
 @pytest.mark.parametrize(
-    "head",
+    "data",
     [
         b"",
         b"x",
@@ -42,16 +42,16 @@ def test_the_first_bytes_tell_what_a_file_is(head, kind):
         b"GIF",
     ],
 )
-def test_other_bytes_tell_nothing(head):
-    assert detect_mime_type(head) is None
+def test_unknown_bytes_have_no_mime_type(data):
+    assert detect_mime_type(data) is None
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("name", "mime_type"),
     [("diagram.png", "image/png"), ("bird.wav", "audio/wav"), ("dummy.pdf", "application/pdf")],
 )
-def test_real_files_are_known(name, kind):
-    assert detect_mime_type((ASSETS / name).read_bytes()[:16]) == kind
+def test_real_files(name, mime_type):
+    assert detect_mime_type((ASSETS / name).read_bytes()[:16]) == mime_type
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_real_files_are_known(name, kind):
         ("", ""),
     ],
 )
-def test_a_media_type_has_one_usual_name(given, normal):
+def test_normalize_mime_type(given, normal):
     assert normalize_mime_type(given) == normal
 
 
-def test_a_data_url_can_be_made_and_split():
+def test_data_url_round_trip():
     assert parse_data_url(build_data_url("image/png", "AAAA")) == ("image/png", "AAAA")
     assert parse_data_url("DATA:image/JPG;name=a.jpg;base64,AAAA") == ("image/jpeg", "AAAA")
 
@@ -80,78 +80,81 @@ def test_a_data_url_can_be_made_and_split():
     "url",
     ["", "AAAA", "https://x/a.png", "data:text/plain,hello", "data:image/png;base64", "data:"],
 )
-def test_another_url_is_no_data_url(url):
-    with pytest.raises(ValueError, match="not a data URL in base64"):
+def test_other_url_is_rejected(url):
+    with pytest.raises(ValueError, match="Expected a data URL with base64 data"):
         parse_data_url(url)
 
 
 @pytest.mark.parametrize("size", [*range(1, 8), 1000])
-def test_base64_is_measured_without_decoding_it(size):
+def test_base64_size(size):
     data = os.urandom(size)
-    clean, measured, head = validate_base64(b64(data))
-    assert (base64.b64decode(clean), measured, head) == (data, size, data[: len(head)])
-    assert len(head) >= min(size, 48)
+    text, measured_size, first_bytes = validate_base64(b64(data))
+    assert (base64.b64decode(text), measured_size) == (data, size)
+    assert data.startswith(first_bytes)
+    assert len(first_bytes) >= min(size, 48)
 
 
 @pytest.mark.parametrize("broken", ["AA\nAA", "AAAA\r\nAAAA\r\n", "\nAAAA"])
-def test_line_breaks_in_base64_are_taken_out(broken):
+def test_line_breaks_are_removed_from_base64(broken):
     assert validate_base64(broken)[0] == "".join(broken.split())
 
 
 @pytest.mark.parametrize("data", NOT_BASE64)
-@pytest.mark.parametrize("check", [validate_base64, validate_image, validate_audio, validate_pdf])
-def test_what_is_not_base64_is_refused(check, data):
+@pytest.mark.parametrize(
+    "validate", [validate_base64, validate_image, validate_audio, validate_pdf]
+)
+def test_invalid_base64_raises(validate, data):
     with pytest.raises(ValueError, match=r"base64|empty"):
-        check(data)
+        validate(data)
 
 
-def test_an_image_may_have_20_mb_and_not_a_byte_more():
-    kind, data = validate_image(big_picture(20 * 1024 * 1024))
-    assert (kind, validate_base64(data)[1]) == ("image/png", MAX_IMAGE_BYTES)
+def test_image_size_limit():
+    mime_type, data = validate_image(big_picture(20 * 1024 * 1024))
+    assert (mime_type, validate_base64(data)[1]) == ("image/png", MAX_IMAGE_BYTES)
     with pytest.raises(ValueError, match="at most 20 MB"):
         validate_image(big_picture(20 * 1024 * 1024 + 1))
 
 
-TAKEN = [head for head, kind in MAGIC.items() if kind in IMAGE_TYPES]
+ACCEPTED = [data for data, mime_type in MAGIC.items() if mime_type in IMAGE_TYPES]
 
 
-@pytest.mark.parametrize("head", TAKEN)
-@pytest.mark.parametrize("claim", [None, "octet", "right"])
-def test_an_image_is_what_its_bytes_say(head, claim):
-    claimed = {"octet": "application/octet-stream", "right": MAGIC[head].upper()}.get(claim)
-    assert validate_image(b64(head), claimed) == (MAGIC[head], b64(head))
+@pytest.mark.parametrize("data", ACCEPTED)
+@pytest.mark.parametrize("declaration", [None, "octet", "right"])
+def test_image_type_comes_from_its_bytes(data, declaration):
+    declared = {"octet": "application/octet-stream", "right": MAGIC[data].upper()}.get(declaration)
+    assert validate_image(b64(data), declared) == (MAGIC[data], b64(data))
 
 
-@pytest.mark.parametrize("head", [head for head in MAGIC if head not in TAKEN])
-def test_no_other_kind_is_an_image(head):
-    with pytest.raises(ValueError, match="PNG, JPEG, GIF and WebP") as raised:
-        validate_image(b64(head))
-    assert MAGIC[head] in str(raised.value)
+@pytest.mark.parametrize("data", [data for data in MAGIC if data not in ACCEPTED])
+def test_other_type_is_not_an_image(data):
+    with pytest.raises(ValueError, match="accepts PNG, JPEG, GIF and WebP") as raised:
+        validate_image(b64(data))
+    assert MAGIC[data] in str(raised.value)
 
 
-def test_a_false_claim_is_refused():
-    with pytest.raises(ValueError, match="it says image/jpeg, but its bytes are image/png"):
+def test_wrong_declared_type_raises():
+    with pytest.raises(ValueError, match="declared type is image/jpeg, but the data is image/png"):
         validate_image(b64(PNG), "image/jpeg")
-    with pytest.raises(ValueError, match="it says audio/mpeg, but its bytes are audio/wav"):
+    with pytest.raises(ValueError, match="declared type is audio/mpeg, but the data is audio/wav"):
         validate_audio(b64(WAV), "audio/mpeg")
 
 
-def test_audio_for_a_chat_is_wav_or_mp3():
+def test_audio_must_be_wav_or_mp3():
     assert validate_audio(b64(WAV), "audio/x-wav") == ("wav", b64(WAV))
     assert validate_audio(b64(b"ID3\x04"))[0] == "mp3"
     for other in (b"fLaC", b"OggS", PNG, b"noise"):
-        with pytest.raises(ValueError, match="chat models take WAV and MP3"):
+        with pytest.raises(ValueError, match="Chat models accept WAV and MP3"):
             validate_audio(b64(other))
 
 
-def test_a_pdf_is_a_pdf():
+def test_pdf_must_be_a_pdf():
     assert validate_pdf(b64(PDF)) == b64(PDF)
     for other in (PNG, b"PDF", b" %PDF-1.7"):
         with pytest.raises(ValueError, match="not a PDF"):
             validate_pdf(b64(other))
 
 
-def test_a_pdf_has_a_plain_name_with_its_suffix():
+def test_pdf_filename():
     names = {None: "document.pdf", "": "document.pdf", "a b": "a b.pdf", "A.PDF": "A.PDF"}
     assert {name: get_pdf_filename(name) for name in names} == names
     for bad in ("a/b.pdf", "..\\b.pdf", "a\r\nb.pdf", "a\0.pdf", "/etc/passwd"):
@@ -159,5 +162,5 @@ def test_a_pdf_has_a_plain_name_with_its_suffix():
             get_pdf_filename(bad)
 
 
-def test_a_photo_of_a_phone_is_known_for_what_it_is():
+def test_heic_is_detected():
     assert detect_mime_type(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic") == "image/heic"

@@ -105,7 +105,7 @@ async def test_what_the_disk_does_not_take_is_told(awaited, length, tmp_path):
         tool, script = scripted([wav(bytes(length), size="open")], retry_ambiguous=True)
         with (
             full_disk(1000),
-            pytest.raises(SavingError, match=f"cannot write to .*{name}") as caught,
+            pytest.raises(SavingError, match=f"Cannot write to .*{name}") as caught,
         ):
             await spoken_to(tool, awaited, tmp_path / name, TEXT)
         assert isinstance(caught.value, OSError)
