@@ -1,1 +1,1 @@
-"""The router's wire as plain values: requests, replies, controls, streams. No I/O in here."""
+"""Requests and responses of the router as values. Nothing in this package does I/O."""

@@ -1,4 +1,4 @@
-"""Names and texts that are not as they must be, and what was meant."""
+"""Error messages for unknown names and malformed strings, with suggestions."""
 
 import difflib
 import re
@@ -36,20 +36,27 @@ def reject_unknown_fields(
     Raises:
         ValueError: A name is neither a field nor the alias of a field.
     """
-    for name in _unknown(cls, data):
-        raise ValueError(describe_unknown_argument(str(name), _known(cls), hints))
+    for name in _find_unknown_names(cls, data):
+        raise ValueError(describe_unknown_argument(str(name), _get_field_names(cls), hints))
     return data
 
 
 def reject_unknown_nested_fields(cls: type[BaseModel], data: Any) -> Any:
-    """The same for a model that is part of another, where errors name the way to a member.
+    """Reject unknown fields of a model that is a field of another model.
+
+    Unlike ``reject_unknown_fields`` this raises pydantic's own error type, so that the error
+    location includes the path of the outer fields.
+
+    Args:
+        cls: The model.
+        data: The input of the model.
 
     Raises:
-        ValidationError: with one error for each unknown member, of pydantic's own type for it.
+        ValidationError: A name is neither a field nor the alias of a field.
     """
     errors: list[InitErrorDetails] = []
-    for name in _unknown(cls, data):
-        message = f"unknown field.{suggest_name(str(name), _known(cls))}"
+    for name in _find_unknown_names(cls, data):
+        message = f"unknown field.{suggest_name(str(name), _get_field_names(cls))}"
         error_type = PydanticCustomError("extra_forbidden", "{message}", {"message": message})
         errors.append({"type": error_type, "loc": (str(name),), "input": data[name]})
     if errors:
@@ -58,22 +65,28 @@ def reject_unknown_nested_fields(cls: type[BaseModel], data: Any) -> Any:
 
 
 def create_pattern_validator(pattern: str, description: str) -> BeforeValidator:
-    """Refuses a text that does not match, in words instead of the pattern."""
+    """Create a validator that describes the expected string instead of showing the pattern.
 
-    def checked(value: Any) -> Any:
+    Args:
+        pattern: Regular expression to search for.
+        description: Description of the expected string.
+    """
+
+    def check_pattern(value: Any) -> Any:
         if isinstance(value, str) and re.search(pattern, value) is None:
-            raise ValueError(f"must be {description}, not {value!r:.80}")
+            raise ValueError(f"Expected {description}, got {value!r:.80}.")
         return value
 
-    return BeforeValidator(checked)
+    return BeforeValidator(check_pattern)
 
 
-def _known(cls: type[BaseModel]) -> set[str]:
-    return {n for name, f in cls.model_fields.items() for n in (name, f.alias) if n}
+def _get_field_names(cls: type[BaseModel]) -> set[str]:
+    names = ((name, field.alias) for name, field in cls.model_fields.items())
+    return {name for pair in names for name in pair if name}
 
 
-def _unknown(cls: type[BaseModel], data: Any) -> list[Any]:
+def _find_unknown_names(cls: type[BaseModel], data: Any) -> list[Any]:
     if not isinstance(data, Mapping) or data.keys() <= cls.model_fields.keys():
         return []
-    known = _known(cls)
-    return [name for name in data if name not in known]
+    known_names = _get_field_names(cls)
+    return [name for name in data if name not in known_names]
