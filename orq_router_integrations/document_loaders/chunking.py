@@ -23,8 +23,8 @@ def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[Aud
         RouterInputError: If the overlap takes up most of a chunk.
     """
     stem = filename.rpartition(".")[0]
-    half_overlap = _half_overlap_frames(reader, limits)
-    boundaries = [0, *_iter_cuts(reader, limits), reader.frame_count]
+    half_overlap = int(limits.overlap_seconds * reader.frame_rate / 2)
+    boundaries = [0, *_iter_cuts(reader, limits, half_overlap), reader.frame_count]
     chunks = []
     for index, (cut, next_cut) in enumerate(pairwise(boundaries)):
         start = max(0, cut - half_overlap)
@@ -40,14 +40,9 @@ def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[Aud
     return chunks
 
 
-def _half_overlap_frames(reader: WavReader, limits: ChunkLimits) -> int:
-    return int(limits.overlap_seconds * reader.frame_rate / 2)
-
-
-def _iter_cuts(reader: WavReader, limits: ChunkLimits) -> Iterator[int]:
-    """Yield the frames at which the recording is cut."""
-    half_overlap = _half_overlap_frames(reader, limits)
-    max_frames = reader.max_frames(limits.max_bytes)
+def _iter_cuts(reader: WavReader, limits: ChunkLimits, half_overlap: int) -> Iterator[int]:
+    """Yield the frames at which the recording is cut; each chunk extends beyond its cuts."""
+    max_frames = reader.compute_max_frames(limits.max_bytes)
     if limits.max_seconds is not None:
         max_frames = min(max_frames, int(limits.max_seconds * reader.frame_rate))
     max_step = max_frames - 2 * half_overlap

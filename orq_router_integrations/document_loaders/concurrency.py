@@ -1,7 +1,7 @@
 """Ordered concurrent execution, in threads and in an event loop.
 
-The work on one item is a generator of steps, which runs in both; only the functions here exist
-twice. A step is a call to send, or a key to lock.
+Work is written once, as a generator of steps, and runs in both. A step is a call to send or a key
+to lock. Only the functions of this module have async versions.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ SemaphoreT = TypeVar("SemaphoreT")
 LockT = TypeVar("LockT")
 
 Step = Call[Any] | str
-"""A call to send; or a key to lock until the next key or the end of the steps."""
+"""A call to send, or a key to lock until the next key or the end of the steps."""
 
 Steps = Generator[Step, Any, ResultT]
 
@@ -37,7 +37,7 @@ _END: Any = object()
 
 
 class WorkCancelledError(Exception):
-    """The work was cancelled; ends a thread whose result is not used."""
+    """The work was cancelled, and its result is not used."""
 
 
 class CancelToken:
@@ -94,13 +94,13 @@ ThreadLimiter = ConcurrencyLimiter[threading.Semaphore, AbstractContextManager[A
 AsyncLimiter = ConcurrencyLimiter[asyncio.Semaphore, asyncio.Lock]
 
 
-def advance(
+def _advance(
     steps: Steps[ResultT], response: Any = None, error: RouterError | None = None
 ) -> tuple[Step | None, Any]:
-    """Resume steps with the response or error of the last one.
+    """Resume a generator of steps with the response or error of the last step.
 
     Returns:
-        The next step and ``None``, or ``None`` and the result of the steps.
+        The next step and ``None``, or ``None`` and the result of the generator.
     """
     try:
         return (steps.throw(error) if error else steps.send(response)), None
@@ -119,14 +119,14 @@ def run_steps(
     Raises:
         WorkCancelledError: If the work was cancelled.
     """
-    with ExitStack() as lock:
-        step, result = advance(steps)
+    with ExitStack() as held_lock:
+        step, result = _advance(steps)
         while step is not None:
             response, error = None, None
             try:
                 if isinstance(step, str):
-                    lock.close()
-                    lock.enter_context(limiter.get_lock(step))
+                    held_lock.close()
+                    held_lock.enter_context(limiter.get_lock(step))
                 else:
                     with limiter.semaphore:
                         cancel_token.raise_if_cancelled()
@@ -134,7 +134,7 @@ def run_steps(
             except RouterError as call_error:
                 cancel_token.raise_if_cancelled()  # the cancellation caused the error
                 error = call_error
-            step, result = advance(steps, response, error)
+            step, result = _advance(steps, response, error)
     return result  # type: ignore[no-any-return]
 
 
@@ -147,21 +147,21 @@ def _send(client: RouterClient, call: Call[ResultT], cancel_token: CancelToken) 
 
 
 async def arun_steps(client: RouterClient, steps: Steps[ResultT], limiter: AsyncLimiter) -> ResultT:
-    """Async version of ``run_steps``. The steps themselves read files, so they run in threads."""
-    async with AsyncExitStack() as lock:
-        step, result = await asyncio.to_thread(advance, steps)
+    """Async version of ``run_steps``. The generator reads files, so it is resumed in a thread."""
+    async with AsyncExitStack() as held_lock:
+        step, result = await asyncio.to_thread(_advance, steps)
         while step is not None:
             response, error = None, None
             try:
                 if isinstance(step, str):
-                    await lock.aclose()
-                    await lock.enter_async_context(limiter.get_lock(step))
+                    await held_lock.aclose()
+                    await held_lock.enter_async_context(limiter.get_lock(step))
                 else:
                     async with limiter.semaphore:
                         response = await client.asend(step)
             except RouterError as call_error:
                 error = call_error
-            step, result = await asyncio.to_thread(advance, steps, response, error)
+            step, result = await asyncio.to_thread(_advance, steps, response, error)
     return result  # type: ignore[no-any-return]
 
 
@@ -202,8 +202,8 @@ def map_ordered(
 ) -> Iterator[ResultT]:
     """Apply a function to items concurrently and yield the results in order.
 
-    At most ``2 * max_concurrency`` items are taken ahead of the consumer; with
-    ``max_concurrency=1`` none. Closing the iterator cancels the remaining work.
+    Up to ``2 * max_concurrency`` items are processed ahead of the consumer, or none if
+    ``max_concurrency`` is 1. Closing the iterator cancels the remaining work.
     """
     if max_concurrency == 1:
         yield from map(func, items)
@@ -211,7 +211,7 @@ def map_ordered(
     pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="orq-audio")
     pending: deque[Future[ResultT]] = deque()
     try:
-        for get_item in defer_errors(items):
+        for get_item in _defer_errors(items):
             pending.append(_submit(pool, lambda get_item: func(get_item()), get_item))
             while pending and (len(pending) >= 2 * max_concurrency or pending[0].done()):
                 yield pending.popleft().result()
@@ -225,11 +225,11 @@ def map_ordered(
 async def amap_ordered(
     func: Callable[[ItemT], Awaitable[ResultT]], items: Iterator[ItemT], max_concurrency: int
 ) -> AsyncGenerator[ResultT]:
-    """Async version of ``map_ordered``. The items are taken in a thread."""
+    """Async version of ``map_ordered``. Items are read in a thread, because that may block."""
     semaphore = asyncio.Semaphore(max_concurrency)
     pending: deque[asyncio.Future[ResultT]] = deque()
     max_pending = 1 if max_concurrency == 1 else 2 * max_concurrency
-    item_getters = defer_errors(items)
+    item_getters = _defer_errors(items)
 
     async def process(get_item: Callable[[], ItemT]) -> ResultT:
         async with semaphore:
@@ -246,10 +246,10 @@ async def amap_ordered(
         await _cancel_all(pending)
 
 
-def defer_errors(items: Iterator[ItemT]) -> Iterator[Callable[[], ItemT]]:
+def _defer_errors(items: Iterator[ItemT]) -> Iterator[Callable[[], ItemT]]:
     """Yield a function for each item, which returns it or raises the error of the iterator.
 
-    An error is thereby raised in its turn, after the results of the items that precede it.
+    This way, an error is raised after the results of the items that precede it.
     """
 
     def raise_error(error: Exception) -> Any:

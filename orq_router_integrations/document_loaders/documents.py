@@ -40,7 +40,7 @@ _MAX_INTEGER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class DocumentSplitter:
-    """Split transcripts into Documents.
+    """Splits transcripts into Documents.
 
     Attributes:
         granularity: Part of a recording that becomes one Document; see ``OrqAudioParser``.
@@ -114,7 +114,7 @@ class DocumentSplitter:
 
 
 def _get_speaker_spans(transcript: Transcript) -> tuple[Span, ...]:
-    """Return the words or segments, whichever have speakers; depends on the provider."""
+    """Return the words or the segments, depending on which the provider labels with speakers."""
     for spans in (_restore_punctuation(transcript), transcript.segments):
         if any(span.speaker for span in spans):
             return spans

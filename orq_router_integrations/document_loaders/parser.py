@@ -24,12 +24,13 @@ class OrqAudioParser(AudioIntegration, TranscriptionParams, BaseBlobParser):
     """Parse audio blobs into Documents with a speech model of the orq.ai AI Router.
 
     Works with every LangChain blob loader, sync and async, such as
-    ``GenericLoader(blob_loader, OrqAudioParser(...))``. Pickles do not contain the API key, which
-    is read from ``ORQ_API_KEY`` again.
+    ``GenericLoader(blob_loader, OrqAudioParser(...))``. Pickles do not contain the API key; it is
+    read from ``ORQ_API_KEY`` when they are loaded.
 
-    The metadata of a Document is flat: the metadata of the blob, ``source``, ``start`` and ``end``
+    The metadata of a Document contains the metadata of the blob, ``source``, ``start`` and ``end``
     in seconds if known, ``language``, ``duration`` in seconds, ``speaker``, ``model`` and
-    ``response_format``. If text is missing, there is an ``error``, or ``skipped_seconds``.
+    ``response_format``. If text is missing, ``error`` or ``skipped_seconds`` is added. All values
+    are strings, numbers or booleans.
 
     Raises:
         pydantic.ValidationError: If an argument is invalid.

@@ -34,7 +34,7 @@ class Recording:
         filename: File name sent to the router.
         mime_type: Type detected from the first bytes.
         size: Size in bytes.
-        open: Return a new binary stream, positioned at the first byte.
+        open: Function that returns a new binary stream, positioned at the first byte.
         metadata: Metadata of the ``Blob``; empty for paths and bytes.
     """
 
@@ -61,7 +61,7 @@ class AudioChunk:
         start_seconds: Start of the chunk within the recording.
         end_seconds: End of the chunk within the recording; ``None`` if the duration of an
             undivided recording is unknown.
-        cut_seconds: Middle of the overlap with the previous chunk.
+        cut_seconds: Middle of the overlap with the previous chunk, within the recording.
     """
 
     index: int
@@ -87,7 +87,7 @@ class ChunkLimits:
 
 
 def create_recording(item: SourceItem) -> Recording:
-    """Inspect a source item and describe it as a recording.
+    """Create a recording from a source item, whose first bytes are read to detect its type.
 
     Raises:
         RouterInputError: If the file does not exist, is empty, is not a regular file, or does not
@@ -134,7 +134,7 @@ def _from_blob(blob: Blob) -> Recording:
 
 def _from_bytes(data: bytes, label: str, filename: str, metadata: Mapping[str, Any]) -> Recording:
     if not data:
-        raise ValueError(f"{label} is empty. Pass the contents of an audio file.")
+        raise ValueError(f"expected audio data, got 0 bytes ({label})")
     mime_type, filename = validate_recording(filename, data[:_HEADER_BYTES])
     return Recording(label, filename, mime_type, len(data), lambda: BytesIO(data), metadata)
 

@@ -7,7 +7,7 @@ generator of calls; see ``concurrency``.
 import asyncio
 import logging
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +22,7 @@ from orq_router_integrations.document_loaders.chunking import split_wav
 from orq_router_integrations.document_loaders.concurrency import (
     AsyncLimiter,
     CancelToken,
-    Step,
+    Steps,
     ThreadLimiter,
     agather,
     amap_ordered,
@@ -151,8 +151,7 @@ class Transcriber:
         if self.on_error != "raise":
             return
         recording = create_recording(item)
-        may_exceed = self.limits.max_seconds is not None or self._exceeds_limits(recording, None)
-        if may_exceed and _create_wav_reader(recording) is None:
+        if self._exceeds_limits(recording, None) and _create_wav_reader(recording) is None:
             check_decodable(recording)
 
     @contextmanager
@@ -192,7 +191,7 @@ class Transcriber:
 
     def transcribe_chunks(
         self, prepared: PreparedRecording, chunks: Sequence[AudioChunk]
-    ) -> Generator[Step, Transcript, ChunkTranscripts]:
+    ) -> Steps[ChunkTranscripts]:
         """Transcribe consecutive chunks of a recording, one after the other.
 
         Yields store keys and calls, and expects the transcript or the error of each call.
@@ -209,16 +208,14 @@ class Transcriber:
                 label, count = prepared.recording.label, len(prepared.chunks)
                 if count > 1:
                     label = f"{label}, chunk {chunk.index + 1} of {count}"
-                transcripts.append(self.handle_error(error, label, chunk))
+                transcripts.append(self._handle_error(error, label, chunk))
                 prompt_tail = ""
             else:
                 transcripts.append(transcript)
                 prompt_tail = _get_prompt_tail(transcript.text) if self.carry_prompt else ""
         return transcripts
 
-    def _transcribe_chunk(
-        self, chunk: AudioChunk, prompt_tail: str
-    ) -> Generator[Step, Transcript, Transcript]:
+    def _transcribe_chunk(self, chunk: AudioChunk, prompt_tail: str) -> Steps[Transcript]:
         prompts = [text for text in (self.body.get("prompt"), prompt_tail) if text]
         call = Call(
             endpoint=self.endpoint,
@@ -227,15 +224,16 @@ class Transcriber:
             controls=self.controls,
             parse=self._parse_response,
         )
+        transcript: Transcript | None
         if self.store is None:
-            return (yield call)
+            transcript = yield call
+            return transcript
         key = compute_key(chunk.upload, self._get_key_params())
-        yield key
-        stored = self.store.get(key)
-        if stored is not None and self.splitter.has_spans(stored):
-            return stored
-        transcript = yield call
-        self.store.put(key, transcript)
+        yield key  # wait for a concurrent request for the same recording
+        transcript = self.store.get(key)
+        if transcript is None or not self.splitter.has_spans(transcript):
+            transcript = yield call
+            self.store.put(key, transcript)
         return transcript
 
     def _parse_response(self, response: Response) -> Transcript:
@@ -256,15 +254,10 @@ class Transcriber:
             "controls": {name: controls[name] for name in ("load_balancer",) if name in controls},
         }
 
-    def handle_error(
+    def _handle_error(
         self, error: RouterError, label: str, chunk: AudioChunk | None = None
     ) -> Transcript | None:
-        """Apply the error policy to a failed chunk or recording.
-
-        Args:
-            error: Error of the chunk or recording.
-            label: Name of the chunk or recording.
-            chunk: Chunk that failed; ``None`` if the recording could not be opened.
+        """Apply the error policy to a chunk, or to a recording that could not be opened.
 
         Returns:
             A transcript that consists of a remark, or ``None`` to skip the chunk.
@@ -284,40 +277,44 @@ class Transcriber:
         remark = Span(f"[not transcribed: {name}]", 0.0, duration, error=f"{name}: {error.message}")
         return Transcript(remark.text, words=(remark,), segments=(remark,))
 
-    def build_documents(
-        self, prepared: PreparedRecording, transcripts: ChunkTranscripts
-    ) -> list[Document]:
-        """Build the Documents of a recording from the transcripts of its chunks."""
-        if len(prepared.chunks) == 1:
-            transcript = transcripts[0]
+    def build_result(
+        self, prepared: PreparedRecording, groups: Sequence[ChunkTranscripts]
+    ) -> LoadedRecording:
+        """Build the result from the transcripts of all groups of chunks."""
+        transcripts = list(chain.from_iterable(groups))
+        if len(transcripts) == 1:
+            merged = transcripts[0]
         else:
-            transcript = merge_chunks(prepared.chunks, transcripts)
-        if transcript is None:
-            return []
-        if prepared.duration_seconds is not None:
-            transcript = replace(transcript, duration=prepared.duration_seconds)
-        skipped_seconds = sum(
-            (chunk.end_seconds or 0.0) - chunk.start_seconds
-            for chunk, chunk_transcript in zip(prepared.chunks, transcripts, strict=True)
-            if chunk_transcript is None
-        )
-        metadata = {
-            **prepared.recording.metadata,
-            **self._build_metadata(prepared.recording.label, transcript),
-            "skipped_seconds": skipped_seconds or None,
-        }
-        return list(self.splitter.split(transcript, metadata))
+            merged = merge_chunks(prepared.chunks, transcripts)
+        documents: list[Document] = []
+        if merged is not None:
+            if prepared.duration_seconds is not None:
+                merged = replace(merged, duration=prepared.duration_seconds)
+            skipped_seconds = sum(
+                (chunk.end_seconds or 0.0) - chunk.start_seconds
+                for chunk, transcript in zip(prepared.chunks, transcripts, strict=True)
+                if transcript is None
+            )
+            metadata = {
+                **prepared.recording.metadata,
+                **self._build_metadata(prepared.recording.label, merged),
+                "skipped_seconds": skipped_seconds or None,
+            }
+            documents = list(self.splitter.split(merged, metadata))
+        error_count = sum(part is None or bool(part.errors) for part in transcripts)
+        return LoadedRecording(documents, prepared.duration_seconds, error_count)
 
-    def build_error_documents(self, error: RouterError, label: str) -> list[Document]:
-        """Build the Documents of a recording that could not be opened, by the error policy.
+    def build_failure(self, error: RouterError, label: str) -> LoadedRecording:
+        """Apply the error policy to a recording that could not be opened.
 
         Raises:
-            RouterError: See ``handle_error``.
+            RouterError: If the policy is ``raise``, or the error is one of ``FATAL_ERRORS``.
         """
-        transcript = self.handle_error(error, label)
+        transcript = self._handle_error(error, label)
         if transcript is None:
-            return []
-        return list(self.splitter.split(transcript, self._build_metadata(label, transcript)))
+            return LoadedRecording([], error_count=1)
+        metadata = self._build_metadata(label, transcript)
+        return LoadedRecording(list(self.splitter.split(transcript, metadata)), error_count=1)
 
     def _build_metadata(self, label: str, transcript: Transcript) -> dict[str, Any]:
         return {
@@ -334,8 +331,8 @@ class Transcriber:
 class LoaderRun:
     """One pass over the recordings of a loader.
 
-    Several recordings are loaded concurrently. The chunks of a recording are divided into as many
-    groups of consecutive chunks, which are transcribed concurrently too.
+    Up to ``max_concurrency`` recordings are loaded concurrently, and the chunks of a recording are
+    divided into up to as many groups of consecutive chunks that are transcribed concurrently.
 
     Attributes:
         client: Client that sends the requests.
@@ -365,47 +362,31 @@ class LoaderRun:
             try:
                 prepared = stack.enter_context(self.transcriber.prepare(item))
             except RouterError as error:
-                return self._build_failure(error, item)
+                return self.transcriber.build_failure(error, get_label(item))
             cancel_token = CancelToken(self.cancel_token)
             tasks = [
                 partial(run_steps, self.client, steps, limiter, cancel_token)
                 for steps in self._create_steps(prepared)
             ]
-            return self._build_result(prepared, gather(tasks, cancel_token))
+            return self.transcriber.build_result(prepared, gather(tasks, cancel_token))
 
     async def _aload(self, item: SourceItem, limiter: AsyncLimiter) -> LoadedRecording:
         context = self.transcriber.prepare(item)
         try:
             prepared = await asyncio.to_thread(context.__enter__)  # reads files
         except RouterError as error:
-            return self._build_failure(error, item)
+            return self.transcriber.build_failure(error, get_label(item))
         try:
             tasks = [
                 arun_steps(self.client, steps, limiter) for steps in self._create_steps(prepared)
             ]
-            return self._build_result(prepared, await agather(tasks))
+            return self.transcriber.build_result(prepared, await agather(tasks))
         finally:
             context.__exit__(None, None, None)
 
-    def _create_steps(
-        self, prepared: PreparedRecording
-    ) -> list[Generator[Step, Transcript, ChunkTranscripts]]:
+    def _create_steps(self, prepared: PreparedRecording) -> list[Steps[ChunkTranscripts]]:
         groups = partition(prepared.chunks, self.max_concurrency)
         return [self.transcriber.transcribe_chunks(prepared, group) for group in groups]
-
-    def _build_result(
-        self, prepared: PreparedRecording, groups: list[ChunkTranscripts]
-    ) -> LoadedRecording:
-        transcripts = list(chain.from_iterable(groups))
-        return LoadedRecording(
-            self.transcriber.build_documents(prepared, transcripts),
-            prepared.duration_seconds,
-            sum(transcript is None or bool(transcript.errors) for transcript in transcripts),
-        )
-
-    def _build_failure(self, error: RouterError, item: SourceItem) -> LoadedRecording:
-        documents = self.transcriber.build_error_documents(error, get_label(item))
-        return LoadedRecording(documents, error_count=1)
 
 
 def _create_wav_reader(recording: Recording) -> WavReader | None:

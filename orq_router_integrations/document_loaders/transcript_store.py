@@ -49,8 +49,8 @@ def validate_store(store: Any) -> Any:
 class TranscriptStore:
     """Transcripts in a key-value store.
 
-    A store that fails does not fail the run: errors are logged, and the recording is transcribed
-    again.
+    Errors of the store are logged and do not stop the run: a transcript that cannot be read is
+    requested again, and one that cannot be saved is used nevertheless.
 
     Attributes:
         store: Store of serialized transcripts.
@@ -60,7 +60,7 @@ class TranscriptStore:
 
     @classmethod
     def open(cls, store: str | os.PathLike[str] | BaseStore[str, bytes]) -> "TranscriptStore":
-        """Open a store, creating the SQLite file if a path is passed.
+        """Open a store; a SQLite file is created if it does not exist.
 
         Raises:
             RouterInputError: If the file cannot be written or contains something else.
@@ -77,7 +77,7 @@ class TranscriptStore:
             return None
 
     def put(self, key: str, transcript: Transcript) -> None:
-        """Save a transcript; a failure is logged because the transcript itself is still good."""
+        """Save a transcript."""
         try:
             self.store.mset([(key, transcript.to_json())])
         except Exception as error:  # noqa: BLE001 - stores raise errors of any type
@@ -85,7 +85,7 @@ class TranscriptStore:
 
 
 class SQLiteStore:
-    """Key-value store in a SQLite file, with the methods of a LangChain store that are used here.
+    """Key-value store in a SQLite file, with the methods of a LangChain store used here.
 
     Each operation opens its own connection, so threads and processes may share the file.
 

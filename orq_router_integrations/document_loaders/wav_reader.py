@@ -33,7 +33,7 @@ class WavReader:
     A frame holds one sample per channel.
 
     Attributes:
-        open: Return a new binary stream, positioned at the first byte of the file.
+        open: Function that returns a new binary stream, positioned at the first byte of the file.
         header: Parsed file header.
         frame_count: Number of frames.
     """
@@ -70,13 +70,13 @@ class WavReader:
         """Duration in seconds."""
         return self.frame_count / self.frame_rate
 
-    def max_frames(self, size: int) -> int:
+    def compute_max_frames(self, size: int) -> int:
         """Return how many frames fit into a file of ``size`` bytes."""
         header_size = len(build_wav_header(self.header.format_chunk, 0))
         return (size - header_size) // self.header.block_size
 
     def create_upload(self, start: int, end: int, filename: str) -> Upload:
-        """Create a WAV file of the frames from ``start`` up to, but not including, ``end``."""
+        """Create an upload of the frames from ``start`` up to, but not including, ``end``."""
         length = (end - start) * self.header.block_size
         header = build_wav_header(self.header.format_chunk, length)
         offset = self.header.data_offset + start * self.header.block_size
@@ -95,19 +95,20 @@ class WavReader:
         """
         if self.header.format_tag != _PCM:
             return end
-        block = max(1, int(BLOCK_SECONDS * self.frame_rate))
-        levels = self._measure_loudness(start, end, block)
+        block_frames = max(1, int(BLOCK_SECONDS * self.frame_rate))
+        levels = self._measure_loudness(start, end, block_frames)
         threshold = max(levels, default=0) * _MAX_PAUSE_LEVEL
         best_frame, best_length, index = end, 0, 0
         for is_quiet, group in groupby(levels, lambda level: level <= threshold):
             length = len(list(group))
             if is_quiet and length >= best_length:
-                best_frame, best_length = start + (2 * index + length) * block // 2, length
+                best_frame = start + (2 * index + length) * block_frames // 2
+                best_length = length
             index += length
         return min(best_frame, end)
 
-    def _measure_loudness(self, start: int, end: int, block: int) -> list[int]:
-        """Return the peak of each block of frames, by the most significant byte of the samples."""
+    def _measure_loudness(self, start: int, end: int, block_frames: int) -> list[int]:
+        """Return the peak level of each block, using the most significant byte of samples."""
         frame_size = self.header.block_size
         with self.open() as stream:
             stream.seek(self.header.data_offset + start * frame_size)
@@ -116,7 +117,7 @@ class WavReader:
         high_bytes = data[width - 1 :: width]
         if width == 1:  # 8-bit samples are unsigned
             high_bytes = high_bytes.translate(_UNSIGNED_TO_SIGNED)
-        step = block * self.header.channels
+        step = block_frames * self.header.channels
         blocks = (array("b", high_bytes[i : i + step]) for i in range(0, len(high_bytes), step))
         return [max(abs(max(samples)), abs(min(samples))) for samples in blocks]
 

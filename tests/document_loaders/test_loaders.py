@@ -102,6 +102,16 @@ def test_only_parameters_that_are_set_are_sent() -> None:
     assert second["retry"]["count"] == 1
 
 
+def test_source_is_positional() -> None:
+    client = OfflineRouter().client()
+    loader = OrqTranscriptionLoader(recording("One."), model=WHISPER, client=client)
+    assert load_texts(loader) == ["One."]
+    loader = OrqTranslationLoader("calls/*.mp3", model=WHISPER, client=client)
+    assert loader.source == "calls/*.mp3"
+    with pytest.raises(TypeError, match="one positional argument, 'source'"):
+        OrqTranscriptionLoader("calls/*.mp3", WHISPER)
+
+
 INVALID_ARGUMENTS = {
     "no model": ({"model": ""}, "model"),
     "model without provider": ({"model": "whisper-1"}, "provider/model"),

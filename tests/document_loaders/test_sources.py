@@ -145,7 +145,7 @@ INVALID_SOURCES = {
     "device": ("/dev/zero", "not a regular file"),
     "URL": ("https://any.host/a.wav", r"URL.*download"),
     "URL with wildcard": ("https://any.host/a.wav?key=1", r"URL.*download"),
-    "no bytes": (b"", "is empty"),
+    "no bytes": (b"", "got 0 bytes"),
     "other bytes": (b"hello", "unknown type"),
     "blob with text": (Blob.from_data("hello"), "contains text"),
     "blob of a missing file": (Blob.from_path("none.wav"), "Cannot open"),
