@@ -12,7 +12,7 @@ from support.chat import CLAUDE, GPT, create_model
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import ServerError
-from orq_router_integrations.testing import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault
 
 
 @tool
@@ -67,7 +67,9 @@ async def test_tool_loop_can_be_streamed(model: ChatOrq) -> None:
 
 
 async def test_parallel_tool_calls() -> None:
-    calls = tuple(ToolCall("get_weather", {"city": city}) for city in ("Berlin", "Köln"))
+    calls = [
+        {"name": "get_weather", "args": {"city": city}, "id": city} for city in ("Berlin", "Köln")
+    ]
     router = OfflineRouter(answers={QUESTION: [Answer(tool_calls=calls), Answer("Both cold.")]})
     result = await run(create_agent(create_model(router), [get_weather]), awaited=True)
     tool_results = [message for message in result["messages"] if isinstance(message, ToolMessage)]
@@ -120,9 +122,13 @@ def test_structured_output_without_tools(model: ChatOrq, strategy: Any) -> None:
     assert result["structured_response"].city == "Berlin"
 
 
+def create_answer(weather: dict[str, Any]) -> Answer:
+    return Answer(tool_calls=[{"name": "Weather", "args": weather, "id": "c1"}])
+
+
 def test_invalid_structured_output_is_retried() -> None:
-    invalid = Answer(tool_calls=(ToolCall("Weather", {"city": "Berlin"}),))
-    valid = Answer(tool_calls=(ToolCall("Weather", {"city": "Berlin", "degrees": 12}),))
+    invalid = create_answer({"city": "Berlin"})
+    valid = create_answer({"city": "Berlin", "degrees": 12})
     router = OfflineRouter(answers={QUESTION: [invalid, valid]})
     agent = create_agent(create_model(router), [], response_format=ToolStrategy(Weather))
     result = agent.invoke(INPUT)

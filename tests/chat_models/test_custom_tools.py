@@ -8,7 +8,7 @@ from support.chat import create_model
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.testing import Answer, ToolCall
+from orq_router_integrations.testing import Answer
 
 CUSTOM = {"type": "custom", "name": "shell", "description": "Run a shell command."}
 SHELL = Tool(name="shell", description="Run a shell command.", func=lambda line: f"ran {line}")
@@ -16,7 +16,9 @@ SHELL = Tool(name="shell", description="Run a shell command.", func=lambda line:
 
 @pytest.fixture
 def router() -> OfflineRouter:
-    return OfflineRouter(answers={"List it": Answer(tool_calls=(ToolCall("shell", "ls -l"),))})
+    return OfflineRouter(
+        answers={"List it": Answer(tool_calls=[{"name": "shell", "args": "ls -l"}])}
+    )
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -46,7 +48,7 @@ def test_call_from_another_provider_keeps_its_arguments(router: OfflineRouter) -
 
 def test_agent_runs_custom_tool() -> None:
     shell = Tool(**{**vars(SHELL), "metadata": {"type": "custom_tool"}})
-    call = Answer(tool_calls=(ToolCall("shell", "ls -l"),))
+    call = Answer(tool_calls=[{"name": "shell", "args": "ls -l"}])
     router = OfflineRouter(answers={"List it": [call, Answer("Done.")]})
     model = create_model(router, api="responses")
     *_, output, last = create_agent(model, [shell]).invoke({"messages": ["List it"]})["messages"]

@@ -30,7 +30,7 @@ from support.agent_tools import (
 from orq_router_integrations import ChatOrq, OfflineRouter, content_block
 from orq_router_integrations.chat_models.usage_callback import track_usage
 from orq_router_integrations.errors import BadRequestError, ServerError
-from orq_router_integrations.testing import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault
 
 CLAUDE = "anthropic/claude-sonnet-4-5"
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -40,10 +40,10 @@ TWO_CALLS = Answer(
     "One moment.",
     reasoning="Two tools.",
     reasoning_signature="SEAL",
-    tool_calls=(
-        ToolCall("get_weather", {"city": "Berlin"}, id="w"),
-        ToolCall("get_time", {"city": "Berlin"}, id="t"),
-    ),
+    tool_calls=[
+        {"name": "get_weather", "args": {"city": "Berlin"}, "id": "w"},
+        {"name": "get_time", "args": {"city": "Berlin"}, "id": "t"},
+    ],
 )
 
 old_python = sys.version_info < (3, 11)

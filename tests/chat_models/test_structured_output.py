@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import BadRequestError, RefusalError, RouterInputError
-from orq_router_integrations.testing import Answer, ToolCall
+from orq_router_integrations.testing import Answer
 
 
 class Joke(BaseModel):
@@ -57,7 +57,7 @@ def create_answer(method: str, content: str = JOKE_JSON, schema: Any = Joke) -> 
     if method != "function_calling":
         return Answer(content)
     name = "JokeDict" if schema is JokeDict else "Joke"
-    return Answer(tool_calls=(ToolCall(name, content),))
+    return Answer(tool_calls=[{"name": name, "args": content}])
 
 
 def create_runnable(answer: Answer, schema: Any = Joke, **kwargs: Any) -> Runnable[Any, Any]:

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.testing import Answer, ToolCall
+from orq_router_integrations.testing import Answer
 
 
 def add(a: int, b: int) -> int:
@@ -308,7 +308,7 @@ def test_class_without_schema_raises(model: ChatOrq) -> None:
 
 
 def test_two_calls_of_one_tool_have_different_ids() -> None:
-    calls = (ToolCall("add", {"a": 1, "b": 2}), ToolCall("add", {"a": 3, "b": 4}))
+    calls = [{"name": "add", "args": args} for args in ({"a": 1, "b": 2}, {"a": 3, "b": 4})]
     router = OfflineRouter(answers={"Hi": Answer(tool_calls=calls)})
     answer = create_model(router).bind_tools([add]).invoke("Hi")
     first, second = answer.tool_calls

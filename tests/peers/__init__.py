@@ -1,1 +1,1 @@
-"""What our chat model and package can, beside others: the checks behind the README's table."""
+"""Checks that compare chat model packages; the README shows the results in a table."""

@@ -1,4 +1,4 @@
-"""What a check finds, and the rows of the table."""
+"""Findings of checks, and the rows of the table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ YES, PARTLY, NO = "yes", "partly", "no"
 
 
 class Finding(NamedTuple):
-    """A cell: the verdict, why it is not yes, and whether it was only read, not run."""
+    """A cell: the verdict, the reason if it is not "yes", and whether the code was only read."""
 
     verdict: str
     why: str = ""
@@ -17,7 +17,7 @@ class Finding(NamedTuple):
 
     @property
     def cell(self) -> str:
-        """How the table shows it."""
+        """The text of the cell; ``°`` marks findings that were not run."""
         return self.verdict + "°" * self.read
 
 
@@ -33,17 +33,17 @@ def no(why: str, *, read: bool = False) -> Finding:
     return Finding(NO, why, read)
 
 
-def all_of(found: dict[str, bool]) -> Finding:
-    """Yes where everything holds, no where nothing does; else partly, and what is missing."""
-    missing = ", ".join(name for name, holds in found.items() if not holds)
+def combine(results: dict[str, bool]) -> Finding:
+    """Return "yes" if all results are true, "no" if none is, else "partly"."""
+    missing = ", ".join(name for name, passed in results.items() if not passed)
     if not missing:
         return yes()
-    return partly(f"not: {missing}") if any(found.values()) else no(f"none of: {missing}")
+    return partly(f"not: {missing}") if any(results.values()) else no(f"none of: {missing}")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its title, and the check whose code says what the title means."""
+    """A row: its title, and the check that defines what the title means."""
 
     title: str
     check: Callable[[Any], Finding]
@@ -53,35 +53,35 @@ ROWS: list[Row] = []
 
 
 def row(title: str) -> Callable[[Any], Any]:
-    """Make a check a row of the table, below the earlier ones."""
+    """Add a check to the table as its next row."""
 
-    def added(check: Callable[[Any], Finding]) -> Any:
+    def register(check: Callable[[Any], Finding]) -> Any:
         ROWS.append(Row(title, check))
         return check
 
-    return added
+    return register
 
 
-def outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What a call returns, or the exception that it raises."""
+def get_outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return the result of a call, or the exception that it raises."""
     try:
         return function(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001 - how a package fails is what is to be found
+    except Exception as error:  # noqa: BLE001 - packages fail in different ways
         return error
 
 
-def within(seconds: float, function: Callable[[], Any]) -> Any:
-    """The same, or a ``TimeoutError`` once so much time is over; the call is then left alone."""
-    ends: list[Any] = []
-    thread = Thread(target=lambda: ends.append(outcome(function)), daemon=True)
+def get_outcome_within(seconds: float, function: Callable[[], Any]) -> Any:
+    """Return the outcome of a call, or ``TimeoutError``; the call then continues in its thread."""
+    outcomes: list[Any] = []
+    thread = Thread(target=lambda: outcomes.append(get_outcome(function)), daemon=True)
     thread.start()
     thread.join(seconds)
-    return ends[0] if ends else TimeoutError(f"still trying after {seconds} s")
+    return outcomes[0] if outcomes else TimeoutError(f"still trying after {seconds} s")
 
 
-def told(found: Any) -> str:
-    """An unexpected outcome, for a finding's reason."""
-    if isinstance(found, Exception):
-        said = " ".join(str(found).split())
-        return f"{type(found).__name__}: {said[:120]}"
-    return repr(found)[:160]
+def describe_outcome(outcome: Any) -> str:
+    """Describe an unexpected outcome, as the reason of a finding."""
+    if isinstance(outcome, Exception):
+        message = " ".join(str(outcome).split())
+        return f"{type(outcome).__name__}: {message[:120]}"
+    return repr(outcome)[:160]

@@ -1,4 +1,4 @@
-"""Rows about the model as an object, and about the rest of its package."""
+"""Checks of the model as an object, and of the rest of its package."""
 
 import copy
 import inspect
@@ -20,10 +20,10 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
 from orq_router_integrations import OfflineRouter
-from peers.findings import Finding, all_of, no, outcome, row, told, yes
+from peers.findings import Finding, combine, describe_outcome, get_outcome, no, row, yes
 from peers.packages import KEY, Package
 
-HEADER = "header-nobodys-secret"
+HEADER = "header-secret"
 
 
 class City(BaseModel):
@@ -33,123 +33,125 @@ class City(BaseModel):
 
 
 @contextmanager
-def no_network() -> Iterator[None]:
-    """Nothing is connected to, and no name is looked up."""
+def disable_network() -> Iterator[None]:
+    """Make all connections and name lookups fail."""
 
-    def refused(*_: Any) -> None:
-        raise OSError("there is no network here")
+    def fail(*_: Any) -> None:
+        raise OSError("network access is disabled")
 
     with (
-        patch.object(socket.socket, "connect", refused),
-        patch.object(socket, "getaddrinfo", refused),
+        patch.object(socket.socket, "connect", fail),
+        patch.object(socket, "getaddrinfo", fail),
     ):
         yield
 
 
 @row("`openai/gpt-4o` has a profile, and agents use its own structured output")
-def profile(package: Package) -> Finding:
+def check_profile(package: Package) -> Finding:
     router = OfflineRouter()
-    model = package.model(router)
-    known = (model.profile or {}).get("structured_output") is True
+    model = package.create_model(router)
+    has_profile = (model.profile or {}).get("structured_output") is True
     agent = create_agent(model, [], response_format=City)
-    outcome(lambda: agent.invoke({"messages": [("user", "Tell me of 'Utrecht'.")]}))
-    native = bool(router.requests) and "response_format" in router.requests[0].body
-    return all_of({"profile": known, "native structured output": native})
+    get_outcome(lambda: agent.invoke({"messages": [("user", "Tell me about 'Utrecht'.")]}))
+    is_native = bool(router.requests) and "response_format" in router.requests[0].body
+    return combine({"profile": has_profile, "native structured output": is_native})
 
 
 @row("Tokens for `openai/gpt-4o` are counted, without a download")
-def tokens(package: Package) -> Finding:
-    model = package.model(OfflineRouter())
-    with no_network():
-        counted = outcome(model.get_num_tokens_from_messages, [HumanMessage("What is a router?")])
-    return yes() if isinstance(counted, int) and counted > 3 else no(told(counted))
+def check_tokens(package: Package) -> Finding:
+    model = package.create_model(OfflineRouter())
+    with disable_network():
+        count = get_outcome(model.get_num_tokens_from_messages, [HumanMessage("What is a router?")])
+    return yes() if isinstance(count, int) and count > 3 else no(describe_outcome(count))
 
 
 @row("`pickle` and `deepcopy`, after a call too")
-def copies(package: Package) -> Finding:
-    model = package.model(OfflineRouter())
+def check_copies(package: Package) -> Finding:
+    model = package.create_model(OfflineRouter())
     model.invoke("Hi")
     with package.key_in_environment():
-        made = {
-            "pickle": outcome(lambda: pickle.loads(pickle.dumps(model)).invoke("Hi")),
-            "deepcopy": outcome(lambda: copy.deepcopy(model).invoke("Hi")),
+        answers = {
+            "pickle": get_outcome(lambda: pickle.loads(pickle.dumps(model)).invoke("Hi")),
+            "deepcopy": get_outcome(lambda: copy.deepcopy(model).invoke("Hi")),
         }
-    return all_of({name: isinstance(answer, AIMessage) for name, answer in made.items()})
+    return combine({name: isinstance(answer, AIMessage) for name, answer in answers.items()})
 
 
 @row("The key and your headers are in no repr, dump or serialisation")
-def secrets(package: Package) -> Finding:
-    model = package.model(OfflineRouter(), headers={"X-Team-Key": HEADER})
-    shown = {"repr": repr(model), "dumps": dumps(model), "model_dump": str(model.model_dump())}
+def check_secrets(package: Package) -> Finding:
+    model = package.create_model(OfflineRouter(), headers={"X-Team-Key": HEADER})
+    dumps_ = {"repr": repr(model), "dumps": dumps(model), "model_dump": str(model.model_dump())}
     secrets = {"key": KEY, "header": HEADER}
-    return all_of(
+    return combine(
         {
-            f"{name} in {place}": secret not in text
-            for place, text in shown.items()
+            f"{name} in {dump}": secret not in text
+            for dump, text in dumps_.items()
             for name, secret in secrets.items()
         }
     )
 
 
 @row("An offline router or model for your tests")
-def offline(package: Package) -> Finding:
-    """Without a server or a key: scripted answers, failures, answers that fit a schema."""
-    if package.offline() is None:
-        return no("the package has nothing of the kind", read=True)
-    with no_network():
-        said = outcome(lambda: package.offline(answer="Hello!").invoke("Hi"))
-        failed = outcome(lambda: package.offline(fails=True).invoke("Hi"))
-        city = outcome(lambda: package.offline().with_structured_output(City).invoke("Hi"))
-    return all_of(
+def check_offline_model(package: Package) -> Finding:
+    """Scripted answers, failures and structured output, without a server or a key."""
+    if package.create_offline_model() is None:
+        return no("the package has none", read=True)
+    with disable_network():
+        answer = get_outcome(lambda: package.create_offline_model(answer="Hello!").invoke("Hi"))
+        failure = get_outcome(lambda: package.create_offline_model(fails=True).invoke("Hi"))
+        city = get_outcome(
+            lambda: package.create_offline_model().with_structured_output(City).invoke("Hi")
+        )
+    return combine(
         {
-            "answers": getattr(said, "text", "") == "Hello!",
-            "failures": isinstance(failed, Exception),
+            "answers": getattr(answer, "text", "") == "Hello!",
+            "failures": isinstance(failure, Exception),
             "schemas": isinstance(city, City),
         }
     )
 
 
-def _has(package: Package, kind: Any, *words: str) -> bool:
-    """Whether the package has a class of this kind, with one of these words in its name."""
+def _has_class(package: Package, base: Any, *words: str) -> bool:
+    """Return whether the package has a subclass with one of these words in its name."""
     root = import_module(package.module)
     names = [package.module]
-    names += [found.name for found in walk_packages(root.__path__, f"{package.module}.")]
+    names += [module.name for module in walk_packages(root.__path__, f"{package.module}.")]
     return any(
-        issubclass(cls, kind) and cls.__module__.startswith(package.module)
+        issubclass(cls, base) and cls.__module__.startswith(package.module)
         for name in names
         if not name.endswith("__main__")
-        for title, cls in inspect.getmembers(import_module(name), inspect.isclass)
-        if any(word in title.lower() for word in words)
+        for class_name, cls in inspect.getmembers(import_module(name), inspect.isclass)
+        if any(word in class_name.lower() for word in words)
     )
 
 
 @row("In the same package: images, speech, transcription")
-def faces(package: Package) -> Finding:
-    """A tool that draws (or a chat in which the server's does), one that speaks, a loader."""
-    return all_of(
+def check_media_tools(package: Package) -> Finding:
+    """An image tool (or a chat with a built-in one), a speech tool, and a loader."""
+    return combine(
         {
-            "draws": _has(package, BaseTool, "image") or _draws_in_a_chat(package),
-            "speaks": _has(package, BaseTool, "speech", "speak"),
-            "transcribes": _has(package, (BaseLoader, BaseBlobParser), "transcri", "audio"),
+            "images": _has_class(package, BaseTool, "image") or _generates_images_in_chat(package),
+            "speech": _has_class(package, BaseTool, "speech", "speak"),
+            "transcription": _has_class(package, (BaseLoader, BaseBlobParser), "transcri", "audio"),
         }
     )
 
 
-def _draws_in_a_chat(package: Package) -> bool:
-    if package.drawing is None:
+def _generates_images_in_chat(package: Package) -> bool:
+    if package.image_tool is None:
         return False
-    built_in, options = package.drawing
+    image_tool, options = package.image_tool
     router = OfflineRouter(lenient=True)
-    model = package.model(router, **options)
-    outcome(lambda: model.bind_tools([built_in]).invoke("Draw a cat"))
-    return bool(router.requests) and built_in in router.requests[0].body.get("tools", ())
+    model = package.create_model(router, **options)
+    get_outcome(lambda: model.bind_tools([image_tool]).invoke("Draw a cat"))
+    return bool(router.requests) and image_tool in router.requests[0].body.get("tools", ())
 
 
 @row("In the same package: embeddings, and a loader that reads scans (OCR)")
-def others(package: Package) -> Finding:
-    return all_of(
+def check_embeddings_and_ocr(package: Package) -> Finding:
+    return combine(
         {
-            "embeddings": _has(package, Embeddings, "embeddings"),
-            "scans": _has(package, (BaseLoader, BaseBlobParser), "ocr"),
+            "embeddings": _has_class(package, Embeddings, "embeddings"),
+            "scans": _has_class(package, (BaseLoader, BaseBlobParser), "ocr"),
         }
     )

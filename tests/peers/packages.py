@@ -1,4 +1,4 @@
-"""The packages: how each chat model is pointed at a router, by its documented arguments."""
+"""The packages, and the documented arguments that point their chat models at a router."""
 
 import os
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from typing import Any
 from unittest.mock import patch
 
 from orq_router_integrations import OfflineRouter
-from peers.findings import outcome
-from peers.stage import Stage
+from peers.findings import get_outcome
+from peers.server import RouterServer
 
-KEY = "sk-orq-nobodys-key"
+KEY = "sk-orq-test-key"
 
 
 class Package:
-    """A package and its chat model; retries are off unless a check turns them on."""
+    """A package and its chat model, with retries turned off."""
 
     distribution = ""
     module = ""
@@ -25,16 +25,16 @@ class Package:
     model_prefix = ""
     base_url_argument = "base_url"
     headers_argument = "default_headers"
-    one_attempt: dict[str, Any] = {"max_retries": 0}
+    no_retries: dict[str, Any] = {"max_retries": 0}
     responses: dict[str, Any] | None = None
-    """The arguments that choose the Responses API; ``None`` where it does not speak that."""
+    """Arguments that select the Responses API; ``None`` if it is not supported."""
     idle_limit: dict[str, Any] = {}
-    """The argument that limits how long a stream may bring nothing new: 0.4 seconds."""
-    drawing: tuple[dict[str, Any], dict[str, Any]] | None = None
-    """A built-in tool that draws, and the arguments that it needs."""
+    """Arguments that limit the time without new content in a stream to 0.4 seconds."""
+    image_tool: tuple[dict[str, Any], dict[str, Any]] | None = None
+    """A built-in tool that generates images, and the model arguments that it needs."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, server: RouterServer) -> None:
+        self._server = server
 
     @classmethod
     def release(cls) -> str:
@@ -44,7 +44,7 @@ class Package:
     def cls(self) -> Any:
         return getattr(import_module(self.module), self.chat_model)
 
-    def model(
+    def create_model(
         self,
         router: Any,
         *,
@@ -54,28 +54,28 @@ class Package:
         headers: dict[str, str] | None = None,
         **options: Any,
     ) -> Any:
-        """A chat model of the package, pointed at this router."""
-        given = {
+        """Create a chat model whose requests go to ``router``."""
+        kwargs = {
             "model": self.model_prefix + model,
-            self.base_url_argument: self._stage.url(router, prefix),
+            self.base_url_argument: self._server.add(router, prefix),
             "api_key": KEY,
-            **self.one_attempt,
+            **self.no_retries,
             **({self.headers_argument: headers} if headers else {}),
-            **(self.controls(controls) if controls else {}),
+            **(self.build_controls_args(controls) if controls else {}),
             **options,
         }
-        return self.cls(**given)
+        return self.cls(**kwargs)
 
     def ask(self, router: Any, **options: Any) -> Any:
-        """The message with which such a model answers, or what is raised instead."""
-        return outcome(lambda: self.model(router, **options).invoke("Hi"))
+        """Return the answer of such a model to "Hi", or the exception it raises."""
+        return get_outcome(lambda: self.create_model(router, **options).invoke("Hi"))
 
-    def controls(self, controls: dict[str, Any]) -> dict[str, Any]:
-        """The argument that carries the router's controls."""
+    def build_controls_args(self, controls: dict[str, Any]) -> dict[str, Any]:
+        """Return the model arguments for router controls."""
         return {"extra_body": controls}
 
-    def offline(self, answer: str | None = None, fails: bool = False) -> Any:
-        """A model that answers so, or fails, without a server; ``None`` where there is no such."""
+    def create_offline_model(self, answer: str | None = None, fails: bool = False) -> Any:
+        """Create a model that needs no server, if the package has one."""
         return None
 
     @contextmanager
@@ -90,12 +90,12 @@ class Orq(Package):
     key_variable = "ORQ_API_KEY"
     responses = {"api": "responses"}
     idle_limit = {"stream_chunk_timeout": 0.4}
-    drawing = ({"type": "orq:image_generation"}, {"api": "responses"})
+    image_tool = ({"type": "orq:image_generation"}, {"api": "responses"})
 
-    def controls(self, controls: dict[str, Any]) -> dict[str, Any]:
+    def build_controls_args(self, controls: dict[str, Any]) -> dict[str, Any]:
         return {"controls": controls}
 
-    def offline(self, answer: str | None = None, fails: bool = False) -> Any:
+    def create_offline_model(self, answer: str | None = None, fails: bool = False) -> Any:
         answers = {"openai/gpt-4o": answer} if answer else None
         router = OfflineRouter(answers=answers, faults={"openai/gpt-4o": 503} if fails else None)
         return self.cls(model="openai/gpt-4o", client=router.client(max_retries=0))
@@ -107,16 +107,16 @@ class OpenAI(Package):
     key_variable = "OPENAI_API_KEY"
     responses = {"use_responses_api": True}
     idle_limit = {"stream_chunk_timeout": 0.4}
-    drawing = ({"type": "image_generation"}, {"use_responses_api": True})
+    image_tool = ({"type": "image_generation"}, {"use_responses_api": True})
 
 
 class OpenRouter(Package):
     distribution, module = "langchain-openrouter", "langchain_openrouter"
     chat_model = "ChatOpenRouter"
     key_variable = "OPENROUTER_API_KEY"
-    idle_limit = {"timeout": 400}  # it counts milliseconds
+    idle_limit = {"timeout": 400}  # in milliseconds
 
-    def controls(self, controls: dict[str, Any]) -> dict[str, Any]:
+    def build_controls_args(self, controls: dict[str, Any]) -> dict[str, Any]:
         return {"model_kwargs": controls}
 
 
@@ -124,19 +124,19 @@ class LiteLLM(Package):
     distribution, module = "langchain-litellm", "langchain_litellm"
     chat_model = "ChatLiteLLM"
     key_variable = "OPENAI_API_KEY"
-    model_prefix = "openai/"  # LiteLLM's word for a server that speaks OpenAI's wire
+    model_prefix = "openai/"  # LiteLLM's name for OpenAI-compatible servers
     base_url_argument = "api_base"
     headers_argument = "extra_headers"
     idle_limit = {"model_kwargs": {"stream_timeout": 0.4}}
-    one_attempt = {"max_retries": 1}  # it counts attempts
+    no_retries = {"max_retries": 1}  # counts attempts
     responses = {"use_responses_api": True}
 
-    def controls(self, controls: dict[str, Any]) -> dict[str, Any]:
+    def build_controls_args(self, controls: dict[str, Any]) -> dict[str, Any]:
         return {"model_kwargs": {"extra_body": controls}}
 
-    def offline(self, answer: str | None = None, fails: bool = False) -> Any:
-        said = "litellm.InternalServerError" if fails else answer or "Mocked."
-        return self.cls(model="openai/gpt-4o", model_kwargs={"mock_response": said})
+    def create_offline_model(self, answer: str | None = None, fails: bool = False) -> Any:
+        response = "litellm.InternalServerError" if fails else answer or "Mocked."
+        return self.cls(model="openai/gpt-4o", model_kwargs={"mock_response": response})
 
 
 PACKAGES: tuple[type[Package], ...] = (Orq, OpenAI, OpenRouter, LiteLLM)

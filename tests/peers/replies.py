@@ -1,4 +1,4 @@
-"""Rows about what comes back: whole, in pieces, or not at all."""
+"""Checks of responses: complete ones, streams and errors."""
 
 import asyncio
 import base64
@@ -11,16 +11,26 @@ from langchain_core import exceptions as core
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.testing import Answer, Fault, ToolCall
-from peers.findings import Finding, all_of, no, outcome, partly, row, told, within, yes
+from orq_router_integrations.testing import Answer, Fault
+from peers.findings import (
+    Finding,
+    combine,
+    describe_outcome,
+    get_outcome,
+    get_outcome_within,
+    no,
+    partly,
+    row,
+    yes,
+)
 from peers.packages import Package
-from peers.stage import DONE, Events, Scripted, chunk, completion
+from peers.server import DONE, FixedRouter, PacedEvents, create_chunk, create_completion
 
-THOUGHT, SEAL = "Two and two make four.", "c2VhbA=="
+THOUGHT, SIGNATURE = "Two and two make four.", "c2VhbA=="
 CLAUDE = "anthropic/claude-sonnet-4-5"
-PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
-BROKEN = (chunk(role="assistant", content="The answer"), chunk(content=" is"))
-END = (chunk(finish="stop"), DONE)
+IMAGE_DATA = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
+FIRST_CHUNKS = (create_chunk(role="assistant", content="The answer"), create_chunk(content=" is"))
+LAST_EVENTS = (create_chunk(finish="stop"), DONE)
 STATUSES = {
     401: core.ModelAuthenticationError,
     403: core.ModelPermissionDeniedError,
@@ -30,126 +40,130 @@ STATUSES = {
 }
 
 
-def _streamed(model: Any) -> Any:
-    return outcome(lambda: reduce(add, list(model.stream("Hi"))))
+def _merge_stream(model: Any) -> Any:
+    return get_outcome(lambda: reduce(add, list(model.stream("Hi"))))
 
 
-async def _collected(model: Any) -> Any:
-    return [piece async for piece in model.astream("Hi")]
+async def _collect_stream(model: Any) -> Any:
+    return [chunk async for chunk in model.astream("Hi")]
 
 
-def _both(package: Package, router: Any, **options: Any) -> dict[str, Any]:
-    """How a stream ends, and an awaited one."""
-    model = package.model(router, **options)
-    awaited = outcome(lambda: asyncio.run(_collected(model)))
-    return {"stream": outcome(lambda: list(model.stream("Hi"))), "astream": awaited}
+def _stream_both_ways(package: Package, router: Any, **options: Any) -> dict[str, Any]:
+    """Return the outcome of ``stream`` and of ``astream``."""
+    model = package.create_model(router, **options)
+    awaited = get_outcome(lambda: asyncio.run(_collect_stream(model)))
+    return {"stream": get_outcome(lambda: list(model.stream("Hi"))), "astream": awaited}
 
 
 @row("Reasoning is kept as a standard block, whole and in streams")
-def reasoning(package: Package) -> Finding:
+def check_reasoning(package: Package) -> Finding:
     router = OfflineRouter(answers=lambda _: Answer("4", reasoning=THOUGHT))
-    model = package.model(router)
-    answers = {"whole": outcome(model.invoke, "Hi"), "streamed": _streamed(model)}
-    return all_of({name: _thinks(answer) for name, answer in answers.items()})
+    model = package.create_model(router)
+    answers = {"complete": get_outcome(model.invoke, "Hi"), "streamed": _merge_stream(model)}
+    return combine({name: _has_reasoning(answer) for name, answer in answers.items()})
 
 
-def _thinks(message: Any) -> bool:
+def _has_reasoning(message: Any) -> bool:
     blocks = getattr(message, "content_blocks", ())
     return any(THOUGHT in block.get("reasoning", "") for block in blocks)
 
 
 @row("Signed reasoning goes back to the provider that made it, and to no other")
-def seals(package: Package) -> Finding:
-    """In a second turn with a tool's answer, to the same model and to another provider's."""
-    thought = Answer(
-        reasoning=THOUGHT, reasoning_signature=SEAL, tool_calls=(ToolCall("add", {"a": 2}),)
+def check_signed_reasoning(package: Package) -> Finding:
+    """The second turn goes to the same model, and to a model of another provider."""
+    answer = Answer(
+        reasoning=THOUGHT,
+        reasoning_signature=SIGNATURE,
+        tool_calls=[{"name": "add", "args": {"a": 2}, "id": "c1"}],
     )
-    router = OfflineRouter(answers=lambda _: thought, lenient=True)
-    first = package.model(router, model=CLAUDE).invoke("Hi")
-    answered = ToolMessage("4", tool_call_id=first.tool_calls[0]["id"])
-    to_maker, to_other = (
-        _sends(package, model, [HumanMessage("Hi"), first, answered], SEAL)
+    router = OfflineRouter(answers=lambda _: answer, lenient=True)
+    first = package.create_model(router, model=CLAUDE).invoke("Hi")
+    tool_result = ToolMessage("4", tool_call_id=first.tool_calls[0]["id"])
+    is_sent_back, is_sent_to_other = (
+        _is_sent(package, model, [HumanMessage("Hi"), first, tool_result], SIGNATURE)
         for model in (CLAUDE, "openai/gpt-4o")
     )
-    if not to_maker:
-        return no("it goes back to nobody")
-    return partly("it goes to other providers too") if to_other else yes()
+    if not is_sent_back:
+        return no("it is not sent back")
+    return partly("it is also sent to other providers") if is_sent_to_other else yes()
 
 
-def _sends(package: Package, model: str, messages: list[Any], text: str) -> bool:
+def _is_sent(package: Package, model: str, messages: list[Any], text: str) -> bool:
     router = OfflineRouter(lenient=True)
-    outcome(lambda: package.model(router, model=model).invoke(messages))
+    get_outcome(lambda: package.create_model(router, model=model).invoke(messages))
     return any(text.encode() in orjson.dumps(request.body) for request in router.requests)
 
 
 @row("Images in an answer are image blocks")
-def drawn_images(package: Package) -> Finding:
-    """As upstreams that draw put them beside the text: in ``message.images``."""
-    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}}
-    router = Scripted(body=completion(images=[image]))
-    answer = outcome(lambda: package.model(router).invoke("Draw a cat"))
+def check_images_in_answers(package: Package) -> Finding:
+    """Providers that generate images return them in ``message.images``."""
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{IMAGE_DATA}"}}
+    router = FixedRouter(body=create_completion(images=[image]))
+    answer = get_outcome(lambda: package.create_model(router).invoke("Draw a cat"))
     if isinstance(answer, Exception):
-        return no(told(answer))
+        return no(describe_outcome(answer))
     if any(block["type"] == "image" for block in answer.content_blocks):
         return yes()
-    return partly("in no standard block") if PICTURE in repr(answer) else no("they are dropped")
+    return partly("not as a standard block") if IMAGE_DATA in repr(answer) else no("dropped")
 
 
 @row("Streams report their usage by default")
-def streamed_usage(package: Package) -> Finding:
-    answer = _streamed(package.model(OfflineRouter()))
+def check_streamed_usage(package: Package) -> Finding:
+    answer = _merge_stream(package.create_model(OfflineRouter()))
     if isinstance(answer, Exception):
-        return no(told(answer))
+        return no(describe_outcome(answer))
     return yes() if answer.usage_metadata else no("none")
 
 
 @row("A stream that ends too early raises an error")
-def truncated(package: Package) -> Finding:
-    """Without finish reason and ``[DONE]``, while the connection ends as if all were well.
+def check_truncated_stream(package: Package) -> Finding:
+    """The stream lacks the finish reason and ``[DONE]``, and the connection closes normally.
 
-    With them, the same stream is read by every package.
+    With them, every package can read the stream.
     """
-    healthy = _both(package, Scripted(stream=Events(*BROKEN, *END)))
-    assert not any(isinstance(end, Exception) for end in healthy.values()), healthy
-    ends = _both(package, Scripted(stream=Events(*BROKEN)))
-    return all_of({name: isinstance(end, Exception) for name, end in ends.items()})
+    complete = _stream_both_ways(
+        package, FixedRouter(stream=PacedEvents(*FIRST_CHUNKS, *LAST_EVENTS))
+    )
+    assert not any(isinstance(outcome, Exception) for outcome in complete.values()), complete
+    outcomes = _stream_both_ways(package, FixedRouter(stream=PacedEvents(*FIRST_CHUNKS)))
+    return combine({name: isinstance(outcome, Exception) for name, outcome in outcomes.items()})
 
 
 @row("An error inside a stream raises LangChain's `ModelError`")
-def error_frames(package: Package) -> Finding:
-    """Partly: another exception. No: the stream ends as if all were well."""
+def check_error_in_stream(package: Package) -> Finding:
+    """Partly: another exception. No: the stream ends normally."""
     router = OfflineRouter(faults={"openai/gpt-4o": Fault(status=500, error_after=2)})
-    ends = _both(package, router)
-    if all(isinstance(end, core.ModelError) for end in ends.values()):
+    outcomes = _stream_both_ways(package, router)
+    if all(isinstance(outcome, core.ModelError) for outcome in outcomes.values()):
         return yes()
-    if all(isinstance(end, Exception) for end in ends.values()):
-        return partly(told(ends["stream"]))
-    return no("the text so far passes for the answer")
+    if all(isinstance(outcome, Exception) for outcome in outcomes.values()):
+        return partly(describe_outcome(outcomes["stream"]))
+    return no("the partial text is returned as the answer")
 
 
 @row("A stream that only says it is alive ends at a limit of yours")
-def idle_streams(package: Package) -> Finding:
-    """0.4 seconds without news, while the server sends a comment every 0.05 seconds, for 1.2."""
-    beats = Events(*BROKEN, *(b": alive\n\n",) * 24, *END, pause=0.05)
-    ends = _both(package, Scripted(stream=beats), **package.idle_limit)
-    return all_of({name: isinstance(end, Exception) for name, end in ends.items()})
+def check_idle_stream(package: Package) -> Finding:
+    """The limit is 0.4 s; the server sends only comments for 1.2 s, one every 0.05 s."""
+    events = PacedEvents(*FIRST_CHUNKS, *(b": alive\n\n",) * 24, *LAST_EVENTS, pause=0.05)
+    outcomes = _stream_both_ways(package, FixedRouter(stream=events), **package.idle_limit)
+    return combine({name: isinstance(outcome, Exception) for name, outcome in outcomes.items()})
 
 
 @row("Errors are LangChain's `ModelError`s, which its middleware tells apart")
-def typed_errors(package: Package) -> Finding:
-    """401, 403, 404, 429 and 503, told within 5 seconds when retries are off."""
-    found = {}
+def check_typed_errors(package: Package) -> Finding:
+    """401, 403, 404, 429 and 503 raise within 5 seconds if retries are off."""
+    results = {}
     for status, expected in STATUSES.items():
         router = OfflineRouter(faults={"openai/gpt-4o": status})
-        error = within(5, partial(package.ask, router))
-        found[f"{status} ({told(error)[:60]})"] = isinstance(error, expected)
-    return all_of(found)
+        error = get_outcome_within(5, partial(package.ask, router))
+        results[f"{status} ({describe_outcome(error)[:60]})"] = isinstance(error, expected)
+    return combine(results)
 
 
 @row("One model serves several event loops, with retries off")
-def event_loops(package: Package) -> Finding:
-    """Six times ``asyncio.run``, as tests, notebooks and workers do."""
-    model = package.model(OfflineRouter())
-    ends = [outcome(lambda: asyncio.run(model.ainvoke("Hi"))) for _ in range(6)]
-    failed = [end for end in ends if not isinstance(end, AIMessage)]
-    return no(f"{len(failed)} of 6 fail; {told(failed[0])}") if failed else yes()
+def check_event_loops(package: Package) -> Finding:
+    """Call ``asyncio.run`` six times, as tests, notebooks and workers do."""
+    model = package.create_model(OfflineRouter())
+    outcomes = [get_outcome(lambda: asyncio.run(model.ainvoke("Hi"))) for _ in range(6)]
+    failures = [outcome for outcome in outcomes if not isinstance(outcome, AIMessage)]
+    return no(f"{len(failures)} of 6 fail; {describe_outcome(failures[0])}") if failures else yes()

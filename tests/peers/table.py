@@ -1,4 +1,4 @@
-"""The table: every row's check, run against some packages."""
+"""The table: runs the checks and formats the findings."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,42 +8,42 @@ from support.served_router import served
 
 from peers.findings import ROWS, Finding, Row
 from peers.packages import Package
-from peers.stage import Stage
+from peers.server import RouterServer
 
 for name in ("routing", "replies", "inputs", "models"):
-    import_module(f"peers.{name}")  # they bring the rows, in this order
+    import_module(f"peers.{name}")  # registers rows, in this order
 
 Findings = dict[str, list[Finding]]
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """A stage behind a port of this machine, for as long as the block lasts."""
-    empty = Stage()
-    with served(empty) as url:
-        empty.root = url.removesuffix("/v3/router")
-        yield empty
+def run_server() -> Iterator[RouterServer]:
+    """Run a ``RouterServer`` on a local port."""
+    server = RouterServer()
+    with served(server) as url:
+        server.root = url.removesuffix("/v3/router")
+        yield server
 
 
-def found(packages: Sequence[type[Package]], rows: Sequence[Row] = ROWS) -> Findings:
-    """By title, what each row's check finds of each package."""
-    with stage() as on:
-        return {row.title: [row.check(package(on)) for package in packages] for row in rows}
+def run_checks(packages: Sequence[type[Package]], rows: Sequence[Row] = ROWS) -> Findings:
+    """Run the checks, and return the findings for each package by row title."""
+    with run_server() as server:
+        return {row.title: [row.check(package(server)) for package in packages] for row in rows}
 
 
-def markdown(findings: Findings, packages: Sequence[type[Package]]) -> str:
-    """The table as the README has it."""
-    head = ["", *(f"`{package.chat_model}`" for package in packages)]
-    lines = [head, ["---"] * len(head)]
-    lines += [[title, *(one.cell for one in cells)] for title, cells in findings.items()]
+def format_markdown(findings: Findings, packages: Sequence[type[Package]]) -> str:
+    """Format the table as in the README."""
+    header = ["", *(f"`{package.chat_model}`" for package in packages)]
+    lines = [header, ["---"] * len(header)]
+    lines += [[title, *(finding.cell for finding in cells)] for title, cells in findings.items()]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def reasons(findings: Findings, packages: Sequence[type[Package]]) -> str:
-    """Why a cell does not say yes."""
+def format_reasons(findings: Findings, packages: Sequence[type[Package]]) -> str:
+    """List the reasons for cells that are not "yes"."""
     return "\n".join(
-        f"- {title}; {package.chat_model}: {one.verdict}. {one.why}"
+        f"- {title}; {package.chat_model}: {finding.verdict}. {finding.why}"
         for title, cells in findings.items()
-        for package, one in zip(packages, cells, strict=True)
-        if one.why
+        for package, finding in zip(packages, cells, strict=True)
+        if finding.why
     )

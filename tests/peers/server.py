@@ -1,4 +1,4 @@
-"""One HTTP server on this machine, that serves many routers, and a router that is scripted."""
+"""A local HTTP server for many routers, and a router with a fixed response."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,25 +7,30 @@ from typing import Any
 import httpx
 import orjson
 
-HEAD = {"id": "chatcmpl-1", "created": 1760000000, "model": "gpt-4o", "system_fingerprint": "fp"}
+COMMON_FIELDS = {
+    "id": "chatcmpl-1",
+    "created": 1760000000,
+    "model": "gpt-4o",
+    "system_fingerprint": "fp",
+}
 USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
 
 
 DONE = b"data: [DONE]\n\n"
 
 
-class Stage:
-    """What ``asgi_app`` serves: many routers, each below a folder of its own.
+class RouterServer:
+    """Serves many routers, each below its own path.
 
-    So a client that goes on asking, after its check is over, disturbs no other check.
+    If a client keeps sending requests after its check has ended, it does not disturb other checks.
     """
 
     def __init__(self) -> None:
         self.root = ""
         self._routers: list[Any] = []
 
-    def url(self, router: Any, prefix: str) -> str:
-        """The base URL of this router, which is served from now on."""
+    def add(self, router: Any, prefix: str) -> str:
+        """Start to serve a router, and return its base URL."""
         self._routers.append(router)
         return f"{self.root}/{len(self._routers) - 1}/{prefix}"
 
@@ -33,8 +38,8 @@ class Stage:
         return self._routers[int(request.url.path.split("/")[1])].handle(request)
 
 
-class Scripted:
-    """Answers every request with the same reply: what the offline router would never say."""
+class FixedRouter:
+    """Answers every request with the same response, which the offline router would not send."""
 
     def __init__(self, *, body: Any = None, stream: httpx.AsyncByteStream | None = None) -> None:
         self._body = body
@@ -49,8 +54,8 @@ class Scripted:
         return httpx.Response(200, headers=headers, stream=self._stream)
 
 
-class Events(httpx.AsyncByteStream):
-    """Events of a chat stream, each so many seconds after the one before."""
+class PacedEvents(httpx.AsyncByteStream):
+    """PacedEvents of a chat stream, each so many seconds after the one before."""
 
     def __init__(self, *events: bytes, pause: float = 0) -> None:
         self._events = events
@@ -62,15 +67,15 @@ class Events(httpx.AsyncByteStream):
             yield event
 
 
-def chunk(*, finish: str | None = None, **delta: Any) -> bytes:
-    """An event with a piece of the answer."""
+def create_chunk(*, finish: str | None = None, **delta: Any) -> bytes:
+    """Create an event with a part of the answer."""
     choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
-    body = {**HEAD, "object": "chat.completion.chunk", "choices": [choice]}
+    body = {**COMMON_FIELDS, "object": "chat.completion.chunk", "choices": [choice]}
     return b"data: %s\n\n" % orjson.dumps(body)
 
 
-def completion(**message: Any) -> dict[str, Any]:
-    """The body of a whole answer."""
-    said = {"role": "assistant", "content": "Here.", "refusal": None, **message}
-    choice = {"index": 0, "message": said, "finish_reason": "stop", "logprobs": None}
-    return {**HEAD, "object": "chat.completion", "choices": [choice], "usage": USAGE}
+def create_completion(**message: Any) -> dict[str, Any]:
+    """Create the body of a complete answer."""
+    full_message = {"role": "assistant", "content": "Here.", "refusal": None, **message}
+    choice = {"index": 0, "message": full_message, "finish_reason": "stop", "logprobs": None}
+    return {**COMMON_FIELDS, "object": "chat.completion", "choices": [choice], "usage": USAGE}
