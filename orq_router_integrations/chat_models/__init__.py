@@ -1,1 +1,1 @@
-"""The chat model: LangChain messages on one side, the router's chat APIs on the other."""
+"""The chat model: converts between LangChain messages and the chat APIs of the router."""

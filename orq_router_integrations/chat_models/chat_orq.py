@@ -214,7 +214,7 @@ class ChatOrq(ChatOrqFields):
 
         Raises:
             RouterInputError: A tool cannot be converted or has an invalid name, or
-                ``tool_choice`` is not one of the tools.
+                ``tool_choice`` does not name one of the tools.
         """
         from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 

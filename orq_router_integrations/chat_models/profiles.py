@@ -22,14 +22,13 @@ _SNAPSHOT = re.compile(r"(-\d{4}-\d{2}-\d{2}|[-@]\d{8}|[-@]latest|@default)$")
 def get_profile(model: str) -> ModelProfile | None:
     """Return the profile of a model, or ``None`` if the model is unknown.
 
-    Dated snapshots have the profile of the model without the date. There is no fuzzy matching.
-    Routers of a workspace (``<workspace>@orq/<key>``) have no profile, since they choose the
-    model themselves.
+    Dated snapshots have the profile of the model without the date; otherwise the id must match
+    exactly. Routers of a workspace (``<workspace>@orq/<key>``) choose the model themselves, so
+    they do not have a profile.
 
     >>> get_profile("openai/gpt-4o-2024-08-06")["max_input_tokens"]
     128000
-    >>> get_profile("openai/gpt-4o-custom") is None
-    True
+    >>> get_profile("openai/gpt-4o-custom")
     """
     table = _load_table()
     for model_id in _iter_model_ids(model):

@@ -183,7 +183,7 @@ def convert_tool_choice(
         tools: The converted tools.
 
     Raises:
-        ValueError: ``choice`` forces a tool that is not one of ``tools``.
+        ValueError: ``choice`` forces a tool that ``tools`` does not contain.
     """
     if choice is None or choice is False:
         return None
@@ -263,7 +263,7 @@ def get_schema_name(schema: OutputSchema) -> str:
 
 
 def _get_json_schema_dict(schema: OutputSchema) -> dict[str, Any] | None:
-    """Return the dict with ``name``, ``schema`` and ``strict``, if that is what was passed."""
+    """Return the dict with ``name``, ``schema`` and ``strict`` if the schema has that form."""
     if not isinstance(schema, Mapping):
         return None
     if schema.get("type") == "json_schema":
