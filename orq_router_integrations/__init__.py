@@ -1,6 +1,6 @@
 """LangChain integrations for the orq.ai AI Router.
 
-Every name is imported when it is first used, so that ``import orq_router_integrations`` is cheap.
+Names are imported when they are first used, so that ``import orq_router_integrations`` is fast.
 """
 
 from importlib import import_module
@@ -50,7 +50,7 @@ __all__ = [
     "track_usage",
 ]
 
-_HOMES = {
+_MODULES = {
     "ChatOrq": "chat_models.chat_orq",
     "ImageResult": "tools.image_result",
     "OfflineRouter": "testing",
@@ -73,9 +73,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -1,7 +1,8 @@
-"""The demo: a pipeline with every kind of input, a fallback that saves it, and the other faces."""
+"""The demo of the ``orq-router`` command: chat with files and a fallback, images and speech."""
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -11,18 +12,25 @@ from langchain_core.messages import AIMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
 
-from orq_router_integrations import demo_media
 from orq_router_integrations.chat_models.chat_orq import ChatOrq
 from orq_router_integrations.client import RouterClient
+from orq_router_integrations.document_loaders.loaders import OrqTranscriptionLoader
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.media.content_block import content_block
 from orq_router_integrations.settings import API_KEY_ENV
 from orq_router_integrations.testing import OfflineRouter
+from orq_router_integrations.tools.image import OrqImageTool
+from orq_router_integrations.tools.speech import OrqSpeechTool
 from orq_router_integrations.wire.controls import RouterControls
 
 ASSETS = Path(__file__).parent / "assets"
-_FILES = {"image": "chart.png", "file": "report.pdf", "audio": "question.wav"}
 QUESTION = "What do these files say?"
+SENTENCE = "The meeting begins at noon. Zoë brings the figures."
+
+_DEFAULT_FILES = {"image": "chart.png", "file": "report.pdf", "audio": "question.wav"}
+_FILE_TYPES = {"image": "an image", "file": "a PDF", "audio": "a WAV or MP3 file"}
+
+Pipeline = Runnable[dict[str, Any], AIMessage]
 
 
 def run_demo(
@@ -30,145 +38,147 @@ def run_demo(
     model: str,
     fallback: str,
     output_directory: Path | None = None,
-    **given: Path | None,
+    files: Mapping[str, Path | None] | None = None,
 ) -> int:
-    """Run the demo and print what happens; the exit status.
+    """Run the demo and return the exit status.
 
-    Against the offline router, whose primary model is scripted to fail, unless the environment
-    has a key for the real one; that one draws and speaks only where ``keep`` says what for.
+    Without an API key in the environment it uses the offline router, where the primary model
+    always fails. With the real router, images and speech are only created if they are saved.
 
     Args:
-        model: the primary.
-        fallback: the model behind it.
-        output_directory: a folder for what is drawn and spoken.
-        given: files of the caller's own: ``image``, ``file`` (a PDF), ``audio``.
+        model: The primary model.
+        fallback: The model to use if the primary model fails.
+        output_directory: Directory for the images and the speech.
+        files: Files to use instead of the built-in ones, by type: ``image``, ``file`` (a PDF) and
+            ``audio``.
 
     Raises:
-        ValueError: a file or a model is of no use.
+        ValueError: A model or a file cannot be used.
     """
-    _check(model, fallback, output_directory)
+    _validate_arguments(model, fallback, output_directory)
     offline = None if os.environ.get(API_KEY_ENV) else OfflineRouter(faults={model: [503] * 4})
     client = offline.client() if offline else RouterClient()
     controls = RouterControls(retry={"count": 1, "on_codes": [429, 503]}, fallbacks=[fallback])
-    files = {kind: given.get(kind) or ASSETS / name for kind, name in _FILES.items()}
-    if not (given.get("audio") or offline):  # few real models listen: not unless told
-        del files["audio"]
-    pipeline = pipeline_of(ChatOrq(model=model, controls=controls, client=client), files)
-    _introduce(client, controls, model, offline)
+    chosen = {name: path for name, path in (files or {}).items() if path}
+    paths = {name: ASSETS / filename for name, filename in _DEFAULT_FILES.items()} | chosen
+    if "audio" not in chosen and not offline:  # most real models do not support audio
+        del paths["audio"]
+    pipeline = _build_pipeline(ChatOrq(model, controls=controls, client=client), paths)
+    _print_introduction(client, controls, model, offline)
     try:
-        _both(pipeline, list(files.values()), offline)
+        _chat(pipeline, list(paths.values()), offline)
         if output_directory or offline:
-            demo_media.run(client, output_directory, _say)
+            _create_images(client, output_directory)
+            _create_speech(client, output_directory)
     except RouterError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
     return 0
 
 
-def _check(model: str, fallback: str, keep: Path | None) -> None:
+def _validate_arguments(model: str, fallback: str, output_directory: Path | None) -> None:
     if "/" not in model:
-        raise ValueError(f"--model: models are named provider/model, not {model!r}")
+        raise ValueError(f"--model: expected provider/model, got {model!r}.")
     if fallback == model:
-        raise ValueError(f"--fallback: {model} is the primary model already; name another")
+        raise ValueError(f"--fallback: {model} is already the primary model. Choose another one.")
     try:
-        if keep:
-            keep.mkdir(parents=True, exist_ok=True)
+        if output_directory:
+            output_directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"--keep: {keep} is no folder, and cannot become one: {error}") from None
+        raise ValueError(f"--keep: Cannot create directory {output_directory}: {error}") from None
 
 
-def _both(
-    pipeline: Runnable[dict[str, Any], AIMessage],
-    files: list[Path],
-    offline: OfflineRouter | None,
-) -> None:
-    whole = _whole(pipeline, files, offline)
-    streamed = _streamed(pipeline, offline)
-    if offline:
-        same = "is" if streamed == whole else "is not"
-        _say(f"The streamed answer {same} the same, word for word.\n")
-
-
-def pipeline_of(model: ChatOrq, files: dict[str, Path]) -> Runnable[dict[str, Any], AIMessage]:
-    """A prompt whose one user message holds the question and the files, then the model.
-
-    Raises:
-        ValueError: a file is not of the kind that it was given as.
-    """
+def _build_pipeline(model: ChatOrq, paths: dict[str, Path]) -> Pipeline:
+    """Return a prompt with the question and the files in one user message, then the model."""
     content: list[Any] = [{"type": "text", "text": "{question}"}]
-    for kind, path in files.items():
+    for name, path in paths.items():
         block = content_block(path)
-        if block["type"] != kind:
-            raise ValueError(f"{path} is not {_KINDS[kind]}")
+        if block["type"] != name:
+            raise ValueError(f"{path} is not {_FILE_TYPES[name]}.")
         content.append(block)
     system = ("system", "You answer in one short paragraph.")
-    prompt = ChatPromptTemplate.from_messages([system, ("human", content)])
-    return prompt | model
+    return ChatPromptTemplate.from_messages([system, ("human", content)]) | model
 
 
-_KINDS = {"image": "an image", "file": "a PDF", "audio": "a WAV or MP3"}
-
-
-def _introduce(
+def _print_introduction(
     client: RouterClient, controls: RouterControls, model: str, offline: OfflineRouter | None
 ) -> None:
     if offline:
-        _say("The offline router: no key, no network. Its answers are made up, its routing is not;")
-        _say(f"set {API_KEY_ENV} to ask the real one.\n")
+        _print("This is the offline router: no key, no network. Its answers are made up, but it")
+        _print(f"retries and falls back like the real one. Set {API_KEY_ENV} to use that.\n")
     else:
-        _say(f"The real router at {client.base_url}. It does not say which models failed.\n")
+        _print(f"Using the router at {client.base_url}. It does not report which models failed.\n")
     fallbacks = ", ".join(item.model for item in controls.fallbacks or ())
     retries = controls.retry.count if controls.retry else 0
-    _say("pipeline   prompt | ChatOrq")
-    _say(f"model      {model}, {retries} router retry, then {fallbacks}\n")
+    _print("pipeline   prompt | ChatOrq")
+    _print(f"model      {model}, {retries} router retry, then {fallbacks}\n")
 
 
-def _whole(
-    pipeline: Runnable[dict[str, Any], AIMessage],
-    files: list[Path],
-    offline: OfflineRouter | None,
-) -> str:
-    _say("1. Text and files in one message")
-    _say(f"   sent     {QUESTION!r}")
-    for path in files:
-        _say(f"            {path.name} ({path.stat().st_size / 1000:.1f} kB)")
+def _chat(pipeline: Pipeline, paths: list[Path], offline: OfflineRouter | None) -> None:
+    _print("1. Text and files in one message")
+    _print(f"   sent     {QUESTION!r}")
+    for path in paths:
+        _print(f"            {path.name} ({path.stat().st_size / 1000:.1f} kB)")
     message = pipeline.invoke({"question": QUESTION})
-    _routed(message, offline)
-    _say(f"   answer   {message.text}")
-    _counted(message)
-    return message.text
+    _print_routing(message, offline)
+    _print(f"   answer   {message.text}")
+    _print_usage(message)
 
-
-def _streamed(pipeline: Runnable[dict[str, Any], AIMessage], offline: OfflineRouter | None) -> str:
-    _say("2. The same, streamed")
+    _print("2. The same message, streamed")
     chunks = list(pipeline.stream({"question": QUESTION}))
-    message = reduce(add, chunks)
-    _routed(message, offline)
-    pieces = sum(bool(chunk.text) for chunk in chunks)
-    _say(f"   answer   ({pieces} pieces) {message.text[:60]}...")
-    _counted(message)
-    return message.text
-
-
-def _routed(message: AIMessage, offline: OfflineRouter | None) -> None:
-    for asked in offline.log if offline else ():
-        failed = f"failed with {asked.status}" if asked.status != 200 else "answered"
-        _say(f"   router   asked {asked.model}: {failed}")
+    streamed = reduce(add, chunks)
+    _print_routing(streamed, offline)
+    chunk_count = sum(bool(chunk.text) for chunk in chunks)
+    _print(f"   answer   ({chunk_count} chunks) {streamed.text[:60]}...")
+    _print_usage(streamed)
     if offline:
+        result = "the same" if streamed.text == message.text else "different"
+        _print(f"The streamed answer is {result}.\n")
+
+
+def _print_routing(message: AIMessage, offline: OfflineRouter | None) -> None:
+    if offline:
+        for call in offline.log:
+            result = "answered" if call.status == 200 else f"failed with {call.status}"
+            _print(f"   router   asked {call.model}: {result}")
         offline.log.clear()
-    found = message.response_metadata
-    _say(f"   model    {found['model_name']} answered for {found['requested_model']}")
+    metadata = message.response_metadata
+    _print(f"   model    {metadata['model_name']} answered for {metadata['requested_model']}")
 
 
-def _counted(message: AIMessage) -> None:
-    usage = message.usage_metadata
-    if usage:
-        audio = (usage.get("input_token_details") or {}).get("audio", 0)
-        _say(
-            f"   tokens   {usage['input_tokens']} in ({audio} of them audio), "
+def _print_usage(message: AIMessage) -> None:
+    if usage := message.usage_metadata:
+        audio_tokens = (usage.get("input_token_details") or {}).get("audio", 0)
+        _print(
+            f"   tokens   {usage['input_tokens']} in ({audio_tokens} of them audio), "
             f"{usage['output_tokens']} out\n"
         )
 
 
-def _say(line: str) -> None:
+def _create_images(client: RouterClient, output_directory: Path | None) -> None:
+    _print("3. An image, and an edit of it")
+    tool = OrqImageTool(model="openai/gpt-image-1", size="1024x1024", client=client)
+    boat = tool.generate("a red boat")
+    for name, result in (("boat", boat), ("bird", tool.edit("add a bird", boat))):
+        _print(f"   {result.summary}")
+        if output_directory:
+            _print(f"            saved as {result.image.save(output_directory / f'{name}.png')}")
+
+
+def _create_speech(client: RouterClient, output_directory: Path | None) -> None:
+    _print("4. Speech, and a transcript of it")
+    tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
+    speech = tool.synthesize(SENTENCE)
+    _print(f"   speech   {speech!r}")
+    if output_directory:
+        _print(f"            saved as {speech.save(output_directory / 'speech.wav')}")
+    loader = OrqTranscriptionLoader(
+        speech.read(), model="openai/whisper-1", granularity="segment", client=client
+    )
+    for document in loader.lazy_load():
+        start, end = document.metadata["start"], document.metadata["end"]
+        _print(f"   heard    {start:.2f} to {end:.2f} s: {document.page_content}")
+
+
+def _print(line: str) -> None:
     sys.stdout.write(line + "\n")

@@ -24,8 +24,7 @@ MAY_IMPORT = {
     "tools": INTEGRATION_BASE | {"_http", "tools"},
     "document_loaders": INTEGRATION_BASE | {"_http", "document_loaders"},
     "testing": {"_http", "client", "media", "testing", "wire"},
-    "demo_media": {"client", "document_loaders", "tools"},
-    "demo": INTEGRATION_BASE | {"chat_models", "demo_media", "testing"},
+    "demo": INTEGRATION_BASE | {"chat_models", "document_loaders", "testing", "tools"},
     "__main__": {"_version", "demo", "errors", "testing"},
     "__init__": {
         "_version",
