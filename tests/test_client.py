@@ -1,9 +1,8 @@
-"""What the client sends, with which key and settings, and what it never does."""
+"""Requests that the client sends, own httpx clients, threads and cancellation."""
 
 import asyncio
 import gc
 import threading
-import time
 import warnings
 import weakref
 from typing import Any
@@ -26,28 +25,28 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import RouterClient, RouterError
-from orq_router_integrations.errors import RedirectError, RouterInputError, RouterTimeoutError
+from orq_router_integrations.errors import RedirectError, RouterInputError
 from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.wire.endpoints import RESPONSES, SPEECH, TRANSCRIPTIONS
 
 
-def sent_by(door: Any, call: Any = None, **settings: Any) -> httpx.Request:
-    """The request that a call makes."""
+def get_request(door: Any, call: Any = None, **settings: Any) -> httpx.Request:
+    """Send a call and return its request."""
     script = Script()
     assert door.send(client_of(script, **settings), call or chat()) == ANSWER
     (request,) = script.requests
     return request
 
 
-def form_call(**fields: Any) -> Any:
-    file = {"file": create_upload(b"ID3 some sound", filename="a.mp3")}
+def create_form_call(**fields: Any) -> Any:
+    file = {"file": create_upload(b"ID3 audio", filename="a.mp3")}
     body = {"model": "openai/whisper-1", **fields}
     return chat(endpoint=TRANSCRIPTIONS, body=body, files=file)
 
 
 @both_doors
 def test_call_is_sent_to_endpoint_with_key(door):
-    request = sent_by(door)
+    request = get_request(door)
     assert (request.method, str(request.url)) == (
         "POST",
         "https://api.orq.ai/v3/router/chat/completions",
@@ -60,7 +59,7 @@ def test_call_is_sent_to_endpoint_with_key(door):
 @both_doors
 def test_default_headers_and_query_are_sent(door):
     settings = {"default_headers": {"X-Team": "blue"}, "default_query": {"a": "1 & 2"}}
-    request = sent_by(door, **settings)
+    request = get_request(door, **settings)
     assert request.headers["x-team"] == "blue"
     assert dict(request.url.params) == {"a": "1 & 2"}
 
@@ -68,16 +67,16 @@ def test_default_headers_and_query_are_sent(door):
 @both_doors
 @pytest.mark.parametrize("name", ["user-agent", "ACCEPT"])
 def test_default_header_replaces_header_of_client(door, name):
-    assert sent_by(door, default_headers={name: "mine"}).headers.get_list(name) == ["mine"]
+    assert get_request(door, default_headers={name: "mine"}).headers.get_list(name) == ["mine"]
 
 
 @both_doors
 @pytest.mark.parametrize("name", ["content-type", "idempotency-key", "x-retry-count"])
 def test_reserved_header_is_sent_once_or_refused(door, name):
     try:
-        request = sent_by(door, default_headers={name: "mine"})
+        request = get_request(door, default_headers={name: "mine"})
     except ValidationError as error:
-        assert name in str(error)  # noqa: PT017 - to refuse it is as good
+        assert name in str(error)  # noqa: PT017 - refusing it is equally correct
     else:
         assert len(request.headers.get_list(name)) == 1
 
@@ -108,23 +107,23 @@ def test_url_path_determines_location_of_controls(door, prefix, controls):
 @both_doors
 def test_default_controls_apply_to_supporting_endpoints(door):
     defaults = {"cache": {"ttl": 60}, "name": "tour"}
-    speech = sent_by(door, chat(endpoint=SPEECH, body={}), controls=defaults)
-    answer = sent_by(door, chat(endpoint=RESPONSES, body={}), controls=defaults)
+    speech = get_request(door, chat(endpoint=SPEECH, body={}), controls=defaults)
+    response = get_request(door, chat(endpoint=RESPONSES, body={}), controls=defaults)
     assert speech.content == b'{"name":"tour"}'
-    assert b'"cache"' in answer.content
+    assert b'"cache"' in response.content
 
 
 @both_doors
 def test_unsupported_control_of_call_is_refused(door):
     controls = client_of(Script(), controls={"cache": {"ttl": 60}}).controls
     with pytest.raises(RouterInputError, match=r"controls\.cache"):
-        sent_by(door, chat(endpoint=SPEECH, body={}, controls=controls))
+        get_request(door, chat(endpoint=SPEECH, body={}, controls=controls))
 
 
 @both_doors
 @pytest.mark.parametrize("fields", [{}, {"prompt": ""}, {"prompt": "", "language": "en"}])
 def test_form_is_sent_completely(door, fields):
-    request = sent_by(door, form_call(**fields))
+    request = get_request(door, create_form_call(**fields))
     assert len(request.content) == int(request.headers["content-length"])
     assert request.content.endswith(b"--\r\n")
 
@@ -132,27 +131,27 @@ def test_form_is_sent_completely(door, fields):
 @both_doors
 def test_form_is_identical_in_each_attempt(door, monkeypatch):
     recorded_pauses(monkeypatch)
-    script = Script(says(503, {}), httpx.ReadError("cut"), says())
-    door.send(client_of(script), form_call(prompt="x"))
+    script = Script(says(503, {}), httpx.ReadError("lost"), says())
+    door.send(client_of(script), create_form_call(prompt="x"))
     first, second, third = (request.content for request in script.requests)
     assert first == second == third
 
 
 @both_doors
 @pytest.mark.parametrize("size", [100, 2_000_000])
-@pytest.mark.parametrize("now", [None, 1.5, 0.5], ids=["gone", "grown", "shrunk"])
-def test_changed_file_raises_error(door, tmp_path, size, now):
+@pytest.mark.parametrize("factor", [None, 1.5, 0.5], ids=["deleted", "grown", "shrunk"])
+def test_changed_file_raises_error(door, tmp_path, size, factor):
     path = tmp_path / "sound.mp3"
     path.write_bytes(bytes(size))
     call = chat(endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(path)})
-    path.unlink() if now is None else path.write_bytes(bytes(int(size * now)))
+    path.unlink() if factor is None else path.write_bytes(bytes(int(size * factor)))
     with pytest.raises(RouterError, match="file"):
         door.send(client_of(Script()), call)
 
 
 @both_doors
 @pytest.mark.parametrize(
-    ("controls", "given", "seconds"),
+    ("controls", "settings", "seconds"),
     [
         ({}, {}, 600),
         ({"fallbacks": ["a/b"]}, {}, 600),
@@ -166,12 +165,12 @@ def test_changed_file_raises_error(door, tmp_path, size, now):
         ({"timeout": {"call_timeout": 2000}, "retry": {"count": 1}}, {"timeout": 5.25}, 5.25),
     ],
 )
-def test_default_timeout_allows_worst_case_of_controls(door, controls, given, seconds):
+def test_default_timeout_allows_worst_case_of_controls(door, controls, settings, seconds):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        request = sent_by(door, controls=controls, **given)
-    wanted = {"connect": min(seconds, 10), "read": seconds, "write": seconds, "pool": seconds}
-    assert request.extensions["timeout"] == pytest.approx(wanted, abs=0.1)
+        request = get_request(door, controls=controls, **settings)
+    expected = {"connect": min(seconds, 10), "read": seconds, "write": seconds, "pool": seconds}
+    assert request.extensions["timeout"] == pytest.approx(expected, abs=0.1)
 
 
 @both_doors
@@ -180,85 +179,22 @@ def test_timeout_shorter_than_worst_case_warns(door, call):
     controls = {"timeout": {"call_timeout": 2000}, "retry": {"count": 1}}
     settings = {"controls": controls, "timeout": 600 if call else 5.0}
     with pytest.warns(UserWarning, match="timeout=5 is shorter .* fallback"):
-        request = sent_by(door, chat(**call), **settings)
+        request = get_request(door, chat(**call), **settings)
     assert request.extensions["timeout"]["read"] == 5
 
 
 @both_doors
-def test_key_function_is_called(door):
-    assert sent_by(door, api_key=lambda: " fresh ").headers["authorization"] == "Bearer fresh"
-
-
-async def vault() -> str:
-    return "from-the-vault"
-
-
-def test_async_key_function_works_for_async_calls():
-    script = Script()
-    asyncio.run(client_of(script, api_key=vault).asend(chat()))
-    assert script.headers("authorization") == ["Bearer from-the-vault"]
-
-
-async def test_blocking_key_function_does_not_block_event_loop():
-    ticks = []
-
-    async def tick() -> None:
-        while True:
-            ticks.append(time.monotonic())
-            await asyncio.sleep(0.01)
-
-    ticking = asyncio.create_task(tick())
-    client = client_of(Script(), api_key=lambda: time.sleep(0.5), deadline=0.2)
-    with pytest.raises(RouterTimeoutError, match="deadline"):
-        await client.asend(chat())
-    ticking.cancel()
-    assert len(ticks) > 1
-
-
-async def test_key_functions_that_never_return_do_not_block_others():
-    never = threading.Event()
-    for _ in range(40):
-        with pytest.raises(RouterTimeoutError):
-            await client_of(Script(), api_key=never.wait, deadline=0.001).asend(chat())
-    assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 5) == "free"
-    assert await client_of(Script(), api_key=lambda: KEY).asend(chat()) == ANSWER
-    never.set()
-
-
-@both_doors
-def test_exhausted_key_function_raises_input_error(door):
-    with pytest.raises(RouterInputError, match="no more keys"):
-        door.send(client_of(Script(), api_key=iter(()).__next__, deadline=9), chat())
-
-
-@pytest.mark.parametrize("verb", ["send", "stream"])
-def test_async_key_function_fails_for_sync_calls(verb):
-    client = client_of(Script(), api_key=vault)
-    with pytest.raises(RouterInputError, match="async function, which sync calls cannot use"):
-        client.send(chat()) if verb == "send" else list(client.stream(chat_stream()))
-
-
-@both_doors
-@pytest.mark.parametrize("key", ["", "  ", "a\nb", "clé", "x" * 4097, None, 7])
-def test_invalid_key_from_function_raises_input_error(door, key):
-    script = Script()
-    with pytest.raises(RouterInputError, match="key") as raised:
-        door.send(client_of(script, api_key=lambda: key), chat())
-    assert script.sent == 0
-    assert not key or str(key) not in str(raised.value)
-
-
-@both_doors
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("injected", [False, True], ids=["own", "follows redirects"])
-def test_redirect_raises_error_with_target(door, status, injected):
+@pytest.mark.parametrize("follows", [False, True], ids=["default", "follow_redirects"])
+def test_redirect_raises_error_with_target(door, status, follows):
+    """Redirects are not followed, even by an httpx client that is set to do so."""
     script = Script(says(status, {}, location="https://elsewhere.example/steal"), says())
     client = client_of(script)
-    client.http_client.follow_redirects = client.http_async_client.follow_redirects = injected
-    for ask in (lambda: door.send(client, chat()), lambda: door.stream(client, chat_stream())):
+    client.http_client.follow_redirects = client.http_async_client.follow_redirects = follows
+    for send in (lambda: door.send(client, chat()), lambda: door.stream(client, chat_stream())):
         script.requests.clear()
         with pytest.raises(RedirectError, match=r"elsewhere\.example"):
-            ask()
+            send()
         assert script.sent == 1
 
 
@@ -281,40 +217,40 @@ async def test_client_is_async_context_manager():
 
 @both_doors
 def test_missing_httpx_client_for_other_mode_raises_input_error(door):
-    http = httpx.MockTransport(Script())
-    injected = {"http_async_client": httpx.AsyncClient(transport=http)}
+    transport = httpx.MockTransport(Script())
+    clients = {"http_async_client": httpx.AsyncClient(transport=transport)}
     if isinstance(door, AsyncDoor):
-        injected = {"http_client": httpx.Client(transport=http)}
+        clients = {"http_client": httpx.Client(transport=transport)}
     with pytest.raises(RouterInputError, match=r"calls need http_\w*client"):
-        door.send(RouterClient(api_key=KEY, **injected), chat())
+        door.send(RouterClient(api_key=KEY, **clients), chat())
 
 
 def test_threads_get_their_own_responses():
     client = client_of(lambda request: httpx.Response(200, content=request.content))
-    echo = [chat(body={"number": n}, parse=lambda reply: reply.json()) for n in range(24)]
-    got: dict[int, Any] = {}
+    calls = [chat(body={"number": n}, parse=lambda response: response.json()) for n in range(24)]
+    results: dict[int, Any] = {}
     threads = [
-        threading.Thread(target=lambda n=n: got.update({n: client.send(echo[n])}))
-        for n in range(len(echo))
+        threading.Thread(target=lambda n=n: results.update({n: client.send(calls[n])}))
+        for n in range(len(calls))
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert got == {n: {"number": n} for n in range(24)}
+    assert results == {n: {"number": n} for n in range(24)}
 
 
 async def test_cancelled_call_is_not_retried():
-    asked, script = asyncio.Event(), Script()
+    is_sent, script = asyncio.Event(), Script()
 
     async def hang(request: httpx.Request) -> httpx.Response:
         script.requests.append(request)
-        asked.set()
+        is_sent.set()
         await asyncio.Event().wait()
         raise AssertionError
 
     task = asyncio.create_task(client_of(hang).asend(chat()))
-    await asked.wait()
+    await is_sent.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -322,10 +258,10 @@ async def test_cancelled_call_is_not_retried():
 
 
 async def test_cancelling_ends_wait_before_retry():
-    asked, script = asyncio.Event(), Script(says(503, {}, retry_after="50"))
-    client = client_of(lambda request: asked.set() or script(request))
+    is_sent, script = asyncio.Event(), Script(says(503, {}, retry_after="50"))
+    client = client_of(lambda request: is_sent.set() or script(request))
     task = asyncio.create_task(client.asend(chat()))
-    await asked.wait()
+    await is_sent.wait()
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -342,16 +278,18 @@ def test_response_is_closed(door):
 
 @both_doors
 def test_call_leaves_no_reference_cycle(door):
-    class Read:
-        def __call__(self, reply: Any) -> int:
-            return len(reply.content)
+    """A large response would otherwise stay in memory until the next garbage collection."""
 
-    read, client = Read(), client_of(Script())
-    gone = weakref.ref(read)
+    class Parser:
+        def __call__(self, response: Any) -> int:
+            return len(response.content)
+
+    parser, client = Parser(), client_of(Script())
+    reference = weakref.ref(parser)
     gc.disable()
     try:
-        assert door.send(client, chat(parse=read)) > 0
-        del read
-        assert gone() is None
+        assert door.send(client, chat(parse=parser)) > 0
+        del parser
+        assert reference() is None
     finally:
         gc.enable()

@@ -1,4 +1,4 @@
-"""Streams: complete or an error, never doubled, and closed however they are left."""
+"""Streams: complete or an error, retried only before their first item, and always closed."""
 
 import asyncio
 import gc
@@ -34,8 +34,8 @@ from orq_router_integrations.errors import (
 )
 
 HELLO = (event("Hel"), event("lo"))
-WHOLE = (*HELLO, event("", finish="stop"), DONE)
-CUT = httpx.RemoteProtocolError("peer closed connection")
+COMPLETE = (*HELLO, event("", finish="stop"), DONE)
+LOST = httpx.RemoteProtocolError("peer closed connection")
 
 
 @pytest.fixture(autouse=True)
@@ -43,42 +43,42 @@ def pauses(monkeypatch) -> list[float]:
     return recorded_pauses(monkeypatch)
 
 
-def broken(door: Any, *steps: Any, **call: Any) -> tuple[RouterError, list[str], int]:
-    """The error of a stream, what came before it, and the number of requests."""
+def get_error(door: Any, *steps: Any, **options: Any) -> tuple[RouterError, list[str], int]:
+    """Read a stream that fails; returns its error, its items and the number of requests."""
     script, items = Script(*steps), []
     with pytest.raises(RouterError) as raised:
-        door.stream(client_of(script), chat_stream(**call), into=items)
+        door.stream(client_of(script), chat_stream(**options), into=items)
     return raised.value, items, script.sent
 
 
 @both_doors
-@pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_stream_items_do_not_depend_on_chunk_size(door, size):
-    data = b"".join(WHOLE)
-    pieces = [data[start : start + size] for start in range(0, len(data), size)]
-    assert door.stream(client_of(Script(streams(*pieces))), chat_stream()) == ["Hel", "lo", ""]
+@pytest.mark.parametrize("chunk_size", [1, 7, 10_000])
+def test_stream_items_do_not_depend_on_chunk_size(door, chunk_size):
+    data = b"".join(COMPLETE)
+    chunks = [data[start : start + chunk_size] for start in range(0, len(data), chunk_size)]
+    assert door.stream(client_of(Script(streams(*chunks))), chat_stream()) == ["Hel", "lo", ""]
 
 
 @both_doors
-@pytest.mark.parametrize("end", [(event("", finish="stop"),), (DONE,), (DONE, b"data: {", CUT)])
+@pytest.mark.parametrize("end", [(event("", finish="stop"),), (DONE,), (DONE, b"data: {", LOST)])
 def test_stream_is_complete_after_finish_reason_or_done(door, end):
     items = door.stream(client_of(Script(streams(*HELLO, *end))), chat_stream())
     assert "".join(items) == "Hello"
 
 
 @both_doors
-@pytest.mark.parametrize("end", [(), (b"data: [DO",), (CUT,), (httpx.ReadError("reset"),)])
+@pytest.mark.parametrize("end", [(), (b"data: [DO",), (LOST,), (httpx.ReadError("reset"),)])
 def test_interrupted_stream_raises_with_partial_text(door, end):
-    error, items, sent = broken(door, streams(*HELLO, *end), streams(*WHOLE))
+    error, items, sent = get_error(door, streams(*HELLO, *end), streams(*COMPLETE))
     assert type(error) is StreamInterruptedError
     assert (error.partial, items, sent) == ("Hello", ["Hel", "lo"], 1)
     assert (error.status_code, error.endpoint, error.attempts) == (200, "/chat/completions", 1)
-    assert error.received == sum(len(piece) for piece in (*HELLO, *end) if isinstance(piece, bytes))
+    assert error.received == sum(len(chunk) for chunk in (*HELLO, *end) if isinstance(chunk, bytes))
 
 
 @both_doors
 def test_silent_stream_times_out_with_partial_text(door):
-    error, items, sent = broken(door, streams(*HELLO, httpx.ReadTimeout("slow")))
+    error, items, sent = get_error(door, streams(*HELLO, httpx.ReadTimeout("slow")))
     assert (type(error), error.partial) == (RouterTimeoutError, "Hello")
     assert (items, sent) == (["Hel", "lo"], 1)
 
@@ -89,13 +89,13 @@ def test_silent_stream_times_out_with_partial_text(door):
     [
         says(503, {}),
         httpx.ConnectError("refused"),
-        streams(CUT),
+        streams(LOST),
         streams(b": keep-alive\n\n", httpx.ReadTimeout("slow")),
-        streams(b"data: {", CUT),
+        streams(b"data: {", LOST),
     ],
 )
 def test_stream_is_retried_before_first_item(door, failure):
-    script = Script(failure, failure, streams(*WHOLE))
+    script = Script(failure, failure, streams(*COMPLETE))
     assert door.stream(client_of(script), chat_stream()) == ["Hel", "lo", ""]
     assert script.sent == 3
     assert len(set(script.headers("idempotency-key"))) == 1
@@ -103,27 +103,27 @@ def test_stream_is_retried_before_first_item(door, failure):
 
 @both_doors
 def test_stream_is_not_retried_without_retry_ambiguous(door):
-    error, _, sent = broken(door, streams(CUT), retry_ambiguous=False)
+    error, _, sent = get_error(door, streams(LOST), retry_ambiguous=False)
     assert (type(error), sent) == (StreamInterruptedError, 1)
 
 
 @both_doors
 def test_unreachable_stream_is_tried_three_times(door):
-    error, items, sent = broken(door, httpx.ConnectError("refused"))
+    error, items, sent = get_error(door, httpx.ConnectError("refused"))
     assert (type(error), items, sent) == (RouterConnectionError, [], 3)
 
 
 @both_doors
 def test_error_response_to_stream_is_read_completely(door):
     body = Body(b'{"error": {"message":', b' "no such model"}}')
-    error, _, sent = broken(door, lambda _: httpx.Response(404, stream=body))
+    error, _, sent = get_error(door, lambda _: httpx.Response(404, stream=body))
     assert (type(error), error.message, sent) == (NotFoundError, "no such model", 1)
     assert body.closed
 
 
 @both_doors
 def test_truncated_error_response_raises_connection_error(door):
-    error, _, _ = broken(door, lambda _: httpx.Response(400, stream=Body(b'{"err', CUT)))
+    error, _, _ = get_error(door, lambda _: httpx.Response(400, stream=Body(b'{"err', LOST)))
     assert isinstance(error, RouterConnectionError)
 
 
@@ -143,24 +143,26 @@ UNEXPECTED = [
 
 
 @both_doors
-@pytest.mark.parametrize(("kind", "body"), UNEXPECTED)
-def test_unexpected_body_raises_invalid_response_error(door, kind, body):
-    error, _, sent = broken(door, streams(body, kind=kind))
+@pytest.mark.parametrize(("content_type", "body"), UNEXPECTED)
+def test_unexpected_body_raises_invalid_response_error(door, content_type, body):
+    error, _, sent = get_error(door, streams(body, kind=content_type))
     assert (type(error), sent) == (InvalidResponseError, 1)
 
 
 @both_doors
-@pytest.mark.parametrize(("kind", "body"), UNEXPECTED[:4])
-def test_invalid_response_error_shows_body(door, kind, body):
-    error, _, _ = broken(door, streams(body, kind=kind))
-    told = str(error)
-    assert kind.partition(";")[0] in told
-    assert body[:20].decode() in told.replace("\\", "")
+@pytest.mark.parametrize(("content_type", "body"), UNEXPECTED[:4])
+def test_invalid_response_error_shows_body(door, content_type, body):
+    error, _, _ = get_error(door, streams(body, kind=content_type))
+    message = str(error)
+    assert content_type.partition(";")[0] in message
+    assert body[:20].decode() in message.replace("\\", "")
     assert (error.endpoint, error.status_code) == ("/chat/completions", 200)
 
 
 @both_doors
-@pytest.mark.parametrize("kind", ["application/json", "text/event-stream", "text/plain", ""])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "text/event-stream", "text/plain", ""]
+)
 @pytest.mark.parametrize(
     "body",
     [
@@ -170,14 +172,14 @@ def test_invalid_response_error_shows_body(door, kind, body):
         {"choices": [{"error": {"message": "no such model", "code": "gone"}}]},
     ],
 )
-def test_bare_error_body_is_raised(door, kind, body):
-    error, _, sent = broken(door, streams(json.dumps(body).encode(), kind=kind))
+def test_bare_error_body_is_raised(door, content_type, body):
+    error, _, sent = get_error(door, streams(json.dumps(body).encode(), kind=content_type))
     assert (error.message, error.code, sent) == ("no such model", "gone", 1)
 
 
 @both_doors
 @pytest.mark.parametrize(
-    ("frame", "message"),
+    ("event_data", "message"),
     [
         (b'event: error\ndata: {"message": "overloaded"}', "overloaded"),
         (b"event: error\ndata: overloaded", "overloaded"),
@@ -191,16 +193,16 @@ def test_bare_error_body_is_raised(door, kind, body):
         ),
     ],
 )
-@pytest.mark.parametrize("before", [(), HELLO], ids=["first", "later"])
-def test_error_event_ends_stream(door, frame, message, before):
-    error, items, sent = broken(door, streams(*before, frame + b"\n\n", DONE))
+@pytest.mark.parametrize("previous", [(), HELLO], ids=["first", "later"])
+def test_error_event_ends_stream(door, event_data, message, previous):
+    error, items, sent = get_error(door, streams(*previous, event_data + b"\n\n", DONE))
     assert (error.message, error.partial) == (message, "".join(items))
-    assert (len(items), sent) == (len(before), 1)
+    assert (len(items), sent) == (len(previous), 1)
 
 
 @both_doors
 def test_done_event_ends_stream_on_open_socket(door):
-    with Loopback(open_ended(b"".join(WHOLE))) as server:
+    with Loopback(open_ended(b"".join(COMPLETE))) as server:
         client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, timeout=2.0)
         for _ in range(2):
             assert door.stream(client, chat_stream()) == ["Hel", "lo", ""]
@@ -216,7 +218,7 @@ def test_connection_lost_during_stream_raises(door):
 
 
 @both_doors
-@pytest.mark.parametrize("end", [(DONE,), (CUT,), (b"data: null\n\n",)])
+@pytest.mark.parametrize("end", [(DONE,), (LOST,), (b"data: null\n\n",)])
 def test_stream_is_always_closed(door, end):
     body = Body(*HELLO, *end)
     client = client_of(lambda _: httpx.Response(200, stream=body))
@@ -229,7 +231,7 @@ def test_stream_is_always_closed(door, end):
 
 @both_doors
 def test_stream_closed_early_is_closed(door):
-    body = Body(*WHOLE)
+    body = Body(*COMPLETE)
     client = client_of(lambda _: httpx.Response(200, stream=body))
     assert door.first(client, chat_stream()) == "Hel"
     assert body.closed
@@ -237,7 +239,7 @@ def test_stream_closed_early_is_closed(door):
 
 @pytest.mark.parametrize("read", [1, 2])
 async def test_aclose_closes_stream_immediately(read):
-    body = Body(*WHOLE)
+    body = Body(*COMPLETE)
     stream = client_of(lambda _: httpx.Response(200, stream=body)).astream(chat_stream())
     for _ in range(read):
         await anext(stream)
@@ -246,7 +248,7 @@ async def test_aclose_closes_stream_immediately(read):
 
 
 def test_break_closes_stream():
-    body = Body(*WHOLE)
+    body = Body(*COMPLETE)
     for _ in client_of(lambda _: httpx.Response(200, stream=body)).stream(chat_stream()):
         assert not body.closed
         break
@@ -256,7 +258,7 @@ def test_break_closes_stream():
 
 async def test_break_closes_async_stream(monkeypatch):
     monkeypatch.setattr(client_sender, "READ_AHEAD_BYTES", 1)
-    body = Body(*WHOLE)
+    body = Body(*COMPLETE)
     async for _ in client_of(lambda _: httpx.Response(200, stream=body)).astream(chat_stream()):
         assert not body.closed
         break
@@ -267,7 +269,7 @@ async def test_break_closes_async_stream(monkeypatch):
 
 
 class Hanging(Body):
-    """A body that comes to no end."""
+    """A body that stops sending after its first event."""
 
     async def __aiter__(self) -> Any:
         yield HELLO[0]
@@ -290,8 +292,8 @@ async def test_cancelled_stream_is_closed_and_not_retried():
     assert (body.closed, script.sent) == (True, 1)
 
 
-def named_streams() -> Any:
-    """A client whose streams differ."""
+def create_client_with_two_streams() -> Any:
+    """Create a client with two different streams."""
     texts = iter(["a", "b"])
 
     def answer(_: httpx.Request) -> httpx.Response:
@@ -302,13 +304,13 @@ def named_streams() -> Any:
 
 
 def test_interleaved_streams_are_independent():
-    client = named_streams()
+    client = create_client_with_two_streams()
     pairs = zip(client.stream(chat_stream()), client.stream(chat_stream()), strict=True)
     assert list(pairs) == [("a0", "b0"), ("a1", "b1"), ("a2", "b2")]
 
 
 async def test_interleaved_async_streams_are_independent():
-    client = named_streams()
+    client = create_client_with_two_streams()
     first, second = client.astream(chat_stream()), client.astream(chat_stream())
     pairs = [(await anext(first), await anext(second)) for _ in range(3)]
     await first.aclose()
@@ -318,21 +320,25 @@ async def test_interleaved_async_streams_are_independent():
 
 @both_doors
 def test_decoder_receives_response_head_and_attempts(door):
-    heads = []
+    responses = []
 
-    def decoder(head: Any) -> Any:
-        heads.append(head)
-        return chat_stream().create_decoder(head)
+    def create_decoder(response: Any) -> Any:
+        responses.append(response)
+        return chat_stream().create_decoder(response)
 
-    script = Script(says(503, {}), streams(*WHOLE))
-    door.stream(client_of(script), chat_stream(create_decoder=decoder))
-    (head,) = heads
-    assert (head.status, head.content_type, head.attempts) == (200, "text/event-stream", 2)
+    script = Script(says(503, {}), streams(*COMPLETE))
+    door.stream(client_of(script), chat_stream(create_decoder=create_decoder))
+    (response,) = responses
+    assert (response.status, response.content_type, response.attempts) == (
+        200,
+        "text/event-stream",
+        2,
+    )
 
 
 @both_doors
 def test_items_from_decoder_finish_are_yielded(door):
-    class Late:
+    class SizeDecoder:
         done, partial = False, ""
 
         def __init__(self, _: Any) -> None:
@@ -346,4 +352,4 @@ def test_items_from_decoder_finish_are_yielded(door):
             return (self.size,)
 
     client = client_of(Script(streams(b"abc", b"de")))
-    assert door.stream(client, chat_stream(create_decoder=Late)) == [5]
+    assert door.stream(client, chat_stream(create_decoder=SizeDecoder)) == [5]

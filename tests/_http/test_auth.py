@@ -1,0 +1,78 @@
+"""API keys from functions."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+from support.scripted_router import ANSWER, KEY, Script, both_doors, chat, chat_stream, client_of
+
+from orq_router_integrations.errors import RouterInputError, RouterTimeoutError
+
+
+async def get_key_async() -> str:
+    return "key-of-async-function"
+
+
+@both_doors
+def test_key_function_is_called(door):
+    script = Script()
+    door.send(client_of(script, api_key=lambda: " key-of-function "), chat())
+    assert script.headers("authorization") == ["Bearer key-of-function"]
+
+
+async def test_async_key_function_works_for_async_calls():
+    script = Script()
+    await client_of(script, api_key=get_key_async).asend(chat())
+    assert script.headers("authorization") == ["Bearer key-of-async-function"]
+
+
+@pytest.mark.parametrize("method", ["send", "stream"])
+def test_async_key_function_fails_for_sync_calls(method):
+    client = client_of(Script(), api_key=get_key_async)
+    with pytest.raises(RouterInputError, match="async function, which sync calls cannot use"):
+        client.send(chat()) if method == "send" else list(client.stream(chat_stream()))
+
+
+async def test_blocking_key_function_does_not_block_event_loop():
+    ticks = []
+
+    async def tick() -> None:
+        while True:
+            ticks.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    ticker = asyncio.create_task(tick())
+    client = client_of(Script(), api_key=lambda: time.sleep(0.5), deadline=0.2)
+    with pytest.raises(RouterTimeoutError, match="deadline"):
+        await client.asend(chat())
+    ticker.cancel()
+    assert len(ticks) > 1
+
+
+async def test_key_functions_that_never_return_do_not_block_others():
+    """They run in their own threads, so they do not exhaust the thread pool of the event loop."""
+    never = threading.Event()
+    for _ in range(40):
+        with pytest.raises(RouterTimeoutError):
+            await client_of(Script(), api_key=never.wait, deadline=0.001).asend(chat())
+    assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 30) == "free"
+    assert await client_of(Script(), api_key=lambda: KEY).asend(chat()) == ANSWER
+    never.set()
+
+
+@both_doors
+def test_exhausted_key_function_raises_input_error(door):
+    keys = iter(())
+    with pytest.raises(RouterInputError, match="no more keys"):
+        door.send(client_of(Script(), api_key=keys.__next__, deadline=9), chat())
+
+
+@both_doors
+@pytest.mark.parametrize("key", ["", "  ", "a\nb", "cl\u00e9", "x" * 4097, None, 7])
+def test_invalid_key_from_function_raises_input_error(door, key):
+    script = Script()
+    with pytest.raises(RouterInputError, match="key") as raised:
+        door.send(client_of(script, api_key=lambda: key), chat())
+    assert script.sent == 0
+    assert not key or str(key) not in str(raised.value)
