@@ -203,7 +203,7 @@ def test_error_event_ends_stream(door, event_data, message, previous):
 @both_doors
 def test_done_event_ends_stream_on_open_socket(door):
     with Loopback(open_ended(b"".join(COMPLETE))) as server:
-        client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, timeout=2.0)
+        client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, timeout=30.0)
         for _ in range(2):
             assert door.stream(client, chat_stream()) == ["Hel", "lo", ""]
 
@@ -211,7 +211,7 @@ def test_done_event_ends_stream_on_open_socket(door):
 @both_doors
 def test_connection_lost_during_stream_raises(door):
     with Loopback(open_ended(b"".join(HELLO), then_close=True)) as server:
-        client = RouterClient(api_key=KEY, base_url=server.url, timeout=2.0)
+        client = RouterClient(api_key=KEY, base_url=server.url, timeout=30.0)
         with pytest.raises(StreamInterruptedError) as raised:
             door.stream(client, chat_stream())
     assert (raised.value.partial, len(server.requests)) == ("Hello", 1)
