@@ -20,6 +20,7 @@ _SOURCE_KEYS = {"base64": "data", "url": "url", "text": "text", "id": "id"}
 """The key that holds the source of an older block, by its ``source_type``."""
 
 _LOCAL_FILE_HINT = "Use content_block(path) for a local file."
+_DATA_HINT = "Set 'base64', or create the block with content_block(path)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class MediaSource:
             ValueError: the block has no data.
         """
         if self.data is None:
-            raise ValueError(f"The block has no data. Set 'base64'. {_LOCAL_FILE_HINT}")
+            raise ValueError(f"The block has no data. {_DATA_HINT}")
         return self.data
 
 
@@ -255,7 +256,7 @@ def _convert_image(source: MediaSource) -> Part:
 def _convert_audio(source: MediaSource) -> Part:
     if source.url is not None or source.file_id is not None:
         raise ValueError(
-            f"Audio cannot be sent by URL or file_id. Set 'base64'. {_LOCAL_FILE_HINT}"
+            f"Audio cannot be sent by URL or file_id. {_DATA_HINT}"
         )
     audio_format, data = mime.validate_audio(source.require_data(), source.mime_type)
     return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
@@ -336,7 +337,8 @@ def _validate_url(url: str, schemes: tuple[str, ...]) -> str:
         if url.lower().startswith("http://"):
             fix = "Use the https:// address, or download the file and pass its data."
         else:
-            fix = f"Use a URL that begins with {' or '.join(schemes)}. {_LOCAL_FILE_HINT}"
+            prefixes = " or ".join(schemes)
+            fix = f"Use a URL that begins with {prefixes}, or content_block(path) for a local file."
         raise ValueError(f"Unsupported URL {url[:60]!r}. {fix}")
     if not url.isprintable() or " " in url:
         raise ValueError("The URL contains a space or a control character. Percent-encode it.")

@@ -1,127 +1,247 @@
-"""Earlier answers that hold what no API takes back: speech, images, traces of server tools.
-
-And those that were made anew of their own blocks.
-"""
+"""Conversion of earlier answers, from this package and from other LangChain models."""
 
 from typing import Any
 
 import orjson
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-from support.scripted_router import Script, client_of, says, streams
+from support.chat_responses import (
+    EVENT_STREAM,
+    GPT,
+    create_model,
+    encode_event,
+    invoke_with_message,
+)
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.errors import RouterInputError
 
-GPT = "openai/gpt-4o"
 IMAGE = {"image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
-APIS = ["chat_completions", "responses"]
+TEXT = {"type": "text", "text": "Done."}
+CALL = {"name": "look", "args": {"where": "here"}, "id": "call_1"}
+CALL_PAYLOAD = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "look", "arguments": '{"where":"here"}'},
+}
+both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])
 
 
-def turn(content: Any = "", **kept: Any) -> AIMessage:
-    ours = {"model_provider": PROVIDER}
-    return AIMessage(content, additional_kwargs=kept, response_metadata=ours)
+def create_answer(content: Any = "", **kwargs: Any) -> AIMessage:
+    """Create an answer as this package returns it."""
+    metadata = {"model_provider": PROVIDER}
+    return AIMessage(content, additional_kwargs=kwargs, response_metadata=metadata)
 
 
-def sent(message: AIMessage, api: str) -> Any:
-    """The content of an answer, sent again."""
+def create_foreign_answer(provider: str, *blocks: dict[str, Any]) -> AIMessage:
+    """Create an answer of another LangChain model, with a tool call."""
+    calls = [{"name": "look", "args": {}, "id": "c1", "type": "tool_call"}]
+    return AIMessage([*blocks], tool_calls=calls, response_metadata={"model_provider": provider})
+
+
+def convert_answer(message: AIMessage, api: str = "chat_completions") -> Any:
+    """Convert an answer in the middle of a conversation."""
     return convert_messages([HumanMessage("Hi"), message, HumanMessage("And?")], api=api)[1]
 
 
-@pytest.mark.parametrize("api", APIS)
+ANSWERS: dict[str, tuple[AIMessage, dict[str, Any]]] = {
+    "call without text": (
+        AIMessage("", tool_calls=[CALL]),
+        {"content": None, "tool_calls": [CALL_PAYLOAD]},
+    ),
+    "call with text": (
+        AIMessage("Let me look.", tool_calls=[CALL]),
+        {"content": "Let me look.", "tool_calls": [CALL_PAYLOAD]},
+    ),
+    "call without blocks": (
+        AIMessage([], tool_calls=[CALL]),
+        {"content": None, "tool_calls": [CALL_PAYLOAD]},
+    ),
+    "call with Unicode arguments": (
+        AIMessage("", tool_calls=[{**CALL, "args": {"where": "Köln 🦉"}}]),
+        {
+            "content": None,
+            "tool_calls": [
+                {**CALL_PAYLOAD, "function": {"name": "look", "arguments": '{"where":"Köln 🦉"}'}}
+            ],
+        },
+    ),
+    "invalid call": (
+        AIMessage(
+            "",
+            invalid_tool_calls=[
+                {"name": "look", "args": '{"where":', "id": "call_1", "error": "truncated"}
+            ],
+        ),
+        {
+            "content": None,
+            "tool_calls": [
+                {**CALL_PAYLOAD, "function": {"name": "look", "arguments": '{"where":'}}
+            ],
+        },
+    ),
+    "reasoning with a call": (
+        AIMessage("", tool_calls=[CALL], additional_kwargs={"reasoning_content": "Hm."}),
+        {"content": None, "tool_calls": [CALL_PAYLOAD], "reasoning_content": "Hm."},
+    ),
+    "reasoning block with a call": (
+        AIMessage([{"type": "reasoning", "reasoning": "Hm."}], tool_calls=[CALL]),
+        {"content": None, "tool_calls": [CALL_PAYLOAD], "reasoning_content": "Hm."},
+    ),
+    "tool_use block that repeats a call": (
+        AIMessage(
+            [TEXT, {"type": "tool_use", "id": "call_1", "name": "look", "input": {}}],
+            tool_calls=[CALL],
+        ),
+        {"content": "Done.", "tool_calls": [CALL_PAYLOAD]},
+    ),
+    "tool_call block": (
+        AIMessage(content_blocks=[TEXT, {"type": "tool_call", **CALL}]),
+        {"content": "Done.", "tool_calls": [CALL_PAYLOAD]},
+    ),
+    "reasoning without a call is not sent": (
+        AIMessage("Hi", additional_kwargs={"reasoning_content": "Hm."}),
+        {"content": "Hi"},
+    ),
+    "unsigned thinking without a call is not sent": (
+        AIMessage([{"type": "thinking", "thinking": "Hm."}, TEXT]),
+        {"content": "Done."},
+    ),
+    "signed thinking": (
+        AIMessage([{"type": "thinking", "thinking": "Hm.", "signature": "s"}, TEXT]),
+        {"content": [{"type": "reasoning", "reasoning": "Hm.", "signature": "s"}, TEXT]},
+    ),
+    "signed reasoning block": (
+        AIMessage([{"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "s"}}]),
+        {"content": [{"type": "reasoning", "reasoning": "Hm.", "signature": "s"}]},
+    ),
+    "refusal": (
+        AIMessage("", additional_kwargs={"refusal": "No."}),
+        {"content": "", "refusal": "No."},
+    ),
+    "refusal block": (
+        AIMessage([{"type": "refusal", "refusal": "No."}]),
+        {"content": [{"type": "refusal", "refusal": "No."}]},
+    ),
+    "audio with an id": (
+        AIMessage("", additional_kwargs={"audio": {"id": "audio_1", "data": "UklG"}}),
+        {"content": "", "audio": {"id": "audio_1"}},
+    ),
+    "output_text block": (
+        AIMessage([{"type": "output_text", "text": "Hi"}]),
+        {"content": "Hi"},
+    ),
+    "Bedrock cache marker is not sent": (
+        AIMessage([TEXT, {"cachePoint": {"type": "default"}}]),
+        {"content": "Done."},
+    ),
+}
+
+
+@pytest.mark.parametrize(("message", "payload"), ANSWERS.values(), ids=ANSWERS)
+def test_answer_is_converted(
+    model: ChatOrq, router: OfflineRouter, message: AIMessage, payload: dict[str, Any]
+) -> None:
+    has_calls = "tool_calls" in payload
+    following = ToolMessage("x", tool_call_id="call_1") if has_calls else HumanMessage("And?")
+    model.invoke([HumanMessage("Hi"), message, following])
+    assert router.requests[-1].body["messages"][1] == {"role": "assistant", **payload}
+
+
+def test_tool_use_block_without_tool_calls_is_sent_as_a_call() -> None:
+    """langchain-core fills ``tool_calls`` from the block, but histories may lack them."""
+    block = {"type": "tool_use", "id": "call_1", "name": "look", "input": {"where": "here"}}
+    message = AIMessage([block])
+    message.tool_calls = []
+    payload = {"role": "assistant", "content": None, "tool_calls": [CALL_PAYLOAD]}
+    assert convert_answer(message) == payload
+
+
+@both_apis
 @pytest.mark.parametrize("version", ["v0", "v1"])
-def test_an_answer_that_was_only_an_image_says_so(api: str, version: str) -> None:
-    drawing = {"role": "assistant", "content": None, "images": [IMAGE]}
-    script = Script(says(json={"choices": [{"message": drawing}]}))
-    model = ChatOrq(model=GPT, client=client_of(script), output_version=version)
-    assert sent(model.invoke("Draw!"), api) == {
-        "role": "assistant",
-        "content": "[image answer, not sent again]",
-    }
+def test_answer_with_only_an_image_becomes_a_note(api: str, version: str) -> None:
+    message = {"role": "assistant", "content": None, "images": [IMAGE]}
+    body = orjson.dumps({"choices": [{"message": message}]})
+    answer = create_model(body, output_version=version).invoke("Draw!")
+    payload = {"role": "assistant", "content": "[image answer, not sent again]"}
+    assert convert_answer(answer, api) == payload
 
 
-@pytest.mark.parametrize("api", APIS)
-def test_an_image_beside_words_is_left_out(api: str) -> None:
-    assert sent(turn("Here.", images=[IMAGE]), api)["content"] == "Here."
+@both_apis
+def test_image_with_text_is_left_out(api: str) -> None:
+    assert convert_answer(create_answer("Here.", images=[IMAGE]), api)["content"] == "Here."
 
 
-@pytest.mark.parametrize("api", APIS)
-def test_an_empty_answer_stays_empty(api: str) -> None:
-    assert sent(turn(), api)["content"] == ""
+@both_apis
+def test_empty_answer_stays_empty(api: str) -> None:
+    assert convert_answer(create_answer(), api)["content"] == ""
 
 
-SPOKEN: dict[str, tuple[AIMessage, str]] = {
-    "its transcript": (turn(audio={"id": "a1", "transcript": "Hello."}), "Hello."),
-    "its transcript, without an id": (turn(audio={"transcript": "Hello."}), "Hello."),
-    "a note, without a transcript": (turn(audio={"id": "a1"}), "[audio answer, not sent again]"),
-    "the text, where it says the same": (
-        turn("Hello.", audio={"id": "a1", "transcript": "Hello."}),
+NOTE = "[audio answer, not sent again]"
+AUDIO_ANSWERS: dict[str, tuple[AIMessage, str]] = {
+    "transcript": (create_answer(audio={"id": "a1", "transcript": "Hello."}), "Hello."),
+    "transcript without an id": (create_answer(audio={"transcript": "Hello."}), "Hello."),
+    "no transcript": (create_answer(audio={"id": "a1"}), NOTE),
+    "text equals transcript": (
+        create_answer("Hello.", audio={"id": "a1", "transcript": "Hello."}),
         "Hello.",
     ),
-    "both, where they differ": (
-        turn("Listen:", audio={"id": "a1", "transcript": "Hello."}),
+    "text differs from transcript": (
+        create_answer("Listen:", audio={"id": "a1", "transcript": "Hello."}),
         "Listen:\nHello.",
     ),
-    "words beside blocks": (
-        turn([{"type": "audio", "base64": "UklG"}], audio={"transcript": "Hello."}),
+    "audio block": (
+        create_answer([{"type": "audio", "base64": "UklG"}], audio={"transcript": "Hello."}),
         "Hello.",
     ),
 }
 
 
-@pytest.mark.parametrize(("message", "words"), SPOKEN.values(), ids=SPOKEN)
-def test_the_responses_api_gets_of_a_spoken_answer(message: AIMessage, words: str) -> None:
-    assert sent(message, "responses") == {"role": "assistant", "content": words}
+@pytest.mark.parametrize(("message", "text"), AUDIO_ANSWERS.values(), ids=AUDIO_ANSWERS)
+def test_responses_api_receives_the_transcript_of_audio(message: AIMessage, text: str) -> None:
+    assert convert_answer(message, "responses") == {"role": "assistant", "content": text}
 
 
-def test_chat_completions_finds_a_spoken_answer_by_its_id() -> None:
-    message = turn(audio={"id": "a1", "transcript": "Hello."})
-    assert sent(message, "chat_completions") == {
-        "role": "assistant",
-        "content": "",
-        "audio": {"id": "a1"},
-    }
+def test_chat_completions_receives_the_id_of_audio() -> None:
+    message = create_answer(audio={"id": "a1", "transcript": "Hello."})
+    payload = {"role": "assistant", "content": "", "audio": {"id": "a1"}}
+    assert convert_answer(message) == payload
 
 
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_spoken_answer_that_came_without_an_id_is_sent_as_its_words(
-    api: str, stream: bool
-) -> None:
-    spoken = {"role": "assistant", "audio": {"data": "UklG", "transcript": "Hello."}}
-    part = {"delta" if stream else "message": spoken, "finish_reason": "stop"}
-    body = {"choices": [part]}
-    script = Script(
-        streams(b"data: " + orjson.dumps(body) + b"\n\n") if stream else says(json=body)
+@both_apis
+@pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
+def test_audio_received_without_an_id_is_sent_as_its_transcript(api: str, stream: bool) -> None:
+    audio = {"role": "assistant", "audio": {"data": "UklG", "transcript": "Hello."}}
+    body = {"choices": [{"delta" if stream else "message": audio, "finish_reason": "stop"}]}
+    model = (
+        create_model(encode_event(body), EVENT_STREAM, streaming=True)
+        if stream
+        else create_model(orjson.dumps(body))
     )
-    heard = ChatOrq(model=GPT, client=client_of(script), streaming=stream).invoke("Hi")
-    assert heard.additional_kwargs["audio"]["transcript"] == "Hello."
-    assert sent(heard, api) == {"role": "assistant", "content": "Hello."}
+    answer = model.invoke("Hi")
+    assert answer.additional_kwargs["audio"]["transcript"] == "Hello."
+    assert convert_answer(answer, api) == {"role": "assistant", "content": "Hello."}
 
 
-@pytest.mark.parametrize("api", APIS)
-def test_without_words_too_it_is_noted(api: str) -> None:
-    note = "[audio answer, not sent again]"
-    assert sent(turn(audio={"data": "UklG"}), api) == {"role": "assistant", "content": note}
+@both_apis
+def test_audio_without_id_and_transcript_becomes_a_note(api: str) -> None:
+    message = create_answer(audio={"data": "UklG"})
+    assert convert_answer(message, api) == {"role": "assistant", "content": NOTE}
 
 
-def test_a_spoken_turn_does_not_vanish_from_the_input_of_the_responses_api(
-    router: OfflineRouter,
-) -> None:
-    speech: Any = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
-    heard = ChatOrq(model=GPT, client=router.client()).invoke("Hi", **speech)
+def test_audio_answer_keeps_its_turn_on_the_responses_api(router: OfflineRouter) -> None:
+    audio: Any = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+    answer = ChatOrq(model=GPT, client=router.client()).invoke("Hi", **audio)
     model = ChatOrq(model=GPT, api="responses", client=router.client())
-    model.invoke([HumanMessage("Hi"), heard, HumanMessage("And?")])
-    roles = [item["role"] for item in router.requests[1].body["input"]]
-    assert roles == ["user", "assistant", "user"]
-    transcript = heard.additional_kwargs["audio"]["transcript"]
-    assert router.requests[1].body["input"][1]["content"] == transcript
+    model.invoke([HumanMessage("Hi"), answer, HumanMessage("And?")])
+    items = router.requests[1].body["input"]
+    assert [item["role"] for item in items] == ["user", "assistant", "user"]
+    assert items[1]["content"] == answer.additional_kwargs["audio"]["transcript"]
 
 
-TEXT = {"type": "text", "text": "Done."}
-OTHERS: dict[str, list[dict[str, Any]]] = {
+FOREIGN_BLOCKS: dict[str, list[dict[str, Any]]] = {
     "openai": [
         {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"},
         {"type": "web_search_call", "id": "ws_1", "status": "completed"},
@@ -167,29 +287,23 @@ OTHERS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def of_another(maker: str, *blocks: dict[str, Any]) -> AIMessage:
-    """An answer of one of LangChain's other models, which called a tool."""
-    calls = [{"name": "look", "args": {}, "id": "c1", "type": "tool_call"}]
-    return AIMessage([*blocks], tool_calls=calls, response_metadata={"model_provider": maker})
-
-
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize(("maker", "blocks"), OTHERS.items(), ids=OTHERS)
-def test_of_another_models_answer_the_words_and_the_calls_are_sent(
-    maker: str, blocks: list[dict[str, Any]], api: str, router: OfflineRouter
+@both_apis
+@pytest.mark.parametrize(("provider", "blocks"), FOREIGN_BLOCKS.items(), ids=FOREIGN_BLOCKS)
+def test_text_and_calls_of_another_model_are_sent(
+    provider: str, blocks: list[dict[str, Any]], api: str, router: OfflineRouter
 ) -> None:
-    message = of_another(maker, *blocks)
-    called = {"name": "look", "arguments": "{}"}
-    assert sent(message, api) == {
+    message = create_foreign_answer(provider, *blocks)
+    function = {"name": "look", "arguments": "{}"}
+    assert convert_answer(message, api) == {
         "role": "assistant",
         "content": "Done.",
-        "tool_calls": [{"id": "c1", "type": "function", "function": called}],
+        "tool_calls": [{"id": "c1", "type": "function", "function": function}],
     }
     model = ChatOrq(model=GPT, api=api, client=router.client())
     model.invoke([HumanMessage("Hi"), message, ToolMessage("x", tool_call_id="c1")])
 
 
-THOUGHTS: dict[str, dict[str, Any]] = {
+FOREIGN_REASONING: dict[str, dict[str, Any]] = {
     "bedrock": {"type": "reasoning_content", "reasoning_content": {"text": "Hm."}},
     "mistralai": {
         "type": "thinking",
@@ -199,93 +313,126 @@ THOUGHTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize(("maker", "block"), THOUGHTS.items(), ids=THOUGHTS)
-def test_what_another_model_thought_goes_with_its_calls(maker: str, block: dict[str, Any]) -> None:
-    assert sent(of_another(maker, block), "chat_completions")["reasoning_content"] == "Hm."
+@pytest.mark.parametrize(("provider", "block"), FOREIGN_REASONING.items(), ids=FOREIGN_REASONING)
+def test_reasoning_of_another_model_is_sent_with_its_calls(
+    provider: str, block: dict[str, Any]
+) -> None:
+    message = create_foreign_answer(provider, block)
+    assert convert_answer(message)["reasoning_content"] == "Hm."
 
 
-DRAWINGS = [
+IMAGE_BLOCKS = [
     {"type": "image_generation_call", "id": "ig_1", "result": "iVBORw0KGgo="},
     {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"},
     {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
 ]
 
 
-@pytest.mark.parametrize("block", DRAWINGS, ids=lambda block: block["type"])
-def test_an_image_of_another_model_is_noted_as_our_own_are(block: dict[str, Any]) -> None:
+@pytest.mark.parametrize("block", IMAGE_BLOCKS, ids=lambda block: block["type"])
+def test_image_of_another_model_becomes_a_note(block: dict[str, Any]) -> None:
     message = AIMessage([block], response_metadata={"model_provider": "openai"})
-    assert sent(message, "chat_completions")["content"] == "[image answer, not sent again]"
+    assert convert_answer(message)["content"] == "[image answer, not sent again]"
 
 
-@pytest.mark.parametrize("kind", ["function_call", "web_search_call", "web_search_tool_result"])
-def test_what_only_an_answer_can_hold_is_refused_in_a_question(model: ChatOrq, kind: str) -> None:
-    with pytest.raises(RouterInputError, match=rf"Unknown content block type '{kind}'"):
-        model.invoke([HumanMessage([{"type": kind}])])
+@pytest.mark.parametrize(
+    "block_type", ["function_call", "web_search_call", "web_search_tool_result"]
+)
+def test_block_of_an_answer_raises_in_a_human_message(model: ChatOrq, block_type: str) -> None:
+    with pytest.raises(RouterInputError, match=rf"Unknown content block type '{block_type}'"):
+        model.invoke([HumanMessage([{"type": block_type}])])
 
 
-@pytest.mark.parametrize("kind", ["web_search", "my_call", "tool_results", ""])
-def test_a_kind_that_nobody_knows_is_refused_in_an_answer_too(model: ChatOrq, kind: str) -> None:
-    with pytest.raises(RouterInputError, match=rf"Unknown content block type '{kind}'"):
-        model.invoke([HumanMessage("Hi"), of_another("openai", {"type": kind}), ("user", "?")])
+@pytest.mark.parametrize("block_type", ["web_search", "my_call", "tool_results", ""])
+def test_unknown_block_raises_in_an_answer(model: ChatOrq, block_type: str) -> None:
+    message = create_foreign_answer("openai", {"type": block_type})
+    with pytest.raises(RouterInputError, match=rf"Unknown content block type '{block_type}'"):
+        model.invoke([HumanMessage("Hi"), message, ("user", "?")])
 
 
-VALID = {"id": "c1", "function": {"name": "look", "arguments": '{"where":"here"}'}}
-INVALID = {"id": "c2", "function": {"name": "look", "arguments": '{"where":'}}
-REMADE: dict[str, Any] = {
-    "content": lambda told: AIMessage(
-        content=told.content_blocks, response_metadata=told.response_metadata
+@pytest.mark.parametrize("block_type", ["computer_call", "local_shell_call", "shell_call"])
+def test_call_that_the_client_runs_raises(block_type: str) -> None:
+    """Dropping these calls silently would leave their results without a call."""
+    block = {"type": block_type, "call_id": "c"}
+    message = AIMessage([block], response_metadata={"model_provider": "x"})
+    with pytest.raises(ValueError, match=f"Unknown content block type '{block_type}'"):
+        convert_answer(message, "responses")
+
+
+VALID_CALL = {"id": "c1", "function": {"name": "look", "arguments": '{"where":"here"}'}}
+INVALID_CALL = {"id": "c2", "function": {"name": "look", "arguments": '{"where":'}}
+COPIES: dict[str, Any] = {
+    "content": lambda answer: AIMessage(
+        content=answer.content_blocks, response_metadata=answer.response_metadata
     ),
-    "content_blocks": lambda told: AIMessage(
-        content_blocks=told.content_blocks, response_metadata=told.response_metadata
+    "content_blocks": lambda answer: AIMessage(
+        content_blocks=answer.content_blocks, response_metadata=answer.response_metadata
     ),
 }
 
 
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("calls", [[VALID, INVALID], [VALID], [INVALID]])
-@pytest.mark.parametrize("remade", REMADE.values(), ids=REMADE)
-def test_an_answer_made_anew_of_its_blocks_keeps_all_its_calls(
-    remade: Any, calls: list[dict[str, Any]], api: str
+@both_apis
+@pytest.mark.parametrize(
+    "calls",
+    [[VALID_CALL, INVALID_CALL], [VALID_CALL], [INVALID_CALL]],
+    ids=["both", "valid", "invalid"],
+)
+@pytest.mark.parametrize("copy", COPIES.values(), ids=COPIES)
+def test_answer_recreated_from_its_blocks_keeps_its_calls(
+    copy: Any, calls: list[dict[str, Any]], api: str
 ) -> None:
-    script = Script(says(json={"choices": [{"message": {"content": "Ok.", "tool_calls": calls}}]}))
-    told = ChatOrq(model=GPT, client=client_of(script)).invoke("Look!")
-    assert sent(remade(told), api) == sent(told, api)
-    assert sent(told, api)["tool_calls"] == [{**call, "type": "function"} for call in calls]
+    answer = invoke_with_message(content="Ok.", tool_calls=calls)
+    assert convert_answer(copy(answer), api) == convert_answer(answer, api)
+    sent_calls = convert_answer(answer, api)["tool_calls"]
+    assert sent_calls == [{**call, "type": "function"} for call in calls]
 
 
-def test_a_call_that_was_mended_is_not_sent_once_more_as_it_came() -> None:
+def test_invalid_call_block_of_a_repaired_call_is_ignored() -> None:
     bad = {"type": "invalid_tool_call", "id": "c1", "name": "look", "args": "{", "error": "cut"}
-    message = of_another("orq", {"type": "text", "text": "Ok."}, bad)
-    (call,) = sent(message, "chat_completions")["tool_calls"]
+    message = create_foreign_answer("orq", TEXT, bad)
+    (call,) = convert_answer(message)["tool_calls"]
     assert call["function"]["arguments"] == "{}"
 
 
-@pytest.mark.parametrize(("kind", "args"), [("invalid_tool_call", {"x": 1}), ("tool_call", None)])
-def test_the_arguments_in_a_block_may_be_odd(kind: str, args: Any) -> None:
-    block = {"type": kind, "id": "c1", "name": "look", "args": args}
-    (call,) = sent(AIMessage([block]), "chat_completions")["tool_calls"]
+@pytest.mark.parametrize(
+    ("block_type", "args"), [("invalid_tool_call", {"x": 1}), ("tool_call", None)]
+)
+def test_arguments_of_a_call_block_may_have_the_wrong_type(block_type: str, args: Any) -> None:
+    block = {"type": block_type, "id": "c1", "name": "look", "args": args}
+    (call,) = convert_answer(AIMessage([block]))["tool_calls"]
     assert call["function"]["arguments"] == ('{"x":1}' if args else "{}")
 
 
-def test_sealed_thoughts_keep_their_order_before_the_words() -> None:
+def test_received_call_without_a_name_is_not_sent() -> None:
+    call = {"type": "invalid_tool_call", "name": None, "args": "{}", "id": "c", "error": "?"}
+    answer = AIMessage("Well,", invalid_tool_calls=[call])
+    assert convert_answer(answer) == {"role": "assistant", "content": "Well,"}
+
+
+def test_signed_reasoning_keeps_its_order_before_the_text() -> None:
     content = [
         {"type": "thinking", "thinking": "First.", "signature": "S1"},
         {"type": "redacted_thinking", "data": "B"},
         {"type": "text", "text": "Well."},
         {"type": "thinking", "thinking": "Then.", "signature": "S2"},
     ]
-    parts = sent(AIMessage(content), "chat_completions")["content"]
-    told = [part.get("signature") or part.get("data") or part["text"] for part in parts]
-    assert told == ["S1", "B", "S2", "Well."]
+    parts = convert_answer(AIMessage(content))["content"]
+    values = [part.get("signature") or part.get("data") or part["text"] for part in parts]
+    assert values == ["S1", "B", "S2", "Well."]
 
 
-@pytest.mark.parametrize("kind", ["computer_call", "local_shell_call", "shell_call"])
-def test_a_call_that_is_answered_on_this_side_is_not_left_out_in_silence(kind: str) -> None:
-    message = AIMessage([{"type": kind, "call_id": "c"}], response_metadata={"model_provider": "x"})
-    with pytest.raises(ValueError, match=f"Unknown content block type '{kind}'"):
-        sent(message, "responses")
+INVALID_KWARGS: list[tuple[str, Any]] = [
+    ("reasoning_content", {"a": 1}),
+    ("reasoning_signature", 5),
+    ("reasoning_items", {"a": 1}),
+    ("reasoning_items", [1]),
+    ("reasoning_items", [{"reasoning": 1}]),
+    ("thought_signatures", [1]),
+    ("thought_signatures", "x"),
+]
 
 
-def test_words_under_other_names_and_marks_of_a_cache() -> None:
-    content = [{"type": "output_text", "text": "Hi"}, {"cachePoint": {"type": "default"}}]
-    assert sent(AIMessage(content), "chat_completions")["content"] == "Hi"
+@pytest.mark.parametrize(("name", "value"), INVALID_KWARGS, ids=repr)
+def test_stored_value_of_the_wrong_type_raises(model: ChatOrq, name: str, value: Any) -> None:
+    message = AIMessage("", additional_kwargs={name: value}, tool_calls=[CALL])
+    with pytest.raises(RouterInputError, match=r"messages\[1\]"):
+        model.invoke([HumanMessage("Hi"), message, ToolMessage("x", tool_call_id="call_1")])

@@ -1,4 +1,4 @@
-"""Seals of reasoning go back to the provider that made them, and to no other."""
+"""Reasoning signatures are sent only to the provider and the API that created them."""
 
 from typing import Any
 
@@ -13,59 +13,67 @@ from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.testing import Answer, ToolCall
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.reasoning import REASONING_BLOCK_TYPES, SIGNATURE_KWARGS
 
 CLAUDE, GPT = "anthropic/claude-sonnet-4-5", "openai/gpt-4o"
-THINKS = Answer(
-    reasoning="Hm.", reasoning_signature="SEAL", tool_calls=(ToolCall("look", {}, id="c1"),)
+SIGNED_ANSWER = Answer(
+    "Ok.",
+    reasoning="Hm.",
+    reasoning_signature="SIGNATURE",
+    tool_calls=(ToolCall("look", {}, id="c1"),),
 )
+both_versions = pytest.mark.parametrize("version", ["v0", "v1"])
 
 
-def second_turn(first: dict[str, Any], second: dict[str, Any], **router: Any) -> dict[str, Any]:
-    """The assistant's message as the second turn sends it back."""
-    offline = OfflineRouter(answers={"Look!": THINKS}, **router)
-    client = offline.client()
+def replay_answer(
+    first: dict[str, Any], second: dict[str, Any], **router_options: Any
+) -> dict[str, Any]:
+    """Return the assistant message that the second model sends for the answer of the first."""
+    router = OfflineRouter(answers={"Look!": SIGNED_ANSWER}, **router_options)
+    client = router.client()
     answer = ChatOrq(client=client, **first).invoke("Look!")
     result = ToolMessage("nothing", tool_call_id="c1")
     ChatOrq(client=client, **second).invoke([("user", "Look!"), answer, result])
-    sent: dict[str, Any] = offline.requests[-1].body["messages"][1]
-    return sent
+    message: dict[str, Any] = router.requests[-1].body["messages"][1]
+    return message
 
 
-@pytest.mark.parametrize("version", ["v0", "v1"])
-def test_the_provider_that_thought_gets_its_seal_back(version: str) -> None:
-    asked = {"model": CLAUDE, "output_version": version}
-    assert second_turn(asked, asked)["content"] == [
-        {"type": "reasoning", "reasoning": "Hm.", "signature": "SEAL"}
+@both_versions
+def test_provider_receives_its_own_signature(version: str) -> None:
+    model = {"model": CLAUDE, "output_version": version}
+    assert replay_answer(model, model)["content"] == [
+        {"type": "reasoning", "reasoning": "Hm.", "signature": "SIGNATURE"},
+        {"type": "text", "text": "Ok."},
     ]
 
 
-@pytest.mark.parametrize("version", ["v0", "v1"])
-def test_after_a_fallback_the_primary_gets_no_seal_of_the_other(version: str) -> None:
-    asked = {"model": CLAUDE, "controls": {"fallbacks": [GPT]}, "output_version": version}
-    sent = second_turn(asked, asked, faults={CLAUDE: [503]})
-    assert "SEAL" not in str(sent)
-    assert sent["reasoning_content"] == "Hm."
+@both_versions
+def test_primary_does_not_receive_a_signature_of_its_fallback(version: str) -> None:
+    model = {"model": CLAUDE, "controls": {"fallbacks": [GPT]}, "output_version": version}
+    message = replay_answer(model, model, faults={CLAUDE: [503]})
+    assert "SIGNATURE" not in str(message)
+    assert message["reasoning_content"] == "Hm."
 
 
-@pytest.mark.parametrize("version", ["v0", "v1"])
-def test_another_model_gets_the_thought_without_the_seal(version: str) -> None:
-    first = {"model": CLAUDE, "output_version": version}
-    sent = second_turn(first, {"model": GPT})
-    assert "SEAL" not in str(sent)
-    assert sent["reasoning_content"] == "Hm."
+@both_versions
+def test_another_provider_receives_reasoning_without_signature(version: str) -> None:
+    message = replay_answer({"model": CLAUDE, "output_version": version}, {"model": GPT})
+    assert "SIGNATURE" not in str(message)
+    assert message["reasoning_content"] == "Hm."
 
 
-def ours(**kept: Any) -> AIMessage:
+def create_answer(**kwargs: Any) -> AIMessage:
+    """Create an answer of Gemini, as this package returns it."""
     metadata = {"model_provider": "orq", "model_name": "google/gemini-3-pro"}
     calls = [{"name": "look", "args": {}, "id": "c1", "type": "tool_call"}]
-    return AIMessage("", tool_calls=calls, additional_kwargs=kept, response_metadata=metadata)
+    return AIMessage("", tool_calls=calls, additional_kwargs=kwargs, response_metadata=metadata)
 
 
-def test_geminis_signature_of_a_call_goes_back_where_it_came_from() -> None:
+def test_thought_signature_is_sent_with_its_call() -> None:
     router = OfflineRouter()
     history = [
         ("user", "Look!"),
-        ours(thought_signatures={"c1": "T"}),
+        create_answer(thought_signatures={"c1": "T"}),
         ToolMessage("x", tool_call_id="c1"),
     ]
     ChatOrq(model="google/gemini-3-pro", client=router.client()).invoke(history)
@@ -75,50 +83,52 @@ def test_geminis_signature_of_a_call_goes_back_where_it_came_from() -> None:
     assert "extra_content" not in router.requests[-1].body["messages"][1]["tool_calls"][0]
 
 
-def test_messages_that_do_not_say_who_made_them_are_taken_at_their_word() -> None:
-    theirs = AIMessage([{"type": "thinking", "thinking": "Hm.", "signature": "S"}])
-    assert strip_foreign_signatures(theirs, "openai") is theirs
+def test_message_of_unknown_origin_keeps_its_signature() -> None:
+    message = AIMessage([{"type": "thinking", "thinking": "Hm.", "signature": "S"}])
+    assert strip_foreign_signatures(message, "openai") is message
 
 
-THINKING = {"type": "thinking", "thinking": "Hm.", "signature": "SEAL"}
-REDACTED = {"type": "redacted_thinking", "data": "SEAL"}
-REASONING = {"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "SEAL"}}
-SEALED = {
+THINKING = {"type": "thinking", "thinking": "Hm.", "signature": "SIGNATURE"}
+REDACTED = {"type": "redacted_thinking", "data": "SIGNATURE"}
+REASONING = {"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "SIGNATURE"}}
+SIGNED_BLOCKS = {
     "thinking": THINKING,
-    "hidden thinking": REDACTED,
-    "hidden thinking in a standard block": {"type": "non_standard", "value": REDACTED},
-    "a standard block": REASONING,
+    "redacted_thinking": REDACTED,
+    "non_standard": {"type": "non_standard", "value": REDACTED},
+    "reasoning": REASONING,
 }
 
 
-def made_by(maker: str | None, *blocks: Any) -> AIMessage:
-    """An answer of another model of LangChain's, which says who made it, or does not."""
+def create_foreign_answer(provider: str | None, *blocks: Any) -> AIMessage:
+    """Create an answer of another LangChain model, with or without its ``model_provider``."""
     calls = [{"name": "look", "args": {}, "id": "c1", "type": "tool_call"}]
-    metadata = {"model_provider": maker} if maker else {}
+    metadata = {"model_provider": provider} if provider else {}
     return AIMessage([*blocks], tool_calls=calls, response_metadata=metadata)
 
 
-def sent(message: AIMessage, upstream: str, api: str = "chat_completions") -> dict[str, Any]:
-    return convert_messages([message], provider=upstream, api=api)[0]
+def convert_answer(
+    message: AIMessage, provider: str, api: str = "chat_completions"
+) -> dict[str, Any]:
+    return convert_messages([message], provider=provider, api=api)[0]
 
 
-@pytest.mark.parametrize("block", SEALED.values(), ids=SEALED)
-def test_another_models_seal_goes_to_the_provider_that_made_it_alone(block: Any) -> None:
-    message = made_by("anthropic", block)
-    assert "SEAL" in str(sent(message, "anthropic"))
-    for upstream in ("openai", "azure", "google", ""):
-        assert "SEAL" not in str(sent(message, upstream))
+@pytest.mark.parametrize("block", SIGNED_BLOCKS.values(), ids=SIGNED_BLOCKS)
+def test_signature_of_another_model_is_only_sent_to_its_provider(block: Any) -> None:
+    message = create_foreign_answer("anthropic", block)
+    assert "SIGNATURE" in str(convert_answer(message, "anthropic"))
+    for provider in ("openai", "azure", "google", ""):
+        assert "SIGNATURE" not in str(convert_answer(message, provider))
 
 
-@pytest.mark.parametrize("block", [THINKING, REASONING], ids=["thinking", "a standard block"])
-def test_what_another_model_thought_stays_without_its_seal(block: Any) -> None:
-    wire = sent(made_by("anthropic", block, REDACTED), "openai")
-    assert wire["reasoning_content"] == "Hm."
-    assert wire["content"] is None
+@pytest.mark.parametrize("block", [THINKING, REASONING], ids=["thinking", "reasoning"])
+def test_reasoning_of_another_model_is_kept_without_signature(block: Any) -> None:
+    payload = convert_answer(create_foreign_answer("anthropic", block, REDACTED), "openai")
+    assert payload["reasoning_content"] == "Hm."
+    assert payload["content"] is None
 
 
 @pytest.mark.parametrize(
-    ("maker", "upstream"),
+    ("model_provider", "provider"),
     [
         ("anthropic", "anthropic"),
         ("azure_ai", "azure"),
@@ -130,84 +140,113 @@ def test_what_another_model_thought_stays_without_its_seal(block: Any) -> None:
         ("mistralai", "mistral"),
     ],
 )
-def test_providers_are_known_by_the_names_that_langchain_gives_them(
-    maker: str, upstream: str
-) -> None:
-    assert "SEAL" in str(sent(made_by(maker, THINKING), upstream))
-    assert "SEAL" not in str(sent(made_by(maker, THINKING), "openai"))
+def test_langchain_provider_names_are_mapped(model_provider: str, provider: str) -> None:
+    message = create_foreign_answer(model_provider, THINKING)
+    assert "SIGNATURE" in str(convert_answer(message, provider))
+    assert "SIGNATURE" not in str(convert_answer(message, "openai"))
 
 
-@pytest.mark.parametrize("maker", ["bedrock_converse", None])
-def test_a_thought_in_bedrocks_own_block_keeps_its_seal_for_bedrock(maker: str | None) -> None:
-    inner = {"text": "Hm.", "signature": "SEAL"}
-    message = made_by(maker, {"type": "reasoning_content", "reasoning_content": inner})
-    seal = {"type": "reasoning", "reasoning": "Hm.", "signature": "SEAL"}
-    assert sent(message, "aws")["content"] == [seal]
-    assert sent(message, "openai")["reasoning_content"] == "Hm."
-    assert "SEAL" not in str(sent(message, "openai"))
+@pytest.mark.parametrize("model_provider", ["bedrock_converse", None])
+def test_bedrock_block_keeps_its_signature_for_bedrock(model_provider: str | None) -> None:
+    reasoning = {"text": "Hm.", "signature": "SIGNATURE"}
+    block = {"type": "reasoning_content", "reasoning_content": reasoning}
+    message = create_foreign_answer(model_provider, block)
+    part = {"type": "reasoning", "reasoning": "Hm.", "signature": "SIGNATURE"}
+    assert convert_answer(message, "aws")["content"] == [part]
+    assert convert_answer(message, "openai")["reasoning_content"] == "Hm."
+    assert "SIGNATURE" not in str(convert_answer(message, "openai"))
 
 
-@pytest.mark.parametrize("block", SEALED.values(), ids=SEALED)
-def test_another_models_seal_is_no_encrypted_content_of_the_responses_api(block: Any) -> None:
+@pytest.mark.parametrize("block", SIGNED_BLOCKS.values(), ids=SIGNED_BLOCKS)
+def test_signature_of_another_model_is_not_sent_to_the_responses_api(block: Any) -> None:
     router = OfflineRouter()
     model = ChatOrq(model=CLAUDE, client=router.client(), api="responses")
     result = ToolMessage("nothing", tool_call_id="c1")
-    model.invoke([("user", "Look!"), made_by("anthropic", block), result])
-    assert "SEAL" not in str(router.requests[-1].body)
+    model.invoke([("user", "Look!"), create_foreign_answer("anthropic", block), result])
+    assert "SIGNATURE" not in str(router.requests[-1].body)
 
 
-def test_a_block_may_tell_who_sealed_it_where_the_message_does_not() -> None:
-    hidden = [{"type": "redacted_reasoning", "data": "SEAL"}]
-    assert sent(made_by(None, REDACTED), "anthropic")["content"] == hidden
-    assert sent(made_by(None, REDACTED), "openai")["content"] is None
-    assert "SEAL" not in str(sent(made_by(None, THINKING), "openai", "responses"))
-    assert "SEAL" not in str(sent(made_by(None, {"type": "non_standard", "value": REDACTED}), ""))
+def test_block_type_identifies_the_provider_of_a_message_of_unknown_origin() -> None:
+    message = create_foreign_answer(None, REDACTED)
+    part = {"type": "redacted_reasoning", "data": "SIGNATURE"}
+    assert convert_answer(message, "anthropic")["content"] == [part]
+    assert convert_answer(message, "openai")["content"] is None
+    thinking = create_foreign_answer(None, THINKING)
+    assert "SIGNATURE" not in str(convert_answer(thinking, "openai", "responses"))
+    wrapped = create_foreign_answer(None, {"type": "non_standard", "value": REDACTED})
+    assert "SIGNATURE" not in str(convert_answer(wrapped, ""))
 
 
-def test_a_seal_without_data_is_refused() -> None:
+def test_redacted_thinking_without_data_raises() -> None:
+    message = create_foreign_answer(None, {"type": "redacted_thinking"})
+    model = ChatOrq(model=CLAUDE, client=OfflineRouter().client())
     with pytest.raises(RouterInputError, match=r"messages\[0\]\.content\[0\]"):
-        ChatOrq(model=CLAUDE, client=OfflineRouter().client()).invoke(
-            [made_by(None, {"type": "redacted_thinking"}), ToolMessage("x", tool_call_id="c1")]
-        )
+        model.invoke([message, ToolMessage("x", tool_call_id="c1")])
 
 
-def test_an_upstream_that_is_not_known_gets_no_seal() -> None:
-    message = ours(reasoning_signature="S")
+def test_signature_is_removed_if_the_model_name_has_no_provider() -> None:
+    message = create_answer(reasoning_signature="S")
     message.response_metadata["model_name"] = "gemini-3-pro"
     assert strip_foreign_signatures(message, "google").additional_kwargs == {}
 
 
-DATED = {
-    "a name that moves": ("anthropic/claude-3-7-sonnet-latest", "claude-3-7-sonnet-20250219"),
-    "a cloud's own id": ("aws/anthropic.claude-sonnet-4-5-v1:0", "claude-sonnet-4-5-20250929"),
-    "a deployment": ("azure/my-deployment", "gpt-4o-2024-08-06"),
-    "no name": ("anthropic/claude-sonnet-4-5", None),
+RESPONSE_MODELS = {
+    "latest": ("anthropic/claude-3-7-sonnet-latest", "claude-3-7-sonnet-20250219"),
+    "cloud model id": ("aws/anthropic.claude-sonnet-4-5-v1:0", "claude-sonnet-4-5-20250929"),
+    "deployment": ("azure/my-deployment", "gpt-4o-2024-08-06"),
+    "none": ("anthropic/claude-sonnet-4-5", None),
 }
 
 
-@pytest.mark.parametrize(("asked", "named"), DATED.values(), ids=DATED)
-def test_where_one_provider_was_asked_it_is_the_one_that_sealed(asked: str, named: Any) -> None:
-    message = ours(reasoning_signature="S")
+@pytest.mark.parametrize(
+    ("model", "response_model"), RESPONSE_MODELS.values(), ids=RESPONSE_MODELS
+)
+def test_only_requested_provider_is_the_owner_of_the_signature(
+    model: str, response_model: str | None
+) -> None:
+    """The name in the response may not identify the provider, but the request does."""
+    message = create_answer(reasoning_signature="S")
     message.response_metadata = create_response_metadata(
-        {"model": named}, Response(200, {}), ModelCandidates(asked, (asked,))
+        {"model": response_model}, Response(200, {}), ModelCandidates(model, (model,))
     )
-    provider = asked.partition("/")[0]
+    provider = model.partition("/")[0]
     assert strip_foreign_signatures(message, provider) is message
     assert Provenance.of(message).fell_back is False
     assert strip_foreign_signatures(message, "another").additional_kwargs == {}
 
 
-def balanced(*models: str) -> dict[str, Any]:
+def create_load_balancer(*models: str) -> dict[str, Any]:
     return {"load_balancer": {"models": [{"model": model, "weight": 0.5} for model in models]}}
 
 
-def test_a_balancer_that_asks_another_provider_gets_no_seal() -> None:
+def test_load_balancer_over_other_providers_receives_no_signature() -> None:
     first = {"model": CLAUDE}
-    for others in ((GPT,), (GPT, CLAUDE)):
-        assert "SEAL" not in str(second_turn(first, {**first, "controls": balanced(*others)}))
+    for models in ((GPT,), (GPT, CLAUDE)):
+        second = {**first, "controls": create_load_balancer(*models)}
+        assert "SIGNATURE" not in str(replay_answer(first, second))
 
 
-def test_a_balancer_within_the_provider_gets_the_seal_back() -> None:
-    haiku = "anthropic/claude-haiku-4-5"
-    sent = second_turn({"model": CLAUDE}, {"model": GPT, "controls": balanced(CLAUDE, haiku)})
-    assert "SEAL" in str(sent)
+def test_load_balancer_within_the_provider_receives_the_signature() -> None:
+    controls = create_load_balancer(CLAUDE, "anthropic/claude-haiku-4-5")
+    message = replay_answer({"model": CLAUDE}, {"model": GPT, "controls": controls})
+    assert "SIGNATURE" in str(message)
+
+
+@pytest.mark.parametrize("kwarg", sorted(SIGNATURE_KWARGS))
+def test_stored_signature_is_sent_to_its_provider_only(kwarg: str) -> None:
+    """Every signature in the table of reasoning fields is sent back, and removed for others."""
+    values: dict[str, Any] = {
+        "reasoning_items": [{"reasoning": "Hm.", "signature": "SIGNATURE"}],
+        "thought_signatures": {"c1": "SIGNATURE"},
+    }
+    message = create_answer(**{kwarg: values.get(kwarg, "SIGNATURE")})
+    assert "SIGNATURE" in str(convert_answer(message, "google"))
+    assert "SIGNATURE" not in str(convert_answer(message, "openai"))
+
+
+@pytest.mark.parametrize("block_type", sorted(REASONING_BLOCK_TYPES))
+def test_reasoning_block_is_never_sent_as_text(block_type: str) -> None:
+    """Every block type in the table of reasoning blocks is recognized in an answer."""
+    block = {"type": block_type, "thinking": "Hm.", "reasoning": "Hm.", "data": "x"}
+    content = convert_answer(create_foreign_answer(None, block), "anthropic")["content"]
+    assert "Hm." not in str(content)
