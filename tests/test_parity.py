@@ -1,113 +1,102 @@
-"""Sync and async are one behaviour: same signatures, same answers, same errors."""
+"""Sync and async methods have the same signatures, results and errors."""
 
 import asyncio
 import inspect
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import BaseMessage
+from support.chat_responses import merge_chunks
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, RouterError
 from orq_router_integrations.testing import Answer, Fault, ToolCall
 
-VERBS = ["send", "stream", "close"]
-TWINS = [("_generate", "_agenerate"), ("_stream", "_astream")]
 ANSWERS = {
     "text": Answer("Short and to the point."),
-    "tools": Answer(tool_calls=(ToolCall("add", {"a": 1}), ToolCall("add", {"a": 2}))),
+    "tool calls": Answer(tool_calls=(ToolCall("add", {"a": 1}), ToolCall("add", {"a": 2}))),
     "refusal": Answer(refusal="I would rather not."),
     "reasoning": Answer("So: 4.", reasoning="Two and two."),
 }
 FAULTS = {
     "rate limit": Fault(status=429),
-    "server": Fault(status=500, message="broken"),
-    "cut": Fault(status=200, cut_after=2),
-    "error frame": Fault(status=200, error_after=2),
+    "server error": Fault(status=500, message="broken"),
+    "interrupted": Fault(status=200, cut_after=2),
+    "error event": Fault(status=200, error_after=2),
     "guardrail": Fault(status=400, code="guardrail_error"),
 }
-PER_REPLY = {"id", "created", "trace_id", "latency"}
+PER_RESPONSE = {"id", "created", "trace_id", "latency"}
 
 
-def offline_model(**router: Any) -> ChatOrq:
-    client = OfflineRouter(**router).client(max_retries=0)
+def create_model(**router_options: Any) -> ChatOrq:
+    client = OfflineRouter(**router_options).client(max_retries=0)
     return ChatOrq(model="openai/gpt-4o", client=client)
 
 
-async def collected(model: ChatOrq, *, streamed: bool) -> BaseMessage:
-    if not streamed:
+async def call_async(model: ChatOrq, *, stream: bool) -> BaseMessage:
+    if not stream:
         return await model.ainvoke("Hi")
-    return joined([chunk async for chunk in model.astream("Hi")])
+    message: BaseMessage = merge_chunks([chunk async for chunk in model.astream("Hi")])
+    return message
 
 
-def joined(chunks: list[AIMessageChunk]) -> AIMessageChunk:
-    total = chunks[0]
-    for chunk in chunks[1:]:
-        total += chunk
-    return total
+def comparable(message: BaseMessage) -> dict[str, Any]:
+    """Return the fields that are equal for all modes of a call."""
+    metadata = {k: v for k, v in message.response_metadata.items() if k not in PER_RESPONSE}
+    fields: dict[str, Any] = message.model_dump(exclude={"id", "response_metadata"})
+    return {**fields, "response_metadata": metadata}
 
 
-def essence(message: BaseMessage) -> dict[str, Any]:
-    """What must be equal, however a message came about."""
-    found = {k: v for k, v in message.response_metadata.items() if k not in PER_REPLY}
-    return {
-        "content": message.content,
-        "tool_calls": message.tool_calls,
-        "extras": message.additional_kwargs,
-        "usage": message.usage_metadata,
-        "metadata": found,
-    }
+@pytest.mark.parametrize("method", ["send", "stream", "close"])
+def test_client_methods_have_the_same_parameters(method: str) -> None:
+    sync, async_ = getattr(RouterClient, method), getattr(RouterClient, f"a{method}")
+    assert inspect.signature(sync).parameters == inspect.signature(async_).parameters
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_a_twin_with_the_same_signature(verb: str) -> None:
-    sync, twin = getattr(RouterClient, verb), getattr(RouterClient, f"a{verb}")
-    assert inspect.signature(sync).parameters == inspect.signature(twin).parameters
-
-
-@pytest.mark.parametrize(("sync", "twin"), TWINS)
-def test_the_models_hooks_take_the_same_arguments(sync: str, twin: str) -> None:
-    names = [list(inspect.signature(getattr(ChatOrq, hook)).parameters) for hook in (sync, twin)]
+@pytest.mark.parametrize(("sync", "async_"), [("_generate", "_agenerate"), ("_stream", "_astream")])
+def test_model_hooks_have_the_same_parameters(sync: str, async_: str) -> None:
+    names = [list(inspect.signature(getattr(ChatOrq, hook)).parameters) for hook in (sync, async_)]
     assert names[0] == names[1]
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-async def test_four_doors_lead_to_the_same_message(answer: Answer) -> None:
+async def test_all_modes_return_the_same_message(answer: Answer) -> None:
     messages = [
-        offline_model(answers={"Hi": answer}).invoke("Hi"),
-        joined(list(offline_model(answers={"Hi": answer}).stream("Hi"))),
-        await collected(offline_model(answers={"Hi": answer}), streamed=False),
-        await collected(offline_model(answers={"Hi": answer}), streamed=True),
+        create_model(answers={"Hi": answer}).invoke("Hi"),
+        merge_chunks(create_model(answers={"Hi": answer}).stream("Hi")),
+        await call_async(create_model(answers={"Hi": answer}), stream=False),
+        await call_async(create_model(answers={"Hi": answer}), stream=True),
     ]
-    assert [essence(message) for message in messages] == [essence(messages[0])] * 4
+    assert [comparable(message) for message in messages] == [comparable(messages[0])] * 4
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-@pytest.mark.parametrize("streamed", [False, True])
-async def test_a_fault_is_the_same_error_in_sync_and_async(fault: Fault, streamed: bool) -> None:
-    def failing() -> ChatOrq:
-        return offline_model(faults={"openai/gpt-4o": fault})
+@pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
+async def test_sync_and_async_calls_raise_the_same_error(fault: Fault, stream: bool) -> None:
+    def create_failing_model() -> ChatOrq:
+        return create_model(faults={"openai/gpt-4o": fault})
 
+    model = create_failing_model()
     with pytest.raises(RouterError) as sync:
-        list(failing().stream("Hi")) if streamed else failing().invoke("Hi")
-    with pytest.raises(RouterError) as twin:
-        await collected(failing(), streamed=streamed)
-    assert type(sync.value) is type(twin.value)
-    assert vars(sync.value) == vars(twin.value)
+        list(model.stream("Hi")) if stream else model.invoke("Hi")
+    with pytest.raises(RouterError) as async_:
+        await call_async(create_failing_model(), stream=stream)
+    assert type(sync.value) is type(async_.value)
+    assert vars(sync.value) == vars(async_.value)
 
 
-async def test_interleaved_streams_stay_apart() -> None:
-    model = offline_model(answers={"one": "1 " * 50, "two": "2 " * 50})
+async def test_interleaved_async_streams_are_independent() -> None:
+    model = create_model(answers={"one": "1 " * 50, "two": "2 " * 50})
 
-    async def text(question: str) -> str:
+    async def collect_text(question: str) -> str:
         return "".join([chunk.text async for chunk in model.astream(question)])
 
-    one, two = await asyncio.gather(text("one"), text("two"))
+    one, two = await asyncio.gather(collect_text("one"), collect_text("two"))
     assert one.strip() == "1 " * 49 + "1"
     assert two.strip() == "2 " * 49 + "2"
 
 
-def test_interleaved_sync_streams_stay_apart() -> None:
-    model = offline_model(answers={"one": "1 " * 50, "two": "2 " * 50})
+def test_interleaved_streams_are_independent() -> None:
+    model = create_model(answers={"one": "1 " * 50, "two": "2 " * 50})
     pairs = list(zip(model.stream("one"), model.stream("two"), strict=True))
     assert "2" not in "".join(one.text for one, _ in pairs)
     assert "1" not in "".join(two.text for _, two in pairs)

@@ -15,6 +15,7 @@ from orq_router_integrations.chat_models.content_parts import (
 )
 from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.wire import json
+from orq_router_integrations.wire.reasoning import THOUGHT_SIGNATURES_KWARG
 
 _TOOL_CALL_TYPES = {
     "tool_call",
@@ -280,11 +281,11 @@ def _get_stored_str(kwargs: Mapping[str, Any], name: str) -> str:
 def _convert_tool_calls(message: BaseMessage) -> list[dict[str, Any]]:
     if not isinstance(message, AIMessage):
         return []
-    signatures = message.additional_kwargs.get("thought_signatures") or {}
+    signatures = message.additional_kwargs.get(THOUGHT_SIGNATURES_KWARG) or {}
     if not isinstance(signatures, Mapping):
         raise ValueError(
-            "Expected a dict of signatures by call id in additional_kwargs['thought_signatures'], "
-            f"got {type(signatures).__name__}."
+            "Expected a dict of signatures by call id in "
+            f"additional_kwargs['{THOUGHT_SIGNATURES_KWARG}'], got {type(signatures).__name__}."
         )
     valid: list[Any] = message.tool_calls
     invalid: list[Any] = message.invalid_tool_calls

@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.content import ContentBlock
 
 from orq_router_integrations.media.mime import detect_mime_type, parse_data_url
+from orq_router_integrations.wire.reasoning import REASONING_FIELDS, THOUGHT_SIGNATURES_KWARG
 
 Block = dict[str, Any]
 
@@ -63,7 +64,7 @@ def number_by_type(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
 def _iter_content(message: AIMessage) -> Iterator[Block]:
     """Yield all blocks except tool calls."""
     if not isinstance(message.content, str):
-        raise NotImplementedError  # tells langchain-core to read the blocks in content itself
+        raise NotImplementedError  # langchain-core then reads the blocks in content itself
     kwargs = message.additional_kwargs
     yield from _iter_reasoning(kwargs)
     if message.content or kwargs.get("annotations"):
@@ -79,19 +80,19 @@ def _iter_content(message: AIMessage) -> Iterator[Block]:
 
 
 def _iter_reasoning(kwargs: Block) -> Iterator[Block]:
-    candidates = {
-        "signature": kwargs.get("reasoning_signature"),
-        "redacted_data": kwargs.get("redacted_reasoning"),
+    values = {
+        field.block_key: kwargs[field.kwarg]
+        for field in REASONING_FIELDS
+        if field.block_key and kwargs.get(field.kwarg)
     }
-    extras = {name: value for name, value in candidates.items() if value}
-    text = kwargs.get("reasoning_content") or ""
-    if text or extras:
+    text = values.pop("reasoning", "")
+    if text or values:
         block: Block = {"type": "reasoning", "reasoning": text}
-        yield {**block, "extras": extras} if extras else block
+        yield {**block, "extras": values} if values else block
 
 
 def _create_tool_call(call: Any, message: AIMessage) -> Block:
-    signature = (message.additional_kwargs.get("thought_signatures") or {}).get(call["id"])
+    signature = (message.additional_kwargs.get(THOUGHT_SIGNATURES_KWARG) or {}).get(call["id"])
     block = {"type": "tool_call", "id": call["id"], "name": call["name"], "args": call["args"]}
     return {**block, "extras": {"thought_signature": signature}} if signature else block
 

@@ -255,9 +255,7 @@ def _convert_image(source: MediaSource) -> Part:
 
 def _convert_audio(source: MediaSource) -> Part:
     if source.url is not None or source.file_id is not None:
-        raise ValueError(
-            f"Audio cannot be sent by URL or file_id. {_DATA_HINT}"
-        )
+        raise ValueError(f"Audio cannot be sent by URL or file_id. {_DATA_HINT}")
     audio_format, data = mime.validate_audio(source.require_data(), source.mime_type)
     return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
 

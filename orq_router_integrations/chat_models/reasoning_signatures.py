@@ -12,13 +12,7 @@ from langchain_core.messages import AIMessage
 
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, PROVIDER
 from orq_router_integrations.wire.model_candidates import get_provider
-
-_SIGNATURE_KWARGS = (
-    "reasoning_signature",
-    "redacted_reasoning",
-    "thought_signatures",
-    "reasoning_items",
-)
+from orq_router_integrations.wire.reasoning import SIGNATURE_KWARGS
 
 _ROUTER_PROVIDERS: dict[str, tuple[str, ...]] = {
     "anthropic_bedrock": ("aws",),
@@ -60,7 +54,7 @@ def strip_foreign_signatures(
         return message
     kwargs, content = message.additional_kwargs, message.content
     if owners is not None:
-        kwargs = {name: value for name, value in kwargs.items() if name not in _SIGNATURE_KWARGS}
+        kwargs = {name: value for name, value in kwargs.items() if name not in SIGNATURE_KWARGS}
     if isinstance(content, list):
         blocks = (
             _strip_signature(block)

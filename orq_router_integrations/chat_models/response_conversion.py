@@ -29,25 +29,22 @@ from orq_router_integrations.wire.chat_completions import (
 )
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.reasoning import REASONING_FIELDS, THOUGHT_SIGNATURES_KWARG
 from orq_router_integrations.wire.responses_output import PendingResponse
 
 _SEPARATELY_PRICED_TIERS = ("flex", "priority")
 
-_KWARGS: dict[str, tuple[str, type | tuple[type, ...]]] = {
-    "reasoning_content": ("reasoning_content", str),
-    "reasoning": ("reasoning_content", str),
-    "reasoning_signature": ("reasoning_signature", str),
-    "redacted_reasoning": ("redacted_reasoning", (str, list)),
-    "refusal": ("refusal", str),
-    "audio": ("audio", dict),
-    "annotations": ("annotations", list),
-    "reasoning_items": ("reasoning_items", list),
-    "output_items": ("output_items", list),
-    "images": ("images", list),
+_KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
+    **{field.name: (field.kwarg, field.types) for field in REASONING_FIELDS},
+    "refusal": ("refusal", (str,)),
+    "audio": ("audio", (dict,)),
+    "annotations": ("annotations", (list,)),
+    "output_items": ("output_items", (list,)),
+    "images": ("images", (list,)),
 }
-"""Fields of a response message that become ``additional_kwargs``: their name there, and type."""
+"""Fields of a response message that become ``additional_kwargs``: their name there, and types."""
 
-_LIST_KWARGS = {"redacted_reasoning", "annotations", "reasoning_items", "output_items", "images"}
+_LIST_KWARGS = {name for name, types in _KWARGS.values() if list in types}
 _AUDIO_TEXT_FIELDS = {"data", "transcript"}
 
 
@@ -108,7 +105,7 @@ def _create_message(payload: dict[str, Any], metadata: dict[str, Any]) -> AIMess
 
 
 def _create_signature_kwargs(signatures: dict[str, str]) -> dict[str, Any]:
-    return {"thought_signatures": signatures} if signatures else {}
+    return {THOUGHT_SIGNATURES_KWARG: signatures} if signatures else {}
 
 
 def _extract_kwargs(payload: dict[str, Any]) -> dict[str, Any]:
@@ -116,8 +113,8 @@ def _extract_kwargs(payload: dict[str, Any]) -> dict[str, Any]:
         return {}
     kwargs = {
         name: payload[key]
-        for key, (name, expected_type) in _KWARGS.items()
-        if payload.get(key) and isinstance(payload[key], expected_type)
+        for key, (name, types) in _KWARGS.items()
+        if payload.get(key) and isinstance(payload[key], types)
     }
     if (audio := kwargs.get("audio")) and audio.get("data"):
         kwargs["audio"] = {**audio, "mime_type": detect_audio_mime_type(audio["data"])}

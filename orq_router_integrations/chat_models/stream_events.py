@@ -15,12 +15,13 @@ from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.content_blocks import number_by_type, translate_content
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
+from orq_router_integrations.wire.reasoning import REASONING_FIELDS
 
 StreamEvent = dict[str, Any]
 BlockKey = tuple[str, int | str]
 """Identifies a block: its type and its number within the type, or ``call`` and the call id."""
 
-_REASONING_KWARGS = ("reasoning_content", "reasoning_signature", "redacted_reasoning")
+_REASONING_KWARGS = {field.kwarg for field in REASONING_FIELDS if field.block_key}
 
 _TOOL_CALL_TYPES = {"tool_call", "invalid_tool_call"}
 _START_FIELDS = {"type", "id", "name", "mime_type", "url"}

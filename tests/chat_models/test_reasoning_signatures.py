@@ -198,9 +198,7 @@ RESPONSE_MODELS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("model", "response_model"), RESPONSE_MODELS.values(), ids=RESPONSE_MODELS
-)
+@pytest.mark.parametrize(("model", "response_model"), RESPONSE_MODELS.values(), ids=RESPONSE_MODELS)
 def test_only_requested_provider_is_the_owner_of_the_signature(
     model: str, response_model: str | None
 ) -> None:

@@ -1,128 +1,83 @@
-"""Replies: whole ones of odd shapes, and that a stream ends in the same message as one of them."""
+"""Conversion of complete responses, and equality of complete and streamed answers."""
 
-from contextlib import suppress
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from langchain_core.load import dumps, loads
-from langchain_core.messages import (
-    AIMessage,
-    BaseMessageChunk,
-    HumanMessage,
-    message_chunk_to_message,
+from langchain_core.messages import AIMessage, HumanMessage
+from support.chat_responses import (
+    GPT,
+    comparable,
+    create_model,
+    invoke_with_message,
+    merge_chunks,
 )
 
-from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
-from orq_router_integrations.chat_models.assistant_messages import convert_assistant_message
+from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models.response_conversion import create_usage_metadata
-from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.errors import InvalidResponseError, ServerError
 from orq_router_integrations.testing import Answer, ToolCall
 
-GPT = "openai/gpt-4o"
-SPEECH = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
-
-
+AUDIO = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
 ANSWERS: dict[str, tuple[Answer, dict[str, Any]]] = {
-    "a text": (Answer("Hello there, you."), {}),
-    "nothing": (Answer(""), {}),
+    "text": (Answer("Hello there, you."), {}),
+    "empty": (Answer(""), {}),
     "unicode": (Answer("Grüße \u2028 🦉 👩‍💻"), {}),
-    "a tool call": (Answer(tool_calls=(ToolCall("f", {"city": "Köln", "n": [1, 2]}),)), {}),
-    "a call without arguments": (Answer(tool_calls=(ToolCall("f"),)), {}),
+    "tool call": (Answer(tool_calls=(ToolCall("f", {"city": "Köln", "n": [1, 2]}),)), {}),
+    "tool call without arguments": (Answer(tool_calls=(ToolCall("f"),)), {}),
     "text and two calls": (Answer("Ok.", (ToolCall("f", {"a": 1}), ToolCall("g", {"b": 2}))), {}),
-    "a call that is not JSON": (Answer(tool_calls=(ToolCall("f", "no JSON"),)), {}),
-    "a call that was cut off": (
+    "invalid call": (Answer(tool_calls=(ToolCall("f", "no JSON"),)), {}),
+    "truncated call": (
         Answer(tool_calls=(ToolCall("f", '{"city": "Par'),), finish_reason="length"),
         {},
     ),
-    "reasoning": (Answer("42", reasoning="Let me think.", reasoning_signature="sig"), {}),
+    "signed reasoning": (Answer("42", reasoning="Let me think.", reasoning_signature="sig"), {}),
     "reasoning and a call": (
         Answer(reasoning="Let me think.", tool_calls=(ToolCall("f", {"a": 1}),)),
         {},
     ),
-    "a refusal": (Answer(refusal="I would rather not."), {}),
-    "speech": (Answer("Hello there."), SPEECH),
+    "refusal": (Answer(refusal="I would rather not."), {}),
+    "audio": (Answer("Hello there."), AUDIO),
     "logprobs": (Answer("Hello there."), {"logprobs": True, "top_logprobs": 2}),
-    "a length stop": (Answer("Hello there, all of you."), {"max_tokens": 3}),
-    "a filtered answer": (Answer("He", finish_reason="content_filter"), {}),
-    "a stop sequence": (Answer("Hello there, all of you."), {"stop": ["all"]}),
-    "usage in detail": (
+    "length": (Answer("Hello there, all of you."), {"max_tokens": 3}),
+    "content filter": (Answer("He", finish_reason="content_filter"), {}),
+    "stop sequence": (Answer("Hello there, all of you."), {"stop": ["all"]}),
+    "usage details": (
         Answer("Hi", usage={"prompt_tokens_details": {"cached_tokens": 7, "audio_tokens": None}}),
         {},
     ),
 }
-every_answer = pytest.mark.parametrize(("answer", "asked"), ANSWERS.values(), ids=ANSWERS)
+each_answer = pytest.mark.parametrize(("answer", "params"), ANSWERS.values(), ids=ANSWERS)
 
 
-def told(answer: Answer) -> ChatOrq:
-    """A model on a new router, so that ids and times are those of a first reply."""
+def create_offline_model(answer: Answer) -> ChatOrq:
+    """Create a model on a new router, so that ids and times are those of its first response."""
     return ChatOrq(model=GPT, client=OfflineRouter(answers=lambda _: answer).client())
 
 
-def plain(message: Any) -> dict[str, Any]:
-    members: dict[str, Any] = message.model_dump(exclude={"id"})
-    members["response_metadata"].pop("latency")
-    for call in members["invalid_tool_calls"]:
-        call.pop("error")  # its words differ
-        call["args"] = strip_invalid_suffix(call["args"])
-    return members
-
-
-def added_up(chunks: list[BaseMessageChunk]) -> Any:
-    first, *rest = chunks
-    for chunk in rest:
-        first += chunk
-    return message_chunk_to_message(first)
-
-
-@every_answer
-def test_a_stream_ends_in_the_message_of_a_whole_reply(
-    answer: Answer, asked: dict[str, Any]
+@each_answer
+def test_stream_produces_the_message_of_a_complete_response(
+    answer: Answer, params: dict[str, Any]
 ) -> None:
-    whole = told(answer).invoke("Hi", **asked)
-    assert plain(told(answer).invoke("Hi", stream=True, **asked)) == plain(whole)
-    assert plain(added_up(list(told(answer).stream("Hi", **asked)))) == plain(whole)
+    expected = comparable(create_offline_model(answer).invoke("Hi", **params))
+    collected = create_offline_model(answer).invoke("Hi", stream=True, **params)
+    assert comparable(collected) == expected
+    chunks = create_offline_model(answer).stream("Hi", **params)
+    assert comparable(merge_chunks(chunks)) == expected
 
 
-@every_answer
-async def test_it_is_the_same_when_awaited(answer: Answer, asked: dict[str, Any]) -> None:
-    whole = plain(told(answer).invoke("Hi", **asked))
-    assert plain(await told(answer).ainvoke("Hi", **asked)) == whole
-    chunks = [chunk async for chunk in told(answer).astream("Hi", **asked)]
-    assert plain(added_up(chunks)) == whole
+@each_answer
+async def test_async_calls_produce_the_same_message(answer: Answer, params: dict[str, Any]) -> None:
+    expected = comparable(create_offline_model(answer).invoke("Hi", **params))
+    assert comparable(await create_offline_model(answer).ainvoke("Hi", **params)) == expected
+    stream = create_offline_model(answer).astream("Hi", **params)
+    assert comparable(merge_chunks([chunk async for chunk in stream])) == expected
 
 
-ARGUMENTS = r'{"a": "x\n\u00e9\"", "b": ["c", {"d": [1, 2]}], "e": true, "f": "\\"}'
-
-
-@pytest.mark.parametrize("length", range(1, len(ARGUMENTS)))
-def test_a_streamed_call_that_was_cut_off_anywhere_is_no_valid_call(length: int) -> None:
-    cut = Answer(tool_calls=(ToolCall("f", ARGUMENTS[:length]),), finish_reason="length")
-    message = told(cut).invoke("Hi", stream=True)
-    assert message.tool_calls == []
-    assert [call["name"] for call in message.invalid_tool_calls] == ["f"]
-    (sent,) = convert_assistant_message(message)["tool_calls"]
-    assert sent["function"]["arguments"] == ARGUMENTS[:length]
-
-
-def test_arguments_that_a_model_itself_spoiled_are_sent_back_as_they_came() -> None:
-    for arguments in ('{"a": 1}]', "[1]", '{"a": 1', "no JSON"):
-        message = told(Answer(tool_calls=(ToolCall("f", arguments),))).invoke("Hi")
-        (sent,) = convert_assistant_message(message)["tool_calls"]
-        assert sent["function"]["arguments"] == arguments
-
-
-def test_a_streamed_call_that_is_whole_is_valid() -> None:
-    whole = Answer(tool_calls=(ToolCall("f", ARGUMENTS),))
-    (call,) = told(whole).invoke("Hi", stream=True).tool_calls
-    assert call["args"] == orjson.loads(ARGUMENTS)
-
-
-def test_what_an_answer_says_is_where_langchain_looks_for_it() -> None:
+def test_message_has_the_fields_that_langchain_reads() -> None:
     answer = Answer("42", (ToolCall("f", {"a": 1}, id="call_9"),), "Let me think.", "sig")
-    message = told(answer).invoke("Hi")
+    message = create_offline_model(answer).invoke("Hi")
     assert message.text == "42"
     assert message.tool_calls == [
         {"name": "f", "args": {"a": 1}, "id": "call_9", "type": "tool_call"}
@@ -137,18 +92,56 @@ def test_what_an_answer_says_is_where_langchain_looks_for_it() -> None:
     ]
 
 
-def test_a_spoken_answer_has_its_sound_and_its_words() -> None:
-    audio = told(Answer("Hello there.")).invoke("Hi", **SPEECH).additional_kwargs["audio"]
+def test_audio_has_data_and_transcript() -> None:
+    message = create_offline_model(Answer("Hello there.")).invoke("Hi", **AUDIO)
+    audio = message.additional_kwargs["audio"]
     assert audio["transcript"] == "Hello there."
     assert audio["data"].startswith("UklGR")
     assert audio.keys() == {"id", "expires_at", "data", "transcript", "mime_type"}
 
 
+# Choices
+
+
+def test_usage_is_on_the_first_of_several_choices() -> None:
+    model = ChatOrq(model=GPT, client=OfflineRouter(answers={"Hi": "Hello"}).client())
+    result = model.generate([[HumanMessage("Hi")]], n=3)
+    messages = [generation.message for generation in result.generations[0]]
+    assert [message.text for message in messages] == ["Hello"] * 3
+    assert [bool(message.usage_metadata) for message in messages] == [True, False, False]
+    assert all(message.response_metadata["finish_reason"] == "stop" for message in messages)
+
+
+def create_choice(text: str, **fields: Any) -> dict[str, Any]:
+    return {"message": {"role": "assistant", "content": text}, **fields}
+
+
+CHOICES: dict[str, list[dict[str, Any]]] = {
+    "sorted by index": [create_choice("B", index=1), create_choice("A", index=0)],
+    "unchanged without indices": [create_choice("A"), create_choice("B")],
+    "unchanged with one index": [create_choice("A"), create_choice("B", index=0)],
+    "unchanged with invalid indices": [
+        create_choice("A", index="1"),
+        create_choice("B", index=None),
+    ],
+}
+
+
+@pytest.mark.parametrize("choices", CHOICES.values(), ids=CHOICES)
+def test_order_of_choices(choices: list[dict[str, Any]]) -> None:
+    model = create_model(orjson.dumps({"choices": choices}))
+    (generations,) = model.generate([[HumanMessage("Hi")]]).generations
+    assert [generation.text for generation in generations] == ["A", "B"]
+    assert model.invoke("Hi").text == "A"
+
+
+# Usage
+
 TOKENS = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-COUNTED = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+USAGE = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
 USAGES = {
-    "the three numbers": (TOKENS, COUNTED),
-    "no total": ({**TOKENS, "total_tokens": None}, COUNTED),
+    "totals": (TOKENS, USAGE),
+    "no total": ({**TOKENS, "total_tokens": None}, USAGE),
     "prompt details": (
         {
             **TOKENS,
@@ -158,171 +151,97 @@ USAGES = {
                 "audio_tokens": 2,
             },
         },
-        {**COUNTED, "input_token_details": {"cache_read": 4, "cache_creation": 3, "audio": 2}},
+        {**USAGE, "input_token_details": {"cache_read": 4, "cache_creation": 3, "audio": 2}},
     ),
     "completion details": (
         {**TOKENS, "completion_tokens_details": {"reasoning_tokens": 4, "audio_tokens": 1}},
-        {**COUNTED, "output_token_details": {"reasoning": 4, "audio": 1}},
+        {**USAGE, "output_token_details": {"reasoning": 4, "audio": 1}},
     ),
-    "zeros are told": (
+    "zero is kept": (
         {**TOKENS, "prompt_tokens_details": {"cached_tokens": 0}},
-        {**COUNTED, "input_token_details": {"cache_read": 0}},
+        {**USAGE, "input_token_details": {"cache_read": 0}},
     ),
-    "nulls are not": (
+    "null is left out": (
         {**TOKENS, "prompt_tokens_details": {"cached_tokens": None, "audio_tokens": 1}},
-        {**COUNTED, "input_token_details": {"audio": 1}},
+        {**USAGE, "input_token_details": {"audio": 1}},
     ),
-    "null details": ({**TOKENS, "prompt_tokens_details": None}, COUNTED),
-    "details of no kind": ({**TOKENS, "completion_tokens_details": "many"}, COUNTED),
-    "floats": ({**TOKENS, "prompt_tokens": 10.0}, COUNTED),
-    "nothing known": (
+    "null details": ({**TOKENS, "prompt_tokens_details": None}, USAGE),
+    "invalid details": ({**TOKENS, "completion_tokens_details": "many"}, USAGE),
+    "floats": ({**TOKENS, "prompt_tokens": 10.0}, USAGE),
+    "invalid counts": (
         {"prompt_tokens": None, "completion_tokens": "5"},
         {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0},
     ),
-    "none": (None, None),
-    "no object": ([1, 2], None),
+    "no usage": (None, None),
+    "usage as a list": ([1, 2], None),
 }
 
 
-@pytest.mark.parametrize(("wire", "counted"), USAGES.values(), ids=USAGES)
-def test_usage_is_counted_with_its_details(wire: Any, counted: Any) -> None:
-    assert create_usage_metadata(wire) == counted
+@pytest.mark.parametrize(("payload", "usage"), USAGES.values(), ids=USAGES)
+def test_usage_metadata_has_details(payload: Any, usage: Any) -> None:
+    assert create_usage_metadata(payload) == usage
 
 
 @pytest.mark.parametrize("tier", ["flex", "priority"])
-def test_a_service_tier_with_prices_of_its_own_is_counted_apart(tier: str) -> None:
-    wire = {
+def test_tokens_of_a_separately_priced_tier_are_named_after_it(tier: str) -> None:
+    payload = {
         "prompt_tokens": 10,
         "completion_tokens": 6,
         "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 1},
         "completion_tokens_details": {"reasoning_tokens": 2},
     }
-    counted = create_usage_metadata(wire, tier)
-    assert counted["input_token_details"] == {f"{tier}_cache_read": 4, "audio": 1, tier: 6}
-    assert counted["output_token_details"] == {f"{tier}_reasoning": 2, tier: 4}
-    assert create_usage_metadata(wire, "default") == create_usage_metadata(wire)
+    usage: Any = create_usage_metadata(payload, tier)
+    assert usage["input_token_details"] == {f"{tier}_cache_read": 4, "audio": 1, tier: 6}
+    assert usage["output_token_details"] == {f"{tier}_reasoning": 2, tier: 4}
+    assert create_usage_metadata(payload, "default") == create_usage_metadata(payload)
 
 
-def piece(arguments: Any = None, name: str | None = None, **members: Any) -> dict[str, Any]:
-    function = {"name": name, "arguments": arguments}
-    return {**members, "function": {k: v for k, v in function.items() if v is not None}}
+# Invalid responses
 
-
-def replied(content: bytes, kind: str = "application/json") -> ChatOrq:
-    def handle(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, content=content, headers={"content-type": kind})
-
-    http = httpx.Client(transport=httpx.MockTransport(handle))
-    return ChatOrq(model=GPT, client=RouterClient(api_key="k", http_client=http, max_retries=0))
-
-
-def answered(**members: Any) -> AIMessage:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", **members}}
-    answer = replied(orjson.dumps({"choices": [choice]})).invoke("Hi")
-    assert isinstance(answer, AIMessage)
-    return answer
-
-
-@pytest.mark.parametrize("arguments", ["not JSON", '{"city": "Par', "[1, 2]", '"text"'])
-def test_arguments_that_are_no_json_object_make_an_invalid_call(arguments: str) -> None:
-    answer = answered(tool_calls=[piece(arguments, "f", id="a")])
-    assert answer.tool_calls == []
-    (invalid,) = answer.invalid_tool_calls
-    assert (invalid["name"], invalid["args"], invalid["id"]) == ("f", arguments, "a")
-
-
-WHOLE_CALLS = {
-    "arguments as an object": [piece({"x": 1}, "f", id="a")],
-    "no id": [piece('{"x":1}', "f")],
-    "an empty id": [piece('{"x":1}', "f", id="")],
-}
-
-
-@pytest.mark.parametrize("calls", WHOLE_CALLS.values(), ids=WHOLE_CALLS)
-def test_a_whole_call_is_read_in_spite_of(calls: list[Any]) -> None:
-    (call,) = answered(tool_calls=calls).tool_calls
-    assert (call["name"], call["args"], bool(call["id"])) == ("f", {"x": 1}, True)
-
-
-def test_null_arguments_are_none() -> None:
-    null = {"id": "a", "function": {"name": "f", "arguments": None}}
-    assert answered(tool_calls=[null]).tool_calls[0]["args"] == {}
-
-
-def test_whole_calls_of_one_id_get_ids_of_their_own() -> None:
-    answer = answered(tool_calls=[piece("{}", "f", id="a"), piece("{}", "g", id="a")])
-    first, second = answer.tool_calls
-    assert first["id"] != second["id"]
-
-
-@pytest.mark.parametrize(
-    "calls", [["junk"], [None], {"id": "a"}, [{"id": "a"}], [{"id": "a", "function": "f"}]]
-)
-def test_a_call_of_no_function_is_never_a_valid_call(calls: Any) -> None:
-    assert answered(tool_calls=calls).tool_calls == []
-
-
-NO_ANSWERS = {
+INVALID_BODIES = {
     "HTML": b"<html>Bad gateway</html>",
-    "nothing": b"",
+    "empty": b"",
     "null": b"null",
-    "an array": b"[]",
-    "a text": b'"Hi"',
+    "array": b"[]",
+    "str": b'"Hi"',
     "no choices": b"{}",
     "empty choices": b'{"choices": []}',
     "null choices": b'{"choices": null}',
-    "choices that are an object": b'{"choices": {"message": {}}}',
-    "a choice that is a text": b'{"choices": ["Hi"]}',
-    "a choice without message": b'{"choices": [{}]}',
-    "a null message": b'{"choices": [{"message": null}]}',
-    "content that is a number": b'{"choices": [{"message": {"content": 5}}]}',
-    "content that is an object": b'{"choices": [{"message": {"content": {"text": "Hi"}}}]}',
-    "content that is false": b'{"choices": [{"message": {"content": false}}]}',
-    "content in parts without text": b'{"choices": [{"message": {"content": [{"text": 5}, 5]}}]}',
-    "content in unknown parts": b'{"choices": [{"message": {"content": [{"type": "x"}]}}]}',
-    "a nest without end": b'{"choices": ' + b"[" * 5000,
+    "choices as an object": b'{"choices": {"message": {}}}',
+    "choice as a str": b'{"choices": ["Hi"]}',
+    "choice without message": b'{"choices": [{}]}',
+    "null message": b'{"choices": [{"message": null}]}',
+    "content as a number": b'{"choices": [{"message": {"content": 5}}]}',
+    "content as an object": b'{"choices": [{"message": {"content": {"text": "Hi"}}}]}',
+    "content false": b'{"choices": [{"message": {"content": false}}]}',
+    "parts without text": b'{"choices": [{"message": {"content": [{"text": 5}, 5]}}]}',
+    "unknown parts": b'{"choices": [{"message": {"content": [{"type": "x"}]}}]}',
+    "unclosed nesting": b'{"choices": ' + b"[" * 5000,
 }
 
 
-@pytest.mark.parametrize("content", NO_ANSWERS.values(), ids=NO_ANSWERS)
-def test_a_reply_without_an_answer_is_an_invalid_response(content: bytes) -> None:
+@pytest.mark.parametrize("content", INVALID_BODIES.values(), ids=INVALID_BODIES)
+def test_response_without_an_answer_raises(content: bytes) -> None:
     with pytest.raises(InvalidResponseError) as caught:
-        replied(content).invoke("Hi")
+        create_model(content).invoke("Hi")
     assert caught.value.endpoint == "/chat/completions"
     assert caught.value.status_code == 200
     assert "application/json" in str(caught.value)
 
 
-def half(content: bytes) -> bytes:
-    return content.replace(b"half", rb"\ud83d")
-
-
-def test_half_a_character_in_a_whole_reply_is_replaced() -> None:
-    content = half(b'{"choices": [{"message": {"content": "Hi half"}}]}')
-    assert replied(content).invoke("Hi").text == "Hi \ufffd"
-
-
-ODD_MEMBERS: list[dict[str, Any]] = [
-    {"tool_calls": [{"id": 5, "function": {"name": "f", "arguments": "{}"}}]},
-    {"tool_calls": [{"id": "a", "function": {"name": 5, "arguments": "{}"}}]},
-]
-
-
-@pytest.mark.parametrize("members", ODD_MEMBERS)
-def test_members_of_an_odd_type_are_read_or_refused_but_never_crash(
-    members: dict[str, Any],
-) -> None:
-    with suppress(InvalidResponseError):
-        assert isinstance(answered(**members), AIMessage)
+def test_unpaired_surrogate_in_a_response_is_replaced() -> None:
+    content = rb'{"choices": [{"message": {"content": "Hi \ud83d"}}]}'
+    assert create_model(content).invoke("Hi").text == "Hi \ufffd"
 
 
 @pytest.mark.parametrize(
     "content",
     [b'{"error": {"message": "out"}}', b'{"error": "out"}', b'{"code": "x", "message": "out"}'],
+    ids=["object", "str", "flat"],
 )
-def test_an_error_in_a_good_reply_is_an_error(content: bytes) -> None:
+def test_error_with_status_200_raises(content: bytes) -> None:
     with pytest.raises(ServerError, match="out"):
-        replied(content).invoke("Hi")
+        create_model(content).invoke("Hi")
 
 
 CONSTRUCTOR = {
@@ -335,14 +254,20 @@ SECRET = {"lc": 1, "type": "secret", "id": ["ORQ_API_KEY"]}
 
 
 @pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
-@pytest.mark.parametrize("stream", [False, True])
-def test_data_shaped_like_langchains_own_stays_data(
+@pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
+def test_arguments_shaped_like_serialized_objects_stay_data(
     monkeypatch: pytest.MonkeyPatch, stream: bool
 ) -> None:
+    """A model must not be able to create objects, or read secrets, when a message is loaded."""
     monkeypatch.setenv("ORQ_API_KEY", "sk-orq-ENV")
     call = ToolCall("f", {"one": CONSTRUCTOR, "two": [SECRET]})
-    message = told(Answer("Hi", (call,))).invoke("Hi", stream=stream)
+    message = create_offline_model(Answer("Hi", (call,))).invoke("Hi", stream=stream)
     loaded = loads(dumps(message), allowed_objects=[AIMessage], secrets_from_env=True)
     assert loaded == message
     assert loaded.tool_calls[0]["args"] == {"one": CONSTRUCTOR, "two": [SECRET]}
     assert not isinstance(loaded.tool_calls[0]["args"]["one"], HumanMessage)
+
+
+def test_text_in_content_parts_is_joined() -> None:
+    parts = [{"type": "text", "text": "Hello "}, {"type": "text", "text": "there"}]
+    assert invoke_with_message(content=parts).text == "Hello there"

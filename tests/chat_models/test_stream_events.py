@@ -1,4 +1,4 @@
-"""Events of the third version: valid, and ending in the message of a whole reply."""
+"""Events of ``stream_events(version="v3")`` are valid and produce the message of ``invoke``."""
 
 from typing import Any
 
@@ -11,93 +11,94 @@ from orq_router_integrations.testing import Answer, Fault, ToolCall
 
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 
-NOTE = {"type": "url_citation", "url": "https://a.b", "start_index": 0, "end_index": 2}
+CITATION = {"type": "url_citation", "url": "https://a.b", "start_index": 0, "end_index": 2}
 ANSWERS = {
     "text": Answer("Hello there, friend"),
-    "citations": Answer("Hello there", annotations=[NOTE]),
-    "sealed reasoning": Answer("Hi there", reasoning="I think so", reasoning_signature="SEAL"),
-    "calls": Answer("Ok", tool_calls=(ToolCall("f", {"a": 1}), ToolCall("g", {"b": [2]}))),
-    "a call without text": Answer(reasoning="Hm", tool_calls=(ToolCall("f", {"a": 1}),)),
-    "a broken call": Answer("Ok", tool_calls=(ToolCall("g"), ToolCall("f", "{not json"))),
-    "a refusal": Answer(refusal="No, I will not"),
+    "citations": Answer("Hello there", annotations=[CITATION]),
+    "signed reasoning": Answer("Hi there", reasoning="I think so", reasoning_signature="S"),
+    "tool calls": Answer("Ok", tool_calls=(ToolCall("f", {"a": 1}), ToolCall("g", {"b": [2]}))),
+    "tool call without text": Answer(reasoning="Hm", tool_calls=(ToolCall("f", {"a": 1}),)),
+    "invalid tool call": Answer("Ok", tool_calls=(ToolCall("g"), ToolCall("f", "{not json"))),
+    "refusal": Answer(refusal="No, I will not"),
     "everything": Answer("Hi there", reasoning="Hm Hm", tool_calls=(ToolCall("f", {"a": 1}),)),
 }
-SPOKEN = Answer("Hi there", audio=b"RIFF\x24\0\0\0WAVEfmt " + bytes(40))
-every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
+AUDIO_ANSWER = Answer("Hi there", audio=b"RIFF\x24\0\0\0WAVEfmt " + bytes(40))
+sync_and_async = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
 both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])
 
 
-def orq(answer: Answer, api: str = "chat_completions", **kwargs: Any) -> ChatOrq:
+def create_model(answer: Answer, api: str = "chat_completions", **kwargs: Any) -> ChatOrq:
     client = OfflineRouter(answers=lambda _: answer).client()
     return ChatOrq(model="openai/gpt-4o", api=api, client=client, output_version="v1", **kwargs)
 
 
-async def told(model: ChatOrq, awaited: bool) -> tuple[list[Any], Any]:
-    """The events of a call, and the message they end in."""
-    if awaited:
-        coming: Any = await model.astream_events("Hi", version="v3")
-        return [event async for event in coming], await coming.output
+async def collect_events(model: ChatOrq, use_async: bool) -> tuple[list[Any], Any]:
+    """Return the events of a call, and the message that they produce."""
+    if use_async:
+        astream: Any = await model.astream_events("Hi", version="v3")
+        return [event async for event in astream], await astream.output
     stream: Any = model.stream_events("Hi", version="v3")
     return list(stream), stream.output
 
 
-def blocks(message: Any) -> list[dict[str, Any]]:
-    """The blocks without the numbers that only streams give them."""
-    found = [{k: v for k, v in block.items() if k != "index"} for block in message.content]
-    for block in found:
-        block.get("extras", {}).pop("id", None)  # of a spoken answer: a new one for each call
+def comparable_blocks(message: Any) -> list[dict[str, Any]]:
+    """Return blocks without the indices of streamed ones, and without ids of audio."""
+    blocks = [{k: v for k, v in block.items() if k != "index"} for block in message.content]
+    for block in blocks:
+        block.get("extras", {}).pop("id", None)
         block.get("extras", {}).pop("expires_at", None)
-    return found
+    return blocks
 
 
-@every_way
+@sync_and_async
 @both_apis
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-async def test_events_end_in_the_message_of_a_whole_reply(
-    answer: Answer, api: str, awaited: bool
+async def test_events_produce_the_message_of_invoke(
+    answer: Answer, api: str, use_async: bool
 ) -> None:
-    model = orq(answer, api)
-    events, message = await told(model, awaited)
+    model = create_model(answer, api)
+    events, message = await collect_events(model, use_async)
     assert_valid_event_stream(events)
-    whole = model.invoke("Hi")
-    assert blocks(message) == blocks(whole)
-    assert message.tool_calls == whole.tool_calls
-    assert message.usage_metadata == whole.usage_metadata
-    assert message.response_metadata.keys() == whole.response_metadata.keys()
+    expected = model.invoke("Hi")
+    assert comparable_blocks(message) == comparable_blocks(expected)
+    assert message.tool_calls == expected.tool_calls
+    assert message.usage_metadata == expected.usage_metadata
+    assert message.response_metadata.keys() == expected.response_metadata.keys()
     assert message.id.startswith("lc_run--")
 
 
-@every_way
-async def test_a_spoken_answer_comes_whole(awaited: bool) -> None:
-    voice = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
-    model = orq(SPOKEN, **voice)
-    events, message = await told(model, awaited)
+@sync_and_async
+async def test_audio_is_complete(use_async: bool) -> None:
+    """langchain-core's own events would keep only the last chunk of the audio."""
+    options = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+    model = create_model(AUDIO_ANSWER, **options)
+    events, message = await collect_events(model, use_async)
     assert_valid_event_stream(events)
-    assert blocks(message) == blocks(model.invoke("Hi"))
+    assert comparable_blocks(message) == comparable_blocks(model.invoke("Hi"))
 
 
-@every_way
-async def test_log_probabilities_are_all_there(awaited: bool) -> None:
-    model = orq(ANSWERS["text"], logprobs=True, top_logprobs=1)
-    _, message = await told(model, awaited)
-    whole = model.invoke("Hi").response_metadata["logprobs"]
-    assert len(whole["content"]) > 1
-    assert message.response_metadata["logprobs"] == whole
+@sync_and_async
+async def test_logprobs_are_complete(use_async: bool) -> None:
+    model = create_model(ANSWERS["text"], logprobs=True, top_logprobs=1)
+    _, message = await collect_events(model, use_async)
+    expected = model.invoke("Hi").response_metadata["logprobs"]
+    assert len(expected["content"]) > 1
+    assert message.response_metadata["logprobs"] == expected
 
 
 @both_apis
-def test_pieces_come_as_they_arrive(api: str) -> None:
-    stream: Any = orq(ANSWERS["everything"], api).stream_events("Hi", version="v3")
+def test_deltas_arrive_one_by_one(api: str) -> None:
+    stream: Any = create_model(ANSWERS["everything"], api).stream_events("Hi", version="v3")
     deltas = [event["delta"] for event in stream if event["event"] == "content-block-delta"]
-    kinds = [delta["type"] for delta in deltas]
-    assert kinds.count("text-delta") > 1
-    assert {"text-delta", "reasoning-delta", "tool-call-delta"} == set(kinds)
-    assert kinds.index("reasoning-delta") < kinds.index("text-delta")
+    types = [delta["type"] for delta in deltas]
+    assert types.count("text-delta") > 1
+    assert {"text-delta", "reasoning-delta", "tool-call-delta"} == set(types)
+    assert types.index("reasoning-delta") < types.index("text-delta")
 
 
-@every_way
-async def test_a_stream_that_breaks_off_is_an_error_also_here(awaited: bool) -> None:
+@sync_and_async
+async def test_interrupted_stream_raises(use_async: bool) -> None:
     router = OfflineRouter(faults={"openai/gpt-4o": Fault(cut_after=2)})
     model = ChatOrq(model="openai/gpt-4o", client=router.client(max_retries=0))
     with pytest.raises(StreamInterruptedError):
-        await told(model, awaited)
+        await collect_events(model, use_async)
