@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import BaseMessage
-from support.chat_responses import merge_chunks
+from support.chat_responses import create_call, merge_chunks
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, RouterError
-from orq_router_integrations.testing import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault
 
 ANSWERS = {
     "text": Answer("Short and to the point."),
-    "tool calls": Answer(tool_calls=(ToolCall("add", {"a": 1}), ToolCall("add", {"a": 2}))),
+    "tool calls": Answer(tool_calls=(create_call("add", {"a": 1}), create_call("add", {"a": 2}))),
     "refusal": Answer(refusal="I would rather not."),
     "reasoning": Answer("So: 4.", reasoning="Two and two."),
 }

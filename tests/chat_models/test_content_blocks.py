@@ -12,6 +12,7 @@ from support.chat_responses import (
     EVENT_STREAM,
     GPT,
     STOP,
+    create_call,
     create_delta,
     drop_index,
     encode_event,
@@ -20,7 +21,7 @@ from support.chat_responses import (
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
 from orq_router_integrations.chat_models.constants import PROVIDER
-from orq_router_integrations.testing import Answer, ToolCall
+from orq_router_integrations.testing import Answer
 
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 
@@ -28,7 +29,10 @@ ANSWER = Answer(
     "It is 42.",
     reasoning="Let me think.",
     reasoning_signature="SIGNATURE",
-    tool_calls=(ToolCall("add", {"a": 1}, id="c1"), ToolCall("look", {"b": "x"}, id="c2")),
+    tool_calls=(
+        create_call("add", {"a": 1}, call_id="c1"),
+        create_call("look", {"b": "x"}, call_id="c2"),
+    ),
 )
 BLOCKS = [
     {"type": "reasoning", "reasoning": "Let me think.", "extras": {"signature": "SIGNATURE"}},

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, ToolMessage
+from support.chat_responses import create_call
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.chat_models.provenance import Provenance, create_response_metadata
 from orq_router_integrations.chat_models.reasoning_signatures import strip_foreign_signatures
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.testing import Answer, ToolCall
+from orq_router_integrations.testing import Answer
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.reasoning import REASONING_BLOCK_TYPES, SIGNATURE_KWARGS
@@ -20,7 +21,7 @@ SIGNED_ANSWER = Answer(
     "Ok.",
     reasoning="Hm.",
     reasoning_signature="SIGNATURE",
-    tool_calls=(ToolCall("look", {}, id="c1"),),
+    tool_calls=(create_call("look", {}, call_id="c1"),),
 )
 both_versions = pytest.mark.parametrize("version", ["v0", "v1"])
 

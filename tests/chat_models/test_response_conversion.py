@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from support.chat_responses import (
     GPT,
     comparable,
+    create_call,
     create_model,
     invoke_with_message,
     merge_chunks,
@@ -17,24 +18,27 @@ from support.chat_responses import (
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models.response_conversion import create_usage_metadata
 from orq_router_integrations.errors import InvalidResponseError, ServerError
-from orq_router_integrations.testing import Answer, ToolCall
+from orq_router_integrations.testing import Answer
 
 AUDIO = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
 ANSWERS: dict[str, tuple[Answer, dict[str, Any]]] = {
     "text": (Answer("Hello there, you."), {}),
     "empty": (Answer(""), {}),
     "unicode": (Answer("Grüße \u2028 🦉 👩‍💻"), {}),
-    "tool call": (Answer(tool_calls=(ToolCall("f", {"city": "Köln", "n": [1, 2]}),)), {}),
-    "tool call without arguments": (Answer(tool_calls=(ToolCall("f"),)), {}),
-    "text and two calls": (Answer("Ok.", (ToolCall("f", {"a": 1}), ToolCall("g", {"b": 2}))), {}),
-    "invalid call": (Answer(tool_calls=(ToolCall("f", "no JSON"),)), {}),
+    "tool call": (Answer(tool_calls=(create_call("f", {"city": "Köln", "n": [1, 2]}),)), {}),
+    "tool call without arguments": (Answer(tool_calls=(create_call("f"),)), {}),
+    "text and two calls": (
+        Answer("Ok.", (create_call("f", {"a": 1}), create_call("g", {"b": 2}))),
+        {},
+    ),
+    "invalid call": (Answer(tool_calls=(create_call("f", "no JSON"),)), {}),
     "truncated call": (
-        Answer(tool_calls=(ToolCall("f", '{"city": "Par'),), finish_reason="length"),
+        Answer(tool_calls=(create_call("f", '{"city": "Par'),), finish_reason="length"),
         {},
     ),
     "signed reasoning": (Answer("42", reasoning="Let me think.", reasoning_signature="sig"), {}),
     "reasoning and a call": (
-        Answer(reasoning="Let me think.", tool_calls=(ToolCall("f", {"a": 1}),)),
+        Answer(reasoning="Let me think.", tool_calls=(create_call("f", {"a": 1}),)),
         {},
     ),
     "refusal": (Answer(refusal="I would rather not."), {}),
@@ -76,7 +80,7 @@ async def test_async_calls_produce_the_same_message(answer: Answer, params: dict
 
 
 def test_message_has_the_fields_that_langchain_reads() -> None:
-    answer = Answer("42", (ToolCall("f", {"a": 1}, id="call_9"),), "Let me think.", "sig")
+    answer = Answer("42", (create_call("f", {"a": 1}, call_id="call_9"),), "Let me think.", "sig")
     message = create_offline_model(answer).invoke("Hi")
     assert message.text == "42"
     assert message.tool_calls == [
@@ -260,7 +264,7 @@ def test_arguments_shaped_like_serialized_objects_stay_data(
 ) -> None:
     """A model must not be able to create objects, or read secrets, when a message is loaded."""
     monkeypatch.setenv("ORQ_API_KEY", "sk-orq-ENV")
-    call = ToolCall("f", {"one": CONSTRUCTOR, "two": [SECRET]})
+    call = create_call("f", {"one": CONSTRUCTOR, "two": [SECRET]})
     message = create_offline_model(Answer("Hi", (call,))).invoke("Hi", stream=stream)
     loaded = loads(dumps(message), allowed_objects=[AIMessage], secrets_from_env=True)
     assert loaded == message

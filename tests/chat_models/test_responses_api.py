@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel
 from support import chat_responses
+from support.chat_responses import create_call
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models import background_polling
@@ -22,12 +23,14 @@ from orq_router_integrations.errors import (
     RouterInputError,
     ServerError,
 )
-from orq_router_integrations.testing import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault
 
 CLAUDE, GPT = "anthropic/claude-sonnet-4-5", "openai/gpt-4o"
 QUESTION = "What is the weather in Berlin?"
 SIGNED_ANSWER = Answer(
-    reasoning="Hm.", reasoning_signature="SIGNATURE", tool_calls=(ToolCall("look", {}, id="c1"),)
+    reasoning="Hm.",
+    reasoning_signature="SIGNATURE",
+    tool_calls=(create_call("look", {}, call_id="c1"),),
 )
 RESULT = ToolMessage("nothing", tool_call_id="c1")
 both_versions = pytest.mark.parametrize("version", ["v0", "v1"])

@@ -12,6 +12,7 @@ from support.chat_responses import (
     GPT,
     comparable,
     convert_stream,
+    create_call,
     encode_event,
     merge_chunks,
     merge_generations,
@@ -19,7 +20,7 @@ from support.chat_responses import (
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterError, ServerError, StreamInterruptedError
-from orq_router_integrations.testing import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 CITATION = {
@@ -34,23 +35,26 @@ ANSWERS: dict[str, tuple[Answer, dict[str, Any]]] = {
     "text": (Answer("Hello there, you."), {}),
     "empty": (Answer(""), {}),
     "unicode": (Answer("Grüße \u2028 🦉 👩‍💻"), {}),
-    "tool call": (Answer(tool_calls=(ToolCall("f", {"city": "Köln", "n": [1, 2]}),)), {}),
-    "tool call without arguments": (Answer(tool_calls=(ToolCall("f"),)), {}),
-    "text and two calls": (Answer("Ok.", (ToolCall("f", {"a": 1}), ToolCall("g", {"b": 2}))), {}),
-    "two calls of one tool": (
-        Answer(tool_calls=(ToolCall("f", {"a": 1}), ToolCall("f", {"a": 2}))),
+    "tool call": (Answer(tool_calls=(create_call("f", {"city": "Köln", "n": [1, 2]}),)), {}),
+    "tool call without arguments": (Answer(tool_calls=(create_call("f"),)), {}),
+    "text and two calls": (
+        Answer("Ok.", (create_call("f", {"a": 1}), create_call("g", {"b": 2}))),
         {},
     ),
-    "invalid call": (Answer(tool_calls=(ToolCall("f", "no JSON"),)), {}),
+    "two calls of one tool": (
+        Answer(tool_calls=(create_call("f", {"a": 1}), create_call("f", {"a": 2}))),
+        {},
+    ),
+    "invalid call": (Answer(tool_calls=(create_call("f", "no JSON"),)), {}),
     "truncated call": (
-        Answer(tool_calls=(ToolCall("f", '{"city": "Par'),), finish_reason="length"),
+        Answer(tool_calls=(create_call("f", '{"city": "Par'),), finish_reason="length"),
         {},
     ),
     "reasoning": (Answer("42", reasoning="Let me think."), {}),
     "signed reasoning": (Answer("42", reasoning="Let me think.", reasoning_signature="S"), {}),
     "signature without reasoning": (Answer("42", reasoning_signature="S"), {}),
     "signed reasoning and a call": (
-        Answer(reasoning="Hm.", reasoning_signature="S", tool_calls=(ToolCall("f", {"a": 1}),)),
+        Answer(reasoning="Hm.", reasoning_signature="S", tool_calls=(create_call("f", {"a": 1}),)),
         {},
     ),
     "refusal": (Answer(refusal="I would rather not."), {}),
@@ -58,7 +62,7 @@ ANSWERS: dict[str, tuple[Answer, dict[str, Any]]] = {
     "annotation": (Answer("Hi you", annotations=[CITATION]), {}),
     "two annotations": (Answer("Hi you", annotations=[CITATION, {**CITATION, "title": "U"}]), {}),
     "server tool": (
-        Answer("Found it.", (ToolCall("orq:web_search", {"query": "owls"}),)),
+        Answer("Found it.", (create_call("orq:web_search", {"query": "owls"}),)),
         {"tools": [{"type": "orq:web_search"}]},
     ),
     "logprobs": (Answer("Hello there."), {"logprobs": True, "top_logprobs": 2}),

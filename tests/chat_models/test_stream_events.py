@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
+from support.chat_responses import create_call
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import StreamInterruptedError
-from orq_router_integrations.testing import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault
 
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 
@@ -16,11 +17,13 @@ ANSWERS = {
     "text": Answer("Hello there, friend"),
     "citations": Answer("Hello there", annotations=[CITATION]),
     "signed reasoning": Answer("Hi there", reasoning="I think so", reasoning_signature="S"),
-    "tool calls": Answer("Ok", tool_calls=(ToolCall("f", {"a": 1}), ToolCall("g", {"b": [2]}))),
-    "tool call without text": Answer(reasoning="Hm", tool_calls=(ToolCall("f", {"a": 1}),)),
-    "invalid tool call": Answer("Ok", tool_calls=(ToolCall("g"), ToolCall("f", "{not json"))),
+    "tool calls": Answer(
+        "Ok", tool_calls=(create_call("f", {"a": 1}), create_call("g", {"b": [2]}))
+    ),
+    "tool call without text": Answer(reasoning="Hm", tool_calls=(create_call("f", {"a": 1}),)),
+    "invalid tool call": Answer("Ok", tool_calls=(create_call("g"), create_call("f", "{not json"))),
     "refusal": Answer(refusal="No, I will not"),
-    "everything": Answer("Hi there", reasoning="Hm Hm", tool_calls=(ToolCall("f", {"a": 1}),)),
+    "everything": Answer("Hi there", reasoning="Hm Hm", tool_calls=(create_call("f", {"a": 1}),)),
 }
 AUDIO_ANSWER = Answer("Hi there", audio=b"RIFF\x24\0\0\0WAVEfmt " + bytes(40))
 sync_and_async = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])

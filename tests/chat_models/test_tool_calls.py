@@ -9,6 +9,7 @@ from langchain_core.messages.ai import add_ai_message_chunks
 from support.chat_responses import (
     GPT,
     STOP,
+    create_call,
     create_delta,
     create_tool_delta,
     invoke_with_message,
@@ -22,7 +23,7 @@ from orq_router_integrations.chat_models.tool_calls import (
     parse_tool_calls,
     strip_invalid_suffix,
 )
-from orq_router_integrations.testing import Answer, ToolCall
+from orq_router_integrations.testing import Answer
 
 # Complete calls
 
@@ -220,7 +221,7 @@ ARGUMENTS = r'{"a": "x\n\u00e9\"", "b": ["c", {"d": [1, 2]}], "e": true, "f": "\
 
 
 def invoke_with_call(arguments: str, *, stream: bool) -> Any:
-    answer = Answer(tool_calls=(ToolCall("f", arguments),), finish_reason="length")
+    answer = Answer(tool_calls=(create_call("f", arguments),), finish_reason="length")
     client = OfflineRouter(answers=lambda _: answer).client()
     return ChatOrq(model=GPT, client=client).invoke("Hi", stream=stream)
 

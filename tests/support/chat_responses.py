@@ -60,6 +60,11 @@ def create_tool_delta(arguments: Any = None, name: str | None = None, **fields: 
     return {**fields, "function": {k: v for k, v in function.items() if v is not None}}
 
 
+def create_call(name: str, args: Any = None, call_id: str | None = None) -> dict[str, Any]:
+    """Create a tool call for ``Answer.tool_calls``; arguments may be a str that is not JSON."""
+    return {"name": name, "args": {} if args is None else args, "id": call_id}
+
+
 def convert_stream(
     *data: bytes, create_decoder: Callable[[], EventStreamDecoder] = ChatStreamDecoder
 ) -> list[ChatGenerationChunk]:
