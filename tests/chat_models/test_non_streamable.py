@@ -20,7 +20,7 @@ sync_and_async = pytest.mark.parametrize("use_async", [False, True], ids=["sync"
 
 @pytest.fixture(autouse=True)
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background_polling, "INITIAL_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(background_polling, "INITIAL_BACKOFF_SECONDS", 0.001)
 
 
 def create_model(router: OfflineRouter, **params: Any) -> ChatOrq:

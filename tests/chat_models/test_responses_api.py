@@ -242,7 +242,7 @@ def test_response_that_was_not_stored_cannot_be_continued() -> None:
 async def test_background_response_is_polled(
     router: OfflineRouter, monkeypatch: pytest.MonkeyPatch, use_async: bool
 ) -> None:
-    monkeypatch.setattr(background_polling, "INITIAL_DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(background_polling, "INITIAL_BACKOFF_SECONDS", 0.0)
     model = create_model(router, background=True)
     answer = await model.ainvoke("Hi") if use_async else model.invoke("Hi")
     assert answer.text == create_model(OfflineRouter()).invoke("Hi").text
