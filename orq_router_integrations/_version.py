@@ -1,3 +1,3 @@
-"""The version, in the one place the build reads it from."""
+"""The package version, read by the build."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
