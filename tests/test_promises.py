@@ -209,7 +209,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P33 no injection": (
         "test_settings.py::test_a_header_holds_one_line",
         "wire/test_multipart.py::test_names_and_filenames_are_escaped",
-        "fuzz/test_fuzz_wire.py::test_forms_are_read_by_others_as_they_were_meant",
+        "fuzz/test_fuzz_wire.py::test_forms_arrive_unchanged",
     ),
     "P34 data that looks like LangChain's own stays data": (
         "test_secrecy.py::test_serialized_langchain_objects_in_messages_stay_inert",

@@ -1,4 +1,4 @@
-"""Whatever is sent to the offline router: a valid reply or a refusal in the router's shape."""
+"""Random requests to the offline router are answered, or rejected with an error object."""
 
 import copy
 import json
@@ -14,9 +14,11 @@ from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
 from orq_router_integrations.wire.multipart import build_multipart_body
 
-PICTURE = "https://example.com/boat.png"
+pytestmark = pytest.mark.slow
+
+IMAGE_URL = "https://example.com/boat.png"
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
-RIGHT: dict[str, dict[str, Any]] = {
+VALID_BODIES: dict[str, dict[str, Any]] = {
     "/chat/completions": {
         "model": "openai/gpt-4o",
         "messages": [
@@ -25,7 +27,7 @@ RIGHT: dict[str, dict[str, Any]] = {
                 "role": "user",
                 "content": [
                     {"type": "text", "text": "Hi"},
-                    {"type": "image_url", "image_url": {"url": PICTURE, "detail": "low"}},
+                    {"type": "image_url", "image_url": {"url": IMAGE_URL, "detail": "low"}},
                 ],
             },
         ],
@@ -50,7 +52,7 @@ RIGHT: dict[str, dict[str, Any]] = {
 }
 
 numbers = st.integers(-(2**70), 2**70) | st.floats() | st.sampled_from([0, -1, 1e308, 2**53])
-texts = st.text(max_size=12) | st.sampled_from(["", "openai/gpt-4o", "\ud800", "auto", PICTURE])
+texts = st.text(max_size=12) | st.sampled_from(["", "openai/gpt-4o", "\ud800", "auto", IMAGE_URL])
 json_values = st.recursive(
     st.none() | st.booleans() | numbers | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -58,27 +60,27 @@ json_values = st.recursive(
 )
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where something can be changed in a value."""
-    found = [path] if path else []
+def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the paths of all values in a JSON value."""
+    paths = [path] if path else []
     if isinstance(value, (dict, list)):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, child in list(items):
-            found += places(child, (*path, key))
-    return found
+            paths += list_paths(child, (*path, key))
+    return paths
 
 
 @st.composite
-def nearly_right(draw: st.DrawFn) -> tuple[str, Any]:
-    """A right body, with up to three things changed, removed or added."""
-    path = draw(st.sampled_from(sorted(RIGHT)))
-    body = copy.deepcopy(RIGHT[path])
+def modified_bodies(draw: st.DrawFn) -> tuple[str, Any]:
+    """Generate a valid body with up to three values changed, removed or added."""
+    path = draw(st.sampled_from(sorted(VALID_BODIES)))
+    body = copy.deepcopy(VALID_BODIES[path])
     for _ in range(draw(st.integers(0, 3))):
         target: Any = body
-        if not (found := places(body)):
+        if not (paths := list_paths(body)):
             break
-        *way, last = draw(st.sampled_from(found))
-        for key in way:
+        *parents, last = draw(st.sampled_from(paths))
+        for key in parents:
             target = target[key]
         change = draw(st.sampled_from(["set", "remove", "add"]))
         if change == "remove":
@@ -90,37 +92,35 @@ def nearly_right(draw: st.DrawFn) -> tuple[str, Any]:
     return path, body
 
 
-def sent(path: str, content: bytes, **headers: str) -> httpx.Response:
-    """What the router makes of a request."""
-    given_headers = {"authorization": "Bearer any", "content-type": "application/json", **headers}
+def post(path: str, content: bytes, **headers: str) -> httpx.Response:
+    headers = {"authorization": "Bearer any", "content-type": "application/json", **headers}
     url = f"https://offline.invalid{path}"
-    return answered(httpx.Request("POST", url, headers=given_headers, content=content))
+    return send(httpx.Request("POST", url, headers=headers, content=content))
 
 
-def answered(request: httpx.Request) -> httpx.Response:
-    """The reply, which is right in one of two ways."""
-    reply = OfflineRouter().handle(request)
-    body = reply.read()
-    if reply.status_code == 200:
-        return reply
-    assert 400 <= reply.status_code < 500, body
-    told = json.loads(body)
-    assert isinstance(told["error"], (dict, str)), told
-    assert told["error"] if isinstance(told["error"], str) else told["error"]["message"]
-    return reply
+def send(request: httpx.Request) -> httpx.Response:
+    """Send a request, and check that the response is a success or a well-formed client error."""
+    response = OfflineRouter().handle(request)
+    body = response.read()
+    if response.status_code == 200:
+        return response
+    assert 400 <= response.status_code < 500, body
+    error = json.loads(body)["error"]
+    assert error if isinstance(error, str) else error["message"]
+    return response
 
 
-@pytest.mark.parametrize("path", RIGHT)
-def test_what_the_others_begin_with_is_right(path: str) -> None:
-    assert set(RIGHT) == set(ENDPOINTS)
+@pytest.mark.parametrize("path", VALID_BODIES)
+def test_unmodified_bodies_are_valid(path: str) -> None:
+    assert set(VALID_BODIES) == set(ENDPOINTS)
     if not ENDPOINTS[path].multipart:
-        assert sent(f"/v3/router{path}", json.dumps(RIGHT[path]).encode()).status_code == 200
+        assert post(f"/v3/router{path}", json.dumps(VALID_BODIES[path]).encode()).status_code == 200
 
 
-@given(nearly_right(), st.sampled_from(list(Dialect)))
-def test_bodies_that_are_nearly_right(request: tuple[str, Any], dialect: Dialect) -> None:
+@given(modified_bodies(), st.sampled_from(list(Dialect)))
+def test_modified_bodies(request: tuple[str, Any], dialect: Dialect) -> None:
     path, body = request
-    sent(f"/{dialect.value}{path}", json.dumps(body, allow_nan=True).encode("utf-8", "replace"))
+    post(f"/{dialect.value}{path}", json.dumps(body, allow_nan=True).encode("utf-8", "replace"))
 
 
 @given(
@@ -131,26 +131,30 @@ def test_bodies_that_are_nearly_right(request: tuple[str, Any], dialect: Dialect
     st.binary(max_size=300),
     st.booleans(),
 )
-def test_forms_that_are_nearly_right(path: str, more: Any, data: bytes, right: bool) -> None:
-    fields = {**RIGHT[path], **{_plain(name): _plain(value) for name, value in more.items()}}
+def test_modified_forms(path: str, extra: Any, data: bytes, is_valid: bool) -> None:
+    fields = {
+        **VALID_BODIES[path],
+        **{remove_surrogates(name): remove_surrogates(value) for name, value in extra.items()},
+    }
     name = "image" if "images" in path else "file"
     form = build_multipart_body(
-        fields, {name if right else "other": create_upload(data or b"x", filename="a.wav")}
+        fields, {name if is_valid else "other": create_upload(data or b"x", filename="a.wav")}
     )
-    sent(f"/v3/router{path}", b"".join(form), **{"content-type": form.content_type})
+    post(f"/v3/router{path}", b"".join(form), **{"content-type": form.content_type})
 
 
-def _plain(value: Any) -> Any:
+def remove_surrogates(value: Any) -> Any:
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [remove_surrogates(item) for item in value]
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-@given(st.sampled_from(sorted(RIGHT)), st.binary(max_size=200), st.text(max_size=60))
-def test_bodies_that_are_no_bodies(path: str, content: bytes, kind: str) -> None:
-    kind = kind.encode("ascii", "ignore").decode().translate(dict.fromkeys(range(32)))
-    for media_type in ("application/json", "multipart/form-data; boundary=x", kind.strip()):
-        sent(f"/v3/router{path}", content, **{"content-type": media_type})
+@given(st.sampled_from(sorted(VALID_BODIES)), st.binary(max_size=200), st.text(max_size=60))
+def test_random_bytes(path: str, content: bytes, content_type: str) -> None:
+    content_type = content_type.encode("ascii", "ignore").decode()
+    content_type = content_type.translate(dict.fromkeys(range(32))).strip()
+    for media_type in ("application/json", "multipart/form-data; boundary=x", content_type):
+        post(f"/v3/router{path}", content, **{"content-type": media_type})
 
 
 @given(
@@ -160,7 +164,7 @@ def test_bodies_that_are_no_bodies(path: str, content: bytes, kind: str) -> None
         st.sampled_from(["authorization", "x-a", "accept"]), st.text("ab \t", max_size=9)
     ),
 )
-def test_requests_to_anywhere(method: str, parts: list[str], headers: dict[str, str]) -> None:
+def test_random_paths(method: str, parts: list[str], headers: dict[str, str]) -> None:
     path = "/".join(["/v3/router", *parts])
     clean = {name: value.strip() for name, value in headers.items()}
-    answered(httpx.Request(method, f"https://offline.invalid{path}", headers=clean))
+    send(httpx.Request(method, f"https://offline.invalid{path}", headers=clean))
