@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
 
-from orq_router_integrations.wire.model_docs import LazyDocstring, LazySignature
+from orq_router_integrations.wire.model_docs import LazySignature, add_args_section
 
 Accepted_contra = TypeVar("Accepted_contra", contravariant=True)
 Stored_co = TypeVar("Stored_co", covariant=True)
@@ -24,7 +24,7 @@ class DeferredModel(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         cls.__signature__ = LazySignature()  # type: ignore[assignment]
         if docstring := vars(cls).get("__doc__"):
-            cls.__doc__ = LazyDocstring(docstring)  # type: ignore[assignment]
+            cls.__doc__ = add_args_section(docstring, cls)
 
     @classmethod
     def model_rebuild(

@@ -1,7 +1,6 @@
 """Docstrings and signatures of pydantic models, generated from the descriptions of their fields."""
 
 import re
-import textwrap
 from inspect import Parameter, Signature, cleandoc
 from typing import Any
 
@@ -10,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 _FIRST_SECTION = re.compile(r"^(?:Attributes|Examples?|Raises|Returns):$|^>>> ", re.MULTILINE)
 _MAX_DEFAULT_CHARS = 40
+_MAX_LINE_CHARS = 96
 
 
 class LazySignature:
@@ -31,21 +31,20 @@ class LazySignature:
         )
 
 
-class LazyDocstring:
-    """Adds an ``Args:`` section with the descriptions of the fields when a docstring is read."""
+def add_args_section(docstring: str, cls: type[BaseModel]) -> str:
+    """Add a section with the descriptions of the fields to the docstring of a model.
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __get__(self, _: object, owner: type[BaseModel]) -> str:
-        text = cleandoc(self._text)
-        section = _format_args(owner)
-        if not section:
-            return text
-        match = _FIRST_SECTION.search(text)
-        position = match.start() if match else len(text)
-        parts = (text[:position].rstrip(), section, text[position:].rstrip())
-        return "\n\n".join(part for part in parts if part) + "\n"
+    ``help()`` does not read docstrings from descriptors, so this must be called when the class is
+    created.
+    """
+    text = cleandoc(docstring)
+    section = _format_args(cls)
+    if not section:
+        return text
+    match = _FIRST_SECTION.search(text)
+    position = match.start() if match else len(text)
+    parts = (text[:position].rstrip(), section, text[position:].rstrip())
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def get_positional_field(cls: type[BaseModel]) -> str | None:
@@ -89,13 +88,14 @@ def _order_fields(cls: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
 
     Fields without a description belong to LangChain and come last.
     """
+    fields = cls.model_fields
     names: list[str] = []
     for base in reversed(cls.__mro__):
-        fields: dict[str, FieldInfo] = getattr(base, "__pydantic_fields__", {})
-        names = [n for n in fields if n in cls.model_fields and n not in names] + names
+        base_fields: dict[str, FieldInfo] = getattr(base, "__pydantic_fields__", {})
+        names = [n for n in base_fields if n in fields and n not in names] + names
     positional = get_positional_field(cls)
     return sorted(
-        ((name, cls.model_fields[name]) for name in names),
+        ((name, fields[name]) for name in names),
         key=lambda item: (
             item[0] != positional,
             not item[1].is_required(),
@@ -119,14 +119,16 @@ def _format_args(cls: type[BaseModel]) -> str:
 
 
 def _wrap(text: str) -> str:
-    return textwrap.fill(
-        text,
-        width=96,
-        initial_indent=" " * 4,
-        subsequent_indent=" " * 8,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    """Wrap and indent a text. The textwrap module would slow down the import."""
+    lines = []
+    indent = " " * 4
+    while len(indent) + len(text) > _MAX_LINE_CHARS:
+        end = text.rfind(" ", 0, _MAX_LINE_CHARS - len(indent) + 1)
+        if end <= 0:
+            break
+        lines.append(indent + text[:end])
+        text, indent = text[end + 1 :], " " * 8
+    return "\n".join([*lines, indent + text])
 
 
 def _describe_default(field: FieldInfo) -> str:

@@ -10,7 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
 def suggest_name(name: str, candidates: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the closest candidate, or an empty string."""
+    """Return " Did you mean 'x'?" for the closest candidate, or an empty string."""
     close = difflib.get_close_matches(name, set(candidates) - {name}, n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
