@@ -19,12 +19,11 @@ from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, errors
 INPUT = {"messages": [("user", "What is the weather in Berlin?")]}
 CONTEXT_LENGTH = "This model's maximum context length is 128000 tokens."
 
-
 FAILURES: dict[str, tuple[int, str, str, type[errors.RouterError]]] = {
     "400": (400, "invalid_request_body", "no", errors.BadRequestError),
     "guardrail": (400, "guardrail_error", "no", errors.GuardrailError),
     "content filter": (400, "content_filter", "no", errors.ContentFilterError),
-    "too long": (400, "context_length_exceeded", CONTEXT_LENGTH, errors.ContextLengthError),
+    "context length": (400, "context_length_exceeded", CONTEXT_LENGTH, errors.ContextLengthError),
     "401": (401, "invalid_api_key", "no", errors.AuthenticationError),
     "402": (402, "quota_exceeded", "no", errors.QuotaExceededError),
     "403": (403, "insufficient_scope", "no", errors.PermissionDeniedError),
@@ -41,8 +40,9 @@ FAILURES: dict[str, tuple[int, str, str, type[errors.RouterError]]] = {
     "down": (0, "", "no", errors.RouterConnectionError),
     "slow": (-1, "", "no", errors.RouterTimeoutError),
 }
-RETRYABLE = {"408", "429", "500", "502", "503", "down", "slow"}
 """For each failure: status (0: not connected, -1: timeout), code, message and error class."""
+
+RETRYABLE = {"408", "429", "500", "502", "503", "down", "slow"}
 
 every_failure = pytest.mark.parametrize("failure", FAILURES)
 
@@ -104,9 +104,7 @@ class City(BaseModel):
 @every_failure
 @both_apis
 @every_way
-async def test_failures_have_a_class_and_is_retryable(
-    failure: str, api: str, awaited: bool
-) -> None:
+async def test_error_class_and_is_retryable(failure: str, api: str, awaited: bool) -> None:
     client, _ = create_failing_client(failure)
     with pytest.raises(core.ModelError) as caught:
         await called(create_model(client, api), awaited)
@@ -118,9 +116,9 @@ async def test_failures_have_a_class_and_is_retryable(
 @every_way
 async def test_context_overflow_error(api: str, awaited: bool) -> None:
     with pytest.raises(core.ContextOverflowError, match="maximum context length"):
-        await called(create_model(create_failing_client("too long")[0], api), awaited)
+        await called(create_model(create_failing_client("context length")[0], api), awaited)
     with pytest.raises(core.ContextOverflowError):
-        await stream_text(create_model(create_failing_client("too long")[0], api), awaited)
+        await stream_text(create_model(create_failing_client("context length")[0], api), awaited)
 
 
 @both_apis
