@@ -17,12 +17,12 @@ from support.agent_tools import (
     get_weather,
     orq,
 )
+from support.chat import CLAUDE
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterError, ServerError
 from orq_router_integrations.testing import Fault
 
-CLAUDE = "anthropic/claude-sonnet-4-5"
 KEY = "sk-orq-SECRET"
 
 
