@@ -33,9 +33,7 @@ TESTED: dict[str, tuple[str, ...]] = {
         "test_no_dump_contains_a_secret",
         "test_no_way_to_show_a_client_shows_its_secrets",
     ),
-    "serialization with lc_secrets": (
-        "test_serialized_model_can_be_loaded",
-    ),
+    "serialization with lc_secrets": ("test_serialized_model_can_be_loaded",),
     "misspelled arguments raise": (
         "test_invalid_model_argument_raises_before_a_request",
         "test_invalid_call_argument_raises_before_a_request",
