@@ -96,9 +96,9 @@ class AudioIntegration(RouterIntegration, TranslationParams):
     on_error: OnError = Field(
         default="raise",
         description="What to do if a file or chunk fails. `raise` raises the error. `skip` logs it "
-        "and leaves out the text; `skipped_seconds` in the metadata counts what is missing. `mark` "
-        "inserts a remark as the text and puts the reason into `error` in the metadata. Errors "
-        "that affect all files, such as an invalid API key, are always raised.",
+        "and omits the text, and `skipped_seconds` in the metadata is the length of the omitted "
+        "audio. `mark` inserts a remark as the text, and `error` in the metadata is the reason. "
+        "Errors that affect all files, such as an invalid API key, are always raised.",
     )
     store: Annotated[
         str | os.PathLike[str] | BaseStore[str, bytes] | None, PlainValidator(validate_store)

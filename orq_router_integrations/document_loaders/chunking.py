@@ -48,7 +48,7 @@ def _iter_cuts(reader: WavReader, limits: ChunkLimits, half_overlap: int) -> Ite
     max_step = max_frames - 2 * half_overlap
     if max_step < reader.frame_rate // 10 or max_step < half_overlap:
         raise RouterInputError(
-            f"max_bytes, max_seconds: a chunk of {max_frames / reader.frame_rate:.2f} seconds is "
+            f"max_bytes, max_seconds: A chunk of {max_frames / reader.frame_rate:.2f} seconds is "
             f"too short for overlap_seconds={limits.overlap_seconds:g}. Increase max_bytes or "
             "max_seconds, or reduce overlap_seconds."
         )

@@ -85,7 +85,7 @@ class ConcurrencyLimiter(Generic[SemaphoreT, LockT]):
         self._mutex = threading.Lock()
 
     def get_lock(self, key: str) -> LockT:
-        """Return the lock of a key, which exists as long as it is referenced."""
+        """Return the lock of a key. Locks are deleted when they are not in use."""
         with self._mutex:
             return self._locks.setdefault(key, self._lock_factory())
 

@@ -73,7 +73,7 @@ def _open_container(recording: Recording) -> Iterator[tuple[Any, Any]]:
         with recording.open() as stream, av.open(stream) as container:
             yield av, container
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-        raise RouterInputError(f"source: cannot decode {recording.label}: {error}") from None
+        raise RouterInputError(f"source: Cannot decode {recording.label}: {error}") from None
 
 
 def _decode_to_wav(recording: Recording, path: Path) -> None:

@@ -26,13 +26,14 @@ RESPONSE_FORMATS: Mapping[str, tuple[str, ...]] = {
 """Response formats that contain what each granularity needs."""
 
 _MISSING_SPANS = {
-    "segment": "does not contain segments. Use response_format='verbose_json', 'srt' or 'vtt'.",
-    "word": "does not contain word timestamps. Set timestamp_granularities=['word'] and use a "
-    "model that supports it.",
-    "speaker": "does not contain speakers. Set diarize=True and use a model that supports it, such "
-    "as elevenlabs/scribe_v1.",
-    "window": "does not contain timestamps. Use response_format='verbose_json', 'srt' or 'vtt'.",
+    "segment": "segments (use response_format='verbose_json', 'srt' or 'vtt')",
+    "word": "word timestamps (set timestamp_granularities=['word'] and use a model that supports "
+    "them)",
+    "speaker": "speakers (set diarize=True and use a model that supports them, such as "
+    "elevenlabs/scribe_v1)",
+    "window": "timestamps (use response_format='verbose_json', 'srt' or 'vtt')",
 }
+"""What a response lacks, and how to request it."""
 
 _MAX_INTEGER = 2**63 - 1
 """Largest integer that databases can store."""
@@ -57,7 +58,8 @@ class DocumentSplitter:
             MalformedResponseError: If it does not.
         """
         if not self.has_spans(transcript):
-            raise MalformedResponseError(f"the response {_MISSING_SPANS[self.granularity]}")
+            missing = _MISSING_SPANS[self.granularity]
+            raise MalformedResponseError(f"the response does not contain {missing}")
         return transcript
 
     def has_spans(self, transcript: Transcript) -> bool:

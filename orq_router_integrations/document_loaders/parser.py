@@ -56,7 +56,7 @@ class OrqAudioParser(AudioIntegration, TranscriptionParams, BaseBlobParser):
     def _check_task(self) -> Self:
         for name in TRANSCRIPTION_ONLY_PARAMS:
             if self.task == "translate" and getattr(self, name) is not None:
-                raise ValueError(f"{name}: not supported with task='translate'. Omit it.")
+                raise ValueError(f"{name}: Not supported with task='translate'. Omit it.")
         return self
 
     @property
@@ -83,7 +83,7 @@ class OrqAudioParser(AudioIntegration, TranscriptionParams, BaseBlobParser):
 
     def _start_run(self, blob: Blob) -> tuple[LoaderRun, Iterator[SourceItem]]:
         if not isinstance(blob, Blob):
-            raise RouterInputError(f"blob: expected a Blob, got {type(blob).__name__}")
+            raise RouterInputError(f"blob: Expected a Blob, got {type(blob).__name__}.")
         run = self._create_run()
         return run, iter_items(blob, check=run.transcriber.check_item)
 

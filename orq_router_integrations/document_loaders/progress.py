@@ -13,7 +13,7 @@ def require_tqdm(enabled: bool) -> bool:
         ValueError: If tqdm is not installed.
     """
     if enabled and find_spec("tqdm") is None:
-        raise ValueError(f"show_progress: requires tqdm. Install it with {INSTALL_COMMAND}.")
+        raise ValueError(f"show_progress: Requires tqdm. Install it with {INSTALL_COMMAND}.")
     return enabled
 
 

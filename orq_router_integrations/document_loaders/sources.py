@@ -99,7 +99,7 @@ def create_recording(item: SourceItem) -> Recording:
         if isinstance(item, bytes):
             return _from_bytes(item, "bytes", "audio", {})
         if not isinstance(item, (str, os.PathLike)):
-            raise ValueError(f"a BlobLoader must yield Blob objects, got {type(item).__name__}")
+            raise ValueError(f"A BlobLoader must yield Blob objects, got {type(item).__name__}.")
         return _from_path(item, str(item), {})
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
@@ -111,7 +111,7 @@ def map_os_errors(label: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RouterInputError(f"source: cannot read {label}: {error}") from None
+        raise RouterInputError(f"source: Cannot read {label}: {error}") from None
 
 
 def get_label(item: SourceItem) -> str:
@@ -126,7 +126,7 @@ def _from_blob(blob: Blob) -> Recording:
     if blob.data is None and blob.path is not None:
         return _from_path(blob.path, label, blob.metadata)
     if not isinstance(blob.data, bytes):
-        raise ValueError(f"the Blob {label!r} contains text. Pass the audio as bytes.")
+        raise ValueError(f"The Blob {label!r} contains text. Pass the audio as bytes.")
     path = blob.metadata.get("filename") or blob.path or blob.source or "audio"
     filename = Path(str(path).replace("\0", "")).name
     return _from_bytes(blob.data, label, filename or "audio", blob.metadata)
@@ -134,7 +134,7 @@ def _from_blob(blob: Blob) -> Recording:
 
 def _from_bytes(data: bytes, label: str, filename: str, metadata: Mapping[str, Any]) -> Recording:
     if not data:
-        raise ValueError(f"expected audio data, got 0 bytes ({label})")
+        raise ValueError(f"Expected audio data, got 0 bytes ({label}).")
     mime_type, filename = validate_recording(filename, data[:_HEADER_BYTES])
     return Recording(label, filename, mime_type, len(data), lambda: BytesIO(data), metadata)
 
@@ -157,19 +157,19 @@ def validate_source(source: Any) -> Source:
         return source
     if isinstance(source, (str, os.PathLike)):
         if not str(source).strip() or "\0" in str(source):
-            raise ValueError(f"{str(source)!r} is not a valid path")
+            raise ValueError(f"{str(source)!r} is not a valid path.")
         return source
     if isinstance(source, (list, tuple)) and source:
         for item in source:
             if isinstance(validate_source(item), (BlobLoader, list, tuple)):
                 raise ValueError(
-                    f"a list of sources cannot contain a {type(item).__name__}. "
+                    f"A list of sources cannot contain a {type(item).__name__}. "
                     "Use paths, bytes and Blob objects only."
                 )
         return source
     raise ValueError(
-        "expected a path, directory, glob pattern, bytes, Blob, BlobLoader or non-empty list, "
-        f"got {source!r:.80}"
+        "Expected a path, directory, glob pattern, bytes, Blob, BlobLoader or non-empty list, "
+        f"got {source!r:.80}."
     )
 
 
@@ -194,7 +194,7 @@ def iter_items(source: Source, *, check: Callable[[SourceItem], None]) -> Iterat
         elif next(paths, None) is None:
             suffixes = ", ".join(RECORDING_SUFFIXES)
             raise RouterInputError(
-                f"source: no audio files in {get_label(item)!r}. Supported types: {suffixes}."
+                f"source: No audio files in {get_label(item)!r}. Supported types: {suffixes}."
             )
     return chain.from_iterable(_list_audio_files(item) or [item] for item in items)
 
@@ -229,7 +229,7 @@ def _walk_directory(directory: Path) -> Iterator[str]:
     """
 
     def raise_input_error(error: OSError) -> None:
-        raise RouterInputError(f"source: cannot list a directory: {error}") from None
+        raise RouterInputError(f"source: Cannot list a directory: {error}") from None
 
     for root, directories, files in os.walk(directory, onerror=raise_input_error):
         directories[:] = sorted(name for name in directories if not name.startswith("."))
@@ -248,7 +248,7 @@ def _expand_pattern(pattern: Path) -> Iterator[str]:
     if any("**" in part and part != "**" for part in wildcard_parts):
         # Python versions disagree on the meaning of such a pattern.
         raise RouterInputError(
-            f"source: invalid pattern {str(pattern)!r}. Use ** only as an entire path component, "
+            f"source: Invalid pattern {str(pattern)!r}. Use ** only as an entire path component, "
             "such as 'calls/**/*.mp3'."
         )
     include_hidden = any(part.startswith(".") for part in wildcard_parts)

@@ -201,14 +201,14 @@ def _get_timed_words(transcript: Transcript) -> tuple[Span, ...]:
 
 
 def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: float) -> Overlap:
-    """Cut at the word closest to the cut that both sides have, or at the cut if there is none."""
+    """Join at the word that both have closest to the cut, or at the cut if no words match."""
     best: tuple[float, Overlap] | None = None
     for i, word in enumerate(left):
         for j, other in enumerate(right):
             if other.start > word.start + MAX_TIME_DIFFERENCE_SECONDS:
                 break
             if _is_same_word(word, other):
-                # The word itself is kept on the side of the cut on which it was spoken.
+                # Keep the word on the side of the cut on which it was spoken.
                 before_cut = _get_middle(word) < cut_seconds
                 overlap = Overlap(len(left) - i - before_cut, j + before_cut)
                 candidate = abs(_get_middle(word) - cut_seconds), overlap
@@ -222,9 +222,9 @@ def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: flo
 
 
 def _is_same_word(word: Span, other: Span) -> bool:
-    return abs(
-        _get_middle(word) - _get_middle(other)
-    ) < MAX_TIME_DIFFERENCE_SECONDS and _normalize_word(word.text) == _normalize_word(other.text)
+    if abs(_get_middle(word) - _get_middle(other)) >= MAX_TIME_DIFFERENCE_SECONDS:
+        return False
+    return _normalize_word(word.text) == _normalize_word(other.text)
 
 
 def _get_middle(span: Span) -> float:
@@ -232,12 +232,12 @@ def _get_middle(span: Span) -> float:
 
 
 def _match_by_text(left: list[str], right: list[str], overlap_words: float) -> Overlap:
-    """Cut in the middle of the longest run of words that ends the left and starts the right text.
+    """Join in the middle of the longest run of words at the end of one text and start of the other.
 
     A few misheard words may follow the run on the left and precede it on the right. A run that is
-    much longer than the expected overlap is a real repetition and not considered. If the speaker
-    repeats the same words, runs of many lengths match; the one closest to the expected overlap is
-    used.
+    much longer than the expected overlap is ignored, because its words were spoken twice. If the
+    speaker repeats the same words, runs of many lengths match, and the one closest to the expected
+    overlap is used.
     """
     left_words = [_normalize_word(word) for word in left[-MAX_OVERLAP_WORDS:]]
     right_words = [_normalize_word(word) for word in right[:MAX_OVERLAP_WORDS]]

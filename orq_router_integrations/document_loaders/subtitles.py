@@ -85,7 +85,7 @@ def _iter_spans(documents: Iterable[Document]) -> Iterator[Span]:
             round(start + end)  # raises for NaN and infinity
         except (KeyError, TypeError, ValueError, OverflowError):
             raise RouterInputError(
-                f"documents[{index}]: expected 'start' and 'end' in seconds in the metadata. Load "
+                f"documents[{index}]: Expected 'start' and 'end' in seconds in the metadata. Load "
                 "with granularity='segment' or response_format='verbose_json'."
             ) from None
         speaker = metadata.get("speaker")

@@ -1,8 +1,4 @@
-"""Transcription of recordings: requests, error policy, and Documents.
-
-The steps of a recording are the same for sync and async calls, so they are written once, as a
-generator of calls; see ``concurrency``.
-"""
+"""Transcription of recordings: chunks, requests, error policy and Documents."""
 
 import asyncio
 import logging
@@ -194,7 +190,7 @@ class Transcriber:
     ) -> Steps[ChunkTranscripts]:
         """Transcribe consecutive chunks of a recording, one after the other.
 
-        Yields store keys and calls, and expects the transcript or the error of each call.
+        Yields the steps to run, see ``concurrency``; sync and async calls share this code.
 
         Returns:
             The transcript of each chunk; ``None`` if it was skipped.

@@ -40,8 +40,8 @@ def validate_store(store: Any) -> Any:
     if isinstance(store, (str, os.PathLike)):
         return str(validate_output_path(store))
     raise ValueError(
-        "expected the path of a SQLite file or a LangChain BaseStore[str, bytes], "
-        f"got {type(store).__name__}"
+        "Expected the path of a SQLite file or a LangChain BaseStore[str, bytes], "
+        f"got {type(store).__name__}."
     )
 
 
@@ -73,7 +73,7 @@ class TranscriptStore:
             [data] = self.store.mget([key])
             return None if data is None else _parse_transcript(data)
         except Exception as error:  # noqa: BLE001 - stores raise errors of any type
-            _LOG.warning("store: cannot read a transcript from %s: %s", self.store, error)
+            _LOG.warning("store: Cannot read a transcript from %s: %s", self.store, error)
             return None
 
     def put(self, key: str, transcript: Transcript) -> None:
@@ -81,7 +81,7 @@ class TranscriptStore:
         try:
             self.store.mset([(key, transcript.to_json())])
         except Exception as error:  # noqa: BLE001 - stores raise errors of any type
-            _LOG.warning("store: cannot write a transcript to %s: %s", self.store, error)
+            _LOG.warning("store: Cannot write a transcript to %s: %s", self.store, error)
 
 
 class SQLiteStore:
@@ -146,5 +146,5 @@ def compute_key(upload: Upload, params: Mapping[str, Any]) -> str:
 
 def _parse_transcript(data: Any) -> Transcript:
     if not isinstance(data, bytes):  # SQLite accepts any type in any column
-        raise ValueError(f"expected bytes, got {type(data).__name__}")
+        raise ValueError(f"Expected bytes, got {type(data).__name__}.")
     return Transcript.from_json(data)

@@ -109,5 +109,5 @@ def test_missing_pyav_raises_if_the_duration_is_limited(tmp_path: Path, filename
 def test_undecodable_file_raises(tmp_path: Path) -> None:
     path = tmp_path / "junk.flac"
     path.write_bytes(b"fLaC" + b"\x01\x02\x03" * 2000)
-    with pytest.raises(RouterInputError, match="cannot decode"):
+    with pytest.raises(RouterInputError, match="Cannot decode"):
         load_texts(create_loader(path, max_bytes=1024))

@@ -134,7 +134,7 @@ INVALID_ARGUMENTS = {
     "control as an argument": ({"fallbacks": ["a/b"]}, r"controls=RouterControls\(fallbacks"),
     "old name": ({"file_path": "a.wav"}, "source"),
     "empty list": ({"source": []}, "non-empty list"),
-    "source of another type": ({"source": 7}, "expected a path"),
+    "source of another type": ({"source": 7}, "Expected a path"),
     "nested list": ({"source": [["a.wav"]]}, "cannot contain a list"),
     "blank path": ({"source": " "}, "is not a valid path"),
     "store in a missing directory": ({"store": "/nowhere/at/all.db"}, "does not exist"),

@@ -161,5 +161,5 @@ def test_suffix_of_the_sent_name_is_corrected() -> None:
 
 
 def test_argument_that_is_not_a_blob_raises() -> None:
-    with pytest.raises(RouterInputError, match="expected a Blob, got str"):
+    with pytest.raises(RouterInputError, match="Expected a Blob, got str"):
         create_parser().parse("a.wav")

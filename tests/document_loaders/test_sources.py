@@ -79,7 +79,7 @@ def test_unreadable_subdirectory_raises(directory: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "scandir", deny_access)
     documents = create_loader(directory).lazy_load()
     assert [next(documents).page_content for _ in range(2)] == TEXTS[:2]
-    with pytest.raises(RouterInputError, match=r"cannot list a directory: .*deeper"):
+    with pytest.raises(RouterInputError, match=r"Cannot list a directory: .*deeper"):
         next(documents)
 
 
@@ -131,9 +131,9 @@ def test_patterns_may_be_relative(
 
 INVALID_SOURCES = {
     "missing file": (Path("none.wav"), "Cannot open"),
-    "empty directory": (Path("empty"), "no audio files in"),
-    "directory without audio": (Path("notes"), "no audio files in"),
-    "pattern without a match": ("*.flac", "no audio files in"),
+    "empty directory": (Path("empty"), "No audio files in"),
+    "directory without audio": (Path("notes"), "No audio files in"),
+    "pattern without a match": ("*.flac", "No audio files in"),
     "empty file": (Path("empty.wav"), "is empty"),
     "text": (Path("text.mp3"), "unknown type"),
     "web page": (Path("page.mp3"), "text/html"),

@@ -28,7 +28,7 @@ def test_subtitles_contain_times_and_speakers() -> None:
     ids=["no times", "no end", "not a number", "NaN", "infinity"],
 )
 def test_documents_without_times_raise(metadata: dict) -> None:
-    with pytest.raises(RouterInputError, match=r"documents\[0\]: expected 'start' and 'end'"):
+    with pytest.raises(RouterInputError, match=r"documents\[0\]: Expected 'start' and 'end'"):
         to_srt([Document("Hi.", metadata=metadata)])
 
 

@@ -69,7 +69,7 @@ def test_langchain_store_can_be_used() -> None:
 
 @pytest.mark.parametrize("store", [7, {}, b"transcripts.db"], ids=["int", "dict", "bytes"])
 def test_other_types_raise(store: Any) -> None:
-    with pytest.raises(ValidationError, match="expected the path of a SQLite file"):
+    with pytest.raises(ValidationError, match="Expected the path of a SQLite file"):
         create_loader("a.wav", store=store)
 
 
@@ -123,7 +123,7 @@ def test_failing_store_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -
     path.mkdir()
     assert store.get("key") is None
     store.put("key", TRANSCRIPT)
-    assert caplog.text.count("store: cannot") == 2
+    assert caplog.text.count("store: Cannot") == 2
 
 
 def test_failing_langchain_store_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -167,7 +167,7 @@ def test_unreadable_entry_is_replaced(path: Path, value: Any) -> None:
 
 def test_key_of_a_missing_file_raises(tmp_path: Path) -> None:
     upload = Upload("gone.wav", "audio/wav", 9, (tmp_path / "gone.wav").open)
-    with pytest.raises(RouterInputError, match=r"cannot read gone\.wav"):
+    with pytest.raises(RouterInputError, match=r"Cannot read gone\.wav"):
         compute_key(upload, {})
 
 
