@@ -1,4 +1,4 @@
-"""What the router's errors become: one class each, with everything the reply said."""
+"""Exceptions: their classes and details, and what is redacted."""
 
 import base64
 import copy
@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from langchain_core import exceptions as core
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from support.scripted_router import (
     KEY,
     Body,
@@ -24,8 +25,14 @@ from support.scripted_router import (
     streams,
 )
 
-from orq_router_integrations import errors
-from orq_router_integrations.errors import RouterError, create_error
+from orq_router_integrations import RouterControls, errors
+from orq_router_integrations.errors import (
+    MAX_TEXT_CHARS,
+    RouterError,
+    RouterInputError,
+    create_error,
+    to_input_error,
+)
 from orq_router_integrations.tools.base import ToolInputError
 from orq_router_integrations.wire.call import Response
 
@@ -37,7 +44,7 @@ ENVELOPE = {
     "param": "model",
     "failures": FAILURES,
 }
-SHAPES: list[tuple[Any, dict[str, Any]]] = [
+BODIES: list[tuple[Any, dict[str, Any]]] = [
     ({"error": ENVELOPE}, ENVELOPE),
     (
         {"error": {"code": "a_code", "message": "m", "doc_url": "https://x"}},
@@ -54,27 +61,29 @@ SHAPES: list[tuple[Any, dict[str, Any]]] = [
 ]
 
 
-def reply(status: int = 400, body: Any = None, **headers: str) -> Response:
+def create_response(status: int = 400, body: Any = None, **headers: str) -> Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, named, content, attempts=2)
 
 
-def error_of(status: int = 400, **error: Any) -> RouterError:
-    return create_error(reply(status, {"error": {"message": "m", **error}}), "/chat/completions")
+def create_error_with(status: int = 400, **error: Any) -> RouterError:
+    return create_error(
+        create_response(status, {"error": {"message": "m", **error}}), "/chat/completions"
+    )
 
 
-def tree(cls: type[RouterError] = RouterError) -> list[type[RouterError]]:
-    """The classes of the tree itself; a face may have one of its own below it."""
+def iter_error_classes(cls: type[RouterError] = RouterError) -> list[type[RouterError]]:
+    """Return the classes of the module, without subclasses defined elsewhere."""
     children = [child for child in cls.__subclasses__() if child.__module__ == errors.__name__]
-    return [cls, *(leaf for child in children for leaf in tree(child))]
+    return [cls, *(leaf for child in children for leaf in iter_error_classes(child))]
 
 
-@pytest.mark.parametrize(("body", "meant"), SHAPES)
-def test_every_shape_of_an_error_is_understood(body, meant):
-    error = create_error(reply(418, body), "/chat/completions")
+@pytest.mark.parametrize(("body", "expected_fields"), BODIES)
+def test_error_fields_in_each_body_format(body, expected_fields):
+    error = create_error(create_response(418, body), "/chat/completions")
     assert type(error) is errors.BadRequestError
-    assert {name: getattr(error, name) for name in meant} == meant
+    assert {name: getattr(error, name) for name in expected_fields} == expected_fields
 
 
 @pytest.mark.parametrize(
@@ -92,19 +101,21 @@ def test_every_shape_of_an_error_is_understood(body, meant):
     ],
     ids=lambda value: repr(value[:12]),
 )
-def test_an_error_without_a_known_shape_shows_the_start_of_its_body(content, message):
-    error = create_error(reply(502, content), "/audio/speech")
+def test_unknown_body_becomes_the_message(content, message):
+    error = create_error(create_response(502, content), "/audio/speech")
     assert (type(error), error.message) == (errors.ServerError, message)
 
 
 @both_doors
-def test_an_error_tells_how_the_call_went(door):
+def test_error_has_details_of_the_call(door):
     headers = {"x-orq-trace-id": "01J", "retry-after": "120", "x-should-retry": "false"}
     script = Script(lambda _: httpx.Response(429, text="no " * 3000, headers=headers))
     with pytest.raises(errors.RateLimitError) as raised:
         door.send(client_of(script), chat())
-    told = {name: getattr(raised.value, name) for name in ("endpoint", "attempts", "status_code")}
-    assert told == {"endpoint": "/chat/completions", "attempts": 1, "status_code": 429}
+    details = {
+        name: getattr(raised.value, name) for name in ("endpoint", "attempts", "status_code")
+    }
+    assert details == {"endpoint": "/chat/completions", "attempts": 1, "status_code": 429}
     assert (raised.value.trace_id, raised.value.retry_after) == ("01J", 120)
     assert raised.value.should_retry is False
     assert raised.value.body == ("no " * 3000)[:4096]
@@ -121,9 +132,9 @@ STATUSES = {
 
 
 @pytest.mark.parametrize("status", range(400, 600))
-def test_every_status_has_its_class(status):
+def test_class_by_status(status):
     expected = STATUSES.get(status, errors.BadRequestError if status < 500 else errors.ServerError)
-    assert type(error_of(status)) is expected
+    assert type(create_error_with(status)) is expected
 
 
 @pytest.mark.parametrize(
@@ -143,18 +154,18 @@ def test_every_status_has_its_class(status):
         (429, "never_heard_of", errors.RateLimitError),
     ],
 )
-@pytest.mark.parametrize("member", ["code", "type"])
-def test_a_known_code_says_more_than_the_status(member, status, code, expected):
-    assert type(error_of(status, **{member: code})) is expected
+@pytest.mark.parametrize("field", ["code", "type"])
+def test_class_by_code(field, status, code, expected):
+    assert type(create_error_with(status, **{field: code})) is expected
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_a_failed_provider_stays_one_whatever_type_it_claims(status):
-    error = error_of(status, type="invalid_request_error")
+def test_server_error_with_the_type_of_a_bad_request(status):
+    error = create_error_with(status, type="invalid_request_error")
     assert (type(error), error.is_retryable) == (errors.ServerError, True)
 
 
-CORE = {
+LANGCHAIN_CLASSES = {
     errors.RouterError: (core.ModelError, False),
     errors.RouterInputError: (core.ModelInvalidRequestError, False),
     ToolInputError: (core.ModelInvalidRequestError, False),
@@ -181,49 +192,52 @@ CORE = {
 }
 
 
-@pytest.mark.parametrize("cls", dict.fromkeys(tree()), ids=lambda cls: cls.__name__)
-def test_langchain_tells_the_errors_apart(cls):
+@pytest.mark.parametrize("cls", dict.fromkeys(iter_error_classes()), ids=lambda cls: cls.__name__)
+def test_langchain_class_and_is_retryable(cls):
     error = cls("m")
-    assert (isinstance(error, CORE[cls][0]), error.is_retryable) == (True, CORE[cls][1])
+    assert (isinstance(error, LANGCHAIN_CLASSES[cls][0]), error.is_retryable) == (
+        True,
+        LANGCHAIN_CLASSES[cls][1],
+    )
     assert isinstance(error, ValueError) is issubclass(cls, errors.RouterInputError)
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
-@pytest.mark.parametrize("cls", dict.fromkeys(tree()), ids=lambda cls: cls.__name__)
-def test_an_error_can_be_copied_and_pickled(cls, copied):
+@pytest.mark.parametrize("copy_error", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+@pytest.mark.parametrize("cls", dict.fromkeys(iter_error_classes()), ids=lambda cls: cls.__name__)
+def test_copy_and_pickle(cls, copy_error):
     error = cls("m", status_code=429, code="c", failures=FAILURES, retry_after=1.5, partial="Hel")
-    twin = copied(error)
-    assert (type(twin), str(twin), vars(twin)) == (cls, str(error), vars(error))
+    copied = copy_error(error)
+    assert (type(copied), str(copied), vars(copied)) == (cls, str(error), vars(error))
 
 
-@pytest.mark.parametrize("member", ["message", "code", "param", "type"])
-def test_the_text_of_an_error_is_bounded_and_keeps_its_message(member):
-    text = str(error_of(**{"message": "the reason", member: "long " * 4000}))
+@pytest.mark.parametrize("field", ["message", "code", "param", "type"])
+def test_str_is_limited_and_starts_with_the_message(field):
+    text = str(create_error_with(**{"message": "the reason", field: "long " * 4000}))
     assert len(text) <= 2000
-    assert text.startswith("long" if member == "message" else "the reason")
+    assert text.startswith("long" if field == "message" else "the reason")
 
 
-def shown(error: BaseException) -> str:
-    told = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
-    return str(error) + told
+def format_everything(error: BaseException) -> str:
+    details = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
+    return str(error) + details
 
 
 @both_doors
-@pytest.mark.parametrize("member", [*ENVELOPE, "doc_url"])
-def test_a_key_that_the_router_echoes_is_not_shown(door, member):
-    script = Script(says(401, {"error": {"message": "m", member: f"Bearer {KEY}"}}))
+@pytest.mark.parametrize("field", [*ENVELOPE, "doc_url"])
+def test_key_in_an_error_field_is_redacted(door, field):
+    script = Script(says(401, {"error": {"message": "m", field: f"Bearer {KEY}"}}))
     with pytest.raises(errors.AuthenticationError) as raised:
         door.send(client_of(script), chat())
-    assert KEY not in shown(raised.value)
+    assert KEY not in format_everything(raised.value)
 
 
 @both_doors
 @pytest.mark.parametrize("header", ["x-orq-trace-id", "location"])
-def test_a_key_in_a_header_of_the_reply_is_not_shown(door, header):
+def test_key_in_a_response_header_is_redacted(door, header):
     script = Script(lambda _: httpx.Response(307, headers={header: f"https://x/{KEY}"}))
     with pytest.raises(errors.RedirectError) as raised:
         door.send(client_of(script), chat())
-    assert KEY not in shown(raised.value)
+    assert KEY not in format_everything(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -234,63 +248,63 @@ def test_a_key_in_a_header_of_the_reply_is_not_shown(door, header):
         ('sk-orq"quoted"key', r"sk-orq\"quoted\"key"),
     ],
 )
-def test_a_key_that_is_escaped_in_json_is_not_shown(key, escaped):
+def test_key_with_json_escapes_is_redacted(key, escaped):
     body = f'{{"error": {{"message": "you sent {escaped}", "code": "{escaped}"}}}}'.encode()
-    error = create_error(reply(401, body), "/chat/completions", secret=key)
+    error = create_error(create_response(401, body), "/chat/completions", secret=key)
     assert key not in str(error) + repr(error) + "".join(map(str, vars(error).values()))
 
 
 @both_doors
 @pytest.mark.parametrize("text", [f"Bearer {KEY}", "words " * 300 + KEY])
-def test_a_key_in_an_error_page_is_not_shown(door, text):
+def test_key_in_a_text_body_is_redacted(door, text):
     with pytest.raises(errors.AuthenticationError) as raised:
         door.send(client_of(lambda _: httpx.Response(401, text=text)), chat())
-    assert KEY not in shown(raised.value)
+    assert KEY not in format_everything(raised.value)
 
 
 @both_doors
-def test_no_part_of_a_long_key_is_shown_where_the_text_is_cut(door):
+def test_long_key_is_redacted_before_truncation(door):
     key = "sk-orq-" + ".".join(["eyJhbGciOiJIUzI1NiJ9"] * 20)
     script = Script(says(401, {"error": {"message": "words " * 300 + key}}))
     with pytest.raises(errors.AuthenticationError) as raised:
         door.send(client_of(script, api_key=key), chat())
-    assert key[:30] not in shown(raised.value)
+    assert key[:30] not in format_everything(raised.value)
 
 
 @both_doors
-@pytest.mark.parametrize("kind", ["whole", "streamed"])
-def test_a_key_in_an_unreadable_reply_is_not_shown(door, kind):
+@pytest.mark.parametrize("mode", ["complete", "streamed"])
+def test_key_in_a_malformed_response_is_redacted(door, mode):
     content = f"you sent Authorization: Bearer {KEY}".encode()
-    body = content if kind == "whole" else b"data: " + content + b"\n\n"
+    body = content if mode == "complete" else b"data: " + content + b"\n\n"
     headers = {"x-orq-trace-id": f"trace-{KEY}"}
     client = client_of(lambda _: httpx.Response(200, headers=headers, stream=Body(body)))
     with pytest.raises(errors.InvalidResponseError) as raised:
-        door.send(client, chat()) if kind == "whole" else door.stream(client, chat_stream())
-    assert KEY not in shown(raised.value)
+        door.send(client, chat()) if mode == "complete" else door.stream(client, chat_stream())
+    assert KEY not in format_everything(raised.value)
 
 
-PICTURE = base64.b64encode(os.urandom(3000)).decode()
+IMAGE = base64.b64encode(os.urandom(3000)).decode()
 
 
 @pytest.mark.parametrize("escaped", [False, True])
-@pytest.mark.parametrize("member", ["message", "code", "param"])
-def test_an_error_shows_no_base64(member, escaped):
-    text = f"bad image data:image/png;base64,{PICTURE}"
-    body = json.dumps({"error": {"message": "m", member: text}})
+@pytest.mark.parametrize("field", ["message", "code", "param"])
+def test_base64_in_an_error_is_redacted(field, escaped):
+    text = f"bad image data:image/png;base64,{IMAGE}"
+    body = json.dumps({"error": {"message": "m", field: text}})
     body = body.replace("/", r"\/") if escaped else body
-    error = create_error(reply(400, body.encode()), "/chat/completions")
-    assert PICTURE[:150] not in str(error) + error.body.replace("\\", "")
+    error = create_error(create_response(400, body.encode()), "/chat/completions")
+    assert IMAGE[:150] not in str(error) + error.body.replace("\\", "")
 
 
 @both_doors
-def test_an_unreadable_reply_shows_no_base64(door):
-    client = client_of(lambda _: httpx.Response(200, text=PICTURE))
+def test_base64_in_a_malformed_response_is_redacted(door):
+    client = client_of(lambda _: httpx.Response(200, text=IMAGE))
     with pytest.raises(errors.InvalidResponseError) as raised:
         door.send(client, chat())
-    assert PICTURE[:150] not in str(raised.value)
+    assert IMAGE[:150] not in str(raised.value)
 
 
-INSIDE = [
+ERRORS_WITH_STATUS_200 = [
     ({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}, errors.RateLimitError),
     ({"error": {"message": "blocked", "type": "guardrail_error"}}, errors.GuardrailError),
     ({"code": 429, "message": "slow down"}, errors.RateLimitError),
@@ -301,8 +315,8 @@ INSIDE = [
 
 
 @both_doors
-@pytest.mark.parametrize(("body", "expected"), INSIDE)
-def test_an_error_inside_a_200_is_raised(door, body, expected):
+@pytest.mark.parametrize(("body", "expected"), ERRORS_WITH_STATUS_200)
+def test_error_with_status_200_is_raised(door, body, expected):
     with pytest.raises(RouterError) as raised:
         door.send(client_of(Script(says(200, body))), chat())
     assert type(raised.value) is expected
@@ -311,8 +325,8 @@ def test_an_error_inside_a_200_is_raised(door, body, expected):
 
 @both_doors
 @pytest.mark.parametrize("wrap", [b"data: %s\n\n", b"event: error\ndata: %s\n\n"])
-@pytest.mark.parametrize(("body", "expected"), INSIDE[:-1])
-def test_an_error_inside_a_stream_is_raised_with_the_text_before_it(door, body, expected, wrap):
+@pytest.mark.parametrize(("body", "expected"), ERRORS_WITH_STATUS_200[:-1])
+def test_error_within_a_stream_has_the_partial_text(door, body, expected, wrap):
     script = Script(streams(event("Hel"), event("lo"), wrap % json.dumps(body).encode()))
     with pytest.raises(RouterError) as raised:
         door.stream(client_of(script), chat_stream())
@@ -321,15 +335,122 @@ def test_an_error_inside_a_stream_is_raised_with_the_text_before_it(door, body, 
 
 
 @both_doors
-@pytest.mark.parametrize("kind", ["whole", "streamed"])
+@pytest.mark.parametrize("mode", ["complete", "streamed"])
 @pytest.mark.parametrize(
     "failures",
     [b"[" * 300 + b"]" * 300, b"[" * 900 + b"]" * 900, b'["\\ud83d", 1' + b"0" * 30 + b"]"],
     ids=["deep", "deeper", "half a character and a huge number"],
 )
-def test_an_odd_error_is_still_that_error(door, kind, failures):
+def test_deeply_nested_or_invalid_failures(door, mode, failures):
     body = b'{"error": {"message": "blocked", "failures": %s}}' % failures
-    whole = client_of(lambda _: httpx.Response(400, content=body))
+    complete = client_of(lambda _: httpx.Response(400, content=body))
     streamed = client_of(streams(b"data: " + body + b"\n\n"))
     with pytest.raises(RouterError, match="blocked"):
-        door.send(whole, chat()) if kind == "whole" else door.stream(streamed, chat_stream())
+        door.send(complete, chat()) if mode == "complete" else door.stream(streamed, chat_stream())
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model's maximum context length is 8192 tokens",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "input exceeds the context window",
+        "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+        "Too many input tokens",
+        "The input token count (2000000) exceeds the maximum number of tokens allowed (1048576).",
+        "Input is too long for requested model.",
+        "Please reduce the length of the messages or completion.",
+        "This model's maximum prompt length is 131072 but the request contains 140000 tokens.",
+    ],
+)
+def test_context_length_error_by_message(status, message):
+    """The router passes on the message of the provider, without an error code."""
+    assert type(create_error_with(status, message=message)) is errors.ContextLengthError
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "max_tokens is too large: 20000. This model supports at most 16384 completion tokens",
+        "stop: at most 4 texts",
+        "tools[0].function.description is too long",
+    ],
+)
+def test_other_limits_are_not_a_context_length_error(message):
+    assert type(create_error_with(400, message=message)) is errors.BadRequestError
+
+
+class Spice(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    grams: int = Field(default=1, ge=1)
+
+
+def create_validation_error(**fields: object) -> ValidationError:
+    with pytest.raises(ValidationError) as raised:
+        Spice(**fields)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"name": "salt", "grams": 0}, ["grams:", "greater than or equal to 1", "not 0"]),
+        ({"name": "salt", "grams": "few"}, ["grams:", "not 'few'"]),
+        ({}, ["name: Field required"]),
+        ({"name": 7, "grams": -1}, ["name:", "; grams:"]),
+        ({"name": "salt", "gram": 1}, ["gram: unknown field. Did you mean 'grams'?"]),
+        ({"name": "salt", "zzz": 1}, ["zzz: unknown"]),
+    ],
+)
+def test_validation_error_names_each_field(fields, expected):
+    error = create_validation_error(**fields)
+    message = to_input_error(error, candidates=("name", "grams")).message
+    assert all(part in message for part in expected)
+    assert "\n" not in message
+    assert "pydantic" not in message
+
+
+def test_missing_field_does_not_show_other_input():
+    assert "4111" not in to_input_error(create_validation_error(grams=4111)).message
+
+
+def test_nested_field_is_named_by_its_path():
+    with pytest.raises(ValidationError) as raised:
+        RouterControls(retry={"count": 9}, fallbacks=["openai/gpt-4o", "nonsense"])
+    message = to_input_error(raised.value).message
+    assert "retry.count:" in message
+    assert "fallbacks.1.model: Expected 'provider/model'" in message
+    assert "Value error" not in message
+
+
+def test_list_with_invalid_items_is_not_reported_as_too_short():
+    with pytest.raises(ValidationError) as raised:
+        RouterControls(load_balancer={"models": [{"model": "a/b", "wieght": 1}]})
+    expected = "load_balancer.models.0.wieght: unknown field. Did you mean 'weight'?"
+    assert to_input_error(raised.value).message == expected
+
+
+def test_long_input_is_shortened():
+    error = create_validation_error(name="salt", grams="few " * 2500)
+    assert len(to_input_error(error).message) < 300
+
+
+@pytest.mark.parametrize("length", [500, 100_000])
+def test_base64_in_a_value_error_is_redacted(length):
+    error = to_input_error(ValueError("not an image: " + "A" * length))
+    assert "A" * 250 not in error.message
+
+
+def test_value_error_keeps_its_message():
+    error = to_input_error(ValueError("stop: at most 4"), endpoint="/chat/completions")
+    assert (error.message, error.endpoint) == ("stop: at most 4", "/chat/completions")
+    assert isinstance(error, RouterInputError)
+    assert len(str(to_input_error(ValueError("word " * 9999)))) <= MAX_TEXT_CHARS
+
+
+def test_input_error_is_returned_unchanged():
+    error = RouterInputError("n: too many")
+    assert to_input_error(error) is error

@@ -72,7 +72,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P12 errors inside a good reply": (
         MATRIX,
-        "test_errors.py::test_an_error_inside_a_200_is_raised",
+        "test_errors.py::test_error_with_status_200_is_raised",
         "test_client_streams.py::test_error_event_ends_stream",
     ),
     "P13 event streams by the standard": (
@@ -120,19 +120,19 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P19 one tree of errors, in all modes": (
         MATRIX,
-        "test_errors.py::test_langchain_tells_the_errors_apart",
+        "test_errors.py::test_langchain_class_and_is_retryable",
         "test_parity.py::test_sync_and_async_calls_raise_the_same_error",
     ),
     "P20 errors say where and how": (
-        "test_errors.py::test_an_error_tells_how_the_call_went",
-        "test_errors.py::test_every_shape_of_an_error_is_understood",
+        "test_errors.py::test_error_has_details_of_the_call",
+        "test_errors.py::test_error_fields_in_each_body_format",
         "faults/test_faces.py::test_error_carries_details_from_router",
     ),
     "P21 errors are short and hide the key": (
         MATRIX,
-        "test_errors.py::test_the_text_of_an_error_is_bounded_and_keeps_its_message",
-        "test_errors.py::test_a_key_that_the_router_echoes_is_not_shown",
-        "test_errors.py::test_an_error_shows_no_base64",
+        "test_errors.py::test_str_is_limited_and_starts_with_the_message",
+        "test_errors.py::test_key_in_an_error_field_is_redacted",
+        "test_errors.py::test_base64_in_an_error_is_redacted",
     ),
     "P22 connections come back": (
         MATRIX,

@@ -1,0 +1,120 @@
+"""What the chat model, the tools and the loaders share: arguments, client, controls, repr."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from support.scripted_router import KEY
+
+from orq_router_integrations import (
+    ChatOrq,
+    OfflineRouter,
+    OrqAudioParser,
+    OrqImageTool,
+    OrqTranscriptionLoader,
+    RouterClient,
+)
+from orq_router_integrations._integration import reject_unknown_kwargs, rename_hints
+
+GPT = "openai/gpt-4o"
+
+
+@pytest.fixture(autouse=True)
+def api_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORQ_API_KEY", KEY)
+
+
+def test_main_argument_may_be_positional():
+    assert ChatOrq(GPT, temperature=0).model == GPT
+    assert OrqTranscriptionLoader("calls/*.mp3", model="openai/whisper-1").source == "calls/*.mp3"
+
+
+@pytest.mark.parametrize(
+    ("create", "message"),
+    [
+        (lambda: OrqImageTool("openai/gpt-image-1"), r"OrqImageTool\(model='openai/gpt-image-1'\)"),
+        (lambda: OrqAudioParser("openai/whisper-1"), "OrqAudioParser takes keyword arguments only"),
+        (lambda: RouterClient(KEY), r"RouterClient\(api_key='...'\)"),
+        (lambda: ChatOrq(GPT, 0.5), "Pass the others by keyword"),
+        (lambda: ChatOrq(GPT, model=GPT), "'model' twice"),
+    ],
+)
+def test_other_positional_arguments_raise(create: Any, message: str):
+    with pytest.raises(TypeError, match=message) as raised:
+        create()
+    assert KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    {
+        "api_base": "Use 'base_url'.",
+        "model_name": "Use 'model'.",
+        "request_timeout": "Use 'timeout'.",
+        "fallback": "Use controls={'fallbacks': [...]}.",
+        "fallbacks": "It is a router control: use controls=RouterControls(fallbacks=...).",
+        "use_responses_api": "Use api='responses'.",
+        "tools": "Use model.bind_tools([...]).",
+        "parallel_tool_calls": "Use model.bind_tools([...], parallel_tool_calls=...).",
+        "response_format": "Use model.with_structured_output(...).",
+        "stop_sequences": "Use 'stop'.",
+        "logit_bias": "use extra_body={'logit_bias': ...}.",
+        "prediction": "use extra_body={'prediction': ...}.",
+        "safety_identifier": "use extra_body={'safety_identifier': ...}.",
+        "organization": "Not supported by the router",
+        "temprature": "Did you mean 'temperature'?",
+    }.items(),
+)
+def test_unknown_argument_error_says_what_to_write(name: str, fix: str):
+    with pytest.raises(ValidationError) as raised:
+        ChatOrq(GPT, **{name: "x"})
+    assert f"Unknown argument '{name}'. " in str(raised.value)
+    assert fix in str(raised.value)
+
+
+def test_unknown_argument_of_a_call_raises():
+    with pytest.raises(ValueError, match=r"Unknown argument 'max_completion_tokens'. Use 'max_to"):
+        ChatOrq(GPT).invoke("Hi", max_completion_tokens=5)
+    with pytest.raises(ValueError, match=r"Unknown argument 'sise'. Did you mean 'size'"):
+        reject_unknown_kwargs({"sise": 1}, ["size"])
+
+
+def test_rename_hints():
+    hints = rename_hints(a="b", c="d={}")
+    assert hints == {"a": "Use 'b'.", "c": "Use d={}."}
+
+
+def test_repr_shows_only_given_arguments_and_starts_with_the_model():
+    assert repr(ChatOrq(temperature=0.5, model=GPT)) == (
+        "ChatOrq(model='openai/gpt-4o', temperature=0.5)"
+    )
+    tool = OrqImageTool(size="1024x1024", model="openai/gpt-image-1")
+    assert repr(tool) == "OrqImageTool(model='openai/gpt-image-1', size='1024x1024')"
+    assert repr(ChatOrq(GPT, temperature=None, max_retries=2)) == "ChatOrq(model='openai/gpt-4o')"
+
+
+def test_repr_hides_the_key():
+    assert KEY not in repr(ChatOrq(GPT, api_key=KEY))
+
+
+def test_offline_router_instead_of_its_client_raises():
+    with pytest.raises(ValidationError, match=r"Expected a RouterClient, got OfflineRouter"):
+        ChatOrq(GPT, client=OfflineRouter())
+
+
+def test_client_is_created_again_when_a_setting_changes():
+    model = ChatOrq(GPT)
+    client = model.resolved_client
+    assert model.resolved_client is client
+    model.timeout = 5.0
+    assert model.resolved_client is not client
+    assert model.resolved_client.timeout == 5.0
+
+
+def test_controls_of_a_call_are_merged_field_by_field():
+    model = ChatOrq(GPT, controls={"name": "a", "identity": "user-17"})
+    merged = model.merge_controls({"name": "b"})
+    assert (merged.name, merged.identity.id) == ("b", "user-17")
+    assert model.merge_controls() is model.controls
+    with pytest.raises(ValueError, match=r"controls\.retry\.count"):
+        model.merge_controls({"retry": {"count": 9}})
