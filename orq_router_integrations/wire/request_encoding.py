@@ -115,17 +115,16 @@ class StreamedJsonBody:
                 yield part
 
 
-def build_json_body(value: Any, name: str = "") -> bytes | StreamedJsonBody:
+def build_json_body(value: Any) -> bytes | StreamedJsonBody:
     """Serialize a value as a JSON body.
 
     Args:
         value: The value. It may contain ``DeferredBase64`` strings.
-        name: Name of the value in error messages.
 
     Raises:
         ValueError: The value cannot be serialized.
     """
-    data = json.dumps(value, name)
+    data = json.dumps(value)
     if PLACEHOLDER_MARK.encode() not in data:
         return data
     deferred: dict[bytes, DeferredBase64] = {}
