@@ -1,4 +1,4 @@
-"""Conversion of earlier model answers to assistant messages of Chat Completions."""
+"""Convert earlier answers of a model to assistant messages of Chat Completions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ _TOOL_CALL_TYPES = {
     "function_call_signature",
     "custom_tool_call",
 }
-"""Blocks that repeat the message's ``tool_calls``."""
+"""Blocks that repeat the ``tool_calls`` of the message."""
 
 _SERVER_TYPES = {
     "server_tool_call",
@@ -49,13 +49,13 @@ _SERVER_TYPES = {
     "guard_content",
     "reference",
 }
-"""Blocks that only the provider's own API accepts, such as the calls of server-side tools."""
+"""Blocks that only the provider's own API accepts, such as calls of server-side tools."""
 
 _SERVER_RESULT_SUFFIX = "_tool_result"
-"""End of the type of Anthropic's server-side tool results."""
+"""Suffix of the types of Anthropic's server-side tool results."""
 
 _BEDROCK_CACHE_KEY = "cachePoint"
-"""The only key of a Bedrock cache marker, which has no type."""
+"""The only key of Bedrock's cache markers, which have no type."""
 
 _MEDIA_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
 _IMAGE_GENERATION = "image_generation_call"
@@ -64,11 +64,11 @@ _IMAGE_GENERATION = "image_generation_call"
 def convert_assistant_message(message: BaseMessage) -> dict[str, Any]:
     """Convert an earlier answer to an assistant message.
 
-    Media that the model generated is left out: no API accepts it. If nothing else remains, a note
-    such as ``[image answer, not sent again]`` takes its place.
+    No API accepts images and audio that a model generated, so they are left out. A message without
+    any other content becomes the text ``[image answer, not sent again]``.
 
     Raises:
-        ValueError: the message has content that cannot be sent.
+        ValueError: The message contains something that cannot be sent.
     """
     kwargs, content = message.additional_kwargs, message.content
     tool_calls = _convert_tool_calls(message)
@@ -98,11 +98,11 @@ def convert_assistant_message(message: BaseMessage) -> dict[str, Any]:
 
 
 def replace_audio_with_transcript(message: AIMessage, *, accepts_audio_ids: bool) -> AIMessage:
-    """Replace a spoken answer with its transcript, unless it can be sent by its id.
+    """Replace the audio of an answer with its transcript, unless it can be sent by ID.
 
     Args:
-        message: an answer, spoken or not.
-        accepts_audio_ids: whether the API can look up audio by its id.
+        message: An answer, with or without audio.
+        accepts_audio_ids: Whether the API accepts the ID of earlier audio.
     """
     audio = message.additional_kwargs.get("audio")
     if not isinstance(audio, Mapping) or (accepts_audio_ids and audio.get("id")):
@@ -128,11 +128,11 @@ class _AssistantContent:
     """Blocks of an assistant message, sorted by how they are sent.
 
     Attributes:
-        is_generated: whether a model created the message, so that its media cannot be sent back.
-        parts: content parts; signed reasoning comes first, in its order.
-        reasoning: reasoning without a signature.
-        tool_calls: calls from Anthropic's ``tool_use`` blocks.
-        omitted: types of media that were left out.
+        is_generated: Whether a model created the message; its media cannot be sent back then.
+        parts: Content parts, starting with signed reasoning.
+        reasoning: Texts of reasoning without a signature.
+        tool_calls: Tool calls from Anthropic's ``tool_use`` blocks.
+        omitted: Types of media that were left out.
     """
 
     is_generated: bool = False
@@ -146,7 +146,7 @@ class _AssistantContent:
         """Add a content block.
 
         Raises:
-            ValueError: its type is unknown, or it cannot be sent.
+            ValueError: The block has an unknown type or cannot be sent.
         """
         block_type = block.get("type") if isinstance(block, Mapping) else None
         if not isinstance(block_type, str):
@@ -183,7 +183,7 @@ class _AssistantContent:
         self.parts.append({"type": "refusal", "refusal": _require_str(block, "refusal")})
 
     def add_non_standard(self, block: Mapping[str, Any]) -> None:
-        """Add the provider's block inside a ``non_standard`` block, if it has an equivalent."""
+        """Add the value of a ``non_standard`` block, if it is a block that can be sent."""
         value = block.get("value")
         value_type = value.get("type") if isinstance(value, Mapping) else None
         if isinstance(value_type, str) and value_type in _UNWRAPPED_TYPES:
@@ -209,7 +209,7 @@ class _AssistantContent:
         self._insert_signed({"type": "redacted_reasoning", "data": _require_str(block, "data")})
 
     def add_reasoning(self, text: str, signature: str | None) -> None:
-        """Add reasoning: as a content part if it is signed, as ``reasoning_content`` if not."""
+        """Add signed reasoning as a content part, and other reasoning as ``reasoning_content``."""
         if signature:
             self._insert_signed({"type": "reasoning", "reasoning": text, "signature": signature})
         elif text:
@@ -252,7 +252,7 @@ def _require_str(fields: Mapping[str, Any], key: str) -> str:
 
 
 def _add_stored_reasoning(parts: _AssistantContent, kwargs: Mapping[str, Any]) -> None:
-    """Add the reasoning in ``additional_kwargs``, which providers require on tool turns."""
+    """Add reasoning from ``additional_kwargs``; providers require it after tool calls."""
     if any(part["type"] == "reasoning" for part in parts.parts):
         return
     items = kwargs.get("reasoning_items") or ()

@@ -1,9 +1,9 @@
-"""Translation of the router's answers to LangChain's standard content blocks.
+"""Translate answers of the router to LangChain's standard content blocks.
 
-Messages hold their text in ``content`` and everything else in ``additional_kwargs``, because
-streamed strings merge without loss. langchain-core calls this translator for
-``message.content_blocks``. The blocks are reasoning, text with its citations, images, audio, a
-refusal, and tool calls, in this order.
+langchain-core calls this translator for ``message.content_blocks``. Messages have their text in
+``content`` and everything else in ``additional_kwargs``, because streamed strings merge without
+loss. The order of the blocks is: reasoning, text with its citations, images, audio, refusal, tool
+calls.
 """
 
 import base64
@@ -29,13 +29,14 @@ def translate_content(message: AIMessage) -> list[ContentBlock]:
 
 
 def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
-    """Create the content blocks of a streamed chunk, with the indices that merge them.
+    """Create the content blocks of a streamed chunk, with the indices by which they are merged.
 
-    The indices are strings: langchain-core would merge a text and a tool call with the same number.
+    The indices are strings because langchain-core would merge a text and a tool call that have the
+    same integer index.
     """
     tool_calls = [*chunk.tool_calls, *chunk.invalid_tool_calls]
     if chunk.chunk_position == "last" and any(call["id"] for call in tool_calls):
-        return translate_content(chunk)  # all chunks of the stream, merged
+        return translate_content(chunk)  # the sum of all chunks of a stream
     blocks = [
         {**block, "index": f"lc_orq_{block['type']}{number or ''}"}
         for number, block in number_by_type(_iter_content(chunk))
@@ -54,7 +55,7 @@ def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
 
 
 def number_by_type(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
-    """Yield blocks with their numbers among the blocks of their type, starting at 0."""
+    """Yield blocks with their position among the blocks of their type, starting at 0."""
     counts: Counter[str] = Counter()
     for block in blocks:
         yield counts[block["type"]], block
@@ -98,7 +99,7 @@ def _create_tool_call(call: Any, message: AIMessage) -> Block:
 
 
 def _create_citation(annotation: Any) -> Block:
-    """Create a citation of a URL; wrap annotations of other types unchanged."""
+    """Create a standard citation of a URL; wrap any other annotation."""
     fields: Block = annotation if isinstance(annotation, dict) else {"value": annotation}
     if fields.get("type") != "url_citation":
         return {"type": "non_standard_annotation", "value": fields}
@@ -110,7 +111,7 @@ def _create_citation(annotation: Any) -> Block:
 
 
 def _create_image(image: Any) -> Block:
-    """Create an image block from a URL, a data URL or base64 text; providers use all three."""
+    """Create an image block from a URL, a data URL or base64 text."""
     source = image.get("image_url", image) if isinstance(image, dict) else image
     if isinstance(source, dict) and isinstance(data := source.get("b64_json"), str):
         mime_type = _detect_mime_type(data) or "image/png"
@@ -133,7 +134,7 @@ def _create_audio(audio: Block) -> Block:
 
 
 def detect_audio_mime_type(data: Any) -> str:
-    """Return the media type of a spoken answer; ``audio/pcm`` if its bytes have no signature."""
+    """Detect the MIME type of base64 audio; data without a known header is ``audio/pcm``."""
     return (_detect_mime_type(data) if isinstance(data, str) else None) or "audio/pcm"
 
 

@@ -1,7 +1,7 @@
-"""Conversion of LangChain content blocks to the content parts of Chat Completions.
+"""Convert LangChain content blocks to the content parts of Chat Completions.
 
-Standard blocks, LangChain's older ``source_type`` blocks, OpenAI parts and Anthropic blocks are
-accepted. Paths and URLs inside a message are never opened or fetched.
+Accepts LangChain's standard blocks and its older ``source_type`` blocks, OpenAI's content parts and
+Anthropic's blocks. Never opens a path or fetches a URL that a message contains.
 """
 
 import base64
@@ -17,7 +17,7 @@ Part = dict[str, Any]
 T = TypeVar("T")
 
 _SOURCE_KEYS = {"base64": "data", "url": "url", "text": "text", "id": "id"}
-"""The key that holds the source of an older block, by its ``source_type``."""
+"""The key with the source of an older block, by ``source_type``."""
 
 _LOCAL_FILE_HINT = "Use content_block(path) for a local file."
 _DATA_HINT = "Set 'base64', or create the block with content_block(path)."
@@ -28,13 +28,13 @@ class MediaSource:
     """The source and the attributes of an image, audio or file block.
 
     Attributes:
-        url: web address; a data URL is split into ``data`` and ``mime_type`` instead.
-        data: base64 text.
-        file_id: id of a file that was uploaded before.
-        text: plain text.
-        mime_type: media type that the block declares.
-        filename: file name shown to the model.
-        detail: resolution of an image: ``low``, ``high`` or ``auto``.
+        url: Web address. Data URLs are split into ``data`` and ``mime_type``.
+        data: Base64 text.
+        file_id: ID of an uploaded file.
+        text: Plain text.
+        mime_type: Declared MIME type.
+        filename: File name shown to the model.
+        detail: Resolution of an image: ``low``, ``high`` or ``auto``.
     """
 
     url: str | None = None
@@ -47,10 +47,10 @@ class MediaSource:
 
     @classmethod
     def from_block(cls, block: Mapping[str, Any]) -> "MediaSource":
-        """Read a standard block, an older ``source_type`` block or an Anthropic ``source`` block.
+        """Read the source of a block in any of the supported formats.
 
         Raises:
-            ValueError: a value has the wrong type, or the block has several sources.
+            ValueError: A value has the wrong type, or the block has several sources.
         """
         source = _get_dict(block, "source") or block
         attributes = {**_get_dict(block, "extras"), **block}
@@ -59,6 +59,7 @@ class MediaSource:
         mime_type = _get_str(source, "mime_type", "media_type", "mimeType")
         text = _get_str(source, "text")
         if "text" in (source.get("type"), source.get("source_type")):
+            # Anthropic puts the text in "data", LangChain's older blocks in "url".
             text, data = text or data or url, None
         if url is not None and url[:5].lower() == "data:":
             declared, data = mime.parse_data_url(url)
@@ -68,7 +69,8 @@ class MediaSource:
         sources = {"url": url, "base64": data, "file_id": file_id}
         present = [name for name, value in sources.items() if value is not None]
         if len(present) > 1:
-            raise ValueError(f"Expected one source, got {' and '.join(present)}. Keep one of them.")
+            names = " and ".join(map(repr, present))
+            raise ValueError(f"Expected one source, got {names}. Keep one of them.")
         if data is not None and not isinstance(data, str):
             raise _type_error("base64" if "base64" in source else "data", "base64 text", data)
         return cls(
@@ -85,7 +87,7 @@ class MediaSource:
         """Return the base64 text.
 
         Raises:
-            ValueError: the block has no data.
+            ValueError: The block has no data.
         """
         if self.data is None:
             raise ValueError(f"The block has no data. {_DATA_HINT}")
@@ -120,10 +122,10 @@ def _type_error(name: str, expected: str, value: object) -> ValueError:
 
 
 def validate_source_keys(block: Mapping[str, Any]) -> None:
-    """Check the keys of a block that langchain-core reads without checking them.
+    """Check the keys that langchain-core expects in a block but does not check itself.
 
     Raises:
-        ValueError: ``type`` is not a str, or the source that ``source_type`` announces is missing.
+        ValueError: ``type`` is not a str, or the source for the ``source_type`` is missing.
     """
     block_type, source_type = block.get("type"), block.get("source_type")
     if block_type is not None and not isinstance(block_type, str):
@@ -144,13 +146,13 @@ def validate_file_sources(file: Mapping[str, Any]) -> None:
     """Check that the ``file`` of an OpenAI file part has exactly one source.
 
     Raises:
-        ValueError: it has several sources, or none.
+        ValueError: The file has several sources, or none.
     """
     present = [name for name in ("file_data", "file_id", "uri") if file.get(name)]
     if len(present) != 1:
         raise ValueError(
             "Expected exactly one of 'file_data', 'file_id' and 'uri' in 'file', "
-            f"got {' and '.join(present) or 'neither'}."
+            f"got {' and '.join(map(repr, present)) or 'none'}."
         )
 
 
@@ -158,7 +160,7 @@ def validate_content(content: object) -> None:
     """Check the content of a message that was created without validation.
 
     Raises:
-        ValueError: it is neither a str nor a list of blocks.
+        ValueError: The content is neither a str nor a list of blocks.
     """
     if not isinstance(content, (str, list, tuple)):
         raise ValueError(f".content: Expected a str or a list, got {type(content).__name__}.")
@@ -168,7 +170,7 @@ def convert_block(block: Any) -> Part:
     """Convert a content block of a user message to a content part.
 
     Raises:
-        ValueError: the block is unknown or incomplete, or the router does not accept it.
+        ValueError: The block is unknown or incomplete, or the router does not accept it.
     """
     if isinstance(block, str):
         return {"type": "text", "text": block}
@@ -189,10 +191,10 @@ def convert_block(block: Any) -> Part:
 
 
 def convert_blocks(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
-    """Convert each block of a message.
+    """Convert all blocks of a message.
 
     Raises:
-        ValueError: as raised by ``convert``, prefixed with the position of the block.
+        ValueError: ``convert`` raised an error; the position of the block is added to its message.
     """
     converted = []
     for index, block in enumerate(content):
@@ -344,23 +346,23 @@ def _validate_url(url: str, schemes: tuple[str, ...]) -> str:
 
 
 def describe_parts(parts: list[Part]) -> str:
-    """Return the types of media parts as a comma-separated list, such as ``image, file``."""
+    """Describe the types of media parts, for example as ``image, file``."""
     names = {"image_url": "image", "image_file": "image", "input_audio": "audio"}
     types = (str(part["type"]) for part in parts)
     return ", ".join(names.get(part_type, part_type) for part_type in types)
 
 
 def join_text_parts(parts: list[Part], separator: str = "") -> str | list[Part]:
-    """Join plain text parts into one str, which every provider accepts.
+    """Join text parts into one str, which every provider accepts.
 
-    Parts of another type, or with more keys than the text, are returned unchanged.
+    The parts are returned unchanged if one of them is not plain text or has other keys.
     """
     if all(part.keys() == {"type", "text"} for part in parts):
         return separator.join(part["text"] for part in parts)
     return parts
 
 
-_API_OF_PART = {
+_REQUIRED_APIS = {
     "input_audio": (
         CHAT_COMPLETIONS,
         "The Responses API does not accept audio. Use api='chat_completions'.",
@@ -373,17 +375,17 @@ _API_OF_PART = {
         ),
     ),
 }
-"""The only API that accepts a part, and the error on the other one, by part type."""
+"""The API that a type of part requires, and the error for the other API."""
 
 
 def validate_api_support(api: str, *contents: Any) -> None:
     """Check that an API accepts all parts of a message.
 
     Raises:
-        ValueError: a part is only accepted by the other API.
+        ValueError: A part requires the other API.
     """
     for content in contents:
         for index, part in enumerate(content if isinstance(content, list) else ()):
-            supporting_api, error = _API_OF_PART.get(part["type"], (api, ""))
-            if supporting_api != api:
+            required_api, error = _REQUIRED_APIS.get(part["type"], (api, ""))
+            if required_api != api:
                 raise ValueError(f".content[{index}]: {error}")

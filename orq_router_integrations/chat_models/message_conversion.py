@@ -1,4 +1,4 @@
-"""Conversion of LangChain messages to the messages of Chat Completions."""
+"""Convert LangChain messages to the messages of Chat Completions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -48,21 +48,22 @@ def convert_messages(
 ) -> list[dict[str, Any]]:
     """Convert a conversation to the messages of a request.
 
-    The router accepts only text in tool messages. Images, files and audio in a tool result are
-    moved to a user message after it, replaced by a placeholder, or left in the tool message for
-    providers that accept them there. Media that a model generated is left out of its answers; see
-    ``convert_assistant_message``.
+    The router only accepts text in tool messages. ``tool_media`` decides what happens to images,
+    files and audio in a tool result: They are moved to a user message after it (``"user"``),
+    replaced by a placeholder (``"placeholder"``), or left in the tool message for providers that
+    accept them (``"tool"``).
 
     Args:
-        messages: the conversation.
-        tool_media: where media of tool results is sent; see ``ChatOrq.tool_media``.
-        provider: provider that receives the request. Reasoning signatures of other providers are
-            removed; ``""`` (one of several providers) removes all of them, ``None`` keeps them.
-        api: ``chat_completions`` or ``responses``. The messages have the same form for both;
-            content that the API does not accept raises.
+        messages: The conversation.
+        tool_media: Where to send media from tool results.
+        provider: Provider that receives the request; reasoning signatures of other providers are
+            removed. Empty if several providers may receive it, which removes all signatures.
+            ``None`` keeps them.
+        api: ``"chat_completions"`` or ``"responses"``. The format is the same, but the APIs accept
+            different content.
 
     Raises:
-        ValueError: there are no messages, or one cannot be sent; the error gives its index.
+        ValueError: There are no messages, or one cannot be sent. The error contains its index.
     """
     if not messages:
         raise ValueError("messages: Expected at least one message, got none.")
@@ -86,14 +87,14 @@ def convert_messages(
 
 def _add_index(error: ValueError, index: int) -> ValueError:
     text = str(error)
-    separator = "" if text.startswith(".") else ": "  # ".content[0]: ..."
+    separator = "" if text.startswith(".") else ": "  # such as ".content[0]: ..."
     return ValueError(f"messages[{index}]{separator}{text}")
 
 
 def _convert_message(
     message: BaseMessage, tool_media: ToolMedia, provider: str | None, api: str
 ) -> tuple[dict[str, Any], list[Part]]:
-    """Convert a message; return its payload, and the media of a tool result."""
+    """Return the payload of a message, and the media of a tool result."""
     is_text = isinstance(message.content, str)
     if not is_text:
         validate_content(message.content)
@@ -169,7 +170,7 @@ _CONVERTERS: dict[type[BaseMessage], Callable[[BaseMessage], dict[str, Any]]] = 
 def _convert_tool_message(
     message: ToolMessage, *, keep_media: bool
 ) -> tuple[dict[str, Any], list[Part]]:
-    """Convert a tool result; return its payload, and the media to send in a user message."""
+    """Return the payload of a tool result, and the media to send in a user message."""
     if not message.tool_call_id:
         raise ValueError("A tool message has no tool_call_id. Set it to the id of the tool call.")
     payload: dict[str, Any] = {"role": "tool", "tool_call_id": message.tool_call_id}
@@ -190,12 +191,12 @@ def _convert_tool_message(
 def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """Return messages that langchain-core can trace.
 
-    langchain-core traces messages before this package converts them. It needs the media type of an
-    image, which is added from the bytes, and it fails on incomplete blocks or silently drops
-    values from them, so these raise here.
+    langchain-core traces messages before this package converts them. It requires the MIME type of
+    images, which is detected here, and it crashes on incomplete blocks or silently drops part of
+    them, so they raise here.
 
     Raises:
-        ValueError: a block has no source, or several; the error gives its position.
+        ValueError: A block has no source or several sources. The error contains its position.
     """
     return [
         _normalize_message(message, index) if isinstance(message.content, list) else message

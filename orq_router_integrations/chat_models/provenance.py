@@ -1,4 +1,4 @@
-"""Provenance of an answer: the model that created it, and the requests that were needed."""
+"""Describe which model created an answer, and how its call went."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -19,19 +19,19 @@ class Provenance:
     """A typed view of the ``response_metadata`` of a message.
 
     Attributes:
-        requested_model: model that was requested.
-        answering_model: model that answered; with its provider, if that is certain.
-        response_model: name of the model in the response.
-        finish_reason: reason why the answer ended, such as ``stop`` or ``length``.
-        attempts: number of requests that the client sent. Retries by the router are not counted,
-            because the response does not show them.
-        trace_id: id of the router's trace.
+        requested_model: Model that was requested.
+        answering_model: Model that answered, including its provider if it is certain.
+        response_model: Name of the model in the response, usually without a provider.
+        finish_reason: Reason why the answer ended, such as ``stop`` or ``length``.
+        attempts: Number of requests that the client sent. Retries of the router are not included;
+            responses do not report them.
+        trace_id: ID of the router's trace.
         rate_limits: ``x-ratelimit-*`` headers of the response.
-        latency: seconds from the first request to the end of the answer.
-        cost: price in US dollars; only the Responses API returns it.
-        offline: whether the answer comes from the offline router instead of a real model.
-        upstream: provider that answered, if the name of the model or the request identifies it.
-        fell_back: whether a fallback model answered, if the name of the model identifies it.
+        latency: Seconds from the first request to the end of the answer.
+        cost: Price in US dollars. Only the Responses API reports it.
+        offline: Whether the offline router created the answer, instead of a real model.
+        upstream: Provider that answered, if the response or the request identifies it.
+        fell_back: Whether a fallback answered, as far as the name of the model identifies it.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> message = ChatOrq(model="openai/gpt-4o", client=OfflineRouter().client()).invoke("Hi")
@@ -54,7 +54,7 @@ class Provenance:
 
     @classmethod
     def of(cls, message: BaseMessage) -> "Provenance":
-        """Read the provenance of a complete message, or of the sum of its streamed chunks."""
+        """Read the provenance from a message, which may be the sum of streamed chunks."""
         metadata = {**message.response_metadata}
         metadata["answering_model"] = metadata.get("model_name")
         return cls(**{f.name: metadata[f.name] for f in fields(cls) if f.name in metadata})
@@ -63,12 +63,12 @@ class Provenance:
 def create_response_metadata(
     body: dict[str, Any], response: Response, candidates: ModelCandidates
 ) -> dict[str, Any]:
-    """Create the ``response_metadata`` of a message; unknown values are left out.
+    """Create the ``response_metadata`` of a message, without unknown values.
 
     Args:
-        body: the completion, or the merged chunks of a stream without their choices.
-        response: response with the headers; its body may be missing.
-        candidates: models that may have answered.
+        body: The completion, or the merged chunks of a stream.
+        response: The response; only its headers and timing are used.
+        candidates: Models that may have answered.
     """
     response_model = body.get("model")
     model = candidates.qualify_name(response_model) if isinstance(response_model, str) else None

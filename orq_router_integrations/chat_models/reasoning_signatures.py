@@ -1,8 +1,8 @@
-"""Removal of reasoning signatures that another provider created.
+"""Remove reasoning signatures of other providers from earlier answers.
 
-Providers such as Anthropic and Gemini sign their reasoning, require the signatures on tool turns,
-and reject signatures of other providers. Since the router may answer from a fallback, the metadata
-of each answer says which provider created it.
+Providers such as Anthropic and Gemini sign their reasoning. They require their own signatures after
+tool calls, and reject signatures of other providers. Because the router may use a fallback, each
+answer has the provider that created it in its metadata.
 """
 
 from collections.abc import Collection, Mapping
@@ -32,21 +32,22 @@ _BLOCK_PROVIDERS: dict[str, tuple[str, ...] | None] = {
     "redacted_thinking": ("anthropic", "aws", "google"),
     "reasoning_content": ("aws",),
 }
-"""Providers that may have created a block of a provider's own API; ``None`` if it can be any."""
+"""Providers whose own API creates this type of block; ``None`` for any provider."""
 
 
 def strip_foreign_signatures(
     message: AIMessage, provider: str, api: str = CHAT_COMPLETIONS
 ) -> AIMessage:
-    """Remove signatures that the provider or the API of a request cannot verify.
+    """Remove signatures that the provider or the API of a request does not accept.
 
-    If the message does not say which provider created it, signatures are kept unless the type of
-    their block identifies another provider. Reasoning without signatures is always kept.
+    If the metadata does not identify the provider that created the message, its signatures are
+    kept, except for blocks whose type identifies another provider. The text of reasoning is always
+    kept.
 
     Args:
-        message: an earlier answer.
-        provider: provider that receives the request; empty if it may be one of several, which
-            removes all signatures.
+        message: An earlier answer.
+        provider: Provider that receives the request. Empty if several providers may receive it,
+            which removes all signatures.
         api: API of the request.
     """
     owners = _find_signature_owners(message.response_metadata, api)
@@ -69,10 +70,10 @@ def strip_foreign_signatures(
 
 
 def _find_signature_owners(metadata: Mapping[str, Any], api: str) -> Collection[str] | None:
-    """Return the providers that can verify the signatures of a message; ``None`` if unknown.
+    """Return the providers that accept the signatures of a message; ``None`` if unknown.
 
-    Other LangChain models use a provider's own API. Chat Completions passes their signatures on
-    to the provider, the Responses API does not.
+    Other LangChain models use the provider's own API. The router passes their signatures on in
+    Chat Completions, but not in the Responses API.
     """
     model_provider = metadata.get("model_provider")
     if model_provider == PROVIDER:
@@ -87,7 +88,7 @@ def _find_signature_owners(metadata: Mapping[str, Any], api: str) -> Collection[
 
 
 def _is_foreign_block(block: Any, provider: str, api: str) -> bool:
-    """Return whether the type of a block shows that the provider did not create it."""
+    """Return whether the type of a block identifies another provider."""
     if not isinstance(block, dict):
         return False
     block_type = block.get("type")
@@ -99,7 +100,7 @@ def _is_foreign_block(block: Any, provider: str, api: str) -> bool:
 
 
 def _strip_signature(block: Any) -> Any:
-    """Return a block without its signature; ``None`` if nothing else is in it."""
+    """Return a block without its signature; ``None`` if nothing else remains."""
     if not isinstance(block, dict):
         return block
     match block.get("type"):

@@ -1,4 +1,4 @@
-"""Conversion of completions to LangChain messages; complete and streamed ones end up identical."""
+"""Convert completions, complete or streamed, to LangChain messages."""
 
 from collections.abc import Callable, Iterator
 from operator import itemgetter
@@ -13,7 +13,6 @@ from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.content_blocks import detect_audio_mime_type
 from orq_router_integrations.chat_models.provenance import create_response_metadata
 from orq_router_integrations.chat_models.tool_calls import (
-    ParsedToolCalls,
     ToolCallAccumulator,
     may_start_object,
     parse_tool_calls,
@@ -42,7 +41,7 @@ _KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
     "output_items": ("output_items", (list,)),
     "images": ("images", (list,)),
 }
-"""Fields of a response message that become ``additional_kwargs``: their name there, and types."""
+"""Fields of a response message, with their names in ``additional_kwargs`` and their types."""
 
 _LIST_KWARGS = {name for name, types in _KWARGS.values() if list in types}
 _AUDIO_TEXT_FIELDS = {"data", "transcript"}
@@ -53,19 +52,19 @@ def create_chat_result(
     candidates: ModelCandidates,
     parse: Callable[[Response], dict[str, Any] | PendingResponse] = parse_completion,
 ) -> ChatResult | PendingResponse:
-    """Create the result of a call from its response.
+    """Create the result of a call.
 
     Args:
-        response: response to the call.
-        candidates: models that may have answered.
-        parse: parser of the API's response body.
+        response: The response.
+        candidates: Models that may have answered.
+        parse: Converts the response to a completion.
 
     Returns:
-        The result, or a ``PendingResponse`` if the router still works on it.
+        The result, or the pending response if the router has not finished it.
 
     Raises:
-        MalformedResponseError: the response has no answer.
-        EmbeddedError: the body is an error in spite of its status.
+        MalformedResponseError: The response does not contain an answer.
+        EmbeddedError: The response is an error with status 200.
     """
     body = parse(response)
     if isinstance(body, PendingResponse):
@@ -84,23 +83,22 @@ def create_chat_result(
 
 
 def _sort_choices(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort choices by ``index``, if all of them have one."""
+    """Sort choices by ``index`` if all of them have one."""
     has_indices = all(isinstance(choice.get("index"), int) for choice in choices)
     return sorted(choices, key=itemgetter("index")) if has_indices else choices
 
 
 def _create_message(payload: dict[str, Any], metadata: dict[str, Any]) -> AIMessage:
-    tool_calls = payload.get("tool_calls")
-    calls = parse_tool_calls(tool_calls) if tool_calls else ParsedToolCalls()
+    kwargs, calls = _extract_kwargs(payload), {}
+    if tool_calls := payload.get("tool_calls"):
+        parsed = parse_tool_calls(tool_calls)
+        kwargs |= _create_signature_kwargs(parsed.signatures)
+        calls = {"tool_calls": parsed.valid, "invalid_tool_calls": parsed.invalid}
     return AIMessage(
         content=extract_text(payload.get("content")),
-        tool_calls=calls.valid,
-        invalid_tool_calls=calls.invalid,
-        additional_kwargs={
-            **_extract_kwargs(payload),
-            **_create_signature_kwargs(calls.signatures),
-        },
+        additional_kwargs=kwargs,
         response_metadata=dict(metadata),
+        **calls,
     )
 
 
@@ -122,10 +120,10 @@ def _extract_kwargs(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
-    """Create usage metadata from the ``usage`` of a response; ``None`` if there is none.
+    """Create usage metadata from the ``usage`` of a response; ``None`` if it has none.
 
-    Details of a separately priced service tier are named as in langchain-openai: for example
-    ``flex_cache_read`` for cached tokens, and ``flex`` for all others except reasoning.
+    For service tiers with their own prices, the details are named as in langchain-openai: for
+    example, ``flex_cache_read`` for cached input tokens and ``flex`` for the others.
     """
     if not isinstance(payload, dict):
         return None
@@ -168,7 +166,7 @@ def _parse_token_details(payload: Any, names: dict[str, str]) -> dict[str, int]:
 def _apply_service_tier(
     details: dict[str, int], total: int, tier: str, excluded: str
 ) -> dict[str, int]:
-    """Prefix details with the tier, and count the tokens that are not in ``excluded``."""
+    """Add the tier to the names of details, and count the tokens outside of ``excluded``."""
     prefixed = {
         name if name == "audio" else f"{tier}_{name}": count for name, count in details.items()
     }
@@ -193,10 +191,11 @@ def _create_generation_chunk(
 def _create_message_chunk(
     text: str, calls: list[ToolCallChunk], kwargs: dict[str, Any]
 ) -> AIMessageChunk:
-    """Create a chunk, without validation if it makes no difference.
+    """Create a chunk, skipping validation if its outcome is known.
 
-    Validation parses the arguments of each tool call chunk, which is slow. If they do not start
-    with a brace, the result is known: an invalid call, until it is merged with other chunks.
+    Validation parses the arguments of every tool call chunk, which is slow. Arguments that do not
+    start with a brace cannot contain an object, so their chunk is an invalid call until it is
+    merged.
     """
     fields: dict[str, Any] = {
         "content": text,
@@ -217,16 +216,16 @@ def _create_message_chunk(
 class StreamConverter:
     """Converts the bytes of one stream to LangChain chunks.
 
-    Text and tool call fragments are yielded as they arrive. Values for the complete answer (usage,
-    finish reason, provenance) follow once, in the last chunk.
+    Text and fragments of tool calls are yielded as they arrive. The final chunk has everything that
+    must be merged only once: usage, finish reason and provenance.
 
     Args:
-        response: response with the headers of the stream.
-        candidates: models that may answer.
-        create_decoder: decoder of the API's event stream.
+        response: The response; its body is not used.
+        candidates: Models that may answer.
+        create_decoder: Creates the decoder for the event stream of the API.
 
     Attributes:
-        done: whether the stream is complete.
+        done: Whether the stream is complete.
     """
 
     def __init__(
@@ -256,8 +255,8 @@ class StreamConverter:
         """Yield the chunks that the next bytes complete.
 
         Raises:
-            MalformedResponseError: an event is not valid.
-            EmbeddedError: an event is an error.
+            MalformedResponseError: An event is invalid.
+            EmbeddedError: An event is an error.
         """
         for event in self._decoder.feed(data):
             self._update_body(event)
@@ -270,10 +269,10 @@ class StreamConverter:
             yield self._create_final_chunk()
 
     def finish(self) -> Iterator[ChatGenerationChunk]:
-        """Yield the last chunk of a stream that ended without ``[DONE]``.
+        """Yield the final chunk of a stream that ended without ``[DONE]``.
 
         Raises:
-            TruncatedStreamError: the stream is not complete.
+            TruncatedStreamError: The stream is not complete.
         """
         self._decoder.finish()
         if not self._decoder.done:
@@ -296,13 +295,13 @@ class StreamConverter:
         return _create_generation_chunk(text, calls, kwargs, logprobs)
 
     def _defer_unmergeable(self, kwargs: dict[str, Any]) -> None:
-        """Move lists to the final chunk, because langchain-core cannot merge them without loss.
+        """Defer lists to the final chunk, because langchain-core does not merge them reliably.
 
-        It merges items of two lists that have the same ``index``, and rejects different numbers.
+        It merges items that have the same ``index``, and raises if their numbers differ.
         """
         for name in _LIST_KWARGS & kwargs.keys():
             if isinstance(kwargs[name], str) and name not in self._deferred_lists:
-                self._has_redacted_text = True  # strings merge, so reasoning comes before the text
+                self._has_redacted_text = True  # strings can be merged, so they are not deferred
                 continue
             value = kwargs.pop(name)
             items = value if isinstance(value, list) else [value]
@@ -311,7 +310,7 @@ class StreamConverter:
             kwargs["audio"] = self._convert_audio_delta(audio)
 
     def _convert_audio_delta(self, audio: dict[str, Any]) -> dict[str, Any]:
-        """Drop values that were sent before, and align base64 data so that it can be joined."""
+        """Drop repeated values, and align base64 data so that deltas can be concatenated."""
         delta = {
             name: value
             for name, value in audio.items()
@@ -331,7 +330,7 @@ class StreamConverter:
         if data := self._audio_data.finish():
             kwargs["audio"] = {"data": data}
         if self._has_redacted_text and (items := kwargs.get("redacted_reasoning")):
-            # The earlier deltas were strings, and a list cannot be merged with a string.
+            # Earlier deltas were strings, which cannot be merged with a list.
             texts = [item.get("data") if isinstance(item, dict) else item for item in items]
             kwargs["redacted_reasoning"] = "".join(map(str, texts))
         return kwargs

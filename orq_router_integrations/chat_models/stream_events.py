@@ -1,8 +1,8 @@
-"""Events of a streamed answer for ``stream_events(version="v3")``.
+"""Create the events of a streamed answer for ``stream_events(version="v3")``.
 
-langchain-core can derive events from the chunks of any model, but keeps only the last chunk of
-refusals, audio and log probabilities. These events finish each block with its complete content, so
-that they produce the same message as ``invoke``.
+langchain-core can create events from the chunks of any model, but then keeps only the last chunk of
+refusals, audio and log probabilities. The events created here end each block with its complete
+content, so that they produce the same message as ``invoke``.
 """
 
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ from orq_router_integrations.wire.reasoning import REASONING_FIELDS
 
 StreamEvent = dict[str, Any]
 BlockKey = tuple[str, int | str]
-"""Identifies a block: its type and its number within the type, or ``call`` and the call id."""
+"""Identifies a block: its type and position within the type, or ``call`` and the call ID."""
 
 _REASONING_KWARGS = {field.kwarg for field in REASONING_FIELDS if field.block_key}
 
 _TOOL_CALL_TYPES = {"tool_call", "invalid_tool_call"}
 _START_FIELDS = {"type", "id", "name", "mime_type", "url"}
-"""Fields of a block without deltas that its start event already has."""
+"""Fields that the start event of a block contains if it has no deltas."""
 
 _EMPTY_CONTENT: dict[str, dict[str, Any]] = {
     "text": {"text": ""},
@@ -39,7 +39,7 @@ class StreamEventBuilder:
     """Creates the events of one stream from its chunks.
 
     Args:
-        message_id: id of the answer.
+        message_id: Id of the answer.
     """
 
     def __init__(self, message_id: str) -> None:
@@ -94,7 +94,7 @@ class StreamEventBuilder:
         return {"event": "content-block-delta", "index": self._indices[key], "delta": delta}
 
     def iter_final_events(self) -> Iterator[StreamEvent]:
-        """Yield the events at the end of the stream: the complete blocks, then the message."""
+        """Yield the events that end the stream: all complete blocks, then the message."""
         merged = merge_chat_generation_chunks(self._chunks)
         if merged is None:
             return
@@ -117,8 +117,8 @@ class StreamEventBuilder:
     def _create_blocks(self, message: Any) -> list[dict[str, Any]]:
         """Create the blocks of the merged message.
 
-        Tool calls are parsed from the original arguments, because langchain-core completes
-        truncated ones when it merges chunks.
+        Tool calls are parsed from the received arguments, because langchain-core completes
+        truncated arguments when it merges chunks.
         """
         payload = [
             {"id": call["id"], "function": {"name": call["name"], "arguments": call["arguments"]}}

@@ -1,8 +1,8 @@
-"""Tool calls in responses: parsing complete calls, and merging streamed fragments.
+"""Parse the tool calls of complete responses, and assemble those of streams.
 
-Providers omit or repeat the index, id or name of a fragment, and send arguments as an object,
-as null or as text that is not JSON. Every call leaves this module with a unique id. A call without
-a name, or with arguments that are not a JSON object, becomes an invalid tool call.
+Providers omit or repeat the index, the ID or the name of a fragment, and send arguments that are an
+object, null or not JSON at all. Here, every call gets a unique ID. A call without a name, or whose
+arguments are not a JSON object, becomes an invalid tool call.
 """
 
 import uuid
@@ -26,15 +26,15 @@ _INVALID_SUFFIXES = tuple(
     suffix + spaces * " "
     for spaces, suffix in enumerate(("]", "}]", '"]', '"}]', "]}", '"]}', '""]', '""}]'))
 )
-"""Suffixes that make arguments unparseable.
+"""Suffixes that make arguments invalid.
 
-Each has a different number of trailing spaces, so that ``strip_invalid_suffix`` can identify it.
+The number of trailing spaces identifies a suffix, so that ``strip_invalid_suffix`` can remove it.
 """
 
 
 @dataclass(slots=True)
 class _RawToolCall:
-    """A tool call or a fragment of one, with values of the wrong type left out."""
+    """A tool call, or a fragment of one, without values of the wrong type."""
 
     id: str | None
     name: str | None
@@ -65,14 +65,14 @@ def _get_str(payload: Any, key: str) -> str | None:
 
 
 def _get_thought_signature(call: dict[str, Any]) -> str | None:
-    """Return Gemini's thought signature; ``extra_content`` wins if a call has two."""
+    """Return Gemini's thought signature; the one in ``extra_content`` takes precedence."""
     extra_content = call.get("extra_content")
     google = extra_content.get("google") if isinstance(extra_content, dict) else None
     return _get_str(google, "thought_signature") or _get_str(call, "thought_signature")
 
 
 def create_call_id() -> str:
-    """Create an id for a tool call that came without a usable one."""
+    """Create an ID for a tool call that has none, or one that is not unique."""
     return f"call_{uuid.uuid4().hex[:24]}"
 
 
@@ -81,9 +81,9 @@ class ParsedToolCalls:
     """The tool calls of a complete message.
 
     Attributes:
-        valid: calls that can be run.
-        invalid: calls without a name, or with arguments that are not a JSON object.
-        signatures: Gemini's thought signatures, by call id.
+        valid: Calls with a name and arguments that are a JSON object.
+        invalid: All other calls.
+        signatures: Gemini's thought signatures, by call ID.
     """
 
     valid: list[ToolCall] = field(default_factory=list)
@@ -115,9 +115,11 @@ def parse_tool_calls(payload: Any) -> ParsedToolCalls:
 def _parse_arguments(
     arguments: str, parse: Callable[[str], Any] = orjson.loads
 ) -> tuple[dict[str, Any] | None, str]:
-    """Parse arguments; return the object, or ``None`` and an error.
+    """Return the arguments as a dict, or ``None`` and an error.
 
-    orjson rejects unpaired surrogates, which ``wire.json.loads`` replaces.
+    Args:
+        arguments: JSON text. An empty text is an empty object.
+        parse: JSON parser. orjson rejects unpaired surrogates, ``wire.json.loads`` replaces them.
     """
     try:
         args = parse(arguments or "{}")
@@ -130,16 +132,16 @@ def _parse_arguments(
 
 @dataclass(slots=True)
 class _PendingCall:
-    """A streamed call, as far as it has been received.
+    """A streamed call that may not be complete yet.
 
     Attributes:
-        index: position of the call, in the order of their first fragments.
-        id: unique id.
-        provider_id: id from the provider; ``None`` until it is received, or if it is not unique.
-        first_id: id in the first fragment, unique or not.
-        first_index: index in the first fragment.
-        name: name of the tool.
-        fragments: arguments received so far.
+        index: Position among the calls of the stream.
+        id: Unique ID.
+        provider_id: ID from the provider; ``None`` until it is received, or if it is not unique.
+        first_id: ID in the first fragment, unique or not.
+        first_index: Index in the first fragment.
+        name: Name of the tool.
+        fragments: Arguments received so far.
     """
 
     index: int
@@ -158,7 +160,7 @@ class _PendingCall:
         return bool(self.name) and _parse_arguments(self.arguments)[0] is not None
 
     def is_continued_by(self, raw: _RawToolCall) -> bool:
-        """Return whether a fragment continues this call instead of starting another one."""
+        """Return whether a fragment belongs to this call, and does not start another one."""
         if raw.id and self.provider_id and raw.id != self.provider_id:
             return False
         if not (raw.name and self.name):
@@ -169,13 +171,13 @@ class _PendingCall:
 
 
 class ToolCallAccumulator:
-    """Assigns one index and one id to all fragments of each streamed call.
+    """Converts the fragments of streamed calls to chunks that langchain-core merges correctly.
 
-    langchain-core merges fragments by index and concatenates ids and names, so every fragment needs
-    the index of its call, and only the first one may carry the id and the name.
+    langchain-core merges chunks by index and concatenates their IDs and names. So each chunk needs
+    the index of its call, and only the first chunk of a call may have the ID and the name.
 
     Attributes:
-        signatures: Gemini's thought signatures received so far, by call id.
+        signatures: Gemini's thought signatures received so far, by call ID.
     """
 
     def __init__(self) -> None:
@@ -210,7 +212,7 @@ class ToolCallAccumulator:
         return tool_call_chunk(name=name, args=raw.arguments, id=call_id, index=call.index)
 
     def _find_call(self, raw: _RawToolCall) -> _PendingCall | None:
-        """Return the call that a fragment continues, if any."""
+        """Return the call that a fragment belongs to, if it has started."""
         call = self._by_id.get(raw.id or "")
         if raw.index is not None:
             at_index = self._by_index.get(raw.index)
@@ -231,10 +233,11 @@ class ToolCallAccumulator:
         return call
 
     def invalidate_truncated_calls(self) -> list[ToolCallChunk]:
-        """Return final chunks that make incomplete calls unparseable, so that no agent runs them.
+        """Return final chunks that make truncated calls invalid, so that no agent runs them.
 
-        langchain-core completes truncated arguments, and it passes on unpaired surrogates, which
-        cannot be sent back. ``strip_invalid_suffix`` restores the arguments.
+        langchain-core completes truncated arguments, and accepts unpaired surrogates, which cannot
+        be sent back. The chunks append a suffix that prevents both. ``strip_invalid_suffix``
+        removes it.
         """
         suffixes = (
             (call, _choose_invalid_suffix(call.arguments))
@@ -265,9 +268,10 @@ def _choose_invalid_suffix(arguments: str) -> str:
 
 
 def strip_invalid_suffix(arguments: str) -> str:
-    """Return the arguments of an invalid call as the provider sent them.
+    """Remove the suffix that ``ToolCallAccumulator.invalidate_truncated_calls`` may have added.
 
-    Removes the suffix that ``ToolCallAccumulator.invalidate_truncated_calls`` appended, if any.
+    Returns:
+        The arguments of an invalid call as the provider sent them.
     """
     for suffix in reversed(_INVALID_SUFFIXES):
         original = arguments.removesuffix(suffix)
