@@ -247,7 +247,7 @@ def create_tool_turn(name: str) -> list[Any]:
     """Create a conversation whose last message is a tool result with media."""
     block: Any = content_block(ASSETS / MEDIA[name])
     call = {"name": "look", "args": {}, "id": "c1"}
-    result = ToolMessage([{"type": "text", "text": "Seen:"}, block], tool_call_id="c1")
+    result = ToolMessage([{"type": "text", "text": "Result:"}, block], tool_call_id="c1")
     return [HumanMessage("Look"), AIMessage("", tool_calls=[call]), result]
 
 
@@ -268,7 +268,7 @@ async def test_media_in_tool_results(api: str, awaited: bool, name: str, tool_me
     router = OfflineRouter()
     await called(orq(router, api, tool_media=tool_media), awaited, create_tool_turn(name))
     tool_content, user_content = get_sent_content(router.requests[0].body)
-    assert "Seen:" in tool_content
+    assert "Result:" in tool_content
     assert "base64" not in tool_content
     assert name in tool_content
     assert ("base64" in user_content) is (tool_media == "user")

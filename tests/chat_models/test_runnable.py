@@ -202,7 +202,7 @@ async def record_run(router: OfflineRouter, api: str, awaited: bool, stream: boo
 
 @both_apis
 @every_way
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
 async def test_traces_contain_params_and_no_secret(
     router: OfflineRouter, api: str, awaited: bool, stream: bool
 ) -> None:

@@ -1,41 +1,47 @@
-"""Write the shipped table of model profiles from the facts: ``python tests/profiles/generate.py``.
+"""Generate the table of model profiles from ``facts.json``.
 
-Every family's models are spelled in each of its ways. Equal profiles are stored once.
+Run ``python tests/profiles/generate.py`` after a change of the facts. A family of models can have
+several id formats, one for each provider that offers it. Equal profiles are stored once.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-FACTS = HERE / "facts.json"
-TABLE = HERE.parents[1] / "orq_router_integrations" / "chat_models" / "profiles.json"
+DIRECTORY = Path(__file__).parent
+FACTS = DIRECTORY / "facts.json"
+TABLE = DIRECTORY.parents[1] / "orq_router_integrations" / "chat_models" / "profiles.json"
 
 TEXT = {"text_inputs": True, "text_outputs": True}
-NOT_CARRIED = {"video_inputs": False, "video_outputs": False}  # the router takes no video
+UNSUPPORTED = {"video_inputs": False, "video_outputs": False}  # by the router
 
 
-def table(facts: dict[str, Any]) -> str:
-    """The text of the table."""
+def build_table(facts: dict[str, Any]) -> str:
+    """Build the JSON text of the table.
+
+    Raises:
+        ValueError: A model belongs to two families.
+    """
     models: dict[str, str] = {}
     for family in facts["families"]:
-        for name, own in family["models"].items():
-            for spelling in family["spelled"]:
-                model = spelling.format(name)
+        for name, properties in family["models"].items():
+            profile = build_profile({**family["all"], **properties})
+            for id_format in family["id_formats"]:
+                model = id_format.format(name)
                 if model in models:
-                    raise ValueError(f"{model} stands in two families")
-                models[model] = json.dumps(profile({**family["all"], **own}), sort_keys=True)
+                    raise ValueError(f"{model} is in two families")
+                models[model] = json.dumps(profile, sort_keys=True)
     profiles = sorted(set(models.values()))
-    places = [f'"{model}":{profiles.index(models[model])}' for model in sorted(models)]
-    lines = ['{"profiles":[', ",\n".join(profiles), '],"models":{', ",\n".join(places), "}}"]
+    indexes = [f'"{model}":{profiles.index(models[model])}' for model in sorted(models)]
+    lines = ['{"profiles":[', ",\n".join(profiles), '],"models":{', ",\n".join(indexes), "}}"]
     return "\n".join(lines) + "\n"
 
 
-def profile(known: dict[str, Any]) -> dict[str, Any]:
-    """A profile as ``ChatOrq`` can use the model."""
-    images = {"image_url_inputs": known["image_inputs"]}
-    return {**TEXT, **images, **known, **NOT_CARRIED}
+def build_profile(properties: dict[str, Any]) -> dict[str, Any]:
+    """Build the profile of a model as ``ChatOrq`` supports it."""
+    images = {"image_url_inputs": properties["image_inputs"]}
+    return {**TEXT, **images, **properties, **UNSUPPORTED}
 
 
 if __name__ == "__main__":
-    TABLE.write_text(table(json.loads(FACTS.read_text("utf-8"))), "utf-8")
+    TABLE.write_text(build_table(json.loads(FACTS.read_text("utf-8"))), "utf-8")
