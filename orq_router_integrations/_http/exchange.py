@@ -17,6 +17,7 @@ from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import create_error, to_input_error
 from orq_router_integrations.settings import ApiKey, RouterSettings
 from orq_router_integrations.wire.call import (
+    MAX_ERROR_BYTES,
     Call,
     MalformedResponseError,
     Response,
@@ -40,9 +41,6 @@ RequestContent = bytes | MultipartBody | StreamedJsonBody | AsyncIterator[bytes]
 
 ACCEPT_ENCODING = "gzip"
 """The only compression requested; each further one needs a decoder that limits its output."""
-
-MAX_ERROR_BYTES = 64 * 1024
-"""Bytes to read of an error response; its message is at the start."""
 
 _UNCOMPRESSED = {"", "identity"}
 
