@@ -72,26 +72,28 @@ def convert_assistant_message(message: BaseMessage) -> dict[str, Any]:
     """
     kwargs, content = message.additional_kwargs, message.content
     tool_calls = _convert_tool_calls(message)
-    if isinstance(content, str) and not (tool_calls or kwargs):
+    if isinstance(content, str) and not (tool_calls or kwargs):  # most answers
         return {"role": "assistant", "content": content}
-    parts = _AssistantContent(is_generated=bool(message.response_metadata.get("model_provider")))
+    assistant = _AssistantContent(
+        is_generated=bool(message.response_metadata.get("model_provider"))
+    )
     blocks = [content] if isinstance(content, str) and content else list(content)
-    convert_blocks(blocks, parts.add_block)
-    tool_calls = tool_calls or parts.tool_calls
+    convert_blocks(blocks, assistant.add_block)
+    tool_calls = tool_calls or assistant.tool_calls
     payload: dict[str, Any] = {"role": "assistant"}
     if tool_calls:
-        _add_stored_reasoning(parts, kwargs)
-    payload["content"] = join_text_parts(parts.parts) or None
+        _add_stored_reasoning(assistant, kwargs)
+    payload["content"] = join_text_parts(assistant.parts) or None
     if tool_calls:
         payload["tool_calls"] = tool_calls
-        if parts.reasoning:
-            payload["reasoning_content"] = "".join(parts.reasoning)
-    if kwargs.get("refusal") and not any(part["type"] == "refusal" for part in parts.parts):
+        if assistant.reasoning:
+            payload["reasoning_content"] = "".join(assistant.reasoning)
+    if kwargs.get("refusal") and not any(part["type"] == "refusal" for part in assistant.parts):
         payload["refusal"] = kwargs["refusal"]
     if isinstance(audio := kwargs.get("audio"), Mapping) and audio.get("id"):
         payload["audio"] = {"id": audio["id"]}
     if payload["content"] is None and not tool_calls:
-        omitted = parts.omitted | ({"image"} if kwargs.get("images") else set())
+        omitted = assistant.omitted | ({"image"} if kwargs.get("images") else set())
         is_empty = payload.keys() == {"role", "content"}
         payload["content"] = _describe_omitted(omitted) if omitted and is_empty else ""
     return payload
@@ -170,7 +172,7 @@ class _AssistantContent:
                 f"An assistant message cannot contain {describe_parts([part])}. "
                 "Move it to a human message."
             )
-        self.parts.append({"type": "text", "text": part["text"]})  # without a cache_control
+        self.parts.append({"type": "text", "text": part["text"]})  # drops cache_control
 
     def add_tool_use(self, block: Mapping[str, Any]) -> None:
         arguments = block.get("input") or {}
@@ -251,22 +253,22 @@ def _require_str(fields: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _add_stored_reasoning(parts: _AssistantContent, kwargs: Mapping[str, Any]) -> None:
+def _add_stored_reasoning(assistant: _AssistantContent, kwargs: Mapping[str, Any]) -> None:
     """Add reasoning from ``additional_kwargs``; providers require it after tool calls."""
-    if any(part["type"] == "reasoning" for part in parts.parts):
-        return
+    if any(part["type"] == "reasoning" for part in assistant.parts):
+        return  # the content blocks contain the signed reasoning already
     items = kwargs.get("reasoning_items") or ()
     if not isinstance(items, (list, tuple)) or not all(isinstance(item, Mapping) for item in items):
         raise ValueError("Expected a list of dicts in additional_kwargs['reasoning_items'].")
-    if parts.reasoning and not (items or kwargs.get("reasoning_signature")):
-        return
-    parts.reasoning.clear()
+    if assistant.reasoning and not (items or kwargs.get("reasoning_signature")):
+        return  # the content blocks contain the reasoning, and no signature is stored
+    assistant.reasoning.clear()
     for item in items:
-        parts.add_reasoning(_require_str(item, "reasoning"), _require_str(item, "signature"))
+        assistant.add_reasoning(_require_str(item, "reasoning"), _require_str(item, "signature"))
     if not items:
         text = _get_stored_str(kwargs, "reasoning_content")
-        parts.add_reasoning(text, _get_stored_str(kwargs, "reasoning_signature"))
-    parts.add_redacted_reasoning(kwargs.get("redacted_reasoning"))
+        assistant.add_reasoning(text, _get_stored_str(kwargs, "reasoning_signature"))
+    assistant.add_redacted_reasoning(kwargs.get("redacted_reasoning"))
 
 
 def _get_stored_str(kwargs: Mapping[str, Any], name: str) -> str:
@@ -284,21 +286,21 @@ def _convert_tool_calls(message: BaseMessage) -> list[dict[str, Any]]:
     signatures = message.additional_kwargs.get(THOUGHT_SIGNATURES_KWARG) or {}
     if not isinstance(signatures, Mapping):
         raise ValueError(
-            "Expected a dict of signatures by call id in "
+            "Expected a dict of signatures by call ID in "
             f"additional_kwargs['{THOUGHT_SIGNATURES_KWARG}'], got {type(signatures).__name__}."
         )
     valid: list[Any] = message.tool_calls
     invalid: list[Any] = message.invalid_tool_calls
     if not isinstance(message.content, str):
-        # langchain-core does not read invalid calls from content blocks, nor any call from
-        # ``AIMessage(content=[...])``.
+        # langchain-core fills ``tool_calls`` from ``AIMessage(content_blocks=[...])``, but not from
+        # ``content=[...]``, and it never fills ``invalid_tool_calls``.
         valid = valid or _find_calls("tool_call", message.content)
         ids = {call["id"] for call in valid}
         blocks = _find_calls("invalid_tool_call", message.content)
         invalid = invalid or [call for call in blocks if call["id"] not in ids]
     calls = [_create_tool_call(call["id"], call["name"], call["args"]) for call in valid]
     for call in invalid:
-        if call["name"]:  # a provider sent the call without a name, which no API accepts
+        if call["name"]:  # no API accepts a call without a name, even if a provider sent it
             args = call["args"] or ""
             arguments = strip_invalid_suffix(args) if isinstance(args, str) else args
             calls.append(_create_tool_call(call["id"], call["name"], arguments))

@@ -165,6 +165,8 @@ class _PendingCall:
             return False
         if not (raw.name and self.name):
             return True
+        # Some providers repeat the name in each fragment. It is another call of the same tool if
+        # this one is complete, the arguments start over, and no ID or index says otherwise.
         restarts = raw.arguments.startswith("{") and self.is_complete()
         is_elsewhere = raw.id is None or raw.index not in {None, self.first_index}
         return raw.name == self.name and not (is_elsewhere and bool(self.fragments) and restarts)
@@ -215,6 +217,7 @@ class ToolCallAccumulator:
         """Return the call that a fragment belongs to, if it has started."""
         call = self._by_id.get(raw.id or "")
         if raw.index is not None:
+            # Some providers use one ID for several calls; then the index identifies the call.
             at_index = self._by_index.get(raw.index)
             if call is None or (at_index is not None and at_index.first_id == raw.id):
                 call = at_index
