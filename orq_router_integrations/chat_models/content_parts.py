@@ -218,7 +218,8 @@ def _convert_plain_text(block: Mapping[str, Any]) -> Part:
         return {"type": "text", "text": source.text}
     if source.data is None:
         raise ValueError(
-            "A text-plain block needs 'text' or 'base64'. URLs are not fetched. Download the text first."
+            "A text-plain block needs 'text' or 'base64'. "
+            "URLs are not fetched. Download the text first."
         )
     return _decode_text(source)
 
