@@ -58,7 +58,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     "LangChain's model errors": ("test_error_class_and_is_retryable",),
     "ContextOverflowError": (
         "test_context_overflow_error",
-        "test_too_much_input_is_seen_by_its_text",
+        "test_context_length_error_by_message",
     ),
     "errors inside a stream": ("test_error_in_a_stream_raises",),
     "truncated streams": ("test_stream_without_an_end_raises",),
