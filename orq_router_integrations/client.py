@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, closing, nullcontext
+from datetime import timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
@@ -337,9 +338,9 @@ class ClientValues(TypedDict, total=False):
     api_key: str | ApiKey | None
     base_url: str
     allow_insecure: bool
-    timeout: float | None
-    deadline: float | None
-    stream_chunk_timeout: float
+    timeout: float | timedelta | None
+    deadline: float | timedelta | None
+    stream_chunk_timeout: float | timedelta
     max_retries: int
     default_headers: Mapping[str, str]
     default_query: Mapping[str, str]

@@ -1,8 +1,9 @@
-"""Where the router is and how to talk to it: what is accepted, what is refused, what is shown."""
+"""Connection settings: validation, environment variables, and hidden secrets."""
 
 import json
 import pickle
 import traceback
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -17,8 +18,8 @@ from orq_router_integrations.settings import RouterSettings, is_loopback
 HOST = "https://my.orq.ai/v3/router"
 
 
-def refusal(**settings: Any) -> str:
-    """What the error of construction says."""
+def get_error_message(**settings: Any) -> str:
+    """Create a client with wrong settings and return the error message."""
     with pytest.raises(ValidationError) as raised:
         RouterClient(**{"api_key": KEY} | settings)
     assert isinstance(raised.value, ValueError)
@@ -26,24 +27,31 @@ def refusal(**settings: Any) -> str:
     return str(raised.value)
 
 
-def base_url(given: str, **settings: Any) -> str:
-    return RouterClient(api_key=KEY, base_url=given, **settings).base_url
+def base_url(value: str, **settings: Any) -> str:
+    return RouterClient(api_key=KEY, base_url=value, **settings).base_url
 
 
-def test_a_client_needs_a_key():
-    for nothing in ({}, {"api_key": None}, {"api_key": ""}, {"api_key": " \t\n"}):
+def test_missing_key_raises():
+    for arguments in ({}, {"api_key": None}, {"api_key": ""}, {"api_key": " \t\n"}):
         with pytest.raises(ValidationError, match=r"No API key. Pass api_key= or set ORQ_API_KEY"):
-            RouterClient(**nothing)
+            RouterClient(**arguments)
 
 
 @pytest.mark.parametrize("value", ["", "   "])
-def test_an_empty_key_in_the_environment_is_none(monkeypatch, value):
+def test_empty_key_in_the_environment_raises(monkeypatch, value):
     monkeypatch.setenv("ORQ_API_KEY", value)
     with pytest.raises(ValidationError, match="No API key"):
         RouterClient()
 
 
-def test_the_key_comes_from_the_environment(monkeypatch):
+@pytest.mark.parametrize("name", ["timeout", "deadline", "stream_chunk_timeout"])
+def test_timeout_as_timedelta(name):
+    client = RouterClient(api_key=KEY, **{name: timedelta(minutes=1)})
+    assert getattr(client, name) == 60.0
+    assert name in get_error_message(**{name: timedelta(days=2)})
+
+
+def test_key_from_the_environment(monkeypatch):
     monkeypatch.setenv("ORQ_API_KEY", f" {KEY}\n")
     assert RouterClient().api_key.get_secret_value() == KEY
     assert RouterClient(api_key="another").api_key.get_secret_value() == "another"
@@ -63,28 +71,28 @@ def test_the_key_comes_from_the_environment(monkeypatch):
         ("sk-\udc80", 4),
     ],
 )
-def test_a_bad_character_in_a_key_is_named_by_its_position(key, position):
-    told = refusal(api_key=key)
-    assert "api_key" in told
-    assert f"character {position} of {len(key)}" in told
-    assert key not in told
+def test_invalid_character_in_a_key_is_named_by_position(key, position):
+    message = get_error_message(api_key=key)
+    assert "api_key" in message
+    assert f"character {position} of {len(key)}" in message
+    assert key not in message
 
 
-@pytest.mark.parametrize(("length", "good"), [(4096, True), (4097, False)])
-def test_a_key_has_a_longest_length(length, good):
-    if good:
+@pytest.mark.parametrize(("length", "is_valid"), [(4096, True), (4097, False)])
+def test_maximum_key_length(length, is_valid):
+    if is_valid:
         assert RouterClient(api_key="k" * length)
     else:
-        assert "4097 characters" in refusal(api_key="k" * length)
+        assert "4097 characters" in get_error_message(api_key="k" * length)
 
 
 @pytest.mark.parametrize("key", [7, ["list"], {"a": 1}, True])
-def test_a_key_is_text_or_a_function(key):
-    assert "api_key" in refusal(api_key=key)
+def test_key_must_be_a_str_or_function(key):
+    assert "api_key" in get_error_message(api_key=key)
 
 
 @pytest.mark.parametrize(
-    ("given", "full"),
+    ("value", "expected"),
     [
         ("my.orq.ai", HOST),
         ("my.orq.ai/", HOST),
@@ -98,15 +106,15 @@ def test_a_key_is_text_or_a_function(key):
     ],
 )
 @pytest.mark.parametrize("source", ["argument", "environment"])
-def test_a_url_may_be_given_short_or_in_full(monkeypatch, source, given, full):
+def test_url_is_completed(monkeypatch, source, value, expected):
     if source == "argument":
-        assert base_url(given) == full
+        assert base_url(value) == expected
     else:
-        monkeypatch.setenv("ORQ_BASE_URL", given)
-        assert RouterClient(api_key=KEY).base_url == full
+        monkeypatch.setenv("ORQ_BASE_URL", value)
+        assert RouterClient(api_key=KEY).base_url == expected
 
 
-def test_without_a_url_it_is_the_vendors():
+def test_default_url():
     assert RouterClient(api_key=KEY).base_url == "https://api.orq.ai/v3/router"
 
 
@@ -135,21 +143,21 @@ def test_without_a_url_it_is_the_vendors():
         ("https://my.orq.ai/xv3/router", "path"),
     ],
 )
-def test_a_bad_url_is_refused_with_the_reason(url, reason):
-    told = refusal(base_url=url)
-    assert "base_url" in told
-    assert reason in told
+def test_invalid_url_raises(url, reason):
+    message = get_error_message(base_url=url)
+    assert "base_url" in message
+    assert reason in message
 
 
 @both_doors
 @pytest.mark.parametrize("host", ["\u2603\u2603.com", "xn--"])
-def test_a_host_that_no_url_can_have_is_a_clear_error(door, host):
+def test_invalid_host_name_raises(door, host):
     with pytest.raises((ValidationError, RouterError)):
         door.send(client_of(Script(), base_url=f"https://{host}"), chat())
 
 
 @pytest.mark.parametrize("host", ["a..b", ".", "a" * 64 + ".com"])
-def test_a_host_that_cannot_be_looked_up_is_a_clear_error(host):
+def test_unresolvable_host_name_raises(host):
     with pytest.raises((ValidationError, RouterError)):
         RouterClient(api_key=KEY, base_url=f"https://{host}", max_retries=0).send(chat())
 
@@ -159,27 +167,27 @@ ELSEWHERE = ["my.orq.ai", "10.0.0.1", "127.0.0.1.evil.example", "localhost.evil.
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_plain_http_is_for_this_machine(host):
+def test_http_is_allowed_for_loopback(host):
     assert is_loopback(host.strip("[]"))
     assert base_url(f"http://{host}:8000") == f"http://{host}:8000/v3/router"
 
 
 @pytest.mark.parametrize("host", ELSEWHERE)
-def test_plain_http_to_elsewhere_must_be_asked_for(host):
-    told = refusal(base_url=f"http://{host}/v3/router")
-    assert "base_url" in told
-    assert "allow_insecure=True" in told
+def test_http_to_another_host_requires_allow_insecure(host):
+    message = get_error_message(base_url=f"http://{host}/v3/router")
+    assert "base_url" in message
+    assert "allow_insecure=True" in message
     assert base_url(f"http://{host}", allow_insecure=True) == f"http://{host}/v3/router"
 
 
 @pytest.mark.parametrize("name", ["timeout", "deadline", "stream_chunk_timeout"])
 @pytest.mark.parametrize("seconds", [0, -1, -0.0, float("nan"), float("inf"), "soon", "5", True])
-def test_a_timeout_is_a_number_above_zero(name, seconds):
-    assert name in refusal(**{name: seconds})
+def test_invalid_timeout_raises(name, seconds):
+    assert name in get_error_message(**{name: seconds})
 
 
-def accepted_then_sent(door: Any, **settings: Any) -> bool:
-    """Whether settings are refused, or else work on a real connection."""
+def is_rejected_or_works(door: Any, **settings: Any) -> bool:
+    """Return whether settings are rejected, or otherwise work on a real connection."""
     with Loopback(whole(json.dumps(ANSWER).encode())) as server:
         try:
             client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, **settings)
@@ -190,18 +198,18 @@ def accepted_then_sent(door: Any, **settings: Any) -> bool:
 
 @both_doors
 @pytest.mark.parametrize("timeout", [1e9, 1e10, 1e15])
-def test_a_long_timeout_is_refused_or_works(door, timeout):
-    assert accepted_then_sent(door, timeout=timeout)
+def test_very_long_timeout(door, timeout):
+    assert is_rejected_or_works(door, timeout=timeout)
 
 
 @both_doors
-def test_a_long_call_timeout_is_refused_or_works(door):
-    assert accepted_then_sent(door, controls={"timeout": {"call_timeout": 10**15}})
+def test_very_long_call_timeout(door):
+    assert is_rejected_or_works(door, controls={"timeout": {"call_timeout": 10**15}})
 
 
 @both_doors
 @pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), float("inf")])
-def test_a_calls_own_timeout_is_checked_too(door, timeout):
+def test_invalid_timeout_of_a_call_raises(door, timeout):
     client = RouterClient(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0)
     with pytest.raises(ValueError, match="timeout") as raised:
         door.send(client, chat(timeout=timeout))
@@ -209,73 +217,46 @@ def test_a_calls_own_timeout_is_checked_too(door, timeout):
 
 
 @pytest.mark.parametrize("retries", [-1, 11, 1.5, 2.0, True, False, "2", float("nan")])
-def test_the_number_of_retries_is_0_to_10(retries):
-    assert "max_retries" in refusal(max_retries=retries)
+def test_invalid_max_retries_raises(retries):
+    assert "max_retries" in get_error_message(max_retries=retries)
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r\nX-Evil: 1", "a\0b", "\u20ac", "\x7f", "a\x0bb"])
-def test_a_header_holds_one_line(value):
-    told = refusal(default_headers={"X-Good": "1", "X-Bad": value})
-    assert "default_headers" in told
-    assert "X-Bad" in told
+def test_invalid_header_value_raises(value):
+    message = get_error_message(default_headers={"X-Good": "1", "X-Bad": value})
+    assert "default_headers" in message
+    assert "X-Bad" in message
 
 
 @pytest.mark.parametrize("name", ["", "X Bad", "X-Bad:", "X\n", "X-B\u00e4d", "(X)"])
-def test_a_header_has_a_legal_name(name):
-    assert "is not a header name" in refusal(default_headers={name: "1"})
+def test_invalid_header_name_raises(name):
+    assert "is not a header name" in get_error_message(default_headers={name: "1"})
 
 
 @pytest.mark.parametrize(
     "name",
     ["Authorization", "authorization", "Host", "Content-Length", "TRANSFER-ENCODING", "Cookie"],
 )
-def test_a_header_that_is_the_clients_own_is_refused(name):
-    assert name in refusal(default_headers={name: f"Bearer {KEY}"})
+def test_reserved_header_raises(name):
+    assert name in get_error_message(default_headers={name: f"Bearer {KEY}"})
 
 
 @both_doors
 @pytest.mark.parametrize("value", ["", "plain", " padded ", "\t", "caf\u00e9", "\u00a0"])
-def test_a_header_is_refused_or_can_be_sent(door, value):
-    assert accepted_then_sent(door, default_headers={"X-Team": value})
+def test_unusual_header_value(door, value):
+    assert is_rejected_or_works(door, default_headers={"X-Team": value})
 
 
 @pytest.mark.parametrize(
     ("unknown", "hint"),
     [("max_retry", "max_retries"), ("baseurl", "base_url"), ("api_keys", "api_key")],
 )
-def test_an_unknown_keyword_is_refused_with_the_nearest_known_one(unknown, hint):
-    told = refusal(**{unknown: KEY})
-    assert f"Unknown argument '{unknown}'. Did you mean '{hint}'?" in told
+def test_unknown_argument_raises(unknown, hint):
+    message = get_error_message(**{unknown: KEY})
+    assert f"Unknown argument '{unknown}'. Did you mean '{hint}'?" in message
 
 
-@pytest.mark.parametrize(
-    ("elsewhere", "here"),
-    {
-        "api_base": "base_url",
-        "request_timeout": "timeout",
-        "fallback": "controls=",
-        "use_responses_api": "api='responses'",
-        "tools": "bind_tools",
-        "response_format": "with_structured_output",
-        "stop_sequences": "stop",
-    }.items(),
-)
-def test_who_comes_from_another_package_is_told_the_name_here(elsewhere, here):
-    with pytest.raises(ValidationError) as told:
-        ChatOrq(model="openai/gpt-4o", api_key=KEY, **{elsewhere: "x"})
-    assert f"Unknown argument '{elsewhere}'. Use " in str(told.value)
-    assert here in str(told.value)
-
-
-def test_so_is_who_gives_it_to_a_call():
-    model = ChatOrq(model="openai/gpt-4o", api_key=KEY)
-    with pytest.raises(
-        RouterError, match=r"Unknown argument 'max_completion_tokens'. Use 'max_tokens'"
-    ):
-        model.invoke("Hi", max_completion_tokens=5)
-
-
-def test_none_is_as_good_as_nothing(monkeypatch):
+def test_none_is_like_a_missing_argument(monkeypatch):
     monkeypatch.setenv("ORQ_BASE_URL", "https://my.host")
     assert RouterClient(api_key=KEY, base_url=None).base_url == "https://my.host/v3/router"
     client = RouterClient(api_key=KEY)
@@ -283,7 +264,7 @@ def test_none_is_as_good_as_nothing(monkeypatch):
     assert ChatOrq(model="openai/gpt-4o", client=client, **none).client is client
 
 
-KEYIVE = {
+SECRETS = {
     "api_key": KEY,
     "default_headers": {"X-Token": "hush-hush"},
     "default_query": {"token": "hush-hush"},
@@ -291,7 +272,7 @@ KEYIVE = {
 
 
 @pytest.mark.parametrize(
-    "show",
+    "dump",
     [
         repr,
         str,
@@ -304,18 +285,18 @@ KEYIVE = {
         lambda client: "".join(map(str, client.__rich_repr__())),
     ],
 )
-def test_no_way_to_show_a_client_shows_its_secrets(show):
-    shown = str(show(RouterClient(**KEYIVE)))
-    assert KEY not in shown
-    assert "hush-hush" not in shown
+def test_secrets_are_hidden_in_dumps(dump):
+    dumped = str(dump(RouterClient(**SECRETS)))
+    assert KEY not in dumped
+    assert "hush-hush" not in dumped
 
 
-def test_a_client_whose_key_is_a_function_can_be_shown_too():
+def test_key_function_in_dumps():
     client = RouterClient(api_key=lambda: KEY)
     assert KEY not in repr(client) + str(client.model_dump())
 
 
-def test_settings_can_be_passed_on():
+def test_get_settings():
     settings = RouterSettings(api_key=KEY, base_url="my.orq.ai", timeout=5.0, max_retries=1)
     client = RouterClient(**settings.get_settings())
     assert client.get_settings() == settings.get_settings()
@@ -323,12 +304,12 @@ def test_settings_can_be_passed_on():
 
 
 @pytest.mark.parametrize("api_key", [KEY, lambda: KEY], ids=["text", "function"])
-@pytest.mark.parametrize("kind", [RouterClient, RouterSettings])
-def test_json_shows_stars_where_the_key_is(kind: type[RouterSettings], api_key: Any) -> None:
-    assert json.loads(kind(api_key=api_key).model_dump_json())["api_key"] == "**********"
+@pytest.mark.parametrize("settings_class", [RouterClient, RouterSettings])
+def test_key_is_masked_in_json(settings_class: type[RouterSettings], api_key: Any) -> None:
+    assert json.loads(settings_class(api_key=api_key).model_dump_json())["api_key"] == "**********"
 
 
-def test_json_of_settings_without_a_key_says_so() -> None:
+def test_missing_key_is_null_in_json() -> None:
     assert json.loads(RouterSettings(api_key=None).model_dump_json())["api_key"] is None
 
 
@@ -340,12 +321,12 @@ WRONG_SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("made", [RouterClient, partial(ChatOrq, model="openai/gpt-4o")])
-@pytest.mark.parametrize("given", WRONG_SETTINGS.values(), ids=WRONG_SETTINGS)
-def test_the_details_of_an_error_hold_no_input(made: Any, given: dict[str, Any]) -> None:
+@pytest.mark.parametrize("create", [RouterClient, partial(ChatOrq, model="openai/gpt-4o")])
+@pytest.mark.parametrize("value", WRONG_SETTINGS.values(), ids=WRONG_SETTINGS)
+def test_validation_errors_hold_no_input(create: Any, value: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as caught:
-        made(**given)
+        create(**value)
     details = caught.value.errors(include_url=False)
-    told = f"{details} {caught.value.json()} {caught.value!r} {caught.value.__context__!r}"
-    assert KEY not in told
+    message = f"{details} {caught.value.json()} {caught.value!r} {caught.value.__context__!r}"
+    assert KEY not in message
     assert details[0]["msg"]

@@ -110,7 +110,7 @@ def _read_source(source: ApiKey | None) -> object:
 
 def _validate(key: object) -> str:
     """Check that a key can be sent in a header, and register it to be redacted from logs."""
-    if key == REDACTING_FILTER.latest_key:  # checked and registered before, the usual case
+    if key and key == REDACTING_FILTER.latest_key:  # checked and registered before, the usual case
         return REDACTING_FILTER.latest_key
     try:
         valid_key = validate_api_key(key)

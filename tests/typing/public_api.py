@@ -1,6 +1,7 @@
 """The public API as a strict type checker sees it. Checked by mypy, never run."""
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import assert_type
 
 from langchain_core.documents import Document
@@ -38,9 +39,13 @@ def constructing() -> ChatOrq:
     client = RouterClient(api_key=SecretStr("k"), max_retries=0)
     RouterClient(api_key=key)
     RouterClient(api_key="sk-orq-test", controls={"retry": {"count": 1}})
+    RouterClient(deadline=timedelta(minutes=5), timeout=30)
     controls = RouterControls(
         fallbacks=["anthropic/claude-sonnet-4-5"], retry={"count": 2}, identity="user-17"
     )
+    ChatOrq("openai/gpt-4o", temperature=0, timeout=timedelta(seconds=30))
+    ChatOrq("openai/gpt-4o", "sk-orq-test")  # type: ignore[call-arg]
+    OrqTranscriptionLoader("calls/*.mp3", model="openai/whisper-1")
     plain = ChatOrq(
         model="openai/gpt-5",
         api_key="sk-orq-test",
