@@ -51,7 +51,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P8 one idempotency key for all attempts": (
         "_http/test_retry.py::test_attempts_share_one_idempotency_key",
-        "faults/test_faces.py::test_each_attempt_sends_the_complete_request",
+        "faults/test_integrations.py::test_each_attempt_sends_the_complete_request",
     ),
     "P9 what is billed by the piece is not repeated": (
         MATRIX,
@@ -113,7 +113,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P18 a retried upload starts over": (
         "test_client.py::test_form_is_identical_in_each_attempt",
         "media/test_content_block.py::test_upload_can_be_opened_twice",
-        "faults/test_faces.py::test_each_attempt_sends_the_complete_request",
+        "faults/test_integrations.py::test_each_attempt_sends_the_complete_request",
         "document_loaders/test_transcriber.py::test_retries_send_the_same_file",
         "document_loaders/test_transcriber.py::test_file_that_shrinks_while_it_is_sent_raises",
         "chat_models/test_lazy_files.py::test_retry_reads_the_file_again",
@@ -126,7 +126,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P20 errors say where and how": (
         "test_errors.py::test_error_has_details_of_the_call",
         "test_errors.py::test_error_fields_in_each_body_format",
-        "faults/test_faces.py::test_error_carries_details_from_router",
+        "faults/test_integrations.py::test_error_carries_details_from_router",
     ),
     "P21 errors are short and hide the key": (
         MATRIX,
@@ -145,20 +145,20 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P23 storms of cancelled calls": (
         STORMS,
         "_http/test_registry.py::test_cancelled_calls_leave_httpx_pool_usable",
-        "faults/test_faces.py::test_many_cancelled_calls_leave_nothing_open",
+        "faults/test_integrations.py::test_many_cancelled_calls_leave_nothing_open",
     ),
     "P24 loops, threads and forks": (
         STORMS,
         "_http/test_registry.py::test_client_works_in_several_event_loops",
         "_http/test_registry.py::test_forked_child_opens_its_own_connections",
         "_http/test_fork_safety.py::test_lock_held_by_another_thread_does_not_block_child",
-        "faults/test_faces.py::test_one_request_per_event_loop",
+        "faults/test_integrations.py::test_one_request_per_event_loop",
         "_http/test_pool.py::test_bytes_after_response_are_not_the_next_response",
     ),
     "P25 cancelling is immediate": (
         "test_client.py::test_cancelled_call_is_not_retried",
         "test_client.py::test_cancelling_ends_wait_before_retry",
-        "faults/test_faces.py::test_cancelled_call_ends_immediately",
+        "faults/test_integrations.py::test_cancelled_call_ends_immediately",
     ),
     "P26 bounds of what is read": (
         MATRIX,
@@ -187,7 +187,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_secrecy.py::test_only_router_host_is_resolved",
         "_http/test_safe_download.py::test_non_public_hosts_are_refused",
         "_http/test_safe_download.py::test_connects_to_checked_address",
-        "faults/test_faces.py::test_only_router_host_is_resolved",
+        "faults/test_integrations.py::test_only_router_host_is_resolved",
     ),
     "P31 files only where they are named": (
         "chat_models/test_invalid_messages.py::test_invalid_conversation_raises_before_a_request",
@@ -204,7 +204,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "_http/test_redaction.py::test_key_echoed_in_response_head_is_not_logged",
         "test_secrecy.py::test_key_is_not_in_logs_traces_or_errors",
         "test_cassettes.py::test_recorded_request_has_no_key_and_no_host",
-        "faults/test_faces.py::test_key_is_not_in_logs_or_errors",
+        "faults/test_integrations.py::test_key_is_not_in_logs_or_errors",
     ),
     "P33 no injection": (
         "test_settings.py::test_invalid_header_value_raises",

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from faults.server import FaultServer, well
+from faults.server import FaultServer, respond_normally
 from langchain_core.load import dumps, loads
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tracers.base import BaseTracer
@@ -270,7 +270,7 @@ def test_only_router_host_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
         {"type": "file", "url": f"{elsewhere}.pdf"},
         "What do you see? See file:///etc/passwd",
     ]
-    with FaultServer(well) as server:
+    with FaultServer(respond_normally) as server:
         client = RouterClient(api_key=KEY, base_url=f"{server.url}/v3/router")
         model = ChatOrq(model="openai/gpt-4o", client=client)
         message = HumanMessage(question)

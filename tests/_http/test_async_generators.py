@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from faults.server import FaultServer, well
+from faults.server import FaultServer, respond_normally
 from support.local_client import wait_until
 from support.scripted_router import KEY
 
@@ -49,7 +49,7 @@ async def return_after_first(stream: AsyncIterator[Any]) -> Any:
 def test_stream_left_open_is_closed_with_its_loop_without_logging(create_stream, leave, caplog):
     """Asyncio logs an error if it closes a generator that its owner is closing, too."""
     caplog.set_level(logging.WARNING)
-    with FaultServer(well) as server:
+    with FaultServer(respond_normally) as server:
         client = RouterClient(api_key=KEY, base_url=f"{server.url}/v3/router")
         with suppress(KeyError):
             asyncio.run(leave(create_stream(client)))

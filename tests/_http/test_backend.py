@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.certificate import CERTIFICATE, as_pem, untrusted
+from faults.certificate import CERTIFICATE, to_pem, create_untrusted_context
 from support.local_client import COMPLETION
 from support.loopback_server import Loopback, open_ended, whole
 from support.scripted_router import ANSWER, KEY, both_doors, chat, chat_stream, event
@@ -68,14 +68,14 @@ def with_host(server: Loopback) -> str:
 def trusted_certificate(monkeypatch, tmp_path: Path) -> None:
     """Make the environment trust the test certificate."""
     path = tmp_path / "trusted.pem"
-    path.write_text(as_pem("CERTIFICATE", CERTIFICATE))
+    path.write_text(to_pem("CERTIFICATE", CERTIFICATE))
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
 
 
 @both_doors
 def test_tls_connection_is_reused(door, trusted_certificate, resolve_to):
     resolve_to("127.0.0.1")
-    with Loopback(whole(COMPLETION), tls=untrusted()) as server:
+    with Loopback(whole(COMPLETION), tls=create_untrusted_context()) as server:
         assert door.send(create_client(with_host(server)), chat(), times=3) == ANSWER
         assert server.accepted == 1
 
@@ -167,7 +167,9 @@ def early_server(*responses: bytes, final: bytes = b"", tls: bool = False) -> It
     with ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         if tls:
-            server = stack.enter_context(untrusted().wrap_socket(server, server_side=True))
+            server = stack.enter_context(
+                create_untrusted_context().wrap_socket(server, server_side=True)
+            )
         thread = threading.Thread(target=lambda: serve(server.accept()[0]), daemon=True)
         thread.start()
         yield f"http{'s' * tls}://{HOST}:{server.getsockname()[1]}"

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from conformance.parsers import ListBlobLoader
-from faults.server import FaultServer, Wire, well
-from faults.steps import sends
+from faults.server import FaultServer, ServerRequest, respond_normally
+from faults.steps import send_raw
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents.base import Blob
@@ -274,9 +274,9 @@ def test_partition_returns_groups_of_nearly_equal_size(item_count: int, count: i
     assert max(map(len, groups)) - min(map(len, groups)) <= 1
 
 
-async def answer_first_file(wire: Wire) -> None:
+async def answer_first_file(wire: ServerRequest) -> None:
     """Answer the request for ``0.wav`` and let the others hang."""
-    await (well if b'"0.wav"' in wire.body else sends(then="hang"))(wire)
+    await (respond_normally if b'"0.wav"' in wire.body else send_raw(ending="hang"))(wire)
 
 
 def get_audio_threads() -> list[threading.Thread]:

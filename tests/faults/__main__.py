@@ -17,9 +17,9 @@ def main() -> int:
 
     what, *names = sys.argv[1:] or ["table"]
     if what == "table":
-        return table.show(names)
+        return table.print_table(names)
     if what == "storms":
-        return storms.run(names)
+        return storms.run_storms(names)
     print(__doc__)
     return 2
 

@@ -13,22 +13,22 @@ CERTIFICATE = (
     "xXelT3do/B2AMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAN1BG5AAygIY9hEJ"
     "Rf9zuicIsKZQrZHGAeYIczGrbG7UAiAsUcsJT8IRUAeaJUE8yTr2Sz5VpCBLhJrajCifL6M3mQ=="
 )
-ITS_KEY = (
+PRIVATE_KEY = (
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg5cB2GDmTvNIa8kcDKOlgcCgj3b0B"
     "gHkbcPZBsq9gZbqhRANCAARgslmRZHIY+XwQh2QYqI9Tr+5EZCJhQUTwFkolfX4a6wxfxdUXWmDg"
     "i+bTJeoMLaXPXkWOGZuKhj9H5wDrNWzt"
 )
 
 
-def untrusted() -> ssl.SSLContext:
+def create_untrusted_context() -> ssl.SSLContext:
     """The context of a server with that certificate; its key guards nothing."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with TemporaryDirectory() as folder:
         path = Path(folder, "both.pem")
-        path.write_text(as_pem("PRIVATE KEY", ITS_KEY) + as_pem("CERTIFICATE", CERTIFICATE))
+        path.write_text(to_pem("PRIVATE KEY", PRIVATE_KEY) + to_pem("CERTIFICATE", CERTIFICATE))
         context.load_cert_chain(path)
     return context
 
 
-def as_pem(kind: str, data: str) -> str:
-    return f"-----BEGIN {kind}-----\n{data}\n-----END {kind}-----\n"
+def to_pem(label: str, data: str) -> str:
+    return f"-----BEGIN {label}-----\n{data}\n-----END {label}-----\n"

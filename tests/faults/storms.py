@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from faults.faces import PROMPT
-from faults.server import FaultServer, Wire, refusing_port, well
-from faults.steps import sends
+from faults.integrations import PROMPT
+from faults.server import FaultServer, ServerRequest, get_refusing_port, respond_normally
+from faults.steps import send_raw
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, RouterError
 from orq_router_integrations._http import retry
 
@@ -20,20 +20,20 @@ KEY = "sk-orq-nobodys-key.0123456789"
 ANSWER = ChatOrq(model="openai/gpt-4o", client=OfflineRouter().client()).invoke(PROMPT).text
 
 
-def model(url: str, **settings: Any) -> ChatOrq:
+def create_model(url: str, **settings: Any) -> ChatOrq:
     """A chat model that asks a server of ours."""
     given = {"api_key": KEY, "base_url": f"{url}/v3/router", "max_retries": 0, "timeout": 20.0}
     return ChatOrq(model="openai/gpt-4o", client=RouterClient(**given | settings))
 
 
-def cancelled(calls: int = 200, pool: int = 4) -> str:
+def run_cancelled(calls: int = 200, pool: int = 4) -> str:
     """Calls that are cancelled at every moment, half of them twice, on a small pool."""
 
     async def storm(server: FaultServer) -> str:
         limits = httpx.Limits(max_connections=pool)
         async with httpx.AsyncClient(limits=limits) as http:
-            asked = model(server.url, http_async_client=http)
-            tasks = [asyncio.create_task(_some(asked, number)) for number in range(calls)]
+            asked = create_model(server.url, http_async_client=http)
+            tasks = [asyncio.create_task(_call_or_stream(asked, number)) for number in range(calls)]
             for number, task in enumerate(tasks):
                 if number % 10 == 0:
                     await asyncio.sleep(0.002)
@@ -44,22 +44,22 @@ def cancelled(calls: int = 200, pool: int = 4) -> str:
             ended = await asyncio.gather(*tasks, return_exceptions=True)
             others = {type(end).__name__ for end in ended} - {"CancelledError"}
             assert not others, others
-            server.heal()
+            server.recover()
             after = await asyncio.gather(*(asked.ainvoke(PROMPT) for _ in range(3 * pool)))
             assert {answer.text for answer in after} == {ANSWER}
             assert server.open <= pool, server.open
         return f"{calls} cancelled, {len(after)} answered after them, {server.open} connections"
 
-    with FaultServer(sends(then="hang"), _slow, sends(then="hang")) as server:
+    with FaultServer(send_raw(ending="hang"), _respond_slowly, send_raw(ending="hang")) as server:
         return asyncio.run(storm(server))
 
 
-async def _slow(wire: Wire) -> None:
+async def _respond_slowly(wire: ServerRequest) -> None:
     await asyncio.sleep(0.01)
-    await well(wire)
+    await respond_normally(wire)
 
 
-async def _some(asked: ChatOrq, number: int) -> None:
+async def _call_or_stream(asked: ChatOrq, number: int) -> None:
     if number % 3:
         await asked.ainvoke(PROMPT)
     else:
@@ -67,10 +67,10 @@ async def _some(asked: ChatOrq, number: int) -> None:
             pass
 
 
-def dead_router(calls: int = 400) -> str:
+def run_dead_router(calls: int = 400) -> str:
     """Calls to a router that is down."""
     pauses, retry.INITIAL_BACKOFF_SECONDS = retry.INITIAL_BACKOFF_SECONDS, 0.0005
-    asked, sent = model(f"http://127.0.0.1:{refusing_port()}", max_retries=2), 0
+    asked, sent = create_model(f"http://127.0.0.1:{get_refusing_port()}", max_retries=2), 0
     try:
         for _ in range(calls):
             try:
@@ -83,35 +83,35 @@ def dead_router(calls: int = 400) -> str:
     return f"{calls} calls made {sent} attempts"
 
 
-def several_loops(loops: int = 6) -> str:
+def run_several_loops(loops: int = 6) -> str:
     """One object in one event loop after another, without retries."""
-    with FaultServer(well) as server:
-        asked = model(server.url)
+    with FaultServer(respond_normally) as server:
+        asked = create_model(server.url)
         answers = [asyncio.run(asked.ainvoke(PROMPT)).text for _ in range(loops)]
         assert answers == [ANSWER] * loops
         assert len(server.requests) == loops, len(server.requests)
         return f"{loops} loops, {len(answers)} answers, {len(server.requests)} requests"
 
 
-async def _echo(wire: Wire) -> None:
+async def _respond_with_number(wire: ServerRequest) -> None:
     """Answers with the number in the question, a little later."""
     number = wire.body.split(b"number ")[1].split(b".")[0]
     await asyncio.sleep(0.001)
     wire.body = wire.body.replace(PROMPT.encode(), number)
-    await well(wire)
+    await respond_normally(wire)
 
 
-def _numbered(asked: ChatOrq, number: int) -> bool:
+def _gets_its_number(asked: ChatOrq, number: int) -> bool:
     return f"number {number}." in asked.invoke(f"number {number}.").text
 
 
-def threads(count: int = 32, each: int = 10) -> str:
+def run_threads(count: int = 32, each: int = 10) -> str:
     """Threads that share one object get their own answers, over as few connections."""
-    with FaultServer(_echo) as server:
-        asked, right = model(server.url), []
+    with FaultServer(_respond_with_number) as server:
+        asked, right = create_model(server.url), []
 
         def ask(start: int) -> None:
-            right.extend(_numbered(asked, start * 1000 + n) for n in range(each))
+            right.extend(_gets_its_number(asked, start * 1000 + n) for n in range(each))
 
         workers = [threading.Thread(target=ask, args=[n]) for n in range(count)]
         for worker in workers:
@@ -123,30 +123,30 @@ def threads(count: int = 32, each: int = 10) -> str:
         return f"{len(right)} right answers in {count} threads, {server.accepted} connections"
 
 
-def forks(children: int = 4) -> str:
+def run_forks(children: int = 4) -> str:
     """Children of a process whose connections are warm ask at the same time as it does."""
-    with FaultServer(_echo) as server:
-        asked = model(server.url)
-        assert _numbered(asked, 1)
+    with FaultServer(_respond_with_number) as server:
+        asked = create_model(server.url)
+        assert _gets_its_number(asked, 1)
         pids = []
         for child in range(children):
             if not (pid := os.fork()):
                 right = False
                 with suppress(BaseException):
-                    right = all(_numbered(asked, 1000 * (child + 1) + n) for n in range(20))
+                    right = all(_gets_its_number(asked, 1000 * (child + 1) + n) for n in range(20))
                 os._exit(0 if right else 1)
             pids.append(pid)
-        mine = all(_numbered(asked, n) for n in range(20))
+        mine = all(_gets_its_number(asked, n) for n in range(20))
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
         assert mine
         assert codes == [0] * children, codes
         return f"{children} children and their parent, {len(server.requests)} right answers"
 
 
-def interleaved() -> str:
+def run_interleaved_streams() -> str:
     """Two streams of one object, read in turn, sync and async."""
-    with FaultServer(_echo) as server:
-        asked = model(server.url)
+    with FaultServer(_respond_with_number) as server:
+        asked = create_model(server.url)
         first, second = asked.stream("number 1."), asked.stream("number 2.")
         pairs = list(zip(first, second, strict=True))
         for side, number in ((0, 1), (1, 2)):
@@ -154,11 +154,11 @@ def interleaved() -> str:
         return f"2 streams, {len(pairs)} pairs of chunks"
 
 
-def no_reader(streams: int = 20) -> str:
+def run_unread_streams(streams: int = 20) -> str:
     """Streams that nobody reads on, then left: by break, by close, and forgotten."""
 
     async def leave(server: FaultServer) -> None:
-        asked = model(server.url)
+        asked = create_model(server.url)
         for number in range(streams):
             stream = asked.astream(PROMPT)
             await anext(stream)
@@ -173,9 +173,9 @@ def no_reader(streams: int = 20) -> str:
             await asyncio.sleep(0.005)
         assert server.open <= 1, server.open
 
-    with FaultServer(well) as server:
+    with FaultServer(respond_normally) as server:
         asyncio.run(leave(server))
-        asked = model(server.url)
+        asked = create_model(server.url)
         for _ in range(streams):
             for _ in asked.stream(PROMPT):
                 break
@@ -184,17 +184,17 @@ def no_reader(streams: int = 20) -> str:
 
 
 STORMS: dict[str, Callable[[], str]] = {
-    "cancelled": cancelled,
-    "dead router": dead_router,
-    "several loops": several_loops,
-    "threads": threads,
-    "forks": forks,
-    "interleaved": interleaved,
-    "no reader": no_reader,
+    "cancelled": run_cancelled,
+    "dead router": run_dead_router,
+    "several loops": run_several_loops,
+    "threads": run_threads,
+    "forks": run_forks,
+    "interleaved": run_interleaved_streams,
+    "no reader": run_unread_streams,
 }
 
 
-def run(names: list[str]) -> int:
+def run_storms(names: list[str]) -> int:
     """Run the storms, or some; the number of those that did damage."""
     failed = 0
     for name in names or STORMS:

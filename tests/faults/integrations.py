@@ -16,12 +16,12 @@ from orq_router_integrations import (
 )
 
 PROMPT = "What is a router? Tell me in some detail, please."
-SPOKEN = "Hello."
-LONG = "long " * 1_000_000
+SPEECH_TEXT = "Hello."
+LONG_TEXT = "long " * 1_000_000
 
 
 @dataclass(frozen=True)
-class Face:
+class Integration:
     """One way to call the router.
 
     Attributes:
@@ -32,76 +32,76 @@ class Face:
     """
 
     name: str
-    kinds: tuple[str, ...]
+    outcome_keys: tuple[str, ...]
     call: Callable[[RouterClient, bool], Any]
     acall: Callable[[RouterClient, bool], Any]
 
 
-def _question(big: bool) -> str:
-    return PROMPT + (LONG if big else "")
+def _create_prompt(is_large: bool) -> str:
+    return PROMPT + (LONG_TEXT if is_large else "")
 
 
-def chat(api: Any) -> Iterator[Face]:
+def create_chat_integrations(api: Any) -> Iterator[Integration]:
     """A chat model over one of the APIs, whole and in a stream."""
 
     def model(client: RouterClient) -> ChatOrq:
         return ChatOrq(model="openai/gpt-4o", api=api, client=client)
 
     def invoke(client: RouterClient, big: bool) -> str:
-        return model(client).invoke(_question(big)).text
+        return model(client).invoke(_create_prompt(big)).text
 
     async def ainvoke(client: RouterClient, big: bool) -> str:
-        return (await model(client).ainvoke(_question(big))).text
+        return (await model(client).ainvoke(_create_prompt(big))).text
 
     def stream(client: RouterClient, big: bool) -> str:
-        return "".join(chunk.text for chunk in model(client).stream(_question(big)))
+        return "".join(chunk.text for chunk in model(client).stream(_create_prompt(big)))
 
     async def astream(client: RouterClient, big: bool) -> str:
-        chunks: AsyncIterator[Any] = model(client).astream(_question(big))
+        chunks: AsyncIterator[Any] = model(client).astream(_create_prompt(big))
         return "".join([chunk.text async for chunk in chunks])
 
-    yield Face(f"{api} whole", (api, "whole"), invoke, ainvoke)
-    yield Face(f"{api} stream", (f"{api} stream", "stream"), stream, astream)
+    yield Integration(f"{api} whole", (api, "whole"), invoke, ainvoke)
+    yield Integration(f"{api} stream", (f"{api} stream", "stream"), stream, astream)
 
 
-def image() -> Iterator[Face]:
+def create_image_integrations() -> Iterator[Integration]:
     """A tool that draws, and is billed by the piece."""
 
     def tool(client: RouterClient) -> OrqImageTool:
         return OrqImageTool(model="openai/gpt-image-1", size="64x64", client=client)
 
     def generate(client: RouterClient, big: bool) -> Any:
-        return tool(client).generate(_question(False)).images
+        return tool(client).generate(_create_prompt(False)).images
 
     async def agenerate(client: RouterClient, big: bool) -> Any:
-        return (await tool(client).agenerate(_question(False))).images
+        return (await tool(client).agenerate(_create_prompt(False))).images
 
-    yield Face("image", ("image", "once"), generate, agenerate)
+    yield Integration("image", ("image", "once"), generate, agenerate)
 
 
-def speech() -> Iterator[Face]:
+def create_speech_integrations() -> Iterator[Integration]:
     """A tool that speaks, whole and in pieces, and is billed by the piece."""
 
     def tool(client: RouterClient) -> OrqSpeechTool:
         return OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
 
     def speak(client: RouterClient, big: bool) -> bytes:
-        return tool(client).synthesize(SPOKEN).data
+        return tool(client).synthesize(SPEECH_TEXT).data
 
     async def aspeak(client: RouterClient, big: bool) -> bytes:
-        return (await tool(client).asynthesize(SPOKEN)).data
+        return (await tool(client).asynthesize(SPEECH_TEXT)).data
 
     def stream(client: RouterClient, big: bool) -> bytes:
-        return b"".join(tool(client).stream(SPOKEN))
+        return b"".join(tool(client).stream(SPEECH_TEXT))
 
     async def astream(client: RouterClient, big: bool) -> bytes:
-        return b"".join([data async for data in tool(client).astream(SPOKEN)])
+        return b"".join([data async for data in tool(client).astream(SPEECH_TEXT)])
 
-    yield Face("speech", ("speech", "once"), speak, aspeak)
-    yield Face("speech stream", ("speech", "once"), stream, astream)
+    yield Integration("speech", ("speech", "once"), speak, aspeak)
+    yield Integration("speech stream", ("speech", "once"), stream, astream)
 
 
-def audio(loader: Any) -> Iterator[Face]:
+def create_loader_integrations(loader: Any) -> Iterator[Integration]:
     """A loader that uploads a recording."""
 
     def of(client: RouterClient, big: bool) -> Any:
@@ -114,18 +114,18 @@ def audio(loader: Any) -> Iterator[Face]:
     async def aload(client: RouterClient, big: bool) -> list[str]:
         return [document.page_content for document in await of(client, big).aload()]
 
-    yield Face(loader.__name__, ("upload",), load, aload)
+    yield Integration(loader.__name__, ("upload",), load, aload)
 
 
-FACES: dict[str, Face] = {
+INTEGRATIONS: dict[str, Integration] = {
     face.name: face
     for faces in (
-        chat("chat_completions"),
-        chat("responses"),
-        image(),
-        speech(),
-        audio(OrqTranscriptionLoader),
-        audio(OrqTranslationLoader),
+        create_chat_integrations("chat_completions"),
+        create_chat_integrations("responses"),
+        create_image_integrations(),
+        create_speech_integrations(),
+        create_loader_integrations(OrqTranscriptionLoader),
+        create_loader_integrations(OrqTranslationLoader),
     )
     for face in faces
 }

@@ -14,65 +14,70 @@ from typing import Any
 
 import pytest
 
-from faults.faces import FACES, Face
-from faults.matrix import KEY, _until, healthy
-from faults.server import FaultServer, Step, Wire, framed, well
-from faults.steps import says, sends
+from faults.integrations import INTEGRATIONS, Integration
+from faults.matrix import KEY, wait_until, get_expected_result
+from faults.server import FaultServer, Step, ServerRequest, build_response, respond_normally
+from faults.steps import respond_with, send_raw
 from orq_router_integrations import RouterClient
 from orq_router_integrations.errors import RateLimitError, RouterError
 
-every_face = pytest.mark.parametrize("face", FACES.values(), ids=FACES)
-both_ways = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
+all_integrations = pytest.mark.parametrize("face", INTEGRATIONS.values(), ids=INTEGRATIONS)
+sync_and_async = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
 
 
-def client_of(server: FaultServer, **settings: Any) -> RouterClient:
+def create_client(server: FaultServer, **settings: Any) -> RouterClient:
     return RouterClient(api_key=KEY, base_url=f"{server.url}/v3/router", timeout=9.0, **settings)
 
 
-def call(face: Face, awaited: bool, client: RouterClient, *, big: bool = False) -> Any:
+def send_call(face: Integration, awaited: bool, client: RouterClient, *, big: bool = False) -> Any:
     return asyncio.run(face.acall(client, big)) if awaited else face.call(client, big)
 
 
-def error_of(face: Face, awaited: bool, client: RouterClient) -> RouterError:
+def get_error(face: Integration, awaited: bool, client: RouterClient) -> RouterError:
     with pytest.raises(RouterError) as caught:
-        call(face, awaited, client)
+        send_call(face, awaited, client)
     return caught.value
 
 
-def noting(seen: list[tuple[bytes, bytes]], step: Step) -> Step:
+def record_requests(seen: list[tuple[bytes, bytes]], step: Step) -> Step:
     """The step, which keeps what it was asked."""
 
-    async def noted(wire: Wire) -> None:
+    async def noted(wire: ServerRequest) -> None:
         seen.append((wire.head, wire.body))
         await step(wire)
 
     return noted
 
 
-def header(head: bytes, name: bytes) -> bytes:
+def get_header(head: bytes, name: bytes) -> bytes:
     return head.lower().split(b"\r\n" + name + b": ")[1].partition(b"\r\n")[0]
 
 
-@every_face
-@both_ways
+@all_integrations
+@sync_and_async
 def test_each_attempt_sends_the_complete_request(face, awaited):
     seen: list[tuple[bytes, bytes]] = []
-    steps = [noting(seen, step) for step in (says(503, {}), says(429, {}), well)]
+    steps = [
+        record_requests(seen, step)
+        for step in (respond_with(503, {}), respond_with(429, {}), respond_normally)
+    ]
     with FaultServer(*steps) as server:
-        call(face, awaited, client_of(server), big=True)
+        send_call(face, awaited, create_client(server), big=True)
     heads, bodies = zip(*seen, strict=True)
     assert len(set(bodies)) == 1
-    assert len({header(head, b"idempotency-key") for head in heads}) == 1
-    assert [header(head, b"x-retry-count") for head in heads] == [b"0", b"1", b"2"]
+    assert len({get_header(head, b"idempotency-key") for head in heads}) == 1
+    assert [get_header(head, b"x-retry-count") for head in heads] == [b"0", b"1", b"2"]
 
 
-@every_face
-@both_ways
+@all_integrations
+@sync_and_async
 def test_error_carries_details_from_router(face, awaited):
     told = {"message": "m", "code": "c", "type": "t", "param": "p", "doc_url": "https://d"}
     lines = ("Retry-After: 99", "x-orq-trace-id: trace-1")
-    with FaultServer(says(429, {"error": told, "more": "many words " * 900}, *lines)) as server:
-        error = error_of(face, awaited, client_of(server))
+    with FaultServer(
+        respond_with(429, {"error": told, "more": "many words " * 900}, *lines)
+    ) as server:
+        error = get_error(face, awaited, create_client(server))
     assert isinstance(error, RateLimitError)
     assert (error.status_code, error.attempts, error.retry_after) == (429, 1, 99.0)
     assert (error.code, error.type, error.param) == ("c", "t", "p")
@@ -81,19 +86,19 @@ def test_error_carries_details_from_router(face, awaited):
     assert len(error.body) == 4096
 
 
-@every_face
-@both_ways
+@all_integrations
+@sync_and_async
 def test_key_is_not_in_logs_or_errors(face, awaited, caplog):
     caplog.set_level(logging.DEBUG)
     echo = {"error": {"message": f"Bearer {KEY} is wrong", "code": KEY, "param": KEY}}
-    for step in (says(401, echo), says(200, {"echo": KEY}), sends(KEY.encode())):
+    for step in (respond_with(401, echo), respond_with(200, {"echo": KEY}), send_raw(KEY.encode())):
         with FaultServer(step) as server:
-            error = error_of(face, awaited, client_of(server, max_retries=0))
+            error = get_error(face, awaited, create_client(server, max_retries=0))
         assert KEY not in f"{error} {error!r} {vars(error)} {error.__cause__!r}"
     assert not [record for record in caplog.records if KEY in f"{record.getMessage()}{record.args}"]
 
 
-@every_face
+@all_integrations
 def test_only_router_host_is_resolved(face, monkeypatch):
     asked, resolve = set(), socket.getaddrinfo
 
@@ -102,25 +107,25 @@ def test_only_router_host_is_resolved(face, monkeypatch):
         return resolve(host, *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", noted)
-    with FaultServer(well) as server:
+    with FaultServer(respond_normally) as server:
         for awaited in (False, True):
-            assert call(face, awaited, client_of(server)) == healthy(face)
+            assert send_call(face, awaited, create_client(server)) == get_expected_result(face)
     assert asked == {"127.0.0.1"}
 
 
-@every_face
+@all_integrations
 def test_one_request_per_event_loop(face):
-    with FaultServer(well) as server:
-        client = client_of(server, max_retries=0)
-        assert [call(face, True, client) for _ in range(3)] == [healthy(face)] * 3
+    with FaultServer(respond_normally) as server:
+        client = create_client(server, max_retries=0)
+        assert [send_call(face, True, client) for _ in range(3)] == [get_expected_result(face)] * 3
         assert len(server.requests) == 3
 
 
-async def freed(server: FaultServer, most: int = 0) -> bool:
-    return await asyncio.to_thread(_until, lambda: server.open <= most)
+async def is_freed(server: FaultServer, most: int = 0) -> bool:
+    return await asyncio.to_thread(wait_until, lambda: server.open <= most)
 
 
-async def cancelled(work: Awaitable[Any], seconds: float) -> float:
+async def cancel_after(work: Awaitable[Any], seconds: float) -> float:
     """Begin something and cancel it after a while; how long it then takes to end."""
     task = asyncio.ensure_future(work)
     await asyncio.sleep(seconds)
@@ -131,30 +136,32 @@ async def cancelled(work: Awaitable[Any], seconds: float) -> float:
     return time.monotonic() - began
 
 
-@every_face
+@all_integrations
 @pytest.mark.parametrize(
-    "step", [sends(then="hang"), says(503, {}, "Retry-After: 30")], ids=["silence", "a pause"]
+    "step",
+    [send_raw(ending="hang"), respond_with(503, {}, "Retry-After: 30")],
+    ids=["silence", "a pause"],
 )
 async def test_cancelled_call_ends_immediately(face, step):
     with FaultServer(step) as server:
-        client = client_of(server, deadline=60.0)
-        assert await cancelled(face.acall(client, False), 0.3) < 0.5
+        client = create_client(server, deadline=60.0)
+        assert await cancel_after(face.acall(client, False), 0.3) < 0.5
         assert len(server.requests) == 1
-        assert await freed(server, most=1)
-        server.heal()
-        assert await face.acall(client, False) == healthy(face)
+        assert await is_freed(server, most=1)
+        server.recover()
+        assert await face.acall(client, False) == get_expected_result(face)
 
 
-async def slowly(wire: Wire) -> None:
+async def respond_slowly(wire: ServerRequest) -> None:
     """What a healthy router answers, bit by bit."""
-    reply = wire.healthy()
-    data = framed(reply.content, kind=reply.headers["content-type"])
+    reply = wire.create_response()
+    data = build_response(reply.content, content_type=reply.headers["content-type"])
     for start in range(0, len(data), len(data) // 30):
         await wire.send(data[start : start + len(data) // 30])
         await asyncio.sleep(0.002)
 
 
-def some_moment(number: int) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
+def cancel_at_random(number: int) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
     """Cancels what it is given at a moment of its own, each second one twice."""
 
     async def cancelling(work: Awaitable[Any]) -> None:
@@ -171,13 +178,13 @@ def some_moment(number: int) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
     return cancelling
 
 
-@every_face
+@all_integrations
 async def test_many_cancelled_calls_leave_nothing_open(face):
-    with FaultServer(slowly) as server:
-        async with client_of(server, max_retries=0) as client:
-            calls = [some_moment(number)(face.acall(client, False)) for number in range(60)]
+    with FaultServer(respond_slowly) as server:
+        async with create_client(server, max_retries=0) as client:
+            calls = [cancel_at_random(number)(face.acall(client, False)) for number in range(60)]
             await asyncio.gather(*calls)
-            server.heal()
+            server.recover()
             after = await asyncio.gather(*(face.acall(client, False) for _ in range(12)))
-        assert await freed(server)
-    assert [answer == healthy(face) for answer in after] == [True] * 12
+        assert await is_freed(server)
+    assert [answer == get_expected_result(face) for answer in after] == [True] * 12
