@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.certificate import CERTIFICATE, to_pem, create_untrusted_context
+from faults.certificate import CERTIFICATE, create_untrusted_context, to_pem
 from support.local_client import COMPLETION
 from support.loopback_server import Loopback, open_ended, whole
 from support.scripted_router import ANSWER, KEY, both_doors, chat, chat_stream, event

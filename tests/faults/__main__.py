@@ -1,24 +1,24 @@
-"""``python -m tests.faults``: the matrix of faults as a table, and storms.
+"""``python -m tests.faults``: what happens to each kind of call under each fault, and storms.
 
-``table`` prints for every fault and face what became of the call, how many requests it took, the
-longest time of its modes and pools, and whether the connection was back; a cell that breaks a
-promise is flagged. ``table silence 429`` runs some faults only. ``storms`` runs many calls at once.
+``table`` prints the outcome, the number of requests, the longest duration and whether the
+connection was freed, for each fault and integration. Unexpected results are flagged.
+``table silence 429`` runs only these faults. ``storms`` runs many calls at the same time.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where pytest finds these modules too
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does
 
 
 def main() -> int:
-    """Run what is asked for; the number of what went wrong."""
+    """Run the command of the arguments; returns the number of problems."""
     from faults import storms, table
 
-    what, *names = sys.argv[1:] or ["table"]
-    if what == "table":
+    command, *names = sys.argv[1:] or ["table"]
+    if command == "table":
         return table.print_table(names)
-    if what == "storms":
+    if command == "storms":
         return storms.run_storms(names)
     print(__doc__)
     return 2

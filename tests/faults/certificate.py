@@ -1,4 +1,4 @@
-"""A certificate that nobody trusts, signed by itself, for a host that does not exist."""
+"""A self-signed certificate for a host that does not exist."""
 
 import ssl
 from pathlib import Path
@@ -21,10 +21,10 @@ PRIVATE_KEY = (
 
 
 def create_untrusted_context() -> ssl.SSLContext:
-    """The context of a server with that certificate; its key guards nothing."""
+    """Create the TLS context of a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "both.pem")
+    with TemporaryDirectory() as directory:
+        path = Path(directory, "both.pem")
         path.write_text(to_pem("PRIVATE KEY", PRIVATE_KEY) + to_pem("CERTIFICATE", CERTIFICATE))
         context.load_cert_chain(path)
     return context

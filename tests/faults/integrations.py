@@ -1,4 +1,4 @@
-"""The rows of the matrix: what asks the router, in which modes, and how it is called."""
+"""The integrations and methods that the faults are tested with."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ class Integration:
     """One way to call the router.
 
     Attributes:
-        name: of the face and its mode.
-        kinds: names of outcomes that apply to it, the most particular first.
-        call: makes a sync call, given a client and whether the request shall be long.
-        acall: the same as a coroutine.
+        name: name of the integration and its method.
+        outcome_keys: keys of ``Fault.exceptions`` that apply to it, the most specific first.
+        call: makes a sync call, given a client and whether the request is large.
+        acall: makes an async call.
     """
 
     name: str
@@ -42,7 +42,7 @@ def _create_prompt(is_large: bool) -> str:
 
 
 def create_chat_integrations(api: Any) -> Iterator[Integration]:
-    """A chat model over one of the APIs, whole and in a stream."""
+    """A chat model with one of the APIs, with and without streaming."""
 
     def model(client: RouterClient) -> ChatOrq:
         return ChatOrq(model="openai/gpt-4o", api=api, client=client)
@@ -60,12 +60,12 @@ def create_chat_integrations(api: Any) -> Iterator[Integration]:
         chunks: AsyncIterator[Any] = model(client).astream(_create_prompt(big))
         return "".join([chunk.text async for chunk in chunks])
 
-    yield Integration(f"{api} whole", (api, "whole"), invoke, ainvoke)
+    yield Integration(f"{api} invoke", (api, "invoke"), invoke, ainvoke)
     yield Integration(f"{api} stream", (f"{api} stream", "stream"), stream, astream)
 
 
 def create_image_integrations() -> Iterator[Integration]:
-    """A tool that draws, and is billed by the piece."""
+    """The image tool, whose calls are not repeated after an ambiguous failure."""
 
     def tool(client: RouterClient) -> OrqImageTool:
         return OrqImageTool(model="openai/gpt-image-1", size="64x64", client=client)
@@ -80,15 +80,15 @@ def create_image_integrations() -> Iterator[Integration]:
 
 
 def create_speech_integrations() -> Iterator[Integration]:
-    """A tool that speaks, whole and in pieces, and is billed by the piece."""
+    """The speech tool, whose calls are not repeated after an ambiguous failure."""
 
     def tool(client: RouterClient) -> OrqSpeechTool:
         return OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
 
-    def speak(client: RouterClient, big: bool) -> bytes:
+    def synthesize(client: RouterClient, big: bool) -> bytes:
         return tool(client).synthesize(SPEECH_TEXT).data
 
-    async def aspeak(client: RouterClient, big: bool) -> bytes:
+    async def asynthesize(client: RouterClient, big: bool) -> bytes:
         return (await tool(client).asynthesize(SPEECH_TEXT)).data
 
     def stream(client: RouterClient, big: bool) -> bytes:
@@ -97,22 +97,22 @@ def create_speech_integrations() -> Iterator[Integration]:
     async def astream(client: RouterClient, big: bool) -> bytes:
         return b"".join([data async for data in tool(client).astream(SPEECH_TEXT)])
 
-    yield Integration("speech", ("speech", "once"), speak, aspeak)
+    yield Integration("speech", ("speech", "once"), synthesize, asynthesize)
     yield Integration("speech stream", ("speech", "once"), stream, astream)
 
 
 def create_loader_integrations(loader: Any) -> Iterator[Integration]:
     """A loader that uploads a recording."""
 
-    def of(client: RouterClient, big: bool) -> Any:
+    def create_loader(client: RouterClient, big: bool) -> Any:
         data = wav(bytes(4_000_000 if big else 4000))
         return loader(source=data, model="openai/whisper-1", client=client)
 
     def load(client: RouterClient, big: bool) -> list[str]:
-        return [document.page_content for document in of(client, big).load()]
+        return [document.page_content for document in create_loader(client, big).load()]
 
     async def aload(client: RouterClient, big: bool) -> list[str]:
-        return [document.page_content for document in await of(client, big).aload()]
+        return [document.page_content for document in await create_loader(client, big).aload()]
 
     yield Integration(loader.__name__, ("upload",), load, aload)
 

@@ -1,9 +1,9 @@
-"""Runs a fault through every face and mode, and judges what became of each call."""
+"""Runs a fault with every integration and mode, and checks the result of each call."""
 
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import httpx
+from support.local_client import wait_until
 
 from faults.catalogue import NOT_APPLICABLE, Fault
 from faults.integrations import INTEGRATIONS, Integration
@@ -23,6 +24,8 @@ TIMEOUTS = {
     "silence": {"timeout": 0.5, "deadline": 4.0, "stream_chunk_timeout": 15.0},
     "drip": {"timeout": 15.0, "deadline": 0.8, "stream_chunk_timeout": 0.5},
 }
+"""Settings of the client for each kind of delay."""
+
 MAX_OVERRUN_SECONDS = 0.5
 MAX_CLEANUP_SECONDS = 1.0
 POOLS = ("own", "httpx")
@@ -30,15 +33,15 @@ POOLS = ("own", "httpx")
 
 @dataclass
 class Result:
-    """What became of one call.
+    """What happened to one call.
 
     Attributes:
-        outcome: the name of the error's class, or ``ok``.
-        attempts: requests that the server saw.
-        unseen: further attempts that the error tells of: on a busy machine a connection may take
-            longer than an impatient client waits for it, so that nothing was sent.
-        back: whether the connection was back or closed in time, and the next call worked.
-        problems: what should have been otherwise.
+        outcome: class name of the error, or ``ok``.
+        attempts: requests that the server received.
+        unsent_attempts: other attempts that the error counts. On a slow machine, opening a
+            connection may take longer than a short timeout, so that nothing is sent.
+        is_recovered: whether the connection was freed in time and the next call succeeded.
+        problems: what was unexpected.
     """
 
     integration: str
@@ -52,135 +55,125 @@ class Result:
     problems: tuple[str, ...] = ()
 
 
-@cache
-def get_expected_result(face: Integration) -> Any:
-    """What the face answers where all is well."""
-    return face.call(OfflineRouter().client(), False)
-
-
-def run_fault(fault: Fault, *, all_pools: bool = True) -> list[Result]:
-    """All cells of a fault; or half of them, each pool in one mode of a face."""
-    asked = [
-        (face, mode, pool)
-        for number, face in enumerate(INTEGRATIONS.values(), len(fault.name))
-        for mode in ("sync", "async")
-        for pool in POOLS
-        if fault.get_outcome(*face.outcome_keys) != NOT_APPLICABLE
-        and (all_pools or (mode == "sync") == (pool == POOLS[number % 2]))
-    ]
-    with ThreadPoolExecutor(len(asked) if fault.delay else 4) as threads:
-        return list(threads.map(lambda cell: _run_call(fault, *cell), asked))
-
-
-def _run_call(fault: Fault, face: Integration, mode: str, pool: str) -> Result:
-    with _serve_fault(fault) as (server, url):
-        verb = _run_sync if mode == "sync" else lambda *given: asyncio.run(_run_async(*given))
-        found = verb(fault, face, server, url, pool)
-    cell = Result(face.name, mode, pool, "ok", found.attempts, found.unsent_attempts, found.seconds)
-    error = found.error
-    cell.outcome = "ok" if error is None else type(error).__name__
-    cell.is_recovered = found.is_freed and found.next_result == get_expected_result(face)
-    cell.problems = tuple(_find_problems(fault, face, cell, found))
-    return cell
-
-
 @dataclass
-class Outcome:
-    """What a call gave, how long it took, and what it left behind."""
+class Observation:
+    """What a call returned, how long it took, and what it left open."""
 
-    result: Any = None
+    value: Any = None
     error: BaseException | None = None
     seconds: float = 0.0
     attempts: int = 0
     unsent_attempts: int = 0
     is_freed: bool = False
-    next_result: Any = None
+    next_value: Any = None
 
 
-def _create_client(fault: Fault, url: str, **mine: Any) -> RouterClient:
-    patience = TIMEOUTS[fault.delay]
-    return RouterClient(api_key=KEY, base_url=f"{url}/v3/router", **patience, **mine)
+@cache
+def get_expected_value(integration: Integration) -> Any:
+    """Return what an integration returns without a fault."""
+    return integration.call(OfflineRouter().client(), False)
 
 
-def _run_sync(fault: Fault, face: Integration, server: FaultServer, url: str, pool: str) -> Outcome:
+def run_fault(fault: Fault, *, all_pools: bool = True) -> list[Result]:
+    """Run a fault in all combinations, or in half of them: each pool with one mode."""
+    combinations = [
+        (integration, mode, pool)
+        for number, integration in enumerate(INTEGRATIONS.values(), len(fault.name))
+        for mode in ("sync", "async")
+        for pool in POOLS
+        if fault.get_outcome(*integration.outcome_keys) != NOT_APPLICABLE
+        and (all_pools or (mode == "sync") == (pool == POOLS[number % 2]))
+    ]
+    with ThreadPoolExecutor(len(combinations) if fault.delay else 4) as executor:
+        return list(executor.map(lambda args: _run_call(fault, *args), combinations))
+
+
+def _run_call(fault: Fault, integration: Integration, mode: str, pool: str) -> Result:
+    with _serve_fault(fault) as (server, url):
+        if mode == "sync":
+            seen = _observe(fault, integration, server, url, pool)
+        else:
+            seen = asyncio.run(_aobserve(fault, integration, server, url, pool))
+    outcome = "ok" if seen.error is None else type(seen.error).__name__
+    result = Result(integration.name, mode, pool, outcome)
+    result.attempts, result.unsent_attempts = seen.attempts, seen.unsent_attempts
+    result.seconds = seen.seconds
+    result.is_recovered = seen.is_freed and seen.next_value == get_expected_value(integration)
+    result.problems = tuple(_find_problems(fault, integration, result, seen))
+    return result
+
+
+def _create_client(fault: Fault, url: str, **settings: Any) -> RouterClient:
+    timeouts = TIMEOUTS[fault.delay]
+    return RouterClient(api_key=KEY, base_url=f"{url}/v3/router", **timeouts, **settings)
+
+
+def _observe(
+    fault: Fault, integration: Integration, server: FaultServer, url: str, pool: str
+) -> Observation:
     with ExitStack() as stack:
-        mine = {}
+        settings = {}
         if pool == "httpx":
-            mine["http_client"] = stack.enter_context(httpx.Client(**_single_connection_options()))
-        found, client = Outcome(), _create_client(fault, url, **mine)
-        began = time.monotonic()
+            http = httpx.Client(**_get_single_connection_options())
+            settings["http_client"] = stack.enter_context(http)
+        seen, client = Observation(), _create_client(fault, url, **settings)
+        start = time.monotonic()
         try:
-            found.result = face.call(client, fault.has_large_request)
-        except BaseException as error:  # noqa: BLE001 - which it is, is the question
-            found.error = error
-        _record(found, server, began, **_get_record_options(fault))
+            seen.value = integration.call(client, fault.has_large_request)
+        except BaseException as error:  # noqa: BLE001 - checked later
+            seen.error = error
+        _record(seen, fault, server, start)
         if not fault.location:
-            found.is_freed = fault.ignores_disconnect or wait_until(lambda: server.open <= 1)
-            server.recover()
-            found.next_result = _call_or_error(
-                lambda: face.call(_without_short_timeouts(client), False)
-            )
-        return found
-
-
-async def _run_async(
-    fault: Fault, face: Integration, server: FaultServer, url: str, pool: str
-) -> Outcome:
-    async with httpx.AsyncClient(**_single_connection_options()) as http:
-        mine = {"http_async_client": http} if pool == "httpx" else {}
-        found, client = Outcome(), _create_client(fault, url, **mine)
-        began = time.monotonic()
-        try:
-            found.result = await face.acall(client, fault.has_large_request)
-        except BaseException as error:  # noqa: BLE001
-            found.error = error
-        _record(found, server, began, **_get_record_options(fault))
-        if not fault.location:
-            found.is_freed = fault.ignores_disconnect or await asyncio.to_thread(
-                wait_until, lambda: server.open <= 1
-            )
+            seen.is_freed = fault.ignores_disconnect or _is_freed(server)
             server.recover()
             try:
-                found.next_result = await face.acall(_without_short_timeouts(client), False)
-            except Exception as error:  # noqa: BLE001
-                found.next_result = error
-        return found
+                seen.next_value = integration.call(_without_short_timeouts(client), False)
+            except Exception as error:  # noqa: BLE001 - reported as a problem
+                seen.next_value = error
+        return seen
+
+
+async def _aobserve(
+    fault: Fault, integration: Integration, server: FaultServer, url: str, pool: str
+) -> Observation:
+    async with httpx.AsyncClient(**_get_single_connection_options()) as http:
+        settings = {"http_async_client": http} if pool == "httpx" else {}
+        seen, client = Observation(), _create_client(fault, url, **settings)
+        start = time.monotonic()
+        try:
+            seen.value = await integration.acall(client, fault.has_large_request)
+        except BaseException as error:  # noqa: BLE001 - checked later
+            seen.error = error
+        _record(seen, fault, server, start)
+        if not fault.location:
+            seen.is_freed = fault.ignores_disconnect or await asyncio.to_thread(_is_freed, server)
+            server.recover()
+            try:
+                seen.next_value = await integration.acall(_without_short_timeouts(client), False)
+            except Exception as error:  # noqa: BLE001 - reported as a problem
+                seen.next_value = error
+        return seen
 
 
 def _without_short_timeouts(client: RouterClient) -> RouterClient:
     return client.model_copy(update=TIMEOUTS[""])
 
 
-def _call_or_error(call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except Exception as error:  # noqa: BLE001 - it is shown where an answer should be
-        return error
+def _is_freed(server: FaultServer) -> bool:
+    return wait_until(lambda: server.open <= 1, MAX_CLEANUP_SECONDS)
 
 
-def _get_record_options(fault: Fault) -> dict[str, bool]:
-    return {"haste": fault.delay == "silence" and not fault.location, "reached": not fault.location}
-
-
-def _record(
-    found: Outcome, server: FaultServer, began: float, *, haste: bool, reached: bool
-) -> None:
-    found.seconds = time.monotonic() - began
-    told = getattr(found.error, "attempts", 0)
-    if haste:
-        wait_until(
-            lambda: len(server.requests) >= told, MAX_CLEANUP_SECONDS
-        )  # the last may be on its way
-    found.attempts = len(server.requests) if reached else told
-    if haste:
-        found.unsent_attempts = max(told - found.attempts, 0)
-
-
-def wait_until(reached: Callable[[], bool], seconds: float = MAX_CLEANUP_SECONDS) -> bool:
-    end = time.monotonic() + seconds
-    while not reached() and time.monotonic() < end:
-        time.sleep(0.005)
-    return reached()
+def _record(seen: Observation, fault: Fault, server: FaultServer, start: float) -> None:
+    seen.seconds = time.monotonic() - start
+    counted = getattr(seen.error, "attempts", 0)
+    if fault.location:
+        seen.attempts = counted
+        return
+    if fault.delay == "silence":  # the last request may still be on its way
+        wait_until(lambda: len(server.requests) >= counted, MAX_CLEANUP_SECONDS)
+    seen.attempts = len(server.requests)
+    if fault.delay == "silence":
+        seen.unsent_attempts = max(counted - seen.attempts, 0)
 
 
 @cache
@@ -188,14 +181,14 @@ def _create_tls_context() -> Any:
     return httpx.create_ssl_context()
 
 
-def _single_connection_options() -> dict[str, Any]:
-    """A pool of one connection: whoever leaks it, stops."""
+def _get_single_connection_options() -> dict[str, Any]:
+    """Options for a pool with one connection, which shows when that connection is lost."""
     return {"limits": httpx.Limits(max_connections=1), "verify": _create_tls_context()}
 
 
 @contextmanager
 def _serve_fault(fault: Fault) -> Iterator[tuple[FaultServer, str]]:
-    """The server of a fault, and the URL that a client is given."""
+    """Yield the server of a fault, and the URL for the client."""
     with FaultServer(*fault.steps, tls=fault.location == "tls") as server, ExitStack() as stack:
         url = server.url
         if fault.location == "refused":
@@ -207,45 +200,49 @@ def _serve_fault(fault: Fault) -> Iterator[tuple[FaultServer, str]]:
 
 @contextmanager
 def _open_black_hole() -> Iterator[int]:
-    """A port that lets nobody in, not even to be refused: its queue is full."""
+    """Yield a port that neither accepts nor refuses connections, because its queue is full."""
     with ExitStack() as stack:
-        full = stack.enter_context(socket.socket())
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
         for _ in range(8):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
-            waiting.connect_ex(full.getsockname())
-        yield full.getsockname()[1]
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
-def _find_problems(fault: Fault, face: Integration, cell: Result, found: Outcome) -> Iterator[str]:
-    classes, attempts = fault.get_outcome(*face.outcome_keys)
-    if classes is None:
-        if found.error:
-            yield f"should work, but: {found.error!r}"
-        elif found.result != get_expected_result(face):
-            yield f"a wrong answer: {found.result!r:.80}"
-    elif not isinstance(found.error, classes):
-        yield f"should be {classes}, is {found.error!r:.200} {found.result!r:.80}"
+def _find_problems(
+    fault: Fault, integration: Integration, result: Result, seen: Observation
+) -> Iterator[str]:
+    error_classes, attempts = fault.get_outcome(*integration.outcome_keys)
+    if error_classes is None:
+        if seen.error:
+            yield f"unexpected error {seen.error!r}"
+        elif seen.value != get_expected_value(integration):
+            yield f"unexpected result {seen.value!r:.80}"
+    elif not isinstance(seen.error, error_classes):
+        yield f"expected {error_classes}, got {seen.error!r:.200} {seen.value!r:.80}"
     else:
-        yield from _find_error_problems(fault, cell, found.error)
-    sent = attempts if isinstance(attempts, tuple) else (attempts,)
-    if not any(cell.attempts <= number <= cell.attempts + cell.unsent_attempts for number in sent):
-        yield f"{cell.attempts} requests, not {attempts}"
-    if cell.seconds > TIMEOUTS[fault.delay]["deadline"] + MAX_OVERRUN_SECONDS:
-        yield f"took {cell.seconds:.2f} seconds"
-    if not (cell.is_recovered or fault.location):
-        yield f"connections open: freed={found.is_freed}, next call: {found.next_result!r:.200}"
+        yield from _find_error_problems(fault, result, seen.error)
+    expected = attempts if isinstance(attempts, tuple) else (attempts,)
+    highest = result.attempts + result.unsent_attempts
+    if not any(result.attempts <= number <= highest for number in expected):
+        yield f"expected {attempts} requests, got {result.attempts}"
+    if result.seconds > TIMEOUTS[fault.delay]["deadline"] + MAX_OVERRUN_SECONDS:
+        yield f"took {result.seconds:.2f} seconds"
+    if not (result.is_recovered or fault.location):
+        yield f"not recovered: freed={seen.is_freed}, next call: {seen.next_value!r:.200}"
 
 
-def _find_error_problems(fault: Fault, cell: Result, error: BaseException | None) -> Iterator[str]:
-    """What every error must tell."""
+def _find_error_problems(
+    fault: Fault, result: Result, error: BaseException | None
+) -> Iterator[str]:
+    """Check what every error has to contain."""
     assert isinstance(error, RouterError)
-    told = f"{error} {error!r} {error.body}"
-    if KEY in told or len(str(error)) > 2000:
+    if KEY in f"{error} {error!r} {error.body}" or len(str(error)) > 2000:
         yield "the error shows too much"
     if not error.endpoint.startswith("/"):
-        yield "the error does not say where"
-    if not fault.location and error.attempts != cell.attempts + cell.unsent_attempts:
-        yield f"the error says {error.attempts} attempts"
+        yield "the error has no endpoint"
+    if not fault.location and error.attempts != result.attempts + result.unsent_attempts:
+        yield f"the error counts {error.attempts} attempts"

@@ -1,4 +1,4 @@
-"""A router on raw sockets that fails by script: what is sent is written out, byte for byte."""
+"""A router on raw sockets that fails as scripted, byte for byte."""
 
 import asyncio
 import re
@@ -16,12 +16,12 @@ from faults.certificate import create_untrusted_context
 from orq_router_integrations import OfflineRouter
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_NO_WAITING = struct.pack("ii", 1, 0)
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 @dataclass(slots=True)
 class ServerRequest:
-    """One request, and the connection to answer it on."""
+    """A request, and the connection to respond on."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -35,92 +35,96 @@ class ServerRequest:
         self.body = await self.reader.readexactly(self.content_length)
 
     def create_response(self) -> httpx.Response:
-        """What a router that is well would answer."""
+        """Create the response of a router without faults."""
         first, *lines = self.head.decode().strip().split("\r\n")
         method, path, _ = first.split(" ")
         headers = [line.split(": ", 1) for line in lines]
         url = f"https://offline.invalid{path}"
-        reply = self.router.handle(httpx.Request(method, url, headers=headers, content=self.body))
-        reply.read()
-        return reply
+        response = self.router.handle(
+            httpx.Request(method, url, headers=headers, content=self.body)
+        )
+        response.read()
+        return response
 
-    async def send(self, *pieces: bytes) -> None:
-        """Send pieces, each on its own."""
-        for piece in pieces:
-            self.writer.write(piece)
+    async def send(self, *chunks: bytes) -> None:
+        """Send chunks one by one."""
+        for chunk in chunks:
+            self.writer.write(chunk)
             await self.writer.drain()
 
     def reset(self) -> None:
-        """End the connection so that the peer's next read fails."""
+        """Reset the connection, so that the next read of the client fails."""
         self.writer.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, _NO_WAITING
+            socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER
         )
         self.writer.transport.abort()
 
 
 Step = Callable[[ServerRequest], Awaitable[None]]
-"""What happens to one request."""
+"""What the server does with one request."""
 
-READS_NO_BODY = "early"
-"""An attribute of steps that answer before the body of the request was read."""
+READS_NO_BODY = "reads_no_body"
+"""Attribute of steps that respond before the body of the request was read."""
 
 
-async def respond_normally(wire: ServerRequest) -> None:
-    """Answers as a router does that is well."""
-    reply = wire.create_response()
-    await wire.send(build_response(reply.content, content_type=reply.headers["content-type"]))
+async def respond_normally(request: ServerRequest) -> None:
+    """Respond like a router without faults."""
+    response = request.create_response()
+    await request.send(
+        build_response(response.content, content_type=response.headers["content-type"])
+    )
 
 
 def build_response(
     body: bytes, *header_lines: str, status: int = 200, content_type: str = "application/json"
 ) -> bytes:
-    """A reply with its length."""
-    head = [f"HTTP/1.1 {status} Said", f"Content-Type: {content_type}", *header_lines]
+    """Build a response with a content length."""
+    head = [f"HTTP/1.1 {status} Reason", f"Content-Type: {content_type}", *header_lines]
     return "\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
 def build_chunked_response(
     *chunks: bytes, content_type: str = "text/event-stream", is_complete: bool = True
 ) -> bytes:
-    """A reply in chunks."""
+    """Build a response with chunked encoding."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in chunks if piece)
-    return head.encode() + chunks + (b"0\r\n\r\n" if is_complete else b"")
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks if chunk)
+    return head.encode() + body + (b"0\r\n\r\n" if is_complete else b"")
 
 
 class FaultServer(Loopback):
-    """Does to each request what its next step says, and goes on with the last."""
+    """Runs the next step for each request, and repeats the last one."""
 
     def __init__(self, *steps: Step, tls: bool = False) -> None:
         super().__init__(whole(b""), create_untrusted_context() if tls else None)
         self._steps = steps
-        self._taken = 0
+        self._step = 0
         self._router = OfflineRouter()
 
     def recover(self) -> None:
-        """From now on every request is answered well."""
-        self._steps, self._taken = (respond_normally,), 0
+        """Respond normally from now on."""
+        self._steps, self._step = (respond_normally,), 0
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        lost = (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError)
-        with closing(writer.transport), suppress(*lost):
+        ignored = (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError)
+        with closing(writer.transport), suppress(*ignored):
             while not writer.is_closing():
-                wire = ServerRequest(
+                request = ServerRequest(
                     reader, writer, await reader.readuntil(b"\r\n\r\n"), self._router
                 )
-                self.requests.append(wire.head)
-                length = _LENGTH.search(wire.head)
-                wire.content_length = int(length[1]) if length else 0
-                step = self._steps[min(self._taken, len(self._steps) - 1)]
-                self._taken += 1
+                self.requests.append(request.head)
+                length = _LENGTH.search(request.head)
+                request.content_length = int(length[1]) if length else 0
+                step = self._steps[min(self._step, len(self._steps) - 1)]
+                self._step += 1
                 if not getattr(step, READS_NO_BODY, False):
-                    await wire.read_body()
-                await step(wire)
+                    await request.read_body()
+                await step(request)
 
 
 def get_refusing_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: Any = free.getsockname()[1]
+    """Return a port that refuses connections."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: Any = sock.getsockname()[1]
     return int(port)

@@ -1,4 +1,4 @@
-"""What may happen to a request, as steps of a server's script."""
+"""Steps of a server's script: what it does with a request."""
 
 import asyncio
 import gzip
@@ -8,8 +8,8 @@ from typing import Any
 
 from faults.server import (
     READS_NO_BODY,
-    Step,
     ServerRequest,
+    Step,
     build_chunked_response,
     build_response,
     respond_normally,
@@ -22,11 +22,11 @@ DRIP_INTERVAL_SECONDS = 0.05
 def respond_with(
     status: int, body: Any = b"", *header_lines: str, content_type: str = "application/json"
 ) -> Step:
-    """A whole reply; what is not bytes is sent as JSON."""
+    """Send a complete response; a body that is not bytes is sent as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
 
-    async def step(wire: ServerRequest) -> None:
-        await wire.send(
+    async def step(request: ServerRequest) -> None:
+        await request.send(
             build_response(content, *header_lines, status=status, content_type=content_type)
         )
 
@@ -34,162 +34,162 @@ def respond_with(
 
 
 def send_raw(*chunks: bytes, ending: str = "close") -> Step:
-    """Bytes as they are, and what becomes of the connection: close, reset, hang or stay."""
+    """Send bytes unchanged, then let the connection ``close``, ``reset``, ``hang`` or ``stay``."""
 
-    async def step(wire: ServerRequest) -> None:
-        await wire.send(*chunks)
-        await end_connection(wire, ending)
+    async def step(request: ServerRequest) -> None:
+        await request.send(*chunks)
+        await end_connection(request, ending)
 
     return step
 
 
-async def end_connection(wire: ServerRequest, how: str) -> None:
-    """What becomes of a connection."""
-    if how == "close":
-        wire.writer.close()
-    elif how == "reset":
-        await asyncio.sleep(0.01)  # for the peer to read what was sent
-        wire.reset()
-    elif how == "hang":
+async def end_connection(request: ServerRequest, ending: str) -> None:
+    """Close, reset or block a connection, or leave it open."""
+    if ending == "close":
+        request.writer.close()
+    elif ending == "reset":
+        await asyncio.sleep(0.01)  # so that the client reads what was sent
+        request.reset()
+    elif ending == "hang":
         await asyncio.Event().wait()
 
 
 def drip(start: bytes, data: bytes) -> Step:
-    """Begins at once, then sends a little now and then, for ever."""
+    """Send the start, then a little data again and again, forever."""
 
-    async def step(wire: ServerRequest) -> None:
-        await wire.send(start)
-        while not wire.writer.is_closing():
+    async def step(request: ServerRequest) -> None:
+        await request.send(start)
+        while not request.writer.is_closing():
             await asyncio.sleep(DRIP_INTERVAL_SECONDS)
-            await wire.send(data)
+            await request.send(data)
 
     return step
 
 
 def without_reading(step: Step) -> Step:
-    """The step, before the body of the request was read."""
+    """Run a step before the body of the request was read."""
 
-    async def before(wire: ServerRequest) -> None:
-        await step(wire)
+    async def run_early(request: ServerRequest) -> None:
+        await step(request)
 
-    setattr(before, READS_NO_BODY, True)
-    return before
+    setattr(run_early, READS_NO_BODY, True)
+    return run_early
 
 
 def respond_then_read(step: Step) -> Step:
-    """An early answer of a server that lets the client finish before it closes."""
+    """Respond early, but read the request before closing."""
 
-    async def before(wire: ServerRequest) -> None:
-        await step(wire)
-        await wire.read_body()
-        wire.writer.close()
+    async def run_early(request: ServerRequest) -> None:
+        await step(request)
+        await request.read_body()
+        request.writer.close()
 
-    return without_reading(before)
+    return without_reading(run_early)
 
 
 def respond_then_reset(step: Step) -> Step:
-    """An early answer of a server that then cuts the client short."""
+    """Respond early, then reset the connection."""
 
-    async def before(wire: ServerRequest) -> None:
-        await step(wire)
-        await end_connection(wire, "reset")
+    async def run_early(request: ServerRequest) -> None:
+        await step(request)
+        await end_connection(request, "reset")
 
-    return without_reading(before)
+    return without_reading(run_early)
 
 
 def respond_modified(modify: Callable[[bytes], list[bytes]], *, ending: str = "stay") -> Step:
-    """What a healthy router answers, in other bytes; streams in chunks."""
+    """Send a normal response with modified bytes; streams are sent in chunks."""
 
-    async def step(wire: ServerRequest) -> None:
-        reply = wire.create_response()
-        kind = reply.headers["content-type"]
-        pieces = modify(reply.content)
-        if kind.startswith("text/event-stream"):
-            await wire.send(
-                build_chunked_response(*pieces, content_type=kind, is_complete=ending == "stay")
+    async def step(request: ServerRequest) -> None:
+        response = request.create_response()
+        content_type = response.headers["content-type"]
+        chunks = modify(response.content)
+        if content_type.startswith("text/event-stream"):
+            await request.send(
+                build_chunked_response(
+                    *chunks, content_type=content_type, is_complete=ending == "stay"
+                )
             )
         else:
-            await wire.send(build_response(b"".join(pieces), content_type=kind))
-        await end_connection(wire, ending)
+            await request.send(build_response(b"".join(chunks), content_type=content_type))
+        await end_connection(request, ending)
 
     return step
 
 
 def respond_half(*, ending: str, is_chunked: bool = False) -> Step:
-    """The first half of what a healthy router answers, in the framing of the whole."""
+    """Send the first half of a normal response, with the length of the complete one."""
 
-    async def step(wire: ServerRequest) -> None:
-        reply = wire.create_response()
-        kind, body = reply.headers["content-type"], reply.content
-        if is_chunked or kind.startswith("text/event-stream"):
+    async def step(request: ServerRequest) -> None:
+        response = request.create_response()
+        content_type, body = response.headers["content-type"], response.content
+        if is_chunked or content_type.startswith("text/event-stream"):
             data = build_chunked_response(
-                body[: len(body) // 2], content_type=kind, is_complete=False
+                body[: len(body) // 2], content_type=content_type, is_complete=False
             )
         else:
-            data = build_response(body, content_type=kind)[: -(len(body) // 2)]
-        await wire.send(data)
-        await end_connection(wire, ending)
+            data = build_response(body, content_type=content_type)[: -(len(body) // 2)]
+        await request.send(data)
+        await end_connection(request, ending)
 
     return step
 
 
 def stall_after_half(data: bytes) -> Step:
-    """The first half of a healthy stream, and then little more than nothing, for ever."""
+    """Send the first half of a normal stream, then a little data again and again, forever."""
 
-    async def step(wire: ServerRequest) -> None:
-        reply = wire.create_response()
-        cut = reply.content.index(b"\n\n", len(reply.content) // 2) + 2
+    async def step(request: ServerRequest) -> None:
+        response = request.create_response()
+        cut = response.content.index(b"\n\n", len(response.content) // 2) + 2
         start = build_chunked_response(
-            reply.content[:cut], content_type=reply.headers["content-type"], is_complete=False
+            response.content[:cut], content_type=response.headers["content-type"], is_complete=False
         )
-        await drip(start, b"%x\r\n%s\r\n" % (len(data), data))(wire)
+        await drip(start, b"%x\r\n%s\r\n" % (len(data), data))(request)
 
     return step
 
 
-async def respond_compressed(wire: ServerRequest) -> None:
-    """What a healthy router answers, compressed."""
-    reply = wire.create_response()
-    kind, body = reply.headers["content-type"], gzip.compress(reply.content)
-    await wire.send(build_response(body, "Content-Encoding: gzip", content_type=kind))
+async def respond_compressed(request: ServerRequest) -> None:
+    """Send a normal response, compressed."""
+    response = request.create_response()
+    content_type, body = response.headers["content-type"], gzip.compress(response.content)
+    await request.send(build_response(body, "Content-Encoding: gzip", content_type=content_type))
 
 
-async def respond_without_length(wire: ServerRequest) -> None:
-    """A healthy answer whose end is the end of the connection (HTTP/1.0)."""
-    reply = wire.create_response()
-    head = f"HTTP/1.0 200 OK\r\nContent-Type: {reply.headers['content-type']}\r\n\r\n"
-    await wire.send(head.encode() + reply.content)
-    wire.writer.close()
+async def respond_without_length(request: ServerRequest) -> None:
+    """Send a normal response that ends with the connection (HTTP/1.0)."""
+    response = request.create_response()
+    head = f"HTTP/1.0 200 OK\r\nContent-Type: {response.headers['content-type']}\r\n\r\n"
+    await request.send(head.encode() + response.content)
+    request.writer.close()
 
 
-async def respond_after_continue(wire: ServerRequest) -> None:
-    """Two informational replies, then a healthy one."""
-    await wire.send(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n")
-    await respond_normally(wire)
+async def respond_after_continue(request: ServerRequest) -> None:
+    """Send two informational responses, then a normal one."""
+    await request.send(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    await respond_normally(request)
 
 
-async def respond_and_close(wire: ServerRequest) -> None:
-    """A healthy answer, and the connection is closed without a word of it."""
-    await respond_normally(wire)
-    wire.writer.close()
+async def respond_and_close(request: ServerRequest) -> None:
+    """Send a normal response, then close the connection without announcing it."""
+    await respond_normally(request)
+    request.writer.close()
 
 
-async def refuse_cookies(wire: ServerRequest) -> None:
-    """Refuses whoever keeps a cookie."""
-    kept = b"\ncookie:" in wire.head.lower()
-    await (
-        respond_with(400, {"error": {"message": "a cookie was kept"}}) if kept else respond_normally
-    )(wire)
+async def refuse_cookies(request: ServerRequest) -> None:
+    """Respond with an error if the client stored a cookie."""
+    has_cookie = b"\ncookie:" in request.head.lower()
+    refuse = respond_with(400, {"error": {"message": "the client sent a cookie"}})
+    await (refuse if has_cookie else respond_normally)(request)
 
 
-async def require_retry_count(wire: ServerRequest) -> None:
-    """Refuses a repeated request that is not counted as one."""
-    counted = b"\nx-retry-count: 0" not in wire.head.lower()
-    await (
-        respond_normally if counted else respond_with(400, {"error": {"message": "no retry count"}})
-    )(wire)
+async def require_retry_count(request: ServerRequest) -> None:
+    """Respond with an error if the request does not count as a retry."""
+    is_retry = b"\nx-retry-count: 0" not in request.head.lower()
+    refuse = respond_with(400, {"error": {"message": "the retry count is missing"}})
+    await (respond_normally if is_retry else refuse)(request)
 
 
 def create_gzip_bomb(size: int) -> bytes:
-    """Many zeros in few bytes."""
+    """Compress zeros to a small fraction of their size."""
     return gzip.compress(bytes(size), 6)

@@ -1,4 +1,4 @@
-"""The matrix as a table."""
+"""Prints the results of faults as a table."""
 
 import time
 from collections.abc import Iterable
@@ -11,30 +11,31 @@ from orq_router_integrations._http import retry
 
 
 def print_table(names: Iterable[str] = ()) -> int:
-    """Print the matrix, or some faults of it; the number of flagged cells."""
+    """Run all faults, or those with these names; returns the number of unexpected results."""
     retry.INITIAL_BACKOFF_SECONDS = 0.005
-    began, cells = time.monotonic(), []
-    print(f"{'fault':<40} {'face':<24} {'outcome':<24} {'sent':>4} {'s':>5}  back")
+    start, results = time.monotonic(), []
+    print(f"{'fault':<40} {'integration':<24} {'outcome':<24} {'sent':>4} {'s':>5}  freed")
     for name in names or FAULTS:
-        found = run_fault(FAULTS[name])
-        cells += found
-        for face, of_face in groupby(found, key=lambda cell: cell.integration):
-            _print_row(name, face, list(of_face))
-    flagged = [cell for cell in cells if cell.problems]
+        fault_results = run_fault(FAULTS[name])
+        results += fault_results
+        for integration, group in groupby(fault_results, key=lambda result: result.integration):
+            _print_row(name, integration, list(group))
+    flagged = [result for result in results if result.problems]
     print(
-        f"\n{len(cells)} cells: {len(INTEGRATIONS)} faces, sync and async, over our own connections and "
-        f"over a pool of one; {len(flagged)} flagged; {time.monotonic() - began:.0f} seconds"
+        f"\n{len(results)} calls: {len(INTEGRATIONS)} integrations, sync and async, with the "
+        f"package's own pools and with an httpx pool of one connection; "
+        f"{len(flagged)} flagged; {time.monotonic() - start:.0f} seconds"
     )
     return len(flagged)
 
 
-def _print_row(name: str, face: str, cells: list[Result]) -> None:
-    """The modes and pools of a face in one row, as long as they agree."""
-    outcome = "/".join(sorted({cell.outcome for cell in cells}))
-    sent = "/".join(sorted({str(cell.attempts) for cell in cells}))
-    slowest = max(cell.seconds for cell in cells)
-    back = "yes" if all(cell.is_recovered for cell in cells) else "-"
-    print(f"{name:<40} {face:<24} {outcome:<24} {sent:>4} {slowest:>5.2f}  {back}")
-    for cell in cells:
-        for problem in cell.problems:
-            print(f"    !! {cell.mode}, {cell.pool} pool: {problem}")
+def _print_row(name: str, integration: str, results: list[Result]) -> None:
+    """Print the results for all modes and pools of an integration in one row."""
+    outcome = "/".join(sorted({result.outcome for result in results}))
+    sent = "/".join(sorted({str(result.attempts) for result in results}))
+    slowest = max(result.seconds for result in results)
+    freed = "yes" if all(result.is_recovered for result in results) else "-"
+    print(f"{name:<40} {integration:<24} {outcome:<24} {sent:>4} {slowest:>5.2f}  {freed}")
+    for result in results:
+        for problem in result.problems:
+            print(f"    !! {result.mode}, {result.pool} pool: {problem}")
