@@ -60,7 +60,7 @@ def create_chat_result(
         parse: Converts the response to a completion.
 
     Returns:
-        The result, or the pending response if the router has not finished it.
+        The result, or the pending response if the router is still working on it.
 
     Raises:
         MalformedResponseError: The response does not contain an answer.
