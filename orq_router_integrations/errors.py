@@ -13,7 +13,7 @@ The hierarchy:
     ├── RefusalError                the model refused to give structured output
     └── RouterStatusError           the router answered with an error status
         ├── RedirectError           3xx; redirects are not followed
-        ├── BadRequestError         400, and other 4xx without a class of their own
+        ├── BadRequestError         400, and other 4xx that are not listed here
         │   ├── GuardrailError      blocked by a guardrail
         │   ├── ContentFilterError  blocked by the content filter of the provider
         │   └── ContextLengthError  the input exceeds the context window of the model
@@ -366,10 +366,9 @@ def to_input_error(
     """
     if isinstance(error, RouterInputError):
         return error
+    message = str(error)
     if isinstance(error, ValidationError):
         message = format_validation_error(error, candidates)
-    else:
-        message = str(error)
     return RouterInputError(redact(message), endpoint=endpoint)
 
 

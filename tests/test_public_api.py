@@ -1,4 +1,4 @@
-"""What users import: sorted, complete, documented, cheap."""
+"""The public names: complete, documented, and fast to import."""
 
 import doctest
 import importlib
@@ -23,7 +23,7 @@ MODULES = sorted(
 HEAVY = {"aiohttp", "openai", "tiktoken", "PIL", "uvicorn", "langchain"}
 
 
-def test_all_is_sorted_and_dir_agrees() -> None:
+def test_all_is_sorted_and_equals_dir() -> None:
     assert package.__all__ == sorted(package.__all__)
     assert dir(package) == package.__all__
 
@@ -34,7 +34,7 @@ def test_every_public_name_has_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", offline.__all__)
-def test_every_name_of_the_offline_router_has_an_example(name: str) -> None:
+def test_every_testing_name_has_an_example(name: str) -> None:
     assert offline.__all__ == sorted(offline.__all__)
     assert ">>> " in getattr(offline, name).__doc__
 
@@ -47,47 +47,49 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_every_error_is_documented_and_drawn_in_the_tree(name: str) -> None:
+def test_every_error_is_documented_and_in_the_hierarchy(name: str) -> None:
     assert getattr(errors, name).__doc__
     assert f" {name} " in f"{errors.__doc__} ".replace("\n", " ")
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+def test_unknown_name_raises() -> None:
     with pytest.raises(AttributeError, match="ChatOrk"):
         _ = package.ChatOrk
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_in_docstrings_run(name: str) -> None:
+def test_docstring_examples(name: str) -> None:
     results = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert results.failed == 0
 
 
-def modules_after(statement: str) -> set[str]:
+def list_loaded_modules(statement: str) -> set[str]:
     code = f"import sys, json\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stdout))
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(process.stdout))
 
 
-def test_importing_the_package_imports_nothing_else() -> None:
-    roots = {name.split(".")[0] for name in modules_after("import orq_router_integrations")}
+def test_package_import_loads_no_dependencies() -> None:
+    roots = {name.split(".")[0] for name in list_loaded_modules("import orq_router_integrations")}
     assert not roots & {"httpx", "langchain_core", "pydantic", "orjson", "tenacity"}
 
 
-def test_the_chat_model_imports_nothing_heavy() -> None:
-    found = modules_after("from orq_router_integrations import ChatOrq")
-    assert not {name.split(".")[0] for name in found} & HEAVY
-    assert not any(name.startswith("orq_router_integrations.testing") for name in found)
+def test_chat_model_import_loads_no_optional_dependencies() -> None:
+    modules = list_loaded_modules("from orq_router_integrations import ChatOrq")
+    assert not {name.split(".")[0] for name in modules} & HEAVY
+    assert not any(name.startswith("orq_router_integrations.testing") for name in modules)
 
 
-def test_a_new_model_opens_nothing() -> None:
-    made = "m = ChatOrq(model='openai/gpt-4o', api_key='sk-orq-test')"
-    forbidden = (
+def test_new_model_opens_no_connection() -> None:
+    construction = "m = ChatOrq(model='openai/gpt-4o', api_key='sk-orq-test')"
+    replacements = (
         "ssl.SSLContext.__init__ = httpx.Client.__init__ = httpx.AsyncClient.__init__ = fail"
     )
-    modules_after(
+    list_loaded_modules(
         "import ssl, httpx\nfrom orq_router_integrations import ChatOrq\n"
-        f"def fail(*a, **k): raise AssertionError('opened')\n{forbidden}\n{made}"
+        f"def fail(*a, **k): raise AssertionError('opened')\n{replacements}\n{construction}"
     )
 
 
@@ -95,5 +97,5 @@ def test_a_new_model_opens_nothing() -> None:
     ("accepted", "fields"),
     [(RouterControlsDict, RouterControls.model_fields), (ClientValues, RouterClient.model_fields)],
 )
-def test_what_type_checkers_accept_is_what_there_is(accepted: type, fields: dict) -> None:
+def test_typed_dicts_match_the_fields(accepted: type, fields: dict) -> None:
     assert set(accepted.__annotations__) == set(fields)

@@ -1,4 +1,4 @@
-"""Nothing in the repository that belongs to one person, one machine or one network."""
+"""The repository contains no secrets, machine paths or host names of private networks."""
 
 import re
 import subprocess
@@ -18,8 +18,8 @@ FORBIDDEN = {
 }
 
 
-def tracked() -> list[Path]:
-    """The files that git knows, or would add."""
+def list_repository_files() -> list[Path]:
+    """Return the files that git tracks or would add."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -30,13 +30,13 @@ def tracked() -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git checkout: its files are unknown")
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="requires a git checkout")
 @pytest.mark.parametrize("name", FORBIDDEN)
-def test_no_file_holds(name):
+def test_repository_contains_no(name):
     pattern = re.compile(FORBIDDEN[name])
     found = [
         f"{path.relative_to(ROOT)}: {match[0][:12]}..."
-        for path in tracked()
+        for path in list_repository_files()
         for match in pattern.finditer(path.read_bytes().decode("utf-8", "replace"))
     ]
     assert not found, f"{name} in the repository: {found}"
@@ -54,5 +54,5 @@ def test_no_file_holds(name):
         ("a path of a machine", "/" + "home/someone"),
     ],
 )
-def test_the_search_finds(name, text):
+def test_pattern_matches(name, text):
     assert re.search(FORBIDDEN[name], f"x = {text}" if name != "a cookie" else text)

@@ -148,7 +148,7 @@ def open_atomic(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
     """Open a binary file that appears under its name when the block ends.
 
     The data goes to a temporary file in the same directory. If the block fails or is cancelled,
-    the temporary file is deleted and an existing file stays as it is.
+    the temporary file is deleted and an existing file is not changed.
 
     Args:
         path: Path of the file.

@@ -17,7 +17,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     "injected httpx clients": ("test_own_httpx_clients_are_used_and_left_open",),
     "shared connections": (
         "test_clients_and_threads_share_one_sender",
-        "test_a_new_model_opens_nothing",
+        "test_new_model_opens_no_connection",
     ),
     "TCP keepalive": (
         "test_sync_connection_uses_tcp_keepalive",
