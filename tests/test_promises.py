@@ -56,8 +56,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P9 what is billed by the piece is not repeated": (
         MATRIX,
         "_http/test_retry.py::test_only_unsent_requests_are_retried_without_retry_ambiguous",
-        "tools/test_image_faults.py::test_what_may_have_been_billed_is_not_sent_again",
-        "tools/test_speech_faults.py::test_what_may_have_been_spoken_is_not_paid_for_twice",
+        "tools/test_image_faults.py::test_ambiguous_request_is_not_retried",
+        "tools/test_speech_faults.py::test_ambiguous_request_is_only_retried_if_enabled",
     ),
     "P10 streams are retried only before their first event": (
         "test_client_streams.py::test_stream_is_retried_before_first_item",
@@ -67,8 +67,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
         MATRIX,
         "test_client_streams.py::test_interrupted_stream_raises_with_partial_text",
         "test_client_streams.py::test_done_event_ends_stream_on_open_socket",
-        "tools/test_speech_faults.py::test_a_body_shorter_than_its_length_is_cut_off",
-        "tools/test_image_faults.py::test_an_image_that_breaks_off_alone_leaves_nothing",
+        "tools/test_speech_faults.py::test_body_shorter_than_content_length_raises",
+        "tools/test_image_faults.py::test_truncated_image_leaves_no_file",
     ),
     "P12 errors inside a good reply": (
         MATRIX,
@@ -98,17 +98,17 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_client_streams.py::test_invalid_response_error_shows_body",
         "chat_models/test_response_conversion.py::test_response_without_an_answer_raises",
         "chat_models/test_stream_conversion.py::test_content_of_the_wrong_type_raises",
-        "tools/test_speech_faults.py::test_what_is_no_audio_is_no_success",
-        "tools/test_image_faults.py::test_a_reply_without_images_is_an_error",
+        "tools/test_speech_faults.py::test_response_without_audio_raises",
+        "tools/test_image_faults.py::test_response_without_images_raises",
         "document_loaders/test_transcriber.py::test_response_without_transcript_raises",
     ),
     "P17 files are whole or not there": (
         "media/test_atomic_write.py::test_failure_leaves_no_file",
         "media/test_atomic_write.py::test_failure_keeps_existing_file",
-        "tools/test_speech_faults.py::test_no_half_file_remains_and_an_old_one_survives",
-        "tools/test_speech_faults.py::test_what_the_disk_does_not_take_is_told",
-        "tools/test_image_faults.py::test_an_image_that_the_disk_does_not_take_is_told",
-        "tools/test_image_faults.py::test_a_cancelled_call_leaves_nothing",
+        "tools/test_speech_faults.py::test_error_leaves_no_new_file_and_keeps_old_one",
+        "tools/test_speech_faults.py::test_full_disk_raises_saving_error",
+        "tools/test_image_faults.py::test_full_disk_raises_saving_error",
+        "tools/test_image_faults.py::test_cancelled_call_leaves_no_file",
     ),
     "P18 a retried upload starts over": (
         "test_client.py::test_form_is_identical_in_each_attempt",
@@ -170,8 +170,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P27 uploads and downloads stream": (
         "document_loaders/test_memory.py::test_200_megabytes_need_less_than_2",
-        "tools/test_speech_memory.py::test_five_megabytes_to_a_file_cost_less_than_one",
-        "tools/test_image_memory.py::test_a_large_image_costs_no_more_than_itself",
+        "tools/test_speech_memory.py::test_speech_to_file_needs_less_memory_than_its_size",
+        "tools/test_image_memory.py::test_image_to_file_needs_less_memory_than_its_size",
         "wire/test_deferred_base64.py::test_memory_use_is_independent_of_file_size",
     ),
     "P28 no redirects, no cookies": (
@@ -192,9 +192,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P31 files only where they are named": (
         "chat_models/test_invalid_messages.py::test_invalid_conversation_raises_before_a_request",
         "media/test_content_block.py::test_only_regular_files_are_read",
-        "tools/test_image_input.py::test_paths_lead_to_regular_files_only",
-        "tools/test_image_paths.py::test_a_message_opens_no_file_outside_the_tools_folder",
-        "tools/test_image_paths.py::test_a_model_opens_no_file_outside_the_tools_folder",
+        "tools/test_image_inputs.py::test_only_regular_files_are_opened",
+        "tools/test_image_paths.py::test_message_cannot_open_files_outside_directory",
+        "tools/test_image_paths.py::test_model_cannot_open_files_outside_directory",
         "document_loaders/test_sources.py::test_invalid_source_raises_before_any_request",
     ),
     "P32 the key is nowhere": (
@@ -219,7 +219,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P35 bad input is refused before any request": (
         "chat_models/test_invalid_arguments.py::test_every_method_raises_the_same_error",
         "chat_models/test_invalid_messages.py::test_invalid_conversation_raises_before_a_request",
-        "tools/test_speech_bad_input.py::test_a_path_that_cannot_be_written_to",
+        "tools/test_speech_bad_input.py::test_unwritable_path_raises_before_sending",
         "test_bad_input.py::test_wrong_setting_raises",
         "test_bad_input.py::test_wrong_model_raises",
         "test_bad_input.py::test_wrong_argument_of_a_call_raises",
@@ -228,9 +228,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "chat_models/test_invalid_arguments.py::test_invalid_call_argument_raises_before_a_request",
         "chat_models/test_invalid_arguments.py::test_extra_body_that_is_not_json_raises_with_its_path",
         "chat_models/test_tools.py::test_schema_that_is_not_json_raises",
-        "tools/test_speech_bad_input.py::test_a_wrong_call_is_refused_before_anything_is_sent",
-        "tools/test_image_input.py::test_bad_arguments_are_named_before_anything_is_sent",
-        "tools/test_image_input.py::test_what_is_no_image_is_refused_before_anything_is_sent",
+        "tools/test_speech_bad_input.py::test_invalid_call_raises_before_sending",
+        "tools/test_image_inputs.py::test_invalid_argument_raises_before_sending",
+        "tools/test_image_inputs.py::test_invalid_image_raises_before_sending",
         "document_loaders/test_sources.py::test_invalid_source_raises_before_any_request",
     ),
 }

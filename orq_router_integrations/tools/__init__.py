@@ -1,1 +1,1 @@
-"""Tools for agents and programs: images and speech."""
+"""LangChain tools that generate images and speech through the orq.ai AI Router."""

@@ -1,9 +1,8 @@
-"""What the values that tools make have in common: bytes here or in a file, JSON and back."""
+"""Base classes of tool results: media data, and conversion to and from tool messages."""
 
 import base64
 import os
 import shutil
-import warnings
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -22,68 +21,61 @@ from pydantic import (
 
 from orq_router_integrations.errors import RouterInputError, format_validation_error
 from orq_router_integrations.media.atomic_write import open_atomic
+from orq_router_integrations.wire.caller_warnings import warn_caller
 
 MAX_DISPLAY_BYTES = 25_000_000
-"""Bytes that a notebook takes into its page."""
+"""Larger media is not embedded in notebook output."""
 
 
-def _from_text(value: Any) -> Any:
+def encode_base64(data: bytes) -> str:
+    """Encode bytes as base64 text."""
+    return base64.b64encode(data).decode()
+
+
+def _decode_base64(value: Any) -> Any:
     return base64.b64decode(value, validate=True) if isinstance(value, str) else value
-
-
-def encode_base64(value: bytes) -> str:
-    """Bytes as base64 text."""
-    return base64.b64encode(value).decode()
 
 
 Base64Bytes = Annotated[
     bytes,
-    BeforeValidator(_from_text),
+    BeforeValidator(_decode_base64),
     PlainSerializer(encode_base64, return_type=str, when_used="json"),
 ]
 
 
-def warn_about_suffix(path: str | os.PathLike[str], found: str) -> None:
-    """Warn that a file's name says another format than it holds."""
-    warnings.warn(
-        f"{os.fspath(path)} holds {found}, which is what the router sent, not what its name says",
-        stacklevel=4,
-    )
-
-
 class Artifact(BaseModel):
-    """The artifact of a tool's message: in the message a plain dict, which ``of`` makes whole."""
+    """A tool result that can be stored in a ``ToolMessage`` as a JSON-compatible dict."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     missing_message: ClassVar[str]
-    """What is said where there is none."""
+    """Start of the error message for a tool message without such an artifact."""
 
     @classmethod
-    def of(cls, source: "ToolMessage | Mapping[str, Any]") -> Self:
-        """What is in a tool's message, or in the artifact of one.
+    def from_message(cls, message: "ToolMessage | Mapping[str, Any]") -> Self:
+        """Restore a result from a tool message, or from the artifact of one.
 
         Raises:
-            RouterInputError: there is none of this kind.
+            RouterInputError: The message has no artifact of this type.
         """
-        artifact = source.artifact if isinstance(source, ToolMessage) else source
+        artifact = message.artifact if isinstance(message, ToolMessage) else message
         try:
             return cls.model_validate(artifact)
         except ValidationError as error:
-            told = format_validation_error(error, cls.model_fields)
-            raise RouterInputError(f"{cls.missing_message}: {told}"[:500]) from None
+            detail = format_validation_error(error, cls.model_fields)
+            raise RouterInputError(f"{cls.missing_message}: {detail}"[:500]) from None
 
     def to_artifact(self) -> dict[str, Any]:
-        """The same as plain JSON."""
+        """Convert the result to a JSON-compatible dict, the artifact of a tool message."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class MediaData(BaseModel):
-    """An image or a sound: its bytes, or the file that they are in.
+    """An image or a recording, held in memory or in a file.
 
     Attributes:
-        data: the bytes, unless they are in a file; under ``base64`` in JSON.
-        path: the file that they are in.
+        data: The bytes, if they are held in memory. Serialized to JSON as ``base64``.
+        path: Path of the file, if the bytes were written to one.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -98,14 +90,13 @@ class MediaData(BaseModel):
 
     @property
     def _missing_data_message(self) -> str:
-        """What is said where the bytes are in neither place."""
-        return "there are neither bytes nor a path; were they cut out?"
+        return "The media has neither data nor a path. Were they removed from the artifact?"
 
     def read(self) -> bytes:
-        """The bytes, from where they are.
+        """Return the bytes, from memory or from the file.
 
         Raises:
-            RouterInputError: they are not here, or their file is gone.
+            RouterInputError: The bytes are not available, or the file cannot be read.
         """
         if self.data is not None:
             return self.data
@@ -113,10 +104,18 @@ class MediaData(BaseModel):
             return source.read()
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-        """Write the bytes to a file, whole or not at all.
+        """Write the bytes to a file. The file appears only once it is complete.
+
+        Args:
+            path: Path of the new file.
+            overwrite: Whether an existing file may be replaced.
+
+        Returns:
+            The path that was written.
 
         Raises:
-            RouterInputError: the path cannot be written to, or the bytes are not here.
+            RouterInputError: The bytes are not available, or the path cannot be written to.
+            SavingError: The file could not be written completely.
         """
         with self._open() as source, open_atomic(path, overwrite=overwrite) as file:
             shutil.copyfileobj(source, file)
@@ -130,9 +129,28 @@ class MediaData(BaseModel):
         try:
             return Path(self.path).open("rb")
         except OSError as error:
-            raise RouterInputError(f"{self.path}: its file cannot be read: {error}") from None
+            raise RouterInputError(f"Cannot read {self.path}: {error.strerror or error}") from None
 
     def _is_displayable(self, size: int | None) -> bool:
-        """Whether the bytes are here, and few enough for a page."""
-        here = self.data is not None or Path(self.path or "").is_file()
-        return here and (size or 0) <= MAX_DISPLAY_BYTES
+        """Whether the bytes are available and small enough for a notebook."""
+        available = self.data is not None or Path(self.path or "").is_file()
+        return available and (size or 0) <= MAX_DISPLAY_BYTES
+
+
+def warn_if_wrong_suffix(
+    path: Path, content_type: str | None, suffixes: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Warn if the suffix of a path belongs to a different format than the content.
+
+    Args:
+        path: The path of the file.
+        content_type: The format of the content, a key of ``suffixes`` if it is known.
+        suffixes: File suffixes by format.
+    """
+    suffix = path.suffix.lower()
+    is_known = any(suffix in known for known in suffixes.values())
+    if is_known and suffix not in suffixes.get(content_type or "", ()):
+        warn_caller(
+            f"{path} contains {content_type or 'an unknown format'}, which does not match its "
+            "suffix. The data is saved as the router sent it; rename or convert the file."
+        )

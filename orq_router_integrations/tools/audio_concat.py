@@ -1,7 +1,7 @@
-"""Audio as it comes: what it is, how long it lasts, and how pieces of it become one file.
+"""Joining of audio chunks into one file as they arrive, without decoding them.
 
-Samples and MP3 frames are joined as they are, nothing is decoded. What an encoder adds around an
-MP3 (silence of some milliseconds at both ends) stays; WAV and raw samples join without any gap.
+WAV and PCM are joined without gaps. MP3 keeps the few milliseconds of silence that encoders add at
+both ends of each chunk.
 """
 
 from abc import ABC, abstractmethod
@@ -10,281 +10,295 @@ from orq_router_integrations.media.metadata import Mp3Frame, parse_mp3_frame
 from orq_router_integrations.media.wav import WavHeader, build_wav_header, parse_wav_header
 
 JOINABLE_FORMATS = ("wav", "pcm", "mp3")
-"""Formats whose pieces can be joined without a loss."""
+"""Formats that can be joined without decoding."""
 
 Patch = tuple[int, bytes]
-"""Bytes to be written at a place of the finished file."""
+"""An offset in the finished file, and the bytes to write there."""
+
+_ID3_HEADER_BYTES = 10
 
 
 class AudioFormatError(Exception):
-    """Audio that cannot become part of what was begun."""
+    """The data is not audio, or cannot be joined to the previous chunks."""
 
 
 class AudioJoiner(ABC):
-    """One file in the making.
+    """Measures audio and joins chunks into one file.
+
+    A single chunk is passed through unchanged. Tags and headers are only removed when several
+    chunks are joined.
 
     Attributes:
-        joined: whether it is made of several pieces; a single one is passed on byte by byte.
-        size: bytes passed on so far.
+        is_joining: Whether several chunks are joined.
+        size: Number of bytes returned so far.
     """
 
-    def __init__(self, *, joined: bool = False) -> None:
-        self.is_joining = joined
+    def __init__(self, *, is_joining: bool = False) -> None:
+        self.is_joining = is_joining
         self.size = 0
 
     @property
     def seconds(self) -> float | None:
-        """Length of the audio so far; ``None`` where it cannot be known."""
+        """Duration of the audio so far; ``None`` if it is unknown."""
         return None
 
     @abstractmethod
     def begin_chunk(self) -> None:
-        """A piece begins: the first one, or one behind a complete one.
+        """Start the first or the next chunk.
 
         Raises:
-            BadAudioError: none can follow what there is.
+            AudioFormatError: The format cannot be joined.
         """
 
     @abstractmethod
     def end_chunk(self) -> None:
-        """A piece is complete.
+        """Check that the chunk is complete.
 
         Raises:
-            BadAudioError: it held no audio that could be joined.
+            AudioFormatError: The chunk contains no audio.
         """
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes as they arrive; what of them belongs in the file.
+        """Process bytes as they arrive, and return those that belong in the file.
 
         Raises:
-            BadAudioError: they do not fit to what came before.
+            AudioFormatError: The data does not match the previous chunks.
         """
-        kept = self.measure(data)
-        out = kept if self.is_joining else data
-        self.size += len(out)
-        return out
+        samples = self.extract(data)
+        output = samples if self.is_joining else data
+        self.size += len(output)
+        return output
 
     @abstractmethod
-    def measure(self, data: bytes) -> bytes:
-        """Measure, and take out what has no place between pieces."""
+    def extract(self, data: bytes) -> bytes:
+        """Measure the data, and return the part that remains when chunks are joined."""
 
     def get_patches(self) -> list[Patch]:
-        """What could not be known before the end."""
+        """Return header fields that are only known at the end."""
         return []
 
 
 class PassthroughJoiner(AudioJoiner):
-    """A format that is neither measured nor joined."""
+    """A format that can be neither measured nor joined."""
 
-    def __init__(self, name: str, *, joined: bool = False) -> None:
-        super().__init__(joined=joined)
+    def __init__(self, name: str, *, is_joining: bool = False) -> None:
+        super().__init__(is_joining=is_joining)
         self.name = name
 
     def begin_chunk(self) -> None:
-        """Only one piece can be had."""
+        """Reject a second chunk."""
         if self.size:
-            raise AudioFormatError(f"pieces of {self.name} cannot be joined without a loss")
+            raise AudioFormatError(f"{self.name} audio cannot be joined")
 
     def end_chunk(self) -> None:
-        """Nothing is known of it."""
+        """Accept any data."""
 
-    def measure(self, data: bytes) -> bytes:
-        """All of it."""
+    def extract(self, data: bytes) -> bytes:
+        """Return the data unchanged."""
         return data
 
 
 class PcmJoiner(AudioJoiner):
-    """Raw samples: 16 bit, mono, at a rate that only the caller knows."""
+    """PCM: 16-bit mono samples.
 
-    def __init__(self, rate: int, *, joined: bool = False) -> None:
-        super().__init__(joined=joined)
-        self.rate = rate
-        self._half = b""
+    Args:
+        sample_rate: Sample rate in Hz, which the data does not contain.
+        is_joining: Whether several chunks are joined.
+    """
+
+    def __init__(self, sample_rate: int, *, is_joining: bool = False) -> None:
+        super().__init__(is_joining=is_joining)
+        self.sample_rate = sample_rate
+        self._incomplete = b""
         self._samples = 0
 
     @property
     def seconds(self) -> float:
-        """Length, at that rate."""
-        return self._samples / self.rate
+        """Duration at the sample rate."""
+        return self._samples / self.sample_rate
 
     def begin_chunk(self) -> None:
-        """Nothing stands before samples."""
+        """Do nothing: PCM has no header."""
 
     def end_chunk(self) -> None:
-        """Half a sample at the end of a piece would turn all that follow into noise."""
-        self._half = b""
+        """Drop half a sample, which would turn all following samples into noise."""
+        self._incomplete = b""
 
-    def measure(self, data: bytes) -> bytes:
-        """Whole samples."""
-        data = self._half + data
-        whole = len(data) - len(data) % 2
-        self._half = data[whole:]
-        self._samples += whole // 2
-        return data[:whole]
+    def extract(self, data: bytes) -> bytes:
+        """Return complete samples."""
+        data = self._incomplete + data
+        end = len(data) - len(data) % 2
+        self._incomplete = data[end:]
+        self._samples += end // 2
+        return data[:end]
 
 
 class WavJoiner(AudioJoiner):
-    """WAV files: the samples of all pieces behind the head of the first."""
+    """WAV: one header, followed by the samples of all chunks."""
 
-    def __init__(self, *, joined: bool = False) -> None:
-        super().__init__(joined=joined)
-        self._first: WavHeader | None = None
-        self._samples = 0
+    def __init__(self, *, is_joining: bool = False) -> None:
+        super().__init__(is_joining=is_joining)
+        self._header: WavHeader | None = None
+        self._sample_bytes = 0
         self.begin_chunk()
 
     def begin_chunk(self) -> None:
-        """Expect a head."""
-        self._unread: bytes | None = b""
-        self._left: int | None = None
-        self._rest = b""
-        self._before = self._samples
+        """Expect a header."""
+        self._header_data: bytes | None = b""
+        self._remaining_bytes: int | None = None
+        self._incomplete = b""
+        self._previous_bytes = self._sample_bytes
 
     def end_chunk(self) -> None:
-        """A head must have come, and sound; of what is no plain WAV nothing is known."""
-        if self._unread is not None or (self._first and self._samples == self._before):
-            what = "a piece is" if self.is_joining else "the audio is"
-            raise AudioFormatError(f"{what} a WAV file without samples")
+        """Check that a header and samples have arrived."""
+        has_samples = self._sample_bytes > self._previous_bytes
+        if self._header_data is not None or (self._header and not has_samples):
+            raise AudioFormatError("the audio is a WAV file without samples")
 
     @property
     def seconds(self) -> float | None:
-        """Length, by the samples that came."""
-        per_second = self._first.bytes_per_second if self._first else 0
-        return self._samples / per_second if per_second else None
+        """Duration of the samples so far; ``None`` if the header is unreadable."""
+        bytes_per_second = self._header.bytes_per_second if self._header else 0
+        return self._sample_bytes / bytes_per_second if bytes_per_second else None
 
-    def measure(self, data: bytes) -> bytes:
-        """The head, once, and whole samples."""
-        head = b""
-        if self._unread is not None:
-            self._unread += data
-            found = self._head(self._unread)
-            if found is None:
+    def extract(self, data: bytes) -> bytes:
+        """Return the header of the first chunk, and complete samples."""
+        output = b""
+        if self._header_data is not None:
+            self._header_data += data
+            header = self._parse_header(self._header_data)
+            if header is None:
                 return b""
-            head, data = self._noted(found), self._unread[found.data_offset :]
-            self._unread, self._left = None, found.data_size
-        return head + self._whole(data)
+            output, data = self._add_header(header), self._header_data[header.data_offset :]
+            self._header_data, self._remaining_bytes = None, header.data_size
+        return output + self._extract_samples(data)
 
-    def _head(self, data: bytes) -> WavHeader | None:
+    def _parse_header(self, data: bytes) -> WavHeader | None:
         try:
             return parse_wav_header(data)
         except ValueError as error:
             if self.is_joining:
-                raise AudioFormatError(f"a piece is {error}") from None
-            self._unread = None  # passed on all the same, its length unknown
+                raise AudioFormatError(f"the audio is {error}") from None
+            self._header_data = None  # a single chunk is passed through, its duration unknown
             return None
 
-    def _noted(self, found: WavHeader) -> bytes:
-        if self._first is None:
-            self._first = found
-            return build_wav_header(found.format_chunk, None)
-        if found.format_chunk[:16] != self._first.format_chunk[:16]:
+    def _add_header(self, header: WavHeader) -> bytes:
+        if self._header is None:
+            self._header = header
+            return build_wav_header(header.format_chunk, None)
+        if header.format_chunk[:16] != self._header.format_chunk[:16]:
             raise AudioFormatError(
-                f"a piece is {found.description}, those before it {self._first.description}"
+                f"the audio has {header.description}, previous chunks have "
+                f"{self._header.description}"
             )
         return b""
 
-    def _whole(self, data: bytes) -> bytes:
-        if self._left is not None:
-            data = data[: self._left]
-            self._left -= len(data)
-        data = self._rest + data
-        whole = len(data) - len(data) % (self._first.block_size if self._first else 1)
-        self._rest = data[whole:]
-        self._samples += whole
-        return data[:whole]
+    def _extract_samples(self, data: bytes) -> bytes:
+        if self._remaining_bytes is not None:
+            data = data[: self._remaining_bytes]
+            self._remaining_bytes -= len(data)
+        data = self._incomplete + data
+        end = len(data) - len(data) % (self._header.block_size if self._header else 1)
+        self._incomplete = data[end:]
+        self._sample_bytes += end
+        return data[:end]
 
     def get_patches(self) -> list[Patch]:
-        """The sizes, which the head of a streamed file leaves open."""
-        first = self._first
-        if first is None:
+        """Return the sizes, which streamed files leave open."""
+        header = self._header
+        if header is None:
             return []
         if self.is_joining:
-            return [(0, build_wav_header(first.format_chunk, self._samples))]
-        if first.data_size is not None or self.size >= 1 << 32:
+            return [(0, build_wav_header(header.format_chunk, self._sample_bytes))]
+        if header.data_size is not None or self.size >= 1 << 32:
             return []
-        sizes = ((4, self.size - 8), (first.data_offset - 4, self.size - first.data_offset))
-        return [(place, size.to_bytes(4, "little")) for place, size in sizes]
+        sizes = ((4, self.size - 8), (header.data_offset - 4, self.size - header.data_offset))
+        return [(offset, size.to_bytes(4, "little")) for offset, size in sizes]
 
 
 class Mp3Joiner(AudioJoiner):
-    """MP3: the frames of all pieces, without the tags and tables around them."""
+    """MP3: the frames of all chunks, without tags and length tables."""
 
-    def __init__(self, *, joined: bool = False) -> None:
-        super().__init__(joined=joined)
+    def __init__(self, *, is_joining: bool = False) -> None:
+        super().__init__(is_joining=is_joining)
         self._seconds = 0.0
-        self._shape: tuple[int, int] | None = None
+        self._stream_format: tuple[int, int] | None = None
         self.begin_chunk()
 
     def begin_chunk(self) -> None:
-        """Expect tags, and the table of a file that is one piece."""
-        self._rest = b""
-        self._skip = 0
+        """Expect tags and a length table."""
+        self._buffer = b""
+        self._skip_bytes = 0
         self._frames = 0
-        self._lost = False
+        self._is_out_of_sync = False
 
     def end_chunk(self) -> None:
-        """There must have been sound."""
+        """Check that frames have arrived."""
         if self.is_joining and not self._frames:
-            raise AudioFormatError("a piece is an MP3 file without frames")
+            raise AudioFormatError("the audio is an MP3 file without frames")
 
     @property
     def seconds(self) -> float | None:
-        """Length, by the frames that came."""
+        """Duration of the frames so far."""
         return self._seconds or None
 
-    def measure(self, data: bytes) -> bytes:
-        """Whole frames."""
-        data = self._rest + data
-        kept, at = [], 0
-        while len(data) - at >= 10:
-            step = min(self._skip, len(data) - at)
-            self._skip -= step
+    def extract(self, data: bytes) -> bytes:
+        """Return complete frames."""
+        data = self._buffer + data
+        frames, offset = [], 0
+        while len(data) - offset >= _ID3_HEADER_BYTES:
+            step = min(self._skip_bytes, len(data) - offset)
+            self._skip_bytes -= step
             if not step:
-                frame, step = self._at(data, at)
+                frame, step = self._read_frame(data, offset)
                 if not step:
                     break
-                kept.append(frame)
-            at += step
-        self._rest = data[at:]
-        return b"".join(kept)
+                frames.append(frame)
+            offset += step
+        self._buffer = data[offset:]
+        return b"".join(frames)
 
-    def _at(self, data: bytes, at: int) -> tuple[bytes, int]:
-        """A frame that belongs in the file, and how far to go on; 0 waits for more bytes."""
-        if data.startswith(b"ID3", at):
-            self._skip = _id3_size(data[at : at + 10])
-            return b"", 10
-        found = parse_mp3_frame(data[at : at + 4])
-        if found is None or (self._lost and self._shape not in {None, _shape_of(found)}):
-            self._lost = True  # what then looks like another kind of frame is none
+    def _read_frame(self, data: bytes, offset: int) -> tuple[bytes, int]:
+        """Return a frame for the file, and the bytes to advance; 0 if the frame is incomplete."""
+        if data.startswith(b"ID3", offset):
+            self._skip_bytes = _parse_id3_size(data[offset : offset + _ID3_HEADER_BYTES])
+            return b"", _ID3_HEADER_BYTES
+        header = parse_mp3_frame(data[offset : offset + 4])
+        if header is None or not self._is_in_stream(header):
+            self._is_out_of_sync = True
             return b"", 1
-        frame = data[at : at + found.size]
-        if len(frame) < found.size:
+        frame = data[offset : offset + header.size]
+        if len(frame) < header.size:
             return b"", 0
-        if not self._frames and _is_table(frame):
-            return b"", found.size
-        self._check(_shape_of(found))
-        self._lost = False
+        if not self._frames and _is_length_table(frame):
+            return b"", header.size
+        self._check_format(header)
+        self._is_out_of_sync = False
         self._frames += 1
-        self._seconds += found.samples / found.sample_rate
-        return frame, found.size
+        self._seconds += header.samples / header.sample_rate
+        return frame, header.size
 
-    def _check(self, shape: tuple[int, int]) -> None:
-        self._shape = self._shape or shape
-        if self.is_joining and shape != self._shape:
-            told = "a piece is {} Hz, {} channel(s), those before it {} Hz, {} channel(s)"
-            raise AudioFormatError(told.format(*shape, *self._shape))
+    def _is_in_stream(self, header: Mp3Frame) -> bool:
+        """Whether this is a frame; out of sync, a different format is random data."""
+        expected = {None, (header.sample_rate, header.channels)}
+        return not self._is_out_of_sync or self._stream_format in expected
+
+    def _check_format(self, header: Mp3Frame) -> None:
+        stream_format = (header.sample_rate, header.channels)
+        self._stream_format = self._stream_format or stream_format
+        if self.is_joining and stream_format != self._stream_format:
+            template = "the audio has {} Hz and {} channel(s), previous chunks have {} Hz and {}"
+            raise AudioFormatError(template.format(*stream_format, *self._stream_format))
 
 
-def _shape_of(frame: Mp3Frame) -> tuple[int, int]:
-    return frame.sample_rate, frame.channels
-
-
-def _id3_size(head: bytes) -> int:
+def _parse_id3_size(header: bytes) -> int:
+    """Parse the size of an ID3 tag: four bytes of seven bits."""
     size = 0
-    for byte in head[6:]:
+    for byte in header[6:]:
         size = size << 7 | byte & 0x7F
     return size
 
 
-def _is_table(frame: bytes) -> bool:
-    """Whether a first frame holds no sound but the lengths of a file that is one piece."""
+def _is_length_table(frame: bytes) -> bool:
+    """Whether the first frame contains the length of the file instead of audio."""
     return any(name in frame[4:48] for name in (b"Xing", b"Info", b"VBRI"))

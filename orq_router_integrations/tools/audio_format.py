@@ -1,4 +1,4 @@
-"""Which audio bytes are, whatever was asked for, and what a file of it is called."""
+"""Detection of audio formats from data, headers and file names."""
 
 import os
 import re
@@ -28,9 +28,9 @@ AUDIO_SUFFIXES = {
     "m4a": (".m4a", ".mp4"),
     "webm": (".webm",),
 }
-"""Suffixes by format, the usual one first."""
+"""File suffixes by format, the preferred one first."""
 
-_TYPES = {
+_FORMATS = {
     "audio/mpeg": "mp3",
     "audio/ogg": "ogg",
     "audio/aac": "aac",
@@ -40,74 +40,77 @@ _TYPES = {
     "video/mp4": "m4a",
     "video/webm": "webm",
 }
-_SAMPLES = {"audio/pcm", "audio/l16", "audio/x-pcm", "audio/raw"}
-_RATE = re.compile(r";\s*rate=(\d{4,6})\b", re.IGNORECASE)
+_PCM_MIME_TYPES = {"audio/pcm", "audio/l16", "audio/x-pcm", "audio/raw"}
+_SAMPLE_RATE = re.compile(r";\s*rate=(\d{4,6})\b", re.IGNORECASE)
 
 
 class DetectedFormat(NamedTuple):
-    """What bytes are: a format, ``None`` where it is unknown, and the media type."""
+    """The format of audio data; ``None`` if it is unknown, and the MIME type."""
 
     format: str | None
     mime_type: str
 
 
 def detect_format(data: bytes, requested: str, response: Response) -> DetectedFormat:
-    """What audio is, by its first bytes; raw samples have no mark of their own.
+    """Detect the format of audio from its first bytes.
+
+    PCM has no magic bytes. It is assumed if it was requested or declared, unless the data
+    clearly has another format.
 
     Args:
-        data: 64 bytes or more, unless there are fewer.
-        requested: the format that was asked for.
-        response: the reply's, for its content type.
+        data: The first bytes, at least 64 unless the audio is shorter.
+        requested: The requested format.
+        response: The response, for its content type.
 
     Raises:
-        BadAudioError: the bytes are of something that is no audio.
+        AudioFormatError: The data is not audio.
     """
-    declared, shown = normalize_mime_type(response.content_type), detect_mime_type(data[:16])
-    if declared in _SAMPLES or requested == "pcm":
-        short = data[:1] == b"\xff" or shown == "image/bmp"  # two bytes, which samples may have
-        if shown is None or (short and shown != declared):
+    declared, detected = normalize_mime_type(response.content_type), detect_mime_type(data[:16])
+    if declared in _PCM_MIME_TYPES or requested == "pcm":
+        # Magic bytes this short also occur in samples, so they need the content type to agree.
+        has_short_magic = data[:1] == b"\xff" or detected == "image/bmp"
+        if detected is None or (has_short_magic and detected != declared):
             return DetectedFormat("pcm", "audio/pcm")
-    if shown is None:
+    if detected is None:
         return DetectedFormat(None, declared or "application/octet-stream")
-    if shown not in _TYPES:
-        raise AudioFormatError(f"the bytes are {shown}, no audio")
+    if detected not in _FORMATS:
+        raise AudioFormatError(f"expected audio, got {detected}")
     if b"OpusHead" in data[:64]:
-        return DetectedFormat("opus", shown)
-    return DetectedFormat(_TYPES[shown], shown.replace("video/", "audio/"))
+        return DetectedFormat("opus", detected)
+    return DetectedFormat(_FORMATS[detected], detected.replace("video/", "audio/"))
 
 
-def get_sample_rate(response: Response) -> int | None:
-    """Samples per second of raw samples, where the type tells (``audio/L16;rate=24000``)."""
-    told = _RATE.search(response.headers.get("content-type", ""))
-    return int(told[1]) if told else None
+def parse_sample_rate(response: Response) -> int | None:
+    """Parse the sample rate of PCM in Hz from a content type like ``audio/L16;rate=24000``."""
+    match = _SAMPLE_RATE.search(response.headers.get("content-type", ""))
+    return int(match[1]) if match else None
 
 
-def create_joiner(detected: DetectedFormat, rate: int, *, joined: bool) -> AudioJoiner:
-    """What reads such audio; ``rate`` is that of raw samples."""
+def create_joiner(detected: DetectedFormat, sample_rate: int, *, is_joining: bool) -> AudioJoiner:
+    """Create the joiner for a format.
+
+    Args:
+        detected: The format.
+        sample_rate: Sample rate of PCM in Hz.
+        is_joining: Whether several chunks are joined.
+    """
     match detected.format:
         case "pcm":
-            return PcmJoiner(rate, joined=joined)
+            return PcmJoiner(sample_rate, is_joining=is_joining)
         case "wav":
-            return WavJoiner(joined=joined)
+            return WavJoiner(is_joining=is_joining)
         case "mp3":
-            return Mp3Joiner(joined=joined)
-    return PassthroughJoiner(detected.format or "unknown audio", joined=joined)
+            return Mp3Joiner(is_joining=is_joining)
+    return PassthroughJoiner(detected.format or "unknown audio", is_joining=is_joining)
 
 
 def format_from_path(path: str | os.PathLike[str]) -> SpeechFormat | None:
-    """The format that a file's name asks for."""
+    """Return the speech format that a file suffix stands for, if any."""
     suffix = Path(path).suffix.lower()
     return next((name for name in SPEECH_FORMATS if suffix in AUDIO_SUFFIXES[name]), None)
 
 
 def has_audio_suffix(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name ends as those of audio do."""
+    """Whether a path has the suffix of an audio file."""
     suffix = Path(path).suffix.lower()
     return any(suffix in suffixes for suffixes in AUDIO_SUFFIXES.values())
-
-
-def has_wrong_suffix(path: str | os.PathLike[str], detected: str | None) -> bool:
-    """Whether a file's name says another format than it holds."""
-    return has_audio_suffix(path) and Path(path).suffix.lower() not in AUDIO_SUFFIXES.get(
-        detected or "", ()
-    )

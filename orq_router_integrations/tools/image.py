@@ -1,4 +1,4 @@
-"""``OrqImageTool``: images from words, and from other images."""
+"""``OrqImageTool``: image generation, edits and variations."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing, closing
@@ -9,14 +9,15 @@ from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.safe_download import adownload, download
-from orq_router_integrations._integration import CONTROL_HINTS, reject_unknown_kwargs
+from orq_router_integrations._integration import CONTROL_HINTS, reject_unknown_kwargs, rename_hints
 from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
-from orq_router_integrations.tools.image_call import ImageCall
-from orq_router_integrations.tools.image_inputs import ImageRegistry, ImageSource, build_image_files
+from orq_router_integrations.tools.image_call import ImageCall, ImageDownload
+from orq_router_integrations.tools.image_inputs import ImageSource, build_image_files
 from orq_router_integrations.tools.image_result import ImageResult
-from orq_router_integrations.tools.image_sink import ImageFetcher
+from orq_router_integrations.tools.image_store import ImageRegistry
+from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.images import (
     BODY_FIELDS,
@@ -32,25 +33,26 @@ from orq_router_integrations.wire.images import (
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 
-class _What(BaseModel):
+class _PromptArgs(BaseModel):
     prompt: str = Field(description="What the image should show, or how to change it.")
     image: str | Annotated[list[str], Field(min_length=1, max_length=16)] | None = Field(
         default=None,
-        description="Id, or ids, of earlier images (img_...) to change as the prompt says; "
-        "with an empty prompt, of one image to make variations of.",
+        description="Id or ids of earlier images (img_...) to edit as described by the prompt. "
+        "With an empty prompt, variations of one image are created.",
     )
     mask: str | None = Field(
         default=None,
-        description="Id of an earlier image whose clear parts say where the first image changes.",
+        description="Id of an earlier image whose transparent areas mark where to edit the first "
+        "image.",
     )
 
 
-class ImageArgs(ImageParams, _What):
-    """An image to draw, or to change."""
+class ImageArgs(ImageParams, _PromptArgs):
+    """An image to generate or to edit."""
 
 
 class ImageOverrides(TypedDict, total=False):
-    """What one call may say differently than the tool."""
+    """Parameters of a single call. They take precedence over those of the tool."""
 
     model: str
     n: int | None
@@ -61,53 +63,40 @@ class ImageOverrides(TypedDict, total=False):
     output_format: Literal["png", "jpeg", "webp"] | None
     output_compression: int | None
     moderation: Literal["auto", "low"] | None
-    delivery: Literal["url", "b64_json"] | None
+    return_format: Literal["url", "b64_json"] | None
     user: str | None
     controls: RouterControls | RouterControlsDict | None
 
 
+OVERRIDES = frozenset(ImageOverrides.__annotations__)
+_HINTS = {
+    **CONTROL_HINTS,
+    **rename_hints(response_format="return_format", delivery="return_format"),
+}
+
+
 class OrqImageTool(OrqTool, ImageParams):
-    """Draws, edits and varies images through the orq.ai AI Router.
+    """Generate, edit and vary images through the orq.ai AI Router.
 
-    For an agent it is a tool like any other: the message tells the model the ids and sizes of the
-    images, its artifact holds them (or, with ``directory``, the paths of their files) and all that
-    is known of them; ``ImageResult.of(message)`` reads that. With ``image`` in ``open_args`` the
-    model can edit what it drew, naming it by its id. A choice that cannot be done it is told, and
-    may choose again; invoked without a tool call the tool raises a ``ChoiceError``. Programs call
-    ``generate``, ``edit`` and ``vary``, or their async twins, and may choose parameters and
-    ``controls`` per call.
+    Agents use it like any other tool. The model sees the ids and sizes of the images. The artifact
+    of the tool message contains the images themselves, or the paths of their files if ``directory``
+    is set; ``ImageResult.from_message(message)`` restores the result. If ``model_args`` contains
+    ``"image"``, the model can edit earlier images by id. Invalid arguments are reported to the
+    model in the tool message so that it can retry.
 
-    A parameter set here goes along with the operations that take it; one given with a call must
-    fit. What a family of models (DALL-E 2 and 3, GPT Image) does not take is refused before
-    anything is sent; models of other families get everything.
+    Programs call ``generate``, ``edit`` and ``create_variation``, or the async versions with the
+    prefix ``a``. Parameters and ``controls`` can be overridden per call.
 
-    Images are billed by the piece: a request that may have been worked on is not sent again.
+    Parameters of the tool are sent to the operations that support them. Parameters of a call must
+    be supported by its operation. Parameters that DALL-E 2, DALL-E 3 or GPT Image models do not
+    support are rejected before anything is sent; other models receive all parameters.
 
-    Attributes:
-        model: the provider, a slash, the provider's model: ``openai/gpt-image-1``.
-        n: how many images, 1 to 10; dall-e-3 makes one.
-        size: ``auto``, or width x height in pixels, such as ``1024x1024``.
-        quality: ``auto``, ``high``, ``medium``, ``low``, ``hd`` or ``standard``.
-        style: ``vivid`` or ``natural`` (dall-e-3).
-        background: ``transparent``, ``opaque`` or ``auto`` (GPT Image; not for edits).
-        output_format: ``png``, ``jpeg`` or ``webp`` (GPT Image; not for edits).
-        output_compression: 0 to 100, for jpeg and webp.
-        moderation: ``auto`` or ``low`` (GPT Image).
-        delivery: ``url`` or ``b64_json`` (DALL-E); on the wire it is ``response_format``.
-        user: your own name of the end user (edits and variations).
-        open_args: of these and of ``image`` and ``mask``: what the model may choose beside the
-            prompt.
-        directory: an existing folder for the images, named by their ids; by default the artifact
-            holds them, as base64.
-        fetch_urls: fetch images that come as URLs at once; see ``download``.
-        retry_ambiguous: send again also what the router may have worked on, and billed.
-        controls: the router's controls; those given per call go on top, field by field.
-        extra_body: further members of the request body.
-        client: a ``RouterClient`` to use; it then decides all settings.
+    Images are billed individually, so a request that may have been processed is not retried unless
+    ``retry_ambiguous=True``.
 
     Raises:
-        pydantic.ValidationError: at construction, when an argument is wrong.
-        RouterError: at a call; ``partial_items`` has the images that had arrived of a broken one.
+        pydantic.ValidationError: When the tool is created with invalid arguments.
+        RouterError: When a call fails. ``partial_items`` contains the images that had arrived.
 
     >>> from orq_router_integrations.testing import OfflineRouter
     >>> tool = OrqImageTool(model="openai/gpt-image-1", client=OfflineRouter().client())
@@ -122,237 +111,252 @@ class OrqImageTool(OrqTool, ImageParams):
     reserved_fields: ClassVar[frozenset[str]] = BODY_FIELDS
 
     name: str = "draw_image"
-    description: str = "Draws an image of what the prompt says, for the user to see."
-    fetch_urls: bool = False
-    retry_ambiguous: bool = False
+    description: str = "Draws an image as described by a prompt, and shows it to the user."
+    fetch_urls: bool = Field(
+        default=False,
+        description="Download images that the router returns as URLs; see `download`",
+    )
+    retry_ambiguous: bool = Field(
+        default=False,
+        description="Also retry requests that the router may have processed and billed",
+    )
 
-    _album: ImageRegistry = PrivateAttr(default_factory=ImageRegistry)
+    _registry: ImageRegistry = PrivateAttr(default_factory=ImageRegistry)
 
     @model_validator(mode="after")
-    def _taken_by_its_family(self) -> Self:
-        opened = dict.fromkeys((n for n in self.model_args if n in ImageParams.model_fields), 1)
-        for model in self._models(self.model, self.resolved_client.controls.merge(self.controls)):
-            check_model_params(model, {**opened, **self.collect_image_params()})
+    def _check_model_params(self) -> Self:
+        exposed = {name: 1 for name in self.model_args if name in ImageParams.model_fields}
+        controls = self.resolved_client.controls.merge(self.controls)
+        for model in ModelCandidates.from_controls(self.model, controls).primaries:
+            check_model_params(model, {**exposed, **self.collect_image_params()})
         return self
 
-    # For programs
+    # Methods for programs
 
-    def generate(self, prompt: str, **choices: Unpack[ImageOverrides]) -> ImageResult:
-        """Draw images of what a prompt says.
+    def generate(self, prompt: str, **overrides: Unpack[ImageOverrides]) -> ImageResult:
+        """Generate images from a prompt.
+
+        Args:
+            prompt: What the image should show.
+            overrides: Parameters of this call.
 
         Raises:
-            RouterInputError: an argument is wrong; nothing was sent.
-            RouterError: the router refused or failed, or its reply broke off.
+            RouterInputError: An argument is invalid. Nothing was sent.
+            RouterError: The request failed, or the response is incomplete.
         """
-        return self._drawn(self._drawing(GENERATION, choices, prompt=prompt))
+        return self._send(self._prepare(GENERATION, overrides, prompt=prompt))
 
-    async def agenerate(self, prompt: str, **choices: Unpack[ImageOverrides]) -> ImageResult:
-        """Draw images of what a prompt says; see ``generate``."""
-        return await self._adrawn(self._drawing(GENERATION, choices, prompt=prompt))
+    async def agenerate(self, prompt: str, **overrides: Unpack[ImageOverrides]) -> ImageResult:
+        """Generate images from a prompt; see ``generate``."""
+        return await self._asend(self._prepare(GENERATION, overrides, prompt=prompt))
 
     def edit(
         self,
         prompt: str,
-        image: ImageSource | Sequence[ImageSource],
+        image: "ImageSource | Sequence[ImageSource]",
         *,
-        mask: ImageSource | None = None,
-        **choices: Unpack[ImageOverrides],
+        mask: "ImageSource | None" = None,
+        **overrides: Unpack[ImageOverrides],
     ) -> ImageResult:
-        """Change one image, or make a new one of up to 16, as a prompt says.
+        """Edit an image, or combine up to 16 images, as described by a prompt.
 
         Args:
-            prompt: how to change it.
-            image: PNG, JPEG or WebP of less than 50 MB each: paths, bytes, ``Blob``s, data URIs,
-                ids, or earlier results; messages open files in the tool's ``directory`` only.
-            mask: a PNG as large as the first image; where it is clear, the image is changed.
-            choices: parameters of this call.
+            prompt: How to change the image.
+            image: One or several PNG, JPEG or WebP images of less than 50 MB each: paths, bytes,
+                ``Blob`` objects, data URLs, image ids or earlier results. Paths in tool messages
+                and dicts must be inside the ``directory`` of the tool.
+            mask: A PNG with the size of the first image. Its transparent areas are edited.
+            overrides: Parameters of this call.
 
         Raises:
-            RouterInputError: an argument is wrong; nothing was sent.
-            RouterError: the router refused or failed, or its reply broke off.
+            RouterInputError: An argument is invalid. Nothing was sent.
+            RouterError: The request failed, or the response is incomplete.
         """
-        return self._drawn(self._drawing(EDIT, choices, prompt=prompt, image=image, mask=mask))
+        return self._send(self._prepare(EDIT, overrides, prompt=prompt, image=image, mask=mask))
 
     async def aedit(
         self,
         prompt: str,
-        image: ImageSource | Sequence[ImageSource],
+        image: "ImageSource | Sequence[ImageSource]",
         *,
-        mask: ImageSource | None = None,
-        **choices: Unpack[ImageOverrides],
+        mask: "ImageSource | None" = None,
+        **overrides: Unpack[ImageOverrides],
     ) -> ImageResult:
-        """Change one image, or make a new one of up to 16, as a prompt says; see ``edit``."""
-        drawing = self._drawing(EDIT, choices, prompt=prompt, image=image, mask=mask)
-        return await self._adrawn(drawing)
+        """Edit an image, or combine up to 16 images; see ``edit``."""
+        call = self._prepare(EDIT, overrides, prompt=prompt, image=image, mask=mask)
+        return await self._asend(call)
 
     def create_variation(
-        self, image: ImageSource, **choices: Unpack[ImageOverrides]
+        self, image: "ImageSource", **overrides: Unpack[ImageOverrides]
     ) -> ImageResult:
-        """Make variations of one image.
+        """Create variations of an image.
+
+        Args:
+            image: One image, as for ``edit``.
+            overrides: Parameters of this call.
 
         Raises:
-            RouterInputError: an argument is wrong; nothing was sent.
-            RouterError: the router refused or failed, or its reply broke off.
+            RouterInputError: An argument is invalid. Nothing was sent.
+            RouterError: The request failed, or the response is incomplete.
         """
-        return self._drawn(self._drawing(VARIATION, choices, image=image))
+        return self._send(self._prepare(VARIATION, overrides, image=image))
 
     async def acreate_variation(
-        self, image: ImageSource, **choices: Unpack[ImageOverrides]
+        self, image: "ImageSource", **overrides: Unpack[ImageOverrides]
     ) -> ImageResult:
-        """Make variations of one image; see ``vary``."""
-        return await self._adrawn(self._drawing(VARIATION, choices, image=image))
+        """Create variations of an image; see ``create_variation``."""
+        return await self._asend(self._prepare(VARIATION, overrides, image=image))
 
     def download(self, result: ImageResult) -> ImageResult:
-        """The result with the images that the router left behind URLs.
+        """Download the images of a result that are only available at URLs.
 
-        They are fetched over https, without the key, from a public address that is looked up once
-        and connected to; redirects are not followed.
+        URLs must be https and point to public addresses. They are fetched without the API key, and
+        redirects are not followed.
+
+        Args:
+            result: The result of a call.
+
+        Returns:
+            A copy of the result that contains the images.
 
         Raises:
-            RouterInputError: a URL is not https, or its host is not public.
-            RouterError: it cannot be fetched, or is no image.
+            RouterInputError: A URL is not https, or its host is not public.
+            RouterError: A URL cannot be fetched, or its data is not an image.
         """
-        fetched = ImageFetcher(result, validate_directory(self.directory))
-        with fetched.handle_errors():
-            for url in fetched.iter_urls():
-                with closing(download(url, http_client=self.resolved_client.http_client)) as data:
-                    for piece in data:
-                        fetched.write(piece)
-        return self._kept(fetched.result)
+        images = ImageDownload(result, validate_directory(self.directory))
+        with images.handle_errors():
+            for url in images.iter_urls():
+                http_client = self.resolved_client.http_client
+                with closing(download(url, http_client=http_client)) as chunks:
+                    for chunk in chunks:
+                        images.write(chunk)
+        return self._register(images.build_result())
 
     async def adownload(self, result: ImageResult) -> ImageResult:
-        """The result with the images that the router left behind URLs; see ``download``."""
-        fetched = ImageFetcher(result, validate_directory(self.directory))
-        with fetched.handle_errors():
-            for url in fetched.iter_urls():
-                http = self.resolved_client.http_async_client
-                async with aclosing(adownload(url, http_client=http)) as data:
-                    async for piece in data:
-                        fetched.write(piece)
-        return self._kept(fetched.result)
+        """Download the images of a result that are only available at URLs; see ``download``."""
+        images = ImageDownload(result, validate_directory(self.directory))
+        with images.handle_errors():
+            for url in images.iter_urls():
+                http_client = self.resolved_client.http_async_client
+                async with aclosing(adownload(url, http_client=http_client)) as chunks:
+                    async for chunk in chunks:
+                        images.write(chunk)
+        return self._register(images.build_result())
 
     def register_images(self, result: ImageResult) -> None:
-        """Let the model name the images of another tool's result; their files may be anywhere."""
-        self._kept(result)
+        """Let the model refer to the images of a result, such as one of another tool, by id."""
+        self._register(result)
 
-    # For agents
+    # Methods for agents
 
-    def _run(self, prompt: str, **given: Any) -> tuple[str, dict[str, Any]]:
-        result = self._drawn(self._called(prompt, given))
+    def _run(self, prompt: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
+        result = self._send(self._prepare_tool_call(prompt, kwargs))
         return result.summary, result.to_artifact()
 
-    async def _arun(self, prompt: str, **given: Any) -> tuple[str, dict[str, Any]]:
-        result = await self._adrawn(self._called(prompt, given))
+    async def _arun(self, prompt: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
+        result = await self._asend(self._prepare_tool_call(prompt, kwargs))
         return result.summary, result.to_artifact()
 
-    def _called(self, prompt: str, given: dict[str, Any]) -> ImageCall:
-        """What a model asks for.
-
-        Raises:
-            ChoiceError: it cannot be done.
-        """
+    def _prepare_tool_call(self, prompt: str, kwargs: dict[str, Any]) -> ImageCall:
+        """Choose the operation by the arguments of the model. Ids name images, never paths."""
         validate_directory(self.directory)
         with raise_tool_input_errors():
-            return self._chosen(prompt, given)
+            image, mask = kwargs.pop("image", None), kwargs.pop("mask", None)
+            if image is None:
+                if mask is not None:
+                    raise ValueError("mask: a mask requires an image. Also set 'image'.")
+                return self._prepare(GENERATION, kwargs, prompt=prompt)
+            ids = [image] if isinstance(image, str) else image
+            images = [self._registry.find(image_id, self.directory) for image_id in ids]
+            mask_image = self._registry.find(mask, self.directory) if mask else None
+            if not prompt.strip() and mask_image is None:
+                return self._prepare(VARIATION, kwargs, image=images)
+            return self._prepare(EDIT, kwargs, prompt=prompt, image=images, mask=mask_image)
 
-    def _chosen(self, prompt: str, given: dict[str, Any]) -> ImageCall:
-        """By what is there, an image to draw, to edit or to vary; ids name them, never paths."""
-        image, mask = given.pop("image", None), given.pop("mask", None)
-        if image is None:
-            if mask is not None:
-                raise ValueError("mask: needs an image that it belongs to")
-            return self._drawing(GENERATION, given, prompt=prompt)
-        names = [image] if isinstance(image, str) else image
-        known = [self._album.find(name, self.directory) for name in names]
-        masking = self._album.find(mask, self.directory) if mask else None
-        if not prompt.strip() and masking is None:
-            return self._drawing(VARIATION, given, image=known)
-        return self._drawing(EDIT, given, prompt=prompt, image=known, mask=masking)
+    # From arguments to a request, and from a response to a result
 
-    # From arguments to a request and back
-
-    def _drawn(self, drawing: ImageCall) -> ImageResult:
+    def _send(self, call: ImageCall) -> ImageResult:
         with (
-            drawing.handle_errors(),
-            closing(self.resolved_client.stream(drawing.call)) as arriving,
+            call.handle_errors(),
+            closing(self.resolved_client.stream(call.build_call())) as images,
         ):
-            for image in arriving:
-                drawing.add_image(image)
-        result = self._kept(drawing.result)
+            for image in images:
+                call.add_image(image)
+        result = self._register(call.build_result())
         return self.download(result) if self.fetch_urls else result
 
-    async def _adrawn(self, drawing: ImageCall) -> ImageResult:
-        with drawing.handle_errors():
-            async with ScopedAsyncGenerator(self.resolved_client.astream(drawing.call)) as arriving:
-                async for image in arriving:
-                    drawing.add_image(image)
-        result = self._kept(drawing.result)
+    async def _asend(self, call: ImageCall) -> ImageResult:
+        with call.handle_errors():
+            stream = self.resolved_client.astream(call.build_call())
+            async with ScopedAsyncGenerator(stream) as images:
+                async for image in images:
+                    call.add_image(image)
+        result = self._register(call.build_result())
         return await self.adownload(result) if self.fetch_urls else result
 
-    def _kept(self, result: ImageResult) -> ImageResult:
-        self._album.register(result.images)
+    def _register(self, result: ImageResult) -> ImageResult:
+        self._registry.register(result.images)
         return result
 
-    def _drawing(
-        self, operation: ImageOperation, choices: Mapping[str, Any], **what: Any
+    def _prepare(
+        self, operation: ImageOperation, overrides: Mapping[str, Any], **inputs: Any
     ) -> ImageCall:
         try:
-            return self._prepared(operation, choices, **what)
+            return self._build_call(operation, overrides, **inputs)
         except ValueError as error:
             path = operation.endpoint.path
             raise to_input_error(error, endpoint=path, candidates=OVERRIDES) from None
 
-    def _prepared(
+    def _build_call(
         self,
         operation: ImageOperation,
-        choices: Mapping[str, Any],
+        overrides: Mapping[str, Any],
         *,
         prompt: Any = None,
         image: Any = (),
         mask: Any = None,
     ) -> ImageCall:
         if operation is not VARIATION and not isinstance(prompt, str):
-            raise ValueError(f"prompt: must be text, not {type(prompt).__name__}")
-        controls = self.merge_controls(choices.get("controls"))
-        merged = self.resolved_client.controls.merge(controls)
-        request = self._request(operation, choices, prompt, merged)
+            raise ValueError(f"prompt: expected a str, got {type(prompt).__name__}.")
+        reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
+        controls = self.merge_controls(overrides.get("controls"))
+        candidates = ModelCandidates.from_controls(
+            overrides.get("model") or self.model, self.resolved_client.controls.merge(controls)
+        )
+        request = self._build_request(operation, overrides, prompt, candidates)
+        files: Mapping[str, Sequence[Upload]] = {}
+        if operation.max_images:
+            files = build_image_files(
+                operation, image, mask, registry=self._registry, directory=self.directory
+            )
         return ImageCall(
             operation=operation,
             request=request,
-            files=build_image_files(
-                operation, image, mask, registry=self._album, directory=self.directory
-            ),
-            candidates=ModelCandidates.from_controls(request.model, merged),
+            files=files,
+            candidates=candidates,
             controls=controls,
             extra_body=self.extra_body,
-            repeatable=self.retry_ambiguous,
+            retry_ambiguous=self.retry_ambiguous,
             directory=validate_directory(self.directory),
         )
 
-    def _request(
+    def _build_request(
         self,
         operation: ImageOperation,
-        choices: Mapping[str, Any],
+        overrides: Mapping[str, Any],
         prompt: str | None,
-        controls: RouterControls,
+        candidates: ModelCandidates,
     ) -> ImageRequest:
-        """The parameters: a call's own must fit, the tool's go where they are taken."""
-        reject_unknown_kwargs(choices, OVERRIDES, _HINTS)
-        given = {n: v for n, v in choices.items() if v is not None and n != "controls"}
-        own = {n: v for n, v in self.collect_image_params().items() if n in operation.params}
-        request = ImageRequest(**{"model": self.model, **own, **given, "prompt": prompt})
-        params = request.collect_image_params()
-        check_operation_params(operation, params)
-        for model in self._models(request.model, controls):
-            check_model_params(model, params)
+        """Merge the parameters of the tool and of the call, and check them."""
+        defaults = {
+            name: value
+            for name, value in self.collect_image_params().items()
+            if name in operation.params
+        }
+        params = {name: value for name, value in overrides.items() if value is not None}
+        params.pop("controls", None)
+        request = ImageRequest(**{"model": self.model, **defaults, **params, "prompt": prompt})
+        check_operation_params(operation, request.collect_image_params())
+        for model in candidates.primaries:
+            check_model_params(model, request.collect_image_params())
         return request
-
-    @staticmethod
-    def _models(model: str, controls: RouterControls) -> list[str]:
-        """The models that are asked first; a fallback gets what fits these."""
-        balancer = controls.load_balancer
-        return [item.model for item in balancer.models] if balancer else [model]
-
-
-OVERRIDES = frozenset(ImageOverrides.__annotations__)
-_HINTS = {**CONTROL_HINTS, "response_format": "Use 'delivery'."}

@@ -1,6 +1,6 @@
-"""One call for images: what it sends, and what has come of it so far.
+"""State of one image request or download, without any I/O.
 
-Nothing here waits or sends: the tool's sync and async verbs carry the call, and share the rest.
+The sync and async methods of ``OrqImageTool`` share these classes and do the I/O.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orq_router_integrations.errors import RouterError
+from orq_router_integrations.errors import InvalidResponseError, RouterError
 from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
-from orq_router_integrations.tools.image_sink import ImageSink, create_linked_image
-from orq_router_integrations.wire.call import Response, StreamCall, Upload
+from orq_router_integrations.tools.image_store import ImageSink, create_linked_image
+from orq_router_integrations.wire.call import (
+    MalformedResponseError,
+    Response,
+    StreamCall,
+    Upload,
+)
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.image_response import ImageResponseDecoder, ReceivedImage
 from orq_router_integrations.wire.images import ImageOperation, ImageRequest
@@ -23,17 +28,17 @@ IncomingImage = ReceivedImage[ImageSink]
 
 @dataclass(slots=True, kw_only=True)
 class ImageCall:
-    """The state of one call of the tool.
+    """One call of the image tool.
 
     Attributes:
-        operation: what is done.
-        request: its parameters.
-        files: the images it brings along, by form field.
-        asked: the models that may answer.
-        controls: the router's controls.
-        extra_body: further members of the body.
-        repeatable: whether it may be sent again when it is unknown if it was worked on.
-        folder: where the images go; ``None`` keeps them in memory.
+        operation: Generation, edit or variation.
+        request: Model, prompt and parameters.
+        files: Uploaded images by form field.
+        candidates: Models that may answer.
+        controls: Router controls.
+        extra_body: Additional fields of the body.
+        retry_ambiguous: Whether to retry when the router may have processed the request.
+        directory: Directory for the images; ``None`` keeps them in memory.
     """
 
     operation: ImageOperation
@@ -42,76 +47,135 @@ class ImageCall:
     candidates: ModelCandidates
     controls: RouterControls
     extra_body: Mapping[str, Any]
-    repeatable: bool
+    retry_ambiguous: bool
     directory: Path | None
-    images: list[GeneratedImage] = field(default_factory=list)
+    _images: list[GeneratedImage] = field(default_factory=list)
     _sinks: list[ImageSink] = field(default_factory=list)
-    _head: Response = field(default_factory=lambda: Response(0, {}))
+    _response: Response = field(default_factory=lambda: Response(0, {}))
     _decoder: ImageResponseDecoder[ImageSink] | None = None
 
-    @property
-    def call(self) -> StreamCall[IncomingImage]:
-        """The call; its reply is read as it arrives, so that no image stands in memory twice."""
+    def build_call(self) -> StreamCall[IncomingImage]:
+        """Build the call. Images are decoded as they arrive, to hold each in memory only once."""
         return StreamCall(
             endpoint=self.operation.endpoint,
             body={**self.request.to_wire(), **self.extra_body},
             files=self.files,
             controls=self.controls,
-            create_decoder=self._begun,
-            retry_ambiguous=self.repeatable,
+            create_decoder=self._create_decoder,
+            retry_ambiguous=self.retry_ambiguous,
         )
 
-    def _begun(self, head: Response) -> ImageResponseDecoder[ImageSink]:
-        self._head = head
-        self._decoder = ImageResponseDecoder(self._open)
+    def _create_decoder(self, response: Response) -> ImageResponseDecoder[ImageSink]:
+        self._response = response
+        self._decoder = ImageResponseDecoder(self._create_sink)
         return self._decoder
 
-    def _open(self) -> ImageSink:
-        self._sinks.append(ImageSink(self.directory))
-        return self._sinks[-1]
+    def _create_sink(self) -> ImageSink:
+        sink = ImageSink(self.directory)
+        self._sinks.append(sink)
+        return sink
 
-    def add_image(self, arrived: IncomingImage) -> None:
-        """Keep an image that is whole."""
-        revised = arrived.fields.get("revised_prompt")
-        revised = revised if isinstance(revised, str) and revised else None
-        if arrived.sink is not None:
-            self.images.append(arrived.sink.build_image(url=arrived.url, revised_prompt=revised))
-        elif arrived.url is not None:
-            self.images.append(create_linked_image(arrived.url, revised))
+    def add_image(self, received: IncomingImage) -> None:
+        """Add an image that has arrived completely."""
+        prompt = received.fields.get("revised_prompt")
+        prompt = prompt if isinstance(prompt, str) and prompt else None
+        if received.sink is not None:
+            image = received.sink.build_image(url=received.url, revised_prompt=prompt)
+            self._images.append(image)
+        elif received.url is not None:
+            self._images.append(create_linked_image(received.url, prompt))
 
     @contextmanager
     def handle_errors(self) -> Iterator[None]:
-        """Errors keep the images that had arrived; of others nothing remains."""
+        """Attach the images that have arrived to errors, and delete temporary files."""
         try:
             yield
         except RouterError as error:
-            if self.images:
-                ids = ", ".join(image.id for image in self.images)
-                had = f"{len(self.images)} of its images had arrived: {ids}, in partial_items"
-                error.args = (f"{error.message}; {had}", *error.args[1:])
-                error.partial_items = tuple(self.images)
+            if self._images:
+                ids = ", ".join(image.id for image in self._images)
+                note = f"partial_items contains the images received before: {ids}"
+                error.args = (f"{error.message}; {note}", *error.args[1:])
+                error.partial_items = tuple(self._images)
             raise
         finally:
             for sink in self._sinks:
                 sink.discard()
 
-    @property
-    def result(self) -> ImageResult:
-        """The images, and what is known of how they came about."""
+    def build_result(self) -> ImageResult:
+        """Build the result from the complete response."""
         body = self._decoder.body if self._decoder else {}
-        usage = body.get("usage")
+        headers, usage = self._response.headers, body.get("usage")
         return ImageResult.model_validate(
             {
                 "operation": self.operation.name,
-                "images": self.images,
+                "images": self._images,
                 "prompt": self.request.prompt,
                 "model": self.request.model,
-                "answering_model": self.candidates.resolve_model(
-                    body.get("model"), self._head.headers
-                ),
+                "answering_model": self.candidates.resolve_model(body.get("model"), headers),
                 "usage": usage if isinstance(usage, dict) else None,
-                "attempts": self._head.attempts,
-                "trace_id": self._head.trace_id,
-                "offline": self._head.headers.get("x-orq-offline") == "1",
+                "attempts": self._response.attempts,
+                "trace_id": self._response.trace_id,
+                "offline": headers.get("x-orq-offline") == "1",
             }
         )
+
+
+class ImageDownload:
+    """The download of the images of a result that are only available at URLs.
+
+    Args:
+        result: The result of a call.
+        directory: Directory for the images; ``None`` keeps them in memory.
+    """
+
+    def __init__(self, result: ImageResult, directory: Path | None) -> None:
+        self._result = result
+        self._directory = directory
+        self._sink: ImageSink | None = None
+        self._images: list[GeneratedImage] = []
+
+    def iter_urls(self) -> Iterator[str]:
+        """Yield the URLs to fetch. ``write`` the data of each one before advancing.
+
+        Raises:
+            MalformedResponseError: The data of the previous URL is not an image.
+        """
+        for image in self._result.images:
+            if image.data is None and image.path is None and image.url:
+                self._sink = ImageSink(self._directory)
+                yield image.url
+                self._sink.validate()
+                self._images.append(
+                    self._sink.build_image(url=image.url, revised_prompt=image.revised_prompt)
+                )
+            else:
+                self._images.append(image)
+
+    def write(self, data: bytes) -> None:
+        """Append data of the current URL."""
+        assert self._sink is not None  # noqa: S101 - set by iter_urls()
+        self._sink.write(data)
+
+    @contextmanager
+    def handle_errors(self) -> Iterator[None]:
+        """Attach all images to errors, and delete temporary files."""
+        try:
+            yield
+        except MalformedResponseError as error:
+            invalid = InvalidResponseError(str(error))
+            invalid.partial_items = self._collect_images()
+            raise invalid from None
+        except RouterError as error:
+            error.partial_items = self._collect_images()
+            raise
+        finally:
+            if self._sink:
+                self._sink.discard()
+
+    def build_result(self) -> ImageResult:
+        """Build a copy of the result that contains the downloaded images."""
+        return self._result.model_copy(update={"images": self._collect_images()})
+
+    def _collect_images(self) -> tuple[GeneratedImage, ...]:
+        """Return the processed images, followed by the remaining ones as they were."""
+        return (*self._images, *self._result.images[len(self._images) :])

@@ -1,4 +1,4 @@
-"""Images as values: what a program, a notebook and a checkpoint get of them."""
+"""Results of the image tool: generated images and how they were created."""
 
 import html
 import os
@@ -12,36 +12,42 @@ from orq_router_integrations.tools.artifact import (
     Artifact,
     MediaData,
     encode_base64,
-    warn_about_suffix,
+    warn_if_wrong_suffix,
 )
 
 IMAGE_SUFFIXES = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "image/gif": ".gif",
+    "image/png": (".png",),
+    "image/jpeg": (".jpg", ".jpeg"),
+    "image/webp": (".webp",),
+    "image/gif": (".gif",),
 }
-_KINDS = {**{suffix: kind for kind, suffix in IMAGE_SUFFIXES.items()}, ".jpeg": "image/jpeg"}
+"""File suffixes by MIME type, the preferred one first."""
 
 MAX_SUMMARY_CHARS = 2000
-"""Characters of a URL or of a revised prompt that a model is told."""
+"""Maximum length of a URL or a revised prompt in a summary."""
+
+
+def build_image_filename(image_id: str, mime_type: str | None) -> str:
+    """Build the default file name of an image: its id and the suffix of its type."""
+    suffix = IMAGE_SUFFIXES.get(mime_type or "", ("",))[0]
+    return Path(f"{image_id}{suffix}").name
 
 
 class GeneratedImage(MediaData):
-    """One image, with all that is known of it.
+    """A generated image and its metadata.
 
     Attributes:
-        id: a short name made of its digest, by which a model can name it to the tool again.
-        data: its bytes, unless it is in a file or behind a URL; under ``base64`` in JSON.
-        path: the file that it is in.
-        url: where the router left it, if it did not send it; such URLs expire (variations: after
-            an hour). ``OrqImageTool.download`` fetches it.
-        mime_type: media type, by its bytes.
-        width: pixels.
-        height: pixels.
-        size: bytes.
-        sha256: digest of the bytes, in hex.
-        revised_prompt: what the model made of the prompt, where it tells.
+        id: Short id derived from the content, by which the model can refer to the image.
+        data: The bytes, unless the image is in a file or at a URL. Serialized as ``base64``.
+        path: Path of the file, if the image was written to one.
+        url: URL of the image, if the router sent a URL instead of the data. Such URLs expire
+            (variations: after one hour). ``OrqImageTool.download`` fetches the image.
+        mime_type: MIME type, detected from the data.
+        width: Width in pixels.
+        height: Height in pixels.
+        size: Size in bytes.
+        sha256: Hexadecimal SHA-256 digest of the data.
+        revised_prompt: The prompt as rewritten by the image model, if it reports one.
 
     >>> GeneratedImage(id="img_0123456789ab", url="https://example.com/a.png")
     GeneratedImage('img_0123456789ab', at a URL)
@@ -58,89 +64,98 @@ class GeneratedImage(MediaData):
 
     @property
     def summary(self) -> str:
-        """A few words about it, for a model; never its bytes."""
-        kind = (self.mime_type or "").removeprefix("image/").upper()
-        pixels = f"{self.width}x{self.height}" if self.width and self.height else ""
-        where = f"saved as {self.path}" if self.path else ""
-        if not (self.data or self.path):
-            where = f"at {self.url}" if len(self.url or "") <= MAX_SUMMARY_CHARS else "at a URL"
-        facts = ", ".join(fact for fact in (f"{pixels} {kind}".strip(), where) if fact)
-        return f"{self.id} ({facts})"
+        """Short description for the model: id, size in pixels, format and location."""
+        return f"{self.id} ({self._describe(self.url)})"
 
     @property
-    def elsewhere(self) -> str:
-        """What is said where the bytes are in neither place."""
-        return f"{self.id} is behind a URL; fetch it with download(...) first"
+    def _missing_data_message(self) -> str:
+        return f"{self.id} is only available at a URL. Fetch it with OrqImageTool.download()."
 
     @property
     def filename(self) -> str:
-        """What its file is called where nobody named it: its id, and the suffix of its type."""
-        return Path(f"{self.id}{IMAGE_SUFFIXES.get(self.mime_type or '', '')}").name
+        """Default file name: the id and the suffix of the image type."""
+        return build_image_filename(self.id, self.mime_type)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-        """Write the image to a file, whole or not at all.
+        """Write the image to a file. The file appears only once it is complete.
 
-        In a folder that is there, the file is called by the image's id, with the suffix of what it
-        holds. Warns where the file's name says another format than it holds: nothing is converted.
+        The data is not converted. A warning is issued if the suffix of ``path`` belongs to a
+        different format.
+
+        Args:
+            path: Path of the new file, or an existing directory, in which the file is named after
+                the id of the image.
+            overwrite: Whether an existing file may be replaced.
+
+        Returns:
+            The path that was written.
 
         Raises:
-            RouterInputError: the path cannot be written to, or the bytes are not here.
+            RouterInputError: The data is not available, or the path cannot be written to.
+            SavingError: The file could not be written completely.
         """
         target = parse_path(path)
         if os.path.isdir(target):
             target /= self.filename
-        named = _KINDS.get(target.suffix.lower())
-        if named and self.mime_type and named != self.mime_type:
-            warn_about_suffix(path, self.mime_type)
+        if self.mime_type:
+            warn_if_wrong_suffix(target, self.mime_type, IMAGE_SUFFIXES)
         return super().save(target, overwrite=overwrite)
 
+    def _describe(self, url: str | None) -> str:
+        image_type = (self.mime_type or "").removeprefix("image/").upper()
+        pixels = f"{self.width}x{self.height}" if self.width and self.height else ""
+        location = f"saved as {self.path}" if self.path else ""
+        if not (self.data or self.path):
+            is_short = url is not None and len(url) <= MAX_SUMMARY_CHARS
+            location = f"at {url}" if is_short else "at a URL"
+        return ", ".join(filter(None, (f"{pixels} {image_type}".strip(), location)))
+
     def __repr__(self) -> str:
-        short = self.summary if self.data or self.path else f"{self.id} (at a URL)"
-        name, _, facts = short.partition(" (")
-        return f"GeneratedImage({name!r}, {facts}"
+        return f"GeneratedImage({self.id!r}, {self._describe(None)})"
 
     __str__ = __repr__
 
     def _repr_png_(self) -> bytes | None:
-        """The image itself, for notebooks."""
-        shown = self.mime_type == "image/png" and self._is_displayable(self.size)
-        return self.read() if shown else None
+        """Return the data of a PNG for notebooks."""
+        is_shown = self.mime_type == "image/png" and self._is_displayable(self.size)
+        return self.read() if is_shown else None
 
     def _repr_html_(self) -> str:
-        """The image and a few words; nothing is fetched to show it."""
-        told = f"<small>{html.escape(self.summary)}</small>"
+        """Return the image and its summary for notebooks, without fetching URLs."""
+        caption = f"<small>{html.escape(self.summary)}</small>"
         if not self._is_displayable(self.size) or not self.mime_type:
-            return told
+            return caption
         url = f"data:{html.escape(self.mime_type)};base64,{encode_base64(self.read())}"
-        return f'<img src="{url}" style="max-width: 512px"><br>{told}'
+        return f'<img src="{url}" style="max-width: 512px"><br>{caption}'
 
 
 class ImageResult(Artifact):
-    """The images of one call, with all that is known of how they came about.
+    """The images of one call, and how they were created.
 
-    In a tool's message it is a plain dict, which JSON and checkpoints hold; ``ImageResult.of``
-    makes it whole again.
+    Tool messages contain the result as a JSON-compatible dict, which survives checkpoints.
+    ``ImageResult.from_message`` restores it.
 
     Attributes:
         operation: ``generate``, ``edit`` or ``vary``.
-        images: the images.
-        prompt: what was asked for; variations have none.
-        model: the model that was asked.
-        answering_model: the one that answered; ``None`` where several may have, for the router's
-            replies with images do not tell it.
-        usage: tokens, as the router counts them.
-        attempts: requests that the client sent; the router's own retries are not on the wire.
-        trace_id: the router's trace.
-        offline: whether the offline router answered, which says nothing about the real one.
+        images: The images.
+        prompt: The prompt; ``None`` for variations.
+        model: The requested model.
+        answering_model: The model that answered. ``None`` if a fallback or load balancer may have
+            chosen another model, because image responses do not name the model.
+        usage: Token usage as reported by the router.
+        attempts: Number of requests the client sent, including retries. Retries by the router
+            are not counted.
+        trace_id: Trace id of the router.
+        offline: Whether the answer came from the offline router.
 
     >>> from orq_router_integrations import OfflineRouter, OrqImageTool
     >>> client = OfflineRouter().client()
     >>> result = OrqImageTool(model="openai/gpt-image-1", client=client).generate("a boat")
-    >>> ImageResult.of(result.to_artifact()) == result
+    >>> ImageResult.from_message(result.to_artifact()) == result
     True
     """
 
-    missing_message: ClassVar[str] = "no images are in it"
+    missing_message: ClassVar[str] = "The message contains no images"
 
     operation: Literal["generate", "edit", "vary"]
     images: Annotated[tuple[GeneratedImage, ...], Field(min_length=1)]
@@ -154,44 +169,54 @@ class ImageResult(Artifact):
 
     @property
     def image(self) -> GeneratedImage:
-        """The first image, which often is the only one."""
+        """The first image."""
         return self.images[0]
 
     @property
     def summary(self) -> str:
-        """A few sentences about them, for a model; never their bytes."""
-        done = {"generate": "drawn", "edit": "edited", "vary": "varied"}[self.operation]
+        """Description for the model: ids, sizes and locations, without the data."""
+        action = {"generate": "drawn", "edit": "edited", "vary": "created as variations"}
         count = "1 image was" if len(self.images) == 1 else f"{len(self.images)} images were"
-        lines = [f"{count} {done}: " + "; ".join(image.summary for image in self.images) + "."]
-        revised = dict.fromkeys(image.revised_prompt for image in self.images)
-        lines += [
-            f"The prompt was revised to: {text[:MAX_SUMMARY_CHARS]}" for text in revised if text
+        images = "; ".join(image.summary for image in self.images)
+        sentences = [f"{count} {action[self.operation]}: {images}."]
+        prompts = dict.fromkeys(image.revised_prompt or "" for image in self.images)
+        sentences += [
+            f"The prompt was revised to: {prompt[:MAX_SUMMARY_CHARS]}"
+            for prompt in filter(None, prompts)
         ]
-        return " ".join(lines)
+        return " ".join(sentences)
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> tuple[Path, ...]:
-        """Write the images to files, each whole or not at all.
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> list[Path]:
+        """Write the images to files. Each file appears only once it is complete.
 
-        In a folder that is there, each is called by its id, with the suffix of what it holds. Else
-        one image gets the path as it is, and of several each its number before the suffix.
+        Args:
+            path: Path of the new file. If there are several images, their numbers are added to the
+                file name (``boat-1.png``). In an existing directory, files are named after the
+                ids of the images.
+            overwrite: Whether existing files may be replaced.
+
+        Returns:
+            The paths that were written, in the order of ``images``.
 
         Raises:
-            RouterInputError: a path cannot be written to, or the bytes of an image are not here.
+            RouterInputError: The data of an image is not available, or a path cannot be written
+                to.
+            SavingError: A file could not be written completely.
         """
         target = parse_path(path)
         if len(self.images) == 1 or os.path.isdir(target):
-            return tuple(image.save(target, overwrite=overwrite) for image in self.images)
-        return tuple(
+            return [image.save(target, overwrite=overwrite) for image in self.images]
+        return [
             image.save(target.with_stem(f"{target.stem}-{number}"), overwrite=overwrite)
             for number, image in enumerate(self.images, start=1)
-        )
+        ]
 
     def __repr__(self) -> str:
-        shown = ", ".join(image.id for image in self.images)
-        return f"ImageResult({self.operation}: {shown}, {self.answering_model or self.model!r})"
+        ids = ", ".join(image.id for image in self.images)
+        return f"ImageResult({self.operation}: {ids}, {self.answering_model or self.model!r})"
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        """The images, for notebooks."""
+        """Return the images for notebooks."""
         return "".join(f"<div>{image._repr_html_()}</div>" for image in self.images)

@@ -2,121 +2,213 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, ClassVar
+from uuid import uuid4
 
 from langchain_core.messages import ToolCall
 from langchain_core.runnables import RunnableConfig
-from typing_extensions import AsyncGenerator, Generator, Unpack
+from pydantic import AfterValidator, BaseModel, Field
+from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
-from orq_router_integrations.media.atomic_write import awrite_chunks, map_write_errors, open_atomic
-from orq_router_integrations.tools.audio_format import AUDIO_SUFFIXES
-from orq_router_integrations.tools.speech_call import SpeechCall
-from orq_router_integrations.tools.speech_result import Speech, warn_if_wrong_suffix
-from orq_router_integrations.tools.speech_settings import SpeechOverrides, SpeechSettings
+from orq_router_integrations._integration import CONTROL_HINTS, reject_unknown_kwargs, rename_hints
+from orq_router_integrations.errors import RouterInputError, to_input_error
+from orq_router_integrations.media.atomic_write import (
+    awrite_chunks,
+    map_write_errors,
+    open_atomic,
+    validate_directory,
+    validate_output_path,
+)
+from orq_router_integrations.tools.artifact import warn_if_wrong_suffix
+from orq_router_integrations.tools.audio_format import (
+    AUDIO_SUFFIXES,
+    format_from_path,
+)
+from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
+from orq_router_integrations.tools.speech_call import (
+    SpeechCall,
+    build_speech_requests,
+    check_argument_order,
+)
+from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech
 from orq_router_integrations.tools.tracing import atrace_run, trace_run
+from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
+from orq_router_integrations.wire.endpoints import SPEECH
+from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.speech import (
+    BODY_FIELDS,
+    MAX_INPUT_CHARS,
+    SpeechFormat,
+    Speed,
+    Voice,
+)
 
 
-class OrqSpeechTool(SpeechSettings):
-    """Speaks a text through the orq.ai AI Router.
+def _validate_text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("The text is empty. Pass the text to speak.")
+    return text
 
-    For an agent it is a tool like any other: the message holds one sentence for the model, its
-    artifact the audio (or, with ``directory``, the path of its file) and all that is known of it;
-    ``Speech.of(message)`` reads that. A choice of the model that cannot be done it is told, and may
-    choose again; invoked without a tool call the tool raises a ``ChoiceError``. Programs call
-    ``speak``, ``speak_to`` and ``stream``, or their async twins, and may give ``model``, ``voice``,
-    ``format``, ``speed`` and ``controls`` per call.
 
-    A text longer than ``max_chars`` is cut at sentence ends, spoken in several requests and
-    joined to one file. That goes without a loss for WAV, raw samples and MP3; asking for another
-    format is refused before anything is sent. What the router sends is told by its bytes, for it
-    replaces formats without a word.
+class SpeechArgs(BaseModel):
+    """A text to speak."""
 
-    Speech is billed by the piece: a request that may have been worked on is not sent again.
+    text: Annotated[str, AfterValidator(_validate_text)] = Field(
+        description="The text to speak, word for word."
+    )
+    voice: Voice | None = Field(default=None, description="The provider's name of the voice.")
+    audio_format: SpeechFormat | None = Field(default=None, description="The audio format.")
+    speed: Speed | None = Field(
+        default=None, description="Speed from 0.25 to 4; 1 is the normal speed."
+    )
 
-    Attributes:
-        model: the provider, a slash, the provider's model: ``openai/tts-1``.
-        voice: the provider's name of a voice: ``alloy``.
-        format: ``mp3``, ``opus``, ``aac``, ``flac``, ``wav`` or ``pcm``; the router's default,
-            mp3, if not given.
-        speed: 0.25 to 4.
-        open_args: of ``voice``, ``format``, ``speed``: what the model may choose beside the text.
-        max_chars: characters in one request.
-        directory: an existing folder for the files of tool calls; by default the audio is in the
-            artifact, as base64.
-        pcm_rate: samples per second of raw samples, where the router does not tell it.
-        retry_ambiguous: send again also what the router may have worked on, and billed.
-        controls: the router's controls; those given per call go on top, field by field.
-        extra_body: further members of the request body, such as ``instructions``, which no source
-            of the router knows.
-        client: a ``RouterClient`` to use; it then decides all settings.
+
+class SpeechOverrides(TypedDict, total=False):
+    """Parameters of a single call. They take precedence over those of the tool."""
+
+    model: str
+    voice: str | None
+    audio_format: SpeechFormat | None
+    speed: float | None
+    controls: RouterControls | RouterControlsDict | None
+
+
+OVERRIDES = frozenset(SpeechOverrides.__annotations__)
+_HINTS = {
+    **CONTROL_HINTS,
+    **rename_hints(
+        response_format="audio_format", format="audio_format", instructions="the tool's extra_body"
+    ),
+}
+
+
+class OrqSpeechTool(OrqTool):
+    """Speak texts through the orq.ai AI Router.
+
+    Agents use it like any other tool. The model sees one sentence. The artifact of the tool message
+    contains the audio, or the path of its file if ``directory`` is set;
+    ``Speech.from_message(message)`` restores it. Invalid arguments are reported to the model in the
+    tool message so that it can retry.
+
+    Programs call ``synthesize``, ``synthesize_to_file`` and ``stream``, or the async versions with
+    the prefix ``a``. ``model``, ``voice``, ``audio_format``, ``speed`` and ``controls`` can be
+    overridden per call.
+
+    A text longer than ``max_chars`` is split at sentence ends, spoken in several requests, and
+    joined without decoding. This is supported for WAV, PCM and MP3; other formats are rejected
+    before anything is sent. The router may silently return another format, so results report the
+    format found in the data.
+
+    Speech is billed per request, so a request that may have been processed is not retried unless
+    ``retry_ambiguous=True``.
 
     Raises:
-        pydantic.ValidationError: at construction, when an argument is wrong.
-        RouterError: at a call; ``received`` says how many bytes arrived of what broke off, and
-            ``partial_bytes`` has them if the whole was asked for.
+        pydantic.ValidationError: When the tool is created with invalid arguments.
+        RouterError: When a call fails. ``received`` is the number of bytes that had arrived;
+            ``partial_bytes`` contains them if the audio was collected in memory.
 
     >>> from orq_router_integrations.testing import OfflineRouter
     >>> client = OfflineRouter().client()
-    >>> tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
+    >>> tool = OrqSpeechTool(
+    ...     model="openai/tts-1", voice="alloy", audio_format="wav", client=client
+    ... )
     >>> tool.synthesize("Good morning.")
     Speech(1.1 s, 54380 bytes of wav, 'openai/tts-1')
     """
 
-    # For programs
+    full_args_schema: ClassVar[type[BaseModel]] = SpeechArgs
+    reserved_fields: ClassVar[frozenset[str]] = BODY_FIELDS
 
-    def synthesize(self, text: str, **choices: Unpack[SpeechOverrides]) -> Speech:
-        """Speak a text, and return the whole speech.
+    name: str = "speak"
+    description: str = "Speaks a text aloud: creates an audio file for the user to hear."
+    voice: Voice = Field(description="The provider's name of the voice", examples=["alloy"])
+    audio_format: SpeechFormat | None = Field(
+        default=None,
+        description="Audio format: mp3, opus, aac, flac, wav or pcm. By default mp3",
+    )
+    speed: Speed | None = Field(
+        default=None, description="Speed from 0.25 to 4; 1 is the normal speed"
+    )
+    max_chars: Annotated[int, Field(strict=True, ge=1)] = Field(
+        default=MAX_INPUT_CHARS,
+        description="Maximum number of characters per request. Longer texts are split",
+    )
+    pcm_rate: Annotated[int, Field(strict=True, ge=1)] = Field(
+        default=DEFAULT_PCM_RATE,
+        description="Sample rate of PCM in Hz, used if the response does not contain it",
+    )
+    retry_ambiguous: bool = Field(
+        default=False,
+        description="Also retry requests that the router may have processed and billed",
+    )
+
+    # Methods for programs
+
+    def synthesize(self, text: str, **overrides: Unpack[SpeechOverrides]) -> Speech:
+        """Speak a text, and return the complete audio.
+
+        Args:
+            text: The text to speak.
+            overrides: Parameters of this call.
 
         Raises:
-            RouterInputError: the text is empty or too long for a format that cannot be joined, or
-                a choice is wrong; nothing was sent.
-            RouterError: the router refused or failed, or the audio broke off.
+            RouterInputError: The text is empty, or too long for a format that cannot be joined, or
+                a parameter is invalid. Nothing was sent.
+            RouterError: The request failed, or the audio is incomplete.
         """
-        return self._spoken(self._speaking(text, choices))
+        return self._collect(self._prepare(text, overrides))
 
-    async def asynthesize(self, text: str, **choices: Unpack[SpeechOverrides]) -> Speech:
-        """Speak a text, and return the whole speech; see ``speak``."""
-        return await self._aspoken(self._speaking(text, choices))
+    async def asynthesize(self, text: str, **overrides: Unpack[SpeechOverrides]) -> Speech:
+        """Speak a text, and return the complete audio; see ``synthesize``."""
+        return await self._acollect(self._prepare(text, overrides))
 
     def synthesize_to_file(
         self,
-        path: str | os.PathLike[str],
         text: str,
+        path: str | os.PathLike[str],
         *,
         overwrite: bool = True,
-        **choices: Unpack[SpeechOverrides],
+        **overrides: Unpack[SpeechOverrides],
     ) -> Speech:
-        """Speak a text to a file, written as the audio arrives and there only when it is whole.
+        """Speak a text, and write the audio to a file as it arrives.
 
-        The file's suffix asks for the format, unless ``format=`` does. What came instead stays in
-        the file, with a warning. When the audio breaks off, nothing new remains and an old file
-        stays as it was.
+        The file appears only once it is complete. If the call fails, an existing file is left
+        unchanged. A warning is issued if the router returns another format than the suffix of the
+        path suggests.
+
+        Args:
+            text: The text to speak.
+            path: Path of the new file. Its suffix selects the format, unless ``audio_format`` is
+                passed.
+            overwrite: Whether an existing file may be replaced.
+            overrides: Parameters of this call.
 
         Raises:
-            RouterInputError: as for ``speak``, or the path cannot be written to, or comes last.
-            RouterError: as for ``speak``; ``received`` says how many bytes had arrived.
+            RouterInputError: As for ``synthesize``; also if the path cannot be written to, or text
+                and path are swapped.
+            RouterError: As for ``synthesize``.
         """
-        target, speaking = self._speaking_to(path, text, choices, overwrite=overwrite)
-        speech = self._written(target, speaking, overwrite=overwrite)
-        warn_if_wrong_suffix(target, speech.format)
+        target, call = self._prepare_file(text, path, overrides, overwrite=overwrite)
+        speech = self._write_file(call, target, overwrite=overwrite)
+        warn_if_wrong_suffix(target, speech.format, AUDIO_SUFFIXES)
         return speech
 
     async def asynthesize_to_file(
         self,
-        path: str | os.PathLike[str],
         text: str,
+        path: str | os.PathLike[str],
         *,
         overwrite: bool = True,
-        **choices: Unpack[SpeechOverrides],
+        **overrides: Unpack[SpeechOverrides],
     ) -> Speech:
-        """Speak a text to a file; see ``speak_to``."""
-        target, speaking = self._speaking_to(path, text, choices, overwrite=overwrite)
-        speech = await self._awritten(target, speaking, overwrite=overwrite)
-        warn_if_wrong_suffix(target, speech.format)
+        """Speak a text, and write the audio to a file; see ``synthesize_to_file``."""
+        target, call = self._prepare_file(text, path, overrides, overwrite=overwrite)
+        speech = await self._awrite_file(call, target, overwrite=overwrite)
+        warn_if_wrong_suffix(target, speech.format, AUDIO_SUFFIXES)
         return speech
 
     def stream(
@@ -125,23 +217,26 @@ class OrqSpeechTool(SpeechSettings):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Iterator[Any]:
-        """Speak a text, and yield the bytes of the audio as they arrive.
+        """Speak a text, and yield the audio as it arrives.
 
-        ``input`` is the text, or a dict of arguments; ``kwargs`` are as for ``speak``. A
-        ``ToolCall`` is run as every tool runs one, and yields one ``ToolMessage``. A joined WAV
-        begins with a head that leaves the size open, as streamed files do. In a chain that is
-        streamed, the audio is what streams.
+        The sizes in the header of a joined WAV are left open, as is usual for streams.
+
+        Args:
+            input: The text, or a dict of arguments. A ``ToolCall`` is invoked as usual and yields
+                one ``ToolMessage``.
+            config: LangChain configuration, such as callbacks.
+            kwargs: Parameters of this call, as for ``synthesize``.
 
         Raises:
-            RouterError: as for ``speak``; ``received`` says how many bytes had arrived.
+            RouterError: As for ``synthesize``.
         """
-        if _is_call(input):
+        if _is_tool_call(input):
             yield from super().stream(input, config, **kwargs)
             return
-        speaking = self._given(input, kwargs)
+        call = self._prepare_stream(input, kwargs)
         with (
-            trace_run(self, input, config, speaking.summarize),
-            closing(self._pieces(speaking)) as audio,
+            trace_run(self, input, config, call.summarize),
+            closing(self._iter_audio(call)) as audio,
         ):
             yield from audio
 
@@ -151,90 +246,150 @@ class OrqSpeechTool(SpeechSettings):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
-        """Speak a text, and yield the bytes of the audio as they arrive; see ``stream``."""
-        if _is_call(input):
+        """Speak a text, and yield the audio as it arrives; see ``stream``."""
+        if _is_tool_call(input):
             async for message in super().astream(input, config, **kwargs):
                 yield message
             return
-        speaking = self._given(input, kwargs)
+        call = self._prepare_stream(input, kwargs)
         async with (
-            atrace_run(self, input, config, speaking.summarize),
-            ScopedAsyncGenerator(self._apieces(speaking)) as audio,
+            atrace_run(self, input, config, call.summarize),
+            ScopedAsyncGenerator(self._aiter_audio(call)) as audio,
         ):
             async for data in audio:
                 yield data
 
-    # For agents
+    # Methods for agents
 
-    def _run(self, text: str, **choices: Any) -> tuple[str, dict[str, Any]]:
-        target, speaking = self._called(text, choices)
+    def _run(self, text: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
+        target, call = self._prepare_tool_call(text, kwargs)
         if target is None:
-            speech = self._spoken(speaking)
+            speech = self._collect(call)
         else:
-            speech = _with_suffix(self._written(target, speaking))
+            speech = _add_suffix(self._write_file(call, target))
         return speech.summary, speech.to_artifact()
 
-    async def _arun(self, text: str, **choices: Any) -> tuple[str, dict[str, Any]]:
-        target, speaking = self._called(text, choices)
+    async def _arun(self, text: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
+        target, call = self._prepare_tool_call(text, kwargs)
         if target is None:
-            speech = await self._aspoken(speaking)
+            speech = await self._acollect(call)
         else:
-            speech = _with_suffix(await self._awritten(target, speaking))
+            speech = _add_suffix(await self._awrite_file(call, target))
         return speech.summary, speech.to_artifact()
 
-    # From a text to bytes
+    def _prepare_tool_call(
+        self, text: str, kwargs: Mapping[str, Any]
+    ) -> tuple[Path | None, SpeechCall]:
+        """Return the path of a new file, without its suffix, and the call."""
+        target = None
+        if directory := validate_directory(self.directory):
+            target = validate_output_path(directory / f"speech-{uuid4().hex[:12]}")
+        with raise_tool_input_errors():
+            return target, self._prepare(text, kwargs)
 
-    def _spoken(self, speaking: SpeechCall) -> Speech:
-        with speaking.collect_in_memory() as sink:
-            self._pour(speaking, sink)
-        return speaking.build_speech(sink)
+    # From arguments to requests
 
-    async def _aspoken(self, speaking: SpeechCall) -> Speech:
-        with speaking.collect_in_memory() as sink:
-            async with ScopedAsyncGenerator(self._apieces(speaking)) as audio:
+    def _prepare_stream(self, input_: Any, kwargs: Mapping[str, Any]) -> SpeechCall:
+        args = {"text": input_} if isinstance(input_, str) else input_
+        if not isinstance(args, Mapping) or "text" not in args:
+            raise RouterInputError(
+                "text: expected a str, or a dict with the key 'text'.", endpoint=SPEECH.path
+            )
+        overrides = {**args, **kwargs}
+        return self._prepare(overrides.pop("text"), overrides)
+
+    def _prepare_file(
+        self,
+        text: str,
+        path: str | os.PathLike[str],
+        overrides: Mapping[str, Any],
+        *,
+        overwrite: bool,
+    ) -> tuple[Path, SpeechCall]:
+        """Check the path before anything is billed, and choose the format by its suffix."""
+        check_argument_order(text, path)
+        target = validate_output_path(path, overwrite=overwrite)
+        if audio_format := format_from_path(target):
+            overrides = {"audio_format": audio_format, **overrides}
+        return target, self._prepare(text, overrides)
+
+    def _prepare(self, text: str, overrides: Mapping[str, Any]) -> SpeechCall:
+        try:
+            return self._build_call(text, overrides)
+        except ValueError as error:
+            raise to_input_error(error, endpoint=SPEECH.path, candidates=OVERRIDES) from None
+
+    def _build_call(self, text: str, overrides: Mapping[str, Any]) -> SpeechCall:
+        reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
+        if not isinstance(text, str):
+            raise ValueError(f"text: expected a str, got {type(text).__name__}.")
+        params = {name: getattr(self, name) for name in ("model", "voice", "audio_format", "speed")}
+        params |= {name: value for name, value in overrides.items() if value is not None}
+        controls = self.merge_controls(params.pop("controls", None))
+        requests = build_speech_requests(text, params, self.max_chars)
+        return SpeechCall(
+            requests=requests,
+            candidates=ModelCandidates.from_controls(
+                requests[0].model, self.resolved_client.controls.merge(controls)
+            ),
+            controls=controls,
+            extra_body=self.extra_body,
+            retry_ambiguous=self.retry_ambiguous,
+            pcm_rate=self.pcm_rate,
+            characters=len(text),
+        )
+
+    # From requests to audio
+
+    def _collect(self, call: SpeechCall) -> Speech:
+        with call.collect_in_memory() as buffer, closing(self._iter_audio(call)) as audio:
+            buffer.writelines(audio)
+        return call.build_speech(buffer)
+
+    async def _acollect(self, call: SpeechCall) -> Speech:
+        with call.collect_in_memory() as buffer:
+            async with ScopedAsyncGenerator(self._aiter_audio(call)) as audio:
                 async for data in audio:
-                    sink.write(data)
-        return speaking.build_speech(sink)
+                    buffer.write(data)
+        return call.build_speech(buffer)
 
-    def _written(self, target: Path, speaking: SpeechCall, *, overwrite: bool = True) -> Speech:
+    def _write_file(self, call: SpeechCall, target: Path, *, overwrite: bool = True) -> Speech:
         with open_atomic(target, overwrite=overwrite) as file:
-            self._pour(speaking, file)
-            return speaking.build_speech(file, target)
+            with closing(self._iter_audio(call)) as audio:
+                file.writelines(audio)
+            return call.build_speech(file, target)
 
-    async def _awritten(
-        self, target: Path, speaking: SpeechCall, *, overwrite: bool = True
+    async def _awrite_file(
+        self, call: SpeechCall, target: Path, *, overwrite: bool = True
     ) -> Speech:
         with open_atomic(target, overwrite=overwrite) as file:
-            async with ScopedAsyncGenerator(self._apieces(speaking)) as audio:
+            async with ScopedAsyncGenerator(self._aiter_audio(call)) as audio:
                 await awrite_chunks(file, audio)
-            return await asyncio.to_thread(speaking.build_speech, file, target)
+            return await asyncio.to_thread(call.build_speech, file, target)
 
-    def _pieces(self, speaking: SpeechCall) -> Generator[bytes]:
-        with speaking.handle_errors():
-            for call in speaking.iter_calls():
-                with closing(self.resolved_client.stream(call)) as arriving:
-                    yield from filter(None, map(speaking.add_data, arriving))
+    def _iter_audio(self, call: SpeechCall) -> Generator[bytes]:
+        with call.handle_errors():
+            for request in call.iter_calls():
+                with closing(self.resolved_client.stream(request)) as chunks:
+                    yield from filter(None, map(call.add_data, chunks))
 
-    async def _apieces(self, speaking: SpeechCall) -> AsyncGenerator[bytes]:
-        with speaking.handle_errors():
-            for call in speaking.iter_calls():
-                async with ScopedAsyncGenerator(self.resolved_client.astream(call)) as arriving:
-                    async for data in arriving:
-                        if kept := speaking.add_data(data):
-                            yield kept
-
-    def _pour(self, speaking: SpeechCall, sink: BinaryIO) -> None:
-        with closing(self._pieces(speaking)) as audio:
-            sink.writelines(audio)
+    async def _aiter_audio(self, call: SpeechCall) -> AsyncGenerator[bytes]:
+        with call.handle_errors():
+            for request in call.iter_calls():
+                async with ScopedAsyncGenerator(self.resolved_client.astream(request)) as chunks:
+                    async for chunk in chunks:
+                        if data := call.add_data(chunk):
+                            yield data
 
 
-def _is_call(given: Any) -> bool:
-    return isinstance(given, dict) and given.get("type") == "tool_call"
+def _is_tool_call(input_: Any) -> bool:
+    return isinstance(input_, dict) and input_.get("type") == "tool_call"
 
 
-def _with_suffix(speech: Speech) -> Speech:
-    """A file of ours under the suffix of what it holds."""
-    bare = Path(speech.path or "")
-    with map_write_errors(bare):
-        named = bare.rename(f"{bare}{AUDIO_SUFFIXES.get(speech.format or '', ('',))[0]}")
-    return speech.model_copy(update={"path": str(named)})
+def _add_suffix(speech: Speech) -> Speech:
+    """Rename the file of a tool call to the suffix of the format that arrived."""
+    path = Path(speech.path or "")
+    suffix = AUDIO_SUFFIXES.get(speech.format or "", ("",))[0]
+    with map_write_errors(path):
+        renamed = path.rename(f"{path}{suffix}")
+    return speech.model_copy(update={"path": str(renamed)})

@@ -1,9 +1,11 @@
-"""One text on its way to speech: the calls it takes, and what has come of them so far.
+"""State of one text-to-speech run, without any I/O.
 
-Nothing here waits or sends: the tool's sync and async verbs carry the calls, and share the rest.
+A long text takes several requests, whose audio is joined. The sync and async methods of
+``OrqSpeechTool`` share this state and do the I/O.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,200 +13,257 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from orq_router_integrations.errors import InvalidResponseError, RouterError
-from orq_router_integrations.tools.audio_concat import AudioFormatError, AudioJoiner
+from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
+from orq_router_integrations.tools.audio_concat import (
+    JOINABLE_FORMATS,
+    AudioFormatError,
+    AudioJoiner,
+)
 from orq_router_integrations.tools.audio_format import (
     DetectedFormat,
     create_joiner,
     detect_format,
-    get_sample_rate,
+    has_audio_suffix,
+    parse_sample_rate,
 )
 from orq_router_integrations.tools.speech_result import Speech
+from orq_router_integrations.tools.text_splitting import split_text
 from orq_router_integrations.wire.call import Response, StreamCall
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import SPEECH
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.speech import SpeechDecoder, SpeechRequest
 
-BLOCK = 64 * 1024
+DEFAULT_FORMAT = "mp3"
+"""The format that the router returns if none is requested."""
+
+READ_BYTES = 64 * 1024
+
+
+def build_speech_requests(
+    text: str, params: Mapping[str, Any], max_chars: int
+) -> tuple[SpeechRequest, ...]:
+    """Build one request for each chunk of a text.
+
+    Args:
+        text: The text.
+        params: Model, voice, format and speed.
+        max_chars: Maximum length of a chunk.
+
+    Raises:
+        ValueError: A parameter is invalid, or the text is too long for the format.
+    """
+    chunks = [text]
+    if len(text) > max_chars:
+        chunks = split_text(text, max_chars) or [text]
+    audio_format = params.get("audio_format") or DEFAULT_FORMAT
+    if len(chunks) > 1 and audio_format not in JOINABLE_FORMATS:
+        raise ValueError(
+            f"text: the text has {len(text)} characters, but a request takes at most {max_chars}, "
+            f"and {audio_format} audio cannot be joined. Use audio_format 'wav', 'pcm' or 'mp3'."
+        )
+    return tuple(SpeechRequest(text=chunk, max_chars=max_chars, **params) for chunk in chunks)
+
+
+def check_argument_order(text: object, path: object) -> None:
+    """Check that text and path are not swapped, because then the file name would be spoken.
+
+    Raises:
+        RouterInputError: The text looks like a file name, and the path does not.
+    """
+    is_text_a_file = (
+        isinstance(text, str) and len(text.split()) == 1 and has_audio_suffix(text.strip())
+    )
+    is_path_a_file = isinstance(path, str | bytes | os.PathLike) and has_audio_suffix(
+        os.fsdecode(path)
+    )
+    if is_text_a_file and not is_path_a_file:
+        raise RouterInputError(
+            f"text: {text!r:.200} looks like a file name. Pass the text first, then the path.",
+            endpoint=SPEECH.path,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
 class SpeechCall:
-    """The state of one call of the tool.
+    """One call of the speech tool.
 
     Attributes:
-        requests: one for each piece of the text.
-        asked: the models that may answer.
-        controls: the router's controls.
-        extra_body: further members of each body.
-        repeatable: whether a piece may be sent again when it is unknown if it was spoken.
-        pcm_rate: of raw samples whose rate nothing tells.
-        characters: how long the text is.
-        heads: of the replies, one for each piece begun.
+        requests: One request for each chunk of the text.
+        candidates: Models that may answer.
+        controls: Router controls.
+        extra_body: Additional fields of each body.
+        retry_ambiguous: Whether to retry when the router may have processed a request.
+        pcm_rate: Sample rate of PCM in Hz, if the response does not contain it.
+        characters: Length of the text.
     """
 
     requests: tuple[SpeechRequest, ...]
     candidates: ModelCandidates
     controls: RouterControls
     extra_body: Mapping[str, Any]
-    repeatable: bool
+    retry_ambiguous: bool
     pcm_rate: int
     characters: int
-    responses: list[Response] = field(default_factory=list)
-    _piece: int = 0
-    _fresh: bool = True
-    _found: DetectedFormat | None = None
-    _track: AudioJoiner | None = None
-    _rate: int | None = None
+    _responses: list[Response] = field(default_factory=list)
+    _chunk: int = 0
+    _is_chunk_start: bool = True
+    _format: DetectedFormat | None = None
+    _joiner: AudioJoiner | None = None
+    _sample_rate: int | None = None
 
     @property
     def requested_format(self) -> str:
-        """The format asked for; the router's default is mp3."""
-        return self.requests[0].audio_format or "mp3"
+        """The requested format."""
+        return self.requests[0].audio_format or DEFAULT_FORMAT
 
     @property
     def size(self) -> int:
-        """Bytes of audio so far."""
-        return self._track.size if self._track else 0
+        """Number of audio bytes so far."""
+        return self._joiner.size if self._joiner else 0
 
     def summarize(self) -> str:
-        """What has come so far, in words."""
-        return f"{self.size} bytes of {self._found.format if self._found else None} audio"
+        """Describe the audio received so far."""
+        return f"{self.size} bytes of {self._format.format if self._format else None} audio"
 
     def iter_calls(self) -> Iterator[StreamCall[bytes]]:
-        """The calls, one after another; asked for the next, the one before is complete.
+        """Yield the calls. Pass the data of each one to ``add_data`` before advancing.
 
         Raises:
-            BadAudioError: what came cannot be joined to one file.
+            AudioFormatError: The chunks cannot be joined.
         """
-        for params in self.requests:
-            if self._track:
-                self._track.begin_chunk()
-            self._piece, self._fresh = self._piece + 1, True
+        for chunk, request in enumerate(self.requests, start=1):
+            if self._joiner:
+                self._joiner.begin_chunk()
+            self._chunk, self._is_chunk_start = chunk, True
             yield StreamCall(
                 endpoint=SPEECH,
-                body={**params.to_wire(), **self.extra_body},
+                body={**request.to_wire(), **self.extra_body},
                 controls=self.controls,
-                create_decoder=self._decoder,
-                retry_ambiguous=self.repeatable,
+                create_decoder=self._create_decoder,
+                retry_ambiguous=self.retry_ambiguous,
             )
-            if self._track:
-                self._track.end_chunk()
+            if self._joiner:
+                self._joiner.end_chunk()
 
-    def _decoder(self, head: Response) -> SpeechDecoder:
-        self.responses[self._piece - 1 :] = [head]
-        return SpeechDecoder(head)
+    def _create_decoder(self, response: Response) -> SpeechDecoder:
+        self._responses[self._chunk - 1 :] = [response]  # replaces the response of a failed attempt
+        return SpeechDecoder(response)
 
     def add_data(self, data: bytes) -> bytes:
-        """Bytes of a reply; what of them belongs in the file.
+        """Process bytes of a response, and return those that belong in the file.
 
         Raises:
-            BadAudioError: they are no audio, or do not fit to what came before.
+            AudioFormatError: The data is not audio, or does not match the previous chunks.
         """
-        if self._fresh:
-            self._fresh = False
-            self._begin(data)
-        assert self._track is not None  # noqa: S101 - the first bytes made it
-        return self._track.feed(data)
+        if self._is_chunk_start:
+            self._is_chunk_start = False
+            self._start_chunk(data)
+        assert self._joiner is not None  # noqa: S101 - created with the first bytes
+        return self._joiner.feed(data)
 
-    def _begin(self, data: bytes) -> None:
-        head = self.responses[-1]
-        found = detect_format(data, self.requested_format, head)
-        rate = get_sample_rate(head)
-        if self._track is None:
-            self._found, self._rate = found, rate
-            joined = len(self.requests) > 1
-            self._track = create_joiner(found, rate or self.pcm_rate, joined=joined)
-        elif (found, rate) != (self._found, self._rate):
-            before = _described(self._found, self._rate)
+    def _start_chunk(self, data: bytes) -> None:
+        response = self._responses[-1]
+        detected = detect_format(data, self.requested_format, response)
+        sample_rate = parse_sample_rate(response)
+        if self._joiner is None:
+            self._format, self._sample_rate = detected, sample_rate
+            self._joiner = create_joiner(
+                detected, sample_rate or self.pcm_rate, is_joining=len(self.requests) > 1
+            )
+        elif (detected, sample_rate) != (self._format, self._sample_rate):
+            previous = _describe_format(self._format, self._sample_rate)
             raise AudioFormatError(
-                f"a piece is {_described(found, rate)}, those before it {before}"
+                f"the audio is {_describe_format(detected, sample_rate)}, previous chunks are "
+                f"{previous}"
             )
 
     @contextmanager
     def handle_errors(self) -> Iterator[None]:
-        """Errors say how much arrived of the whole, and of which piece they are."""
+        """Add the number of received bytes and of the failed chunk to errors."""
         try:
             yield
-        except AudioFormatError as fault:
-            raise self._of_piece(self._mixed(fault)) from None
+        except AudioFormatError as error:
+            raise self._annotate_error(self._map_format_error(error)) from None
         except RouterError as error:
-            self._of_piece(error)
+            self._annotate_error(error)
             raise
 
-    def _mixed(self, fault: AudioFormatError) -> InvalidResponseError:
-        head = self.responses[-1]
+    def _map_format_error(self, error: AudioFormatError) -> InvalidResponseError:
+        message = str(error)
+        if len(self.requests) > 1:
+            message += "; another model may have answered (fallbacks, load balancer)"
+        response = self._responses[-1]
         return InvalidResponseError(
-            f"{fault}; another model may have answered (fallbacks, load balancer)"
-            if len(self.requests) > 1
-            else str(fault),
+            message,
             endpoint=SPEECH.path,
-            status_code=head.status,
-            attempts=head.attempts,
-            trace_id=head.trace_id,
+            status_code=response.status,
+            attempts=response.attempts,
+            trace_id=response.trace_id,
         )
 
-    def _of_piece(self, error: RouterError) -> RouterError:
+    def _annotate_error(self, error: RouterError) -> RouterError:
         error.received = max(error.received, self.size)
         if len(self.requests) > 1:
-            place = f"piece {self._piece} of {len(self.requests)}"
-            error.args = (f"{error.message} ({place})", *error.args[1:])
+            position = f"chunk {self._chunk} of {len(self.requests)}"
+            error.args = (f"{error.message} ({position})", *error.args[1:])
         return error
 
     @contextmanager
     def collect_in_memory(self) -> Iterator[BytesIO]:
-        """Memory for the whole; an error takes along what is in it."""
-        sink = BytesIO()
+        """Yield a buffer for the audio. Errors get its content as ``partial_bytes``."""
+        buffer = BytesIO()
         try:
-            yield sink
+            yield buffer
         except RouterError as error:
-            self._mend(sink)
-            error.partial_bytes = sink.getvalue()
+            self._apply_patches(buffer)
+            error.partial_bytes = buffer.getvalue()
             raise
 
-    def _mend(self, sink: BinaryIO) -> None:
-        """Put right what stands at the head of a file and was not known when it was written."""
-        for place, data in self._track.get_patches() if self._track else ():
-            sink.seek(place)
-            sink.write(data)
+    def _apply_patches(self, file: BinaryIO) -> None:
+        """Write the header fields that are only known at the end."""
+        for offset, data in self._joiner.get_patches() if self._joiner else ():
+            file.seek(offset)
+            file.write(data)
 
-    def build_speech(self, sink: BinaryIO, path: Path | None = None) -> Speech:
-        """The speech, once all of it is in ``sink``, whose head is put right."""
-        self._mend(sink)
-        found, track = self._found or DetectedFormat(None, ""), self._track
-        answered = {self.candidates.resolve_model(None, head.headers) for head in self.responses}
-        given = self.pcm_rate if found.format == "pcm" and not self._rate else None
+    def build_speech(self, file: BinaryIO, path: Path | None = None) -> Speech:
+        """Finish the header of the audio in ``file``, and build the result."""
+        self._apply_patches(file)
+        detected = self._format or DetectedFormat(None, "")
+        seconds = self._joiner.seconds if self._joiner else None
+        responses = self._responses
+        models = {self.candidates.resolve_model(None, item.headers) for item in responses}
+        is_assumed = detected.format == "pcm" and not self._sample_rate
         return Speech(
-            data=sink.getvalue() if isinstance(sink, BytesIO) else None,
+            data=file.getvalue() if isinstance(file, BytesIO) else None,
             path=str(path) if path else None,
-            format=found.format,
+            format=detected.format,
             requested_format=self.requested_format,
-            mime_type=found.mime_type,
+            mime_type=detected.mime_type,
             size=self.size,
-            sha256=_digest(sink),
-            seconds=None if track is None or track.seconds is None else round(track.seconds, 3),
-            assumed=f"{given} Hz, 16 bit, mono" if given else None,
-            rate=self._rate or given,
+            sha256=_compute_digest(file),
+            seconds=None if seconds is None else round(seconds, 3),
+            assumed=f"{self.pcm_rate} Hz, 16 bit, mono" if is_assumed else None,
+            sample_rate=self.pcm_rate if is_assumed else self._sample_rate,
             model=self.candidates.model,
-            answering_model=answered.pop() if len(answered) == 1 else None,
+            answering_model=models.pop() if len(models) == 1 else None,
             voice=self.requests[0].voice,
             characters=self.characters,
-            pieces=len(self.requests),
-            attempts=sum(head.attempts for head in self.responses),
-            offline="x-orq-offline" in self.responses[-1].headers,
-            trace_ids=tuple(head.trace_id for head in self.responses if head.trace_id),
+            chunks=len(self.requests),
+            attempts=sum(item.attempts for item in responses),
+            offline="x-orq-offline" in responses[-1].headers,
+            trace_ids=tuple(item.trace_id for item in responses if item.trace_id),
         )
 
 
-def _described(found: DetectedFormat | None, rate: int | None) -> str:
-    kind = (found and (found.format or found.mime_type)) or "unknown"
-    return f"{kind} at {rate} Hz" if rate else kind
+def _describe_format(detected: DetectedFormat | None, sample_rate: int | None) -> str:
+    name = (detected and (detected.format or detected.mime_type)) or "unknown"
+    return f"{name} at {sample_rate} Hz" if sample_rate else name
 
 
-def _digest(sink: BinaryIO) -> str:
+def _compute_digest(file: BinaryIO) -> str:
     digest = hashlib.sha256()
-    sink.seek(0)
-    while block := sink.read(BLOCK):
-        digest.update(block)
+    file.seek(0)
+    while data := file.read(READ_BYTES):
+        digest.update(data)
     return digest.hexdigest()

@@ -1,4 +1,7 @@
-"""A run of a tool that yields, told to LangChain's callbacks as core tells of one that returns."""
+"""Tracing of streamed tool runs with LangChain callbacks.
+
+LangChain traces tools that return a value, but not tools that yield one.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,17 +15,20 @@ from typing_extensions import AsyncGenerator
 from orq_router_integrations._http.async_generators import scoped_asynccontextmanager
 
 SummaryFunction = Callable[[], str]
-"""What is told of the run at its end."""
+"""Returns the output that is reported when the run ends."""
 
 
 @contextmanager
 def trace_run(
     tool: BaseTool, input_: Any, config: RunnableConfig | None, summarize: SummaryFunction
 ) -> Iterator[None]:
-    """A run from here to the end of the block; left early it has ended, not failed."""
-    found = ensure_config(config)
-    manager = CallbackManager.configure(*_heard_by(tool, found))
-    run = manager.on_tool_start(**_start(tool, input_, found))
+    """Report the block to callbacks as a run of the tool.
+
+    A stream that is closed early counts as ended, not as failed.
+    """
+    config = ensure_config(config)
+    manager = CallbackManager.configure(*_get_manager_args(tool, config))
+    run = manager.on_tool_start(**_build_start_args(tool, input_, config))
     try:
         yield
     except GeneratorExit:
@@ -38,10 +44,10 @@ def trace_run(
 async def atrace_run(
     tool: BaseTool, input_: Any, config: RunnableConfig | None, summarize: SummaryFunction
 ) -> AsyncGenerator[None]:
-    """The same for async callbacks."""
-    found = ensure_config(config)
-    manager = AsyncCallbackManager.configure(*_heard_by(tool, found))
-    run = await manager.on_tool_start(**_start(tool, input_, found))
+    """Report the block to callbacks as a run of the tool; see ``trace_run``."""
+    config = ensure_config(config)
+    manager = AsyncCallbackManager.configure(*_get_manager_args(tool, config))
+    run = await manager.on_tool_start(**_build_start_args(tool, input_, config))
     try:
         yield
     except GeneratorExit:
@@ -53,8 +59,7 @@ async def atrace_run(
     await run.on_tool_end(summarize(), name=tool.name)
 
 
-def _heard_by(tool: BaseTool, config: RunnableConfig) -> tuple[Any, ...]:
-    """The arguments of ``configure``: who hears of the run, and under which tags and metadata."""
+def _get_manager_args(tool: BaseTool, config: RunnableConfig) -> tuple[Any, ...]:
     return (
         config.get("callbacks"),
         tool.callbacks,
@@ -66,11 +71,11 @@ def _heard_by(tool: BaseTool, config: RunnableConfig) -> tuple[Any, ...]:
     )
 
 
-def _start(tool: BaseTool, given: Any, config: RunnableConfig) -> dict[str, Any]:
+def _build_start_args(tool: BaseTool, input_: Any, config: RunnableConfig) -> dict[str, Any]:
     return {
         "serialized": {"name": tool.name, "description": tool.description},
-        "input_str": str(given),
-        "inputs": given if isinstance(given, dict) else None,
+        "input_str": str(input_),
+        "inputs": input_ if isinstance(input_, dict) else None,
         "name": config.get("run_name"),
         "run_id": config.get("run_id"),
     }

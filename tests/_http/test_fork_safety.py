@@ -13,7 +13,7 @@ from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations._http.pool import _IdleConnections
 from orq_router_integrations._http.redaction import RedactingFilter
 from orq_router_integrations._http.retry import RetryBudget
-from orq_router_integrations.tools.image_inputs import ImageRegistry
+from orq_router_integrations.tools.image_store import ImageRegistry
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available"),

@@ -1,4 +1,4 @@
-"""The image tool: what it sends, what the model sees, what the program gets."""
+"""``OrqImageTool``: requests, tool messages and results."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ def called(image_tool: OrqImageTool, **args: Any) -> ToolMessage:
     return image_tool.invoke(call)
 
 
-def test_a_prompt_becomes_an_image_with_all_that_is_known_of_it(router):
+def test_generate_returns_image_and_metadata(router):
     result = tool(router).generate("a red boat", **SMALL)
     image = result.image
     data = image.read()
@@ -49,7 +49,7 @@ def test_a_prompt_becomes_an_image_with_all_that_is_known_of_it(router):
     assert router.requests[0].body == {"model": GPT, "prompt": "a red boat", **SMALL}
 
 
-def test_sync_and_async_are_one_behaviour():
+def test_sync_and_async_return_equal_results():
     def results(image_tool: OrqImageTool, prefix: str) -> list[ImageResult]:
         async def ask() -> list[ImageResult]:
             verbs = [getattr(image_tool, f"{prefix}{name}") for name in ("generate", "edit")]
@@ -57,7 +57,7 @@ def test_sync_and_async_are_one_behaviour():
             drawn = await drawn if prefix else drawn
             edited = verbs[1]("a bird", drawn, mask=drawn.images[0])
             edited = await edited if prefix else edited
-            varied = getattr(image_tool, f"{prefix}vary")(edited, model=DALLE2, **SMALL)
+            varied = getattr(image_tool, f"{prefix}create_variation")(edited, model=DALLE2, **SMALL)
             varied = await varied if prefix else varied
             fetched = getattr(image_tool, f"{prefix}download")(varied)
             return [drawn, edited, varied, await fetched if prefix else fetched]
@@ -69,51 +69,51 @@ def test_sync_and_async_are_one_behaviour():
     assert [result.operation for result in sync] == ["generate", "edit", "vary", "vary"]
 
 
-@pytest.mark.parametrize("verb", ["generate", "edit", "vary", "download"])
-def test_every_verb_has_a_twin_with_the_same_signature(verb):
+@pytest.mark.parametrize("verb", ["generate", "edit", "create_variation", "download"])
+def test_sync_and_async_signatures_match(verb):
     sync, twin = getattr(OrqImageTool, verb), getattr(OrqImageTool, f"a{verb}")
     assert inspect.signature(sync).parameters == inspect.signature(twin).parameters
 
 
-def test_the_model_sees_words_and_the_program_the_image():
+def test_tool_message_contains_summary_and_images():
     image_tool = tool(size="512x256", n=2)
     message = called(image_tool, prompt="a red boat")
-    result = ImageResult.of(message)
+    result = ImageResult.from_message(message)
     ids = "; ".join(f"{image.id} (512x256 PNG)" for image in result.images)
     assert message.content == f"2 images were drawn: {ids}."
     assert words(result.images[1].read()) == "a red boat"
     assert len(message.content) < 200
 
 
-def test_the_artifact_is_json_and_comes_back_whole():
+def test_artifact_survives_json():
     message = called(tool(), prompt="a red boat")
     stored = json.loads(json.dumps(messages_to_dict([message])))
     (restored,) = messages_from_dict(stored)
     assert restored.artifact == message.artifact
-    assert ImageResult.of(restored) == ImageResult.of(message)
-    assert ImageResult.of(message).to_artifact() == message.artifact
+    assert ImageResult.from_message(restored) == ImageResult.from_message(message)
+    assert ImageResult.from_message(message).to_artifact() == message.artifact
 
 
-def test_what_is_no_artifact_says_so():
-    with pytest.raises(RouterInputError, match="no images are in it: operation: Field required"):
-        ImageResult.of({"images": []})
-    with pytest.raises(RouterInputError, match="no images are in it"):
-        ImageResult.of(ToolMessage("text", tool_call_id="1"))
+def test_message_without_images_raises():
+    with pytest.raises(RouterInputError, match="contains no images: operation: Field required"):
+        ImageResult.from_message({"images": []})
+    with pytest.raises(RouterInputError, match="contains no images"):
+        ImageResult.from_message(ToolMessage("text", tool_call_id="1"))
 
 
 def schema(image_tool: OrqImageTool) -> dict[str, Any]:
     return image_tool.tool_call_schema.model_json_schema()["properties"]
 
 
-def test_the_model_may_fill_in_what_it_is_let():
+def test_schema_contains_model_args_only():
     assert set(schema(tool())) == {"prompt"}
-    opened = schema(tool(open_args=("size", "n", "image")))
+    opened = schema(tool(model_args=("size", "n", "image")))
     assert list(opened) == ["prompt", "image", "n", "size"]
     assert opened["n"]["anyOf"][0] == {"maximum": 10, "minimum": 1, "type": "integer"}
 
 
-def test_what_the_model_fills_in_wins_over_the_tools_own(router):
-    image_tool = tool(router, size="64x64", quality="low", open_args=("size",))
+def test_model_args_override_parameters_of_tool(router):
+    image_tool = tool(router, size="64x64", quality="low", model_args=("size",))
     called(image_tool, prompt="boat", size="128x128")
     assert router.requests[0].body["size"] == "128x128"
     assert router.requests[0].body["quality"] == "low"
@@ -122,21 +122,24 @@ def test_what_the_model_fills_in_wins_over_the_tools_own(router):
 @pytest.mark.parametrize(
     "args", [{"size": "64x64"}, {"model": GPT}, {"controls": {}}, {"image": 1}]
 )
-def test_what_the_model_was_not_let_is_refused(router, args):
+def test_other_arguments_are_rejected(router, args):
     with pytest.raises(ValidationError, match="Extra inputs"):
         called(tool(router), prompt="boat", **args)
     assert not router.requests
 
 
-def test_the_model_edits_and_varies_what_it_drew(router):
-    image_tool = tool(router, open_args=("image", "mask", "size"))
-    drawn = ImageResult.of(called(image_tool, prompt="boat", size="128x128"))
+def test_model_edits_and_varies_images_by_id(router):
+    image_tool = tool(router, model_args=("image", "mask", "size"))
+    drawn = ImageResult.from_message(called(image_tool, prompt="boat", size="128x128"))
     edited = called(image_tool, prompt="add a bird", image=drawn.image.id, mask=drawn.image.id)
     assert edited.content.startswith("1 image was edited: img_")
-    both = [drawn.image.id, ImageResult.of(edited).image.id]
-    assert ImageResult.of(called(image_tool, prompt="join them", image=both)).operation == "edit"
+    both = [drawn.image.id, ImageResult.from_message(edited).image.id]
+    assert (
+        ImageResult.from_message(called(image_tool, prompt="join them", image=both)).operation
+        == "edit"
+    )
     varied = called(image_tool, prompt="", image=drawn.image.id, size="256x256")
-    assert varied.content.startswith("1 image was varied: ")
+    assert varied.content.startswith("1 image was created as variations: ")
     assert [request.path.rpartition("/")[2] for request in router.requests] == [
         "generations",
         "edits",
@@ -147,38 +150,40 @@ def test_the_model_edits_and_varies_what_it_drew(router):
 
 
 @pytest.mark.parametrize("name", ["img_000000000000", "/etc/hostname", "https://x/y.png", ""])
-def test_a_model_names_images_of_the_tool_and_opens_nothing_else(router, name):
-    image_tool = tool(router, open_args=("image", "mask"))
-    with pytest.raises(ToolInputError, match=r"image: .* is no image of this tool, for it has"):
+def test_unknown_image_id_raises(router, name):
+    image_tool = tool(router, model_args=("image", "mask"))
+    with pytest.raises(
+        ToolInputError, match=r"image: .* is not an image of this tool. It did not create any"
+    ):
         image_tool.invoke({"prompt": "x", "image": name})
     made = image_tool.generate("boat", **SMALL)
-    with pytest.raises(ToolInputError, match=f"there are {made.image.id}"):
+    with pytest.raises(ToolInputError, match=f"Use one of {made.image.id}"):
         image_tool.invoke({"prompt": "x", "image": made.image.id, "mask": name or "none"})
-    with pytest.raises(ToolInputError, match="mask: needs an image"):
+    with pytest.raises(ToolInputError, match="mask: a mask requires an image"):
         image_tool.invoke({"prompt": "x", "mask": made.image.id})
     assert len(router.requests) == 1
 
 
-def test_images_of_another_process_can_be_remembered():
+def test_register_images_of_another_tool():
     message = called(tool(), prompt="boat")
-    other = tool(open_args=("image",))
-    other.register_images(ImageResult.of(message))
-    assert called(other, prompt="x", image=ImageResult.of(message).image.id).content
+    other = tool(model_args=("image",))
+    other.register_images(ImageResult.from_message(message))
+    assert called(other, prompt="x", image=ImageResult.from_message(message).image.id).content
 
 
-def test_a_folder_takes_the_images_and_finds_them_again(tmp_path: Path):
+def test_directory_stores_images_and_finds_them_by_id(tmp_path: Path):
     message = called(tool(directory=tmp_path), prompt="boat")
-    image = ImageResult.of(message).image
+    image = ImageResult.from_message(message).image
     assert image.path == str(tmp_path / f"{image.id}.png")
     assert [path.name for path in tmp_path.iterdir()] == [f"{image.id}.png"]
     assert f"saved as {image.path}" in message.content
     assert "base64" not in json.dumps(message.artifact)
     assert hashlib.sha256(image.read()).hexdigest() == image.sha256
-    later = tool(directory=tmp_path, open_args=("image",))
+    later = tool(directory=tmp_path, model_args=("image",))
     assert called(later, prompt="bird", image=image.id).content
 
 
-def test_images_are_saved_whole_and_in_numbers(tmp_path: Path):
+def test_save_numbers_several_images(tmp_path: Path):
     result = tool().generate("boat", n=2, **SMALL)
     assert result.image.save(tmp_path / "one.png").read_bytes() == result.image.read()
     saved = result.save(tmp_path / "boat.png")
@@ -188,10 +193,10 @@ def test_images_are_saved_whole_and_in_numbers(tmp_path: Path):
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_in_a_folder_images_are_called_by_their_ids(tmp_path: Path, n: int):
+def test_save_to_directory_uses_ids(tmp_path: Path, n: int):
     result = tool().generate("boat", n=n, **SMALL)
     for folder in (tmp_path, f"{tmp_path}/"):
-        assert result.save(folder) == tuple(tmp_path / f"{i.id}.png" for i in result.images)
+        assert result.save(folder) == [tmp_path / f"{image.id}.png" for image in result.images]
     assert len(list(tmp_path.iterdir())) == n
     assert result.image.save(tmp_path) == tmp_path / f"{result.image.id}.png"
     with pytest.raises(RouterInputError, match="exists"):
@@ -200,7 +205,7 @@ def test_in_a_folder_images_are_called_by_their_ids(tmp_path: Path, n: int):
 
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("wrong", ["", "a\0b", None, "none/", "none/boat.png"])
-def test_a_path_that_names_no_file_is_refused_for_one_image_and_for_several(
+def test_save_rejects_invalid_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n: int, wrong: Any
 ):
     monkeypatch.chdir(tmp_path)
@@ -210,33 +215,33 @@ def test_a_path_that_names_no_file_is_refused_for_one_image_and_for_several(
 
 
 @pytest.mark.parametrize("id_", ["../boat", "/tmp/boat", "a/../../boat"])
-def test_an_id_that_a_message_made_up_leads_out_of_no_folder(tmp_path: Path, id_: str):
+def test_save_ignores_directories_in_id(tmp_path: Path, id_: str):
     (tmp_path / "in").mkdir()
     image = GeneratedImage(id=id_, data=tool().generate("boat", **SMALL).image.data)
     assert image.save(tmp_path / "in") == tmp_path / "in" / "boat"
 
 
 @pytest.mark.parametrize("name", ["one.jpg", "one.JPEG", "one.webp"])
-def test_a_name_that_says_another_format_is_warned_of(tmp_path: Path, name: str):
+def test_save_warns_about_wrong_suffix(tmp_path: Path, name: str):
     image = tool().generate("boat", **SMALL).image
-    with pytest.warns(UserWarning, match=rf"{name} holds image/png"):
+    with pytest.warns(UserWarning, match=rf"{name} contains image/png"):
         image.save(tmp_path / name)
     assert (tmp_path / name).read_bytes() == image.data
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["boat.png", "boat.PNG", "boat", "boat.bin"])
-def test_other_names_are_none(router, tmp_path, name):
+def test_save_accepts_other_suffixes(router, tmp_path, name):
     assert tool(router).generate("boat").save(tmp_path / name)[0].is_file()
 
 
-def test_urls_are_told_and_fetched_only_when_asked(router):
+def test_urls_are_only_fetched_by_download(router):
     image_tool = tool(router, model=DALLE2)
     linked = image_tool.generate("boat", **SMALL)
     assert linked.image.url.startswith("https://images.offline.invalid/")
     assert linked.image.url in linked.summary
     assert len(router.requests) == 1
-    with pytest.raises(RouterInputError, match="behind a URL; fetch it with download"):
+    with pytest.raises(RouterInputError, match=r"only available at a URL. Fetch it"):
         linked.image.read()
     fetched = image_tool.download(linked)
     assert words(fetched.image.read()) == "boat"
@@ -246,24 +251,24 @@ def test_urls_are_told_and_fetched_only_when_asked(router):
     assert len(router.requests) == 2
 
 
-def test_urls_can_be_fetched_at_once_so_that_a_model_can_edit_what_is_behind(router, tmp_path):
+def test_fetch_urls_allows_edits_by_id(router, tmp_path):
     image_tool = tool(
-        router, model=DALLE2, fetch_urls=True, open_args=("image",), directory=tmp_path
+        router, model=DALLE2, fetch_urls=True, model_args=("image",), directory=tmp_path
     )
     message = called(image_tool, prompt="boat")
-    image = ImageResult.of(message).image
+    image = ImageResult.from_message(message).image
     assert Path(image.path).is_file()
     edited = asyncio.run(image_tool.aedit("bird", image.id))
     assert words(edited.image.read()).endswith("Edit 1: bird")
 
 
-def test_the_revised_prompt_is_told():
-    result = tool(model=DALLE3, delivery="b64_json").generate("boat", **SMALL)
+def test_summary_contains_revised_prompt():
+    result = tool(model=DALLE3, return_format="b64_json").generate("boat", **SMALL)
     assert result.image.revised_prompt == "A picture: boat"
     assert result.summary.endswith("The prompt was revised to: A picture: boat")
 
 
-def test_own_parameters_go_where_they_are_taken(router):
+def test_parameters_are_sent_where_supported(router):
     image_tool = tool(router, background="opaque", quality="high", user="u-1", size="256x256")
     drawn = image_tool.generate("boat")
     image_tool.edit("bird", drawn)
@@ -276,7 +281,7 @@ def test_own_parameters_go_where_they_are_taken(router):
     ]
 
 
-def test_a_notebook_shows_images_and_fetches_nothing(router, tmp_path):
+def test_notebook_shows_images_without_fetching(router, tmp_path):
     image_tool = tool(router)
     result = image_tool.generate("<b>", **SMALL)
     page = result._repr_html_()
@@ -291,7 +296,7 @@ def test_a_notebook_shows_images_and_fetches_nothing(router, tmp_path):
     assert len(router.requests) == 3
 
 
-def test_reprs_are_short_and_show_no_bytes():
+def test_repr_is_short_and_contains_no_url():
     result = tool(size="1024x1024").generate("boat")
     assert repr(result.image) == f"GeneratedImage({result.image.id!r}, 1024x1024 PNG)"
     assert repr(result) == f"ImageResult(generate: {result.image.id}, {GPT!r})"
@@ -299,21 +304,21 @@ def test_reprs_are_short_and_show_no_bytes():
     assert "secret" not in repr(image)
 
 
-def test_a_model_is_told_no_more_than_it_can_use():
+def test_summary_is_limited():
     image = GeneratedImage(id="img_x", url="https://a/" + "x" * 5000, revised_prompt="p" * 9000)
     result = ImageResult(operation="generate", images=(image,), model=GPT)
     assert "img_x (at a URL)" in result.summary
     assert len(result.summary) < 2200
 
 
-def test_a_tool_can_be_pickled_and_keeps_no_images():
+def test_pickle():
     image_tool = OrqImageTool(model=GPT, api_key="sk-orq-test", model_args=("image", "n"))
     copy = pickle.loads(pickle.dumps(image_tool))
-    assert (copy.model, copy.open_args) == (GPT, ("image", "n"))
+    assert (copy.model, copy.model_args) == (GPT, ("image", "n"))
     assert set(copy.args) == {"prompt", "image", "n"}
 
 
-def test_the_answering_model_of_a_fallback_is_named_in_json_and_in_forms():
+def test_answering_model_of_a_fallback():
     fallen = tool(
         OfflineRouter(faults={GPT: 503}), controls={"fallbacks": [DALLE2]}, fetch_urls=True
     )
@@ -323,7 +328,7 @@ def test_the_answering_model_of_a_fallback_is_named_in_json_and_in_forms():
     assert [result.model for result in (drawn, edited)] == [GPT, GPT]
 
 
-def test_errors_are_the_tools_own(router):
+def test_status_error_has_no_partial_items(router):
     with pytest.raises(RouterError) as caught:
         tool(OfflineRouter(faults={GPT: 401})).generate("boat")
     assert caught.value.status_code == 401

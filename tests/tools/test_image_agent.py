@@ -1,4 +1,4 @@
-"""An agent that draws, edits what it drew, and speaks; what it made survives a checkpoint."""
+"""Agents that generate and edit images, and speak."""
 
 import json
 from typing import Any
@@ -45,7 +45,7 @@ def router() -> OfflineRouter:
 
 def tools(router: OfflineRouter, **given: Any) -> list[Any]:
     client = router.client()
-    opened = {"open_args": ("image",), "size": "256x256"}
+    opened = {"model_args": ("image",), "size": "256x256"}
     speech = OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
     return [OrqImageTool(model=PAINTER, client=client, **opened | given), speech]
 
@@ -60,12 +60,12 @@ def results(messages: list[Any]) -> list[ToolMessage]:
 
 
 @every_way
-async def test_an_agent_draws_edits_what_it_drew_and_speaks(router: OfflineRouter, awaited: bool):
+async def test_agent_generates_edits_and_speaks(router: OfflineRouter, awaited: bool):
     messages = (await called(agent(router), awaited, ASKED))["messages"]
     drawn, edited, spoken = results(messages)
-    assert words(ImageResult.of(drawn).image.read()) == "boat"
-    assert words(ImageResult.of(edited).image.read()).endswith("Edit 1: add a bird")
-    assert Speech.of(spoken).seconds > 0
+    assert words(ImageResult.from_message(drawn).image.read()) == "boat"
+    assert words(ImageResult.from_message(edited).image.read()).endswith("Edit 1: add a bird")
+    assert Speech.from_message(spoken).seconds > 0
     assert messages[-1].text == "Done."
     paths = [request.path.removeprefix("/v3/router") for request in router.requests]
     assert [path for path in paths if path != "/chat/completions"] == [
@@ -76,14 +76,14 @@ async def test_an_agent_draws_edits_what_it_drew_and_speaks(router: OfflineRoute
 
 
 @every_way
-async def test_no_chat_model_is_sent_the_images(router: OfflineRouter, awaited: bool):
+async def test_chat_requests_contain_no_images(router: OfflineRouter, awaited: bool):
     await called(agent(router), awaited, ASKED)
     chats = [request for request in router.requests if request.path.endswith("completions")]
     assert max(len(json.dumps(chat.body)) for chat in chats) < 6000
 
 
 @every_way
-async def test_what_was_made_survives_a_checkpoint(router: OfflineRouter, awaited: bool):
+async def test_images_survive_checkpoint(router: OfflineRouter, awaited: bool):
     saver = InMemorySaver(serde=JsonPlusSerializer())
     graph = agent(router, checkpointer=saver)
     config = {"config": THREAD}
@@ -91,14 +91,14 @@ async def test_what_was_made_survives_a_checkpoint(router: OfflineRouter, awaite
     later = agent(router, checkpointer=saver)
     after = results(later.get_state(THREAD).values["messages"])
     assert [message.artifact for message in after] == [message.artifact for message in before]
-    assert words(ImageResult.of(after[0]).image.read()) == "boat"
+    assert words(ImageResult.from_message(after[0]).image.read()) == "boat"
     painter = tools(router)[0]
-    painter.remember(ImageResult.of(after[1]))
-    call = {"prompt": "add a cloud", "image": ImageResult.of(after[1]).image.id}
+    painter.register_images(ImageResult.from_message(after[1]))
+    call = {"prompt": "add a cloud", "image": ImageResult.from_message(after[1]).image.id}
     assert painter.invoke(call).startswith("1 image was edited: ")
 
 
-def test_a_conversation_with_images_is_plain_json(router: OfflineRouter):
+def test_conversation_survives_json(router: OfflineRouter):
     messages = agent(router).invoke(ASKED)["messages"]
     restored = messages_from_dict(json.loads(json.dumps(messages_to_dict(messages))))
     assert restored == messages
@@ -106,7 +106,7 @@ def test_a_conversation_with_images_is_plain_json(router: OfflineRouter):
 
 @every_way
 @pytest.mark.parametrize("given", [{}, {"handle_tool_error": True}], ids=["usual", "asked for"])
-async def test_a_wrong_choice_is_told_to_the_model(awaited: bool, given: dict[str, Any]):
+async def test_unknown_image_id_is_reported_to_model(awaited: bool, given: dict[str, Any]):
     wrong = ToolCall("draw_image", {"prompt": "add a bird", "image": "img_000000000000"})
     router = OfflineRouter(answers={GPT: [Answer(tool_calls=(wrong,)), "I see."]})
     model = ChatOrq(model=GPT, client=router.client())
@@ -114,6 +114,6 @@ async def test_a_wrong_choice_is_told_to_the_model(awaited: bool, given: dict[st
     messages = (await called(lenient, awaited, ASKED))["messages"]
     (answer,) = results(messages)
     assert answer.status == "error"
-    assert "'img_000000000000' is no image of this tool, for it has made none" in answer.content
+    assert "'img_000000000000' is not an image of this tool" in answer.content
     assert messages[-1].text == "I see."
     assert all(request.path.endswith("completions") for request in router.requests)

@@ -1,4 +1,4 @@
-"""The image tool under faults: nothing is paid for twice, nothing that arrived is lost."""
+"""Errors of image calls: no duplicate billing, no loss of received images."""
 
 import asyncio
 import base64
@@ -62,18 +62,18 @@ both_ways = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "asy
     [reply(CUT), reply(CUT, httpx.ReadError("reset")), reply(CUT, httpx.ReadTimeout("late"))],
     ids=["ends early", "reset", "hangs"],
 )
-def test_the_first_of_two_images_stays_when_the_second_breaks_off(broken, is_async):
+def test_received_images_are_partial_items(broken, is_async):
     script = Script(broken)
     error = fails(drawing(script), is_async=is_async)
     (image,) = error.partial_items
     assert image.read() == ONE
-    assert f"1 of its images had arrived: {image.id}, in partial_items" in str(error)
+    assert f"partial_items contains the images received before: {image.id}" in str(error)
     assert error.received == len(CUT)
     assert script.sent == 1
 
 
 @both_ways
-def test_the_first_file_stays_and_of_the_second_nothing(tmp_path: Path, is_async):
+def test_received_files_remain_after_error(tmp_path: Path, is_async):
     error = fails(drawing(Script(reply(CUT)), directory=tmp_path), is_async=is_async)
     (image,) = error.partial_items
     assert [path.name for path in tmp_path.iterdir()] == [f"{image.id}.png"]
@@ -82,7 +82,7 @@ def test_the_first_file_stays_and_of_the_second_nothing(tmp_path: Path, is_async
 
 @both_ways
 @pytest.mark.parametrize("more", [10_000, 500_000], ids=["at the end", "amid"])
-def test_an_image_that_the_disk_does_not_take_is_told(tmp_path: Path, more, is_async):
+def test_full_disk_raises_saving_error(tmp_path: Path, more, is_async):
     script = Script(reply(body(ONE, TWO + bytes(more))))
     tool = drawing(script, directory=tmp_path, retry_ambiguous=True)
     with full_disk(len(ONE) + 100):
@@ -95,7 +95,7 @@ def test_an_image_that_the_disk_does_not_take_is_told(tmp_path: Path, more, is_a
 
 
 @both_ways
-def test_an_image_that_breaks_off_alone_leaves_nothing(tmp_path: Path, is_async):
+def test_truncated_image_leaves_no_file(tmp_path: Path, is_async):
     half = body(ONE)[:400]
     error = fails(drawing(Script(reply(half)), directory=tmp_path), is_async=is_async)
     assert isinstance(error, StreamInterruptedError)
@@ -107,20 +107,20 @@ def test_an_image_that_breaks_off_alone_leaves_nothing(tmp_path: Path, is_async)
 @pytest.mark.parametrize(
     "fault", [httpx.ReadError("reset"), httpx.ReadTimeout("late"), httpx.RemoteProtocolError("x")]
 )
-def test_what_may_have_been_billed_is_not_sent_again(fault, is_async):
+def test_ambiguous_request_is_not_retried(fault, is_async):
     script = Script(fault, reply(body(ONE)))
     assert fails(drawing(script), is_async=is_async).ambiguous
     assert script.sent == 1
 
 
-def test_it_is_sent_again_for_those_who_say_so(monkeypatch):
+def test_retry_ambiguous_retries(monkeypatch):
     recorded_pauses(monkeypatch)
     script = Script(httpx.ReadError("reset"), reply(body(ONE)[:400]), reply(body(ONE)))
     result = drawing(script, retry_ambiguous=True).generate("boat")
     assert (script.sent, result.attempts, result.image.read()) == (3, 3, ONE)
 
 
-def test_a_broken_attempt_leaves_no_file_behind(monkeypatch, tmp_path: Path):
+def test_failed_attempt_leaves_no_file(monkeypatch, tmp_path: Path):
     recorded_pauses(monkeypatch)
     script = Script(reply(body(ONE)[:400]), reply(body(ONE)))
     result = drawing(script, retry_ambiguous=True, directory=tmp_path).generate("boat")
@@ -129,7 +129,7 @@ def test_a_broken_attempt_leaves_no_file_behind(monkeypatch, tmp_path: Path):
 
 @both_ways
 @pytest.mark.parametrize("fault", [says(503), httpx.ConnectError("refused"), says(429)])
-def test_what_was_not_worked_on_is_sent_again(monkeypatch, fault, is_async):
+def test_unprocessed_request_is_retried(monkeypatch, fault, is_async):
     recorded_pauses(monkeypatch)
     script = Script(fault, reply(body(ONE)))
     tool = drawing(script)
@@ -139,7 +139,7 @@ def test_what_was_not_worked_on_is_sent_again(monkeypatch, fault, is_async):
 
 @both_ways
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"", "not JSON"),
         (b"<html>busy</html>", "not JSON"),
@@ -148,22 +148,22 @@ def test_what_was_not_worked_on_is_sent_again(monkeypatch, fault, is_async):
         (body(), "no images"),
         (b'{"data":[{"revised_prompt":"x"}]}', "neither b64_json nor a url"),
         (b'{"data":[{"b64_json":"!!!!"}]}', "image 0 cannot be read"),
-        (body(b"%PDF-1.7 no image"), "what came as an image is none"),
-        (body(b"{}"), "what came as an image is none"),
+        (body(b"%PDF-1.7 no image"), "the data of an image has an unknown format"),
+        (body(b"{}"), "the data of an image has an unknown format"),
     ],
 )
-def test_a_reply_without_images_is_an_error(tmp_path: Path, data, said, is_async):
+def test_response_without_images_raises(tmp_path: Path, data, message, is_async):
     script = Script(reply(data))
     error = fails(drawing(script, directory=tmp_path), is_async=is_async)
     assert isinstance(error, InvalidResponseError)
-    assert said in str(error)
+    assert message in str(error)
     assert error.endpoint == "/images/generations"
     assert script.sent == 1
     assert not list(tmp_path.iterdir())
 
 
 @both_ways
-def test_an_error_inside_a_good_reply_is_that_error(is_async):
+def test_error_in_successful_response_raises(is_async):
     wrong = b'{"error":{"message":"overloaded","code":"provider_overloaded"}}'
     error = fails(drawing(Script(reply(wrong))), is_async=is_async)
     assert isinstance(error, ServerError)
@@ -171,14 +171,14 @@ def test_an_error_inside_a_good_reply_is_that_error(is_async):
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422, 501])
-def test_what_is_final_is_asked_once(status):
+def test_client_errors_are_not_retried(status):
     router = OfflineRouter(faults={GPT: status})
     error = fails(OrqImageTool(model=GPT, client=router.client()))
     assert (error.status_code, len(router.requests)) == (status, 1)
 
 
 @both_ways
-def test_the_offline_routers_cut_is_such_a_fault(is_async):
+def test_cut_response_of_offline_router(is_async):
     router = OfflineRouter(faults={GPT: Fault(status=200, cut_after=1)})
     error = fails(OrqImageTool(model=GPT, client=router.client(), n=2), is_async=is_async)
     assert isinstance(error, RouterConnectionError)
@@ -190,7 +190,7 @@ def linked(*urls: str) -> Any:
 
 
 @both_ways
-def test_a_url_that_cannot_be_fetched_loses_no_image(is_async):
+def test_failed_download_keeps_all_images(is_async):
     script = Script(linked("https://10.0.0.1/a.png", "https://example.com/b.png"))
     error = fails(drawing(script, fetch_urls=True), is_async=is_async)
     assert isinstance(error, RouterInputError)
@@ -203,16 +203,16 @@ def test_a_url_that_cannot_be_fetched_loses_no_image(is_async):
 
 
 @both_ways
-def test_what_is_behind_a_url_must_be_an_image(tmp_path: Path, is_async):
+def test_download_of_other_data_raises(tmp_path: Path, is_async):
     script = Script(linked("https://x.invalid/a.png"), says(json={"no": "image"}))
     error = fails(drawing(script, fetch_urls=True, directory=tmp_path), is_async=is_async)
-    assert "what came as an image is none" in str(error)
+    assert "the data of an image has an unknown format" in str(error)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_is_gone_is_told():
+def test_missing_file_raises():
     image = GeneratedImage(id="img_x", path="/nowhere/img_x.png", mime_type="image/png")
-    with pytest.raises(RouterInputError, match=r"img_x\.png: its file cannot be read"):
+    with pytest.raises(RouterInputError, match=r"Cannot read .*img_x\.png: No such file"):
         image.read()
 
 
@@ -220,7 +220,7 @@ def suffixes(folder: Path) -> list[str]:
     return [path.suffix for path in folder.iterdir()]
 
 
-async def test_a_cancelled_call_leaves_nothing(tmp_path: Path):
+async def test_cancelled_call_leaves_no_file(tmp_path: Path):
     class Slow(httpx.AsyncByteStream):
         async def __aiter__(self) -> Any:
             yield body(ONE)[:400]

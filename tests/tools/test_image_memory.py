@@ -1,4 +1,4 @@
-"""An image goes to disk as it arrives: no copy of it stands in memory."""
+"""Images are written to files as they arrive, without a copy in memory."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ def arrives(_: httpx.Request) -> httpx.Response:
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_a_large_image_costs_no_more_than_itself(tmp_path: Path, is_async: bool):
+def test_image_to_file_needs_less_memory_than_its_size(tmp_path: Path, is_async: bool):
     client = client_of(Script(arrives))
     tool = OrqImageTool(model="openai/gpt-image-1", client=client, directory=tmp_path)
 

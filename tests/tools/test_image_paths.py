@@ -1,4 +1,4 @@
-"""Which files an image tool opens: those that the program names, and those in its own folder."""
+"""Which files the image tool opens: those in its directory, and those the program passes."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from orq_router_integrations.tools.image_result import ImageResult
 
 GPT = "openai/gpt-image-1"
 ID = "img_0123456789ab"
-ELSEWHERE = "is not in this tool's own folder.*directory=.*pass the ImageResult or the path itself"
+ELSEWHERE = "is outside the directory of this tool.*directory=.*pass the ImageResult or the path"
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ async def edited(tool: OrqImageTool, awaited: bool, *given: Any, **more: Any) ->
 
 
 @every_way
-async def test_a_message_opens_no_file_outside_the_tools_folder(router, awaited, secret, folder):
+async def test_message_cannot_open_files_outside_directory(router, awaited, secret, folder):
     (folder / "link.png").symlink_to(secret)
     paths = [secret, folder / "link.png", folder / ".." / "secret.png", f"{folder}-not/a.png"]
     for tool in (draw(router), draw(router, directory=folder)):
@@ -69,7 +69,7 @@ async def test_a_message_opens_no_file_outside_the_tools_folder(router, awaited,
 
 
 @every_way
-async def test_a_message_of_the_tool_is_good_for_its_own_folder(router, awaited, folder):
+async def test_message_opens_files_in_directory(router, awaited, folder):
     (folder.parent / "other name").symlink_to(folder)
     call = {"type": "tool_call", "id": "1", "name": "draw_image", "args": {"prompt": "boat"}}
     drawn = draw(router, directory=folder).invoke(call)
@@ -80,8 +80,8 @@ async def test_a_message_of_the_tool_is_good_for_its_own_folder(router, awaited,
 
 
 @every_way
-async def test_what_the_program_itself_names_may_be_anywhere(router, awaited, secret, folder):
-    result = ImageResult.of(message(secret))
+async def test_program_may_open_any_file(router, awaited, secret, folder):
+    result = ImageResult.from_message(message(secret))
     for tool in (draw(router), draw(router, directory=folder)):
         for source in (secret, str(secret), result, result.image, [result]):
             assert (await edited(tool, awaited, "bird", source)).operation == "edit"
@@ -90,18 +90,18 @@ async def test_what_the_program_itself_names_may_be_anywhere(router, awaited, se
 
 
 @every_way
-async def test_a_model_opens_no_file_outside_the_tools_folder(router, awaited, secret, folder):
+async def test_model_cannot_open_files_outside_directory(router, awaited, secret, folder):
     (folder / f"{ID}.png").symlink_to(secret)
     tool = draw(router, directory=folder)
     for args in ({"image": ID}, {"image": [ID]}, {"image": str(secret)}, {"image": "../secret"}):
-        with pytest.raises(RouterInputError, match=f"{ELSEWHERE}|is no image of this tool"):
+        with pytest.raises(RouterInputError, match=f"{ELSEWHERE}|is not an image of this tool"):
             await called(tool, awaited, {"prompt": "bird", **args})
     with pytest.raises(RouterInputError, match=ELSEWHERE):
         await edited(tool, awaited, "bird", ID)
     assert router.requests == []
 
 
-async def test_a_folder_is_where_it_was_when_the_tool_was_made(router, folder, monkeypatch):
+async def test_directory_is_resolved_when_tool_is_created(router, folder, monkeypatch):
     monkeypatch.chdir(folder.parent)
     tool = draw(router, directory=folder.name)
     result = tool.generate("a boat")

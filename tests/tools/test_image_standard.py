@@ -1,4 +1,4 @@
-"""langchain-tests for the image tool."""
+"""Standard tests of LangChain for the image tool."""
 
 from langchain_tests.integration_tests import ToolsIntegrationTests
 from langchain_tests.unit_tests import ToolsUnitTests
@@ -15,7 +15,7 @@ class TestUnit(ToolsUnitTests):
 
     @property
     def tool_constructor_params(self) -> dict:
-        return {"model": "openai/gpt-image-1", "api_key": "sk-orq-test", "open_args": ["size"]}
+        return {"model": "openai/gpt-image-1", "api_key": "sk-orq-test", "model_args": ["size"]}
 
     @property
     def tool_invoke_params_example(self) -> dict:

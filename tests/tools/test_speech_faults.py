@@ -1,4 +1,4 @@
-"""When speech breaks off: what arrived is kept, nothing half remains, nothing is paid twice."""
+"""Errors of speech calls: no duplicate billing, no partial files, no loss of received audio."""
 
 import asyncio
 from contextlib import aclosing, closing
@@ -9,16 +9,16 @@ from support.audio_samples import samples, wav
 from support.full_disk import full_disk
 from support.loopback_server import Loopback
 from support.scripted_router import KEY, Body, recorded_pauses, says
-from support.speaking import (
+from support.speech_tools import (
     TTS,
-    every_way,
-    frames,
-    reset,
-    scripted,
-    speaker,
-    spoken,
-    spoken_to,
-    streamed,
+    collect_stream,
+    connection_reset,
+    create_scripted_tool,
+    create_tool,
+    read_wav,
+    sync_and_async,
+    synthesize,
+    synthesize_to_file,
 )
 
 from orq_router_integrations import OfflineRouter, OrqSpeechTool
@@ -39,7 +39,7 @@ HALF = [WHOLE[:1000], WHOLE[1000:2044]]
 LONG = "One sentence of this text. And another sentence of it."
 
 BROKEN = {
-    "reset": [*HALF, reset()],
+    "reset": [*HALF, connection_reset()],
     "read error": [*HALF, httpx.ReadError("reset")],
     "timeout": [*HALF, httpx.ReadTimeout("slow")],
 }
@@ -50,29 +50,33 @@ NO_AUDIO = {
     "empty": (b"", InvalidResponseError, "its body is empty"),
     "no sound": (wav(b""), InvalidResponseError, "a WAV file without samples"),
     "half a head": (WHOLE[:30], InvalidResponseError, "a WAV file without samples"),
-    "picture": (b"\x89PNG\r\n\x1a\n" + bytes(99), InvalidResponseError, "image/png, no audio"),
+    "picture": (
+        b"\x89PNG\r\n\x1a\n" + bytes(99),
+        InvalidResponseError,
+        "expected audio, got image/png",
+    ),
 }
 
 
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
-async def test_the_bytes_that_arrived_are_on_the_error(awaited, fault):
-    tool, script = scripted(fault, [WHOLE])
+async def test_received_audio_is_partial_bytes(is_async, fault):
+    tool, script = create_scripted_tool(fault, [WHOLE])
     with pytest.raises(RouterError) as caught:
-        await spoken(tool, awaited, TEXT)
+        await synthesize(tool, is_async, TEXT)
     error = caught.value
     assert (error.received, script.sent) == (2044, 1)
-    assert frames(error.partial_bytes) == (16000, samples(3000)[:2000])  # can be played
+    assert read_wav(error.partial_bytes) == (16000, samples(3000)[:2000])  # can be played
     assert "bytes received 2044" in str(error)
 
 
-@every_way
-async def test_a_stream_hands_over_what_arrived_before_it_breaks(awaited):
-    tool, _ = scripted([*HALF, reset()])
+@sync_and_async
+async def test_stream_yields_audio_received_before_error(is_async):
+    tool, _ = create_scripted_tool([*HALF, connection_reset()])
     got = []
 
     async def take():
-        if awaited:
+        if is_async:
             async for data in tool.astream(TEXT):
                 got.append(data)
         else:
@@ -84,101 +88,105 @@ async def test_a_stream_hands_over_what_arrived_before_it_breaks(awaited):
     assert (caught.value.received, caught.value.partial_bytes) == (2044, b"")
 
 
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
-async def test_no_half_file_remains_and_an_old_one_survives(awaited, fault, tmp_path):
+async def test_error_leaves_no_new_file_and_keeps_old_one(is_async, fault, tmp_path):
     (tmp_path / "old.wav").write_bytes(b"old")
     for name in ("old.wav", "new.wav"):
-        tool, script = scripted(fault, [WHOLE])
+        tool, script = create_scripted_tool(fault, [WHOLE])
         with pytest.raises(RouterError) as caught:
-            await spoken_to(tool, awaited, tmp_path / name, TEXT)
+            await synthesize_to_file(tool, is_async, TEXT, tmp_path / name)
         assert (caught.value.received, script.sent) == (2044, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["old.wav"]
     assert (tmp_path / "old.wav").read_bytes() == b"old"
 
 
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("length", [2000, 400_000], ids=["at the end", "amid"])
-async def test_what_the_disk_does_not_take_is_told(awaited, length, tmp_path):
+async def test_full_disk_raises_saving_error(is_async, length, tmp_path):
     (tmp_path / "old.wav").write_bytes(b"old")
     for name in ("old.wav", "new.wav"):
-        tool, script = scripted([wav(bytes(length), size="open")], retry_ambiguous=True)
+        tool, script = create_scripted_tool([wav(bytes(length), size="open")], retry_ambiguous=True)
         with (
             full_disk(1000),
             pytest.raises(SavingError, match=f"Cannot write to .*{name}") as caught,
         ):
-            await spoken_to(tool, awaited, tmp_path / name, TEXT)
+            await synthesize_to_file(tool, is_async, TEXT, tmp_path / name)
         assert isinstance(caught.value, OSError)
         assert (caught.value.is_retryable, script.sent) == (False, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["old.wav"]
     assert (tmp_path / "old.wav").read_bytes() == b"old"
 
 
-@every_way
-@pytest.mark.parametrize(("body", "error", "said"), NO_AUDIO.values(), ids=NO_AUDIO)
-async def test_what_is_no_audio_is_no_success(awaited, body, error, said, tmp_path):
-    tool, script = scripted([body])
+@sync_and_async
+@pytest.mark.parametrize(("body", "error", "message"), NO_AUDIO.values(), ids=NO_AUDIO)
+async def test_response_without_audio_raises(is_async, body, error, message, tmp_path):
+    tool, script = create_scripted_tool([body])
     for ask in (
-        lambda: spoken(tool, awaited, TEXT),
-        lambda: spoken_to(tool, awaited, tmp_path / "a.wav", TEXT),
-        lambda: streamed(tool, awaited, TEXT),
+        lambda: synthesize(tool, is_async, TEXT),
+        lambda: synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav"),
+        lambda: collect_stream(tool, is_async, TEXT),
     ):
-        with pytest.raises(error, match=said):
+        with pytest.raises(error, match=message):
             await ask()
     assert (script.sent, list(tmp_path.iterdir())) == (3, [])
 
 
-@every_way
-async def test_a_body_shorter_than_its_length_is_cut_off(awaited):
+@sync_and_async
+async def test_body_shorter_than_content_length_raises(is_async):
     headers = {"content-type": "audio/wav", "content-length": str(len(WHOLE))}
-    tool, _ = scripted(lambda _: httpx.Response(200, headers=headers, stream=Body(*HALF)))
+    tool, _ = create_scripted_tool(
+        lambda _: httpx.Response(200, headers=headers, stream=Body(*HALF))
+    )
     with pytest.raises(StreamInterruptedError, match=f"2044 of {len(WHOLE)} bytes"):
-        await spoken(tool, awaited, TEXT)
+        await synthesize(tool, is_async, TEXT)
 
 
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("again", [False, True])
-async def test_what_may_have_been_spoken_is_not_paid_for_twice(awaited, again, monkeypatch):
+async def test_ambiguous_request_is_only_retried_if_enabled(is_async, again, monkeypatch):
     recorded_pauses(monkeypatch)
-    tool, script = scripted(httpx.ReadError("reset"), [WHOLE], retry_ambiguous=again)
+    tool, script = create_scripted_tool(httpx.ReadError("reset"), [WHOLE], retry_ambiguous=again)
     if again:
-        assert (await spoken(tool, awaited, TEXT)).attempts == 2
+        assert (await synthesize(tool, is_async, TEXT)).attempts == 2
     else:
         with pytest.raises(RouterConnectionError) as caught:
-            await spoken(tool, awaited, TEXT)
+            await synthesize(tool, is_async, TEXT)
         assert caught.value.ambiguous
     assert script.sent == (2 if again else 1)
 
 
-@every_way
-async def test_what_was_never_sent_is_sent_again(awaited, monkeypatch):
+@sync_and_async
+async def test_unprocessed_request_is_retried(is_async, monkeypatch):
     recorded_pauses(monkeypatch)
-    tool, script = scripted(httpx.ConnectError("refused"), says(503), [WHOLE])
-    assert (await spoken(tool, awaited, TEXT)).attempts == 3
+    tool, script = create_scripted_tool(httpx.ConnectError("refused"), says(503), [WHOLE])
+    assert (await synthesize(tool, is_async, TEXT)).attempts == 3
     assert script.sent == 3
 
 
-@every_way
-async def test_earlier_pieces_are_kept_when_a_later_one_fails(awaited):
+@sync_and_async
+async def test_error_in_later_chunk_keeps_earlier_chunks(is_async):
     first = wav(samples(500))
-    tool, script = scripted([first], says(404, {"error": {"message": "gone"}}), max_chars=30)
-    with pytest.raises(NotFoundError, match=r"gone \(piece 2 of 2\)") as caught:
-        await spoken(tool, awaited, LONG)
+    tool, script = create_scripted_tool(
+        [first], says(404, {"error": {"message": "gone"}}), max_chars=30
+    )
+    with pytest.raises(NotFoundError, match=r"gone \(chunk 2 of 2\)") as caught:
+        await synthesize(tool, is_async, LONG)
     assert (caught.value.partial_bytes, caught.value.received) == (first, len(first))
     assert script.sent == 2
 
 
-@every_way
-async def test_the_offline_router_breaks_off_too(awaited, tmp_path):
-    tool = speaker(OfflineRouter(faults={TTS: Fault(cut_after=3)}))
+@sync_and_async
+async def test_cut_response_of_offline_router(is_async, tmp_path):
+    tool = create_tool(OfflineRouter(faults={TTS: Fault(cut_after=3)}))
     with pytest.raises(StreamInterruptedError) as caught:
-        await spoken_to(tool, awaited, tmp_path / "a.wav", TEXT)
+        await synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav")
     assert (caught.value.received, list(tmp_path.iterdir())) == (3 * 4096, [])
 
 
 @pytest.mark.parametrize("framing", ["length", "chunks"])
-@every_way
-async def test_a_connection_that_is_cut(awaited, framing, tmp_path):
+@sync_and_async
+async def test_closed_connection_raises(is_async, framing, tmp_path):
     head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\n"
     if framing == "length":
         sent = head + b"Content-Length: 6044\r\n\r\n" + WHOLE[:2000]
@@ -195,13 +203,13 @@ async def test_a_connection_that_is_cut(awaited, framing, tmp_path):
         tool = OrqSpeechTool(model=TTS, voice="alloy", api_key=KEY, base_url=url)
         async with tool.resolved_client:
             with pytest.raises(StreamInterruptedError) as caught:
-                await spoken_to(tool, awaited, tmp_path / "a.wav", TEXT)
+                await synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav")
         tool.resolved_client.close()
     assert (caught.value.received, list(tmp_path.iterdir())) == (2000, [])
     assert len(server.requests) == 1
 
 
-async def test_a_cancelled_call_leaves_nothing(tmp_path):
+async def test_cancelled_call_leaves_no_file(tmp_path):
     arrived = asyncio.Event()
 
     class Stalled(Body):
@@ -211,10 +219,10 @@ async def test_a_cancelled_call_leaves_nothing(tmp_path):
             await asyncio.Event().wait()
 
     body = Stalled()
-    tool, _ = scripted(lambda _: httpx.Response(200, stream=body))
+    tool, _ = create_scripted_tool(lambda _: httpx.Response(200, stream=body))
     (tmp_path / "a.wav").write_bytes(b"old")
-    task = asyncio.create_task(tool.asynthesize_to_file(tmp_path / "a.wav", TEXT))
-    await arrived.wait()
+    task = asyncio.create_task(tool.asynthesize_to_file(TEXT, tmp_path / "a.wav"))
+    await asyncio.wait_for(arrived.wait(), 60)
     assert len(list(tmp_path.iterdir())) == 2
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -223,10 +231,10 @@ async def test_a_cancelled_call_leaves_nothing(tmp_path):
     assert body.closed
 
 
-async def test_a_stream_that_is_left_early_frees_its_connection():
+async def test_stream_closed_early_closes_response():
     bodies = [Body(*HALF, WHOLE[2044:]) for _ in range(2)]
     waiting = iter(bodies)
-    tool, _ = scripted(lambda _: httpx.Response(200, stream=next(waiting)))
+    tool, _ = create_scripted_tool(lambda _: httpx.Response(200, stream=next(waiting)))
     with closing(tool.stream(TEXT)) as audio:
         next(audio)
     async with aclosing(tool.astream(TEXT)) as audio:

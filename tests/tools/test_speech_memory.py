@@ -1,10 +1,10 @@
-"""A long speech goes to its file as it arrives: it is never whole in memory."""
+"""Speech is written to files as it arrives, so memory use does not depend on its length."""
 
 import tracemalloc
 
 import httpx
 from support.scripted_router import Body
-from support.speaking import every_way, scripted, spoken_to
+from support.speech_tools import create_scripted_tool, sync_and_async, synthesize_to_file
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 
@@ -21,15 +21,17 @@ class Lazy(Body):
             yield bytes(min(CHUNK, SIZE - at))
 
 
-@every_way
-async def test_five_megabytes_to_a_file_cost_less_than_one(awaited, tmp_path):
+@sync_and_async
+async def test_speech_to_file_needs_less_memory_than_its_size(is_async, tmp_path):
     for limit, pieces in ((4096, 1), (80, 2)):
-        tool, _ = scripted(lambda _: httpx.Response(200, stream=Lazy()), max_chars=limit)
-        await spoken_to(tool, awaited, tmp_path / "warm.wav", "Hi.")
+        tool, _ = create_scripted_tool(
+            lambda _: httpx.Response(200, stream=Lazy()), max_chars=limit
+        )
+        await synthesize_to_file(tool, is_async, "Hi.", tmp_path / "warm.wav")
         tracemalloc.start()
         level = tracemalloc.get_traced_memory()[0]
-        speech = await spoken_to(tool, awaited, tmp_path / "a.wav", LONG)
+        speech = await synthesize_to_file(tool, is_async, LONG, tmp_path / "a.wav")
         peak = tracemalloc.get_traced_memory()[1] - level
         tracemalloc.stop()
-        assert (speech.pieces, speech.size) == (pieces, 44 + pieces * SIZE)
+        assert (speech.chunks, speech.size) == (pieces, 44 + pieces * SIZE)
         assert peak < GOAL

@@ -1,10 +1,10 @@
-"""MP3s of a real encoder, joined frame by frame: they decode to all that was said."""
+"""Joining of MP3 files from a real encoder."""
 
 import io
 
 import av
 import pytest
-from support.speaking import TTS, every_way, speaker, spoken
+from support.speech_tools import TTS, create_tool, sync_and_async, synthesize
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.testing import Answer
@@ -46,23 +46,23 @@ def words(samples: bytes) -> list[str]:
     return [word.text for word in decode_speech(samples, rate=RATE)]
 
 
-@every_way
-async def test_every_word_of_every_piece_is_heard_and_the_length_is_right(awaited):
+@sync_and_async
+async def test_joined_mp3_contains_every_word(is_async):
     answers = {TTS: [Answer(audio=encoded(sentence)) for sentence in SENTENCES]}
-    tool = speaker(OfflineRouter(answers=answers), format="mp3", max_chars=30)
-    speech = await spoken(tool, awaited, " ".join(SENTENCES))
-    assert (speech.format, speech.pieces) == ("mp3", 3)
+    tool = create_tool(OfflineRouter(answers=answers), audio_format="mp3", max_chars=30)
+    speech = await synthesize(tool, is_async, " ".join(SENTENCES))
+    assert (speech.format, speech.chunks) == ("mp3", 3)
     samples = decoded(speech.data)
     assert words(samples) == " ".join(SENTENCES).split()
     assert speech.seconds == pytest.approx(len(samples) / 2 / RATE, abs=0.001)
     assert speech.data.count(b"ID3") == speech.data.count(b"Info") == 0
 
 
-def test_one_piece_keeps_its_table_and_is_measured_without_it():
+def test_single_mp3_keeps_length_table():
     whole = encoded(SENTENCES[0])
-    speech = speaker(OfflineRouter(answers={TTS: Answer(audio=whole)}), format="mp3").synthesize(
-        "Hi."
-    )
+    speech = create_tool(
+        OfflineRouter(answers={TTS: Answer(audio=whole)}), audio_format="mp3"
+    ).synthesize("Hi.")
     assert speech.data == whole
     assert b"Info" in whole
     assert speech.seconds == pytest.approx(len(decoded(whole)) / 2 / RATE, abs=0.1)

@@ -1,4 +1,4 @@
-"""``Speech`` as a value: JSON and back, files, notebooks."""
+"""``Speech``: serialization, files and notebook output."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ import wave
 import pytest
 from langchain_core.messages import ToolMessage, messages_from_dict, messages_to_dict
 from support.audio_samples import samples, wav
-from support.speaking import scripted, speaker
+from support.speech_tools import create_scripted_tool, create_tool
 
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader
 from orq_router_integrations.errors import RouterInputError
@@ -19,71 +19,71 @@ TEXT = "Good morning."
 
 @pytest.fixture
 def speech() -> Speech:
-    return speaker().synthesize(TEXT)
+    return create_tool().synthesize(TEXT)
 
 
-def test_the_artifact_is_plain_json_and_comes_back_whole(speech):
-    artifact = json.loads(json.dumps(speech.artifact()))
+def test_artifact_survives_json(speech):
+    artifact = json.loads(json.dumps(speech.to_artifact()))
     assert artifact["type"] == "audio"
     assert base64.b64decode(artifact["base64"]) == speech.data
-    assert Speech.of(artifact) == speech
+    assert Speech.from_message(artifact) == speech
 
 
-def test_it_survives_in_a_message(speech):
-    message = ToolMessage("spoken", tool_call_id="c", artifact=speech.artifact())
+def test_artifact_survives_in_message(speech):
+    message = ToolMessage("spoken", tool_call_id="c", artifact=speech.to_artifact())
     (restored,) = messages_from_dict(json.loads(json.dumps(messages_to_dict([message]))))
-    assert Speech.of(restored) == speech
+    assert Speech.from_message(restored) == speech
 
 
 @pytest.mark.parametrize("wrong", [{}, {"type": "image"}, None, "x", {"base64": "?", "size": 1}])
-def test_what_holds_no_speech(wrong):
-    with pytest.raises(RouterInputError, match="no speech is in it"):
-        Speech.of(ToolMessage("x", tool_call_id="c", artifact=wrong))
+def test_message_without_speech_raises(wrong):
+    with pytest.raises(RouterInputError, match="contains no speech"):
+        Speech.from_message(ToolMessage("x", tool_call_id="c", artifact=wrong))
 
 
-def test_saving(speech, tmp_path):
+def test_save(speech, tmp_path):
     assert speech.save(tmp_path / "a.wav") == tmp_path / "a.wav"
     assert (tmp_path / "a.wav").read_bytes() == speech.data
     with pytest.raises(RouterInputError, match="pass overwrite=True"):
         speech.save(tmp_path / "a.wav", overwrite=False)
-    with pytest.warns(UserWarning, match="a.opus holds wav"):
+    with pytest.warns(UserWarning, match="a.opus contains wav"):
         speech.save(tmp_path / "a.opus")
 
 
-def test_speech_in_a_file_can_be_read_and_copied(tmp_path):
-    kept = speaker().synthesize_to_file(tmp_path / "a.wav", TEXT)
-    restored = Speech.of(kept.to_artifact())
+def test_read_and_save_speech_in_file(tmp_path):
+    kept = create_tool().synthesize_to_file(TEXT, tmp_path / "a.wav")
+    restored = Speech.from_message(kept.to_artifact())
     assert restored.data is None
     restored.save(tmp_path / "b.wav")
     assert (tmp_path / "b.wav").read_bytes() == restored.read() == kept.read()
     (tmp_path / "a.wav").unlink()
-    with pytest.raises(RouterInputError, match="its file cannot be read"):
+    with pytest.raises(RouterInputError, match=r"Cannot read .*a.wav"):
         restored.read()
 
 
 @pytest.mark.parametrize("kind", ["wav", "pcm"])
-def test_a_loader_takes_its_blob(kind, tmp_path):
-    in_memory = speaker().synthesize(TEXT, audio_format=kind)
-    in_a_file = speaker().synthesize_to_file(tmp_path / f"a.{kind}", TEXT, audio_format=kind)
+def test_loader_transcribes_blob(kind, tmp_path):
+    in_memory = create_tool().synthesize(TEXT, audio_format=kind)
+    in_a_file = create_tool().synthesize_to_file(TEXT, tmp_path / f"a.{kind}", audio_format=kind)
     for spoken in (in_memory, in_a_file):
         loader = OrqTranscriptionLoader(
-            source=spoken.blob(), model="openai/whisper-1", client=OfflineRouter().client()
+            source=spoken.to_blob(), model="openai/whisper-1", client=OfflineRouter().client()
         )
         (document,) = loader.load()
         assert document.page_content == TEXT
 
 
-def test_speech_without_audio_says_so(speech):
-    with pytest.raises(RouterInputError, match="neither bytes nor a path"):
+def test_missing_audio_raises(speech):
+    with pytest.raises(RouterInputError, match="neither data nor a path"):
         speech.model_copy(update={"data": None}).read()
 
 
-def test_it_shows_itself_in_few_words(speech):
+def test_repr_is_short(speech):
     assert repr(speech) == "Speech(1.1 s, 54380 bytes of wav, 'openai/tts-1')"
     assert str(speech) == repr(speech)
 
 
-def test_a_notebook_gets_a_player(speech):
+def test_notebook_shows_player(speech):
     page = speech._repr_html_()
     assert page.startswith('<audio controls src="data:audio/wav;base64,UklGR')
     assert page.endswith(
@@ -91,8 +91,8 @@ def test_a_notebook_gets_a_player(speech):
     )
 
 
-def test_a_notebook_plays_raw_samples_as_a_wav(tmp_path):
-    tool, _ = scripted([samples(500)], format="pcm", pcm_rate=16000)
+def test_notebook_plays_pcm_as_wav(tmp_path):
+    tool, _ = create_scripted_tool([samples(500)], audio_format="pcm", pcm_rate=16000)
     page = tool.synthesize(TEXT)._repr_html_()
     data = base64.b64decode(page.partition("base64,")[2].partition('"')[0])
     assert data == wav(samples(500))
@@ -101,15 +101,15 @@ def test_a_notebook_plays_raw_samples_as_a_wav(tmp_path):
         assert sound.getframerate() == 16000
 
 
-def test_a_notebook_gets_no_player_of_what_is_gone_or_huge(speech, tmp_path):
+def test_notebook_shows_no_player_for_missing_or_large_audio(speech, tmp_path):
     gone = speech.model_copy(update={"data": None, "path": str(tmp_path / "gone.wav")})
     huge = speech.model_copy(update={"size": MAX_DISPLAY_BYTES + 1})
     assert [value._repr_html_()[:7] for value in (gone, huge)] == ["<small>"] * 2
 
 
-def test_what_a_model_is_told(speech, tmp_path):
-    assert speech.told == "The text was spoken: 1.1 seconds of WAV audio, attached."
+def test_summary(speech, tmp_path):
+    assert speech.summary == "The text was spoken: 1.1 seconds of WAV audio, attached."
     other = speech.model_copy(
-        update={"seconds": None, "format": None, "asked_format": "opus", "path": "/x/a"}
+        update={"seconds": None, "format": None, "requested_format": "opus", "path": "/x/a"}
     )
-    assert other.told == "The text was spoken: UNKNOWN audio (not OPUS), saved as /x/a."
+    assert other.summary == "The text was spoken: UNKNOWN audio (not OPUS), saved as /x/a."

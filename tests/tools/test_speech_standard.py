@@ -1,4 +1,4 @@
-"""LangChain's own suites for tools."""
+"""Standard tests of LangChain for the speech tool."""
 
 from typing import Any
 
@@ -33,12 +33,16 @@ class TestIntegration(ToolsIntegrationTests):
         return {**TTS, "client": OfflineRouter().client()}
 
 
-class TestOpenArguments(TestIntegration):
-    """The same with everything opened to the model, files in a folder, and a long text."""
+class TestModelArgs(TestIntegration):
+    """All arguments set by the model, and a long text."""
 
-    tool_invoke_params_example = {"text": "Good morning. " * 9, "voice": "nova", "format": "wav"}
+    tool_invoke_params_example = {
+        "text": "Good morning. " * 9,
+        "voice": "nova",
+        "audio_format": "wav",
+    }
 
     @property
     def tool_constructor_params(self) -> dict[str, Any]:
-        opened = {"open_args": ("voice", "format", "speed"), "max_chars": 50}
+        opened = {"model_args": ("voice", "audio_format", "speed"), "max_chars": 50}
         return {**super().tool_constructor_params, **opened}

@@ -1,0 +1,90 @@
+"""Errors in tool arguments: reported to the model in tool calls, raised otherwise."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import ToolMessage
+from support.agent_tools import called, every_way
+
+from orq_router_integrations import OfflineRouter, OrqImageTool, OrqSpeechTool
+from orq_router_integrations.errors import RouterInputError, ServerError
+from orq_router_integrations.tools.base import ToolInputError
+
+INVALID_ARGS = {
+    "empty prompt": ("image", {"prompt": " "}, "prompt: must not be empty"),
+    "path as image": ("image", {"prompt": "x", "image": "/etc/hostname"}, "not an image of this"),
+    "missing format": ("image", {"prompt": "x", "output_compression": 5}, "requires output_format"),
+    "long opus": ("speech", {"text": "Long. " * 900, "audio_format": "opus"}, "5400 characters"),
+    "surrogate": ("speech", {"text": "half \ud83d"}, "text: .*position 5"),
+}
+invalid_args = pytest.mark.parametrize(
+    ("name", "args", "message"), INVALID_ARGS.values(), ids=INVALID_ARGS
+)
+
+
+def create_tools(router: OfflineRouter, **kwargs: Any) -> dict[str, Any]:
+    kwargs = {"client": router.client(), **kwargs}
+    return {
+        "image": OrqImageTool(
+            model="openai/gpt-image-1", model_args=("image", "output_compression"), **kwargs
+        ),
+        "speech": OrqSpeechTool(
+            model="openai/tts-1", voice="alloy", model_args=("audio_format",), **kwargs
+        ),
+    }
+
+
+def create_tool_call(args: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "tool_call", "id": "call_1", "name": "x", "args": args}
+
+
+@every_way
+@invalid_args
+async def test_input_error_becomes_tool_message(router, awaited, name, args, message):
+    tool = create_tools(router)[name]
+    result = await called(tool, awaited, create_tool_call(args))
+    assert isinstance(result, ToolMessage)
+    assert (result.status, result.tool_call_id, result.name) == ("error", "call_1", tool.name)
+    assert re.search(message, result.text)
+    assert router.requests == []
+
+
+@every_way
+@invalid_args
+async def test_input_error_is_raised_without_tool_call(router, awaited, name, args, message):
+    with pytest.raises(ToolInputError, match=message):
+        await called(create_tools(router)[name], awaited, args)
+    assert router.requests == []
+
+
+@every_way
+@invalid_args
+async def test_input_error_is_raised_if_not_handled(router, awaited, name, args, message):
+    tool = create_tools(router, handle_tool_error=False)[name]
+    with pytest.raises(ToolInputError, match=message):
+        await called(tool, awaited, create_tool_call(args))
+    assert router.requests == []
+
+
+@every_way
+async def test_missing_directory_is_not_a_tool_input_error(router, awaited, tmp_path: Path):
+    """The developer of the agent has to fix it, the model cannot."""
+    directory = tmp_path / "removed"
+    directory.mkdir()
+    tools = create_tools(router, directory=directory)
+    directory.rmdir()
+    for name, args in (("image", {"prompt": "x"}), ("speech", {"text": "x"})):
+        with pytest.raises(RouterInputError, match="directory: ") as caught:
+            await called(tools[name], awaited, create_tool_call(args))
+        assert not isinstance(caught.value, ToolInputError)
+    assert router.requests == []
+
+
+@every_way
+async def test_router_error_is_not_a_tool_input_error(awaited: bool):
+    router = OfflineRouter(faults={"openai/gpt-image-1": 501, "openai/tts-1": 501})
+    for name, args in (("image", {"prompt": "x"}), ("speech", {"text": "x"})):
+        with pytest.raises(ServerError):
+            await called(create_tools(router)[name], awaited, create_tool_call(args))
