@@ -171,6 +171,6 @@ def speech(server: str) -> Case:
 
 def speech_file(server: str, folder: Path) -> Case:
     tool = _speaker(server)
-    runs = {OURS: lambda: weighed(lambda: tool.synthesize_to_file(folder / "talk.wav", SENTENCE))}
+    runs = {OURS: lambda: weighed(lambda: tool.synthesize_to_file(SENTENCE, folder / "talk.wav"))}
     line = Line("17", "speech of 5 MB to a file, memory", {}, "peak", most=1)
     return Case([line], runs, rounds=3)

@@ -67,11 +67,11 @@ def ways(folder: Path, url: str) -> dict[str, Callable[[], object]]:
     parts = OrqSpeechTool(**settings, max_chars=80)
     path, loop = folder / "speech.wav", asyncio.new_event_loop()
     return {
-        "sync": lambda: tool.synthesize_to_file(path, SENTENCES),
-        "async": lambda: loop.run_until_complete(tool.asynthesize_to_file(path, SENTENCES)),
-        "sync, two pieces joined": lambda: parts.synthesize_to_file(path, SENTENCES),
+        "sync": lambda: tool.synthesize_to_file(SENTENCES, path),
+        "async": lambda: loop.run_until_complete(tool.asynthesize_to_file(SENTENCES, path)),
+        "sync, two pieces joined": lambda: parts.synthesize_to_file(SENTENCES, path),
         "async, two pieces joined": lambda: loop.run_until_complete(
-            parts.asynthesize_to_file(path, SENTENCES)
+            parts.asynthesize_to_file(SENTENCES, path)
         ),
     }
 

@@ -192,7 +192,10 @@ def test_linked_image_must_be_downloaded_first(router):
         ({"model": DALLE3, "n": 2}, "generates 1 image"),
         ({"model": DALLE2, "style": "vivid"}, "only dall-e-3"),
         ({"model": GPT, "return_format": "url"}, "always returns base64"),
-        ({"model": DALLE3, "model_args": ["background"]}, "background: not supported by openai.dall-e-3"),
+        (
+            {"model": DALLE3, "model_args": ["background"]},
+            "background: not supported by openai.dall-e-3",
+        ),
         (
             {"model": GPT, "model_args": ["sice"]},
             "'sice' is not an argument.*Did you mean 'size'",
@@ -212,7 +215,11 @@ def test_parameters_are_checked_for_load_balancer_models(router):
     balanced = {"load_balancer": {"models": [{"model": DALLE3, "weight": 1}]}}
     draw = OrqImageTool(model=GPT, client=router.client(), controls=balanced, style="vivid")
     assert draw.generate("boat", size="64x64").answering_model == DALLE3
-    unsent(router, lambda: draw.generate("boat", background="opaque"), "not supported by openai/dall-e-3")
+    unsent(
+        router,
+        lambda: draw.generate("boat", background="opaque"),
+        "not supported by openai/dall-e-3",
+    )
 
 
 def test_missing_directory_raises_before_sending(router, tmp_path):

@@ -180,7 +180,7 @@ class TestSynthesizeToFile:
     async def test_overwrite(self, is_async, tmp_path):
         (tmp_path / "a.wav").write_bytes(b"old")
         tool, script = create_scripted_tool([wav(samples(9))])
-        with pytest.raises(RouterInputError, match="pass overwrite=True"):
+        with pytest.raises(RouterInputError, match="Pass overwrite=True"):
             await synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav", overwrite=False)
         assert script.sent == 0
         await synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav")

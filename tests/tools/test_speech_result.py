@@ -44,7 +44,7 @@ def test_message_without_speech_raises(wrong):
 def test_save(speech, tmp_path):
     assert speech.save(tmp_path / "a.wav") == tmp_path / "a.wav"
     assert (tmp_path / "a.wav").read_bytes() == speech.data
-    with pytest.raises(RouterInputError, match="pass overwrite=True"):
+    with pytest.raises(RouterInputError, match="Pass overwrite=True"):
         speech.save(tmp_path / "a.wav", overwrite=False)
     with pytest.warns(UserWarning, match="a.opus contains wav"):
         speech.save(tmp_path / "a.opus")
