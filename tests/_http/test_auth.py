@@ -11,7 +11,7 @@ from orq_router_integrations.errors import RouterInputError, RouterTimeoutError
 
 
 async def get_key_async() -> str:
-    return "key-of-async-function"
+    return "async-key"
 
 
 @both_doors
@@ -24,7 +24,7 @@ def test_key_function_is_called(door):
 async def test_async_key_function_works_for_async_calls():
     script = Script()
     await client_of(script, api_key=get_key_async).asend(chat())
-    assert script.headers("authorization") == ["Bearer key-of-async-function"]
+    assert script.headers("authorization") == ["Bearer async-key"]
 
 
 @pytest.mark.parametrize("method", ["send", "stream"])
