@@ -1,4 +1,4 @@
-"""Everything that the README shows runs."""
+"""The README and the pages in docs/: examples run, links resolve, tables match the code."""
 
 import re
 from pathlib import Path
@@ -12,37 +12,13 @@ from orq_router_integrations.wire.endpoints import Dialect
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
-def test_the_examples_run_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(EXAMPLES) == 13
-    monkeypatch.chdir(ROOT)
-    monkeypatch.delenv("ORQ_API_KEY", raising=False)
-    namespace: dict[str, object] = {}
-    for example in EXAMPLES:
-        exec(compile(example, "README.md", "exec"), namespace)
-
-
-@pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", README))
-def test_links_into_the_repository_lead_somewhere(path: str) -> None:
-    assert (ROOT / path).exists()
-
-
-@pytest.mark.parametrize("anchor", re.findall(r"\]\(#([^)]+)\)", README))
-def test_links_within_the_page_lead_to_a_heading(anchor: str) -> None:
-    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
-    assert anchor in {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
-
-
-def test_the_continuous_check_runs_the_readmes_test_command() -> None:
-    found = re.search(r"<!-- the tests -->\n```sh\n(.*?)\n```", README, re.DOTALL)
-    assert found is not None
-    assert "pytest" in found[1]
-    assert "<!-- the tests -->" in (ROOT / ".ci" / "run").read_text()
-
-
-COLUMNS = (
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINKS = [
+    (page.relative_to(ROOT).as_posix(), link)
+    for page in PAGES
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())
+]
+ENDPOINTS = (
     endpoints.CHAT_COMPLETIONS,
     endpoints.RESPONSES,
     endpoints.IMAGE_GENERATIONS,
@@ -50,19 +26,46 @@ COLUMNS = (
     endpoints.SPEECH,
     endpoints.TRANSCRIPTIONS,
 )
-
-
 CELLS = {ControlLocation.TOP: "yes", ControlLocation.HEADER: "header", None: ""}
 
 
-def test_the_table_of_controls_is_the_clients() -> None:
-    table = README.partition("<!-- controls by endpoint -->")[2].partition("\n\n")[0]
-    shown = {}
+def test_examples_run_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert len(examples) == 11
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("ORQ_API_KEY", raising=False)
+    namespace: dict[str, object] = {}
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), namespace)
+
+
+@pytest.mark.parametrize(("page", "link"), LINKS)
+def test_link_resolves(page: str, link: str) -> None:
+    assert (ROOT / page).parent.joinpath(link).exists()
+
+
+@pytest.mark.parametrize("anchor", re.findall(r"\]\(#([^)]+)\)", README))
+def test_anchor_has_a_heading(anchor: str) -> None:
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    assert anchor in {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def test_project_check_runs_the_test_command() -> None:
+    command = re.search(r"<!-- the tests -->\n```sh\n(.*?)\n```", README, re.DOTALL)
+    assert command is not None
+    assert "pytest" in command[1]
+    assert "<!-- the tests -->" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_control_table_matches_the_code() -> None:
+    page = (ROOT / "docs" / "controls.md").read_text()
+    table = page.partition("<!-- controls by endpoint -->")[2].partition("\n\n")[0]
+    documented = {}
     for line in table.strip().splitlines()[2:]:
         names, *cells = (cell.strip() for cell in line.strip("|").split("|"))
         for name in re.findall(r"`(\w+)`", names):
-            shown[name] = cells
-    assert shown == {
-        name: [CELLS[locate_control(name, endpoint, Dialect.V3_ROUTER)] for endpoint in COLUMNS]
+            documented[name] = cells
+    assert documented == {
+        name: [CELLS[locate_control(name, endpoint, Dialect.V3_ROUTER)] for endpoint in ENDPOINTS]
         for name in RouterControls.model_fields
     }

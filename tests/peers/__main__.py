@@ -1,4 +1,4 @@
-"""``python -m tests.peers``: run the checks behind the README's comparison of packages.
+"""``python -m tests.peers``: run the checks behind the docs' comparison of packages.
 
 Requires ``pip install -e '.[test,peers]'``. All traffic stays on this machine: LiteLLM would
 download a price list when it is imported, so it is configured to use the one it ships.
@@ -22,13 +22,13 @@ from peers import table
 from peers.findings import ROWS
 from peers.packages import PACKAGES
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "comparison.md"
 
 
 def main() -> None:
     """Run the checks and print the table, with the reasons for cells that are not "yes".
 
-    Exit with an error if the README contains a different table.
+    Exit with an error if the page contains a different table.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.peers", description=__doc__)
     parser.add_argument("--row", default="", help="run only rows whose title contains this text")
@@ -46,10 +46,8 @@ def main() -> None:
     print(f"{today}, Python {platform.python_version()}: {releases}\n")
     markdown = table.format_markdown(findings, PACKAGES)
     print(f"{markdown}\n\n{table.format_reasons(findings, PACKAGES)}")
-    if not row_filter and markdown not in README.read_text():
-        sys.exit(
-            "README.md contains a different table. Replace it, with the date and the versions."
-        )
+    if not row_filter and markdown not in PAGE.read_text():
+        sys.exit("docs/comparison.md has a different table. Replace it, with date and versions.")
 
 
 main()

@@ -27,7 +27,7 @@ def _send_blocks(package: Package, *blocks: Any) -> Any:
     return router.requests[0].body["messages"][0]["content"] if router.requests else outcome
 
 
-@row("MP3s, and PDFs without a file name, go out as the API takes them")
+@row("MP3s, and PDFs without a file name, are sent in the required form")
 def check_mp3_and_pdf(package: Package) -> Finding:
     """``audio/mpeg`` is sent as ``mp3``, and a PDF with a file name that ends in ``.pdf``."""
     audio = _send_blocks(package, {"type": "audio", "base64": MP3, "mime_type": "audio/mpeg"})
@@ -58,7 +58,7 @@ def check_video(package: Package) -> Finding:
     return yes() if MP4.encode() in orjson.dumps(parts) else no(describe_outcome(parts))
 
 
-@row("An image in a tool's answer reaches the model")
+@row("An image in a tool result reaches the model")
 def check_tool_image(package: Package) -> Finding:
     """Yes: in a place that the router's schema allows. Partly: in the tool message.
 
@@ -105,7 +105,7 @@ INVALID_CALLS: dict[str, Callable[[Package, Any], Any]] = {
 }
 
 
-@row("Wrong input raises before a request is sent")
+@row("Invalid input raises before a request is sent")
 def check_wrong_input(package: Package) -> Finding:
     return combine(
         {name: _raises_before_sending(package, call) for name, call in INVALID_CALLS.items()}

@@ -46,7 +46,7 @@ def disable_network() -> Iterator[None]:
         yield
 
 
-@row("`openai/gpt-4o` has a profile, and agents use its own structured output")
+@row("`openai/gpt-4o` has a profile, so agents use native structured output")
 def check_profile(package: Package) -> Finding:
     router = OfflineRouter()
     model = package.create_model(router)
@@ -57,7 +57,7 @@ def check_profile(package: Package) -> Finding:
     return combine({"profile": has_profile, "native structured output": is_native})
 
 
-@row("Tokens for `openai/gpt-4o` are counted, without a download")
+@row("Tokens for `openai/gpt-4o` are counted without a download")
 def check_tokens(package: Package) -> Finding:
     model = package.create_model(OfflineRouter())
     with disable_network():
@@ -65,7 +65,7 @@ def check_tokens(package: Package) -> Finding:
     return yes() if isinstance(count, int) and count > 3 else no(describe_outcome(count))
 
 
-@row("`pickle` and `deepcopy`, after a call too")
+@row("`pickle` and `deepcopy` work, also after a call")
 def check_copies(package: Package) -> Finding:
     model = package.create_model(OfflineRouter())
     model.invoke("Hi")
@@ -77,7 +77,7 @@ def check_copies(package: Package) -> Finding:
     return combine({name: isinstance(answer, AIMessage) for name, answer in answers.items()})
 
 
-@row("The key and your headers are in no repr, dump or serialisation")
+@row("API key and headers never appear in reprs, dumps or serialization")
 def check_secrets(package: Package) -> Finding:
     model = package.create_model(OfflineRouter(), headers={"X-Team-Key": HEADER})
     dumps_ = {"repr": repr(model), "dumps": dumps(model), "model_dump": str(model.model_dump())}
@@ -91,7 +91,7 @@ def check_secrets(package: Package) -> Finding:
     )
 
 
-@row("An offline router or model for your tests")
+@row("An offline router or model for tests")
 def check_offline_model(package: Package) -> Finding:
     """Scripted answers, failures and structured output, without a server or a key."""
     if package.create_offline_model() is None:
@@ -125,7 +125,7 @@ def _has_class(package: Package, base: Any, *words: str) -> bool:
     )
 
 
-@row("In the same package: images, speech, transcription")
+@row("Same package: images, speech, transcription")
 def check_media_tools(package: Package) -> Finding:
     """An image tool (or a chat with a built-in one), a speech tool, and a loader."""
     return combine(
@@ -147,7 +147,7 @@ def _generates_images_in_chat(package: Package) -> bool:
     return bool(router.requests) and image_tool in router.requests[0].body.get("tools", ())
 
 
-@row("In the same package: embeddings, and a loader that reads scans (OCR)")
+@row("Same package: embeddings, OCR loader")
 def check_embeddings_and_ocr(package: Package) -> Finding:
     return combine(
         {

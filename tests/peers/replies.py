@@ -55,7 +55,7 @@ def _stream_both_ways(package: Package, router: Any, **options: Any) -> dict[str
     return {"stream": get_outcome(lambda: list(model.stream("Hi"))), "astream": awaited}
 
 
-@row("Reasoning is kept as a standard block, whole and in streams")
+@row("Reasoning is a standard content block, whole and streamed")
 def check_reasoning(package: Package) -> Finding:
     router = OfflineRouter(answers=lambda _: Answer("4", reasoning=THOUGHT))
     model = package.create_model(router)
@@ -68,7 +68,7 @@ def _has_reasoning(message: Any) -> bool:
     return any(THOUGHT in block.get("reasoning", "") for block in blocks)
 
 
-@row("Signed reasoning goes back to the provider that made it, and to no other")
+@row("Signed reasoning is only sent back to the provider that signed it")
 def check_signed_reasoning(package: Package) -> Finding:
     """The second turn goes to the same model, and to a model of another provider."""
     answer = Answer(
@@ -107,7 +107,7 @@ def check_images_in_answers(package: Package) -> Finding:
     return partly("not as a standard block") if IMAGE_DATA in repr(answer) else no("dropped")
 
 
-@row("Streams report their usage by default")
+@row("Streams report usage by default")
 def check_streamed_usage(package: Package) -> Finding:
     answer = _merge_stream(package.create_model(OfflineRouter()))
     if isinstance(answer, Exception):
@@ -115,7 +115,7 @@ def check_streamed_usage(package: Package) -> Finding:
     return yes() if answer.usage_metadata else no("none")
 
 
-@row("A stream that ends too early raises an error")
+@row("A truncated stream raises an error")
 def check_truncated_stream(package: Package) -> Finding:
     """The stream lacks the finish reason and ``[DONE]``, and the connection closes normally.
 
@@ -129,7 +129,7 @@ def check_truncated_stream(package: Package) -> Finding:
     return combine({name: isinstance(outcome, Exception) for name, outcome in outcomes.items()})
 
 
-@row("An error inside a stream raises LangChain's `ModelError`")
+@row("An error within a stream raises LangChain's `ModelError`")
 def check_error_in_stream(package: Package) -> Finding:
     """Partly: another exception. No: the stream ends normally."""
     router = OfflineRouter(faults={"openai/gpt-4o": Fault(status=500, error_after=2)})
@@ -141,7 +141,7 @@ def check_error_in_stream(package: Package) -> Finding:
     return no("the partial text is returned as the answer")
 
 
-@row("A stream that only says it is alive ends at a limit of yours")
+@row("A stream of keep-alives ends after a configurable time")
 def check_idle_stream(package: Package) -> Finding:
     """The limit is 0.4 s; the server sends only comments for 1.2 s, one every 0.05 s."""
     events = PacedEvents(*FIRST_CHUNKS, *(b": alive\n\n",) * 24, *LAST_EVENTS, pause=0.05)
@@ -149,7 +149,7 @@ def check_idle_stream(package: Package) -> Finding:
     return combine({name: isinstance(outcome, Exception) for name, outcome in outcomes.items()})
 
 
-@row("Errors are LangChain's `ModelError`s, which its middleware tells apart")
+@row("Errors are LangChain's `ModelError`s, so its middleware can handle them")
 def check_typed_errors(package: Package) -> Finding:
     """401, 403, 404, 429 and 503 raise within 5 seconds if retries are off."""
     results = {}
@@ -160,7 +160,7 @@ def check_typed_errors(package: Package) -> Finding:
     return combine(results)
 
 
-@row("One model serves several event loops, with retries off")
+@row("One model works in several event loops (retries off)")
 def check_event_loops(package: Package) -> Finding:
     """Call ``asyncio.run`` six times, as tests, notebooks and workers do."""
     model = package.create_model(OfflineRouter())

@@ -30,7 +30,7 @@ INVALID_CONTROLS: tuple[dict[str, Any], ...] = (
 PREFIXES = ("v3/router", "v2/router", "v2/gateway", "v2/proxy")
 
 
-@row("Fallbacks, retries, cache, load balancer: checked before a request is sent")
+@row("Fallbacks, retries, cache and load balancer are validated before sending")
 def check_controls(package: Package) -> Finding:
     """Yes: they are sent, and invalid ones raise before sending. Partly: they are sent."""
     router = OfflineRouter(lenient=True)
@@ -58,7 +58,7 @@ def check_base_urls(package: Package) -> Finding:
     return combine(results)
 
 
-@row("The message tells which model answered")
+@row("The message names the model that answered")
 def check_answering_model(package: Package) -> Finding:
     """Yes: with its provider, also after a fallback. Partly: the name without the provider."""
     router = OfflineRouter(faults={"openai/gpt-4o": 503})
@@ -72,7 +72,7 @@ def check_answering_model(package: Package) -> Finding:
     return partly(f"only {bare}") if bare in metadata else no(describe_outcome(metadata))
 
 
-@row("The message tells the cost")
+@row("The message reports the cost")
 def check_cost(package: Package) -> Finding:
     """In each chat API: the cost that the router reports, or one from a price list."""
     results = {"chat completions": _has_any_cost(package.ask(OfflineRouter()))}
@@ -81,7 +81,7 @@ def check_cost(package: Package) -> Finding:
     return combine(results)
 
 
-@row("The Responses API: stored conversations, the router's own tools")
+@row("Responses API with stored conversations and the router's own tools")
 def check_responses_api(package: Package) -> Finding:
     """An answer, a second turn that refers to the first by id, and ``orq:web_search``."""
     if package.responses is None:
@@ -124,7 +124,7 @@ def _has_cost(value: Any) -> bool:
     )
 
 
-@row("Any other server that speaks OpenAI's wire")
+@row("Works with any OpenAI-compatible server")
 def check_other_servers(package: Package) -> Finding:
     """The base URL ends in ``/v1``, like that of a local model server."""
     answer = package.ask(FixedRouter(body=create_completion()), prefix="v1")

@@ -1,4 +1,4 @@
-"""The README's comparison of packages: the column of this package is up to date."""
+"""The docs' comparison of packages: the column of this package is up to date."""
 
 import re
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from peers.server import RouterServer
 
 pytestmark = pytest.mark.slow  # some checks wait for timeouts
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-TABLE = README.partition("\n|  | `ChatOrq` |")[2].partition("\n\n")[0]
+PAGE = (Path(__file__).parents[2] / "docs" / "comparison.md").read_text(encoding="utf-8")
+TABLE = PAGE.partition("\n|  | `ChatOrq` |")[2].partition("\n\n")[0]
 CELLS = {
     cells[0]: cells[1:]
     for line in re.findall(r"^\| ([^-].*) \|$", TABLE, re.MULTILINE)
     for cells in [line.split(" | ")]
 }
-"""The cells of each row of the README's table, by row title."""
+"""The cells of each row of the docs' table, by row title."""
 
 
 @pytest.fixture(scope="module")
