@@ -192,7 +192,7 @@ class TestMedia:
             ("iVBORw0KGgo=", "https URL"),
             ("data:image/png,abc", "data URI"),
             ("data:image/png;base64,a*b", "base64"),
-            ("data:image/png;base64,", "no bytes"),
+            ("data:image/png;base64,", "must not be empty"),
             ("data:image/tiff;base64,AAAA", "image/tiff"),
             ("data:application/pdf;base64,AAAA", "application/pdf"),
         ],

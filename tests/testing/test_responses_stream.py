@@ -233,7 +233,7 @@ class TestOpenAIClient:
     def test_errors(self, client):
         with pytest.raises(openai.BadRequestError, match="input"):
             client.responses.create(model=GPT)
-        with pytest.raises(openai.NotFoundError, match="no response 'resp_x'"):
+        with pytest.raises(openai.NotFoundError, match="'resp_x' is not stored"):
             client.responses.retrieve("resp_x")
         stream = client.responses.create(model="openai/broken", input="x", stream=True)
         with pytest.raises(openai.APIError, match="busy"):

@@ -1,1 +1,1 @@
-"""POST /chat/completions: its schema, and its replies."""
+"""POST /chat/completions: request schema and responses."""

@@ -1,4 +1,4 @@
-"""From answers to the JSON of a chat completion, whole or in chunks."""
+"""Build the JSON of a chat completion, as one body or as the chunks of a stream."""
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,19 +16,20 @@ from orq_router_integrations.testing.answering.chunking import (
 
 _AUDIO_LIFETIME_SECONDS = 3600
 _AUDIO_CHUNK_BYTES = 3000
+"""Bytes of audio per chunk. A multiple of 3, so that the base64 of the chunks can be joined."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """A chat completion, ready to be written.
+    """The content of one chat completion.
 
     Attributes:
-        number: which reply this is, from 1; the id and the time of creation follow from it.
-        model: the provider's name of the model, without the provider.
-        answers: one per choice.
-        usage: counted tokens.
-        top_logprobs: alternatives per token; ``None`` leaves logprobs out.
-        turn: position in the conversation, so that tool call ids differ between turns.
+        number: number of the completion, starting at 1; determines its id and creation time.
+        model: the provider's name of the model, without the provider prefix.
+        answers: one answer per choice.
+        usage: token counts in the format of the response.
+        top_logprobs: number of alternatives per token; ``None`` omits logprobs.
+        turn: number of messages in the request, so that tool call ids differ between turns.
     """
 
     number: int
@@ -39,24 +40,24 @@ class Completion:
     turn: int = 0
 
     def build_response(self) -> dict[str, Any]:
-        """The reply in one piece."""
+        """Return the body of a response that is not streamed."""
         choices = [self._build_choice(index, answer) for index, answer in enumerate(self.answers)]
-        return self._build_frame("chat.completion", choices) | {"usage": dict(self.usage)}
+        return self._build_object("chat.completion", choices) | {"usage": dict(self.usage)}
 
     def iter_chunks(self, *, with_usage: bool) -> Iterator[dict[str, Any]]:
-        """The reply as a stream of chunks; with its usage at the end if asked for."""
+        """Yield the chunks of a stream, followed by a chunk with the usage if requested."""
         extra: dict[str, Any] = {"usage": None} if with_usage else {}
         for index, answer in enumerate(self.answers):
-            for delta, rest in self._iter_deltas(answer):
-                choice = {"index": index, "delta": delta, "finish_reason": None, **rest}
-                yield self._build_frame("chat.completion.chunk", [choice]) | extra
+            for delta, fields in self._iter_deltas(answer):
+                choice = {"index": index, "delta": delta, "finish_reason": None, **fields}
+                yield self._build_object("chat.completion.chunk", [choice]) | extra
         if with_usage:
-            yield self._build_frame("chat.completion.chunk", []) | {"usage": dict(self.usage)}
+            yield self._build_object("chat.completion.chunk", []) | {"usage": dict(self.usage)}
 
-    def _build_frame(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    def _build_object(self, object_type: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
         return {
             "id": f"chatcmpl-offline-{self.number:06d}",
-            "object": kind,
+            "object": object_type,
             "created": EPOCH + self.number,
             "model": self.model,
             "system_fingerprint": "offline",
@@ -74,7 +75,7 @@ class Completion:
             message["annotations"] = [_convert_annotation(item) for item in answer.annotations]
         if answer.calls:
             message["tool_calls"] = [
-                self._build_tool_call(*item) for item in enumerate(answer.calls)
+                self._build_tool_call(index, call) for index, call in enumerate(answer.calls)
             ]
         if answer.audio is not None:
             message["audio"] = self._build_audio(answer, answer.audio)
@@ -83,8 +84,8 @@ class Completion:
 
     def _build_tool_call(self, index: int, call: ScriptedToolCall) -> dict[str, Any]:
         function = {"name": call.name, "arguments": call.arguments_json}
-        id_ = create_call_id(call, turn=self.turn, index=index)
-        return {"id": id_, "type": "function", "function": function}
+        call_id = create_call_id(call, turn=self.turn, index=index)
+        return {"id": call_id, "type": "function", "function": function}
 
     def _build_audio(self, answer: Answer, data: bytes) -> dict[str, Any]:
         return {
@@ -97,18 +98,18 @@ class Completion:
     def _build_logprobs(self, answer: Answer) -> dict[str, Any]:
         if self.top_logprobs is None:
             return {}
-        rest = {} if answer.logprobs is not None else {"refusal": None}
-        return {"logprobs": {"content": create_logprobs(answer, self.top_logprobs), **rest}}
+        refusal = {} if answer.logprobs is not None else {"refusal": None}
+        return {"logprobs": {"content": create_logprobs(answer, self.top_logprobs), **refusal}}
 
     def _iter_deltas(self, answer: Answer) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Each delta of one choice, with the members of the choice that go with it."""
+        """Yield each delta of one choice, with further fields of the choice in that chunk."""
         yield {"role": "assistant", "content": ""}, {}
-        for piece in split_words(answer.reasoning):
-            yield {"reasoning": piece}, {}
+        for word in split_words(answer.reasoning):
+            yield {"reasoning": word}, {}
         if answer.reasoning_signature is not None:
             yield {"reasoning_signature": answer.reasoning_signature}, {}
-        for piece in split_words(answer.refusal):
-            yield {"refusal": piece}, {}
+        for word in split_words(answer.refusal):
+            yield {"refusal": word}, {}
         if answer.audio is not None:
             yield from ((delta, {}) for delta in self._iter_audio_deltas(answer, answer.audio))
         else:
@@ -118,49 +119,53 @@ class Completion:
         yield {}, {"finish_reason": get_finish_reason(answer)}
 
     def _iter_text_deltas(self, answer: Answer) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        whole = self._build_logprobs(answer).get("logprobs")
-        for index, piece in enumerate(split_words(answer.text)):
-            items = whole["content"][index : index + 1] if whole else []
-            yield {"content": piece}, {"logprobs": {**whole, "content": items}} if whole else {}
+        logprobs = self._build_logprobs(answer).get("logprobs")
+        for index, word in enumerate(split_words(answer.text)):
+            fields: dict[str, Any] = {}
+            if logprobs:
+                fields["logprobs"] = {**logprobs, "content": logprobs["content"][index : index + 1]}
+            yield {"content": word}, fields
         if answer.annotations:
             yield {"annotations": [_convert_annotation(item) for item in answer.annotations]}, {}
 
     def _iter_tool_call_deltas(
         self, index: int, call: ScriptedToolCall
     ) -> Iterator[dict[str, Any]]:
-        whole = self._build_tool_call(index, call)
-        head = whole | {"index": index, "function": {"name": call.name, "arguments": ""}}
-        yield {"tool_calls": [head]}
-        for piece in split_fragments(call.arguments_json):
-            yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
+        function = {"name": call.name, "arguments": ""}
+        first = self._build_tool_call(index, call) | {"index": index, "function": function}
+        yield {"tool_calls": [first]}
+        for fragment in split_fragments(call.arguments_json):
+            yield {"tool_calls": [{"index": index, "function": {"arguments": fragment}}]}
 
     def _iter_audio_deltas(self, answer: Answer, data: bytes) -> Iterator[dict[str, Any]]:
-        whole = self._build_audio(answer, data)
-        yield {"audio": {"id": whole["id"], "transcript": ""}}
-        for piece in split_words(answer.text):
-            yield {"audio": {"transcript": piece}}
-        for start in range(
-            0, len(data), _AUDIO_CHUNK_BYTES
-        ):  # a multiple of 3: base64 pieces add up
-            piece = base64.b64encode(data[start : start + _AUDIO_CHUNK_BYTES]).decode()
-            yield {"audio": {"data": piece}}
-        yield {"audio": {"expires_at": whole["expires_at"]}}
+        audio = self._build_audio(answer, data)
+        yield {"audio": {"id": audio["id"], "transcript": ""}}
+        for word in split_words(answer.text):
+            yield {"audio": {"transcript": word}}
+        for start in range(0, len(data), _AUDIO_CHUNK_BYTES):
+            chunk = data[start : start + _AUDIO_CHUNK_BYTES]
+            yield {"audio": {"data": base64.b64encode(chunk).decode()}}
+        yield {"audio": {"expires_at": audio["expires_at"]}}
 
 
 def get_finish_reason(answer: Answer) -> str:
-    """Why the answer ends where it does."""
+    """Return the answer's finish reason, or the one that follows from its content."""
     return answer.finish_reason or ("tool_calls" if answer.calls else "stop")
 
 
 def _get_content(answer: Answer) -> str | None:
-    """The message's content; none where something else stands in its place."""
-    elsewhere = answer.calls or answer.refusal is not None or answer.audio is not None
-    return None if answer.audio is not None or (elsewhere and not answer.text) else answer.text
+    """Return the text; ``None`` for audio, and for tool calls or a refusal without a text."""
+    if answer.audio is not None:
+        return None
+    if not answer.text and (answer.calls or answer.refusal is not None):
+        return None
+    return answer.text
 
 
-def _convert_annotation(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An annotation as chat has it: its members in an object named after its type."""
-    kind = str(item.get("type", ""))
-    if kind in item:
-        return dict(item)
-    return {"type": kind, kind: {name: item[name] for name in item if name != "type"}}
+def _convert_annotation(annotation: Mapping[str, Any]) -> dict[str, Any]:
+    """Move the fields of a ``/responses`` annotation into an object named after its type."""
+    type_ = str(annotation.get("type", ""))
+    if type_ in annotation:
+        return dict(annotation)
+    fields = {name: value for name, value in annotation.items() if name != "type"}
+    return {"type": type_, type_: fields}

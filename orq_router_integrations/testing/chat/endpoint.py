@@ -1,4 +1,4 @@
-"""The endpoint /chat/completions: its body, and how one provider call is answered."""
+"""The endpoint POST /chat/completions: parse requests and answer provider calls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -36,17 +36,17 @@ from orq_router_integrations.wire.controls import RouterControls, RouterRetry
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, Endpoint
 
 SPEECH_SECONDS = 0.5
-"""How long a spoken answer lasts: a tone, whatever its transcript says."""
+"""Length of a spoken answer in seconds. It is a tone, whatever its transcript."""
 
 USAGE_NAMES = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"} | {
     "input_tokens_details": "prompt_tokens_details",
     "output_tokens_details": "completion_tokens_details",
 }
-"""This endpoint's names of what /responses calls otherwise."""
+"""Names of usage fields on this endpoint by their names on /responses."""
 
 
 class ChatEndpoint:
-    """Chat completions, with the state that lasts between requests."""
+    """Handler of chat completions, with the state that is kept between requests."""
 
     endpoint: Endpoint = CHAT_COMPLETIONS
     default_retry: RouterRetry | None = None
@@ -59,10 +59,10 @@ class ChatEndpoint:
     def parse(
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
     ) -> "ChatCall":
-        """Check a body without its controls, and fill in its variables.
+        """Validate a body without its controls and substitute its variables.
 
         Raises:
-            HTTPError: 400, naming the member at fault.
+            HTTPError: 400, naming the invalid field.
         """
         request = validate_body(ChatRequest, body, lenient=lenient)
         if controls.variables:
@@ -74,36 +74,35 @@ class ChatEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class ChatCall:
-    """One valid chat request."""
+    """A valid chat request."""
 
-    service: ChatEndpoint
+    endpoint: ChatEndpoint
     request: ChatRequest
 
     @property
     def model(self) -> str:
-        """The model id of the request."""
+        """Model id of the request."""
         return self.request.model
 
     @property
     def is_streamed(self) -> bool:
-        """Whether the answer is wanted as a stream."""
+        """Whether the client asked for a stream."""
         return bool(self.request.stream)
 
     @property
     def is_cacheable(self) -> bool:
-        """Whether the router's cache may hold the answer."""
+        """Whether the router may cache the answer."""
         return not self.is_streamed
 
     @property
     def guarded_text(self) -> str:
-        """The user's last text."""
+        """Last user text, which input guardrails check."""
         return Conversation(self.request.messages).last_user_text
 
     def provider_body(self, model: str) -> dict[str, Any]:
-        """The body as the provider sees it.
+        """Return the body as the provider of ``model`` receives it.
 
-        ``temperature`` and ``top_p`` are dropped where ``reasoning_effort`` is set (contract
-        section 2.1, known behaviour).
+        Like the real router, drop ``temperature`` and ``top_p`` if ``reasoning_effort`` is set.
         """
         body = self.request.model_dump(exclude_unset=True, by_alias=True)
         body["model"] = get_provider_model_name(model)
@@ -113,12 +112,12 @@ class ChatCall:
         return body
 
     def answer(self, model: str) -> ProviderResponse:
-        """The scripted answer, or the default one, within the request's limits."""
+        """Return the scripted or the default answer, truncated to the request's limits."""
         prompt = build_prompt(self.request)
         answer = prompt.truncate(self._add_audio(self._choose_answer(model, prompt)))
-        self.service.response_count += 1
+        self.endpoint.response_count += 1
         completion = Completion(
-            number=self.service.response_count,
+            number=self.endpoint.response_count,
             model=get_provider_model_name(model),
             answers=[answer] * (self.request.n or 1),
             usage=self._build_usage(model, prompt, answer),
@@ -131,21 +130,21 @@ class ChatCall:
         return ProviderResponse(None, tuple(completion.iter_chunks(with_usage=with_usage)))
 
     def cut_stream(self, chunks: Chunks, after: int, error: Any) -> Chunks:
-        """The chunks before the first that carries a finish reason; a break never shows one."""
-        end = next(i for i, chunk in enumerate(chunks) if _has_finish_reason(chunk))
+        """Return the chunks that arrive before a stream breaks, never one with a finish reason."""
+        end = next(index for index, chunk in enumerate(chunks) if _has_finish_reason(chunk))
         return chunks[: min(after, end)] + (() if error is None else (error,))
 
     def finalize(self, outcome: RouterResponse) -> RouterResponse:
-        """The outcome as it is."""
+        """Return the outcome unchanged."""
         return outcome
 
     def _choose_answer(self, model: str, prompt: Prompt) -> Answer:
         body = self.provider_body(model)
-        scripted = self.service.script.take_answer(body, model, prompt.conversation.last_user_text)
+        scripted = self.endpoint.script.take_answer(body, model, prompt.conversation.last_user_text)
         return scripted or create_default_answer(prompt, model)
 
     def _add_audio(self, answer: Answer) -> Answer:
-        """With sound, where sound was asked for: samples for pcm16, else always a WAV."""
+        """Add a tone if the request asks for audio: raw samples for pcm16, otherwise a WAV file."""
         audio = self.request.audio
         if not self.request.wants_audio or answer.audio or answer.calls or audio is None:
             return answer
@@ -153,15 +152,15 @@ class ChatCall:
         return replace(answer, audio=samples if audio.format == "pcm16" else create_wav(samples))
 
     def _build_usage(self, model: str, prompt: Prompt, answer: Answer) -> dict[str, Any]:
-        cached = self.service.prompt_cache.count_cached(model, prompt)
-        counted = count_usage(prompt, [answer] * (self.request.n or 1), cached)
-        return override_usage(_format_usage(counted), answer.usage, USAGE_NAMES)
+        cached = self.endpoint.prompt_cache.count_cached(model, prompt)
+        usage = count_usage(prompt, [answer] * (self.request.n or 1), cached)
+        return override_usage(_format_usage(usage), answer.usage, USAGE_NAMES)
 
 
 def build_prompt(request: ChatRequest) -> Prompt:
-    """The request, as the one who answers it sees it."""
+    """Convert a request to the form shared by both text endpoints."""
     functions = [tool.function for tool in request.tools or ()]
-    choice, stops = request.tool_choice, request.stop or ()
+    choice, stop = request.tool_choice, request.stop or ()
     return Prompt(
         messages=request.messages,
         tool_specs=[
@@ -176,8 +175,8 @@ def build_prompt(request: ChatRequest) -> Prompt:
         choice="required" if isinstance(choice, ChosenTool) else choice or "auto",
         forced_tool=choice.function.name if isinstance(choice, ChosenTool) else None,
         json_output=_get_json_output(request),
-        reasoning=_get_reasoning_label(request) if request.wants_reasoning else None,
-        stop_sequences=[stops] if isinstance(stops, str) else stops,
+        reasoning=request.reasoning_label,
+        stop_sequences=[stop] if isinstance(stop, str) else stop,
         token_limit=request.token_limit,
         cache_key=request.prompt_cache_key,
         caches_everything=request.cache_control is not None,
@@ -186,15 +185,11 @@ def build_prompt(request: ChatRequest) -> Prompt:
 
 def _get_json_output(request: ChatRequest) -> JsonOutput | None:
     match request.response_format:
-        case JsonSchemaFormat(json_schema=wanted):
-            return JsonOutput("response_format", wanted.schema_)
+        case JsonSchemaFormat(json_schema=json_schema):
+            return JsonOutput("response_format", json_schema.schema_)
         case JsonObjectFormat():
             return JsonOutput("response_format")
     return None
-
-
-def _get_reasoning_label(request: ChatRequest) -> str:
-    return request.reasoning_effort or (request.thinking.type if request.thinking else "")
 
 
 def _format_usage(usage: Usage) -> dict[str, Any]:
@@ -221,18 +216,21 @@ def _has_finish_reason(chunk: Mapping[str, Any]) -> bool:
 
 
 def _substitute_in_messages(messages: list[Any], variables: Mapping[str, Any]) -> list[Any]:
-    """Messages with their variables filled in."""
+    """Substitute the variables in the texts of valid messages."""
 
-    def fill(text: Any) -> Any:
-        return substitute_variables(text, variables) if isinstance(text, str) else text
+    def substitute_in_content(content: Any) -> Any:
+        if isinstance(content, str):
+            return substitute_variables(content, variables)
+        return [substitute_in_part(part) for part in content] if content else content
 
-    def part(item: Any) -> Any:
-        return {**item, "text": fill(item["text"])} if "text" in item else item
-
-    def content(whole: Any) -> Any:
-        return [part(item) for item in whole] if isinstance(whole, list) else fill(whole)
+    def substitute_in_part(part: Any) -> Any:
+        if "text" not in part:
+            return part
+        return {**part, "text": substitute_variables(part["text"], variables)}
 
     return [
-        {**message, "content": content(message["content"])} if "content" in message else message
+        {**message, "content": substitute_in_content(message["content"])}
+        if "content" in message
+        else message
         for message in messages
     ]

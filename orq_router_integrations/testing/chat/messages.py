@@ -1,4 +1,4 @@
-"""Chat messages by role, as the HTTP API defines them."""
+"""Chat messages by role, as defined by the HTTP API."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ from orq_router_integrations.testing.routing.schema_validation import RequestMod
 
 
 class SystemMessage(RequestModel):
-    """Instructions, under either of their two roles."""
+    """Instructions, with either role."""
 
     role: Literal["system", "developer"]
     content: str | list[TextPart]
@@ -22,7 +22,7 @@ class SystemMessage(RequestModel):
 
 
 class UserMessage(RequestModel):
-    """What the user says and shows."""
+    """A message of the user."""
 
     role: Literal["user"]
     content: str | list[UserPart]
@@ -30,14 +30,14 @@ class UserMessage(RequestModel):
 
 
 class CalledFunction(RequestModel):
-    """The function of a tool call; the arguments are JSON text."""
+    """The function of a tool call, with its arguments as JSON text."""
 
     name: str
     arguments: str
 
 
 class ReplayedToolCall(RequestModel):
-    """A tool call of the assistant, replayed, with Gemini's signature in either of its places."""
+    """A tool call in an earlier answer, with Gemini's signature in either of two fields."""
 
     id: str
     type: Literal["function"]
@@ -47,13 +47,13 @@ class ReplayedToolCall(RequestModel):
 
 
 class AudioReference(RequestModel):
-    """An earlier spoken answer."""
+    """A reference to an earlier audio answer."""
 
     id: str
 
 
 class AssistantMessage(RequestModel):
-    """An earlier answer, replayed."""
+    """An earlier answer of the model."""
 
     role: Literal["assistant"]
     content: str | list[AssistantPart] | None = None
@@ -65,7 +65,7 @@ class AssistantMessage(RequestModel):
 
 
 class ToolMessage(RequestModel):
-    """A tool's result."""
+    """The result of a tool call."""
 
     role: Literal["tool"]
     content: str | list[TextPart]
@@ -79,11 +79,11 @@ Message = Annotated[
 
 
 def find_orphan_tool_message(messages: list[Any]) -> int | None:
-    """Index of the first tool message that answers no call of an earlier assistant message."""
-    called: set[str] = set()
+    """Return the index of the first tool message without a tool call in an earlier message."""
+    call_ids: set[str] = set()
     for index, message in enumerate(messages):
         if isinstance(message, AssistantMessage):
-            called |= {call.id for call in message.tool_calls or ()}
-        elif isinstance(message, ToolMessage) and message.tool_call_id not in {None, *called}:
+            call_ids |= {call.id for call in message.tool_calls or ()}
+        elif isinstance(message, ToolMessage) and message.tool_call_id not in {None, *call_ids}:
             return index
     return None

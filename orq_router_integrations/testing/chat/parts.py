@@ -1,4 +1,4 @@
-"""Content parts of chat messages, as the HTTP API defines them."""
+"""Content parts of chat messages, as defined by the HTTP API."""
 
 import base64
 import binascii
@@ -11,37 +11,38 @@ from pydantic import AfterValidator, Field, model_validator
 from orq_router_integrations.testing.routing.schema_validation import RequestModel
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+_SUPPORTED_TYPES = f"{', '.join(IMAGE_TYPES[:-1])} or {IMAGE_TYPES[-1]}"
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
-"""Bytes an image may have."""
+"""Maximum size of an image in bytes."""
 
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]*)*);base64,", re.ASCII)
 
 
 def decode_base64(text: str) -> bytes:
-    """The bytes of base64 text.
+    """Decode base64 text.
 
     Raises:
-        ValueError: it is not base64, or empty.
+        ValueError: ``text`` is not valid base64 or is empty.
     """
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("is not valid base64") from None
     if not data:
-        raise ValueError("holds no bytes")
+        raise ValueError("must not be empty")
     return data
 
 
 def parse_data_uri(uri: str) -> tuple[str, bytes]:
-    """Media type and bytes of a data URI.
+    """Return the MIME type and the bytes of a data URI.
 
     Raises:
-        ValueError: it is none, or its bytes are not base64.
+        ValueError: ``uri`` is not a data URI, or its data is not valid base64 or empty.
     """
-    head = _DATA_URI.match(uri)
-    if head is None:
+    match = _DATA_URI.match(uri)
+    if match is None:
         raise ValueError("must be a data URI such as 'data:application/pdf;base64,...'")
-    return head[1].lower(), decode_base64(uri[head.end() :])
+    return match[1].lower(), decode_base64(uri[match.end() :])
 
 
 def _check_image_url(url: str) -> str:
@@ -51,9 +52,9 @@ def _check_image_url(url: str) -> str:
         raise ValueError("must be an https URL or a data URI")
     mime_type, data = parse_data_uri(url)
     if mime_type not in IMAGE_TYPES:
-        raise ValueError(f"{mime_type} is no image type that models take; use {IMAGE_TYPES}")
+        raise ValueError(f"image type {mime_type} is not supported. Use {_SUPPORTED_TYPES}")
     if len(data) > MAX_IMAGE_BYTES:
-        raise ValueError(f"an image of {len(data)} bytes is over the limit of 20 MB")
+        raise ValueError(f"image of {len(data)} bytes exceeds the limit of 20 MB")
     return url
 
 
@@ -62,50 +63,54 @@ def _check_base64(text: str) -> str:
     return text
 
 
-def _check_file_data(uri: str) -> str:
+def _check_data_uri(uri: str) -> str:
     parse_data_uri(uri)
     return uri
 
 
 def _check_file_id(value: str) -> str:
     if not value.startswith(("gs://", "file-")):
-        raise ValueError("must be a gs:// address or an OpenAI id such as 'file-...'")
+        raise ValueError("must be a gs:// URI or an OpenAI file id such as 'file-...'")
     return value
 
 
 def _check_file_uri(value: str) -> str:
     if not value.startswith(("https://", "gs://")):
-        raise ValueError("must be an https:// or gs:// address")
+        raise ValueError("must be an https:// or gs:// URI")
     return value
 
 
-ImageAddress = Annotated[str, AfterValidator(_check_image_url)]
-FileData = Annotated[str, AfterValidator(_check_file_data)]
-FileAddress = Annotated[str, AfterValidator(_check_file_uri)]
+ImageUrlStr = Annotated[str, AfterValidator(_check_image_url)]
+DataUriStr = Annotated[str, AfterValidator(_check_data_uri)]
+FileUriStr = Annotated[str, AfterValidator(_check_file_uri)]
 
 
 def check_source(sources: Mapping[str, str | None], filename: str | None) -> None:
-    """Check where a part's bytes come from.
+    """Check that a part has exactly one source, and a file name if it is a PDF.
+
+    Args:
+        sources: the part's sources by field name.
+        filename: name of the file, if it has one.
 
     Raises:
-        ValueError: none or several of the sources are given, or a PDF has no name.
+        ValueError: the number of sources is not 1, or a PDF has no file name.
     """
     if sum(source is not None for source in sources.values()) != 1:
         *names, last = sorted(sources)
-        raise ValueError(f"needs exactly one of {', '.join(names)} and {last}")
+        raise ValueError(f"exactly one of {', '.join(names)} and {last} is required")
     if (sources.get("file_data") or "").startswith("data:application/pdf") and not filename:
         raise ValueError("filename is required for PDFs")
 
 
 class CacheControl(RequestModel):
-    """A mark for the provider's prompt cache."""
+    """End of a prefix that the provider's prompt cache stores."""
 
     type: Literal["ephemeral"]
     ttl: Literal["5m", "1h"] = "5m"
 
 
 class TextPart(RequestModel):
-    """Text."""
+    """A text."""
 
     type: Literal["text"]
     text: str
@@ -113,9 +118,9 @@ class TextPart(RequestModel):
 
 
 class ImageUrl(RequestModel):
-    """Where an image is: an https URL or a data URI."""
+    """An https URL or a data URI of an image, and the level of detail."""
 
-    url: ImageAddress
+    url: ImageUrlStr
     detail: Literal["low", "high", "auto"] = "auto"
 
 
@@ -128,37 +133,37 @@ class ImagePart(RequestModel):
 
 
 class InputAudio(RequestModel):
-    """Sound as bare base64."""
+    """Audio as plain base64."""
 
     data: Annotated[str, AfterValidator(_check_base64)]
     format: Literal["mp3", "wav"]
 
 
 class AudioPart(RequestModel):
-    """A sound."""
+    """An audio clip."""
 
     type: Literal["input_audio"]
     input_audio: InputAudio
 
 
 class File(RequestModel):
-    """A file by exactly one of its bytes, its address, or a provider's id of it."""
+    """A file with exactly one source: a data URI, a URI or a provider's file id."""
 
-    file_data: FileData | None = None
-    uri: FileAddress | None = None
+    file_data: DataUriStr | None = None
+    uri: FileUriStr | None = None
     file_id: Annotated[str, AfterValidator(_check_file_id)] | None = None
     filename: str | None = None
     mime_type: str | None = Field(default=None, alias="mimeType")
 
     @model_validator(mode="after")
-    def _one_source(self) -> "File":
+    def _check_source(self) -> "File":
         sources = {"file_data": self.file_data, "uri": self.uri, "file_id": self.file_id}
         check_source(sources, self.filename)
         return self
 
 
 class FilePart(RequestModel):
-    """A file such as a PDF."""
+    """A file, such as a PDF."""
 
     type: Literal["file"]
     file: File
@@ -166,14 +171,14 @@ class FilePart(RequestModel):
 
 
 class RefusalPart(RequestModel):
-    """An assistant's refusal, replayed."""
+    """A refusal in an earlier answer."""
 
     type: Literal["refusal"]
     refusal: str
 
 
 class ReasoningPart(RequestModel):
-    """An assistant's signed reasoning, replayed."""
+    """Signed reasoning of an earlier answer."""
 
     type: Literal["reasoning"]
     reasoning: str
@@ -181,7 +186,7 @@ class ReasoningPart(RequestModel):
 
 
 class RedactedReasoningPart(RequestModel):
-    """Reasoning that the provider sealed, replayed."""
+    """Reasoning of an earlier answer that the provider encrypted."""
 
     type: Literal["redacted_reasoning"]
     data: str
@@ -203,7 +208,7 @@ AnyPart = (
 
 
 def get_text(content: Any) -> str:
-    """The text of a message's content: what it says, without its other parts."""
+    """Return the text of a message's content, without other parts."""
     if isinstance(content, str):
         return content
     return "\n".join(part.text for part in content or () if isinstance(part, TextPart))

@@ -1,7 +1,7 @@
-"""The body of POST /chat/completions without the router's controls.
+"""Schema of the body of POST /chat/completions, without the router's controls.
 
-Written from the contract, not from what the client sends: where ``wire.chat_completions`` has the
-same limits, the two check each other.
+It follows the documentation, independently of the limits in ``wire.chat_params``, so that tests
+notice if the two differ.
 """
 
 from typing import Annotated, Any, Literal
@@ -15,24 +15,24 @@ from orq_router_integrations.testing.routing.schema_validation import RequestMod
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 MAX_CHOICES = 128
-"""Answers to one request; a bound of the offline router's own."""
+"""Maximum of ``n`` (a limit of the offline router; the documentation has none)."""
 
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 SchemaName = Annotated[
-    str, create_pattern_validator(r"^[A-Za-z0-9_-]{1,64}\Z", "1 to 64 letters, figures, _ or -")
+    str, create_pattern_validator(r"^[A-Za-z0-9_-]{1,64}\Z", "1 to 64 letters, digits, _ or -")
 ]
 
 
-def _parameters(value: dict[str, Any]) -> dict[str, Any]:
+def _check_parameters(value: dict[str, Any]) -> dict[str, Any]:
     if value.get("type") != "object" or not isinstance(value.get("properties"), dict):
-        raise ValueError("must be a schema with type 'object' and properties")
+        raise ValueError("must be a JSON schema with type 'object' and properties")
     if not isinstance(value.get("additionalProperties", False), bool):
         raise ValueError("additionalProperties must be a boolean")
     return value
 
 
 class StreamOptions(RequestModel):
-    """What a stream carries beside the answer."""
+    """Options of a stream."""
 
     include_usage: bool | None = None
 
@@ -42,19 +42,19 @@ class Function(RequestModel):
 
     name: Annotated[str, StringConstraints(min_length=1)]
     description: str | None = None
-    parameters: Annotated[dict[str, Any], AfterValidator(_parameters)] | None = None
+    parameters: Annotated[dict[str, Any], AfterValidator(_check_parameters)] | None = None
     strict: bool | None = None
 
 
 class Tool(RequestModel):
-    """A tool; functions are the only kind on this endpoint."""
+    """A tool. This endpoint has function tools only."""
 
     type: Literal["function"]
     function: Function
 
 
 class FunctionName(RequestModel):
-    """The function that must be called."""
+    """Name of the function that a tool choice forces."""
 
     name: str
 
@@ -67,13 +67,13 @@ class ChosenTool(RequestModel):
 
 
 class TextFormat(RequestModel):
-    """Plain text."""
+    """Response format: text."""
 
     type: Literal["text"]
 
 
 class JsonObjectFormat(RequestModel):
-    """Any JSON object."""
+    """Response format: any JSON object."""
 
     type: Literal["json_object"]
 
@@ -88,27 +88,27 @@ class JsonSchema(RequestModel):
 
 
 class JsonSchemaFormat(RequestModel):
-    """JSON that fits a schema."""
+    """Response format: JSON that matches a schema."""
 
     type: Literal["json_schema"]
     json_schema: JsonSchema
 
 
 class AudioOutput(RequestModel):
-    """How a spoken answer sounds."""
+    """Voice and format of an audio answer."""
 
     voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"]
     format: Literal["wav", "mp3", "flac", "opus", "pcm16"]
 
 
 class ThinkingDisabled(RequestModel):
-    """No thinking."""
+    """Reasoning is disabled."""
 
     type: Literal["disabled"]
 
 
 class ThinkingEnabled(RequestModel):
-    """Thinking within a budget of tokens."""
+    """Reasoning within a token budget."""
 
     type: Literal["enabled"]
     budget_tokens: int = Field(ge=1024)
@@ -116,16 +116,13 @@ class ThinkingEnabled(RequestModel):
 
 
 class AdaptiveThinking(RequestModel):
-    """As much thinking as the model finds fit."""
+    """The model decides how much to reason."""
 
     type: Literal["adaptive"]
 
 
 class ChatRequest(RequestModel):
-    """The whole request, every member and limit of the contract.
-
-    The upper bound of ``n`` is the offline router's own; the contract has none.
-    """
+    """The body of a request, with every documented field and limit."""
 
     model: str
     messages: list[Message] = Field(min_length=1)
@@ -167,54 +164,55 @@ class ChatRequest(RequestModel):
 
     @property
     def token_limit(self) -> int | None:
-        """How many tokens the answer may have."""
+        """Maximum number of tokens in the answer."""
         return self.max_completion_tokens or self.max_tokens
 
     @property
     def wants_audio(self) -> bool:
-        """Whether the answer is wanted as sound."""
+        """Whether the request asks for an audio answer."""
         return "audio" in (self.modalities or ())
 
     @property
-    def wants_reasoning(self) -> bool:
-        """Whether the request asks the model to reason."""
-        wants = self.reasoning_effort not in {None, "none"}
-        return wants or isinstance(self.thinking, ThinkingEnabled | AdaptiveThinking)
+    def reasoning_label(self) -> str | None:
+        """Effort or type of the requested reasoning; ``None`` without reasoning."""
+        if isinstance(self.thinking, ThinkingEnabled | AdaptiveThinking):
+            return self.reasoning_effort or self.thinking.type
+        return None if self.reasoning_effort == "none" else self.reasoning_effort
 
     @property
     def includes_usage(self) -> bool:
-        """Whether a stream ends with its usage."""
+        """Whether a stream ends with the usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
 def check_combinations(request: ChatRequest) -> None:
-    """Check what no single member shows: members that need each other.
+    """Check rules that involve several fields.
 
     Raises:
-        HTTPError: 400, naming the member at fault.
+        HTTPError: 400, naming the invalid field.
     """
     index = find_orphan_tool_message(request.messages)
     if index is not None:
         param = f"messages[{index}].tool_call_id"
-        _refuse(param, "answers no tool call of an earlier assistant message")
+        _reject(param, "does not match any tool call in an earlier assistant message")
     _check_tool_choice(request)
     if request.wants_audio and request.audio is None:
-        _refuse("audio", "is needed when modalities ask for audio")
+        _reject("audio", "is required if modalities contains 'audio'")
     thinking = request.thinking
     if isinstance(thinking, ThinkingEnabled) and thinking.budget_tokens >= (
         request.token_limit or thinking.budget_tokens + 1
     ):
-        _refuse("thinking.budget_tokens", "must be less than max_tokens")
+        _reject("thinking.budget_tokens", "must be less than max_tokens")
 
 
 def _check_tool_choice(request: ChatRequest) -> None:
     names = {tool.function.name for tool in request.tools or ()}
     match request.tool_choice:
         case ChosenTool(function=FunctionName(name=name)) if name not in names:
-            _refuse("tool_choice.function.name", f"no tool is called {name!r}")
+            _reject("tool_choice.function.name", f"tools has no function named {name!r}")
         case "required" if not names:
-            _refuse("tool_choice", "a tool is required, and there are no tools")
+            _reject("tool_choice", "'required' needs at least one tool. Send tools")
 
 
-def _refuse(param: str, message: str) -> None:
+def _reject(param: str, message: str) -> None:
     raise HTTPError(400, f"{param}: {message}", param=param)

@@ -1,1 +1,1 @@
-"""POST and GET /responses: schema, items, events, store."""
+"""POST /responses and GET /responses/{id}: request schema, responses, events and storage."""

@@ -1,10 +1,12 @@
-"""The endpoint /responses: its body, its state, and how one provider call is answered.
+"""The endpoint POST /responses: parse requests, answer provider calls and store responses.
 
-Where contract section 2.13 says nothing, one behaviour is chosen here and named: providers are
-sent the earlier turns as items and never the id of a stored response; instructions hold for one
-request; variables fill the instructions only, and secrets fill nothing; providers answer a
-background response at once, and looking at it only shows this step by step; a stream that breaks
-off is not stored.
+Choices where the documentation is silent:
+
+* Providers receive the earlier turns as items, never the id of a stored response.
+* Instructions apply to one request only.
+* Variables are substituted in the instructions only, and secret variables are not substituted.
+* Providers answer a background request immediately; each GET then reveals one more status.
+* A stream that breaks is not stored.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +29,7 @@ from orq_router_integrations.testing.responses.items import (
 from orq_router_integrations.testing.responses.prompt import build_prompt
 from orq_router_integrations.testing.responses.response_builder import (
     ResponseBuilder,
-    build_started,
+    build_unfinished,
 )
 from orq_router_integrations.testing.responses.schema import ResponsesRequest, check_combinations
 from orq_router_integrations.testing.responses.store import ResponseStore, StoredResponse
@@ -47,20 +49,27 @@ from orq_router_integrations.wire.controls import (
 from orq_router_integrations.wire.endpoints import RESPONSES, Endpoint
 from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 
-_ROUTERS = {"background", "conversation", "integration_id", "limits", "memory", "security"} | {
+_ROUTER_FIELDS = {
+    "background",
+    "conversation",
+    "integration_id",
+    "limits",
+    "memory",
+    "security",
+} | {
     "previous_response_id",
     "store",
     "template_engine",
 }
-"""Members that the router keeps to itself."""
+"""Fields that the router does not pass on to providers."""
 
 
 class ResponsesEndpoint:
-    """Responses, with the state that lasts between requests.
+    """Handler of responses, with the state that is kept between requests.
 
     Args:
-        script: the scripted answers.
-        trace_id: of the request that is being answered.
+        script: scripted answers.
+        trace_id: returns the trace id of the current request.
     """
 
     endpoint: Endpoint = RESPONSES
@@ -73,52 +82,54 @@ class ResponsesEndpoint:
         self.trace_id = trace_id
         self.prompt_cache = PromptCache()
         self.store = ResponseStore()
-        self.replies = 0
+        self.response_count = 0
 
     def parse(
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
     ) -> "ResponsesCall":
-        """Check a body without its controls, and find what it continues.
+        """Validate a body without its controls and load the conversation it continues.
 
         Raises:
-            HTTPError: 400, naming the member at fault; 404 for an agent, of which there are none.
+            HTTPError: 400, naming the invalid field; 404 for an agent.
         """
         request = validate_body(ResponsesRequest, body, lenient=lenient)
         check_combinations(request)
         if request.model.startswith("agent/") and controls.load_balancer is None:
-            message = f"the offline router has no agents, so not {request.model!r} either"
+            message = f"the offline router has no agents, got {request.model!r}. Send a model id"
             raise HTTPError(404, message, param="model")
         if request.instructions is not None and controls.variables:
-            text = substitute_variables(request.instructions, _reveal_secrets(controls.variables))
+            text = substitute_variables(request.instructions, _drop_secrets(controls.variables))
             request = request.model_copy(update={"instructions": text})
-        raw = body.get("input") or []
-        sent = [{"role": "user", "content": raw}] if isinstance(raw, str) else raw
+        content = body.get("input") or []
+        if isinstance(content, str):
+            content = [{"role": "user", "content": content}]
         return ResponsesCall(
-            self, request, controls.metadata or {}, sent, self._collect_items(request)
+            self, request, controls.metadata or {}, content, self._collect_items(request)
         )
 
     def get_stored(self, id_: str) -> dict[str, Any]:
-        """A stored response as it is now.
+        """Return the current state of a stored response.
 
         Raises:
-            HTTPError: 404; there is none of this id.
+            HTTPError: 404, no response with this id is stored.
         """
         return self.store.poll(id_)
 
     def _collect_items(self, request: ResponsesRequest) -> tuple[Item, ...]:
-        """The whole conversation."""
+        """Return the items of the conversation, including those of earlier responses."""
         earlier: list[Item] = []
         if request.previous_response_id is not None:
             earlier = self.store.get_conversation(request.previous_response_id)
-        sent = self._resolve_references(request)
-        index = find_orphan_output(earlier, sent)
+        items = self._resolve_references(request)
+        index = find_orphan_output(earlier, items)
         if index is not None:
             param = f"input[{index}].call_id"
-            raise HTTPError(400, f"{param}: answers no call of an earlier item", param=param)
-        return (*earlier, *sent)
+            message = f"{param}: does not match any call in an earlier item"
+            raise HTTPError(400, message, param=param)
+        return (*earlier, *items)
 
     def _resolve_references(self, request: ResponsesRequest) -> list[Item]:
-        """The sent items, with those that references mean in place of these."""
+        """Return the items of the request, replacing references by the stored items."""
         if isinstance(request.input, str):
             return [UserItem(role="user", content=request.input)]
         return [
@@ -131,89 +142,91 @@ class ResponsesEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class ResponsesCall:
-    """One valid request.
+    """A valid request for a response.
 
     Attributes:
-        service: whose request it is.
-        request: the request.
-        metadata: of the request.
-        sent: the input items as they were sent.
-        items: the whole conversation.
+        endpoint: the endpoint that received it.
+        request: the body.
+        metadata: metadata of the request, one of the controls.
+        input_items: input items as sent by the client.
+        conversation: items of the conversation, including those of earlier responses.
     """
 
-    service: ResponsesEndpoint
+    endpoint: ResponsesEndpoint
     request: ResponsesRequest
     metadata: Mapping[str, str]
-    sent: list[Any]
-    items: tuple[Item, ...]
+    input_items: list[Any]
+    conversation: tuple[Item, ...]
 
     @property
     def model(self) -> str:
-        """The model id of the request."""
+        """Model id of the request."""
         return self.request.model
 
     @property
     def is_streamed(self) -> bool:
-        """Whether the answer is wanted as a stream."""
+        """Whether the client asked for a stream."""
         return bool(self.request.stream)
 
     @property
     def is_cacheable(self) -> bool:
-        """Whether the router's cache may hold the answer."""
+        """Whether the router may cache the answer."""
         return not self.is_streamed and not self.request.background
 
     @property
     def prompt(self) -> Prompt:
-        """The request, as the one who answers it sees it."""
-        return build_prompt(self.request, convert_items(self.items))
+        """The request in the form shared by both text endpoints."""
+        return build_prompt(self.request, convert_items(self.conversation))
 
     @property
     def guarded_text(self) -> None:
-        """Nothing: guardrails are accepted and not enforced."""
+        """``None``: this endpoint accepts guardrails but does not enforce them."""
         return
 
     def provider_body(self, model: str) -> dict[str, Any]:
-        """The body as the provider sees it: with the earlier turns, which only the router has."""
-        body = self.request.model_dump(exclude_unset=True, by_alias=True, exclude=_ROUTERS)
+        """Return the body as the provider of ``model`` receives it, with the earlier turns."""
+        body = self.request.model_dump(exclude_unset=True, by_alias=True, exclude=_ROUTER_FIELDS)
         body["model"] = get_provider_model_name(model)
         if not isinstance(self.request.input, str) or self.request.previous_response_id:
-            items = [item.model_dump(exclude_unset=True, by_alias=True) for item in self.items]
+            items = [
+                item.model_dump(exclude_unset=True, by_alias=True) for item in self.conversation
+            ]
             body["input"] = items
         return body
 
     def answer(self, model: str) -> ProviderResponse:
-        """The scripted answer, or the default one, within the request's limits."""
+        """Return the scripted or the default answer, truncated to the request's limits."""
         prompt = self.prompt
         body = self.provider_body(model)
-        scripted = self.service.script.take_answer(body, model, prompt.conversation.last_user_text)
+        scripted = self.endpoint.script.take_answer(body, model, prompt.conversation.last_user_text)
         answer = prompt.truncate(scripted or create_default_answer(prompt, model))
-        answer = replace(answer, audio=None)  # its transcript is the text; no sound comes here
-        cached = self.service.prompt_cache.count_cached(model, prompt)
+        answer = replace(answer, audio=None)  # this endpoint returns the transcript only
+        cached = self.endpoint.prompt_cache.count_cached(model, prompt)
         usage = build_usage(count_usage(prompt, [answer], cached), answer)
         response = self._create_builder(model).build(answer, usage)
         return ProviderResponse(response, iter_events(response) if self.is_streamed else None)
 
     def cut_stream(self, chunks: Chunks, after: int, error: Any) -> Chunks:
-        """The events before the last one, which holds the whole response."""
-        left = chunks[:-1][:after]
-        return left if error is None else (*left, create_error_event(len(left), error))
+        """Return the events that arrive before a stream breaks, never the final one."""
+        events = chunks[:-1][:after]
+        return events if error is None else (*events, create_error_event(len(events), error))
 
     def finalize(self, outcome: RouterResponse) -> RouterResponse:
-        """The outcome, stored if it is to be; of a background response only that it is queued."""
+        """Store a complete response if requested; return background responses as queued."""
         if outcome.status != 200 and self.request.background:
-            outcome = self._build_failure(outcome)
+            outcome = self._build_failed_response(outcome)
         if outcome.status != 200 or not outcome.is_complete:
             return replace(outcome, has_event_names=True)
         response = outcome.body if outcome.chunks is None else outcome.chunks[-1]["response"]
-        waits = bool(self.request.background) and not self.is_streamed
+        is_queued = bool(self.request.background) and not self.is_streamed
         if self.request.is_stored:
-            steps = ["in_progress"] if waits else []
-            self.service.store.save(StoredResponse(response, self.items, steps))
-        body = build_started(response, "queued") if waits else outcome.body
+            statuses = ["in_progress"] if is_queued else []
+            self.endpoint.store.save(StoredResponse(response, self.conversation, statuses))
+        body = build_unfinished(response, "queued") if is_queued else outcome.body
         return replace(outcome, has_event_names=True, body=body)
 
-    def _build_failure(self, outcome: RouterResponse) -> RouterResponse:
-        """A failure as a response says it."""
+    def _build_failed_response(self, outcome: RouterResponse) -> RouterResponse:
+        """Convert an error to a response with the status ``failed``."""
         error = create_error_event(0, outcome.body)
         code, message = error.get("code"), error.get("message")
         response = self._create_builder(self.model).build_failed(
@@ -224,20 +237,20 @@ class ResponsesCall:
         )
 
     def _create_builder(self, model: str) -> ResponseBuilder:
-        self.service.replies += 1
+        self.endpoint.response_count += 1
         return ResponseBuilder(
-            number=self.service.replies,
+            number=self.endpoint.response_count,
             model=get_provider_model_name(model),
             request=self.request,
-            sent=self.sent,
+            input_items=self.input_items,
             metadata=self.metadata,
-            trace_id=self.service.trace_id(),
-            turn=len(self.items),
+            trace_id=self.endpoint.trace_id(),
+            turn=len(self.conversation),
         )
 
 
-def _reveal_secrets(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables without the secrets, which only the router's own tools see."""
+def _drop_secrets(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables without the secret ones, which only the router's tools receive."""
     return {
         name: value
         for name, value in variables.items()

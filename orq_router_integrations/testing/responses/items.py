@@ -1,4 +1,4 @@
-"""Input and output items of /responses, and the same as chat messages."""
+"""Input and output items of /responses, and their conversion to chat messages."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
@@ -24,10 +24,10 @@ from orq_router_integrations.testing.routing.schema_validation import RequestMod
 
 Status = Literal["in_progress", "completed", "incomplete"]
 
-SEARCH = "web_search_call"
-"""Type of the item that shows a search of the server tool orq:web_search."""
+SEARCH_CALL = "web_search_call"
+"""Type of the item that reports a web search by the router."""
 
-_OPAQUE = Literal[
+_OPAQUE_TYPES = Literal[
     "computer_call",
     "computer_call_output",
     "local_shell_call",
@@ -52,7 +52,7 @@ _OPAQUE = Literal[
 
 
 class ToolOutput(ToolMessage):
-    """A tool's result; here it may hold images and files."""
+    """The result of a tool call. Unlike on /chat/completions it may contain images and files."""
 
     content: Any
 
@@ -60,66 +60,66 @@ class ToolOutput(ToolMessage):
 class _Item(RequestModel):
     id: str | None = None
 
-    def message(self) -> Message | None:
-        """The item as chat has it; ``None`` where chat has nothing like it."""
+    def to_message(self) -> Message | None:
+        """Convert the item to a chat message; ``None`` if there is no equivalent."""
         return None
 
 
 class SystemItem(_Item):
-    """Instructions, under either of their two roles."""
+    """Instructions, with either role."""
 
     type: Literal["message"] = "message"
     role: Literal["system", "developer"]
     content: str | list[InputText]
     status: Status | None = None
 
-    def message(self) -> Message:
-        """The item as chat has it."""
+    def to_message(self) -> Message:
+        """Convert the item to a chat message."""
         return SystemMessage(role=self.role, content=_convert_content(self.content))
 
 
 class UserItem(_Item):
-    """What the user says and shows."""
+    """A message of the user."""
 
     type: Literal["message"] = "message"
     role: Literal["user"]
     content: str | list[UserContent]
     status: Status | None = None
 
-    def message(self) -> Message:
-        """The item as chat has it."""
+    def to_message(self) -> Message:
+        """Convert the item to a chat message."""
         return UserMessage(role="user", content=_convert_content(self.content))
 
 
 class AssistantItem(_Item):
-    """An earlier answer, replayed."""
+    """An earlier answer of the model."""
 
     type: Literal["message"] = "message"
     role: Literal["assistant"]
     content: str | list[AssistantContent]
     status: Status | None = None
 
-    def message(self) -> Message:
-        """The item as chat has it."""
+    def to_message(self) -> Message:
+        """Convert the item to a chat message."""
         return AssistantMessage(role="assistant", content=_convert_content(self.content))
 
 
 class SummaryText(RequestModel):
-    """A piece of a summary of reasoning."""
+    """A part of a reasoning summary."""
 
     type: Literal["summary_text"]
     text: str
 
 
 class ReasoningText(RequestModel):
-    """A piece of reasoning."""
+    """A part of the reasoning text."""
 
     type: Literal["reasoning_text"]
     text: str
 
 
 class ReasoningItem(_Item):
-    """Earlier reasoning, replayed, with the provider's seal on it."""
+    """Reasoning of an earlier answer, with the provider's encrypted copy."""
 
     type: Literal["reasoning"]
     summary: list[SummaryText] = Field(default_factory=list)
@@ -127,16 +127,16 @@ class ReasoningItem(_Item):
     encrypted_content: str | None = None
     status: Status | None = None
 
-    def message(self) -> Message:
-        """The item as chat has it."""
-        text = "\n".join(piece.text for piece in [*self.summary, *(self.content or ())])
-        seal = self.encrypted_content or ""
-        part = ReasoningPart(type="reasoning", reasoning=text, signature=seal)
+    def to_message(self) -> Message:
+        """Convert the item to a chat message."""
+        text = "\n".join(part.text for part in [*self.summary, *(self.content or ())])
+        signature = self.encrypted_content or ""
+        part = ReasoningPart(type="reasoning", reasoning=text, signature=signature)
         return AssistantMessage(role="assistant", content=[part])
 
 
 class FunctionCall(_Item):
-    """A call of a function, replayed; the arguments are JSON text."""
+    """A function call in an earlier answer, with its arguments as JSON text."""
 
     type: Literal["function_call"]
     call_id: str
@@ -145,13 +145,13 @@ class FunctionCall(_Item):
     async_: bool | None = Field(default=None, alias="async")
     status: Status | None = None
 
-    def message(self) -> Message:
-        """The item as chat has it."""
+    def to_message(self) -> Message:
+        """Convert the item to a chat message."""
         return _create_call_message(self.call_id, self.name, self.arguments)
 
 
 class CustomToolCall(_Item):
-    """A call of a custom tool, replayed; its input is any text."""
+    """A call of a custom tool in an earlier answer, with any text as its input."""
 
     type: Literal["custom_tool_call"]
     call_id: str
@@ -160,48 +160,48 @@ class CustomToolCall(_Item):
     async_: bool | None = Field(default=None, alias="async")
     status: Status | None = None
 
-    def message(self) -> Message:
-        """The item as chat has it."""
+    def to_message(self) -> Message:
+        """Convert the item to a chat message."""
         return _create_call_message(self.call_id, self.name, self.input)
 
 
 class CallOutput(_Item):
-    """What a tool gave back."""
+    """The result of a function or custom tool call."""
 
     type: Literal["function_call_output", "custom_tool_call_output"]
     call_id: str
     output: str | list[UserContent]
     status: Status | None = None
 
-    def message(self) -> Message:
-        """The item as chat has it."""
+    def to_message(self) -> Message:
+        """Convert the item to a chat message."""
         return ToolOutput(
             role="tool", content=_convert_content(self.output), tool_call_id=self.call_id
         )
 
 
 class ItemReference(RequestModel):
-    """Stands for an item of a stored response."""
+    """A reference to an item of a stored response."""
 
     type: Literal["item_reference"]
     id: str
 
 
 class OpaqueItem(_Item):
-    """An item whose type the contract knows, and whose members it does not."""
+    """An item whose type is documented but whose fields are not."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    type: _OPAQUE
+    type: _OPAQUE_TYPES
 
 
 def _get_item_type(item: Any) -> str | None:
-    """The tag of an item: its type, and for a message its role."""
-    kind = get_member(item, "type", "message")
-    if kind == "message":
+    """Return the tag of an item: the role of a message, the type of any other item."""
+    item_type = get_member(item, "type", "message")
+    if item_type == "message":
         role = get_member(item, "role")
         return role if isinstance(role, str) else None
-    return kind if kind in _TAGS else "other"
+    return item_type if item_type in _TAGS else "other"
 
 
 _TAGS = (
@@ -224,7 +224,7 @@ Item = (
     | OpaqueItem
 )
 
-SentItem = Annotated[
+InputItem = Annotated[
     Annotated[SystemItem, Tag("system")]
     | Annotated[SystemItem, Tag("developer")]
     | Annotated[UserItem, Tag("user")]
@@ -239,39 +239,39 @@ SentItem = Annotated[
     Discriminator(
         _get_item_type,
         custom_error_type="item",
-        custom_error_message="must be an object with a type, or a message with one of the roles "
-        "user, assistant, system and developer",
+        custom_error_message="must be an object with a type, or a message with the role user, "
+        "assistant, system or developer",
     ),
 ]
 
-_ITEMS: TypeAdapter[list[Any]] = TypeAdapter(list[SentItem])
+_ITEMS_ADAPTER: TypeAdapter[list[Any]] = TypeAdapter(list[InputItem])
 
 
 def parse_output_items(output: Sequence[dict[str, Any]]) -> list[Item]:
-    """Output items as the input of a later request."""
-    items: list[Item] = _ITEMS.validate_python(output)
+    """Convert output items to input items of a later request."""
+    items: list[Item] = _ITEMS_ADAPTER.validate_python(output)
     return items
 
 
 def convert_items(items: Iterable[Item]) -> list[Message]:
-    """A conversation as chat has it."""
-    found = (item.message() for item in items)
-    return [message for message in found if message is not None]
+    """Convert items to chat messages, skipping items without an equivalent."""
+    messages = (item.to_message() for item in items)
+    return [message for message in messages if message is not None]
 
 
 def find_orphan_output(earlier: Iterable[Item], items: Iterable[Item]) -> int | None:
-    """Index of the first tool output that answers no call before it."""
-    called = {item.call_id for item in earlier if isinstance(item, FunctionCall | CustomToolCall)}
+    """Return the index of the first tool output without a preceding call."""
+    call_ids = {item.call_id for item in earlier if isinstance(item, FunctionCall | CustomToolCall)}
     for index, item in enumerate(items):
         if isinstance(item, FunctionCall | CustomToolCall):
-            called.add(item.call_id)
-        elif isinstance(item, CallOutput) and item.call_id not in called:
+            call_ids.add(item.call_id)
+        elif isinstance(item, CallOutput) and item.call_id not in call_ids:
             return index
     return None
 
 
 def _convert_content(content: Any) -> Any:
-    return content if isinstance(content, str) else [part.part() for part in content]
+    return content if isinstance(content, str) else [part.to_chat_part() for part in content]
 
 
 def _create_call_message(call_id: str, name: str, arguments: str) -> AssistantMessage:

@@ -1,4 +1,4 @@
-"""Content parts of /responses, flat, as the HTTP API defines them, and the same for chat."""
+"""Content parts of /responses, as defined by the HTTP API, and their conversion to chat parts."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,13 +6,13 @@ from pydantic import Field, model_validator
 
 from orq_router_integrations.testing.chat.parts import (
     CacheControl,
+    DataUriStr,
     File,
-    FileAddress,
-    FileData,
     FilePart,
-    ImageAddress,
+    FileUriStr,
     ImagePart,
     ImageUrl,
+    ImageUrlStr,
     RefusalPart,
     TextPart,
     check_source,
@@ -21,78 +21,78 @@ from orq_router_integrations.testing.routing.schema_validation import RequestMod
 
 
 class CacheBreakpoint(RequestModel):
-    """A mark for OpenAI's prompt cache."""
+    """End of a prefix that OpenAI's prompt cache stores."""
 
     mode: Literal["explicit"]
     ttl: Literal["30m", "12h"] | None = None
 
 
-class _Marked(RequestModel):
-    """A part that can end what a provider's prompt cache holds, under either of two names."""
+class _CacheablePart(RequestModel):
+    """Base of parts that can end a prefix of the provider's prompt cache, in either format."""
 
     cache_control: CacheControl | None = None
     prompt_cache_breakpoint: CacheBreakpoint | None = None
 
     @property
-    def mark(self) -> CacheControl | None:
-        """The mark as chat has it."""
+    def chat_cache_control(self) -> CacheControl | None:
+        """Cache control in the format of chat parts."""
         if self.cache_control is None and self.prompt_cache_breakpoint is not None:
             return CacheControl(type="ephemeral")
         return self.cache_control
 
 
-class InputText(_Marked):
-    """Text that is sent."""
+class InputText(_CacheablePart):
+    """A text."""
 
     type: Literal["input_text"]
     text: str
 
-    def part(self) -> TextPart:
-        """The part as chat has it."""
-        return TextPart(type="text", text=self.text, cache_control=self.mark)
+    def to_chat_part(self) -> TextPart:
+        """Convert the part to a chat part."""
+        return TextPart(type="text", text=self.text, cache_control=self.chat_cache_control)
 
 
-class InputImage(_Marked):
-    """An image by its address or data URI, or by a provider's id of it."""
+class InputImage(_CacheablePart):
+    """An image with exactly one source: an https URL or data URI, or a provider's file id."""
 
     type: Literal["input_image"]
-    image_url: ImageAddress | None = None
+    image_url: ImageUrlStr | None = None
     file_id: str | None = None
     detail: Literal["auto", "low", "high"] = "auto"
 
     @model_validator(mode="after")
-    def _one_source(self) -> "InputImage":
+    def _check_source(self) -> "InputImage":
         check_source({"image_url": self.image_url, "file_id": self.file_id}, None)
         return self
 
-    def part(self) -> ImagePart | FilePart:
-        """The part as chat has it, which knows no ids of images: there it is a file."""
+    def to_chat_part(self) -> ImagePart | FilePart:
+        """Convert the part to a chat part; an image with a file id becomes a file."""
         if self.image_url is None:
-            return _create_file_part(self.mark, file_id=self.file_id)
+            return _create_file_part(self.chat_cache_control, file_id=self.file_id)
         image = ImageUrl(url=self.image_url, detail=self.detail)
-        return ImagePart(type="image_url", image_url=image, cache_control=self.mark)
+        return ImagePart(type="image_url", image_url=image, cache_control=self.chat_cache_control)
 
 
-class InputFile(_Marked):
-    """A file by exactly one of its bytes (a data URI), its address, or a provider's id of it."""
+class InputFile(_CacheablePart):
+    """A file with exactly one source: a data URI, a URI or a provider's file id."""
 
     type: Literal["input_file"]
-    file_data: FileData | None = None
-    file_url: FileAddress | None = None
+    file_data: DataUriStr | None = None
+    file_url: FileUriStr | None = None
     file_id: str | None = None
     filename: str | None = None
     mime_type: str | None = None
 
     @model_validator(mode="after")
-    def _one_source(self) -> "InputFile":
+    def _check_source(self) -> "InputFile":
         sources = {"file_data": self.file_data, "file_url": self.file_url, "file_id": self.file_id}
         check_source(sources, self.filename)
         return self
 
-    def part(self) -> FilePart:
-        """The part as chat has it."""
+    def to_chat_part(self) -> FilePart:
+        """Convert the part to a chat part."""
         return _create_file_part(
-            self.mark,
+            self.chat_cache_control,
             file_data=self.file_data,
             uri=self.file_url,
             file_id=self.file_id,
@@ -101,23 +101,23 @@ class InputFile(_Marked):
 
 
 class OutputText(RequestModel):
-    """Text of an earlier answer, replayed."""
+    """A text of an earlier answer."""
 
     type: Literal["output_text"]
     text: str
     annotations: list[dict[str, Any]] = Field(default_factory=list)
     logprobs: list[dict[str, Any]] | None = None
 
-    def part(self) -> TextPart:
-        """The part as chat has it."""
+    def to_chat_part(self) -> TextPart:
+        """Convert the part to a chat part."""
         return TextPart(type="text", text=self.text)
 
 
 class OutputRefusal(RefusalPart):
-    """A refusal of an earlier answer, replayed."""
+    """A refusal in an earlier answer."""
 
-    def part(self) -> RefusalPart:
-        """The part as chat has it."""
+    def to_chat_part(self) -> RefusalPart:
+        """Convert the part to a chat part."""
         return self
 
 
@@ -125,7 +125,7 @@ UserContent = Annotated[InputText | InputImage | InputFile, Field(discriminator=
 AssistantContent = Annotated[InputText | OutputText | OutputRefusal, Field(discriminator="type")]
 
 
-def _create_file_part(mark: CacheControl | None, **members: Any) -> FilePart:
-    """A file of chat's; ids are of any form here, so chat's check of them is passed by."""
-    file = File.model_construct(**members)
-    return FilePart(type="file", file=file, cache_control=mark)
+def _create_file_part(cache_control: CacheControl | None, **fields: Any) -> FilePart:
+    """Create a chat file part without chat's check of file ids, which may have any format here."""
+    file = File.model_construct(**fields)
+    return FilePart(type="file", file=file, cache_control=cache_control)

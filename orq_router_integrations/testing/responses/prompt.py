@@ -1,4 +1,4 @@
-"""A request to /responses, as the one who answers it sees it."""
+"""Convert requests to /responses to the form shared by both text endpoints."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ from orq_router_integrations.testing.responses.schema import (
 
 
 def build_prompt(request: ResponsesRequest, messages: Sequence[Message]) -> Prompt:
-    """The request with these messages; tools that the router runs are not the model's to call."""
+    """Create the prompt of a request with these messages, without tools that the router runs."""
     choice = request.tool_choice
-    told = request.instructions
-    system = [] if told is None else [SystemMessage(role="system", content=told)]
+    instructions = request.instructions
+    system = [] if instructions is None else [SystemMessage(role="system", content=instructions)]
     return Prompt(
         messages=[*system, *messages],
         tool_specs=_list_tool_specs(request),
@@ -23,7 +23,7 @@ def build_prompt(request: ResponsesRequest, messages: Sequence[Message]) -> Prom
         choice="required" if isinstance(choice, ChosenFunction) else choice or "auto",
         forced_tool=choice.name if isinstance(choice, ChosenFunction) else None,
         json_output=_get_json_output(request),
-        reasoning=request.wants_reasoning,
+        reasoning=request.reasoning_label,
         stop_sequences=request.stop_sequences or (),
         token_limit=request.max_output_tokens,
         cache_key=request.prompt_cache_key,
@@ -32,7 +32,7 @@ def build_prompt(request: ResponsesRequest, messages: Sequence[Message]) -> Prom
 
 
 def _list_tool_specs(request: ResponsesRequest) -> list[ToolSpec]:
-    functions = [
+    function_specs = [
         ToolSpec(
             name=tool.name,
             description=tool.description or "",
@@ -40,13 +40,13 @@ def _list_tool_specs(request: ResponsesRequest) -> list[ToolSpec]:
         )
         for tool in request.functions
     ]
-    customs = [
+    custom_specs = [
         ToolSpec(name=tool.name, description=tool.description or "")
         for tool in request.custom_tools
     ]
-    return functions + customs
+    return function_specs + custom_specs
 
 
 def _get_json_output(request: ResponsesRequest) -> JsonOutput | None:
-    wanted = request.text.format if request.text else None
-    return JsonOutput("text.format", wanted.schema_) if isinstance(wanted, SchemaFormat) else None
+    format_ = request.text.format if request.text else None
+    return JsonOutput("text.format", format_.schema_) if isinstance(format_, SchemaFormat) else None

@@ -1,4 +1,4 @@
-"""From an answer to the JSON of a response."""
+"""Build the JSON of a response from an answer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,53 +10,53 @@ from orq_router_integrations.testing.answering.chunking import (
     create_call_id,
     create_logprobs,
 )
-from orq_router_integrations.testing.responses.items import SEARCH
+from orq_router_integrations.testing.responses.items import SEARCH_CALL
 from orq_router_integrations.testing.responses.schema import ChosenFunction, ResponsesRequest
 from orq_router_integrations.testing.responses.tools import dump_tool
 
-SEARCHES = frozenset({"orq:web_search", "orq:google_search"})
-"""Names of a scripted tool call that stand for a search by the router itself."""
+SEARCH_TOOLS = frozenset({"orq:web_search", "orq:google_search"})
+"""Names of scripted tool calls that become web searches by the router."""
 
-_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
-_STARTED: dict[str, Any] = {
+_INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_UNFINISHED: dict[str, Any] = {
     "completed_at": None,
     "error": None,
     "incomplete_details": None,
     "output": [],
     "usage": None,
 }
-"""What a response holds that has not ended."""
+"""Fields of a response that is not finished."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseBuilder:
-    """A response, ready to be written.
+    """Builder of one response.
 
     Attributes:
-        number: which reply this is, from 1; ids and times follow from it.
-        model: the provider's name of the model, without the provider.
-        request: what was asked.
-        sent: the input items as they were sent.
-        metadata: of the request.
-        trace_id: of the request.
-        turn: position in the conversation, so that tool call ids differ between turns.
+        number: number of the response, starting at 1; determines ids and times.
+        model: the provider's name of the model, without the provider prefix.
+        request: the body of the request.
+        input_items: input items as sent by the client.
+        metadata: metadata of the request.
+        trace_id: trace id of the request.
+        turn: number of items in the conversation, so that tool call ids differ between turns.
     """
 
     number: int
     model: str
     request: ResponsesRequest
-    sent: list[Any]
+    input_items: list[Any]
     metadata: Mapping[str, str]
     trace_id: str
     turn: int
 
     def build(self, answer: Answer, usage: Mapping[str, Any]) -> dict[str, Any]:
-        """The response to this answer."""
-        reason = _REASONS.get(answer.finish_reason or "")
+        """Return the response with this answer and usage."""
+        reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
         output = list(self._build_output(answer))
         if reason and output:
             output[-1]["status"] = "incomplete"
-        return self._build_frame("incomplete" if reason else "completed") | {
+        return self._build_object("incomplete" if reason else "completed") | {
             "completed_at": None if reason else EPOCH + self.number,
             "incomplete_details": {"reason": reason} if reason else None,
             "output": output,
@@ -64,40 +64,40 @@ class ResponseBuilder:
         }
 
     def build_failed(self, code: str, message: str) -> dict[str, Any]:
-        """The response where every provider failed."""
-        return self._build_frame("failed") | {"error": {"code": code, "message": message}}
+        """Return the response to a request for which every provider failed."""
+        return self._build_object("failed") | {"error": {"code": code, "message": message}}
 
-    def _build_frame(self, status: str) -> dict[str, Any]:
-        asked = self.request
-        optional = {"top_k": asked.top_k, "conversation": _dump(asked.conversation)}
+    def _build_object(self, status: str) -> dict[str, Any]:
+        request = self.request
+        optional = {"top_k": request.top_k, "conversation": _dump(request.conversation)}
         return {
             "id": f"resp_offline_{self.number:06d}",
             "object": "response",
             "created_at": EPOCH + self.number,
             "status": status,
             "model": self.model,
-            **_STARTED,
-            "input": self.sent,
+            **_UNFINISHED,
+            "input": self.input_items,
             "metadata": dict(self.metadata),
             "telemetry": {"trace_id": self.trace_id, "span_id": self.trace_id[-16:]},
-            **_echo_settings(asked),
+            **_echo_settings(request),
             **{name: value for name, value in optional.items() if value is not None},
         }
 
     def _build_output(self, answer: Answer) -> Iterator[dict[str, Any]]:
         if answer.reasoning is not None or answer.reasoning_signature is not None:
             yield self._build_reasoning(answer)
-        searches = [call for call in answer.calls if call.name in SEARCHES]
+        searches = [call for call in answer.calls if call.name in SEARCH_TOOLS]
         for index, call in enumerate(searches):
             yield self._build_search(index, call)
-        calls = [call for call in answer.calls if call.name not in SEARCHES]
+        calls = [call for call in answer.calls if call.name not in SEARCH_TOOLS]
         if answer.text or answer.refusal is not None or not calls:
             yield self._build_message(answer)
         for index, call in enumerate(calls):
             yield self._build_call(index, call)
 
-    def _create_id(self, kind: str, index: int = 0) -> str:
-        return f"{kind}_offline_{self.number:06d}_{index}"
+    def _create_id(self, prefix: str, index: int = 0) -> str:
+        return f"{prefix}_offline_{self.number:06d}_{index}"
 
     def _build_reasoning(self, answer: Answer) -> dict[str, Any]:
         text = answer.reasoning
@@ -120,22 +120,22 @@ class ResponseBuilder:
             "logprobs": [] if alternatives is None else create_logprobs(answer, alternatives),
         }
         refusal = {"type": "refusal", "refusal": answer.refusal}
-        refused = [] if answer.refusal is None else [refusal]
+        refusals = [] if answer.refusal is None else [refusal]
         return {
             "type": "message",
             "id": self._create_id("msg"),
             "status": "completed",
             "role": "assistant",
-            "content": ([text] if answer.text or not refused else []) + refused,
+            "content": ([text] if answer.text or not refusals else []) + refusals,
         }
 
     def _build_call(self, index: int, call: ScriptedToolCall) -> dict[str, Any]:
-        custom = call.name in {tool.name for tool in self.request.custom_tools}
+        is_custom = call.name in {tool.name for tool in self.request.custom_tools}
         text = call.args if isinstance(call.args, str) else call.arguments_json
-        payload = {"input": text} if custom else {"arguments": call.arguments_json}
+        payload = {"input": text} if is_custom else {"arguments": call.arguments_json}
         return {
-            "type": "custom_tool_call" if custom else "function_call",
-            "id": self._create_id("ctc" if custom else "fc", index),
+            "type": "custom_tool_call" if is_custom else "function_call",
+            "id": self._create_id("ctc" if is_custom else "fc", index),
             "status": "completed",
             "call_id": create_call_id(call, turn=self.turn, index=index),
             "name": call.name,
@@ -145,53 +145,53 @@ class ResponseBuilder:
     def _build_search(self, index: int, call: ScriptedToolCall) -> dict[str, Any]:
         action = {"query": call.args} if isinstance(call.args, str) else dict(call.args)
         return {
-            "type": SEARCH,
+            "type": SEARCH_CALL,
             "id": self._create_id("ws", index),
             "status": "completed",
             "action": {"type": "search", **action},
         }
 
 
-def build_started(body: Mapping[str, Any], status: str) -> dict[str, Any]:
-    """A response before it ended: queued or in progress."""
-    return {**body, **_STARTED, "status": status}
+def build_unfinished(body: Mapping[str, Any], status: str) -> dict[str, Any]:
+    """Return the response as it was before it finished, with this status."""
+    return {**body, **_UNFINISHED, "status": status}
 
 
-def _echo_settings(asked: ResponsesRequest) -> dict[str, Any]:
-    """The request's settings, and OpenAI's defaults for those left out."""
-    choice, tier = asked.tool_choice, asked.service_tier
+def _echo_settings(request: ResponsesRequest) -> dict[str, Any]:
+    """Return the request's settings, with OpenAI's defaults for missing ones."""
+    choice, tier = request.tool_choice, request.service_tier
     return {
-        "background": bool(asked.background),
-        "instructions": asked.instructions,
-        "max_output_tokens": asked.max_output_tokens,
-        "max_tool_calls": asked.max_tool_calls,
-        "parallel_tool_calls": asked.parallel_tool_calls is not False,
-        "previous_response_id": asked.previous_response_id,
-        "prompt_cache_key": asked.prompt_cache_key,
-        "prompt_cache_options": _dump(asked.prompt_cache_options),
+        "background": bool(request.background),
+        "instructions": request.instructions,
+        "max_output_tokens": request.max_output_tokens,
+        "max_tool_calls": request.max_tool_calls,
+        "parallel_tool_calls": request.parallel_tool_calls is not False,
+        "previous_response_id": request.previous_response_id,
+        "prompt_cache_key": request.prompt_cache_key,
+        "prompt_cache_options": _dump(request.prompt_cache_options),
         "prompt_cache_retention": None,
-        "reasoning": _dump(asked.reasoning),
-        "safety_identifier": asked.safety_identifier,
+        "reasoning": _dump(request.reasoning),
+        "safety_identifier": request.safety_identifier,
         "service_tier": "default" if tier in {None, "auto"} else tier,
-        "store": asked.is_stored,
-        "text": {"format": {"type": "text"}, **(_dump(asked.text) or {})},
+        "store": request.is_stored,
+        "text": {"format": {"type": "text"}, **(_dump(request.text) or {})},
         "tool_choice": _dump(choice) if isinstance(choice, ChosenFunction) else choice or "auto",
-        "tools": [dump_tool(tool) for tool in asked.tools or ()],
+        "tools": [dump_tool(tool) for tool in request.tools or ()],
         "truncation": "disabled",
         "user": None,
-        **_echo_sampling(asked),
+        **_echo_sampling(request),
     }
 
 
-def _echo_sampling(asked: ResponsesRequest) -> dict[str, Any]:
+def _echo_sampling(request: ResponsesRequest) -> dict[str, Any]:
     return {
-        "frequency_penalty": asked.frequency_penalty or 0.0,
-        "presence_penalty": asked.presence_penalty or 0.0,
-        "temperature": 1.0 if asked.temperature is None else asked.temperature,
-        "top_logprobs": asked.top_logprobs or 0,
-        "top_p": 1.0 if asked.top_p is None else asked.top_p,
+        "frequency_penalty": request.frequency_penalty or 0.0,
+        "presence_penalty": request.presence_penalty or 0.0,
+        "temperature": 1.0 if request.temperature is None else request.temperature,
+        "top_logprobs": request.top_logprobs or 0,
+        "top_p": 1.0 if request.top_p is None else request.top_p,
     }
 
 
-def _dump(part: Any) -> Any:
-    return None if part is None else part.model_dump(exclude_none=True, by_alias=True)
+def _dump(model: Any) -> Any:
+    return None if model is None else model.model_dump(exclude_none=True, by_alias=True)

@@ -1,7 +1,7 @@
-"""The body of POST /responses without the router's controls.
+"""Schema of the body of POST /responses, without the router's controls.
 
-Members that only change how the real router works inside (memory, limits, context management and
-the like) are checked and not acted upon.
+Fields that only affect the inner workings of the real router, such as ``memory``, ``limits`` and
+``context_management``, are validated and otherwise ignored.
 """
 
 from typing import Annotated, Any, Literal
@@ -10,17 +10,17 @@ from pydantic import Field
 
 from orq_router_integrations.testing.chat.parts import CacheControl
 from orq_router_integrations.testing.chat.schema import Penalty, SchemaName, TextFormat
-from orq_router_integrations.testing.responses.items import SentItem
+from orq_router_integrations.testing.responses.items import InputItem
 from orq_router_integrations.testing.responses.tools import CustomTool, Effort, FunctionTool, Tool
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.schema_validation import RequestModel
 
-LOGPROBS = "message.output_text.logprobs"
-"""The value of ``include`` that asks for logprobs."""
+INCLUDE_LOGPROBS = "message.output_text.logprobs"
+"""Value of ``include`` that requests logprobs."""
 
 
 class SchemaFormat(RequestModel):
-    """JSON that fits a schema."""
+    """Text format: JSON that matches a schema."""
 
     type: Literal["json_schema"]
     name: SchemaName
@@ -30,14 +30,14 @@ class SchemaFormat(RequestModel):
 
 
 class TextSettings(RequestModel):
-    """What the text must be like; a bare JSON object cannot be asked for here."""
+    """Format and verbosity of the text. This endpoint does not support ``json_object``."""
 
     format: Annotated[TextFormat | SchemaFormat, Field(discriminator="type")] | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
 class Reasoning(RequestModel):
-    """How much to reason, and what to show of it."""
+    """Reasoning effort and summary."""
 
     effort: Effort | None = None
     summary: Literal["concise", "detailed", "auto"] | None = None
@@ -45,7 +45,7 @@ class Reasoning(RequestModel):
 
 
 class Thinking(RequestModel):
-    """The same in the words of Anthropic and Google."""
+    """Reasoning settings in the format of Anthropic and Google."""
 
     type: Literal["enabled", "disabled", "adaptive", "between_tools"] | None
     budget_tokens: int | None = None
@@ -61,25 +61,25 @@ class ChosenFunction(RequestModel):
 
 
 class StreamOptions(RequestModel):
-    """What a stream carries beside the answer."""
+    """Options of a stream."""
 
     include_obfuscation: bool
 
 
 class Conversation(RequestModel):
-    """A conversation that the router keeps; here it is only echoed."""
+    """A conversation stored by the router. The offline router only echoes its id."""
 
     id: str
 
 
 class Memory(RequestModel):
-    """Whose memories to use."""
+    """The entity whose memories the router uses."""
 
     entity_id: str
 
 
 class Limits(RequestModel):
-    """Limits of the router's own loop of tools."""
+    """Limits of the router's own tool loop."""
 
     max_cost: float | None = None
     max_depth: int | None = None
@@ -89,13 +89,13 @@ class Limits(RequestModel):
 
 
 class Security(RequestModel):
-    """What is kept out of traces."""
+    """Content that is masked in traces."""
 
     mask: list[str] | None = None
 
 
 class ContextManagement(RequestModel):
-    """When to summarise what is old."""
+    """Rules for compacting a long context."""
 
     type: str
     compact_threshold: int | None = None
@@ -103,17 +103,17 @@ class ContextManagement(RequestModel):
 
 
 class PromptCacheOptions(RequestModel):
-    """How OpenAI's prompt cache works."""
+    """Settings of OpenAI's prompt cache."""
 
     mode: Literal["implicit", "explicit"] | None = None
     ttl: Literal["30m", "12h"] | None = None
 
 
 class ResponsesRequest(RequestModel):
-    """The whole request, every member and limit of the contract."""
+    """The body of a request, with every documented field and limit."""
 
     model: str
-    input: str | list[SentItem] | None = None
+    input: str | list[InputItem] | None = None
     instructions: str | None = None
     previous_response_id: str | None = None
     conversation: Conversation | None = None
@@ -154,22 +154,22 @@ class ResponsesRequest(RequestModel):
 
     @property
     def is_stored(self) -> bool:
-        """Whether the response is kept."""
+        """Whether the router stores the response."""
         return self.store is not False
 
     @property
     def functions(self) -> list[FunctionTool]:
-        """The functions among the tools."""
+        """Function tools of the request."""
         return [tool for tool in self.tools or () if isinstance(tool, FunctionTool)]
 
     @property
     def custom_tools(self) -> list[CustomTool]:
-        """The custom tools among the tools."""
+        """Custom tools of the request."""
         return [tool for tool in self.tools or () if isinstance(tool, CustomTool)]
 
     @property
-    def wants_reasoning(self) -> str | None:
-        """How the request asks the model to reason; ``None`` where it does not."""
+    def reasoning_label(self) -> str | None:
+        """Effort or type of the requested reasoning; ``None`` without reasoning."""
         if self.reasoning and self.reasoning.effort not in {None, "none"}:
             return self.reasoning.effort
         if self.thinking and self.thinking.type not in {None, "disabled"}:
@@ -178,29 +178,29 @@ class ResponsesRequest(RequestModel):
 
     @property
     def top_logprob_count(self) -> int | None:
-        """Logprobs per token beside the token's own; ``None`` where none are asked for."""
-        if self.top_logprobs is None and LOGPROBS not in (self.include or ()):
+        """Number of alternatives per token; ``None`` if logprobs are not requested."""
+        if self.top_logprobs is None and INCLUDE_LOGPROBS not in (self.include or ()):
             return None
         return self.top_logprobs or 0
 
 
 def check_combinations(request: ResponsesRequest) -> None:
-    """Check what no single member shows: members that need each other.
+    """Check rules that involve several fields.
 
     Raises:
-        HTTPError: 400, naming the member at fault.
+        HTTPError: 400, naming the invalid field.
     """
     if not request.input and request.previous_response_id is None:
-        _refuse("input", "is needed unless previous_response_id continues a conversation")
+        _reject("input", "is required unless previous_response_id is set")
     if request.background and not request.is_stored:
-        _refuse("background", "needs the response stored; leave store out or set it to true")
+        _reject("background", "requires a stored response. Omit store or set it to true")
     names = {tool.name for tool in request.functions}
     match request.tool_choice:
         case ChosenFunction(name=name) if name not in names:
-            _refuse("tool_choice.name", f"no function is called {name!r}")
+            _reject("tool_choice.name", f"tools has no function named {name!r}")
         case "required" if not request.tools:
-            _refuse("tool_choice", "a tool is required, and there are no tools")
+            _reject("tool_choice", "'required' needs at least one tool. Send tools")
 
 
-def _refuse(param: str, message: str) -> None:
+def _reject(param: str, message: str) -> None:
     raise HTTPError(400, f"{param}: {message}", param=param)

@@ -1,78 +1,82 @@
-"""Stored responses: what GET shows, and what previous_response_id continues."""
+"""Stored responses, for GET /responses/{id} and ``previous_response_id``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from orq_router_integrations.testing.responses.items import Item, parse_output_items
-from orq_router_integrations.testing.responses.response_builder import build_started
+from orq_router_integrations.testing.responses.response_builder import build_unfinished
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 
 
 @dataclass(slots=True)
 class StoredResponse:
-    """One response.
+    """A stored response.
 
     Attributes:
-        body: as it is in the end.
-        items: the conversation that led to it.
-        steps: the statuses that are still to be seen before it.
+        body: the finished response.
+        conversation: items that preceded its output.
+        pending_statuses: statuses that GET still reports, in order, before the finished response.
     """
 
     body: dict[str, Any]
-    items: Sequence[Item]
-    polls: list[str] = field(default_factory=list)
+    conversation: Sequence[Item]
+    pending_statuses: list[str] = field(default_factory=list)
 
 
 class ResponseStore:
-    """The stored responses, by id, and their output items."""
+    """Stored responses and their items, by id."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, StoredResponse] = {}
+        self._responses: dict[str, StoredResponse] = {}
         self._items: dict[str, Item] = {}
 
     def save(self, stored: StoredResponse) -> None:
         """Store a response."""
-        self._kept[stored.body["id"]] = stored
-        for item in [*stored.items, *parse_output_items(stored.body["output"])]:
+        self._responses[stored.body["id"]] = stored
+        for item in [*stored.conversation, *parse_output_items(stored.body["output"])]:
             if item.id is not None:
                 self._items[item.id] = item
 
     def poll(self, id_: str) -> dict[str, Any]:
-        """The response as it is now; each look takes one that is not done a step on.
+        """Return the current state of a response. Each call advances a pending one by one status.
 
         Raises:
-            HTTPError: 404; there is none of this id.
+            HTTPError: 404, no response with this id is stored.
         """
-        stored = self._kept.get(id_)
+        stored = self._responses.get(id_)
         if stored is None:
-            raise HTTPError(404, f"no response {id_!r} is stored", param="response_id")
-        if stored.polls:
-            return build_started(stored.body, stored.polls.pop(0))
+            raise HTTPError(404, f"response {id_!r} is not stored", param="response_id")
+        if stored.pending_statuses:
+            return build_unfinished(stored.body, stored.pending_statuses.pop(0))
         return stored.body
 
     def get_conversation(self, id_: str) -> list[Item]:
-        """Everything up to a response, its output included.
+        """Return the items of the conversation up to and including a response.
 
         Raises:
-            HTTPError: 400; there is none of this id, or it has not ended well.
+            HTTPError: 400, no response with this id is stored, or it is pending or failed.
         """
         param = "previous_response_id"
-        stored = self._kept.get(id_)
+        stored = self._responses.get(id_)
         if stored is None:
-            raise HTTPError(400, f"{param}: no response {id_!r} is stored", param=param)
-        if stored.polls or stored.body["status"] == "failed":
+            raise HTTPError(400, f"{param}: response {id_!r} is not stored", param=param)
+        if stored.pending_statuses or stored.body["status"] == "failed":
             raise HTTPError(400, f"{param}: {id_!r} is not completed", param=param)
-        return [*stored.items, *parse_output_items(stored.body["output"])]
+        return [*stored.conversation, *parse_output_items(stored.body["output"])]
 
     def get_item(self, id_: str, param: str) -> Item:
-        """The item that a reference means.
+        """Return a stored item.
+
+        Args:
+            id_: id of the item.
+            param: path of the reference in the request, for the error.
 
         Raises:
-            HTTPError: 400; no stored response has it.
+            HTTPError: 400, no stored response has an item with this id.
         """
         item = self._items.get(id_)
         if item is None:
-            message = f"{param}: no stored response has an item {id_!r}"
+            message = f"{param}: item {id_!r} is not in any stored response"
             raise HTTPError(400, message, param=param)
         return item

@@ -1,4 +1,4 @@
-"""Tools of /responses, flat, as the HTTP API defines them."""
+"""Tools of /responses, as defined by the HTTP API."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ from orq_router_integrations.testing.routing.schema_validation import RequestMod
 Name = Annotated[str, StringConstraints(min_length=1)]
 Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 
-_SERVER_TOOL = Literal[
+_SERVER_TOOL_TYPES = Literal[
     "orq:web_search",
     "orq:web_fetch",
     "orq:datetime",
@@ -46,7 +46,7 @@ class FunctionTool(RequestModel):
 
 
 class CustomTool(RequestModel):
-    """A tool that takes any text."""
+    """A tool whose input is any text."""
 
     type: Literal["custom"]
     name: Name
@@ -55,14 +55,14 @@ class CustomTool(RequestModel):
 
 
 class AllowedTools(RequestModel):
-    """Which tools of an MCP server may be called."""
+    """Tools of an MCP server that may be called."""
 
     read_only: bool | None = None
     tool_names: list[str] | None = None
 
 
 class McpTool(RequestModel):
-    """An MCP server; the router calls it."""
+    """An MCP server that the router calls."""
 
     type: Literal["mcp"]
     key: str | None = None
@@ -80,7 +80,7 @@ class StagedFile(RequestModel):
 
 
 class Network(RequestModel):
-    """What the code interpreter may reach."""
+    """Network access of the code interpreter."""
 
     allowlist: list[str] | None = None
     mode: Literal["disabled", "allowlist"] | None = None
@@ -89,7 +89,7 @@ class Network(RequestModel):
 class ServerTool(RequestModel):
     """A tool that the router runs."""
 
-    type: _SERVER_TOOL
+    type: _SERVER_TOOL_TYPES
     files: list[StagedFile] | None = None
     max_results: int | None = None
     network: Network | None = None
@@ -97,7 +97,7 @@ class ServerTool(RequestModel):
     tool_id: str | None = None
 
 
-class _SecondModel(RequestModel):
+class _SecondModelTool(RequestModel):
     model: str
     max_tokens: int | None = None
     max_uses: int | None = None
@@ -105,15 +105,15 @@ class _SecondModel(RequestModel):
     temperature: float | None = None
 
 
-class AdvisorTool(_SecondModel):
-    """A second model to ask for advice."""
+class AdvisorTool(_SecondModelTool):
+    """A second model that gives advice."""
 
     type: Literal["orq:advisor"]
     max_transcript_tokens: int | None = None
 
 
-class SubagentTool(_SecondModel):
-    """A second model to hand work to."""
+class SubagentTool(_SecondModelTool):
+    """A second model that does part of the work."""
 
     type: Literal["orq:subagent", "orq:sidekick"]
     output_format: str | None = None
@@ -121,11 +121,11 @@ class SubagentTool(_SecondModel):
 
 
 def _get_tool_type(tool: Any) -> str | None:
-    """The tag of a tool; spelled unlike any member, so that errors find their way to these."""
-    kind = get_member(tool, "type")
-    if not isinstance(kind, str):
+    """Return the tag of a tool. Tags differ from field names to keep error paths unambiguous."""
+    tool_type = get_member(tool, "type")
+    if not isinstance(tool_type, str):
         return None
-    return f"{kind} tool" if f"{kind} tool" in _TAGS else "server tool"
+    return f"{tool_type} tool" if f"{tool_type} tool" in _TAGS else "server tool"
 
 
 _TAGS = (
@@ -148,11 +148,11 @@ Tool = Annotated[
     Discriminator(
         _get_tool_type,
         custom_error_type="tool",
-        custom_error_message="must be an object with the type of a tool",
+        custom_error_message="must be an object with a tool type, such as 'function'",
     ),
 ]
 
 
 def dump_tool(tool: RequestModel) -> dict[str, Any]:
-    """A tool as a response shows it: without headers, which hold keys."""
+    """Convert a tool to the JSON in a response, without its headers, which may contain keys."""
     return tool.model_dump(exclude_unset=True, by_alias=True, exclude={"headers"})

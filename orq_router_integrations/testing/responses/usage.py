@@ -1,27 +1,27 @@
-"""The usage of a response, with its cost."""
+"""Build the usage of a response, including costs."""
 
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.usage import Usage, override_usage
-from orq_router_integrations.testing.responses.response_builder import SEARCHES
+from orq_router_integrations.testing.responses.response_builder import SEARCH_TOOLS
 
-INPUT_COST = 1e-6
-"""USD per token that is sent. Made up: no price of any model."""
+USD_PER_INPUT_TOKEN = 1e-6
+"""Fictitious price of an input token, in USD."""
 
-OUTPUT_COST = 4e-6
-"""USD per token that is answered. Made up: no price of any model."""
+USD_PER_OUTPUT_TOKEN = 4e-6
+"""Fictitious price of an output token, in USD."""
 
 USAGE_NAMES = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"} | {
     "prompt_tokens_details": "input_tokens_details",
     "completion_tokens_details": "output_tokens_details",
 }
-"""This endpoint's names of what /chat/completions calls otherwise."""
+"""Names of usage fields on this endpoint by their names on /chat/completions."""
 
 
 def build_usage(usage: Usage, answer: Answer) -> dict[str, Any]:
-    """The ``usage`` of a response, with what the answer scripts of it."""
-    found: dict[str, Any] = {
+    """Return the ``usage`` of a response, with the fields scripted by the answer."""
+    body: dict[str, Any] = {
         "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {
             "cached_tokens": usage.cached_tokens,
@@ -32,15 +32,15 @@ def build_usage(usage: Usage, answer: Answer) -> dict[str, Any]:
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
     }
-    searches = sum(call.name in SEARCHES for call in answer.calls)
+    searches = sum(call.name in SEARCH_TOOLS for call in answer.calls)
     if searches:
-        found["server_tool_use"] = {"web_search_requests": searches}
-    counted = override_usage(found, answer.usage, USAGE_NAMES)
-    return _compute_costs(counted) | counted
+        body["server_tool_use"] = {"web_search_requests": searches}
+    body = override_usage(body, answer.usage, USAGE_NAMES)
+    return _compute_costs(body) | body
 
 
-def _compute_costs(counted: dict[str, Any]) -> dict[str, float]:
-    cost_in = round((counted["input_tokens"] or 0) * INPUT_COST, 9)
-    cost_out = round((counted["output_tokens"] or 0) * OUTPUT_COST, 9)
-    total = round(cost_in + cost_out, 9)
-    return {"input_cost": cost_in, "output_cost": cost_out, "total_cost": total}
+def _compute_costs(body: dict[str, Any]) -> dict[str, float]:
+    input_cost = round((body["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
+    output_cost = round((body["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
+    total_cost = round(input_cost + output_cost, 9)
+    return {"input_cost": input_cost, "output_cost": output_cost, "total_cost": total_cost}

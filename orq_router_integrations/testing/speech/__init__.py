@@ -1,1 +1,1 @@
-"""The endpoint /audio/speech: text in, sound out."""
+"""POST /audio/speech: text to speech."""

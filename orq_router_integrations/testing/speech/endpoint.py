@@ -1,7 +1,7 @@
-"""The endpoint /audio/speech: its body, and how one provider call is answered.
+"""The endpoint POST /audio/speech: parse requests and answer provider calls.
 
-The answer is always sent in pieces, as the router's page says. An error after the first of them
-has no place in raw audio, so it ends the body as a cut does; what the real router does is unknown.
+The audio is always streamed, as documented. Raw audio has no format for errors, so an error during
+the stream truncates the body; what the real router does is unknown.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ from orq_router_integrations.testing.routing.endpoint import (
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.schema_validation import RequestModel, validate_body
 from orq_router_integrations.testing.speech.provider_formats import (
-    find_provider,
-    get_mime_type,
+    get_content_type,
+    get_provider,
     split_chunks,
 )
 from orq_router_integrations.wire.controls import RouterControls, RouterRetry
@@ -29,14 +29,14 @@ from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 
 class SpeechRequest(RequestModel):
-    """The body without the router's controls.
+    """The body of a request without the router's controls.
 
-    The range of ``speed`` is OpenAI's; the contract names none.
+    The range of ``speed`` is OpenAI's; the documentation has none.
     """
 
     model: str
     input: Annotated[
-        str, Field(max_length=4096), create_pattern_validator(r"\S", "a text that is not blank")
+        str, Field(max_length=4096), create_pattern_validator(r"\S", "text that is not blank")
     ]
     voice: str = Field(min_length=1)
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
@@ -44,7 +44,7 @@ class SpeechRequest(RequestModel):
 
 
 class SpeechEndpoint:
-    """Speech: what ``answers`` scripts as ``audio``, else the text as tones that say it."""
+    """Handler of speech: returns scripted audio, or else tones that encode the text."""
 
     endpoint: Endpoint = SPEECH
     default_retry: RouterRetry | None = None
@@ -55,21 +55,21 @@ class SpeechEndpoint:
     def parse(
         self,
         body: Mapping[str, Any],
-        controls: RouterControls,  # noqa: ARG002 - none of them changes a body
+        controls: RouterControls,  # noqa: ARG002 - no control changes a body
         *,
         lenient: bool,
     ) -> "SpeechCall":
-        """Check a body without its controls.
+        """Validate a body without its controls.
 
         Raises:
-            HTTPError: 400, naming the member at fault.
+            HTTPError: 400, naming the invalid field.
         """
         return SpeechCall(self.script, validate_body(SpeechRequest, body, lenient=lenient))
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechCall:
-    """One valid request for speech."""
+    """A valid request for speech."""
 
     script: AnswerScript
     request: SpeechRequest
@@ -80,30 +80,31 @@ class SpeechCall:
 
     @property
     def model(self) -> str:
-        """The model id of the request."""
+        """Model id of the request."""
         return self.request.model
 
     def provider_body(self, model: str) -> dict[str, Any]:
-        """The body as the provider sees it."""
+        """Return the body as the provider of ``model`` receives it."""
         return self.request.model_dump(exclude_unset=True) | {
             "model": get_provider_model_name(model)
         }
 
     def answer(self, model: str) -> ProviderResponse:
-        """Speech in the format asked for, or in the one that this provider makes."""
-        asked = self.request
-        scripted = self.script.take_answer(self.provider_body(model), model, asked.input)
+        """Return audio in the requested format, or in the provider's default format."""
+        text = self.request.input
+        scripted = self.script.take_answer(self.provider_body(model), model, text)
         if scripted and scripted.audio:
-            kind, audio = get_mime_type(scripted.audio), scripted.audio
+            content_type, audio = get_content_type(scripted.audio), scripted.audio
         else:
-            maker = find_provider(model)
-            kind, audio = maker.synthesize(asked.input, asked.response_format, asked.speed)
-        return ProviderResponse(None, tuple(split_chunks(audio)), {"content-type": kind})
+            content_type, audio = get_provider(model).synthesize(
+                text, self.request.response_format, self.request.speed
+            )
+        return ProviderResponse(None, tuple(split_chunks(audio)), {"content-type": content_type})
 
-    def cut_stream(self, chunks: Chunks, after: int, error: Any) -> Chunks:  # noqa: ARG002 - no place
-        """The first chunks, never all."""
+    def cut_stream(self, chunks: Chunks, after: int, error: Any) -> Chunks:  # noqa: ARG002 - audio has no errors
+        """Return the chunks that arrive before a stream breaks, never the final one."""
         return chunks[:-1][:after]
 
     def finalize(self, outcome: RouterResponse) -> RouterResponse:
-        """The outcome as it is."""
+        """Return the outcome unchanged."""
         return outcome

@@ -1,9 +1,9 @@
-"""What the offline providers make of speech, and what they make instead of what was asked for.
+"""Audio formats of the simulated providers.
 
-The contract says that an unsupported format is replaced by the provider's default without a word
-; which formats these are, it does not say. Here no provider encodes: each makes WAV
-and raw samples, so mp3, opus, aac and flac are always replaced. Sample rates, open-ended WAV
-headers and content types are choices too, and differ on purpose.
+A provider silently replaces an unsupported format by its default; which formats a provider
+supports is not documented. Here all of them support only wav and pcm, so mp3, opus, aac and flac
+are always replaced. Sample rates, WAV headers without a size and content types are choices of the
+offline router too, and deliberately differ between providers.
 """
 
 from collections.abc import Iterator
@@ -14,48 +14,49 @@ from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
 
 CHUNK_BYTES = 4096
-"""Bytes of a piece of a streamed body."""
+"""Size of the chunks of a streamed body, in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechProvider:
-    """How one provider makes speech.
+    """Speech synthesis of one provider.
 
     Attributes:
-        default: its format for those it cannot make.
-        rate: samples per second.
-        open_ended: whether its WAV headers leave the size open, as those who stream do.
+        default_format: format used instead of unsupported ones.
+        sample_rate: samples per second.
+        has_open_header: whether WAV headers omit the size, as from providers that stream.
     """
 
-    default: str = "wav"
-    rate: int = SAMPLE_RATE
-    streams_header: bool = False
+    default_format: str = "wav"
+    sample_rate: int = SAMPLE_RATE
+    has_open_header: bool = False
 
-    def synthesize(self, text: str, wanted: str, speed: float) -> tuple[str, bytes]:
-        """The content type, and the speech."""
-        samples = encode_speech(text, rate=self.rate, speed=speed)
-        if (wanted if wanted in {"wav", "pcm"} else self.default) == "pcm":
-            return f"audio/pcm;rate={self.rate};channels=1", samples
-        size = None if self.streams_header else len(samples)
-        return "audio/wav", build_wav_header(build_pcm_format(self.rate), size) + samples
-
-
-_OPENAI = SpeechProvider(rate=24_000, streams_header=True)
-_GOOGLE = SpeechProvider(default="pcm", rate=24_000)
-_MAKERS = {"openai": _OPENAI, "azure": _OPENAI, "google": _GOOGLE, "google-ai": _GOOGLE}
+    def synthesize(self, text: str, response_format: str, speed: float) -> tuple[str, bytes]:
+        """Return the content type and the audio."""
+        samples = encode_speech(text, rate=self.sample_rate, speed=speed)
+        is_supported = response_format in {"wav", "pcm"}
+        if (response_format if is_supported else self.default_format) == "pcm":
+            return f"audio/pcm;rate={self.sample_rate};channels=1", samples
+        size = None if self.has_open_header else len(samples)
+        return "audio/wav", build_wav_header(build_pcm_format(self.sample_rate), size) + samples
 
 
-def find_provider(model: str) -> SpeechProvider:
-    """Who makes the speech of a model: WAV at the codec's own rate, unless the table knows more."""
-    return _MAKERS.get(model.partition("/")[0], SpeechProvider())
+_OPENAI = SpeechProvider(sample_rate=24_000, has_open_header=True)
+_GOOGLE = SpeechProvider(default_format="pcm", sample_rate=24_000)
+_PROVIDERS = {"openai": _OPENAI, "azure": _OPENAI, "google": _GOOGLE, "google-ai": _GOOGLE}
 
 
-def get_mime_type(audio: bytes) -> str:
-    """The content type of scripted audio."""
+def get_provider(model: str) -> SpeechProvider:
+    """Return the provider of a model; unlisted ones return WAV at the codec's sample rate."""
+    return _PROVIDERS.get(model.partition("/")[0], SpeechProvider())
+
+
+def get_content_type(audio: bytes) -> str:
+    """Return the content type of scripted audio."""
     return detect_mime_type(audio[:16]) or "application/octet-stream"
 
 
 def split_chunks(audio: bytes) -> Iterator[bytes]:
-    """A body in the pieces in which it is sent."""
+    """Split a body into the chunks of a stream."""
     for start in range(0, len(audio), CHUNK_BYTES):
         yield audio[start : start + CHUNK_BYTES]

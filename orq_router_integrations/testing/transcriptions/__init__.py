@@ -1,1 +1,1 @@
-"""The endpoints /audio/transcriptions and /audio/translations."""
+"""POST /audio/transcriptions and POST /audio/translations: speech to text."""

@@ -1,9 +1,11 @@
-"""Both endpoints: their forms, and how one provider call is answered.
+"""The audio transcription and translation endpoints: parse forms and answer provider calls.
 
-Chosen where the contract says "unknown": text, srt and vtt come as plain text, not as a JSON
-string; ``diarize`` labels every word and segment with the one voice that there is; the language
-of a transcription is the one asked for, or ``und``; a translation has the words as they were
-spoken, for nothing here knows another language, and says ``english`` as its language.
+Choices where the documentation is silent:
+
+* text, srt and vtt are sent as plain text, not as a JSON string.
+* ``diarize`` labels every word and segment with the same speaker.
+* The language of a transcription is the requested one, or ``und``.
+* A translation contains the words as spoken, and reports ``english`` as its language.
 """
 
 from collections.abc import Mapping
@@ -22,7 +24,7 @@ from orq_router_integrations.testing.routing.multipart_parsing import FormFile
 from orq_router_integrations.testing.routing.schema_validation import validate_body
 from orq_router_integrations.testing.transcriptions.recognition import (
     Recognition,
-    align_script,
+    align_text,
     recognize,
 )
 from orq_router_integrations.testing.transcriptions.schema import (
@@ -37,12 +39,12 @@ from orq_router_integrations.wire.endpoints import TRANSLATIONS, Endpoint
 from orq_router_integrations.wire.subtitles import format_srt, format_vtt
 from orq_router_integrations.wire.transcripts import Span
 
-VOICE = "speaker_0"
-"""The one speaker that there is."""
+SPEAKER_ID = "speaker_0"
+"""Label of every word and segment; speakers are not distinguished."""
 
 
 class TranscriptionEndpoint:
-    """One of the two endpoints."""
+    """Handler of transcriptions or of translations, depending on ``endpoint``."""
 
     default_retry: RouterRetry | None = None
 
@@ -52,26 +54,26 @@ class TranscriptionEndpoint:
 
     @property
     def translates(self) -> bool:
-        """Whether English is wanted."""
+        """Whether this is the translation endpoint."""
         return self.endpoint is TRANSLATIONS
 
     def parse(
         self,
         body: Mapping[str, Any],
-        controls: RouterControls,  # noqa: ARG002 - none of them matters here
+        controls: RouterControls,  # noqa: ARG002 - no control changes a form
         *,
         lenient: bool,
     ) -> "TranscriptionCall":
-        """Check a form.
+        """Validate a form without its controls.
 
         Raises:
-            HTTPError: 422, naming the member at fault; 413 for a file that is too large.
+            HTTPError: 422, naming the invalid field; 413, the file is too large.
         """
         schema = TranslationForm if self.translates else TranscriptionForm
         try:
             form = validate_body(schema, body, lenient=lenient)
-        except HTTPError as refusal:
-            refusal.status, refusal.code = 422, "invalid_request_body"
+        except HTTPError as error:
+            error.status, error.code = 422, "invalid_request_body"
             raise
         check_combinations(form, translates=self.translates)
         return TranscriptionCall(self, form, get_file(form.file, max_bytes=MAX_BYTES))
@@ -79,9 +81,9 @@ class TranscriptionEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionCall:
-    """One valid request."""
+    """A valid request for a transcription or translation."""
 
-    service: TranscriptionEndpoint
+    endpoint: TranscriptionEndpoint
     form: TranslationForm
     file: FormFile
 
@@ -91,11 +93,11 @@ class TranscriptionCall:
 
     @property
     def model(self) -> str:
-        """The model id of the request."""
+        """Model id of the request."""
         return self.form.model
 
     def provider_body(self, model: str) -> dict[str, Any]:
-        """The form as the provider sees it."""
+        """Return the form as the provider of ``model`` receives it."""
         return {
             **self.form.model_dump(exclude_unset=True, exclude={"file"}),
             "model": get_provider_model_name(model),
@@ -103,57 +105,57 @@ class TranscriptionCall:
         }
 
     def answer(self, model: str) -> ProviderResponse:
-        """The scripted answer for this file name or model, or what is heard, as was asked for."""
+        """Return the scripted answer for the file name or model, or else the recognized words."""
         body = {**self.provider_body(model), "file": self.file.summary}
-        scripted = self.service.script.take_answer(body, model, self.file.filename)
+        scripted = self.endpoint.script.take_answer(body, model, self.file.filename)
         data = self.file.data
-        return ProviderResponse(
-            self._format_transcript(
-                align_script(scripted.text, data) if scripted else recognize(data)
-            )
-        )
+        recognition = align_text(scripted.text, data) if scripted else recognize(data)
+        return ProviderResponse(self._format_transcript(recognition))
 
     def cut_stream(self, chunks: Chunks, after: int, error: Any) -> Chunks:  # noqa: ARG002
-        """Nothing here is a stream."""
+        """Return the chunks unchanged; these endpoints do not stream."""
         return chunks
 
     def finalize(self, outcome: RouterResponse) -> RouterResponse:
-        """The outcome as it is."""
+        """Return the outcome unchanged."""
         return outcome
 
-    def _format_transcript(self, heard: Recognition) -> Any:
+    def _format_transcript(self, recognition: Recognition) -> Any:
         match self.form.response_format:
             case "json":
-                return {"text": heard.text}
+                return {"text": recognition.text}
             case "text":
-                return heard.text + "\n"
+                return recognition.text + "\n"
             case "srt":
-                return format_srt(heard.segments)
+                return format_srt(recognition.segments)
             case "vtt":
-                return format_vtt(heard.segments)
-        return self._build_verbose(heard)
+                return format_vtt(recognition.segments)
+        return self._build_verbose(recognition)
 
-    def _build_verbose(self, heard: Recognition) -> dict[str, Any]:
+    def _build_verbose(self, recognition: Recognition) -> dict[str, Any]:
         granularities = getattr(self.form, "timestamp_granularities", None) or ["segment"]
-        words = "word" in granularities or self.form.timestamps_granularity == "word"
-        spoken = getattr(self.form, "language", None) or "und"
-        whole = {
-            "task": "translate" if self.service.translates else "transcribe",
-            "language": "english" if self.service.translates else spoken,
-            "duration": heard.seconds,
-            "text": heard.text,
-            "words": [self._build_word(word) for word in heard.words] if words else None,
+        with_words = "word" in granularities or self.form.timestamps_granularity == "word"
+        language = getattr(self.form, "language", None) or "und"
+        body = {
+            "task": "translate" if self.endpoint.translates else "transcribe",
+            "language": "english" if self.endpoint.translates else language,
+            "duration": recognition.seconds,
+            "text": recognition.text,
+            "words": [self._build_word(word) for word in recognition.words] if with_words else None,
         }
         if "segment" in granularities:
-            whole["segments"] = [self._build_segment(*item) for item in enumerate(heard.segments)]
-        return {name: value for name, value in whole.items() if value is not None}
+            body["segments"] = [
+                self._build_segment(number, segment)
+                for number, segment in enumerate(recognition.segments)
+            ]
+        return {name: value for name, value in body.items() if value is not None}
 
     def _build_word(self, word: Span) -> dict[str, Any]:
-        label = {"speaker_id": VOICE} if self.form.diarize else {}
+        label = {"speaker_id": SPEAKER_ID} if self.form.diarize else {}
         return {"word": word.text, "start": word.start, "end": word.end, **label}
 
     def _build_segment(self, number: int, segment: Span) -> dict[str, Any]:
-        label = {"speaker": VOICE} if self.form.diarize else {}
+        label = {"speaker": SPEAKER_ID} if self.form.diarize else {}
         return {
             "id": number,
             "seek": 0,

@@ -1,14 +1,13 @@
-"""What is heard in a file: the words of the offline speech, or what the file is."""
+"""Recognize the words of the offline router's own speech, or describe any other audio."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from orq_router_integrations.media import metadata as dimensions
+from orq_router_integrations.media.metadata import read_audio_info
 from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.media.wav import WavHeader, parse_wav_header
 from orq_router_integrations.testing.media.tone_codec import (
-    Word,
     decode_speech,
     ends_sentence,
     has_only_fragments,
@@ -16,89 +15,92 @@ from orq_router_integrations.testing.media.tone_codec import (
 from orq_router_integrations.wire.transcripts import Span
 
 MAX_PAUSE_SECONDS = 1.0
-"""Seconds of silence after which a new segment begins, whatever was said before."""
+"""Silence in seconds after which a new segment starts, even within a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """The words of a file in time, and how long it is (``None`` where its header hides it)."""
+    """Words of a file with their times.
+
+    Attributes:
+        words: the words, in order.
+        seconds: duration of the file; ``None`` if its header does not reveal it.
+    """
 
     words: tuple[Span, ...]
     seconds: float | None
 
     @property
     def text(self) -> str:
-        """All that was said."""
+        """The words, separated by spaces."""
         return " ".join(word.text for word in self.words)
 
     @property
     def segments(self) -> list[Span]:
-        """Sentences."""
+        """The sentences, with their times."""
         return [
-            Span(" ".join(word.text for word in some), some[0].start, some[-1].end)
-            for some in _split_sentences(self.words)
+            Span(" ".join(word.text for word in words), words[0].start, words[-1].end)
+            for words in _split_sentences(self.words)
         ]
 
 
 def recognize(data: bytes) -> Recognition:
-    """The words in a WAV that the offline router spoke; a description of any other sound."""
-    head = _parse_header(data)
-    if head is None:
+    """Decode speech synthesized by the offline router, or describe any other audio."""
+    header = _parse_header(data)
+    if header is None:
         return _describe_audio(data)
-    pcm = data[head.data_offset :][: head.data_size]
+    pcm = data[header.data_offset :][: header.data_size]
     shape = {
-        "rate": head.sample_rate,
-        "channels": head.channels,
-        "width": head.block_size // head.channels,
+        "rate": header.sample_rate,
+        "channels": header.channels,
+        "width": header.block_size // header.channels,
     }
     words = decode_speech(pcm, **shape)
     if not words and not has_only_fragments(pcm, **shape):
         return _describe_audio(data)
-    return Recognition(
-        tuple(map(_get_span, words)), len(pcm) / (head.sample_rate * head.block_size)
-    )
+    spans = tuple(Span(word.text, word.start, word.end) for word in words)
+    return Recognition(spans, len(pcm) / (header.sample_rate * header.block_size))
 
 
 def _parse_header(data: bytes) -> WavHeader | None:
-    """The head of a WAV with samples in whole numbers."""
+    """Return the header of a WAV file with integer samples, or ``None`` for any other file."""
     try:
-        head = parse_wav_header(data)
+        header = parse_wav_header(data)
     except ValueError:
         return None
-    return head if head and head.is_sliceable and head.format_tag == 1 else None
+    return header if header and header.is_sliceable and header.format_tag == 1 else None
 
 
-def align_script(text: str, data: bytes) -> Recognition:
-    """A scripted text, its words spread evenly over the file."""
-    sound = dimensions.read_audio_info(data)
-    seconds = sound.seconds if sound else None
+def align_text(text: str, data: bytes) -> Recognition:
+    """Spread the words of a scripted text evenly over a file."""
+    info = read_audio_info(data)
+    seconds = info.seconds if info else None
     words = text.split()
-    each = (seconds or 0.5 * len(words)) / max(1, len(words))
-    spans = (Span(word, each * at, each * (at + 1)) for at, word in enumerate(words))
+    word_seconds = (seconds or 0.5 * len(words)) / max(1, len(words))
+    spans = (
+        Span(word, word_seconds * index, word_seconds * (index + 1))
+        for index, word in enumerate(words)
+    )
     return Recognition(tuple(spans), seconds)
 
 
-def _get_span(word: Word) -> Span:
-    return Span(word.text, word.start, word.end)
-
-
 def _describe_audio(data: bytes) -> Recognition:
-    """What the header says, as one long word."""
-    sound = dimensions.read_audio_info(data)
-    if sound is None or sound.seconds is None:
+    """Return a description of the file as a single word."""
+    info = read_audio_info(data)
+    if info is None or info.seconds is None:
         text = f"[offline: {len(data)} bytes of {detect_mime_type(data[:64]) or 'audio'}]"
         return Recognition((Span(text, 0.0, 0.0),), None)
-    channels = {1: "mono", 2: "stereo"}.get(sound.channels, f"{sound.channels} channels")
-    text = f"[offline: {sound.seconds:.1f} s of audio, {sound.sample_rate / 1000:g} kHz {channels}]"
-    return Recognition((Span(text, 0.0, sound.seconds),), sound.seconds)
+    channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
+    text = f"[offline: {info.seconds:.1f} s of audio, {info.sample_rate / 1000:g} kHz {channels}]"
+    return Recognition((Span(text, 0.0, info.seconds),), info.seconds)
 
 
 def _split_sentences(words: Sequence[Span]) -> Iterator[list[Span]]:
-    some = list(words[:1])
-    for before, word in pairwise(words):
-        if ends_sentence(before.text) or word.start - before.end > MAX_PAUSE_SECONDS:
-            yield some
-            some = []
-        some.append(word)
-    if some:
-        yield some
+    sentence = list(words[:1])
+    for previous, word in pairwise(words):
+        if ends_sentence(previous.text) or word.start - previous.end > MAX_PAUSE_SECONDS:
+            yield sentence
+            sentence = []
+        sentence.append(word)
+    if sentence:
+        yield sentence

@@ -1,7 +1,7 @@
-"""The forms of both endpoints.
+"""Schemas of the transcription and translation forms.
 
-What is refused here is a 422, the one status that the contract types for them. The contract knows
-no size limit: ``MAX_BYTES`` is chosen, and what is larger gets a 413.
+Invalid forms return 422, the only error status documented for these endpoints. The size limit is
+not documented: ``MAX_BYTES`` and the status 413 are choices of the offline router.
 """
 
 from typing import Annotated, Any, Literal
@@ -22,6 +22,7 @@ from orq_router_integrations.wire.suggestions import create_pattern_validator
 from orq_router_integrations.wire.transcriptions import check_translation_model
 
 MAX_BYTES = 25 * 1024 * 1024
+"""Maximum size of a file in bytes."""
 
 
 def _to_list(value: Any) -> Any:
@@ -29,7 +30,7 @@ def _to_list(value: Any) -> Any:
 
 
 class TranslationForm(RequestModel):
-    """The members that both endpoints have; a ``file`` is not required by the schema."""
+    """Fields of both endpoints. ``file`` is required by ``get_file``, not by the schema."""
 
     model: str
     file: AnyFile | None = None
@@ -44,7 +45,7 @@ class TranslationForm(RequestModel):
 
 
 class TranscriptionForm(TranslationForm):
-    """The members of a transcription."""
+    """Fields of a transcription."""
 
     language: Annotated[str, create_pattern_validator(r"^[A-Za-z]{2}\Z", "two letters")] | None = (
         None
@@ -55,10 +56,10 @@ class TranscriptionForm(TranslationForm):
 
 
 def check_combinations(form: TranslationForm, *, translates: bool) -> None:
-    """Check what a schema cannot say.
+    """Check rules that involve several fields.
 
     Raises:
-        HTTPError: 422; members that do not go together, or a model that cannot do this.
+        HTTPError: 422, a field requires another one, or the model cannot translate.
     """
     if translates:
         try:
@@ -68,22 +69,24 @@ def check_combinations(form: TranslationForm, *, translates: bool) -> None:
     if not isinstance(form, TranscriptionForm):
         return
     if form.timestamp_granularities and form.response_format != "verbose_json":
-        raise create_error("timestamp_granularities", "needs response_format=verbose_json")
+        raise create_error("timestamp_granularities", "requires response_format=verbose_json")
 
 
 def get_file(file: FormFile | None, *, max_bytes: int) -> FormFile:
-    """The file, if it is audio of a known kind, and not too large.
+    """Check the uploaded file and return it.
 
     Raises:
-        HTTPError: 422, or 413 for one that is too large.
+        HTTPError: 422, the file is missing or is not audio; 413, it is larger than ``max_bytes``.
     """
     if file is None:
         raise create_error("file", "is required")
     if file.filename.rpartition(".")[2].lower() not in RECORDING_SUFFIXES:
-        raise create_error("file", f"its name must end in one of {', '.join(RECORDING_SUFFIXES)}")
+        raise create_error(
+            "file", f"the file name must end in one of {', '.join(RECORDING_SUFFIXES)}"
+        )
     if len(file.data) > max_bytes:
-        size = f"{len(file.data)} bytes; at most {max_bytes}"
-        raise HTTPError(413, f"file: {size}", code="file_too_large", param="file")
+        message = f"file: {len(file.data)} bytes exceed the limit of {max_bytes} bytes"
+        raise HTTPError(413, message, code="file_too_large", param="file")
     try:
         validate_recording(file.filename, file.data[:64])
     except ValueError as error:
@@ -92,5 +95,5 @@ def get_file(file: FormFile | None, *, max_bytes: int) -> FormFile:
 
 
 def create_error(param: str, message: str) -> HTTPError:
-    """A 422 that names a member."""
+    """Create a 422 that names the invalid field."""
     return HTTPError(422, f"{param}: {message}", code="invalid_request_body", param=param)
