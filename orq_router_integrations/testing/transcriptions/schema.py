@@ -85,7 +85,7 @@ def get_file(file: FormFile | None, *, max_bytes: int) -> FormFile:
             "file", f"the file name must end in one of {', '.join(RECORDING_SUFFIXES)}"
         )
     if len(file.data) > max_bytes:
-        message = f"file: {len(file.data)} bytes exceed the limit of {max_bytes} bytes"
+        message = f"file: must have at most {max_bytes} bytes, got {len(file.data)}"
         raise HTTPError(413, message, code="file_too_large", param="file")
     try:
         validate_recording(file.filename, file.data[:64])
