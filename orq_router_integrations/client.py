@@ -59,7 +59,7 @@ class RouterClient(RouterSettings):
         default_factory=RouterControls,
         description=(
             "Router controls (such as retries and fallbacks) for every call. A control that an "
-            "endpoint does not support is left out there."
+            "endpoint does not support is omitted there."
         ),
     )
     http_client: httpx.Client | None = Field(

@@ -1,4 +1,4 @@
-"""P32: the key is nowhere but in the header of the request; P34: what servers send stays inert."""
+"""The API key appears only in request headers, and data from servers is never deserialized."""
 
 import asyncio
 import base64
@@ -27,13 +27,13 @@ from orq_router_integrations import (
     RouterError,
 )
 
-HIDDEN = "hush-hush-0123456789"
+HIDDEN = "hidden-0123456789"
 SETTINGS: dict[str, Any] = {
     "api_key": KEY,
     "default_headers": {"X-Token": HIDDEN},
     "default_query": {"token": HIDDEN},
 }
-FACES: dict[str, Callable[[], Any]] = {
+OBJECTS: dict[str, Callable[[], Any]] = {
     "client": lambda: RouterClient(**SETTINGS),
     "chat": lambda: ChatOrq(model="openai/gpt-4o", **SETTINGS),
     "image": lambda: OrqImageTool(model="openai/gpt-image-1", **SETTINGS),
@@ -47,107 +47,106 @@ FACES: dict[str, Callable[[], Any]] = {
 }
 
 
-def told_by(face: Any) -> str:
-    """Everything that an object tells of itself."""
-    dumped = str(vars(face)) if not hasattr(face, "model_dump") else str(face.model_dump())
-    return f"{face!r} {face} {dumped} {dumps(face)}"
+def represent(value: Any) -> str:
+    """Return all representations of an object: repr, str, its fields, and LangChain's JSON."""
+    fields = value.model_dump() if hasattr(value, "model_dump") else vars(value)
+    return f"{value!r} {value} {fields} {dumps(value)}"
 
 
-@pytest.mark.parametrize("name", FACES)
+@pytest.mark.parametrize("name", OBJECTS)
 def test_key_is_not_in_representations(name: str) -> None:
-    face = FACES[name]()
-    told = told_by(face)
-    assert KEY not in told
-    assert HIDDEN not in told
+    text = represent(OBJECTS[name]())
+    assert KEY not in text
+    assert HIDDEN not in text
 
 
-@pytest.mark.parametrize("name", FACES)
+@pytest.mark.parametrize("name", OBJECTS)
 def test_key_is_not_in_pickles(name: str) -> None:
     try:
-        told = pickle.dumps(FACES[name]())
+        data = pickle.dumps(OBJECTS[name]())
     except (pickle.PicklingError, TypeError, AttributeError):
-        return  # what cannot be pickled tells nothing
-    assert KEY.encode() not in told
-    assert HIDDEN.encode() not in told
+        return  # an object that cannot be pickled reveals nothing
+    assert KEY.encode() not in data
+    assert HIDDEN.encode() not in data
 
 
-def assigned(model: ChatOrq) -> ChatOrq:
+def assign_key(model: ChatOrq) -> ChatOrq:
     model.api_key = KEY
     return model
 
 
-LATE: dict[str, Callable[[ChatOrq], ChatOrq]] = {
-    "assigned": assigned,
+WAYS_TO_SET_KEY: dict[str, Callable[[ChatOrq], ChatOrq]] = {
+    "assigned": assign_key,
     "copied": lambda model: model.model_copy(update={"api_key": KEY}),
 }
 
 
-@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
-def test_key_set_later_is_hidden(late: Callable[[ChatOrq], ChatOrq]) -> None:
+@pytest.mark.parametrize("set_key", WAYS_TO_SET_KEY.values(), ids=WAYS_TO_SET_KEY)
+def test_key_set_later_is_hidden(set_key: Callable[[ChatOrq], ChatOrq]) -> None:
     script = Script()
     client = client_of(script)
-    given = {"http_client": client.http_client, "http_async_client": client.http_async_client}
-    model = late(ChatOrq(model="openai/gpt-4o", api_key="another-key"))
-    assert KEY not in told_by(model)
+    clients = {"http_client": client.http_client, "http_async_client": client.http_async_client}
+    model = set_key(ChatOrq(model="openai/gpt-4o", api_key="another-key"))
+    assert KEY not in represent(model)
     assert KEY.encode() not in pickle.dumps(model)
-    RouterClient(**model.get_settings(), **given).send(chat())
+    RouterClient(**model.get_settings(), **clients).send(chat())
     assert script.headers("authorization") == [f"Bearer {KEY}"]
 
 
-class Notes(BaseTracer):
-    """Keeps every run as a tracer would send it away."""
+class RecordingTracer(BaseTracer):
+    """Collects every run as a tracer would export it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told = ""
+        self.exported = ""
 
     def _persist_run(self, run: Any) -> None:
-        self.told += run.model_dump_json() if hasattr(run, "model_dump_json") else run.json()
+        self.exported += run.model_dump_json() if hasattr(run, "model_dump_json") else run.json()
 
 
 FAILURES = {
-    "an answer": says(),
-    "an echo": says(401, {"error": {"message": f"Bearer {KEY} is wrong"}}),
-    "a lost connection": httpx.ReadError("lost"),
-    "a broken stream": streams(b"data: {", httpx.ReadError("cut")),
-    "an odd body": says(200, {"echo": f"authorization: Bearer {KEY}"}),
+    "success": says(),
+    "echo in an error": says(401, {"error": {"message": f"Bearer {KEY} is wrong"}}),
+    "lost connection": httpx.ReadError("lost"),
+    "interrupted stream": streams(b"data: {", httpx.ReadError("lost")),
+    "unexpected body": says(200, {"echo": f"authorization: Bearer {KEY}"}),
 }
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("is_stream", [False, True], ids=["invoke", "stream"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("step", FAILURES.values(), ids=FAILURES)
 def test_key_is_not_in_logs_traces_or_errors(
-    caplog: pytest.LogCaptureFixture, step: Any, awaited: bool, streamed: bool
+    caplog: pytest.LogCaptureFixture, step: Any, is_async: bool, is_stream: bool
 ) -> None:
     caplog.set_level(logging.DEBUG)
     client = client_of(Script(step), max_retries=0, **SETTINGS | {"api_key": KEY})
-    notes, model = Notes(), ChatOrq(model="openai/gpt-4o", client=client)
-    config: Any = {"callbacks": [notes]}
+    tracer, model = RecordingTracer(), ChatOrq(model="openai/gpt-4o", client=client)
+    config: Any = {"callbacks": [tracer]}
 
-    async def ask() -> Any:
-        if streamed:
+    async def acall() -> Any:
+        if is_stream:
             return [chunk async for chunk in model.astream("Hi", config)]
         return await model.ainvoke("Hi", config)
 
-    told = ""
+    message = ""
     try:
-        if awaited:
-            asyncio.run(ask())
-        elif streamed:
+        if is_async:
+            asyncio.run(acall())
+        elif is_stream:
             list(model.stream("Hi", config))
         else:
             model.invoke("Hi", config)
     except RouterError as error:
-        told = f"{error} {error!r} {vars(error)} {error.__cause__!r}"
+        message = f"{error} {error!r} {vars(error)} {error.__cause__!r}"
     logged = " ".join(f"{record.getMessage()} {record.args}" for record in caplog.records)
-    assert notes.told
-    assert KEY not in told
-    assert KEY not in notes.told
+    assert tracer.exported
+    assert KEY not in message
+    assert KEY not in tracer.exported
     assert KEY not in logged
 
 
-ATTACK = {
+CONSTRUCTOR = {
     "lc": 1,
     "type": "constructor",
     "id": ["langchain_core", "prompts", "prompt", "PromptTemplate"],
@@ -157,7 +156,7 @@ SECRET = {"lc": 1, "type": "secret", "id": ["ORQ_API_KEY"]}
 
 
 @pytest.mark.filterwarnings("ignore:.*in beta")
-@pytest.mark.parametrize("attack", [ATTACK, SECRET], ids=["constructor", "secret"])
+@pytest.mark.parametrize("attack", [CONSTRUCTOR, SECRET], ids=["constructor", "secret"])
 def test_serialized_langchain_objects_in_messages_stay_inert(
     monkeypatch: pytest.MonkeyPatch, attack: Any
 ) -> None:
@@ -166,7 +165,7 @@ def test_serialized_langchain_objects_in_messages_stay_inert(
         "role": "assistant",
         "content": json.dumps(attack),
         "reasoning": json.dumps(attack),
-        "odd": attack,
+        "unknown": attack,
         "tool_calls": [
             {
                 "id": "1",
@@ -184,53 +183,53 @@ def test_serialized_langchain_objects_in_messages_stay_inert(
     }
     client = client_of(Script(says(200, body)))
     answer = ChatOrq(model="openai/gpt-4o", client=client).invoke("Hi")
-    twin = loads(dumps(answer), allowed_objects="messages", secrets_from_env=True)
-    assert type(twin) is AIMessage
-    assert KEY not in repr(twin)
-    assert "PromptTemplate(" not in repr(twin)
-    assert twin.tool_calls == answer.tool_calls
-    assert twin.content == answer.content
-    assert twin.response_metadata == answer.response_metadata
-    assert twin.additional_kwargs == answer.additional_kwargs
+    loaded = loads(dumps(answer), allowed_objects="messages", secrets_from_env=True)
+    assert type(loaded) is AIMessage
+    assert KEY not in repr(loaded)
+    assert "PromptTemplate(" not in repr(loaded)
+    assert loaded.tool_calls == answer.tool_calls
+    assert loaded.content == answer.content
+    assert loaded.response_metadata == answer.response_metadata
+    assert loaded.additional_kwargs == answer.additional_kwargs
 
 
-def in_pieces(attack: Any) -> Any:
-    odd = {"odd": attack, "annotations": [attack], "images": [attack], "audio": attack}
-    said = {"content": json.dumps(attack), "reasoning": json.dumps(attack), **odd}
+def stream_message(attack: Any) -> Any:
+    extra = {"unknown": attack, "annotations": [attack], "images": [attack], "audio": attack}
+    content = {"content": json.dumps(attack), "reasoning": json.dumps(attack), **extra}
     function = {"name": "f", "arguments": json.dumps({"a": attack})}
-    called = {"tool_calls": [{"index": 0, "id": "1", "function": function}]}
-    ends = {"finish_reason": "stop", "logprobs": attack}
-    choices: list[Any] = [{"delta": said}, {"delta": called}, {"delta": {}, **ends}]
+    tool_calls = {"tool_calls": [{"index": 0, "id": "1", "function": function}]}
+    end = {"finish_reason": "stop", "logprobs": attack}
+    choices: list[Any] = [{"delta": content}, {"delta": tool_calls}, {"delta": {}, **end}]
     chunks = [{"choices": [choice], "metadata": attack, "usage": attack} for choice in choices]
     data = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
     client = client_of(Script(streams(data.encode())))
     return ChatOrq(model="openai/gpt-4o", client=client).invoke("Hi", stream=True)
 
 
-def as_a_response(attack: Any) -> Any:
+def invoke_responses_api(attack: Any) -> Any:
     text = {"type": "output_text", "text": json.dumps(attack), "annotations": [attack]}
     output = [
         {"type": "message", "role": "assistant", "content": [text]},
         {"type": "function_call", "call_id": "1", "name": "f", "arguments": json.dumps(attack)},
-        {"type": "odd", "it": attack},
+        {"type": "unknown", "value": attack},
     ]
-    more = {"metadata": attack, "usage": attack}
-    body = {"id": "r", "status": "completed", "model": "m", "output": output, **more}
+    body = {"id": "r", "status": "completed", "model": "m", "output": output}
+    body |= {"metadata": attack, "usage": attack}
     client = client_of(Script(says(200, body)))
     return ChatOrq(model="openai/gpt-4o", api="responses", client=client).invoke("Hi")
 
 
-def as_an_image(attack: Any) -> Any:
+def generate_image(attack: Any) -> Any:
     png = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(30)).decode()
-    items = [{"b64_json": png, "revised_prompt": told} for told in (attack, json.dumps(attack))]
+    items = [{"b64_json": png, "revised_prompt": prompt} for prompt in (attack, json.dumps(attack))]
     body = {"data": items, "usage": attack, "model": attack}
     tool = OrqImageTool(model="openai/gpt-image-1", client=client_of(Script(says(200, body))))
     return tool.invoke({"type": "tool_call", "id": "1", "name": tool.name, "args": {"prompt": "x"}})
 
 
-def as_a_transcript(attack: Any) -> Any:
+def load_transcript(attack: Any) -> Any:
     text = json.dumps(attack)
-    segments = [{"text": text, "start": 0, "end": 1, "speaker": text, "odd": attack}]
+    segments = [{"text": text, "start": 0, "end": 1, "speaker": text, "unknown": attack}]
     body = {"text": text, "language": text, "segments": segments, "usage": attack, "model": attack}
     client = client_of(Script(says(200, body)))
     options = {"response_format": "verbose_json", "granularity": "segment"}
@@ -242,32 +241,34 @@ def as_a_transcript(attack: Any) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:.*in beta")
-@pytest.mark.parametrize("attack", [ATTACK, SECRET], ids=["constructor", "secret"])
-@pytest.mark.parametrize("come", [in_pieces, as_a_response, as_an_image, as_a_transcript])
+@pytest.mark.parametrize("attack", [CONSTRUCTOR, SECRET], ids=["constructor", "secret"])
+@pytest.mark.parametrize(
+    "run", [stream_message, invoke_responses_api, generate_image, load_transcript]
+)
 def test_serialized_langchain_objects_in_results_stay_inert(
-    monkeypatch: pytest.MonkeyPatch, attack: Any, come: Callable[[Any], Any]
+    monkeypatch: pytest.MonkeyPatch, attack: Any, run: Callable[[Any], Any]
 ) -> None:
     monkeypatch.setenv("ORQ_API_KEY", KEY)
-    made = come(attack)
-    assert json.dumps(attack)[:9] in repr(made).replace("\\", "").replace("'", '"')
-    twin = loads(dumps(made), allowed_objects="all", secrets_from_env=True)
-    assert twin == made
-    assert KEY not in repr(twin)
-    assert "PromptTemplate(" not in repr(twin)
+    result = run(attack)
+    assert json.dumps(attack)[:9] in repr(result).replace("\\", "").replace("'", '"')
+    loaded = loads(dumps(result), allowed_objects="all", secrets_from_env=True)
+    assert loaded == result
+    assert KEY not in repr(loaded)
+    assert "PromptTemplate(" not in repr(loaded)
 
 
 def test_only_router_host_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, resolve = [], socket.getaddrinfo
+    hosts, resolve = set(), socket.getaddrinfo
 
-    def noted(host: Any, *args: Any, **options: Any) -> Any:
-        asked.append(host)
+    def record(host: Any, *args: Any, **options: Any) -> Any:
+        hosts.add(host)
         return resolve(host, *args, **options)
 
-    monkeypatch.setattr(socket, "getaddrinfo", noted)
-    elsewhere = "https://pictures.example/boat"
+    monkeypatch.setattr(socket, "getaddrinfo", record)
+    other_host = "https://pictures.example/boat"
     question = [
-        {"type": "image", "url": f"{elsewhere}.png"},
-        {"type": "file", "url": f"{elsewhere}.pdf"},
+        {"type": "image", "url": f"{other_host}.png"},
+        {"type": "file", "url": f"{other_host}.pdf"},
         "What do you see? See file:///etc/passwd",
     ]
     with FaultServer(respond_normally) as server:
@@ -277,6 +278,6 @@ def test_only_router_host_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
         assert model.get_num_tokens_from_messages([message]) > 0
         assert model.invoke([message]).text
         assert asyncio.run(model.ainvoke([message])).text
-        drawing = OrqImageTool(model="openai/dall-e-3", return_format="url", client=client)
-        assert drawing.generate("a boat").images
-    assert set(asked) == {"127.0.0.1"}
+        tool = OrqImageTool(model="openai/dall-e-3", return_format="url", client=client)
+        assert tool.generate("a boat").images
+    assert hosts == {"127.0.0.1"}
