@@ -39,7 +39,7 @@ class ScopedAsyncGenerator(Generic[T]):
         self._started, hooks = True, sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(None, None)
         try:
-            return self._generator.__anext__()  # the first step is when Python calls the hooks
+            return self._generator.__anext__()  # Python calls the hooks at the first step
         finally:
             sys.set_asyncgen_hooks(*hooks)
 

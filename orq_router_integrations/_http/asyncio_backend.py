@@ -100,7 +100,7 @@ class _StreamProtocol(asyncio.Protocol):
     """Collects the data received over a socket and wakes up the stream that waits for it.
 
     Attributes:
-        received: data that the stream has not read yet.
+        received: data that waits to be read by the stream.
         is_closed: whether the peer has closed the connection, or it was lost.
         is_write_paused: whether the stream has to wait before it writes more.
         error: why the connection was lost.

@@ -41,7 +41,7 @@ async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
 
     Raises:
         RouterInputError: the key is missing or invalid.
-        DeadlineExceededError: the function has not returned before the deadline.
+        DeadlineExceededError: the function does not return before the deadline.
     """
     if callable(source) and not iscoroutinefunction(source):
         key: object = await _wait_until(deadline, _call_in_thread(source))

@@ -237,7 +237,7 @@ class DeadlineStream(httpcore.NetworkStream):
                     raise
 
     def _check_early_response(self) -> None:
-        """Read what has arrived, without waiting.
+        """Read the available data, without waiting.
 
         Raises:
             httpcore.WriteError: it starts a final response.

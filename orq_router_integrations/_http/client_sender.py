@@ -120,9 +120,9 @@ class AbandonedRequestError(Exception):
 
 
 class RequestPhase(Enum):
-    """How a request must be ended."""
+    """Whether a request can be cancelled."""
 
-    UNSENT = "has no connection yet, or has not used it; must not be cancelled"
+    UNSENT = "waits for a connection or did not use it yet; must not be cancelled"
     ACTIVE = "may be cancelled"
     CLOSING = "its response is being closed, which is quick and must not be cancelled"
 
@@ -297,7 +297,7 @@ class BackgroundReader:
 
     def _check_deadline(self) -> None:
         """Stop at the deadline, which may have been paused or extended since the last check."""
-        if self._deadline.expired:
+        if self._deadline.is_expired:
             self._expired = True
             self._has_news.set()
             self._stop()

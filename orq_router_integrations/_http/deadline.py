@@ -44,7 +44,10 @@ TIMEOUT_MARGIN_SECONDS = 30.0
 """Seconds added to the longest time that the controls allow the router to take."""
 
 CANCEL_CHECK: ContextVar[Callable[[], bool] | None] = ContextVar("cancel_check", default=None)
-"""Checks whether the sync calls made in this context were cancelled; they cannot be otherwise."""
+"""A function that checks whether the sync calls of this context were cancelled.
+
+This is the only way to cancel a call in a thread.
+"""
 
 
 class DeadlineExceededError(Exception):
@@ -81,7 +84,7 @@ class Deadline:
         return max(self.expires_at - time.monotonic(), 0.0)
 
     @property
-    def expired(self) -> bool:
+    def is_expired(self) -> bool:
         """Whether the deadline has passed or the call was cancelled."""
         return self.remaining <= 0
 
@@ -171,7 +174,7 @@ class SocketWatchdog:
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
-        self.expired = False
+        self.is_expired = False
         self._sources: list[Mapping[str, Any]] = []
 
     def __enter__(self) -> Self:
@@ -181,7 +184,7 @@ class SocketWatchdog:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.close()
         self._sources.clear()  # breaks a reference cycle through ``trace``
-        if self.expired and isinstance(error, Exception):
+        if self.is_expired and isinstance(error, Exception):
             raise DeadlineExceededError from error
 
     def close(self) -> None:
@@ -230,12 +233,12 @@ class SocketWatchdog:
         Raises:
             DeadlineExceededError: the deadline has passed.
         """
-        if self.expired or self.deadline.expired:
+        if self.is_expired or self.deadline.is_expired:
             raise DeadlineExceededError
 
     def abort(self) -> None:
         """Shut down the socket."""
-        self.expired = True
+        self.is_expired = True
         with suppress(Exception):  # a failure here must not end the thread for all other calls
             if sock := self.socket:
                 # ``SSLSocket.shutdown`` would drop the TLS state while another thread reads.
@@ -274,7 +277,7 @@ class WatchdogThread:
             self._wake_up.wait()
             with self._lock:
                 for watchdog in self._watchdogs:
-                    if watchdog.deadline.expired:
+                    if watchdog.deadline.is_expired:
                         watchdog.abort()
                 if not self._watchdogs:
                     self._wake_up.clear()

@@ -45,7 +45,7 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 
 
 def raise_mapped(error: Exception, exchange: Exchange[Any]) -> None:
-    """Raise the error that the caller gets, unless an error can be shown as it is.
+    """Raise the mapped error if an error must not reach the caller.
 
     Raises:
         RouterError: the error is one of ``MAPPED_ERRORS``.

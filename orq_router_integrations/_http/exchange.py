@@ -1,4 +1,4 @@
-"""State of one call across its attempts: what is sent, and how the response is read."""
+"""State of one call across its attempts: the request to send and the reader of the response."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
@@ -259,7 +259,7 @@ class Exchange(Generic[T]):
             self.deadline.resume()
 
     def release(self) -> None:
-        """Drop the reader, which refers back to the exchange: nothing waits for the collector."""
+        """Drop the reader, to break its reference cycle with the exchange."""
         self._reader = None
 
 

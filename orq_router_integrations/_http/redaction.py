@@ -43,7 +43,7 @@ class RedactingFilter(logging.Filter):
         """Redact a record; every record is kept."""
         try:
             message = redacted = record.getMessage()
-        except (TypeError, ValueError):  # wrong arguments, which logging reports by itself
+        except (TypeError, ValueError):  # wrong arguments, which logging will report
             return True
         for key in sorted(self._keys, key=len, reverse=True):  # one key may start with another
             redacted = redact(redact(redacted, key), repr(key)[1:-1])

@@ -108,11 +108,11 @@ class RetryPolicy:
     _charged: int = 0
 
     def run(self, function: Callable[[A], T], argument: A) -> T:
-        """Call a function, again while its errors may be retried."""
+        """Call a function, and retry it while its errors are retryable."""
         errors: list[RouterError] = []
 
         def attempt() -> T:
-            if errors:  # tenacity has to see the first error, which was raised before it ran
+            if errors:  # show tenacity the first error, which was raised before it started
                 raise errors.pop()
             return function(argument)
 
@@ -120,7 +120,9 @@ class RetryPolicy:
             result = function(argument)
         except RouterError as error:
             errors.append(error)
-        if errors:  # outside of the handler, so that this error is not the context of later ones
+        if (
+            errors
+        ):  # outside the handler, so that this error does not become the context of later ones
             import tenacity  # noqa: PLC0415
 
             result = tenacity.Retrying(**self._get_options())(attempt)
@@ -128,7 +130,7 @@ class RetryPolicy:
         return result
 
     async def arun(self, function: Callable[[A], Awaitable[T]], argument: A) -> T:
-        """Await a function, again while its errors may be retried; see ``run``."""
+        """Await a function, and retry it while its errors are retryable; see ``run``."""
         errors: list[RouterError] = []
 
         async def attempt() -> T:

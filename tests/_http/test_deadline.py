@@ -189,7 +189,7 @@ def test_watchdog_works_after_fork():
     with SocketWatchdog(deadline):
         WATCHDOG_THREAD.reset_after_fork()
         with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=30)) as watchdog:
-            assert wait_until(lambda: watchdog.expired)
+            assert wait_until(lambda: watchdog.is_expired)
 
 
 def test_lost_connection_before_deadline_is_not_a_timeout():
@@ -222,6 +222,6 @@ class FailingStream:
 def test_failing_transport_does_not_stop_watchdog():
     with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=30)) as failing:
         failing.watch_extensions({"network_stream": FailingStream()})
-        assert wait_until(lambda: failing.expired)
+        assert wait_until(lambda: failing.is_expired)
     with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=30)) as watchdog:
-        assert wait_until(lambda: watchdog.expired)
+        assert wait_until(lambda: watchdog.is_expired)
