@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "errors": {"wire"},
     "settings": {"wire"},
     "_version": set(),
-    "_http": FOUNDATION | {"_http", "_version", "client"},
+    "_http": FOUNDATION | {"_http", "_version"},
     "media": {"errors", "media", "wire"},
     "client": FOUNDATION | {"_http", "_version"},
     "_integration": FOUNDATION | {"client"},

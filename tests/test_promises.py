@@ -137,14 +137,14 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P22 connections come back": (
         MATRIX,
         "test_client_streams.py::test_break_closes_stream",
-        "_http/test_registry.py::test_abandoned_stream_frees_its_connection",
+        "_http/test_client_sender.py::test_abandoned_stream_frees_its_connection",
         "document_loaders/test_concurrency.py::test_gather_does_not_wait_for_other_tasks_on_failure",
         "document_loaders/test_concurrency.py::test_stopping_iteration_ends_requests_in_flight",
         "_http/test_async_generators.py::test_stream_left_open_is_closed_with_its_loop_without_logging",
     ),
     "P23 storms of cancelled calls": (
         STORMS,
-        "_http/test_registry.py::test_cancelled_calls_leave_httpx_pool_usable",
+        "_http/test_client_sender.py::test_cancelled_calls_leave_httpx_pool_usable",
         "faults/test_integrations.py::test_many_cancelled_calls_leave_nothing_open",
     ),
     "P24 loops, threads and forks": (
@@ -162,10 +162,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P26 bounds of what is read": (
         MATRIX,
-        "_http/test_decompression.py::test_too_large_response_is_refused",
-        "_http/test_decompression.py::test_too_large_event_is_refused",
+        "_http/test_exchange.py::test_too_large_response_is_refused",
+        "_http/test_exchange.py::test_too_large_event_is_refused",
         "_http/test_decompression.py::test_gzip_bomb_uses_bounded_memory",
-        "_http/test_decompression.py::test_extreme_json_raises_invalid_response_error",
+        "_http/test_exchange.py::test_extreme_json_raises_invalid_response_error",
         "wire/test_image_response.py::test_response_above_the_size_limit_raises",
     ),
     "P27 uploads and downloads stream": (
