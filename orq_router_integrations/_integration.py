@@ -8,55 +8,23 @@ from pydantic import Field, PrivateAttr, ValidationError, field_validator, model
 
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import format_validation_error
-from orq_router_integrations.settings import RouterSettings
-from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.suggestions import (
-    describe_unknown_argument,
-    reject_unknown_fields,
+from orq_router_integrations.settings import (
+    CONNECTION_HINTS,
+    CONTROL_HINTS,
+    RouterSettings,
+    rename_hints,
 )
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.suggestions import describe_unknown_argument
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.controls import RouterControlsDict
     from orq_router_integrations.wire.deferred_model import CoercedField
 
-CONTROL_HINTS = {
-    name: f"It is a router control: use controls=RouterControls({name}=...)."
-    for name in RouterControls.model_fields
-}
-"""What to write instead of a control that was passed as an argument of its own."""
-
-
-def rename_hints(**replacements: str) -> dict[str, str]:
-    """Return hints for arguments that other packages call differently.
-
-    Args:
-        replacements: The name or expression to use here, by the name used elsewhere.
-
-    >>> rename_hints(model_name="model", user="controls={'identity': ...}")
-    {'model_name': "Use 'model'.", 'user': "Use controls={'identity': ...}."}
-    """
-    return {
-        name: f"Use {replacement!r}." if replacement.isidentifier() else f"Use {replacement}."
-        for name, replacement in replacements.items()
-    }
-
-
-ARGUMENT_HINTS = (
-    CONTROL_HINTS
-    | rename_hints(
-        api_base="base_url",
-        openai_api_base="base_url",
-        openai_api_key="api_key",
-        request_timeout="timeout",
-        model_name="model",
-        fallback="controls={'fallbacks': [...]}",
-        http_client="client=RouterClient(http_client=...)",
-        http_async_client="client=RouterClient(http_async_client=...)",
-    )
-    | dict.fromkeys(
-        ("organization", "openai_organization"),
-        "Not supported by the router: the API key selects the workspace.",
-    )
+ARGUMENT_HINTS = CONNECTION_HINTS | rename_hints(
+    model_name="model",
+    http_client="client=RouterClient(http_client=...)",
+    http_async_client="client=RouterClient(http_async_client=...)",
 )
 """What to write instead of arguments that none of the integrations has."""
 
@@ -85,7 +53,6 @@ class RouterIntegration(RouterSettings):
     """Base of the LangChain components that call the router."""
 
     argument_hints: ClassVar[Mapping[str, str]] = ARGUMENT_HINTS
-    """Sentences that explain what to write instead of an unknown argument, by its name."""
 
     if TYPE_CHECKING:
         controls: CoercedField[
@@ -112,11 +79,6 @@ class RouterIntegration(RouterSettings):
     )
 
     _own_client: RouterClient | None = PrivateAttr(default=None)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _reject_unknown_arguments(cls, data: Any) -> Any:
-        return reject_unknown_fields(cls, data, cls.argument_hints)
 
     @field_validator("client", mode="before")
     @classmethod

@@ -20,7 +20,6 @@ from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.settings import ApiKey, RouterSettings, validate_api_key
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.suggestions import reject_unknown_fields
 
 if TYPE_CHECKING:  # imported by the first call
     from orq_router_integrations._http.exchange import Exchange
@@ -86,11 +85,6 @@ class RouterClient(RouterSettings):
     if TYPE_CHECKING:  # the validators accept more types than the fields hold
 
         def __init__(self, **values: Unpack["ClientValues"]) -> None: ...
-
-    @model_validator(mode="before")
-    @classmethod
-    def _reject_unknown_fields(cls, data: Any) -> Any:
-        return reject_unknown_fields(cls, data)
 
     @model_validator(mode="after")
     def _validate_settings(self) -> Self:

@@ -22,9 +22,11 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import DeferredModel
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.model_docs import bind_positional_args
+from orq_router_integrations.wire.suggestions import reject_unknown_fields
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.deferred_model import CoercedField
@@ -68,6 +70,45 @@ _RESERVED_HEADERS = {
     "transfer-encoding",
     "x-retry-count",
 }
+
+
+CONTROL_HINTS = {
+    name: f"It is a router control: use controls=RouterControls({name}=...)."
+    for name in RouterControls.model_fields
+}
+"""What to write instead of a control that was passed as an argument of its own."""
+
+
+def rename_hints(**replacements: str) -> dict[str, str]:
+    """Return hints for arguments that other packages call differently.
+
+    Args:
+        replacements: The name or expression to use here, by the name used elsewhere.
+
+    >>> rename_hints(model_name="model", user="controls={'identity': ...}")
+    {'model_name': "Use 'model'.", 'user': "Use controls={'identity': ...}."}
+    """
+    return {
+        name: f"Use {replacement!r}." if replacement.isidentifier() else f"Use {replacement}."
+        for name, replacement in replacements.items()
+    }
+
+
+CONNECTION_HINTS = (
+    CONTROL_HINTS
+    | rename_hints(
+        api_base="base_url",
+        openai_api_base="base_url",
+        openai_api_key="api_key",
+        request_timeout="timeout",
+        fallback="controls={'fallbacks': [...]}",
+    )
+    | dict.fromkeys(
+        ("organization", "openai_organization"),
+        "Not supported by the router: the API key selects the workspace.",
+    )
+)
+"""What to write instead of connection settings of other packages."""
 
 
 def validate_api_key(key: object) -> str:
@@ -185,6 +226,9 @@ class RouterSettings(DeferredModel):
     positional_field: ClassVar[str | None] = None
     """The field that may be passed as the first positional argument of the constructor."""
 
+    argument_hints: ClassVar[Mapping[str, str]] = CONNECTION_HINTS
+    """Sentences that explain what to write instead of an unknown argument, by its name."""
+
     if TYPE_CHECKING:
         api_key: CoercedField[str | ApiKey | None, ApiKey | None] = CoercedField()
         timeout: CoercedField[float | timedelta | None, float | None] = CoercedField()
@@ -271,8 +315,9 @@ class RouterSettings(DeferredModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_empty_url(cls, data: Any) -> Any:
-        """Treat ``base_url=None``, as from ``os.environ.get``, like a missing argument."""
+    def _prepare_arguments(cls, data: Any) -> Any:
+        """Reject unknown arguments, and treat ``base_url=None`` like a missing argument."""
+        reject_unknown_fields(cls, data, cls.argument_hints)
         if isinstance(data, dict) and data.get("base_url", "") is None:
             return {name: value for name, value in data.items() if name != "base_url"}
         return data

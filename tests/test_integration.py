@@ -14,7 +14,8 @@ from orq_router_integrations import (
     OrqTranscriptionLoader,
     RouterClient,
 )
-from orq_router_integrations._integration import reject_unknown_kwargs, rename_hints
+from orq_router_integrations._integration import reject_unknown_kwargs
+from orq_router_integrations.settings import rename_hints
 
 GPT = "openai/gpt-4o"
 
@@ -70,6 +71,15 @@ def test_unknown_argument_error_says_what_to_write(name: str, fix: str):
         ChatOrq(GPT, **{name: "x"})
     assert f"Unknown argument '{name}'. " in str(raised.value)
     assert fix in str(raised.value)
+
+
+def test_unknown_argument_of_the_client_raises():
+    with pytest.raises(
+        ValidationError, match=r"'fallbacks'. It is a router control: use controls="
+    ):
+        RouterClient(fallbacks=[GPT])
+    with pytest.raises(ValidationError, match=r"'openai_api_key'. Use 'api_key'"):
+        RouterClient(openai_api_key="x")
 
 
 def test_unknown_argument_of_a_call_raises():

@@ -9,7 +9,7 @@ from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import BaseMessage, convert_to_messages
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration, rename_hints
+from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
 from orq_router_integrations._version import __version__
 from orq_router_integrations.chat_models.constants import PROVIDER, RESPONSES, ToolMedia
 from orq_router_integrations.chat_models.tool_schemas import (
@@ -18,7 +18,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     redact_tool_secrets,
 )
 from orq_router_integrations.errors import RouterInputError, to_input_error
-from orq_router_integrations.settings import MASK
+from orq_router_integrations.settings import MASK, rename_hints
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_params import (
     CHAT_PARAM_NAMES,

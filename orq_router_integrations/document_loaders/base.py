@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from langchain_core.stores import BaseStore
 from pydantic import ConfigDict, Field, PlainValidator, model_validator
 
-from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration, rename_hints
+from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
 from orq_router_integrations.document_loaders.documents import (
     RESPONSE_FORMATS,
     DocumentSplitter,
@@ -20,6 +20,7 @@ from orq_router_integrations.document_loaders.transcript_store import (
     validate_store,
 )
 from orq_router_integrations.errors import to_input_error
+from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.control_placement import place_controls
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint

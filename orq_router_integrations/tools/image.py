@@ -9,9 +9,10 @@ from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.safe_download import adownload, download
-from orq_router_integrations._integration import CONTROL_HINTS, reject_unknown_kwargs, rename_hints
+from orq_router_integrations._integration import reject_unknown_kwargs
 from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.media.atomic_write import validate_directory
+from orq_router_integrations.settings import CONTROL_HINTS, rename_hints
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.image_call import ImageCall, ImageDownload
 from orq_router_integrations.tools.image_inputs import ImageSource, build_image_files

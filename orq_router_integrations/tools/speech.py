@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
-from orq_router_integrations._integration import CONTROL_HINTS, reject_unknown_kwargs, rename_hints
+from orq_router_integrations._integration import reject_unknown_kwargs
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.atomic_write import (
     awrite_chunks,
@@ -23,6 +23,7 @@ from orq_router_integrations.media.atomic_write import (
     validate_directory,
     validate_output_path,
 )
+from orq_router_integrations.settings import CONTROL_HINTS, rename_hints
 from orq_router_integrations.tools.artifact import warn_if_wrong_suffix
 from orq_router_integrations.tools.audio_format import (
     AUDIO_SUFFIXES,
