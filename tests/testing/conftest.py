@@ -1,4 +1,4 @@
-"""A desk to ask the offline router from: plain httpx, no package client in between."""
+"""Fixtures of the offline router's tests: HTTP clients, tools and content parts."""
 
 import base64
 from collections.abc import Callable, Iterator
@@ -17,96 +17,99 @@ from orq_router_integrations.wire.sse import SSEDecoder
 ASSETS = Path(__file__).parents[2] / "orq_router_integrations" / "assets"
 
 
-class Desk:
-    """One router and one httpx client of it."""
+class ChatClient:
+    """An httpx client that sends chat completion requests to a new offline router.
+
+    Keyword arguments of the methods are fields of the request body, added to a minimal valid body.
+    ``prefix`` replaces ``v3/router`` and ``text`` the user's text.
+    """
 
     def __init__(self, router: OfflineRouter, http: httpx.Client) -> None:
         self.router = router
         self.http = http
 
-    def post(self, body: dict[str, Any] | None = None, **members: Any) -> httpx.Response:
-        """A chat request: a short one, with these members in it."""
-        prefix = members.pop("prefix", "v3/router")
-        messages = [{"role": "user", "content": members.pop("text", "hi")}]
-        whole = {"model": "openai/gpt-4o", "messages": messages} | members | (body or {})
-        return self.http.post(f"/{prefix}/chat/completions", json=whole)
+    def post(self, body: dict[str, Any] | None = None, **fields: Any) -> httpx.Response:
+        prefix = fields.pop("prefix", "v3/router")
+        messages = [{"role": "user", "content": fields.pop("text", "hi")}]
+        payload = {"model": "openai/gpt-4o", "messages": messages} | fields | (body or {})
+        return self.http.post(f"/{prefix}/chat/completions", json=payload)
 
-    def answer(self, **members: Any) -> dict[str, Any]:
-        """The reply, which must be a good one."""
-        reply = self.post(**members)
-        assert reply.status_code == 200, reply.text
-        return reply.json()
+    def complete(self, **fields: Any) -> dict[str, Any]:
+        """Return the body of a successful response."""
+        response = self.post(**fields)
+        assert response.status_code == 200, response.text
+        return response.json()
 
-    def message(self, **members: Any) -> dict[str, Any]:
-        return self.answer(**members)["choices"][0]["message"]
+    def get_message(self, **fields: Any) -> dict[str, Any]:
+        return self.complete(**fields)["choices"][0]["message"]
 
-    def error(self, status: int, **members: Any) -> dict[str, Any]:
-        """The error, which must have this status."""
-        reply = self.post(**members)
-        assert reply.status_code == status, reply.text
-        return reply.json()["error"]
+    def get_error(self, status: int, **fields: Any) -> dict[str, Any]:
+        """Return the error of a response that has this status."""
+        response = self.post(**fields)
+        assert response.status_code == status, response.text
+        return response.json()["error"]
 
-    def chunks(self, **members: Any) -> list[Any]:
-        """What a stream carries, the mark of its end included."""
-        return events(self.post(stream=True, **members))
+    def stream(self, **fields: Any) -> list[Any]:
+        """Return the parsed events of a stream, including ``[DONE]``."""
+        return parse_events(self.post(stream=True, **fields))
 
     @property
-    def asked(self) -> list[tuple[str, int]]:
+    def provider_calls(self) -> list[tuple[str, int]]:
+        """Model and status of each call to a provider."""
         return [(call.model, call.status) for call in self.router.log]
 
 
-class ResponsesDesk(Desk):
-    """The same for /responses."""
+class ResponsesClient(ChatClient):
+    """An httpx client that sends requests to ``/responses`` of a new offline router."""
 
-    def post(self, body: dict[str, Any] | None = None, **members: Any) -> httpx.Response:
-        """A request for a response: a short one, with these members in it."""
-        prefix = members.pop("prefix", "v3/router")
-        whole = {"model": "openai/gpt-4o", "input": "hi"} | members | (body or {})
-        return self.http.post(f"/{prefix}/responses", json=whole)
+    def post(self, body: dict[str, Any] | None = None, **fields: Any) -> httpx.Response:
+        prefix = fields.pop("prefix", "v3/router")
+        payload = {"model": "openai/gpt-4o", "input": "hi"} | fields | (body or {})
+        return self.http.post(f"/{prefix}/responses", json=payload)
 
-    def get(self, id_: str) -> httpx.Response:
+    def get_stored(self, id_: str) -> httpx.Response:
         return self.http.get(f"/v3/router/responses/{id_}")
 
-    def message(self, **members: Any) -> dict[str, Any]:
-        """The message in the output."""
-        return self.item("message", **members)
+    def get_message(self, **fields: Any) -> dict[str, Any]:
+        return self.get_item("message", **fields)
 
-    def item(self, kind: str, **members: Any) -> dict[str, Any]:
-        """The one output item of this type."""
-        (item,) = [item for item in self.answer(**members)["output"] if item["type"] == kind]
+    def get_item(self, item_type: str, **fields: Any) -> dict[str, Any]:
+        """Return the only output item of a type."""
+        (item,) = [item for item in self.complete(**fields)["output"] if item["type"] == item_type]
         return item
 
-    def text(self, **members: Any) -> str:
-        """The text of the answer."""
-        return "".join(part["text"] for part in self.message(**members)["content"])
+    def get_text(self, **fields: Any) -> str:
+        return "".join(part["text"] for part in self.get_message(**fields)["content"])
 
 
-def events(reply: httpx.Response) -> list[Any]:
-    found = [data for data, _ in SSEDecoder().feed(reply.read())]
-    return [data.decode() if data == b"[DONE]" else orjson.loads(data) for data in found]
-
-
-@pytest.fixture
-def desk() -> Iterator[Callable[..., Desk]]:
-    with ExitStack() as stack:
-        yield partial(_sit_down, stack, Desk)
+def parse_events(response: httpx.Response) -> list[Any]:
+    events = [data for data, _ in SSEDecoder().feed(response.read())]
+    return [data.decode() if data == b"[DONE]" else orjson.loads(data) for data in events]
 
 
 @pytest.fixture
-def respond() -> Iterator[Callable[..., ResponsesDesk]]:
+def create_chat() -> Iterator[Callable[..., ChatClient]]:
+    """Create a client of /chat/completions. Arguments are those of ``OfflineRouter``."""
     with ExitStack() as stack:
-        yield partial(_sit_down, stack, ResponsesDesk)
+        yield partial(_create_client, stack, ChatClient)
 
 
-def _sit_down(stack: ExitStack, kind: type[Desk], **settings: Any) -> Any:
+@pytest.fixture
+def create_responses() -> Iterator[Callable[..., ResponsesClient]]:
+    """Create a client of /responses. Arguments are those of ``OfflineRouter``."""
+    with ExitStack() as stack:
+        yield partial(_create_client, stack, ResponsesClient)
+
+
+def _create_client(stack: ExitStack, client_class: type[ChatClient], **settings: Any) -> Any:
     router = OfflineRouter(**settings)
     headers = {"Authorization": "Bearer any-key"}
     http = httpx.Client(transport=router.transport, base_url="https://any.host", headers=headers)
-    return kind(router, stack.enter_context(http))
+    return client_class(router, stack.enter_context(http))
 
 
 class Clock:
-    """A clock that only tests move."""
+    """A clock that only advances when a test sets ``now``."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -120,49 +123,50 @@ def clock() -> Clock:
     return Clock()
 
 
-def _uri(mime_type: str, data: bytes) -> str:
+def _build_data_uri(mime_type: str, data: bytes) -> str:
     return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
 
 
 @pytest.fixture
-def chart() -> dict[str, Any]:
-    url = _uri("image/png", (ASSETS / "chart.png").read_bytes())
+def image_part() -> dict[str, Any]:
+    url = _build_data_uri("image/png", (ASSETS / "chart.png").read_bytes())
     return {"type": "image_url", "image_url": {"url": url}}
 
 
 @pytest.fixture
-def report() -> dict[str, Any]:
-    data = _uri("application/pdf", (ASSETS / "report.pdf").read_bytes())
+def file_part() -> dict[str, Any]:
+    data = _build_data_uri("application/pdf", (ASSETS / "report.pdf").read_bytes())
     return {"type": "file", "file": {"file_data": data, "filename": "report.pdf"}}
 
 
 @pytest.fixture
-def question() -> dict[str, Any]:
+def audio_part() -> dict[str, Any]:
     data = base64.b64encode((ASSETS / "question.wav").read_bytes()).decode()
     return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
 
 
 @pytest.fixture
-def weather() -> dict[str, Any]:
-    return function("get_weather", "The weather of a place", location={"type": "string"})
+def weather_tool() -> dict[str, Any]:
+    return _build_tool("get_weather", "The weather of a place", location={"type": "string"})
 
 
-def function(name: str, description: str = "", /, **properties: Any) -> dict[str, Any]:
+@pytest.fixture
+def create_tool() -> Callable[..., dict[str, Any]]:
+    """Create a tool in the format of /chat/completions."""
+    return _build_tool
+
+
+@pytest.fixture
+def create_responses_tool() -> Callable[..., dict[str, Any]]:
+    """Create a tool in the format of /responses."""
+    return _build_responses_tool
+
+
+def _build_tool(name: str, description: str = "", /, **properties: Any) -> dict[str, Any]:
     schema = {"type": "object", "properties": properties, "required": list(properties)}
-    body = {"name": name, "description": description, "parameters": schema}
-    return {"type": "function", "function": body}
+    function = {"name": name, "description": description, "parameters": schema}
+    return {"type": "function", "function": function}
 
 
-def flat(name: str, description: str = "", /, **properties: Any) -> dict[str, Any]:
-    """The same tool as /responses has it."""
-    return {"type": "function", **function(name, description, **properties)["function"]}
-
-
-@pytest.fixture
-def tool() -> Callable[..., dict[str, Any]]:
-    return function
-
-
-@pytest.fixture
-def flat_tool() -> Callable[..., dict[str, Any]]:
-    return flat
+def _build_responses_tool(name: str, description: str = "", /, **properties: Any) -> dict[str, Any]:
+    return {"type": "function", **_build_tool(name, description, **properties)["function"]}

@@ -38,8 +38,8 @@ class TestAccepted:
             {"modalities": ["text"], "metadata": {"a": "b"}, "name": "trace"},
         ],
     )
-    def test_members(self, desk, members):
-        assert desk().answer(**members)
+    def test_members(self, create_chat, members):
+        assert create_chat().complete(**members)
 
     @pytest.mark.parametrize(
         "message",
@@ -71,10 +71,10 @@ class TestAccepted:
             },
         ],
     )
-    def test_messages(self, desk, message):
-        assert desk().answer(messages=[message, {"role": "user", "content": "go on"}])
+    def test_messages(self, create_chat, message):
+        assert create_chat().complete(messages=[message, {"role": "user", "content": "go on"}])
 
-    def test_a_tool_loop(self, desk):
+    def test_a_tool_loop(self, create_chat):
         tool = {"role": "tool", "content": "3", "tool_call_id": "c1"}
         cached = tool | {
             "cache_control": {"type": "ephemeral"},
@@ -82,17 +82,19 @@ class TestAccepted:
         }
         asked = {"role": "assistant", "tool_calls": [call()]}
         for result in (tool, cached, tool | {"tool_call_id": None}):
-            assert desk().answer(messages=[{"role": "user", "content": "q"}, asked, result])
+            assert create_chat().complete(
+                messages=[{"role": "user", "content": "q"}, asked, result]
+            )
 
-    def test_results_may_come_long_after_their_calls(self, desk):
+    def test_results_may_come_long_after_their_calls(self, create_chat):
         calls = [{"role": "assistant", "tool_calls": [call(id=name)]} for name in "ab"]
         results = [{"role": "tool", "content": "x", "tool_call_id": name} for name in "ab"]
-        assert desk().answer(messages=[*calls, *results])
+        assert create_chat().complete(messages=[*calls, *results])
 
-    def test_json_schema_words_inside_tool_parameters(self, desk, tool):
-        rich = tool("f", a={"anyOf": [{"type": "string"}, {"$ref": "#/$defs/A"}]})
+    def test_json_schema_words_inside_tool_parameters(self, create_chat, create_tool):
+        rich = create_tool("f", a={"anyOf": [{"type": "string"}, {"$ref": "#/$defs/A"}]})
         rich["function"]["parameters"] |= {"$defs": {"A": {"type": "null"}}, "title": "F"}
-        assert desk().answer(tools=[rich], tool_choice="required")
+        assert create_chat().complete(tools=[rich], tool_choice="required")
 
 
 @pytest.mark.parametrize(
@@ -159,10 +161,10 @@ class TestAccepted:
         ({"logit_bias": {}}, "logit_bias"),
     ],
 )
-def test_refusals_name_the_member(desk, members, param):
-    here = desk()
-    error = here.error(400, **members)
-    assert here.router.log == []
+def test_refusals_name_the_member(create_chat, members, param):
+    chat = create_chat()
+    error = chat.get_error(400, **members)
+    assert chat.router.log == []
     assert error["type"] == "invalid_request_error"
     if param:
         assert error["param"] == param
@@ -177,9 +179,9 @@ def test_refusals_name_the_member(desk, members, param):
         ({"type": "object", "properties": {}, "additionalProperties": {}}, "boolean"),
     ],
 )
-def test_tool_parameters_are_an_object_schema(desk, parameters, wanted):
+def test_tool_parameters_are_an_object_schema(create_chat, parameters, wanted):
     tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
-    error = desk().error(400, tools=[tool])
+    error = create_chat().get_error(400, tools=[tool])
     assert error["param"] == "tools[0].function.parameters"
     assert wanted in error["message"]
 
@@ -197,16 +199,16 @@ class TestMedia:
             ("data:application/pdf;base64,AAAA", "application/pdf"),
         ],
     )
-    def test_images(self, desk, url, wanted):
+    def test_images(self, create_chat, url, wanted):
         image = {"type": "image_url", "image_url": {"url": url}}
-        error = desk().error(400, messages=user(image))
+        error = create_chat().get_error(400, messages=user(image))
         assert error["param"] == "messages[0].content[0].image_url.url"
         assert wanted in error["message"]
 
-    def test_an_image_of_more_than_20_megabytes(self, desk):
+    def test_an_image_of_more_than_20_megabytes(self, create_chat):
         data = base64.b64encode(bytes(20 * 1024 * 1024 + 1)).decode()
         image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
-        assert "20 MB" in desk().error(400, messages=user(image))["message"]
+        assert "20 MB" in create_chat().get_error(400, messages=user(image))["message"]
 
     @pytest.mark.parametrize(
         ("file", "param", "wanted"),
@@ -220,36 +222,43 @@ class TestMedia:
             ({"file_url": "https://x"}, ".file_url", "no such member"),
         ],
     )
-    def test_files(self, desk, file, param, wanted):
-        error = desk().error(400, messages=user({"type": "file", "file": file}))
+    def test_files(self, create_chat, file, param, wanted):
+        error = create_chat().get_error(400, messages=user({"type": "file", "file": file}))
         assert error["param"] == f"messages[0].content[0].file{param}"
         assert wanted in error["message"]
 
     @pytest.mark.parametrize("wrong", [{"data": "!"}, {"format": "ogg"}])
-    def test_audio(self, desk, wrong):
+    def test_audio(self, create_chat, wrong):
         audio = {"data": "AAAA", "format": "wav"} | wrong
-        error = desk().error(400, messages=user({"type": "input_audio", "input_audio": audio}))
+        error = create_chat().get_error(
+            400, messages=user({"type": "input_audio", "input_audio": audio})
+        )
         assert error["param"].startswith("messages[0].content[0].input_audio.")
 
 
 class TestLenient:
-    def test_unknown_members_are_ignored_wherever_they_are(self, desk):
-        here = desk(lenient=True)
+    def test_unknown_members_are_ignored_wherever_they_are(self, create_chat):
+        chat = create_chat(lenient=True)
         part = {"type": "text", "text": "x", "mark": 1}
-        here.answer(user="u", store=True, messages=user(part, extra=1), retry={"count": 1, "x": 2})
-        assert here.router.log[0].body == {
+        chat.complete(
+            user="u", store=True, messages=user(part, extra=1), retry={"count": 1, "x": 2}
+        )
+        assert chat.router.log[0].body == {
             "model": "gpt-4o",
             "messages": user({"type": "text", "text": "x"}),
         }
 
-    def test_wrong_values_are_still_refused(self, desk):
-        assert desk(lenient=True).error(400, user="u", temperature=3)["param"] == "temperature"
+    def test_wrong_values_are_still_refused(self, create_chat):
+        assert (
+            create_chat(lenient=True).get_error(400, user="u", temperature=3)["param"]
+            == "temperature"
+        )
 
 
-def test_reasoning_effort_drops_temperature_and_top_p_before_the_provider(desk):
-    here = desk()
-    here.answer(temperature=0.5, top_p=0.5, reasoning_effort="none")
-    here.answer(temperature=0.5)
-    with_effort, without = (call.body for call in here.router.log)
+def test_reasoning_effort_drops_temperature_and_top_p_before_the_provider(create_chat):
+    chat = create_chat()
+    chat.complete(temperature=0.5, top_p=0.5, reasoning_effort="none")
+    chat.complete(temperature=0.5)
+    with_effort, without = (call.body for call in chat.router.log)
     assert not {"temperature", "top_p"} & set(with_effort)
     assert without["temperature"] == 0.5

@@ -10,12 +10,12 @@ WHO = {"id": "user-17"}
 
 class TestWhereControlsAreRead:
     @pytest.mark.parametrize("prefix", ["v3/router", "v2/router"])
-    def test_at_top_level(self, desk, prefix):
-        assert desk(faults=FAULTS).answer(prefix=prefix, fallbacks=FALLBACKS)
+    def test_at_top_level(self, create_chat, prefix):
+        assert create_chat(faults=FAULTS).complete(prefix=prefix, fallbacks=FALLBACKS)
 
     @pytest.mark.parametrize("prefix", ["v2/router", "v2/gateway", "v2/proxy"])
-    def test_nested_in_orq(self, desk, prefix):
-        assert desk(faults=FAULTS).answer(prefix=prefix, orq={"fallbacks": FALLBACKS})
+    def test_nested_in_orq(self, create_chat, prefix):
+        assert create_chat(faults=FAULTS).complete(prefix=prefix, orq={"fallbacks": FALLBACKS})
 
     @pytest.mark.parametrize(
         ("prefix", "members"),
@@ -29,22 +29,24 @@ class TestWhereControlsAreRead:
             ("v2/router", {"orq": {"prompt": {"id": "p"}, "knowledge_bases": []}}),
         ],
     )
-    def test_each_in_its_place(self, desk, prefix, members):
-        here = desk()
-        assert here.answer(prefix=prefix, **members)
-        assert set(here.router.log[0].body) == {"model", "messages"}
+    def test_each_in_its_place(self, create_chat, prefix, members):
+        chat = create_chat()
+        assert chat.complete(prefix=prefix, **members)
+        assert set(chat.router.log[0].body) == {"model", "messages"}
 
-    def test_the_gateway_spells_its_balancer_as_a_bare_list(self, desk):
+    def test_the_gateway_spells_its_balancer_as_a_bare_list(self, create_chat):
         models = [{"model": CLAUDE, "weight": 1}]
-        here = desk()
-        assert here.answer(prefix="v2/gateway", orq={"load_balancer": models})["model"] != "gpt-4o"
+        chat = create_chat()
+        assert (
+            chat.complete(prefix="v2/gateway", orq={"load_balancer": models})["model"] != "gpt-4o"
+        )
         wrong = {"load_balancer": {"type": "weight_based", "models": models}}
-        error = here.error(400, prefix="v2/gateway", orq=wrong)
+        error = chat.get_error(400, prefix="v2/gateway", orq=wrong)
         assert error["param"] == "orq.load_balancer"
-        assert here.answer(prefix="v2/proxy", orq=wrong)
+        assert chat.complete(prefix="v2/proxy", orq=wrong)
 
-    def test_bare_strings_are_fallbacks_too_as_one_of_the_vendors_pages_has_them(self, desk):
-        assert desk(faults=FAULTS).answer(fallbacks=[CLAUDE])
+    def test_bare_strings_are_fallbacks_too_as_one_of_the_vendors_pages_has_them(self, create_chat):
+        assert create_chat(faults=FAULTS).complete(fallbacks=[CLAUDE])
 
 
 class TestVariables:
@@ -58,21 +60,21 @@ class TestVariables:
             ("v2/proxy", {"orq": {"inputs": [{"key": "name", "value": "Ada", "is_pii": True}]}}),
         ],
     )
-    def test_they_fill_the_messages_before_a_provider_sees_them(self, desk, prefix, members):
-        here = desk()
+    def test_they_fill_the_messages_before_a_provider_sees_them(self, create_chat, prefix, members):
+        chat = create_chat()
         text = "I am {{name}}, {{ name }}, {{unknown}}."
-        here.answer(prefix=prefix, text=text, **members)
-        content = here.router.log[0].body["messages"][0]["content"]
+        chat.complete(prefix=prefix, text=text, **members)
+        content = chat.router.log[0].body["messages"][0]["content"]
         assert content == "I am Ada, Ada, {{unknown}}."
 
-    def test_text_parts_are_filled_as_well(self, desk):
-        here = desk()
+    def test_text_parts_are_filled_as_well(self, create_chat):
+        chat = create_chat()
         part = {"type": "text", "text": "{{a}}"}
-        here.answer(messages=[{"role": "user", "content": [part]}], variables={"a": 1})
-        assert here.router.log[0].body["messages"][0]["content"] == [part | {"text": "1"}]
+        chat.complete(messages=[{"role": "user", "content": [part]}], variables={"a": 1})
+        assert chat.router.log[0].body["messages"][0]["content"] == [part | {"text": "1"}]
 
-    def test_a_list_of_inputs_needs_keys(self, desk):
-        error = desk().error(400, prefix="v2/gateway", orq={"inputs": [{"value": 1}]})
+    def test_a_list_of_inputs_needs_keys(self, create_chat):
+        error = create_chat().get_error(400, prefix="v2/gateway", orq={"inputs": [{"value": 1}]})
         assert error["param"] == "orq.inputs[0]"
 
 
@@ -95,28 +97,28 @@ MISPLACED = [
 
 @pytest.mark.parametrize(("prefix", "members", "param", "advice"), MISPLACED)
 def test_a_misplaced_control_is_refused_because_the_real_router_would_ignore_it(
-    desk, prefix, members, param, advice
+    create_chat, prefix, members, param, advice
 ):
-    error = desk().error(400, prefix=prefix, **members)
+    error = create_chat().get_error(400, prefix=prefix, **members)
     assert error["param"] == param
     assert "ignore it silently" in error["message"]
     assert advice in error["message"]
 
 
 @pytest.mark.parametrize(("prefix", "members", "param", "advice"), MISPLACED)
-def test_lenient_ignores_it(desk, prefix, members, param, advice):
-    here = desk(lenient=True, faults={"openai/gpt-4o": [200, 503]})
-    here.answer(prefix=prefix, **members)
-    here.error(503, prefix=prefix, **members)
-    assert len(here.router.log) == 2  # neither retries nor fallbacks came into force
+def test_lenient_ignores_it(create_chat, prefix, members, param, advice):
+    chat = create_chat(lenient=True, faults={"openai/gpt-4o": [200, 503]})
+    chat.complete(prefix=prefix, **members)
+    chat.get_error(503, prefix=prefix, **members)
+    assert len(chat.router.log) == 2  # neither retries nor fallbacks came into force
 
 
-def test_a_control_in_both_places_has_no_known_precedence(desk):
+def test_a_control_in_both_places_has_no_known_precedence(create_chat):
     both = {"retry": {"count": 1}, "orq": {"retry": {"count": 2}}}
-    assert desk().error(400, prefix="v2/router", **both)["param"] == "retry"
-    here = desk(lenient=True, faults=FAULTS)
-    here.error(503, prefix="v2/router", **both)
-    assert len(here.router.log) == 2  # the top level's one retry
+    assert create_chat().get_error(400, prefix="v2/router", **both)["param"] == "retry"
+    chat = create_chat(lenient=True, faults=FAULTS)
+    chat.get_error(503, prefix="v2/router", **both)
+    assert len(chat.router.log) == 2  # the top level's one retry
 
 
 @pytest.mark.parametrize(
@@ -151,23 +153,25 @@ def test_a_control_in_both_places_has_no_known_precedence(desk):
         ({"plugins": [{"id": "trace_scrubbing", "mask": []}]}, "plugins[0].mask"),
     ],
 )
-def test_values_that_the_contract_does_not_allow_are_refused_by_name(desk, members, param):
-    error = desk().error(400, **members)
+def test_values_that_the_contract_does_not_allow_are_refused_by_name(create_chat, members, param):
+    error = create_chat().get_error(400, **members)
     assert error["param"] == param
     assert error["message"].startswith(param)
 
 
-def test_a_nested_value_is_named_where_it_was_sent(desk):
-    error = desk().error(400, prefix="v2/gateway", orq={"retry": {"count": 9}})
+def test_a_nested_value_is_named_where_it_was_sent(create_chat):
+    error = create_chat().get_error(400, prefix="v2/gateway", orq={"retry": {"count": 9}})
     assert error["param"] == "orq.retry.count"
-    error = desk().error(400, prefix="v2/router", orq={"knowledge_bases": [{"top_k": 1}]})
+    error = create_chat().get_error(
+        400, prefix="v2/router", orq={"knowledge_bases": [{"top_k": 1}]}
+    )
     assert error["param"] == "orq.knowledge_bases[0].knowledge_id"
 
 
-def test_a_whole_number_may_be_written_as_a_float(desk):
+def test_a_whole_number_may_be_written_as_a_float(create_chat):
     """As the vendor's SDK writes those of retries; JSON knows no difference."""
-    here = desk(faults={"openai/gpt-4o": [429]})
-    here.answer(retry={"count": 1.0, "on_codes": [429.0]}, n=1.0, seed=7.0)
-    assert here.asked == [("openai/gpt-4o", 429), ("openai/gpt-4o", 200)]
-    error = desk(lenient=True).error(400, retry={"count": 9.0, "colour": 1})
+    chat = create_chat(faults={"openai/gpt-4o": [429]})
+    chat.complete(retry={"count": 1.0, "on_codes": [429.0]}, n=1.0, seed=7.0)
+    assert chat.provider_calls == [("openai/gpt-4o", 429), ("openai/gpt-4o", 200)]
+    error = create_chat(lenient=True).get_error(400, retry={"count": 9.0, "colour": 1})
     assert error["param"] == "retry.count"

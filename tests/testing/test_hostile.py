@@ -85,7 +85,7 @@ def test_the_effort_of_one_schema_is_bounded():
     assert found[-1] is None
 
 
-def test_the_values_of_one_schema_are_bounded(desk):
+def test_the_values_of_one_schema_are_bounded(create_chat):
     many = {"type": "array", "minItems": 9999}
     nested = many | {"items": many | {"items": many | {"items": {"type": "integer"}}}}
     with pytest.raises(ValueError, match="more than"):
@@ -93,7 +93,7 @@ def test_the_values_of_one_schema_are_bounded(desk):
     assert len(create_value(many | {"minItems": MAX_VALUES - 1}, "")) == MAX_VALUES - 1
     wide = {"type": "object", "properties": {"rows": nested}, "required": ["rows"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": wide}}
-    assert desk().error(400, response_format=wanted)["param"] == "response_format"
+    assert create_chat().get_error(400, response_format=wanted)["param"] == "response_format"
     for hostile in (
         many | {"items": {"type": "string", "minLength": 10**9}},
         many | {"items": {"enum": list(range(9999))}, "uniqueItems": True},
@@ -109,12 +109,12 @@ def test_the_values_of_one_schema_are_bounded(desk):
             assert "more than" in str(error)  # noqa: PT017
 
 
-def test_a_request_asks_for_128_answers_at_most(desk):
-    assert desk().error(400, n=3_000_000)["param"] == "n"
-    assert len(desk().answer(n=128)["choices"]) == 128
+def test_a_request_asks_for_128_answers_at_most(create_chat):
+    assert create_chat().get_error(400, n=3_000_000)["param"] == "n"
+    assert len(create_chat().complete(n=128)["choices"]) == 128
 
 
-def test_huge_numbers_are_answered(desk):
+def test_huge_numbers_are_answered(create_chat):
     schema = {
         "type": "object",
         "properties": {"a": {"type": "integer", "minimum": 1e300}, "b": {"type": "number"}},
@@ -122,7 +122,7 @@ def test_huge_numbers_are_answered(desk):
     }
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     for text in ("hi", "9" * 400, "99999999999999999999999"):
-        content = desk().message(text=text, response_format=wanted)["content"]
+        content = create_chat().get_message(text=text, response_format=wanted)["content"]
         assert orjson.loads(content)["a"] >= 1e300
 
 
@@ -160,29 +160,29 @@ def test_files_of_many_streams_or_of_one_without_an_end():
 
 @pytest.mark.parametrize("depth", [90, 101, 500, 1000, 100_000])
 @pytest.mark.parametrize("lenient", [False, True])
-def test_a_body_nested_too_deep_is_refused(desk, depth, lenient):
+def test_a_body_nested_too_deep_is_refused(create_chat, depth, lenient):
     body = b'{"model": "openai/gpt-4o", "messages": ' + b"[" * depth + b"]" * depth + b"}"
-    here = desk(lenient=lenient)
+    chat = create_chat(lenient=lenient)
     headers = {"authorization": "Bearer k"}
-    reply = here.http.post("/v3/router/chat/completions", content=body, headers=headers)
+    reply = chat.http.post("/v3/router/chat/completions", content=body, headers=headers)
     assert reply.status_code == 400
 
 
-def test_a_schema_nested_deep_is_answered_or_refused(desk):
+def test_a_schema_nested_deep_is_answered_or_refused(create_chat):
     for member in ("items", "allOf", "anyOf", "not"):
         schema: object = {"type": "string"}
         for _ in range(40):
             schema = {member: [schema] if member.endswith("Of") else schema}
         wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-        assert desk().post(response_format=wanted).status_code in {200, 400}
+        assert create_chat().post(response_format=wanted).status_code in {200, 400}
 
 
-def test_an_error_of_the_caller_is_raised_in_process(desk):
+def test_an_error_of_the_caller_is_raised_in_process(create_chat):
     def answers(_):
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        desk(answers=answers).post()
+        create_chat(answers=answers).post()
 
 
 MODEL = {"model": CLAUDE, "weight": 1}
@@ -198,10 +198,10 @@ MODEL = {"model": CLAUDE, "weight": 1}
         ({"cache": {"ttl": 60}}, "type"),
     ],
 )
-def test_shorthands_of_our_own_client_are_not_on_the_wire(desk, controls, param):
+def test_shorthands_of_our_own_client_are_not_on_the_wire(create_chat, controls, param):
     (name,) = controls
-    assert desk().error(400, **controls)["param"] == f"{name}.{param}"
-    error = desk().error(400, prefix="v2/router", orq=controls)
+    assert create_chat().get_error(400, **controls)["param"] == f"{name}.{param}"
+    error = create_chat().get_error(400, prefix="v2/router", orq=controls)
     assert error["param"] == f"orq.{name}.{param}"
 
 

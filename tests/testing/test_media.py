@@ -82,10 +82,10 @@ def test_pages_in_object_streams_count():
     assert read_pdf(data).pages == 2
 
 
-def test_unreadable_text_is_said_to_be_so(desk):
+def test_unreadable_text_is_said_to_be_so(create_chat):
     uri = "data:application/pdf;base64,JVBERi0="
     part = {"type": "file", "file": {"file_data": uri, "filename": "x.pdf"}}
-    content = desk().message(messages=[{"role": "user", "content": [part]}])["content"]
+    content = create_chat().get_message(messages=[{"role": "user", "content": [part]}])["content"]
     assert "a PDF x.pdf (0 pages; text not readable offline)" in content
 
 

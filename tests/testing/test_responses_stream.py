@@ -24,8 +24,10 @@ def kinds(stream):
 
 
 class TestEvents:
-    def test_text(self, respond):
-        stream = respond(answers={"hi": Answer("one two", annotations=[CITATION])}).chunks()
+    def test_text(self, create_responses):
+        stream = create_responses(
+            answers={"hi": Answer("one two", annotations=[CITATION])}
+        ).stream()
         assert kinds(stream) == [
             "created",
             "in_progress",
@@ -44,8 +46,8 @@ class TestEvents:
         (noted,) = [event for event in stream[:-1] if "annotation" in event]
         assert (noted["annotation"], noted["annotation_index"]) == (CITATION, 0)
 
-    def test_every_event_is_numbered_and_named(self, respond):
-        reply = respond().post(stream=True)
+    def test_every_event_is_numbered_and_named(self, create_responses):
+        reply = create_responses().post(stream=True)
         assert reply.headers["content-type"].startswith("text/event-stream")
         blocks = reply.text.strip().split("\n\n")
         assert blocks.pop() == "data: [DONE]"
@@ -55,9 +57,9 @@ class TestEvents:
             assert data.startswith(f'data: {{"type":"{kind}","sequence_number":{number},')
 
     @pytest.mark.parametrize("reasoning", [None, "I think so"])
-    def test_reasoning(self, respond, reasoning):
+    def test_reasoning(self, create_responses, reasoning):
         answer = Answer("ok", reasoning=reasoning, reasoning_signature="seal")
-        stream = respond(answers={"hi": answer}).chunks()
+        stream = create_responses(answers={"hi": answer}).stream()
         summary = [kind for kind in kinds(stream) if kind.startswith("reasoning")]
         parts = ["reasoning_summary_part.added", "reasoning_summary_text.delta"]
         parts += ["reasoning_summary_text.done", "reasoning_summary_part.done"]
@@ -67,8 +69,8 @@ class TestEvents:
         text = "".join(e["delta"] for e in stream[:-1] if e["type"].endswith("summary_text.delta"))
         assert text == (reasoning or "")
 
-    def test_a_refusal(self, respond):
-        stream = respond(answers={"hi": Answer(refusal="No, I will not.")}).chunks()
+    def test_a_refusal(self, create_responses):
+        stream = create_responses(answers={"hi": Answer(refusal="No, I will not.")}).stream()
         assert [kind for kind in kinds(stream) if "refusal" in kind] == [
             "refusal.delta",
             "refusal.done",
@@ -76,9 +78,9 @@ class TestEvents:
         added = next(e for e in stream[:-1] if e["type"] == "response.content_part.added")
         assert added["part"] == {"type": "refusal", "refusal": ""}
 
-    def test_function_calls_come_in_fragments(self, respond):
+    def test_function_calls_come_in_fragments(self, create_responses):
         calls = (ToolCall("a", {"x": 1}), ToolCall("b"))
-        stream = respond(answers={"hi": Answer("Well.", tool_calls=calls)}).chunks()
+        stream = create_responses(answers={"hi": Answer("Well.", tool_calls=calls)}).stream()
         for index, arguments in ((1, '{"x":1}'), (2, "{}")):
             own = [event for event in stream[:-1] if event.get("output_index") == index]
             deltas = [event["delta"] for event in own if "delta" in event]
@@ -87,51 +89,53 @@ class TestEvents:
             assert own[0]["item"]["arguments"] == ""
             assert {event["item_id"] for event in own[1:-1]} == {own[0]["item"]["id"]}
 
-    def test_custom_tools_and_searches(self, respond):
+    def test_custom_tools_and_searches(self, create_responses):
         calls = (ToolCall("sql", "select 1"), ToolCall("orq:web_search", "rain"))
-        here = respond(answers={"hi": Answer(tool_calls=calls)})
-        found = kinds(here.chunks(tools=[{"type": "custom", "name": "sql"}]))
+        responses = create_responses(answers={"hi": Answer(tool_calls=calls)})
+        found = kinds(responses.stream(tools=[{"type": "custom", "name": "sql"}]))
         assert found[3:6] == [
             f"web_search_call.{s}" for s in ("in_progress", "searching", "completed")
         ]
         assert found[8:10] == ["custom_tool_call_input.delta", "custom_tool_call_input.done"]
 
-    def test_the_last_event_holds_what_the_whole_reply_would(self, respond):
+    def test_the_last_event_holds_what_the_whole_reply_would(self, create_responses):
         answer = Answer("a b", reasoning="c", tool_calls=(ToolCall("d", {"e": 1}),))
-        streamed = respond(answers={"hi": answer}).chunks()[-2]["response"]
-        assert streamed == respond(answers={"hi": answer}).answer()
+        streamed = create_responses(answers={"hi": answer}).stream()[-2]["response"]
+        assert streamed == create_responses(answers={"hi": answer}).complete()
 
-    def test_the_first_events_hold_an_empty_response(self, respond):
-        created = respond().chunks()[0]["response"]
+    def test_the_first_events_hold_an_empty_response(self, create_responses):
+        created = create_responses().stream()[0]["response"]
         assert (created["status"], created["output"], created["usage"]) == ("in_progress", [], None)
 
-    def test_an_incomplete_response_says_so(self, respond):
-        stream = respond().chunks(max_output_tokens=1)
+    def test_an_incomplete_response_says_so(self, create_responses):
+        stream = create_responses().stream(max_output_tokens=1)
         assert stream[-2]["type"] == "response.incomplete"
         assert stream[-2]["response"]["status"] == "incomplete"
 
-    def test_logprobs_go_with_their_words(self, respond):
-        stream = respond(answers={"hi": "a b"}).chunks(top_logprobs=1)
+    def test_logprobs_go_with_their_words(self, create_responses):
+        stream = create_responses(answers={"hi": "a b"}).stream(top_logprobs=1)
         deltas = [event for event in stream[:-1] if event["type"].endswith("text.delta")]
         assert [d["logprobs"][0]["token"] for d in deltas] == [d["delta"] for d in deltas]
 
 
 class TestFaults:
-    def test_a_stream_that_is_cut(self, respond):
-        here = respond(faults={GPT: Fault(cut_after=2)})
-        assert [event["type"] for event in here.chunks()] == [
+    def test_a_stream_that_is_cut(self, create_responses):
+        responses = create_responses(faults={GPT: Fault(cut_after=2)})
+        assert [event["type"] for event in responses.stream()] == [
             "response.created",
             "response.in_progress",
         ]
 
-    def test_a_cut_never_shows_the_end_and_is_not_stored(self, respond):
-        here = respond(faults={GPT: Fault(cut_after=999)})
-        stream = here.chunks()
+    def test_a_cut_never_shows_the_end_and_is_not_stored(self, create_responses):
+        responses = create_responses(faults={GPT: Fault(cut_after=999)})
+        stream = responses.stream()
         assert stream[-1]["type"] == "response.output_item.done"
-        assert here.get(stream[0]["response"]["id"]).status_code == 404
+        assert responses.get_stored(stream[0]["response"]["id"]).status_code == 404
 
-    def test_an_error_in_the_stream(self, respond):
-        stream = respond(faults={GPT: Fault(error_after=3, status=503, message="busy")}).chunks()
+    def test_an_error_in_the_stream(self, create_responses):
+        stream = create_responses(
+            faults={GPT: Fault(error_after=3, status=503, message="busy")}
+        ).stream()
         assert len(stream) == 4
         details = {"code": "provider_overloaded", "message": "busy"}
         event = {"type": "error", "sequence_number": 3, "param": None, "error": details}
@@ -145,13 +149,13 @@ class TestFaults:
             ({"error": "odd"}, {"error": "odd"}),
         ],
     )
-    def test_an_error_of_any_shape(self, respond, body, event):
-        assert respond(faults={GPT: Fault(error_after=1, body=body)}).chunks()[-1] == event
+    def test_an_error_of_any_shape(self, create_responses, body, event):
+        assert create_responses(faults={GPT: Fault(error_after=1, body=body)}).stream()[-1] == event
 
-    def test_a_stream_that_does_not_begin_is_retried(self, respond):
-        here = respond(faults={GPT: [Fault(cut_after=0), 503]})
-        assert here.chunks()[-1] == "[DONE]"
-        assert here.asked == [(GPT, 502), (GPT, 503), (GPT, 200)]
+    def test_a_stream_that_does_not_begin_is_retried(self, create_responses):
+        responses = create_responses(faults={GPT: [Fault(cut_after=0), 503]})
+        assert responses.stream()[-1] == "[DONE]"
+        assert responses.provider_calls == [(GPT, 502), (GPT, 503), (GPT, 200)]
 
 
 @pytest.fixture
@@ -196,16 +200,16 @@ class TestOpenAIClient:
         assert events[-1].response.output_text == text
         assert [event.sequence_number for event in events] == list(range(len(events)))
 
-    def test_its_own_accumulation_of_a_stream(self, client, flat_tool):
-        tools = [flat_tool("magic", input={"type": "integer"}) | {"strict": True}]
+    def test_its_own_accumulation_of_a_stream(self, client, create_responses_tool):
+        tools = [create_responses_tool("magic", input={"type": "integer"}) | {"strict": True}]
         with client.responses.stream(
             model=GPT, input="magic 3", tools=tools, tool_choice="required"
         ) as stream:
             (call,) = stream.get_final_response().output
         assert (call.name, call.parsed_arguments) == ("magic", {"input": 3})
 
-    def test_a_loop_of_tools_with_and_without_state(self, client, flat_tool):
-        tools = [flat_tool("get_weather", location={"type": "string"})]
+    def test_a_loop_of_tools_with_and_without_state(self, client, create_responses_tool):
+        tools = [create_responses_tool("get_weather", location={"type": "string"})]
         ask = [{"role": "user", "content": "What is the weather in Paris?"}]
         first = client.responses.create(model=GPT, input=ask, tools=tools)
         (call,) = first.output

@@ -13,15 +13,15 @@ ANSWERS = {
     "words": (Answer(tool_calls=(ToolCall("f", HALF),)), rb'"arguments":"half \ud83d"'),
     "reasoning": (Answer("So.", reasoning=HALF), rb'"half \ud83d"'),
 }
-both_desks = pytest.mark.parametrize("kind", ["desk", "respond"])
+both_desks = pytest.mark.parametrize("kind", ["create_chat", "create_responses"])
 
 
 @both_desks
 @pytest.mark.parametrize(("answer", "written"), ANSWERS.values(), ids=ANSWERS)
 def test_they_are_sent_as_escapes(request, kind, answer, written):
-    here = request.getfixturevalue(kind)(answers={GPT: answer})
-    assert written in here.post().content
-    assert here.post(stream=True).status_code == 200
+    chat = request.getfixturevalue(kind)(answers={GPT: answer})
+    assert written in chat.post().content
+    assert chat.post(stream=True).status_code == 200
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "responses"])
@@ -33,17 +33,17 @@ async def test_a_client_replaces_them_whichever_way_it_asks(api):
     assert texts == ["half \ufffd"] * 4
 
 
-def test_tokens_with_odds_have_them_too(desk):
-    (choice,) = desk(answers={GPT: HALF}).answer(logprobs=True)["choices"]
+def test_tokens_with_odds_have_them_too(create_chat):
+    (choice,) = create_chat(answers={GPT: HALF}).complete(logprobs=True)["choices"]
     assert bytes(choice["logprobs"]["content"][1]["bytes"]).decode() == "\ufffd"
 
 
 @pytest.mark.parametrize("body", [None, {"message": HALF}])
-def test_so_do_faults(desk, body):
-    here = desk(faults={GPT: Fault(status=400, message=HALF, body=body)})
-    assert rb"half \ud83d" in here.post().content
+def test_so_do_faults(create_chat, body):
+    chat = create_chat(faults={GPT: Fault(status=400, message=HALF, body=body)})
+    assert rb"half \ud83d" in chat.post().content
 
 
-def test_a_plain_text_has_no_escapes(desk):
-    here = desk(faults={GPT: Fault(status=400, body=HALF)})
-    assert here.post().text == "half \ufffd"
+def test_a_plain_text_has_no_escapes(create_chat):
+    chat = create_chat(faults={GPT: Fault(status=400, body=HALF)})
+    assert chat.post().text == "half \ufffd"

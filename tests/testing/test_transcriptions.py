@@ -24,7 +24,7 @@ Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture
-def ask(desk: Callable[..., Any]) -> Ask:
+def ask(create_chat: Callable[..., Any]) -> Ask:
     def post(
         path: str = "transcriptions",
         data: bytes | None = SPOKEN,
@@ -43,7 +43,7 @@ def ask(desk: Callable[..., Any]) -> Ask:
             if isinstance(value, list)
             for item in value
         ]
-        http = desk(**router or {}).http
+        http = create_chat(**router or {}).http
         return http.post(f"/{prefix}/audio/{path}", files=[*parts, *files.items()])
 
     return post
@@ -198,16 +198,16 @@ def test_neither_takes_a_cache_or_a_thread(ask: Ask, path: str, control: str, va
     assert reply.json()["error"]["param"] == control
 
 
-def test_retries_and_fallbacks_are_routed(desk: Callable[..., Any]) -> None:
-    asked = desk(faults={WHISPER: [503, Fault(status=500)]})
+def test_retries_and_fallbacks_are_routed(create_chat: Callable[..., Any]) -> None:
+    chat = create_chat(faults={WHISPER: [503, Fault(status=500)]})
     form = {"model": WHISPER, "retry": '{"count":1,"on_codes":[503]}'}
     form["fallbacks"] = '[{"model":"groq/whisper-large-v3"}]'
-    reply = asked.http.post(
+    reply = chat.http.post(
         "/v3/router/audio/transcriptions", data=form, files={"file": ("a.wav", SPOKEN)}
     )
     assert reply.json()["text"] == TEXT
-    assert asked.asked == [(WHISPER, 503), (WHISPER, 500), ("groq/whisper-large-v3", 200)]
-    assert asked.router.log[-1].body["file"]["filename"] == "a.wav"
+    assert chat.provider_calls == [(WHISPER, 503), (WHISPER, 500), ("groq/whisper-large-v3", 200)]
+    assert chat.router.log[-1].body["file"]["filename"] == "a.wav"
 
 
 @pytest.fixture
