@@ -227,7 +227,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_bad_input.py::test_wrong_directory_raises",
         "chat_models/test_invalid_arguments.py::test_invalid_call_argument_raises_before_a_request",
         "chat_models/test_invalid_arguments.py::test_extra_body_that_is_not_json_raises_with_its_path",
-        "chat_models/test_tools.py::test_schema_that_is_not_json_raises",
+        "chat_models/test_tool_schemas.py::test_schema_that_is_not_json_raises",
         "tools/test_speech_bad_input.py::test_invalid_call_raises_before_sending",
         "tools/test_image_inputs.py::test_invalid_argument_raises_before_sending",
         "tools/test_image_inputs.py::test_invalid_image_raises_before_sending",
