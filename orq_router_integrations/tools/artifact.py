@@ -52,7 +52,7 @@ class Artifact(BaseModel):
     """Start of the error message for a tool message without such an artifact."""
 
     @classmethod
-    def from_message(cls, message: "ToolMessage | Mapping[str, Any]") -> Self:
+    def of(cls, message: "ToolMessage | Mapping[str, Any]") -> Self:
         """Restore a result from a tool message, or from the artifact of one.
 
         Raises:

@@ -81,7 +81,7 @@ class OrqImageTool(OrqTool, ImageParams):
 
     Agents use it like any other tool. The model sees the ids and sizes of the images. The artifact
     of the tool message contains the images themselves, or the paths of their files if ``directory``
-    is set; ``ImageResult.from_message(message)`` restores the result. If ``model_args`` contains
+    is set; ``ImageResult.of(message)`` restores the result. If ``model_args`` contains
     ``"image"``, the model can edit earlier images by id. Invalid arguments are reported to the
     model in the tool message so that it can retry.
 

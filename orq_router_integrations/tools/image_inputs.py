@@ -160,7 +160,7 @@ def _parse_message(source: ToolMessage | Mapping[str, Any]) -> Sequence[Generate
     """Return the images of a tool message, an artifact, or the dict of a single image."""
     if isinstance(source, Mapping) and "images" not in source and "id" in source:
         return (GeneratedImage.model_validate(source),)
-    return ImageResult.from_message(source).images
+    return ImageResult.of(source).images
 
 
 def _upload_image(image: GeneratedImage) -> Upload:

@@ -133,7 +133,7 @@ class ImageResult(Artifact):
     """The images of one call, and how they were created.
 
     Tool messages contain the result as a JSON-compatible dict, which survives checkpoints.
-    ``ImageResult.from_message`` restores it.
+    ``ImageResult.of`` restores it.
 
     Attributes:
         operation: ``generate``, ``edit`` or ``vary``.
@@ -151,7 +151,7 @@ class ImageResult(Artifact):
     >>> from orq_router_integrations import OfflineRouter, OrqImageTool
     >>> client = OfflineRouter().client()
     >>> result = OrqImageTool(model="openai/gpt-image-1", client=client).generate("a boat")
-    >>> ImageResult.from_message(result.to_artifact()) == result
+    >>> ImageResult.of(result.to_artifact()) == result
     True
     """
 

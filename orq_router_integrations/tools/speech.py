@@ -92,7 +92,7 @@ class OrqSpeechTool(OrqTool):
 
     Agents use it like any other tool. The model sees one sentence. The artifact of the tool message
     contains the audio, or the path of its file if ``directory`` is set;
-    ``Speech.from_message(message)`` restores it. Invalid arguments are reported to the model in the
+    ``Speech.of(message)`` restores it. Invalid arguments are reported to the model in the
     tool message so that it can retry.
 
     Programs call ``synthesize``, ``synthesize_to_file`` and ``stream``, or the async versions with

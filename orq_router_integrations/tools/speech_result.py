@@ -25,7 +25,7 @@ class Speech(Artifact, MediaData):
     """Generated speech and its metadata.
 
     Tool messages contain it as a dict, an audio content block with additional fields, which
-    survives checkpoints. ``Speech.from_message`` restores it.
+    survives checkpoints. ``Speech.of`` restores it.
 
     Attributes:
         type: Always ``audio``.
@@ -53,9 +53,9 @@ class Speech(Artifact, MediaData):
     ...     size=4, sha256="0", model="openai/tts-1", voice="alloy", characters=5)
     >>> speech
     Speech(4 bytes of wav, 'openai/tts-1')
-    >>> Speech.from_message(speech.to_artifact()) == speech
+    >>> Speech.of(speech.to_artifact()) == speech
     True
-    >>> speech.to_blob().mimetype
+    >>> speech.blob().mimetype
     'audio/wav'
     """
 
@@ -110,7 +110,7 @@ class Speech(Artifact, MediaData):
         warn_if_wrong_suffix(target, self.format, AUDIO_SUFFIXES)
         return super().save(target, overwrite=overwrite)
 
-    def to_blob(self) -> Blob:
+    def blob(self) -> Blob:
         """Convert the speech to a LangChain ``Blob`` for loaders and parsers. PCM becomes WAV.
 
         Raises:

@@ -78,7 +78,7 @@ def test_sync_and_async_signatures_match(verb):
 def test_tool_message_contains_summary_and_images():
     image_tool = tool(size="512x256", n=2)
     message = called(image_tool, prompt="a red boat")
-    result = ImageResult.from_message(message)
+    result = ImageResult.of(message)
     ids = "; ".join(f"{image.id} (512x256 PNG)" for image in result.images)
     assert message.content == f"2 images were drawn: {ids}."
     assert words(result.images[1].read()) == "a red boat"
@@ -90,15 +90,15 @@ def test_artifact_survives_json():
     stored = json.loads(json.dumps(messages_to_dict([message])))
     (restored,) = messages_from_dict(stored)
     assert restored.artifact == message.artifact
-    assert ImageResult.from_message(restored) == ImageResult.from_message(message)
-    assert ImageResult.from_message(message).to_artifact() == message.artifact
+    assert ImageResult.of(restored) == ImageResult.of(message)
+    assert ImageResult.of(message).to_artifact() == message.artifact
 
 
 def test_message_without_images_raises():
     with pytest.raises(RouterInputError, match="contains no images: operation: Field required"):
-        ImageResult.from_message({"images": []})
+        ImageResult.of({"images": []})
     with pytest.raises(RouterInputError, match="contains no images"):
-        ImageResult.from_message(ToolMessage("text", tool_call_id="1"))
+        ImageResult.of(ToolMessage("text", tool_call_id="1"))
 
 
 def schema(image_tool: OrqImageTool) -> dict[str, Any]:
@@ -130,14 +130,11 @@ def test_other_arguments_are_rejected(router, args):
 
 def test_model_edits_and_varies_images_by_id(router):
     image_tool = tool(router, model_args=("image", "mask", "size"))
-    drawn = ImageResult.from_message(called(image_tool, prompt="boat", size="128x128"))
+    drawn = ImageResult.of(called(image_tool, prompt="boat", size="128x128"))
     edited = called(image_tool, prompt="add a bird", image=drawn.image.id, mask=drawn.image.id)
     assert edited.content.startswith("1 image was edited: img_")
-    both = [drawn.image.id, ImageResult.from_message(edited).image.id]
-    assert (
-        ImageResult.from_message(called(image_tool, prompt="join them", image=both)).operation
-        == "edit"
-    )
+    both = [drawn.image.id, ImageResult.of(edited).image.id]
+    assert ImageResult.of(called(image_tool, prompt="join them", image=both)).operation == "edit"
     varied = called(image_tool, prompt="", image=drawn.image.id, size="256x256")
     assert varied.content.startswith("1 image was created as variations: ")
     assert [request.path.rpartition("/")[2] for request in router.requests] == [
@@ -167,13 +164,13 @@ def test_unknown_image_id_raises(router, name):
 def test_register_images_of_another_tool():
     message = called(tool(), prompt="boat")
     other = tool(model_args=("image",))
-    other.register_images(ImageResult.from_message(message))
-    assert called(other, prompt="x", image=ImageResult.from_message(message).image.id).content
+    other.register_images(ImageResult.of(message))
+    assert called(other, prompt="x", image=ImageResult.of(message).image.id).content
 
 
 def test_directory_stores_images_and_finds_them_by_id(tmp_path: Path):
     message = called(tool(directory=tmp_path), prompt="boat")
-    image = ImageResult.from_message(message).image
+    image = ImageResult.of(message).image
     assert image.path == str(tmp_path / f"{image.id}.png")
     assert [path.name for path in tmp_path.iterdir()] == [f"{image.id}.png"]
     assert f"saved as {image.path}" in message.content
@@ -256,7 +253,7 @@ def test_fetch_urls_allows_edits_by_id(router, tmp_path):
         router, model=DALLE2, fetch_urls=True, model_args=("image",), directory=tmp_path
     )
     message = called(image_tool, prompt="boat")
-    image = ImageResult.from_message(message).image
+    image = ImageResult.of(message).image
     assert Path(image.path).is_file()
     edited = asyncio.run(image_tool.aedit("bird", image.id))
     assert words(edited.image.read()).endswith("Edit 1: bird")

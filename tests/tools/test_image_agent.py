@@ -63,9 +63,9 @@ def results(messages: list[Any]) -> list[ToolMessage]:
 async def test_agent_generates_edits_and_speaks(router: OfflineRouter, awaited: bool):
     messages = (await called(agent(router), awaited, ASKED))["messages"]
     drawn, edited, spoken = results(messages)
-    assert words(ImageResult.from_message(drawn).image.read()) == "boat"
-    assert words(ImageResult.from_message(edited).image.read()).endswith("Edit 1: add a bird")
-    assert Speech.from_message(spoken).seconds > 0
+    assert words(ImageResult.of(drawn).image.read()) == "boat"
+    assert words(ImageResult.of(edited).image.read()).endswith("Edit 1: add a bird")
+    assert Speech.of(spoken).seconds > 0
     assert messages[-1].text == "Done."
     paths = [request.path.removeprefix("/v3/router") for request in router.requests]
     assert [path for path in paths if path != "/chat/completions"] == [
@@ -91,10 +91,10 @@ async def test_images_survive_checkpoint(router: OfflineRouter, awaited: bool):
     later = agent(router, checkpointer=saver)
     after = results(later.get_state(THREAD).values["messages"])
     assert [message.artifact for message in after] == [message.artifact for message in before]
-    assert words(ImageResult.from_message(after[0]).image.read()) == "boat"
+    assert words(ImageResult.of(after[0]).image.read()) == "boat"
     painter = tools(router)[0]
-    painter.register_images(ImageResult.from_message(after[1]))
-    call = {"prompt": "add a cloud", "image": ImageResult.from_message(after[1]).image.id}
+    painter.register_images(ImageResult.of(after[1]))
+    call = {"prompt": "add a cloud", "image": ImageResult.of(after[1]).image.id}
     assert painter.invoke(call).startswith("1 image was edited: ")
 
 

@@ -62,10 +62,7 @@ def test_accepts_earlier_results(router, draw):
         draw.edit("bird", source)
         assert len(router.requests[-1].body["image"]) == 2
     draw.edit("bird", message)
-    assert (
-        router.requests[-1].body["image"]["sha256"]
-        == ImageResult.from_message(message).image.sha256
-    )
+    assert router.requests[-1].body["image"]["sha256"] == ImageResult.of(message).image.sha256
     assert router.requests[-1].body["image"]["filename"].endswith(".png")
 
 

@@ -81,7 +81,7 @@ async def test_message_opens_files_in_directory(router, awaited, folder):
 
 @every_way
 async def test_program_may_open_any_file(router, awaited, secret, folder):
-    result = ImageResult.from_message(message(secret))
+    result = ImageResult.of(message(secret))
     for tool in (draw(router), draw(router, directory=folder)):
         for source in (secret, str(secret), result, result.image, [result]):
             assert (await edited(tool, awaited, "bird", source)).operation == "edit"

@@ -47,7 +47,7 @@ async def test_audio_survives_checkpoint_and_json(is_async: bool) -> None:
     kept = agent.get_state({"configurable": {"thread_id": "t"}}).values["messages"]
     (restored,) = messages_from_dict(json.loads(json.dumps(messages_to_dict(kept))))[2:3]
     for found in (message, kept[2], restored):
-        assert recognize(Speech.from_message(found).data) == TEXT
+        assert recognize(Speech.of(found).data) == TEXT
 
 
 @sync_and_async
@@ -88,7 +88,7 @@ async def test_file_in_directory_has_suffix_of_detected_format(is_async: bool, t
     router = told_to_speak()
     tool = create_tool(router, directory=tmp_path, audio_format="mp3")
     message = await run(create_agent(ChatOrq(model=GPT, client=router.client()), [tool]), is_async)
-    speech = Speech.from_message(message)
+    speech = Speech.of(message)
     (file,) = tmp_path.iterdir()
     assert (speech.path, speech.data, file.suffix) == (str(file), None, ".wav")
     assert "base64" not in message.artifact

@@ -26,19 +26,19 @@ def test_artifact_survives_json(speech):
     artifact = json.loads(json.dumps(speech.to_artifact()))
     assert artifact["type"] == "audio"
     assert base64.b64decode(artifact["base64"]) == speech.data
-    assert Speech.from_message(artifact) == speech
+    assert Speech.of(artifact) == speech
 
 
 def test_artifact_survives_in_message(speech):
     message = ToolMessage("spoken", tool_call_id="c", artifact=speech.to_artifact())
     (restored,) = messages_from_dict(json.loads(json.dumps(messages_to_dict([message]))))
-    assert Speech.from_message(restored) == speech
+    assert Speech.of(restored) == speech
 
 
 @pytest.mark.parametrize("wrong", [{}, {"type": "image"}, None, "x", {"base64": "?", "size": 1}])
 def test_message_without_speech_raises(wrong):
     with pytest.raises(RouterInputError, match="contains no speech"):
-        Speech.from_message(ToolMessage("x", tool_call_id="c", artifact=wrong))
+        Speech.of(ToolMessage("x", tool_call_id="c", artifact=wrong))
 
 
 def test_save(speech, tmp_path):
@@ -52,7 +52,7 @@ def test_save(speech, tmp_path):
 
 def test_read_and_save_speech_in_file(tmp_path):
     kept = create_tool().synthesize_to_file(TEXT, tmp_path / "a.wav")
-    restored = Speech.from_message(kept.to_artifact())
+    restored = Speech.of(kept.to_artifact())
     assert restored.data is None
     restored.save(tmp_path / "b.wav")
     assert (tmp_path / "b.wav").read_bytes() == restored.read() == kept.read()
@@ -67,7 +67,7 @@ def test_loader_transcribes_blob(kind, tmp_path):
     in_a_file = create_tool().synthesize_to_file(TEXT, tmp_path / f"a.{kind}", audio_format=kind)
     for spoken in (in_memory, in_a_file):
         loader = OrqTranscriptionLoader(
-            source=spoken.to_blob(), model="openai/whisper-1", client=OfflineRouter().client()
+            source=spoken.blob(), model="openai/whisper-1", client=OfflineRouter().client()
         )
         (document,) = loader.load()
         assert document.page_content == TEXT
