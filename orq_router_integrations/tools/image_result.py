@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from orq_router_integrations.media.atomic_write import parse_path
+from orq_router_integrations.media.mime import IMAGE_TYPES, SUFFIXES
 from orq_router_integrations.tools.artifact import (
     Artifact,
     MediaData,
@@ -16,10 +17,7 @@ from orq_router_integrations.tools.artifact import (
 )
 
 IMAGE_SUFFIXES = {
-    "image/png": (".png",),
-    "image/jpeg": (".jpg", ".jpeg"),
-    "image/webp": (".webp",),
-    "image/gif": (".gif",),
+    mime_type: tuple(f".{suffix}" for suffix in SUFFIXES[mime_type]) for mime_type in IMAGE_TYPES
 }
 """File suffixes by MIME type, the preferred one first."""
 

@@ -10,6 +10,8 @@ from pydantic import Field
 from orq_router_integrations import (
     ChatOrq,
     OrqAudioParser,
+    OrqImageTool,
+    OrqSpeechTool,
     OrqTranscriptionLoader,
     OrqTranslationLoader,
     RouterClient,
@@ -21,6 +23,8 @@ from orq_router_integrations.wire.model_docs import bind_positional_args
 PUBLIC_MODELS = [
     ChatOrq,
     OrqAudioParser,
+    OrqImageTool,
+    OrqSpeechTool,
     OrqTranscriptionLoader,
     OrqTranslationLoader,
     RouterClient,
