@@ -327,5 +327,5 @@ def _create_tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]
             "tool message."
         )
     if not isinstance(arguments, str):
-        arguments = json.dumps(arguments, f"arguments of {name}").decode()
+        arguments = json.dumps(arguments, f"arguments of {name}", nan_as_null=True).decode()
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -1,6 +1,5 @@
 """Output parsers for ``ChatOrq.with_structured_output``."""
 
-import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from operator import itemgetter
@@ -36,6 +35,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     schema_to_tool,
 )
 from orq_router_integrations.errors import RefusalError
+from orq_router_integrations.wire.json import loads
 
 _CODE_FENCE = re.compile(r"```(?:json)?(.*)```", re.DOTALL)
 _MAX_PREVIEW_CHARS = 200
@@ -172,8 +172,8 @@ def _is_complete_json(text: str) -> bool:
     code_block = _CODE_FENCE.search(text)
     for candidate in (text, code_block[1] if code_block else ""):
         try:
-            json.loads(candidate, strict=False)
-        except (ValueError, RecursionError):
+            loads(candidate)
+        except ValueError:
             continue
         return True
     return False

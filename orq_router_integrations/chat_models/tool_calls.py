@@ -6,11 +6,9 @@ arguments are not a JSON object, becomes an invalid tool call.
 """
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from langchain_core.messages import InvalidToolCall, ToolCall
 from langchain_core.messages.tool import (
     ToolCallChunk,
@@ -20,7 +18,7 @@ from langchain_core.messages.tool import (
 )
 from langchain_core.utils.json import parse_partial_json
 
-from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.json import dumps, loads_arguments
 
 _INVALID_SUFFIXES = tuple(
     suffix + spaces * " "
@@ -49,7 +47,7 @@ class _RawToolCall:
         function = function if isinstance(function, dict) else {}
         arguments, index = function.get("arguments"), call.get("index")
         if not isinstance(arguments, str):
-            arguments = "" if arguments is None else orjson.dumps(arguments).decode()
+            arguments = "" if arguments is None else _dump_arguments(arguments)
         return cls(
             id=_get_str(call, "id"),
             name=_get_str(function, "name"),
@@ -57,6 +55,13 @@ class _RawToolCall:
             index=index if isinstance(index, int) else None,
             signature=_get_thought_signature(call),
         )
+
+
+def _dump_arguments(arguments: Any) -> str:
+    try:
+        return dumps(arguments).decode()
+    except ValueError:  # nested too deeply
+        return str(arguments)
 
 
 def _get_str(payload: Any, key: str) -> str | None:
@@ -99,7 +104,7 @@ def parse_tool_calls(payload: Any) -> ParsedToolCalls:
         raw = _RawToolCall.from_payload(item)
         call_id = raw.id if raw.id and raw.id not in used_ids else create_call_id()
         used_ids.add(call_id)
-        args, error = _parse_arguments(raw.arguments, loads)
+        args, error = _parse_arguments(raw.arguments)
         if raw.name and args is not None:
             calls.valid.append(tool_call(name=raw.name, args=args, id=call_id))
         else:
@@ -113,16 +118,16 @@ def parse_tool_calls(payload: Any) -> ParsedToolCalls:
 
 
 def _parse_arguments(
-    arguments: str, parse: Callable[[str], Any] = orjson.loads
+    arguments: str, *, replace_surrogates: bool = True
 ) -> tuple[dict[str, Any] | None, str]:
     """Return the arguments as a dict, or ``None`` and an error.
 
     Args:
         arguments: JSON text. An empty text is an empty object.
-        parse: JSON parser. orjson rejects unpaired surrogates, ``wire.json.loads`` replaces them.
+        replace_surrogates: Whether to replace lone surrogates, or return an error.
     """
     try:
-        args = parse(arguments or "{}")
+        args = loads_arguments(arguments or "{}", replace_surrogates=replace_surrogates)
     except ValueError as error:
         return None, f"The arguments are not valid JSON: {error}"
     if not isinstance(args, dict):
@@ -157,7 +162,8 @@ class _PendingCall:
         return "".join(self.fragments)
 
     def is_complete(self) -> bool:
-        return bool(self.name) and _parse_arguments(self.arguments)[0] is not None
+        args, _ = _parse_arguments(self.arguments, replace_surrogates=False)
+        return bool(self.name) and args is not None
 
     def is_continued_by(self, raw: _RawToolCall) -> bool:
         """Return whether a fragment belongs to this call, and does not start another one."""
@@ -279,6 +285,7 @@ def strip_invalid_suffix(arguments: str) -> str:
     for suffix in reversed(_INVALID_SUFFIXES):
         original = arguments.removesuffix(suffix)
         was_appended = original != arguments and _choose_invalid_suffix(original) == suffix
-        if was_appended and _parse_arguments(original)[0] is None:
+        args, _ = _parse_arguments(original, replace_surrogates=False)
+        if was_appended and args is None:
             return original
     return arguments

@@ -4,9 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
-from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.json import dumps, loads
 
 MAX_TEXT_CHARS = 2000
 MAX_DEPTH = 50
@@ -28,7 +26,7 @@ def parse_error_body(content: bytes, secret: str) -> tuple[Any, str]:
     except ValueError:
         return None, redact(text, secret)
     # The key may be written with JSON escapes, so text that contains some is serialized again.
-    return parsed, orjson.dumps(parsed).decode() if "\\" in text else redact(text, secret)
+    return parsed, dumps(parsed).decode() if "\\" in text else redact(text, secret)
 
 
 def _redact_json(value: Any, secret: str, depth: int = 0) -> Any:
@@ -40,8 +38,7 @@ def _redact_json(value: Any, secret: str, depth: int = 0) -> Any:
         return [_redact_json(item, secret, depth + 1) for item in value]
     if isinstance(value, dict):
         return {redact(k, secret): _redact_json(v, secret, depth + 1) for k, v in value.items()}
-    is_big_int = isinstance(value, int) and value.bit_length() > 63  # orjson cannot write them
-    return str(value) if is_big_int else value
+    return value
 
 
 def get_error_fields(body: Any) -> Mapping[str, Any]:

@@ -10,14 +10,23 @@ import orjson
 MAX_DEPTH = 256
 """Maximum nesting depth of a value that is sent."""
 
+_MAX_INTEGER, _MIN_INTEGER = 2**64 - 1, -(2**63)
+"""Range of the integers that orjson can write. It reads larger ones as inexact floats."""
 
-def dumps(value: Any, name: str = "") -> bytes:
+_NAN_ADVICE = " Use a finite number."
+_MASK_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG_NUMBER = b"0" * len(str(2**63))
+
+
+def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
     """Serialize a value as JSON.
 
     Args:
         value: A value of dicts with str keys, lists, tuples, strings, numbers, booleans and
             ``None``.
         name: Name of the value in error messages.
+        nan_as_null: Write ``null`` for NaN and the infinities instead of raising an error. For
+            values that a model has chosen.
 
     Raises:
         ValueError: The value cannot be serialized. The message starts with the path of the problem,
@@ -26,13 +35,41 @@ def dumps(value: Any, name: str = "") -> bytes:
     try:
         data = orjson.dumps(value)
     except TypeError as error:
-        message = next(_iter_problems(value, name), f"{name}: cannot be sent as JSON ({error})")
-        raise ValueError(message) from None
-    if b"null" in data:  # orjson writes null for NaN and the infinities
+        problems = _iter_problems(value, name)
+        if nan_as_null:
+            problems = (problem for problem in problems if not problem.endswith(_NAN_ADVICE))
+        if message := next(problems, None):
+            raise ValueError(message) from None
+        return _dump_big_integers(value, f"{name}: cannot be sent as JSON ({error})")
+    if not nan_as_null and b"null" in data:  # orjson writes null for NaN and the infinities
         problem = next(_iter_problems(value, name, only_numbers=True), None)
         if problem:
             raise ValueError(problem)
     return data
+
+
+def _dump_big_integers(value: Any, message: str) -> bytes:
+    """Serialize a value whose only problem is integers of more than 64 bits."""
+    try:
+        text = json.dumps(
+            _replace_non_finite(value),
+            ensure_ascii=False,
+            separators=(",", ":"),
+            default=lambda item: orjson.loads(orjson.dumps(item)),
+        )
+    except (TypeError, ValueError):
+        raise ValueError(message) from None
+    return text.encode()
+
+
+def _replace_non_finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (list, tuple)):
+        return [_replace_non_finite(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _replace_non_finite(item) for key, item in value.items()}
+    return value
 
 
 def _iter_problems(
@@ -47,12 +84,16 @@ def _iter_problems(
         for child_path, child in _iter_children(value, path):
             yield from _iter_problems(child, child_path, depth + 1, only_numbers=only_numbers)
     elif isinstance(value, float) and not math.isfinite(value):
-        yield f"{path}: {value} cannot be sent as JSON. Use a finite number."
-    elif not only_numbers:
+        yield f"{path}: {value} cannot be sent as JSON.{_NAN_ADVICE}"
+    elif not only_numbers and not _is_big_integer(value):
         try:
             orjson.dumps(value)
         except TypeError as error:
             yield f"{path}: {type(value).__name__} cannot be sent as JSON ({error})"
+
+
+def _is_big_integer(value: Any) -> bool:
+    return isinstance(value, int) and not _MIN_INTEGER <= value <= _MAX_INTEGER
 
 
 def _iter_children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -78,7 +119,11 @@ def loads(
     *,
     always_transform: object = False,
 ) -> Any:
-    r"""Parse JSON, and replace lone surrogates such as ``"\ud83d"`` with U+FFFD.
+    r"""Parse JSON of a third party.
+
+    Integers of any size are exact. Strings may contain raw control characters. NaN, the infinities
+    and numbers too large to be read become ``None``, and lone surrogates such as ``"\ud83d"``
+    become U+FFFD, so that one such value does not make the others unreadable.
 
     Args:
         data: The JSON text.
@@ -90,23 +135,64 @@ def loads(
     Raises:
         ValueError: The text is not JSON.
     """
+    text = data.encode() if isinstance(data, str) else data
     try:
-        if not always_transform:
-            return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        text = data.encode() if isinstance(data, str) else data
-        if b"\\ud" not in text.lower():
-            raise ValueError(str(error)) from None
-    # orjson rejects lone surrogates, the standard library keeps them
+        if not always_transform and not _has_long_number(text):
+            return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass  # orjson rejects lone surrogates, control characters and NaN
     try:
-        value = json.loads(data, parse_constant=_reject_constant)
+        value = json.loads(
+            text,
+            strict=False,
+            parse_constant=_read_null,
+            parse_int=_read_int,
+            parse_float=_read_float,
+        )
         return _replace_surrogates(transform(value) if transform else value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _reject_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+def loads_arguments(text: str, *, replace_surrogates: bool = True) -> Any:
+    """Parse the arguments of a tool call like langchain-core does in streams, without repair.
+
+    This differs from ``loads`` in that NaN and the infinities are floats.
+
+    Args:
+        text: The JSON text.
+        replace_surrogates: Whether to replace lone surrogates, or raise an error.
+
+    Raises:
+        ValueError: The text is not JSON.
+    """
+    try:
+        value = json.loads(text, strict=False)
+        replaced = _replace_surrogates(value)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not replace_surrogates and replaced != value:
+        raise ValueError("contains a lone surrogate")
+    return replaced
+
+
+def _has_long_number(text: bytes) -> bool:
+    return _LONG_NUMBER in text.translate(_MASK_DIGITS)
+
+
+def _read_null(_: str) -> None:
+    return None
+
+
+def _read_int(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:  # more digits than Python converts
+        return None
+
+
+def _read_float(text: str) -> float | None:
+    return value if math.isfinite(value := float(text)) else None
 
 
 def _replace_surrogates(value: Any) -> Any:

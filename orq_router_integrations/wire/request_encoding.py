@@ -5,13 +5,11 @@ be in memory several times.
 """
 
 from binascii import b2a_base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
 from uuid import uuid4
-
-import orjson
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Request, Upload
@@ -30,8 +28,6 @@ MIN_DEFERRED_CHARS = 256 * 1024
 
 PLACEHOLDER_MARK = "inserted when the request is sent]"
 """End of the text that a ``DeferredBase64`` shows instead of its content."""
-
-_JSON_BASES: tuple[type[Any], ...] = (str, int, dict, list)
 
 
 class DeferredBase64(str):
@@ -129,18 +125,19 @@ def build_json_body(value: Any) -> bytes | StreamedJsonBody:
         return data
     deferred: dict[bytes, DeferredBase64] = {}
 
-    def convert_subclass(item: Any) -> Any:
+    def insert_markers(item: Any) -> Any:
         if isinstance(item, DeferredBase64):
             marker = uuid4().hex
             deferred[marker.encode()] = item
             return marker
-        for base in _JSON_BASES:
-            if isinstance(item, base):
-                return base(item)
-        raise TypeError
+        if isinstance(item, Mapping):
+            return {key: insert_markers(child) for key, child in item.items()}
+        if isinstance(item, (list, tuple)):
+            return [insert_markers(child) for child in item]
+        return item
 
     # Serialize again with a unique marker for each deferred string, then split at the markers.
-    tail = orjson.dumps(value, default=convert_subclass, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    tail = json.dumps(insert_markers(value))
     parts: list[bytes | DeferredBase64] = []
     for marker, item in deferred.items():
         before, _, tail = tail.partition(marker)

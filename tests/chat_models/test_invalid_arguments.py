@@ -171,7 +171,6 @@ NOT_JSON: dict[str, tuple[Any, str]] = {
     "infinity": (INFINITY, "x"),
     "unpaired surrogate": ({"y": "\ud800"}, "x.y"),
     "int key": ({1: 2}, "x"),
-    "large int": (2**70, "x"),
     "260 levels": (create_nested_dict(260), "deep"),
     "5000 levels": (create_nested_dict(5000), "deep"),
     "circular reference": (create_circular_dict(), "x"),

@@ -110,10 +110,6 @@ INVALID_MESSAGES = {
         AIMessage("", tool_calls=[{**CALL, "args": {"where": object()}}]),
         "look",
     ),
-    "NaN in arguments": (
-        AIMessage("", tool_calls=[{**CALL, "args": {"where": float("nan")}}]),
-        "look",
-    ),
 }
 
 

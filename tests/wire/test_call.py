@@ -63,7 +63,7 @@ def test_json_body(content, value):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"<html>", b'{"a":1', b"{'a':1}", b'{"a":1}{', b'"\xff"', b"NaN", b"[" * 2000],
+    [b"", b"<html>", b'{"a":1', b"{'a':1}", b'{"a":1}{', b'"\xff"', b"[" * 2000],
     ids=lambda content: content[:10].decode("latin-1"),
 )
 def test_invalid_json_body_raises(content):
