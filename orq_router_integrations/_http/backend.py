@@ -221,7 +221,7 @@ class DeadlineStream(httpcore.NetworkStream):
     ) -> T:
         """Run a socket operation until the timeout or the deadline.
 
-        If the call can be cancelled or a check is given, the wait is interrupted regularly to look.
+        If the call can be cancelled, or with a check, the wait is interrupted at regular intervals.
         """
         deadline = self._backend.deadline
         end = monotonic() + deadline.cap(timeout)

@@ -159,11 +159,11 @@ def _get_details(exchange: Exchange[Any], **details: Unpack[ErrorDetails]) -> Er
 
 def _get_response_details(exchange: Exchange[Any], **details: Unpack[ErrorDetails]) -> ErrorDetails:
     """Details of an error after which part of a response may have arrived."""
-    known: ErrorDetails = {"partial": exchange.partial, "received": exchange.received}
+    response_details: ErrorDetails = {"partial": exchange.partial, "received": exchange.received}
     if exchange.response:
-        known["status_code"] = exchange.response.status
-        known["trace_id"] = exchange.response.trace_id
-    return {**known, **_get_details(exchange, **details)}
+        response_details["status_code"] = exchange.response.status
+        response_details["trace_id"] = exchange.response.trace_id
+    return {**response_details, **_get_details(exchange, **details)}
 
 
 def _redact_cause(error: Exception, secret: str) -> Exception | None:

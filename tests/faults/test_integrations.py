@@ -54,6 +54,7 @@ def get_header(head: bytes, name: bytes) -> bytes:
     return head.lower().split(b"\r\n" + name + b": ")[1].partition(b"\r\n")[0]
 
 
+@pytest.mark.slow
 @all_integrations
 @sync_and_async
 def test_each_attempt_sends_the_complete_request(integration, is_async):
@@ -180,6 +181,7 @@ def cancel_at_random(number: int) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
     return cancel
 
 
+@pytest.mark.slow
 @all_integrations
 async def test_many_cancelled_calls_leave_nothing_open(integration):
     with FaultServer(respond_slowly) as server:
