@@ -76,12 +76,14 @@ def test_package_import_loads_no_dependencies() -> None:
     assert not roots & {"httpx", "langchain_core", "pydantic", "orjson", "tenacity"}
 
 
+@pytest.mark.slow
 def test_chat_model_import_loads_no_optional_dependencies() -> None:
     modules = list_loaded_modules("from orq_router_integrations import ChatOrq")
     assert not {name.split(".")[0] for name in modules} & HEAVY
     assert not any(name.startswith("orq_router_integrations.testing") for name in modules)
 
 
+@pytest.mark.slow
 def test_new_model_opens_no_connection() -> None:
     construction = "m = ChatOrq(model='openai/gpt-4o', api_key='sk-orq-test')"
     replacements = (
