@@ -1,4 +1,4 @@
-"""What the body of a chat request may be, and which member a refusal names (contract 2.1)."""
+"""Validation of chat requests, and the field that an error names."""
 
 import base64
 
@@ -8,17 +8,17 @@ IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"
 PDF = "data:application/pdf;base64,JVBERi0="
 
 
-def user(*parts, **members):
-    return [{"role": "user", "content": list(parts), **members}]
+def user(*parts, **fields):
+    return [{"role": "user", "content": list(parts), **fields}]
 
 
-def call(**members):
-    return {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}} | members
+def call(**fields):
+    return {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}} | fields
 
 
 class TestAccepted:
     @pytest.mark.parametrize(
-        "members",
+        "fields",
         [
             {"temperature": 0, "top_p": 1.0, "top_k": 40, "seed": 7, "verbosity": "low"},
             {"frequency_penalty": -2, "presence_penalty": 2, "n": 1},
@@ -38,8 +38,8 @@ class TestAccepted:
             {"modalities": ["text"], "metadata": {"a": "b"}, "name": "trace"},
         ],
     )
-    def test_members(self, create_chat, members):
-        assert create_chat().complete(**members)
+    def test_fields(self, create_chat, fields):
+        assert create_chat().complete(**fields)
 
     @pytest.mark.parametrize(
         "message",
@@ -74,31 +74,34 @@ class TestAccepted:
     def test_messages(self, create_chat, message):
         assert create_chat().complete(messages=[message, {"role": "user", "content": "go on"}])
 
-    def test_a_tool_loop(self, create_chat):
+    def test_tool_results(self, create_chat):
         tool = {"role": "tool", "content": "3", "tool_call_id": "c1"}
         cached = tool | {
             "cache_control": {"type": "ephemeral"},
             "content": [{"type": "text", "text": "3"}],
         }
-        asked = {"role": "assistant", "tool_calls": [call()]}
+        assistant = {"role": "assistant", "tool_calls": [call()]}
         for result in (tool, cached, tool | {"tool_call_id": None}):
             assert create_chat().complete(
-                messages=[{"role": "user", "content": "q"}, asked, result]
+                messages=[{"role": "user", "content": "q"}, assistant, result]
             )
 
-    def test_results_may_come_long_after_their_calls(self, create_chat):
+    def test_results_after_several_calls(self, create_chat):
         calls = [{"role": "assistant", "tool_calls": [call(id=name)]} for name in "ab"]
         results = [{"role": "tool", "content": "x", "tool_call_id": name} for name in "ab"]
         assert create_chat().complete(messages=[*calls, *results])
 
-    def test_json_schema_words_inside_tool_parameters(self, create_chat, create_tool):
-        rich = create_tool("f", a={"anyOf": [{"type": "string"}, {"$ref": "#/$defs/A"}]})
-        rich["function"]["parameters"] |= {"$defs": {"A": {"type": "null"}}, "title": "F"}
-        assert create_chat().complete(tools=[rich], tool_choice="required")
+    def test_json_schema_keywords_in_tool_parameters(self, create_chat, create_tool):
+        nested = create_tool("f", a={"anyOf": [{"type": "string"}, {"$ref": "#/$defs/A"}]})
+        nested["function"]["parameters"] |= {
+            "$defs": {"A": {"type": "null"}},
+            "title": "F",
+        }
+        assert create_chat().complete(tools=[nested], tool_choice="required")
 
 
 @pytest.mark.parametrize(
-    ("members", "param"),
+    ("fields", "param"),
     [
         ({"messages": []}, "messages"),
         ({"messages": "hi"}, "messages"),
@@ -161,10 +164,10 @@ class TestAccepted:
         ({"logit_bias": {}}, "logit_bias"),
     ],
 )
-def test_refusals_name_the_member(create_chat, members, param):
-    chat = create_chat()
-    error = chat.get_error(400, **members)
-    assert chat.router.log == []
+def test_invalid_request_names_the_field(create_chat, fields, param):
+    client = create_chat()
+    error = client.get_error(400, **fields)
+    assert client.router.log == []
     assert error["type"] == "invalid_request_error"
     if param:
         assert error["param"] == param
@@ -172,23 +175,23 @@ def test_refusals_name_the_member(create_chat, members, param):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "wanted"),
+    ("parameters", "message"),
     [
         ({"type": "string"}, "type 'object'"),
         ({"type": "object"}, "properties"),
         ({"type": "object", "properties": {}, "additionalProperties": {}}, "boolean"),
     ],
 )
-def test_tool_parameters_are_an_object_schema(create_chat, parameters, wanted):
+def test_invalid_tool_parameters(create_chat, parameters, message):
     tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
     error = create_chat().get_error(400, tools=[tool])
     assert error["param"] == "tools[0].function.parameters"
-    assert wanted in error["message"]
+    assert message in error["message"]
 
 
 class TestMedia:
     @pytest.mark.parametrize(
-        ("url", "wanted"),
+        ("url", "message"),
         [
             ("http://example.com/a.png", "https URL"),
             ("iVBORw0KGgo=", "https URL"),
@@ -199,19 +202,20 @@ class TestMedia:
             ("data:application/pdf;base64,AAAA", "application/pdf"),
         ],
     )
-    def test_images(self, create_chat, url, wanted):
+    def test_invalid_image_url(self, create_chat, url, message):
         image = {"type": "image_url", "image_url": {"url": url}}
         error = create_chat().get_error(400, messages=user(image))
         assert error["param"] == "messages[0].content[0].image_url.url"
-        assert wanted in error["message"]
+        assert message in error["message"]
 
-    def test_an_image_of_more_than_20_megabytes(self, create_chat):
+    @pytest.mark.slow
+    def test_image_above_20_mb(self, create_chat):
         data = base64.b64encode(bytes(20 * 1024 * 1024 + 1)).decode()
         image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
         assert "20 MB" in create_chat().get_error(400, messages=user(image))["message"]
 
     @pytest.mark.parametrize(
-        ("file", "param", "wanted"),
+        ("file", "param", "message"),
         [
             ({"file_data": PDF}, "", "filename is required"),
             ({"filename": "a.pdf"}, "", "exactly one"),
@@ -222,14 +226,14 @@ class TestMedia:
             ({"file_url": "https://x"}, ".file_url", "no such member"),
         ],
     )
-    def test_files(self, create_chat, file, param, wanted):
+    def test_invalid_file(self, create_chat, file, param, message):
         error = create_chat().get_error(400, messages=user({"type": "file", "file": file}))
         assert error["param"] == f"messages[0].content[0].file{param}"
-        assert wanted in error["message"]
+        assert message in error["message"]
 
-    @pytest.mark.parametrize("wrong", [{"data": "!"}, {"format": "ogg"}])
-    def test_audio(self, create_chat, wrong):
-        audio = {"data": "AAAA", "format": "wav"} | wrong
+    @pytest.mark.parametrize("invalid", [{"data": "!"}, {"format": "ogg"}])
+    def test_invalid_audio(self, create_chat, invalid):
+        audio = {"data": "AAAA", "format": "wav"} | invalid
         error = create_chat().get_error(
             400, messages=user({"type": "input_audio", "input_audio": audio})
         )
@@ -237,28 +241,28 @@ class TestMedia:
 
 
 class TestLenient:
-    def test_unknown_members_are_ignored_wherever_they_are(self, create_chat):
-        chat = create_chat(lenient=True)
+    def test_unknown_fields_are_ignored(self, create_chat):
+        client = create_chat(lenient=True)
         part = {"type": "text", "text": "x", "mark": 1}
-        chat.complete(
+        client.complete(
             user="u", store=True, messages=user(part, extra=1), retry={"count": 1, "x": 2}
         )
-        assert chat.router.log[0].body == {
+        assert client.router.log[0].body == {
             "model": "gpt-4o",
             "messages": user({"type": "text", "text": "x"}),
         }
 
-    def test_wrong_values_are_still_refused(self, create_chat):
+    def test_invalid_values_are_still_rejected(self, create_chat):
         assert (
             create_chat(lenient=True).get_error(400, user="u", temperature=3)["param"]
             == "temperature"
         )
 
 
-def test_reasoning_effort_drops_temperature_and_top_p_before_the_provider(create_chat):
-    chat = create_chat()
-    chat.complete(temperature=0.5, top_p=0.5, reasoning_effort="none")
-    chat.complete(temperature=0.5)
-    with_effort, without = (call.body for call in chat.router.log)
+def test_reasoning_effort_drops_temperature_and_top_p(create_chat):
+    client = create_chat()
+    client.complete(temperature=0.5, top_p=0.5, reasoning_effort="none")
+    client.complete(temperature=0.5)
+    with_effort, without = (call.body for call in client.router.log)
     assert not {"temperature", "top_p"} & set(with_effort)
     assert without["temperature"] == 0.5

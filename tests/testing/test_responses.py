@@ -1,8 +1,8 @@
-"""POST /responses: its answers and the response object (contract 2.13)."""
+"""POST /responses: the response object and its output."""
 
 import pytest
 
-from orq_router_integrations.testing import Answer, ToolCall
+from orq_router_integrations.testing import Answer
 
 CLAUDE = "anthropic/claude-sonnet-4-5"
 CITATION = {
@@ -12,7 +12,7 @@ CITATION = {
     "start_index": 0,
     "end_index": 3,
 }
-REQUIRED = """
+REQUIRED_FIELDS = """
     background completed_at created_at error frequency_penalty id incomplete_details input
     instructions max_output_tokens max_tool_calls metadata model object output parallel_tool_calls
     presence_penalty previous_response_id prompt_cache_key prompt_cache_options
@@ -22,9 +22,9 @@ REQUIRED = """
 
 
 class TestResponseObject:
-    def test_every_member_that_the_schema_requires_is_there(self, create_responses):
+    def test_required_fields(self, create_responses):
         response = create_responses().complete()
-        assert set(REQUIRED.split()) <= set(response)
+        assert set(REQUIRED_FIELDS.split()) <= set(response)
         assert response["id"].startswith("resp_offline_")
         assert (response["object"], response["status"]) == ("response", "completed")
         assert response["model"] == "gpt-4o"
@@ -32,7 +32,7 @@ class TestResponseObject:
         assert response["text"] == {"format": {"type": "text"}}
         assert response["completed_at"] >= response["created_at"]
 
-    def test_the_settings_are_echoed(self, create_responses, create_responses_tool):
+    def test_settings_are_echoed(self, create_responses, create_responses_tool):
         settings = {
             "instructions": "Be brief.",
             "temperature": 0.5,
@@ -53,24 +53,24 @@ class TestResponseObject:
         response = create_responses().complete(**settings)
         assert {name: response[name] for name in settings} == settings
 
-    def test_input_is_echoed_as_items(self, create_responses):
+    def test_text_input_is_echoed_as_an_item(self, create_responses):
         assert create_responses().complete(input="hi")["input"] == [
             {"role": "user", "content": "hi"}
         ]
 
-    def test_keys_of_mcp_servers_are_not_echoed(self, create_responses):
+    def test_mcp_headers_are_not_echoed(self, create_responses):
         tool = {"type": "mcp", "server_url": "https://x", "headers": {"Authorization": "secret"}}
         assert create_responses().complete(tools=[tool])["tools"] == [
             {"type": "mcp", "server_url": "https://x"}
         ]
 
-    def test_telemetry_holds_the_trace_of_the_header(self, create_responses):
-        reply = create_responses().post()
-        telemetry = reply.json()["telemetry"]
-        assert telemetry["trace_id"] == reply.headers["x-orq-trace-id"]
+    def test_telemetry_contains_the_trace_id(self, create_responses):
+        http_response = create_responses().post()
+        telemetry = http_response.json()["telemetry"]
+        assert telemetry["trace_id"] == http_response.headers["x-orq-trace-id"]
         assert len(telemetry["span_id"]) == 16
 
-    def test_usage_with_its_costs(self, create_responses):
+    def test_usage_and_costs(self, create_responses):
         usage = create_responses().complete(input="x" * 400)["usage"]
         assert usage["input_tokens"] == 103
         assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
@@ -79,11 +79,11 @@ class TestResponseObject:
         assert usage["input_cost"] == pytest.approx(103e-6)
         assert usage["total_cost"] == pytest.approx(usage["input_cost"] + usage["output_cost"])
 
-    def test_replies_differ_in_their_ids(self, create_responses):
-        responses = create_responses()
-        one, two = responses.complete(), responses.complete()
-        assert one["id"] != two["id"]
-        assert one["output"][0]["id"] != two["output"][0]["id"]
+    def test_unique_ids(self, create_responses):
+        client = create_responses()
+        first, second = client.complete(), client.complete()
+        assert first["id"] != second["id"]
+        assert first["output"][0]["id"] != second["output"][0]["id"]
 
 
 class TestScriptedAnswers:
@@ -93,15 +93,15 @@ class TestScriptedAnswers:
         text = {"type": "output_text", "text": "Hello!", "annotations": [], "logprobs": []}
         assert message["content"] == [text]
 
-    def test_one_list_of_answers_serves_both_endpoints(self, create_chat):
-        responses = create_chat(answers={"hi": ["one", "two"]})
-        assert responses.get_message()["content"] == "one"
+    def test_answers_are_shared_with_chat(self, create_chat):
+        client = create_chat(answers={"hi": ["one", "two"]})
+        assert client.get_message()["content"] == "one"
         body = {"model": "openai/gpt-4o", "input": "hi"}
-        response = responses.http.post("/v3/router/responses", json=body).json()
+        response = client.http.post("/v3/router/responses", json=body).json()
         assert response["output"][0]["content"][0]["text"] == "two"
 
     def test_tool_calls(self, create_responses):
-        calls = (ToolCall("a", {"x": 1}), ToolCall("b", "not JSON", id="call_b"))
+        calls = ({"name": "a", "args": {"x": 1}}, {"name": "b", "args": "not JSON", "id": "call_b"})
         output = create_responses(answers={"hi": Answer(tool_calls=calls)}).complete()["output"]
         assert [item["type"] for item in output] == ["function_call"] * 2
         assert [item["arguments"] for item in output] == ['{"x":1}', "not JSON"]
@@ -109,28 +109,28 @@ class TestScriptedAnswers:
         assert output[1]["call_id"] == "call_b"
         assert len({item["id"] for item in output}) == 2
 
-    def test_reasoning_comes_first_with_its_seal(self, create_responses):
-        answer = Answer("done", reasoning="hm", reasoning_signature="seal")
+    def test_reasoning_precedes_the_message(self, create_responses):
+        answer = Answer("done", reasoning="hm", reasoning_signature="signature")
         first, second = create_responses(answers={"hi": answer}).complete()["output"]
         assert first["summary"] == [{"type": "summary_text", "text": "hm"}]
-        assert first["encrypted_content"] == "seal"
+        assert first["encrypted_content"] == "signature"
         assert second["type"] == "message"
 
-    def test_sealed_reasoning_may_have_no_text(self, create_responses):
-        responses = create_responses(answers={"hi": Answer("done", reasoning_signature="seal")})
-        assert responses.get_item("reasoning")["summary"] == []
+    def test_signature_without_reasoning_text(self, create_responses):
+        client = create_responses(answers={"hi": Answer("done", reasoning_signature="signature")})
+        assert client.get_item("reasoning")["summary"] == []
 
-    def test_a_refusal(self, create_responses):
+    def test_refusal(self, create_responses):
         message = create_responses(answers={"hi": Answer(refusal="No.")}).get_message()
         assert message["content"] == [{"type": "refusal", "refusal": "No."}]
 
-    def test_annotations_here_and_on_chat(self, create_responses, create_chat):
+    def test_annotations_on_both_endpoints(self, create_responses, create_chat):
         answers = {"hi": Answer("abc", annotations=[CITATION])}
         assert create_responses(answers=answers).get_message()["content"][0]["annotations"] == [
             CITATION
         ]
-        inner = {name: CITATION[name] for name in CITATION if name != "type"}
-        expected = [{"type": "url_citation", "url_citation": inner}]
+        fields = {name: CITATION[name] for name in CITATION if name != "type"}
+        expected = [{"type": "url_citation", "url_citation": fields}]
         assert create_chat(answers=answers).get_message()["annotations"] == expected
         (delta,) = [
             chunk["choices"][0]["delta"]
@@ -139,10 +139,10 @@ class TestScriptedAnswers:
         ]
         assert delta["annotations"] == expected
 
-    def test_annotations_may_be_scripted_as_chat_has_them(self, create_chat):
+    def test_annotations_in_chat_format(self, create_chat):
         nested = {"type": "url_citation", "url_citation": {"url": "u"}}
-        responses = create_chat(answers={"hi": Answer("abc", annotations=[nested])})
-        assert responses.get_message()["annotations"] == [nested]
+        client = create_chat(answers={"hi": Answer("abc", annotations=[nested])})
+        assert client.get_message()["annotations"] == [nested]
 
     @pytest.mark.parametrize(
         "usage",
@@ -150,73 +150,74 @@ class TestScriptedAnswers:
             {"input_tokens": 1000, "output_tokens_details": {"reasoning_tokens": 9}},
             {"prompt_tokens": 1000, "completion_tokens_details": {"reasoning_tokens": 9}},
         ],
+        ids=["responses", "chat"],
     )
-    def test_usage_in_the_words_of_either_endpoint(self, create_responses, create_chat, usage):
+    def test_usage_in_either_format(self, create_responses, create_chat, usage):
         answers = {"hi": Answer("a", usage=usage)}
-        found = create_responses(answers=answers).complete()["usage"]
-        assert (found["input_tokens"], found["input_cost"]) == (1000, pytest.approx(1e-3))
-        assert found["output_tokens_details"] == {"reasoning_tokens": 9}
+        responses = create_responses(answers=answers).complete()["usage"]
+        assert (responses["input_tokens"], responses["input_cost"]) == (1000, pytest.approx(1e-3))
+        assert responses["output_tokens_details"] == {"reasoning_tokens": 9}
         chat = create_chat(answers=answers).complete()["usage"]
         assert chat["prompt_tokens"] == 1000
         assert chat["completion_tokens_details"]["reasoning_tokens"] == 9
 
-    def test_costs_can_be_scripted(self, create_responses):
-        responses = create_responses(answers={"hi": Answer("a", usage={"total_cost": 7.0})})
-        assert responses.complete()["usage"]["total_cost"] == 7.0
+    def test_scripted_costs(self, create_responses):
+        client = create_responses(answers={"hi": Answer("a", usage={"total_cost": 7.0})})
+        assert client.complete()["usage"]["total_cost"] == 7.0
 
     @pytest.mark.parametrize(
         ("finish", "reason"),
         [("length", "max_output_tokens"), ("content_filter", "content_filter")],
     )
-    def test_an_answer_that_was_cut_is_incomplete(self, create_responses, finish, reason):
+    def test_truncated_answer_is_incomplete(self, create_responses, finish, reason):
         response = create_responses(answers={"hi": Answer("a", finish_reason=finish)}).complete()
         assert response["status"] == "incomplete"
         assert response["incomplete_details"] == {"reason": reason}
         assert response["output"][-1]["status"] == "incomplete"
         assert response["completed_at"] is None
 
-    def test_a_function_sees_the_earlier_turns(self, create_responses):
-        seen = []
-        responses = create_responses(answers=lambda body: seen.append(body) or "ok")
-        first = responses.complete(input="one")
-        responses.complete(input="two", previous_response_id=first["id"], store=False)
-        assert seen[0] == {"model": "openai/gpt-4o", "input": "one"}
-        assert [item["role"] for item in seen[1]["input"]] == ["user", "assistant", "user"]
-        assert set(seen[1]) == {"model", "input"}
+    def test_answer_function_receives_earlier_turns(self, create_responses):
+        bodies = []
+        client = create_responses(answers=lambda body: bodies.append(body) or "ok")
+        first = client.complete(input="one")
+        client.complete(input="two", previous_response_id=first["id"], store=False)
+        assert bodies[0] == {"model": "openai/gpt-4o", "input": "one"}
+        assert [item["role"] for item in bodies[1]["input"]] == ["user", "assistant", "user"]
+        assert set(bodies[1]) == {"model", "input"}
 
-    def test_a_call_of_a_custom_tool(self, create_responses):
-        responses = create_responses(
-            answers={"hi": Answer(tool_calls=(ToolCall("sql", "select 1"),))}
+    def test_custom_tool_call(self, create_responses):
+        client = create_responses(
+            answers={"hi": Answer(tool_calls=({"name": "sql", "args": "select 1"},))}
         )
-        item = responses.get_item("custom_tool_call", tools=[{"type": "custom", "name": "sql"}])
+        item = client.get_item("custom_tool_call", tools=[{"type": "custom", "name": "sql"}])
         assert (item["name"], item["input"]) == ("sql", "select 1")
 
-    @pytest.mark.parametrize("arguments", ["rain", {"query": "rain"}])
-    def test_a_search_by_the_router_itself(self, create_responses, arguments):
-        call = ToolCall("orq:web_search", arguments)
-        responses = create_responses(answers={"hi": Answer("It rains.", tool_calls=(call,))})
-        response = responses.complete(tools=[{"type": "orq:web_search"}])
+    @pytest.mark.parametrize("arguments", ["rain", {"query": "rain"}], ids=["text", "dict"])
+    def test_web_search_by_the_router(self, create_responses, arguments):
+        call = {"name": "orq:web_search", "args": arguments}
+        client = create_responses(answers={"hi": Answer("It rains.", tool_calls=(call,))})
+        response = client.complete(tools=[{"type": "orq:web_search"}])
         search, message = response["output"]
         assert search["type"] == "web_search_call"
         assert search["action"] == {"type": "search", "query": "rain"}
         assert message["content"][0]["text"] == "It rains."
         assert response["usage"]["server_tool_use"] == {"web_search_requests": 1}
 
-    def test_logprobs_where_they_are_asked_for(self, create_responses):
-        responses = create_responses(answers={"hi": "a b"})
+    def test_logprobs_on_request(self, create_responses):
+        client = create_responses(answers={"hi": "a b"})
         include = ["message.output_text.logprobs"]
-        (part,) = responses.get_message(include=include, top_logprobs=2)["content"]
+        (part,) = client.get_message(include=include, top_logprobs=2)["content"]
         assert [item["token"] for item in part["logprobs"]] == ["a ", "b"]
         assert len(part["logprobs"][0]["top_logprobs"]) == 2
 
 
 class TestDefaultAnswer:
-    def test_it_says_what_arrived(self, create_responses):
+    def test_summary_of_the_request(self, create_responses):
         text = create_responses().get_text(input="Who are you?", instructions="Be brief.")
         assert text.startswith("Offline answer from openai/gpt-4o to 'Who are you?'.")
         assert "1 system message" in text
 
-    def test_a_forced_function(self, create_responses, create_responses_tool):
+    def test_forced_function(self, create_responses, create_responses_tool):
         tools = [
             create_responses_tool("other"),
             create_responses_tool("add", x={"type": "integer"}),
@@ -227,73 +228,78 @@ class TestDefaultAnswer:
         )
         assert (item["name"], item["arguments"]) == ("add", '{"x":7}')
 
-    def test_required_and_none(self, create_responses, create_responses_tool):
+    def test_tool_choice_required_and_none(self, create_responses, create_responses_tool):
         tools = [create_responses_tool("add", x={"type": "integer"})]
-        responses = create_responses()
-        assert responses.get_item(
-            "function_call", input="add 1", tools=tools, tool_choice="required"
-        )
-        assert responses.get_message(input="add 1", tools=tools, tool_choice="none")
+        client = create_responses()
+        assert client.get_item("function_call", input="add 1", tools=tools, tool_choice="required")
+        assert client.get_message(input="add 1", tools=tools, tool_choice="none")
 
-    def test_a_custom_tool_takes_the_users_words(self, create_responses):
+    def test_custom_tool_receives_the_user_text(self, create_responses):
         tools = [{"type": "custom", "name": "query_sql"}]
         item = create_responses().get_item("custom_tool_call", input="query it", tools=tools)
         assert item["input"] == "query it"
 
-    def test_server_tools_are_not_the_models_to_call(self, create_responses):
+    def test_server_tools_are_not_called(self, create_responses):
         tools = [{"type": "orq:web_search"}, {"type": "mcp", "key": "k"}]
         assert create_responses().get_text(input="web search", tools=tools, tool_choice="required")
 
-    def test_a_schema(self, create_responses):
+    def test_json_schema(self, create_responses):
         schema = {
             "type": "object",
             "properties": {"n": {"type": "integer"}},
             "required": ["n"],
         }
-        wanted = {"type": "json_schema", "name": "out", "schema": schema, "strict": True}
-        assert create_responses().get_text(input="I have 3", text={"format": wanted}) == '{"n":3}'
+        format_ = {"type": "json_schema", "name": "out", "schema": schema, "strict": True}
+        assert create_responses().get_text(input="I have 3", text={"format": format_}) == '{"n":3}'
 
-    def test_a_schema_that_is_none_is_refused(self, create_responses):
-        wanted = {"type": "json_schema", "name": "out", "schema": {"required": 3, "type": "object"}}
-        assert create_responses().get_error(400, text={"format": wanted})["param"] == "text.format"
+    def test_invalid_json_schema(self, create_responses):
+        format_ = {
+            "type": "json_schema",
+            "name": "out",
+            "schema": {"required": 3, "type": "object"},
+        }
+        assert create_responses().get_error(400, text={"format": format_})["param"] == "text.format"
 
-    def test_stops_and_the_token_limit(self, create_responses):
-        responses = create_responses(answers={"hi": "one two STOP three"})
-        assert responses.get_text(stop_sequences=["END", "STOP"]) == "one two "
-        response = responses.complete(max_output_tokens=1)
+    def test_stop_sequences_and_token_limit(self, create_responses):
+        client = create_responses(answers={"hi": "one two STOP three"})
+        assert client.get_text(stop_sequences=["END", "STOP"]) == "one two "
+        response = client.complete(max_output_tokens=1)
         assert response["output"][0]["content"][0]["text"] == "one "
         assert response["incomplete_details"] == {"reason": "max_output_tokens"}
 
     @pytest.mark.parametrize(
-        ("members", "wanted"),
+        ("fields", "label"),
         [
             ({"reasoning": {"effort": "high"}}, "high"),
             ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, "enabled"),
             ({"thinking": {"type": "adaptive"}}, "adaptive"),
         ],
+        ids=["effort", "enabled", "adaptive"],
     )
-    def test_reasoning_where_it_is_asked_for(self, create_responses, members, wanted):
-        assert wanted in create_responses().get_item("reasoning", **members)["summary"][0]["text"]
+    def test_reasoning_on_request(self, create_responses, fields, label):
+        assert label in create_responses().get_item("reasoning", **fields)["summary"][0]["text"]
 
     @pytest.mark.parametrize(
-        "members", [{"reasoning": {"effort": "none"}}, {"thinking": {"type": "disabled"}}]
+        "fields",
+        [{"reasoning": {"effort": "none"}}, {"thinking": {"type": "disabled"}}],
+        ids=["effort", "thinking"],
     )
-    def test_no_reasoning_where_it_is_not(self, create_responses, members):
-        assert [item["type"] for item in create_responses().complete(**members)["output"]] == [
+    def test_no_reasoning_if_disabled(self, create_responses, fields):
+        assert [item["type"] for item in create_responses().complete(**fields)["output"]] == [
             "message"
         ]
 
-    def test_media(self, create_responses, image_part, file_part):
+    def test_images_and_files(self, create_responses, image_part, file_part):
         image = {
             "type": "input_image",
             "image_url": image_part["image_url"]["url"],
             "detail": "high",
         }
         file = {"type": "input_file", **file_part["file"]}
-        by_id = {"type": "input_image", "file_id": "file-1"}
-        address = {"type": "input_file", "file_url": "https://example.com/a.pdf"}
-        words = {"type": "input_text", "text": "See."}
-        parts = [words, image, file, by_id, address]
+        image_id = {"type": "input_image", "file_id": "file-1"}
+        file_url = {"type": "input_file", "file_url": "https://example.com/a.pdf"}
+        text_part = {"type": "input_text", "text": "See."}
+        parts = [text_part, image, file, image_id, file_url]
         text = create_responses().get_text(input=[{"role": "user", "content": parts}])
         assert "to 'See.'" in text
         assert "an image (PNG" in text
@@ -301,37 +307,36 @@ class TestDefaultAnswer:
         assert "file-1; not fetched" in text
         assert "https://example.com/a.pdf; not fetched" in text
 
-    def test_an_image_costs_its_tiles(self, create_responses, image_part):
+    def test_tokens_of_an_image(self, create_responses, image_part):
         image = {
             "type": "input_image",
             "image_url": image_part["image_url"]["url"],
             "detail": "low",
         }
-        responses = create_responses()
-        usage = responses.complete(input=[{"role": "user", "content": [image]}])["usage"]
+        client = create_responses()
+        usage = client.complete(input=[{"role": "user", "content": [image]}])["usage"]
         assert usage["input_tokens"] == 3 + 85
 
     @pytest.mark.parametrize(
-        "mark",
+        "fields",
         [
             {"cache_control": {"type": "ephemeral"}},
             {"prompt_cache_breakpoint": {"mode": "explicit"}},
         ],
+        ids=["cache_control", "prompt_cache_breakpoint"],
     )
-    def test_the_providers_prompt_cache(self, create_responses, mark):
-        part = {"type": "input_text", "text": "long " * 50, **mark}
-        asked = {"input": [{"role": "user", "content": [part]}]}
-        responses = create_responses()
+    def test_prompt_cache(self, create_responses, fields):
+        part = {"type": "input_text", "text": "long " * 50, **fields}
+        request = {"input": [{"role": "user", "content": [part]}]}
+        client = create_responses()
         first, second = [
-            responses.complete(**asked)["usage"]["input_tokens_details"] for _ in range(2)
+            client.complete(**request)["usage"]["input_tokens_details"] for _ in range(2)
         ]
         assert (first["cached_tokens"], first["cache_write_tokens"]) == (0, 66)
         assert (second["cached_tokens"], second["cache_write_tokens"]) == (66, 0)
 
-    def test_variables_fill_the_instructions_but_secrets_do_not(self, create_responses):
-        responses = create_responses()
+    def test_variables_in_instructions(self, create_responses):
+        client = create_responses()
         variables = {"name": "Ada", "key": {"secret": True, "value": "s3cret"}}
-        responses.complete(
-            instructions="Greet {{name}} with {{key}} and {{no}}", variables=variables
-        )
-        assert responses.router.log[0].body["instructions"] == "Greet Ada with {{key}} and {{no}}"
+        client.complete(instructions="Greet {{name}} with {{key}} and {{no}}", variables=variables)
+        assert client.router.log[0].body["instructions"] == "Greet Ada with {{key}} and {{no}}"

@@ -1,26 +1,22 @@
-"""POST /responses as a stream: its events, faults in it, and the stock openai client."""
+"""Streams of POST /responses: events, faults and the openai client."""
 
-import threading
-import time
-from itertools import count
+from itertools import count, groupby
 
 import openai
 import pytest
-import uvicorn
 from pydantic import BaseModel
+from support.served_router import served
 
-from orq_router_integrations.testing import Answer, Fault, OfflineRouter, ToolCall
-from orq_router_integrations.testing.asgi import create_asgi_app
+from orq_router_integrations.testing import Answer, Fault, OfflineRouter
 
 GPT = "openai/gpt-4o"
 CITATION = {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 1}
 
 
-def kinds(stream):
-    """The events' types, each run of equal ones once."""
-    found = [event["type"] for event in stream[:-1]]
-    runs = [kind for kind, before in zip(found, [None, *found], strict=False) if kind != before]
-    return [kind.removeprefix("response.") for kind in runs]
+def list_event_types(stream):
+    """List the types of the events, merging consecutive events of the same type."""
+    types = groupby(event["type"] for event in stream[:-1])
+    return [event_type.removeprefix("response.") for event_type, _ in types]
 
 
 class TestEvents:
@@ -28,7 +24,7 @@ class TestEvents:
         stream = create_responses(
             answers={"hi": Answer("one two", annotations=[CITATION])}
         ).stream()
-        assert kinds(stream) == [
+        assert list_event_types(stream) == [
             "created",
             "in_progress",
             "output_item.added",
@@ -43,96 +39,99 @@ class TestEvents:
         assert stream[-1] == "[DONE]"
         deltas = [event["delta"] for event in stream[:-1] if "delta" in event]
         assert deltas == ["one ", "two"]
-        (noted,) = [event for event in stream[:-1] if "annotation" in event]
-        assert (noted["annotation"], noted["annotation_index"]) == (CITATION, 0)
+        (added,) = [event for event in stream[:-1] if "annotation" in event]
+        assert (added["annotation"], added["annotation_index"]) == (CITATION, 0)
 
-    def test_every_event_is_numbered_and_named(self, create_responses):
-        reply = create_responses().post(stream=True)
-        assert reply.headers["content-type"].startswith("text/event-stream")
-        blocks = reply.text.strip().split("\n\n")
+    def test_event_names_and_numbers(self, create_responses):
+        response = create_responses().post(stream=True)
+        assert response.headers["content-type"].startswith("text/event-stream")
+        blocks = response.text.strip().split("\n\n")
         assert blocks.pop() == "data: [DONE]"
         for number, block in zip(count(), blocks):
             name, data = block.split("\n")
-            kind = name.removeprefix("event: ")
-            assert data.startswith(f'data: {{"type":"{kind}","sequence_number":{number},')
+            event_type = name.removeprefix("event: ")
+            assert data.startswith(f'data: {{"type":"{event_type}","sequence_number":{number},')
 
-    @pytest.mark.parametrize("reasoning", [None, "I think so"])
+    @pytest.mark.parametrize("reasoning", [None, "I think so"], ids=["signature only", "text"])
     def test_reasoning(self, create_responses, reasoning):
-        answer = Answer("ok", reasoning=reasoning, reasoning_signature="seal")
+        answer = Answer("ok", reasoning=reasoning, reasoning_signature="signature")
         stream = create_responses(answers={"hi": answer}).stream()
-        summary = [kind for kind in kinds(stream) if kind.startswith("reasoning")]
+        summary = [name for name in list_event_types(stream) if name.startswith("reasoning")]
         parts = ["reasoning_summary_part.added", "reasoning_summary_text.delta"]
         parts += ["reasoning_summary_text.done", "reasoning_summary_part.done"]
         assert summary == (parts if reasoning else [])
         done = [event["item"] for event in stream[:-1] if event["type"].endswith("item.done")]
-        assert done[0]["encrypted_content"] == "seal"
+        assert done[0]["encrypted_content"] == "signature"
         text = "".join(e["delta"] for e in stream[:-1] if e["type"].endswith("summary_text.delta"))
         assert text == (reasoning or "")
 
-    def test_a_refusal(self, create_responses):
+    def test_refusal(self, create_responses):
         stream = create_responses(answers={"hi": Answer(refusal="No, I will not.")}).stream()
-        assert [kind for kind in kinds(stream) if "refusal" in kind] == [
+        assert [name for name in list_event_types(stream) if "refusal" in name] == [
             "refusal.delta",
             "refusal.done",
         ]
         added = next(e for e in stream[:-1] if e["type"] == "response.content_part.added")
         assert added["part"] == {"type": "refusal", "refusal": ""}
 
-    def test_function_calls_come_in_fragments(self, create_responses):
-        calls = (ToolCall("a", {"x": 1}), ToolCall("b"))
+    def test_function_call_fragments(self, create_responses):
+        calls = ({"name": "a", "args": {"x": 1}}, {"name": "b"})
         stream = create_responses(answers={"hi": Answer("Well.", tool_calls=calls)}).stream()
         for index, arguments in ((1, '{"x":1}'), (2, "{}")):
-            own = [event for event in stream[:-1] if event.get("output_index") == index]
-            deltas = [event["delta"] for event in own if "delta" in event]
+            item_events = [event for event in stream[:-1] if event.get("output_index") == index]
+            deltas = [event["delta"] for event in item_events if "delta" in event]
             assert len(deltas) >= 3
-            assert "".join(deltas) == arguments == own[-2]["arguments"]
-            assert own[0]["item"]["arguments"] == ""
-            assert {event["item_id"] for event in own[1:-1]} == {own[0]["item"]["id"]}
+            assert "".join(deltas) == arguments == item_events[-2]["arguments"]
+            assert item_events[0]["item"]["arguments"] == ""
+            assert {event["item_id"] for event in item_events[1:-1]} == {
+                item_events[0]["item"]["id"]
+            }
 
-    def test_custom_tools_and_searches(self, create_responses):
-        calls = (ToolCall("sql", "select 1"), ToolCall("orq:web_search", "rain"))
-        responses = create_responses(answers={"hi": Answer(tool_calls=calls)})
-        found = kinds(responses.stream(tools=[{"type": "custom", "name": "sql"}]))
-        assert found[3:6] == [
-            f"web_search_call.{s}" for s in ("in_progress", "searching", "completed")
+    def test_custom_tool_and_search(self, create_responses):
+        calls = ({"name": "sql", "args": "select 1"}, {"name": "orq:web_search", "args": "rain"})
+        client = create_responses(answers={"hi": Answer(tool_calls=calls)})
+        event_types = list_event_types(client.stream(tools=[{"type": "custom", "name": "sql"}]))
+        assert event_types[3:6] == [
+            f"web_search_call.{status}" for status in ("in_progress", "searching", "completed")
         ]
-        assert found[8:10] == ["custom_tool_call_input.delta", "custom_tool_call_input.done"]
+        assert event_types[8:10] == ["custom_tool_call_input.delta", "custom_tool_call_input.done"]
 
-    def test_the_last_event_holds_what_the_whole_reply_would(self, create_responses):
-        answer = Answer("a b", reasoning="c", tool_calls=(ToolCall("d", {"e": 1}),))
+    def test_final_event_equals_response(self, create_responses):
+        answer = Answer("a b", reasoning="c", tool_calls=({"name": "d", "args": {"e": 1}},))
         streamed = create_responses(answers={"hi": answer}).stream()[-2]["response"]
         assert streamed == create_responses(answers={"hi": answer}).complete()
 
-    def test_the_first_events_hold_an_empty_response(self, create_responses):
+    def test_first_event_has_an_empty_response(self, create_responses):
         created = create_responses().stream()[0]["response"]
         assert (created["status"], created["output"], created["usage"]) == ("in_progress", [], None)
 
-    def test_an_incomplete_response_says_so(self, create_responses):
+    def test_incomplete_response(self, create_responses):
         stream = create_responses().stream(max_output_tokens=1)
         assert stream[-2]["type"] == "response.incomplete"
         assert stream[-2]["response"]["status"] == "incomplete"
 
-    def test_logprobs_go_with_their_words(self, create_responses):
+    def test_logprobs_per_delta(self, create_responses):
         stream = create_responses(answers={"hi": "a b"}).stream(top_logprobs=1)
         deltas = [event for event in stream[:-1] if event["type"].endswith("text.delta")]
         assert [d["logprobs"][0]["token"] for d in deltas] == [d["delta"] for d in deltas]
 
 
 class TestFaults:
-    def test_a_stream_that_is_cut(self, create_responses):
-        responses = create_responses(faults={GPT: Fault(cut_after=2)})
-        assert [event["type"] for event in responses.stream()] == [
+    def test_truncated_stream(self, create_responses):
+        client = create_responses(faults={GPT: Fault(cut_after=2)})
+        assert [event["type"] for event in client.stream()] == [
             "response.created",
             "response.in_progress",
         ]
 
-    def test_a_cut_never_shows_the_end_and_is_not_stored(self, create_responses):
-        responses = create_responses(faults={GPT: Fault(cut_after=999)})
-        stream = responses.stream()
+    def test_truncated_stream_is_not_stored(self, create_responses):
+        """A truncated stream never includes the final event, however late it breaks."""
+        client = create_responses(faults={GPT: Fault(cut_after=999)})
+        stream = client.stream()
         assert stream[-1]["type"] == "response.output_item.done"
-        assert responses.get_stored(stream[0]["response"]["id"]).status_code == 404
+        assert client.get_stored(stream[0]["response"]["id"]).status_code == 404
 
-    def test_an_error_in_the_stream(self, create_responses):
+    def test_error_event(self, create_responses):
         stream = create_responses(
             faults={GPT: Fault(error_after=3, status=503, message="busy")}
         ).stream()
@@ -148,35 +147,29 @@ class TestFaults:
             ("<html>", {"type": "error", "message": "<html>"}),
             ({"error": "odd"}, {"error": "odd"}),
         ],
+        ids=["dict", "text", "error_text"],
     )
-    def test_an_error_of_any_shape(self, create_responses, body, event):
+    def test_scripted_error_body(self, create_responses, body, event):
         assert create_responses(faults={GPT: Fault(error_after=1, body=body)}).stream()[-1] == event
 
-    def test_a_stream_that_does_not_begin_is_retried(self, create_responses):
-        responses = create_responses(faults={GPT: [Fault(cut_after=0), 503]})
-        assert responses.stream()[-1] == "[DONE]"
-        assert responses.provider_calls == [(GPT, 502), (GPT, 503), (GPT, 200)]
+    def test_failure_before_the_first_event_is_retried(self, create_responses):
+        client = create_responses(faults={GPT: [Fault(cut_after=0), 503]})
+        assert client.stream()[-1] == "[DONE]"
+        assert client.provider_calls == [(GPT, 502), (GPT, 503), (GPT, 200)]
 
 
 @pytest.fixture
 def client():
-    """The stock client of a served router."""
+    """An openai client of a router that is served over HTTP."""
     router = OfflineRouter(
-        answers={"Why?": Answer("Because.", reasoning="Hm.", reasoning_signature="seal")},
+        answers={"Why?": Answer("Because.", reasoning="Hm.", reasoning_signature="signature")},
         faults={"openai/broken": Fault(error_after=4, status=503, message="busy")},
     )
-    config = uvicorn.Config(create_asgi_app(router), port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    base_url = f"http://127.0.0.1:{port}/v3/router"
-    with openai.OpenAI(api_key="any", base_url=base_url, max_retries=0) as client:
+    with (
+        served(router) as base_url,
+        openai.OpenAI(api_key="any", base_url=base_url, max_retries=0) as client,
+    ):
         yield client
-    server.should_exit = True
-    thread.join()
 
 
 class Person(BaseModel):
@@ -187,20 +180,21 @@ class Person(BaseModel):
 
 
 class TestOpenAIClient:
-    def test_whole(self, client):
+    def test_create(self, client):
         response = client.responses.create(model=GPT, input="Hello there")
         assert response.output_text.startswith("Offline answer from openai/gpt-4o")
         assert response.usage.total_tokens > 0
         assert client.responses.retrieve(response.id).output_text == response.output_text
 
-    def test_streamed(self, client):
+    def test_stream(self, client):
         events = list(client.responses.create(model=GPT, input="Hello", stream=True))
         text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
         assert events[-1].type == "response.completed"
         assert events[-1].response.output_text == text
         assert [event.sequence_number for event in events] == list(range(len(events)))
 
-    def test_its_own_accumulation_of_a_stream(self, client, create_responses_tool):
+    @pytest.mark.slow
+    def test_stream_helper(self, client, create_responses_tool):
         tools = [create_responses_tool("magic", input={"type": "integer"}) | {"strict": True}]
         with client.responses.stream(
             model=GPT, input="magic 3", tools=tools, tool_choice="required"
@@ -208,7 +202,7 @@ class TestOpenAIClient:
             (call,) = stream.get_final_response().output
         assert (call.name, call.parsed_arguments) == ("magic", {"input": 3})
 
-    def test_a_loop_of_tools_with_and_without_state(self, client, create_responses_tool):
+    def test_tool_loop_with_and_without_state(self, client, create_responses_tool):
         tools = [create_responses_tool("get_weather", location={"type": "string"})]
         ask = [{"role": "user", "content": "What is the weather in Paris?"}]
         first = client.responses.create(model=GPT, input=ask, tools=tools)
@@ -228,7 +222,7 @@ class TestOpenAIClient:
         )
         assert response.output_parsed == Person(name="Ada", age=36)
 
-    def test_everything_it_returns_can_be_sent_back(self, client):
+    def test_output_can_be_sent_back(self, client):
         first = client.responses.create(model=GPT, input="Why?")
         assert [item.type for item in first.output] == ["reasoning", "message"]
         again = [*first.output, {"role": "user", "content": "Sure?"}]
@@ -245,9 +239,9 @@ class TestOpenAIClient:
 
     def test_background(self, client):
         response = client.responses.create(model=GPT, input="x", background=True)
-        seen = [response.status]
+        statuses = [response.status]
         while response.status in {"queued", "in_progress"}:
             response = client.responses.retrieve(response.id)
-            seen.append(response.status)
-        assert seen == ["queued", "in_progress", "completed"]
+            statuses.append(response.status)
+        assert statuses == ["queued", "in_progress", "completed"]
         assert response.output_text

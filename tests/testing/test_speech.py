@@ -1,4 +1,4 @@
-"""The offline router speaks: real sound whose words can be heard, routed as everything else."""
+"""POST /audio/speech: audio, validation, routing and the openai client."""
 
 import io
 import wave
@@ -15,87 +15,96 @@ TTS = "openai/tts-1"
 ELEVEN = "elevenlabs/eleven_v3"
 
 
-class Desk:
-    """One router, asked for speech by plain httpx."""
+class SpeechClient:
+    """Send speech requests to one offline router with httpx."""
 
     def __init__(self, **settings):
         self.router = OfflineRouter(**settings)
 
-    def post(self, *, prefix="v3/router", headers=None, **members):
-        whole = {"model": TTS, "input": TEXT, "voice": "alloy"} | members
-        given = {"Authorization": "Bearer any", **(headers or {})}
+    def post(self, *, prefix="v3/router", headers=None, **fields):
+        body = {"model": TTS, "input": TEXT, "voice": "alloy"} | fields
+        all_headers = {"Authorization": "Bearer any", **(headers or {})}
         with httpx.Client(transport=self.router.transport) as http:
             url = f"https://any.host/{prefix}/audio/speech"
-            return http.post(url, headers=given, json=whole)
+            return http.post(url, headers=all_headers, json=body)
 
-    def refused(self, **members):
-        reply = self.post(**members)
-        assert reply.status_code == 400, reply.content[:200]
-        return reply.json()["error"]
-
-
-def heard(reply: httpx.Response) -> str:
-    """The words in a reply's sound, as its header describes it."""
-    with wave.open(io.BytesIO(reply.content)) as sound:
-        assert (sound.getnchannels(), sound.getsampwidth()) == (1, 2)
-        return words(sound.readframes(10**9), sound.getframerate())
+    def get_error(self, **fields):
+        response = self.post(**fields)
+        assert response.status_code == 400, response.content[:200]
+        return response.json()["error"]
 
 
-def words(samples: bytes, rate: int) -> str:
+def decode_wav(response: httpx.Response) -> str:
+    """Decode the text of a WAV response with the sample rate in its header."""
+    with wave.open(io.BytesIO(response.content)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        return decode_pcm(file.readframes(10**9), file.getframerate())
+
+
+def decode_pcm(samples: bytes, rate: int) -> str:
     return " ".join(word.text for word in decode_speech(samples, rate=rate))
 
 
 class TestSound:
     @pytest.mark.parametrize(("model", "rate"), [(TTS, 24000), (ELEVEN, 16000)])
-    def test_wav_says_the_text(self, model, rate):
-        reply = Desk().post(model=model, response_format="wav")
-        assert reply.headers["content-type"] == "audio/wav"
-        assert heard(reply) == TEXT
-        assert int.from_bytes(reply.content[24:28], "little") == rate
+    def test_wav_encodes_the_text(self, model, rate):
+        response = SpeechClient().post(model=model, response_format="wav")
+        assert response.headers["content-type"] == "audio/wav"
+        assert decode_wav(response) == TEXT
+        assert int.from_bytes(response.content[24:28], "little") == rate
 
-    def test_pcm_says_the_text(self):
-        reply = Desk().post(response_format="pcm")
-        assert reply.headers["content-type"] == "audio/pcm;rate=24000;channels=1"
-        assert words(reply.content, 24000) == TEXT
+    def test_pcm_encodes_the_text(self):
+        response = SpeechClient().post(response_format="pcm")
+        assert response.headers["content-type"] == "audio/pcm;rate=24000;channels=1"
+        assert decode_pcm(response.content, 24000) == TEXT
 
-    @pytest.mark.parametrize("wanted", ["mp3", "opus", "aac", "flac"])
+    @pytest.mark.parametrize("response_format", ["mp3", "opus", "aac", "flac"])
     @pytest.mark.parametrize(
-        ("model", "got"), [(TTS, "audio/wav"), ("google-ai/gemini-2.5-flash-tts", "audio/pcm")]
+        ("model", "content_type"),
+        [(TTS, "audio/wav"), ("google-ai/gemini-2.5-flash-tts", "audio/pcm")],
     )
-    def test_other_formats_are_replaced_without_a_word(self, wanted, model, got):
-        reply = Desk().post(model=model, response_format=wanted)
-        assert (reply.status_code, reply.headers["content-type"].partition(";")[0]) == (200, got)
-        assert "content-length" not in reply.headers
+    def test_other_formats_are_replaced(self, response_format, model, content_type):
+        response = SpeechClient().post(model=model, response_format=response_format)
+        assert (response.status_code, response.headers["content-type"].partition(";")[0]) == (
+            200,
+            content_type,
+        )
+        assert "content-length" not in response.headers
 
-    def test_the_default_is_mp3_and_so_replaced(self):
-        desk = Desk()
-        assert desk.post().content == desk.post(response_format="mp3").content
+    def test_default_format_is_mp3(self):
+        """No simulated provider supports mp3, so both responses are WAV files."""
+        client = SpeechClient()
+        assert client.post().content == client.post(response_format="mp3").content
 
-    def test_the_size_in_the_header(self):
-        open_ended, closed = Desk().post(response_format="wav"), Desk().post(model=ELEVEN)
-        assert open_ended.content[40:44] == b"\xff" * 4
-        assert int.from_bytes(closed.content[40:44], "little") == len(closed.content) - 44
+    def test_size_in_the_wav_header(self):
+        open_header, sized = (
+            SpeechClient().post(response_format="wav"),
+            SpeechClient().post(model=ELEVEN),
+        )
+        assert open_header.content[40:44] == b"\xff" * 4
+        assert int.from_bytes(sized.content[40:44], "little") == len(sized.content) - 44
 
-    def test_speed_changes_the_length(self):
-        length = {
-            speed: len(Desk().post(response_format="pcm", speed=speed).content)
+    def test_speed(self):
+        lengths = {
+            speed: len(SpeechClient().post(response_format="pcm", speed=speed).content)
             for speed in (0.5, 1, 2)
         }
-        assert length[0.5] / length[1] == pytest.approx(2, rel=0.01)
-        assert length[1] / length[2] == pytest.approx(2, rel=0.01)
+        assert lengths[0.5] / lengths[1] == pytest.approx(2, rel=0.01)
+        assert lengths[1] / lengths[2] == pytest.approx(2, rel=0.01)
 
-    def test_it_is_deterministic(self):
-        assert Desk().post().content == Desk().post(voice="nova").content
+    def test_output_is_deterministic(self):
+        """The voice has no effect either."""
+        assert SpeechClient().post().content == SpeechClient().post(voice="nova").content
 
-    def test_scripted_audio_is_sent_as_it_is(self):
+    def test_scripted_audio_is_unchanged(self):
         mp3 = b"\xff\xfb\x90\x64" + bytes(9000)
-        reply = Desk(answers={"Hi": Answer(audio=mp3)}).post(input="Hi")
-        assert (reply.content, reply.headers["content-type"]) == (mp3, "audio/mpeg")
+        response = SpeechClient(answers={"Hi": Answer(audio=mp3)}).post(input="Hi")
+        assert (response.content, response.headers["content-type"]) == (mp3, "audio/mpeg")
 
 
 class TestRules:
     @pytest.mark.parametrize(
-        ("wrong", "param"),
+        ("fields", "param"),
         [
             ({"input": ""}, "input"),
             ({"input": " \n "}, "input"),
@@ -118,75 +127,77 @@ class TestRules:
             ({"model": "tts-1"}, "model"),
         ],
     )
-    def test_what_the_contract_does_not_allow(self, wrong, param):
-        desk = Desk()
-        assert desk.refused(**wrong)["param"] == param
-        assert desk.router.log == []
+    def test_invalid_request_names_the_field(self, fields, param):
+        client = SpeechClient()
+        assert client.get_error(**fields)["param"] == param
+        assert client.router.log == []
 
-    def test_lenient_lets_unknown_members_pass(self):
-        assert Desk(lenient=True).post(instructions="Whisper.").status_code == 200
+    def test_lenient_ignores_unknown_fields(self):
+        assert SpeechClient(lenient=True).post(instructions="Whisper.").status_code == 200
 
-    def test_identity_and_thread_of_the_nested_dialect(self):
+    def test_nested_identity_and_thread(self):
         nested = {"identity": {"id": "u"}, "thread": {"id": "t"}}
-        assert Desk().post(prefix="v2/router", orq=nested).status_code == 200
+        assert SpeechClient().post(prefix="v2/router", orq=nested).status_code == 200
 
-    def test_an_identity_in_a_header(self):
-        assert Desk().post(headers={"X-ORQ-IDENTITY-ID": "u"}).status_code == 200
+    def test_identity_header(self):
+        assert SpeechClient().post(headers={"X-ORQ-IDENTITY-ID": "u"}).status_code == 200
 
-    def test_a_model_that_is_not_enabled(self):
-        assert Desk(models=["openai/gpt-4o"]).post().status_code == 404
+    def test_disabled_model_is_not_found(self):
+        assert SpeechClient(models=["openai/gpt-4o"]).post().status_code == 404
 
 
 class TestRouting:
-    def test_a_fallback_speaks(self):
-        desk = Desk(faults={TTS: 503})
-        reply = desk.post(fallbacks=[{"model": ELEVEN}], retry={"count": 1, "on_codes": [503]})
-        assert heard(reply) == TEXT
-        asked = [(call.model, call.status, call.path) for call in desk.router.log]
+    def test_fallback(self):
+        client = SpeechClient(faults={TTS: 503})
+        response = client.post(fallbacks=[{"model": ELEVEN}], retry={"count": 1, "on_codes": [503]})
+        assert decode_wav(response) == TEXT
+        calls = [(call.model, call.status, call.path) for call in client.router.log]
         path = "/audio/speech"
-        assert asked == [(TTS, 503, path), (TTS, 503, path), (ELEVEN, 200, path)]
-        assert desk.router.log[-1].body == {
+        assert calls == [(TTS, 503, path), (TTS, 503, path), (ELEVEN, 200, path)]
+        assert client.router.log[-1].body == {
             "model": "eleven_v3",
             "input": TEXT,
             "voice": "alloy",
         }
 
-    def test_the_load_balancer_picks(self):
-        desk = Desk()
+    def test_load_balancer(self):
+        client = SpeechClient()
         models = [{"model": TTS, "weight": 0.5}, {"model": ELEVEN, "weight": 0.5}]
         for _ in range(20):
-            desk.post(load_balancer={"type": "weight_based", "models": models})
-        assert {call.model for call in desk.router.log} == {TTS, ELEVEN}
+            client.post(load_balancer={"type": "weight_based", "models": models})
+        assert {call.model for call in client.router.log} == {TTS, ELEVEN}
 
-    def test_a_slow_provider_is_cut_by_the_timeout(self):
-        desk = Desk(faults={TTS: Fault(status=200, seconds=9)})
-        reply = desk.post(timeout={"call_timeout": 900}, fallbacks=[{"model": ELEVEN}])
-        assert reply.status_code == 200
-        assert [call.status for call in desk.router.log] == [408, 200]
+    def test_timeout_falls_back(self):
+        client = SpeechClient(faults={TTS: Fault(status=200, seconds=9)})
+        response = client.post(timeout={"call_timeout": 900}, fallbacks=[{"model": ELEVEN}])
+        assert response.status_code == 200
+        assert [call.status for call in client.router.log] == [408, 200]
 
-    @pytest.mark.parametrize("fault", [Fault(cut_after=2), Fault(error_after=2)])
-    def test_a_body_that_is_cut_off(self, fault):
-        desk = Desk(faults={TTS: fault})
-        pieces = []
+    @pytest.mark.parametrize(
+        "fault", [Fault(cut_after=2), Fault(error_after=2)], ids=["cut", "error"]
+    )
+    def test_truncated_body(self, fault):
+        client = SpeechClient(faults={TTS: fault})
+        chunks = []
         with (
-            httpx.Client(transport=desk.router.transport) as http,
+            httpx.Client(transport=client.router.transport) as http,
             http.stream(
                 "POST",
                 "https://any.host/v3/router/audio/speech",
                 json={"model": TTS, "input": TEXT, "voice": "alloy"},
                 headers={"Authorization": "Bearer any"},
-            ) as reply,
+            ) as response,
             pytest.raises(httpx.RemoteProtocolError, match="incomplete"),
         ):
-            pieces.extend(reply.iter_raw())
-        assert b"".join(pieces) == Desk().post().content[: 2 * 4096]
+            chunks.extend(response.iter_raw())
+        assert b"".join(chunks) == SpeechClient().post().content[: 2 * 4096]
 
-    def test_a_cut_before_the_first_byte_is_a_failure(self):
-        assert Desk(faults={TTS: Fault(cut_after=0)}).post().status_code == 502
+    def test_failure_before_the_first_byte(self):
+        assert SpeechClient(faults={TTS: Fault(cut_after=0)}).post().status_code == 502
 
 
 class TestOpenAIClient:
-    """The stock client, against the router in process."""
+    """The openai client with an in-process router."""
 
     @pytest.fixture
     def client(self):
@@ -196,31 +207,31 @@ class TestOpenAIClient:
         ) as client:
             yield client
 
-    def test_whole(self, client, tmp_path):
-        reply = client.audio.speech.create(
+    def test_create(self, client, tmp_path):
+        response = client.audio.speech.create(
             model=TTS, input=TEXT, voice="alloy", response_format="wav", speed=2
         )
-        reply.write_to_file(tmp_path / "speech.wav")
-        with wave.open(str(tmp_path / "speech.wav")) as sound:
-            assert words(sound.readframes(10**9), 24000) == TEXT
+        response.write_to_file(tmp_path / "speech.wav")
+        with wave.open(str(tmp_path / "speech.wav")) as file:
+            assert decode_pcm(file.readframes(10**9), 24000) == TEXT
 
-    def test_streaming(self, client):
+    def test_streaming_response(self, client):
         with client.audio.speech.with_streaming_response.create(
             model=TTS, input=TEXT, voice="alloy", response_format="pcm"
-        ) as reply:
-            pieces = list(reply.iter_bytes())
-        assert len(pieces) > 3
-        assert words(b"".join(pieces), 24000) == TEXT
+        ) as response:
+            chunks = list(response.iter_bytes())
+        assert len(chunks) > 3
+        assert decode_pcm(b"".join(chunks), 24000) == TEXT
 
-    def test_controls_in_the_extra_body(self, client):
-        reply = client.audio.speech.create(
+    def test_controls_in_extra_body(self, client):
+        response = client.audio.speech.create(
             model=ELEVEN,
             input=TEXT,
             voice="rachel",
             response_format="pcm",
             extra_body={"fallbacks": [{"model": TTS}], "retry": {"count": 1}},
         )
-        assert words(reply.content, 16000) == TEXT
+        assert decode_pcm(response.content, 16000) == TEXT
 
     def test_errors(self, client):
         with pytest.raises(openai.BadRequestError, match="voice"):

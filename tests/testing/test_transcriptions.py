@@ -1,4 +1,4 @@
-"""Transcriptions and translations of the offline router, asked for by plain httpx and openai."""
+"""Transcriptions and translations of the offline router, requested with httpx and openai."""
 
 import struct
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from orq_router_integrations.wire.subtitles import parse_subtitles
 WHISPER = "openai/whisper-1"
 SPOKEN = recording()
 SENTENCES = ["Good day.", "We meet at noon, in room 7!", "Bring Zo\u00eb."]
-BOTH = pytest.mark.parametrize("path", ["transcriptions", "translations"])
+both_endpoints = pytest.mark.parametrize("path", ["transcriptions", "translations"])
 
-Ask = Callable[..., httpx.Response]
+Send = Callable[..., httpx.Response]
 
 
 @pytest.fixture
-def ask(create_chat: Callable[..., Any]) -> Ask:
+def send(create_chat: Callable[..., Any]) -> Send:
     def post(
         path: str = "transcriptions",
         data: bytes | None = SPOKEN,
@@ -32,10 +32,10 @@ def ask(create_chat: Callable[..., Any]) -> Ask:
         name: str = "talk.wav",
         prefix: str = "v3/router",
         router: dict[str, Any] | None = None,
-        **members: Any,
+        **fields: Any,
     ) -> httpx.Response:
         files = {} if data is None else {"file": (name, data)}
-        form = {"model": WHISPER, **members}
+        form = {"model": WHISPER, **fields}
         parts = [(key, (None, value)) for key, value in form.items() if not isinstance(value, list)]
         parts += [
             (f"{key}[]", (None, item))
@@ -49,29 +49,28 @@ def ask(create_chat: Callable[..., Any]) -> Ask:
     return post
 
 
-@BOTH
+@both_endpoints
 @pytest.mark.parametrize("dialect", Dialect)
-def test_both_are_served_under_every_prefix(ask: Ask, path: str, dialect: Dialect) -> None:
-    assert ask(path, prefix=dialect.value).json() == {"text": TEXT}
+def test_served_under_every_prefix(send: Send, path: str, dialect: Dialect) -> None:
+    assert send(path, prefix=dialect.value).json() == {"text": TEXT}
 
 
-@BOTH
-def test_text_srt_and_vtt_are_plain_text(ask: Ask, path: str) -> None:
-    reply = ask(path, response_format="text")
-    assert (reply.text, reply.headers["content-type"]) == (TEXT + "\n", "text/plain; charset=utf-8")
-    for kind in ("srt", "vtt"):
-        cues = parse_subtitles(ask(path, response_format=kind).text)
-        assert [cue.text for cue in cues] == [
-            "Good day.",
-            "We meet at noon, in room 7!",
-            "Bring Zo\u00eb.",
-        ]
+@both_endpoints
+def test_text_formats(send: Send, path: str) -> None:
+    response = send(path, response_format="text")
+    assert (response.text, response.headers["content-type"]) == (
+        TEXT + "\n",
+        "text/plain; charset=utf-8",
+    )
+    for response_format in ("srt", "vtt"):
+        cues = parse_subtitles(send(path, response_format=response_format).text)
+        assert [cue.text for cue in cues] == SENTENCES
         assert cues[1].start > cues[0].end + 0.3
 
 
-def test_words_and_segments_come_with_real_times(ask: Ask) -> None:
-    members = {"response_format": "verbose_json", "language": "en"}
-    body = ask(**members, timestamp_granularities=["word", "segment"]).json()
+def test_times_of_words_and_segments(send: Send) -> None:
+    fields = {"response_format": "verbose_json", "language": "en"}
+    body = send(**fields, timestamp_granularities=["word", "segment"]).json()
     spoken = decode_speech(encode_speech(TEXT))
     assert [(word["word"], word["start"]) for word in body["words"]] == [
         (word.text, word.start) for word in spoken
@@ -82,7 +81,7 @@ def test_words_and_segments_come_with_real_times(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "held"),
+    ("fields", "keys"),
     [
         ({}, {"segments"}),
         ({"timestamp_granularities": ["word"]}, {"words"}),
@@ -90,25 +89,25 @@ def test_words_and_segments_come_with_real_times(ask: Ask) -> None:
         ({"timestamps_granularity": "word"}, {"words", "segments"}),
     ],
 )
-def test_what_times_are_told_is_asked_for(ask: Ask, asked: dict[str, Any], held: set[str]) -> None:
-    body = ask(response_format="verbose_json", **asked).json()
-    assert body.keys() & {"words", "segments"} == held
+def test_timestamp_granularities(send: Send, fields: dict[str, Any], keys: set[str]) -> None:
+    body = send(response_format="verbose_json", **fields).json()
+    assert body.keys() & {"words", "segments"} == keys
 
 
-def test_a_translation_says_so_and_has_the_words_as_spoken(ask: Ask) -> None:
-    body = ask("translations", response_format="verbose_json").json()
+def test_translation(send: Send) -> None:
+    body = send("translations", response_format="verbose_json").json()
     assert (body["task"], body["language"], body["text"]) == ("translate", "english", TEXT)
 
 
-def test_diarize_labels_the_one_voice(ask: Ask) -> None:
-    members = {"response_format": "verbose_json", "timestamps_granularity": "word"}
-    body = ask(model="elevenlabs/scribe_v1", diarize="true", num_speakers="2", **members).json()
+def test_diarize(send: Send) -> None:
+    fields = {"response_format": "verbose_json", "timestamps_granularity": "word"}
+    body = send(model="elevenlabs/scribe_v1", diarize="true", num_speakers="2", **fields).json()
     assert {word["speaker_id"] for word in body["words"]} == {"speaker_0"}
     assert {segment["speaker"] for segment in body["segments"]} == {"speaker_0"}
 
 
 @pytest.mark.parametrize(
-    ("data", "name", "said"),
+    ("data", "name", "text"),
     [
         (wav(b"\0\x40" * 51_200), "a.wav", "[offline: 3.2 s of audio, 16 kHz mono]"),
         (
@@ -118,32 +117,35 @@ def test_diarize_labels_the_one_voice(ask: Ask) -> None:
         ),
         (b"fLaC" + bytes(96), "a.flac", "[offline: 100 bytes of audio/flac]"),
     ],
+    ids=["mono", "stereo", "flac"],
 )
-def test_other_sound_is_described(ask: Ask, data: bytes, name: str, said: str) -> None:
-    assert ask(data=data, name=name).json()["text"].endswith(said)
+def test_other_audio_is_described(send: Send, data: bytes, name: str, text: str) -> None:
+    assert send(data=data, name=name).json()["text"].endswith(text)
 
 
 @pytest.mark.parametrize(
-    "data", [wav(bytes(32_000)), wav(encode_speech("word")[6_000:9_000]), wav(b"")]
+    "data",
+    [wav(bytes(32_000)), wav(encode_speech("word")[6_000:9_000]), wav(b"")],
+    ids=["silence", "fragment", "empty"],
 )
-def test_silence_and_scraps_of_words_say_nothing(ask: Ask, data: bytes) -> None:
-    assert ask(data=data).json()["text"] == ""
+def test_silence_and_fragments_of_words(send: Send, data: bytes) -> None:
+    assert send(data=data).json()["text"] == ""
 
 
-def test_answers_can_be_scripted_by_file_name_and_model(ask: Ask) -> None:
+def test_scripted_answers(send: Send) -> None:
     router = {"answers": {"talk.wav": "Scripted words.", "groq/whisper-large-v3": "Other words."}}
-    body = ask(router=router, response_format="verbose_json").json()
+    body = send(router=router, response_format="verbose_json").json()
     assert body["text"] == "Scripted words."
     assert body["segments"][0]["end"] == pytest.approx(body["duration"])
     assert (
-        ask(router=router, model="groq/whisper-large-v3", name="b.wav").json()["text"]
+        send(router=router, model="groq/whisper-large-v3", name="b.wav").json()["text"]
         == "Other words."
     )
 
 
-@BOTH
+@both_endpoints
 @pytest.mark.parametrize(
-    ("given", "param"),
+    ("fields", "param"),
     [
         ({"temperature": "2"}, "temperature"),
         ({"num_speakers": "33"}, "num_speakers"),
@@ -157,17 +159,17 @@ def test_answers_can_be_scripted_by_file_name_and_model(ask: Ask) -> None:
         ({"stream": "true"}, "stream"),
     ],
 )
-def test_what_the_contract_has_not_is_a_422(
-    ask: Ask, path: str, given: dict[str, Any], param: str
+def test_invalid_form_names_the_field(
+    send: Send, path: str, fields: dict[str, Any], param: str
 ) -> None:
-    reply = ask(path, **given)
-    assert reply.status_code == 422
-    assert reply.json()["error"].keys() == {"message", "type", "param", "code"}
-    assert reply.json()["error"]["param"] == param
+    response = send(path, **fields)
+    assert response.status_code == 422
+    assert response.json()["error"].keys() == {"message", "type", "param", "code"}
+    assert response.json()["error"]["param"] == param
 
 
 @pytest.mark.parametrize(
-    ("path", "given", "param"),
+    ("path", "fields", "param"),
     [
         ("transcriptions", {"timestamp_granularities": ["word"]}, "timestamp_granularities"),
         ("transcriptions", {"language": "english"}, "language"),
@@ -176,75 +178,78 @@ def test_what_the_contract_has_not_is_a_422(
         ("translations", {"model": "openai/gpt-4o-transcribe"}, "model"),
     ],
 )
-def test_the_endpoints_differ_as_the_contract_says(
-    ask: Ask, path: str, given: dict[str, Any], param: str
-) -> None:
-    reply = ask(path, **given)
-    assert (reply.status_code, reply.json()["error"]["param"]) == (422, param)
+def test_rules_of_one_endpoint(send: Send, path: str, fields: dict[str, Any], param: str) -> None:
+    response = send(path, **fields)
+    assert (response.status_code, response.json()["error"]["param"]) == (422, param)
 
 
-def test_too_large_a_file_is_a_413(ask: Ask) -> None:
-    reply = ask(data=wav(bytes(25 * 2**20)))
-    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "file_too_large")
+def test_file_too_large(send: Send) -> None:
+    response = send(data=wav(bytes(25 * 2**20)))
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "file_too_large")
 
 
-@BOTH
+@both_endpoints
 @pytest.mark.parametrize(
     ("control", "value"), [("cache", '{"type":"exact_match"}'), ("thread", '{"id":"t"}')]
 )
-def test_neither_takes_a_cache_or_a_thread(ask: Ask, path: str, control: str, value: str) -> None:
-    reply = ask(path, **{control: value})
-    assert reply.status_code == 400
-    assert reply.json()["error"]["param"] == control
+def test_unsupported_controls(send: Send, path: str, control: str, value: str) -> None:
+    response = send(path, **{control: value})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == control
 
 
-def test_retries_and_fallbacks_are_routed(create_chat: Callable[..., Any]) -> None:
-    chat = create_chat(faults={WHISPER: [503, Fault(status=500)]})
+def test_retries_and_fallbacks(create_chat: Callable[..., Any]) -> None:
+    client = create_chat(faults={WHISPER: [503, Fault(status=500)]})
     form = {"model": WHISPER, "retry": '{"count":1,"on_codes":[503]}'}
     form["fallbacks"] = '[{"model":"groq/whisper-large-v3"}]'
-    reply = chat.http.post(
+    response = client.http.post(
         "/v3/router/audio/transcriptions", data=form, files={"file": ("a.wav", SPOKEN)}
     )
-    assert reply.json()["text"] == TEXT
-    assert chat.provider_calls == [(WHISPER, 503), (WHISPER, 500), ("groq/whisper-large-v3", 200)]
-    assert chat.router.log[-1].body["file"]["filename"] == "a.wav"
+    assert response.json()["text"] == TEXT
+    assert client.provider_calls == [(WHISPER, 503), (WHISPER, 500), ("groq/whisper-large-v3", 200)]
+    assert client.router.log[-1].body["file"]["filename"] == "a.wav"
 
 
 @pytest.fixture
-def stock() -> openai.OpenAI:
+def openai_client() -> openai.OpenAI:
     http = httpx.Client(transport=OfflineRouter().transport)
     return openai.OpenAI(base_url="https://any.host/v3/router", api_key="any", http_client=http)
 
 
 @pytest.mark.filterwarnings("ignore:deprecated")
-@pytest.mark.parametrize("kind", ["json", "text", "srt", "vtt", "verbose_json"])
-def test_the_stock_client_reads_every_format(stock: openai.OpenAI, kind: Any) -> None:
-    for audio in (stock.audio.transcriptions, stock.audio.translations):
-        found = audio.create(model=WHISPER, file=("a.wav", SPOKEN), response_format=kind)
-        text = found if isinstance(found, str) else found.text
+@pytest.mark.parametrize("response_format", ["json", "text", "srt", "vtt", "verbose_json"])
+def test_openai_client_reads_every_format(
+    openai_client: openai.OpenAI, response_format: Any
+) -> None:
+    for audio in (openai_client.audio.transcriptions, openai_client.audio.translations):
+        transcript = audio.create(
+            model=WHISPER, file=("a.wav", SPOKEN), response_format=response_format
+        )
+        text = transcript if isinstance(transcript, str) else transcript.text
         assert "Good day." in text
 
 
-def test_the_stock_client_gets_its_words(stock: openai.OpenAI) -> None:
-    found = stock.audio.transcriptions.create(
+def test_openai_client_words(openai_client: openai.OpenAI) -> None:
+    transcript = openai_client.audio.transcriptions.create(
         model=WHISPER,
         file=("a.wav", SPOKEN),
         response_format="verbose_json",
         timestamp_granularities=["word"],
     )
-    assert [word.word for word in found.words or ()] == TEXT.split()
+    assert [word.word for word in transcript.words or ()] == TEXT.split()
 
 
 @pytest.mark.filterwarnings("ignore:deprecated")
-def test_the_stock_client_gets_typed_errors(stock: openai.OpenAI) -> None:
+def test_openai_client_errors(openai_client: openai.OpenAI) -> None:
     with pytest.raises(openai.UnprocessableEntityError, match="temperature"):
-        stock.audio.translations.create(model=WHISPER, file=("a.wav", SPOKEN), temperature=3)
+        openai_client.audio.translations.create(
+            model=WHISPER, file=("a.wav", SPOKEN), temperature=3
+        )
 
 
-def test_words_are_heard_in_the_longer_form_of_a_wav_and_despite_a_wrong_byte_rate(
-    ask: Ask,
-) -> None:
+def test_extensible_wav_header(send: Send) -> None:
+    """WAVE_FORMAT_EXTENSIBLE is read, and its byte rate, which is wrong here, is not used."""
     shape = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 16_000, 0, 2, 16, 22, 16, 4)
     shape += struct.pack("<H", 1) + bytes.fromhex("00000000 1000 8000 00aa00389b71")
     samples = encode_speech("Good day.")
-    assert ask(data=build_wav_header(shape, len(samples)) + samples).json()["text"] == "Good day."
+    assert send(data=build_wav_header(shape, len(samples)) + samples).json()["text"] == "Good day."
