@@ -105,7 +105,7 @@ def create_joiner(detected: DetectedFormat, sample_rate: int, *, is_joining: boo
 
 
 def format_from_path(path: str | os.PathLike[str]) -> SpeechFormat | None:
-    """Return the speech format that a file suffix stands for, if any."""
+    """Return the speech format with this file suffix, if any."""
     suffix = Path(path).suffix.lower()
     return next((name for name in SPEECH_FORMATS if suffix in AUDIO_SUFFIXES[name]), None)
 

@@ -173,10 +173,14 @@ class ImageResult(Artifact):
     @property
     def summary(self) -> str:
         """Description for the model: ids, sizes and locations, without the data."""
-        action = {"generate": "drawn", "edit": "edited", "vary": "created as variations"}
-        count = "1 image was" if len(self.images) == 1 else f"{len(self.images)} images were"
+        noun, action = {
+            "generate": ("image", "drawn"),
+            "edit": ("image", "edited"),
+            "vary": ("variation", "created"),
+        }[self.operation]
+        count = f"1 {noun} was" if len(self.images) == 1 else f"{len(self.images)} {noun}s were"
         images = "; ".join(image.summary for image in self.images)
-        sentences = [f"{count} {action[self.operation]}: {images}."]
+        sentences = [f"{count} {action}: {images}."]
         prompts = dict.fromkeys(image.revised_prompt or "" for image in self.images)
         sentences += [
             f"The prompt was revised to: {prompt[:MAX_SUMMARY_CHARS]}"

@@ -243,7 +243,7 @@ class SpeechCall:
             size=self.size,
             sha256=_compute_digest(file),
             seconds=None if seconds is None else round(seconds, 3),
-            assumed=f"{self.pcm_rate} Hz, 16 bit, mono" if is_assumed else None,
+            assumed_pcm_format=f"{self.pcm_rate} Hz, 16 bit, mono" if is_assumed else None,
             sample_rate=self.pcm_rate if is_assumed else self._sample_rate,
             model=self.candidates.model,
             answering_model=models.pop() if len(models) == 1 else None,

@@ -37,7 +37,8 @@ class Speech(Artifact, MediaData):
         size: Size in bytes.
         sha256: Hexadecimal SHA-256 digest of the audio.
         seconds: Duration; ``None`` for formats that are not measured (opus, aac, flac).
-        assumed: The PCM format that ``seconds`` is based on, if the response does not contain it.
+        assumed_pcm_format: PCM format used to compute ``seconds`` if the response does not
+            contain it.
         sample_rate: Sample rate in Hz; PCM only.
         model: The requested model.
         answering_model: The model that answered. ``None`` if several answered, or if a fallback or
@@ -68,7 +69,7 @@ class Speech(Artifact, MediaData):
     size: int
     sha256: str
     seconds: float | None = None
-    assumed: str | None = None
+    assumed_pcm_format: str | None = None
     sample_rate: int | None = None
     model: str
     answering_model: str | None = None

@@ -136,7 +136,7 @@ def test_model_edits_and_varies_images_by_id(router):
     both = [drawn.image.id, ImageResult.of(edited).image.id]
     assert ImageResult.of(called(image_tool, prompt="join them", image=both)).operation == "edit"
     varied = called(image_tool, prompt="", image=drawn.image.id, size="256x256")
-    assert varied.content.startswith("1 image was created as variations: ")
+    assert varied.content.startswith("1 variation was created: ")
     assert [request.path.rpartition("/")[2] for request in router.requests] == [
         "generations",
         "edits",

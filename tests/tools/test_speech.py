@@ -63,7 +63,10 @@ class TestSynthesize:
         )
         assert (fast.format, fast.model, fast.voice) == ("pcm", ELEVEN, "rachel")
         assert fast.seconds == pytest.approx(slow.seconds / 2, rel=0.01)
-        assert (fast.sample_rate, fast.assumed) == (16000, None)  # the content type tells it
+        assert (fast.sample_rate, fast.assumed_pcm_format) == (
+            16000,
+            None,
+        )  # the content type tells it
 
     async def test_replaced_format_is_reported(self, is_async):
         speech = await synthesize(create_tool(audio_format=None), is_async, TEXT)
@@ -81,7 +84,7 @@ class TestSynthesize:
     async def test_pcm_without_sample_rate_uses_assumption(self, is_async):
         tool, _ = create_scripted_tool([samples(12000)], audio_format="pcm")
         speech = await synthesize(tool, is_async, TEXT)
-        assert (speech.seconds, speech.assumed) == (0.5, "24000 Hz, 16 bit, mono")
+        assert (speech.seconds, speech.assumed_pcm_format) == (0.5, "24000 Hz, 16 bit, mono")
         tool, _ = create_scripted_tool([samples(12000)], audio_format="pcm", pcm_rate=8000)
         assert (await synthesize(tool, is_async, TEXT)).seconds == 1.5
 
