@@ -170,8 +170,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P27 uploads and downloads stream": (
         "document_loaders/test_memory.py::test_200_megabytes_need_less_than_2",
-        "tools/test_speech_memory.py::test_speech_to_file_needs_less_memory_than_its_size",
-        "tools/test_image_memory.py::test_image_to_file_needs_less_memory_than_its_size",
+        "tools/test_memory.py::test_speech_to_file_needs_less_memory_than_its_size",
+        "tools/test_memory.py::test_image_to_file_needs_less_memory_than_its_size",
         "wire/test_deferred_base64.py::test_memory_use_is_independent_of_file_size",
     ),
     "P28 no redirects, no cookies": (

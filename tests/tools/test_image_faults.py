@@ -11,6 +11,7 @@ import httpx
 import pytest
 from support.full_disk import full_disk
 from support.scripted_router import Script, client_of, recorded_pauses, says, streams
+from support.speech_tools import sync_and_async
 
 from orq_router_integrations import OfflineRouter, OrqImageTool, RouterError
 from orq_router_integrations.errors import (
@@ -26,67 +27,71 @@ from orq_router_integrations.testing.images.drawing import draw_image
 from orq_router_integrations.testing.images.png import encode_png
 from orq_router_integrations.tools.image_result import GeneratedImage
 
-GPT, DALLE2 = "openai/gpt-image-1", "openai/dall-e-2"
+GPT = "openai/gpt-image-1"
 ONE, TWO = (encode_png(draw_image(name, (64, 64), 1)) for name in ("one", "two"))
 
 
-def body(*images: bytes) -> bytes:
+def create_body(*images: bytes) -> bytes:
     data = [{"b64_json": base64.b64encode(image).decode()} for image in images]
     return json.dumps({"created": 1, "data": data}).encode()
 
 
-BOTH = body(ONE, TWO)
-CUT = BOTH[: len(BOTH) - 200]
+BODY = create_body(ONE, TWO)
+TRUNCATED = BODY[: len(BODY) - 200]
 
 
-def reply(data: bytes, *more: Exception) -> Any:
-    return streams(data, *more, kind="application/json")
+def create_response(data: bytes, *errors: Exception) -> Any:
+    return streams(data, *errors, kind="application/json")
 
 
-def drawing(script: Script, **given: Any) -> OrqImageTool:
-    return OrqImageTool(model=GPT, client=client_of(script), **given)
+def create_scripted_tool(script: Script, **kwargs: Any) -> OrqImageTool:
+    return OrqImageTool(model=GPT, client=client_of(script), **kwargs)
 
 
-def fails(tool: OrqImageTool, *, is_async: bool = False) -> RouterError:
+def get_error(tool: OrqImageTool, *, is_async: bool = False) -> RouterError:
     with pytest.raises(RouterError) as caught:
         asyncio.run(tool.agenerate("boat")) if is_async else tool.generate("boat")
     return caught.value
 
 
-both_ways = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-
-
-@both_ways
+@sync_and_async
 @pytest.mark.parametrize(
     "broken",
-    [reply(CUT), reply(CUT, httpx.ReadError("reset")), reply(CUT, httpx.ReadTimeout("late"))],
+    [
+        create_response(TRUNCATED),
+        create_response(TRUNCATED, httpx.ReadError("reset")),
+        create_response(TRUNCATED, httpx.ReadTimeout("late")),
+    ],
     ids=["ends early", "reset", "hangs"],
 )
 def test_received_images_are_partial_items(broken, is_async):
     script = Script(broken)
-    error = fails(drawing(script), is_async=is_async)
+    error = get_error(create_scripted_tool(script), is_async=is_async)
     (image,) = error.partial_items
     assert image.read() == ONE
     assert f"partial_items contains the images received before: {image.id}" in str(error)
-    assert error.received == len(CUT)
+    assert error.received == len(TRUNCATED)
     assert script.sent == 1
 
 
-@both_ways
+@sync_and_async
 def test_received_files_remain_after_error(tmp_path: Path, is_async):
-    error = fails(drawing(Script(reply(CUT)), directory=tmp_path), is_async=is_async)
+    error = get_error(
+        create_scripted_tool(Script(create_response(TRUNCATED)), directory=tmp_path),
+        is_async=is_async,
+    )
     (image,) = error.partial_items
     assert [path.name for path in tmp_path.iterdir()] == [f"{image.id}.png"]
     assert Path(image.path).read_bytes() == ONE
 
 
-@both_ways
-@pytest.mark.parametrize("more", [10_000, 500_000], ids=["at the end", "amid"])
+@sync_and_async
+@pytest.mark.parametrize("more", [10_000, 500_000], ids=["small", "large"])
 def test_full_disk_raises_saving_error(tmp_path: Path, more, is_async):
-    script = Script(reply(body(ONE, TWO + bytes(more))))
-    tool = drawing(script, directory=tmp_path, retry_ambiguous=True)
+    script = Script(create_response(create_body(ONE, TWO + bytes(more))))
+    tool = create_scripted_tool(script, directory=tmp_path, retry_ambiguous=True)
     with full_disk(len(ONE) + 100):
-        error = fails(tool, is_async=is_async)
+        error = get_error(tool, is_async=is_async)
     assert isinstance(error, SavingError)
     assert (error.errno, error.is_retryable, script.sent) == (errno.EFBIG, False, 1)
     assert str(tmp_path) in str(error)
@@ -94,50 +99,62 @@ def test_full_disk_raises_saving_error(tmp_path: Path, more, is_async):
     assert [str(path) for path in tmp_path.iterdir()] == [image.path]
 
 
-@both_ways
+@sync_and_async
 def test_truncated_image_leaves_no_file(tmp_path: Path, is_async):
-    half = body(ONE)[:400]
-    error = fails(drawing(Script(reply(half)), directory=tmp_path), is_async=is_async)
+    half = create_body(ONE)[:400]
+    error = get_error(
+        create_scripted_tool(Script(create_response(half)), directory=tmp_path), is_async=is_async
+    )
     assert isinstance(error, StreamInterruptedError)
     assert error.partial_items == ()
     assert not list(tmp_path.iterdir())
 
 
-@both_ways
+@sync_and_async
 @pytest.mark.parametrize(
-    "fault", [httpx.ReadError("reset"), httpx.ReadTimeout("late"), httpx.RemoteProtocolError("x")]
+    "fault",
+    [httpx.ReadError("reset"), httpx.ReadTimeout("late"), httpx.RemoteProtocolError("x")],
+    ids=["reset", "timeout", "protocol error"],
 )
 def test_ambiguous_request_is_not_retried(fault, is_async):
-    script = Script(fault, reply(body(ONE)))
-    assert fails(drawing(script), is_async=is_async).ambiguous
+    script = Script(fault, create_response(create_body(ONE)))
+    assert get_error(create_scripted_tool(script), is_async=is_async).ambiguous
     assert script.sent == 1
 
 
 def test_retry_ambiguous_retries(monkeypatch):
     recorded_pauses(monkeypatch)
-    script = Script(httpx.ReadError("reset"), reply(body(ONE)[:400]), reply(body(ONE)))
-    result = drawing(script, retry_ambiguous=True).generate("boat")
+    script = Script(
+        httpx.ReadError("reset"),
+        create_response(create_body(ONE)[:400]),
+        create_response(create_body(ONE)),
+    )
+    result = create_scripted_tool(script, retry_ambiguous=True).generate("boat")
     assert (script.sent, result.attempts, result.image.read()) == (3, 3, ONE)
 
 
 def test_failed_attempt_leaves_no_file(monkeypatch, tmp_path: Path):
     recorded_pauses(monkeypatch)
-    script = Script(reply(body(ONE)[:400]), reply(body(ONE)))
-    result = drawing(script, retry_ambiguous=True, directory=tmp_path).generate("boat")
+    script = Script(create_response(create_body(ONE)[:400]), create_response(create_body(ONE)))
+    result = create_scripted_tool(script, retry_ambiguous=True, directory=tmp_path).generate("boat")
     assert [str(path) for path in tmp_path.iterdir()] == [result.image.path]
 
 
-@both_ways
-@pytest.mark.parametrize("fault", [says(503), httpx.ConnectError("refused"), says(429)])
+@sync_and_async
+@pytest.mark.parametrize(
+    "fault",
+    [says(503), httpx.ConnectError("refused"), says(429)],
+    ids=["503", "refused", "429"],
+)
 def test_unprocessed_request_is_retried(monkeypatch, fault, is_async):
     recorded_pauses(monkeypatch)
-    script = Script(fault, reply(body(ONE)))
-    tool = drawing(script)
+    script = Script(fault, create_response(create_body(ONE)))
+    tool = create_scripted_tool(script)
     result = asyncio.run(tool.agenerate("boat")) if is_async else tool.generate("boat")
     assert (script.sent, result.image.read()) == (2, ONE)
 
 
-@both_ways
+@sync_and_async
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -145,16 +162,16 @@ def test_unprocessed_request_is_retried(monkeypatch, fault, is_async):
         (b"<html>busy</html>", "not JSON"),
         (b"null", "null"),
         (b"{}", "no images"),
-        (body(), "no images"),
+        (create_body(), "no images"),
         (b'{"data":[{"revised_prompt":"x"}]}', "neither b64_json nor a url"),
         (b'{"data":[{"b64_json":"!!!!"}]}', "image 0 cannot be read"),
-        (body(b"%PDF-1.7 no image"), "the data of an image has an unknown format"),
-        (body(b"{}"), "the data of an image has an unknown format"),
+        (create_body(b"%PDF-1.7 no image"), "the data of an image has an unknown format"),
+        (create_body(b"{}"), "the data of an image has an unknown format"),
     ],
 )
 def test_response_without_images_raises(tmp_path: Path, data, message, is_async):
-    script = Script(reply(data))
-    error = fails(drawing(script, directory=tmp_path), is_async=is_async)
+    script = Script(create_response(data))
+    error = get_error(create_scripted_tool(script, directory=tmp_path), is_async=is_async)
     assert isinstance(error, InvalidResponseError)
     assert message in str(error)
     assert error.endpoint == "/images/generations"
@@ -162,10 +179,10 @@ def test_response_without_images_raises(tmp_path: Path, data, message, is_async)
     assert not list(tmp_path.iterdir())
 
 
-@both_ways
+@sync_and_async
 def test_error_in_successful_response_raises(is_async):
-    wrong = b'{"error":{"message":"overloaded","code":"provider_overloaded"}}'
-    error = fails(drawing(Script(reply(wrong))), is_async=is_async)
+    error_body = b'{"error":{"message":"overloaded","code":"provider_overloaded"}}'
+    error = get_error(create_scripted_tool(Script(create_response(error_body))), is_async=is_async)
     assert isinstance(error, ServerError)
     assert (error.code, error.message) == ("provider_overloaded", "overloaded")
 
@@ -173,26 +190,26 @@ def test_error_in_successful_response_raises(is_async):
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422, 501])
 def test_client_errors_are_not_retried(status):
     router = OfflineRouter(faults={GPT: status})
-    error = fails(OrqImageTool(model=GPT, client=router.client()))
+    error = get_error(OrqImageTool(model=GPT, client=router.client()))
     assert (error.status_code, len(router.requests)) == (status, 1)
 
 
-@both_ways
+@sync_and_async
 def test_cut_response_of_offline_router(is_async):
     router = OfflineRouter(faults={GPT: Fault(status=200, cut_after=1)})
-    error = fails(OrqImageTool(model=GPT, client=router.client(), n=2), is_async=is_async)
+    error = get_error(OrqImageTool(model=GPT, client=router.client(), n=2), is_async=is_async)
     assert isinstance(error, RouterConnectionError)
     assert len(router.requests) == 1
 
 
-def linked(*urls: str) -> Any:
+def create_url_response(*urls: str) -> Any:
     return says(json={"created": 1, "data": [{"url": url} for url in urls]})
 
 
-@both_ways
+@sync_and_async
 def test_failed_download_keeps_all_images(is_async):
-    script = Script(linked("https://10.0.0.1/a.png", "https://example.com/b.png"))
-    error = fails(drawing(script, fetch_urls=True), is_async=is_async)
+    script = Script(create_url_response("https://10.0.0.1/a.png", "https://example.com/b.png"))
+    error = get_error(create_scripted_tool(script, fetch_urls=True), is_async=is_async)
     assert isinstance(error, RouterInputError)
     assert "10.0.0.1, which is not a public" in str(error)
     assert [image.url for image in error.partial_items] == [
@@ -202,10 +219,12 @@ def test_failed_download_keeps_all_images(is_async):
     assert script.sent == 1
 
 
-@both_ways
+@sync_and_async
 def test_download_of_other_data_raises(tmp_path: Path, is_async):
-    script = Script(linked("https://x.invalid/a.png"), says(json={"no": "image"}))
-    error = fails(drawing(script, fetch_urls=True, directory=tmp_path), is_async=is_async)
+    script = Script(create_url_response("https://x.invalid/a.png"), says(json={"no": "image"}))
+    error = get_error(
+        create_scripted_tool(script, fetch_urls=True, directory=tmp_path), is_async=is_async
+    )
     assert "the data of an image has an unknown format" in str(error)
     assert not list(tmp_path.iterdir())
 
@@ -216,27 +235,27 @@ def test_missing_file_raises():
         image.read()
 
 
-def suffixes(folder: Path) -> list[str]:
-    return [path.suffix for path in folder.iterdir()]
+def list_suffixes(directory: Path) -> list[str]:
+    return [path.suffix for path in directory.iterdir()]
 
 
 async def test_cancelled_call_leaves_no_file(tmp_path: Path):
     class Slow(httpx.AsyncByteStream):
         async def __aiter__(self) -> Any:
-            yield body(ONE)[:400]
+            yield create_body(ONE)[:400]
             await asyncio.sleep(60)
 
     async def handle(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={"content-type": "application/json"}, stream=Slow())
 
-    tool = drawing(Script(), directory=tmp_path)
+    tool = create_scripted_tool(Script(), directory=tmp_path)
     http = httpx.AsyncClient(transport=httpx.MockTransport(handle))
     client = tool.resolved_client.model_copy(update={"http_async_client": http})
     tool = OrqImageTool(model=GPT, client=client, directory=tmp_path)
     task = asyncio.create_task(tool.agenerate("boat"))
     await asyncio.sleep(0.1)
-    assert suffixes(tmp_path) == [".part"]
+    assert list_suffixes(tmp_path) == [".part"]
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert suffixes(tmp_path) == []
+    assert list_suffixes(tmp_path) == []

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from langchain_core.documents.base import Blob
 from pydantic import ValidationError
+from support.image_tools import DALLE2, DALLE3, GPT, call_tool, create_tool
 
 from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import RouterInputError
@@ -18,16 +19,15 @@ from orq_router_integrations.tools import image_store
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.wire.images import MAX_INPUT_BYTES
 
-GPT, DALLE2, DALLE3 = "openai/gpt-image-1", "openai/dall-e-2", "openai/dall-e-3"
 BOAT = encode_png(draw_image("boat", (64, 48), 1))
 OTHER = encode_png(draw_image("other", (32, 32), 1))
-DATA_URI = "data:image/png;base64," + base64.b64encode(BOAT).decode()
+DATA_URL = "data:image/png;base64," + base64.b64encode(BOAT).decode()
 JPEG = b"\xff\xd8\xff\xc0\0\x11\x08\0\x30\0\x40" + bytes(20)
 
 
 @pytest.fixture
-def draw(router: OfflineRouter) -> OrqImageTool:
-    return OrqImageTool(model=GPT, client=router.client())
+def image_tool(router: OfflineRouter) -> OrqImageTool:
+    return create_tool(router)
 
 
 @pytest.fixture
@@ -37,42 +37,44 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_accepts_paths_bytes_blobs_and_data_urls(router, draw, file):
+def test_accepts_paths_bytes_blobs_and_data_urls(router, image_tool, file):
     sources = [
-        *(str(file), file, BOAT, bytearray(BOAT), DATA_URI),
+        *(str(file), file, BOAT, bytearray(BOAT), DATA_URL),
         *(Blob.from_path(str(file)), Blob.from_data(BOAT, mime_type="image/png")),
     ]
     for source in sources:
-        draw.edit("bird", source)
+        image_tool.edit("bird", source)
     digests = {request.body["image"]["sha256"] for request in router.requests}
     assert len(digests) == 1
-    draw.edit("bird", sources)
+    image_tool.edit("bird", sources)
     assert [item["size"] for item in router.requests[-1].body["image"]] == [len(BOAT)] * 7
 
 
-def test_accepts_earlier_results(router, draw):
-    result = draw.generate("boat", n=2, size="64x64")
-    call = {"type": "tool_call", "id": "1", "name": draw.name, "args": {"prompt": "boat"}}
-    message = draw.invoke(call)
+def test_accepts_earlier_results(router, image_tool):
+    result = image_tool.generate("boat", n=2, size="64x64")
+    message = call_tool(image_tool, prompt="boat")
     one = result.image
     for source in (one, one.id, one.model_dump(mode="json", by_alias=True), [one]):
-        draw.edit("bird", source)
+        image_tool.edit("bird", source)
         assert router.requests[-1].body["image"]["sha256"] == one.sha256
     for source in (result, result.to_artifact(), list(result.images)):
-        draw.edit("bird", source)
+        image_tool.edit("bird", source)
         assert len(router.requests[-1].body["image"]) == 2
-    draw.edit("bird", message)
-    assert router.requests[-1].body["image"]["sha256"] == ImageResult.of(message).image.sha256
+    image_tool.edit("bird", message)
+    assert (
+        router.requests[-1].body["image"]["sha256"]
+        == ImageResult.of(message).image.sha256
+    )
     assert router.requests[-1].body["image"]["filename"].endswith(".png")
 
 
-def unsent(router: OfflineRouter, ask: Any, message: str) -> None:
-    """An error that names its field, and nothing on the wire; sync and async alike."""
-    before = len(router.requests)
+def assert_raises_unsent(router: OfflineRouter, call: Any, message: str) -> None:
+    """Check that a call raises an error before anything is sent, also when it is repeated."""
+    sent = len(router.requests)
     for _ in range(2):
         with pytest.raises(RouterInputError, match=message):
-            ask()
-    assert len(router.requests) == before
+            call()
+    assert len(router.requests) == sent
 
 
 @pytest.mark.parametrize(
@@ -104,10 +106,10 @@ def unsent(router: OfflineRouter, ask: Any, message: str) -> None:
         ({"controls": {"thread": "t"}}, "thread"),
     ],
 )
-def test_invalid_argument_raises_before_sending(router, draw, args, message):
-    given = {"prompt": "boat"} | args
-    unsent(router, lambda: draw.generate(**given), message)
-    unsent(router, lambda: asyncio.run(draw.agenerate(**given)), message)
+def test_invalid_argument_raises_before_sending(router, image_tool, args, message):
+    kwargs = {"prompt": "boat"} | args
+    assert_raises_unsent(router, lambda: image_tool.generate(**kwargs), message)
+    assert_raises_unsent(router, lambda: asyncio.run(image_tool.agenerate(**kwargs)), message)
 
 
 @pytest.mark.parametrize(
@@ -131,19 +133,23 @@ def test_invalid_argument_raises_before_sending(router, draw, args, message):
         ({"a": 1}, "image: The message contains no images"),
     ],
 )
-def test_invalid_image_raises_before_sending(router, draw, image, message):
-    unsent(router, lambda: draw.edit("bird", image), message)
-    unsent(router, lambda: asyncio.run(draw.aedit("bird", image)), message)
+def test_invalid_image_raises_before_sending(router, image_tool, image, message):
+    assert_raises_unsent(router, lambda: image_tool.edit("bird", image), message)
+    assert_raises_unsent(router, lambda: asyncio.run(image_tool.aedit("bird", image)), message)
 
 
-def test_only_regular_files_are_opened(router, draw, tmp_path, monkeypatch, file):
+def test_only_regular_files_are_opened(router, image_tool, tmp_path, monkeypatch, file):
     os.mkfifo(tmp_path / "pipe")
-    unsent(router, lambda: draw.edit("x", tmp_path), "is not a regular file")
-    unsent(router, lambda: draw.edit("x", tmp_path / "pipe"), "is not a regular file")
-    unsent(router, lambda: draw.edit("x", "/dev/zero"), "is not a regular file")
+    assert_raises_unsent(router, lambda: image_tool.edit("x", tmp_path), "is not a regular file")
+    assert_raises_unsent(
+        router, lambda: image_tool.edit("x", tmp_path / "pipe"), "is not a regular file"
+    )
+    assert_raises_unsent(router, lambda: image_tool.edit("x", "/dev/zero"), "is not a regular file")
     with file.open("r+b") as stream:
         stream.truncate(MAX_INPUT_BYTES)
-    unsent(router, lambda: draw.edit("x", file), "boat.png has 50.0 MB. Images must be smaller")
+    assert_raises_unsent(
+        router, lambda: image_tool.edit("x", file), "boat.png has 50.0 MB. Images must be smaller"
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,35 +161,37 @@ def test_only_regular_files_are_opened(router, draw, tmp_path, monkeypatch, file
         (b"text", "mask: "),
     ],
 )
-def test_invalid_mask_raises(router, draw, mask, message):
-    unsent(router, lambda: draw.edit("bird", BOAT, mask=mask), message)
+def test_invalid_mask_raises(router, image_tool, mask, message):
+    assert_raises_unsent(router, lambda: image_tool.edit("bird", BOAT, mask=mask), message)
 
 
-def test_mask_and_image_formats_may_differ(router, draw):
-    draw.edit("bird", JPEG, mask=BOAT)
+def test_mask_and_image_formats_may_differ(router, image_tool):
+    image_tool.edit("bird", JPEG, mask=BOAT)
     assert router.requests[0].body["mask"]["mime_type"] == "image/png"
 
 
 @pytest.mark.parametrize(
-    ("image", "choices", "message"),
+    ("image", "overrides", "message"),
     [
         ([BOAT, BOAT], {}, "image: expected 1 image, got 2"),
         (BOAT, {"size": "64x64"}, "size: variations support 256x256, 512x512, 1024x1024"),
         (BOAT, {"quality": "low"}, "quality: not supported by /images/variations"),
     ],
 )
-def test_invalid_variation_raises(router, draw, image, choices, message):
-    unsent(router, lambda: draw.create_variation(image, **choices), message)
+def test_invalid_variation_raises(router, image_tool, image, overrides, message):
+    assert_raises_unsent(router, lambda: image_tool.create_variation(image, **overrides), message)
 
 
 def test_linked_image_must_be_downloaded_first(router):
-    draw = OrqImageTool(model=DALLE2, client=router.client())
-    linked = draw.generate("boat", size="64x64")
-    unsent(router, lambda: draw.edit("bird", linked), "only available at a URL. Fetch it with")
+    image_tool = create_tool(router, model=DALLE2)
+    linked = image_tool.generate("boat", size="64x64")
+    assert_raises_unsent(
+        router, lambda: image_tool.edit("bird", linked), "only available at a URL. Fetch it with"
+    )
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("args", "message"),
     [
         ({"model": "gpt-image-1"}, "provider/model"),
         ({"model": DALLE3, "n": 2}, "generates 1 image"),
@@ -203,45 +211,49 @@ def test_linked_image_must_be_downloaded_first(router):
         ({"model": GPT, "extra_body": {"response_format": "url"}}, "extra_body.response_format"),
     ],
 )
-def test_invalid_tool_raises(router, given, message):
+def test_invalid_tool_raises(router, args, message):
     with pytest.raises(ValidationError, match=message):
-        OrqImageTool(client=router.client(), **given)
+        create_tool(router, **args)
 
 
 def test_parameters_are_checked_for_load_balancer_models(router):
     balanced = {"load_balancer": {"models": [{"model": DALLE3, "weight": 1}]}}
-    draw = OrqImageTool(model=GPT, client=router.client(), controls=balanced, style="vivid")
-    assert draw.generate("boat", size="64x64").answering_model == DALLE3
-    unsent(
+    image_tool = create_tool(router, controls=balanced, style="vivid")
+    assert image_tool.generate("boat", size="64x64").answering_model == DALLE3
+    assert_raises_unsent(
         router,
-        lambda: draw.generate("boat", background="opaque"),
+        lambda: image_tool.generate("boat", background="opaque"),
         "not supported by openai/dall-e-3",
     )
 
 
 def test_missing_directory_raises_before_sending(router, tmp_path):
-    folder, message = tmp_path / "none", "directory: .*none is not a directory"
+    directory, message = tmp_path / "none", "directory: .*none is not a directory"
     with pytest.raises(ValidationError, match=message):
-        OrqImageTool(model=GPT, client=router.client(), directory=folder)
-    folder.mkdir()
-    draw = OrqImageTool(model=GPT, client=router.client(), directory=folder)
-    folder.rmdir()
-    unsent(router, lambda: draw.generate("boat"), message)
+        create_tool(router, directory=directory)
+    directory.mkdir()
+    image_tool = create_tool(router, directory=directory)
+    directory.rmdir()
+    assert_raises_unsent(router, lambda: image_tool.generate("boat"), message)
 
 
-def test_registry_drops_oldest_images(router, draw, monkeypatch):
+def test_registry_drops_oldest_images(router, image_tool, monkeypatch):
     monkeypatch.setattr(image_store, "MAX_REGISTRY_BYTES", 3000)
-    first = draw.generate("one", size="64x64").image
-    draw.generate("two", size="64x64")
-    last = draw.generate("three", size="64x64").image
-    draw.edit("bird", last.id)
-    unsent(router, lambda: draw.edit("bird", first.id), "is not an image of this tool. Use one of")
+    first = image_tool.generate("one", size="64x64").image
+    image_tool.generate("two", size="64x64")
+    last = image_tool.generate("three", size="64x64").image
+    image_tool.edit("bird", last.id)
+    assert_raises_unsent(
+        router,
+        lambda: image_tool.edit("bird", first.id),
+        "is not an image of this tool. Use one of",
+    )
 
 
-def test_error_message_does_not_contain_the_image(draw):
-    wrong = [{"id": "img_1", "base64": "!!!"}, base64.b64encode(BOAT).decode(), "x" * 5000]
-    for source in wrong:
+def test_error_message_does_not_contain_the_image(image_tool):
+    sources = [{"id": "img_1", "base64": "!!!"}, base64.b64encode(BOAT).decode(), "x" * 5000]
+    for source in sources:
         with pytest.raises(RouterInputError) as caught:
-            draw.edit("bird", source)
+            image_tool.edit("bird", source)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 250

@@ -23,36 +23,36 @@ GPT = "openai/gpt-4o"
 TEXT = "Hello from the agent."
 
 
-def told_to_speak(**args: Any) -> OfflineRouter:
-    """A router whose chat model calls the tool once, then says that it did."""
+def create_router(**args: Any) -> OfflineRouter:
+    """Create a router whose chat model calls the tool once, and then answers."""
     call = ToolCall("speak", {"text": TEXT, **args}, id="c1")
-    return OfflineRouter(answers={GPT: [Answer(tool_calls=(call,)), "There you are."]})
+    return OfflineRouter(answers={GPT: [Answer(tool_calls=(call,)), "I greeted you."]})
 
 
 async def run(agent: Any, is_async: bool) -> ToolMessage:
-    asked, config = {"messages": [("user", "Greet me.")]}, {"configurable": {"thread_id": "t"}}
-    result = await agent.ainvoke(asked, config) if is_async else agent.invoke(asked, config)
+    input_, config = {"messages": [("user", "Greet me.")]}, {"configurable": {"thread_id": "t"}}
+    result = await agent.ainvoke(input_, config) if is_async else agent.invoke(input_, config)
     (message,) = [item for item in result["messages"] if isinstance(item, ToolMessage)]
-    assert result["messages"][-1].text == "There you are."
+    assert result["messages"][-1].text == "I greeted you."
     return message
 
 
 @sync_and_async
 async def test_audio_survives_checkpoint_and_json(is_async: bool) -> None:
-    router = told_to_speak()
+    router = create_router()
     saver = InMemorySaver()
     model = ChatOrq(model=GPT, client=router.client())
     agent = create_agent(model, [create_tool(router)], checkpointer=saver)
     message = await run(agent, is_async)
-    kept = agent.get_state({"configurable": {"thread_id": "t"}}).values["messages"]
-    (restored,) = messages_from_dict(json.loads(json.dumps(messages_to_dict(kept))))[2:3]
-    for found in (message, kept[2], restored):
-        assert recognize(Speech.of(found).data) == TEXT
+    messages = agent.get_state({"configurable": {"thread_id": "t"}}).values["messages"]
+    (restored,) = messages_from_dict(json.loads(json.dumps(messages_to_dict(messages))))[2:3]
+    for item in (message, messages[2], restored):
+        assert recognize(Speech.of(item).data) == TEXT
 
 
 @sync_and_async
 async def test_model_sees_summary_without_audio(is_async: bool) -> None:
-    router = told_to_speak()
+    router = create_router()
     message = await run(
         create_agent(ChatOrq(model=GPT, client=router.client()), [create_tool(router)]), is_async
     )
@@ -60,13 +60,13 @@ async def test_model_sees_summary_without_audio(is_async: bool) -> None:
     assert seen[-1]["messages"][-1]["content"] == message.content
     assert message.content.startswith("The text was spoken: ")
     assert len(json.dumps(seen)) < 3000
-    offered = seen[0]["tools"][0]["function"]
-    assert list(offered["parameters"]["properties"]) == ["text"]
+    schema = seen[0]["tools"][0]["function"]
+    assert list(schema["parameters"]["properties"]) == ["text"]
 
 
 @sync_and_async
 async def test_model_sets_model_args(is_async: bool) -> None:
-    router = told_to_speak(voice="nova", speed=2)
+    router = create_router(voice="nova", speed=2)
     tool = create_tool(router, model_args=("voice", "speed"))
     await run(create_agent(ChatOrq(model=GPT, client=router.client()), [tool]), is_async)
     spoken = next(call.body for call in router.log if call.path == "/audio/speech")
@@ -75,7 +75,7 @@ async def test_model_sets_model_args(is_async: bool) -> None:
 
 @sync_and_async
 async def test_unexpected_argument_is_reported_to_model(is_async: bool) -> None:
-    router = told_to_speak(voice="nova")
+    router = create_router(voice="nova")
     model = ChatOrq(model=GPT, client=router.client())
     message = await run(create_agent(model, [create_tool(router)]), is_async)
     assert (message.status, message.artifact) == ("error", None)
@@ -85,7 +85,7 @@ async def test_unexpected_argument_is_reported_to_model(is_async: bool) -> None:
 
 @sync_and_async
 async def test_file_in_directory_has_suffix_of_detected_format(is_async: bool, tmp_path) -> None:
-    router = told_to_speak()
+    router = create_router()
     tool = create_tool(router, directory=tmp_path, audio_format="mp3")
     message = await run(create_agent(ChatOrq(model=GPT, client=router.client()), [tool]), is_async)
     speech = Speech.of(message)
@@ -98,42 +98,42 @@ async def test_file_in_directory_has_suffix_of_detected_format(is_async: bool, t
 
 @sync_and_async
 async def test_callbacks_trace_invoke_and_stream(is_async: bool) -> None:
-    class Ears(BaseCallbackHandler):
+    class RunRecorder(BaseCallbackHandler):
         def __init__(self) -> None:
-            self.heard: list[str] = []
+            self.events: list[str] = []
 
         def on_tool_start(self, serialized: Any, input_str: str, **_: Any) -> None:
-            self.heard.append(f"start {serialized['name']} {input_str}")
+            self.events.append(f"start {serialized['name']} {input_str}")
 
         def on_tool_end(self, output: Any, **_: Any) -> None:
-            self.heard.append(f"end {output}"[:24])
+            self.events.append(f"end {output}"[:24])
 
         def on_tool_error(self, error: BaseException, **_: Any) -> None:
-            self.heard.append(f"error {type(error).__name__}")
+            self.events.append(f"error {type(error).__name__}")
 
-    ears = Ears()
-    tool, config = create_tool(), {"callbacks": [ears]}
+    recorder = RunRecorder()
+    tool, config = create_tool(), {"callbacks": [recorder]}
     await tool.ainvoke(TEXT, config) if is_async else tool.invoke(TEXT, config)
-    assert ears.heard == [f"start speak {TEXT}", "end The text was spoken:"]
-    ears.heard.clear()
+    assert recorder.events == [f"start speak {TEXT}", "end The text was spoken:"]
+    recorder.events.clear()
     size = len(b"".join(await collect_stream(tool, is_async, {"text": TEXT}, config)))
-    assert ears.heard == [f"start speak {{'text': '{TEXT}'}}", f"end {size} bytes of wav a"]
-    ears.heard.clear()
+    assert recorder.events == [f"start speak {{'text': '{TEXT}'}}", f"end {size} bytes of wav a"]
+    recorder.events.clear()
     broken = create_tool(OfflineRouter(faults={TTS: Fault(cut_after=1)}))
     with pytest.raises(StreamInterruptedError):
         await collect_stream(broken, is_async, TEXT, config)
-    assert ears.heard == [f"start speak {TEXT}", "error StreamInterruptedError"]
+    assert recorder.events == [f"start speak {TEXT}", "error StreamInterruptedError"]
 
 
 @sync_and_async
 async def test_stream_closed_early_is_traced_as_ended(is_async: bool) -> None:
     ended = []
 
-    class Ears(BaseCallbackHandler):
+    class RunRecorder(BaseCallbackHandler):
         def on_tool_end(self, output: Any, **_: Any) -> None:
             ended.append(output)
 
-    config = {"callbacks": [Ears()]}
+    config = {"callbacks": [RunRecorder()]}
     if is_async:
         async with aclosing(create_tool().astream(TEXT, config)) as audio:
             await anext(audio)

@@ -34,23 +34,23 @@ from orq_router_integrations.errors import (
 from orq_router_integrations.testing import Fault
 
 TEXT = "A text that takes more than one chunk of audio to speak."
-WHOLE = wav(samples(3000), size="open")
-HALF = [WHOLE[:1000], WHOLE[1000:2044]]
+AUDIO = wav(samples(3000), size="open")
+PARTIAL = [AUDIO[:1000], AUDIO[1000:2044]]
 LONG = "One sentence of this text. And another sentence of it."
 
 BROKEN = {
-    "reset": [*HALF, connection_reset()],
-    "read error": [*HALF, httpx.ReadError("reset")],
-    "timeout": [*HALF, httpx.ReadTimeout("slow")],
+    "reset": [*PARTIAL, connection_reset()],
+    "read error": [*PARTIAL, httpx.ReadError("reset")],
+    "timeout": [*PARTIAL, httpx.ReadTimeout("slow")],
 }
-NO_AUDIO = {
+OTHER_RESPONSES = {
     "json": (b'{"text": "no audio"}', InvalidResponseError, "expected audio, got JSON"),
     "error": (b'{"error": {"message": "No such voice"}}', ServerError, "No such voice"),
     "html": (b"<html><body>Oops</body></html>", InvalidResponseError, "expected audio, got text"),
     "empty": (b"", InvalidResponseError, "its body is empty"),
-    "no sound": (wav(b""), InvalidResponseError, "a WAV file without samples"),
-    "half a head": (WHOLE[:30], InvalidResponseError, "a WAV file without samples"),
-    "picture": (
+    "no samples": (wav(b""), InvalidResponseError, "a WAV file without samples"),
+    "half a header": (AUDIO[:30], InvalidResponseError, "a WAV file without samples"),
+    "image": (
         b"\x89PNG\r\n\x1a\n" + bytes(99),
         InvalidResponseError,
         "expected audio, got image/png",
@@ -61,7 +61,7 @@ NO_AUDIO = {
 @sync_and_async
 @pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
 async def test_received_audio_is_partial_bytes(is_async, fault):
-    tool, script = create_scripted_tool(fault, [WHOLE])
+    tool, script = create_scripted_tool(fault, [AUDIO])
     with pytest.raises(RouterError) as caught:
         await synthesize(tool, is_async, TEXT)
     error = caught.value
@@ -72,7 +72,7 @@ async def test_received_audio_is_partial_bytes(is_async, fault):
 
 @sync_and_async
 async def test_stream_yields_audio_received_before_error(is_async):
-    tool, _ = create_scripted_tool([*HALF, connection_reset()])
+    tool, _ = create_scripted_tool([*PARTIAL, connection_reset()])
     got = []
 
     async def take():
@@ -84,7 +84,7 @@ async def test_stream_yields_audio_received_before_error(is_async):
 
     with pytest.raises(StreamInterruptedError) as caught:
         await take()
-    assert b"".join(got) == b"".join(HALF)
+    assert b"".join(got) == b"".join(PARTIAL)
     assert (caught.value.received, caught.value.partial_bytes) == (2044, b"")
 
 
@@ -93,7 +93,7 @@ async def test_stream_yields_audio_received_before_error(is_async):
 async def test_error_leaves_no_new_file_and_keeps_old_one(is_async, fault, tmp_path):
     (tmp_path / "old.wav").write_bytes(b"old")
     for name in ("old.wav", "new.wav"):
-        tool, script = create_scripted_tool(fault, [WHOLE])
+        tool, script = create_scripted_tool(fault, [AUDIO])
         with pytest.raises(RouterError) as caught:
             await synthesize_to_file(tool, is_async, TEXT, tmp_path / name)
         assert (caught.value.received, script.sent) == (2044, 1)
@@ -102,7 +102,7 @@ async def test_error_leaves_no_new_file_and_keeps_old_one(is_async, fault, tmp_p
 
 
 @sync_and_async
-@pytest.mark.parametrize("length", [2000, 400_000], ids=["at the end", "amid"])
+@pytest.mark.parametrize("length", [2000, 400_000], ids=["small", "large"])
 async def test_full_disk_raises_saving_error(is_async, length, tmp_path):
     (tmp_path / "old.wav").write_bytes(b"old")
     for name in ("old.wav", "new.wav"):
@@ -119,7 +119,9 @@ async def test_full_disk_raises_saving_error(is_async, length, tmp_path):
 
 
 @sync_and_async
-@pytest.mark.parametrize(("body", "error", "message"), NO_AUDIO.values(), ids=NO_AUDIO)
+@pytest.mark.parametrize(
+    ("body", "error", "message"), OTHER_RESPONSES.values(), ids=OTHER_RESPONSES
+)
 async def test_response_without_audio_raises(is_async, body, error, message, tmp_path):
     tool, script = create_scripted_tool([body])
     for ask in (
@@ -134,11 +136,11 @@ async def test_response_without_audio_raises(is_async, body, error, message, tmp
 
 @sync_and_async
 async def test_body_shorter_than_content_length_raises(is_async):
-    headers = {"content-type": "audio/wav", "content-length": str(len(WHOLE))}
+    headers = {"content-type": "audio/wav", "content-length": str(len(AUDIO))}
     tool, _ = create_scripted_tool(
-        lambda _: httpx.Response(200, headers=headers, stream=Body(*HALF))
+        lambda _: httpx.Response(200, headers=headers, stream=Body(*PARTIAL))
     )
-    with pytest.raises(StreamInterruptedError, match=f"2044 of {len(WHOLE)} bytes"):
+    with pytest.raises(StreamInterruptedError, match=f"2044 of {len(AUDIO)} bytes"):
         await synthesize(tool, is_async, TEXT)
 
 
@@ -146,7 +148,7 @@ async def test_body_shorter_than_content_length_raises(is_async):
 @pytest.mark.parametrize("again", [False, True])
 async def test_ambiguous_request_is_only_retried_if_enabled(is_async, again, monkeypatch):
     recorded_pauses(monkeypatch)
-    tool, script = create_scripted_tool(httpx.ReadError("reset"), [WHOLE], retry_ambiguous=again)
+    tool, script = create_scripted_tool(httpx.ReadError("reset"), [AUDIO], retry_ambiguous=again)
     if again:
         assert (await synthesize(tool, is_async, TEXT)).attempts == 2
     else:
@@ -159,7 +161,7 @@ async def test_ambiguous_request_is_only_retried_if_enabled(is_async, again, mon
 @sync_and_async
 async def test_unprocessed_request_is_retried(is_async, monkeypatch):
     recorded_pauses(monkeypatch)
-    tool, script = create_scripted_tool(httpx.ConnectError("refused"), says(503), [WHOLE])
+    tool, script = create_scripted_tool(httpx.ConnectError("refused"), says(503), [AUDIO])
     assert (await synthesize(tool, is_async, TEXT)).attempts == 3
     assert script.sent == 3
 
@@ -189,9 +191,9 @@ async def test_cut_response_of_offline_router(is_async, tmp_path):
 async def test_closed_connection_raises(is_async, framing, tmp_path):
     head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\n"
     if framing == "length":
-        sent = head + b"Content-Length: 6044\r\n\r\n" + WHOLE[:2000]
+        sent = head + b"Content-Length: 6044\r\n\r\n" + AUDIO[:2000]
     else:
-        sent = head + b"Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + WHOLE[:2000] + b"\r\n"
+        sent = head + b"Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + AUDIO[:2000] + b"\r\n"
 
     async def answer(writer):
         writer.write(sent)
@@ -214,7 +216,7 @@ async def test_cancelled_call_leaves_no_file(tmp_path):
 
     class Stalled(Body):
         async def __aiter__(self):
-            yield WHOLE[:2000]
+            yield AUDIO[:2000]
             arrived.set()
             await asyncio.Event().wait()
 
@@ -232,7 +234,7 @@ async def test_cancelled_call_leaves_no_file(tmp_path):
 
 
 async def test_stream_closed_early_closes_response():
-    bodies = [Body(*HALF, WHOLE[2044:]) for _ in range(2)]
+    bodies = [Body(*PARTIAL, AUDIO[2044:]) for _ in range(2)]
     waiting = iter(bodies)
     tool, _ = create_scripted_tool(lambda _: httpx.Response(200, stream=next(waiting)))
     with closing(tool.stream(TEXT)) as audio:
