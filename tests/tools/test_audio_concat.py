@@ -54,9 +54,9 @@ class TestWav:
 class TestUnusualWav:
     def test_other_riff_chunks_are_dropped_between_chunks(self):
         note = b"LIST\x05\0\0\0INFOx\0"
-        odd = wav(ONE, before=note, after=note)
-        assert join(WavJoiner(is_joining=True), odd, odd) == wav(ONE + ONE)
-        assert join(WavJoiner(), odd) == odd
+        unusual = wav(ONE, before=note, after=note)
+        assert join(WavJoiner(is_joining=True), unusual, unusual) == wav(ONE + ONE)
+        assert join(WavJoiner(), unusual) == unusual
 
     def test_incomplete_sample_does_not_shift_next_chunk(self):
         cut = wav(ONE, size="open")[:-1]
@@ -82,9 +82,9 @@ class TestUnusualWav:
             join(WavJoiner(is_joining=True), broken, wav(ONE))
 
     def test_unreadable_single_file_is_passed_through(self):
-        odd = b"RIFF\0\0\0\0WAVEdata\0\0\0\0" + ONE
+        unusual = b"RIFF\0\0\0\0WAVEdata\0\0\0\0" + ONE
         joiner = WavJoiner()
-        assert (join(joiner, odd), joiner.seconds) == (odd, None)
+        assert (join(joiner, unusual), joiner.seconds) == (unusual, None)
 
 
 class TestPcm:
@@ -114,9 +114,9 @@ class TestMp3:
         assert joiner.seconds == pytest.approx(8 * samples_in_frame / rate)
 
     def test_single_chunk_is_passed_through(self):
-        whole = ID3 + mp3_table(44100) + mp3(4)
+        chunk = ID3 + mp3_table(44100) + mp3(4)
         joiner = Mp3Joiner()
-        assert join(joiner, whole) == whole
+        assert join(joiner, chunk) == chunk
         assert joiner.seconds == pytest.approx(4 * 1152 / 44100)
 
     def test_truncated_frame_is_dropped(self):

@@ -62,10 +62,10 @@ def get_tool_messages(messages: list[Any]) -> list[ToolMessage]:
 @every_way
 async def test_agent_generates_edits_and_speaks(router: OfflineRouter, awaited: bool):
     messages = (await called(create_image_agent(router), awaited, INPUT))["messages"]
-    generated, edited, spoken = get_tool_messages(messages)
+    generated, edited, speech = get_tool_messages(messages)
     assert words(ImageResult.of(generated).image.read()) == "boat"
     assert words(ImageResult.of(edited).image.read()).endswith("Edit 1: add a bird")
-    assert Speech.of(spoken).seconds > 0
+    assert Speech.of(speech).seconds > 0
     assert messages[-1].text == "Done."
     paths = [request.path.removeprefix("/v3/router") for request in router.requests]
     assert [path for path in paths if path != "/chat/completions"] == [

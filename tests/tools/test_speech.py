@@ -123,9 +123,9 @@ class TestStream:
 
     async def test_accepts_dict_of_arguments(self, is_async):
         router = OfflineRouter()
-        given = {"text": TEXT, "voice": "nova", "speed": 2.0}
+        args = {"text": TEXT, "voice": "nova", "speed": 2.0}
         assert b"".join(
-            await collect_stream(create_tool(router), is_async, given, audio_format="pcm")
+            await collect_stream(create_tool(router), is_async, args, audio_format="pcm")
         )
         assert router.requests[0].body["voice"] == "nova"
         assert router.requests[0].body["response_format"] == "pcm"
@@ -136,15 +136,15 @@ class TestStream:
         assert (message.tool_call_id, message.status) == ("c", "success")
 
     async def test_long_text_is_one_file(self, is_async):
-        whole = b"".join(await collect_stream(create_tool(max_chars=40), is_async, LONG))
-        assert whole[:4] == b"RIFF"
-        assert whole[4:8] == whole[40:44] == b"\xff" * 4
-        assert whole.count(b"RIFF") == 1
+        audio = b"".join(await collect_stream(create_tool(max_chars=40), is_async, LONG))
+        assert audio[:4] == b"RIFF"
+        assert audio[4:8] == audio[40:44] == b"\xff" * 4
+        assert audio.count(b"RIFF") == 1
 
     async def test_other_input_raises(self, is_async):
-        for wrong in (None, 7, {"voice": "nova"}, {"text": None}):
+        for input_ in (None, 7, {"voice": "nova"}, {"text": None}):
             with pytest.raises(RouterInputError, match="text: "):
-                await collect_stream(create_tool(), is_async, wrong)
+                await collect_stream(create_tool(), is_async, input_)
 
 
 @sync_and_async
@@ -195,15 +195,15 @@ class TestLongText:
     async def test_chunks_are_joined_without_gap(self, is_async):
         router = OfflineRouter()
         speech = await synthesize(create_tool(router, max_chars=40), is_async, LONG)
-        asked = [request.body["input"] for request in router.requests]
-        assert asked == [
+        texts = [request.body["input"] for request in router.requests]
+        assert texts == [
             "The first sentence is short.",
             "The second one, which is longer,",
             "has a clause. And the end.",
         ]
         assert recognize(speech.data) == LONG
-        alone = [read_wav(create_tool().synthesize(part).data)[1] for part in asked]
-        assert read_wav(speech.data)[1] == b"".join(alone)
+        expected = [read_wav(create_tool().synthesize(part).data)[1] for part in texts]
+        assert read_wav(speech.data)[1] == b"".join(expected)
         assert (speech.chunks, speech.attempts, len(speech.trace_ids)) == (3, 3, 3)
 
     async def test_file_equals_audio_in_memory(self, is_async, tmp_path):

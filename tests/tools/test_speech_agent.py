@@ -56,11 +56,11 @@ async def test_model_sees_summary_without_audio(is_async: bool) -> None:
     message = await run(
         create_agent(ChatOrq(model=GPT, client=router.client()), [create_tool(router)]), is_async
     )
-    seen = [request.body for request in router.requests if "messages" in request.body]
-    assert seen[-1]["messages"][-1]["content"] == message.content
+    bodies = [request.body for request in router.requests if "messages" in request.body]
+    assert bodies[-1]["messages"][-1]["content"] == message.content
     assert message.content.startswith("The text was spoken: ")
-    assert len(json.dumps(seen)) < 3000
-    schema = seen[0]["tools"][0]["function"]
+    assert len(json.dumps(bodies)) < 3000
+    schema = bodies[0]["tools"][0]["function"]
     assert list(schema["parameters"]["properties"]) == ["text"]
 
 
@@ -69,8 +69,8 @@ async def test_model_sets_model_args(is_async: bool) -> None:
     router = create_router(voice="nova", speed=2)
     tool = create_tool(router, model_args=("voice", "speed"))
     await run(create_agent(ChatOrq(model=GPT, client=router.client()), [tool]), is_async)
-    spoken = next(call.body for call in router.log if call.path == "/audio/speech")
-    assert (spoken["voice"], spoken["speed"]) == ("nova", 2)
+    body = next(call.body for call in router.log if call.path == "/audio/speech")
+    assert (body["voice"], body["speed"]) == ("nova", 2)
 
 
 @sync_and_async
@@ -146,8 +146,8 @@ async def test_stream_closed_early_is_traced_as_ended(is_async: bool) -> None:
 async def test_chain_streams_audio() -> None:
     chain = RunnableLambda(str.upper) | create_tool()
     assert chain.invoke(TEXT).startswith("The text was spoken: ")
-    for whole in (list(chain.stream(TEXT)), [data async for data in chain.astream(TEXT)]):
-        assert b"".join(whole)[44:] == create_tool().synthesize(TEXT.upper()).data[44:]
+    for chunks in (list(chain.stream(TEXT)), [data async for data in chain.astream(TEXT)]):
+        assert b"".join(chunks)[44:] == create_tool().synthesize(TEXT.upper()).data[44:]
 
 
 def test_missing_directory_raises(tmp_path: Path) -> None:

@@ -73,18 +73,18 @@ async def test_received_audio_is_partial_bytes(is_async, fault):
 @sync_and_async
 async def test_stream_yields_audio_received_before_error(is_async):
     tool, _ = create_scripted_tool([*PARTIAL, connection_reset()])
-    got = []
+    chunks = []
 
-    async def take():
+    async def consume():
         if is_async:
             async for data in tool.astream(TEXT):
-                got.append(data)
+                chunks.append(data)
         else:
-            got.extend(tool.stream(TEXT))
+            chunks.extend(tool.stream(TEXT))
 
     with pytest.raises(StreamInterruptedError) as caught:
-        await take()
-    assert b"".join(got) == b"".join(PARTIAL)
+        await consume()
+    assert b"".join(chunks) == b"".join(PARTIAL)
     assert (caught.value.received, caught.value.partial_bytes) == (2044, b"")
 
 
@@ -124,13 +124,13 @@ async def test_full_disk_raises_saving_error(is_async, length, tmp_path):
 )
 async def test_response_without_audio_raises(is_async, body, error, message, tmp_path):
     tool, script = create_scripted_tool([body])
-    for ask in (
+    for call in (
         lambda: synthesize(tool, is_async, TEXT),
         lambda: synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav"),
         lambda: collect_stream(tool, is_async, TEXT),
     ):
         with pytest.raises(error, match=message):
-            await ask()
+            await call()
     assert (script.sent, list(tmp_path.iterdir())) == (3, [])
 
 

@@ -35,10 +35,10 @@ def test_artifact_survives_in_message(speech):
     assert Speech.of(restored) == speech
 
 
-@pytest.mark.parametrize("wrong", [{}, {"type": "image"}, None, "x", {"base64": "?", "size": 1}])
-def test_message_without_speech_raises(wrong):
+@pytest.mark.parametrize("artifact", [{}, {"type": "image"}, None, "x", {"base64": "?", "size": 1}])
+def test_message_without_speech_raises(artifact):
     with pytest.raises(RouterInputError, match="contains no speech"):
-        Speech.of(ToolMessage("x", tool_call_id="c", artifact=wrong))
+        Speech.of(ToolMessage("x", tool_call_id="c", artifact=artifact))
 
 
 def test_save(speech, tmp_path):
@@ -51,23 +51,25 @@ def test_save(speech, tmp_path):
 
 
 def test_read_and_save_speech_in_file(tmp_path):
-    kept = create_tool().synthesize_to_file(TEXT, tmp_path / "a.wav")
-    restored = Speech.of(kept.to_artifact())
+    speech = create_tool().synthesize_to_file(TEXT, tmp_path / "a.wav")
+    restored = Speech.of(speech.to_artifact())
     assert restored.data is None
     restored.save(tmp_path / "b.wav")
-    assert (tmp_path / "b.wav").read_bytes() == restored.read() == kept.read()
+    assert (tmp_path / "b.wav").read_bytes() == restored.read() == speech.read()
     (tmp_path / "a.wav").unlink()
     with pytest.raises(RouterInputError, match=r"Cannot read .*a.wav"):
         restored.read()
 
 
-@pytest.mark.parametrize("kind", ["wav", "pcm"])
-def test_loader_transcribes_blob(kind, tmp_path):
-    in_memory = create_tool().synthesize(TEXT, audio_format=kind)
-    in_a_file = create_tool().synthesize_to_file(TEXT, tmp_path / f"a.{kind}", audio_format=kind)
-    for spoken in (in_memory, in_a_file):
+@pytest.mark.parametrize("audio_format", ["wav", "pcm"])
+def test_loader_transcribes_blob(audio_format, tmp_path):
+    in_memory = create_tool().synthesize(TEXT, audio_format=audio_format)
+    in_a_file = create_tool().synthesize_to_file(
+        TEXT, tmp_path / f"a.{audio_format}", audio_format=audio_format
+    )
+    for speech in (in_memory, in_a_file):
         loader = OrqTranscriptionLoader(
-            source=spoken.blob(), model="openai/whisper-1", client=OfflineRouter().client()
+            source=speech.blob(), model="openai/whisper-1", client=OfflineRouter().client()
         )
         (document,) = loader.load()
         assert document.page_content == TEXT
