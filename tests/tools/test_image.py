@@ -106,10 +106,7 @@ def test_model_edits_and_varies_images_by_id(router):
     )
     assert edited.content.startswith("1 image was edited: img_")
     both = [generated.image.id, ImageResult.of(edited).image.id]
-    assert (
-        ImageResult.of(call_tool(image_tool, prompt="join them", image=both)).operation
-        == "edit"
-    )
+    assert ImageResult.of(call_tool(image_tool, prompt="join them", image=both)).operation == "edit"
     variation = call_tool(image_tool, prompt="", image=generated.image.id, size="256x256")
     assert variation.content.startswith("1 variation was created: ")
     assert [request.path.rpartition("/")[2] for request in router.requests] == [

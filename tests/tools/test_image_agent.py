@@ -12,13 +12,17 @@ from support.agent_tools import GPT, called, every_way
 from support.picture_reader import words
 
 from orq_router_integrations import ChatOrq, OfflineRouter, OrqImageTool, OrqSpeechTool
-from orq_router_integrations.testing import Answer, ToolCall
+from orq_router_integrations.testing import Answer
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.tools.speech_result import Speech
 
 IMAGE_MODEL = "openai/gpt-image-1"
 INPUT = {"messages": [("user", "Draw a boat, add a bird, and say so.")]}
 THREAD: Any = {"configurable": {"thread_id": "1"}}
+
+
+def create_answer(call_id: str, name: str, **args: Any) -> Answer:
+    return Answer(tool_calls=[{"name": name, "args": args, "id": call_id}])
 
 
 def script_answer(body: dict[str, Any]) -> Answer | None:
@@ -28,13 +32,12 @@ def script_answer(body: dict[str, Any]) -> Answer | None:
     tool_outputs = [message["content"] for message in body["messages"] if message["role"] == "tool"]
     match len(tool_outputs):
         case 0:
-            return Answer(tool_calls=(ToolCall("draw_image", {"prompt": "boat"}),))
+            return create_answer("call_1", "draw_image", prompt="boat")
         case 1:
             image_id = tool_outputs[0].partition(": ")[2].partition(" ")[0]
-            edit = {"prompt": "add a bird", "image": image_id}
-            return Answer(tool_calls=(ToolCall("draw_image", edit),))
+            return create_answer("call_2", "draw_image", prompt="add a bird", image=image_id)
         case 2:
-            return Answer(tool_calls=(ToolCall("speak", {"text": "Here is a bird."}),))
+            return create_answer("call_3", "speak", text="Here is a bird.")
     return Answer("Done.")
 
 
@@ -107,13 +110,13 @@ def test_conversation_survives_json(router: OfflineRouter):
 @every_way
 @pytest.mark.parametrize("kwargs", [{}, {"handle_tool_error": True}], ids=["default", "handled"])
 async def test_unknown_image_id_is_reported_to_model(awaited: bool, kwargs: dict[str, Any]):
-    tool_call = ToolCall("draw_image", {"prompt": "add a bird", "image": "img_000000000000"})
-    router = OfflineRouter(answers={GPT: [Answer(tool_calls=(tool_call,)), "I see."]})
+    answer = create_answer("call_1", "draw_image", prompt="add a bird", image="img_000000000000")
+    router = OfflineRouter(answers={GPT: [answer, "I see."]})
     model = ChatOrq(model=GPT, client=router.client())
     agent = create_agent(model, create_tools(router, **kwargs))
     messages = (await called(agent, awaited, INPUT))["messages"]
-    (answer,) = get_tool_messages(messages)
-    assert answer.status == "error"
-    assert "'img_000000000000' is not an image of this tool" in answer.content
+    (message,) = get_tool_messages(messages)
+    assert message.status == "error"
+    assert "'img_000000000000' is not an image of this tool" in message.content
     assert messages[-1].text == "I see."
     assert all(request.path.endswith("completions") for request in router.requests)

@@ -61,10 +61,7 @@ def test_accepts_earlier_results(router, image_tool):
         image_tool.edit("bird", source)
         assert len(router.requests[-1].body["image"]) == 2
     image_tool.edit("bird", message)
-    assert (
-        router.requests[-1].body["image"]["sha256"]
-        == ImageResult.of(message).image.sha256
-    )
+    assert router.requests[-1].body["image"]["sha256"] == ImageResult.of(message).image.sha256
     assert router.requests[-1].body["image"]["filename"].endswith(".png")
 
 

@@ -16,7 +16,7 @@ from support.speech_tools import TTS, collect_stream, create_tool, recognize, sy
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterInputError, StreamInterruptedError
-from orq_router_integrations.testing import Answer, Fault, ToolCall
+from orq_router_integrations.testing import Answer, Fault
 from orq_router_integrations.tools.speech_result import Speech
 
 GPT = "openai/gpt-4o"
@@ -25,7 +25,7 @@ TEXT = "Hello from the agent."
 
 def create_router(**args: Any) -> OfflineRouter:
     """Create a router whose chat model calls the tool once, and then answers."""
-    call = ToolCall("speak", {"text": TEXT, **args}, id="c1")
+    call = {"name": "speak", "args": {"text": TEXT, **args}, "id": "c1"}
     return OfflineRouter(answers={GPT: [Answer(tool_calls=(call,)), "I greeted you."]})
 
 
