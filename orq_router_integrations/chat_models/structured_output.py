@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Iterator
 from operator import itemgetter
-from typing import Any
+from typing import Annotated, Any
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import BaseMessage
@@ -11,8 +11,6 @@ from langchain_core.output_parsers import (
     BaseOutputParser,
     JsonOutputKeyToolsParser,
     JsonOutputParser,
-    PydanticOutputParser,
-    PydanticToolsParser,
 )
 from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import (
@@ -23,16 +21,17 @@ from langchain_core.runnables import (
 )
 from langchain_core.runnables.utils import AddableDict
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from pydantic import ValidationError
+from pydantic import SkipValidation
 
+from orq_router_integrations.chat_models.json_schemas import WRAPPER_KEY
 from orq_router_integrations.chat_models.request_builder import build_tool_params
 from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.chat_models.tool_schemas import (
     OutputSchema,
     StructuredOutputMethod,
     build_response_format,
-    get_schema_name,
-    schema_to_tool,
+    create_output_schema,
+    output_schema_to_tool,
 )
 from orq_router_integrations.errors import RefusalError
 from orq_router_integrations.wire.json import loads
@@ -55,29 +54,44 @@ def build_method_args(
     Raises:
         ValueError: The schema cannot be converted, or the arguments contradict each other.
     """
-    args: dict[str, Any] = {}
-    if schema is not None:
-        method_args = {"method": method, "strict": strict}
-        # LangChain removes this argument again and adds it to traces.
-        args["ls_structured_output_format"] = {"kwargs": method_args, "schema": schema}
-    if method == "json_mode":
-        if strict is not None:
-            raise ValueError("method='json_mode' does not support 'strict'. Use 'json_schema'.")
-        return {**args, "response_format": {"type": "json_object"}}
-    if method not in ("json_schema", "function_calling"):
+    if method not in ("json_schema", "function_calling", "json_mode"):
         raise ValueError(
             f"Unknown method {method!r}. Use 'json_schema', 'function_calling' or 'json_mode'."
         )
+    if method == "json_mode" and strict is not None:
+        raise ValueError("method='json_mode' does not support 'strict'. Use 'json_schema'.")
     if schema is None:
-        raise ValueError(f"method={method!r} needs a schema. Pass 'schema'.")
+        if method != "json_mode":
+            raise ValueError(f"method={method!r} needs a schema. Pass 'schema'.")
+        return {"response_format": {"type": "json_object"}}
+    output_schema, _ = create_output_schema(schema)
+    args = {
+        "ls_structured_output_format": _create_trace_args(schema, output_schema, method, strict)
+    }
+    if method == "json_mode":
+        return {**args, "response_format": {"type": "json_object"}}
     if method == "json_schema":
-        return {**args, "response_format": build_response_format(schema, strict)}
+        return {**args, "response_format": build_response_format(output_schema, strict)}
     tool_args = {
-        "tools": [schema_to_tool(schema)],
-        "tool_choice": get_schema_name(schema),
+        "tools": [output_schema_to_tool(output_schema)],
+        "tool_choice": output_schema["name"],
         "parallel_tool_calls": False,
     }
     return {**args, **build_tool_params(tool_args, api=api, strict=strict)}
+
+
+def _create_trace_args(
+    schema: OutputSchema, output_schema: dict[str, Any], method: str, strict: bool | None
+) -> dict[str, Any]:
+    """Create the argument that LangChain adds to traces and removes from the call.
+
+    LangChain converts the schema again, which fails for some TypedDicts and JSON schemas.
+    """
+    if not isinstance(schema, type) or not is_basemodel_subclass(schema):
+        schema = {"title": output_schema["name"], **output_schema["schema"]}
+        if "description" in output_schema:
+            schema["description"] = output_schema["description"]
+    return {"kwargs": {"method": method, "strict": strict}, "schema": schema}
 
 
 def create_output_parser(
@@ -92,17 +106,16 @@ def create_output_parser(
         method: How the model is asked for structured output.
         return_errors: Return parsing errors instead of raising them.
     """
-    model = schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
-    if method == "function_calling" and schema is not None:
-        if model is not None:
-            return _PydanticToolParser(
-                tools=[model], first_tool_only=True, return_errors=return_errors
-            )
-        name = get_schema_name(schema)
-        return _JsonToolParser(key_name=name, first_tool_only=True, return_errors=return_errors)
-    if model is not None:
-        return _PydanticTextParser(pydantic_object=model, return_errors=return_errors)
-    return _JsonTextParser(return_errors=return_errors)
+    options: dict[str, Any] = {"return_errors": return_errors}
+    name = ""
+    if schema is not None:
+        output_schema, options["is_wrapped"] = create_output_schema(schema)
+        name = output_schema["name"]
+    if isinstance(schema, type) and is_basemodel_subclass(schema):
+        options["model"] = schema
+    if method == "function_calling":
+        return _ToolParser(key_name=name, first_tool_only=True, **options)
+    return _TextParser(**options)
 
 
 class _StrictOutputParser(BaseOutputParser[Any]):
@@ -113,19 +126,43 @@ class _StrictOutputParser(BaseOutputParser[Any]):
     """
 
     parses_text: bool = False
-    requires_dict: bool = False
+    model: Annotated[Any, SkipValidation()] = None
+    is_wrapped: bool = False
     return_errors: bool = False
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802 - the name is LangChain's
+        return self.model or (Any if self.is_wrapped else dict[str, Any])
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
         message = result[0].message if isinstance(result[0], ChatGeneration) else None
         if partial and getattr(message, "chunk_position", None) != "last":
-            return super().parse_result(result, partial=True)
+            return self._parse_partial_result(result)
         try:
             return self._parse_complete_result(result, message)
         except (ValueError, RefusalError) as error:
             if self.return_errors:
                 return error
             raise
+
+    def _parse_partial_result(self, result: list[Generation]) -> Any:
+        """Return what has been received so far, or ``None`` if it is not valid yet."""
+        parsed = super().parse_result(result, partial=True)
+        if parsed is None or (self.is_wrapped and not parsed):
+            return None
+        try:
+            return self._convert(parsed)
+        except ValueError:
+            return None
+
+    def _convert(self, parsed: Any) -> Any:
+        """Unwrap a value and convert it to an instance of the model."""
+        if self.is_wrapped and isinstance(parsed, dict) and parsed.keys() == {WRAPPER_KEY}:
+            parsed = parsed[WRAPPER_KEY]
+        if self.model is None:
+            return parsed
+        validate = getattr(self.model, "model_validate", None) or self.model.parse_obj
+        return validate(parsed)
 
     def _parse_complete_result(self, result: list[Generation], message: BaseMessage | None) -> Any:
         if message is not None and (refusal := message.additional_kwargs.get("refusal")):
@@ -135,15 +172,16 @@ class _StrictOutputParser(BaseOutputParser[Any]):
             raise _create_parser_error(
                 f"The answer is not complete JSON: {_shorten(text)}", text, message
             )
-        try:
-            parsed = super().parse_result(result, partial=False)
-        except ValidationError as error:
-            raise _create_parser_error(str(error), text, message) from None
-        if parsed is None or (self.requires_dict and not isinstance(parsed, dict)):
+        parsed = super().parse_result(result, partial=False)
+        requires_dict = self.model is None and not self.is_wrapped
+        if parsed is None or (requires_dict and not isinstance(parsed, dict)):
             raise _create_parser_error(
                 f"The answer does not match the schema: {_shorten(text)}", text, message
             )
-        return parsed
+        try:
+            return self._convert(parsed)
+        except ValueError as error:
+            raise _create_parser_error(str(error), text, message) from None
 
 
 def _create_parser_error(
@@ -179,20 +217,11 @@ def _is_complete_json(text: str) -> bool:
     return False
 
 
-class _JsonTextParser(_StrictOutputParser, JsonOutputParser):
-    parses_text: bool = True
-    requires_dict: bool = True
-
-
-class _PydanticTextParser(_StrictOutputParser, PydanticOutputParser[Any]):
+class _TextParser(_StrictOutputParser, JsonOutputParser):
     parses_text: bool = True
 
 
-class _JsonToolParser(_StrictOutputParser, JsonOutputKeyToolsParser):
-    requires_dict: bool = True
-
-
-class _PydanticToolParser(_StrictOutputParser, PydanticToolsParser):
+class _ToolParser(_StrictOutputParser, JsonOutputKeyToolsParser):
     pass
 
 

@@ -5,7 +5,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.utils.pydantic import is_basemodel_subclass
+from typing_extensions import is_typeddict
 
+from orq_router_integrations.chat_models.json_schemas import (
+    create_class_function,
+    create_function,
+    create_typed_dict_function,
+    get_class_schema,
+    inline_refs,
+    is_object_schema,
+    wrap_schema,
+)
+from orq_router_integrations.chat_models.strict_schemas import to_strict_schema
 from orq_router_integrations.wire import json
 
 if TYPE_CHECKING:
@@ -28,12 +40,17 @@ TOOL_SEARCH = "orq:tool_search"
 
 _CREDENTIAL_FIELDS = ("headers", "authorization")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_INVALID_NAME_CHARS = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 class ConvertedTools(list[dict[str, Any]]):
     """Tools that are already converted for one of the two chat APIs."""
 
     for_responses = False
+
+
+class ConvertedResponseFormat(dict[str, Any]):
+    """A response format that is already converted."""
 
 
 def convert_tools(
@@ -98,9 +115,21 @@ def _convert_function(tool: ToolLike, strict: bool | None, for_responses: bool) 
     validate_name(name, "tool")
     if not isinstance(parameters, Mapping):
         raise ValueError(f"The parameters of tool {name!r} must be a JSON schema.")
-    schema = {"type": "object", "properties": {}, **parameters}
-    json.dumps(schema, f"tool {name!r}: parameters")  # raises if it is not valid JSON
-    return {**converted, "function": {**function, "parameters": schema}}
+    schema = _convert_root(parameters, f"tool {name!r}: parameters", function.get("strict"))
+    return {**converted, "function": {**function, "parameters": {"properties": {}, **schema}}}
+
+
+def _convert_root(schema: Mapping[str, Any], label: str, strict: bool | None) -> dict[str, Any]:
+    """Return the schema of an object, in the strict subset if ``strict``."""
+    json.dumps(schema, label)  # raises if it is not valid JSON
+    if not is_object_schema(schema):
+        schema = inline_refs(schema)
+    if not is_object_schema(schema):
+        raise ValueError(
+            f"{label}: the schema must be an object. Use a class with a field for the value."
+        )
+    schema = {"type": "object", **schema}
+    return to_strict_schema({"properties": {}, **schema}) if strict else schema
 
 
 def _nest_function(tool: ToolLike) -> ToolLike:
@@ -125,27 +154,82 @@ def _check_deferred_tools(tools: Sequence[Mapping[str, Any]]) -> None:
 
 
 def convert_to_tool(tool: ToolLike, strict: bool | None, noun: str) -> dict[str, Any]:
-    """Convert a tool or schema with LangChain's ``convert_to_openai_tool``.
+    """Convert a tool or schema to a tool in OpenAI's form.
 
     Args:
         tool: The tool or schema.
-        strict: Whether arguments must match the schema exactly.
+        strict: Whether arguments must match the schema exactly, unless the tool says so itself.
         noun: What to call ``tool`` in error messages.
 
     Raises:
         ValueError: ``tool`` cannot be converted.
     """
     try:
-        converted = convert_to_openai_tool(tool, strict=strict)
+        converted = convert_to_openai_tool(_create_function(tool))
     except (TypeError, KeyError, AttributeError, ValueError, RuntimeError) as error:
         detail = " ".join(str(error).split())[:300]
         raise ValueError(f"Cannot convert the {noun} {tool!r:.80}: {detail}") from None
-    if converted.get("type") == "function" and not isinstance(converted.get("function"), Mapping):
+    if converted.get("type") != "function":
+        return converted
+    if not isinstance(converted.get("function"), Mapping):
         raise ValueError(
             f"Cannot convert the {noun} {tool!r:.80}: 'function' must be a dict with 'name' "
             "and 'parameters'."
         )
-    return converted
+    function = dict(converted["function"])
+    if strict is not None:
+        function.setdefault("strict", strict)
+    return {**converted, "function": function}
+
+
+def _create_function(tool: Any) -> Any:
+    """Convert types and JSON schemas here, because LangChain drops recursive parts and roots."""
+    from langchain_core.tools import BaseTool, create_schema_from_function  # noqa: PLC0415
+
+    if isinstance(tool, dict):
+        return _create_function_from_json_schema(tool)
+    if isinstance(tool, type) and is_basemodel_subclass(tool):
+        return create_class_function(tool)
+    if is_typeddict(tool):
+        return create_typed_dict_function(tool)
+    if isinstance(tool, BaseTool):
+        return tool if _takes_text(tool) else _create_function_from_tool(tool)
+    if not callable(tool):
+        return tool
+    cls = create_schema_from_function(
+        tool.__name__,
+        tool,
+        filter_args=(),
+        parse_docstring=True,
+        error_on_invalid_docstring=False,
+        include_injected=False,
+    )
+    return {**create_class_function(cls), "name": tool.__name__}
+
+
+def _create_function_from_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    if not schema.keys().isdisjoint({"name", "function", "toolSpec"}):
+        return schema
+    root = schema if "title" in schema or "$ref" not in schema else inline_refs(schema)
+    if "title" not in root:
+        return schema
+    function = {"name": root["title"], "description": root.get("description")}
+    parameters = {key: value for key, value in root.items() if key not in ("title", "description")}
+    return {**{k: v for k, v in function.items() if v is not None}, "parameters": parameters}
+
+
+def _create_function_from_tool(tool: Any) -> dict[str, Any]:
+    schema = tool.tool_call_schema
+    schema = schema if isinstance(schema, dict) else get_class_schema(schema)
+    return create_function(tool.name, tool.description, schema)
+
+
+def _takes_text(tool: BaseTool) -> bool:
+    """Return whether a tool is a custom tool, or one whose only argument is a string."""
+    from langchain_core.tools import Tool  # noqa: PLC0415
+
+    is_custom = (tool.metadata or {}).get("type") == "custom_tool"
+    return isinstance(tool, Tool) and (is_custom or not tool.args_schema)
 
 
 def validate_name(name: Any, noun: str) -> None:
@@ -220,46 +304,65 @@ def build_response_format(schema: OutputSchema, strict: bool | None) -> dict[str
     Args:
         schema: A pydantic class, a TypedDict, a JSON schema, a complete ``response_format``
             dict, or its inner dict with ``name``, ``schema`` and ``strict``.
-        strict: Whether the answer must match the schema exactly.
+        strict: Whether the answer must match the schema exactly, unless ``schema`` says so itself.
 
     Raises:
-        ValueError: The schema cannot be converted, or its name is invalid.
+        ValueError: The schema cannot be converted, is not an object, or is not supported by
+            strict mode.
     """
+    if isinstance(schema, ConvertedResponseFormat):
+        return schema
     if isinstance(schema, Mapping) and schema.get("type") in ("json_object", "text"):
         return dict(schema)
-    json_schema = _get_json_schema_dict(schema)
-    if json_schema is None:
-        function = convert_to_tool(schema, strict, "schema")["function"]
-        json_schema = {
-            "name": function["name"],
-            "schema": function.get("parameters", {"type": "object"}),
-        }
-        if function.get("description"):
-            json_schema["description"] = function["description"]
-        if strict is not None:
-            json_schema["strict"] = strict
-    validate_name(json_schema.get("name"), "schema")
-    return {"type": "json_schema", "json_schema": json_schema}
+    json_schema = _create_json_schema(schema)
+    if strict is not None:
+        json_schema.setdefault("strict", strict)
+    label = f"schema {json_schema['name']!r}"
+    json_schema["schema"] = _convert_root(json_schema["schema"], label, json_schema.get("strict"))
+    return ConvertedResponseFormat(type="json_schema", json_schema=json_schema)
 
 
-def schema_to_tool(schema: OutputSchema) -> OutputSchema:
-    """Convert the ``response_format`` forms of a schema to a tool; return others unchanged."""
-    json_schema = _get_json_schema_dict(schema)
-    if json_schema is None:
-        return schema
-    function = {
-        "name": json_schema.get("name"),
-        "description": json_schema.get("description") or "",
-        "parameters": json_schema.get("schema"),
-    }
-    if json_schema.get("strict") is not None:
-        function["strict"] = json_schema["strict"]
+def create_output_schema(schema: OutputSchema) -> tuple[dict[str, Any], bool]:
+    """Create the inner dict of a ``response_format``, and return whether its schema is wrapped.
+
+    A schema that is not an object is wrapped in one, because answers must be objects.
+
+    Raises:
+        ValueError: The schema cannot be converted.
+    """
+    json_schema = _create_json_schema(schema)
+    root = json_schema["schema"]
+    is_wrapped = not is_object_schema(root) and not is_object_schema(inline_refs(root))
+    if is_wrapped:
+        json_schema["schema"] = wrap_schema(root)
+    return json_schema, is_wrapped
+
+
+def output_schema_to_tool(json_schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert the inner dict of a ``response_format`` to a tool."""
+    function = {"description": "", **json_schema, "parameters": json_schema["schema"]}
+    del function["schema"]
     return {"type": "function", "function": function}
 
 
-def get_schema_name(schema: OutputSchema) -> str:
-    """Return the name of the tool that a schema is converted to."""
-    return str(convert_to_tool(schema_to_tool(schema), None, "schema")["function"].get("name"))
+def _create_json_schema(schema: OutputSchema) -> dict[str, Any]:
+    json_schema = _get_json_schema_dict(schema)
+    if json_schema is None:
+        function = convert_to_tool(schema, None, "schema")["function"]
+        json_schema = {**function, "schema": function.get("parameters") or {"type": "object"}}
+        json_schema.pop("parameters", None)
+        if not json_schema.get("description"):
+            json_schema.pop("description", None)
+    json.dumps(json_schema, "schema")  # raises if it is not valid JSON
+    json_schema["name"] = _to_valid_name(json_schema.get("name"))
+    return json_schema
+
+
+def _to_valid_name(name: Any) -> str:
+    """Return a name that providers accept: generic classes have names such as ``Page[int]``."""
+    if not isinstance(name, str) or not name:
+        raise ValueError("The schema has no name. Add 'name', or 'title' to a JSON schema.")
+    return _INVALID_NAME_CHARS.sub("_", name).strip("_")[:64] or "schema"
 
 
 def _get_json_schema_dict(schema: OutputSchema) -> dict[str, Any] | None:

@@ -153,6 +153,19 @@ def test_items_of_server_tools_are_kept() -> None:
 IMAGE_ITEM = {"type": "image_generation_call", "result": "aGk="}
 
 
+@both_modes
+@both_versions
+def test_url_citations_are_citations_of_the_text(version: str, stream: bool) -> None:
+    citation = {"type": "url_citation", "url": "https://a.b", "title": "A"}
+    answer = Answer("Hi there", annotations=[{**citation, "start_index": 0, "end_index": 2}])
+    router = OfflineRouter(answers=lambda _: answer)
+    message = create_model(router, output_version=version).invoke("Hi", stream=stream)
+    (block,) = message.content_blocks
+    (annotation,) = block["annotations"]
+    assert (annotation["type"], annotation["url"]) == ("citation", "https://a.b")
+    assert (annotation["title"], annotation["end_index"]) == ("A", 2)
+
+
 def test_generated_image_is_a_standard_block() -> None:
     (block,) = create_scripted_model(IMAGE_ITEM).invoke("Draw!").content_blocks
     assert (block["type"], block["base64"]) == ("image", "aGk=")

@@ -43,6 +43,7 @@ JOKE_SCHEMA = {
     "properties": {"setup": {"type": "string"}, "punchline": {"type": "string"}},
     "required": ["setup", "punchline"],
 }
+STRICT_JOKE_SCHEMA = {**JOKE_SCHEMA, "additionalProperties": False}
 SCHEMAS = {"pydantic": Joke, "TypedDict": JokeDict, "JSON schema": JOKE_SCHEMA}
 METHODS = ("json_schema", "function_calling", "json_mode")
 JOKE = {"setup": "Why the cat?", "punchline": "Why not?"}
@@ -156,7 +157,7 @@ def test_json_mode_needs_no_schema() -> None:
 
 
 def test_response_format_dict_is_sent_unchanged() -> None:
-    inner = {"name": "joke", "schema": JOKE_SCHEMA, "strict": True}
+    inner = {"name": "joke", "schema": STRICT_JOKE_SCHEMA, "strict": True}
     body = send({"type": "json_schema", "json_schema": inner})
     assert body["response_format"]["json_schema"] == inner
 
@@ -289,8 +290,7 @@ INVALID_ARGUMENTS = {
         "title",
     ),
     "int": (5, {}, "5"),
-    "title with a space": ({**JOKE_SCHEMA, "title": "a b"}, {}, "Use 1 to 64"),
-    "long title": ({**JOKE_SCHEMA, "title": "a" * 65}, {}, "Use 1 to 64"),
+    "empty title": ({**JOKE_SCHEMA, "title": ""}, {}, "title"),
     "incomplete response format": ({"type": "json_schema"}, {}, "json_schema"),
     "unknown method": (Joke, {"method": "xml"}, "Unknown method 'xml'"),
     "strict with json_mode": (
@@ -310,11 +310,6 @@ def test_invalid_arguments_raise(
     with pytest.raises(RouterInputError) as caught:
         model.with_structured_output(schema, **kwargs)
     assert error in str(caught.value)
-
-
-def test_schema_that_cannot_be_converted_raises(model: ChatOrq) -> None:
-    with pytest.raises(RouterInputError, match="Cannot convert the schema"):
-        model.with_structured_output({**JOKE_SCHEMA, "type": ["object", "null"]})
 
 
 TRUNCATED = ['{"setup": "Why", "punchline": "Wh', '```json\n{"setup": "Why", "punchline": "Wh']
@@ -358,7 +353,7 @@ def merge_chunks(chunks: list[dict[str, Any]]) -> dict[str, Any]:
     return reduce(add, map(AddableDict, chunks))
 
 
-INNER = {"name": "Joke", "schema": JOKE_SCHEMA, "strict": True}
+INNER = {"name": "Joke", "schema": STRICT_JOKE_SCHEMA, "strict": True}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,157 @@
+"""The subset of JSON Schema that OpenAI's strict mode supports."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from orq_router_integrations.chat_models.json_schemas import Schema, inline_refs
+from orq_router_integrations.wire import json
+
+_SUPPORTED_KEYWORDS = {
+    *("type", "title", "description", "enum", "const", "anyOf", "$ref"),
+    *("properties", "items", "minItems", "maxItems", "pattern", "format"),
+    *("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+}
+_FORMATS = {
+    *("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"),
+}
+_DESCRIBED_KEYWORDS = (
+    *("default", "format", "pattern", "minLength", "maxLength", "uniqueItems"),
+    *("minProperties", "maxProperties", "contentEncoding", "contentMediaType"),
+)
+"""Keywords that strict mode rejects and that are added to the description for the model."""
+
+_UNSUPPORTED_KEYWORDS = (
+    *("allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"),
+    *("patternProperties", "prefixItems", "contains", "unevaluatedItems", "unevaluatedProperties"),
+)
+_ADVICE = {
+    "prefixItems": "Use a list or a nested model instead of a tuple",
+    "patternProperties": "Use a list of key-value objects",
+}
+_LOOKAROUNDS = ("(?=", "(?!", "(?<=", "(?<!")
+
+
+def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
+    """Convert the schema of an object to the subset that OpenAI's strict mode supports.
+
+    Every object allows exactly its properties and requires all of them, unions are ``anyOf``,
+    and default values and unsupported constraints become part of the descriptions.
+
+    Args:
+        schema: A schema that is valid JSON.
+
+    Raises:
+        ValueError: A part of the schema cannot be expressed in the subset.
+    """
+    inlined = inline_refs(schema)
+    definitions = inlined.pop("$defs", {})
+    if "anyOf" in inlined or "oneOf" in inlined:
+        raise _create_error("", "is a union at the root", "Move the union into a property")
+    strict = _convert(inlined, "")
+    if definitions:
+        strict["$defs"] = {name: _convert(inner, name) for name, inner in definitions.items()}
+    return strict
+
+
+def _create_error(path: str, problem: str, advice: str) -> ValueError:
+    subject = f"{path!r}" if path else "the schema"
+    return ValueError(
+        f"strict=True is not supported by this schema: {subject} {problem}. "
+        f"{advice}, or do not set strict=True."
+    )
+
+
+def _convert(schema: Any, path: str) -> Schema:
+    if not isinstance(schema, Mapping):
+        raise _create_error(path, "allows any value", "Give it a type")
+    schema = _convert_unions(schema)
+    for keyword in _UNSUPPORTED_KEYWORDS:
+        if keyword in schema:
+            advice = _ADVICE.get(keyword, "Simplify the schema")
+            raise _create_error(path, f"uses {keyword!r}", advice)
+    schema = _add_type(schema, path)
+    strict = _drop_unsupported(schema)
+    if "anyOf" in strict:
+        strict["anyOf"] = [_convert(option, path) for option in strict["anyOf"]]
+    type_ = strict.get("type")
+    types = [type_] if isinstance(type_, str) else type_ or []
+    if "object" in types:
+        strict.update(_convert_object(schema, path))
+    if "array" in types:
+        strict["items"] = _convert(schema.get("items"), f"{path}[]")
+    return strict
+
+
+def _convert_unions(schema: Mapping[str, Any]) -> Schema:
+    """Replace ``oneOf`` and single ``allOf``, and keep references apart from other keywords."""
+    schema = dict(schema)
+    if "oneOf" in schema and "anyOf" not in schema:
+        schema["anyOf"] = schema.pop("oneOf")
+    match schema.get("allOf"):
+        case [Mapping() as single]:
+            schema = {**single, **{k: v for k, v in schema.items() if k != "allOf"}}
+        case _:
+            pass
+    if "$ref" in schema and len(schema) > 1:
+        schema["anyOf"] = [{"$ref": schema.pop("$ref")}]
+    return schema
+
+
+def _add_type(schema: Schema, path: str) -> Schema:
+    """Add the type if it is missing, because strict mode requires it."""
+    if not {"type", "anyOf", "$ref"}.isdisjoint(schema):
+        return schema
+    values = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
+    types = sorted({_get_json_type(value) for value in values})
+    if not types:
+        types = [type_ for key, type_ in _TYPES_BY_KEYWORD.items() if key in schema]
+    if not types:
+        raise _create_error(path, "allows any value", "Give it a type")
+    return {**schema, "type": types[0] if len(types) == 1 else types}
+
+
+_TYPES_BY_KEYWORD = {"properties": "object", "items": "array"}
+
+
+def _get_json_type(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "boolean"
+    types = {str: "string", int: "integer", float: "number", list: "array"}
+    return types.get(type(value), "object")
+
+
+def _is_supported(keyword: str, value: Any) -> bool:
+    if keyword == "format":
+        return value in _FORMATS
+    if keyword == "pattern":
+        return not any(lookaround in str(value) for lookaround in _LOOKAROUNDS)
+    return keyword in _SUPPORTED_KEYWORDS
+
+
+def _drop_unsupported(schema: Schema) -> Schema:
+    """Drop unsupported keywords, and add to the description what the model should know of them."""
+    strict = {key: value for key, value in schema.items() if _is_supported(key, value)}
+    notes = [
+        f"{keyword}: {json.dumps(schema[keyword], keyword).decode()}"
+        for keyword in _DESCRIBED_KEYWORDS
+        if schema.get(keyword) is not None and keyword not in strict
+    ]
+    if notes:
+        strict["description"] = f"{schema.get('description') or ''} ({', '.join(notes)})".strip()
+    return strict
+
+
+def _convert_object(schema: Schema, path: str) -> Schema:
+    properties, additional = schema.get("properties"), schema.get("additionalProperties")
+    if properties is None or (isinstance(additional, Mapping) and additional):
+        raise _create_error(
+            path, "is an object with arbitrary keys", "Use a list of key-value objects"
+        )
+    prefix = f"{path}." if path else ""
+    return {
+        "properties": {
+            name: _convert(inner, f"{prefix}{name}") for name, inner in properties.items()
+        },
+        "required": list(properties),
+        "additionalProperties": False,
+    }
