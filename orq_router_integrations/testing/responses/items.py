@@ -61,7 +61,7 @@ class _Item(RequestModel):
     id: str | None = None
 
     def to_message(self) -> Message | None:
-        """Convert the item to a chat message; ``None`` if there is no equivalent."""
+        """Convert the item to a chat message, or return ``None`` if chat has no such message."""
         return None
 
 
