@@ -6,14 +6,17 @@ import pytest
 from langchain_core.tools import tool
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.testing import Answer, ToolCall
+from orq_router_integrations.testing import Answer
 
 GPT = "openai/gpt-4o"
 FULL = Answer(
     "It is 42.",
     reasoning="Let me think.",
     reasoning_signature="SEAL",
-    tool_calls=(ToolCall("add", {"a": 1}, id="c1"), ToolCall("look", {"b": "x"}, id="c2")),
+    tool_calls=[
+        {"name": "add", "args": {"a": 1}, "id": "c1"},
+        {"name": "look", "args": {"b": "x"}, "id": "c2"},
+    ],
 )
 
 both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from orq_router_integrations.testing import Answer, OfflineRouter, ToolCall
+from orq_router_integrations.testing import Answer, OfflineRouter
 
 GPT, CLAUDE = "openai/gpt-4o", "anthropic/claude-sonnet-4-5"
 
@@ -38,10 +38,10 @@ class TestScripted:
         assert bodies[0]["model"] == GPT
 
     def test_an_answer_may_have_every_part(self, create_chat):
-        call = ToolCall("f", {"a": "ü"}, id="call_1")
+        call = {"name": "f", "args": {"a": "ü"}, "id": "call_1"}
         answer = Answer(
             "text",
-            tool_calls=(call, ToolCall("g", "not json")),
+            tool_calls=[call, {"name": "g", "args": "not json"}],
             reasoning="why",
             reasoning_signature="seal",
             usage={"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5}, "cost": 1},

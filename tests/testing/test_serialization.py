@@ -3,14 +3,17 @@
 import pytest
 
 from orq_router_integrations import ChatOrq
-from orq_router_integrations.testing import Answer, Fault, OfflineRouter, ToolCall
+from orq_router_integrations.testing import Answer, Fault, OfflineRouter
 
 GPT = "openai/gpt-4o"
 HALF = "half \ud83d"
 ANSWERS = {
     "text": (Answer(HALF), rb'"half \ud83d"'),
-    "arguments": (Answer(tool_calls=(ToolCall("f", {"a": HALF}),)), rb"{\"a\":\"half \\ud83d\"}"),
-    "words": (Answer(tool_calls=(ToolCall("f", HALF),)), rb'"arguments":"half \ud83d"'),
+    "arguments": (
+        Answer(tool_calls=[{"name": "f", "args": {"a": HALF}}]),
+        rb"{\"a\":\"half \\ud83d\"}",
+    ),
+    "words": (Answer(tool_calls=[{"name": "f", "args": HALF}]), rb'"arguments":"half \ud83d"'),
     "reasoning": (Answer("So.", reasoning=HALF), rb'"half \ud83d"'),
 }
 both_desks = pytest.mark.parametrize("kind", ["create_chat", "create_responses"])

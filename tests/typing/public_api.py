@@ -22,7 +22,7 @@ from orq_router_integrations import (
     RouterError,
     to_srt,
 )
-from orq_router_integrations.testing import Answer, Fault, ProviderCall, ToolCall
+from orq_router_integrations.testing import Answer, Fault, ProviderCall
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.tools.speech_result import Speech
 
@@ -81,7 +81,7 @@ async def speech(tool: OrqSpeechTool) -> None:
 
 def offline() -> None:
     router = OfflineRouter(
-        answers={"Hi": [Answer("Hello"), Answer(tool_calls=(ToolCall("f", {}),))]},
+        answers={"Hi": [Answer("Hello"), Answer(tool_calls=[{"name": "f", "args": {}}])]},
         faults={"openai/gpt-4o": [503, Fault(status=429)]},
     )
     assert_type(router.client(), RouterClient)

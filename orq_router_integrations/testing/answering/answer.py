@@ -84,12 +84,3 @@ def _parse_tool_call(call: Any) -> ScriptedToolCall:
         raise ValueError(f"tool_calls: unknown key {unknown[0]!r}; use 'name', 'args' and 'id'")
     args = call.get("args")
     return ScriptedToolCall(call["name"], {} if args is None else args, call.get("id"))
-
-
-def ToolCall(name: str, arguments: Any = "", id: str | None = None) -> dict[str, Any]:  # noqa: A002, N802
-    """Create a tool call dict.
-
-    >>> ToolCall("add", {"a": 2})["name"]
-    'add'
-    """
-    return {"name": name, "args": arguments, "id": id}
