@@ -81,9 +81,9 @@ class OrqImageTool(OrqTool, ImageParams):
 
     Agents use it like any other tool. The model sees the ids and sizes of the images. The artifact
     of the tool message contains the images themselves, or the paths of their files if ``directory``
-    is set; ``ImageResult.of(message)`` restores the result. If ``model_args`` contains
-    ``"image"``, the model can edit earlier images by id. Invalid arguments are reported to the
-    model in the tool message so that it can retry.
+    is set; ``ImageResult.of(message)`` restores the result. If ``model_args`` contains ``"image"``,
+    the model can edit earlier images by id. Invalid arguments are reported to the model in the tool
+    message so that it can retry.
 
     Programs call ``generate``, ``edit`` and ``create_variation``, or the async versions with the
     prefix ``a``. Parameters and ``controls`` can be overridden per call.
@@ -259,7 +259,7 @@ class OrqImageTool(OrqTool, ImageParams):
         return result.summary, result.to_artifact()
 
     def _prepare_tool_call(self, prompt: str, kwargs: dict[str, Any]) -> ImageCall:
-        """Choose the operation by the arguments of the model. Ids name images, never paths."""
+        """Choose the operation. The model refers to images by id only, never by path."""
         validate_directory(self.directory)
         with raise_tool_input_errors():
             image, mask = kwargs.pop("image", None), kwargs.pop("mask", None)
@@ -279,7 +279,7 @@ class OrqImageTool(OrqTool, ImageParams):
     def _send(self, call: ImageCall) -> ImageResult:
         with (
             call.handle_errors(),
-            closing(self.resolved_client.stream(call.build_call())) as images,
+            closing(self.resolved_client.stream(call.build_stream_call())) as images,
         ):
             for image in images:
                 call.add_image(image)
@@ -288,7 +288,7 @@ class OrqImageTool(OrqTool, ImageParams):
 
     async def _asend(self, call: ImageCall) -> ImageResult:
         with call.handle_errors():
-            stream = self.resolved_client.astream(call.build_call())
+            stream = self.resolved_client.astream(call.build_stream_call())
             async with ScopedAsyncGenerator(stream) as images:
                 async for image in images:
                     call.add_image(image)

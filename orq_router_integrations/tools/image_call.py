@@ -54,7 +54,7 @@ class ImageCall:
     _response: Response = field(default_factory=lambda: Response(0, {}))
     _decoder: ImageResponseDecoder[ImageSink] | None = None
 
-    def build_call(self) -> StreamCall[IncomingImage]:
+    def build_stream_call(self) -> StreamCall[IncomingImage]:
         """Build the call. Images are decoded as they arrive, to hold each in memory only once."""
         return StreamCall(
             endpoint=self.operation.endpoint,

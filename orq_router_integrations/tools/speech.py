@@ -56,7 +56,7 @@ def _validate_text(text: str) -> str:
 
 
 class SpeechArgs(BaseModel):
-    """A text to speak."""
+    """Text to speak."""
 
     text: Annotated[str, AfterValidator(_validate_text)] = Field(
         description="The text to speak, word for word."
@@ -88,18 +88,18 @@ _HINTS = {
 
 
 class OrqSpeechTool(OrqTool):
-    """Speak texts through the orq.ai AI Router.
+    """Convert text to speech through the orq.ai AI Router.
 
     Agents use it like any other tool. The model sees one sentence. The artifact of the tool message
-    contains the audio, or the path of its file if ``directory`` is set;
-    ``Speech.of(message)`` restores it. Invalid arguments are reported to the model in the
-    tool message so that it can retry.
+    contains the audio, or the path of its file if ``directory`` is set; ``Speech.of(message)``
+    restores it. Invalid arguments are reported to the model in the tool message so that it can
+    retry.
 
     Programs call ``synthesize``, ``synthesize_to_file`` and ``stream``, or the async versions with
     the prefix ``a``. ``model``, ``voice``, ``audio_format``, ``speed`` and ``controls`` can be
     overridden per call.
 
-    A text longer than ``max_chars`` is split at sentence ends, spoken in several requests, and
+    Text longer than ``max_chars`` is split at sentence ends, spoken in several requests, and
     joined without decoding. This is supported for WAV, PCM and MP3; other formats are rejected
     before anything is sent. The router may silently return another format, so results report the
     format found in the data.
@@ -125,7 +125,7 @@ class OrqSpeechTool(OrqTool):
     reserved_fields: ClassVar[frozenset[str]] = BODY_FIELDS
 
     name: str = "speak"
-    description: str = "Speaks a text aloud: creates an audio file for the user to hear."
+    description: str = "Speaks text aloud: creates an audio file for the user to hear."
     voice: Voice = Field(description="The provider's name of the voice", examples=["alloy"])
     audio_format: SpeechFormat | None = Field(
         default=None,
@@ -150,7 +150,7 @@ class OrqSpeechTool(OrqTool):
     # Methods for programs
 
     def synthesize(self, text: str, **overrides: Unpack[SpeechOverrides]) -> Speech:
-        """Speak a text, and return the complete audio.
+        """Convert text to speech, and return the complete audio.
 
         Args:
             text: The text to speak.
@@ -164,7 +164,7 @@ class OrqSpeechTool(OrqTool):
         return self._collect(self._prepare(text, overrides))
 
     async def asynthesize(self, text: str, **overrides: Unpack[SpeechOverrides]) -> Speech:
-        """Speak a text, and return the complete audio; see ``synthesize``."""
+        """Convert text to speech, and return the complete audio; see ``synthesize``."""
         return await self._acollect(self._prepare(text, overrides))
 
     def synthesize_to_file(
@@ -175,7 +175,7 @@ class OrqSpeechTool(OrqTool):
         overwrite: bool = True,
         **overrides: Unpack[SpeechOverrides],
     ) -> Speech:
-        """Speak a text, and write the audio to a file as it arrives.
+        """Convert text to speech, and write the audio to a file as it arrives.
 
         The file appears only once it is complete. If the call fails, an existing file is left
         unchanged. A warning is issued if the router returns another format than the suffix of the
@@ -206,7 +206,7 @@ class OrqSpeechTool(OrqTool):
         overwrite: bool = True,
         **overrides: Unpack[SpeechOverrides],
     ) -> Speech:
-        """Speak a text, and write the audio to a file; see ``synthesize_to_file``."""
+        """Convert text to speech, and write the audio to a file; see ``synthesize_to_file``."""
         target, call = self._prepare_file(text, path, overrides, overwrite=overwrite)
         speech = await self._awrite_file(call, target, overwrite=overwrite)
         warn_if_wrong_suffix(target, speech.format, AUDIO_SUFFIXES)
@@ -218,7 +218,7 @@ class OrqSpeechTool(OrqTool):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Iterator[Any]:
-        """Speak a text, and yield the audio as it arrives.
+        """Convert text to speech, and yield the audio as it arrives.
 
         The sizes in the header of a joined WAV are left open, as is usual for streams.
 
@@ -247,7 +247,7 @@ class OrqSpeechTool(OrqTool):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
-        """Speak a text, and yield the audio as it arrives; see ``stream``."""
+        """Convert text to speech, and yield the audio as it arrives; see ``stream``."""
         if _is_tool_call(input):
             async for message in super().astream(input, config, **kwargs):
                 yield message

@@ -1,6 +1,6 @@
 """State of one text-to-speech run, without any I/O.
 
-A long text takes several requests, whose audio is joined. The sync and async methods of
+Long text takes several requests, whose audio is joined. The sync and async methods of
 ``OrqSpeechTool`` share this state and do the I/O.
 """
 

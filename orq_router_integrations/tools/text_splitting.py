@@ -1,4 +1,4 @@
-"""Splitting of long texts into chunks that can be spoken separately."""
+"""Splitting of long text into chunks that can be spoken separately."""
 
 import re
 import unicodedata
@@ -23,7 +23,7 @@ _REGIONAL_INDICATORS = "".join(chr(code) for code in range(0x1F1E6, 0x1F200))
 
 
 def split_text(text: str, max_chars: int) -> list[str]:
-    """Split a text into chunks. Only white space between chunks is removed.
+    """Split text into chunks. Only white space between chunks is removed.
 
     Chunks end at the last sentence end that fits, otherwise at the last clause or word. Longer
     words are split, but not inside a character that consists of several code points.

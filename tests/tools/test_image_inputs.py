@@ -15,7 +15,6 @@ from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.testing.images.drawing import draw_image
 from orq_router_integrations.testing.images.png import encode_png
-from orq_router_integrations.tools import image_store
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.wire.images import MAX_INPUT_BYTES
 
@@ -232,19 +231,6 @@ def test_missing_directory_raises_before_sending(router, tmp_path):
     image_tool = create_tool(router, directory=directory)
     directory.rmdir()
     assert_raises_unsent(router, lambda: image_tool.generate("boat"), message)
-
-
-def test_registry_drops_oldest_images(router, image_tool, monkeypatch):
-    monkeypatch.setattr(image_store, "MAX_REGISTRY_BYTES", 3000)
-    first = image_tool.generate("one", size="64x64").image
-    image_tool.generate("two", size="64x64")
-    last = image_tool.generate("three", size="64x64").image
-    image_tool.edit("bird", last.id)
-    assert_raises_unsent(
-        router,
-        lambda: image_tool.edit("bird", first.id),
-        "is not an image of this tool. Use one of",
-    )
 
 
 def test_error_message_does_not_contain_the_image(image_tool):

@@ -1,0 +1,52 @@
+"""Storage of generated images: the registry that finds them by id."""
+
+import copy
+import pickle
+
+import pytest
+from support.image_tools import create_tool
+
+from orq_router_integrations.tools import image_store
+from orq_router_integrations.tools.image_result import GeneratedImage
+from orq_router_integrations.tools.image_store import ImageRegistry
+
+
+def create_image(number: int, size: int = 0) -> GeneratedImage:
+    return GeneratedImage(id=f"img_{number:012x}", data=bytes(size), mime_type="image/png")
+
+
+def test_registry_drops_oldest_images(monkeypatch):
+    monkeypatch.setattr(image_store, "MAX_REGISTRY_BYTES", 5000)
+    registry, images = ImageRegistry(), [create_image(number, 1000) for number in range(3)]
+    registry.register(images)
+    assert registry.find(images[2].id, None) == images[2]
+    with pytest.raises(ValueError, match="is not an image of this tool") as caught:
+        registry.find(images[0].id, None)
+    assert f"Use one of {images[1].id}, {images[2].id}." in str(caught.value)
+
+
+def test_registry_keeps_one_large_image(monkeypatch):
+    monkeypatch.setattr(image_store, "MAX_REGISTRY_BYTES", 10)
+    registry, image = ImageRegistry(), create_image(1, 1000)
+    registry.register([image])
+    assert registry.find(image.id, None) == image
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda r: pickle.loads(pickle.dumps(r))], ids=["copy", "pickle"]
+)
+def test_copies_of_a_registry_are_empty(duplicate):
+    registry, image = ImageRegistry(), create_image(1)
+    registry.register([image])
+    with pytest.raises(ValueError, match="It did not create any images yet"):
+        duplicate(registry).find(image.id, None)
+
+
+def test_dropped_image_cannot_be_edited(router, monkeypatch):
+    monkeypatch.setattr(image_store, "MAX_REGISTRY_BYTES", 3000)
+    tool = create_tool(router)
+    first, _, last = (tool.generate(text, size="64x64").image for text in ("one", "two", "three"))
+    assert tool.edit("bird", last.id)
+    with pytest.raises(ValueError, match="is not an image of this tool"):
+        tool.edit("bird", first.id)
+    assert len(router.requests) == 4
