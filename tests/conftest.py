@@ -48,8 +48,8 @@ def vcr_config() -> dict[str, Any]:
         "match_on": ["method", "uri", "body"],
         "allow_playback_repeats": True,
         "decode_compressed_response": True,
-        "before_record_request": cassettes.anonymous,
-        "before_record_response": cassettes.scrubbed,
+        "before_record_request": cassettes.anonymize_request,
+        "before_record_response": cassettes.scrub_response,
     }
 
 

@@ -12,9 +12,9 @@ import pytest
 from langchain_core.documents.base import Blob
 from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import ValidationError
-from support.audio_samples import wav
-from support.loopback_server import Loopback, whole
-from support.scripted_router import KEY, both_doors, chat
+from support.audio_samples import create_wav
+from support.loopback_server import Loopback, complete_response
+from support.scripted_router import KEY, both_doors, create_call
 
 from orq_router_integrations import (
     ChatOrq,
@@ -28,7 +28,7 @@ from orq_router_integrations import (
 from orq_router_integrations.errors import RouterInputError
 
 NAN, INFINITY = float("nan"), float("inf")
-WAV = wav(bytes(3200))
+WAV = create_wav(bytes(3200))
 AUDIO_ARGUMENTS = {"model": "openai/whisper-1", "source": WAV}
 
 Settings = dict[str, Any]
@@ -53,8 +53,8 @@ def create_parser(arguments: Settings) -> OrqAudioParser:
 
 INTEGRATIONS: dict[str, tuple[Sync, Async]] = {
     "client": (
-        lambda arguments: RouterClient(**arguments).send(chat()),
-        lambda arguments: RouterClient(**arguments).asend(chat()),
+        lambda arguments: RouterClient(**arguments).send(create_call()),
+        lambda arguments: RouterClient(**arguments).asend(create_call()),
     ),
     "chat": (
         lambda arguments: create_chat_model(arguments).invoke("x"),
@@ -90,7 +90,7 @@ every_integration = pytest.mark.parametrize("integration", INTEGRATIONS)
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Loopback]:
-    with Loopback(whole(b"{}")) as server:
+    with Loopback(complete_response(b"{}")) as server:
         yield server
 
 
@@ -197,7 +197,7 @@ def test_wrong_argument_of_a_call_raises(
 def test_wrong_key_from_a_function_raises(door, server):
     for key in ("", "a\nb", "\u00e9", None, 5):
         with pytest.raises(RouterInputError, match="api_key"):
-            door.send(RouterClient(api_key=lambda key=key: key, base_url=server.url), chat())
+            door.send(RouterClient(api_key=lambda key=key: key, base_url=server.url), create_call())
     assert server.requests == []
 
 

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.cassettes import KEPT_HEADERS, anonymous, deserialize, restored, serialize, told
+from support.cassettes import (
+    KEPT_HEADERS,
+    anonymize_request,
+    deserialize,
+    dump_body,
+    load_body,
+    serialize,
+)
 from support.media_samples import PNG, WAV
 from vcr.request import Request
 
@@ -37,22 +44,22 @@ BODIES = {
 
 @pytest.mark.parametrize(("body", "content_type", "key"), BODIES.values(), ids=BODIES)
 def test_body_round_trip(body, content_type, key):
-    entry = yaml.safe_load(yaml.safe_dump(told(body, content_type)))
+    entry = yaml.safe_load(yaml.safe_dump(dump_body(body, content_type)))
     assert key in (entry or [None])
     data = body.encode() if isinstance(body, str) else body or b""
-    assert restored(entry, content_type) == data
+    assert load_body(entry, content_type) == data
 
 
 def test_modified_bytes_are_rejected():
-    entry = told(PNG, "image/png")
+    entry = dump_body(PNG, "image/png")
     with pytest.raises(ValueError, match="hash"):
-        restored({**entry, "base64": told(PNG + b"\xff", "")["base64"]}, "image/png")
+        load_body({**entry, "base64": dump_body(PNG + b"\xff", "")["base64"]}, "image/png")
 
 
 def test_recorded_request_has_no_key_and_no_host():
     headers = {"Authorization": "Bearer secret", "Cookie": "c", "Content-Type": "text/plain"}
     request = Request("POST", "https://router.company.example/v3/router/x?y=1", "", headers)
-    recorded = anonymous(request)
+    recorded = anonymize_request(request)
     assert recorded.uri == "https://router.invalid/v3/router/x?y=1"
     assert dict(recorded.headers) == {"Content-Type": "text/plain"}
 

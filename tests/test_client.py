@@ -13,15 +13,15 @@ from pydantic import ValidationError
 from support.scripted_router import (
     ANSWER,
     KEY,
-    AsyncDoor,
-    Body,
+    AsyncCaller,
+    ResponseBody,
     Script,
     both_doors,
-    chat,
-    chat_stream,
-    client_of,
-    recorded_pauses,
-    says,
+    create_call,
+    create_client,
+    create_stream_call,
+    record_sleeps,
+    respond,
 )
 
 from orq_router_integrations import RouterClient, RouterError
@@ -33,7 +33,7 @@ from orq_router_integrations.wire.endpoints import RESPONSES, SPEECH, TRANSCRIPT
 def get_request(door: Any, call: Any = None, **settings: Any) -> httpx.Request:
     """Send a call and return its request."""
     script = Script()
-    assert door.send(client_of(script, **settings), call or chat()) == ANSWER
+    assert door.send(create_client(script, **settings), call or create_call()) == ANSWER
     (request,) = script.requests
     return request
 
@@ -41,7 +41,7 @@ def get_request(door: Any, call: Any = None, **settings: Any) -> httpx.Request:
 def create_form_call(**fields: Any) -> Any:
     file = {"file": create_upload(b"ID3 audio", filename="a.mp3")}
     body = {"model": "openai/whisper-1", **fields}
-    return chat(endpoint=TRANSCRIPTIONS, body=body, files=file)
+    return create_call(endpoint=TRANSCRIPTIONS, body=body, files=file)
 
 
 @both_doors
@@ -93,12 +93,12 @@ def test_reserved_header_is_sent_once_or_refused(door, name):
 )
 def test_url_path_determines_location_of_controls(door, prefix, controls):
     script = Script()
-    client = client_of(
+    client = create_client(
         script,
         base_url=f"https://my.orq.ai/{prefix}",
         controls={"retry": {"count": 1}, "identity": "user-17"},
     )
-    door.send(client, chat(body={}))
+    door.send(client, create_call(body={}))
     body = httpx.Response(200, content=script.requests[0].content).json()
     assert body.keys() == controls.keys()
     assert body.get("orq", {}).keys() == controls.get("orq", set())
@@ -107,17 +107,17 @@ def test_url_path_determines_location_of_controls(door, prefix, controls):
 @both_doors
 def test_default_controls_apply_to_supporting_endpoints(door):
     defaults = {"cache": {"ttl": 60}, "name": "tour"}
-    speech = get_request(door, chat(endpoint=SPEECH, body={}), controls=defaults)
-    response = get_request(door, chat(endpoint=RESPONSES, body={}), controls=defaults)
+    speech = get_request(door, create_call(endpoint=SPEECH, body={}), controls=defaults)
+    response = get_request(door, create_call(endpoint=RESPONSES, body={}), controls=defaults)
     assert speech.content == b'{"name":"tour"}'
     assert b'"cache"' in response.content
 
 
 @both_doors
 def test_unsupported_control_of_call_is_refused(door):
-    controls = client_of(Script(), controls={"cache": {"ttl": 60}}).controls
+    controls = create_client(Script(), controls={"cache": {"ttl": 60}}).controls
     with pytest.raises(RouterInputError, match=r"controls\.cache"):
-        get_request(door, chat(endpoint=SPEECH, body={}, controls=controls))
+        get_request(door, create_call(endpoint=SPEECH, body={}, controls=controls))
 
 
 @both_doors
@@ -130,9 +130,9 @@ def test_form_is_sent_completely(door, fields):
 
 @both_doors
 def test_form_is_identical_in_each_attempt(door, monkeypatch):
-    recorded_pauses(monkeypatch)
-    script = Script(says(503, {}), httpx.ReadError("lost"), says())
-    door.send(client_of(script), create_form_call(prompt="x"))
+    record_sleeps(monkeypatch)
+    script = Script(respond(503, {}), httpx.ReadError("lost"), respond())
+    door.send(create_client(script), create_form_call(prompt="x"))
     first, second, third = (request.content for request in script.requests)
     assert first == second == third
 
@@ -143,10 +143,10 @@ def test_form_is_identical_in_each_attempt(door, monkeypatch):
 def test_changed_file_raises_error(door, tmp_path, size, factor):
     path = tmp_path / "sound.mp3"
     path.write_bytes(bytes(size))
-    call = chat(endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(path)})
+    call = create_call(endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(path)})
     path.unlink() if factor is None else path.write_bytes(bytes(int(size * factor)))
     with pytest.raises(RouterError, match="file"):
-        door.send(client_of(Script()), call)
+        door.send(create_client(Script()), call)
 
 
 @both_doors
@@ -179,7 +179,7 @@ def test_timeout_shorter_than_worst_case_warns(door, call):
     controls = {"timeout": {"call_timeout": 2000}, "retry": {"count": 1}}
     settings = {"controls": controls, "timeout": 600 if call else 5.0}
     with pytest.warns(UserWarning, match="timeout=5 is shorter .* fallback"):
-        request = get_request(door, chat(**call), **settings)
+        request = get_request(door, create_call(**call), **settings)
     assert request.extensions["timeout"]["read"] == 5
 
 
@@ -188,10 +188,13 @@ def test_timeout_shorter_than_worst_case_warns(door, call):
 @pytest.mark.parametrize("follows", [False, True], ids=["default", "follow_redirects"])
 def test_redirect_raises_error_with_target(door, status, follows):
     """Redirects are not followed, even by an httpx client that is set to do so."""
-    script = Script(says(status, {}, location="https://elsewhere.example/steal"), says())
-    client = client_of(script)
+    script = Script(respond(status, {}, location="https://elsewhere.example/steal"), respond())
+    client = create_client(script)
     client.http_client.follow_redirects = client.http_async_client.follow_redirects = follows
-    for send in (lambda: door.send(client, chat()), lambda: door.stream(client, chat_stream())):
+    for send in (
+        lambda: door.send(client, create_call()),
+        lambda: door.stream(client, create_stream_call()),
+    ):
         script.requests.clear()
         with pytest.raises(RedirectError, match=r"elsewhere\.example"):
             send()
@@ -201,8 +204,8 @@ def test_redirect_raises_error_with_target(door, status, follows):
 @both_doors
 def test_own_httpx_clients_are_used_and_left_open(door):
     script = Script()
-    with client_of(script) as client:
-        door.send(client, chat())
+    with create_client(script) as client:
+        door.send(client, create_call())
     client.close()
     asyncio.run(client.aclose())
     assert (script.sent, client.http_client.is_closed) == (1, False)
@@ -210,8 +213,8 @@ def test_own_httpx_clients_are_used_and_left_open(door):
 
 
 async def test_client_is_async_context_manager():
-    async with client_of(Script()) as client:
-        assert await client.asend(chat()) == ANSWER
+    async with create_client(Script()) as client:
+        assert await client.asend(create_call()) == ANSWER
     assert not client.http_async_client.is_closed
 
 
@@ -219,15 +222,17 @@ async def test_client_is_async_context_manager():
 def test_missing_httpx_client_for_other_mode_raises_input_error(door):
     transport = httpx.MockTransport(Script())
     clients = {"http_async_client": httpx.AsyncClient(transport=transport)}
-    if isinstance(door, AsyncDoor):
+    if isinstance(door, AsyncCaller):
         clients = {"http_client": httpx.Client(transport=transport)}
     with pytest.raises(RouterInputError, match=r"calls need http_\w*client"):
-        door.send(RouterClient(api_key=KEY, **clients), chat())
+        door.send(RouterClient(api_key=KEY, **clients), create_call())
 
 
 def test_threads_get_their_own_responses():
-    client = client_of(lambda request: httpx.Response(200, content=request.content))
-    calls = [chat(body={"number": n}, parse=lambda response: response.json()) for n in range(24)]
+    client = create_client(lambda request: httpx.Response(200, content=request.content))
+    calls = [
+        create_call(body={"number": n}, parse=lambda response: response.json()) for n in range(24)
+    ]
     results: dict[int, Any] = {}
     threads = [
         threading.Thread(target=lambda n=n: results.update({n: client.send(calls[n])}))
@@ -249,7 +254,7 @@ async def test_cancelled_call_is_not_retried():
         await asyncio.Event().wait()
         raise AssertionError
 
-    task = asyncio.create_task(client_of(hang).asend(chat()))
+    task = asyncio.create_task(create_client(hang).asend(create_call()))
     await is_sent.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -258,9 +263,9 @@ async def test_cancelled_call_is_not_retried():
 
 
 async def test_cancelling_ends_wait_before_retry():
-    is_sent, script = asyncio.Event(), Script(says(503, {}, retry_after="50"))
-    client = client_of(lambda request: is_sent.set() or script(request))
-    task = asyncio.create_task(client.asend(chat()))
+    is_sent, script = asyncio.Event(), Script(respond(503, {}, retry_after="50"))
+    client = create_client(lambda request: is_sent.set() or script(request))
+    task = asyncio.create_task(client.asend(create_call()))
     await is_sent.wait()
     await asyncio.sleep(0.01)
     task.cancel()
@@ -271,8 +276,8 @@ async def test_cancelling_ends_wait_before_retry():
 
 @both_doors
 def test_response_is_closed(door):
-    body = Body(b'{"choices":[{"message":{}}]}')
-    door.send(client_of(lambda _: httpx.Response(200, stream=body)), chat())
+    body = ResponseBody(b'{"choices":[{"message":{}}]}')
+    door.send(create_client(lambda _: httpx.Response(200, stream=body)), create_call())
     assert body.closed
 
 
@@ -284,11 +289,11 @@ def test_call_leaves_no_reference_cycle(door):
         def __call__(self, response: Any) -> int:
             return len(response.content)
 
-    parser, client = Parser(), client_of(Script())
+    parser, client = Parser(), create_client(Script())
     reference = weakref.ref(parser)
     gc.disable()
     try:
-        assert door.send(client, chat(parse=parser)) > 0
+        assert door.send(client, create_call(parse=parser)) > 0
         del parser
         assert reference() is None
     finally:

@@ -5,7 +5,7 @@ import pickle
 
 import httpx
 import pytest
-from support.scripted_router import ANSWER, KEY, Script, chat, client_of
+from support.scripted_router import ANSWER, KEY, Script, create_call, create_client
 
 from orq_router_integrations import RouterClient
 from orq_router_integrations.errors import RouterInputError
@@ -26,7 +26,7 @@ def test_pickle_contains_no_secrets(monkeypatch):
 
 def test_client_with_own_httpx_client_cannot_be_pickled():
     with pytest.raises(pickle.PicklingError, match="cannot be pickled"):
-        pickle.dumps(client_of(Script()))
+        pickle.dumps(create_client(Script()))
 
 
 @pytest.mark.parametrize("key", ["", " ", "sk-orq\nX-Evil: 1", "sk-örq"])
@@ -34,7 +34,7 @@ def test_unpickled_client_validates_key_from_environment(monkeypatch, key):
     data = pickle.dumps(RouterClient(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0))
     monkeypatch.setenv("ORQ_API_KEY", key)
     with pytest.raises(RouterInputError, match="key") as raised:
-        pickle.loads(data).send(chat())
+        pickle.loads(data).send(create_call())
     assert not key.strip() or key not in str(raised.value)
 
 
@@ -43,27 +43,27 @@ def test_unpickled_client_strips_key_from_environment(monkeypatch):
     monkeypatch.setenv("ORQ_API_KEY", " sk-orq-padded \n")
     script = Script()
     http = httpx.Client(transport=httpx.MockTransport(script))
-    pickle.loads(data).model_copy(update={"http_client": http}).send(chat())
+    pickle.loads(data).model_copy(update={"http_client": http}).send(create_call())
     assert script.headers("authorization") == ["Bearer sk-orq-padded"]
 
 
 def test_deep_copy_works():
-    assert copy.deepcopy(client_of(Script())).send(chat()) == ANSWER
+    assert copy.deepcopy(create_client(Script())).send(create_call()) == ANSWER
 
 
 def test_client_is_immutable():
     headers = {"X-Team": "blue"}
     script = Script()
-    client = client_of(script, default_headers=headers)
+    client = create_client(script, default_headers=headers)
     headers["X-Team"] = "red"
     with pytest.raises(ValueError, match="frozen"):
         client.max_retries = 9
-    client.send(chat())
+    client.send(create_call())
     assert script.headers("x-team") == ["blue"]
 
 
 def test_copies_share_retry_budget():
-    client = client_of(Script())
-    client.send(chat())
+    client = create_client(Script())
+    client.send(create_call())
     assert RouterClient(**dict(client)).max_retries == client.max_retries
     assert client.model_copy().retry_budget is client.retry_budget

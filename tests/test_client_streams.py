@@ -7,20 +7,20 @@ from typing import Any
 
 import httpx
 import pytest
-from support.loopback_server import Loopback, open_ended
+from support.loopback_server import Loopback, open_ended_response
 from support.scripted_router import (
     ANSWER,
     DONE,
     KEY,
-    Body,
+    ResponseBody,
     Script,
     both_doors,
-    chat_stream,
-    client_of,
-    event,
-    recorded_pauses,
-    says,
-    streams,
+    create_client,
+    create_stream_call,
+    encode_event,
+    record_sleeps,
+    respond,
+    respond_with_stream,
 )
 
 from orq_router_integrations import RouterClient, RouterError
@@ -33,21 +33,21 @@ from orq_router_integrations.errors import (
     StreamInterruptedError,
 )
 
-HELLO = (event("Hel"), event("lo"))
-COMPLETE = (*HELLO, event("", finish="stop"), DONE)
+HELLO = (encode_event("Hel"), encode_event("lo"))
+COMPLETE = (*HELLO, encode_event("", finish="stop"), DONE)
 LOST = httpx.RemoteProtocolError("peer closed connection")
 
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch) -> list[float]:
-    return recorded_pauses(monkeypatch)
+    return record_sleeps(monkeypatch)
 
 
 def get_error(door: Any, *steps: Any, **options: Any) -> tuple[RouterError, list[str], int]:
     """Read a stream that fails; returns its error, its items and the number of requests."""
     script, items = Script(*steps), []
     with pytest.raises(RouterError) as raised:
-        door.stream(client_of(script), chat_stream(**options), into=items)
+        door.stream(create_client(script), create_stream_call(**options), into=items)
     return raised.value, items, script.sent
 
 
@@ -56,20 +56,28 @@ def get_error(door: Any, *steps: Any, **options: Any) -> tuple[RouterError, list
 def test_stream_items_do_not_depend_on_chunk_size(door, chunk_size):
     data = b"".join(COMPLETE)
     chunks = [data[start : start + chunk_size] for start in range(0, len(data), chunk_size)]
-    assert door.stream(client_of(Script(streams(*chunks))), chat_stream()) == ["Hel", "lo", ""]
+    assert door.stream(
+        create_client(Script(respond_with_stream(*chunks))), create_stream_call()
+    ) == ["Hel", "lo", ""]
 
 
 @both_doors
-@pytest.mark.parametrize("end", [(event("", finish="stop"),), (DONE,), (DONE, b"data: {", LOST)])
+@pytest.mark.parametrize(
+    "end", [(encode_event("", finish="stop"),), (DONE,), (DONE, b"data: {", LOST)]
+)
 def test_stream_is_complete_after_finish_reason_or_done(door, end):
-    items = door.stream(client_of(Script(streams(*HELLO, *end))), chat_stream())
+    items = door.stream(
+        create_client(Script(respond_with_stream(*HELLO, *end))), create_stream_call()
+    )
     assert "".join(items) == "Hello"
 
 
 @both_doors
 @pytest.mark.parametrize("end", [(), (b"data: [DO",), (LOST,), (httpx.ReadError("reset"),)])
 def test_interrupted_stream_raises_with_partial_text(door, end):
-    error, items, sent = get_error(door, streams(*HELLO, *end), streams(*COMPLETE))
+    error, items, sent = get_error(
+        door, respond_with_stream(*HELLO, *end), respond_with_stream(*COMPLETE)
+    )
     assert type(error) is StreamInterruptedError
     assert (error.partial, items, sent) == ("Hello", ["Hel", "lo"], 1)
     assert (error.status_code, error.endpoint, error.attempts) == (200, "/chat/completions", 1)
@@ -78,7 +86,7 @@ def test_interrupted_stream_raises_with_partial_text(door, end):
 
 @both_doors
 def test_silent_stream_times_out_with_partial_text(door):
-    error, items, sent = get_error(door, streams(*HELLO, httpx.ReadTimeout("slow")))
+    error, items, sent = get_error(door, respond_with_stream(*HELLO, httpx.ReadTimeout("slow")))
     assert (type(error), error.partial) == (RouterTimeoutError, "Hello")
     assert (items, sent) == (["Hel", "lo"], 1)
 
@@ -87,23 +95,23 @@ def test_silent_stream_times_out_with_partial_text(door):
 @pytest.mark.parametrize(
     "failure",
     [
-        says(503, {}),
+        respond(503, {}),
         httpx.ConnectError("refused"),
-        streams(LOST),
-        streams(b": keep-alive\n\n", httpx.ReadTimeout("slow")),
-        streams(b"data: {", LOST),
+        respond_with_stream(LOST),
+        respond_with_stream(b": keep-alive\n\n", httpx.ReadTimeout("slow")),
+        respond_with_stream(b"data: {", LOST),
     ],
 )
 def test_stream_is_retried_before_first_item(door, failure):
-    script = Script(failure, failure, streams(*COMPLETE))
-    assert door.stream(client_of(script), chat_stream()) == ["Hel", "lo", ""]
+    script = Script(failure, failure, respond_with_stream(*COMPLETE))
+    assert door.stream(create_client(script), create_stream_call()) == ["Hel", "lo", ""]
     assert script.sent == 3
     assert len(set(script.headers("idempotency-key"))) == 1
 
 
 @both_doors
 def test_stream_is_not_retried_without_retry_ambiguous(door):
-    error, _, sent = get_error(door, streams(LOST), retry_ambiguous=False)
+    error, _, sent = get_error(door, respond_with_stream(LOST), retry_ambiguous=False)
     assert (type(error), sent) == (StreamInterruptedError, 1)
 
 
@@ -115,7 +123,7 @@ def test_unreachable_stream_is_tried_three_times(door):
 
 @both_doors
 def test_error_response_to_stream_is_read_completely(door):
-    body = Body(b'{"error": {"message":', b' "no such model"}}')
+    body = ResponseBody(b'{"error": {"message":', b' "no such model"}}')
     error, _, sent = get_error(door, lambda _: httpx.Response(404, stream=body))
     assert (type(error), error.message, sent) == (NotFoundError, "no such model", 1)
     assert body.closed
@@ -123,7 +131,9 @@ def test_error_response_to_stream_is_read_completely(door):
 
 @both_doors
 def test_truncated_error_response_raises_connection_error(door):
-    error, _, _ = get_error(door, lambda _: httpx.Response(400, stream=Body(b'{"err', LOST)))
+    error, _, _ = get_error(
+        door, lambda _: httpx.Response(400, stream=ResponseBody(b'{"err', LOST))
+    )
     assert isinstance(error, RouterConnectionError)
 
 
@@ -145,14 +155,14 @@ UNEXPECTED = [
 @both_doors
 @pytest.mark.parametrize(("content_type", "body"), UNEXPECTED)
 def test_unexpected_body_raises_invalid_response_error(door, content_type, body):
-    error, _, sent = get_error(door, streams(body, kind=content_type))
+    error, _, sent = get_error(door, respond_with_stream(body, kind=content_type))
     assert (type(error), sent) == (InvalidResponseError, 1)
 
 
 @both_doors
 @pytest.mark.parametrize(("content_type", "body"), UNEXPECTED[:4])
 def test_invalid_response_error_shows_body(door, content_type, body):
-    error, _, _ = get_error(door, streams(body, kind=content_type))
+    error, _, _ = get_error(door, respond_with_stream(body, kind=content_type))
     message = str(error)
     assert content_type.partition(";")[0] in message
     assert body[:20].decode() in message.replace("\\", "")
@@ -173,7 +183,9 @@ def test_invalid_response_error_shows_body(door, content_type, body):
     ],
 )
 def test_bare_error_body_is_raised(door, content_type, body):
-    error, _, sent = get_error(door, streams(json.dumps(body).encode(), kind=content_type))
+    error, _, sent = get_error(
+        door, respond_with_stream(json.dumps(body).encode(), kind=content_type)
+    )
     assert (error.message, error.code, sent) == ("no such model", "gone", 1)
 
 
@@ -195,35 +207,35 @@ def test_bare_error_body_is_raised(door, content_type, body):
 )
 @pytest.mark.parametrize("previous", [(), HELLO], ids=["first", "later"])
 def test_error_event_ends_stream(door, event_data, message, previous):
-    error, items, sent = get_error(door, streams(*previous, event_data + b"\n\n", DONE))
+    error, items, sent = get_error(door, respond_with_stream(*previous, event_data + b"\n\n", DONE))
     assert (error.message, error.partial) == (message, "".join(items))
     assert (len(items), sent) == (len(previous), 1)
 
 
 @both_doors
 def test_done_event_ends_stream_on_open_socket(door):
-    with Loopback(open_ended(b"".join(COMPLETE))) as server:
+    with Loopback(open_ended_response(b"".join(COMPLETE))) as server:
         client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, timeout=30.0)
         for _ in range(2):
-            assert door.stream(client, chat_stream()) == ["Hel", "lo", ""]
+            assert door.stream(client, create_stream_call()) == ["Hel", "lo", ""]
 
 
 @both_doors
 def test_connection_lost_during_stream_raises(door):
-    with Loopback(open_ended(b"".join(HELLO), then_close=True)) as server:
+    with Loopback(open_ended_response(b"".join(HELLO), then_close=True)) as server:
         client = RouterClient(api_key=KEY, base_url=server.url, timeout=30.0)
         with pytest.raises(StreamInterruptedError) as raised:
-            door.stream(client, chat_stream())
+            door.stream(client, create_stream_call())
     assert (raised.value.partial, len(server.requests)) == ("Hello", 1)
 
 
 @both_doors
 @pytest.mark.parametrize("end", [(DONE,), (LOST,), (b"data: null\n\n",)])
 def test_stream_is_always_closed(door, end):
-    body = Body(*HELLO, *end)
-    client = client_of(lambda _: httpx.Response(200, stream=body))
+    body = ResponseBody(*HELLO, *end)
+    client = create_client(lambda _: httpx.Response(200, stream=body))
     try:
-        door.stream(client, chat_stream())
+        door.stream(client, create_stream_call())
     except RouterError:
         assert end != (DONE,)
     assert body.closed
@@ -231,16 +243,16 @@ def test_stream_is_always_closed(door, end):
 
 @both_doors
 def test_stream_closed_early_is_closed(door):
-    body = Body(*COMPLETE)
-    client = client_of(lambda _: httpx.Response(200, stream=body))
-    assert door.first(client, chat_stream()) == "Hel"
+    body = ResponseBody(*COMPLETE)
+    client = create_client(lambda _: httpx.Response(200, stream=body))
+    assert door.first(client, create_stream_call()) == "Hel"
     assert body.closed
 
 
 @pytest.mark.parametrize("read", [1, 2])
 async def test_aclose_closes_stream_immediately(read):
-    body = Body(*COMPLETE)
-    stream = client_of(lambda _: httpx.Response(200, stream=body)).astream(chat_stream())
+    body = ResponseBody(*COMPLETE)
+    stream = create_client(lambda _: httpx.Response(200, stream=body)).astream(create_stream_call())
     for _ in range(read):
         await anext(stream)
     await stream.aclose()
@@ -248,8 +260,8 @@ async def test_aclose_closes_stream_immediately(read):
 
 
 def test_break_closes_stream():
-    body = Body(*COMPLETE)
-    for _ in client_of(lambda _: httpx.Response(200, stream=body)).stream(chat_stream()):
+    body = ResponseBody(*COMPLETE)
+    for _ in create_client(lambda _: httpx.Response(200, stream=body)).stream(create_stream_call()):
         assert not body.closed
         break
     gc.collect()
@@ -258,8 +270,10 @@ def test_break_closes_stream():
 
 async def test_break_closes_async_stream(monkeypatch):
     monkeypatch.setattr(client_sender, "READ_AHEAD_BYTES", 1)
-    body = Body(*COMPLETE)
-    async for _ in client_of(lambda _: httpx.Response(200, stream=body)).astream(chat_stream()):
+    body = ResponseBody(*COMPLETE)
+    async for _ in create_client(lambda _: httpx.Response(200, stream=body)).astream(
+        create_stream_call()
+    ):
         assert not body.closed
         break
     gc.collect()
@@ -268,7 +282,7 @@ async def test_break_closes_async_stream(monkeypatch):
     assert body.closed
 
 
-class Hanging(Body):
+class Hanging(ResponseBody):
     """A body that stops sending after its first event."""
 
     async def __aiter__(self) -> Any:
@@ -281,7 +295,7 @@ async def test_cancelled_stream_is_closed_and_not_retried():
     script = Script(lambda _: httpx.Response(200, stream=body))
 
     async def read() -> None:
-        async for item in client_of(script).astream(chat_stream()):
+        async for item in create_client(script).astream(create_stream_call()):
             items.put_nowait(item)
 
     task = asyncio.create_task(read())
@@ -298,20 +312,22 @@ def create_client_with_two_streams() -> Any:
 
     def answer(_: httpx.Request) -> httpx.Response:
         text = next(texts)
-        return streams(*(event(f"{text}{n}") for n in range(3)), DONE)(None)
+        return respond_with_stream(*(encode_event(f"{text}{n}") for n in range(3)), DONE)(None)
 
-    return client_of(answer)
+    return create_client(answer)
 
 
 def test_interleaved_streams_are_independent():
     client = create_client_with_two_streams()
-    pairs = zip(client.stream(chat_stream()), client.stream(chat_stream()), strict=True)
+    pairs = zip(
+        client.stream(create_stream_call()), client.stream(create_stream_call()), strict=True
+    )
     assert list(pairs) == [("a0", "b0"), ("a1", "b1"), ("a2", "b2")]
 
 
 async def test_interleaved_async_streams_are_independent():
     client = create_client_with_two_streams()
-    first, second = client.astream(chat_stream()), client.astream(chat_stream())
+    first, second = client.astream(create_stream_call()), client.astream(create_stream_call())
     pairs = [(await anext(first), await anext(second)) for _ in range(3)]
     await first.aclose()
     await second.aclose()
@@ -324,10 +340,10 @@ def test_decoder_receives_response_head_and_attempts(door):
 
     def create_decoder(response: Any) -> Any:
         responses.append(response)
-        return chat_stream().create_decoder(response)
+        return create_stream_call().create_decoder(response)
 
-    script = Script(says(503, {}), streams(*COMPLETE))
-    door.stream(client_of(script), chat_stream(create_decoder=create_decoder))
+    script = Script(respond(503, {}), respond_with_stream(*COMPLETE))
+    door.stream(create_client(script), create_stream_call(create_decoder=create_decoder))
     (response,) = responses
     assert (response.status, response.content_type, response.attempts) == (
         200,
@@ -351,5 +367,5 @@ def test_items_from_decoder_finish_are_yielded(door):
         def finish(self) -> tuple[int, ...]:
             return (self.size,)
 
-    client = client_of(Script(streams(b"abc", b"de")))
-    assert door.stream(client, chat_stream(create_decoder=SizeDecoder)) == [5]
+    client = create_client(Script(respond_with_stream(b"abc", b"de")))
+    assert door.stream(client, create_stream_call(create_decoder=SizeDecoder)) == [5]

@@ -18,7 +18,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from support.notebooks import COOKBOOKS, ONLY_LOOPBACK, executed, notebooks
-from support.served_router import served
+from support.served_router import serve_router
 
 from orq_router_integrations import OfflineRouter
 
@@ -39,7 +39,7 @@ def runs() -> dict[Path, Any]:
 
 @pytest.fixture(scope="module")
 def served_url() -> Iterator[str]:
-    with served(OfflineRouter(api_keys=[KEY])) as url:
+    with serve_router(OfflineRouter(api_keys=[KEY])) as url:
         yield url
 
 

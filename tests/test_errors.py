@@ -14,15 +14,15 @@ from langchain_core import exceptions as core
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from support.scripted_router import (
     KEY,
-    Body,
+    ResponseBody,
     Script,
     both_doors,
-    chat,
-    chat_stream,
-    client_of,
-    event,
-    says,
-    streams,
+    create_call,
+    create_client,
+    create_stream_call,
+    encode_event,
+    respond,
+    respond_with_stream,
 )
 
 from orq_router_integrations import RouterControls, errors
@@ -111,7 +111,7 @@ def test_error_has_details_of_the_call(door):
     headers = {"x-orq-trace-id": "01J", "retry-after": "120", "x-should-retry": "false"}
     script = Script(lambda _: httpx.Response(429, text="no " * 3000, headers=headers))
     with pytest.raises(errors.RateLimitError) as raised:
-        door.send(client_of(script), chat())
+        door.send(create_client(script), create_call())
     details = {
         name: getattr(raised.value, name) for name in ("endpoint", "attempts", "status_code")
     }
@@ -225,9 +225,9 @@ def format_everything(error: BaseException) -> str:
 @both_doors
 @pytest.mark.parametrize("field", [*ENVELOPE, "doc_url"])
 def test_key_in_an_error_field_is_redacted(door, field):
-    script = Script(says(401, {"error": {"message": "m", field: f"Bearer {KEY}"}}))
+    script = Script(respond(401, {"error": {"message": "m", field: f"Bearer {KEY}"}}))
     with pytest.raises(errors.AuthenticationError) as raised:
-        door.send(client_of(script), chat())
+        door.send(create_client(script), create_call())
     assert KEY not in format_everything(raised.value)
 
 
@@ -236,7 +236,7 @@ def test_key_in_an_error_field_is_redacted(door, field):
 def test_key_in_a_response_header_is_redacted(door, header):
     script = Script(lambda _: httpx.Response(307, headers={header: f"https://x/{KEY}"}))
     with pytest.raises(errors.RedirectError) as raised:
-        door.send(client_of(script), chat())
+        door.send(create_client(script), create_call())
     assert KEY not in format_everything(raised.value)
 
 
@@ -258,16 +258,16 @@ def test_key_with_json_escapes_is_redacted(key, escaped):
 @pytest.mark.parametrize("text", [f"Bearer {KEY}", "words " * 300 + KEY])
 def test_key_in_a_text_body_is_redacted(door, text):
     with pytest.raises(errors.AuthenticationError) as raised:
-        door.send(client_of(lambda _: httpx.Response(401, text=text)), chat())
+        door.send(create_client(lambda _: httpx.Response(401, text=text)), create_call())
     assert KEY not in format_everything(raised.value)
 
 
 @both_doors
 def test_long_key_is_redacted_before_truncation(door):
     key = "sk-orq-" + ".".join(["eyJhbGciOiJIUzI1NiJ9"] * 20)
-    script = Script(says(401, {"error": {"message": "words " * 300 + key}}))
+    script = Script(respond(401, {"error": {"message": "words " * 300 + key}}))
     with pytest.raises(errors.AuthenticationError) as raised:
-        door.send(client_of(script, api_key=key), chat())
+        door.send(create_client(script, api_key=key), create_call())
     assert key[:30] not in format_everything(raised.value)
 
 
@@ -277,9 +277,13 @@ def test_key_in_a_malformed_response_is_redacted(door, mode):
     content = f"you sent Authorization: Bearer {KEY}".encode()
     body = content if mode == "complete" else b"data: " + content + b"\n\n"
     headers = {"x-orq-trace-id": f"trace-{KEY}"}
-    client = client_of(lambda _: httpx.Response(200, headers=headers, stream=Body(body)))
+    client = create_client(
+        lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(body))
+    )
     with pytest.raises(errors.InvalidResponseError) as raised:
-        door.send(client, chat()) if mode == "complete" else door.stream(client, chat_stream())
+        door.send(client, create_call()) if mode == "complete" else door.stream(
+            client, create_stream_call()
+        )
     assert KEY not in format_everything(raised.value)
 
 
@@ -298,9 +302,9 @@ def test_base64_in_an_error_is_redacted(field, escaped):
 
 @both_doors
 def test_base64_in_a_malformed_response_is_redacted(door):
-    client = client_of(lambda _: httpx.Response(200, text=IMAGE))
+    client = create_client(lambda _: httpx.Response(200, text=IMAGE))
     with pytest.raises(errors.InvalidResponseError) as raised:
-        door.send(client, chat())
+        door.send(client, create_call())
     assert IMAGE[:150] not in str(raised.value)
 
 
@@ -318,7 +322,7 @@ ERRORS_WITH_STATUS_200 = [
 @pytest.mark.parametrize(("body", "expected"), ERRORS_WITH_STATUS_200)
 def test_error_with_status_200_is_raised(door, body, expected):
     with pytest.raises(RouterError) as raised:
-        door.send(client_of(Script(says(200, body))), chat())
+        door.send(create_client(Script(respond(200, body))), create_call())
     assert type(raised.value) is expected
     assert raised.value.message in json.dumps(body)
 
@@ -327,9 +331,13 @@ def test_error_with_status_200_is_raised(door, body, expected):
 @pytest.mark.parametrize("wrap", [b"data: %s\n\n", b"event: error\ndata: %s\n\n"])
 @pytest.mark.parametrize(("body", "expected"), ERRORS_WITH_STATUS_200[:-1])
 def test_error_within_a_stream_has_the_partial_text(door, body, expected, wrap):
-    script = Script(streams(event("Hel"), event("lo"), wrap % json.dumps(body).encode()))
+    script = Script(
+        respond_with_stream(
+            encode_event("Hel"), encode_event("lo"), wrap % json.dumps(body).encode()
+        )
+    )
     with pytest.raises(RouterError) as raised:
-        door.stream(client_of(script), chat_stream())
+        door.stream(create_client(script), create_stream_call())
     assert (type(raised.value), raised.value.partial) == (expected, "Hello")
     assert script.sent == 1
 
@@ -343,10 +351,12 @@ def test_error_within_a_stream_has_the_partial_text(door, body, expected, wrap):
 )
 def test_deeply_nested_or_invalid_failures(door, mode, failures):
     body = b'{"error": {"message": "blocked", "failures": %s}}' % failures
-    complete = client_of(lambda _: httpx.Response(400, content=body))
-    streamed = client_of(streams(b"data: " + body + b"\n\n"))
+    complete = create_client(lambda _: httpx.Response(400, content=body))
+    streamed = create_client(respond_with_stream(b"data: " + body + b"\n\n"))
     with pytest.raises(RouterError, match="blocked"):
-        door.send(complete, chat()) if mode == "complete" else door.stream(streamed, chat_stream())
+        door.send(complete, create_call()) if mode == "complete" else door.stream(
+            streamed, create_stream_call()
+        )
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])

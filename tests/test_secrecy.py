@@ -15,7 +15,14 @@ from faults.server import FaultServer, respond_normally
 from langchain_core.load import dumps, loads
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tracers.base import BaseTracer
-from support.scripted_router import KEY, Script, chat, client_of, says, streams
+from support.scripted_router import (
+    KEY,
+    Script,
+    create_call,
+    create_client,
+    respond,
+    respond_with_stream,
+)
 
 from orq_router_integrations import (
     ChatOrq,
@@ -84,12 +91,12 @@ WAYS_TO_SET_KEY: dict[str, Callable[[ChatOrq], ChatOrq]] = {
 @pytest.mark.parametrize("set_key", WAYS_TO_SET_KEY.values(), ids=WAYS_TO_SET_KEY)
 def test_key_set_later_is_hidden(set_key: Callable[[ChatOrq], ChatOrq]) -> None:
     script = Script()
-    client = client_of(script)
+    client = create_client(script)
     clients = {"http_client": client.http_client, "http_async_client": client.http_async_client}
     model = set_key(ChatOrq(model="openai/gpt-4o", api_key="another-key"))
     assert KEY not in represent(model)
     assert KEY.encode() not in pickle.dumps(model)
-    RouterClient(**model.get_settings(), **clients).send(chat())
+    RouterClient(**model.get_settings(), **clients).send(create_call())
     assert script.headers("authorization") == [f"Bearer {KEY}"]
 
 
@@ -105,11 +112,11 @@ class RecordingTracer(BaseTracer):
 
 
 FAILURES = {
-    "success": says(),
-    "echo in an error": says(401, {"error": {"message": f"Bearer {KEY} is wrong"}}),
+    "success": respond(),
+    "echo in an error": respond(401, {"error": {"message": f"Bearer {KEY} is wrong"}}),
     "lost connection": httpx.ReadError("lost"),
-    "interrupted stream": streams(b"data: {", httpx.ReadError("lost")),
-    "unexpected body": says(200, {"echo": f"authorization: Bearer {KEY}"}),
+    "interrupted stream": respond_with_stream(b"data: {", httpx.ReadError("lost")),
+    "unexpected body": respond(200, {"echo": f"authorization: Bearer {KEY}"}),
 }
 
 
@@ -120,7 +127,7 @@ def test_key_is_not_in_logs_traces_or_errors(
     caplog: pytest.LogCaptureFixture, step: Any, is_async: bool, is_stream: bool
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    client = client_of(Script(step), max_retries=0, **SETTINGS | {"api_key": KEY})
+    client = create_client(Script(step), max_retries=0, **SETTINGS | {"api_key": KEY})
     tracer, model = RecordingTracer(), ChatOrq(model="openai/gpt-4o", client=client)
     config: Any = {"callbacks": [tracer]}
 
@@ -181,7 +188,7 @@ def test_serialized_langchain_objects_in_messages_stay_inert(
         "telemetry": attack,
         "metadata": attack,
     }
-    client = client_of(Script(says(200, body)))
+    client = create_client(Script(respond(200, body)))
     answer = ChatOrq(model="openai/gpt-4o", client=client).invoke("Hi")
     loaded = loads(dumps(answer), allowed_objects="messages", secrets_from_env=True)
     assert type(loaded) is AIMessage
@@ -202,7 +209,7 @@ def stream_message(attack: Any) -> Any:
     choices: list[Any] = [{"delta": content}, {"delta": tool_calls}, {"delta": {}, **end}]
     chunks = [{"choices": [choice], "metadata": attack, "usage": attack} for choice in choices]
     data = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
-    client = client_of(Script(streams(data.encode())))
+    client = create_client(Script(respond_with_stream(data.encode())))
     return ChatOrq(model="openai/gpt-4o", client=client).invoke("Hi", stream=True)
 
 
@@ -215,7 +222,7 @@ def invoke_responses_api(attack: Any) -> Any:
     ]
     body = {"id": "r", "status": "completed", "model": "m", "output": output}
     body |= {"metadata": attack, "usage": attack}
-    client = client_of(Script(says(200, body)))
+    client = create_client(Script(respond(200, body)))
     return ChatOrq(model="openai/gpt-4o", api="responses", client=client).invoke("Hi")
 
 
@@ -223,7 +230,9 @@ def generate_image(attack: Any) -> Any:
     png = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(30)).decode()
     items = [{"b64_json": png, "revised_prompt": prompt} for prompt in (attack, json.dumps(attack))]
     body = {"data": items, "usage": attack, "model": attack}
-    tool = OrqImageTool(model="openai/gpt-image-1", client=client_of(Script(says(200, body))))
+    tool = OrqImageTool(
+        model="openai/gpt-image-1", client=create_client(Script(respond(200, body)))
+    )
     return tool.invoke({"type": "tool_call", "id": "1", "name": tool.name, "args": {"prompt": "x"}})
 
 
@@ -231,7 +240,7 @@ def load_transcript(attack: Any) -> Any:
     text = json.dumps(attack)
     segments = [{"text": text, "start": 0, "end": 1, "speaker": text, "unknown": attack}]
     body = {"text": text, "language": text, "segments": segments, "usage": attack, "model": attack}
-    client = client_of(Script(says(200, body)))
+    client = create_client(Script(respond(200, body)))
     options = {"response_format": "verbose_json", "granularity": "segment"}
     source = b"ID3" + bytes(30)
     loader = OrqTranscriptionLoader(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from support.loopback_server import Loopback, whole
-from support.scripted_router import ANSWER, KEY, Script, both_doors, chat, client_of
+from support.loopback_server import Loopback, complete_response
+from support.scripted_router import ANSWER, KEY, Script, both_doors, create_call, create_client
 
 from orq_router_integrations import ChatOrq, RouterClient, RouterError
 from orq_router_integrations.settings import RouterSettings, is_loopback
@@ -153,13 +153,13 @@ def test_invalid_url_raises(url, reason):
 @pytest.mark.parametrize("host", ["\u2603\u2603.com", "xn--"])
 def test_invalid_host_name_raises(door, host):
     with pytest.raises((ValidationError, RouterError)):
-        door.send(client_of(Script(), base_url=f"https://{host}"), chat())
+        door.send(create_client(Script(), base_url=f"https://{host}"), create_call())
 
 
 @pytest.mark.parametrize("host", ["a..b", ".", "a" * 64 + ".com"])
 def test_unresolvable_host_name_raises(host):
     with pytest.raises((ValidationError, RouterError)):
-        RouterClient(api_key=KEY, base_url=f"https://{host}", max_retries=0).send(chat())
+        RouterClient(api_key=KEY, base_url=f"https://{host}", max_retries=0).send(create_call())
 
 
 LOOPBACK = ["localhost", "127.0.0.1", "127.3.2.1", "[::1]"]
@@ -188,12 +188,12 @@ def test_invalid_timeout_raises(name, seconds):
 
 def is_rejected_or_works(door: Any, **settings: Any) -> bool:
     """Return whether settings are rejected, or otherwise work on a real connection."""
-    with Loopback(whole(json.dumps(ANSWER).encode())) as server:
+    with Loopback(complete_response(json.dumps(ANSWER).encode())) as server:
         try:
             client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, **settings)
         except ValidationError:
             return True
-        return door.send(client, chat()) == ANSWER
+        return door.send(client, create_call()) == ANSWER
 
 
 @both_doors
@@ -212,7 +212,7 @@ def test_very_long_call_timeout(door):
 def test_invalid_timeout_of_a_call_raises(door, timeout):
     client = RouterClient(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0)
     with pytest.raises(ValueError, match="timeout") as raised:
-        door.send(client, chat(timeout=timeout))
+        door.send(client, create_call(timeout=timeout))
     assert isinstance(raised.value, RouterError)
 
 

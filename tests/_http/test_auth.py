@@ -5,7 +5,15 @@ import threading
 import time
 
 import pytest
-from support.scripted_router import ANSWER, KEY, Script, both_doors, chat, chat_stream, client_of
+from support.scripted_router import (
+    ANSWER,
+    KEY,
+    Script,
+    both_doors,
+    create_call,
+    create_client,
+    create_stream_call,
+)
 
 from orq_router_integrations.errors import RouterInputError, RouterTimeoutError
 
@@ -17,21 +25,23 @@ async def get_key_async() -> str:
 @both_doors
 def test_key_function_is_called(door):
     script = Script()
-    door.send(client_of(script, api_key=lambda: " key-of-function "), chat())
+    door.send(create_client(script, api_key=lambda: " key-of-function "), create_call())
     assert script.headers("authorization") == ["Bearer key-of-function"]
 
 
 async def test_async_key_function_works_for_async_calls():
     script = Script()
-    await client_of(script, api_key=get_key_async).asend(chat())
+    await create_client(script, api_key=get_key_async).asend(create_call())
     assert script.headers("authorization") == ["Bearer async-key"]
 
 
 @pytest.mark.parametrize("method", ["send", "stream"])
 def test_async_key_function_fails_for_sync_calls(method):
-    client = client_of(Script(), api_key=get_key_async)
+    client = create_client(Script(), api_key=get_key_async)
     with pytest.raises(RouterInputError, match="async function, which sync calls cannot use"):
-        client.send(chat()) if method == "send" else list(client.stream(chat_stream()))
+        client.send(create_call()) if method == "send" else list(
+            client.stream(create_stream_call())
+        )
 
 
 async def test_blocking_key_function_does_not_block_event_loop():
@@ -43,9 +53,9 @@ async def test_blocking_key_function_does_not_block_event_loop():
             await asyncio.sleep(0.01)
 
     ticker = asyncio.create_task(tick())
-    client = client_of(Script(), api_key=lambda: time.sleep(0.5), deadline=0.2)
+    client = create_client(Script(), api_key=lambda: time.sleep(0.5), deadline=0.2)
     with pytest.raises(RouterTimeoutError, match="deadline"):
-        await client.asend(chat())
+        await client.asend(create_call())
     ticker.cancel()
     assert len(ticks) > 1
 
@@ -55,9 +65,9 @@ async def test_key_functions_that_never_return_do_not_block_others():
     never = threading.Event()
     for _ in range(40):
         with pytest.raises(RouterTimeoutError):
-            await client_of(Script(), api_key=never.wait, deadline=0.001).asend(chat())
+            await create_client(Script(), api_key=never.wait, deadline=0.001).asend(create_call())
     assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 30) == "free"
-    assert await client_of(Script(), api_key=lambda: KEY).asend(chat()) == ANSWER
+    assert await create_client(Script(), api_key=lambda: KEY).asend(create_call()) == ANSWER
     never.set()
 
 
@@ -65,7 +75,7 @@ async def test_key_functions_that_never_return_do_not_block_others():
 def test_exhausted_key_function_raises_input_error(door):
     keys = iter(())
     with pytest.raises(RouterInputError, match="no more keys"):
-        door.send(client_of(Script(), api_key=keys.__next__, deadline=9), chat())
+        door.send(create_client(Script(), api_key=keys.__next__, deadline=9), create_call())
 
 
 @both_doors
@@ -73,6 +83,6 @@ def test_exhausted_key_function_raises_input_error(door):
 def test_invalid_key_from_function_raises_input_error(door, key):
     script = Script()
     with pytest.raises(RouterInputError, match="key") as raised:
-        door.send(client_of(script, api_key=lambda: key), chat())
+        door.send(create_client(script, api_key=lambda: key), create_call())
     assert script.sent == 0
     assert not key or str(key) not in str(raised.value)

@@ -12,8 +12,15 @@ from typing import Any
 import pytest
 from faults.certificate import CERTIFICATE, create_untrusted_context, to_pem
 from support.local_client import COMPLETION
-from support.loopback_server import Loopback, open_ended, whole
-from support.scripted_router import ANSWER, KEY, both_doors, chat, chat_stream, event
+from support.loopback_server import Loopback, complete_response, open_ended_response
+from support.scripted_router import (
+    ANSWER,
+    KEY,
+    both_doors,
+    create_call,
+    create_stream_call,
+    encode_event,
+)
 
 from orq_router_integrations import RouterClient
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
@@ -75,8 +82,8 @@ def trusted_certificate(monkeypatch, tmp_path: Path) -> None:
 @both_doors
 def test_tls_connection_is_reused(door, trusted_certificate, resolve_to):
     resolve_to("127.0.0.1")
-    with Loopback(whole(COMPLETION), tls=create_untrusted_context()) as server:
-        assert door.send(create_client(with_host(server)), chat(), times=3) == ANSWER
+    with Loopback(complete_response(COMPLETION), tls=create_untrusted_context()) as server:
+        assert door.send(create_client(with_host(server)), create_call(), times=3) == ANSWER
         assert server.accepted == 1
 
 
@@ -100,7 +107,7 @@ def test_response_before_tls_handshake_is_ignored(door, trusted_certificate, res
         thread.start()
         port = server.getsockname()[1]
         with pytest.raises((RouterConnectionError, RouterTimeoutError)):
-            door.send(create_client(f"https://{HOST}:{port}", deadline=1.0), chat())
+            door.send(create_client(f"https://{HOST}:{port}", deadline=1.0), create_call())
         thread.join(5)
 
 
@@ -111,7 +118,7 @@ async def test_deadline_applies_to_host_lookup(is_async, resolve_to):
     client = create_client(f"http://{HOST}:9", deadline=0.3)
     start = time.monotonic()
     with pytest.raises(RouterTimeoutError):
-        await client.asend(chat()) if is_async else client.send(chat())
+        await client.asend(create_call()) if is_async else client.send(create_call())
     assert 0.25 < time.monotonic() - start < 20
     may_return.set()
 
@@ -120,14 +127,14 @@ async def test_deadline_applies_to_host_lookup(is_async, resolve_to):
 def test_unknown_host_raises_connection_error(door, resolve_to):
     resolve_to()
     with pytest.raises(RouterConnectionError, match="unknown host"):
-        door.send(create_client(f"http://{HOST}:9"), chat())
+        door.send(create_client(f"http://{HOST}:9"), create_call())
 
 
 @both_doors
 def test_next_address_is_tried_when_one_refuses(door, resolve_to):
     resolve_to("::1", "127.0.0.1")
-    with Loopback(whole(COMPLETION)) as server:
-        assert door.send(create_client(with_host(server)), chat()) == ANSWER
+    with Loopback(complete_response(COMPLETION)) as server:
+        assert door.send(create_client(with_host(server)), create_call()) == ANSWER
 
 
 def test_writes_are_buffered_until_read():
@@ -145,7 +152,7 @@ def test_writes_are_buffered_until_read():
         assert is_readable(server_socket), "a full buffer is written"
 
 
-LARGE_CALL = chat(body={"model": "openai/gpt-4o", "messages": ["x" * 30_000_000]})
+LARGE_CALL = create_call(body={"model": "openai/gpt-4o", "messages": ["x" * 30_000_000]})
 """A request that is larger than the buffers of two sockets."""
 
 
@@ -225,8 +232,8 @@ async def test_stream_closed_by_server_is_readable(backend_class):
 
 
 def test_stream_cannot_be_read_in_another_event_loop():
-    with Loopback(open_ended(event("Hel"))) as server:
-        stream = RouterClient(api_key=KEY, base_url=server.url).astream(chat_stream())
+    with Loopback(open_ended_response(encode_event("Hel"))) as server:
+        stream = RouterClient(api_key=KEY, base_url=server.url).astream(create_stream_call())
         first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
         try:
             assert first.run_until_complete(anext(stream)) == "Hel"

@@ -6,10 +6,10 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
-from support.cancelling import cancelled_calls
+from support.cancelling import cancel_calls
 from support.local_client import COMPLETION, local_client
-from support.loopback_server import Loopback, silent, whole
-from support.scripted_router import ANSWER, KEY, Script, both_doors, chat, chat_stream
+from support.loopback_server import Loopback, complete_response, send_nothing
+from support.scripted_router import ANSWER, KEY, Script, both_doors, create_call, create_stream_call
 
 from orq_router_integrations import RouterClient
 from orq_router_integrations._http.client_sender import CancelGuard, RequestPhase
@@ -18,7 +18,7 @@ from orq_router_integrations.errors import RouterInputError
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_proxy_of_own_httpx_client_is_used(is_async: bool) -> None:
-    with Loopback(whole(COMPLETION)) as proxy, httpx.Client(proxy=proxy.url) as http:
+    with Loopback(complete_response(COMPLETION)) as proxy, httpx.Client(proxy=proxy.url) as http:
         async with httpx.AsyncClient(proxy=proxy.url) as async_http:
             client = RouterClient(
                 api_key=KEY,
@@ -27,7 +27,7 @@ async def test_proxy_of_own_httpx_client_is_used(is_async: bool) -> None:
                 http_client=http,
                 http_async_client=async_http,
             )
-            result = await client.asend(chat()) if is_async else client.send(chat())
+            result = await client.asend(create_call()) if is_async else client.send(create_call())
         assert result == ANSWER
         assert proxy.requests[0].startswith(b"POST http://router.example/v3/router/chat")
 
@@ -45,16 +45,16 @@ async def test_call_cancelled_while_connecting_leaks_no_socket(monkeypatch):
 
     monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect_slowly)
     limits = httpx.Limits(max_connections=1)
-    with Loopback(whole(COMPLETION)) as server:
+    with Loopback(complete_response(COMPLETION)) as server:
         async with httpx.AsyncClient(limits=limits) as http:
             client = RouterClient(api_key=KEY, base_url=server.url, http_async_client=http)
-            task = asyncio.create_task(client.asend(chat()))
+            task = asyncio.create_task(client.asend(create_call()))
             await is_connected.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
             may_return.set()
-            assert await client.asend(chat()) == ANSWER
+            assert await client.asend(create_call()) == ANSWER
             assert server.open <= 1
 
 
@@ -67,21 +67,21 @@ async def test_default_transport_is_recognized_before_first_request():
 
 
 async def test_cancelled_calls_leave_httpx_pool_usable():
-    with Loopback(silent) as hanging, Loopback(whole(COMPLETION)) as working:
+    with Loopback(send_nothing) as hanging, Loopback(complete_response(COMPLETION)) as working:
         async with httpx.AsyncClient(limits=httpx.Limits(max_connections=4)) as http:
-            await cancelled_calls(local_client(hanging, http_async_client=http), 0.03)
+            await cancel_calls(local_client(hanging, http_async_client=http), 0.03)
             client = local_client(working, http_async_client=http, timeout=20.0)
-            assert await client.asend(chat()) == ANSWER
+            assert await client.asend(create_call()) == ANSWER
 
 
 async def test_abandoned_stream_frees_its_connection():
-    with Loopback(silent) as hanging, Loopback(whole(COMPLETION)) as working:
+    with Loopback(send_nothing) as hanging, Loopback(complete_response(COMPLETION)) as working:
         async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as http:
-            stream = local_client(hanging, http_async_client=http).astream(chat_stream())
+            stream = local_client(hanging, http_async_client=http).astream(create_stream_call())
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(anext(stream), 0.05)
             client = local_client(working, http_async_client=http, timeout=20.0)
-            assert await client.asend(chat()) == ANSWER
+            assert await client.asend(create_call()) == ANSWER
 
 
 @both_doors
@@ -91,4 +91,4 @@ def test_closed_httpx_client_raises_input_error(door):
     asyncio.run(async_http.aclose())
     client = RouterClient(api_key=KEY, http_client=http, http_async_client=async_http)
     with pytest.raises(RouterInputError, match="is closed"):
-        door.send(client, chat())
+        door.send(client, create_call())

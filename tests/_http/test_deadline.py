@@ -7,19 +7,25 @@ from typing import Any
 import httpx
 import pytest
 from support.local_client import COMPLETION, wait_until
-from support.loopback_server import Answer, Loopback, open_ended, silent, whole
+from support.loopback_server import (
+    Answer,
+    Loopback,
+    complete_response,
+    open_ended_response,
+    send_nothing,
+)
 from support.scripted_router import (
     DONE,
     KEY,
     Door,
     Script,
     both_doors,
-    chat,
-    chat_stream,
-    client_of,
-    event,
-    recorded_pauses,
-    says,
+    create_call,
+    create_client,
+    create_stream_call,
+    encode_event,
+    record_sleeps,
+    respond,
 )
 
 from orq_router_integrations import RouterClient, RouterError
@@ -62,7 +68,7 @@ def get_timeout_error(door: Door, client: RouterClient, call: Any) -> RouterTime
 
 
 SLOW_RESPONSES = {
-    "nothing": silent,
+    "nothing": send_nothing,
     "slow head": drip(b"HTTP/1.1 200 OK\r\nX-A: ", b"a"),
     "slow body": drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "),
     "endless body": drip(b"HTTP/1.1 200 OK\r\n\r\n", b" "),
@@ -72,7 +78,7 @@ SLOW_RESPONSES = {
 
 
 @both_doors
-@pytest.mark.parametrize("call", [chat(), chat_stream()], ids=["call", "stream"])
+@pytest.mark.parametrize("call", [create_call(), create_stream_call()], ids=["call", "stream"])
 @pytest.mark.parametrize("answer", SLOW_RESPONSES.values(), ids=SLOW_RESPONSES)
 def test_call_ends_at_deadline(door, call, answer):
     with Loopback(answer) as server:
@@ -83,41 +89,43 @@ def test_call_ends_at_deadline(door, call, answer):
 
 @both_doors
 def test_deadline_applies_to_reused_connection(door):
-    answers = [whole(COMPLETION), SLOW_RESPONSES["slow head"]]
+    answers = [complete_response(COMPLETION), SLOW_RESPONSES["slow head"]]
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         await answers.pop(0)(writer)
 
     with Loopback(answer) as server:
         with pytest.raises(RouterTimeoutError, match="deadline"):
-            door.send(impatient_client(server), chat(), times=2)
+            door.send(impatient_client(server), create_call(), times=2)
         assert server.accepted == 1
 
 
 @both_doors
 def test_deadline_covers_all_attempts(door):
     """The wait before the second attempt could end after the deadline, so it is not started."""
-    with Loopback(silent) as server:
+    with Loopback(send_nothing) as server:
         client = impatient_client(server, timeout=0.1, max_retries=9)
         message = r"no data for 0\.1 seconds|deadline of 0\.3 seconds"  # on a slow machine
         with pytest.raises(RouterTimeoutError, match=message) as raised:
-            door.send(client, chat())
+            door.send(client, create_call())
         assert raised.value.attempts == 1
 
 
 @both_doors
 def test_wait_beyond_deadline_is_not_started(door, monkeypatch):
-    pauses = recorded_pauses(monkeypatch)
-    script = Script(says(429, {}, retry_after="7"))
+    pauses = record_sleeps(monkeypatch)
+    script = Script(respond(429, {}, retry_after="7"))
     with pytest.raises(RouterError) as raised:
-        door.send(client_of(script, deadline=5.0), chat())
+        door.send(create_client(script, deadline=5.0), create_call())
     assert (script.sent, pauses, raised.value.retry_after) == (1, [], 7)
 
 
 IDLE_STREAMS = {
-    "nothing": open_ended(event("Hel")),
-    "keep-alives": drip(HEAD + encode_chunk(event("Hel")), encode_chunk(b": keep-alive\n\n")),
-    "slow event": drip(HEAD + encode_chunk(event("Hel")), encode_chunk(b"d")),
+    "nothing": open_ended_response(encode_event("Hel")),
+    "keep-alives": drip(
+        HEAD + encode_chunk(encode_event("Hel")), encode_chunk(b": keep-alive\n\n")
+    ),
+    "slow event": drip(HEAD + encode_chunk(encode_event("Hel")), encode_chunk(b"d")),
 }
 
 
@@ -126,7 +134,7 @@ IDLE_STREAMS = {
 def test_idle_stream_ends_with_partial_text(door, answer):
     with Loopback(answer) as server:
         client = impatient_client(server, deadline=30.0)
-        error = get_timeout_error(door, client, chat_stream())
+        error = get_timeout_error(door, client, create_stream_call())
         assert (error.partial, error.status_code) == ("Hel", 200)
         assert "stream sent nothing new for 0.3 seconds" in str(error)
 
@@ -134,7 +142,7 @@ def test_idle_stream_ends_with_partial_text(door, answer):
 @pytest.mark.slow
 @both_doors
 def test_stream_may_outlast_deadline(door):
-    events = [encode_chunk(event("x"))] * 40
+    events = [encode_chunk(encode_event("x"))] * 40
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         for data in [HEAD, *events, encode_chunk(DONE), b"0\r\n\r\n"]:
@@ -144,35 +152,35 @@ def test_stream_may_outlast_deadline(door):
 
     with Loopback(answer) as server:
         client = impatient_client(server, deadline=1.5, stream_chunk_timeout=30.0)
-        assert len(door.stream(client, chat_stream())) == 40
+        assert len(door.stream(client, create_stream_call())) == 40
 
 
 def test_idle_timeout_ignores_slow_reader():
-    with Loopback(open_ended(event("Hel") + event("lo") + DONE)) as server:
+    with Loopback(open_ended_response(encode_event("Hel") + encode_event("lo") + DONE)) as server:
         texts = []
-        for text in impatient_client(server, stream_chunk_timeout=0.1).stream(chat_stream()):
+        for text in impatient_client(server, stream_chunk_timeout=0.1).stream(create_stream_call()):
             texts.append(text)
             time.sleep(0.25)
     assert texts == ["Hel", "lo"]
 
 
 async def test_idle_timeout_ignores_slow_async_reader():
-    with Loopback(open_ended(event("Hel") + event("lo") + DONE)) as server:
+    with Loopback(open_ended_response(encode_event("Hel") + encode_event("lo") + DONE)) as server:
         texts = []
         async with impatient_client(server, stream_chunk_timeout=0.1) as client:
-            async for text in client.astream(chat_stream()):
+            async for text in client.astream(create_stream_call()):
                 texts.append(text)
                 await asyncio.sleep(0.25)
     assert texts == ["Hel", "lo"]
 
 
 async def respond_with_stream(writer: asyncio.StreamWriter) -> None:
-    writer.write(HEAD + encode_chunk(event("Hel")) + encode_chunk(DONE) + b"0\r\n\r\n")
+    writer.write(HEAD + encode_chunk(encode_event("Hel")) + encode_chunk(DONE) + b"0\r\n\r\n")
 
 
 def test_connection_of_complete_stream_is_reused():
     with Loopback(respond_with_stream) as server, impatient_client(server) as client:
-        assert [list(client.stream(chat_stream())) for _ in range(3)] == [["Hel"]] * 3
+        assert [list(client.stream(create_stream_call())) for _ in range(3)] == [["Hel"]] * 3
         assert server.accepted == 1
 
 
@@ -180,7 +188,7 @@ async def test_connection_of_complete_async_stream_is_reused():
     with Loopback(respond_with_stream) as server:
         async with impatient_client(server) as client:
             for _ in range(3):
-                assert [text async for text in client.astream(chat_stream())] == ["Hel"]
+                assert [text async for text in client.astream(create_stream_call())] == ["Hel"]
         assert server.accepted == 1
 
 
@@ -194,7 +202,9 @@ def test_watchdog_works_after_fork():
 
 def test_lost_connection_before_deadline_is_not_a_timeout():
     with pytest.raises(RouterConnectionError):
-        client_of(Script(httpx.ReadError("lost")), max_retries=0, deadline=9.0).send(chat())
+        create_client(Script(httpx.ReadError("lost")), max_retries=0, deadline=9.0).send(
+            create_call()
+        )
 
 
 def test_pooled_connection_is_not_watched(monkeypatch):
@@ -208,9 +218,9 @@ def test_pooled_connection_is_not_watched(monkeypatch):
 
     monkeypatch.setattr(pool._IdleConnections, "push", record)
     with Loopback(respond_with_stream) as server, impatient_client(server) as client:
-        assert list(client.stream(chat_stream())) == ["Hel"]
-    with Loopback(whole(COMPLETION)) as server, impatient_client(server) as client:
-        client.send(chat())
+        assert list(client.stream(create_stream_call())) == ["Hel"]
+    with Loopback(complete_response(COMPLETION)) as server, impatient_client(server) as client:
+        client.send(create_call())
     assert watched == [0, 0]
 
 

@@ -7,7 +7,14 @@ import zlib
 import httpx
 import pytest
 from support.local_client import COMPLETION
-from support.scripted_router import ANSWER, Body, Script, both_doors, chat, client_of
+from support.scripted_router import (
+    ANSWER,
+    ResponseBody,
+    Script,
+    both_doors,
+    create_call,
+    create_client,
+)
 
 from orq_router_integrations import RouterError
 from orq_router_integrations.errors import InvalidResponseError, ServerError
@@ -26,13 +33,13 @@ def gzip_bomb() -> bytes:
 @pytest.mark.parametrize(("status", "max_memory"), [(200, 140 * MB), (400, 4 * MB)])
 def test_gzip_bomb_uses_bounded_memory(door, gzip_bomb, status, max_memory):
     def answer(_: httpx.Request) -> httpx.Response:
-        body = Body(gzip_bomb)
+        body = ResponseBody(gzip_bomb)
         return httpx.Response(status, headers={"content-encoding": "gzip"}, stream=body)
 
     tracemalloc.start()
     try:
         with pytest.raises(RouterError):
-            door.send(client_of(answer), chat())
+            door.send(create_client(answer), create_call())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -46,8 +53,8 @@ def test_compressed_response_is_decompressed(door, chunk_size, encoding):
     data = zlib.compress(COMPLETION) if encoding == "deflate" else GZIPPED
     chunks = [data[start : start + chunk_size] for start in range(0, len(data), chunk_size)]
     headers = {"content-encoding": encoding}
-    script = Script(lambda _: httpx.Response(200, headers=headers, stream=Body(*chunks)))
-    assert door.send(client_of(script), chat()) == ANSWER
+    script = Script(lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(*chunks)))
+    assert door.send(create_client(script), create_call()) == ANSWER
     assert script.headers("accept-encoding") == ["gzip"]
 
 
@@ -55,8 +62,10 @@ def test_compressed_response_is_decompressed(door, chunk_size, encoding):
 @pytest.mark.parametrize("encoding", ["identity", "identity, identity"])
 def test_identity_encoding_is_accepted(door, encoding):
     headers = {"content-encoding": encoding}
-    client = client_of(lambda _: httpx.Response(200, headers=headers, stream=Body(COMPLETION)))
-    assert door.send(client, chat()) == ANSWER
+    client = create_client(
+        lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(COMPLETION))
+    )
+    assert door.send(client, create_call()) == ANSWER
 
 
 INVALID_BODIES = {
@@ -75,9 +84,11 @@ def test_invalid_compression_raises_invalid_response_error(door, encoding, data,
     """An error status is reported even if its body cannot be decompressed."""
     headers = {"content-encoding": encoding}
     for status, error_class in ((200, InvalidResponseError), (503, ServerError)):
-        client = client_of(
-            lambda _, status=status: httpx.Response(status, headers=headers, stream=Body(data)),
+        client = create_client(
+            lambda _, status=status: httpx.Response(
+                status, headers=headers, stream=ResponseBody(data)
+            ),
             max_retries=0,
         )
         with pytest.raises(error_class, match=message if status == 200 else None):
-            door.send(client, chat())
+            door.send(client, create_call())

@@ -2,7 +2,14 @@
 
 import httpx
 import pytest
-from support.scripted_router import Body, both_doors, chat, chat_stream, client_of, streams
+from support.scripted_router import (
+    ResponseBody,
+    both_doors,
+    create_call,
+    create_client,
+    create_stream_call,
+    respond_with_stream,
+)
 
 from orq_router_integrations import RouterError
 from orq_router_integrations.errors import InvalidResponseError
@@ -10,7 +17,7 @@ from orq_router_integrations.errors import InvalidResponseError
 MB = 1024 * 1024
 
 
-class EndlessBody(Body):
+class EndlessBody(ResponseBody):
     """Repeats one chunk forever, and counts the bytes that are read."""
 
     def __init__(self, chunk: bytes) -> None:
@@ -32,7 +39,7 @@ class EndlessBody(Body):
 def test_too_large_response_is_refused(door):
     body = EndlessBody(b" " * MB)
     with pytest.raises(InvalidResponseError, match="larger than 64 MB"):
-        door.send(client_of(body.answer()), chat())
+        door.send(create_client(body.answer()), create_call())
     assert body.bytes_read <= 66 * MB
 
 
@@ -40,7 +47,7 @@ def test_too_large_response_is_refused(door):
 def test_only_start_of_error_response_is_read(door):
     body = EndlessBody(b"no " * 1000)
     with pytest.raises(RouterError, match="no no") as raised:
-        door.send(client_of(body.answer(status=400)), chat())
+        door.send(create_client(body.answer(status=400)), create_call())
     assert raised.value.status_code == 400
     assert body.bytes_read < 80_000
 
@@ -57,7 +64,9 @@ def test_only_start_of_error_response_is_read(door):
 def test_too_large_event_is_refused(door, chunk, max_bytes_read):
     body = EndlessBody(chunk)
     with pytest.raises(InvalidResponseError, match="than 16 MB"):
-        door.stream(client_of(body.answer(content_type="text/event-stream")), chat_stream())
+        door.stream(
+            create_client(body.answer(content_type="text/event-stream")), create_stream_call()
+        )
     assert body.bytes_read <= max_bytes_read
 
 
@@ -74,6 +83,10 @@ EXTREME_JSON = {
 def test_extreme_json_raises_invalid_response_error(door, text):
     body = text.encode()
     with pytest.raises(InvalidResponseError):
-        door.send(client_of(lambda _: httpx.Response(200, stream=Body(body))), chat())
+        door.send(
+            create_client(lambda _: httpx.Response(200, stream=ResponseBody(body))), create_call()
+        )
     with pytest.raises(InvalidResponseError):
-        door.stream(client_of(streams(b"data: " + body + b"\n\n")), chat_stream())
+        door.stream(
+            create_client(respond_with_stream(b"data: " + body + b"\n\n")), create_stream_call()
+        )

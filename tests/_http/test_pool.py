@@ -11,10 +11,17 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
-from support.cancelling import cancelled_calls
+from support.cancelling import cancel_calls
 from support.local_client import COMPLETION, local_client, wait_until
-from support.loopback_server import Loopback, open_ended, silent, whole
-from support.scripted_router import ANSWER, DONE, both_doors, chat, chat_stream, event
+from support.loopback_server import Loopback, complete_response, open_ended_response, send_nothing
+from support.scripted_router import (
+    ANSWER,
+    DONE,
+    both_doors,
+    create_call,
+    create_stream_call,
+    encode_event,
+)
 
 from orq_router_integrations._http import pool
 from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
@@ -41,7 +48,7 @@ def advance_clock(monkeypatch) -> Callable[[float], None]:
 
 async def respond_and_close(writer: asyncio.StreamWriter) -> None:
     """Respond and close the connection without announcing it."""
-    await whole(COMPLETION)(writer)
+    await complete_response(COMPLETION)(writer)
     writer.close()
 
 
@@ -69,18 +76,18 @@ def get_keepalive_option(response: httpx.Response) -> int:
 
 
 def test_sync_connection_uses_tcp_keepalive():
-    with Loopback(whole(COMPLETION)) as server, pooled_client() as http:
+    with Loopback(complete_response(COMPLETION)) as server, pooled_client() as http:
         assert get_keepalive_option(http.get(server.url)) != 0
 
 
 async def test_async_connection_uses_tcp_keepalive():
-    with Loopback(whole(COMPLETION)) as server:
+    with Loopback(complete_response(COMPLETION)) as server:
         async with pooled_async_client() as http:
             assert get_keepalive_option(await http.get(server.url)) != 0
 
 
 def test_connection_used_last_is_used_next():
-    with Loopback(whole(COMPLETION)) as server:
+    with Loopback(complete_response(COMPLETION)) as server:
         with pooled_client() as http:
             request = http.build_request("GET", server.url)
             responses = [http.send(request, stream=True) for _ in range(3)]
@@ -93,7 +100,7 @@ def test_connection_used_last_is_used_next():
 
 
 def test_closing_response_twice_returns_connection_once():
-    with Loopback(whole(COMPLETION)) as server, pooled_client() as http:
+    with Loopback(complete_response(COMPLETION)) as server, pooled_client() as http:
         http.get(server.url).stream.close()
         request = http.build_request("GET", server.url)
         responses = [http.send(request, stream=True) for _ in range(2)]
@@ -102,7 +109,7 @@ def test_closing_response_twice_returns_connection_once():
 
 
 async def test_closing_async_response_twice_returns_connection_once():
-    with Loopback(whole(COMPLETION)) as server:
+    with Loopback(complete_response(COMPLETION)) as server:
         async with pooled_async_client() as http:
             first = await http.get(server.url)
             await first.stream.aclose()
@@ -113,7 +120,7 @@ async def test_closing_async_response_twice_returns_connection_once():
 
 
 def test_closed_pool_closes_returned_connections():
-    with Loopback(whole(COMPLETION)) as server, pooled_client() as http:
+    with Loopback(complete_response(COMPLETION)) as server, pooled_client() as http:
         response = http.send(http.build_request("GET", server.url), stream=True)
         http.close()
         assert server.open == 1
@@ -122,16 +129,19 @@ def test_closed_pool_closes_returned_connections():
 
 
 def test_each_origin_has_its_own_connections():
-    with Loopback(whole(COMPLETION)) as one, Loopback(whole(COMPLETION)) as other:
+    with (
+        Loopback(complete_response(COMPLETION)) as one,
+        Loopback(complete_response(COMPLETION)) as other,
+    ):
         for server in (one, other) * 3:
-            local_client(server).send(chat())
+            local_client(server).send(create_call())
         assert (one.accepted, other.accepted) == (1, 1)
 
 
 def test_idle_connections_expire(advance_clock):
     with (
-        Loopback(whole(COMPLETION)) as server,
-        Loopback(whole(COMPLETION)) as other,
+        Loopback(complete_response(COMPLETION)) as server,
+        Loopback(complete_response(COMPLETION)) as other,
         pooled_client() as http,
     ):
         request = http.build_request("GET", server.url)
@@ -145,19 +155,22 @@ def test_idle_connections_expire(advance_clock):
 
 
 async def test_idle_async_connections_expire(advance_clock):
-    with Loopback(whole(COMPLETION)) as server, Loopback(whole(COMPLETION)) as other:
-        await asyncio.gather(*(local_client(server).asend(chat()) for _ in range(5)))
-        await local_client(other).asend(chat())
+    with (
+        Loopback(complete_response(COMPLETION)) as server,
+        Loopback(complete_response(COMPLETION)) as other,
+    ):
+        await asyncio.gather(*(local_client(server).asend(create_call()) for _ in range(5)))
+        await local_client(other).asend(create_call())
         assert server.open == 5
         advance_clock(pool.KEEPALIVE_SECONDS + 1)
-        await local_client(other).asend(chat())
+        await local_client(other).asend(create_call())
         assert await asyncio.to_thread(wait_until, lambda: server.open == 0)
 
 
 @both_doors
 def test_connection_closed_by_server_is_not_reused(door):
     with Loopback(respond_and_close) as server:
-        door.send(local_client(server), chat(parse=lambda _: time.sleep(0.05)), times=3)
+        door.send(local_client(server), create_call(parse=lambda _: time.sleep(0.05)), times=3)
         assert server.accepted == 3
         assert wait_until(lambda: server.open == 0)
 
@@ -166,40 +179,40 @@ def test_connection_closed_by_server_is_not_reused(door):
 def test_broken_connection_is_closed(door):
     with Loopback(close_during_body) as server:
         with pytest.raises(RouterConnectionError):
-            door.send(local_client(server), chat())
+            door.send(local_client(server), create_call())
         assert wait_until(lambda: server.open == 0)
 
 
 @both_doors
 def test_broken_stream_closes_only_its_connection(door):
-    broken = open_ended(b"data: " + json.dumps({"text": "Hel"}).encode(), then_close=True)
-    with Loopback(broken) as server, Loopback(whole(COMPLETION)) as healthy:
+    broken = open_ended_response(b"data: " + json.dumps({"text": "Hel"}).encode(), then_close=True)
+    with Loopback(broken) as server, Loopback(complete_response(COMPLETION)) as healthy:
         with pytest.raises(StreamInterruptedError):
-            door.stream(local_client(server), chat_stream())
+            door.stream(local_client(server), create_stream_call())
         assert wait_until(lambda: server.open == 0)
-        assert door.send(local_client(healthy), chat()) == ANSWER
+        assert door.send(local_client(healthy), create_call()) == ANSWER
 
 
 def test_unfinished_stream_is_closed():
-    with Loopback(open_ended(event("Hel"))) as server:
-        stream = local_client(server).stream(chat_stream())
+    with Loopback(open_ended_response(encode_event("Hel"))) as server:
+        stream = local_client(server).stream(create_stream_call())
         assert (next(stream), server.open) == ("Hel", 1)
         del stream
         assert wait_until(lambda: server.open == 0)
 
 
 async def test_cancelled_calls_leave_no_connection():
-    with Loopback(silent) as hanging, Loopback(whole(COMPLETION)) as working:
-        await cancelled_calls(local_client(hanging), 0.1)
+    with Loopback(send_nothing) as hanging, Loopback(complete_response(COMPLETION)) as working:
+        await cancel_calls(local_client(hanging), 0.1)
         assert await asyncio.to_thread(wait_until, lambda: hanging.open == 0)
-        assert await local_client(working).asend(chat()) == ANSWER
+        assert await local_client(working).asend(create_call()) == ANSWER
 
 
 async def test_streams_cancelled_twice_leave_no_connection():
-    with Loopback(open_ended(event("Hel"))) as server:
+    with Loopback(open_ended_response(encode_event("Hel"))) as server:
 
         async def read() -> None:
-            async for _ in local_client(server).astream(chat_stream()):
+            async for _ in local_client(server).astream(create_stream_call()):
                 pass
 
         tasks = [asyncio.create_task(read()) for _ in range(20)]
@@ -214,14 +227,17 @@ async def test_streams_cancelled_twice_leave_no_connection():
 
 @both_doors
 def test_proxy_from_environment_is_used(door, monkeypatch):
-    with Loopback(whole(COMPLETION)) as proxy, Loopback(whole(COMPLETION)) as server:
+    with (
+        Loopback(complete_response(COMPLETION)) as proxy,
+        Loopback(complete_response(COMPLETION)) as server,
+    ):
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         client = local_client(server, base_url="http://router.example", allow_insecure=True)
-        assert door.send(client, chat()) == ANSWER
+        assert door.send(client, create_call()) == ANSWER
         assert proxy.requests[0].startswith(b"POST http://router.example/v3/router/chat")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         SENDER_REGISTRY.close()
-        assert door.send(local_client(server), chat()) == ANSWER
+        assert door.send(local_client(server), create_call()) == ANSWER
     assert (len(proxy.requests), len(server.requests)) == (1, 1)
 
 
@@ -241,7 +257,7 @@ SURPLUS = {
 @pytest.mark.parametrize("surplus", SURPLUS.values(), ids=SURPLUS)
 async def test_bytes_after_response_are_not_the_next_response(is_async, is_stream, surplus):
     """`_has_surplus_bytes` reads private attributes of httpcore, which could be renamed."""
-    first = build_response(event("Hi", "stop") + DONE if is_stream else COMPLETION) + surplus
+    first = build_response(encode_event("Hi", "stop") + DONE if is_stream else COMPLETION) + surplus
     responses = iter([first])
 
     async def answer(writer: Any) -> None:
@@ -250,11 +266,13 @@ async def test_bytes_after_response_are_not_the_next_response(is_async, is_strea
     with Loopback(answer) as server:
         client = local_client(server)
         if is_stream and is_async:
-            assert [text async for text in client.astream(chat_stream())] == ["Hi"]
+            assert [text async for text in client.astream(create_stream_call())] == ["Hi"]
         elif is_stream:
-            assert list(client.stream(chat_stream())) == ["Hi"]
+            assert list(client.stream(create_stream_call())) == ["Hi"]
         for _ in range(3):
-            assert (await client.asend(chat()) if is_async else client.send(chat())) == ANSWER
+            assert (
+                await client.asend(create_call()) if is_async else client.send(create_call())
+            ) == ANSWER
         assert server.accepted == 2
 
 

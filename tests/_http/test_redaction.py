@@ -8,7 +8,7 @@ from contextlib import suppress
 import httpx
 import pytest
 from support.loopback_server import Answer, Loopback
-from support.scripted_router import Door, both_doors, chat, chat_stream
+from support.scripted_router import Door, both_doors, create_call, create_stream_call
 
 from orq_router_integrations import RouterClient, RouterError
 from orq_router_integrations._http.redaction import MAX_KEYS, RedactingFilter
@@ -65,7 +65,7 @@ def test_key_echoed_in_response_head_is_not_logged(door: Door, response, has_own
     with Loopback(respond(response)) as server, suppress(RouterError):
         settings = clients if has_own_clients else {}
         client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, **settings)
-        door.send(client, chat())
+        door.send(client, create_call())
     messages = [r.getMessage() for r in caplog.records if r.name == "httpcore.http11"]
     assert any("receive_response_headers" in message for message in messages)
     assert "[key]" in " ".join(messages)
@@ -73,7 +73,7 @@ def test_key_echoed_in_response_head_is_not_logged(door: Door, response, has_own
 
 
 @both_doors
-@pytest.mark.parametrize("call", [chat(), chat_stream()], ids=["call", "stream"])
+@pytest.mark.parametrize("call", [create_call(), create_stream_call()], ids=["call", "stream"])
 @pytest.mark.parametrize("response", ECHOES.values(), ids=ECHOES)
 def test_echoed_key_is_not_in_errors_or_their_causes(door: Door, call, response) -> None:
     with Loopback(respond(response)) as server:
@@ -86,7 +86,7 @@ def test_echoed_key_is_not_in_errors_or_their_causes(door: Door, call, response)
 
 def test_key_echoed_in_header_is_redacted_from_response():
     headers = []
-    call = chat(parse=lambda response: headers.append(response.headers))
+    call = create_call(parse=lambda response: headers.append(response.headers))
     with Loopback(respond(LOGGED["header"])) as server:
         RouterClient(api_key=KEY, base_url=server.url, max_retries=0).send(call)
     assert headers[0]["x-echo"] == "Bearer [key]"

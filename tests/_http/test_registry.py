@@ -15,17 +15,17 @@ from typing import Any
 import httpx
 import pytest
 from support.local_client import COMPLETION, local_client
-from support.loopback_server import Loopback, whole
+from support.loopback_server import Loopback, complete_response
 from support.scripted_router import (
     ANSWER,
     DONE,
     KEY,
     Script,
     both_doors,
-    chat,
-    chat_stream,
-    event,
-    streams,
+    create_call,
+    create_stream_call,
+    encode_event,
+    respond_with_stream,
 )
 
 from orq_router_integrations import ChatOrq, RouterClient
@@ -99,7 +99,9 @@ def test_creating_clients_opens_nothing(monkeypatch, transports):
 
 def test_clients_and_threads_share_one_sender(transports):
     clients = [RouterClient(api_key=KEY, timeout=float(n)) for n in (1, 2, 3)]
-    threads = [threading.Thread(target=c.send, args=[chat()]) for c in clients for _ in range(4)]
+    threads = [
+        threading.Thread(target=c.send, args=[create_call()]) for c in clients for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -111,7 +113,7 @@ def test_each_event_loop_has_its_own_sender(transports):
     client = RouterClient(api_key=KEY)
 
     async def send_twice() -> None:
-        await asyncio.gather(client.asend(chat()), client.asend(chat()))
+        await asyncio.gather(client.asend(create_call()), client.asend(create_call()))
 
     asyncio.run(send_twice())
     asyncio.run(send_twice())
@@ -122,9 +124,9 @@ def test_concurrent_event_loops_have_their_own_senders(transports):
     client, barrier = RouterClient(api_key=KEY), threading.Barrier(3)
 
     async def send_at_the_same_time() -> None:
-        await client.asend(chat())
+        await client.asend(create_call())
         barrier.wait(30)
-        await client.asend(chat())
+        await client.asend(create_call())
 
     threads = [
         threading.Thread(target=asyncio.run, args=[send_at_the_same_time()]) for _ in range(3)
@@ -141,7 +143,7 @@ def test_closed_event_loop_is_released(transports):
 
     async def send() -> None:
         loops.append(weakref.ref(asyncio.get_running_loop()))
-        await client.asend(chat())
+        await client.asend(create_call())
 
     asyncio.run(send())
     asyncio.run(send())
@@ -153,13 +155,13 @@ def test_closed_event_loop_is_released(transports):
 @both_doors
 def test_closed_client_can_be_used_again(door, transports):
     client = RouterClient(api_key=KEY)
-    assert door.send(client, chat()) == door.send(client, chat()) == ANSWER
+    assert door.send(client, create_call()) == door.send(client, create_call()) == ANSWER
     assert [transport.is_closed for transport in transports] == [True, True]
 
 
 @pytest.fixture
 def streaming_clients(transports, monkeypatch) -> tuple[RouterClient, RouterClient]:
-    answer = streams(event("Hel"), event("lo"), DONE)
+    answer = respond_with_stream(encode_event("Hel"), encode_event("lo"), DONE)
     monkeypatch.setattr(Script, "__call__", lambda _, request: answer(request))
     monkeypatch.setattr(client_sender, "READ_AHEAD_BYTES", 1)
     return RouterClient(api_key=KEY), RouterClient(api_key="another")
@@ -167,22 +169,22 @@ def streaming_clients(transports, monkeypatch) -> tuple[RouterClient, RouterClie
 
 def test_close_waits_for_running_calls(streaming_clients, transports):
     client, other = streaming_clients
-    stream = client.stream(chat_stream())
+    stream = client.stream(create_stream_call())
     assert next(stream) == "Hel"
     other.close()
     assert not transports[0].is_closed
     assert (list(stream), transports[0].is_closed) == (["lo"], True)
-    assert len(list(other.stream(chat_stream()))) == len(transports) == 2
+    assert len(list(other.stream(create_stream_call()))) == len(transports) == 2
 
 
 async def test_aclose_waits_for_running_calls(streaming_clients, transports):
     client, other = streaming_clients
-    stream = client.astream(chat_stream())
+    stream = client.astream(create_stream_call())
     assert await anext(stream) == "Hel"
     await other.aclose()
     assert not transports[0].is_closed
     assert ([text async for text in stream], transports[0].is_closed) == (["lo"], True)
-    assert len([text async for text in other.astream(chat_stream())]) == len(transports) == 2
+    assert len([text async for text in other.astream(create_stream_call())]) == len(transports) == 2
 
 
 @both_doors
@@ -192,16 +194,16 @@ def test_close_during_start_of_call_does_not_break_it(door, transports):
         return KEY
 
     client = RouterClient(api_key=get_key, max_retries=0)
-    assert door.send(client, chat()) == ANSWER
+    assert door.send(client, create_call()) == ANSWER
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_client_works_in_several_event_loops(ignore_unclosed_connections):
-    with Loopback(whole(COMPLETION)) as server:
+    with Loopback(complete_response(COMPLETION)) as server:
         client = local_client(server)
 
         async def send_three() -> list[Any]:
-            return await asyncio.gather(*(client.asend(chat()) for _ in range(3)))
+            return await asyncio.gather(*(client.asend(create_call()) for _ in range(3)))
 
         results = [result for _ in range(4) for result in asyncio.run(send_three())]
         assert results == [ANSWER] * 12
@@ -209,23 +211,26 @@ def test_client_works_in_several_event_loops(ignore_unclosed_connections):
 
 
 def test_closed_event_loop_leaves_no_connection_open(ignore_unclosed_connections):
-    with Loopback(whole(COMPLETION)) as server, warnings.catch_warnings(record=True) as caught:
+    with (
+        Loopback(complete_response(COMPLETION)) as server,
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always", ResourceWarning)
         for _ in range(2):
-            asyncio.run(local_client(server).asend(chat()))
+            asyncio.run(local_client(server).asend(create_call()))
         gc.collect()
     assert [str(warning.message) for warning in caught] == []
 
 
 async def respond_with_port(writer: asyncio.StreamWriter) -> None:
     """Respond with the port of the client, which identifies its connection."""
-    await whole(json.dumps(writer.get_extra_info("peername")[1]).encode())(writer)
+    await complete_response(json.dumps(writer.get_extra_info("peername")[1]).encode())(writer)
 
 
 @both_doors
 def test_connection_is_reused(door):
     ports = []
-    call = chat(parse=lambda response: ports.append(response.json()))
+    call = create_call(parse=lambda response: ports.append(response.json()))
     with Loopback(respond_with_port) as server:
         door.send(local_client(server), call, times=3)
     assert (len(ports), len(set(ports))) == (3, 1)
@@ -234,8 +239,8 @@ def test_connection_is_reused(door):
 @both_doors
 def test_cookies_are_not_stored(door):
     cookie = "Set-Cookie: session=1; Path=/; Max-Age=3600"
-    with Loopback(whole(COMPLETION, cookie)) as server:
-        door.send(local_client(server), chat(), times=2)
+    with Loopback(complete_response(COMPLETION, cookie)) as server:
+        door.send(local_client(server), create_call(), times=2)
     assert len(server.requests) == 2
     assert not any(b"\ncookie" in head.lower() for head in server.requests)
 
@@ -257,7 +262,7 @@ def run_in_child(function: Any) -> bytes:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @both_doors
 def test_forked_child_opens_its_own_connections(door):
-    call = chat(parse=lambda response: response.json())
+    call = create_call(parse=lambda response: response.json())
     with Loopback(respond_with_port) as server, local_client(server) as client:
         port = client.send(call)
         child_port = int(run_in_child(lambda: door.send(client, call)))
@@ -273,4 +278,4 @@ def test_invalid_environment_raises_input_error(monkeypatch, door, name, value):
     monkeypatch.setenv(name, value)
     client = RouterClient(api_key=KEY, base_url="https://localhost:9/v3/router", max_retries=0)
     with pytest.raises(RouterInputError, match="HTTPS_PROXY and SSL_CERT_FILE"):
-        door.send(client, chat())
+        door.send(client, create_call())

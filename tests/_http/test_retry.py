@@ -8,13 +8,13 @@ import httpx
 import pytest
 from support.scripted_router import (
     ANSWER,
-    Body,
+    ResponseBody,
     Script,
     both_doors,
-    chat,
-    client_of,
-    recorded_pauses,
-    says,
+    create_call,
+    create_client,
+    record_sleeps,
+    respond,
 )
 
 from orq_router_integrations.errors import (
@@ -31,14 +31,14 @@ WITH_ROUTER_RETRIES = [{"retry": {"count": 1}}, {"fallbacks": ["mistral/large"]}
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch) -> list[float]:
-    return recorded_pauses(monkeypatch)
+    return record_sleeps(monkeypatch)
 
 
 def count_requests(door: Any, *steps: Any, call: Any = None, **settings: Any) -> int:
     """Send a call that fails; returns the number of requests."""
     script = Script(*steps)
     with pytest.raises(RouterError) as raised:
-        door.send(client_of(script, **settings), call or chat())
+        door.send(create_client(script, **settings), call or create_call())
     assert raised.value.attempts == script.sent
     return script.sent
 
@@ -46,13 +46,13 @@ def count_requests(door: Any, *steps: Any, call: Any = None, **settings: Any) ->
 @both_doors
 @pytest.mark.parametrize("status", TRANSIENT)
 def test_transient_status_is_retried(door, status):
-    assert count_requests(door, says(status, {})) == 3
+    assert count_requests(door, respond(status, {})) == 3
 
 
 @both_doors
 @pytest.mark.parametrize("status", [*PERMANENT, 301, 307])
 def test_permanent_status_is_not_retried(door, status):
-    assert count_requests(door, says(status, {})) == 1
+    assert count_requests(door, respond(status, {})) == 1
 
 
 @both_doors
@@ -68,13 +68,13 @@ def test_permanent_status_is_not_retried(door, status):
     ],
 )
 def test_client_does_not_repeat_retries_of_router(door, controls, status, headers, sent):
-    assert count_requests(door, says(status, {}, **headers), controls=controls) == sent
+    assert count_requests(door, respond(status, {}, **headers), controls=controls) == sent
 
 
 @both_doors
 @pytest.mark.parametrize("code", ["cost_budget_exceeded", "token_budget_exceeded"])
 def test_exceeded_spending_budget_is_not_retried(door, code):
-    assert count_requests(door, says(429, {"error": {"message": "m", "code": code}})) == 1
+    assert count_requests(door, respond(429, {"error": {"message": "m", "code": code}})) == 1
 
 
 @both_doors
@@ -92,7 +92,7 @@ def test_exceeded_spending_budget_is_not_retried(door, code):
     ],
 )
 def test_should_retry_header_is_respected(door, status, should_retry, sent):
-    assert count_requests(door, says(status, {}, x_should_retry=should_retry)) == sent
+    assert count_requests(door, respond(status, {}, x_should_retry=should_retry)) == sent
 
 
 UNSENT = [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError]
@@ -114,7 +114,7 @@ def test_lost_connection_is_retried(door, failure):
 @both_doors
 @pytest.mark.parametrize(
     "settings",
-    [{"call": chat(retry_ambiguous=False)}, *({"controls": c} for c in WITH_ROUTER_RETRIES)],
+    [{"call": create_call(retry_ambiguous=False)}, *({"controls": c} for c in WITH_ROUTER_RETRIES)],
 )
 @pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
 def test_only_unsent_requests_are_retried_without_retry_ambiguous(door, failure, settings):
@@ -125,15 +125,15 @@ def test_only_unsent_requests_are_retried_without_retry_ambiguous(door, failure,
 @both_doors
 @pytest.mark.parametrize("status", TRANSIENT)
 def test_status_is_retried_without_retry_ambiguous(door, status):
-    assert count_requests(door, says(status, {}), call=chat(retry_ambiguous=False)) == 3
+    assert count_requests(door, respond(status, {}), call=create_call(retry_ambiguous=False)) == 3
 
 
 @both_doors
 @pytest.mark.parametrize(("retry_ambiguous", "sent"), [(True, 3), (False, 1)])
 def test_truncated_body_is_ambiguous(door, retry_ambiguous, sent):
-    body = Body(b'{"choices"', httpx.ReadError("lost"))
+    body = ResponseBody(b'{"choices"', httpx.ReadError("lost"))
     step = lambda _: httpx.Response(200, stream=body)  # noqa: E731
-    assert count_requests(door, step, call=chat(retry_ambiguous=retry_ambiguous)) == sent
+    assert count_requests(door, step, call=create_call(retry_ambiguous=retry_ambiguous)) == sent
 
 
 @both_doors
@@ -148,7 +148,7 @@ def test_bad_certificate_is_not_retried(door):
             raise httpx.ConnectError(str(error)) from error
 
     with pytest.raises(RouterConnectionError, match="self-signed") as raised:
-        door.send(client_of(refuse_certificate), chat())
+        door.send(create_client(refuse_certificate), create_call())
     assert (script.sent, raised.value.is_retryable) == (1, False)
 
 
@@ -164,29 +164,29 @@ def test_bad_certificate_is_not_retried(door):
 )
 def test_httpx_errors_are_mapped(door, failure, error_class):
     with pytest.raises(RouterError) as raised:
-        door.send(client_of(Script(failure)), chat())
+        door.send(create_client(Script(failure)), create_call())
     assert (type(raised.value), raised.value.endpoint) == (error_class, "/chat/completions")
 
 
 @both_doors
 @pytest.mark.parametrize("retries", [0, 1, 10])
 def test_max_retries_is_respected(door, retries):
-    assert count_requests(door, says(503, {}), max_retries=retries) == 1 + retries
+    assert count_requests(door, respond(503, {}), max_retries=retries) == 1 + retries
 
 
 @both_doors
-@pytest.mark.parametrize("failure", [says(503, {}), httpx.ConnectError("refused")])
+@pytest.mark.parametrize("failure", [respond(503, {}), httpx.ConnectError("refused")])
 def test_successful_retry_returns_result(door, failure):
-    script = Script(failure, failure, says())
+    script = Script(failure, failure, respond())
     attempts = []
-    call = chat(parse=lambda response: attempts.append(response.attempts) or response.json())
-    assert door.send(client_of(script), call) == ANSWER
+    call = create_call(parse=lambda response: attempts.append(response.attempts) or response.json())
+    assert door.send(create_client(script), call) == ANSWER
     assert (script.sent, attempts) == (3, [3])
 
 
 @both_doors
 def test_backoff_grows_up_to_maximum_with_jitter(door, pauses):
-    count_requests(door, says(500, {}), max_retries=10)
+    count_requests(door, respond(500, {}), max_retries=10)
     limits = [0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8]
     assert all(limit / 2 <= pause <= limit for pause, limit in zip(pauses, limits, strict=True))
     assert len(set(pauses[4:])) > 1
@@ -215,7 +215,7 @@ LATER = "Sun, 06 Nov 2022 08:49:52 GMT"
     ],
 )
 def test_retry_after_headers_are_respected(door, pauses, headers, seconds):
-    count_requests(door, says(429, {}, **headers))
+    count_requests(door, respond(429, {}, **headers))
     assert pauses == [seconds, seconds]
 
 
@@ -226,7 +226,7 @@ INVALID_VALUES = ["nan", "inf", "-inf", "-5", "0", "soon", "", "9" * 400, "0x10"
 @pytest.mark.parametrize("name", ["retry_after", "retry_after_ms", "x_ratelimit_reset"])
 @pytest.mark.parametrize("value", INVALID_VALUES, ids=lambda value: value[:8])
 def test_invalid_retry_after_is_ignored(door, pauses, name, value):
-    count_requests(door, says(429, {}, **{name: value}, date=LATER))
+    count_requests(door, respond(429, {}, **{name: value}, date=LATER))
     assert 0.25 <= pauses[0] <= 0.5 <= pauses[1] <= 1
 
 
@@ -241,7 +241,7 @@ def test_invalid_retry_after_is_ignored(door, pauses, name, value):
     ],
 )
 def test_impossible_date_is_ignored(door, pauses, value):
-    count_requests(door, says(429, {}, retry_after=value, date=DATE))
+    count_requests(door, respond(429, {}, retry_after=value, date=DATE))
     assert 0.25 <= pauses[0] <= 0.5
 
 
@@ -259,16 +259,16 @@ def test_impossible_date_is_ignored(door, pauses, value):
 def test_long_retry_after_is_left_to_caller(door, pauses, headers, seconds):
     """A caller can decide better than the client whether to wait for more than a minute."""
     with pytest.raises(RateLimitError) as raised:
-        door.send(client_of(Script(says(429, {}, **headers))), chat())
+        door.send(create_client(Script(respond(429, {}, **headers))), create_call())
     assert (raised.value.retry_after, raised.value.attempts, pauses) == (seconds, 1, [])
 
 
 @both_doors
 def test_attempts_share_one_idempotency_key(door):
-    script = Script(says(503, {}))
+    script = Script(respond(503, {}))
     for _ in range(2):
         with pytest.raises(RouterError):
-            door.send(client_of(script), chat())
+            door.send(create_client(script), create_call())
     keys = script.headers("idempotency-key")
     assert len(set(keys[:3])) == len(set(keys[3:])) == 1
     assert keys[0] != keys[3]
@@ -279,9 +279,9 @@ def test_attempts_share_one_idempotency_key(door):
 @both_doors
 def test_each_attempt_resolves_key_and_sends_same_body(door):
     keys = iter(["first", "second", "third"])
-    script = Script(says(500, {}))
+    script = Script(respond(500, {}))
     with pytest.raises(RouterError):
-        door.send(client_of(script, api_key=lambda: next(keys)), chat())
+        door.send(create_client(script, api_key=lambda: next(keys)), create_call())
     expected = ["Bearer first", "Bearer second", "Bearer third"]
     assert script.headers("authorization") == expected
     assert len({request.content for request in script.requests}) == 1
@@ -291,5 +291,5 @@ def test_each_attempt_resolves_key_and_sends_same_body(door):
 def test_invalid_body_is_not_sent(door):
     script = Script()
     with pytest.raises(ValueError, match="model: object cannot be sent"):
-        door.send(client_of(script), chat(body={"model": object()}))
+        door.send(create_client(script), create_call(body={"model": object()}))
     assert script.sent == 0

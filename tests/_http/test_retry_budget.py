@@ -9,10 +9,10 @@ from support.scripted_router import (
     ANSWER,
     Script,
     both_doors,
-    chat,
-    client_of,
-    recorded_pauses,
-    says,
+    create_call,
+    create_client,
+    record_sleeps,
+    respond,
 )
 
 from orq_router_integrations import RouterError
@@ -25,38 +25,38 @@ from orq_router_integrations.errors import ServerError
     [(httpx.ConnectError("refused"), 500), (httpx.ReadTimeout("slow"), 450)],
 )
 def test_budget_limits_retries_in_outage(door, monkeypatch, failure, max_attempts):
-    recorded_pauses(monkeypatch)
+    record_sleeps(monkeypatch)
     script = Script(failure)
-    client = client_of(script)
+    client = create_client(script)
     for _ in range(400):
         with pytest.raises(RouterError):
-            door.send(client, chat())
+            door.send(client, create_call())
     assert script.sent == max_attempts
     with pytest.raises(RouterError) as raised:
-        door.send(client_of(Script(failure)), chat())
+        door.send(create_client(Script(failure)), create_call())
     assert raised.value.attempts == 3, "another client has its own budget"
 
 
 @both_doors
 def test_successful_call_returns_tokens_of_its_retries(door, monkeypatch):
-    recorded_pauses(monkeypatch)
+    record_sleeps(monkeypatch)
     steps: Iterator[Any] = iter(())
 
     def answer(request: httpx.Request) -> httpx.Response:
         return next(steps)(request)
 
-    client = client_of(answer)
+    client = create_client(answer)
 
     def count_attempts(*responses: Any) -> int:
         nonlocal steps
         steps = iter(responses)
         try:
-            assert door.send(client, chat()) == ANSWER
+            assert door.send(client, create_call()) == ANSWER
         except ServerError as error:
             return error.attempts
         return len(responses)
 
-    failure, success = says(503, {}), says()
+    failure, success = respond(503, {}), respond()
     assert {count_attempts(failure, failure, success) for _ in range(200)} == {3}
     assert [count_attempts(*[failure] * 3) for _ in range(52)] == [3] * 50 + [1, 1]
     assert [count_attempts(success) for _ in range(5)] == [1] * 5

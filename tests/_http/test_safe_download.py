@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.scripted_router import Body
+from support.scripted_router import ResponseBody
 
 from orq_router_integrations._http import safe_download
 from orq_router_integrations._http.safe_download import adownload, download, is_public
@@ -63,7 +63,7 @@ class Network:
 
 def respond(*chunks: bytes | Exception, status: int = 200, **headers: str) -> Any:
     header_names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda _: httpx.Response(status, headers=header_names, stream=Body(*chunks))
+    return lambda _: httpx.Response(status, headers=header_names, stream=ResponseBody(*chunks))
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_http_client_serves_only_unresolvable_hosts(network: Network, fetch: Fet
 
 
 def test_stopping_early_closes_connection(network: Network):
-    body = Body(b"a", b"b")
+    body = ResponseBody(b"a", b"b")
     network.answer = lambda _: httpx.Response(200, stream=body)
     chunks = download(URL)
     assert next(chunks) == b"a"

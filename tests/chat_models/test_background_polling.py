@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.chat import GPT, create_model
-from support.scripted_router import Script, client_of, says
+from support.scripted_router import Script, create_client, respond
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models import background_polling
@@ -73,12 +73,12 @@ async def test_attempts_and_latency_include_the_wait(router: OfflineRouter, awai
 
 def test_retried_polls_count_as_attempts() -> None:
     script = Script(
-        says(json={"id": "r1", "status": "queued"}),
-        says(503, retry_after="0"),
-        says(json={"id": "r1", "status": "in_progress"}),
-        says(json=DONE),
+        respond(json={"id": "r1", "status": "queued"}),
+        respond(503, retry_after="0"),
+        respond(json={"id": "r1", "status": "in_progress"}),
+        respond(json=DONE),
     )
-    model = ChatOrq(model=GPT, api="responses", background=True, client=client_of(script))
+    model = ChatOrq(model=GPT, api="responses", background=True, client=create_client(script))
     assert Provenance.of(model.invoke("Hi")).attempts == script.sent == 4
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
-from support.agent_tools import FULL, both_apis, called, every_version, every_way
+from support.agent_tools import FULL, both_apis, every_version, every_way, invoke_runnable
 from support.chat import CLAUDE, GPT, create_model
 
 from orq_router_integrations import ChatOrq, OfflineRouter
@@ -105,7 +105,7 @@ async def test_second_call_is_answered_by_the_cache(
 ) -> None:
     router = OfflineRouter(answers=lambda _: FULL)
     model = create_model(router, api=api, cache=InMemoryCache(), output_version=version)
-    first, second = await called(model, awaited), await called(model, awaited)
+    first, second = await invoke_runnable(model, awaited), await invoke_runnable(model, awaited)
     assert len(router.requests) == 1
     assert (second.content, second.tool_calls) == (first.content, first.tool_calls)
     assert second.content_blocks == first.content_blocks
@@ -129,9 +129,9 @@ async def test_different_models_share_no_answer(
     router: OfflineRouter, api: str, awaited: bool, change: dict[str, Any]
 ) -> None:
     cache = InMemoryCache()
-    await called(create_model(router, api=api, cache=cache), awaited)
+    await invoke_runnable(create_model(router, api=api, cache=cache), awaited)
     change = {**change, "client": router.client(**change.get("client", {}))}
-    await called(create_model(router, api=api, cache=cache, **change), awaited)
+    await invoke_runnable(create_model(router, api=api, cache=cache, **change), awaited)
     assert len(router.requests) == 2
 
 
@@ -139,7 +139,7 @@ async def test_different_models_share_no_answer(
 async def test_apis_share_no_answer(router: OfflineRouter, awaited: bool) -> None:
     cache = InMemoryCache()
     for api in ("chat_completions", "responses"):
-        await called(create_model(router, api=api, cache=cache), awaited)
+        await invoke_runnable(create_model(router, api=api, cache=cache), awaited)
     assert [request.path[-10:] for request in router.requests] == ["ompletions", "/responses"]
 
 
@@ -150,7 +150,7 @@ async def test_calls_with_different_controls_share_no_answer(
 ) -> None:
     model = create_model(router, api=api, cache=InMemoryCache())
     for fallback in (CLAUDE, "openai/gpt-4o-mini", CLAUDE):
-        await called(model.bind(controls={"fallbacks": [fallback]}), awaited)
+        await invoke_runnable(model.bind(controls={"fallbacks": [fallback]}), awaited)
     assert len(router.requests) == 2
 
 
@@ -188,5 +188,5 @@ async def test_errors_are_not_cached(api: str, awaited: bool) -> None:
     router = OfflineRouter(faults={GPT: [Fault(status=501)]})
     model = create_model(router, api=api, cache=InMemoryCache())
     with pytest.raises(ServerError):
-        await called(model, awaited)
-    assert (await called(model, awaited)).text
+        await invoke_runnable(model, awaited)
+    assert (await invoke_runnable(model, awaited)).text

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
-from support.media_samples import b64
+from support.media_samples import encode_base64
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterInputError
 
-PNG = b64(b"\x89PNG\r\n\x1a\n" + bytes(24))
-JPEG = b64(b"\xff\xd8\xff\xe0" + bytes(24))
-WAV = b64(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(24))
-MP3 = b64(b"ID3\x04" + bytes(24))
-PDF = b64(b"%PDF-1.7\n" + bytes(24))
-HELLO = b64("Grüße".encode())
+PNG = encode_base64(b"\x89PNG\r\n\x1a\n" + bytes(24))
+JPEG = encode_base64(b"\xff\xd8\xff\xe0" + bytes(24))
+WAV = encode_base64(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(24))
+MP3 = encode_base64(b"ID3\x04" + bytes(24))
+PDF = encode_base64(b"%PDF-1.7\n" + bytes(24))
+HELLO = encode_base64("Grüße".encode())
 URL = "https://example.com/cat.png"
 PDF_URL = "https://example.com/report.pdf"
 CACHE_CONTROL = {"type": "ephemeral"}
@@ -304,7 +304,11 @@ def test_bytes_and_paths_raise_with_the_fix(model: ChatOrq, block: Any, fix: str
 
 
 def test_text_that_is_not_utf_8_raises(model: ChatOrq) -> None:
-    block = {"type": "text-plain", "base64": b64(b"\xff\xfe\xfa"), "mime_type": "text/plain"}
+    block = {
+        "type": "text-plain",
+        "base64": encode_base64(b"\xff\xfe\xfa"),
+        "mime_type": "text/plain",
+    }
     with pytest.raises(RouterInputError, match=r"messages\[0\]\.content\[0\]: .*UTF-8"):
         model.invoke([HumanMessage([block])])
 
@@ -327,7 +331,7 @@ def test_type_that_is_not_a_str_raises(model: ChatOrq, block_type: Any) -> None:
 
 
 def test_base64_in_url_is_not_repeated_in_the_error(model: ChatOrq) -> None:
-    block = {"type": "image_url", "image_url": {"url": b64(RAW_BYTES * 100)}}
+    block = {"type": "image_url", "image_url": {"url": encode_base64(RAW_BYTES * 100)}}
     with pytest.raises(RouterInputError) as caught:
         model.invoke([HumanMessage([block])])
     assert len(str(caught.value)) < 300

@@ -19,11 +19,11 @@ from support.agent_tools import (
     FULL,
     GPT,
     both_apis,
-    called,
+    create_agent_model,
     every_version,
     every_way,
     get_weather,
-    orq,
+    invoke_runnable,
 )
 from support.chat import CLAUDE
 
@@ -97,7 +97,7 @@ def get_content(message: Any) -> Any:
 async def test_streamed_messages_equal_the_state(
     api: str, awaited: bool, version: str | None
 ) -> None:
-    model = orq(create_router(), api, output_version=version)
+    model = create_agent_model(create_router(), api, output_version=version)
     graph = create_agent(model, [get_weather, get_time], checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "1"}}
     items = await stream_graph(graph, awaited, QUESTION, config)
@@ -114,7 +114,7 @@ async def test_streamed_messages_equal_the_state(
 @every_version
 async def test_agent_remembers_the_first_turn(api: str, awaited: bool, version: str | None) -> None:
     router = create_router()
-    model = orq(router, api, output_version=version)
+    model = create_agent_model(router, api, output_version=version)
     graph = create_agent(model, [get_weather, get_time], checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "1"}}
     await stream_graph(graph, awaited, QUESTION, config)
@@ -137,7 +137,9 @@ async def test_agent_remembers_the_first_turn(api: str, awaited: bool, version: 
 @every_way
 async def test_threads_are_separate(api: str, awaited: bool) -> None:
     router = create_router()
-    graph = create_agent(orq(router, api), [get_weather], checkpointer=InMemorySaver())
+    graph = create_agent(
+        create_agent_model(router, api), [get_weather], checkpointer=InMemorySaver()
+    )
     for thread in ("1", "2"):
         await stream_graph(graph, awaited, FOLLOW_UP, {"configurable": {"thread_id": thread}})
     field = "input" if api == "responses" else "messages"
@@ -153,14 +155,21 @@ async def test_failed_turn_can_be_resumed(api: str, awaited: bool) -> None:
     down = OfflineRouter(faults={GPT: Fault(status=501)})
     saver, config = InMemorySaver(), {"configurable": {"thread_id": "1"}}
     graph = create_agent(
-        orq(router, api), [get_weather], checkpointer=saver, interrupt_before=["tools"]
+        create_agent_model(router, api),
+        [get_weather],
+        checkpointer=saver,
+        interrupt_before=["tools"],
     )
-    await called(graph, awaited, create_input(QUESTION), config=config)
-    failing_graph = create_agent(orq(down, api), [get_weather, get_time], checkpointer=saver)
+    await invoke_runnable(graph, awaited, create_input(QUESTION), config=config)
+    failing_graph = create_agent(
+        create_agent_model(down, api), [get_weather, get_time], checkpointer=saver
+    )
     with pytest.raises(ServerError, match="501"):
-        await called(failing_graph, awaited, None, config=config)
-    graph = create_agent(orq(router, api), [get_weather, get_time], checkpointer=saver)
-    result = await called(graph, awaited, None, config=config)
+        await invoke_runnable(failing_graph, awaited, None, config=config)
+    graph = create_agent(
+        create_agent_model(router, api), [get_weather, get_time], checkpointer=saver
+    )
+    result = await invoke_runnable(graph, awaited, None, config=config)
     assert result["messages"][-1].text == "Done."
 
 
@@ -168,7 +177,7 @@ async def test_failed_turn_can_be_resumed(api: str, awaited: bool) -> None:
 @pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.filterwarnings("ignore:astream_events version='v1'")
 async def test_astream_events(api: str, version: Any) -> None:
-    model = orq(OfflineRouter(answers=lambda _: FULL), api)
+    model = create_agent_model(OfflineRouter(answers=lambda _: FULL), api)
     events = [event async for event in model.astream_events("Hi", version=version)]
     types = [event["event"] for event in events]
     assert (types[0], types[-1]) == ("on_chat_model_start", "on_chat_model_end")
@@ -191,7 +200,7 @@ async def stream_events_v3(model: ChatOrq, awaited: bool) -> tuple[list[Any], An
 @every_version
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 async def test_stream_events_v3(api: str, awaited: bool, version: str | None) -> None:
-    model = orq(OfflineRouter(answers=lambda _: FULL), api, output_version=version)
+    model = create_agent_model(OfflineRouter(answers=lambda _: FULL), api, output_version=version)
     events, message = await stream_events_v3(model, awaited)
     assert_valid_event_stream(events)
     assert [block["type"] for block in message.content] == [
@@ -200,7 +209,7 @@ async def test_stream_events_v3(api: str, awaited: bool, version: str | None) ->
         "tool_call",
         "tool_call",
     ]
-    complete = await called(model, awaited)
+    complete = await invoke_runnable(model, awaited)
     assert get_content(message) == get_content(complete)
     assert message.response_metadata["model_name"] == complete.response_metadata["model_name"]
     assert sum(event["event"] == "content-block-delta" for event in events) > 4
@@ -211,11 +220,11 @@ async def test_stream_events_v3(api: str, awaited: bool, version: str | None) ->
 async def test_usage_of_a_chain(api: str, awaited: bool) -> None:
     router = OfflineRouter()
     shorten = ChatPromptTemplate.from_messages([("user", "Shorten: {text}")])
-    first, second = orq(router, api), orq(router, api, model=CLAUDE)
+    first, second = create_agent_model(router, api), create_agent_model(router, api, model=CLAUDE)
     chain = ChatPromptTemplate.from_messages([("user", "{text}")]) | first | StrOutputParser()
     chain = chain | {"text": lambda text: text} | shorten | second
     with get_usage_metadata_callback() as core_usage, track_usage() as usage:
-        last = await called(chain, awaited, {"text": "Hello"})
+        last = await invoke_runnable(chain, awaited, {"text": "Hello"})
     assert usage.calls == 2
     assert usage.usage_metadata == core_usage.usage_metadata
     assert usage.usage_metadata[CLAUDE] == last.usage_metadata
@@ -226,12 +235,12 @@ async def test_usage_of_a_chain(api: str, awaited: bool) -> None:
 @every_way
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
 async def test_usage_of_an_agent(api: str, awaited: bool, stream: bool) -> None:
-    graph = create_agent(orq(create_router(), api), [get_weather, get_time])
+    graph = create_agent(create_agent_model(create_router(), api), [get_weather, get_time])
     with get_usage_metadata_callback() as core_usage, track_usage() as usage:
         if stream:
             messages = get_updates(await stream_graph(graph, awaited, QUESTION, {}))
         else:
-            messages = (await called(graph, awaited, create_input(QUESTION)))["messages"]
+            messages = (await invoke_runnable(graph, awaited, create_input(QUESTION)))["messages"]
     answers = [message for message in messages if isinstance(message, AIMessage)]
     total = sum(answer.usage_metadata["total_tokens"] for answer in answers)
     assert usage.usage_metadata[GPT]["total_tokens"] == total
@@ -266,7 +275,9 @@ def get_sent_content(body: dict[str, Any]) -> tuple[str, str]:
 @pytest.mark.parametrize("tool_media", ["user", "placeholder"])
 async def test_media_in_tool_results(api: str, awaited: bool, name: str, tool_media: str) -> None:
     router = OfflineRouter()
-    await called(orq(router, api, tool_media=tool_media), awaited, create_tool_turn(name))
+    await invoke_runnable(
+        create_agent_model(router, api, tool_media=tool_media), awaited, create_tool_turn(name)
+    )
     tool_content, user_content = get_sent_content(router.requests[0].body)
     assert "Result:" in tool_content
     assert "base64" not in tool_content
@@ -279,9 +290,9 @@ async def test_media_in_tool_results(api: str, awaited: bool, name: str, tool_me
 @pytest.mark.parametrize("name", MEDIA)
 async def test_media_can_stay_in_the_tool_message(api: str, awaited: bool, name: str) -> None:
     router = OfflineRouter()
-    model = orq(router, api, tool_media="tool")
+    model = create_agent_model(router, api, tool_media="tool")
     with suppress(BadRequestError):  # the schema of Chat Completions only allows text there
-        await called(model, awaited, create_tool_turn(name))
+        await invoke_runnable(model, awaited, create_tool_turn(name))
     tool_content, user_content = get_sent_content(router.requests[0].body)
     assert "base64" in tool_content
     assert user_content == "Look"

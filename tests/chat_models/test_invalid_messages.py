@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
-from support.media_samples import b64
+from support.media_samples import encode_base64
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterInputError
@@ -16,7 +16,7 @@ MP3 = b"ID3\x04" + bytes(24)
 
 
 def data_url(mime_type: str, data: bytes) -> str:
-    return f"data:{mime_type};base64,{b64(data)}"
+    return f"data:{mime_type};base64,{encode_base64(data)}"
 
 
 PDF_URL = data_url("application/pdf", PDF)
@@ -67,8 +67,8 @@ CONVERSATIONS: dict[str, tuple[Any, str]] = {
     "standard image path": (block(type="image", url="./cat.png"), LOCAL_FILE),
     "file file:": (block(type="file", url="file:///etc/passwd"), LOCAL_FILE),
     "image not base64": (image("not base64!"), "base64"),
-    "image URL-safe base64": (image(b64(PNG).replace("+", "-") + "__=="), "base64"),
-    "image without padding": (image(b64(PNG)[:-1]), "base64"),
+    "image URL-safe base64": (image(encode_base64(PNG).replace("+", "-") + "__=="), "base64"),
+    "image without padding": (image(encode_base64(PNG)[:-1]), "base64"),
     "empty image": (image(""), "empty"),
     "data URL without base64": (image_url("data:image/png,abc"), "base64"),
     "SVG": (image_url(data_url("image/svg+xml", b"<svg xmlns='x'></svg>")), "image/svg+xml"),
@@ -76,21 +76,24 @@ CONVERSATIONS: dict[str, tuple[Any, str]] = {
     "HTML as an image": (image_url(data_url("image/png", b"<html></html>")), "text/html"),
     "PNG as JPEG": (image_url(data_url("image/jpeg", PNG)), "image/png"),
     "unknown detail": (image_url(URL, detail="max"), "'low', 'high' or 'auto'"),
-    "text as PDF": (pdf(b64(b"Hello")), "not a PDF"),
-    "image as PDF": (pdf(b64(PNG)), "image/png"),
+    "text as PDF": (pdf(encode_base64(b"Hello")), "not a PDF"),
+    "image as PDF": (pdf(encode_base64(PNG)), "image/png"),
     "PDF not base64": (pdf("no!"), "base64"),
     "empty PDF": (pdf(""), "empty"),
-    "PDF filename with a line break": (pdf(b64(PDF), filename="a\r\nb.pdf"), "plain name"),
-    "PDF filename with a NUL": (pdf(b64(PDF), filename="a\0.pdf"), "plain name"),
-    "PDF filename with a path": (pdf(b64(PDF), filename="../a.pdf"), "without a path"),
+    "PDF filename with a line break": (
+        pdf(encode_base64(PDF), filename="a\r\nb.pdf"),
+        "plain name",
+    ),
+    "PDF filename with a NUL": (pdf(encode_base64(PDF), filename="a\0.pdf"), "plain name"),
+    "PDF filename with a path": (pdf(encode_base64(PDF), filename="../a.pdf"), "without a path"),
     "URL file with a path as filename": (block(type="file", url=URL, filename="../a"), "a path"),
     "path as file_data": (file(file_data="/tmp/a.pdf", filename="a.pdf"), LOCAL_FILE),
     "two sources of a file part": (file(file_data=PDF_URL, file_id="file-1"), "exactly one"),
     "no source of a file part": (file(filename="a.pdf"), "exactly one"),
-    "two sources of a file block": (pdf(b64(PDF), url=URL), "one source"),
-    "two sources of an image block": (image(b64(PNG), url=URL), "one source"),
-    "unknown audio format": (audio(b64(b"OggS" + bytes(24)), "ogg"), "audio/ogg"),
-    "MP3 as WAV": (audio(b64(MP3), "wav"), "audio/mpeg"),
+    "two sources of a file block": (pdf(encode_base64(PDF), url=URL), "one source"),
+    "two sources of an image block": (image(encode_base64(PNG), url=URL), "one source"),
+    "unknown audio format": (audio(encode_base64(b"OggS" + bytes(24)), "ogg"), "audio/ogg"),
+    "MP3 as WAV": (audio(encode_base64(MP3), "wav"), "audio/mpeg"),
     "audio not base64": (audio("no!"), "base64"),
     "empty audio": (audio(""), "empty"),
     "audio URL": (audio("https://example.com/a.wav"), "base64"),
@@ -128,6 +131,6 @@ def test_image_over_20_mb_is_not_repeated_in_the_error(
     model: ChatOrq, router: OfflineRouter
 ) -> None:
     with pytest.raises(RouterInputError, match=r"20\.0 MB.*20 MB") as caught:
-        model.invoke(image(b64(PNG + bytes(20 * 1024 * 1024))))
+        model.invoke(image(encode_base64(PNG + bytes(20 * 1024 * 1024))))
     assert len(str(caught.value)) < 300
     assert router.requests == []

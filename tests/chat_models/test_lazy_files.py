@@ -12,7 +12,7 @@ from langchain_core.load import dumps, loads
 from langchain_core.messages import HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from support.scripted_router import Script, client_of, says
+from support.scripted_router import Script, create_client, respond
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterError, content_block
 from orq_router_integrations.errors import RouterInputError
@@ -34,7 +34,7 @@ class StartRecorder(BaseCallbackHandler):
 
 
 def create_model(script: Script) -> ChatOrq:
-    return ChatOrq(model="openai/gpt-4o", client=client_of(script))
+    return ChatOrq(model="openai/gpt-4o", client=create_client(script))
 
 
 def create_messages(*blocks: Any) -> list[HumanMessage]:
@@ -72,7 +72,7 @@ def test_offline_router_receives_the_file(api: str) -> None:
 
 def test_retry_reads_the_file_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
-    script = Script(says(503), says())
+    script = Script(respond(503), respond())
     create_model(script).invoke(create_messages(content_block(ASSETS / "dummy.pdf", lazy=True)))
     first, second = (request.content for request in script.requests)
     assert first == second

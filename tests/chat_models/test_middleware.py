@@ -11,7 +11,7 @@ from langchain.agents.middleware import ModelFallbackMiddleware, ModelRetryMiddl
 from langchain_core import exceptions as core
 from langchain_core.tools import tool
 from pydantic import BaseModel
-from support.agent_tools import both_apis, called, every_way
+from support.agent_tools import both_apis, every_way, invoke_runnable
 from support.chat import CLAUDE, GPT
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, errors
@@ -107,7 +107,7 @@ class City(BaseModel):
 async def test_error_class_and_is_retryable(failure: str, api: str, awaited: bool) -> None:
     client, _ = create_failing_client(failure)
     with pytest.raises(core.ModelError) as caught:
-        await called(create_model(client, api), awaited)
+        await invoke_runnable(create_model(client, api), awaited)
     assert type(caught.value) is FAILURES[failure][3]
     assert caught.value.is_retryable is (failure in RETRYABLE)
 
@@ -116,7 +116,9 @@ async def test_error_class_and_is_retryable(failure: str, api: str, awaited: boo
 @every_way
 async def test_context_overflow_error(api: str, awaited: bool) -> None:
     with pytest.raises(core.ContextOverflowError, match="maximum context length"):
-        await called(create_model(create_failing_client("context length")[0], api), awaited)
+        await invoke_runnable(
+            create_model(create_failing_client("context length")[0], api), awaited
+        )
     with pytest.raises(core.ContextOverflowError):
         await stream_text(create_model(create_failing_client("context length")[0], api), awaited)
 
@@ -129,7 +131,7 @@ async def test_with_fallbacks(api: str, awaited: bool, failure: str) -> None:
     models = create_model(down, api).with_fallbacks(
         [create_model(OfflineRouter().client(), api, model=CLAUDE)]
     )
-    answer = await called(models, awaited)
+    answer = await invoke_runnable(models, awaited)
     assert answer.response_metadata["model_name"] == CLAUDE
     assert CLAUDE in await stream_text(models, awaited)
     assert len(sent) == 2
@@ -142,7 +144,7 @@ async def test_fallback_can_use_the_other_api(awaited: bool) -> None:
         models = create_model(create_failing_client("down")[0], first).with_fallbacks(
             [create_model(router.client(), second)]
         )
-        await called(models.bind_tools([get_weather], tool_choice="any"), awaited)
+        await invoke_runnable(models.bind_tools([get_weather], tool_choice="any"), awaited)
         assert router.requests[0].body["tools"][0].get("name") == (
             "get_weather" if second == "responses" else None
         )
@@ -154,9 +156,11 @@ async def test_fallback_receives_tools_and_structured_output(api: str, awaited: 
     models = create_model(create_failing_client("down")[0], api).with_fallbacks(
         [create_model(OfflineRouter().client(), api)]
     )
-    call = await called(models.bind_tools([get_weather], tool_choice="get_weather"), awaited)
+    call = await invoke_runnable(
+        models.bind_tools([get_weather], tool_choice="get_weather"), awaited
+    )
     assert call.tool_calls[0]["name"] == "get_weather"
-    assert isinstance(await called(models.with_structured_output(City), awaited), City)
+    assert isinstance(await invoke_runnable(models.with_structured_output(City), awaited), City)
 
 
 @both_apis
@@ -169,7 +173,7 @@ async def test_fallback_for_outages_does_not_hide_authentication_errors(
     first = create_model(create_failing_client("401")[0], api)
     models = first.with_fallbacks([create_model(other.client(), api)], exceptions_to_handle=outages)
     with pytest.raises(core.ModelAuthenticationError):
-        await called(models, awaited)
+        await invoke_runnable(models, awaited)
     assert not other.requests
 
 
@@ -180,7 +184,7 @@ async def test_first_error_is_raised_if_all_models_fail(api: str, awaited: bool)
         [create_model(create_failing_client("down")[0], api)]
     )
     with pytest.raises(errors.ServerError):
-        await called(models, awaited)
+        await invoke_runnable(models, awaited)
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -198,10 +202,10 @@ async def test_with_retry_by_is_retryable(failure: str, api: str, awaited: bool)
         stop_after_attempt=3,
     )
     if failure in RETRYABLE:
-        assert (await called(runnable, awaited)).text
+        assert (await invoke_runnable(runnable, awaited)).text
     else:
         with pytest.raises(FAILURES[failure][3]):
-            await called(runnable, awaited)
+            await invoke_runnable(runnable, awaited)
     assert len(sent) == (3 if failure in RETRYABLE else 1)
 
 
@@ -220,11 +224,11 @@ async def test_retry_middleware_retries_only_retryable_errors(
         create_model(client, api), [get_weather], middleware=[create_retry_middleware()]
     )
     if failure in RETRYABLE:
-        result = await called(agent, awaited, INPUT)
+        result = await invoke_runnable(agent, awaited, INPUT)
         assert "12 degrees in Berlin" in result["messages"][-1].text
     else:
         with pytest.raises(FAILURES[failure][3]):
-            await called(agent, awaited, INPUT)
+            await invoke_runnable(agent, awaited, INPUT)
     assert len(sent) == (3 if failure in RETRYABLE else 1)
 
 
@@ -235,11 +239,11 @@ async def test_retry_middleware_gives_up(api: str, awaited: bool) -> None:
     agent = create_agent(
         create_model(client, api), [], middleware=[create_retry_middleware(max_retries=1)]
     )
-    result = await called(agent, awaited, INPUT)
+    result = await invoke_runnable(agent, awaited, INPUT)
     assert "failed after 2 attempts with ServerError" in result["messages"][-1].text
     strict = create_retry_middleware(max_retries=1, on_failure="error")
     with pytest.raises(errors.ServerError):
-        await called(
+        await invoke_runnable(
             create_agent(create_model(client, api), [], middleware=[strict]), awaited, INPUT
         )
     assert len(sent) == 4
@@ -252,7 +256,7 @@ async def test_retry_middleware_does_not_retry_invalid_input(api: str, awaited: 
     agent = create_agent(create_model(client, api), [], middleware=[create_retry_middleware()])
     invalid_input = {"messages": [("user", [{"type": "image", "url": ""}])]}
     with pytest.raises(errors.RouterInputError):
-        await called(agent, awaited, invalid_input)
+        await invoke_runnable(agent, awaited, invalid_input)
     assert not sent
 
 
@@ -264,7 +268,7 @@ async def test_fallback_middleware(failure: str, api: str, awaited: bool) -> Non
     fallback = create_model(OfflineRouter().client(), api, model=CLAUDE)
     middleware = [ModelFallbackMiddleware(fallback)]
     agent = create_agent(create_model(client, api), [get_weather], middleware=middleware)
-    result = await called(agent, awaited, INPUT)
+    result = await invoke_runnable(agent, awaited, INPUT)
     assert result["messages"][-1].response_metadata["model_name"] == CLAUDE
     assert "12 degrees in Berlin" in result["messages"][-1].text
 
@@ -277,7 +281,7 @@ async def test_fallback_middleware_raises_the_last_error(api: str, awaited: bool
         create_model(create_failing_client("503")[0], api), [], middleware=middleware
     )
     with pytest.raises(errors.AuthenticationError):
-        await called(agent, awaited, INPUT)
+        await invoke_runnable(agent, awaited, INPUT)
 
 
 @both_apis
@@ -288,7 +292,7 @@ async def test_fallback_middleware_with_structured_output(api: str, awaited: boo
     ]
     client, _ = create_failing_client("503")
     agent = create_agent(create_model(client, api), [], response_format=City, middleware=middleware)
-    assert isinstance((await called(agent, awaited, INPUT))["structured_response"], City)
+    assert isinstance((await invoke_runnable(agent, awaited, INPUT))["structured_response"], City)
 
 
 @both_apis
@@ -300,7 +304,7 @@ async def test_retry_before_fallback_middleware(api: str, awaited: bool) -> None
         ModelFallbackMiddleware(fallback),
         create_retry_middleware(max_retries=2, on_failure="error"),
     ]
-    result = await called(
+    result = await invoke_runnable(
         create_agent(create_model(client, api), [], middleware=middleware), awaited, INPUT
     )
     assert len(sent) == 3

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from support.agent_tools import (
     GPT,
     both_apis,
-    called,
+    create_agent_model,
     every_way,
     get_weather,
-    orq,
+    invoke_runnable,
 )
 from support.chat import CLAUDE
 
@@ -67,8 +67,8 @@ async def test_rate_limiter_is_acquired_once_per_call(
     router: OfflineRouter, api: str, awaited: bool
 ) -> None:
     limiter = RateLimiterSpy()
-    model = orq(router, api, rate_limiter=limiter)
-    await called(model, awaited)
+    model = create_agent_model(router, api, rate_limiter=limiter)
+    await invoke_runnable(model, awaited)
     _ = [c async for c in model.astream("Hi")] if awaited else list(model.stream("Hi"))
     assert limiter.calls == ["async" if awaited else "sync"] * 2
 
@@ -77,10 +77,10 @@ async def test_rate_limiter_is_acquired_once_per_call(
 @every_way
 async def test_configurable_fields(router: OfflineRouter, api: str, awaited: bool) -> None:
     fields = {name: ConfigurableField(id=name) for name in ("model", "temperature", "controls")}
-    model = orq(router, api).configurable_fields(**fields)
+    model = create_agent_model(router, api).configurable_fields(**fields)
     values = {"model": CLAUDE, "temperature": 0.5, "controls": {"name": "a"}}
-    await called(model.with_config(configurable=values), awaited)
-    await called(model, awaited)
+    await invoke_runnable(model.with_config(configurable=values), awaited)
+    await invoke_runnable(model, awaited)
     configured, default = (request.body for request in router.requests)
     assert (configured["model"], configured["temperature"]) == (CLAUDE, 0.5)
     assert '"a"' in json.dumps(configured)
@@ -89,10 +89,12 @@ async def test_configurable_fields(router: OfflineRouter, api: str, awaited: boo
 
 @every_way
 async def test_api_can_be_configured(router: OfflineRouter, awaited: bool) -> None:
-    model = orq(router, "chat_completions").configurable_fields(api=ConfigurableField(id="api"))
+    model = create_agent_model(router, "chat_completions").configurable_fields(
+        api=ConfigurableField(id="api")
+    )
     bound = model.bind(tools=[get_weather])
-    await called(bound, awaited)
-    await called(bound, awaited, config={"configurable": {"api": "responses"}})
+    await invoke_runnable(bound, awaited)
+    await invoke_runnable(bound, awaited, config={"configurable": {"api": "responses"}})
     names = [request.body["tools"][0].get("name") for request in router.requests]
     assert names == [None, "get_weather"]
 
@@ -102,21 +104,27 @@ async def test_api_can_be_configured(router: OfflineRouter, awaited: bool) -> No
 async def test_invalid_configured_field_raises(
     router: OfflineRouter, api: str, awaited: bool
 ) -> None:
-    model = orq(router, api).configurable_fields(temperature=ConfigurableField(id="t"))
+    model = create_agent_model(router, api).configurable_fields(
+        temperature=ConfigurableField(id="t")
+    )
     with pytest.raises(ValueError, match="temperature"):
-        await called(model, awaited, config={"configurable": {"t": 99}})
+        await invoke_runnable(model, awaited, config={"configurable": {"t": 99}})
     assert not router.requests
 
 
 @both_apis
 @every_way
 async def test_configurable_alternatives(router: OfflineRouter, api: str, awaited: bool) -> None:
-    model = orq(router, api).configurable_alternatives(
-        ConfigurableField(id="which"), default_key="gpt", claude=orq(router, api, model=CLAUDE)
+    model = create_agent_model(router, api).configurable_alternatives(
+        ConfigurableField(id="which"),
+        default_key="gpt",
+        claude=create_agent_model(router, api, model=CLAUDE),
     )
     chain = ChatPromptTemplate.from_messages([("user", "{word}")]) | model
-    await called(chain, awaited, {"word": "Hi"}, config={"configurable": {"which": "claude"}})
-    await called(chain, awaited, {"word": "Hi"})
+    await invoke_runnable(
+        chain, awaited, {"word": "Hi"}, config={"configurable": {"which": "claude"}}
+    )
+    await invoke_runnable(chain, awaited, {"word": "Hi"})
     assert [request.body["model"] for request in router.requests] == [CLAUDE, GPT]
 
 
@@ -125,8 +133,10 @@ async def test_configurable_alternatives(router: OfflineRouter, api: str, awaite
 async def test_bind_tools_with_response_format(
     router: OfflineRouter, api: str, awaited: bool
 ) -> None:
-    bound = orq(router, api).bind_tools([get_weather], tool_choice="none", response_format=City)
-    answer = await called(bound, awaited)
+    bound = create_agent_model(router, api).bind_tools(
+        [get_weather], tool_choice="none", response_format=City
+    )
+    answer = await invoke_runnable(bound, awaited)
     body = router.requests[0].body
     format_ = body["response_format"] if api == "chat_completions" else body["text"]["format"]
     assert (len(body["tools"]), format_["type"]) == (1, "json_schema")
@@ -139,11 +149,11 @@ async def test_bound_params_and_config_are_used(
     router: OfflineRouter, api: str, awaited: bool
 ) -> None:
     recorder = RunRecorder()
-    bound = orq(router, api).bind(temperature=0.5, stop=["END"])
+    bound = create_agent_model(router, api).bind(temperature=0.5, stop=["END"])
     tagged = bound.with_config(
         tags=["t"], metadata={"m": 1}, run_name="named", callbacks=[recorder]
     )
-    await called(tagged, awaited)
+    await invoke_runnable(tagged, awaited)
     stop = "stop" if api == "chat_completions" else "stop_sequences"
     assert (router.requests[0].body["temperature"], router.requests[0].body[stop]) == (0.5, ["END"])
     assert (recorder.runs[0].name, recorder.runs[0].tags) == ("named", ["t"])
@@ -154,7 +164,7 @@ async def test_bound_params_and_config_are_used(
 @every_way
 async def test_batch_can_return_exceptions(api: str, awaited: bool) -> None:
     router = OfflineRouter(faults={CLAUDE: 501})
-    model, texts = orq(router, api), ["One", "Two", "Three"]
+    model, texts = create_agent_model(router, api), ["One", "Two", "Three"]
     mixed = model.configurable_fields(model=ConfigurableField(id="model"))
     configs: Any = [{"configurable": {"model": name}} for name in (GPT, CLAUDE, GPT)]
     results: Any = (
@@ -168,7 +178,7 @@ async def test_batch_can_return_exceptions(api: str, awaited: bool) -> None:
 
 @both_apis
 async def test_batch_as_completed(router: OfflineRouter, api: str) -> None:
-    model = orq(router, api)
+    model = create_agent_model(router, api)
     questions = ["One", "Two"]
     for answers in (
         dict(model.batch_as_completed(questions)),
@@ -196,7 +206,7 @@ async def record_run(router: OfflineRouter, api: str, awaited: bool, stream: boo
     elif stream:
         list(model.stream("Hi", config))
     else:
-        await called(model, awaited, config=config)
+        await invoke_runnable(model, awaited, config=config)
     return recorder
 
 
@@ -233,6 +243,6 @@ async def test_traces_of_failed_calls_contain_the_error_and_no_secret(
     recorder = RunRecorder()
     model = ChatOrq(model=GPT, client=router.client(api_key=KEY), api=api)
     with pytest.raises(RouterError):
-        await called(model, awaited, config={"callbacks": [recorder]})
+        await invoke_runnable(model, awaited, config={"callbacks": [recorder]})
     assert "AuthenticationError" in str(recorder.runs[0].error)
     assert "SECRET" not in recorder.runs[0].model_dump_json()

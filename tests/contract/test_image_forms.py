@@ -8,7 +8,7 @@ import httpx
 import pytest
 from controls_table import ARGUMENTS, DIALECTS, get_expected, get_supported_controls
 from form_readers import both_parsers, build_control_parts, normalize_parts
-from support.scripted_router import KEY, Script, says
+from support.scripted_router import KEY, Script, respond
 
 from orq_router_integrations import OrqImageTool, RouterClient
 
@@ -103,7 +103,7 @@ def create_tool(script: Script, *controls: str, dialect: str = "v3/router") -> O
 
 @pytest.fixture
 def script() -> Script:
-    return Script(says(json=RESPONSE))
+    return Script(respond(json=RESPONSE))
 
 
 def get_boundary(request: httpx.Request) -> str:

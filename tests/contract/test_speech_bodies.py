@@ -1,7 +1,7 @@
 """The exact bytes of a speech request on each dialect, as the speech tool sends them."""
 
 import pytest
-from support.scripted_router import Script, client_of, streams
+from support.scripted_router import Script, create_client, respond_with_stream
 
 from orq_router_integrations import OrqSpeechTool
 
@@ -61,7 +61,7 @@ BODIES = {
 
 @pytest.mark.parametrize("dialect", BODIES)
 def test_bytes_of_speech_request(dialect):
-    script = Script(streams(bytes(100), kind="audio/pcm"))
+    script = Script(respond_with_stream(bytes(100), kind="audio/pcm"))
     is_v3 = dialect == "v3/router"
     tool = OrqSpeechTool(
         model="openai/tts-1",
@@ -69,7 +69,7 @@ def test_bytes_of_speech_request(dialect):
         audio_format="wav",
         speed=1.5,
         controls=CONTROLS | ({"identity": "u1"} if is_v3 else IDENTITY_AND_THREAD),
-        client=client_of(script, base_url=f"https://router.example/{dialect}"),
+        client=create_client(script, base_url=f"https://router.example/{dialect}"),
     )
     tool.synthesize("Hé")
     (request,) = script.requests

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from support.recordings import wav
-from support.served_router import served
+from support.recordings import create_wav
+from support.served_router import serve_router
 
 from orq_router_integrations.testing import OfflineRouter
 from orq_router_integrations.testing.media.tone_codec import Word, decode_speech, encode_speech
@@ -34,7 +34,7 @@ def build_text(sentence_count: int) -> str:
 def record(path: Path, sentence_count: int, sample_rate: int) -> LongRecording:
     text = build_text(sentence_count)
     pcm = encode_speech(text, rate=sample_rate)
-    path.write_bytes(wav(pcm, rate=sample_rate))
+    path.write_bytes(create_wav(pcm, rate=sample_rate))
     return LongRecording(path, text, decode_speech(pcm, rate=sample_rate))
 
 
@@ -56,7 +56,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> LongRecording:
 def served_router(monkeypatch: pytest.MonkeyPatch) -> Iterator[OfflineRouter]:
     """An offline router on a loopback port, configured by environment variables."""
     router = OfflineRouter()
-    with served(router) as url:
+    with serve_router(router) as url:
         monkeypatch.setenv("ORQ_BASE_URL", url)
         monkeypatch.setenv("ORQ_API_KEY", "sk-orq-nobodys-key")
         yield router

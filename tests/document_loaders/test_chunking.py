@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents.base import Blob
-from support.recordings import wav
+from support.recordings import create_wav
 
 from orq_router_integrations.document_loaders.chunking import split_wav
 from orq_router_integrations.document_loaders.sources import ChunkLimits, create_recording
@@ -47,7 +47,9 @@ def test_chunks_cover_all_frames_within_the_limit(
     frame_count: int, max_seconds: float, overlap: float, format_: tuple[int, int]
 ) -> None:
     channels, width = format_
-    data = wav(bytes(frame_count * channels * width), rate=RATE, channels=channels, width=width)
+    data = create_wav(
+        bytes(frame_count * channels * width), rate=RATE, channels=channels, width=width
+    )
     chunks = split_wav(create_reader(data), create_limits(max_seconds, overlap), "a.wav")
     assert chunks[0].start_seconds == 0
     assert chunks[-1].end_seconds == frame_count / RATE
@@ -63,7 +65,7 @@ def test_chunks_cover_all_frames_within_the_limit(
 def test_chunks_are_valid_wav_files() -> None:
     pcm = encode_speech("One. Two. Three. Four. Five. Six.", rate=RATE)
     limits = ChunkLimits(max_bytes=30_000, overlap_seconds=0.2)
-    chunks = split_wav(create_reader(wav(pcm, rate=RATE)), limits, "talk.x.wav")
+    chunks = split_wav(create_reader(create_wav(pcm, rate=RATE)), limits, "talk.x.wav")
     assert [chunk.upload.filename for chunk in chunks[:2]] == ["talk.x.001.wav", "talk.x.002.wav"]
     for chunk in chunks:
         assert chunk.upload.size <= 30_000
@@ -75,7 +77,7 @@ def test_chunks_are_valid_wav_files() -> None:
 
 def test_cuts_are_in_pauses() -> None:
     pcm = encode_speech("A sentence of some words. " * 20, rate=RATE)
-    chunks = split_wav(create_reader(wav(pcm, rate=RATE)), create_limits(20.0), "a.wav")
+    chunks = split_wav(create_reader(create_wav(pcm, rate=RATE)), create_limits(20.0), "a.wav")
     words = decode_speech(pcm, rate=RATE)
     for chunk in chunks[1:]:
         cut = chunk.cut_seconds
@@ -83,7 +85,7 @@ def test_cuts_are_in_pauses() -> None:
 
 
 def test_audio_without_pauses_is_cut_at_the_limit() -> None:
-    reader = create_reader(wav(b"\0\x40" * RATE * 10, rate=RATE))
+    reader = create_reader(create_wav(b"\0\x40" * RATE * 10, rate=RATE))
     chunks = split_wav(reader, create_limits(4, overlap_seconds=0), "a.wav")
     assert [chunk.start_seconds for chunk in chunks] == [0, 4, 8]
 
@@ -100,6 +102,6 @@ def test_float_samples_are_cut_at_the_limit() -> None:
 
 
 def test_overlap_that_exceeds_the_chunks_raises() -> None:
-    reader = create_reader(wav(bytes(20 * RATE), rate=RATE))
+    reader = create_reader(create_wav(bytes(20 * RATE), rate=RATE))
     with pytest.raises(RouterInputError, match="reduce overlap_seconds"):
         split_wav(reader, create_limits(2.0), "a.wav")

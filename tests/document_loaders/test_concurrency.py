@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents.base import Blob
 from support.audio_loaders import create_loader
-from support.recordings import recorded, recording
+from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OrqTranscriptionLoader, RouterClient
 from orq_router_integrations.document_loaders.concurrency import (
@@ -87,7 +87,7 @@ def create_slow_loader(transport: SlowTransport, max_concurrency: int) -> OrqTra
         http_client=httpx.Client(transport=transport),
         http_async_client=httpx.AsyncClient(transport=transport),
     )
-    blobs = [Blob.from_data(recording("x"), metadata={"n": n}) for n in range(FILE_COUNT)]
+    blobs = [Blob.from_data(create_recording("x"), metadata={"n": n}) for n in range(FILE_COUNT)]
     return create_loader(ListBlobLoader(blobs), client=client, max_concurrency=max_concurrency)
 
 
@@ -286,7 +286,7 @@ def get_audio_threads() -> list[threading.Thread]:
 @pytest.mark.parametrize("own_client", [True, False], ids=["own connections", "httpx client"])
 def test_stopping_iteration_ends_requests_in_flight(own_client: bool, tmp_path: Path) -> None:
     """With an httpx client only on new connections, because httpx hides which one is reused."""
-    sources = [recorded(tmp_path / f"{number}.wav", "Some words.") for number in range(4)]
+    sources = [save_recording(tmp_path / f"{number}.wav", "Some words.") for number in range(4)]
     limits = httpx.Limits(max_keepalive_connections=0)
     with FaultServer(answer_first_file) as server, httpx.Client(limits=limits) as http_client:
         options: dict[str, Any] = {} if own_client else {"http_client": http_client}

@@ -9,7 +9,7 @@ import av
 import pytest
 from conformance.documents import get_texts
 from support.audio_loaders import create_loader, load_texts
-from support.recordings import recorded
+from support.recordings import save_recording
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.document_loaders import decoding
@@ -21,7 +21,7 @@ TEXT = " ".join(f"Sentence {number} of this long talk." for number in range(24))
 
 def encode(path: Path, codec: str, *, rate: int) -> Path:
     """Record ``TEXT`` and encode it with a codec."""
-    source = recorded(path.with_name("talk.wav"), TEXT, rate=rate)
+    source = save_recording(path.with_name("talk.wav"), TEXT, rate=rate)
     with av.open(str(source)) as container, av.open(str(path), "w") as target:
         stream = target.add_stream(codec, rate=rate, layout="mono")
         stream.bit_rate = 192_000
@@ -100,7 +100,7 @@ def test_missing_pyav_raises_if_the_duration_is_limited(tmp_path: Path, filename
     (tmp_path / "compressed.wav").write_bytes(compressed)
     (tmp_path / "b.mp3").write_bytes(b"ID3" + bytes(2000))
     router = OfflineRouter()
-    sources = [recorded(tmp_path / "a.wav"), tmp_path / filename]
+    sources = [save_recording(tmp_path / "a.wav"), tmp_path / filename]
     with pytest.raises(RouterInputError, match="requires PyAV"):
         create_loader(sources, router, max_seconds=60).lazy_load()
     assert router.requests == []

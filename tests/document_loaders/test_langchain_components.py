@@ -11,7 +11,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.vectorstores import InMemoryVectorStore
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 from support.audio_loaders import WHISPER, create_loader, load_texts
-from support.recordings import recorded
+from support.recordings import save_recording
 
 from orq_router_integrations import OrqAudioParser, OrqTranscriptionLoader
 
@@ -21,7 +21,7 @@ TEXTS = [f"Recording {number}. " + "It has some sentences. " * 5 for number in r
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     for number, text in enumerate(TEXTS):
-        recorded(tmp_path / f"{number}.wav", text)
+        save_recording(tmp_path / f"{number}.wav", text)
     return tmp_path
 
 

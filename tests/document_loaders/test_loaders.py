@@ -11,7 +11,7 @@ from conformance.parsers import ListBlobLoader
 from langchain_core.documents.base import Blob
 from pydantic import ValidationError
 from support.audio_loaders import WHISPER, create_loader, load_texts
-from support.recordings import recorded, recording
+from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader, OrqTranslationLoader
 from orq_router_integrations.errors import RouterInputError
@@ -21,7 +21,7 @@ TEXTS = ["First file. Two sentences.", "Second file.", "Third file.", "Fourth an
 
 @pytest.fixture
 def paths(tmp_path: Path) -> list[Path]:
-    return [recorded(tmp_path / f"{n}.wav", text) for n, text in enumerate(TEXTS)]
+    return [save_recording(tmp_path / f"{n}.wav", text) for n, text in enumerate(TEXTS)]
 
 
 class TestConformance(LoaderConformance, PicklingConformance):
@@ -83,9 +83,9 @@ def test_segments_do_not_depend_on_the_format(paths: list[Path], response_format
 
 def test_only_parameters_that_are_set_are_sent() -> None:
     router = OfflineRouter()
-    create_loader(recording(), router).load()
+    create_loader(create_recording(), router).load()
     create_loader(
-        recording(),
+        create_recording(),
         router,
         temperature=0.0,
         diarize=False,
@@ -104,7 +104,7 @@ def test_only_parameters_that_are_set_are_sent() -> None:
 
 def test_source_is_positional() -> None:
     client = OfflineRouter().client()
-    loader = OrqTranscriptionLoader(recording("One."), model=WHISPER, client=client)
+    loader = OrqTranscriptionLoader(create_recording("One."), model=WHISPER, client=client)
     assert load_texts(loader) == ["One."]
     loader = OrqTranslationLoader("calls/*.mp3", model=WHISPER, client=client)
     assert loader.source == "calls/*.mp3"
@@ -150,7 +150,7 @@ def test_invalid_argument_raises_at_construction(options: dict[str, Any], messag
 
 
 def test_repr_does_not_contain_the_recording() -> None:
-    assert len(repr(create_loader(recording()))) < 1500
+    assert len(repr(create_loader(create_recording()))) < 1500
 
 
 def create_translation_loader(
@@ -168,7 +168,7 @@ def test_translation_uses_its_own_endpoint(paths: list[Path]) -> None:
 
 def test_translation_requests_word_times_with_its_own_parameter() -> None:
     router = OfflineRouter()
-    loader = create_translation_loader(recording("One. Two."), router, granularity="word")
+    loader = create_translation_loader(create_recording("One. Two."), router, granularity="word")
     assert load_texts(loader) == ["One.", "Two."]
     assert router.requests[0].body["timestamps_granularity"] == "word"
 

@@ -11,7 +11,7 @@ from conformance.parsers import ListBlobLoader
 from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
 from support.audio_loaders import create_loader
-from support.recordings import recording
+from support.recordings import create_recording
 
 from orq_router_integrations import RouterClient
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
@@ -83,7 +83,7 @@ class GeneratedBlobs(BlobLoader):
 
     def yield_blobs(self) -> Iterator[Blob]:
         for _ in range(self.count):
-            yield Blob.from_data(recording("One.")[:44] + bytes(50_000))
+            yield Blob.from_data(create_recording("One.")[:44] + bytes(50_000))
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_memory_does_not_grow_with_the_number_of_recordings() -> None:
 
 
 def test_few_blobs_are_read_ahead() -> None:
-    blobs = ListBlobLoader([Blob.from_data(recording("One.")) for _ in range(100)])
+    blobs = ListBlobLoader([Blob.from_data(create_recording("One.")) for _ in range(100)])
     client = DiscardingTransport().create_client()
     documents = create_loader(blobs, client=client, max_concurrency=4).lazy_load()
     next(documents)

@@ -11,8 +11,8 @@ from conformance.parsers import ParserConformance, ParserSubject
 from langchain_core.documents.base import Blob
 from pydantic import ValidationError
 from support.audio_loaders import WHISPER
-from support.recordings import recorded, recording
-from support.scripted_router import client_of
+from support.recordings import create_recording, save_recording
+from support.scripted_router import create_client
 
 from orq_router_integrations import OfflineRouter, OrqAudioParser
 from orq_router_integrations.errors import InvalidResponseError, RouterInputError
@@ -32,8 +32,8 @@ class TestConformance(ParserConformance, PicklingConformance):
         return ParserSubject(
             create=lambda: create_parser(router, granularity="segment"),
             blobs=[
-                Blob.from_data(recording(TEXT), metadata={"topic": "a meeting"}),
-                Blob.from_path(recorded(tmp_path / "b.wav", "On disk.")),
+                Blob.from_data(create_recording(TEXT), metadata={"topic": "a meeting"}),
+                Blob.from_path(save_recording(tmp_path / "b.wav", "On disk.")),
             ],
             expected=[["Good day.", "We meet at noon.", "Bring bread."], ["On disk."]],
             invalid_blob=Blob.from_data(b"%PDF-1.7", metadata={"filename": "a.mp3"}),
@@ -48,14 +48,14 @@ class TestConformance(ParserConformance, PicklingConformance):
 
 
 def test_word_granularity() -> None:
-    words = create_parser(granularity="word").parse(Blob.from_data(recording(TEXT)))
+    words = create_parser(granularity="word").parse(Blob.from_data(create_recording(TEXT)))
     assert get_texts(words) == TEXT.split()
     assert all(word.metadata["start"] < word.metadata["end"] for word in words)
 
 
 def test_window_granularity() -> None:
     parser = create_parser(granularity="window", window_seconds=1)
-    windows = parser.parse(Blob.from_data(recording(TEXT)))
+    windows = parser.parse(Blob.from_data(create_recording(TEXT)))
     assert " ".join(get_texts(windows)) == TEXT
     assert len(windows) > 2
     starts = [int(window.metadata["start"] // 1) for window in windows]
@@ -67,7 +67,7 @@ def create_speaker_parser(body: Any) -> OrqAudioParser:
     return OrqAudioParser(
         model="elevenlabs/scribe_v1",
         granularity="speaker",
-        client=client_of(lambda _: httpx.Response(200, json=body)),
+        client=create_client(lambda _: httpx.Response(200, json=body)),
     )
 
 
@@ -78,7 +78,7 @@ def test_speaker_turns_have_the_punctuation_of_the_text() -> None:
         for index, (text, speaker) in enumerate(labels)
     ]
     parser = create_speaker_parser({"text": "Good day! Who are you? Ann.", "words": words})
-    turns = parser.parse(Blob.from_data(recording()))
+    turns = parser.parse(Blob.from_data(create_recording()))
     assert get_texts(turns) == ["Good day!", "Who are you?", "Ann."]
     assert [turn.metadata["speaker"] for turn in turns] == ["a", "b", "a"]
     times = [(turn.metadata["start"], turn.metadata["end"]) for turn in turns]
@@ -88,7 +88,7 @@ def test_speaker_turns_have_the_punctuation_of_the_text() -> None:
 def test_speaker_granularity_requests_speakers() -> None:
     router = OfflineRouter()
     parser = create_parser(router, model="elevenlabs/scribe_v1", granularity="speaker")
-    [turn] = parser.parse(Blob.from_data(recording(TEXT)))
+    [turn] = parser.parse(Blob.from_data(create_recording(TEXT)))
     assert (turn.page_content, turn.metadata["speaker"]) == (TEXT, "speaker_0")
     assert router.requests[0].body["diarize"] == "true"
 
@@ -98,7 +98,7 @@ def test_speakers_of_a_split_recording_have_the_chunk_number() -> None:
     parser = create_parser(
         model="elevenlabs/scribe_v1", granularity="speaker", max_seconds=2.0, overlap_seconds=0.2
     )
-    turns = parser.parse(Blob.from_data(recording(TEXT)))
+    turns = parser.parse(Blob.from_data(create_recording(TEXT)))
     assert [turn.metadata["speaker"] for turn in turns][:2] == ["1:speaker_0", "2:speaker_0"]
     assert " ".join(get_texts(turns)) == TEXT
 
@@ -106,11 +106,11 @@ def test_speakers_of_a_split_recording_have_the_chunk_number() -> None:
 def test_response_without_speakers_raises() -> None:
     parser = create_speaker_parser({"text": "Hi", "words": [{"text": "Hi", "start": 0, "end": 1}]})
     with pytest.raises(InvalidResponseError, match="diarize=True"):
-        parser.parse(Blob.from_data(recording()))
+        parser.parse(Blob.from_data(create_recording()))
 
 
 def test_recording_without_speech() -> None:
-    silence = Blob.from_data(recording("")[:44] + bytes(32_000))
+    silence = Blob.from_data(create_recording("")[:44] + bytes(32_000))
     assert get_texts(create_parser().parse(silence)) == [""]
     assert create_parser(granularity="segment").parse(silence) == []
 
@@ -118,7 +118,7 @@ def test_recording_without_speech() -> None:
 def test_translate_task_uses_its_own_endpoint() -> None:
     router = OfflineRouter()
     parser = create_parser(router, task="translate", granularity="segment")
-    first, *_ = parser.parse(Blob.from_data(recording(TEXT)))
+    first, *_ = parser.parse(Blob.from_data(create_recording(TEXT)))
     assert first.metadata["language"] == "english"
     assert router.requests[0].path.endswith("/audio/translations")
 
@@ -155,7 +155,7 @@ def test_parameters_that_exclude_the_granularity_raise(
 
 def test_suffix_of_the_sent_name_is_corrected() -> None:
     router = OfflineRouter()
-    blob = Blob.from_data(recording(), metadata={"filename": "voice message.OGG"})
+    blob = Blob.from_data(create_recording(), metadata={"filename": "voice message.OGG"})
     create_parser(router).parse(blob)
     assert router.requests[0].body["file"]["filename"] == "voice message.wav"
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 from support.audio_loaders import create_loader
-from support.recordings import recording
+from support.recordings import create_recording
 
 from orq_router_integrations.document_loaders import progress
 
@@ -12,7 +12,7 @@ from orq_router_integrations.document_loaders import progress
 async def test_bar_counts_files_and_minutes(
     capsys: pytest.CaptureFixture[str], is_async: bool
 ) -> None:
-    loader = create_loader([recording(), recording()], show_progress=True)
+    loader = create_loader([create_recording(), create_recording()], show_progress=True)
     await loader.aload() if is_async else loader.load()
     output = capsys.readouterr().err
     assert "2/2" in output

@@ -9,7 +9,7 @@ import pytest
 from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
 from support.audio_loaders import create_loader, load_texts
-from support.recordings import recorded, recording
+from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.errors import RouterInputError
@@ -23,7 +23,7 @@ def directory(tmp_path: Path) -> Path:
     (tmp_path / "deeper").mkdir()
     filenames = ["a.wav", "b.wav", "deeper/c.wav", "deeper/d.WAV"]
     for filename, text in zip(filenames, TEXTS, strict=True):
-        recorded(tmp_path / filename, text)
+        save_recording(tmp_path / filename, text)
     (tmp_path / "notes.txt").write_text("not audio")
     return tmp_path
 
@@ -54,7 +54,7 @@ def test_directory_is_searched_in_order(directory: Path) -> None:
 def test_hidden_files_in_directories_are_ignored(directory: Path) -> None:
     (directory / "._a.wav").write_bytes(b"not audio")
     (directory / ".cache").mkdir()
-    recorded(directory / ".cache" / "x.wav")
+    save_recording(directory / ".cache" / "x.wav")
     assert load_texts(create_loader(directory)) == TEXTS
 
 
@@ -87,7 +87,7 @@ def test_unreadable_subdirectory_raises(directory: Path, monkeypatch: pytest.Mon
 def pattern_directory(tmp_path: Path) -> Path:
     for filename in ("a.wav", "b/b.WAV", "b/.c.wav", ".d/d.wav", "e [1]/e.mp3.wav"):
         (tmp_path / filename).parent.mkdir(exist_ok=True)
-        recorded(tmp_path / filename, f"{filename}.")
+        save_recording(tmp_path / filename, f"{filename}.")
     (tmp_path / "notes.txt").write_text("not audio")
     return tmp_path
 
@@ -149,7 +149,7 @@ INVALID_SOURCES = {
     "other bytes": (b"hello", "unknown type"),
     "blob with text": (Blob.from_data("hello"), "contains text"),
     "blob of a missing file": (Blob.from_path("none.wav"), "Cannot open"),
-    "one of several": ([recording(), Path("none.wav")], "none.wav"),
+    "one of several": ([create_recording(), Path("none.wav")], "none.wav"),
 }
 
 
@@ -180,7 +180,7 @@ def test_invalid_source_raises_before_any_request(source: Any, message: str, met
 
 @pytest.mark.usefixtures("invalid_directory")
 def test_invalid_source_is_skipped_or_marked_by_policy() -> None:
-    source = [recording(), Path("none.wav")]
+    source = [create_recording(), Path("none.wav")]
     assert len(create_loader(source, on_error="skip").load()) == 1
     _, marked = create_loader(source, on_error="mark").load()
     assert marked.metadata["error"].startswith("RouterInputError: ")
@@ -188,7 +188,7 @@ def test_invalid_source_is_skipped_or_marked_by_policy() -> None:
 
 
 def test_file_that_vanishes_after_the_check_raises_in_its_turn(tmp_path: Path) -> None:
-    paths = [recorded(tmp_path / f"{number}.wav", f"{number}.") for number in range(3)]
+    paths = [save_recording(tmp_path / f"{number}.wav", f"{number}.") for number in range(3)]
     documents = create_loader(paths, max_concurrency=1).lazy_load()
     paths[1].unlink()
     assert next(documents).page_content == "0."
@@ -198,7 +198,7 @@ def test_file_that_vanishes_after_the_check_raises_in_its_turn(tmp_path: Path) -
 
 class FailingBlobLoader(BlobLoader):
     def yield_blobs(self) -> Iterator[Blob]:
-        yield Blob.from_data(recording("One."))
+        yield Blob.from_data(create_recording("One."))
         raise OSError("the bucket is gone")
 
 

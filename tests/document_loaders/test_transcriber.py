@@ -9,8 +9,8 @@ import pytest
 from conformance.documents import get_texts
 from langchain_core.documents import Document
 from support.audio_loaders import WHISPER, create_loader, load_texts
-from support.recordings import recorded, recording
-from support.scripted_router import recorded_pauses
+from support.recordings import create_recording, save_recording
+from support.scripted_router import record_sleeps
 
 from orq_router_integrations import OfflineRouter, OrqTranslationLoader, RouterClient, to_vtt
 from orq_router_integrations.document_loaders.subtitles import from_subtitles
@@ -186,7 +186,7 @@ def test_first_failure_cancels_the_other_chunks(talk: Any) -> None:
 @pytest.mark.parametrize("policy", ["raise", "skip", "mark"])
 def test_errors_that_affect_all_files_are_always_raised(policy: str) -> None:
     router = OfflineRouter(models=["openai/gpt-4o"])
-    source = [recording("One."), recording("Two.")]
+    source = [create_recording("One."), create_recording("Two.")]
     with pytest.raises(NotFoundError, match=r"^bytes: "):
         create_loader(source, router, on_error=policy, max_concurrency=1).load()
     assert len(router.requests) == 1
@@ -194,7 +194,7 @@ def test_errors_that_affect_all_files_are_always_raised(policy: str) -> None:
 
 def test_skipped_recording_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     router = OfflineRouter(faults={WHISPER: [400]})
-    source = [recording("One."), recording("Two.")]
+    source = [create_recording("One."), create_recording("Two.")]
     loader = create_loader(source, router, on_error="skip", max_concurrency=1)
     assert load_texts(loader) == ["Two."]
     assert "Could not transcribe bytes: BadRequestError" in caplog.text
@@ -202,7 +202,7 @@ def test_skipped_recording_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_marked_recording_has_the_reason() -> None:
     router = OfflineRouter(faults={WHISPER: [400]})
-    source = [recording("One."), recording("Two.")]
+    source = [create_recording("One."), create_recording("Two.")]
     first, second = create_loader(source, router, on_error="mark", max_concurrency=1).load()
     assert first.page_content == "[not transcribed: BadRequestError]"
     assert first.metadata["error"].startswith("BadRequestError: ")
@@ -211,7 +211,7 @@ def test_marked_recording_has_the_reason() -> None:
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_error_has_the_status(is_async: bool) -> None:
-    loader = create_loader(recording(), OfflineRouter(faults={WHISPER: 422}))
+    loader = create_loader(create_recording(), OfflineRouter(faults={WHISPER: 422}))
     with pytest.raises(RouterError) as raised:
         await loader.aload() if is_async else loader.load()
     assert raised.value.status_code == 422
@@ -240,19 +240,19 @@ def test_json_response_that_is_not_an_object_raises(body: bytes) -> None:
 def load_response(body: bytes, **options: Any) -> list[Document]:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
     client = RouterClient(api_key="k", http_client=httpx.Client(transport=transport))
-    return create_loader(recording(), client=client, **options).load()
+    return create_loader(create_recording(), client=client, **options).load()
 
 
 def test_retries_send_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded_pauses(monkeypatch)
+    record_sleeps(monkeypatch)
     router = OfflineRouter(faults={WHISPER: [503, 503]})
-    assert load_texts(create_loader(recording("Same."), router)) == ["Same."]
+    assert load_texts(create_loader(create_recording("Same."), router)) == ["Same."]
     digests = {request.body["file"]["sha256"] for request in router.requests}
     assert (len(router.requests), len(digests)) == (3, 1)
 
 
 def test_file_above_the_limit_of_the_router_raises_413() -> None:
-    large = recording("")[:44] + bytes(26 * 2**20)
+    large = create_recording("")[:44] + bytes(26 * 2**20)
     with pytest.raises(RouterError, match="at most 26214400") as raised:
         create_loader(large, max_bytes=30 * 2**20).load()
     assert raised.value.status_code == 413
@@ -273,7 +273,7 @@ class TruncatingTransport(httpx.BaseTransport):
 
 
 def test_file_that_shrinks_while_it_is_sent_raises(tmp_path: Path) -> None:
-    path = recorded(tmp_path / "a.wav", "Some words. " * 40)
+    path = save_recording(tmp_path / "a.wav", "Some words. " * 40)
     transport = TruncatingTransport(path)
     client = RouterClient(api_key="k", http_client=httpx.Client(transport=transport))
     with pytest.raises(RouterInputError, match="changed during the upload"):

@@ -10,7 +10,7 @@ import pytest
 from langchain_core.stores import InMemoryByteStore
 from pydantic import ValidationError
 from support.audio_loaders import WHISPER, create_loader, load_texts
-from support.recordings import recorded, recording
+from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.document_loaders.transcript_store import TranscriptStore, compute_key
@@ -28,12 +28,12 @@ def path(tmp_path: Path) -> Path:
 
 def test_key_depends_on_contents_and_not_on_the_name(tmp_path: Path, path: Path) -> None:
     router = OfflineRouter()
-    file = recorded(tmp_path / "a.wav", "One.")
+    file = save_recording(tmp_path / "a.wav", "One.")
     assert load_texts(create_loader(file, router, store=path)) == ["One."]
     renamed = file.rename(tmp_path / "b.wav")
     assert load_texts(create_loader(renamed, router, store=path)) == ["One."]
     assert len(router.requests) == 1
-    changed = recorded(tmp_path / "b.wav", "Two.")
+    changed = save_recording(tmp_path / "b.wav", "Two.")
     assert load_texts(create_loader(changed, router, store=path)) == ["Two."]
     assert len(router.requests) == 2
 
@@ -52,8 +52,8 @@ def test_key_depends_on_contents_and_not_on_the_name(tmp_path: Path, path: Path)
 )
 def test_key_depends_on_parameters(path: Path, options: dict[str, Any]) -> None:
     router = OfflineRouter()
-    create_loader(recording("One."), router, store=path).load()
-    create_loader(recording("One."), router, store=path, **options).load()
+    create_loader(create_recording("One."), router, store=path).load()
+    create_loader(create_recording("One."), router, store=path, **options).load()
     assert len(router.requests) == 2
 
 
@@ -61,7 +61,7 @@ def test_langchain_store_can_be_used() -> None:
     store = InMemoryByteStore()
     router = OfflineRouter()
     for _ in range(2):
-        assert load_texts(create_loader(recording("One."), router, store=store)) == ["One."]
+        assert load_texts(create_loader(create_recording("One."), router, store=store)) == ["One."]
     assert len(router.requests) == 1
     [key] = store.yield_keys()
     assert isinstance(store.mget([key])[0], bytes)
@@ -84,7 +84,7 @@ async def test_concurrent_requests_for_the_same_recording_are_sent_once(
 ) -> None:
     """The next one is only sent if the previous one fails."""
     router = OfflineRouter(faults={WHISPER: faults})
-    source = [recording("One.")] * 16
+    source = [create_recording("One.")] * 16
     loader = create_loader(source, router, max_concurrency=8, on_error="skip", store=path)
     documents = await loader.aload() if is_async else loader.load()
     assert [document.page_content for document in documents] == ["One."] * (16 - len(faults))
@@ -93,8 +93,11 @@ async def test_concurrent_requests_for_the_same_recording_are_sent_once(
 
 def test_failures_are_not_stored(path: Path) -> None:
     router = OfflineRouter(faults={WHISPER: [400]})
-    assert load_texts(create_loader(recording("One."), router, store=path, on_error="skip")) == []
-    assert load_texts(create_loader(recording("One."), router, store=path)) == ["One."]
+    assert (
+        load_texts(create_loader(create_recording("One."), router, store=path, on_error="skip"))
+        == []
+    )
+    assert load_texts(create_loader(create_recording("One."), router, store=path)) == ["One."]
 
 
 def test_other_file_raises_before_any_request(tmp_path: Path) -> None:
@@ -102,7 +105,7 @@ def test_other_file_raises_before_any_request(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG" * 200)
     router = OfflineRouter()
     with pytest.raises(RouterInputError, match="is not a transcript store"):
-        create_loader(recording("One."), router, store=path).lazy_load()
+        create_loader(create_recording("One."), router, store=path).lazy_load()
     assert router.requests == []
     assert path.read_bytes().startswith(b"\x89PNG")
 
@@ -113,7 +116,7 @@ def test_other_table_raises_before_any_request(path: Path, table: str) -> None:
         connection.execute(f"CREATE TABLE {table}")
     router = OfflineRouter()
     with pytest.raises(RouterInputError, match="is not a transcript store"):
-        create_loader(recording("One."), router, store=path).lazy_load()
+        create_loader(create_recording("One."), router, store=path).lazy_load()
     assert router.requests == []
 
 
@@ -135,7 +138,7 @@ def test_failing_langchain_store_is_logged(caplog: pytest.LogCaptureFixture) -> 
 
         mset = mget
 
-    assert load_texts(create_loader(recording("One."), store=FailingStore())) == ["One."]
+    assert load_texts(create_loader(create_recording("One."), store=FailingStore())) == ["One."]
     assert caplog.text.count("connection lost") == 2
 
 
@@ -156,12 +159,12 @@ def test_failing_langchain_store_is_logged(caplog: pytest.LogCaptureFixture) -> 
 def test_unreadable_entry_is_replaced(path: Path, value: Any) -> None:
     router = OfflineRouter()
     for _ in range(2):
-        assert load_texts(create_loader(recording("One."), router, store=path)) == ["One."]
+        assert load_texts(create_loader(create_recording("One."), router, store=path)) == ["One."]
     assert len(router.requests) == 1
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE transcripts SET transcript = ?", (value,))
     for _ in range(2):
-        assert load_texts(create_loader(recording("One."), router, store=path)) == ["One."]
+        assert load_texts(create_loader(create_recording("One."), router, store=path)) == ["One."]
     assert len(router.requests) == 2
 
 

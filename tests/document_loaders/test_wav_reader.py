@@ -2,7 +2,7 @@
 
 import pytest
 from langchain_core.documents.base import Blob
-from support.recordings import wav
+from support.recordings import create_wav
 
 from orq_router_integrations.document_loaders.sources import create_recording
 from orq_router_integrations.document_loaders.wav_reader import WavReader
@@ -24,7 +24,7 @@ def test_invalid_header_returns_none(data: bytes) -> None:
 
 
 def test_duration_is_that_of_the_data_in_the_file() -> None:
-    data = wav(bytes(4 * RATE), rate=RATE)
+    data = create_wav(bytes(4 * RATE), rate=RATE)
     truncated = data[: -2 * RATE]
     assert create_reader(truncated).duration_seconds == 1
     streamed = data[:40] + b"\xff\xff\xff\xff" + data[44:]  # the size was unknown when written

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from support.audio_samples import wav
+from support.audio_samples import create_wav
 
 from orq_router_integrations import (
     ChatOrq,
@@ -105,7 +105,7 @@ def create_loader_integrations(loader: Any) -> Iterator[Integration]:
     """A loader that uploads a recording."""
 
     def create_loader(client: RouterClient, big: bool) -> Any:
-        data = wav(bytes(4_000_000 if big else 4000))
+        data = create_wav(bytes(4_000_000 if big else 4000))
         return loader(source=data, model="openai/whisper-1", client=client)
 
     def load(client: RouterClient, big: bool) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from support.loopback_server import Loopback, whole
+from support.loopback_server import Loopback, complete_response
 
 from faults.certificate import create_untrusted_context
 from orq_router_integrations import OfflineRouter
@@ -96,7 +96,7 @@ class FaultServer(Loopback):
     """Runs the next step for each request, and repeats the last one."""
 
     def __init__(self, *steps: Step, tls: bool = False) -> None:
-        super().__init__(whole(b""), create_untrusted_context() if tls else None)
+        super().__init__(complete_response(b""), create_untrusted_context() if tls else None)
         self._steps = steps
         self._step = 0
         self._router = OfflineRouter()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from support.served_router import served
+from support.served_router import serve_router
 
 from orq_router_integrations.testing import Fault, OfflineRouter
 
@@ -13,5 +13,5 @@ BROKEN = "openai/broken"
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
     """Base URL of a router whose model ``openai/broken`` ends every stream after two chunks."""
-    with served(OfflineRouter(faults={BROKEN: Fault(cut_after=2)})) as url:
+    with serve_router(OfflineRouter(faults={BROKEN: Fault(cut_after=2)})) as url:
         yield url

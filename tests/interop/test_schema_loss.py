@@ -2,7 +2,7 @@
 
 import pytest
 from pydantic import BaseModel, ValidationError
-from support.schema_loss import lost
+from support.schema_loss import find_lost_fields
 
 
 class Inner(BaseModel):
@@ -27,9 +27,9 @@ BODIES = {
 
 @pytest.mark.parametrize(("body", "missing"), BODIES.values(), ids=BODIES)
 def test_dropped_and_changed_fields_are_reported(body, missing):
-    assert lost(Outer, body) == missing
+    assert find_lost_fields(Outer, body) == missing
 
 
 def test_invalid_body_raises():
     with pytest.raises(ValidationError):
-        lost(Outer, {"retry": {}})
+        find_lost_fields(Outer, {"retry": {}})

@@ -11,7 +11,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from pydantic import ValidationError
 from support.media_samples import PDF, PNG, WAV
-from support.schema_loss import lost
+from support.schema_loss import find_lost_fields
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterError, content_block
 from orq_router_integrations.testing import Answer
@@ -135,12 +135,15 @@ def record_body(
 @pytest.mark.parametrize(("messages", "kwargs"), CHAT.values(), ids=CHAT)
 @pytest.mark.parametrize("base_url", [V2, V3], ids=["v2", "v3"])
 def test_chat(base_url, messages, kwargs):
-    assert lost(CHAT_SCHEMA, record_body("chat_completions", base_url, messages, kwargs)) == []
+    assert (
+        find_lost_fields(CHAT_SCHEMA, record_body("chat_completions", base_url, messages, kwargs))
+        == []
+    )
 
 
 @pytest.mark.parametrize(("messages", "kwargs"), RESPONSES.values(), ids=RESPONSES)
 def test_responses(messages, kwargs):
-    assert lost(RESPONSES_SCHEMA, record_body("responses", V3, messages, kwargs)) == []
+    assert find_lost_fields(RESPONSES_SCHEMA, record_body("responses", V3, messages, kwargs)) == []
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fields of the schema are deprecated
@@ -150,12 +153,12 @@ def test_responses(messages, kwargs):
 def test_chat_controls(base_url, unknown):
     controls = {"name": "n", **CONTROLS}
     body = record_body("chat_completions", base_url, ["Hi"], {"controls": controls})
-    assert lost(CHAT_SCHEMA, body) == unknown
+    assert find_lost_fields(CHAT_SCHEMA, body) == unknown
 
 
 def test_responses_controls():
     body = record_body("responses", V3, ["Hi"], {"controls": CONTROLS})
-    assert lost(RESPONSES_SCHEMA, body) == []
+    assert find_lost_fields(RESPONSES_SCHEMA, body) == []
 
 
 REASONING = [{"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "SEAL"}}]
@@ -168,7 +171,10 @@ def test_reasoning_items():
     """The SDK drops ``summary`` and ``encrypted_content``."""
     body = record_body("responses", V3, ["Hi", REASONING_MESSAGE, RESULT], {})
     assert body["input"][1]["type"] == "reasoning"
-    assert lost(RESPONSES_SCHEMA, body) == ["input[].encrypted_content", "input[].summary"]
+    assert find_lost_fields(RESPONSES_SCHEMA, body) == [
+        "input[].encrypted_content",
+        "input[].summary",
+    ]
 
 
 IMAGE_RESULT = ToolMessage([build_text("a map"), IMAGE], tool_call_id="c1")
@@ -198,10 +204,13 @@ def test_request_that_the_sdk_rejects(api, messages, kwargs, settings):
     """If this fails, the SDK accepts the request now: remove it from the table and the docs."""
     schema = CHAT_SCHEMA if api == "chat_completions" else RESPONSES_SCHEMA
     with pytest.raises(ValidationError):
-        lost(schema, record_body(api, V3, messages, kwargs, **settings))
+        find_lost_fields(schema, record_body(api, V3, messages, kwargs, **settings))
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "responses"])
 def test_image_as_tool_result_by_default(api):
     schema = CHAT_SCHEMA if api == "chat_completions" else RESPONSES_SCHEMA
-    assert lost(schema, record_body(api, V3, ["Hi", build_tool_call(), IMAGE_RESULT], {})) == []
+    assert (
+        find_lost_fields(schema, record_body(api, V3, ["Hi", build_tool_call(), IMAGE_RESULT], {}))
+        == []
+    )

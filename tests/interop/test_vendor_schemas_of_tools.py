@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.schema_loss import lost
+from support.schema_loss import find_lost_fields
 
 from orq_router_integrations import (
     OfflineRouter,
@@ -82,13 +82,13 @@ def create_tool(client, model: str = "openai/gpt-image-1", **kwargs: Any) -> Orq
 )
 def test_generations(router, client, model, kwargs):
     create_tool(client, model).generate("a boat", **kwargs)
-    assert lost(models.CreateImageRequestBody, get_body(router)) == []
+    assert find_lost_fields(models.CreateImageRequestBody, get_body(router)) == []
 
 
 @pytest.mark.parametrize("images", [SQUARE, [SQUARE, MASK]], ids=["one", "several"])
 def test_edits(router, client, images):
     create_tool(client, controls=CACHED).edit("fog", images, n=2, size="1024x1024", user="u1")
-    assert lost(models.CreateImageEditRequestBody, get_body(router)) == []
+    assert find_lost_fields(models.CreateImageEditRequestBody, get_body(router)) == []
 
 
 def test_mask_is_missing_in_the_sdk(router, client):
@@ -101,7 +101,7 @@ def test_mask_is_missing_in_the_sdk(router, client):
 def test_variations(router, client):
     tool = create_tool(client, "openai/dall-e-2", return_format="url", controls=CACHED)
     tool.create_variation(SQUARE, n=2, size="256x256")
-    assert lost(models.CreateImageVariationRequestBody, get_body(router)) == []
+    assert find_lost_fields(models.CreateImageVariationRequestBody, get_body(router)) == []
 
 
 def test_speech(router, client):
@@ -114,7 +114,7 @@ def test_speech(router, client):
         controls=controls,
         client=client,
     ).synthesize("Hello.")
-    assert lost(models.CreateSpeechRequestBody, get_body(router)) == []
+    assert find_lost_fields(models.CreateSpeechRequestBody, get_body(router)) == []
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_transcriptions(router, client, kwargs):
     OrqTranscriptionLoader(
         source=QUESTION, model="elevenlabs/scribe_v1", client=client, **kwargs
     ).load()
-    assert lost(models.CreateTranscriptionRequestBody, get_body(router)) == []
+    assert find_lost_fields(models.CreateTranscriptionRequestBody, get_body(router)) == []
 
 
 def test_translations(router, client):
@@ -142,4 +142,4 @@ def test_translations(router, client):
         controls=CONTROLS,
         client=client,
     ).load()
-    assert lost(models.CreateTranslationRequestBody, get_body(router)) == []
+    assert find_lost_fields(models.CreateTranslationRequestBody, get_body(router)) == []

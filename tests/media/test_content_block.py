@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from langchain_core.documents.base import Blob
-from support.media_samples import PDF, PNG, WAV, b64
-from support.scripted_router import Script, chat, client_of
+from support.media_samples import PDF, PNG, WAV, encode_base64
+from support.scripted_router import Script, create_call, create_client
 
 from orq_router_integrations import content_block
 from orq_router_integrations.errors import RouterError, RouterInputError
@@ -42,7 +42,7 @@ def test_block_from_path(tmp_path):
 def test_block_from_bytes_or_blob(source):
     assert content_block(source, detail="low") == {
         "type": "image",
-        "base64": b64(PNG),
+        "base64": encode_base64(PNG),
         "mime_type": "image/png",
         "extras": {"detail": "low"},
     }
@@ -187,8 +187,10 @@ def test_upload_name_and_type(tmp_path):
 def test_name_and_type_cannot_inject_headers(options):
     script = Script()
     try:
-        call = chat(endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(WAV, **options)})
-        client_of(script).send(call)
+        call = create_call(
+            endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(WAV, **options)}
+        )
+        create_client(script).send(call)
     except RouterError:
         assert script.sent == 0
         return
@@ -218,12 +220,16 @@ def test_option_must_be_a_str(options):
         content_block(b"%PDF-1.7", **options)
 
 
-@pytest.mark.parametrize("text", [b64(PNG * 4), f"data:image/png;base64,{b64(PNG)}"])
+@pytest.mark.parametrize(
+    "text", [encode_base64(PNG * 4), f"data:image/png;base64,{encode_base64(PNG)}"]
+)
 def test_base64_text_is_decoded(text):
     assert content_block(text)["mime_type"] == "image/png"
 
 
-@pytest.mark.parametrize("text", [b64(b"no known type" * 4), b64(PNG[:6]), "A" * 32])
+@pytest.mark.parametrize(
+    "text", [encode_base64(b"no known type" * 4), encode_base64(PNG[:6]), "A" * 32]
+)
 def test_other_text_is_a_path(text):
     with pytest.raises(RouterInputError, match="Cannot open"):
         content_block(text)
@@ -231,6 +237,6 @@ def test_other_text_is_a_path(text):
 
 def test_file_named_like_base64_is_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    name = b64(PNG * 2).replace("/", "+")
+    name = encode_base64(PNG * 2).replace("/", "+")
     (tmp_path / name).write_bytes(PDF)
     assert content_block(name)["type"] == "file"

@@ -5,7 +5,15 @@ import os
 from pathlib import Path
 
 import pytest
-from support.media_samples import MAGIC, NOT_BASE64, PDF, PNG, WAV, b64, big_picture
+from support.media_samples import (
+    MAGIC,
+    NOT_BASE64,
+    PDF,
+    PNG,
+    WAV,
+    create_big_image_uri,
+    encode_base64,
+)
 
 from orq_router_integrations.media.mime import (
     IMAGE_TYPES,
@@ -88,7 +96,7 @@ def test_other_url_is_rejected(url):
 @pytest.mark.parametrize("size", [*range(1, 8), 1000])
 def test_base64_size(size):
     data = os.urandom(size)
-    text, measured_size, first_bytes = validate_base64(b64(data))
+    text, measured_size, first_bytes = validate_base64(encode_base64(data))
     assert (base64.b64decode(text), measured_size) == (data, size)
     assert data.startswith(first_bytes)
     assert len(first_bytes) >= min(size, 48)
@@ -109,10 +117,10 @@ def test_invalid_base64_raises(validate, data):
 
 
 def test_image_size_limit():
-    mime_type, data = validate_image(big_picture(20 * 1024 * 1024))
+    mime_type, data = validate_image(create_big_image_uri(20 * 1024 * 1024))
     assert (mime_type, validate_base64(data)[1]) == ("image/png", MAX_IMAGE_BYTES)
     with pytest.raises(ValueError, match="at most 20 MB"):
-        validate_image(big_picture(20 * 1024 * 1024 + 1))
+        validate_image(create_big_image_uri(20 * 1024 * 1024 + 1))
 
 
 ACCEPTED = [data for data, mime_type in MAGIC.items() if mime_type in IMAGE_TYPES]
@@ -122,36 +130,36 @@ ACCEPTED = [data for data, mime_type in MAGIC.items() if mime_type in IMAGE_TYPE
 @pytest.mark.parametrize("declaration", [None, "octet", "right"])
 def test_image_type_comes_from_its_bytes(data, declaration):
     declared = {"octet": "application/octet-stream", "right": MAGIC[data].upper()}.get(declaration)
-    assert validate_image(b64(data), declared) == (MAGIC[data], b64(data))
+    assert validate_image(encode_base64(data), declared) == (MAGIC[data], encode_base64(data))
 
 
 @pytest.mark.parametrize("data", [data for data in MAGIC if data not in ACCEPTED])
 def test_other_type_is_not_an_image(data):
     with pytest.raises(ValueError, match="accepts PNG, JPEG, GIF and WebP") as raised:
-        validate_image(b64(data))
+        validate_image(encode_base64(data))
     assert MAGIC[data] in str(raised.value)
 
 
 def test_wrong_declared_type_raises():
     with pytest.raises(ValueError, match="declared type is image/jpeg, but the data is image/png"):
-        validate_image(b64(PNG), "image/jpeg")
+        validate_image(encode_base64(PNG), "image/jpeg")
     with pytest.raises(ValueError, match="declared type is audio/mpeg, but the data is audio/wav"):
-        validate_audio(b64(WAV), "audio/mpeg")
+        validate_audio(encode_base64(WAV), "audio/mpeg")
 
 
 def test_audio_must_be_wav_or_mp3():
-    assert validate_audio(b64(WAV), "audio/x-wav") == ("wav", b64(WAV))
-    assert validate_audio(b64(b"ID3\x04"))[0] == "mp3"
+    assert validate_audio(encode_base64(WAV), "audio/x-wav") == ("wav", encode_base64(WAV))
+    assert validate_audio(encode_base64(b"ID3\x04"))[0] == "mp3"
     for other in (b"fLaC", b"OggS", PNG, b"noise"):
         with pytest.raises(ValueError, match="Chat models accept WAV and MP3"):
-            validate_audio(b64(other))
+            validate_audio(encode_base64(other))
 
 
 def test_pdf_must_be_a_pdf():
-    assert validate_pdf(b64(PDF)) == b64(PDF)
+    assert validate_pdf(encode_base64(PDF)) == encode_base64(PDF)
     for other in (PNG, b"PDF", b" %PDF-1.7"):
         with pytest.raises(ValueError, match="not a PDF"):
-            validate_pdf(b64(other))
+            validate_pdf(encode_base64(other))
 
 
 def test_pdf_filename():

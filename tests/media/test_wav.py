@@ -5,7 +5,7 @@ import struct
 import wave
 
 import pytest
-from support.audio_samples import samples, wav
+from support.audio_samples import create_samples, create_wav
 
 from orq_router_integrations.media.wav import (
     MAX_HEADER_BYTES,
@@ -40,13 +40,13 @@ def test_built_header_is_read_by_the_standard_library(rate, channels, bits):
 
 @pytest.mark.parametrize("size", ["open", "zero", "placeholder"])
 def test_unknown_size_is_none(size):
-    header = parse_wav_header(wav(samples(5), size=size))
+    header = parse_wav_header(create_wav(create_samples(5), size=size))
     assert header is not None
     assert header.data_size is None
 
 
 def test_incomplete_header_returns_none():
-    data = wav(samples(5), before=b"LIST\x05\0\0\0INFOx\0")
+    data = create_wav(create_samples(5), before=b"LIST\x05\0\0\0INFOx\0")
     start = len(data) - 10
     assert [parse_wav_header(data[:end]) for end in range(start)] == [None] * start
     assert parse_wav_header(data[:start]).data_offset == start

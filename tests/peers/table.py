@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
-from support.served_router import served
+from support.served_router import serve_router
 
 from peers.findings import ROWS, Finding, Row
 from peers.packages import Package
@@ -20,7 +20,7 @@ Findings = dict[str, list[Finding]]
 def run_server() -> Iterator[RouterServer]:
     """Run a ``RouterServer`` on a local port."""
     server = RouterServer()
-    with served(server) as url:
+    with serve_router(server) as url:
         server.root = url.removesuffix("/v3/router")
         yield server
 

@@ -24,11 +24,11 @@ every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "asyn
 every_version = pytest.mark.parametrize("version", [None, "v1"], ids=["default", "v1 content"])
 
 
-def orq(router: OfflineRouter, api: str, **kwargs: Any) -> ChatOrq:
+def create_agent_model(router: OfflineRouter, api: str, **kwargs: Any) -> ChatOrq:
     return ChatOrq(**{"model": GPT, "client": router.client(), "api": api, **kwargs})
 
 
-async def called(runnable: Any, awaited: bool, given: Any = "Hi", **kwargs: Any) -> Any:
+async def invoke_runnable(runnable: Any, awaited: bool, given: Any = "Hi", **kwargs: Any) -> Any:
     return await runnable.ainvoke(given, **kwargs) if awaited else runnable.invoke(given, **kwargs)
 
 

@@ -11,13 +11,13 @@ ID3 = b"ID3\x04\0\0\0\0\x01\x0a" + bytes(138)
 _SIZES = {"zero": 0, "placeholder": 0x7FFFFFFF}
 
 
-def samples(count: int, *, seed: int = 0) -> bytes:
+def create_samples(count: int, *, seed: int = 0) -> bytes:
     """So many 16-bit samples of noise."""
     noise = random.Random(seed)
     return array("h", (noise.randrange(-9000, 9000) for _ in range(count))).tobytes()
 
 
-def wav(
+def create_wav(
     data: bytes, *, rate: int = 16000, size: str = "right", before: bytes = b"", after: bytes = b""
 ) -> bytes:
     """A WAV file; its head may leave the size open, or say something that stands for that."""
@@ -28,7 +28,7 @@ def wav(
     return start + end + data + after
 
 
-def mp3(frames: int, *, rate: int = 44100, mono: bool = False, seed: int = 0) -> bytes:
+def create_mp3(frames: int, *, rate: int = 44100, mono: bool = False, seed: int = 0) -> bytes:
     """So many frames of layer III at 64 kbit/s; their headers are right, their sound is noise."""
     noise = random.Random(seed)
     mode = b"\xc0" if mono else b"\x40"
@@ -42,8 +42,8 @@ def mp3(frames: int, *, rate: int = 44100, mono: bool = False, seed: int = 0) ->
     )
 
 
-def mp3_table(rate: int) -> bytes:
+def create_mp3_table(rate: int) -> bytes:
     """A first frame that holds no sound but the number of the frames behind it."""
-    frame = mp3(1, rate=rate)
+    frame = create_mp3(1, rate=rate)
     table = b"\0" * 17 + b"Xing\0\0\0\1\0\0\0\7"
     return frame[:4] + table + frame[4 + len(table) :]

@@ -2,14 +2,14 @@
 
 import asyncio
 
-from support.scripted_router import chat
+from support.scripted_router import create_call
 
 from orq_router_integrations import RouterClient
 
 
-async def cancelled_calls(client: RouterClient, seconds: float) -> None:
+async def cancel_calls(client: RouterClient, seconds: float) -> None:
     """Begin 200 calls, cancel them after a while, and see that all of them end so."""
-    tasks = [asyncio.create_task(client.asend(chat())) for _ in range(200)]
+    tasks = [asyncio.create_task(client.asend(create_call())) for _ in range(200)]
     await asyncio.sleep(seconds)
     for task in tasks:
         task.cancel()

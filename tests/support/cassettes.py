@@ -21,7 +21,7 @@ HEAD_END = b"\r\n\r\n"
 Body = dict[str, Any]
 
 
-def scrubbed(message: Any) -> Any:
+def scrub_response(message: Any) -> Any:
     """A recorded request or response with only the headers that are known to be harmless."""
     headers = message["headers"] if isinstance(message, dict) else message.headers
     for name in [name for name in headers if name.lower() not in KEPT_HEADERS]:
@@ -29,16 +29,16 @@ def scrubbed(message: Any) -> Any:
     return message
 
 
-def anonymous(request: Any) -> Any:
+def anonymize_request(request: Any) -> Any:
     """A recorded request without the router's host."""
     request.uri = re.sub(r"^https?://[^/]+", HOST, request.uri)
-    return scrubbed(request)
+    return scrub_response(request)
 
 
 def serialize(cassette: dict[str, Any]) -> str:
     """The text of a cassette."""
     told = [
-        {"request": _told_request(one["request"]), "response": _told_response(one["response"])}
+        {"request": _dump_request(one["request"]), "response": _dump_response(one["response"])}
         for one in cassette["interactions"]
     ]
     return yaml.dump(
@@ -51,28 +51,30 @@ def deserialize(text: str) -> dict[str, Any]:
     interactions = yaml.safe_load(text)["interactions"]
     return {
         "interactions": [
-            {"request": _request(one["request"]), "response": _response(one["response"])}
+            {"request": _load_request(one["request"]), "response": _load_response(one["response"])}
             for one in interactions
         ]
     }
 
 
-def told(body: str | bytes | None, content_type: str) -> Body:
+def dump_body(body: str | bytes | None, content_type: str) -> Body:
     """A body as a cassette holds it."""
     data = body.encode() if isinstance(body, str) else body or b""
     if not data:
         return {}
     if content_type.startswith("multipart/form-data"):
-        return {"form": [_told_part(part) for part in _parts(data, _boundary(content_type))]}
+        return {
+            "form": [_dump_part(part) for part in _split_parts(data, _get_boundary(content_type))]
+        }
     if content_type.startswith("application/json"):
         try:
             return {"json": json.loads(data)}
         except ValueError:
             pass  # it says it is JSON and is not: kept as it came
-    return _told_bytes(data)
+    return _dump_bytes(data)
 
 
-def restored(body: Body, content_type: str) -> bytes:
+def load_body(body: Body, content_type: str) -> bytes:
     """The bytes of a body in a cassette.
 
     Raises:
@@ -81,63 +83,65 @@ def restored(body: Body, content_type: str) -> bytes:
     if "json" in body:
         return json.dumps(body["json"], ensure_ascii=False, separators=(",", ":")).encode()
     if "form" not in body:
-        return _bytes(body)
-    edge = b"--" + _boundary(content_type)
-    parts = [part["head"].replace("\n", "\r\n").encode() + _bytes(part) for part in body["form"]]
+        return _load_bytes(body)
+    edge = b"--" + _get_boundary(content_type)
+    parts = [
+        part["head"].replace("\n", "\r\n").encode() + _load_bytes(part) for part in body["form"]
+    ]
     return b"".join(edge + b"\r\n" + part + b"\r\n" for part in parts) + edge + b"--\r\n"
 
 
-def _told_request(request: dict[str, Any]) -> dict[str, Any]:
+def _dump_request(request: dict[str, Any]) -> dict[str, Any]:
     headers = {name.lower(): values[0] for name, values in request["headers"].items()}
     return {
         "method": request["method"],
         "uri": request["uri"],
         "headers": headers,
-        **told(request["body"], headers.get("content-type", "")),
+        **dump_body(request["body"], headers.get("content-type", "")),
     }
 
 
-def _told_response(response: dict[str, Any]) -> dict[str, Any]:
+def _dump_response(response: dict[str, Any]) -> dict[str, Any]:
     headers = {name.lower(): values[0] for name, values in response["headers"].items()}
     return {
         "status": response["status"]["code"],
         "headers": headers,
-        **told(response["body"]["string"], headers.get("content-type", "")),
+        **dump_body(response["body"]["string"], headers.get("content-type", "")),
     }
 
 
-def _request(one: dict[str, Any]) -> dict[str, Any]:
+def _load_request(one: dict[str, Any]) -> dict[str, Any]:
     return {
         "method": one["method"],
         "uri": one["uri"],
         "headers": {name: [value] for name, value in one["headers"].items()},
-        "body": restored(one, one["headers"].get("content-type", "")),
+        "body": load_body(one, one["headers"].get("content-type", "")),
     }
 
 
-def _response(one: dict[str, Any]) -> dict[str, Any]:
+def _load_response(one: dict[str, Any]) -> dict[str, Any]:
     return {
         "status": {"code": one["status"], "message": None},
         "headers": {name: [value] for name, value in one["headers"].items()},
-        "body": {"string": restored(one, one["headers"].get("content-type", ""))},
+        "body": {"string": load_body(one, one["headers"].get("content-type", ""))},
     }
 
 
-def _boundary(content_type: str) -> bytes:
+def _get_boundary(content_type: str) -> bytes:
     return content_type.partition("boundary=")[2].strip('"').encode()
 
 
-def _parts(data: bytes, boundary: bytes) -> list[bytes]:
+def _split_parts(data: bytes, boundary: bytes) -> list[bytes]:
     edge = b"--" + boundary
     return [part.removeprefix(b"\r\n").removesuffix(b"\r\n") for part in data.split(edge)[1:-1]]
 
 
-def _told_part(part: bytes) -> Body:
+def _dump_part(part: bytes) -> Body:
     head, end, content = part.partition(HEAD_END)
-    return {"head": (head + end).decode().replace("\r\n", "\n"), **_told_bytes(content)}
+    return {"head": (head + end).decode().replace("\r\n", "\n"), **_dump_bytes(content)}
 
 
-def _told_bytes(data: bytes) -> Body:
+def _dump_bytes(data: bytes) -> Body:
     try:
         return {"text": data.decode()}
     except UnicodeDecodeError:
@@ -145,7 +149,7 @@ def _told_bytes(data: bytes) -> Body:
         return {"sha256": hashlib.sha256(data).hexdigest(), "base64": lines + "\n"}
 
 
-def _bytes(body: Body) -> bytes:
+def _load_bytes(body: Body) -> bytes:
     if "sha256" not in body:
         return str(body.get("text", "")).encode()
     data = base64.b64decode(body["base64"])
@@ -161,9 +165,9 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-_Dumper.add_representer(str, _text)
+_Dumper.add_representer(str, _represent_text)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def full_disk(room: int) -> Iterator[None]:
+def simulate_full_disk(room: int) -> Iterator[None]:
     """Let files have so many bytes; who writes more is told as where no space is left."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))

@@ -14,7 +14,7 @@ ESTABLISHED = 1
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
-def whole(body: bytes, *headers: str) -> Answer:
+def complete_response(body: bytes, *headers: str) -> Answer:
     """Answers with this JSON body and keeps the connection."""
     lines = ["HTTP/1.1 200 OK", "Content-Type: application/json", *headers]
     head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode()
@@ -25,7 +25,7 @@ def whole(body: bytes, *headers: str) -> Answer:
     return answer
 
 
-def open_ended(body: bytes, *, then_close: bool = False) -> Answer:
+def open_ended_response(body: bytes, *, then_close: bool = False) -> Answer:
     """Begins an event stream, which never says how it ends; the socket stays open, or is cut."""
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -43,7 +43,7 @@ def open_ended(body: bytes, *, then_close: bool = False) -> Answer:
     return answer
 
 
-async def silent(_: asyncio.StreamWriter) -> None:
+async def send_nothing(_: asyncio.StreamWriter) -> None:
     """Never answers."""
     await asyncio.Event().wait()
 
@@ -77,7 +77,7 @@ class Loopback:
     @property
     def open(self) -> int:
         """How many of them nobody has closed."""
-        return sum(not _ended(*connection) for connection in self._connections)
+        return sum(not _is_closed(*connection) for connection in self._connections)
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -111,7 +111,7 @@ class Loopback:
             writer.close()
 
 
-def _ended(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+def _is_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     """Whether a connection is closed; also where the end waits behind bytes that nobody reads."""
     if reader.at_eof() or reader.exception() or writer.is_closing():
         return True

@@ -36,12 +36,12 @@ NOT_BASE64 = [
 ]
 
 
-def b64(data: bytes) -> str:
+def encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def big_picture(size: int) -> str:
+def create_big_image_uri(size: int) -> str:
     """Base64 text of a PNG of that many bytes."""
     quads, rest = divmod(size, 3)
     end = {0: "", 1: "AA==", 2: "AAA="}[rest]
-    return b64(PNG[:12]) + "AAAA" * (quads - 4) + end
+    return encode_base64(PNG[:12]) + "AAAA" * (quads - 4) + end

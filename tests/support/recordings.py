@@ -9,7 +9,7 @@ from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode
 TEXT = "Good day. We meet at noon, in room 7! Bring Zo\u00eb."
 
 
-def wav(pcm: bytes, *, rate: int = SAMPLE_RATE, channels: int = 1, width: int = 2) -> bytes:
+def create_wav(pcm: bytes, *, rate: int = SAMPLE_RATE, channels: int = 1, width: int = 2) -> bytes:
     """Samples as a WAV file."""
     target = BytesIO()
     with wave.open(target, "wb") as file:
@@ -20,12 +20,12 @@ def wav(pcm: bytes, *, rate: int = SAMPLE_RATE, channels: int = 1, width: int = 
     return target.getvalue()
 
 
-def recording(text: str = TEXT, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> bytes:
+def create_recording(text: str = TEXT, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> bytes:
     """A text, spoken, as a WAV file."""
-    return wav(encode_speech(text, rate=rate, speed=speed), rate=rate)
+    return create_wav(encode_speech(text, rate=rate, speed=speed), rate=rate)
 
 
-def recorded(path: Path, text: str = TEXT, **how: float) -> Path:
+def save_recording(path: Path, text: str = TEXT, **how: float) -> Path:
     """The same on disk."""
-    path.write_bytes(recording(text, **how))
+    path.write_bytes(create_recording(text, **how))
     return path

@@ -7,32 +7,32 @@ import orjson
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 
-def wire(event: Any) -> bytes:
+def encode_event(event: Any) -> bytes:
     named = event["type"] if isinstance(event, dict) and "type" in event else None
     name = f"event: {named}\n".encode() if isinstance(named, str) else b""
     return name + b"data: " + orjson.dumps(event) + b"\n\n"
 
 
-def event(kind: str, **members: Any) -> dict[str, Any]:
+def create_event(kind: str, **members: Any) -> dict[str, Any]:
     return {"type": f"response.{kind}", "sequence_number": 1, **members}
 
 
 DONE = b"data: [DONE]\n\n"
 RESPONSE = {"id": "resp_1", "model": "gpt-4o", "status": "completed", "usage": None, "output": []}
-COMPLETED = event("completed", response=RESPONSE)
-CUT = event("incomplete", response={**RESPONSE, "status": "incomplete"})
+COMPLETED = create_event("completed", response=RESPONSE)
+CUT = create_event("incomplete", response={**RESPONSE, "status": "incomplete"})
 
 
-def decoded(*events: Any, end: Any = COMPLETED) -> list[dict[str, Any]]:
+def decode_events(*events: Any, end: Any = COMPLETED) -> list[dict[str, Any]]:
     decoder = ResponsesStreamDecoder()
-    data = b"".join(wire(item) for item in [*events, *([end] if end else [])])
+    data = b"".join(encode_event(item) for item in [*events, *([end] if end else [])])
     found = list(decoder.feed(data))
     decoder.finish()
     return found
 
 
-def deltas(*events: Any, end: Any = CUT) -> list[Any]:
-    *chunks, last = decoded(*events, end=end)
+def decode_deltas(*events: Any, end: Any = CUT) -> list[Any]:
+    *chunks, last = decode_events(*events, end=end)
     assert last["choices"][0]["finish_reason"]
     return [chunk["choices"][0]["delta"] for chunk in chunks]
 

@@ -6,26 +6,26 @@ from typing import Any
 from pydantic import BaseModel
 
 
-def lost(schema: type[BaseModel], body: dict[str, Any]) -> list[str]:
+def find_lost_fields(schema: type[BaseModel], body: dict[str, Any]) -> list[str]:
     """The paths of members that the schema drops or changes.
 
     Raises:
         pydantic.ValidationError: the body is against the schema.
     """
     kept = schema.model_validate(body).model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return sorted(_lost(body, kept, ""))
+    return sorted(_iter_lost_fields(body, kept, ""))
 
 
-def _lost(sent: Any, kept: Any, path: str) -> Iterator[str]:
+def _iter_lost_fields(sent: Any, kept: Any, path: str) -> Iterator[str]:
     if isinstance(sent, dict) and isinstance(kept, dict):
         for name, value in sent.items():
             inner = f"{path}.{name}".lstrip(".")
             if name in kept:
-                yield from _lost(value, kept[name], inner)
+                yield from _iter_lost_fields(value, kept[name], inner)
             else:
                 yield inner
     elif isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
         for one, other in zip(sent, kept, strict=True):
-            yield from _lost(one, other, f"{path}[]")
+            yield from _iter_lost_fields(one, other, f"{path}[]")
     elif sent != kept:
         yield f"{path}: {sent!r} became {kept!r}"

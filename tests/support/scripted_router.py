@@ -19,7 +19,7 @@ BODY = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "Hello"}}]}
 
 
-def chat(**options: Any) -> Call[Any]:
+def create_call(**options: Any) -> Call[Any]:
     """A whole call that is answered with a completion."""
     given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "parse": parse_completion}
     return Call(**given | options)
@@ -48,13 +48,13 @@ class TextDecoder:
         return ()
 
 
-def chat_stream(**options: Any) -> StreamCall[str]:
+def create_stream_call(**options: Any) -> StreamCall[str]:
     """A streamed call that yields texts."""
     given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "create_decoder": TextDecoder}
     return StreamCall(**given | options)
 
 
-def event(text: str, finish: str = "") -> bytes:
+def encode_event(text: str, finish: str = "") -> bytes:
     """One event of a chat stream."""
     reason = f'"{finish}"' if finish else "null"
     delta = f'{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":{reason}}}'
@@ -64,7 +64,7 @@ def event(text: str, finish: str = "") -> bytes:
 DONE = b"data: [DONE]\n\n"
 
 
-class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+class ResponseBody(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A reply's body that comes in pieces; an exception among them is raised. Knows if closed."""
 
     def __init__(self, *pieces: bytes | Exception) -> None:
@@ -88,23 +88,25 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.closed = True
 
 
-def says(status: int = 200, json: Any = ANSWER, **headers: str) -> Callable[..., httpx.Response]:
+def respond(status: int = 200, json: Any = ANSWER, **headers: str) -> Callable[..., httpx.Response]:
     """A step of a script: a whole reply."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda _: httpx.Response(status, json=json, headers=named)
 
 
-def streams(*pieces: bytes | Exception, kind: str = "text/event-stream") -> Callable[..., Any]:
+def respond_with_stream(
+    *pieces: bytes | Exception, kind: str = "text/event-stream"
+) -> Callable[..., Any]:
     """A step of a script: a streamed reply."""
     headers = {"content-type": kind}
-    return lambda _: httpx.Response(200, headers=headers, stream=Body(*pieces))
+    return lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(*pieces))
 
 
 class Script:
     """Answers each request with its next step, and goes on with the last; keeps the requests."""
 
     def __init__(self, *steps: Any) -> None:
-        self.steps = steps or (says(),)
+        self.steps = steps or (respond(),)
         self.requests: list[httpx.Request] = []
         self.replies: list[httpx.Response] = []
 
@@ -126,7 +128,7 @@ class Script:
         return [request.headers.get(name) for request in self.requests]
 
 
-def client_of(script: Callable[..., Any], **settings: Any) -> RouterClient:
+def create_client(script: Callable[..., Any], **settings: Any) -> RouterClient:
     """A client whose network is the script."""
     return RouterClient(
         **{"api_key": KEY} | settings,
@@ -135,7 +137,7 @@ def client_of(script: Callable[..., Any], **settings: Any) -> RouterClient:
     )
 
 
-class SyncDoor:
+class SyncCaller:
     """Asks a client by its sync verbs, and leaves no connection behind."""
 
     def send(self, client: RouterClient, call: Call[Any], *, times: int = 1) -> Any:
@@ -156,7 +158,7 @@ class SyncDoor:
             return next(stream)
 
 
-class AsyncDoor:
+class AsyncCaller:
     """The same by its async verbs, each time in an event loop of its own."""
 
     def send(self, client: RouterClient, call: Call[Any], *, times: int = 1) -> Any:
@@ -185,11 +187,11 @@ class AsyncDoor:
         return asyncio.run(take())
 
 
-Door = SyncDoor | AsyncDoor
-both_doors = pytest.mark.parametrize("door", [SyncDoor(), AsyncDoor()], ids=["sync", "async"])
+Door = SyncCaller | AsyncCaller
+both_doors = pytest.mark.parametrize("door", [SyncCaller(), AsyncCaller()], ids=["sync", "async"])
 
 
-def recorded_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def record_sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Makes the pauses between attempts take no time; the list gets their lengths."""
     pauses: list[float] = []
     sleep = asyncio.sleep

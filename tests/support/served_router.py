@@ -12,7 +12,7 @@ from orq_router_integrations.testing.asgi import create_asgi_app
 
 
 @contextmanager
-def served(router: OfflineRouter) -> Iterator[str]:
+def serve_router(router: OfflineRouter) -> Iterator[str]:
     """The base URL of a router that is served for as long as the block lasts."""
     server = uvicorn.Server(uvicorn.Config(create_asgi_app(router), port=0, log_level="error"))
     thread = threading.Thread(target=server.run)

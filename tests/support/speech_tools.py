@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.scripted_router import Script, client_of, streams
+from support.scripted_router import Script, create_client, respond_with_stream
 
 from orq_router_integrations import OfflineRouter, OrqSpeechTool
 from orq_router_integrations.testing.media.tone_codec import decode_speech
@@ -34,11 +34,13 @@ def create_scripted_tool(*responses: Any, **kwargs: Any) -> tuple[OrqSpeechTool,
         kwargs: Arguments of the tool.
     """
     steps = [
-        streams(*response, kind="audio/any") if isinstance(response, list | tuple) else response
+        respond_with_stream(*response, kind="audio/any")
+        if isinstance(response, list | tuple)
+        else response
         for response in responses
     ]
     script = Script(*steps)
-    return create_tool(client=client_of(script), **kwargs), script
+    return create_tool(client=create_client(script), **kwargs), script
 
 
 async def synthesize(tool: OrqSpeechTool, is_async: bool, *args: Any, **kwargs: Any) -> Speech:

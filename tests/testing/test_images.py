@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from support.picture_reader import picture, pixel, words
+from support.picture_reader import decode_image, get_pixel, read_text
 
 from orq_router_integrations.media.metadata import read_image_size
 from orq_router_integrations.testing import Fault, OfflineRouter
@@ -83,7 +83,7 @@ def counter() -> Counter:
 def test_a_picture_shows_its_prompt(counter, prompt, shown):
     (data,) = drawn(counter.draw(prompt=prompt, size="512x256"))
     assert read_image_size(data) == (512, 256)
-    assert words(data) == shown
+    assert read_text(data) == shown
 
 
 def test_the_same_request_draws_the_same_pictures_and_each_of_them_differs(counter):
@@ -100,22 +100,22 @@ def test_a_large_picture_is_drawn_fast(counter):
 
 def test_colours_that_a_prompt_names_are_those_of_sky_and_ground(counter):
     (data,) = drawn(counter.draw(prompt="a red boat on a quiet sea", size="64x64"))
-    assert pixel(data, 0, 0)[:3].hex() == NAMED_COLORS["red"]
-    assert pixel(data, 0, 48)[:3].hex() == NAMED_COLORS["sea"]
+    assert get_pixel(data, 0, 0)[:3].hex() == NAMED_COLORS["red"]
+    assert get_pixel(data, 0, 48)[:3].hex() == NAMED_COLORS["sea"]
 
 
 def test_an_edit_is_tinted_in_the_colour_that_it_names(counter):
     (plain,), (tinted,) = drawn(counter.edit()), drawn(counter.edit(prompt="make it blue"))
     aims = bytes.fromhex(NAMED_COLORS["blue"])
-    halfway = [(a + b) // 2 for a, b in zip(pixel(plain, 0, 0)[:3], aims, strict=True)]
-    assert list(pixel(tinted, 0, 0)[:3]) == halfway
+    halfway = [(a + b) // 2 for a, b in zip(get_pixel(plain, 0, 0)[:3], aims, strict=True)]
+    assert list(get_pixel(tinted, 0, 0)[:3]) == halfway
 
 
 def test_the_text_of_an_edit_stands_below_the_prompt_and_of_the_next_edit_in_its_place(counter):
     seen = counter.draw(prompt="a lighthouse", size="256x256")
     for prompt in ("in a storm of many words", "calm"):
         seen = counter.edit({"image": ("a.png", drawn(seen)[0])}, prompt=prompt)
-        assert words(drawn(seen)[0]) == f"a lighthouse Edit 1: {prompt}"
+        assert read_text(drawn(seen)[0]) == f"a lighthouse Edit 1: {prompt}"
 
 
 def test_every_character_of_the_font_can_be_told_from_the_others():
@@ -125,23 +125,23 @@ def test_every_character_of_the_font_can_be_told_from_the_others():
 
 def test_a_transparent_background_is_transparent(counter):
     (data,) = drawn(counter.draw(background="transparent", size="64x64"))
-    assert pixel(data, 0, 0)[3] == 0
+    assert get_pixel(data, 0, 0)[3] == 0
 
 
 def test_an_edit_keeps_the_image_and_tells_what_was_asked(counter):
     (data,) = drawn(counter.edit())
     assert read_image_size(data) == (64, 48)
-    assert pixel(data, 5, 0) == pixel(BOAT, 5, 0)
+    assert get_pixel(data, 5, 0) == get_pixel(BOAT, 5, 0)
     (large,) = drawn(counter.edit(size="256x256", prompt="bird"))
-    assert words(large).endswith("Edit 1: bird")
+    assert read_text(large).endswith("Edit 1: bird")
 
 
 def test_an_edit_of_several_images_shows_them_side_by_side(counter):
     other = encode_png(draw_image("other", (32, 32), 2))
     files = [("image[]", ("a.png", BOAT)), ("image[]", ("b.png", other))]
     (data,) = drawn(counter.edit(files, size="128x64"))
-    assert pixel(data, 0, 0) == pixel(BOAT, 0, 0)
-    assert pixel(data, 127, 0) == pixel(other, 31, 0)
+    assert get_pixel(data, 0, 0) == get_pixel(BOAT, 0, 0)
+    assert get_pixel(data, 127, 0) == get_pixel(other, 31, 0)
 
 
 def mask(width: int, height: int) -> bytes:
@@ -153,17 +153,17 @@ def mask(width: int, height: int) -> bytes:
 def test_an_edit_changes_only_what_its_mask_leaves_clear(counter):
     files = {"image": ("a.png", BOAT), "mask": ("m.png", mask(64, 48))}
     (data,) = drawn(counter.edit(files))
-    assert pixel(data, 60, 2) == pixel(BOAT, 60, 2)
-    assert pixel(data, 3, 2) != pixel(BOAT, 3, 2)
+    assert get_pixel(data, 60, 2) == get_pixel(BOAT, 60, 2)
+    assert get_pixel(data, 3, 2) != get_pixel(BOAT, 3, 2)
 
 
 def test_variations_derive_from_their_image(counter):
     reply = counter.form("variations", model=DALLE2, n="2", size="256x256")
     one, two = map(counter.fetch, reply.json()["data"])
-    red, green, blue, _ = pixel(BOAT, 0, 0)
-    assert tuple(pixel(two, 0, 0)[:3]) == (blue, red, green)
-    assert tuple(pixel(one, 255, 0)[:3]) == (green, blue, red)
-    assert words(two).endswith("Variation 2")
+    red, green, blue, _ = get_pixel(BOAT, 0, 0)
+    assert tuple(get_pixel(two, 0, 0)[:3]) == (blue, red, green)
+    assert tuple(get_pixel(one, 255, 0)[:3]) == (green, blue, red)
+    assert read_text(two).endswith("Variation 2")
 
 
 JPEG = b"\xff\xd8\xff\xc0\0\x11\x08\0\x20\0\x30" + bytes(20)
@@ -172,7 +172,7 @@ JPEG = b"\xff\xd8\xff\xc0\0\x11\x08\0\x20\0\x30" + bytes(20)
 def test_an_image_whose_pixels_cannot_be_read_is_named_in_the_picture(counter):
     (data,) = drawn(counter.edit({"image": ("a.jpg", JPEG)}, size="256x512"))
     digest = hashlib.sha256(JPEG).hexdigest()[:8]
-    assert f"JPEG 48x32 {digest}" in words(data)
+    assert f"JPEG 48x32 {digest}" in read_text(data)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_the_stock_client_draws_edits_and_varies(counter):
     edit = client.images.edit(
         model=GPT, prompt="bird", image=[("a.png", data), ("b.png", BOAT)], size="1024x1024"
     )
-    assert words(base64.b64decode(edit.data[0].b64_json)).endswith("Edit 1: bird")
+    assert read_text(base64.b64decode(edit.data[0].b64_json)).endswith("Edit 1: bird")
     with pytest.warns(DeprecationWarning, match="deprecated"):
         more = client.images.create_variation(image=("a.png", data), model=DALLE2, size="256x256")
     assert counter.fetch({"url": more.data[0].url}).startswith(SIGNATURE)
@@ -325,7 +325,7 @@ async def test_the_stock_clients_async_half_draws(counter):
     replies = await asyncio.gather(
         *(client.images.generate(model=GPT, prompt=name, size="512x512") for name in ("one", "two"))
     )
-    shown = [words(base64.b64decode(reply.data[0].b64_json)) for reply in replies]
+    shown = [read_text(base64.b64decode(reply.data[0].b64_json)) for reply in replies]
     assert shown == ["one", "two"]
 
 
@@ -373,4 +373,4 @@ def test_what_is_no_readable_png_has_no_pixels(data):
 def test_scaling_takes_the_nearest_pixel():
     rows = [b"aaaabbbb", b"ccccdddd"]
     assert scale(PixelBuffer(2, rows), (4, 1)).rows == [b"aaaaaaaabbbbbbbb"]
-    assert scale(picture(BOAT), (64, 48)).rows == picture(BOAT).rows
+    assert scale(decode_image(BOAT), (64, 48)).rows == decode_image(BOAT).rows

@@ -5,7 +5,7 @@ from itertools import count, groupby
 import openai
 import pytest
 from pydantic import BaseModel
-from support.served_router import served
+from support.served_router import serve_router
 
 from orq_router_integrations.testing import Answer, Fault, OfflineRouter
 
@@ -166,7 +166,7 @@ def client():
         faults={"openai/broken": Fault(error_after=4, status=503, message="busy")},
     )
     with (
-        served(router) as base_url,
+        serve_router(router) as base_url,
         openai.OpenAI(api_key="any", base_url=base_url, max_retries=0) as client,
     ):
         yield client

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from support.recordings import TEXT, recording, wav
+from support.recordings import TEXT, create_recording, create_wav
 
 from orq_router_integrations.media.wav import build_wav_header
 from orq_router_integrations.testing import Fault, OfflineRouter
@@ -16,7 +16,7 @@ from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.subtitles import parse_subtitles
 
 WHISPER = "openai/whisper-1"
-SPOKEN = recording()
+SPOKEN = create_recording()
 SENTENCES = ["Good day.", "We meet at noon, in room 7!", "Bring Zo\u00eb."]
 both_endpoints = pytest.mark.parametrize("path", ["transcriptions", "translations"])
 
@@ -109,9 +109,9 @@ def test_diarize(send: Send) -> None:
 @pytest.mark.parametrize(
     ("data", "name", "text"),
     [
-        (wav(b"\0\x40" * 51_200), "a.wav", "[offline: 3.2 s of audio, 16 kHz mono]"),
+        (create_wav(b"\0\x40" * 51_200), "a.wav", "[offline: 3.2 s of audio, 16 kHz mono]"),
         (
-            wav(b"\0\x40" * 8_820, rate=44_100, channels=2),
+            create_wav(b"\0\x40" * 8_820, rate=44_100, channels=2),
             "a.wav",
             "0.1 s of audio, 44.1 kHz stereo]",
         ),
@@ -125,7 +125,7 @@ def test_other_audio_is_described(send: Send, data: bytes, name: str, text: str)
 
 @pytest.mark.parametrize(
     "data",
-    [wav(bytes(32_000)), wav(encode_speech("word")[6_000:9_000]), wav(b"")],
+    [create_wav(bytes(32_000)), create_wav(encode_speech("word")[6_000:9_000]), create_wav(b"")],
     ids=["silence", "fragment", "empty"],
 )
 def test_silence_and_fragments_of_words(send: Send, data: bytes) -> None:
@@ -184,7 +184,7 @@ def test_rules_of_one_endpoint(send: Send, path: str, fields: dict[str, Any], pa
 
 
 def test_file_too_large(send: Send) -> None:
-    response = send(data=wav(bytes(25 * 2**20)))
+    response = send(data=create_wav(bytes(25 * 2**20)))
     assert (response.status_code, response.json()["error"]["code"]) == (413, "file_too_large")
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.audio_samples import ID3, mp3, mp3_table, samples, wav
+from support.audio_samples import ID3, create_mp3, create_mp3_table, create_samples, create_wav
 from support.speech_tools import read_wav
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
@@ -18,7 +18,11 @@ from orq_router_integrations.tools.audio_concat import (
     WavJoiner,
 )
 
-ONE, TWO, THREE = samples(1000, seed=1), samples(777, seed=2), samples(3, seed=3)
+ONE, TWO, THREE = (
+    create_samples(1000, seed=1),
+    create_samples(777, seed=2),
+    create_samples(3, seed=3),
+)
 
 
 def join(joiner: AudioJoiner, *chunks: bytes, step: int = 97) -> bytes:
@@ -39,28 +43,28 @@ def join(joiner: AudioJoiner, *chunks: bytes, step: int = 97) -> bytes:
 class TestWav:
     def test_chunks_are_joined_behind_one_header(self, step, size):
         joiner = WavJoiner(is_joining=True)
-        chunks = [wav(part, size=size) for part in (ONE, TWO, THREE)]
+        chunks = [create_wav(part, size=size) for part in (ONE, TWO, THREE)]
         file = join(joiner, *chunks, step=step)
-        assert file == wav(ONE + TWO + THREE)
+        assert file == create_wav(ONE + TWO + THREE)
         assert read_wav(file) == (16000, ONE + TWO + THREE)
         assert joiner.seconds == (1000 + 777 + 3) / 16000
 
     def test_single_chunk_keeps_samples_and_gets_sizes(self, step, size):
         joiner = WavJoiner()
-        assert read_wav(join(joiner, wav(ONE, size=size), step=step)) == (16000, ONE)
+        assert read_wav(join(joiner, create_wav(ONE, size=size), step=step)) == (16000, ONE)
         assert joiner.seconds == 1000 / 16000
 
 
 class TestUnusualWav:
     def test_other_riff_chunks_are_dropped_between_chunks(self):
         note = b"LIST\x05\0\0\0INFOx\0"
-        unusual = wav(ONE, before=note, after=note)
-        assert join(WavJoiner(is_joining=True), unusual, unusual) == wav(ONE + ONE)
+        unusual = create_wav(ONE, before=note, after=note)
+        assert join(WavJoiner(is_joining=True), unusual, unusual) == create_wav(ONE + ONE)
         assert join(WavJoiner(), unusual) == unusual
 
     def test_incomplete_sample_does_not_shift_next_chunk(self):
-        cut = wav(ONE, size="open")[:-1]
-        assert join(WavJoiner(is_joining=True), cut, wav(TWO)) == wav(ONE[:-2] + TWO)
+        cut = create_wav(ONE, size="open")[:-1]
+        assert join(WavJoiner(is_joining=True), cut, create_wav(TWO)) == create_wav(ONE[:-2] + TWO)
 
     @pytest.mark.parametrize(
         "pcm_format",
@@ -70,16 +74,16 @@ class TestUnusualWav:
     def test_different_format_raises(self, pcm_format):
         other = build_wav_header(pcm_format, len(TWO)) + TWO
         with pytest.raises(AudioFormatError, match="previous chunks have 16000 Hz, 1 channel"):
-            join(WavJoiner(is_joining=True), wav(ONE), other)
+            join(WavJoiner(is_joining=True), create_wav(ONE), other)
 
     @pytest.mark.parametrize(
         "broken",
-        [b"RIFF", wav(ONE)[:40], b"RIFF\0\0\0\0WAVEdata\0\0\0\0"],
+        [b"RIFF", create_wav(ONE)[:40], b"RIFF\0\0\0\0WAVEdata\0\0\0\0"],
         ids=["short", "no data", "no format"],
     )
     def test_chunk_without_samples_raises(self, broken):
         with pytest.raises(AudioFormatError, match="the audio is a WAV file without"):
-            join(WavJoiner(is_joining=True), broken, wav(ONE))
+            join(WavJoiner(is_joining=True), broken, create_wav(ONE))
 
     def test_unreadable_single_file_is_passed_through(self):
         unusual = b"RIFF\0\0\0\0WAVEdata\0\0\0\0" + ONE
@@ -103,10 +107,10 @@ class TestMp3:
     @pytest.mark.parametrize("step", [1, 10, 333, 5000])
     @pytest.mark.parametrize("rate", [44100, 24000])
     def test_frames_are_joined_without_tags_and_tables(self, step, rate):
-        one, two = mp3(5, rate=rate, seed=1), mp3(3, rate=rate, seed=2)
+        one, two = create_mp3(5, rate=rate, seed=1), create_mp3(3, rate=rate, seed=2)
         tagged = [
-            ID3 + mp3_table(rate) + one + b"TAG" + b"title".ljust(125, b"\0"),
-            ID3 + mp3_table(rate) + two,
+            ID3 + create_mp3_table(rate) + one + b"TAG" + b"title".ljust(125, b"\0"),
+            ID3 + create_mp3_table(rate) + two,
         ]
         joiner = Mp3Joiner(is_joining=True)
         assert join(joiner, *tagged, step=step) == one + two
@@ -114,29 +118,40 @@ class TestMp3:
         assert joiner.seconds == pytest.approx(8 * samples_in_frame / rate)
 
     def test_single_chunk_is_passed_through(self):
-        chunk = ID3 + mp3_table(44100) + mp3(4)
+        chunk = ID3 + create_mp3_table(44100) + create_mp3(4)
         joiner = Mp3Joiner()
         assert join(joiner, chunk) == chunk
         assert joiner.seconds == pytest.approx(4 * 1152 / 44100)
 
     def test_truncated_frame_is_dropped(self):
-        assert join(Mp3Joiner(is_joining=True), mp3(3)[:-7], mp3(1)) == mp3(2) + mp3(1)
+        assert join(Mp3Joiner(is_joining=True), create_mp3(3)[:-7], create_mp3(1)) == create_mp3(
+            2
+        ) + create_mp3(1)
 
     @pytest.mark.parametrize("other", [{"rate": 24000}, {"mono": True}], ids=["rate", "channels"])
     def test_different_format_raises(self, other):
         with pytest.raises(AudioFormatError, match="previous chunks have 44100 Hz and 2"):
-            join(Mp3Joiner(is_joining=True), mp3(2), mp3(2, **other))
+            join(Mp3Joiner(is_joining=True), create_mp3(2), create_mp3(2, **other))
 
     def test_chunk_without_frames_raises(self):
         with pytest.raises(AudioFormatError, match="without frames"):
-            join(Mp3Joiner(is_joining=True), mp3(2), ID3)
+            join(Mp3Joiner(is_joining=True), create_mp3(2), ID3)
 
     def test_noise_resembling_a_frame_is_skipped(self):
-        noise = b"junk" + mp3(1, rate=24000)[:4] + b"junk"
-        assert join(Mp3Joiner(is_joining=True), mp3(2) + noise, mp3(1)) == mp3(2) + mp3(1)
+        noise = b"junk" + create_mp3(1, rate=24000)[:4] + b"junk"
+        assert join(Mp3Joiner(is_joining=True), create_mp3(2) + noise, create_mp3(1)) == create_mp3(
+            2
+        ) + create_mp3(1)
 
 
-STARTS = [b"", b"RIFF\0\0\0\0WAVE", wav(b"")[:40], ID3, mp3(1), b"ID3\4\0\0\x7f\x7f\x7f\x7f"]
+STARTS = [
+    b"",
+    b"RIFF\0\0\0\0WAVE",
+    create_wav(b"")[:40],
+    ID3,
+    create_mp3(1),
+    b"ID3\4\0\0\x7f\x7f\x7f\x7f",
+]
 
 
 @pytest.mark.parametrize("is_joining", [False, True], ids=["single", "joining"])

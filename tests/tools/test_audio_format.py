@@ -1,7 +1,7 @@
 """Detection of audio formats from data, headers and file names."""
 
 import pytest
-from support.audio_samples import ID3, mp3, samples, wav
+from support.audio_samples import ID3, create_mp3, create_samples, create_wav
 
 from orq_router_integrations.tools.audio_concat import AudioFormatError
 from orq_router_integrations.tools.audio_format import (
@@ -23,7 +23,7 @@ def create_response(content_type: str = "") -> Response:
 @pytest.mark.parametrize(
     ("data", "detected"),
     [
-        (wav(samples(40)), ("wav", "audio/wav")),
+        (create_wav(create_samples(40)), ("wav", "audio/wav")),
         (ID3, ("mp3", "audio/mpeg")),
         (OPUS, ("opus", "audio/ogg")),
         (b"OggS\0\2" + bytes(60), ("ogg", "audio/ogg")),
@@ -40,7 +40,7 @@ def test_detects_format_from_bytes(requested, data, detected):
 
 @pytest.mark.parametrize(
     "data",
-    [bytes(64), samples(32, seed=7), b"\xff\xfb" * 32, b"BM" * 32],
+    [bytes(64), create_samples(32, seed=7), b"\xff\xfb" * 32, b"BM" * 32],
     ids=["silence", "noise", "like MP3", "like BMP"],
 )
 def test_pcm_is_detected_if_requested_or_declared(data):
@@ -51,7 +51,7 @@ def test_pcm_is_detected_if_requested_or_declared(data):
 
 def test_short_magic_needs_agreement_of_content_type():
     """Samples may start with the two magic bytes of MP3 and AAC."""
-    data = mp3(1)[:64]
+    data = create_mp3(1)[:64]
     assert detect_format(data, "mp3", create_response()).format == "mp3"
     assert detect_format(data, "pcm", create_response("audio/mpeg")).format == "mp3"
     assert detect_format(data, "pcm", create_response()).format == "pcm"

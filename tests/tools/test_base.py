@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import ToolMessage
-from support.agent_tools import called, every_way
+from support.agent_tools import every_way, invoke_runnable
 
 from orq_router_integrations import OfflineRouter, OrqImageTool, OrqSpeechTool
 from orq_router_integrations.errors import RouterInputError, ServerError
@@ -44,7 +44,7 @@ def create_tool_call(args: dict[str, Any]) -> dict[str, Any]:
 @invalid_args
 async def test_input_error_becomes_tool_message(router, awaited, name, args, message):
     tool = create_tools(router)[name]
-    result = await called(tool, awaited, create_tool_call(args))
+    result = await invoke_runnable(tool, awaited, create_tool_call(args))
     assert isinstance(result, ToolMessage)
     assert (result.status, result.tool_call_id, result.name) == ("error", "call_1", tool.name)
     assert re.search(message, result.text)
@@ -55,7 +55,7 @@ async def test_input_error_becomes_tool_message(router, awaited, name, args, mes
 @invalid_args
 async def test_input_error_is_raised_without_tool_call(router, awaited, name, args, message):
     with pytest.raises(ToolInputError, match=message):
-        await called(create_tools(router)[name], awaited, args)
+        await invoke_runnable(create_tools(router)[name], awaited, args)
     assert router.requests == []
 
 
@@ -64,7 +64,7 @@ async def test_input_error_is_raised_without_tool_call(router, awaited, name, ar
 async def test_input_error_is_raised_if_not_handled(router, awaited, name, args, message):
     tool = create_tools(router, handle_tool_error=False)[name]
     with pytest.raises(ToolInputError, match=message):
-        await called(tool, awaited, create_tool_call(args))
+        await invoke_runnable(tool, awaited, create_tool_call(args))
     assert router.requests == []
 
 
@@ -77,7 +77,7 @@ async def test_missing_directory_is_not_a_tool_input_error(router, awaited, tmp_
     directory.rmdir()
     for name, args in (("image", {"prompt": "x"}), ("speech", {"text": "x"})):
         with pytest.raises(RouterInputError, match="directory: ") as caught:
-            await called(tools[name], awaited, create_tool_call(args))
+            await invoke_runnable(tools[name], awaited, create_tool_call(args))
         assert not isinstance(caught.value, ToolInputError)
     assert router.requests == []
 
@@ -87,4 +87,4 @@ async def test_router_error_is_not_a_tool_input_error(awaited: bool):
     router = OfflineRouter(faults={"openai/gpt-image-1": 501, "openai/tts-1": 501})
     for name, args in (("image", {"prompt": "x"}), ("speech", {"text": "x"})):
         with pytest.raises(ServerError):
-            await called(create_tools(router)[name], awaited, create_tool_call(args))
+            await invoke_runnable(create_tools(router)[name], awaited, create_tool_call(args))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from support.image_tools import DALLE2, GPT, call_tool, create_tool
-from support.picture_reader import words
+from support.picture_reader import read_text
 
 from orq_router_integrations import OfflineRouter, OrqImageTool, RouterError
 from orq_router_integrations.errors import RouterInputError
@@ -25,7 +25,7 @@ def test_generate_returns_image_and_metadata(router):
     result = create_tool(router).generate("a red boat", **SMALL)
     image = result.image
     data = image.read()
-    assert words(data) == "a red boat"
+    assert read_text(data) == "a red boat"
     assert (image.width, image.height, image.mime_type) == (256, 256, "image/png")
     assert image.sha256 == hashlib.sha256(data).hexdigest()
     assert image.id == f"img_{image.sha256[:12]}"
@@ -67,7 +67,7 @@ def test_tool_message_contains_summary_and_images():
     result = ImageResult.of(message)
     ids = "; ".join(f"{image.id} (512x256 PNG)" for image in result.images)
     assert message.content == f"2 images were drawn: {ids}."
-    assert words(result.images[1].read()) == "a red boat"
+    assert read_text(result.images[1].read()) == "a red boat"
     assert len(message.content) < 200
 
 
@@ -161,7 +161,7 @@ def test_urls_are_only_fetched_by_download(router):
     with pytest.raises(RouterInputError, match=r"only available at a URL. Fetch it"):
         linked.image.read()
     downloaded = image_tool.download(linked)
-    assert words(downloaded.image.read()) == "boat"
+    assert read_text(downloaded.image.read()) == "boat"
     assert (downloaded.image.url, downloaded.image.width) == (linked.image.url, 256)
     assert "authorization" not in router.requests[1].headers
     assert image_tool.download(downloaded) == downloaded
@@ -176,7 +176,7 @@ def test_fetch_urls_allows_edits_by_id(router, tmp_path):
     image = ImageResult.of(message).image
     assert Path(image.path).is_file()
     edited = asyncio.run(image_tool.aedit("bird", image.id))
-    assert words(edited.image.read()).endswith("Edit 1: bird")
+    assert read_text(edited.image.read()).endswith("Edit 1: bird")
 
 
 def test_parameters_are_sent_where_supported(router):

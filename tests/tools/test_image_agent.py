@@ -8,8 +8,8 @@ from langchain.agents import create_agent
 from langchain_core.messages import ToolMessage, messages_from_dict, messages_to_dict
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from support.agent_tools import GPT, called, every_way
-from support.picture_reader import words
+from support.agent_tools import GPT, every_way, invoke_runnable
+from support.picture_reader import read_text
 
 from orq_router_integrations import ChatOrq, OfflineRouter, OrqImageTool, OrqSpeechTool
 from orq_router_integrations.testing import Answer
@@ -64,10 +64,10 @@ def get_tool_messages(messages: list[Any]) -> list[ToolMessage]:
 
 @every_way
 async def test_agent_generates_edits_and_speaks(router: OfflineRouter, awaited: bool):
-    messages = (await called(create_image_agent(router), awaited, INPUT))["messages"]
+    messages = (await invoke_runnable(create_image_agent(router), awaited, INPUT))["messages"]
     generated, edited, speech = get_tool_messages(messages)
-    assert words(ImageResult.of(generated).image.read()) == "boat"
-    assert words(ImageResult.of(edited).image.read()).endswith("Edit 1: add a bird")
+    assert read_text(ImageResult.of(generated).image.read()) == "boat"
+    assert read_text(ImageResult.of(edited).image.read()).endswith("Edit 1: add a bird")
     assert Speech.of(speech).seconds > 0
     assert messages[-1].text == "Done."
     paths = [request.path.removeprefix("/v3/router") for request in router.requests]
@@ -80,7 +80,7 @@ async def test_agent_generates_edits_and_speaks(router: OfflineRouter, awaited: 
 
 @every_way
 async def test_chat_requests_contain_no_images(router: OfflineRouter, awaited: bool):
-    await called(create_image_agent(router), awaited, INPUT)
+    await invoke_runnable(create_image_agent(router), awaited, INPUT)
     chats = [request for request in router.requests if request.path.endswith("completions")]
     assert max(len(json.dumps(chat.body)) for chat in chats) < 6000
 
@@ -90,11 +90,11 @@ async def test_images_survive_checkpoint(router: OfflineRouter, awaited: bool):
     saver = InMemorySaver(serde=JsonPlusSerializer())
     graph = create_image_agent(router, checkpointer=saver)
     config = {"config": THREAD}
-    before = get_tool_messages((await called(graph, awaited, INPUT, **config))["messages"])
+    before = get_tool_messages((await invoke_runnable(graph, awaited, INPUT, **config))["messages"])
     later = create_image_agent(router, checkpointer=saver)
     after = get_tool_messages(later.get_state(THREAD).values["messages"])
     assert [message.artifact for message in after] == [message.artifact for message in before]
-    assert words(ImageResult.of(after[0]).image.read()) == "boat"
+    assert read_text(ImageResult.of(after[0]).image.read()) == "boat"
     image_tool = create_tools(router)[0]
     image_tool.register_images(ImageResult.of(after[1]))
     call = {"prompt": "add a cloud", "image": ImageResult.of(after[1]).image.id}
@@ -114,7 +114,7 @@ async def test_unknown_image_id_is_reported_to_model(awaited: bool, kwargs: dict
     router = OfflineRouter(answers={GPT: [answer, "I see."]})
     model = ChatOrq(model=GPT, client=router.client())
     agent = create_agent(model, create_tools(router, **kwargs))
-    messages = (await called(agent, awaited, INPUT))["messages"]
+    messages = (await invoke_runnable(agent, awaited, INPUT))["messages"]
     (message,) = get_tool_messages(messages)
     assert message.status == "error"
     assert "'img_000000000000' is not an image of this tool" in message.content

@@ -9,8 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-from support.full_disk import full_disk
-from support.scripted_router import Script, client_of, recorded_pauses, says, streams
+from support.full_disk import simulate_full_disk
+from support.scripted_router import (
+    Script,
+    create_client,
+    record_sleeps,
+    respond,
+    respond_with_stream,
+)
 from support.speech_tools import sync_and_async
 
 from orq_router_integrations import OfflineRouter, OrqImageTool, RouterError
@@ -41,11 +47,11 @@ TRUNCATED = BODY[: len(BODY) - 200]
 
 
 def create_response(data: bytes, *errors: Exception) -> Any:
-    return streams(data, *errors, kind="application/json")
+    return respond_with_stream(data, *errors, kind="application/json")
 
 
 def create_scripted_tool(script: Script, **kwargs: Any) -> OrqImageTool:
-    return OrqImageTool(model=GPT, client=client_of(script), **kwargs)
+    return OrqImageTool(model=GPT, client=create_client(script), **kwargs)
 
 
 def get_error(tool: OrqImageTool, *, is_async: bool = False) -> RouterError:
@@ -90,7 +96,7 @@ def test_received_files_remain_after_error(tmp_path: Path, is_async):
 def test_full_disk_raises_saving_error(tmp_path: Path, more, is_async):
     script = Script(create_response(create_body(ONE, TWO + bytes(more))))
     tool = create_scripted_tool(script, directory=tmp_path, retry_ambiguous=True)
-    with full_disk(len(ONE) + 100):
+    with simulate_full_disk(len(ONE) + 100):
         error = get_error(tool, is_async=is_async)
     assert isinstance(error, SavingError)
     assert (error.errno, error.is_retryable, script.sent) == (errno.EFBIG, False, 1)
@@ -123,7 +129,7 @@ def test_ambiguous_request_is_not_retried(fault, is_async):
 
 
 def test_retry_ambiguous_retries(monkeypatch):
-    recorded_pauses(monkeypatch)
+    record_sleeps(monkeypatch)
     script = Script(
         httpx.ReadError("reset"),
         create_response(create_body(ONE)[:400]),
@@ -134,7 +140,7 @@ def test_retry_ambiguous_retries(monkeypatch):
 
 
 def test_failed_attempt_leaves_no_file(monkeypatch, tmp_path: Path):
-    recorded_pauses(monkeypatch)
+    record_sleeps(monkeypatch)
     script = Script(create_response(create_body(ONE)[:400]), create_response(create_body(ONE)))
     result = create_scripted_tool(script, retry_ambiguous=True, directory=tmp_path).generate("boat")
     assert [str(path) for path in tmp_path.iterdir()] == [result.image.path]
@@ -143,11 +149,11 @@ def test_failed_attempt_leaves_no_file(monkeypatch, tmp_path: Path):
 @sync_and_async
 @pytest.mark.parametrize(
     "fault",
-    [says(503), httpx.ConnectError("refused"), says(429)],
+    [respond(503), httpx.ConnectError("refused"), respond(429)],
     ids=["503", "refused", "429"],
 )
 def test_unprocessed_request_is_retried(monkeypatch, fault, is_async):
-    recorded_pauses(monkeypatch)
+    record_sleeps(monkeypatch)
     script = Script(fault, create_response(create_body(ONE)))
     tool = create_scripted_tool(script)
     result = asyncio.run(tool.agenerate("boat")) if is_async else tool.generate("boat")
@@ -203,7 +209,7 @@ def test_cut_response_of_offline_router(is_async):
 
 
 def create_url_response(*urls: str) -> Any:
-    return says(json={"created": 1, "data": [{"url": url} for url in urls]})
+    return respond(json={"created": 1, "data": [{"url": url} for url in urls]})
 
 
 @sync_and_async
@@ -221,7 +227,7 @@ def test_failed_download_keeps_all_images(is_async):
 
 @sync_and_async
 def test_download_of_other_data_raises(tmp_path: Path, is_async):
-    script = Script(create_url_response("https://x.invalid/a.png"), says(json={"no": "image"}))
+    script = Script(create_url_response("https://x.invalid/a.png"), respond(json={"no": "image"}))
     error = get_error(
         create_scripted_tool(script, fetch_urls=True, directory=tmp_path), is_async=is_async
     )

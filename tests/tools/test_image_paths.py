@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import ToolMessage
-from support.agent_tools import called, every_way
+from support.agent_tools import every_way, invoke_runnable
 
 from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import RouterInputError
@@ -91,7 +91,7 @@ async def test_program_may_open_any_file(router, awaited, secret, directory):
         for source in (secret, str(secret), result, result.image, [result]):
             assert (await edit(tool, awaited, "bird", source)).operation == "edit"
         tool.register_images(result)
-        assert await called(tool, awaited, {"prompt": "bird", "image": ID})
+        assert await invoke_runnable(tool, awaited, {"prompt": "bird", "image": ID})
 
 
 @every_way
@@ -100,7 +100,7 @@ async def test_model_cannot_open_files_outside_directory(router, awaited, secret
     tool = create_tool(router, directory=directory)
     for args in ({"image": ID}, {"image": [ID]}, {"image": str(secret)}, {"image": "../secret"}):
         with pytest.raises(RouterInputError, match=f"{OUTSIDE}|is not an image of this tool"):
-            await called(tool, awaited, {"prompt": "bird", **args})
+            await invoke_runnable(tool, awaited, {"prompt": "bird", **args})
     with pytest.raises(RouterInputError, match=OUTSIDE):
         await edit(tool, awaited, "bird", ID)
     assert router.requests == []

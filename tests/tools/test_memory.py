@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.scripted_router import Body, Script, client_of
+from support.scripted_router import ResponseBody, Script, create_client
 from support.speech_tools import create_scripted_tool, sync_and_async
 
 from orq_router_integrations import OrqImageTool
@@ -24,7 +24,7 @@ WAV_BYTES = 5_000_000
 LONG_TEXT = "This is a sentence. " * 8
 
 
-class ImageBody(Body):
+class ImageBody(ResponseBody):
     """A response with an image, in chunks as from a socket."""
 
     def __iter__(self):
@@ -32,7 +32,7 @@ class ImageBody(Body):
             yield IMAGE_BODY[offset : offset + CHUNK_BYTES]
 
 
-class WavBody(Body):
+class WavBody(ResponseBody):
     """A WAV that is created in chunks while it is read."""
 
     def __iter__(self):
@@ -57,7 +57,9 @@ def measure_peak_bytes(call: Callable[[], Any]) -> tuple[Any, int]:
 def test_image_to_file_needs_less_memory_than_its_size(tmp_path: Path, is_async: bool):
     headers = {"content-type": "application/json"}
     script = Script(lambda _: httpx.Response(200, headers=headers, stream=ImageBody()))
-    tool = OrqImageTool(model="openai/gpt-image-1", client=client_of(script), directory=tmp_path)
+    tool = OrqImageTool(
+        model="openai/gpt-image-1", client=create_client(script), directory=tmp_path
+    )
     result, peak = measure_peak_bytes(
         lambda: asyncio.run(tool.agenerate("boat")) if is_async else tool.generate("boat")
     )

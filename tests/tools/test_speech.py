@@ -7,7 +7,7 @@ import pickle
 from itertools import zip_longest
 
 import pytest
-from support.audio_samples import mp3, samples, wav
+from support.audio_samples import create_mp3, create_samples, create_wav
 from support.speech_tools import (
     ELEVEN,
     TTS,
@@ -82,10 +82,10 @@ class TestSynthesize:
         assert recognize(speech.data) == TEXT
 
     async def test_pcm_without_sample_rate_uses_assumption(self, is_async):
-        tool, _ = create_scripted_tool([samples(12000)], audio_format="pcm")
+        tool, _ = create_scripted_tool([create_samples(12000)], audio_format="pcm")
         speech = await synthesize(tool, is_async, TEXT)
         assert (speech.seconds, speech.assumed_pcm_format) == (0.5, "24000 Hz, 16 bit, mono")
-        tool, _ = create_scripted_tool([samples(12000)], audio_format="pcm", pcm_rate=8000)
+        tool, _ = create_scripted_tool([create_samples(12000)], audio_format="pcm", pcm_rate=8000)
         assert (await synthesize(tool, is_async, TEXT)).seconds == 1.5
 
     async def test_identity_and_thread_are_sent_by_dialect(self, is_async):
@@ -175,19 +175,19 @@ class TestSynthesizeToFile:
         assert recognize(speech.read()) == TEXT
 
     async def test_sizes_of_streamed_wav_are_corrected(self, is_async, tmp_path):
-        data = samples(5000)
-        tool, _ = create_scripted_tool([wav(data, size="open")])
+        data = create_samples(5000)
+        tool, _ = create_scripted_tool([create_wav(data, size="open")])
         await synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav")
-        assert (tmp_path / "a.wav").read_bytes() == wav(data)
+        assert (tmp_path / "a.wav").read_bytes() == create_wav(data)
 
     async def test_overwrite(self, is_async, tmp_path):
         (tmp_path / "a.wav").write_bytes(b"old")
-        tool, script = create_scripted_tool([wav(samples(9))])
+        tool, script = create_scripted_tool([create_wav(create_samples(9))])
         with pytest.raises(RouterInputError, match="Pass overwrite=True"):
             await synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav", overwrite=False)
         assert script.sent == 0
         await synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav")
-        assert (tmp_path / "a.wav").read_bytes() == wav(samples(9))
+        assert (tmp_path / "a.wav").read_bytes() == create_wav(create_samples(9))
 
 
 @sync_and_async
@@ -213,7 +213,7 @@ class TestLongText:
         assert speech.chunks == 3
 
     async def test_mp3(self, is_async):
-        one, two = mp3(4, seed=1), mp3(3, seed=2)
+        one, two = create_mp3(4, seed=1), create_mp3(3, seed=2)
         router = OfflineRouter(answers={TTS: [Answer(audio=one), Answer(audio=two)]})
         speech = await synthesize(
             create_tool(router, max_chars=50, audio_format="mp3"), is_async, LONG[:80]
@@ -229,17 +229,21 @@ class TestLongText:
 
     async def test_different_sample_rates_raise(self, is_async):
         tool, script = create_scripted_tool(
-            [wav(samples(50))], [wav(samples(9), rate=8000)], max_chars=60
+            [create_wav(create_samples(50))],
+            [create_wav(create_samples(9), rate=8000)],
+            max_chars=60,
         )
         with pytest.raises(
             InvalidResponseError, match=r"8000 Hz.*16000 Hz.*chunk 2 of 2"
         ) as caught:
             await synthesize(tool, is_async, LONG)
-        assert caught.value.partial_bytes == wav(samples(50))
+        assert caught.value.partial_bytes == create_wav(create_samples(50))
         assert (caught.value.received, script.sent) == (144, 2)
 
     async def test_different_formats_raise(self, is_async):
-        tool, _ = create_scripted_tool([mp3(2)], [wav(samples(9))], max_chars=60)
+        tool, _ = create_scripted_tool(
+            [create_mp3(2)], [create_wav(create_samples(9))], max_chars=60
+        )
         with pytest.raises(InvalidResponseError, match="the audio is wav, previous chunks are mp3"):
             await synthesize(tool, is_async, LONG)
 

@@ -2,7 +2,7 @@
 
 import pytest
 from pydantic import ValidationError
-from support.audio_samples import samples, wav
+from support.audio_samples import create_samples, create_wav
 from support.speech_tools import (
     TTS,
     collect_stream,
@@ -93,7 +93,7 @@ async def test_unwritable_path_raises_before_sending(is_async, tmp_path):
 @sync_and_async
 async def test_swapped_text_and_path_raise(is_async, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    tool, script = create_scripted_tool([wav(samples(9))])
+    tool, script = create_scripted_tool([create_wav(create_samples(9))])
     for path, text in (("Hello there", "h2.wav"), ("Is it 1/2?", " out/h2.MP3\n"), ("", "h2.wav")):
         with pytest.raises(RouterInputError, match="Pass the text first, then the path"):
             await synthesize_to_file(tool, is_async, text, path)
@@ -103,7 +103,7 @@ async def test_swapped_text_and_path_raise(is_async, tmp_path, monkeypatch):
 @sync_and_async
 async def test_file_name_can_be_spoken_to_an_audio_file(is_async, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    tool, _ = create_scripted_tool([wav(samples(9))])
+    tool, _ = create_scripted_tool([create_wav(create_samples(9))])
     for path in ("named.wav", b"named.wav"):
         speech = await synthesize_to_file(tool, is_async, "h2.wav", path)
         assert (speech.characters, speech.path) == (6, "named.wav")
@@ -111,7 +111,7 @@ async def test_file_name_can_be_spoken_to_an_audio_file(is_async, tmp_path, monk
 
 @sync_and_async
 async def test_text_may_mention_a_file(is_async, tmp_path):
-    tool, _ = create_scripted_tool([wav(samples(9))])
+    tool, _ = create_scripted_tool([create_wav(create_samples(9))])
     assert await synthesize_to_file(tool, is_async, "Now playing h2.wav", tmp_path / "x")
 
 

@@ -5,10 +5,10 @@ from contextlib import aclosing, closing
 
 import httpx
 import pytest
-from support.audio_samples import samples, wav
-from support.full_disk import full_disk
+from support.audio_samples import create_samples, create_wav
+from support.full_disk import simulate_full_disk
 from support.loopback_server import Loopback
-from support.scripted_router import KEY, Body, recorded_pauses, says
+from support.scripted_router import KEY, ResponseBody, record_sleeps, respond
 from support.speech_tools import (
     TTS,
     collect_stream,
@@ -34,7 +34,7 @@ from orq_router_integrations.errors import (
 from orq_router_integrations.testing import Fault
 
 TEXT = "A text that takes more than one chunk of audio to speak."
-AUDIO = wav(samples(3000), size="open")
+AUDIO = create_wav(create_samples(3000), size="open")
 PARTIAL = [AUDIO[:1000], AUDIO[1000:2044]]
 LONG = "One sentence of this text. And another sentence of it."
 
@@ -48,7 +48,7 @@ OTHER_RESPONSES = {
     "error": (b'{"error": {"message": "No such voice"}}', ServerError, "No such voice"),
     "html": (b"<html><body>Oops</body></html>", InvalidResponseError, "expected audio, got text"),
     "empty": (b"", InvalidResponseError, "its body is empty"),
-    "no samples": (wav(b""), InvalidResponseError, "a WAV file without samples"),
+    "no samples": (create_wav(b""), InvalidResponseError, "a WAV file without samples"),
     "half a header": (AUDIO[:30], InvalidResponseError, "a WAV file without samples"),
     "image": (
         b"\x89PNG\r\n\x1a\n" + bytes(99),
@@ -66,7 +66,7 @@ async def test_received_audio_is_partial_bytes(is_async, fault):
         await synthesize(tool, is_async, TEXT)
     error = caught.value
     assert (error.received, script.sent) == (2044, 1)
-    assert read_wav(error.partial_bytes) == (16000, samples(3000)[:2000])  # can be played
+    assert read_wav(error.partial_bytes) == (16000, create_samples(3000)[:2000])  # can be played
     assert "bytes received 2044" in str(error)
 
 
@@ -106,9 +106,11 @@ async def test_error_leaves_no_new_file_and_keeps_old_one(is_async, fault, tmp_p
 async def test_full_disk_raises_saving_error(is_async, length, tmp_path):
     (tmp_path / "old.wav").write_bytes(b"old")
     for name in ("old.wav", "new.wav"):
-        tool, script = create_scripted_tool([wav(bytes(length), size="open")], retry_ambiguous=True)
+        tool, script = create_scripted_tool(
+            [create_wav(bytes(length), size="open")], retry_ambiguous=True
+        )
         with (
-            full_disk(1000),
+            simulate_full_disk(1000),
             pytest.raises(SavingError, match=f"Cannot write to .*{name}") as caught,
         ):
             await synthesize_to_file(tool, is_async, TEXT, tmp_path / name)
@@ -138,7 +140,7 @@ async def test_response_without_audio_raises(is_async, body, error, message, tmp
 async def test_body_shorter_than_content_length_raises(is_async):
     headers = {"content-type": "audio/wav", "content-length": str(len(AUDIO))}
     tool, _ = create_scripted_tool(
-        lambda _: httpx.Response(200, headers=headers, stream=Body(*PARTIAL))
+        lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(*PARTIAL))
     )
     with pytest.raises(StreamInterruptedError, match=f"2044 of {len(AUDIO)} bytes"):
         await synthesize(tool, is_async, TEXT)
@@ -147,7 +149,7 @@ async def test_body_shorter_than_content_length_raises(is_async):
 @sync_and_async
 @pytest.mark.parametrize("again", [False, True])
 async def test_ambiguous_request_is_only_retried_if_enabled(is_async, again, monkeypatch):
-    recorded_pauses(monkeypatch)
+    record_sleeps(monkeypatch)
     tool, script = create_scripted_tool(httpx.ReadError("reset"), [AUDIO], retry_ambiguous=again)
     if again:
         assert (await synthesize(tool, is_async, TEXT)).attempts == 2
@@ -160,17 +162,17 @@ async def test_ambiguous_request_is_only_retried_if_enabled(is_async, again, mon
 
 @sync_and_async
 async def test_unprocessed_request_is_retried(is_async, monkeypatch):
-    recorded_pauses(monkeypatch)
-    tool, script = create_scripted_tool(httpx.ConnectError("refused"), says(503), [AUDIO])
+    record_sleeps(monkeypatch)
+    tool, script = create_scripted_tool(httpx.ConnectError("refused"), respond(503), [AUDIO])
     assert (await synthesize(tool, is_async, TEXT)).attempts == 3
     assert script.sent == 3
 
 
 @sync_and_async
 async def test_error_in_later_chunk_keeps_earlier_chunks(is_async):
-    first = wav(samples(500))
+    first = create_wav(create_samples(500))
     tool, script = create_scripted_tool(
-        [first], says(404, {"error": {"message": "gone"}}), max_chars=30
+        [first], respond(404, {"error": {"message": "gone"}}), max_chars=30
     )
     with pytest.raises(NotFoundError, match=r"gone \(chunk 2 of 2\)") as caught:
         await synthesize(tool, is_async, LONG)
@@ -214,7 +216,7 @@ async def test_closed_connection_raises(is_async, framing, tmp_path):
 async def test_cancelled_call_leaves_no_file(tmp_path):
     arrived = asyncio.Event()
 
-    class Stalled(Body):
+    class Stalled(ResponseBody):
         async def __aiter__(self):
             yield AUDIO[:2000]
             arrived.set()
@@ -234,7 +236,7 @@ async def test_cancelled_call_leaves_no_file(tmp_path):
 
 
 async def test_stream_closed_early_closes_response():
-    bodies = [Body(*PARTIAL, AUDIO[2044:]) for _ in range(2)]
+    bodies = [ResponseBody(*PARTIAL, AUDIO[2044:]) for _ in range(2)]
     waiting = iter(bodies)
     tool, _ = create_scripted_tool(lambda _: httpx.Response(200, stream=next(waiting)))
     with closing(tool.stream(TEXT)) as audio:

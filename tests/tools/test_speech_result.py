@@ -6,7 +6,7 @@ import wave
 
 import pytest
 from langchain_core.messages import ToolMessage, messages_from_dict, messages_to_dict
-from support.audio_samples import samples, wav
+from support.audio_samples import create_samples, create_wav
 from support.speech_tools import create_scripted_tool, create_tool
 
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader
@@ -94,10 +94,10 @@ def test_notebook_shows_player(speech):
 
 
 def test_notebook_plays_pcm_as_wav(tmp_path):
-    tool, _ = create_scripted_tool([samples(500)], audio_format="pcm", pcm_rate=16000)
+    tool, _ = create_scripted_tool([create_samples(500)], audio_format="pcm", pcm_rate=16000)
     page = tool.synthesize(TEXT)._repr_html_()
     data = base64.b64decode(page.partition("base64,")[2].partition('"')[0])
-    assert data == wav(samples(500))
+    assert data == create_wav(create_samples(500))
     (tmp_path / "x.wav").write_bytes(data)
     with wave.open(str(tmp_path / "x.wav")) as sound:
         assert sound.getframerate() == 16000

@@ -12,10 +12,10 @@ from support.response_events import (
     RESPONSE,
     SEALED,
     SEARCH,
-    decoded,
-    deltas,
-    event,
-    wire,
+    create_event,
+    decode_deltas,
+    decode_events,
+    encode_event,
 )
 
 from orq_router_integrations.wire.call import (
@@ -27,7 +27,7 @@ from orq_router_integrations.wire.call import (
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 MESSAGE = {"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}
-TEXT_DELTA = event("output_text.delta", delta="Hi", output_index=0)
+TEXT_DELTA = create_event("output_text.delta", delta="Hi", output_index=0)
 
 
 def get_text(chunks: list[dict[str, Any]]) -> str:
@@ -36,37 +36,39 @@ def get_text(chunks: list[dict[str, Any]]) -> str:
 
 class TestEvents:
     EVENTS: dict[str, tuple[Any, Any]] = {
-        "text": (event("output_text.delta", delta="Hi"), {"content": "Hi"}),
-        "refusal": (event("refusal.delta", delta="No"), {"refusal": "No"}),
-        "reasoning": (event("reasoning.delta", delta="Hm"), {"reasoning": "Hm"}),
-        "reasoning text": (event("reasoning_text.delta", delta="Hm"), {"reasoning": "Hm"}),
-        "summary": (event("reasoning_summary_text.delta", delta="Hm"), {"reasoning": "Hm"}),
+        "text": (create_event("output_text.delta", delta="Hi"), {"content": "Hi"}),
+        "refusal": (create_event("refusal.delta", delta="No"), {"refusal": "No"}),
+        "reasoning": (create_event("reasoning.delta", delta="Hm"), {"reasoning": "Hm"}),
+        "reasoning text": (create_event("reasoning_text.delta", delta="Hm"), {"reasoning": "Hm"}),
+        "summary": (create_event("reasoning_summary_text.delta", delta="Hm"), {"reasoning": "Hm"}),
         "annotation": (
-            event("output_text.annotation.added", annotation=NOTE),
+            create_event("output_text.annotation.added", annotation=NOTE),
             {"annotations": [NOTE]},
         ),
         "start of a tool call": (
-            event("output_item.added", output_index=2, item=CALL),
+            create_event("output_item.added", output_index=2, item=CALL),
             {"tool_calls": [{"index": 2, "id": "c1", "function": {"name": "f", "arguments": ""}}]},
         ),
         "arguments": (
-            event("function_call_arguments.delta", output_index=2, delta="{}"),
+            create_event("function_call_arguments.delta", output_index=2, delta="{}"),
             {"tool_calls": [{"index": 2, "function": {"arguments": "{}"}}]},
         ),
-        "search": (event("output_item.done", item=SEARCH), {"output_items": [SEARCH]}),
+        "search": (create_event("output_item.done", item=SEARCH), {"output_items": [SEARCH]}),
         "image": (
-            event("output_item.done", item={"type": "image_generation_call", "result": "aGk="}),
+            create_event(
+                "output_item.done", item={"type": "image_generation_call", "result": "aGk="}
+            ),
             {"images": [{"b64_json": "aGk="}]},
         ),
         "encrypted reasoning": (
-            event("output_item.done", item=SEALED),
+            create_event("output_item.done", item=SEALED),
             {"reasoning": "Hm.", "reasoning_items": [{"reasoning": "Hm.", "signature": "SEAL"}]},
         ),
     }
 
     @pytest.mark.parametrize(("stream_event", "delta"), EVENTS.values(), ids=EVENTS)
     def test_event_becomes_a_delta(self, stream_event: Any, delta: Any) -> None:
-        assert deltas(stream_event) == [delta]
+        assert decode_deltas(stream_event) == [delta]
 
     WITHOUT_NEW_CONTENT = [
         *("created", "queued", "in_progress", "content_part.added", "content_part.done"),
@@ -89,15 +91,17 @@ class TestEvents:
 
     @pytest.mark.parametrize("name", WITHOUT_NEW_CONTENT)
     def test_event_without_new_content_is_skipped(self, name: str) -> None:
-        skipped = event(name, delta="x", text="x", code="x", item_id="i", output_index=0)
-        assert deltas(skipped, event("output_text.delta", delta="Hi")) == [{"content": "Hi"}]
+        skipped = create_event(name, delta="x", text="x", code="x", item_id="i", output_index=0)
+        assert decode_deltas(skipped, create_event("output_text.delta", delta="Hi")) == [
+            {"content": "Hi"}
+        ]
 
     def test_event_without_a_type_is_skipped(self) -> None:
-        assert deltas({}, {"type": None}, {"type": 5}) == []
+        assert decode_deltas({}, {"type": None}, {"type": 5}) == []
 
     def test_custom_tool_call_becomes_a_tool_call(self) -> None:
         item = {"type": "custom_tool_call", "call_id": "c1", "name": "run", "input": "ls"}
-        *_, call, last = decoded(event("output_item.done", item=item, output_index=1))
+        *_, call, last = decode_events(create_event("output_item.done", item=item, output_index=1))
         function = {"name": "run", "arguments": '{"__arg1":"ls"}'}
         assert call["choices"][0]["delta"]["tool_calls"] == [
             {"index": 1, "id": "c1", "function": function}
@@ -105,27 +109,27 @@ class TestEvents:
         assert last["choices"][0]["finish_reason"] == "tool_calls"
 
     def test_second_summary_starts_a_paragraph(self) -> None:
-        first = event("reasoning_summary_text.delta", summary_index=0, delta="A")
-        second = event("reasoning_summary_text.delta", summary_index=1, delta="B")
-        assert deltas(first, second) == [{"reasoning": "A"}, {"reasoning": "\n\nB"}]
+        first = create_event("reasoning_summary_text.delta", summary_index=0, delta="A")
+        second = create_event("reasoning_summary_text.delta", summary_index=1, delta="B")
+        assert decode_deltas(first, second) == [{"reasoning": "A"}, {"reasoning": "\n\nB"}]
 
     def test_reasoning_of_another_item_starts_a_paragraph(self) -> None:
-        first = event("reasoning_summary_text.delta", output_index=0, delta="A")
+        first = create_event("reasoning_summary_text.delta", output_index=0, delta="A")
         item = {"type": "reasoning", "summary": [{"text": "B"}]}
-        second = event("output_item.done", item=item, output_index=1)
-        third = event("reasoning_summary_text.delta", output_index=2, delta="C")
-        reasoning = [delta["reasoning"] for delta in deltas(first, second, third)]
+        second = create_event("output_item.done", item=item, output_index=1)
+        third = create_event("reasoning_summary_text.delta", output_index=2, delta="C")
+        reasoning = [delta["reasoning"] for delta in decode_deltas(first, second, third)]
         assert reasoning == ["A", "\n\nB", "\n\nC"]
 
 
 class TestRepeatedContent:
     """Content comes as deltas, in the finished item and in the response; it is emitted once."""
 
-    TEXT_DONE = event("output_text.done", text="Hi", output_index=0)
-    ITEM_DONE = event("output_item.done", item=MESSAGE, output_index=0)
+    TEXT_DONE = create_event("output_text.done", text="Hi", output_index=0)
+    ITEM_DONE = create_event("output_item.done", item=MESSAGE, output_index=0)
 
     def test_finished_text_after_its_deltas_is_skipped(self) -> None:
-        assert deltas(TEXT_DELTA, self.TEXT_DONE) == [{"content": "Hi"}]
+        assert decode_deltas(TEXT_DELTA, self.TEXT_DONE) == [{"content": "Hi"}]
 
     @pytest.mark.parametrize(
         "events",
@@ -133,38 +137,38 @@ class TestRepeatedContent:
             [TEXT_DONE],
             [ITEM_DONE],
             [TEXT_DONE, ITEM_DONE],
-            [event("completed", response={**RESPONSE, "output": [MESSAGE]})],
+            [create_event("completed", response={**RESPONSE, "output": [MESSAGE]})],
         ],
         ids=["text", "item", "text and item", "response"],
     )
     def test_text_without_deltas_is_emitted_once(self, events: Any) -> None:
-        assert get_text(deltas(*events)) == "Hi"
+        assert get_text(decode_deltas(*events)) == "Hi"
 
     PARTS = {"type": "message", "content": [{"text": "A"}, {"text": "B", "annotations": [NOTE]}]}
-    PARTS_DONE = event("output_item.done", item=PARTS, output_index=0)
+    PARTS_DONE = create_event("output_item.done", item=PARTS, output_index=0)
 
     @pytest.mark.parametrize(
         ("events", "delta"),
         [
             ([], {"content": "B", "annotations": [NOTE]}),
             (
-                [event("output_text.done", text="B", output_index=0, content_index=1)],
+                [create_event("output_text.done", text="B", output_index=0, content_index=1)],
                 {"content": "B"},
             ),
             (
-                [event("output_text.delta", delta="B", output_index=0, content_index=1)],
+                [create_event("output_text.delta", delta="B", output_index=0, content_index=1)],
                 {"content": "B"},
             ),
         ],
         ids=["in the item", "as finished text", "as delta"],
     )
     def test_each_part_of_a_message_is_emitted_once(self, events: Any, delta: Any) -> None:
-        first = event("output_text.delta", delta="A", output_index=0, content_index=0)
-        assert deltas(first, *events, self.PARTS_DONE) == [{"content": "A"}, delta]
+        first = create_event("output_text.delta", delta="A", output_index=0, content_index=0)
+        assert decode_deltas(first, *events, self.PARTS_DONE) == [{"content": "A"}, delta]
 
     def test_text_without_a_content_index_counts_for_the_whole_message(self) -> None:
-        delta = event("output_text.delta", delta="AB", output_index=0)
-        assert deltas(delta, self.PARTS_DONE) == [{"content": "AB"}]
+        delta = create_event("output_text.delta", delta="AB", output_index=0)
+        assert decode_deltas(delta, self.PARTS_DONE) == [{"content": "AB"}]
 
     ONLY_IN_RESPONSE: dict[str, tuple[list[Any], list[Any]]] = {
         "tool call": (
@@ -175,15 +179,15 @@ class TestRepeatedContent:
             ],
         ),
         "arguments": (
-            [event("output_item.added", item=CALL, output_index=0)],
+            [create_event("output_item.added", item=CALL, output_index=0)],
             [{**CALL, "arguments": '{"a":1}'}],
         ),
     }
 
     @pytest.mark.parametrize(("events", "output"), ONLY_IN_RESPONSE.values(), ids=ONLY_IN_RESPONSE)
     def test_content_that_only_the_finished_response_has(self, events: Any, output: Any) -> None:
-        end = event("completed", response={**RESPONSE, "output": output})
-        *chunks, last = decoded(*events, end=end)
+        end = create_event("completed", response={**RESPONSE, "output": output})
+        *chunks, last = decode_events(*events, end=end)
         chunk_deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
         calls = [call for delta in chunk_deltas for call in delta.get("tool_calls", ())]
         assert "".join(call["function"]["arguments"] for call in calls) == '{"a":1}'
@@ -192,16 +196,18 @@ class TestRepeatedContent:
 
     def test_indices_of_the_finished_response_may_differ(self) -> None:
         """Some providers omit items there, so indices do not identify them."""
-        end = event("completed", response={**RESPONSE, "output": [MESSAGE]})
-        chunks = decoded(event("output_text.delta", delta="Hi", output_index=1), end=end)
+        end = create_event("completed", response={**RESPONSE, "output": [MESSAGE]})
+        chunks = decode_events(
+            create_event("output_text.delta", delta="Hi", output_index=1), end=end
+        )
         assert [chunk["choices"][0]["delta"] for chunk in chunks] == [{"content": "Hi"}, {}]
 
 
 class TestEnd:
     def test_last_chunk_has_metadata_and_finish_reason(self) -> None:
         usage = {"input_tokens": 3, "output_tokens": 2, "total_cost": 0.5}
-        end = event("completed", response={**RESPONSE, "usage": usage})
-        _, last = decoded(event("output_text.delta", delta="Hi"), end=end)
+        end = create_event("completed", response={**RESPONSE, "usage": usage})
+        _, last = decode_events(create_event("output_text.delta", delta="Hi"), end=end)
         assert last["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_cost": 0.5}
         assert (last["id"], last["model"], last["api"]) == ("resp_1", "gpt-4o", "responses")
         assert last["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
@@ -212,38 +218,38 @@ class TestEnd:
     )
     def test_incomplete_response_ends_the_stream(self, reason: str, finish_reason: str) -> None:
         details = {"status": "incomplete", "incomplete_details": {"reason": reason}}
-        (last,) = decoded(end=event("incomplete", response={**RESPONSE, **details}))
+        (last,) = decode_events(end=create_event("incomplete", response={**RESPONSE, **details}))
         assert last["choices"][0]["finish_reason"] == finish_reason
 
     def test_stream_with_a_tool_call(self) -> None:
-        *_, last = decoded(event("output_item.added", output_index=0, item=CALL))
+        *_, last = decode_events(create_event("output_item.added", output_index=0, item=CALL))
         assert last["choices"][0]["finish_reason"] == "tool_calls"
 
     def test_events_after_the_end_are_ignored(self) -> None:
         decoder = ResponsesStreamDecoder()
-        late = event("output_text.delta", delta="late")
-        assert len(list(decoder.feed(wire(CUT) + wire(late) + DONE))) == 1
+        late = create_event("output_text.delta", delta="late")
+        assert len(list(decoder.feed(encode_event(CUT) + encode_event(late) + DONE))) == 1
         assert decoder.done
         assert decoder.partial == ""
 
     def test_completed_stream_without_output_raises(self) -> None:
         with pytest.raises(MalformedResponseError, match="no output"):
-            decoded(end=COMPLETED)
+            decode_events(end=COMPLETED)
 
     def test_done_marker_ends_the_stream(self) -> None:
         decoder = ResponsesStreamDecoder()
-        list(decoder.feed(wire(TEXT_DELTA) + DONE))
+        list(decoder.feed(encode_event(TEXT_DELTA) + DONE))
         decoder.finish()
         assert decoder.done
 
 
 STREAM = b"".join(
-    wire(item)
+    encode_event(item)
     for item in [
-        event("created", response=RESPONSE),
-        event("output_text.delta", delta="Grüße 🦉"),
-        event("output_item.added", output_index=1, item=CALL),
-        event("function_call_arguments.delta", output_index=1, delta='{"a":1}'),
+        create_event("created", response=RESPONSE),
+        create_event("output_text.delta", delta="Grüße 🦉"),
+        create_event("output_item.added", output_index=1, item=CALL),
+        create_event("function_call_arguments.delta", output_index=1, delta='{"a":1}'),
         COMPLETED,
     ]
 )
@@ -270,8 +276,8 @@ def test_truncated_stream_raises(length: int) -> None:
 ERRORS: dict[str, Any] = {
     "error event": {"type": "error", "code": "x", "message": "out"},
     "error event with an object": {"type": "error", "error": {"code": "x", "message": "out"}},
-    "failed": event("failed", response={"error": {"code": "x", "message": "out"}}),
-    "failed without an error": event("failed", response=None),
+    "failed": create_event("failed", response={"error": {"code": "x", "message": "out"}}),
+    "failed without an error": create_event("failed", response=None),
     "error without a type": {"error": {"message": "out"}},
     "flat error": {"code": "x", "message": "out"},
 }
@@ -280,9 +286,9 @@ ERRORS: dict[str, Any] = {
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_error_event_raises(error: Any) -> None:
     decoder = ResponsesStreamDecoder()
-    list(decoder.feed(wire(event("output_text.delta", delta="Hi"))))
+    list(decoder.feed(encode_event(create_event("output_text.delta", delta="Hi"))))
     with pytest.raises(EmbeddedError):
-        list(decoder.feed(wire(error)))
+        list(decoder.feed(encode_event(error)))
     assert decoder.partial == "Hi"
 
 
@@ -296,25 +302,29 @@ UNEXPECTED_VALUES = {
     "bool": True,
 }
 UNEXPECTED_FIELDS = {
-    "text delta": lambda value: event("output_text.delta", delta=value),
-    "logprobs": lambda value: event("output_text.delta", delta="Hi", logprobs=value),
-    "content index": lambda value: event("output_text.delta", delta="Hi", content_index=value),
-    "refusal delta": lambda value: event("refusal.delta", delta=value),
-    "summary delta": lambda value: event("reasoning_summary_text.delta", delta=value),
-    "arguments delta": lambda value: event("function_call_arguments.delta", delta=value),
-    "added item": lambda value: event("output_item.added", item=value, output_index=0),
-    "finished item": lambda value: event("output_item.done", item=value, output_index=0),
-    "output index": lambda value: event("output_item.added", item=CALL, output_index=value),
-    "item type": lambda value: event("output_item.done", item={"type": value}),
-    "summary": lambda value: event("output_item.done", item={**SEALED, "summary": value}),
-    "encrypted content": lambda value: event(
+    "text delta": lambda value: create_event("output_text.delta", delta=value),
+    "logprobs": lambda value: create_event("output_text.delta", delta="Hi", logprobs=value),
+    "content index": lambda value: create_event(
+        "output_text.delta", delta="Hi", content_index=value
+    ),
+    "refusal delta": lambda value: create_event("refusal.delta", delta=value),
+    "summary delta": lambda value: create_event("reasoning_summary_text.delta", delta=value),
+    "arguments delta": lambda value: create_event("function_call_arguments.delta", delta=value),
+    "added item": lambda value: create_event("output_item.added", item=value, output_index=0),
+    "finished item": lambda value: create_event("output_item.done", item=value, output_index=0),
+    "output index": lambda value: create_event("output_item.added", item=CALL, output_index=value),
+    "item type": lambda value: create_event("output_item.done", item={"type": value}),
+    "summary": lambda value: create_event("output_item.done", item={**SEALED, "summary": value}),
+    "encrypted content": lambda value: create_event(
         "output_item.done", item={**SEALED, "encrypted_content": value}
     ),
-    "annotation": lambda value: event("output_text.annotation.added", annotation=value),
-    "summary index": lambda value: event("reasoning_summary_part.added", summary_index=value),
-    "response": lambda value: event("completed", response=value),
-    "usage": lambda value: event("completed", response={**RESPONSE, "usage": value}),
-    "incomplete details": lambda value: event(
+    "annotation": lambda value: create_event("output_text.annotation.added", annotation=value),
+    "summary index": lambda value: create_event(
+        "reasoning_summary_part.added", summary_index=value
+    ),
+    "response": lambda value: create_event("completed", response=value),
+    "usage": lambda value: create_event("completed", response={**RESPONSE, "usage": value}),
+    "incomplete details": lambda value: create_event(
         "incomplete", response={"status": "incomplete", "incomplete_details": value}
     ),
     "type": lambda value: {"type": value},
@@ -325,7 +335,7 @@ UNEXPECTED_FIELDS = {
 @pytest.mark.parametrize("build_event", UNEXPECTED_FIELDS.values(), ids=UNEXPECTED_FIELDS)
 def test_unexpected_types_are_read_or_raise_a_wire_error(build_event: Any, value: Any) -> None:
     try:
-        chunks = decoded(build_event(value))
+        chunks = decode_events(build_event(value))
     except WireError:
         return
     assert all(isinstance(chunk["choices"][0]["delta"], dict) for chunk in chunks)
@@ -334,7 +344,7 @@ def test_unexpected_types_are_read_or_raise_a_wire_error(build_event: Any, value
 @pytest.mark.parametrize("value", [5, {"text": "Hi"}, [5]], ids=["number", "object", "list"])
 def test_content_without_text_raises(value: Any) -> None:
     with pytest.raises(MalformedResponseError, match="without text"):
-        decoded(event("output_text.delta", delta=value))
+        decode_events(create_event("output_text.delta", delta=value))
     item = {"type": "message", "content": value, "id": "m"}
     with pytest.raises(MalformedResponseError, match="without text"):
-        decoded(event("output_item.done", item=item))
+        decode_events(create_event("output_item.done", item=item))
