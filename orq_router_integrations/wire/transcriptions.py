@@ -20,11 +20,15 @@ from orq_router_integrations.wire.transcripts import Span, Transcript
 from orq_router_integrations.wire.word_tokenizer import join_words
 
 TranscriptFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
-Language = Annotated[
+LanguageCode = Annotated[
     str,
-    create_pattern_validator(r"^[A-Za-z]{2}\Z", "a two-letter language code, such as 'en'"),
-    AfterValidator(str.lower),
+    # Cantonese (yue) and Hawaiian (haw) have no two-letter code. The regions are those of OpenAI.
+    create_pattern_validator(
+        r"^(?i:[a-z]{2,3}|zh-(cn|tw))\Z",
+        "a language code of two or three letters without a region, such as 'en' or 'yue'",
+    ),
 ]
+Language = Annotated[LanguageCode, AfterValidator(str.lower)]
 
 _SUBTITLE_FORMATS = {"srt", "vtt"}
 _MODELS_WITHOUT_TRANSLATION = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")
@@ -75,7 +79,9 @@ class TranscriptionParams(TranslationParams):
     """Parameters of a transcription: those of a translation, and two more."""
 
     language: Language | None = Field(
-        default=None, description="Language spoken, as a two-letter ISO 639-1 code such as `en`."
+        default=None,
+        description="Language spoken, as an ISO 639-1 code such as `en`, or an ISO 639-3 code "
+        "such as `yue` for languages without one.",
     )
     timestamp_granularities: (
         Annotated[list[Literal["word", "segment"]], Field(min_length=1)] | None

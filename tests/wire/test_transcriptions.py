@@ -40,6 +40,11 @@ class TestParams:
         assert "timestamp_granularities" not in TranslationParams.model_fields
         assert "language" not in TranslationParams.model_fields
 
+    @pytest.mark.parametrize("language", ["en", "yue", "haw", "zh-tw", "ZH-CN", "Yue"])
+    def test_language_codes_are_sent_in_lower_case(self, language: str) -> None:
+        params = TranscriptionParams(language=language)
+        assert params.build_audio_params() == {"language": language.lower()}
+
     def test_only_set_params_are_sent(self) -> None:
         params = TranscriptionParams(language="EN", temperature=0)
         assert params.build_audio_params() == {"language": "en", "temperature": 0}
@@ -50,7 +55,11 @@ class TestParams:
         [
             ({"temperature": 1.5}, "less than or equal to 1"),
             ({"temperature": float("nan")}, "finite"),
-            ({"language": "english"}, "two-letter"),
+            ({"language": "english"}, "two or three letters"),
+            ({"language": "en-US"}, "without a region, such as 'en' or 'yue', got 'en-US'"),
+            ({"language": "zh_tw"}, "without a region"),
+            ({"language": "e"}, "two or three letters"),
+            ({"language": "yue\n"}, "two or three letters"),
             ({"num_speakers": 33}, "less than or equal to 32"),
             ({"num_speakers": 0}, "greater than or equal to 1"),
             ({"response_format": "docx"}, "'json', 'text', 'srt'"),

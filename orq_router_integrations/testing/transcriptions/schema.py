@@ -18,8 +18,7 @@ from orq_router_integrations.testing.routing.multipart_parsing import (
     FormInt,
 )
 from orq_router_integrations.testing.routing.schema_validation import RequestModel
-from orq_router_integrations.wire.suggestions import create_pattern_validator
-from orq_router_integrations.wire.transcriptions import check_translation_model
+from orq_router_integrations.wire.transcriptions import LanguageCode, check_translation_model
 
 MAX_BYTES = 25 * 1024 * 1024
 """Maximum size of a file in bytes."""
@@ -47,9 +46,7 @@ class TranslationForm(RequestModel):
 class TranscriptionForm(TranslationForm):
     """Fields of a transcription."""
 
-    language: Annotated[str, create_pattern_validator(r"^[A-Za-z]{2}\Z", "two letters")] | None = (
-        None
-    )
+    language: LanguageCode | None = None
     timestamp_granularities: (
         Annotated[list[Literal["word", "segment"]], BeforeValidator(_to_list)] | None
     ) = None
