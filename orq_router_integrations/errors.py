@@ -10,7 +10,7 @@ The hierarchy:
     ├── RouterTimeoutError          the router did not answer in time
     ├── InvalidResponseError        the response is malformed or incomplete
     ├── SavingError                 the result could not be written to a file; an OSError
-    ├── RefusalError                the model refused to give structured output
+    ├── RefusalError                the model refused to give structured output, or it was filtered
     └── RouterStatusError           the router answered with an error status
         ├── RedirectError           3xx; redirects are not followed
         ├── BadRequestError         400, and other 4xx that are not listed here
@@ -18,7 +18,7 @@ The hierarchy:
         │   ├── ContentFilterError  blocked by the content filter of the provider
         │   └── ContextLengthError  the input exceeds the context window of the model
         ├── AuthenticationError     401
-        ├── QuotaExceededError      402
+        ├── QuotaExceededError      402, or the credit of the provider is used up
         ├── PermissionDeniedError   403
         ├── NotFoundError           404
         ├── RequestTimeoutError     408
@@ -51,7 +51,14 @@ from orq_router_integrations.wire.retry_after import parse_retry_after
 from orq_router_integrations.wire.suggestions import suggest_name
 
 if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
     from orq_router_integrations.wire.call import Response
+
+if TYPE_CHECKING:
+    _ModelRefusalError = core.ModelRefusalError
+else:  # langchain-core has this class since 1.7.5
+    _ModelRefusalError = getattr(core, "ModelRefusalError", core.ModelError)
 
 MAX_BODY_CHARS = 4096
 
@@ -141,7 +148,7 @@ class RouterError(core.ModelError):
         """The message and the main details, at most 2,000 characters."""
         details = {
             "status": self.status_code,
-            "code": self.code,
+            "code": self.code or self.type,
             "param": self.param,
             "endpoint": self.endpoint,
             "attempts": self.attempts if self.attempts > 1 else None,
@@ -153,6 +160,10 @@ class RouterError(core.ModelError):
             return self.message[:MAX_TEXT_CHARS]
         max_message_chars = MAX_TEXT_CHARS - len(suffix) - len(" ()")
         return f"{self.message[:max_message_chars]} ({suffix})"[:MAX_TEXT_CHARS]
+
+    def __repr__(self) -> str:
+        """The class and ``str()``, because task queues often show only this."""
+        return f"{type(self).__name__}({str(self)!r})"
 
 
 class RouterInputError(RouterError, core.ModelInvalidRequestError, ValueError):
@@ -205,8 +216,16 @@ class SavingError(RouterError, OSError):
     errno: int | None = None
 
 
-class RefusalError(RouterError):
-    """The model refused to give structured output. The message is the model's explanation."""
+class RefusalError(RouterError, _ModelRefusalError):
+    """The model refused to give structured output, or a filter removed it.
+
+    The message is the model's explanation, if it gave one.
+
+    Attributes:
+        raw_message: The answer.
+    """
+
+    raw_message: "BaseMessage | None" = None
 
 
 class RouterStatusError(RouterError):
@@ -238,7 +257,7 @@ class AuthenticationError(RouterStatusError, core.ModelAuthenticationError):
 
 
 class QuotaExceededError(RouterStatusError, core.ModelPermissionDeniedError):
-    """The quota of the plan is used up."""
+    """The quota of the plan, or the credit at the provider, is used up. Retrying does not help."""
 
 
 class PermissionDeniedError(RouterStatusError, core.ModelPermissionDeniedError):
@@ -278,6 +297,8 @@ _BY_STATUS: dict[int, type[RouterStatusError]] = {
 _BY_CODE: dict[str, type[RouterStatusError]] = {
     "guardrail_error": GuardrailError,
     "content_filter": ContentFilterError,
+    "content_policy_violation": ContentFilterError,
+    "moderation_blocked": ContentFilterError,
     "context_length_exceeded": ContextLengthError,
     "cost_budget_exceeded": BudgetExceededError,
     "token_budget_exceeded": BudgetExceededError,
@@ -286,6 +307,8 @@ _BY_CODE: dict[str, type[RouterStatusError]] = {
     "invalid_api_key": AuthenticationError,
     "expired_api_key": AuthenticationError,
     "quota_exceeded": QuotaExceededError,
+    "insufficient_quota": QuotaExceededError,
+    "billing_hard_limit_reached": QuotaExceededError,
     "insufficient_scope": PermissionDeniedError,
     "request_timeout": RequestTimeoutError,
     "rate_limit_exceeded": RateLimitError,

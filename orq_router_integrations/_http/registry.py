@@ -22,6 +22,7 @@ from typing_extensions import AsyncGenerator
 
 from orq_router_integrations._http.async_generators import scoped_asynccontextmanager
 from orq_router_integrations._http.deadline import KEEPALIVE_SECONDS
+from orq_router_integrations._http.environment_proxies import AsyncProxyTransport, ProxyTransport
 from orq_router_integrations._http.sender import AsyncPooledSender, PooledSender
 from orq_router_integrations.errors import RouterInputError
 
@@ -132,8 +133,13 @@ class SenderRegistry:
         if _uses_proxy():
             from orq_router_integrations._http.client_sender import ClientSender  # noqa: PLC0415
 
-            with _map_environment_errors():
-                client = httpx.Client(limits=_UNLIMITED, verify=self._get_tls_context())
+            context = self._get_tls_context()
+
+            def create_transport(proxy: str | None) -> httpx.HTTPTransport:
+                with _map_environment_errors():
+                    return httpx.HTTPTransport(verify=context, limits=_UNLIMITED, proxy=proxy)
+
+            client = httpx.Client(transport=ProxyTransport(create_transport), verify=context)
             return ClientSender(_disable_cookies(client))
         from orq_router_integrations._http.pool import ConnectionPool  # noqa: PLC0415
 
@@ -145,8 +151,15 @@ class SenderRegistry:
                 AsyncClientSender,
             )
 
-            with _map_environment_errors():
-                client = httpx.AsyncClient(limits=_UNLIMITED, verify=self._get_tls_context())
+            context = self._get_tls_context()
+
+            def create_transport(proxy: str | None) -> httpx.AsyncHTTPTransport:
+                with _map_environment_errors():
+                    return httpx.AsyncHTTPTransport(verify=context, limits=_UNLIMITED, proxy=proxy)
+
+            client = httpx.AsyncClient(
+                transport=AsyncProxyTransport(create_transport), verify=context
+            )
             return AsyncClientSender(_disable_cookies(client))
         from orq_router_integrations._http.pool import AsyncConnectionPool  # noqa: PLC0415
 
@@ -191,7 +204,7 @@ def _map_environment_errors() -> Iterator[None]:
     """Explain that a proxy or TLS setting of the environment is wrong."""
     try:
         yield
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
         raise RouterInputError(
             "The proxy or TLS settings of the environment are invalid. "
             f"Check HTTPS_PROXY and SSL_CERT_FILE: {error}"

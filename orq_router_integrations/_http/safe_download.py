@@ -18,7 +18,14 @@ from contextlib import (
     contextmanager,
     nullcontext,
 )
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Any, NamedTuple
 
 import httpx
@@ -45,6 +52,31 @@ IN_PROCESS_SUFFIX = ".invalid"
 """Suffix of host names that never resolve: only a transport inside the process can serve them."""
 
 _NAT64_PREFIX = IPv6Network("64:ff9b::/96")
+
+ADDRESS_BLOCKS: dict[IPv4Network | IPv6Network, bool] = {
+    ip_network(block): is_reachable
+    for is_reachable, blocks in {
+        True: (
+            "0.0.0.0/0 192.0.0.9/32 192.0.0.10/32 192.31.196.0/24 192.52.193.0/24 192.175.48.0/24 "
+            "2000::/3 2001:1::1/128 2001:1::2/128 2001:1::3/128 2001:3::/32 2001:4:112::/48 "
+            "2001:20::/28 2001:30::/28 2620:4f:8000::/48"
+        ),
+        False: (
+            "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 "
+            "192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 "
+            "198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4 "
+            "::/0 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001::/23 2001:db8::/32 2002::/16 "
+            "3fff::/20 5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8"
+        ),
+    }.items()
+    for block in blocks.split()
+}
+"""Whether an address is globally reachable, by IANA's registries of special-purpose addresses.
+
+The longest block that contains an address decides. Blocks of tunnels (Teredo, 6to4), multicast, and
+IPv6 outside of global unicast are not in the registries, or not decided there; they are not public.
+"""
+
 _SEND_OPTIONS: dict[str, Any] = {"stream": True, "follow_redirects": False, "auth": None}
 
 
@@ -221,7 +253,7 @@ class _DownloadLimits:
 
 
 def is_public(address: str) -> bool:
-    """Check whether an IP address, and each address embedded in it, is public.
+    """Check whether an IP address, or the IPv4 address embedded in it, is public.
 
     >>> is_public("8.8.8.8"), is_public("10.0.0.1"), is_public("::ffff:169.254.169.254")
     (True, False, False)
@@ -230,15 +262,13 @@ def is_public(address: str) -> bool:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    embedded: list[IPv4Address | None] = []
     if isinstance(ip, IPv6Address):
         if ip.ipv4_mapped:
             return is_public(str(ip.ipv4_mapped))
-        nat64 = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64_PREFIX else None
-        embedded = [ip.sixtofour, nat64, *(ip.teredo or ())]
-    if not ip.is_global or ip.is_multicast:
-        return False
-    return all(is_public(str(inner)) for inner in embedded if inner is not None)
+        if ip in _NAT64_PREFIX:
+            return is_public(str(IPv4Address(int(ip) & 0xFFFFFFFF)))
+    matches = [network for network in ADDRESS_BLOCKS if ip in network]
+    return ADDRESS_BLOCKS[max(matches, key=lambda network: network.prefixlen)]
 
 
 def _shorten(url: httpx.URL) -> str:

@@ -38,6 +38,11 @@ from orq_router_integrations.wire.json import loads
 
 _CODE_FENCE = re.compile(r"```(?:json)?(.*)```", re.DOTALL)
 _MAX_PREVIEW_CHARS = 200
+_FILTER_REASONS = {
+    *("content_filter", "refusal", "safety", "recitation"),
+    *("blocklist", "prohibited_content", "spii"),
+}
+"""Finish reasons of an answer that a filter removed, in lower case."""
 
 
 def build_method_args(
@@ -166,7 +171,7 @@ class _StrictOutputParser(BaseOutputParser[Any]):
 
     def _parse_complete_result(self, result: list[Generation], message: BaseMessage | None) -> Any:
         if message is not None and (refusal := message.additional_kwargs.get("refusal")):
-            raise RefusalError(str(refusal))
+            raise _create_refusal(str(refusal), message)
         text = result[0].text or _get_invalid_call_args(message)
         if self.parses_text and not _is_complete_json(text):
             raise _create_parser_error(
@@ -186,10 +191,21 @@ class _StrictOutputParser(BaseOutputParser[Any]):
 
 def _create_parser_error(
     problem: str, text: str, message: BaseMessage | None
-) -> OutputParserException:
-    if message is not None and message.response_metadata.get("finish_reason") == "length":
+) -> OutputParserException | RefusalError:
+    reason = str(message.response_metadata.get("finish_reason")) if message is not None else ""
+    if reason.lower() in _FILTER_REASONS:
+        return _create_refusal(
+            f"The provider filtered the answer (finish reason {reason!r})", message
+        )
+    if reason == "length":
         problem += ". It was cut off at the token limit. Increase max_tokens."
     return OutputParserException(problem, llm_output=text)
+
+
+def _create_refusal(text: str, message: BaseMessage | None) -> RefusalError:
+    error = RefusalError(text)
+    error.raw_message = message
+    return error
 
 
 def _get_invalid_call_args(message: BaseMessage | None) -> str:

@@ -98,7 +98,8 @@ class AudioIntegration(RouterIntegration, TranslationParams):
         default="raise",
         description="What to do if a file or chunk fails. `raise` raises the error. `skip` logs it "
         "and omits the text, and `skipped_seconds` in the metadata is the length of the omitted "
-        "audio. `mark` inserts a remark as the text, and `error` in the metadata is the reason. "
+        "audio. `mark` keeps the place of the text, which is empty, and `error` in the metadata is "
+        "the reason. "
         "Errors that affect all files, such as an invalid API key, are always raised.",
     )
     store: Annotated[

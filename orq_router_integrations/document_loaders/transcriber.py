@@ -256,7 +256,7 @@ class Transcriber:
         """Apply the error policy to a chunk, or to a recording that could not be opened.
 
         Returns:
-            A transcript that consists of a remark, or ``None`` to skip the chunk.
+            A transcript without text but with the error, or ``None`` to skip the chunk.
 
         Raises:
             RouterError: If the policy is ``raise``, or the error is one of ``FATAL_ERRORS``.
@@ -270,8 +270,8 @@ class Transcriber:
         if self.on_error == "skip":
             return None
         duration = chunk.end_seconds - chunk.start_seconds if chunk and chunk.end_seconds else 0.0
-        remark = Span(f"[not transcribed: {name}]", 0.0, duration, error=f"{name}: {error.message}")
-        return Transcript(remark.text, words=(remark,), segments=(remark,))
+        gap = Span("", 0.0, duration, error=f"{name}: {error}")
+        return Transcript("", words=(gap,), segments=(gap,))
 
     def build_result(
         self, prepared: PreparedRecording, groups: Sequence[ChunkTranscripts]

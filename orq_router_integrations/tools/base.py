@@ -19,7 +19,13 @@ from pydantic import (
 )
 
 from orq_router_integrations._integration import RouterIntegration
-from orq_router_integrations.errors import RouterInputError, to_input_error
+from orq_router_integrations.errors import (
+    ContentFilterError,
+    GuardrailError,
+    RouterError,
+    RouterInputError,
+    to_input_error,
+)
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
 from orq_router_integrations.wire.model_docs import bind_positional_args
@@ -36,6 +42,10 @@ class ToolInputError(RouterInputError, ToolException):
     can correct its arguments. If the tool was invoked without a tool call, or if
     ``handle_tool_error=False`` is set, the error is raised.
     """
+
+
+_MODEL_ERRORS = (ToolInputError, ContentFilterError, GuardrailError)
+"""Errors of a tool call that the model can correct by choosing other arguments."""
 
 
 @contextmanager
@@ -116,18 +126,23 @@ class OrqTool(BaseTool, RouterIntegration):
         """Run the tool; called by ``invoke``. Input errors become tool messages."""
         try:
             return super().run(*args, **kwargs)
-        except ToolInputError as error:
+        except _MODEL_ERRORS as error:
             return self._create_error_message(error, kwargs.get("tool_call_id"))
 
     async def arun(self, *args: Any, **kwargs: Any) -> Any:
         """Run the tool; called by ``ainvoke``. Input errors become tool messages."""
         try:
             return await super().arun(*args, **kwargs)
-        except ToolInputError as error:
+        except _MODEL_ERRORS as error:
             return self._create_error_message(error, kwargs.get("tool_call_id"))
 
-    def _create_error_message(self, error: ToolInputError, tool_call_id: str | None) -> ToolMessage:
-        if not tool_call_id or "handle_tool_error" in self.model_fields_set:
+    def _create_error_message(self, error: RouterError, tool_call_id: str | None) -> ToolMessage:
+        """Report an error to the model, or raise it if ``handle_tool_error`` says so.
+
+        LangChain applies ``handle_tool_error`` only to subclasses of ``ToolException``.
+        """
+        is_set = "handle_tool_error" in self.model_fields_set
+        if not tool_call_id or (is_set and self.handle_tool_error is not True):
             raise error
         return ToolMessage(error.message, name=self.name, tool_call_id=tool_call_id, status="error")
 

@@ -8,9 +8,14 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from orq_router_integrations.wire.call import MalformedResponseError, Response, raise_for_error
+from orq_router_integrations.wire.call import (
+    EmbeddedError,
+    MalformedResponseError,
+    Response,
+    raise_for_error,
+)
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.json import as_dict, as_dicts, get_json_type_name
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, dumps, get_json_type_name
 from orq_router_integrations.wire.reasoning import REASONING_BLOCK_TYPES, REASONING_FIELDS
 
 _FIELDS_BESIDES_CONTENT = (
@@ -23,12 +28,16 @@ _FIELDS_BESIDES_CONTENT = (
 """Fields that make a message an answer even if its content has no text."""
 
 
+_FAILURES = {"error", "failed", "abort", "aborted", "malformed_function_call"}
+"""Finish reasons of an answer that the provider failed to complete, in lower case."""
+
+
 def parse_completion(response: Response) -> dict[str, Any]:
     """Parse a complete response into a completion whose ``choices`` each have a ``message``.
 
     Raises:
-        MalformedResponseError: If the body is not JSON, or lacks choices, messages or text.
-        EmbeddedError: If the body is an error although the status is 200.
+        MalformedResponseError: If the body is not JSON, or lacks choices, messages or an answer.
+        EmbeddedError: If the body is an error with status 200, or the provider failed.
     """
     body = response.json_object()
     choices = body.get("choices")
@@ -36,10 +45,29 @@ def parse_completion(response: Response) -> dict[str, Any]:
         raise MalformedResponseError("the completion has no choices")
     for index, choice in enumerate(choices):
         raise_for_error(choice, response.content)
+        _raise_for_failure(choice)
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
             raise MalformedResponseError(f"choice {index} of the completion has no message")
         _normalize_message(choice["message"])
+        if not (choice.get("finish_reason") or _has_answer(choice["message"])):
+            raise MalformedResponseError(f"choice {index} of the completion has no answer")
     return body
+
+
+def _raise_for_failure(choice: Any) -> None:
+    """Raise if the finish reason says that the provider failed.
+
+    Raises:
+        EmbeddedError: It does.
+    """
+    reason = as_str(as_dict(choice).get("finish_reason"))
+    if reason.lower() in _FAILURES:
+        message = f"The provider failed to complete the answer (finish reason {reason!r})."
+        raise EmbeddedError(dumps({"error": {"message": message, "code": reason}}))
+
+
+def _has_answer(message: dict[str, Any]) -> bool:
+    return any(value for name, value in message.items() if name != "role")
 
 
 def _normalize_message(message: dict[str, Any]) -> None:
@@ -102,6 +130,12 @@ class ChatStreamDecoder(EventStreamDecoder):
     """
 
     _has_messages = _has_deltas = False  # which of the two the choices have had so far
+    _answer_seen = False
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether a delta had any content."""
+        return self._answer_seen
 
     def find_text(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """Return the delta (or message) of an event, and the name of its text field."""
@@ -117,6 +151,7 @@ class ChatStreamDecoder(EventStreamDecoder):
         """
         choice = get_first_choice(event)
         raise_for_error(choice, data)
+        _raise_for_failure(choice)
         if choice.get("delta") is None and "message" in choice:
             # Some providers send complete messages instead of deltas. After deltas, such a
             # message repeats the whole answer and is dropped.
@@ -125,8 +160,9 @@ class ChatStreamDecoder(EventStreamDecoder):
         delta = choice.get("delta") or {}
         if not isinstance(delta, dict):
             raise MalformedResponseError("the delta of an event is not an object", data)
+        self._answer_seen = self._answer_seen or _has_answer(delta)
         if not (self._has_deltas or self._has_messages):
-            self._has_deltas = any(value for name, value in delta.items() if name != "role")
+            self._has_deltas = _has_answer(delta)
         if choice.get("finish_reason"):
             self.finish_seen = True
         if (content := delta.get("content")) is not None:

@@ -55,7 +55,8 @@ class EventStreamDecoder(ABC):
         """Decode the next bytes, which may be cut anywhere, and yield chunks.
 
         Raises:
-            MalformedResponseError: An event does not have the documented format.
+            MalformedResponseError: An event does not have the documented format, or the stream
+                ends without an answer.
             EmbeddedError: An event is an error.
         """
         if self._unread is not None and len(self._unread) < MAX_ERROR_BYTES:
@@ -63,6 +64,8 @@ class EventStreamDecoder(ABC):
         for content, name in self._sse.feed(data):
             self._unread = None
             if len(content) < MAX_DONE_BYTES and content.strip() == b"[DONE]":
+                if not (self.finish_seen or self.has_answer):
+                    raise MalformedResponseError("the stream ended without an answer", content)
                 self.done = True
                 return
             yield from self.decode_event(self._parse_event(content, name), content)
@@ -98,6 +101,11 @@ class EventStreamDecoder(ABC):
             self._pending_surrogate = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
             owner[key] = text.removesuffix(self._pending_surrogate)
         return event
+
+    @property
+    @abstractmethod
+    def has_answer(self) -> bool:
+        """Whether any part of an answer was received, which need not be text."""
 
     @abstractmethod
     def find_text(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:

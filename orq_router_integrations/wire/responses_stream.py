@@ -50,6 +50,11 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         self._emitted_parts: set[tuple[int | None, int | None]] = set()  # (item, content index)
         self._reasoning_key: tuple[Any, ...] | None = None  # where the last reasoning came from
 
+    @property
+    def has_answer(self) -> bool:
+        """Whether any content of an item was emitted."""
+        return bool(self._item_types)
+
     def find_text(self, event: JsonObject) -> tuple[JsonObject, str]:
         """Return the object with the text of an event, and the name of its text field."""
         return (event, "delta") if event.get("type") == "response.output_text.delta" else ({}, "")

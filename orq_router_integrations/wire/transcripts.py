@@ -20,7 +20,7 @@ class Span:
         start: Start in seconds from the beginning of the recording.
         end: End in seconds from the beginning of the recording.
         speaker: Label of the speaker, if the provider returns one.
-        error: Why this part could not be transcribed; ``text`` is a placeholder then.
+        error: Why this part could not be transcribed; ``text`` is empty then.
     """
 
     text: str

@@ -10,7 +10,12 @@ import pytest
 from support.scripted_router import ResponseBody
 
 from orq_router_integrations._http import safe_download
-from orq_router_integrations._http.safe_download import adownload, download, is_public
+from orq_router_integrations._http.safe_download import (
+    ADDRESS_BLOCKS,
+    adownload,
+    download,
+    is_public,
+)
 from orq_router_integrations.errors import (
     InvalidResponseError,
     NotFoundError,
@@ -127,6 +132,42 @@ def test_non_public_hosts_are_refused(network: Network, fetch: Fetch, address):
         fetch(URL)
     assert not network.requests
     assert not is_public(address)
+
+
+def decide(network: Any, address: Any) -> bool:
+    """Return what the smallest block that contains an address says."""
+    inner = [block for block in ADDRESS_BLOCKS if address in block and block.subnet_of(network)]
+    return ADDRESS_BLOCKS[max(inner, key=lambda block: block.prefixlen)]
+
+
+@pytest.mark.parametrize("block", ADDRESS_BLOCKS, ids=str)
+def test_first_and_last_address_of_each_block(block: Any):
+    for address in (block[0], block[-1]):
+        expected = decide(block, address)
+        assert is_public(str(address)) is expected
+        if address.version == 4:
+            assert is_public(f"::ffff:{address}") is expected
+            assert is_public(f"64:ff9b::{address}") is expected
+
+
+SPECIAL = [
+    *("192.0.0.192", "192.0.0.170", "192.88.99.1", "198.19.255.255", "203.0.113.9", "240.0.0.1"),
+    *("64:ff9b:1::1", "64:ff9b:1::808:808", "fec0::1", "100::1", "100:0:0:1::1", "2001:db8::1"),
+    *("3fff::1", "5f00::1", "2001:2::1", "2001:10::1", "::7f00:1", "::808:808", "4000::1"),
+    *("::ffff:192.0.0.192", "64:ff9b::a9fe:a9fe", "2002:808:808::1", "2001::1", "ff0e::1", ""),
+]
+
+
+@pytest.mark.parametrize("address", SPECIAL)
+def test_special_purpose_addresses_are_not_public(address: str):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["192.0.0.9", "192.31.196.1", "2001:4:112::1", "2001:20::1", "2620:4f:8000::1"]
+)
+def test_reachable_special_purpose_addresses_are_public(address: str):
+    assert is_public(address)
 
 
 @pytest.mark.parametrize(

@@ -138,11 +138,21 @@ def test_failed_chunk_is_marked(talk: Any) -> None:
     ).load()
     [marked] = [document for document in documents if "error" in document.metadata]
     index = documents.index(marked)
-    assert marked.page_content == "[not transcribed: ServerError]"
+    assert marked.page_content == ""
     assert marked.metadata["error"].startswith("ServerError: ")
     assert documents[index - 1].metadata["end"] <= marked.metadata["start"] + 2.5
     assert documents[index + 1].metadata["start"] >= marked.metadata["end"] - 2.5
     assert len(documents) > 80
+
+
+def test_marked_chunk_leaves_no_trace_in_the_text(talk: Any) -> None:
+    router = OfflineRouter(faults={WHISPER: [200, 400]})
+    [document] = create_loader(
+        talk.path, router, on_error="mark", max_seconds=60.0, max_concurrency=1
+    ).load()
+    assert "not transcribed" not in document.page_content
+    assert document.page_content.startswith(talk.text[:500])
+    assert "BadRequestError" in document.metadata["error"]
 
 
 def test_skipped_chunk_is_logged_and_counted(talk: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -204,7 +214,7 @@ def test_marked_recording_has_the_reason() -> None:
     router = OfflineRouter(faults={WHISPER: [400]})
     source = [create_recording("One."), create_recording("Two.")]
     first, second = create_loader(source, router, on_error="mark", max_concurrency=1).load()
-    assert first.page_content == "[not transcribed: BadRequestError]"
+    assert first.page_content == ""
     assert first.metadata["error"].startswith("BadRequestError: ")
     assert second.page_content == "Two."
 

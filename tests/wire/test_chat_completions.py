@@ -62,8 +62,8 @@ def test_content_without_text_raises(content: Any) -> None:
 
 
 def test_content_may_be_missing() -> None:
-    message = {"role": "assistant"}
-    assert parse(message) == {"choices": [{"message": message}]}
+    body = {"choices": [{"message": {"role": "assistant"}, "finish_reason": "stop"}]}
+    assert parse_completion(Response(200, {}, orjson.dumps(body))) == body
 
 
 ANSWERS: dict[str, dict[str, Any]] = {
