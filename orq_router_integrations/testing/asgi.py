@@ -23,7 +23,7 @@ def create_asgi_app(router: OfflineRouter) -> App:
             response = router.handle(await _read_request(scope, receive))
             await _send_response(response, send)
         else:
-            raise ValueError(f"the offline router speaks HTTP, not {scope['type']}")
+            raise ValueError(f"The offline router serves HTTP only, not {scope['type']}.")
 
     return app
 
@@ -37,15 +37,15 @@ async def _run_lifespan(receive: Receive, send: Send) -> None:
 
 
 async def _read_request(scope: Event, receive: Receive) -> httpx.Request:
-    pieces: list[bytes] = []
-    more = True
-    while more:
+    chunks: list[bytes] = []
+    more_body = True
+    while more_body:
         event = await receive()
-        pieces.append(event.get("body", b""))
-        more = event.get("more_body", False)
+        chunks.append(event.get("body", b""))
+        more_body = event.get("more_body", False)
     url = httpx.URL(scheme="http", host="offline", raw_path=_get_raw_path(scope))
     return httpx.Request(
-        scope["method"], url, headers=list(scope["headers"]), content=b"".join(pieces)
+        scope["method"], url, headers=list(scope["headers"]), content=b"".join(chunks)
     )
 
 
@@ -56,12 +56,12 @@ def _get_raw_path(scope: Event) -> bytes:
 
 
 async def _send_response(response: httpx.Response, send: Send) -> None:
-    head = {"type": "http.response.start", "status": response.status_code}
-    await send(head | {"headers": response.headers.raw})
-    stream = cast("httpx.AsyncByteStream", response.stream)  # ours serve both kinds of client
+    start = {"type": "http.response.start", "status": response.status_code}
+    await send(start | {"headers": response.headers.raw})
+    stream = cast("httpx.AsyncByteStream", response.stream)  # also an AsyncByteStream
     try:
-        async for piece in stream:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        async for chunk in stream:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
     except httpx.RemoteProtocolError:
-        return  # the end is not told, so the server breaks the connection
+        return  # without a final event, the server breaks the connection
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -86,10 +86,9 @@ class OfflineRouter:
     Args:
         answers: scripted answers. Either a dict whose keys are the last user text or a model id,
             and whose values are an answer (``str`` or ``Answer``) or a list of answers, used in
-            order
-            with the last one repeating; or a function that takes the request body and returns an
-            answer
-            or ``None``. Requests without a scripted answer get a deterministic default answer.
+            order, with the last one repeating; or a function that takes the request body and
+            returns an answer or ``None``. Requests without a scripted answer get a deterministic
+            default answer.
         faults: scripted faults by model id: an HTTP status or a ``Fault`` that applies to every
             call, or a list with one entry per provider call, after which the model is healthy.
         models: ids of the enabled models; by default every model of the known providers.
@@ -136,8 +135,8 @@ class OfflineRouter:
         self._cache, self._links = ResponseCache(clock=clock), ImageHost(clock=clock)
         self._faults, self._answers = FaultScript(faults), AnswerScript(answers)
         self._responses = ResponsesEndpoint(script=self._answers, trace_id=self._create_trace_id)
-        others = (*_create_endpoints(self._answers), *create_image_endpoints(self._links))
-        self._services = (self._responses, *others)
+        other_services = (*_create_endpoints(self._answers), *create_image_endpoints(self._links))
+        self._services = (self._responses, *other_services)
 
     @property
     def unused(self) -> list[str]:
@@ -161,7 +160,7 @@ class OfflineRouter:
             **kwargs: further arguments of ``RouterClient``, such as ``max_retries`` or
                 ``controls``.
         """
-        from orq_router_integrations.client import RouterClient  # noqa: PLC0415 - keeps httpx users light
+        from orq_router_integrations.client import RouterClient  # noqa: PLC0415 - not needed with plain httpx
 
         settings: dict[str, Any] = {
             "api_key": self._keys[0] if self._keys else "offline-no-key-needed",
@@ -179,11 +178,11 @@ class OfflineRouter:
             headers = {"x-orq-offline": "1", "x-orq-trace-id": self._create_trace_id()}
             try:
                 outcome = self._dispatch(request)
-            except HTTPError as refusal:
+            except HTTPError as error:
                 outcome = RouterResponse(
-                    status=refusal.status,
-                    body=refusal.to_body(),
-                    headers=dict(refusal.headers),
+                    status=error.status,
+                    body=error.to_body(),
+                    headers=dict(error.headers),
                 )
             return create_response(outcome, headers | self._limit.get_headers())
 
@@ -191,7 +190,7 @@ class OfflineRouter:
         return f"{len(self.requests):032x}"
 
     def _dispatch(self, request: httpx.Request) -> RouterResponse:
-        """Apply the router's checks in order and call the endpoint."""
+        """Check address, API key and rate limit in this order, then call the handler."""
         if request.url.host == IMAGE_HOST and request.method == "GET":
             data = self._links.fetch(request.url.path)
             return RouterResponse(status=200, body=data, headers={"content-type": "image/png"})
@@ -217,17 +216,17 @@ class OfflineRouter:
         """Describe the available endpoints for a request to any other path."""
         only_v3 = path == MODELS_PATH or f"{path}/".startswith(STORED_PATH)
         if only_v3 and dialect is not Dialect.V3_ROUTER:
-            return f"{path} exists under v3/router only, not under {dialect.value}"
+            return f"{path} does not exist under {dialect.value}. Use v3/router."
         posts = ", ".join(f"POST {service.endpoint.path}" for service in self._services)
         served = f"{posts}, GET {STORED_PATH}{{id}} and GET {MODELS_PATH}"
-        return f"the offline router serves {served} under v3/router, not {method} {path}"
+        return f"{method} {path} is not an endpoint. Under v3/router, use {served}."
 
     def _list_models(self, _: httpx.Request) -> RouterResponse:
         return RouterResponse(status=200, body=self._models.list_models())
 
     def _get_stored_response(self, id_: str, request: httpx.Request) -> RouterResponse:
         if request.url.query and not self._lenient:
-            raise HTTPError(400, f"{STORED_PATH}{{id}} takes no parameters")
+            raise HTTPError(400, f"{STORED_PATH}{{id}} does not take query parameters")
         return RouterResponse(status=200, body=self._responses.get_stored(id_))
 
     def _handle_post(
@@ -235,45 +234,46 @@ class OfflineRouter:
     ) -> RouterResponse:
         body = parse_request_body(request, service.endpoint)
         try:
-            taken = split_controls(body, service.endpoint, dialect, lenient=self._lenient)
-            job = service.parse(taken.endpoint_fields, taken.controls, lenient=self._lenient)
+            parsed = split_controls(body, service.endpoint, dialect, lenient=self._lenient)
+            call = service.parse(parsed.endpoint_fields, parsed.controls, lenient=self._lenient)
         except RecursionError:
-            raise HTTPError(400, "the body is nested too deep") from None
-        self._check_models(job, taken.controls)
-        if job.guarded_text is not None:
-            check_input(taken.controls.guardrails or (), job.guarded_text)
+            raise HTTPError(400, "the body is nested too deeply") from None
+        self._check_models(call, parsed.controls)
+        if call.guarded_text is not None:
+            check_input(parsed.controls.guardrails or (), call.guarded_text)
         key = create_cache_key(request.url.path, body)
-        return job.finalize(self._answer_from_cache(key, job, taken.controls, service))
+        return call.finalize(self._answer_from_cache(key, call, parsed.controls, service))
 
-    def _check_models(self, job: EndpointCall, controls: RouterControls) -> None:
+    def _check_models(self, call: EndpointCall, controls: RouterControls) -> None:
         """Check the requested model, or the load balancer's models, which replace it."""
         balancer = controls.load_balancer
-        for model in [item.model for item in balancer.models] if balancer else [job.model]:
+        models = [item.model for item in balancer.models] if balancer else [call.model]
+        for model in models:
             check_model_id(model)
             if not self._models.is_enabled(model):
                 raise HTTPError(404, format_model_not_found(model), param="model")
 
     def _answer_from_cache(
-        self, key: str, job: EndpointCall, controls: RouterControls, service: EndpointHandler
+        self, key: str, call: EndpointCall, controls: RouterControls, service: EndpointHandler
     ) -> RouterResponse:
-        """Return the cached response, or route the request. Only this router marks cache hits."""
-        if controls.cache is None or not job.is_cacheable:
-            return self._route(job, controls, service)
-        kept = self._cache.get(key)
-        if kept is not None:
-            return replace(kept, headers=kept.headers | {"x-orq-offline-cache": "hit"})
-        outcome = self._route(job, controls, service)
+        """Return the cached response, or route the request and cache its response."""
+        if controls.cache is None or not call.is_cacheable:
+            return self._route(call, controls, service)
+        cached = self._cache.get(key)
+        if cached is not None:
+            return replace(cached, headers=cached.headers | {"x-orq-offline-cache": "hit"})
+        outcome = self._route(call, controls, service)
         self._cache.put(key, outcome, controls.cache)
         return outcome
 
     def _route(
-        self, job: EndpointCall, controls: RouterControls, service: EndpointHandler
+        self, call: EndpointCall, controls: RouterControls, service: EndpointHandler
     ) -> RouterResponse:
         balancer = controls.load_balancer
-        primary = self._balancer.pick(balancer) if balancer else job.model
+        primary = self._balancer.pick(balancer) if balancer else call.model
         providers = ProviderStub(faults=self._faults, path=service.endpoint.path, log=self.log)
         route = RequestRouting(
-            job=job,
+            call=call,
             controls=controls,
             default_retry=service.default_retry,
             enabled=self._models.is_enabled,
@@ -298,11 +298,11 @@ def _split_path(path: str) -> tuple[Dialect, str]:
         HTTPError: 404, the path contains no router prefix.
     """
     for dialect in Dialect:
-        _, prefix, rest = path.partition(f"/{dialect.value}/")
+        _, prefix, endpoint_path = path.partition(f"/{dialect.value}/")
         if prefix:
-            return dialect, "/" + rest
-    known = ", ".join(f"/{dialect.value}" for dialect in Dialect)
-    raise HTTPError(404, f"{path} is not under one of the router's prefixes ({known})")
+            return dialect, "/" + endpoint_path
+    prefixes = ", ".join(f"/{dialect.value}" for dialect in Dialect)
+    raise HTTPError(404, f"{path} does not contain a prefix of the router ({prefixes})")
 
 
 _ROUTERS: WeakSet[OfflineRouter] = WeakSet()

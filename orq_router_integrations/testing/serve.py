@@ -1,6 +1,7 @@
 """Serve the offline router on a loopback port, for any OpenAI-compatible client."""
 
 import ipaddress
+import os
 import socket
 import sys
 
@@ -19,21 +20,21 @@ def serve(host: str = "127.0.0.1", port: int = 8080, router: OfflineRouter | Non
     Raises:
         ValueError: ``host`` is not a loopback address.
         ImportError: uvicorn is not installed (extra ``serve``).
-        OSError: the port is in use.
+        OSError: the port cannot be opened, for example because it is in use.
     """
     if not _is_loopback(host):
-        raise ValueError(f"host: {host!r} is not a loopback address; use 127.0.0.1")
+        raise ValueError(f"host: {host!r} is not a loopback address. Use '127.0.0.1'.")
     try:
-        import uvicorn  # noqa: PLC0415 - an extra
+        import uvicorn  # noqa: PLC0415 - optional dependency
     except ImportError:
         raise ImportError(
-            "serving needs uvicorn: pip install it, or this package with the extra [serve]"
+            "uvicorn is not installed. Install orq-router-integrations with the extra [serve]."
         ) from None
     app = create_asgi_app(OfflineRouter() if router is None else router)
     with _open_listener(host, port) as listener:
-        name = f"[{host}]" if ":" in host else host
-        base_url = f"http://{name}:{listener.getsockname()[1]}/v3/router"
-        sys.stdout.write(f"The offline router serves {base_url} (any key will do)\n")
+        url_host = f"[{host}]" if ":" in host else host
+        base_url = f"http://{url_host}:{listener.getsockname()[1]}/v3/router"
+        sys.stdout.write(f"The offline router serves {base_url} (any API key is accepted)\n")
         sys.stdout.flush()
         config = uvicorn.Config(app, log_level="warning")
         uvicorn.Server(config).run(sockets=[listener])
@@ -48,4 +49,11 @@ def _is_loopback(host: str) -> bool:
 
 def _open_listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"Cannot listen on port {port} of {host}: {os.strerror(error.errno or 0)}. "
+            "Choose another port with --port (port= in Python); 0 picks a free port.",
+        ) from None

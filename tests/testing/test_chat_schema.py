@@ -223,7 +223,7 @@ class TestMedia:
             ({"file_data": "JVBERi0=", "filename": "a.pdf"}, ".file_data", "data URI"),
             ({"file_id": "01J"}, ".file_id", "gs://"),
             ({"uri": "ftp://x"}, ".uri", "https://"),
-            ({"file_url": "https://x"}, ".file_url", "no such member"),
+            ({"file_url": "https://x"}, ".file_url", "not a documented field"),
         ],
     )
     def test_invalid_file(self, create_chat, file, param, message):

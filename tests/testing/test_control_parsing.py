@@ -79,19 +79,19 @@ class TestVariables:
 
 
 MISPLACED = [
-    ("v3/router", {"orq": {"identity": WHO}}, "orq.identity", "send identity at top level"),
-    ("v3/router", {"orq": {"retry": {"count": 1}}}, "orq.retry", "send retry at top level"),
-    ("v3/router", {"orq": {"prompt": {"id": "p"}}}, "orq.prompt", "no control has this name"),
-    ("v2/router", {"identity": WHO}, "identity", "send it as orq.identity"),
-    ("v2/router", {"thread": {"id": "t"}}, "thread", "send it as orq.thread"),
-    ("v2/router", {"orq": {"guardrails": []}}, "orq.guardrails", "send guardrails at top level"),
-    ("v2/router", {"orq": {"variables": {}}}, "orq.variables", "send variables at top level"),
-    ("v2/gateway", {"fallbacks": FALLBACKS}, "fallbacks", "send it as orq.fallbacks"),
-    ("v2/gateway", {"orq": {"identity": WHO}}, "orq.identity", "send it as orq.contact"),
-    ("v2/gateway", {"variables": {"a": 1}}, "variables", "send it as orq.inputs"),
-    ("v2/proxy", {"retry": {"count": 1}}, "retry", "send it as orq.retry"),
-    ("v2/proxy", {"orq": {"retries": {"count": 1}}}, "orq.retries", "no control has this name"),
-    ("v2/proxy", {"guardrails": []}, "guardrails", "does not take it"),
+    ("v3/router", {"orq": {"identity": WHO}}, "orq.identity", "Send identity at top level"),
+    ("v3/router", {"orq": {"retry": {"count": 1}}}, "orq.retry", "Send retry at top level"),
+    ("v3/router", {"orq": {"prompt": {"id": "p"}}}, "orq.prompt", "Unknown control"),
+    ("v2/router", {"identity": WHO}, "identity", "Send it as orq.identity"),
+    ("v2/router", {"thread": {"id": "t"}}, "thread", "Send it as orq.thread"),
+    ("v2/router", {"orq": {"guardrails": []}}, "orq.guardrails", "Send guardrails at top level"),
+    ("v2/router", {"orq": {"variables": {}}}, "orq.variables", "Send variables at top level"),
+    ("v2/gateway", {"fallbacks": FALLBACKS}, "fallbacks", "Send it as orq.fallbacks"),
+    ("v2/gateway", {"orq": {"identity": WHO}}, "orq.identity", "Send it as orq.contact"),
+    ("v2/gateway", {"variables": {"a": 1}}, "variables", "Send it as orq.inputs"),
+    ("v2/proxy", {"retry": {"count": 1}}, "retry", "Send it as orq.retry"),
+    ("v2/proxy", {"orq": {"retries": {"count": 1}}}, "orq.retries", "Unknown control"),
+    ("v2/proxy", {"guardrails": []}, "guardrails", "does not support it"),
 ]
 
 

@@ -283,7 +283,7 @@ def test_a_failing_model_falls_back_in_json_and_in_forms():
 def test_parameters_ride_to_a_fallback_that_may_not_take_them():
     counter = Counter(faults={GPT: 503})
     reply = counter.draw(background="opaque", fallbacks=[{"model": DALLE2}])
-    assert "openai/dall-e-2 does not take it" in error(reply)["message"]
+    assert "openai/dall-e-2 does not support it" in error(reply)["message"]
     assert counter.router.log[-1].status == 400
 
 

@@ -42,7 +42,7 @@ WEBP = b"RIFF\0\0\0\0WEBP"
         (WEBP + b"VP8L" + bytes(5) + struct.pack("<I", 4 | 5 << 14), ImageInfo("WebP", (5, 6))),
         (WEBP + b"VP8X" + bytes(8) + b"\4\0\0\5\0\0", ImageInfo("WebP", (5, 6))),
         (b"\x89PNG\r\n\x1a\n", ImageInfo("PNG", None)),
-        (b"hello", ImageInfo("unknown kind", None)),
+        (b"hello", ImageInfo("unknown format", None)),
     ],
 )
 def test_images(data, seen):

@@ -89,22 +89,22 @@ def test_an_object_may_come_as_plain_text_where_it_can_be_nothing_else(members):
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ([field("retry[count]")], r"retry\[count\]: a bracketed key .* one part of JSON"),
-        ([field("fallbacks[][model]")], "a bracketed key"),
-        ([field("timestamp_granularities[0]")], "a bracketed key"),
-        ([field("[]")], "a bracketed key"),
-        ([field("n"), field("n")], r"n: sent twice; a list repeats n\[\]"),
+        ([field("retry[count]")], r"retry\[count\]: bracketed keys .* one JSON part"),
+        ([field("fallbacks[][model]")], "bracketed keys"),
+        ([field("timestamp_granularities[0]")], "bracketed keys"),
+        ([field("[]")], "bracketed keys"),
+        ([field("n"), field("n")], r"n: sent twice. For a list, repeat n\[\]"),
         ([field("n[]"), field("n")], "n: sent twice"),
         ([field("n"), field("n[]")], "n: sent twice"),
-        ([field("retry", "{")], "retry: an object travels as JSON text"),
-        ([field("x", "3", "Content-Type: application/json")], "a scalar is plain text"),
-        ([field("x", "3", "Content-Type: image/png")], "x: image/png without a file name"),
-        ([field("x", "3", "X-Other: 1")], "a header 'x-other'"),
-        ([field('x"; filename="')], "x: its file has no name"),
-        ([field("x\"; filename*=utf-8''a; z=\"")], "no Content-Disposition"),
-        (["Content-Type: text/plain\r\n\r\nx"], "no Content-Disposition"),
-        (["no head at all"], "no Content-Disposition"),
-        (["nonsense\r\n\r\nx"], "not 'Name: value'"),
+        ([field("retry", "{")], "retry: expected JSON"),
+        ([field("x", "3", "Content-Type: application/json")], "Send a scalar as plain text"),
+        ([field("x", "3", "Content-Type: image/png")], "x: image/png requires a filename"),
+        ([field("x", "3", "X-Other: 1")], "unsupported header 'x-other'"),
+        ([field('x"; filename="')], "x: the file requires a filename"),
+        ([field("x\"; filename*=utf-8''a; z=\"")], "each part requires 'Content-Disposition"),
+        (["Content-Type: text/plain\r\n\r\nx"], "each part requires 'Content-Disposition"),
+        (["no head at all"], "each part requires 'Content-Disposition"),
+        (["nonsense\r\n\r\nx"], "must be 'Name: value'"),
         ([], "begin and end with its boundary"),
     ],
 )
@@ -119,14 +119,14 @@ def test_a_form_that_does_not_end_is_refused(end):
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data", ""])
 def test_a_body_that_is_no_form_is_refused(kind):
-    assert "send multipart/form-data with a boundary" in refused(field("n"), kind=kind)
+    assert "expected multipart/form-data with a boundary" in refused(field("n"), kind=kind)
 
 
 def test_a_text_that_is_not_utf_8_is_refused():
     body = b'--E\r\nContent-Disposition: form-data; name="n"\r\n\r\n\xff\r\n--E--'
     with pytest.raises(HTTPError) as caught:
         parse_form("multipart/form-data; boundary=E", body)
-    assert caught.value.message == "n: its text is not UTF-8"
+    assert caught.value.message == "n: the text is not UTF-8"
 
 
 class Scalars(RequestModel):
@@ -271,9 +271,9 @@ def posted(router: OfflineRouter, **request: Any) -> httpx.Response:
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        ({"json": {"model": "openai/ear"}}, "send multipart/form-data"),
-        ({"data": {"model": "openai/ear"}}, "send multipart/form-data"),
-        ({"data": {"retry[count]": 1}, "files": {"file": b"x"}}, "a bracketed key"),
+        ({"json": {"model": "openai/ear"}}, "expected multipart/form-data"),
+        ({"data": {"model": "openai/ear"}}, "expected multipart/form-data"),
+        ({"data": {"retry[count]": 1}, "files": {"file": b"x"}}, "bracketed keys"),
         ({"data": {"model": "openai/ear", "file": "x"}, "files": {"z": b"x"}}, "file"),
         ({"data": {"retry": '{"count":' * 9000}, "files": {"z": b"x"}}, "retry"),
         ({"data": {"orq": '{"a":' * 200 + "1" + "}" * 200}, "files": {"z": b"x"}}, "too deep"),
@@ -291,7 +291,7 @@ def test_extra_body_of_the_stock_client_is_flattened_and_so_refused():
     client = openai.OpenAI(api_key="x", base_url="https://x/v3/router", http_client=http)
     options = {"headers": {"Content-Type": "multipart/form-data"}}
     body = {"model": "openai/ear", "retry": {"count": 1}}
-    with pytest.raises(openai.BadRequestError, match=r"retry\[count\]: a bracketed key"):
+    with pytest.raises(openai.BadRequestError, match=r"retry\[count\]: bracketed keys"):
         client.post("/echo", cast_to=object, body=body, files={"file": b"x"}, options=options)
     body = {"model": "openai/ear", "n": 2}
     answer = client.post("/echo", cast_to=object, body=body, files={"file": b"x"}, options=options)

@@ -129,7 +129,7 @@ class TestSchema:
     @pytest.mark.parametrize("prefix", ["v2/router", "v2/gateway", "v2/proxy"])
     def test_only_served_under_v3(self, create_responses, prefix):
         client = create_responses()
-        assert "v3/router only" in client.get_error(404, prefix=prefix)["message"]
+        assert "Use v3/router" in client.get_error(404, prefix=prefix)["message"]
         assert client.http.get(f"/{prefix}/responses/x").status_code == 404
 
     def test_404_lists_the_endpoints(self, create_responses):

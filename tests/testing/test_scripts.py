@@ -12,19 +12,19 @@ GPT, CLAUDE = "openai/gpt-4o", "anthropic/claude-sonnet-4-5"
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "message"),
     [
         ({"faults": {"gpt-4o": 503}}, "provider/model"),
-        ({"faults": {GPT: "503"}}, "not '503'"),
-        ({"faults": {GPT: [None]}}, "not None"),
-        ({"faults": {GPT: Exception("x")}}, r"a status or a Fault, not Exception\('x'\)"),
-        ({"answers": "Hello"}, "a mapping or a function"),
-        ({"answers": {"Hi": 5}}, "not 5"),
-        ({"answers": {"Hi": []}}, "an empty list"),
+        ({"faults": {GPT: "503"}}, "got '503'"),
+        ({"faults": {GPT: [None]}}, "got None"),
+        ({"faults": {GPT: Exception("x")}}, r"a status or a Fault, got Exception\('x'\)"),
+        ({"answers": "Hello"}, "a dict or a function"),
+        ({"answers": {"Hi": 5}}, "got 5"),
+        ({"answers": {"Hi": []}}, "the list is empty"),
     ],
 )
-def test_a_script_that_can_never_fire_is_refused(script, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_script_that_can_never_fire_is_refused(script, message):
+    with pytest.raises(ValueError, match=message):
         OfflineRouter(**script)
 
 

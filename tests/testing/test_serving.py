@@ -1,5 +1,6 @@
 """The offline router over HTTP; ``tests/interop`` has other people's clients of it."""
 
+import socket
 import sys
 
 import httpx
@@ -80,6 +81,12 @@ class TestServe:
         monkeypatch.setattr(uvicorn.Server, "run", run)
         serve(port=0)
         assert f"http://127.0.0.1:{ports[0]}/v3/router" in capsys.readouterr().out
+
+    def test_port_in_use_names_the_argument(self, socket_enabled):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            with pytest.raises(OSError, match=rf"port {port} .* --port \(port= in Python\)"):
+                serve(port=port)
 
     def test_a_missing_uvicorn_names_the_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "uvicorn", None)

@@ -109,5 +109,5 @@ def test_an_hour_is_heard_in_seconds() -> None:
 
 @pytest.mark.parametrize(("rate", "speed"), [(4_000, 1.0), (16_000, 0.1), (16_000, 5.0)])
 def test_what_could_not_be_heard_is_not_spoken(rate: int, speed: float) -> None:
-    with pytest.raises(ValueError, match="rate: 8000 or more"):
+    with pytest.raises(ValueError, match="rate must be at least 8000"):
         encode_speech("Hi", rate=rate, speed=speed)

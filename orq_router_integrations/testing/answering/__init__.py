@@ -1,1 +1,1 @@
-"""What the offline models say: scripted answers, or ones that obey the request."""
+"""Answers of the offline models: scripted ones, or default ones that follow from the request."""

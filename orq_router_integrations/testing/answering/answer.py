@@ -14,7 +14,7 @@ _TOOL_CALL_HINT = "expected a list of tool calls such as {'name': 'add', 'args':
 
 @dataclass(frozen=True, slots=True)
 class ScriptedToolCall:
-    """A tool call of an answer."""
+    """A tool call of an answer. ``args`` that are a string are sent unchanged."""
 
     name: str
     args: Mapping[str, Any] | str
@@ -22,7 +22,7 @@ class ScriptedToolCall:
 
     @property
     def arguments_json(self) -> str:
-        """The arguments as they are sent."""
+        """Arguments as the JSON text that is sent."""
         if isinstance(self.args, str):
             return self.args or "{}"
         return encode_json(dict(self.args)).decode()

@@ -1,4 +1,4 @@
-"""How models send things: texts word by word, arguments in fragments, tokens with odds."""
+"""Split answers into the chunks that a model would stream, and create ids and logprobs."""
 
 import math
 import re
@@ -10,30 +10,30 @@ from orq_router_integrations.testing.answering.answer import Answer, ScriptedToo
 from orq_router_integrations.testing.serialization import encode_text
 
 EPOCH = 1_767_225_600
-"""The time of the first reply: the start of 2026, in seconds."""
+"""Creation time of the first response: the start of 2026, in seconds since 1970."""
 
-_PIECE = re.compile(r"\S+\s*|\s+")
+_WORD = re.compile(r"\S+\s*|\s+")
 
 
 def split_words(text: str | None) -> list[str]:
-    """The words of a text, each with the blanks after it."""
-    return _PIECE.findall(text or "")
+    """Split a text into words, each with the white space after it."""
+    return _WORD.findall(text or "")
 
 
 def split_fragments(text: str) -> list[str]:
-    """At least three pieces, as models send arguments: cut anywhere."""
+    """Split tool arguments into at least three fragments, regardless of word boundaries."""
     size = max(1, min(8, math.ceil(len(text) / 3)))
-    found = [text[start : start + size] for start in range(0, len(text), size)]
-    return found + [""] * (3 - len(found))
+    fragments = [text[start : start + size] for start in range(0, len(text), size)]
+    return fragments + [""] * (3 - len(fragments))
 
 
 def create_call_id(call: ScriptedToolCall, *, turn: int, index: int) -> str:
-    """The id of a tool call.
+    """Return the id of a tool call: the scripted one, or a digest of the call.
 
     Args:
-        call: the call; its own id wins.
-        turn: position in the conversation, so that ids differ between turns.
-        index: which call of the answer it is.
+        call: the tool call.
+        turn: position in the conversation, which makes ids differ between turns.
+        index: position of the call in the answer.
     """
     if call.id is not None:
         return call.id
@@ -42,17 +42,17 @@ def create_call_id(call: ScriptedToolCall, *, turn: int, index: int) -> str:
 
 
 def create_logprobs(answer: Answer, alternatives: int) -> list[dict[str, Any]]:
-    """One item per word of the answer's text, or what is scripted."""
+    """Return the scripted log probabilities, or one made-up item per word of the text."""
     if answer.logprobs is not None:
         return [dict(item) for item in answer.logprobs]
-    return [_create_logprob(piece, alternatives) for piece in split_words(answer.text)]
+    return [_create_logprob(word, alternatives) for word in split_words(answer.text)]
 
 
 def _create_logprob(token: str, alternatives: int) -> dict[str, Any]:
-    def item(text: str, rank: int) -> dict[str, Any]:
+    def build_item(text: str, rank: int) -> dict[str, Any]:
         return {"token": text, "logprob": -0.1 - rank, "bytes": list(encode_text(text))}
 
     top: Sequence[dict[str, Any]] = [
-        item(token if rank == 0 else f"{token}{rank}", rank) for rank in range(alternatives)
+        build_item(token if rank == 0 else f"{token}{rank}", rank) for rank in range(alternatives)
     ]
-    return item(token, 0) | {"top_logprobs": top}
+    return build_item(token, 0) | {"top_logprobs": top}

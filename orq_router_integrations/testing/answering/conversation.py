@@ -1,4 +1,4 @@
-"""What a conversation says to the one who has to answer it."""
+"""The parts of a conversation that determine its answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from orq_router_integrations.testing.chat.parts import get_text
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool gave back."""
+    """The result of a tool call."""
 
     tool: str
     text: str
@@ -23,43 +23,46 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages, seen from their end."""
+    """The messages of a request."""
 
     messages: Sequence[Message]
 
     @property
     def last_user_text(self) -> str:
-        """The text of the user's last message that has one."""
-        asked = self._last_user_index
-        return "" if asked is None else get_text(self.messages[asked].content)
+        """Text of the last user message that has text."""
+        index = self._last_user_index
+        return "" if index is None else get_text(self.messages[index].content)
 
     @property
     def _last_user_index(self) -> int | None:
-        """Where the user last asked something; what only shows pictures belongs to that."""
+        """Index of the last user message with text, or of the last user message if none has text.
+
+        A message without text, such as an image returned by a tool, does not start a new turn.
+        """
         users = [i for i, m in enumerate(self.messages) if isinstance(m, UserMessage)]
-        told = [i for i in users if get_text(self.messages[i].content).strip()]
-        return next(reversed(told or users), None)
+        with_text = [i for i in users if get_text(self.messages[i].content).strip()]
+        return next(reversed(with_text or users), None)
 
     @property
     def all_text(self) -> str:
-        """Everything that instructs: what the system and the user said."""
-        heard = (m for m in self.messages if isinstance(m, SystemMessage | UserMessage))
-        return "\n".join(get_text(message.content) for message in heard)
+        """Text of all system and user messages."""
+        instructions = (m for m in self.messages if isinstance(m, SystemMessage | UserMessage))
+        return "\n".join(get_text(message.content) for message in instructions)
 
     @property
     def system_message_count(self) -> int:
-        """How many messages instruct the model."""
+        """Number of system messages."""
         return sum(isinstance(message, SystemMessage) for message in self.messages)
 
     @property
     def called_tools(self) -> set[str]:
-        """The tools called since the user's last message."""
+        """Names of the tools called since the last user message."""
         turn = (m for m in self._current_turn if isinstance(m, AssistantMessage))
         return {call.function.name for message in turn for call in message.tool_calls or ()}
 
     @property
     def tool_results(self) -> list[ToolResult]:
-        """What the tools gave back since the user's last message."""
+        """Results of tools since the last user message."""
         turn = (m for m in self._current_turn if isinstance(m, ToolMessage))
         names = self._tool_names_by_call_id
         return [
@@ -68,10 +71,12 @@ class Conversation:
 
     @property
     def _current_turn(self) -> Sequence[Message]:
-        asked = self._last_user_index
-        return self.messages if asked is None else self.messages[asked + 1 :]
+        index = self._last_user_index
+        return self.messages if index is None else self.messages[index + 1 :]
 
     @property
     def _tool_names_by_call_id(self) -> dict[str, str]:
-        made = (m for m in self.messages if isinstance(m, AssistantMessage))
-        return {call.id: call.function.name for m in made for call in m.tool_calls or ()}
+        assistant_messages = (m for m in self.messages if isinstance(m, AssistantMessage))
+        return {
+            call.id: call.function.name for m in assistant_messages for call in m.tool_calls or ()
+        }

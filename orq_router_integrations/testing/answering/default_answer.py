@@ -1,6 +1,6 @@
-"""The answer when none is scripted: it obeys the request and says what arrived.
+"""The default answer: it follows the request's instructions and describes what was received.
 
-The same request has the same answer. Nothing here imitates a model's knowledge.
+Equal requests get equal answers. Nothing here imitates a model's knowledge.
 """
 
 import re
@@ -18,57 +18,60 @@ from orq_router_integrations.testing.media.describe import iter_descriptions
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 
 MAX_EXCERPT_CHARS = 160
-"""Characters of the user's text that an answer quotes."""
+"""Maximum number of characters of the user's text that an answer quotes."""
 
 _KEY = re.compile(r"[A-Za-z_]\w*")
 
 
 def create_default_answer(prompt: Prompt, model: str) -> Answer:
-    """What the model answers, before the request's limits are applied to it."""
+    """Create the answer of a model before stop sequences and the token limit are applied."""
     conversation = prompt.conversation
     reasoning = _create_reasoning(prompt.reasoning) if prompt.reasoning else None
-    offer = _choose_tool(prompt, conversation)
-    if offer is not None:
-        call = {"name": offer.name, "args": _create_arguments(offer, conversation)}
+    tool = _choose_tool(prompt, conversation)
+    if tool is not None:
+        call = {"name": tool.name, "args": _create_arguments(tool, conversation)}
         return Answer(tool_calls=(call,), reasoning=reasoning)
     return Answer(_create_text(prompt, conversation, model), reasoning=reasoning)
 
 
-def _create_reasoning(wanted: str) -> str:
-    return f"The request asks for reasoning ({wanted}). I repeat what I was sent."
+def _create_reasoning(setting: str) -> str:
+    return f"The request asks for reasoning ({setting}). I repeat what I was sent."
 
 
 def _choose_tool(prompt: Prompt, conversation: Conversation) -> ToolSpec | None:
-    waiting = [offer for offer in prompt.tool_specs if offer.name not in conversation.called_tools]
+    uncalled = [tool for tool in prompt.tool_specs if tool.name not in conversation.called_tools]
     if prompt.forced_tool is not None:
-        return next(offer for offer in prompt.tool_specs if offer.name == prompt.forced_tool)
+        return next(tool for tool in prompt.tool_specs if tool.name == prompt.forced_tool)
     if prompt.choice == "required":
-        offers = waiting or prompt.tool_specs
-        return _find_most_relevant(offers, conversation) if offers else None
+        tools = uncalled or prompt.tool_specs
+        return _find_most_relevant(tools, conversation) if tools else None
     if prompt.choice == "auto":
-        text = extract_words(conversation.last_user_text)
-        meant = [offer for offer in waiting if extract_words(offer.name) & text]
-        return _find_most_relevant(meant, conversation) if meant else None
+        words = extract_words(conversation.last_user_text)
+        named = [tool for tool in uncalled if extract_words(tool.name) & words]
+        return _find_most_relevant(named, conversation) if named else None
     return None
 
 
-def _find_most_relevant(offers: Sequence[ToolSpec], conversation: Conversation) -> ToolSpec:
-    """By overlap with what the user said; a structured output, named like a class, comes last."""
-    text = extract_words(conversation.last_user_text)
+def _find_most_relevant(tools: Sequence[ToolSpec], conversation: Conversation) -> ToolSpec:
+    """Return the tool whose name and description share most words with the user's text.
 
-    def rank(offer: ToolSpec) -> tuple[bool, int]:
-        overlap = 2 * len(extract_words(offer.name) & text) + len(
-            extract_words(offer.description) & text
-        )
-        return offer.name[:1].isupper() or offer.name.startswith("response_format"), -overlap
+    Tools that look like structured output (named like a class) come last.
+    """
+    words = extract_words(conversation.last_user_text)
 
-    return min(offers, key=rank)
+    def rank(tool: ToolSpec) -> tuple[bool, int]:
+        name_overlap = len(extract_words(tool.name) & words)
+        description_overlap = len(extract_words(tool.description) & words)
+        is_output = tool.name[:1].isupper() or tool.name.startswith("response_format")
+        return is_output, -2 * name_overlap - description_overlap
+
+    return min(tools, key=rank)
 
 
-def _create_arguments(offer: ToolSpec, conversation: Conversation) -> Any:
-    if offer.schema is None:
+def _create_arguments(tool: ToolSpec, conversation: Conversation) -> Any:
+    if tool.schema is None:
         return conversation.last_user_text
-    return _create_value(offer.schema, conversation, f"tools ({offer.name})")
+    return _create_value(tool.schema, conversation, f"tools ({tool.name})")
 
 
 def _create_text(prompt: Prompt, conversation: Conversation, model: str) -> str:
@@ -97,20 +100,20 @@ def _describe_request(conversation: Conversation, model: str) -> str:
     text = _shorten(conversation.last_user_text)
     sentences = [f"Offline answer from {model} to '{text}'."]
     if results := conversation.tool_results:
-        told = "; ".join(f"{result.tool}: {_shorten(result.text)}" for result in results)
-        sentences.append(_end_sentence(f"The tools said: {told}"))
+        results_text = "; ".join(f"{result.tool}: {_shorten(result.text)}" for result in results)
+        sentences.append(_end_sentence(f"The tools said: {results_text}"))
     count = conversation.system_message_count
-    system = [f"{count} system message{'' if count == 1 else 's'}"] if count else []
-    if sent := [*system, *iter_descriptions(conversation.messages)]:
-        sentences.append(f"I was sent: {'; '.join(sent)}.")
+    counts = [f"{count} system message{'' if count == 1 else 's'}"] if count else []
+    if inputs := [*counts, *iter_descriptions(conversation.messages)]:
+        sentences.append(f"I was sent: {'; '.join(inputs)}.")
     return " ".join(sentences)
 
 
 def _end_sentence(sentence: str) -> str:
-    """The sentence with a full stop, unless what it quotes has ended it."""
+    """Add a full stop unless the quoted text already ends the sentence."""
     return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
 
 
 def _shorten(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= MAX_EXCERPT_CHARS else flat[:MAX_EXCERPT_CHARS].rstrip() + " ..."
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_EXCERPT_CHARS else line[:MAX_EXCERPT_CHARS].rstrip() + " ..."

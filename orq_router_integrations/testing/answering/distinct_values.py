@@ -1,4 +1,4 @@
-"""Values beside a first one, for lists whose items must all differ."""
+"""Alternative values for arrays whose items must be unique."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
@@ -10,39 +10,39 @@ import orjson
 from orq_router_integrations.testing.answering import numbers
 
 Schema = Mapping[str, Any]
-Plain = Callable[[Any], Schema]
-"""Works the references of a schema in."""
+ResolveSchema = Callable[[Any], Schema]
+"""Resolves the references of a schema."""
 
 MAX_DEPTH = 4
-"""Levels of objects in which a difference is looked for."""
+"""Maximum nesting depth at which values are varied."""
 
 MAX_CANDIDATES = 200
-"""Values of one kind that are tried."""
+"""Maximum number of candidates of one type."""
 
-_MOMENT = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
+_START = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 
 
 def get_comparison_key(value: Any) -> bytes:
-    """What two equal JSON values have in common."""
+    """Return bytes that are equal for equal JSON values."""
     if isinstance(value, float) and value.is_integer():
         value = numbers.to_plain_number(value)
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 class DistinctValues:
-    """Values like a first one, none equal to it.
+    """Generate values that differ from a first value.
 
     Args:
-        start: how many such values there are already; the one after these comes early.
-        plain: works the references of a schema in.
+        start: number of values that already exist. The candidate after these is tried first.
+        resolve: resolves the references of a schema.
     """
 
-    def __init__(self, start: int, plain: Plain) -> None:
+    def __init__(self, start: int, resolve: ResolveSchema) -> None:
         self._start = start
-        self._plain = plain
+        self._resolve = resolve
 
     def iter_values(self, schema: Schema, value: Any, depth: int = 0) -> Iterator[Any]:
-        """The other values for a schema."""
+        """Yield other values for a schema."""
         if options := [schema["const"]] if "const" in schema else schema.get("enum"):
             return chain(options[self._start : self._start + 1], options)
         match value:
@@ -59,39 +59,47 @@ class DistinctValues:
     def _iter_nested(
         self, schema: Schema, value: dict[str, Any] | list[Any], depth: int
     ) -> Iterator[Any]:
-        """With another first item, or with another member."""
+        """Yield copies of an array or object with a different first item or property."""
         if isinstance(value, list):
-            items = self._plain(schema.get("items", {}))
+            items = self._resolve(schema.get("items", {}))
             for first in self.iter_values(items, value[0], depth + 1) if value else ():
                 yield [first, *value[1:]]
             return
-        properties, more = schema.get("properties", {}), schema.get("additionalProperties", {})
-        for name, member in value.items():
-            inner = self._plain(properties.get(name, more))
-            for other in self.iter_values(inner, member, depth + 1):
+        properties, additional = (
+            schema.get("properties", {}),
+            schema.get("additionalProperties", {}),
+        )
+        for name, property_value in value.items():
+            inner = self._resolve(properties.get(name, additional))
+            for other in self.iter_values(inner, property_value, depth + 1):
                 yield {**value, name: other}
 
 
 def _iter_strings(schema: Schema, value: str, start: int) -> Iterator[str]:
-    made = format_number(schema.get("format"), start)
-    if made is not None:
-        yield made
+    formatted = format_number(schema.get("format"), start)
+    if formatted is not None:
+        yield formatted
         return
-    most = schema.get("maxLength", len(value) + 12)
+    max_length = schema.get("maxLength", len(value) + 12)
     for number in (start + 1, *range(1, MAX_CANDIDATES)):
-        for end, room in ((f" {number}", most), (f"{number}", most), (f"{number}", len(value))):
-            if len(end) <= room:
-                yield value[: room - len(end)] + end
+        candidates = (
+            (f" {number}", max_length),
+            (f"{number}", max_length),
+            (f"{number}", len(value)),
+        )
+        for suffix, length in candidates:
+            if len(suffix) <= length:
+                yield value[: length - len(suffix)] + suffix
     for number in range(33, 127):
         yield value[:-1] + chr(number)
 
 
-def format_number(kind: Any, number: int) -> str | None:
-    """The ``number``-th text of a format; ``None`` where there is only one, or no format."""
-    later = _MOMENT + dt.timedelta(days=number)
-    made = {
-        "date": later.date().isoformat(),
-        "date-time": later.isoformat().replace("+00:00", "Z"),
+def format_number(format_name: Any, number: int) -> str | None:
+    """Format a number as a string ``format`` of JSON schema; ``None`` for other formats."""
+    moment = _START + dt.timedelta(days=number)
+    values = {
+        "date": moment.date().isoformat(),
+        "date-time": moment.isoformat().replace("+00:00", "Z"),
         "time": f"{number // 60 % 24:02}:{number % 60:02}:00Z",
         "duration": f"P{number + 1}D",
         "email": f"someone{number}@example.com",
@@ -101,4 +109,4 @@ def format_number(kind: Any, number: int) -> str | None:
         "uri": f"https://example.com/{number}",
         "uuid": f"00000000-0000-4000-8000-{number:012d}",
     }
-    return made.get(kind) if isinstance(kind, str) else None
+    return values.get(format_name) if isinstance(format_name, str) else None

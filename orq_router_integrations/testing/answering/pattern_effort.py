@@ -1,17 +1,17 @@
-"""How long a regular expression may take on a text, estimated before it is run.
+"""Estimate how long a regular expression may run on a text.
 
-``re`` cannot be stopped, and a hostile pattern takes it years. The estimate counts the ways in
-which a pattern can be tried on a text; it is never too low, and often too high.
+``re`` cannot be interrupted, and a hostile pattern may run for years. The estimate counts the ways
+to try a pattern on a text. It is never too low and often too high.
 """
 
 import math
 import re
 
 MAX_PATTERN_CHARS = 1000
-"""Characters of a pattern that are read."""
+"""Maximum length of a pattern."""
 
 MAX_DEPTH = 40
-"""Levels of groups that are read."""
+"""Maximum nesting depth of groups."""
 
 QUANTIFIER = re.compile(r"(?:[*?+]|\{(?=[0-9,])([0-9]*)(,?)([0-9]*)\})[?+]?")
 CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
@@ -19,74 +19,74 @@ _OPENING = re.compile(r"\((?:\?(?:[:=!]|<[=!]|P?<\w+>)|(?!\?))")
 
 
 def estimate_effort(pattern: str, text: str) -> float:
-    """The binary logarithm of the ways to try ``pattern`` on ``text``.
+    """Return the binary logarithm of the number of ways to try ``pattern`` on ``text``.
 
     Raises:
-        ValueError: the pattern is too long, too deep, or holds what is not read here.
+        ValueError: the pattern is too long, nested too deeply or not supported.
     """
     if len(pattern) > MAX_PATTERN_CHARS:
         raise ValueError("the pattern is too long")
-    reader = _Reader(pattern, len(text))
-    found = reader.alternatives(0)
-    if reader.at < len(pattern):
-        raise ValueError("the pattern closes a group that it never opened")
-    return found + math.log2(len(text) + 1)
+    reader = _EffortReader(pattern, len(text))
+    effort = reader.read_alternatives(0)
+    if reader.position < len(pattern):
+        raise ValueError("unmatched closing parenthesis")
+    return effort + math.log2(len(text) + 1)
 
 
-class _Reader:
-    """Adds up one pattern, left to right; everything is a binary logarithm."""
+class _EffortReader:
+    """Estimate one pattern from left to right. All results are binary logarithms."""
 
     def __init__(self, pattern: str, length: int) -> None:
-        self.at = 0
+        self.position = 0
         self._pattern = pattern
         self._length = length
 
-    def alternatives(self, depth: int) -> float:
-        """Up to the end of the pattern or group."""
+    def read_alternatives(self, depth: int) -> float:
+        """Read up to the end of the pattern or group."""
         if depth > MAX_DEPTH:
-            raise ValueError("the pattern is nested too deep")
+            raise ValueError("the pattern is nested too deeply")
         options = [0.0]
-        while self.at < len(self._pattern) and self._pattern[self.at] != ")":
-            if self._pattern[self.at] == "|":
-                self.at += 1
+        while self.position < len(self._pattern) and self._pattern[self.position] != ")":
+            if self._pattern[self.position] == "|":
+                self.position += 1
                 options.append(0.0)
             else:
-                options[-1] += self._item(depth)
+                options[-1] += self._read_item(depth)
         return max(options) + math.log2(len(options))
 
-    def _item(self, depth: int) -> float:
-        group = self._pattern[self.at] == "("
-        inner = self._group(depth) if group else self._single()
-        found = QUANTIFIER.match(self._pattern, self.at)
-        if found is None:
+    def _read_item(self, depth: int) -> float:
+        is_group = self._pattern[self.position] == "("
+        inner = self._read_group(depth) if is_group else self._read_atom()
+        quantifier = QUANTIFIER.match(self._pattern, self.position)
+        if quantifier is None:
             return inner
-        self.at = found.end()
-        least, most = parse_quantifier(found)
-        most = max(least, min(most, self._length + 1))
-        if not group:
-            return math.log2(most - least + 1)
-        return math.log2(most + 1) + most * inner
+        self.position = quantifier.end()
+        minimum, maximum = parse_quantifier(quantifier)
+        maximum = max(minimum, min(maximum, self._length + 1))
+        if not is_group:
+            return math.log2(maximum - minimum + 1)
+        return math.log2(maximum + 1) + maximum * inner
 
-    def _group(self, depth: int) -> float:
-        opening = _OPENING.match(self._pattern, self.at)
+    def _read_group(self, depth: int) -> float:
+        opening = _OPENING.match(self._pattern, self.position)
         if opening is None:
-            raise ValueError("this kind of group is not read here")
-        self.at = opening.end()
-        inner = self.alternatives(depth + 1)
-        if self.at >= len(self._pattern):
-            raise ValueError("a group has no end")
-        self.at += 1
+            raise ValueError("unsupported kind of group")
+        self.position = opening.end()
+        inner = self.read_alternatives(depth + 1)
+        if self.position >= len(self._pattern):
+            raise ValueError("unterminated group")
+        self.position += 1
         return inner
 
-    def _single(self) -> float:
-        char = self._pattern[self.at]
-        found = CLASS.match(self._pattern, self.at) if char == "[" else None
-        self.at = found.end() if found else self.at + (2 if char == "\\" else 1)
+    def _read_atom(self) -> float:
+        char = self._pattern[self.position]
+        match = CLASS.match(self._pattern, self.position) if char == "[" else None
+        self.position = match.end() if match else self.position + (2 if char == "\\" else 1)
         return 0.0
 
 
 def parse_quantifier(quantifier: "re.Match[str]") -> tuple[int, float]:
-    """The fewest and the most repetitions that a quantifier allows."""
+    """Return the minimum and the maximum number of repetitions."""
     match quantifier[0][0]:
         case "*":
             return 0, math.inf
@@ -94,7 +94,7 @@ def parse_quantifier(quantifier: "re.Match[str]") -> tuple[int, float]:
             return 1, math.inf
         case "?":
             return 0, 1
-    least = int(quantifier[1] or 0)
+    minimum = int(quantifier[1] or 0)
     if not quantifier[2]:
-        return least, least
-    return least, int(quantifier[3]) if quantifier[3] else math.inf
+        return minimum, minimum
+    return minimum, int(quantifier[3]) if quantifier[3] else math.inf

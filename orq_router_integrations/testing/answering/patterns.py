@@ -1,7 +1,7 @@
-r"""Text that matches a simple regular expression; best effort, for made-up values.
+r"""Create text that matches a simple regular expression.
 
-Understands literals, ``.``, classes, ``\d \w \s``, groups, alternatives (the first is taken)
-and quantifiers (the fewest are taken). The caller checks the result.
+Supports literals, ``.``, classes, ``\d \w \s``, groups, alternatives (the first one is used) and
+quantifiers (the minimum is used). The result is checked against the pattern if that is fast enough.
 """
 
 import re
@@ -17,134 +17,134 @@ from orq_router_integrations.testing.answering.pattern_effort import (
 
 _CLASSES = {"d": "0", "w": "a", "s": " ", "D": "a", "W": "-", "S": "a"}
 MAX_EXAMPLE_CHARS = 1000
-"""Repetitions that are written out, and characters of an example."""
+"""Maximum length of an example, and maximum number of repetitions."""
 
 MAX_TEXT_CHARS = 64
-"""Characters of a text that a pattern is run on."""
+"""Maximum length of a text that a pattern is run on."""
 
 MAX_EFFORT = 2.0**22
-"""Ways of trying patterns on texts, in all, for one schema: some tenths of a second."""
+"""Total effort for the patterns of one schema: a few tenths of a second."""
 
-_WRONG = (re.error, IndexError, ValueError, OverflowError, RecursionError)
+_PATTERN_ERRORS = (re.error, IndexError, ValueError, OverflowError, RecursionError)
 
 
 class PatternExamples:
-    """Runs the patterns of one schema, as long as that cannot take long."""
+    """Run and illustrate the patterns of one schema within a limited effort."""
 
     def __init__(self) -> None:
-        self._left = MAX_EFFORT
+        self._remaining = MAX_EFFORT
 
     def matches(self, pattern: str, text: str) -> bool | None:
-        """Whether the pattern is found in the text; ``None`` where it was not run."""
-        if self._left <= 0 or len(text) > MAX_TEXT_CHARS:
+        """Return whether the pattern matches; ``None`` if running it might take too long."""
+        if self._remaining <= 0 or len(text) > MAX_TEXT_CHARS:
             return None
-        self._left -= len(pattern) * 10.0
+        self._remaining -= len(pattern) * 10.0
         try:
-            ways = estimate_effort(pattern, text)
-            if ways > 64 or 2**ways > self._left:
+            effort = estimate_effort(pattern, text)
+            if effort > 64 or 2**effort > self._remaining:
                 return None
-            self._left -= 2**ways
+            self._remaining -= 2**effort
             return re.search(pattern, text) is not None
-        except _WRONG:
+        except _PATTERN_ERRORS:
             return None
 
     def get_example(self, pattern: str) -> str | None:
-        """Text made for the pattern, unless it is known not to match."""
-        if self._left <= 0:
+        """Return text for a pattern, or ``None`` if none can be created."""
+        if self._remaining <= 0:
             return None
-        self._left -= len(pattern) * 10.0
+        self._remaining -= len(pattern) * 10.0
         try:
             re.compile(pattern[: MAX_PATTERN_CHARS + 1])
-            text = _Reader(pattern).whole()
-        except _WRONG:
+            text = _ExampleReader(pattern).read()
+        except _PATTERN_ERRORS:
             return None
         return None if self.matches(pattern, text) is False else text
 
 
 def create_example(pattern: str) -> str | None:
-    """Text that matches ``pattern``, or ``None`` where none was found."""
+    """Return text that matches ``pattern``, or ``None`` if none can be created."""
     return PatternExamples().get_example(pattern)
 
 
-class _Reader:
-    """Reads one pattern, left to right."""
+class _ExampleReader:
+    """Create an example for one pattern, reading it from left to right."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
-        self._at = 0
+        self._position = 0
         self._depth = 0
 
-    def whole(self) -> str:
-        """What the whole pattern matches.
+    def read(self) -> str:
+        """Return an example for the complete pattern.
 
         Raises:
-            ValueError: the pattern is too long, too deep, or holds what is not read here.
+            ValueError: the pattern is too long, nested too deeply or not supported.
         """
         if len(self._pattern) > MAX_PATTERN_CHARS:
             raise ValueError("the pattern is too long")
-        return self.alternatives()
+        return self.read_alternatives()
 
-    def alternatives(self) -> str:
-        """Up to the end of the pattern or group: what the first alternative matches."""
+    def read_alternatives(self) -> str:
+        """Return an example for the first alternative, up to the end of the pattern or group."""
         options = [""]
-        while self._at < len(self._pattern) and self._pattern[self._at] != ")":
-            if self._pattern[self._at] == "|":
-                self._at += 1
+        while self._position < len(self._pattern) and self._pattern[self._position] != ")":
+            if self._pattern[self._position] == "|":
+                self._position += 1
                 options.append("")
             else:
-                options[-1] += self._item()
+                options[-1] += self._read_item()
         return options[0]
 
-    def _item(self) -> str:
-        text = self._atom()
-        quantifier = QUANTIFIER.match(self._pattern, self._at)
+    def _read_item(self) -> str:
+        text = self._read_atom()
+        quantifier = QUANTIFIER.match(self._pattern, self._position)
         if quantifier is None:
             return text
-        self._at = quantifier.end()
-        least, _ = parse_quantifier(quantifier)
-        if least > MAX_EXAMPLE_CHARS or least * len(text) > MAX_EXAMPLE_CHARS:
-            raise ValueError("the text would be too long")
-        return text * least
+        self._position = quantifier.end()
+        minimum, _ = parse_quantifier(quantifier)
+        if minimum > MAX_EXAMPLE_CHARS or minimum * len(text) > MAX_EXAMPLE_CHARS:
+            raise ValueError("the example would be too long")
+        return text * minimum
 
-    def _atom(self) -> str:
-        char = self._pattern[self._at]
-        self._at += 1
+    def _read_atom(self) -> str:
+        char = self._pattern[self._position]
+        self._position += 1
         match char:
             case "^" | "$":
                 return ""
             case "." | "\\":
-                return "a" if char == "." else self._escaped()
+                return "a" if char == "." else self._read_escape()
             case "[":
-                return self._one_of()
+                return self._read_class()
             case "(":
-                return self._group()
+                return self._read_group()
         return char
 
-    def _escaped(self) -> str:
-        char = self._pattern[self._at]
-        self._at += 1
+    def _read_escape(self) -> str:
+        char = self._pattern[self._position]
+        self._position += 1
         return "" if char in "bBAZ" else _CLASSES.get(char, char)
 
-    def _group(self) -> str:
-        opening = re.compile(r"\?(?::|P?<\w+>)").match(self._pattern, self._at)
+    def _read_group(self) -> str:
+        opening = re.compile(r"\?(?::|P?<\w+>)").match(self._pattern, self._position)
         if opening:
-            self._at = opening.end()
-        elif self._pattern[self._at] == "?":
-            raise ValueError("look-around is not read here")
+            self._position = opening.end()
+        elif self._pattern[self._position] == "?":
+            raise ValueError("lookaround is not supported")
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise ValueError("the pattern is nested too deep")
-        text = self.alternatives()
+            raise ValueError("the pattern is nested too deeply")
+        text = self.read_alternatives()
         self._depth -= 1
-        self._at += 1
+        self._position += 1
         return text
 
-    def _one_of(self) -> str:
-        found = CLASS.match(self._pattern, self._at - 1)
-        if found is None:
-            raise ValueError("a class has no end")
-        members = found[0][1:-1]
-        self._at = found.end()
+    def _read_class(self) -> str:
+        match = CLASS.match(self._pattern, self._position - 1)
+        if match is None:
+            raise ValueError("unterminated character class")
+        members = match[0][1:-1]
+        self._position = match.end()
         if members.startswith("^"):
             accepted = re.compile(f"[{members}]")
             return next((char for char in "a0 -_A" if accepted.match(char)), "")

@@ -1,4 +1,4 @@
-"""What a request asks of a model, whichever endpoint it came through."""
+"""A request to a model, independent of the endpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from orq_router_integrations.testing.chat.messages import Message
 from orq_router_integrations.testing.routing.schema_validation import RequestModel
 
 CHARS_PER_TOKEN = 4
-"""Characters per token."""
+"""Estimated number of characters per token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +18,9 @@ class ToolSpec:
     """A tool that the model may call.
 
     Attributes:
-        name: the tool.
-        description: what it does.
-        schema: of its arguments; ``None`` for a tool that takes any text.
+        name: name of the tool.
+        description: description of the tool.
+        schema: JSON schema of the arguments; ``None`` for a tool that takes any text.
     """
 
     name: str
@@ -30,11 +30,11 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class JsonOutput:
-    """A text that must be JSON.
+    """A request for JSON output.
 
     Attributes:
-        param: the member of the request that asks for it.
-        schema: what it must fit; ``None`` for any object.
+        param: field of the request that asks for it.
+        schema: JSON schema of the output; ``None`` for any object.
     """
 
     param: str
@@ -43,20 +43,20 @@ class JsonOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """A request, as the one who answers it sees it.
+    """What a request asks of a model.
 
     Attributes:
-        messages: the conversation in the words of /chat/completions.
-        offers: the tools that can be called.
-        tools: all tools as they were sent; they cost tokens.
+        messages: the conversation in the format of /chat/completions.
+        tool_specs: tools that the model may call.
+        tools: all tools as they were sent; they count as input tokens.
         choice: whether tools may or must be called.
-        forced: the tool that must be called.
-        output: what the text must be, unless it is free.
-        reasoning: how the request asks for reasoning; ``None`` where it does not.
-        stops: texts that end the answer.
-        token_limit: how many tokens the answer may have.
+        forced_tool: name of the tool that must be called.
+        json_output: format of the output; ``None`` for plain text.
+        reasoning: the request's reasoning setting; ``None`` without one.
+        stop_sequences: texts that end the answer.
+        token_limit: maximum number of tokens of the answer.
         cache_key: name of a provider's prompt cache.
-        cached_whole: whether the whole prompt is marked for the provider's cache.
+        caches_everything: whether the entire prompt is marked for the provider's cache.
     """
 
     messages: Sequence[Message]
@@ -73,29 +73,29 @@ class Prompt:
 
     @property
     def conversation(self) -> Conversation:
-        """The messages, seen from their end."""
+        """The messages as a ``Conversation``."""
         return Conversation(self.messages)
 
     def truncate(self, answer: Answer) -> Answer:
-        """The answer, cut at the first stop sequence and, arguments of calls too, at its limit."""
+        """Truncate an answer at the first stop sequence and at the token limit."""
         text = answer.text
         for stop in self.stop_sequences:
             text = text.partition(stop)[0] if stop else text
         if self.token_limit is None:
             return replace(answer, text=text)
-        left = self.token_limit * CHARS_PER_TOKEN
-        cut = replace(
+        max_chars = self.token_limit * CHARS_PER_TOKEN
+        truncated = replace(
             answer,
-            text=text[:left],
-            tool_calls=_truncate_calls(answer.calls, left - len(text)),
+            text=text[:max_chars],
+            tool_calls=_truncate_calls(answer.calls, max_chars - len(text)),
         )
-        if (cut.text, cut.calls) == (text, answer.calls):
-            return cut
-        return replace(cut, finish_reason=answer.finish_reason or "length")
+        if (truncated.text, truncated.calls) == (text, answer.calls):
+            return truncated
+        return replace(truncated, finish_reason=answer.finish_reason or "length")
 
 
 def _truncate_calls(calls: Sequence[ScriptedToolCall], left: int) -> list[dict[str, Any]]:
-    """Keep as many calls as ``left`` characters of arguments allow; truncate the last one."""
+    """Keep the calls whose arguments fit into ``left`` characters; truncate the last one."""
     truncated: list[dict[str, Any]] = []
     for call in calls:
         if left <= 0:

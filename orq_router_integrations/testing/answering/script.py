@@ -17,20 +17,20 @@ class AnswerScript:
 
     def __init__(self, answers: Answers | None) -> None:
         if answers is not None and not callable(answers) and not isinstance(answers, Mapping):
-            raise ValueError(f"answers: a mapping or a function, not {answers!r}")
+            raise ValueError(f"answers: expected a dict or a function, got {answers!r:.80}")
         self._function = answers if callable(answers) else None
         self._turns: dict[str, list[Answer]] = {}
         for key, value in ({} if answers is None or callable(answers) else answers).items():
-            turns = [_to_answer(turn) for turn in _to_deque(value)]
+            turns = [_to_answer(turn) for turn in _to_list(value)]
             if not turns:
-                raise ValueError(f"answers[{key!r}]: an empty list answers nothing")
+                raise ValueError(f"answers[{key!r}]: the list is empty. Add at least one answer.")
             self._turns[key] = turns
-        self._unmet = set(self._turns)
+        self._unused = set(self._turns)
 
     @property
     def unused(self) -> list[str]:
         """Keys whose answers have not all been used."""
-        return [key for key in self._turns if key in self._unmet]
+        return [key for key in self._turns if key in self._unused]
 
     def take_answer(self, body: dict[str, Any], model: str, text: str) -> Answer | None:
         """Return the next scripted answer, or ``None``.
@@ -49,16 +49,16 @@ class AnswerScript:
             return None
         if len(turns) > 1:
             return turns.pop(0)
-        self._unmet.discard(key)
+        self._unused.discard(key)
         return turns[0]
 
 
-def _to_deque(value: Any) -> list[Any]:
-    alone = isinstance(value, str) or not isinstance(value, Iterable)
-    return [value] if alone else list(value)
+def _to_list(value: Any) -> list[Any]:
+    is_single = isinstance(value, str) or not isinstance(value, Iterable)
+    return [value] if is_single else list(value)
 
 
 def _to_answer(value: AnswerValue) -> Answer:
     if not isinstance(value, str | Answer):
-        raise ValueError(f"answers: a text or an Answer, not {value!r}")
+        raise ValueError(f"answers: expected a str or an Answer, got {value!r:.80}")
     return Answer(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""What a sentence offers as values: numbers, quoted texts, a place."""
+"""Extract numbers, quotes and places from a text."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,16 +11,16 @@ _PLACE = re.compile(r"\bin\s+([A-Z][\w.'-]*(?:(?:,\s*|\s+)[A-Z][\w.'-]*)*)")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
-_FILLER = (
+_COMMON_WORDS = (
     "the and for with that this from are was what which who how why when where you your can "
     "could would should please get use tell give have has not but its our their does did"
 )
-_STOP_WORDS = frozenset(_FILLER.split(" "))
+_STOP_WORDS = frozenset(_COMMON_WORDS.split(" "))
 
 
 @dataclass(slots=True)
 class TextFacts:
-    """The facts of one text; numbers and quotes are handed out in their order, each once."""
+    """Facts of a text. Users remove the numbers and quotes that they have used."""
 
     text: str
     numbers: list[float] = field(init=False)
@@ -32,17 +32,17 @@ class TextFacts:
 
     @property
     def place(self) -> str | None:
-        """The capitalised phrase after "in", such as "San Francisco, CA"."""
-        found = _PLACE.search(self.text)
-        return found[1].rstrip(".,") if found else None
+        """Capitalized phrase after "in", such as "San Francisco, CA"."""
+        match = _PLACE.search(self.text)
+        return match[1].rstrip(".,") if match else None
 
 
 def find_quoted(text: str) -> list[str]:
-    """What stands in quotes in a text."""
+    """Return the quoted strings of a text."""
     return [next(filter(None, groups)) for groups in _QUOTES.findall(text)]
 
 
 def extract_words(text: str) -> set[str]:
-    """The words of a text or a name worth comparing: lower case, 3 letters or more, no filler."""
-    found = {word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text))}
-    return {word for word in found if len(word) >= 3} - _STOP_WORDS
+    """Return the lower-case words of a text or identifier, without short and common words."""
+    words = {word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text))}
+    return {word for word in words if len(word) >= 3} - _STOP_WORDS

@@ -1,4 +1,4 @@
-"""Counting tokens: about four characters each, images by tile, sound by the second."""
+"""Estimate token usage: text by characters, images by tiles, audio by seconds."""
 
 import hashlib
 import math
@@ -25,27 +25,27 @@ from orq_router_integrations.testing.media.image_info import read_image_info
 from orq_router_integrations.testing.media.pdf import read_pdf
 
 AUDIO_TOKENS = 10
-"""Tokens per second of sound."""
+"""Tokens per second of audio."""
 
 SAMPLE_BYTES = 2 * SAMPLE_RATE
-"""Bytes per second of the sound that answers are made of."""
+"""Bytes per second of the audio in answers."""
 
-_BASE, _TILE, _SIDE = 85, 170, 512
+_BASE, _TILE, _SIDE = 85, 170, 512  # tokens per image and per tile, pixels of a tile's side
 
 
 def estimate_tokens(text: str) -> int:
-    """Tokens of a text."""
+    """Estimate the number of tokens of a text."""
     return math.ceil(len(text) / CHARS_PER_TOKEN)
 
 
 class PromptCache:
-    """The providers' prompt caches: which prompt prefixes each model has seen marked."""
+    """Emulate the prompt caches of providers."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
     def count_cached(self, model: str, prompt: Prompt) -> tuple[int, int]:
-        """Tokens read from the cache, and tokens written to it, by this request."""
+        """Count the tokens that a request reads from the cache and writes to it."""
         prefixes = _list_cacheable_prefixes(model, prompt)
         read = max((tokens for digest, tokens in prefixes if digest in self._seen), default=0)
         self._seen.update(digest for digest, _ in prefixes)
@@ -54,16 +54,16 @@ class PromptCache:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Counted tokens; those after the first two are part of them.
+    """Token counts. All but the first two are part of these.
 
     Attributes:
-        prompt: what was sent.
-        completion: what was answered.
-        cached: read from a provider's prompt cache.
-        cache_written: written to it.
-        heard: sound that was sent.
-        reasoning: reasoning.
-        spoken: sound that was answered.
+        prompt_tokens: input tokens.
+        completion_tokens: output tokens.
+        cached_tokens: input tokens read from a provider's prompt cache.
+        cache_creation_tokens: input tokens written to the prompt cache.
+        audio_input_tokens: input tokens of audio.
+        reasoning_tokens: output tokens of reasoning.
+        audio_output_tokens: output tokens of audio.
     """
 
     prompt_tokens: int
@@ -76,57 +76,59 @@ class Usage:
 
 
 def count_usage(prompt: Prompt, answers: Iterable[Answer], cached: tuple[int, int]) -> Usage:
-    """The tokens of a request with these answers to it."""
-    heard = _count_audio_tokens(prompt)
+    """Count the tokens of a request and its answers."""
+    audio_tokens = _count_audio_tokens(prompt)
     counts = [_count_answer_tokens(answer) for answer in answers]
-    completion, reasoning, spoken = (sum(column) for column in zip(*counts, strict=True))
+    completion, reasoning, audio = (sum(column) for column in zip(*counts, strict=True))
     return Usage(
         prompt_tokens=sum(map(_count_message_tokens, prompt.messages))
-        + heard
+        + audio_tokens
         + _count_tool_tokens(prompt),
         completion_tokens=completion,
         cached_tokens=cached[0],
         cache_creation_tokens=cached[1],
-        audio_input_tokens=heard,
+        audio_input_tokens=audio_tokens,
         reasoning_tokens=reasoning,
-        audio_output_tokens=spoken,
+        audio_output_tokens=audio,
     )
 
 
 def override_usage(
     usage: dict[str, Any], over: Mapping[str, Any] | None, names: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The usage with the members of a scripted one in it, details member by member.
+    """Apply scripted usage fields; nested details are merged.
 
     Args:
-        usage: as the endpoint has it.
-        over: what is scripted, in the words of any endpoint.
-        names: this endpoint's words for those of others.
+        usage: usage in the format of the endpoint, updated in place.
+        over: scripted fields, named as in any endpoint.
+        names: this endpoint's names of fields that other endpoints name differently.
     """
-    for foreign, value in (over or {}).items():
-        name = names.get(foreign, foreign)
-        both = isinstance(value, Mapping) and isinstance(usage.get(name), Mapping)
-        usage[name] = {**usage[name], **value} if both else value
+    for key, value in (over or {}).items():
+        name = names.get(key, key)
+        has_details = isinstance(value, Mapping) and isinstance(usage.get(name), Mapping)
+        usage[name] = {**usage[name], **value} if has_details else value
     return usage
 
 
 def _count_answer_tokens(answer: Answer) -> tuple[int, int, int]:
-    """Completion, reasoning and audio tokens; the last two are part of the first."""
+    """Count completion, reasoning and audio tokens; the first includes the others."""
     reasoning = estimate_tokens(answer.reasoning or "")
-    spoken = math.ceil(AUDIO_TOKENS * len(answer.audio or b"") / SAMPLE_BYTES)
-    said = estimate_tokens(answer.text) + estimate_tokens(answer.refusal or "")
-    called = sum(estimate_tokens(call.name + call.arguments_json) for call in answer.calls)
-    return max(1, said + called + reasoning + spoken), reasoning, spoken
+    audio = math.ceil(AUDIO_TOKENS * len(answer.audio or b"") / SAMPLE_BYTES)
+    text = estimate_tokens(answer.text) + estimate_tokens(answer.refusal or "")
+    calls = sum(estimate_tokens(call.name + call.arguments_json) for call in answer.calls)
+    return max(1, text + calls + reasoning + audio), reasoning, audio
 
 
 def _count_message_tokens(message: Message) -> int:
-    """Tokens of a message without its sounds; a few more for its frame."""
+    """Count the tokens of a message without its audio, plus 3 for its structure."""
     calls = (message.tool_calls or ()) if isinstance(message, AssistantMessage) else ()
-    called = sum(estimate_tokens(call.function.name + call.function.arguments) for call in calls)
+    call_tokens = sum(
+        estimate_tokens(call.function.name + call.function.arguments) for call in calls
+    )
     return (
         3
         + estimate_tokens(get_text(message.content))
-        + called
+        + call_tokens
         + sum(map(_count_part_tokens, iter_parts([message])))
     )
 
@@ -137,14 +139,12 @@ def _count_part_tokens(part: AnyPart) -> int:
             return _count_image_tokens(image.url, image.detail)
         case FilePart(file=file) if file.file_data:
             mime_type, data = parse_data_uri(file.file_data)
-            read = read_pdf(data) if mime_type == "application/pdf" else None
-            return (
-                _BASE * max(1, read.pages) + estimate_tokens(read.text) if read else len(data) // 4
-            )
+            pdf = read_pdf(data) if mime_type == "application/pdf" else None
+            return _BASE * max(1, pdf.pages) + estimate_tokens(pdf.text) if pdf else len(data) // 4
         case FilePart():
             return _BASE
         case AudioPart() | TextPart():
-            return 0  # counted elsewhere
+            return 0  # counted with the audio and with the message's text
     return estimate_tokens(part.model_dump_json())
 
 
@@ -167,24 +167,24 @@ def _count_tool_tokens(prompt: Prompt) -> int:
 
 
 def _list_cacheable_prefixes(model: str, prompt: Prompt) -> list[tuple[str, int]]:
-    """Digest and tokens of every beginning of the prompt that is marked for the cache."""
-    found: list[tuple[str, int]] = []
+    """Return digest and token count of each prefix of the prompt marked for caching."""
+    prefixes: list[tuple[str, int]] = []
     digest = hashlib.blake2b(f"{model} {prompt.cache_key}".encode(), digest_size=16)
     tokens = _count_tool_tokens(prompt)
     for message in prompt.messages[: _count_marked_messages(prompt)]:
         digest.update(message.model_dump_json(exclude_unset=True).encode())
         tokens += _count_message_tokens(message)
-        found.append((digest.hexdigest(), tokens))
-    return found
+        prefixes.append((digest.hexdigest(), tokens))
+    return prefixes
 
 
 def _count_marked_messages(prompt: Prompt) -> int:
-    """How many messages are to be cached."""
+    """Return the number of messages up to the last one marked for caching."""
     if prompt.caches_everything or prompt.cache_key:
         return len(prompt.messages)
-    marked = 0
+    count = 0
     for index, message in enumerate(prompt.messages, start=1):
         parts = [message, *iter_parts([message])]
         if any(getattr(part, "cache_control", None) for part in parts):
-            marked = index
-    return marked
+            count = index
+    return count

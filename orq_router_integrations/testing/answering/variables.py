@@ -1,4 +1,4 @@
-"""Variables: values for ``{{name}}`` in a text."""
+"""Substitute variables such as ``{{name}}``."""
 
 import re
 from collections.abc import Mapping
@@ -8,5 +8,5 @@ _VARIABLE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 
 
 def substitute_variables(text: str, variables: Mapping[str, Any]) -> str:
-    """The text with its variables filled in; names without a value stay as they are."""
-    return _VARIABLE.sub(lambda found: str(variables.get(found[1], found[0])), text)
+    """Replace ``{{name}}`` with its value. Unknown names are left unchanged."""
+    return _VARIABLE.sub(lambda match: str(variables.get(match[1], match[0])), text)

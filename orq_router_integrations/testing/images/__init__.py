@@ -1,1 +1,1 @@
-"""The image endpoints: pictures that are drawn here, and show what they were asked to be."""
+"""The image endpoints, which draw images that show their prompt."""

@@ -1,4 +1,4 @@
-"""A small font: the letters, figures and signs of a keyboard, five dots wide and seven high."""
+"""A bitmap font for the characters of an English keyboard, 5 by 7 dots."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -18,17 +18,18 @@ s 00ege1u  t 88s8896  u 00hhhjd  v 00hhha4  w 00hhlla  x 00ha4ah  y 00hhf1e  z 0
 ; 0cc0c48  ( 2488842  ) 8422248  / 01248g0  + 044v440  = 00v0v00  _ 000000v  # aavavaa  & cik8lid
 % op248j3  * 04lel40  < 248g842  > 8421248  [ e88888e  ] e22222e  $ 4fke5u4  @ eh1dlle
 """
-"""Each character and its seven rows from top to bottom; a row is a number to the base of 32,
-whose five bits are the dots from left to right."""
+"""Each character and its seven rows from top to bottom. A row is a base-32 digit whose five bits
+are the dots from left to right.
+"""
 
-_WORDS = _TABLE.split()
-_ROWS = {" ": "0000000", **dict(zip(_WORDS[::2], _WORDS[1::2], strict=True))}
+_ENTRIES = _TABLE.split()
+_ROWS = {" ": "0000000", **dict(zip(_ENTRIES[::2], _ENTRIES[1::2], strict=True))}
 _UNKNOWN = "vhhhhhv"
-_SAME = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\t\n", "''\"\"--  ")
+_REPLACEMENTS = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\t\n", "''\"\"--  ")
 
 
 def get_glyph_rows(text: str) -> Iterator[str]:
-    """The rows of a line of text, as ``1`` for a dot and ``0`` for none."""
+    """Yield the rows of a line of text, with ``1`` for a dot and ``0`` for none."""
     glyphs = [_ROWS.get(character, _UNKNOWN) for character in replace_missing_glyphs(text)]
     for row in range(len(_UNKNOWN)):
         yield "".join(f"{int(glyph[row], 32):05b}0" for glyph in glyphs)
@@ -37,6 +38,6 @@ def get_glyph_rows(text: str) -> Iterator[str]:
 
 
 def replace_missing_glyphs(text: str) -> str:
-    """The text in the font's letters: without accents."""
-    plain = unicodedata.normalize("NFKD", text.translate(_SAME))
+    """Remove accents and replace typographic punctuation."""
+    plain = unicodedata.normalize("NFKD", text.translate(_REPLACEMENTS))
     return "".join(letter for letter in plain if not unicodedata.combining(letter))

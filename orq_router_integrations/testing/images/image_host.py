@@ -1,4 +1,4 @@
-"""Pictures behind URLs, on a host that exists in this process only."""
+"""Host of image URLs. It exists only within this process."""
 
 from collections.abc import Callable
 
@@ -6,35 +6,35 @@ from orq_router_integrations.testing.routing.error_responses import HTTPError
 
 HOST = "images.offline.invalid"
 LIFETIME_SECONDS = 3600.0
-"""Seconds that a URL lives (contract section 2.4 says it of variations)."""
+"""Lifetime of a URL. The documentation states it for variations."""
 
 MAX_IMAGES = 100
-"""Pictures that are kept; the oldest go first."""
+"""Maximum number of stored images; the oldest are dropped first."""
 
 
 class ImageHost:
-    """Keeps pictures, and serves them for an hour."""
+    """Store images and serve them for an hour."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._kept: dict[str, tuple[float, bytes]] = {}
+        self._images: dict[str, tuple[float, bytes]] = {}
 
     def store(self, name: str, data: bytes) -> str:
-        """Keep a picture; its URL."""
+        """Store an image and return its URL."""
         path = f"/{name}.png"
-        self._kept.pop(path, None)
-        self._kept[path] = (self._clock() + LIFETIME_SECONDS, data)
-        for oldest in list(self._kept)[:-MAX_IMAGES]:
-            del self._kept[oldest]
+        self._images.pop(path, None)
+        self._images[path] = (self._clock() + LIFETIME_SECONDS, data)
+        for oldest_path in list(self._images)[:-MAX_IMAGES]:
+            del self._images[oldest_path]
         return f"https://{HOST}{path}"
 
     def fetch(self, path: str) -> bytes:
-        """The picture behind a URL's path.
+        """Return the image behind the path of a URL.
 
         Raises:
-            HTTPError: 404; there is none, or its time is up.
+            HTTPError: 404, the URL is unknown or has expired.
         """
-        until, data = self._kept.get(path, (0.0, b""))
-        if self._clock() >= until:
-            raise HTTPError(404, f"{HOST} has no {path}, or no longer", code="not_found")
+        expires_at, data = self._images.get(path, (0.0, b""))
+        if self._clock() >= expires_at:
+            raise HTTPError(404, f"{path} is unknown or has expired", code="not_found")
         return data

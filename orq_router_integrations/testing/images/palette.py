@@ -1,4 +1,4 @@
-"""Colours that pictures are drawn in: those that a prompt names, and others that follow from it."""
+"""Colors of images: those that a prompt names, and others derived from a seed."""
 
 import hashlib
 import re
@@ -28,24 +28,24 @@ NAMED_COLORS = {
     "snow": "e6eff5",
     "sunset": "f0703a",
 }
-"""Words and their colours."""
+"""Words and their colors."""
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def find_named_colors(text: str) -> list[Color]:
-    """The colours that a text names, in its order."""
+    """Return the colors that a text names, in order."""
     words = re.findall(r"\w+", text.lower())
     return [tuple(bytes.fromhex(NAMED_COLORS[word])) for word in words if word in NAMED_COLORS]
 
 
 def color_from_seed(seed: str) -> Color:
-    """The colour that follows from a seed."""
+    """Return a color derived from a seed."""
     digest = hashlib.blake2b(seed.encode("utf-8", "replace"), digest_size=8).digest()
     names = list(NAMED_COLORS)
     return find_named_colors(names[int.from_bytes(digest, "big") % len(names)])[0]
 
 
-def blend(one: Color, other: Color, share: float) -> Color:
-    """A colour with a share, from 0 to 1, of another."""
-    return tuple(round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+def blend(color: Color, other: Color, share: float) -> Color:
+    """Mix two colors; ``share`` is the share of the other color, from 0 to 1."""
+    return tuple(round(a + (b - a) * share) for a, b in zip(color, other, strict=True))

@@ -1,6 +1,6 @@
-"""PNG files: written with plain rows, and read where they are simple enough.
+"""Encode PNG files, and decode simple ones.
 
-Pixels are four bytes (red, green, blue, alpha); a picture is its rows.
+Pixels have four bytes (red, green, blue, alpha).
 """
 
 import struct
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PIXELS = 32 * 1024 * 1024
-"""Bytes of pixels of a file that is read; of a larger one only the header."""
+"""Maximum number of pixel bytes that are decoded."""
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -28,35 +28,37 @@ class PixelBuffer:
         return len(self.rows)
 
 
-def encode_png(picture: PixelBuffer, **texts: str) -> bytes:
-    """The picture as a PNG, with these texts in it (Latin letters; others become ``?``)."""
-    head = struct.pack(">IIBBBBB", picture.width, picture.height, 8, 6, 0, 0, 0)
-    notes = (f"{name}\0{text}".encode("latin-1", "replace") for name, text in texts.items())
-    pixels = zlib.compress(b"\0" + b"\0".join(picture.rows), 1)
-    chunks = [(b"IHDR", head), *((b"tEXt", note) for note in notes), (b"IDAT", pixels)]
+def encode_png(image: PixelBuffer, **texts: str) -> bytes:
+    """Encode an image as PNG with text chunks. Characters outside Latin-1 become ``?``."""
+    header = struct.pack(">IIBBBBB", image.width, image.height, 8, 6, 0, 0, 0)
+    text_chunks = (f"{name}\0{text}".encode("latin-1", "replace") for name, text in texts.items())
+    pixels = zlib.compress(b"\0" + b"\0".join(image.rows), 1)
+    chunks = [(b"IHDR", header), *((b"tEXt", chunk) for chunk in text_chunks), (b"IDAT", pixels)]
     return SIGNATURE + b"".join(_build_chunk(*chunk) for chunk in [*chunks, (b"IEND", b"")])
 
 
-def _build_chunk(kind: bytes, data: bytes) -> bytes:
-    check = zlib.crc32(data, zlib.crc32(kind))
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+def _build_chunk(name: bytes, data: bytes) -> bytes:
+    checksum = zlib.crc32(data, zlib.crc32(name))
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
 
 
 def decode_png(data: bytes) -> PixelBuffer | None:
-    """The pixels of a PNG with 8 bits a channel and no interlacing; ``None`` of all others."""
+    """Decode a PNG with 8 bits per channel and no interlacing; ``None`` for any other data."""
     try:
         chunks = list(_read_chunks(data))
-        found = dict(chunks)
-        shape = struct.unpack(">IIBBBBB", found[b"IHDR"])
-        width, height, bits, kind, *rest = shape
-        channels = _CHANNELS[kind]
-        if bits != 8 or any(rest) or not 0 < width * height * 4 <= MAX_PIXELS:
+        chunk_by_name = dict(chunks)
+        header = struct.unpack(">IIBBBBB", chunk_by_name[b"IHDR"])
+        width, height, bits, color_type, *methods = header
+        channels = _CHANNELS[color_type]
+        if bits != 8 or any(methods) or not 0 < width * height * 4 <= MAX_PIXELS:
             return None
         size = (width * channels + 1) * height
-        packed = b"".join(part for name, part in chunks if name == b"IDAT")
-        raw = zlib.decompressobj().decompress(packed, size)
-        palette = _read_palette(found) if kind == 3 else []
-        rows = [_READERS[kind](row, palette) for row in _unfilter(raw, width, height, channels)]
+        compressed = b"".join(part for name, part in chunks if name == b"IDAT")
+        raw = zlib.decompressobj().decompress(compressed, size)
+        palette = _read_palette(chunk_by_name) if color_type == 3 else []
+        rows = [
+            _READERS[color_type](row, palette) for row in _unfilter(raw, width, height, channels)
+        ]
         return PixelBuffer(width, rows)
     except (KeyError, ValueError, IndexError, struct.error, zlib.error):
         return None
@@ -64,19 +66,19 @@ def decode_png(data: bytes) -> PixelBuffer | None:
 
 def _read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     if not data.startswith(SIGNATURE):
-        raise ValueError("no PNG")
-    at = len(SIGNATURE)
-    while at + 8 <= len(data):
-        (size,) = struct.unpack_from(">I", data, at)
-        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
-        at += size + 12
+        raise ValueError("not a PNG file")
+    position = len(SIGNATURE)
+    while position + 8 <= len(data):
+        (size,) = struct.unpack_from(">I", data, position)
+        yield data[position + 4 : position + 8], data[position + 8 : position + 8 + size]
+        position += size + 12
 
 
 def _read_palette(chunks: dict[bytes, bytes]) -> list[bytes]:
-    """Tables from an index to red, green, blue and alpha."""
-    colours = chunks[b"PLTE"]
+    """Return lookup tables from an index to red, green, blue and alpha."""
+    colors = chunks[b"PLTE"]
     alpha = chunks.get(b"tRNS", b"")
-    tables = [colours[channel::3].ljust(256, b"\0") for channel in range(3)]
+    tables = [colors[channel::3].ljust(256, b"\0") for channel in range(3)]
     return [*tables, alpha + b"\xff" * (256 - len(alpha))]
 
 
@@ -85,17 +87,17 @@ def _unfilter(raw: bytes, width: int, height: int, channels: int) -> Iterator[by
     above = bytes(length)
     if len(raw) != (length + 1) * height:
         raise ValueError("rows are missing")
-    for at in range(0, len(raw), length + 1):
-        row = raw[at + 1 : at + 1 + length]
-        above = row if raw[at] == 0 else _FILTERS[raw[at]](row, above, channels)
+    for position in range(0, len(raw), length + 1):
+        row = raw[position + 1 : position + 1 + length]
+        above = row if raw[position] == 0 else _FILTERS[raw[position]](row, above, channels)
         yield above
 
 
 def _undo_sub(row: bytes, _: bytes, channels: int) -> bytes:
-    out = bytearray(row)
-    for at in range(channels, len(out)):
-        out[at] = (out[at] + out[at - channels]) & 255
-    return bytes(out)
+    result = bytearray(row)
+    for position in range(channels, len(result)):
+        result[position] = (result[position] + result[position - channels]) & 255
+    return bytes(result)
 
 
 def _undo_up(row: bytes, above: bytes, _: int) -> bytes:
@@ -103,22 +105,26 @@ def _undo_up(row: bytes, above: bytes, _: int) -> bytes:
 
 
 def _undo_average(row: bytes, above: bytes, channels: int) -> bytes:
-    out = bytearray(row)
-    for at, up in enumerate(above):
-        left = out[at - channels] if at >= channels else 0
-        out[at] = (out[at] + (left + up) // 2) & 255
-    return bytes(out)
+    result = bytearray(row)
+    for position, up in enumerate(above):
+        left = result[position - channels] if position >= channels else 0
+        result[position] = (result[position] + (left + up) // 2) & 255
+    return bytes(result)
 
 
 def _undo_paeth(row: bytes, above: bytes, channels: int) -> bytes:
-    out = bytearray(row)
-    for at, up in enumerate(above):
-        left, corner = (out[at - channels], above[at - channels]) if at >= channels else (0, 0)
+    result = bytearray(row)
+    for position, up in enumerate(above):
+        left, corner = (
+            (result[position - channels], above[position - channels])
+            if position >= channels
+            else (0, 0)
+        )
         guess = left + up - corner
         distances = abs(guess - left), abs(guess - up), abs(guess - corner)
         nearest = (left, up, corner)[distances.index(min(distances))]
-        out[at] = (out[at] + nearest) & 255
-    return bytes(out)
+        result[position] = (result[position] + nearest) & 255
+    return bytes(result)
 
 
 _FILTERS: dict[int, Callable[[bytes, bytes, int], bytes]] = {
@@ -150,10 +156,10 @@ def _read_rgba(row: bytes, _: list[bytes]) -> bytes:
 
 
 def _merge_channels(*channels: bytes) -> bytes:
-    out = bytearray(4 * len(channels[0]))
-    for place, channel in enumerate(channels):
-        out[place::4] = channel
-    return bytes(out)
+    result = bytearray(4 * len(channels[0]))
+    for index, channel in enumerate(channels):
+        result[index::4] = channel
+    return bytes(result)
 
 
 _READERS: dict[int, Callable[[bytes, list[bytes]], bytes]] = {

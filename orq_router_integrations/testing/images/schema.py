@@ -1,7 +1,7 @@
-"""Bodies of the image endpoints without the router's controls.
+"""Request bodies of the image endpoints, without the router's controls.
 
-Sizes are bounded by what is drawn here: 16 to 4096 pixels a side; the contract names none but
-those of variations. What only some models take, their provider checks, not the router.
+The size limits (16 to 4096 pixels per side) are those of the offline router. Only the sizes of
+variations are documented. Fields that only some models support are checked by the provider.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,9 @@ from orq_router_integrations.wire.suggestions import create_pattern_validator
 MAX_FILE_BYTES = 50 * 1024 * 1024
 SIDE_RANGE = range(16, 4097)
 
-_ONLY_FOR = {
+MODEL_FAMILIES = ("dall-e-2", "dall-e-3", "gpt-image")
+
+_SUPPORTED_FAMILIES = {
     "style": {"dall-e-3"},
     "background": {"gpt-image"},
     "output_format": {"gpt-image"},
@@ -33,16 +35,16 @@ def _check_size(size: str) -> str:
     if size != "auto":
         sides = [int(side) for side in size.split("x")]
         if not all(side in SIDE_RANGE for side in sides):
-            raise ValueError("the offline router draws 16 to 4096 pixels a side")
+            raise ValueError("each side must have 16 to 4096 pixels in the offline router")
     return size
 
 
 def _check_image_file(file: FormFile) -> FormFile:
-    found = detect_mime_type(file.data[:16])
-    if found not in {"image/png", "image/jpeg", "image/webp"}:
-        raise ValueError(f"must be PNG, WebP or JPEG, and is {found or 'no image'}")
+    mime_type = detect_mime_type(file.data[:16])
+    if mime_type not in {"image/png", "image/jpeg", "image/webp"}:
+        raise ValueError(f"must be PNG, WebP or JPEG, not {mime_type or 'an unknown type'}")
     if len(file.data) >= MAX_FILE_BYTES:
-        raise ValueError("must have less than 50 MB")
+        raise ValueError("must be smaller than 50 MB")
     return file
 
 
@@ -70,12 +72,12 @@ class _Common(RequestModel):
 
     @property
     def files(self) -> Sequence[FormFile]:
-        """The images that came along."""
+        """Uploaded images."""
         return ()
 
 
 class Generation(_Common):
-    """The body of /images/generations."""
+    """Body of /images/generations."""
 
     prompt: str = Field(min_length=1)
     n: Annotated[int, Field(ge=1, le=10)] | None = None
@@ -89,7 +91,7 @@ class Generation(_Common):
 
 
 class Edit(_Common):
-    """The body of /images/edits."""
+    """Body of /images/edits."""
 
     prompt: str = Field(min_length=1)
     size: Size | None = None
@@ -100,12 +102,12 @@ class Edit(_Common):
 
     @property
     def files(self) -> Sequence[FormFile]:
-        """The images that came along."""
+        """Uploaded images."""
         return self.image
 
 
 class Variation(_Common):
-    """The body of /images/variations."""
+    """Body of /images/variations."""
 
     image: ImageFile
     size: Literal["256x256", "512x512", "1024x1024"] | None = None
@@ -113,7 +115,7 @@ class Variation(_Common):
 
     @property
     def files(self) -> Sequence[FormFile]:
-        """The image that came along."""
+        """The uploaded image."""
         return (self.image,)
 
 
@@ -121,26 +123,26 @@ AnyRequest = Generation | Edit | Variation
 
 
 def find_model_family(model: str) -> str | None:
-    """The family that the contract has rules for; ``None`` for models of no such family."""
+    """Return the family of a model that has documented rules, or ``None``."""
     name = model.partition("/")[2]
-    return next((it for it in ("dall-e-2", "dall-e-3", "gpt-image") if name.startswith(it)), None)
+    return next((family for family in MODEL_FAMILIES if name.startswith(family)), None)
 
 
 def check_mask_size(request: Edit) -> None:
-    """Check that the mask is as large as the first image.
+    """Check that the mask has the size of the first image.
 
     Raises:
-        HTTPError: 400; it is not.
+        HTTPError: 400, the sizes differ.
     """
     mask = request.mask and read_image_size(request.mask.data)
     image = read_image_size(request.image[0].data)
     if mask and image and mask != image:
-        shown = " and ".join("{}x{}".format(*size) for size in (mask, image))
-        raise HTTPError(400, f"mask: must be as large as the image ({shown})", param="mask")
+        sizes = " and ".join("{}x{}".format(*size) for size in (mask, image))
+        raise HTTPError(400, f"mask: must have the size of the image ({sizes})", param="mask")
 
 
-def check_model_params(model: str, sent: Mapping[str, Any]) -> None:
-    """Check what a provider's model takes; models of no known family take everything.
+def check_model_params(model: str, fields: Mapping[str, Any]) -> None:
+    """Check that a provider's model supports the fields; unknown model families support all.
 
     Raises:
         HTTPError: 400, as the provider would answer.
@@ -148,8 +150,8 @@ def check_model_params(model: str, sent: Mapping[str, Any]) -> None:
     family = find_model_family(model)
     if family is None:
         return
-    for name in sent:
-        if family not in _ONLY_FOR.get(name, {family}):
-            raise HTTPError(400, f"{name}: {model} does not take it", param=name)
-    if family == "dall-e-3" and (sent.get("n") or 1) > 1:
-        raise HTTPError(400, f"n: {model} makes one image", param="n")
+    for name in fields:
+        if family not in _SUPPORTED_FAMILIES.get(name, {family}):
+            raise HTTPError(400, f"{name}: {model} does not support it", param=name)
+    if family == "dall-e-3" and (fields.get("n") or 1) > 1:
+        raise HTTPError(400, f"n: {model} creates one image only", param="n")

@@ -1,1 +1,1 @@
-"""What the bytes are that a request was sent with: pictures, PDFs, sound."""
+"""Inspect the media of a request: images, PDFs and audio."""

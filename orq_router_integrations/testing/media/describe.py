@@ -1,4 +1,4 @@
-"""What was sent beside text, described from its bytes."""
+"""Describe the images, files and audio of a request."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,18 +17,18 @@ from orq_router_integrations.testing.media.image_info import read_image_info
 from orq_router_integrations.testing.media.pdf import read_pdf
 
 MAX_EXCERPT_CHARS = 60
-"""Characters of a document's text that a description quotes."""
+"""Maximum number of characters of a document that a description quotes."""
 
 
 def iter_parts(messages: Sequence[Message]) -> Iterator[AnyPart]:
-    """Every content part of a conversation."""
+    """Yield all content parts of a conversation."""
     for message in messages:
         if isinstance(message.content, list):
             yield from message.content
 
 
 def iter_descriptions(messages: Sequence[Message]) -> Iterator[str]:
-    """One phrase for each image, file and sound."""
+    """Yield one phrase for each image, file and audio part."""
     for part in iter_parts(messages):
         match part:
             case ImagePart(image_url=image):
@@ -43,9 +43,9 @@ def _describe_image(url: str) -> str:
     if url.startswith("https:"):
         return f"an image by URL ({_shorten(url)}; not fetched)"
     _, data = parse_data_uri(url)
-    seen = read_image_info(data)
-    size = f"{seen.size[0]} x {seen.size[1]} pixels" if seen.size else "size not readable offline"
-    return f"an image ({seen.format}, {size}, {len(data)} bytes)"
+    info = read_image_info(data)
+    size = f"{info.size[0]} x {info.size[1]} pixels" if info.size else "size not readable offline"
+    return f"an image ({info.format}, {size}, {len(data)} bytes)"
 
 
 def _describe_file(file: File) -> str:
@@ -57,20 +57,18 @@ def _describe_file(file: File) -> str:
     mime_type, data = parse_data_uri(file.file_data)
     if mime_type != "application/pdf":
         return f"a file{name} ({mime_type}, {len(data)} bytes)"
-    read = read_pdf(data)
-    pages = f"{read.pages} page{'' if read.pages == 1 else 's'}"
-    text = f"text: '{_shorten(read.text)}'" if read.text else "text not readable offline"
+    pdf = read_pdf(data)
+    pages = f"{pdf.pages} page{'' if pdf.pages == 1 else 's'}"
+    text = f"text: '{_shorten(pdf.text)}'" if pdf.text else "text not readable offline"
     return f"a PDF{name} ({pages}; {text})"
 
 
 def _describe_audio(data: bytes) -> str:
-    heard = read_audio_info(data)
-    if heard.seconds is None:
-        return f"audio ({heard.format}, {len(data)} bytes, length not readable offline)"
-    channels = {1: "mono", 2: "stereo"}.get(heard.channels, f"{heard.channels} channels")
-    return (
-        f"audio ({heard.format}, {heard.seconds:.1f} seconds, {heard.sample_rate} Hz, {channels})"
-    )
+    info = read_audio_info(data)
+    if info.seconds is None:
+        return f"audio ({info.format}, {len(data)} bytes, length not readable offline)"
+    channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
+    return f"audio ({info.format}, {info.seconds:.1f} seconds, {info.sample_rate} Hz, {channels})"
 
 
 def _shorten(text: str) -> str:

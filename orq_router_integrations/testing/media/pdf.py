@@ -1,7 +1,7 @@
-"""The pages and the text of a PDF; simple files only, and never an exception.
+"""Read page count and text of a simple PDF. Never raises.
 
-Reads content streams that are plain or deflated and the text that ``Tj``, ``TJ``, ``'`` and ``"``
-show in a Latin encoding. Files with encrypted or custom-encoded text have no readable text here.
+Supports content streams that are plain or deflated, and text shown by ``Tj``, ``TJ``, ``'`` and
+``"`` in a Latin encoding. Encrypted and custom-encoded text is ignored.
 """
 
 import re
@@ -16,94 +16,94 @@ _TOKEN = re.compile(
     rb"[(\[\]]|(?P<number>-?\d{1,9}(?:\.\d{0,9})?)|/[A-Za-z]*|(?P<word>[A-Za-z]+\*?|['\"])"
 )
 _BRACKETS = (b"[", b"]")
-_SHOWING = (b"Tj", b"TJ", b"'", b'"')
+_SHOW_OPERATORS = (b"Tj", b"TJ", b"'", b'"')
 _IN_STRING = re.compile(rb"\\.|[()]", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|\r?\n|.)", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"", b"f": b"", b"\n": b"", b"\r\n": b""}
 
 MAX_PDF_BYTES = 1024 * 1024
-"""Bytes of content streams that are read for text, in all."""
+"""Maximum number of bytes of content streams that are read for text."""
 
 MAX_STREAMS = 200
-"""Streams of a file that are looked at."""
+"""Maximum number of streams that are inspected."""
 
 HEADER_SEARCH_BYTES = 1024
-"""Bytes before a stream in which its object begins."""
+"""Number of bytes before a stream in which its dictionary is searched."""
 
 MAX_TEXT_CHARS = 64 * 1024
-"""Bytes of one text that are read."""
+"""Maximum length of one string."""
 
 GAP = -200
-"""From this distance on, in thousandths of an em, a gap stands between words."""
+"""Offset in thousandths of an em from which a gap separates words."""
 
 
 @dataclass(frozen=True, slots=True)
 class PdfInfo:
-    """What a PDF holds: pages (0 where unknown) and text (empty where unreadable)."""
+    """Number of pages (0 if unknown) and text (empty if unreadable) of a PDF."""
 
     pages: int
     text: str
 
 
 def read_pdf(data: bytes) -> PdfInfo:
-    """Pages and text of a PDF."""
-    shown: list[str] = []
-    left = MAX_PDF_BYTES
+    """Return page count and text of a PDF."""
+    texts: list[str] = []
+    remaining = MAX_PDF_BYTES
     for stream in _iter_streams(data):
-        if left > 0 and b"BT" in stream:
-            shown.extend(_extract_text(stream[:left]))
-            left -= len(stream)
-    return PdfInfo(count_pdf_pages(data) or 0, " ".join(" ".join(shown).split()))
+        if remaining > 0 and b"BT" in stream:
+            texts.extend(_extract_text(stream[:remaining]))
+            remaining -= len(stream)
+    return PdfInfo(count_pdf_pages(data) or 0, " ".join(" ".join(texts).split()))
 
 
 def _iter_streams(data: bytes) -> Iterator[bytes]:
-    at = 0
+    position = 0
     for _ in range(MAX_STREAMS):
-        start = _STREAM.search(data, at)
+        start = _STREAM.search(data, position)
         if start is None:
             return
         end = data.find(b"endstream", start.end())
-        at = end if end >= 0 else len(data)
+        position = end if end >= 0 else len(data)
         first = data.rfind(b"obj", max(0, start.start() - HEADER_SEARCH_BYTES), start.start())
-        head = data[max(first, 0, start.start() - HEADER_SEARCH_BYTES) : start.start()]
-        body = data[start.end() : at]
-        if b"/FlateDecode" in head:
+        header = data[max(first, 0, start.start() - HEADER_SEARCH_BYTES) : start.start()]
+        body = data[start.end() : position]
+        if b"/FlateDecode" in header:
             try:
                 yield zlib.decompressobj().decompress(body, MAX_PDF_BYTES)
             except zlib.error:
                 continue
-        elif b"/Filter" not in head:
+        elif b"/Filter" not in header:
             yield body[:MAX_PDF_BYTES]
 
 
 def _extract_text(stream: bytes) -> Iterator[str]:
-    """What the operators of a content stream show, in one pass."""
-    pieces: list[str] = []
-    at, listed = 0, False
-    while found := _TOKEN.search(stream, at):
-        at, token = found.end(), found[0]
+    """Yield the texts that a content stream shows, in one pass."""
+    strings: list[str] = []
+    position, in_array = 0, False
+    while match := _TOKEN.search(stream, position):
+        position, token = match.end(), match[0]
         if token == b"(":
-            at = _find_string_end(stream, at)
-            pieces = pieces if listed else []
-            pieces.append(_decode_string(stream[found.end() : at - 1]))
+            position = _find_string_end(stream, position)
+            strings = strings if in_array else []
+            strings.append(_decode_string(stream[match.end() : position - 1]))
         elif token in _BRACKETS:
-            listed = token == b"["
-            pieces = [] if listed else pieces
-        elif found["number"] and listed:
-            pieces.append(" " if float(token) < GAP else "")
-        elif found["word"]:
-            if token in _SHOWING:
-                yield "".join(piece for piece in pieces if piece.isprintable())
-            pieces, listed = [], False
+            in_array = token == b"["
+            strings = [] if in_array else strings
+        elif match["number"] and in_array:
+            strings.append(" " if float(token) < GAP else "")
+        elif match["word"]:
+            if token in _SHOW_OPERATORS:
+                yield "".join(string for string in strings if string.isprintable())
+            strings, in_array = [], False
 
 
-def _find_string_end(stream: bytes, at: int) -> int:
-    """Where the string that begins before ``at`` ends; its round brackets come in pairs."""
+def _find_string_end(stream: bytes, position: int) -> int:
+    """Return the end of the string that starts before ``position``; parentheses nest."""
     depth = 1
-    for found in _IN_STRING.finditer(stream, at):
-        depth += {b"(": 1, b")": -1}.get(found[0], 0)
+    for match in _IN_STRING.finditer(stream, position):
+        depth += {b"(": 1, b")": -1}.get(match[0], 0)
         if not depth:
-            return found.end()
+            return match.end()
     return len(stream)
 
 
@@ -112,8 +112,8 @@ def _decode_string(escaped: bytes) -> str:
     return text.decode("cp1252", "replace").replace("\n", " ")
 
 
-def _unescape(found: re.Match[bytes]) -> bytes:
-    escape = found[1]
+def _unescape(match: re.Match[bytes]) -> bytes:
+    escape = match[1]
     if escape[0] in b"01234567":
         return bytes([int(escape, 8) & 0xFF])
     return _ESCAPED.get(escape, escape)

@@ -1,1 +1,1 @@
-"""What the router does with any endpoint: doors, checks, routing, faults, records."""
+"""The parts of the router that all endpoints share: parsing, checks, routing, faults and logs."""

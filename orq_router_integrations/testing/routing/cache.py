@@ -17,20 +17,20 @@ class ResponseCache:
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._kept: dict[str, tuple[float, RouterResponse]] = {}
+        self._entries: dict[str, tuple[float, RouterResponse]] = {}
 
     def get(self, key: str) -> RouterResponse | None:
         """Return a cached response that has not expired."""
-        until, outcome = self._kept.get(key, (0.0, None))
-        if outcome is not None and self._clock() < until:
+        expires_at, outcome = self._entries.get(key, (0.0, None))
+        if outcome is not None and self._clock() < expires_at:
             return outcome
-        self._kept.pop(key, None)
+        self._entries.pop(key, None)
         return None
 
     def put(self, key: str, outcome: RouterResponse, settings: RouterCache) -> None:
         """Cache a successful response for ``ttl`` seconds."""
         if outcome.status == 200:
-            self._kept[key] = (self._clock() + settings.ttl, outcome)
+            self._entries[key] = (self._clock() + settings.ttl, outcome)
 
 
 def create_cache_key(path: str, body: Mapping[str, Any]) -> str:
@@ -40,8 +40,8 @@ def create_cache_key(path: str, body: Mapping[str, Any]) -> str:
         HTTPError: 400, the body is nested too deeply.
     """
     try:
-        plain = describe_files(body, lambda file: file.sha256)
-        data = orjson.dumps([path, plain], option=orjson.OPT_SORT_KEYS)
+        fields = describe_files(body, lambda file: file.sha256)
+        data = orjson.dumps([path, fields], option=orjson.OPT_SORT_KEYS)
     except TypeError:
-        raise HTTPError(400, "the body is nested too deep") from None
+        raise HTTPError(400, "the body is nested too deeply") from None
     return hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -67,20 +67,22 @@ def split_controls(
         HTTPError: 400, a control is in a place the dialect does not read (ignored if ``lenient``)
             or has an invalid value.
     """
-    reader = _ControlParser(endpoint, dialect, lenient)
-    top, rest = reader.parse_top_level(body)
-    nested = reader.parse_nested(body.get("orq"))
-    if both := sorted(top.keys() & nested.keys()):
-        reader.reject(
-            both[0],
-            f"{both[0]}: sent at top level and in orq; the contract knows no "
-            "precedence, so the real router may take either",
+    parser = _ControlParser(endpoint, dialect, lenient)
+    top, endpoint_fields = parser.parse_top_level(body)
+    nested = parser.parse_nested(body.get("orq"))
+    if duplicates := sorted(top.keys() & nested.keys()):
+        parser.reject(
+            duplicates[0],
+            f"{duplicates[0]}: sent at top level and in orq. Send it once: the precedence is not "
+            "documented.",
         )
     try:
-        return ParsedBody(_parse_controls(nested | top, endpoint, dialect, lenient=lenient), rest)
-    except HTTPError as refusal:
-        if refusal.param and re.split(r"\W", refusal.param)[0] in nested:
-            refusal.param = f"orq.{refusal.param}"
+        return ParsedBody(
+            _parse_controls(nested | top, endpoint, dialect, lenient=lenient), endpoint_fields
+        )
+    except HTTPError as error:
+        if error.param and re.split(r"\W", error.param)[0] in nested:
+            error.param = f"orq.{error.param}"
         raise
 
 
@@ -91,18 +93,18 @@ class _ControlParser:
     lenient: bool
 
     def parse_top_level(self, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Split the top-level fields into controls and the rest."""
-        found: dict[str, Any] = {}
-        rest: dict[str, Any] = {}
+        """Split the top-level fields into controls and endpoint fields."""
+        controls: dict[str, Any] = {}
+        endpoint_fields: dict[str, Any] = {}
         for name, value in body.items():
             if name not in RouterControls.model_fields:
-                rest[name] = value
+                endpoint_fields[name] = value
             elif self._is_read_from(name, ControlLocation.TOP):
-                found[name] = value
+                controls[name] = value
             else:
                 self._reject_misplaced(name, name)
-        rest.pop("orq", None)
-        return found, rest
+        endpoint_fields.pop("orq", None)
+        return controls, endpoint_fields
 
     def parse_nested(self, orq: Any) -> dict[str, Any]:
         """Return the controls within ``orq`` under their current names."""
@@ -110,31 +112,31 @@ class _ControlParser:
             return {}
         if not isinstance(orq, Mapping):
             raise HTTPError(400, "orq: must be an object", param="orq")
-        found: dict[str, Any] = {}
+        controls: dict[str, Any] = {}
         extra: dict[str, Any] = {}
-        for member, value in orq.items():
-            name = self._get_control_name(member)
+        for field, value in orq.items():
+            name = self._get_control_name(field)
             if name is not None and self._is_read_from(name, ControlLocation.NESTED):
-                found[name] = self._to_current_format(name, value)
-            elif member in _NestedOnly.model_fields and self.dialect is not Dialect.V3_ROUTER:
-                extra[member] = value
+                controls[name] = self._to_current_format(name, value)
+            elif field in _NestedOnly.model_fields and self.dialect is not Dialect.V3_ROUTER:
+                extra[field] = value
             else:
-                self._reject_misplaced(member, f"orq.{member}")
+                self._reject_misplaced(field, f"orq.{field}")
         validate_body(_NestedOnly, extra, lenient=self.lenient, prefix="orq")
-        return found
+        return controls
 
-    def _get_control_name(self, member: str) -> str | None:
+    def _get_control_name(self, field: str) -> str | None:
         """Return the current name of a field of ``orq``, or ``None`` if it is not a control."""
-        if member == "variables" or (member == "identity" and self.dialect is Dialect.V2_GATEWAY):
+        if field == "variables" or (field == "identity" and self.dialect is Dialect.V2_GATEWAY):
             return None
-        name = _ALIASES.get(member, member)
+        name = _ALIASES.get(field, field)
         return name if name in RouterControls.model_fields else None
 
-    def _is_read_from(self, name: str, where: ControlLocation) -> bool:
-        if where is ControlLocation.NESTED and self.dialect is Dialect.V2_ROUTER:
-            place = self.endpoint.control_locations.get(name)
-            return name == "variables" or place not in {None, SchemaLocation.TOP}
-        return locate_control(name, self.endpoint, self.dialect) is where
+    def _is_read_from(self, name: str, location: ControlLocation) -> bool:
+        if location is ControlLocation.NESTED and self.dialect is Dialect.V2_ROUTER:
+            schema_location = self.endpoint.control_locations.get(name)
+            return name == "variables" or schema_location not in {None, SchemaLocation.TOP}
+        return locate_control(name, self.endpoint, self.dialect) is location
 
     def _to_current_format(self, name: str, value: Any) -> Any:
         """Convert a nested value to the current format."""
@@ -143,30 +145,30 @@ class _ControlParser:
         if name == "load_balancer" and isinstance(value, list) and self.dialect.nests_controls:
             return {"type": "weight_based", "models": value}
         if name == "load_balancer" and self.dialect is Dialect.V2_GATEWAY:
-            message = "orq.load_balancer: a bare list of models under v2/gateway"
+            message = "orq.load_balancer: must be a list of models under v2/gateway"
             raise HTTPError(400, message, param="orq.load_balancer")
         return value
 
-    def _reject_misplaced(self, member: str, param: str) -> None:
+    def _reject_misplaced(self, field: str, param: str) -> None:
         self.reject(
             param,
-            f"{param}: {self.endpoint.path} under {self.dialect.value} does not read it here; "
-            f"the real router would ignore it silently ({self._suggest_location(member)})",
+            f"{param}: not supported here by {self.endpoint.path} under {self.dialect.value}. "
+            f"{self._suggest_location(field)} The real router would ignore it silently.",
         )
 
-    def _suggest_location(self, member: str) -> str:
-        name = _ALIASES.get(member, member)
+    def _suggest_location(self, field: str) -> str:
+        name = _ALIASES.get(field, field)
         if name not in RouterControls.model_fields:
-            return "no control has this name"
+            return "Unknown control."
         match locate_control(name, self.endpoint, self.dialect):
             case ControlLocation.TOP:
-                return f"send {name} at top level"
+                return f"Send {name} at top level."
             case ControlLocation.NESTED:
-                return f"send it as orq.{self._get_nested_name(name)}"
+                return f"Send it as orq.{self._get_nested_name(name)}."
             case ControlLocation.HEADER:
-                return f"send {name} in headers"
+                return f"Send {name} in headers."
             case None:
-                return "this endpoint does not take it"
+                return "This endpoint does not support it."
 
     def _get_nested_name(self, name: str) -> str:
         if name == "identity" and self.dialect is Dialect.V2_GATEWAY:
@@ -188,18 +190,18 @@ def _iter_pairs(items: Iterable[Any]) -> Iterable[Mapping[str, Any]]:
 
 
 def _parse_controls(
-    wire: dict[str, Any], endpoint: Endpoint, dialect: Dialect, *, lenient: bool
+    fields: dict[str, Any], endpoint: Endpoint, dialect: Dialect, *, lenient: bool
 ) -> RouterControls:
-    wire = {name: value for name, value in wire.items() if value is not None}
+    fields = {name: value for name, value in fields.items() if value is not None}
     for name in _OBJECTS:
-        if name in wire and not isinstance(wire[name], Mapping):
+        if name in fields and not isinstance(fields[name], Mapping):
             raise HTTPError(400, f"{name}: must be an object", param=name)
-    _check_required_fields(wire)
+    _check_required_fields(fields)
     if endpoint is RESPONSES:
-        _check_responses_fields(wire)
-    elif "retry" in wire:
-        wire["retry"] = {"count": 3, **wire["retry"]}  # the v2 schema's default
-    controls = validate_body(RouterControls, wire, lenient=lenient)
+        _check_responses_fields(fields)
+    elif "retry" in fields:
+        fields["retry"] = {"count": 3, **fields["retry"]}  # the v2 schema's default
+    controls = validate_body(RouterControls, fields, lenient=lenient)
     try:
         place_controls(controls, endpoint, dialect)
     except ValueError as error:
@@ -208,24 +210,24 @@ def _parse_controls(
     return controls
 
 
-def _check_required_fields(wire: Mapping[str, Any]) -> None:
+def _check_required_fields(fields: Mapping[str, Any]) -> None:
     """Check fields for which ``RouterControls`` has defaults or shorthands."""
     for name in ("load_balancer", "cache"):
-        if "type" not in wire.get(name, {"type": ""}):
+        if "type" not in fields.get(name, {"type": ""}):
             raise HTTPError(400, f"{name}.type: is required", param=f"{name}.type")
-    models = wire.get("load_balancer", {}).get("models")
+    models = fields.get("load_balancer", {}).get("models")
     for index, item in enumerate(models if isinstance(models, list) else ()):
         if not isinstance(item, Mapping):
             param = f"load_balancer.models[{index}]"
             raise HTTPError(400, f"{param}: must be an object with model and weight", param=param)
 
 
-def _check_responses_fields(wire: Mapping[str, Any]) -> None:
+def _check_responses_fields(fields: Mapping[str, Any]) -> None:
     """Check fields that /responses requires and ``RouterControls`` defaults."""
-    missing = ["retry.count"] if "count" not in wire.get("retry", {"count": 0}) else []
-    models = wire.get("load_balancer", {}).get("models")
+    missing = ["retry.count"] if "count" not in fields.get("retry", {"count": 0}) else []
+    models = fields.get("load_balancer", {}).get("models")
     for index, item in enumerate(models if isinstance(models, list) else ()):
         if "weight" not in item:
             missing.append(f"load_balancer.models[{index}].weight")
     if missing:
-        raise HTTPError(400, f"{missing[0]}: is required here", param=missing[0])
+        raise HTTPError(400, f"{missing[0]}: is required by /responses", param=missing[0])

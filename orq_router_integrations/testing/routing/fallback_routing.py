@@ -32,14 +32,14 @@ class RequestRouting:
     """Route one request through its models.
 
     Attributes:
-        job: the request.
+        call: the validated request.
         controls: its routing controls.
         default_retry: retries if ``controls`` has none.
         enabled: returns whether a model is enabled.
         providers: the providers to call.
     """
 
-    job: EndpointCall
+    call: EndpointCall
     controls: RouterControls
     default_retry: RouterRetry | None = None
     enabled: Callable[[str], bool] = field(repr=False)
@@ -72,8 +72,10 @@ class RequestRouting:
 
     def _call_provider(self, model: str, *, attempt: int, pause: float) -> RouterResponse:
         timeout = self.controls.timeout
-        patience = timeout.call_timeout / 1000 if timeout else None
-        return self.providers.call(self.job, model, attempt=attempt, pause=pause, patience=patience)
+        timeout_seconds = timeout.call_timeout / 1000 if timeout else None
+        return self.providers.call(
+            self.call, model, attempt=attempt, pause=pause, timeout_seconds=timeout_seconds
+        )
 
 
 def format_model_not_found(model: str) -> str:

@@ -17,8 +17,7 @@ class Fault:
 
     With ``cut_after`` or ``error_after`` the stream starts normally and then breaks; ``status``
     only applies to the error. For a response that is not streamed, or a count of 0, the call fails
-    with
-    502 unless ``status`` says otherwise.
+    with 502 unless ``status`` says otherwise.
 
     Args:
         status: HTTP status of the answer; 200 for a successful, possibly slow one.
@@ -54,11 +53,11 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.status != 200 and not 400 <= self.status <= 599:
-            raise ValueError(f"status: 200 or 400 to 599, not {self.status}")
+            raise ValueError(f"status: must be 200 or 400 to 599, not {self.status}")
         if min(self.seconds, self.cut_after or 0, self.error_after or 0) < 0:
-            raise ValueError("seconds, cut_after and error_after cannot be negative")
+            raise ValueError("seconds, cut_after and error_after must not be negative")
         if self.cut_after is not None and self.error_after is not None:
-            raise ValueError("cut_after and error_after: a stream ends once; give one of them")
+            raise ValueError("cut_after and error_after: set only one of them")
 
     @property
     def break_after(self) -> int | None:
@@ -92,23 +91,23 @@ class FaultScript:
         self._next: dict[str, deque[Fault]] = {}
         for model, script in (faults or {}).items():
             if not has_provider(model):
-                raise ValueError(f"faults: {model!r} is no model id; it must be 'provider/model'")
+                raise ValueError(f"faults: {model!r} is not a model id. Write 'provider/model'.")
             if isinstance(script, int | Fault | str) or not isinstance(script, Iterable):
                 self._always[model] = _to_fault(script)
             else:
                 self._next[model] = deque(_to_fault(item) for item in script)
-        self._unmet = set(self._always)
+        self._unused = set(self._always)
 
     @property
     def unused(self) -> list[str]:
         """Models with faults that no call has used."""
-        return [*sorted(self._unmet), *(model for model, left in self._next.items() if left)]
+        return [*sorted(self._unused), *(model for model, faults in self._next.items() if faults)]
 
     def take_fault(self, model: str) -> Fault:
         """Return the fault of the next call to a model."""
-        self._unmet.discard(model)
-        if waiting := self._next.get(model):
-            return waiting.popleft()
+        self._unused.discard(model)
+        if faults := self._next.get(model):
+            return faults.popleft()
         return self._always.get(model, HEALTHY)
 
 
@@ -116,5 +115,5 @@ def _to_fault(item: int | Fault) -> Fault:
     if isinstance(item, Fault):
         return item
     if not isinstance(item, int):
-        raise ValueError(f"faults: a status or a Fault, not {item!r}")
+        raise ValueError(f"faults: expected a status or a Fault, got {item!r:.80}")
     return Fault(status=item)

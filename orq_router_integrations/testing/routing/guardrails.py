@@ -1,4 +1,4 @@
-"""Input guardrails, emulated far enough to test what a block looks like.
+"""Emulate how input guardrails block requests.
 
 Nothing is evaluated: an input guardrail blocks when the last user text contains the guardrail's id.
 Output guardrails never block.

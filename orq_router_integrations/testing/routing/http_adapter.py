@@ -39,9 +39,9 @@ class ChunkedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
             raise httpx.RemoteProtocolError("peer closed connection (incomplete chunked read)")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self:
-            await asyncio.sleep(0)  # lets other streams have their turn, as a socket would
-            yield piece
+        for chunk in self:
+            await asyncio.sleep(0)  # lets other streams continue, as a socket would
+            yield chunk
 
 
 def record_request(request: httpx.Request) -> RecordedRequest:
@@ -57,9 +57,9 @@ def record_request(request: httpx.Request) -> RecordedRequest:
 
 
 def _describe_body(request: httpx.Request) -> Any:
-    kind = request.headers.get("content-type", "")
-    if kind.startswith("multipart/"):
-        return describe_files(parse_form(kind, request.content))
+    content_type = request.headers.get("content-type", "")
+    if content_type.startswith("multipart/"):
+        return describe_files(parse_form(content_type, request.content))
     return orjson.loads(request.content)
 
 
@@ -72,7 +72,9 @@ def check_api_key(request: httpx.Request, keys: Collection[str] | None) -> None:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise HTTPError(
-            401, "send the header 'Authorization: Bearer <key>'", "authentication_required"
+            401,
+            "API key missing. Send the header 'Authorization: Bearer <key>'.",
+            "authentication_required",
         )
     if keys is not None and key.strip() not in keys:
         raise HTTPError(401, "the API key is not valid for this workspace")
@@ -86,8 +88,8 @@ def parse_request_body(request: httpx.Request, endpoint: Endpoint) -> dict[str, 
     """
     if not endpoint.multipart:
         return parse_json_object(request)
-    members = parse_form(request.headers.get("content-type", ""), request.content)
-    return _check_depth(members)
+    fields = parse_form(request.headers.get("content-type", ""), request.content)
+    return _check_depth(fields)
 
 
 def parse_json_object(request: httpx.Request) -> dict[str, Any]:
@@ -107,49 +109,49 @@ def parse_json_object(request: httpx.Request) -> dict[str, Any]:
 
 def _check_depth(body: dict[str, Any]) -> dict[str, Any]:
     if _exceeds_depth(body, MAX_DEPTH):
-        raise HTTPError(400, f"the body is nested too deep: more than {MAX_DEPTH} levels")
+        raise HTTPError(400, f"the body is nested too deeply: more than {MAX_DEPTH} levels")
     return body
 
 
 def _exceeds_depth(body: dict[str, Any], levels: int) -> bool:
-    layer: list[Any] = [body]
+    level: list[Any] = [body]
     for _ in range(levels):
-        inner: list[Any] = []
-        for item in layer:
-            inner.extend(item.values() if isinstance(item, dict) else item)
-        layer = [item for item in inner if isinstance(item, dict | list)]
-        if not layer:
+        children: list[Any] = []
+        for item in level:
+            children.extend(item.values() if isinstance(item, dict) else item)
+        level = [item for item in children if isinstance(item, dict | list)]
+        if not level:
             return False
     return True
 
 
 def create_response(outcome: RouterResponse, headers: Mapping[str, str]) -> httpx.Response:
     """Convert a router response to an httpx response."""
-    passed_on = {name.lower(): value for name, value in outcome.headers.items()}
+    extra_headers = {name.lower(): value for name, value in outcome.headers.items()}
     if outcome.chunks is not None:
-        stream, kind = _iter_stream(outcome, outcome.chunks)
-        whole = {"content-type": kind, **passed_on, **headers}
-        return httpx.Response(outcome.status, headers=whole, stream=stream)
-    body, kind = outcome.body, "text/plain; charset=utf-8"
+        stream, content_type = _create_stream(outcome, outcome.chunks)
+        all_headers = {"content-type": content_type, **extra_headers, **headers}
+        return httpx.Response(outcome.status, headers=all_headers, stream=stream)
+    body, content_type = outcome.body, "text/plain; charset=utf-8"
     if isinstance(body, str):
         body = encode_text(body)
     elif not isinstance(body, bytes):
-        body, kind = encode_json(body), "application/json"
-    whole = {"content-type": kind, **passed_on, **headers}
-    return httpx.Response(outcome.status, headers=whole, content=body)
+        body, content_type = encode_json(body), "application/json"
+    all_headers = {"content-type": content_type, **extra_headers, **headers}
+    return httpx.Response(outcome.status, headers=all_headers, content=body)
 
 
-def _iter_stream(outcome: RouterResponse, chunks: Chunks) -> tuple[ChunkedBody, str]:
+def _create_stream(outcome: RouterResponse, chunks: Chunks) -> tuple[ChunkedBody, str]:
     """Return a stream body and its content type. Raw bytes have no end marker."""
     if chunks and isinstance(chunks[0], bytes):
         return ChunkedBody(chunks, is_truncated=not outcome.is_complete), "application/octet-stream"
-    pieces = tuple(_format_event(chunk, named=outcome.has_event_names) for chunk in chunks)
+    events = tuple(_format_event(chunk, with_name=outcome.has_event_names) for chunk in chunks)
     end = (DONE,) if outcome.is_complete else ()
-    return ChunkedBody(pieces + end), "text/event-stream; charset=utf-8"
+    return ChunkedBody(events + end), "text/event-stream; charset=utf-8"
 
 
-def _format_event(chunk: Any, *, named: bool) -> bytes:
+def _format_event(chunk: Any, *, with_name: bool) -> bytes:
     data = b"data: " + encode_json(chunk) + b"\n\n"
-    if named and isinstance(chunk, Mapping) and "type" in chunk:
+    if with_name and isinstance(chunk, Mapping) and "type" in chunk:
         return b"event: " + str(chunk["type"]).encode() + b"\n" + data
     return data

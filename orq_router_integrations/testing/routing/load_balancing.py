@@ -21,7 +21,7 @@ class LoadBalancerState:
     """
 
     def __init__(self, *, seed: int, log: Sequence[ProviderCall]) -> None:
-        self._chance = random.Random(seed)  # noqa: S311 - picks must repeat
+        self._random = random.Random(seed)  # noqa: S311 - picks must be reproducible
         self._log = log
         self._turns: Counter[tuple[str, ...]] = Counter()
 
@@ -34,7 +34,7 @@ class LoadBalancerState:
                 self._turns[models] += 1
                 return models[turn % len(models)]
             case "latency_based":
-                last = {call.model: call.seconds for call in self._log}
-                return min(models, key=lambda model: last.get(model, 0.0))
-        weights = [item.weight for item in balancer.models]  # normalised by the choice
-        return self._chance.choices(models, weights)[0]
+                last_seconds = {call.model: call.seconds for call in self._log}
+                return min(models, key=lambda model: last_seconds.get(model, 0.0))
+        weights = [item.weight for item in balancer.models]  # choices() normalizes them
+        return self._random.choices(models, weights)[0]

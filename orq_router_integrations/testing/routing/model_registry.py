@@ -39,8 +39,8 @@ class ModelRegistry:
 
     def __init__(self, *, enabled: Collection[str] | None) -> None:
         self._enabled = None if enabled is None else tuple(dict.fromkeys(enabled))
-        if wrong := [model for model in self._enabled or () if not has_provider(model)]:
-            raise ValueError(f"models: {wrong[0]!r} must be 'provider/model'")
+        if invalid := [model for model in self._enabled or () if not has_provider(model)]:
+            raise ValueError(f"models: {invalid[0]!r} is not a model id. Write 'provider/model'.")
 
     def is_enabled(self, model: str) -> bool:
         """Return whether a model is enabled."""
@@ -62,10 +62,10 @@ def check_model_id(model: str) -> None:
     """Check that a model id names a provider.
 
     Raises:
-        HTTPError: 400, the status the router was seen to return for a bare model name.
+        HTTPError: 400, as the real router answers a model name without provider.
     """
     if not has_provider(model):
-        message = f"invalid model format: {model!r} must be 'provider/model'"
+        message = f"invalid model format: {model!r}. Write 'provider/model'."
         raise HTTPError(400, message, param="model")
 
 

@@ -43,14 +43,14 @@ class FormFile:
     def summary(self) -> dict[str, Any]:
         """Name, type, size and digest, for logs."""
         size = len(self.data)
-        kept = {"filename": self.filename, "mime_type": self.mime_type}
-        return {**kept, "size": size, "sha256": self.sha256}
+        info = {"filename": self.filename, "mime_type": self.mime_type}
+        return {**info, "size": size, "sha256": self.sha256}
 
 
 class _Part(NamedTuple):
     name: str
     value: Any
-    repeated: bool
+    is_repeated: bool
 
 
 def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
@@ -59,31 +59,33 @@ def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
     Raises:
         HTTPError: 400, the body is not a form or uses another encoding.
     """
-    found: dict[str, Any] = {}
-    single = set()
+    fields: dict[str, Any] = {}
+    single_names = set()
     for part in map(_parse_part, _split_parts(content_type, body)):
-        if part.repeated and part.name not in single:
-            found.setdefault(part.name, []).append(part.value)
-        elif part.name in found:
-            raise _create_error(part.name, f"sent twice; a list repeats {part.name}[]")
+        if part.is_repeated and part.name not in single_names:
+            fields.setdefault(part.name, []).append(part.value)
+        elif part.name in fields:
+            raise _create_error(part.name, f"sent twice. For a list, repeat {part.name}[].")
         else:
-            single.add(part.name)
-            found[part.name] = part.value
-    if isinstance(codes := found.get("fallback_on_codes"), list):
-        found["fallback_on_codes"] = [int(c) if str(c).isdecimal() else c for c in codes]
-    return found
+            single_names.add(part.name)
+            fields[part.name] = part.value
+    if isinstance(codes := fields.get("fallback_on_codes"), list):
+        fields["fallback_on_codes"] = [int(c) if str(c).isdecimal() else c for c in codes]
+    return fields
 
 
 def describe_files(
-    body: Mapping[str, Any], how: Callable[[FormFile], Any] = lambda file: file.summary
+    body: Mapping[str, Any], summarize: Callable[[FormFile], Any] = lambda file: file.summary
 ) -> dict[str, Any]:
     """Return a copy of the fields with each file replaced by a summary."""
 
-    def shown(value: Any) -> Any:
-        return how(value) if isinstance(value, FormFile) else value
+    def replace_file(value: Any) -> Any:
+        return summarize(value) if isinstance(value, FormFile) else value
 
     return {
-        name: [shown(item) for item in value] if isinstance(value, list) else shown(value)
+        name: [replace_file(item) for item in value]
+        if isinstance(value, list)
+        else replace_file(value)
         for name, value in body.items()
     }
 
@@ -91,42 +93,46 @@ def describe_files(
 def _split_parts(content_type: str, body: bytes) -> Iterator[bytes]:
     match = _BOUNDARY.fullmatch(content_type)
     if match is None:
-        raise HTTPError(400, f"send multipart/form-data with a boundary, not {content_type!r:.80}")
+        raise HTTPError(
+            400, f"expected multipart/form-data with a boundary, got {content_type!r:.80}"
+        )
     first, *middle = (b"\r\n" + body).split(b"\r\n--" + match[1].encode("utf-8", "replace"))
     last = middle.pop() if middle else b""
     if first or not middle or last not in {b"--", b"--\r\n"}:
-        raise HTTPError(400, "the form does not begin and end with its boundary")
-    for piece in middle:
-        if not piece.startswith(b"\r\n"):
-            raise HTTPError(400, "a boundary of the form is not at the end of its line")
-        yield piece[2:]
+        raise HTTPError(400, "the form must begin and end with its boundary")
+    for part in middle:
+        if not part.startswith(b"\r\n"):
+            raise HTTPError(400, "a boundary must be followed by a line break")
+        yield part[2:]
 
 
-def _parse_part(piece: bytes) -> _Part:
-    head, end, content = piece.partition(b"\r\n\r\n")
-    headers = _parse_headers(head) if end else {}
-    kind, _, rest = headers.pop("content-disposition", "").partition(";")
-    given = dict(_PARAMETER.findall(f";{rest}"))
-    if kind.strip() != "form-data" or _PARAMETER.sub("", f";{rest}").strip() or "name" not in given:
-        raise HTTPError(400, "a part of the form has no Content-Disposition: form-data with a name")
+def _parse_part(part: bytes) -> _Part:
+    head, separator, content = part.partition(b"\r\n\r\n")
+    headers = _parse_headers(head) if separator else {}
+    disposition, _, params_text = headers.pop("content-disposition", "").partition(";")
+    params = dict(_PARAMETER.findall(f";{params_text}"))
+    if (
+        disposition.strip() != "form-data"
+        or _PARAMETER.sub("", f";{params_text}").strip()
+        or "name" not in params
+    ):
+        raise HTTPError(400, "each part requires 'Content-Disposition: form-data' with a name")
     mime_type = headers.pop("content-type", "")
-    key = _unescape_name(given["name"])
+    key = _unescape_name(params["name"])
     name = key.removesuffix("[]")
     if headers:
-        raise _create_error(
-            name, f"its part has a header {next(iter(headers))!r}, which no form needs"
-        )
+        raise _create_error(name, f"unsupported header {next(iter(headers))!r} in its part")
     if _BRACKETS.search(key) or not name:
         raise _create_error(
             key,
-            "a bracketed key is not the documented encoding; an object is one part of JSON "
-            f"named {key.partition('[')[0]!r}, a list of scalars repeats 'name[]'",
+            "bracketed keys are not supported. Send an object as one JSON part "
+            f"{key.partition('[')[0]!r}, and a list of scalars as repeated 'name[]' parts.",
         )
-    if "filename" in given:
-        value: Any = _create_file(name, _unescape_name(given["filename"]), mime_type, content)
+    if "filename" in params:
+        value: Any = _create_file(name, _unescape_name(params["filename"]), mime_type, content)
     else:
         value = _parse_value(name, mime_type, content)
-    return _Part(name, value, repeated=key != name)
+    return _Part(name, value, is_repeated=key != name)
 
 
 def _parse_headers(head: bytes) -> dict[str, str]:
@@ -134,32 +140,32 @@ def _parse_headers(head: bytes) -> dict[str, str]:
         lines = [line.split(":", 1) for line in head.decode("utf-8").split("\r\n")]
         return {name.lower(): value.strip() for name, value in lines}
     except ValueError:
-        raise HTTPError(400, "the headers of a part are not 'Name: value' in UTF-8") from None
+        raise HTTPError(400, "the headers of each part must be 'Name: value' in UTF-8") from None
 
 
 def _create_file(name: str, filename: str, mime_type: str, content: bytes) -> FormFile:
     if not filename:
-        raise _create_error(name, "its file has no name")
+        raise _create_error(name, "the file requires a filename")
     return FormFile(filename, mime_type or "application/octet-stream", content)
 
 
 def _parse_value(name: str, mime_type: str, content: bytes) -> Any:
-    kind = mime_type.partition(";")[0].strip().lower()
-    if kind not in {"", "text/plain", "application/json"}:
-        raise _create_error(name, f"{mime_type} without a file name; a file needs one")
+    media_type = mime_type.partition(";")[0].strip().lower()
+    if media_type not in {"", "text/plain", "application/json"}:
+        raise _create_error(name, f"{mime_type} requires a filename")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        raise _create_error(name, "its text is not UTF-8") from None
-    if kind != "application/json" and name not in _OBJECTS:
+        raise _create_error(name, "the text is not UTF-8") from None
+    if media_type != "application/json" and name not in _OBJECTS:
         return text
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise _create_error(name, f"an object travels as JSON text: {error}") from None
+        raise _create_error(name, f"expected JSON: {error}") from None
     if not isinstance(value, dict | list):
         raise _create_error(
-            name, "a part of JSON holds an object or a list; a scalar is plain text"
+            name, "a JSON part must contain an object or a list. Send a scalar as plain text."
         )
     return value
 
@@ -173,16 +179,16 @@ def _create_error(param: str, message: str) -> HTTPError:
     return HTTPError(400, f"{param}: {message}", param=param)
 
 
-def _parse_with(kind: Callable[[str], Any]) -> BeforeValidator:
+def _parse_with(convert: Callable[[str], Any]) -> BeforeValidator:
     """Convert form text; values that do not convert are left for the schema to reject."""
 
-    def read(value: Any) -> Any:
+    def parse(value: Any) -> Any:
         try:
-            return kind(value) if isinstance(value, str) else value
+            return convert(value) if isinstance(value, str) else value
         except (ValueError, KeyError, OverflowError):
             return value
 
-    return BeforeValidator(read)
+    return BeforeValidator(parse)
 
 
 def _parse_int(text: str) -> int:
@@ -199,9 +205,9 @@ def _parse_float(text: str) -> float:
 
 
 FormInt = Annotated[int, _parse_with(_parse_int)]
-"""A whole number of a form; the vendor's SDK writes ``2.0``, so that is taken too."""
+"""An integer in a form. The vendor's SDK writes ``2.0``, which is accepted too."""
 
 FormFloat = Annotated[float, _parse_with(_parse_float)]
 FormBool = Annotated[bool, _parse_with({"true": True, "false": False}.__getitem__)]
 AnyFile = InstanceOf[FormFile]
-"""A file, in the schema of an endpoint."""
+"""A file in the request model of an endpoint."""

@@ -19,58 +19,67 @@ class ProviderStub:
         self._log = log
 
     def call(
-        self, job: EndpointCall, model: str, *, attempt: int, pause: float, patience: float | None
+        self,
+        request: EndpointCall,
+        model: str,
+        *,
+        attempt: int,
+        pause: float,
+        timeout_seconds: float | None,
     ) -> RouterResponse:
         """Make one call to a provider.
 
         Args:
-            job: the request.
+            request: the request.
             model: model id to call.
             attempt: number of the attempt on this model, starting at 1.
             pause: simulated delay since the previous attempt, in seconds.
-            patience: timeout in seconds, after which the router answers 408; ``None`` waits
-                forever.
+            timeout_seconds: time after which the router answers 408; ``None`` waits forever.
         """
         fault = self._faults.take_fault(model)
-        late = patience is not None and fault.seconds > patience
-        outcome = _create_timeout(model, patience) if late else _create_outcome(fault, job, model)
+        is_late = timeout_seconds is not None and fault.seconds > timeout_seconds
+        outcome = (
+            _create_timeout(model, timeout_seconds)
+            if is_late
+            else _create_outcome(fault, request, model)
+        )
         call = ProviderCall(
             model=model,
             path=self._path,
-            body=describe_files(job.provider_body(model)),
+            body=describe_files(request.provider_body(model)),
             status=outcome.status,
             attempt=attempt,
-            seconds=patience if late and patience is not None else fault.seconds,
+            seconds=timeout_seconds if is_late and timeout_seconds is not None else fault.seconds,
             pause=pause,
         )
         self._log.append(call)
-        named = {ANSWERED_MODEL_HEADER: model} if outcome.status == 200 else {}
-        return replace(outcome, headers=outcome.headers | named)
+        model_header = {ANSWERED_MODEL_HEADER: model} if outcome.status == 200 else {}
+        return replace(outcome, headers=outcome.headers | model_header)
 
 
-def _create_timeout(model: str, patience: float | None) -> RouterResponse:
-    message = f"{model} did not answer within the call_timeout of {patience} seconds"
+def _create_timeout(model: str, timeout_seconds: float | None) -> RouterResponse:
+    message = f"{model} did not answer within the call_timeout of {timeout_seconds} seconds"
     return RouterResponse(status=408, body=create_error_body(408, message))
 
 
-def _create_outcome(fault: Fault, job: EndpointCall, model: str) -> RouterResponse:
-    broken = fault.break_after is not None
-    if (broken and not (job.is_streamed and fault.break_after)) or not (
-        broken or fault.status == 200
+def _create_outcome(fault: Fault, request: EndpointCall, model: str) -> RouterResponse:
+    is_broken = fault.break_after is not None
+    if (is_broken and not (request.is_streamed and fault.break_after)) or not (
+        is_broken or fault.status == 200
     ):
         return _create_failure(fault, model)
     try:
-        produced = job.answer(model)
-    except HTTPError as refusal:
-        return RouterResponse(status=refusal.status, body=refusal.to_body())
-    if broken and produced.chunks is not None:
-        error = None if fault.error_after is None else fault.create_error_body(model)
-        chunks = job.cut_stream(produced.chunks, fault.break_after or 0, error)
+        response = request.answer(model)
+    except HTTPError as error:
+        return RouterResponse(status=error.status, body=error.to_body())
+    if is_broken and response.chunks is not None:
+        error_body = None if fault.error_after is None else fault.create_error_body(model)
+        chunks = request.cut_stream(response.chunks, fault.break_after or 0, error_body)
         return RouterResponse(
-            status=200, chunks=chunks, headers=produced.headers, is_complete=False
+            status=200, chunks=chunks, headers=response.headers, is_complete=False
         )
     return RouterResponse(
-        status=200, body=produced.body, chunks=produced.chunks, headers=produced.headers
+        status=200, body=response.body, chunks=response.chunks, headers=response.headers
     )
 
 

@@ -14,7 +14,7 @@ class RateLimit:
 
     def __init__(self, *, limit: int | None, clock: Callable[[], float]) -> None:
         if limit is not None and limit < 1:
-            raise ValueError(f"requests_per_minute: at least 1, not {limit}")
+            raise ValueError(f"requests_per_minute: must be at least 1, not {limit}")
         self._limit = limit
         self._clock = clock
         self._times: deque[float] = deque()
@@ -30,7 +30,7 @@ class RateLimit:
         self._drop_expired()
         if len(self._times) >= self._limit:
             wait = str(self._get_reset_seconds())
-            message = f"{self._limit} requests per minute are used up; try again in {wait} s"
+            message = f"rate limit of {self._limit} requests per minute reached. Retry in {wait} s."
             raise HTTPError(429, message, code="rate_limit_exceeded", headers={"retry-after": wait})
         self._times.append(self._clock())
 

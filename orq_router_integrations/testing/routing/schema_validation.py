@@ -42,50 +42,52 @@ def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool, pre
         return model.model_validate(body)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
-    mended = _repair(body, errors, lenient=lenient)
-    if mended is not None:
-        return validate_body(model, mended, lenient=lenient, prefix=prefix)
-    found = [
+    repaired = _repair(body, errors, lenient=lenient)
+    if repaired is not None:
+        return validate_body(model, repaired, lenient=lenient, prefix=prefix)
+    errors_by_path = [
         (_find_path(body, item["loc"], item["type"]), _describe_error(item)) for item in errors
     ]
-    steps, message = max(found, key=lambda it: len(it[0]))
+    steps, message = max(errors_by_path, key=lambda item: len(item[0]))
     param = _format_path(prefix, steps)
     raise HTTPError(400, f"{param}: {message}" if param else message, param=param or None)
 
 
 def _describe_error(item: ErrorDetails) -> str:
     if item["type"] == "extra_forbidden":
-        return "the router's documented schemas know no such member"
+        return "is not a documented field of the router"
     return item["msg"].removeprefix("Value error, ")
 
 
-def _find_path(body: Any, location: Location, kind: str) -> list[int | str]:
+def _find_path(body: Any, location: Location, error_type: str) -> list[int | str]:
     """Translate a pydantic error location to a path in the body.
 
-    pydantic inserts the tags of unions into the location, and a tag may look like a key: of all
-    interpretations, the one that matches the body furthest is used.
+    pydantic inserts the tags of unions into the location, and a tag may equal a key. Of all
+    possible paths, the longest one that exists in the body is returned.
     """
-    return max(_iter_paths(body, list(location), kind), key=len, default=[])
+    return max(_iter_paths(body, list(location), error_type), key=len, default=[])
 
 
-def _iter_paths(here: Any, location: list[int | str], kind: str) -> Iterator[list[int | str]]:
+def _iter_paths(
+    value: Any, location: list[int | str], error_type: str
+) -> Iterator[list[int | str]]:
     if not location:
         yield []
         return
-    step, *rest = location
-    must_end_here = not rest and kind in {"missing", "extra_forbidden"}
-    if _contains(here, step):
-        yield from ([step, *path] for path in _iter_paths(here[step], rest, kind))
-    elif must_end_here and isinstance(here, Mapping):
+    step, *remaining = location
+    must_end_here = not remaining and error_type in {"missing", "extra_forbidden"}
+    if _contains(value, step):
+        yield from ([step, *path] for path in _iter_paths(value[step], remaining, error_type))
+    elif must_end_here and isinstance(value, Mapping):
         yield [step]
     if isinstance(step, str) and not must_end_here:
-        yield from _iter_paths(here, rest, kind)
+        yield from _iter_paths(value, remaining, error_type)
 
 
-def _contains(here: Any, step: int | str) -> bool:
-    if isinstance(here, list):
+def _contains(value: Any, step: int | str) -> bool:
+    if isinstance(value, list):
         return isinstance(step, int)
-    return isinstance(here, Mapping) and step in here
+    return isinstance(value, Mapping) and step in value
 
 
 def _format_path(prefix: str, steps: Location) -> str:
@@ -102,21 +104,23 @@ def _repair(
 
     JSON does not distinguish 2 from 2.0, and the vendor's SDK writes the latter.
     """
-    whole = [item for item in errors if item["type"] == "int_type" and _is_integral(item["input"])]
+    integral = [
+        item for item in errors if item["type"] == "int_type" and _is_integral(item["input"])
+    ]
     unknown = [item for item in errors if lenient and item["type"] == "extra_forbidden"]
-    if not whole and not unknown:
+    if not integral and not unknown:
         return None
-    mended: dict[str, Any] = copy.deepcopy(dict(body))
-    for item in (*whole, *unknown):
-        *path, last = _find_path(mended, item["loc"], item["type"])
-        here: Any = mended
+    repaired: dict[str, Any] = copy.deepcopy(dict(body))
+    for item in (*integral, *unknown):
+        *path, last = _find_path(repaired, item["loc"], item["type"])
+        value: Any = repaired
         for step in path:
-            here = here[step]
+            value = value[step]
         if item["type"] == "int_type":
-            here[last] = int(item["input"])
+            value[last] = int(item["input"])
         else:
-            del here[last]
-    return mended
+            del value[last]
+    return repaired
 
 
 def _is_integral(value: Any) -> bool:
