@@ -7,6 +7,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 
 from orq_router_integrations.chat_models.content_parts import (
+    SUPPORTED_TYPES,
     Part,
     convert_block,
     convert_blocks,
@@ -14,7 +15,9 @@ from orq_router_integrations.chat_models.content_parts import (
     join_text_parts,
 )
 from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
+from orq_router_integrations.chat_models.tool_messages import create_json_block
 from orq_router_integrations.wire import json
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
 from orq_router_integrations.wire.reasoning import THOUGHT_SIGNATURES_KWARG
 
 _TOOL_CALL_TYPES = {
@@ -54,6 +57,9 @@ _SERVER_TYPES = {
 _SERVER_RESULT_SUFFIX = "_tool_result"
 """Suffix of the types of Anthropic's server-side tool results."""
 
+_CLIENT_CALL_SUFFIX = "_call"
+"""Suffix of the types of calls that the client runs, such as ``computer_call``."""
+
 _BEDROCK_CACHE_KEY = "cachePoint"
 """The only key of Bedrock's cache markers, which have no type."""
 
@@ -88,10 +94,11 @@ def convert_assistant_message(message: BaseMessage) -> dict[str, Any]:
         payload["tool_calls"] = tool_calls
         if assistant.reasoning:
             payload["reasoning_content"] = "".join(assistant.reasoning)
-    if kwargs.get("refusal") and not any(part["type"] == "refusal" for part in assistant.parts):
-        payload["refusal"] = kwargs["refusal"]
-    if isinstance(audio := kwargs.get("audio"), Mapping) and audio.get("id"):
-        payload["audio"] = {"id": audio["id"]}
+    refusal, audio_id = as_str(kwargs.get("refusal")), as_dict(kwargs.get("audio")).get("id")
+    if refusal and not any(part["type"] == "refusal" for part in assistant.parts):
+        payload["refusal"] = refusal
+    if isinstance(audio_id, str) and audio_id:
+        payload["audio"] = {"id": audio_id}
     if payload["content"] is None and not tool_calls:
         omitted = assistant.omitted | ({"image"} if kwargs.get("images") else set())
         is_empty = payload.keys() == {"role", "content"}
@@ -166,6 +173,8 @@ class _AssistantContent:
             self._add_text_block(block)
 
     def _add_text_block(self, block: Any) -> None:
+        if isinstance(block, Mapping) and not _is_sendable(block):
+            block = create_json_block(block)
         part = convert_block(block)
         if part["type"] != "text":
             raise ValueError(
@@ -178,11 +187,9 @@ class _AssistantContent:
         arguments = block.get("input") or {}
         self.tool_calls.append(_create_tool_call(block.get("id"), block.get("name"), arguments))
 
-    def add_output_text(self, block: Mapping[str, Any]) -> None:
-        self.parts.append({"type": "text", "text": _require_str(block, "text")})
-
     def add_refusal(self, block: Mapping[str, Any]) -> None:
-        self.parts.append({"type": "refusal", "refusal": _require_str(block, "refusal")})
+        if refusal := as_str(block.get("refusal")):  # no API accepts an empty one
+            self.parts.append({"type": "refusal", "refusal": refusal})
 
     def add_non_standard(self, block: Mapping[str, Any]) -> None:
         """Add the value of a ``non_standard`` block, if it is a block that can be sent."""
@@ -192,25 +199,22 @@ class _AssistantContent:
             self.add_block(value)
 
     def add_thinking(self, block: Mapping[str, Any]) -> None:
-        key = "thinking" if block["type"] == "thinking" else "reasoning"
-        text = block.get(key)
+        text = block.get("thinking" if block["type"] == "thinking" else "reasoning")
         if isinstance(text, list):  # Mistral
-            chunks = (chunk.get("text") for chunk in text if isinstance(chunk, Mapping))
-            text = "".join(chunk for chunk in chunks if isinstance(chunk, str))
-        elif text is not None:
-            text = _require_str(block, key)
-        signature = block.get("signature") or (block.get("extras") or {}).get("signature")
-        self.add_reasoning(text or "", signature)
+            text = "".join(as_str(chunk.get("text")) for chunk in as_dicts(text))
+        signature = block.get("signature") or as_dict(block.get("extras")).get("signature")
+        self.add_reasoning(as_str(text), as_str(signature))
 
     def add_bedrock_reasoning(self, block: Mapping[str, Any]) -> None:
         reasoning = block.get("reasoning_content")
         if isinstance(reasoning, Mapping) and isinstance(text := reasoning.get("text"), str):
-            self.add_reasoning(text, reasoning.get("signature"))
+            self.add_reasoning(text, as_str(reasoning.get("signature")))
 
     def add_redacted_thinking(self, block: Mapping[str, Any]) -> None:
-        self._insert_signed({"type": "redacted_reasoning", "data": _require_str(block, "data")})
+        if data := as_str(block.get("data")):
+            self._insert_signed({"type": "redacted_reasoning", "data": data})
 
-    def add_reasoning(self, text: str, signature: str | None) -> None:
+    def add_reasoning(self, text: str, signature: str) -> None:
         """Add signed reasoning as a content part, and other reasoning as ``reasoning_content``."""
         if signature:
             self._insert_signed({"type": "reasoning", "reasoning": text, "signature": signature})
@@ -230,6 +234,12 @@ class _AssistantContent:
         self._signed_count += 1
 
 
+def _is_sendable(block: Mapping[str, Any]) -> bool:
+    """Return whether a block has a known type, or is a call whose result must not lose it."""
+    block_type = str(block.get("type"))
+    return block_type in SUPPORTED_TYPES or block_type.endswith(_CLIENT_CALL_SUFFIX)
+
+
 _BLOCK_HANDLERS: dict[str, Callable[[_AssistantContent, Mapping[str, Any]], None]] = {
     "tool_use": _AssistantContent.add_tool_use,
     "thinking": _AssistantContent.add_thinking,
@@ -237,58 +247,35 @@ _BLOCK_HANDLERS: dict[str, Callable[[_AssistantContent, Mapping[str, Any]], None
     "reasoning_content": _AssistantContent.add_bedrock_reasoning,
     "redacted_thinking": _AssistantContent.add_redacted_thinking,
     "refusal": _AssistantContent.add_refusal,
-    "output_text": _AssistantContent.add_output_text,
     "non_standard": _AssistantContent.add_non_standard,
 }
-_UNWRAPPED_TYPES = {*_BLOCK_HANDLERS, *_MEDIA_TYPES, _IMAGE_GENERATION, "text"}
-
-
-def _require_str(fields: Mapping[str, Any], key: str) -> str:
-    value = fields.get(key)
-    if not isinstance(value, str):
-        block_type = fields.get("type", "reasoning")
-        raise ValueError(
-            f"A {block_type} block needs '{key}' as a str, got {type(value).__name__}."
-        )
-    return value
+_UNWRAPPED_TYPES = {*_BLOCK_HANDLERS, *_MEDIA_TYPES, _IMAGE_GENERATION, "text", "output_text"}
 
 
 def _add_stored_reasoning(assistant: _AssistantContent, kwargs: Mapping[str, Any]) -> None:
     """Add reasoning from ``additional_kwargs``; providers require it after tool calls."""
     if any(part["type"] == "reasoning" for part in assistant.parts):
         return  # the content blocks contain the signed reasoning already
-    items = kwargs.get("reasoning_items") or ()
-    if not isinstance(items, (list, tuple)) or not all(isinstance(item, Mapping) for item in items):
-        raise ValueError("Expected a list of dicts in additional_kwargs['reasoning_items'].")
+    items = [
+        item
+        for item in as_dicts(kwargs.get("reasoning_items"))
+        if isinstance(item.get("reasoning"), str) and isinstance(item.get("signature"), str)
+    ]
     if assistant.reasoning and not (items or kwargs.get("reasoning_signature")):
         return  # the content blocks contain the reasoning, and no signature is stored
     assistant.reasoning.clear()
     for item in items:
-        assistant.add_reasoning(_require_str(item, "reasoning"), _require_str(item, "signature"))
+        assistant.add_reasoning(item["reasoning"], item["signature"])
     if not items:
-        text = _get_stored_str(kwargs, "reasoning_content")
-        assistant.add_reasoning(text, _get_stored_str(kwargs, "reasoning_signature"))
+        text = as_str(kwargs.get("reasoning_content"))
+        assistant.add_reasoning(text, as_str(kwargs.get("reasoning_signature")))
     assistant.add_redacted_reasoning(kwargs.get("redacted_reasoning"))
-
-
-def _get_stored_str(kwargs: Mapping[str, Any], name: str) -> str:
-    value = kwargs.get(name) or ""
-    if not isinstance(value, str):
-        raise ValueError(
-            f"Expected a str in additional_kwargs['{name}'], got {type(value).__name__}."
-        )
-    return value
 
 
 def _convert_tool_calls(message: BaseMessage) -> list[dict[str, Any]]:
     if not isinstance(message, AIMessage):
         return []
-    signatures = message.additional_kwargs.get(THOUGHT_SIGNATURES_KWARG) or {}
-    if not isinstance(signatures, Mapping):
-        raise ValueError(
-            "Expected a dict of signatures by call ID in "
-            f"additional_kwargs['{THOUGHT_SIGNATURES_KWARG}'], got {type(signatures).__name__}."
-        )
+    signatures = as_dict(message.additional_kwargs.get(THOUGHT_SIGNATURES_KWARG))
     valid: list[Any] = message.tool_calls
     invalid: list[Any] = message.invalid_tool_calls
     if not isinstance(message.content, str):

@@ -7,8 +7,8 @@ Anthropic's blocks. Never opens a path or fetches a URL that a message contains.
 import base64
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard, TypeVar
 
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, RESPONSES
 from orq_router_integrations.media import mime
@@ -61,9 +61,10 @@ class MediaSource:
         if "text" in (source.get("type"), source.get("source_type")):
             # Anthropic puts the text in "data", LangChain's older blocks in "url".
             text, data = text or data or url, None
-        if url is not None and url[:5].lower() == "data:":
-            declared, data = mime.parse_data_url(url)
-            url, mime_type = None, mime_type or declared
+        url, data = (None, url) if _is_data_url(url) else (url, data)
+        if _is_data_url(data):
+            declared, data = mime.parse_data_url(data)
+            mime_type = mime_type or declared
         is_by_id = source.get("source_type") == "id"
         file_id = _get_str(source, "file_id", *(["id"] if is_by_id else []))
         sources = {"url": url, "base64": data, "file_id": file_id}
@@ -92,6 +93,17 @@ class MediaSource:
         if self.data is None:
             raise ValueError(f"The block has no data. {_DATA_HINT}")
         return self.data
+
+    def with_detected_type(self) -> "MediaSource":
+        """Return the source with the MIME type that its data shows, if it is a known one."""
+        if self.data is None:
+            return self
+        detected = mime.detect_mime_type(mime.validate_base64(self.data)[2])
+        return replace(self, mime_type=detected) if detected else self
+
+
+def _is_data_url(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and value[:5].lower() == "data:"
 
 
 def _get_dict(block: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -166,8 +178,13 @@ def validate_content(content: object) -> None:
         raise ValueError(f".content: Expected a str or a list, got {type(content).__name__}.")
 
 
-def convert_block(block: Any) -> Part:
-    """Convert a content block of a user message to a content part.
+def convert_block(block: Any, *, is_third_party: bool = False) -> Part:
+    """Convert a content block to a content part.
+
+    Args:
+        block: A content block in any of the supported formats.
+        is_third_party: Whether the block does not come from the caller. The type of media is then
+            decided by the data alone, because the caller cannot correct the declared type.
 
     Raises:
         ValueError: The block is unknown or incomplete, or the router does not accept it.
@@ -177,17 +194,27 @@ def convert_block(block: Any) -> Part:
     if not isinstance(block, Mapping):
         raise ValueError(f"Expected a content block (dict or str), got {type(block).__name__}.")
     block_type = block.get("type")
-    convert = _CONVERTERS.get(block_type) if isinstance(block_type, str) else None
-    if convert is None:
-        supported = ", ".join(sorted(_CONVERTERS))
+    if not isinstance(block_type, str) or block_type not in SUPPORTED_TYPES:
+        supported = ", ".join(sorted(SUPPORTED_TYPES))
         raise ValueError(
             f"Unknown content block type {block_type!r}. Supported types: {supported}."
         )
-    part = convert(block)
+    if block_type in _TEXT_CONVERTERS:
+        part = _TEXT_CONVERTERS[block_type](block)
+    else:
+        part = _convert_media(block_type, block, is_third_party=is_third_party)
     cache_control = block.get("cache_control") or _get_dict(block, "extras").get("cache_control")
     if cache_control and part["type"] != "input_audio":
         part["cache_control"] = cache_control
     return part
+
+
+def _convert_media(block_type: str, block: Mapping[str, Any], *, is_third_party: bool) -> Part:
+    read, convert = _MEDIA_CONVERTERS[block_type]
+    source = read(block)
+    if is_third_party and (detected := source.with_detected_type()) is not source:
+        return _convert_file(detected)  # the type of the block may be wrong as well
+    return convert(source)
 
 
 def convert_blocks(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
@@ -232,15 +259,18 @@ def _decode_text(source: MediaSource) -> Part:
         raise ValueError("The text is not UTF-8. Decode it, and send it as a text block.") from None
 
 
-def _convert_image_url(block: Mapping[str, Any]) -> Part:
+def _read_image_url(block: Mapping[str, Any]) -> MediaSource:
+    """Read OpenAI's ``image_url``, or ``input_image`` of the Responses API."""
     image_url = block.get("image_url")
+    if image_url is None and block.get("file_id"):
+        image_url = {"file_id": block["file_id"]}
     if isinstance(image_url, str):
         image_url = {"url": image_url}
     if not isinstance(image_url, Mapping):
         raise _type_error("image_url", "a dict with 'url'", image_url)
-    if not isinstance(image_url.get("url"), str):
+    if not (isinstance(image_url.get("url"), str) or image_url.get("file_id")):
         raise _type_error("image_url.url", "a URL", image_url.get("url"))
-    return _convert_image(MediaSource.from_block({"detail": block.get("detail"), **image_url}))
+    return MediaSource.from_block({"detail": block.get("detail"), **image_url})
 
 
 def _convert_image(source: MediaSource) -> Part:
@@ -263,28 +293,45 @@ def _convert_audio(source: MediaSource) -> Part:
     return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
 
 
-def _convert_input_audio(block: Mapping[str, Any]) -> Part:
+def _read_input_audio(block: Mapping[str, Any]) -> MediaSource:
     audio = block.get("input_audio")
     if not isinstance(audio, Mapping):
         raise _type_error("input_audio", "a dict with 'data' and 'format'", audio)
-    mime_type = f"audio/{audio.get('format')}"
-    return _convert_audio(
-        MediaSource.from_block({"data": audio.get("data"), "mime_type": mime_type})
-    )
+    mime_type = f"audio/{audio['format']}" if audio.get("format") else None
+    return MediaSource.from_block({"data": audio.get("data"), "mime_type": mime_type})
 
 
-def _convert_file_block(block: Mapping[str, Any]) -> Part:
-    file = block.get("file")
+def _read_file(block: Mapping[str, Any]) -> MediaSource:
+    """Read a file block, OpenAI's file part, or ``input_file`` of the Responses API."""
+    file = block.get("file", block if block.get("type") == "input_file" else None)
     if not isinstance(file, Mapping):
-        return _convert_file(MediaSource.from_block(block))
+        return MediaSource.from_block(block)
+    file = {**file, "uri": file.get("uri") or file.get("file_url")}
     validate_file_sources(file)
+    data = file.get("file_data")  # a data URL or base64, which contains neither dots nor colons
+    is_base64 = not (isinstance(data, str) and ("." in data or ":" in data))
     fields = {
-        "url": file.get("file_data") or file.get("uri"),
+        "base64": data if is_base64 else None,
+        "url": file["uri"] if is_base64 else data,
         "file_id": file.get("file_id"),
-        "mime_type": file.get("mimeType"),
+        "mime_type": file.get("mimeType") or file.get("mime_type"),
         "filename": file.get("filename"),
     }
-    return _convert_file(MediaSource.from_block(fields))
+    return MediaSource.from_block(fields)
+
+
+def _read_document(block: Mapping[str, Any]) -> MediaSource:
+    """Read Anthropic's document; one that consists of content blocks contributes their text."""
+    source = block.get("source")
+    if isinstance(source, Mapping) and source.get("type") == "content":
+        content = source.get("content")
+        parts = convert_blocks(content if isinstance(content, list) else [content], convert_block)
+        if media := [part for part in parts if part["type"] != "text"]:
+            raise ValueError(
+                f"A document cannot contain {describe_parts(media)}. Send it as a block of its own."
+            )
+        return MediaSource(text="\n".join(part["text"] for part in parts))
+    return MediaSource.from_block({"mime_type": mime.PDF_TYPE, **block})
 
 
 def _convert_file(source: MediaSource) -> Part:
@@ -318,19 +365,29 @@ def _reject_video(_: Mapping[str, Any]) -> Part:
     raise ValueError("The router does not accept video. Send extracted frames as images.")
 
 
-_CONVERTERS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
+_TEXT_CONVERTERS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
     "text": _convert_text,
-    "image_url": _convert_image_url,
-    "image": lambda block: _convert_image(MediaSource.from_block(block)),
-    "audio": lambda block: _convert_audio(MediaSource.from_block(block)),
-    "input_audio": _convert_input_audio,
-    "file": _convert_file_block,
-    "document": lambda block: _convert_file(
-        MediaSource.from_block({"mime_type": mime.PDF_TYPE, **block})
-    ),
+    "input_text": _convert_text,
+    "output_text": _convert_text,
     "text-plain": _convert_plain_text,
     "video": _reject_video,
 }
+_MEDIA_CONVERTERS: dict[
+    str, tuple[Callable[[Mapping[str, Any]], MediaSource], Callable[[MediaSource], Part]]
+] = {
+    "image": (MediaSource.from_block, _convert_image),
+    "image_url": (_read_image_url, _convert_image),
+    "input_image": (_read_image_url, _convert_image),
+    "audio": (MediaSource.from_block, _convert_audio),
+    "input_audio": (_read_input_audio, _convert_audio),
+    "file": (_read_file, _convert_file),
+    "input_file": (_read_file, _convert_file),
+    "document": (_read_document, _convert_file),
+}
+SUPPORTED_TYPES = _TEXT_CONVERTERS.keys() | _MEDIA_CONVERTERS.keys()
+"""Types of content blocks that can be sent."""
+
+MEDIA_TYPES = _MEDIA_CONVERTERS.keys() | {"video"}
 
 
 def _validate_url(url: str, schemes: tuple[str, ...]) -> str:

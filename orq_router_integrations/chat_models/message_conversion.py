@@ -23,13 +23,18 @@ from orq_router_integrations.chat_models.content_parts import (
     convert_block,
     convert_blocks,
     describe_parts,
-    join_text_parts,
     validate_api_support,
     validate_content,
     validate_file_sources,
     validate_source_keys,
 )
+from orq_router_integrations.chat_models.legacy_function_calls import replace_function_calls
 from orq_router_integrations.chat_models.reasoning_signatures import strip_foreign_signatures
+from orq_router_integrations.chat_models.tool_messages import (
+    convert_tool_message,
+    create_json_block,
+    has_media_data,
+)
 from orq_router_integrations.media import mime
 
 _ROLES: dict[str, type[BaseMessage]] = {
@@ -69,7 +74,7 @@ def convert_messages(
         raise ValueError("messages: Expected at least one message, got none.")
     payloads: list[dict[str, Any]] = []
     attachments: list[Part] = []
-    for index, message in enumerate(messages):
+    for index, message in enumerate(replace_function_calls(messages)):
         if attachments and not isinstance(message, ToolMessage):
             payloads.append({"role": "user", "content": attachments})
             attachments = []
@@ -96,11 +101,11 @@ def _convert_message(
 ) -> tuple[dict[str, Any], list[Part]]:
     """Return the payload of a message, and the media of a tool result."""
     is_text = isinstance(message.content, str)
-    if not is_text:
+    if not (is_text or isinstance(message, ToolMessage)):
         validate_content(message.content)
     attachments: list[Part] = []
     if isinstance(message, ToolMessage):
-        payload, attachments = _convert_tool_message(message, keep_media=tool_media == "tool")
+        payload, attachments = convert_tool_message(message, keep_media=tool_media == "tool")
     elif isinstance(message, AIMessage) and not (is_text and not message.additional_kwargs):
         payload = _convert_chat_message(_prepare_for_provider(message, provider, api))
     else:
@@ -167,27 +172,6 @@ _CONVERTERS: dict[type[BaseMessage], Callable[[BaseMessage], dict[str, Any]]] = 
 }
 
 
-def _convert_tool_message(
-    message: ToolMessage, *, keep_media: bool
-) -> tuple[dict[str, Any], list[Part]]:
-    """Return the payload of a tool result, and the media to send in a user message."""
-    if not message.tool_call_id:
-        raise ValueError("A tool message has no tool_call_id. Set it to the id of the tool call.")
-    payload: dict[str, Any] = {"role": "tool", "tool_call_id": message.tool_call_id}
-    if isinstance(message.content, str):
-        return {**payload, "content": message.content}, []
-    parts = convert_blocks(message.content, convert_block)
-    if keep_media:
-        return {**payload, "content": join_text_parts(parts, "\n")}, []
-    texts = [part for part in parts if part["type"] == "text"]
-    attachments = [part for part in parts if part["type"] != "text"]
-    if attachments:
-        types = describe_parts(attachments)
-        placeholder = f"[{len(attachments)} attachment(s) of this tool result: {types}]"
-        texts.append({"type": "text", "text": f"\n{placeholder}" if texts else placeholder})
-    return {**payload, "content": join_text_parts(texts, "\n")}, attachments
-
-
 def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """Return messages that langchain-core can trace.
 
@@ -205,13 +189,24 @@ def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 
 
 def _normalize_message(message: BaseMessage, index: int) -> BaseMessage:
+    is_tool_result = isinstance(message, ToolMessage)
+    normalize = _normalize_tool_block if is_tool_result else _normalize_block
     try:
-        content = convert_blocks(list(message.content), _normalize_block)
+        content = convert_blocks(list(message.content), normalize)
     except ValueError as error:
         raise _add_index(error, index) from None
     if all(new is old for new, old in zip(content, message.content, strict=True)):
         return message
     return message.model_copy(update={"content": content})
+
+
+def _normalize_tool_block(block: Any) -> Any:
+    try:
+        return _normalize_block(block)
+    except ValueError:
+        if has_media_data(block):
+            raise
+        return create_json_block(block)
 
 
 def _normalize_block(block: Any) -> Any:

@@ -134,7 +134,8 @@ def validate_base64(data: Any) -> tuple[str, int, bytes]:
     """Validate base64 data without decoding all of it.
 
     Returns:
-        The data without line breaks, the number of bytes that it encodes, and the first of them.
+        The data with its padding and without line breaks, the number of bytes that it encodes, and
+        the first of them.
 
     Raises:
         ValueError: The data is empty or not base64.
@@ -146,12 +147,18 @@ def validate_base64(data: Any) -> tuple[str, int, bytes]:
     if any(line_break in data for line_break in "\r\n"):
         data = "".join(data.split())
     padding = b"".join(_find_other_characters(data))
+    if set(padding) & set(b"-_") and not set(padding) - set(b"-_="):  # the URL-safe alphabet
+        data = data.replace("-", "+").replace("_", "/")
+        padding = padding.translate(None, b"-_")
+    if not padding and len(data) % 4 > 1:
+        padding = b"=" * (-len(data) % 4)
+        data += padding.decode()
     if padding not in {b"", b"=", b"=="} or len(data) % 4 or not data.endswith(padding.decode()):
         raise ValueError(
             "The file of this lazy block was lost when the block was serialized, for example by a "
             "prompt template or a checkpoint. Call content_block(path) again, or use lazy=False."
             if data.endswith(PLACEHOLDER_MARK)
-            else "The data is not base64 (standard alphabet, padded)."
+            else "The data is not base64."
         )
     size = len(data) // 4 * 3 - len(padding)
     if not size:

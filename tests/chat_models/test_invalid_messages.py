@@ -68,7 +68,7 @@ CONVERSATIONS: dict[str, tuple[Any, str]] = {
     "file file:": (block(type="file", url="file:///etc/passwd"), LOCAL_FILE),
     "image not base64": (image("not base64!"), "base64"),
     "image URL-safe base64": (image(encode_base64(PNG).replace("+", "-") + "__=="), "base64"),
-    "image without padding": (image(encode_base64(PNG)[:-1]), "base64"),
+    "truncated base64": (image(encode_base64(PNG).rstrip("=")[:-2]), "base64"),
     "empty image": (image(""), "empty"),
     "data URL without base64": (image_url("data:image/png,abc"), "base64"),
     "SVG": (image_url(data_url("image/svg+xml", b"<svg xmlns='x'></svg>")), "image/svg+xml"),

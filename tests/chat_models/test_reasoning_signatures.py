@@ -10,7 +10,6 @@ from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.chat_models.provenance import Provenance, create_response_metadata
 from orq_router_integrations.chat_models.reasoning_signatures import strip_foreign_signatures
-from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.testing import Answer
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.model_candidates import ModelCandidates
@@ -176,13 +175,6 @@ def test_block_type_identifies_the_provider_of_a_message_of_unknown_origin() -> 
     assert "SIGNATURE" not in str(convert_answer(thinking, "openai", "responses"))
     wrapped = create_foreign_answer(None, {"type": "non_standard", "value": REDACTED})
     assert "SIGNATURE" not in str(convert_answer(wrapped, ""))
-
-
-def test_redacted_thinking_without_data_raises() -> None:
-    message = create_foreign_answer(None, {"type": "redacted_thinking"})
-    model = ChatOrq(model=CLAUDE, client=OfflineRouter().client())
-    with pytest.raises(RouterInputError, match=r"messages\[0\]\.content\[0\]"):
-        model.invoke([message, ToolMessage("x", tool_call_id="c1")])
 
 
 def test_signature_is_removed_if_the_model_name_has_no_provider() -> None:
