@@ -40,7 +40,7 @@ def _create_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser(
         "demo",
-        help="show chat with files and a fallback, images, speech and transcription",
+        help="demonstrate chat with files and a fallback, images, speech and transcription",
         description="Uses the offline router, or the real one if ORQ_API_KEY is set.",
     )
     demo.add_argument("--image", type=Path, help="your own image (PNG, JPEG, GIF or WebP)")

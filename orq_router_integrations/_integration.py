@@ -26,7 +26,7 @@ ARGUMENT_HINTS = CONNECTION_HINTS | rename_hints(
     http_client="client=RouterClient(http_client=...)",
     http_async_client="client=RouterClient(http_async_client=...)",
 )
-"""What to write instead of arguments that none of the integrations has."""
+"""What to write instead of arguments that all integrations reject."""
 
 _get_settings = attrgetter(*RouterSettings.model_fields)
 

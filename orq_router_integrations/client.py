@@ -151,7 +151,7 @@ class RouterClient(RouterSettings):
 
         It is meant for cache keys and covers the URL of the router, the account, the default
         headers and query, and the controls. A sync ``api_key`` function is called. An async one
-        cannot be, so the fingerprint is then different each time and nothing is shared by mistake.
+        cannot be called here, so the fingerprint is different each time.
 
         Raises:
             RouterInputError: the ``api_key`` function returns an invalid key.

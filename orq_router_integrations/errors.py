@@ -326,13 +326,13 @@ _CONTEXT_LENGTH_MESSAGE = re.compile(
 def create_error(
     response: "Response", endpoint: str, *, content: bytes | None = None, secret: str = ""
 ) -> RouterError:
-    """Create the exception for an error response, by its error code and its status.
+    """Create the exception for an error response from its error code and status.
 
     Args:
         response: The response. A status of 200 is possible if the body contains an error.
         endpoint: Path of the endpoint.
         content: The error, if it is only a part of the response, such as an event of a stream.
-        secret: The API key, which is removed from all texts.
+        secret: The API key, which is redacted from the error.
     """
     body, text = parse_error_body(response.content if content is None else content, secret)
     fields = get_error_fields(body)
@@ -410,7 +410,7 @@ def format_validation_error(
     lines = []
     for item in items:
         if item["loc"] in parents:
-            continue  # a consequence of the errors of its fields, which are listed themselves
+            continue  # follows from the errors of its fields, which are listed themselves
         path = (prefix + ".".join(str(part) for part in item["loc"])).removesuffix(".")
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden" and not message.startswith("unknown"):

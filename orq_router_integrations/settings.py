@@ -80,7 +80,7 @@ CONTROL_HINTS = {
 
 
 def rename_hints(**replacements: str) -> dict[str, str]:
-    """Return hints for arguments that other packages call differently.
+    """Return hints for arguments that have another name in other packages.
 
     Args:
         replacements: The name or expression to use here, by the name used elsewhere.
@@ -281,8 +281,8 @@ class RouterSettings(DeferredModel):
         ge=0,
         le=10,
         description=(
-            "How often the client repeats a call that failed to get through, 0 to 10. Retries and "
-            "fallbacks within the router are set by `controls`"
+            "How often the client retries a failed call, 0 to 10. Retries and fallbacks within the "
+            "router are set by `controls`"
         ),
     )
     default_headers: Annotated[Mapping[str, str], AfterValidator(_validate_headers)] = Field(

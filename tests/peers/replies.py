@@ -55,7 +55,7 @@ def _stream_both_ways(package: Package, router: Any, **options: Any) -> dict[str
     return {"stream": get_outcome(lambda: list(model.stream("Hi"))), "astream": awaited}
 
 
-@row("Reasoning is a standard content block, whole and streamed")
+@row("Reasoning is a standard content block, complete and streamed")
 def check_reasoning(package: Package) -> Finding:
     router = OfflineRouter(answers=lambda _: Answer("4", reasoning=THOUGHT))
     model = package.create_model(router)
