@@ -1,4 +1,4 @@
-"""What every test gets: no network but loopback, no key, and an offline router."""
+"""Fixtures for every test: loopback traffic only, no API key, an offline router."""
 
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,19 @@ from support import cassettes
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 
-NO_HURRY: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("quick", max_examples=100, derandomize=True, **NO_HURRY)
-settings.register_profile("long", max_examples=5000, **NO_HURRY)
+WITHOUT_TIME_LIMITS: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=100, derandomize=True, **WITHOUT_TIME_LIMITS)
+settings.register_profile("long", max_examples=5000, **WITHOUT_TIME_LIMITS)
 settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True)
-def only_loopback() -> None:
+def block_network() -> None:
     socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
 
 
 @pytest.fixture(autouse=True)
-def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ORQ_API_KEY", "ORQ_BASE_URL", "LC_OUTPUT_VERSION"):
         monkeypatch.delenv(name, raising=False)
 
@@ -55,6 +55,6 @@ def vcr_config() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
-    """Recorded from the offline router; no evidence about the real one."""
+    """Cassettes recorded from the offline router; they prove nothing about the real one."""
     module = Path(request.node.fspath)
     return str(Path(__file__).parent / "cassettes" / "offline" / module.stem)

@@ -1,6 +1,6 @@
-"""What this package promises under faults, bad input and attack, and the tests that hold it.
+"""The promises of this package under faults, invalid input and attacks, with their tests.
 
-A reader who wants to know whether a promise is kept finds its tests here by its number.
+Look up a promise by its number to find its tests.
 """
 
 import ast
@@ -237,8 +237,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
 
 
 @cache
-def found_in(file: str) -> set[str]:
-    """The tests of a file that pytest collects."""
+def find_tests(file: str) -> set[str]:
+    """Return the names of the tests in a file."""
     found = ast.parse((TESTS / file).read_text())
     return {
         node.name
@@ -248,12 +248,12 @@ def found_in(file: str) -> set[str]:
     }
 
 
-def test_every_promise_is_here():
+def test_promises_are_numbered_consecutively():
     assert [promise.split()[0] for promise in PROMISES] == [f"P{n}" for n in range(1, 36)]
 
 
 @pytest.mark.parametrize("promise", PROMISES)
-def test_a_promise_has_its_tests(promise):
+def test_tests_of_promise_exist(promise):
     for node in PROMISES[promise]:
         file, name = node.split("::")
-        assert name in found_in(file), node
+        assert name in find_tests(file), node

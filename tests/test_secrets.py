@@ -1,4 +1,4 @@
-"""The repository contains no secrets, machine paths or host names of private networks."""
+"""The repository contains nothing that belongs to one person, machine or network."""
 
 import re
 import subprocess

@@ -1,1 +1,1 @@
-"""What a call costs: ours beside a plain integration, ChatOpenAI and a bare socket."""
+"""Benchmarks: this package, a minimal integration, ChatOpenAI and a plain socket."""

@@ -1,4 +1,4 @@
-"""Who takes part, and the inputs they are given."""
+"""The contenders and their inputs."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ from langchain_core.tools import StructuredTool
 from langchain_openai import ChatOpenAI
 
 from orq_router_integrations import ChatOrq
-from tests.benchmarks.floor import Floor
+from tests.benchmarks.floor import MinimalChatModel
 from tests.benchmarks.measuring import FLOOR, OPENAI, OURS
 
 KEY = "sk-orq-example"
@@ -20,25 +20,25 @@ QUESTION = "What is a router?"
 LOOP = asyncio.new_event_loop()
 
 
-def models(url: str) -> dict[str, Any]:
-    """One model of each contender, for a base URL."""
+def create_models(url: str) -> dict[str, Any]:
+    """Create one model of each contender."""
     return {name: make(url) for name, make in MAKERS.items()}
 
 
 MAKERS: dict[str, Callable[[str], Any]] = {
     OURS: lambda url: ChatOrq(model="openai/gpt-4o", base_url=url, api_key=KEY),
-    FLOOR: lambda url: Floor(base_url=url, api_key=KEY),
+    FLOOR: lambda url: MinimalChatModel(base_url=url, api_key=KEY),
     OPENAI: lambda url: ChatOpenAI(model="openai/gpt-4o", base_url=url, api_key=KEY),
 }
 
 
-def base_url(server: str, kind: str) -> str:
-    """Where a server answers in one of its ways."""
+def build_base_url(server: str, kind: str) -> str:
+    """Return the base URL under which the server answers in one way."""
     return f"{server}/{kind}/v3/router"
 
 
-def history(messages: int) -> list[Any]:
-    """A conversation that ends with a question."""
+def create_history(messages: int) -> list[Any]:
+    """Create a conversation that ends with a question."""
     said = [
         HumanMessage(f"Question {n}: {QUESTION}")
         if n % 2
@@ -48,8 +48,8 @@ def history(messages: int) -> list[Any]:
     return [SystemMessage("You are brief."), *said, HumanMessage(QUESTION)][-messages:]
 
 
-def twenty_tools() -> list[StructuredTool]:
-    """Tools with three arguments each."""
+def create_tools() -> list[StructuredTool]:
+    """Create tools with three arguments each."""
 
     def look_up(query: str, limit: int = 10, language: str = "en") -> str:
         """Look something up in a collection of documents."""
@@ -59,25 +59,25 @@ def twenty_tools() -> list[StructuredTool]:
 
 
 class Listener(BaseCallbackHandler):
-    """A tracer that is told everything and does nothing."""
+    """A tracer that handles every event and does nothing."""
 
     def on_chat_model_start(self, *_: Any, **__: Any) -> None:
-        """A call begins."""
+        """Ignore the event."""
 
     def on_llm_new_token(self, *_: Any, **__: Any) -> None:
-        """A chunk has come."""
+        """Ignore the event."""
 
     def on_llm_end(self, *_: Any, **__: Any) -> None:
-        """A call has ended."""
+        """Ignore the event."""
 
 
-def awaited(make: Callable[[], Coroutine[Any, Any, Any]]) -> Callable[[], Any]:
-    """Async work as a function; all of it runs in one event loop."""
+def run_async(make: Callable[[], Coroutine[Any, Any, Any]]) -> Callable[[], Any]:
+    """Convert async work to a function. All of it runs in one event loop."""
     return lambda: LOOP.run_until_complete(make())
 
 
-class Wire:
-    """The limit: a socket that sends a request made beforehand, and only waits for the end."""
+class RawSocketClient:
+    """The lower bound: a socket that sends a prepared request and waits for the end."""
 
     def __init__(self, url: str, end: bytes) -> None:
         parts = urlsplit(url)
@@ -90,7 +90,7 @@ class Wire:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def call(self) -> None:
-        """One request, and its answer to the end."""
+        """Send one request and read its response to the end."""
         self._socket.sendall(self._request)
         tail = b""
         while not tail.endswith(self._end):

@@ -1,8 +1,4 @@
-"""The floor: the plain good integration that one writes in an afternoon.
-
-``BaseChatModel``, one httpx client for sync and one for async calls, orjson, public constructors.
-No retries, no error tree, no controls, no media, no checks: what they cost shows in the ratio.
-"""
+"""The floor: a minimal but sound integration."""
 
 from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
@@ -20,8 +16,8 @@ _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
 
-class Floor(BaseChatModel):
-    """A chat model with nothing to spare."""
+class MinimalChatModel(BaseChatModel):
+    """A chat model with the bare minimum."""
 
     base_url: str
     model: str = "openai/gpt-4o"
@@ -43,7 +39,7 @@ class Floor(BaseChatModel):
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
     def _request(self, messages: list[BaseMessage], **members: Any) -> dict[str, Any]:
-        body = {"model": self.model, "messages": [_wire(m) for m in messages], **members}
+        body = {"model": self.model, "messages": [_convert_message(m) for m in messages], **members}
         return {
             "url": f"{self.base_url}/chat/completions",
             "content": orjson.dumps(body),
@@ -56,14 +52,14 @@ class Floor(BaseChatModel):
     def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any):
         response = self._http.post(**self._request(messages, **kwargs))
         response.raise_for_status()
-        return _result(orjson.loads(response.content))
+        return _create_result(orjson.loads(response.content))
 
     async def _agenerate(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ):
         response = await self._ahttp.post(**self._request(messages, **kwargs))
         response.raise_for_status()
-        return _result(orjson.loads(response.content))
+        return _create_result(orjson.loads(response.content))
 
     def _stream(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
@@ -71,7 +67,7 @@ class Floor(BaseChatModel):
         request = self._request(messages, stream=True, **kwargs)
         with self._http.stream("POST", **request) as response:
             response.raise_for_status()
-            events = _Events()
+            events = _EventDecoder()
             for data in response.iter_bytes():
                 for chunk in events.feed(data):
                     if run_manager:
@@ -84,7 +80,7 @@ class Floor(BaseChatModel):
         request = self._request(messages, stream=True, **kwargs)
         async with self._ahttp.stream("POST", **request) as response:
             response.raise_for_status()
-            events = _Events()
+            events = _EventDecoder()
             async for data in response.aiter_bytes():
                 for chunk in events.feed(data):
                     if run_manager:
@@ -92,7 +88,7 @@ class Floor(BaseChatModel):
                     yield chunk
 
 
-def _wire(message: BaseMessage) -> dict[str, Any]:
+def _convert_message(message: BaseMessage) -> dict[str, Any]:
     wire: dict[str, Any] = {"role": _ROLES[message.type], "content": message.content}
     if message.type == "tool":
         wire["tool_call_id"] = message.tool_call_id
@@ -111,7 +107,7 @@ def _wire(message: BaseMessage) -> dict[str, Any]:
     return wire
 
 
-def _result(body: dict[str, Any]) -> ChatResult:
+def _create_result(body: dict[str, Any]) -> ChatResult:
     choice, usage = body["choices"][0], body["usage"]
     message = AIMessage(
         content=choice["message"]["content"] or "",
@@ -126,8 +122,8 @@ def _result(body: dict[str, Any]) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message, generation_info=info)])
 
 
-class _Events:
-    """Events cut at blank lines; good enough for this server."""
+class _EventDecoder:
+    """Split events at blank lines, which is enough for this server."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -136,10 +132,10 @@ class _Events:
         *events, self._rest = (self._rest + data).split(b"\n\n")
         for event in events:
             if event.startswith(b"data: ") and event != b"data: [DONE]":
-                yield _chunk(orjson.loads(event[6:]))
+                yield _create_chunk(orjson.loads(event[6:]))
 
 
-def _chunk(body: dict[str, Any]) -> ChatGenerationChunk:
+def _create_chunk(body: dict[str, Any]) -> ChatGenerationChunk:
     choice = body["choices"][0]
     delta = choice["delta"]
     calls = [

@@ -1,11 +1,11 @@
-"""``python -m tests.benchmarks.growth``: how the cost of a call grows with what it is given."""
+"""``python -m tests.benchmarks.growth``: how the cost of a call grows with its input."""
 
 import warnings
 
-from tests.benchmarks.calls import at_once, repeated
-from tests.benchmarks.contenders import QUESTION, base_url, history, models
-from tests.benchmarks.measuring import Case, medians, timed
-from tests.benchmarks.server import CLIENT_CORE, pin, running
+from tests.benchmarks.calls import repeat, run_batch
+from tests.benchmarks.contenders import QUESTION, build_base_url, create_history, create_models
+from tests.benchmarks.measuring import Case, compute_medians, measure_time
+from tests.benchmarks.server import CLIENT_CORE, pin_to_core, run_server
 
 HISTORY = (1, 10, 61, 201, 1001)
 CHUNKS = (10, 100, 1000, 5000)
@@ -15,15 +15,15 @@ CONCURRENCY = (1, 10, 50, 100, 200)
 def main() -> None:
     """Measure, and print a table for each kind of growth."""
     warnings.simplefilter("ignore")
-    pin(CLIENT_CORE)
-    with running() as server:
-        _show("us per call, by messages", HISTORY, lambda n: _by_messages(server, n))
-        _show("us per chunk, by chunks", CHUNKS, lambda n: _by_chunks(server, n))
-        _show("us per call, by calls at once", CONCURRENCY, lambda n: _by_calls(server, n))
+    pin_to_core(CLIENT_CORE)
+    with run_server() as server:
+        _show("us per call, by messages", HISTORY, lambda n: _create_message_case(server, n))
+        _show("us per chunk, by chunks", CHUNKS, lambda n: _create_chunk_case(server, n))
+        _show("us per call, by calls at once", CONCURRENCY, lambda n: _create_call_case(server, n))
 
 
 def _show(title, sizes, case_of) -> None:
-    found = [medians(case_of(size), 5) for size in sizes]
+    found = [compute_medians(case_of(size), 5) for size in sizes]
     print(f"\n| {title} | {' | '.join(map(str, sizes))} |")
     print("|---" * (len(sizes) + 1) + "|")
     for name in found[0]:
@@ -31,27 +31,27 @@ def _show(title, sizes, case_of) -> None:
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def _by_messages(server: str, number: int) -> Case:
-    given = history(number)
-    found = models(base_url(server, "whole"))
-    runs = {n: repeated(lambda m=model: m.invoke(given), 10) for n, model in found.items()}
+def _create_message_case(server: str, number: int) -> Case:
+    given = create_history(number)
+    found = create_models(build_base_url(server, "whole"))
+    runs = {n: repeat(lambda m=model: m.invoke(given), 10) for n, model in found.items()}
     return Case([], runs)
 
 
-def _by_chunks(server: str, number: int) -> Case:
+def _create_chunk_case(server: str, number: int) -> Case:
     def read(model) -> None:
         for _ in model.stream(QUESTION):
             pass
 
-    found = models(base_url(server, f"text.{number}"))
-    runs = {n: lambda m=model: timed(lambda: read(m), number) for n, model in found.items()}
+    found = create_models(build_base_url(server, f"text.{number}"))
+    runs = {n: lambda m=model: measure_time(lambda: read(m), number) for n, model in found.items()}
     return Case([], runs)
 
 
-def _by_calls(server: str, number: int) -> Case:
-    found = models(base_url(server, "late"))
+def _create_call_case(server: str, number: int) -> Case:
+    found = create_models(build_base_url(server, "late"))
     count = max(number * 2, 10)
-    runs = {n: lambda m=model: at_once(m, number, count) for n, model in found.items()}
+    runs = {n: lambda m=model: run_batch(m, number, count) for n, model in found.items()}
     return Case([], runs, rounds=3)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import openai
 
 from orq_router_integrations import OrqImageTool
-from tests.benchmarks.speech_memory import measured
+from tests.benchmarks.speech_memory import measure_memory
 
 SIZE = 1_500_000
 GOAL = 1_500_000
@@ -27,21 +27,21 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d
 MODEL = "openai/gpt-image-1"
 
 
-def reply(size: int) -> bytes:
-    """A reply with one image of that many bytes."""
+def create_response_body(size: int) -> bytes:
+    """Create a response with one image of ``size`` bytes."""
     picture = b"\x89PNG\r\n\x1a\n" + bytes(size - 8)
     return b'{"created":1,"data":[{"b64_json":"' + base64.b64encode(picture) + b'"}]}'
 
 
 def serve(listener: socket.socket, size: int) -> None:
-    """Answers every request with an image of that size, piece by piece."""
-    body = reply(size)
+    """Answer every request with an image of this size, in chunks."""
+    body = create_response_body(size)
     while True:
         connection, _ = listener.accept()
-        threading.Thread(target=_answer, args=(connection, body), daemon=True).start()
+        threading.Thread(target=_send_response, args=(connection, body), daemon=True).start()
 
 
-def _answer(connection: socket.socket, body: bytes) -> None:
+def _send_response(connection: socket.socket, body: bytes) -> None:
     with connection:
         while request := connection.recv(65_536):
             while b"\r\n\r\n" not in request or not request.endswith(b"}"):
@@ -51,8 +51,8 @@ def _answer(connection: socket.socket, body: bytes) -> None:
                 connection.sendall(body[at : at + CHUNK])
 
 
-def ways(folder: Path, url: str) -> dict[str, Callable[[], object]]:
-    """The calls to measure, by name."""
+def create_runs(folder: Path, url: str) -> dict[str, Callable[[], object]]:
+    """Return the calls to measure, by name."""
     settings = {"model": MODEL, "base_url": url, "api_key": "any"}
     tool, loop = OrqImageTool(**settings, directory=folder), asyncio.new_event_loop()
     held = OrqImageTool(**settings)
@@ -71,15 +71,15 @@ def ways(folder: Path, url: str) -> dict[str, Callable[[], object]]:
 
 
 def main() -> None:
-    """Measure, and print a line for each way."""
+    """Measure, and print a line per run."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = multiprocessing.Process(target=serve, args=(listener, SIZE), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/v3/router"
     print(f"an image of {SIZE / 1e6:g} MB; goal for a file: at most {GOAL / 1e6:g} MB")
     with tempfile.TemporaryDirectory() as folder:
-        for name, work in ways(Path(folder), url).items():
-            peak, resident = measured(work)
+        for name, work in create_runs(Path(folder), url).items():
+            peak, resident = measure_memory(work)
             print(f"{name:26} {peak / 1e6:6.2f} MB allocated, {resident / 1e6:6.2f} MB resident")
     server.terminate()
 

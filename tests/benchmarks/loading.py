@@ -21,60 +21,60 @@ AT_ONCE = 8
 GOAL = 0.25
 
 
-class Slow(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A router that takes its time."""
+class SlowTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """A slow router."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer after a while."""
+        """Answer after a delay."""
         request.read()
         time.sleep(SECONDS)
         return httpx.Response(200, json={"text": "Done."})
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer after a while, and let others go on."""
+        """Answer after a delay without blocking the loop."""
         await request.aread()
         await asyncio.sleep(SECONDS)
         return httpx.Response(200, json={"text": "Done."})
 
 
-def loader(folder: Path, at_once: int) -> OrqTranscriptionLoader:
-    """A loader of the folder, over the slow router."""
+def create_loader(folder: Path, at_once: int) -> OrqTranscriptionLoader:
+    """Create a loader for the directory, with the slow router."""
     client = RouterClient(
         api_key="any",
-        http_client=httpx.Client(transport=Slow()),
-        http_async_client=httpx.AsyncClient(transport=Slow()),
+        http_client=httpx.Client(transport=SlowTransport()),
+        http_async_client=httpx.AsyncClient(transport=SlowTransport()),
     )
     return OrqTranscriptionLoader(
         source=folder, model="openai/whisper-1", client=client, max_concurrency=at_once
     )
 
 
-def seconds(work: Callable[[], list]) -> float:
-    """How long a pass takes; all files must be there."""
+def measure_seconds(work: Callable[[], list]) -> float:
+    """Return the duration of a pass, and check that all files were loaded."""
     began = time.perf_counter()
     assert len(work()) == FILES
     return time.perf_counter() - began
 
 
-def ratios() -> dict[str, float]:
-    """The time of a concurrent pass as a share of a sequential one."""
+def measure_ratios() -> dict[str, float]:
+    """Return the duration of concurrent passes relative to a sequential one."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number in range(FILES):
             silence = bytes(64_000)
             head = build_wav_header(build_pcm_format(16_000), len(silence))
             (folder / f"{number:02}.wav").write_bytes(head + silence)
-        one, many = loader(folder, 1), loader(folder, AT_ONCE)
+        one, many = create_loader(folder, 1), create_loader(folder, AT_ONCE)
         return {
-            "sync": seconds(many.load) / seconds(one.load),
-            "async": seconds(lambda: asyncio.run(many.aload()))
-            / seconds(lambda: asyncio.run(one.aload())),
+            "sync": measure_seconds(many.load) / measure_seconds(one.load),
+            "async": measure_seconds(lambda: asyncio.run(many.aload()))
+            / measure_seconds(lambda: asyncio.run(one.aload())),
         }
 
 
 def main() -> None:
-    """Print the ratios beside the goal."""
-    for name, ratio in ratios().items():
+    """Print the ratios with their goal."""
+    for name, ratio in measure_ratios().items():
         told = "reached" if ratio < GOAL else "missed"
         print(f"{FILES} files, {AT_ONCE} at once, {name}: {ratio:.2f} (goal {GOAL}: {told})")
 

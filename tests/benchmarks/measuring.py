@@ -1,4 +1,4 @@
-"""Samples, medians and ratios. Contenders take turns in every round, so noise hits all alike."""
+"""Samples, medians and ratios. Contenders alternate in each round, so noise affects all of them."""
 
 import gc
 import statistics
@@ -11,41 +11,41 @@ from typing import Any, Literal
 Quantity = Literal["cpu", "wall", "peak", "memory", "modules"]
 UNITS = {"peak": " MB", "memory": " MB", "modules": ""}
 Sample = Mapping[str, float]
-"""What one run took, by quantity: microseconds per unit of work, or megabytes."""
+"""Measurements of one run, by quantity: microseconds per unit of work, or megabytes."""
 
 OURS, FLOOR, OPENAI, SOCKET = "ours", "floor", "ChatOpenAI", "socket"
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of the table.
+class Row:
+    """One row of the table.
 
     Attributes:
-        number: of the goal.
-        what: is measured.
-        limits: how often what a contender needs ours may need, by contender.
-        quantity: which quantity of the samples.
-        most: how much ours may need, as a number.
+        number: Number of the goal.
+        title: What is measured.
+        limits: Maximum ratio to each contender.
+        quantity: Quantity of the samples that is compared.
+        maximum: Maximum value for this package.
     """
 
     number: str
-    what: str
+    title: str
     limits: Mapping[str, float]
     quantity: Quantity = "cpu"
-    most: float | None = None
+    maximum: float | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """Contenders that do the same work, and the lines that their samples fill."""
+    """Contenders that do the same work, and the rows filled by their samples."""
 
-    lines: Sequence[Line]
+    lines: Sequence[Row]
     runs: Mapping[str, Callable[[], Sample]]
     rounds: int | None = None
 
 
-def timed(work: Callable[[], Any], units: int) -> Sample:
-    """Microseconds of processor and of wall clock for each unit of some work."""
+def measure_time(work: Callable[[], Any], units: int) -> Sample:
+    """Return CPU and wall-clock microseconds per unit of work."""
     gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
     work()
@@ -53,9 +53,9 @@ def timed(work: Callable[[], Any], units: int) -> Sample:
     return {"cpu": cpu / units * 1e6, "wall": wall / units * 1e6}
 
 
-def weighed(work: Callable[[], Any]) -> Sample:
-    """The most memory that some work holds at once, in megabytes, and its processor time."""
-    sample = timed(work, 1)
+def measure_memory(work: Callable[[], Any]) -> Sample:
+    """Return the peak memory of some work in megabytes, and its CPU time."""
+    sample = measure_time(work, 1)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -66,8 +66,8 @@ def weighed(work: Callable[[], Any]) -> Sample:
         tracemalloc.stop()
 
 
-def medians(case: Case, rounds: int) -> dict[str, dict[str, float]]:
-    """The median of every quantity, by contender; the first round warms up."""
+def compute_medians(case: Case, rounds: int) -> dict[str, dict[str, float]]:
+    """Return the median of each quantity by contender, without the warm-up round."""
     samples: dict[str, list[Sample]] = {name: [] for name in case.runs}
     for number in range((case.rounds or rounds) + 1):
         for name, run in case.runs.items():
@@ -85,25 +85,25 @@ HEADER = """\
 |---|---|---|---|---|---|---|---|"""
 
 
-def told(line: Line, found: Mapping[str, Mapping[str, float]]) -> str:
-    """A line of the table: the medians, and our ratio to each contender beside its goal."""
+def format_row(line: Row, found: Mapping[str, Mapping[str, float]]) -> str:
+    """Format a row: medians, and our ratio to each contender with its goal."""
     values = {name: quantities[line.quantity] for name, quantities in found.items()}
     unit = UNITS.get(line.quantity, " us")
-    cells = [f"{_short(values[n])}{unit}" if n in values else "" for n in COLUMNS]
+    cells = [f"{_format_number(values[n])}{unit}" if n in values else "" for n in COLUMNS]
     ours, goals, met = values[OURS], [], True
     for name, limit in line.limits.items():
         ratio = ours / values[name]
         goals.append(f"{ratio:.2f}x {name} (<= {limit:g})")
         met = met and ratio <= limit
-    if line.most is not None:
-        goals.append(f"<= {line.most:g}{unit}")
-        met = met and ours <= line.most
-    row = [line.number, line.what, *cells, ", ".join(goals), "yes" if met else "NO"]
+    if line.maximum is not None:
+        goals.append(f"<= {line.maximum:g}{unit}")
+        met = met and ours <= line.maximum
+    row = [line.number, line.title, *cells, ", ".join(goals), "yes" if met else "NO"]
     return f"| {' | '.join(row)} |"
 
 
 COLUMNS = (OURS, FLOOR, OPENAI, SOCKET)
 
 
-def _short(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.3f}"

@@ -29,7 +29,7 @@ _HEAD = {"id": "chatcmpl-1", "created": 1760000000, "model": "gpt-4o-2024-08-06"
 _TEXT = "A router sends each packet on towards the network it is meant for."
 
 
-def _whole(data: dict[str, object]) -> bytes:
+def _build_response(data: dict[str, object]) -> bytes:
     body = orjson.dumps(data)
     return b"\r\n".join(
         [
@@ -43,38 +43,44 @@ def _whole(data: dict[str, object]) -> bytes:
     )
 
 
-def _completion() -> bytes:
+def _build_completion() -> bytes:
     message = {"role": "assistant", "content": _TEXT, "refusal": None}
     choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
-    return _whole({**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE})
+    return _build_response(
+        {**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE}
+    )
 
 
-def _event(delta: dict[str, object], finish: str | None = None) -> bytes:
+def _encode_event(delta: dict[str, object], finish: str | None = None) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
     data = {**_HEAD, "object": "chat.completion.chunk", "choices": [choice]}
     return b"data: %s\n\n" % orjson.dumps(data)
 
 
-def _chunk(event: bytes) -> bytes:
+def _encode_chunk(event: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(event), event)
 
 
-def _stream(deltas: list[dict[str, object]]) -> list[bytes]:
-    """The head of a streamed answer, and then its events, one HTTP chunk each."""
+def _build_stream(deltas: list[dict[str, object]]) -> list[bytes]:
+    """Build the response head and its events, one HTTP chunk each."""
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
-    events = [*(_event(delta) for delta in deltas), _event({}, "stop"), b"data: [DONE]\n\n"]
-    return [head, *(_chunk(event) for event in events), b"0\r\n\r\n"]
+    events = [
+        *(_encode_event(delta) for delta in deltas),
+        _encode_event({}, "stop"),
+        b"data: [DONE]\n\n",
+    ]
+    return [head, *(_encode_chunk(event) for event in events), b"0\r\n\r\n"]
 
 
-def _picture() -> bytes:
+def _build_image_response() -> bytes:
     data = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(PICTURE)).decode()
-    return _whole({"created": 1760000000, "data": [{"b64_json": data}]})
+    return _build_response({"created": 1760000000, "data": [{"b64_json": data}]})
 
 
-def _speech() -> list[bytes]:
-    """A sound in two pieces; the second waits."""
+def _build_speech_response() -> list[bytes]:
+    """Build audio in two chunks, the second of which is delayed."""
     size = SPEECH - 44
     head = struct.pack(
         "<4sI4s4sIHHIIHH4sI",
@@ -84,12 +90,12 @@ def _speech() -> list[bytes]:
     return [http + head + bytes(4096), bytes(size - 4096)]
 
 
-def _texts(count: int) -> list[dict[str, object]]:
+def _create_text_deltas(count: int) -> list[dict[str, object]]:
     return [{"role": "assistant", "content": ""}, *({"content": " word"} for _ in range(count))]
 
 
-def _fragments(count: int) -> list[dict[str, object]]:
-    """One tool call whose arguments come in ``count`` pieces, as providers cut them."""
+def _create_tool_deltas(count: int) -> list[dict[str, object]]:
+    """Create one tool call whose arguments arrive in ``count`` fragments."""
     opened = {"index": 0, "id": "call_1", "type": "function"}
     first = {"tool_calls": [{**opened, "function": {"name": "search", "arguments": ""}}]}
     pieces = ['{"query": "', *(["word "] * (count - 2)), '"}']
@@ -98,25 +104,25 @@ def _fragments(count: int) -> list[dict[str, object]]:
 
 
 @lru_cache
-def _answer(kind: bytes) -> list[bytes]:
-    """The pieces of an answer; only the first of paced ones is written at once."""
+def _build_answer(kind: bytes) -> list[bytes]:
+    """Return the chunks of an answer; only the first of paced ones is written immediately."""
     name, _, count = kind.decode().partition(".")
     size = int(count or CHUNKS)
     answers: dict[str, Callable[[], list[bytes]]] = {
-        "whole": lambda: [_completion()],
-        "late": lambda: [_completion()],
-        "text": lambda: [b"".join(_stream(_texts(size)))],
-        "tool": lambda: [b"".join(_stream(_fragments(size)))],
-        "picture": lambda: [_picture()],
-        "transcript": lambda: [_whole({"text": _TEXT})],
-        "speech": _speech,
-        "paced": lambda: _stream(_texts(size)),
+        "whole": lambda: [_build_completion()],
+        "late": lambda: [_build_completion()],
+        "text": lambda: [b"".join(_build_stream(_create_text_deltas(size)))],
+        "tool": lambda: [b"".join(_build_stream(_create_tool_deltas(size)))],
+        "picture": lambda: [_build_image_response()],
+        "transcript": lambda: [_build_response({"text": _TEXT})],
+        "speech": _build_speech_response,
+        "paced": lambda: _build_stream(_create_text_deltas(size)),
     }
     return answers[name]()
 
 
 class Connection(asyncio.Protocol):
-    """One connection: requests in, prepared answers out; bodies are counted, never kept."""
+    """One connection: discards requests and sends prepared answers."""
 
     accepted = 0
 
@@ -147,9 +153,9 @@ class Connection(asyncio.Protocol):
     def _reply(self) -> None:
         if self._kind == b"accepted":
             Connection.accepted -= 1  # the one that asks
-            self._transport.write(_whole({"accepted": Connection.accepted}))
+            self._transport.write(_build_response({"accepted": Connection.accepted}))
             return
-        pieces = _answer(self._kind)
+        pieces = _build_answer(self._kind)
         if self._kind == b"late":
             asyncio.get_running_loop().call_later(THINKING, self._transport.write, pieces[0])
             return
@@ -172,15 +178,15 @@ async def _serve() -> None:
     await server.serve_forever()
 
 
-def pin(core: int) -> None:
-    """Keep this process on one core, where the system can."""
+def pin_to_core(core: int) -> None:
+    """Keep this process on one core, where the system supports it."""
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {core})
 
 
 @contextmanager
-def running() -> Iterator[str]:
-    """The address of a server in another process."""
+def run_server() -> Iterator[str]:
+    """Run the server in another process and yield its address."""
     command = [sys.executable, "-m", "tests.benchmarks.server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -191,5 +197,5 @@ def running() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    pin(SERVER_CORE)
+    pin_to_core(SERVER_CORE)
     asyncio.run(_serve())

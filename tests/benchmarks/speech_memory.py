@@ -27,13 +27,13 @@ SENTENCES = "This is a sentence. " * 8
 
 
 def serve(listener: socket.socket, size: int) -> None:
-    """Answers every request with a WAV of that size, chunk by chunk."""
+    """Answer every request with a WAV of this size, in chunks."""
     while True:
         connection, _ = listener.accept()
-        threading.Thread(target=_answer, args=(connection, size), daemon=True).start()
+        threading.Thread(target=_send_response, args=(connection, size), daemon=True).start()
 
 
-def _answer(connection: socket.socket, size: int) -> None:
+def _send_response(connection: socket.socket, size: int) -> None:
     with connection:
         while request := connection.recv(65_536):
             while b"\r\n\r\n" not in request or not request.endswith(b"}"):
@@ -46,8 +46,8 @@ def _answer(connection: socket.socket, size: int) -> None:
             connection.sendall(b"0\r\n\r\n")
 
 
-def measured(work: Callable[[], object]) -> tuple[int, int]:
-    """Bytes that work needed at its peak: by Python's count, and resident."""
+def measure_memory(work: Callable[[], object]) -> tuple[int, int]:
+    """Return the peak memory of some work in bytes: traced by Python, and resident."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     work()
     resident = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
@@ -60,8 +60,8 @@ def measured(work: Callable[[], object]) -> tuple[int, int]:
     return peak, resident
 
 
-def ways(folder: Path, url: str) -> dict[str, Callable[[], object]]:
-    """The calls to measure, by name."""
+def create_runs(folder: Path, url: str) -> dict[str, Callable[[], object]]:
+    """Return the calls to measure, by name."""
     settings = {"model": "openai/tts-1", "voice": "alloy", "base_url": url, "api_key": "any"}
     tool = OrqSpeechTool(**settings)
     parts = OrqSpeechTool(**settings, max_chars=80)
@@ -77,15 +77,15 @@ def ways(folder: Path, url: str) -> dict[str, Callable[[], object]]:
 
 
 def main() -> None:
-    """Measure, and print a line for each way."""
+    """Measure, and print a line per run."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = multiprocessing.Process(target=serve, args=(listener, SIZE), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/v3/router"
     print(f"{SIZE / 1e6:g} MB of speech to a file; goal: at most {GOAL / 1e6:g} MB")
     with tempfile.TemporaryDirectory() as folder:
-        for name, work in ways(Path(folder), url).items():
-            peak, resident = measured(work)
+        for name, work in create_runs(Path(folder), url).items():
+            peak, resident = measure_memory(work)
             found = f"{peak / 1e6:6.2f} MB allocated ({'ok' if peak <= GOAL else 'TOO MUCH'})"
             print(f"{name:26} {found}, {resident / 1e6:6.2f} MB resident")
     server.terminate()

@@ -1,4 +1,4 @@
-"""Rows 11 to 13: what it costs to import, to start, and to make a model."""
+"""Rows 11 to 13: the cost of importing, starting and constructing a model."""
 
 import json
 import os
@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.benchmarks.contenders import KEY, MAKERS, base_url
-from tests.benchmarks.measuring import FLOOR, OPENAI, OURS, Case, Line, Sample, timed
+from tests.benchmarks.contenders import KEY, MAKERS, build_base_url
+from tests.benchmarks.measuring import FLOOR, OPENAI, OURS, Case, Row, Sample, measure_time
 
 CORE = "BaseChatModel"
 IMPORTS = {
@@ -28,15 +28,15 @@ def report(**found):
 """
 
 
-def cases(server: str) -> Iterator[Case]:
-    """All cases, each made when it is its turn."""
-    yield imports()
-    yield added()
-    yield first_answer(server)
-    yield construct(server)
+def iter_cases(server: str) -> Iterator[Case]:
+    """Yield all cases; each is created when its turn comes."""
+    yield create_import_case()
+    yield create_modules_case()
+    yield create_first_answer_case(server)
+    yield create_construct_case(server)
 
 
-def in_new_process(code: str) -> Callable[[], Sample]:
+def run_in_new_process(code: str) -> Callable[[], Sample]:
     """A run of code that ends by telling what it found.
 
     The first one leaves everybody's bytecode behind, which pip leaves where it installs: of a
@@ -53,41 +53,41 @@ def in_new_process(code: str) -> Callable[[], Sample]:
     return run
 
 
-def imports() -> Case:
+def create_import_case() -> Case:
     code = "t = time.process_time()\n{}\nreport(cpu=(time.process_time() - t) * 1e6)"
-    runs = {name: in_new_process(code.format(line)) for name, line in IMPORTS.items()}
-    return Case([Line("11", "import", {CORE: 1.10, OPENAI: 0.50})], runs)
+    runs = {name: run_in_new_process(code.format(line)) for name, line in IMPORTS.items()}
+    return Case([Row("11", "import", {CORE: 1.10, OPENAI: 0.50})], runs)
 
 
-def added() -> Case:
+def create_modules_case() -> Case:
     code = (
         f"{IMPORTS[CORE]}\nn, m = len(sys.modules), memory()\n"
         "{}\nreport(modules=len(sys.modules) - n, memory=memory() - m)"
     )
     names = (OURS, FLOOR, OPENAI)
-    runs = {name: in_new_process(code.format(IMPORTS[name])) for name in names}
+    runs = {name: run_in_new_process(code.format(IMPORTS[name])) for name in names}
     lines = [
-        Line("11", "... modules more than BaseChatModel's", {}, "modules", most=60),
-        Line("11", "... memory more than BaseChatModel's", {}, "memory", most=5),
+        Row("11", "... modules more than BaseChatModel's", {}, "modules", maximum=60),
+        Row("11", "... memory more than BaseChatModel's", {}, "memory", maximum=5),
     ]
     return Case(lines, runs)
 
 
-def first_answer(server: str) -> Case:
-    url = base_url(server, "whole")
+def create_first_answer_case(server: str) -> Case:
+    url = build_base_url(server, "whole")
     code = (
         "{}\nModel(model='openai/gpt-4o', base_url='" + url + f"', api_key='{KEY}')"
         ".invoke('Hi')\nreport(cpu=time.process_time() * 1e6)"
     )
-    runs = {name: in_new_process(code.format(IMPORTS[name])) for name in (OURS, FLOOR, OPENAI)}
-    return Case([Line("12", "start to first answer", {FLOOR: 1.05, OPENAI: 0.42})], runs)
+    runs = {name: run_in_new_process(code.format(IMPORTS[name])) for name in (OURS, FLOOR, OPENAI)}
+    return Case([Row("12", "start to first answer", {FLOOR: 1.05, OPENAI: 0.42})], runs)
 
 
-def construct(server: str) -> Case:
-    url = base_url(server, "whole")
+def create_construct_case(server: str) -> Case:
+    url = build_base_url(server, "whole")
 
     def run(make: Callable[[str], Any]) -> Sample:
-        return timed(lambda: [make(url) for _ in range(50)], 50)
+        return measure_time(lambda: [make(url) for _ in range(50)], 50)
 
     runs = {name: lambda make=make: run(make) for name, make in MAKERS.items()}
-    return Case([Line("13", "construct", {OPENAI: 0.25, FLOOR: 6})], runs)
+    return Case([Row("13", "construct", {OPENAI: 0.25, FLOOR: 6})], runs)

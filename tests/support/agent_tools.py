@@ -1,4 +1,4 @@
-"""Models, calls and answers that several tests of agents and LangChain's machinery share."""
+"""Models, calls and answers shared by tests of agents and of LangChain's runnable machinery."""
 
 from typing import Any
 

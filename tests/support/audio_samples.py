@@ -1,4 +1,4 @@
-"""Small audio files, made by hand: WAV, and MP3 frames with valid headers."""
+"""Small audio files: WAV, and MP3 frames with valid headers."""
 
 import random
 from array import array
@@ -12,7 +12,7 @@ _SIZES = {"zero": 0, "placeholder": 0x7FFFFFFF}
 
 
 def create_samples(count: int, *, seed: int = 0) -> bytes:
-    """So many 16-bit samples of noise."""
+    """Create 16-bit samples of noise."""
     noise = random.Random(seed)
     return array("h", (noise.randrange(-9000, 9000) for _ in range(count))).tobytes()
 
@@ -20,7 +20,7 @@ def create_samples(count: int, *, seed: int = 0) -> bytes:
 def create_wav(
     data: bytes, *, rate: int = 16000, size: str = "right", before: bytes = b"", after: bytes = b""
 ) -> bytes:
-    """A WAV file; its head may leave the size open, or say something that stands for that."""
+    """Create a WAV file. Its header may leave the size open."""
     head = build_wav_header(
         build_pcm_format(rate), None if size == "open" else _SIZES.get(size, len(data))
     )
@@ -29,7 +29,7 @@ def create_wav(
 
 
 def create_mp3(frames: int, *, rate: int = 44100, mono: bool = False, seed: int = 0) -> bytes:
-    """So many frames of layer III at 64 kbit/s; their headers are right, their sound is noise."""
+    """Create layer III frames at 64 kbit/s with valid headers and noise as content."""
     noise = random.Random(seed)
     mode = b"\xc0" if mono else b"\x40"
     head, size = {
@@ -43,7 +43,7 @@ def create_mp3(frames: int, *, rate: int = 44100, mono: bool = False, seed: int 
 
 
 def create_mp3_table(rate: int) -> bytes:
-    """A first frame that holds no sound but the number of the frames behind it."""
+    """Create a first frame that contains only the number of frames."""
     frame = create_mp3(1, rate=rate)
     table = b"\0" * 17 + b"Xing\0\0\0\1\0\0\0\7"
     return frame[:4] + table + frame[4 + len(table) :]

@@ -1,4 +1,4 @@
-"""Many calls that are cancelled, half of them twice."""
+"""Cancel many calls, half of them twice."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from orq_router_integrations import RouterClient
 
 
 async def cancel_calls(client: RouterClient, seconds: float) -> None:
-    """Begin 200 calls, cancel them after a while, and see that all of them end so."""
+    """Start 200 calls, cancel them after a delay, and check that all of them end as cancelled."""
     tasks = [asyncio.create_task(client.asend(create_call())) for _ in range(200)]
     await asyncio.sleep(seconds)
     for task in tasks:

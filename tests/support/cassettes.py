@@ -1,8 +1,7 @@
-"""Cassettes that a person can read and nobody can abuse.
+"""Readable cassettes without secrets.
 
-JSON is parsed, events and forms stand as they were sent, other bytes as base64 beside their
-SHA-256. Of the headers only those are kept that are known to be harmless, and of an address only
-its path: where a router runs, and who asked, is nobody else's business.
+JSON is stored as data, events and forms as text, other bytes as base64 with their SHA-256. Only
+headers known to be harmless are kept, and only the path of a URL.
 """
 
 import base64
@@ -22,7 +21,7 @@ Body = dict[str, Any]
 
 
 def scrub_response(message: Any) -> Any:
-    """A recorded request or response with only the headers that are known to be harmless."""
+    """Remove all headers that are not known to be harmless."""
     headers = message["headers"] if isinstance(message, dict) else message.headers
     for name in [name for name in headers if name.lower() not in KEPT_HEADERS]:
         del headers[name]
@@ -30,13 +29,13 @@ def scrub_response(message: Any) -> Any:
 
 
 def anonymize_request(request: Any) -> Any:
-    """A recorded request without the router's host."""
+    """Remove the host and headers of a recorded request."""
     request.uri = re.sub(r"^https?://[^/]+", HOST, request.uri)
     return scrub_response(request)
 
 
 def serialize(cassette: dict[str, Any]) -> str:
-    """The text of a cassette."""
+    """Convert a cassette to YAML."""
     told = [
         {"request": _dump_request(one["request"]), "response": _dump_response(one["response"])}
         for one in cassette["interactions"]
@@ -47,7 +46,7 @@ def serialize(cassette: dict[str, Any]) -> str:
 
 
 def deserialize(text: str) -> dict[str, Any]:
-    """The cassette of a text."""
+    """Parse a cassette."""
     interactions = yaml.safe_load(text)["interactions"]
     return {
         "interactions": [
@@ -58,7 +57,7 @@ def deserialize(text: str) -> dict[str, Any]:
 
 
 def dump_body(body: str | bytes | None, content_type: str) -> Body:
-    """A body as a cassette holds it."""
+    """Convert a body to readable data."""
     data = body.encode() if isinstance(body, str) else body or b""
     if not data:
         return {}
@@ -75,11 +74,7 @@ def dump_body(body: str | bytes | None, content_type: str) -> Body:
 
 
 def load_body(body: Body, content_type: str) -> bytes:
-    """The bytes of a body in a cassette.
-
-    Raises:
-        ValueError: bytes do not have the hash that stands beside them.
-    """
+    """Restore the bytes of a body."""
     if "json" in body:
         return json.dumps(body["json"], ensure_ascii=False, separators=(",", ":")).encode()
     if "form" not in body:

@@ -1,4 +1,4 @@
-"""A disk that is full: no file of this process may become longer."""
+"""Simulate a full disk by limiting the file size of this process."""
 
 import resource
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def simulate_full_disk(room: int) -> Iterator[None]:
-    """Let files have so many bytes; who writes more is told as where no space is left."""
+    """Limit files to ``room`` bytes; further writes fail as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:

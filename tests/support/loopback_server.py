@@ -1,4 +1,4 @@
-"""A raw HTTP server on this machine, for what only real sockets show."""
+"""A raw HTTP server on this machine, for behavior that only real sockets show."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 def complete_response(body: bytes, *headers: str) -> Answer:
-    """Answers with this JSON body and keeps the connection."""
+    """Answer with this JSON body and keep the connection open."""
     lines = ["HTTP/1.1 200 OK", "Content-Type: application/json", *headers]
     head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode()
 
@@ -26,7 +26,7 @@ def complete_response(body: bytes, *headers: str) -> Answer:
 
 
 def open_ended_response(body: bytes, *, then_close: bool = False) -> Answer:
-    """Begins an event stream, which never says how it ends; the socket stays open, or is cut."""
+    """Start an event stream without an end; the socket stays open or is closed."""
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
@@ -44,12 +44,12 @@ def open_ended_response(body: bytes, *, then_close: bool = False) -> Answer:
 
 
 async def send_nothing(_: asyncio.StreamWriter) -> None:
-    """Never answers."""
+    """Never answer."""
     await asyncio.Event().wait()
 
 
 class Loopback:
-    """Serves in a thread of its own for as long as its block lasts; keeps the requests' heads."""
+    """Serve in a thread while the ``with`` block runs, and record the request headers."""
 
     def __init__(self, answer: Answer, tls: ssl.SSLContext | None = None) -> None:
         self._answer = answer
@@ -112,7 +112,7 @@ class Loopback:
 
 
 def _is_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Whether a connection is closed; also where the end waits behind bytes that nobody reads."""
+    """Return whether a connection is closed, even if unread bytes precede the end."""
     if reader.at_eof() or reader.exception() or writer.is_closing():
         return True
     if not _TCP_INFO:

@@ -1,4 +1,4 @@
-"""The first bytes of files of many kinds."""
+"""First bytes of files of many types."""
 
 import base64
 
@@ -41,7 +41,7 @@ def encode_base64(data: bytes) -> str:
 
 
 def create_big_image_uri(size: int) -> str:
-    """Base64 text of a PNG of that many bytes."""
+    """Create base64 text of a PNG of ``size`` bytes."""
     quads, rest = divmod(size, 3)
     end = {0: "", 1: "AA==", 2: "AAA="}[rest]
     return encode_base64(PNG[:12]) + "AAAA" * (quads - 4) + end

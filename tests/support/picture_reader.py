@@ -1,4 +1,4 @@
-"""Reads back what the offline router wrote into its pictures: the words in their pixels."""
+"""Read the text that the offline router draws into its images."""
 
 from collections.abc import Sequence
 from itertools import groupby, takewhile
@@ -17,7 +17,7 @@ def decode_image(data: bytes) -> PixelBuffer:
 
 
 def read_text(data: bytes) -> str:
-    """The texts in a picture, from top to bottom: on its card, and in the strip below."""
+    """Return the text of an image from top to bottom: the card, and the strip below."""
     image = decode_image(data)
     inset = get_margin(image.width)
     texts = []
@@ -32,7 +32,7 @@ def read_text(data: bytes) -> str:
 
 
 def read_banner(rows: Sequence[bytes], scale: int) -> str:
-    """The text in the rows of ink and paper with which these begin."""
+    """Return the text in the first rows."""
     plain = list(takewhile(lambda row: set(split_pixels(row)) <= {INK, PAPER}, rows))
     tops = range(2 * scale, len(plain) - HEIGHT * scale + 1, HEIGHT * scale)
     lines = ([plain[top + row * scale] for row in range(7)] for top in tops)
@@ -49,7 +49,7 @@ def read_line(rows: list[bytes], scale: int) -> str:
 
 
 def read_dots(row: bytes, left: int, scale: int) -> str:
-    """One row of a character, as the font writes it: five bits."""
+    """Return one row of a character as the font defines it: five bits."""
     bits = [split_pixels(row)[left + dot * scale] == INK for dot in range(5)]
     return "0123456789abcdefghijklmnopqrstuv"[sum(bit << 4 - n for n, bit in enumerate(bits))]
 

@@ -1,4 +1,4 @@
-"""Recordings of the offline speech, and of other sounds."""
+"""Recordings of synthesized speech and other sounds."""
 
 import wave
 from io import BytesIO
@@ -10,7 +10,7 @@ TEXT = "Good day. We meet at noon, in room 7! Bring Zo\u00eb."
 
 
 def create_wav(pcm: bytes, *, rate: int = SAMPLE_RATE, channels: int = 1, width: int = 2) -> bytes:
-    """Samples as a WAV file."""
+    """Create a WAV file from samples."""
     target = BytesIO()
     with wave.open(target, "wb") as file:
         file.setframerate(rate)
@@ -21,11 +21,11 @@ def create_wav(pcm: bytes, *, rate: int = SAMPLE_RATE, channels: int = 1, width:
 
 
 def create_recording(text: str = TEXT, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> bytes:
-    """A text, spoken, as a WAV file."""
+    """Synthesize text as a WAV file."""
     return create_wav(encode_speech(text, rate=rate, speed=speed), rate=rate)
 
 
 def save_recording(path: Path, text: str = TEXT, **how: float) -> Path:
-    """The same on disk."""
+    """Synthesize text to a file."""
     path.write_bytes(create_recording(text, **how))
     return path

@@ -1,4 +1,4 @@
-"""Events of a response stream, to be put together and decoded."""
+"""Build and decode events of a Responses stream."""
 
 from typing import Any
 

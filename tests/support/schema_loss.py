@@ -1,4 +1,4 @@
-"""What a schema does not know of a body: the members that it drops without a word."""
+"""Find the fields of a body that a schema drops."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,11 +7,7 @@ from pydantic import BaseModel
 
 
 def find_lost_fields(schema: type[BaseModel], body: dict[str, Any]) -> list[str]:
-    """The paths of members that the schema drops or changes.
-
-    Raises:
-        pydantic.ValidationError: the body is against the schema.
-    """
+    """Return the paths of fields that the schema drops or changes."""
     kept = schema.model_validate(body).model_dump(mode="json", by_alias=True, exclude_unset=True)
     return sorted(_iter_lost_fields(body, kept, ""))
 

@@ -1,4 +1,4 @@
-"""A router that answers by script, and the two doors of a client, for tests of the client."""
+"""A scripted router, and sync and async callers with one interface, for tests of the client."""
 
 import asyncio
 import types
@@ -20,13 +20,13 @@ ANSWER = {"choices": [{"message": {"role": "assistant", "content": "Hello"}}]}
 
 
 def create_call(**options: Any) -> Call[Any]:
-    """A whole call that is answered with a completion."""
+    """Create a call that is answered with a completion."""
     given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "parse": parse_completion}
     return Call(**given | options)
 
 
 class TextDecoder:
-    """Reads a chat stream as pieces of text."""
+    """Decode a chat stream to chunks of text."""
 
     def __init__(self, _: Response) -> None:
         self._chunks = ChatStreamDecoder()
@@ -49,13 +49,13 @@ class TextDecoder:
 
 
 def create_stream_call(**options: Any) -> StreamCall[str]:
-    """A streamed call that yields texts."""
+    """Create a streamed call that yields text."""
     given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "create_decoder": TextDecoder}
     return StreamCall(**given | options)
 
 
 def encode_event(text: str, finish: str = "") -> bytes:
-    """One event of a chat stream."""
+    """Encode one event of a chat stream."""
     reason = f'"{finish}"' if finish else "null"
     delta = f'{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":{reason}}}'
     return f'data: {{"choices":[{delta}]}}\n\n'.encode()
@@ -65,7 +65,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class ResponseBody(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A reply's body that comes in pieces; an exception among them is raised. Knows if closed."""
+    """Response body in chunks; exceptions among them are raised. Records whether it was closed."""
 
     def __init__(self, *pieces: bytes | Exception) -> None:
         self.pieces = pieces
@@ -89,7 +89,7 @@ class ResponseBody(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def respond(status: int = 200, json: Any = ANSWER, **headers: str) -> Callable[..., httpx.Response]:
-    """A step of a script: a whole reply."""
+    """Create a step that returns a complete response."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda _: httpx.Response(status, json=json, headers=named)
 
@@ -97,13 +97,13 @@ def respond(status: int = 200, json: Any = ANSWER, **headers: str) -> Callable[.
 def respond_with_stream(
     *pieces: bytes | Exception, kind: str = "text/event-stream"
 ) -> Callable[..., Any]:
-    """A step of a script: a streamed reply."""
+    """Create a step that returns a streamed response."""
     headers = {"content-type": kind}
     return lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(*pieces))
 
 
 class Script:
-    """Answers each request with its next step, and goes on with the last; keeps the requests."""
+    """Answer each request with the next step, repeating the last one, and record the requests."""
 
     def __init__(self, *steps: Any) -> None:
         self.steps = steps or (respond(),)
@@ -129,7 +129,7 @@ class Script:
 
 
 def create_client(script: Callable[..., Any], **settings: Any) -> RouterClient:
-    """A client whose network is the script."""
+    """Create a client whose network is the script."""
     return RouterClient(
         **{"api_key": KEY} | settings,
         http_client=httpx.Client(transport=httpx.MockTransport(script)),
@@ -138,7 +138,7 @@ def create_client(script: Callable[..., Any], **settings: Any) -> RouterClient:
 
 
 class SyncCaller:
-    """Asks a client by its sync verbs, and leaves no connection behind."""
+    """Call a client with its sync methods, and check that no connection stays open."""
 
     def send(self, client: RouterClient, call: Call[Any], *, times: int = 1) -> Any:
         """The answer; the last one of several."""
@@ -159,7 +159,7 @@ class SyncCaller:
 
 
 class AsyncCaller:
-    """The same by its async verbs, each time in an event loop of its own."""
+    """Call a client with its async methods, each time in a new event loop."""
 
     def send(self, client: RouterClient, call: Call[Any], *, times: int = 1) -> Any:
         async def ask() -> Any:
@@ -192,7 +192,7 @@ both_doors = pytest.mark.parametrize("door", [SyncCaller(), AsyncCaller()], ids=
 
 
 def record_sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Makes the pauses between attempts take no time; the list gets their lengths."""
+    """Skip the delays between attempts, and record their lengths."""
     pauses: list[float] = []
     sleep = asyncio.sleep
 

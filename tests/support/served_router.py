@@ -1,4 +1,4 @@
-"""The offline router over HTTP on a port of this machine, for other people's clients."""
+"""Serve the offline router on a local port, for other clients."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from orq_router_integrations.testing.asgi import create_asgi_app
 
 @contextmanager
 def serve_router(router: OfflineRouter) -> Iterator[str]:
-    """The base URL of a router that is served for as long as the block lasts."""
+    """Serve a router while the ``with`` block runs, and return its base URL."""
     server = uvicorn.Server(uvicorn.Config(create_asgi_app(router), port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
