@@ -1,13 +1,13 @@
-"""Run the notebooks of ``cookbooks/`` afresh: ``python tests/support/notebooks.py [name ...]``.
+"""Execute the notebooks in ``cookbooks/`` and update their outputs.
 
-Without ORQ_API_KEY in their environment, so that they use the offline router and their outputs
-are the same on every machine. What is written has no times, no random ids and no kernel's versions.
+Usage: ``python tests/support/notebooks.py [name ...]``. The notebooks run without ``ORQ_API_KEY``,
+so they use the offline router and produce the same outputs on every machine. Times, random ids and
+kernel versions are removed.
 """
 
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
@@ -15,94 +15,105 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 COOKBOOKS = Path(__file__).parents[2] / "cookbooks"
-SETTINGS = ("ORQ_API_KEY", "ORQ_BASE_URL", "LC_OUTPUT_VERSION")
-SECONDS_PER_CELL = 60
-KERNELS_AT_ONCE = 2
+REMOVED_VARIABLES = ("ORQ_API_KEY", "ORQ_BASE_URL", "LC_OUTPUT_VERSION")
+CELL_TIMEOUT = 60  # seconds
+MAX_KERNELS = 2
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-ONLY_LOOPBACK = """
+ALLOW_ONLY_LOOPBACK = """
 import pytest_socket
 pytest_socket.socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
 """
 
 
-def notebooks() -> list[Path]:
-    """All notebooks, in reading order."""
+def list_notebooks() -> list[Path]:
+    """Return the paths of all notebooks, in reading order."""
     return sorted(COOKBOOKS.glob("*.ipynb"))
 
 
-def executed(
-    paths: list[Path], settings: Mapping[str, str] | None = None, prelude: str = ""
+def execute_notebooks(
+    paths: list[Path], *, setup_code: str = ""
 ) -> dict[Path, NotebookNode | BaseException]:
-    """Notebooks, run side by side, each in a kernel of its own, or what stopped them.
+    """Execute notebooks concurrently, each in its own kernel.
 
     Args:
-        paths: the notebooks.
-        settings: environment variables for them, such as a key; by default there is none.
-        prelude: code to run before the first cell, which leaves no trace in the result.
+        paths: Paths of the notebooks.
+        setup_code: Code that runs before the first cell. It is not part of the result.
+
+    Returns:
+        For each path, the executed notebook or the exception that stopped it.
     """
 
-    async def run_all() -> list[NotebookNode | BaseException]:
-        slots = asyncio.Semaphore(KERNELS_AT_ONCE)
-        runs = [_executed(path, settings or {}, prelude, slots) for path in paths]
-        return await asyncio.gather(*runs, return_exceptions=True)
+    async def execute_all() -> list[NotebookNode | BaseException]:
+        semaphore = asyncio.Semaphore(MAX_KERNELS)
+        executions = [_execute_notebook(path, setup_code, semaphore) for path in paths]
+        return await asyncio.gather(*executions, return_exceptions=True)
 
-    return dict(zip(paths, asyncio.run(run_all()), strict=True))
+    return dict(zip(paths, asyncio.run(execute_all()), strict=True))
 
 
-async def _executed(
-    path: Path, settings: Mapping[str, str], prelude: str, slots: asyncio.Semaphore
+async def _execute_notebook(
+    path: Path, setup_code: str, semaphore: asyncio.Semaphore
 ) -> NotebookNode:
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(prelude))
-    environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(setup_code))
     client = NotebookClient(
         notebook,
-        timeout=SECONDS_PER_CELL,
-        iopub_timeout=SECONDS_PER_CELL,  # outputs come late on a busy machine
+        timeout=CELL_TIMEOUT,
+        iopub_timeout=CELL_TIMEOUT,  # outputs arrive late if the machine is busy
         kernel_name="python3",
         resources={"metadata": {"path": str(COOKBOOKS)}},
         extra_arguments=["--log-level=ERROR"],
     )
-    async with slots:
-        await client.async_execute(env=environment | dict(settings))
+    variables = {name: os.environ[name] for name in os.environ if name not in REMOVED_VARIABLES}
+    async with semaphore:
+        await client.async_execute(env=variables)
     notebook.cells.pop(0)
-    return settled(notebook)
-
-
-def settled(notebook: NotebookNode) -> NotebookNode:
-    """The notebook with counted cells, joined prints and no trace of time and machine."""
-    notebook.metadata = nbformat.from_dict(METADATA)
-    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
-        cell.metadata.pop("execution", None)
-        cell.execution_count = count
-        cell.outputs = joined(cell.outputs)
-        for output in cell.outputs:
-            if output.output_type == "execute_result":
-                output.execution_count = count
+    _normalize(notebook)
     return notebook
 
 
-def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Prints that follow each other as one; where a kernel cuts them is chance."""
-    result: list[NotebookNode] = []
+def _normalize(notebook: NotebookNode) -> None:
+    """Remove everything that differs between runs or machines."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for count, cell in enumerate(code_cells, start=1):
+        cell.metadata.pop("execution", None)
+        cell.execution_count = count
+        cell.outputs = _merge_streams(cell.outputs)
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+
+
+def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Merge consecutive stream outputs, which the kernel splits at random positions."""
+    merged: list[NotebookNode] = []
     for output in outputs:
-        last = result[-1] if result else None
+        last = merged[-1] if merged else None
         if last and output.output_type == "stream" and last.get("name") == output.name:
             last.text += output.text
         else:
-            result.append(output)
-    return result
+            merged.append(output)
+    return merged
 
 
-def refresh(names: list[str]) -> None:
-    """Run the named notebooks, or all, and write them with their new outputs."""
-    chosen = [path for path in notebooks() if not names or path.stem in names or path.name in names]
-    if not chosen:
-        raise SystemExit(f"no such notebook in {COOKBOOKS.name}/: {', '.join(names)}")
-    for path, result in executed(chosen).items():
+def update_notebooks(names: list[str]) -> None:
+    """Execute notebooks and write them with their new outputs.
+
+    Args:
+        names: Names of the notebooks, with or without ``.ipynb``; all if empty.
+
+    Raises:
+        SystemExit: A name does not match a notebook.
+    """
+    notebooks = {path.stem: path for path in list_notebooks()}
+    stems = [Path(name).stem for name in names] or list(notebooks)
+    if unknown := [stem for stem in stems if stem not in notebooks]:
+        raise SystemExit(f"Unknown notebook {unknown[0]!r}. Choose from: {', '.join(notebooks)}")
+    for path, result in execute_notebooks([notebooks[stem] for stem in stems]).items():
         if isinstance(result, BaseException):
             raise result
         nbformat.write(result, path)
@@ -110,4 +121,4 @@ def refresh(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    refresh(sys.argv[1:])
+    update_notebooks(sys.argv[1:])
