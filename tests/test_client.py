@@ -276,7 +276,7 @@ async def test_cancelling_ends_wait_before_retry():
 
 @both_doors
 def test_response_is_closed(door):
-    body = ResponseBody(b'{"choices":[{"message":{}}]}')
+    body = ResponseBody(b'{"choices":[{"message":{"content":"Hi"}}]}')
     door.send(create_client(lambda _: httpx.Response(200, stream=body)), create_call())
     assert body.closed
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from langchain_core.messages import ToolMessage
 from support.audio_loaders import WHISPER, create_loader
-from support.recordings import recording
-from support.scripted_router import Script, chat, client_of
+from support.recordings import create_recording
+from support.scripted_router import Script, create_call, create_client
 
 from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import (
@@ -57,15 +57,15 @@ def test_class_by_code(status: int, error: dict[str, Any], expected: type[Router
 def test_used_up_quota_is_not_retried() -> None:
     script = reject(429, code="insufficient_quota", message="m")
     with pytest.raises(QuotaExceededError):
-        client_of(script, max_retries=3).send(chat())
+        create_client(script, max_retries=3).send(create_call())
     assert len(script.requests) == 1
 
 
 @pytest.mark.parametrize("policy", ["skip", "mark"])
 def test_used_up_quota_ends_loading(policy: str) -> None:
     script = reject(429, code="insufficient_quota", message="m")
-    source = [recording("One."), recording("Two.")]
-    loader = create_loader(source, client=client_of(script), on_error=policy, max_concurrency=1)
+    source = [create_recording("One."), create_recording("Two.")]
+    loader = create_loader(source, client=create_client(script), on_error=policy, max_concurrency=1)
     with pytest.raises(QuotaExceededError):
         loader.load()
     assert len(script.requests) == 1
@@ -101,7 +101,7 @@ CALL = {"name": "draw_image", "args": {"prompt": "x"}, "id": "t1", "type": "tool
 
 
 def create_tool(error: dict[str, Any], **options: Any) -> OrqImageTool:
-    client = client_of(reject(400, message="Rejected by the safety system.", **error))
+    client = create_client(reject(400, message="Rejected by the safety system.", **error))
     return OrqImageTool(model="openai/gpt-image-1", client=client, **options)
 
 
@@ -136,7 +136,7 @@ def test_other_errors_end_the_tool_call() -> None:
 @pytest.mark.parametrize("granularity", ["file", "segment", "word", "window"])
 def test_marked_failure_has_no_text(granularity: str) -> None:
     router = OfflineRouter(faults={WHISPER: [400]})
-    source = [recording("One."), recording("Two.")]
+    source = [create_recording("One."), create_recording("Two.")]
     loader = create_loader(
         source, router, on_error="mark", max_concurrency=1, granularity=granularity
     )

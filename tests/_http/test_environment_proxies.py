@@ -5,8 +5,8 @@ import os
 import httpx
 import pytest
 from support.local_client import COMPLETION, local_client
-from support.loopback_server import Loopback, whole
-from support.scripted_router import both_doors, chat
+from support.loopback_server import Loopback, complete_response
+from support.scripted_router import both_doors, create_call
 
 from orq_router_integrations._http.environment_proxies import ProxyTransport, is_bypassed
 from orq_router_integrations._http.registry import SENDER_REGISTRY
@@ -59,8 +59,8 @@ NO_PROXY = ["127.0.0.1,[::1]", "127.0.0.1,fd07:b51a:cc66:f0::/64", "127.0.0.0/8"
 def test_bypassed_proxy_is_not_needed(door, monkeypatch, proxy, no_proxy):
     monkeypatch.setenv("ALL_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    with Loopback(whole(COMPLETION)) as server:
-        door.send(local_client(server), chat())
+    with Loopback(complete_response(COMPLETION)) as server:
+        door.send(local_client(server), create_call())
         assert len(server.requests) == 1
 
 
@@ -68,10 +68,10 @@ def test_bypassed_proxy_is_not_needed(door, monkeypatch, proxy, no_proxy):
 def test_invalid_proxy_raises_when_it_is_used(door, monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "foo://127.0.0.1:9")
     with (
-        Loopback(whole(COMPLETION)) as server,
+        Loopback(complete_response(COMPLETION)) as server,
         pytest.raises(RouterInputError, match="HTTPS_PROXY"),
     ):
-        door.send(local_client(server), chat())
+        door.send(local_client(server), create_call())
 
 
 def test_transport_is_created_once_for_each_proxy(monkeypatch):
