@@ -1,57 +1,57 @@
-"""Where each base URL reads the router's controls, and what it says of those misplaced."""
+"""The location of controls under each prefix, and errors of misplaced and invalid controls."""
 
 import pytest
 
 CLAUDE = "anthropic/claude-sonnet-4-5"
 FALLBACKS = [{"model": CLAUDE}]
 FAULTS = {"openai/gpt-4o": 503}
-WHO = {"id": "user-17"}
+IDENTITY = {"id": "user-17"}
 
 
-class TestWhereControlsAreRead:
+class TestControlLocations:
     @pytest.mark.parametrize("prefix", ["v3/router", "v2/router"])
-    def test_at_top_level(self, create_chat, prefix):
+    def test_read_at_top_level(self, create_chat, prefix):
         assert create_chat(faults=FAULTS).complete(prefix=prefix, fallbacks=FALLBACKS)
 
     @pytest.mark.parametrize("prefix", ["v2/router", "v2/gateway", "v2/proxy"])
-    def test_nested_in_orq(self, create_chat, prefix):
+    def test_read_within_orq(self, create_chat, prefix):
         assert create_chat(faults=FAULTS).complete(prefix=prefix, orq={"fallbacks": FALLBACKS})
 
     @pytest.mark.parametrize(
-        ("prefix", "members"),
+        ("prefix", "fields"),
         [
-            ("v3/router", {"identity": WHO, "thread": {"id": "t"}}),
-            ("v2/router", {"orq": {"identity": WHO, "thread": {"id": "t"}}}),
-            ("v2/router", {"orq": {"contact": WHO}}),
-            ("v2/gateway", {"orq": {"contact": WHO, "name": "n"}}),
-            ("v2/proxy", {"orq": {"identity": WHO, "cache": {"type": "exact_match"}}}),
+            ("v3/router", {"identity": IDENTITY, "thread": {"id": "t"}}),
+            ("v2/router", {"orq": {"identity": IDENTITY, "thread": {"id": "t"}}}),
+            ("v2/router", {"orq": {"contact": IDENTITY}}),
+            ("v2/gateway", {"orq": {"contact": IDENTITY, "name": "n"}}),
+            ("v2/proxy", {"orq": {"identity": IDENTITY, "cache": {"type": "exact_match"}}}),
             ("v2/gateway", {"metadata": {"a": "b"}}),
             ("v2/router", {"orq": {"prompt": {"id": "p"}, "knowledge_bases": []}}),
         ],
     )
-    def test_each_in_its_place(self, create_chat, prefix, members):
+    def test_controls_are_removed_from_provider_body(self, create_chat, prefix, fields):
         chat = create_chat()
-        assert chat.complete(prefix=prefix, **members)
+        assert chat.complete(prefix=prefix, **fields)
         assert set(chat.router.log[0].body) == {"model", "messages"}
 
-    def test_the_gateway_spells_its_balancer_as_a_bare_list(self, create_chat):
+    def test_gateway_load_balancer_is_list(self, create_chat):
         models = [{"model": CLAUDE, "weight": 1}]
         chat = create_chat()
         assert (
             chat.complete(prefix="v2/gateway", orq={"load_balancer": models})["model"] != "gpt-4o"
         )
-        wrong = {"load_balancer": {"type": "weight_based", "models": models}}
-        error = chat.get_error(400, prefix="v2/gateway", orq=wrong)
+        as_dict = {"load_balancer": {"type": "weight_based", "models": models}}
+        error = chat.get_error(400, prefix="v2/gateway", orq=as_dict)
         assert error["param"] == "orq.load_balancer"
-        assert chat.complete(prefix="v2/proxy", orq=wrong)
+        assert chat.complete(prefix="v2/proxy", orq=as_dict)
 
-    def test_bare_strings_are_fallbacks_too_as_one_of_the_vendors_pages_has_them(self, create_chat):
+    def test_fallbacks_as_strings(self, create_chat):
         assert create_chat(faults=FAULTS).complete(fallbacks=[CLAUDE])
 
 
 class TestVariables:
     @pytest.mark.parametrize(
-        ("prefix", "members"),
+        ("prefix", "fields"),
         [
             ("v3/router", {"variables": {"name": "Ada"}}),
             ("v2/router", {"variables": {"name": "Ada"}}),
@@ -60,34 +60,34 @@ class TestVariables:
             ("v2/proxy", {"orq": {"inputs": [{"key": "name", "value": "Ada", "is_pii": True}]}}),
         ],
     )
-    def test_they_fill_the_messages_before_a_provider_sees_them(self, create_chat, prefix, members):
+    def test_variables_are_substituted(self, create_chat, prefix, fields):
         chat = create_chat()
         text = "I am {{name}}, {{ name }}, {{unknown}}."
-        chat.complete(prefix=prefix, text=text, **members)
+        chat.complete(prefix=prefix, text=text, **fields)
         content = chat.router.log[0].body["messages"][0]["content"]
         assert content == "I am Ada, Ada, {{unknown}}."
 
-    def test_text_parts_are_filled_as_well(self, create_chat):
+    def test_variables_in_text_parts(self, create_chat):
         chat = create_chat()
         part = {"type": "text", "text": "{{a}}"}
         chat.complete(messages=[{"role": "user", "content": [part]}], variables={"a": 1})
         assert chat.router.log[0].body["messages"][0]["content"] == [part | {"text": "1"}]
 
-    def test_a_list_of_inputs_needs_keys(self, create_chat):
+    def test_input_without_key_returns_400(self, create_chat):
         error = create_chat().get_error(400, prefix="v2/gateway", orq={"inputs": [{"value": 1}]})
         assert error["param"] == "orq.inputs[0]"
 
 
 MISPLACED = [
-    ("v3/router", {"orq": {"identity": WHO}}, "orq.identity", "Send identity at top level"),
+    ("v3/router", {"orq": {"identity": IDENTITY}}, "orq.identity", "Send identity at top level"),
     ("v3/router", {"orq": {"retry": {"count": 1}}}, "orq.retry", "Send retry at top level"),
     ("v3/router", {"orq": {"prompt": {"id": "p"}}}, "orq.prompt", "Unknown control"),
-    ("v2/router", {"identity": WHO}, "identity", "Send it as orq.identity"),
+    ("v2/router", {"identity": IDENTITY}, "identity", "Send it as orq.identity"),
     ("v2/router", {"thread": {"id": "t"}}, "thread", "Send it as orq.thread"),
     ("v2/router", {"orq": {"guardrails": []}}, "orq.guardrails", "Send guardrails at top level"),
     ("v2/router", {"orq": {"variables": {}}}, "orq.variables", "Send variables at top level"),
     ("v2/gateway", {"fallbacks": FALLBACKS}, "fallbacks", "Send it as orq.fallbacks"),
-    ("v2/gateway", {"orq": {"identity": WHO}}, "orq.identity", "Send it as orq.contact"),
+    ("v2/gateway", {"orq": {"identity": IDENTITY}}, "orq.identity", "Send it as orq.contact"),
     ("v2/gateway", {"variables": {"a": 1}}, "variables", "Send it as orq.inputs"),
     ("v2/proxy", {"retry": {"count": 1}}, "retry", "Send it as orq.retry"),
     ("v2/proxy", {"orq": {"retries": {"count": 1}}}, "orq.retries", "Unknown control"),
@@ -95,34 +95,32 @@ MISPLACED = [
 ]
 
 
-@pytest.mark.parametrize(("prefix", "members", "param", "advice"), MISPLACED)
-def test_a_misplaced_control_is_refused_because_the_real_router_would_ignore_it(
-    create_chat, prefix, members, param, advice
-):
-    error = create_chat().get_error(400, prefix=prefix, **members)
+@pytest.mark.parametrize(("prefix", "fields", "param", "hint"), MISPLACED)
+def test_misplaced_control_returns_400(create_chat, prefix, fields, param, hint):
+    error = create_chat().get_error(400, prefix=prefix, **fields)
     assert error["param"] == param
     assert "ignore it silently" in error["message"]
-    assert advice in error["message"]
+    assert hint in error["message"]
 
 
-@pytest.mark.parametrize(("prefix", "members", "param", "advice"), MISPLACED)
-def test_lenient_ignores_it(create_chat, prefix, members, param, advice):
+@pytest.mark.parametrize(("prefix", "fields", "param", "hint"), MISPLACED)
+def test_lenient_router_ignores_misplaced_control(create_chat, prefix, fields, param, hint):
     chat = create_chat(lenient=True, faults={"openai/gpt-4o": [200, 503]})
-    chat.complete(prefix=prefix, **members)
-    chat.get_error(503, prefix=prefix, **members)
-    assert len(chat.router.log) == 2  # neither retries nor fallbacks came into force
+    chat.complete(prefix=prefix, **fields)
+    chat.get_error(503, prefix=prefix, **fields)
+    assert len(chat.router.log) == 2  # neither retries nor fallbacks apply
 
 
-def test_a_control_in_both_places_has_no_known_precedence(create_chat):
-    both = {"retry": {"count": 1}, "orq": {"retry": {"count": 2}}}
-    assert create_chat().get_error(400, prefix="v2/router", **both)["param"] == "retry"
+def test_duplicate_control_returns_400(create_chat):
+    duplicated = {"retry": {"count": 1}, "orq": {"retry": {"count": 2}}}
+    assert create_chat().get_error(400, prefix="v2/router", **duplicated)["param"] == "retry"
     chat = create_chat(lenient=True, faults=FAULTS)
-    chat.get_error(503, prefix="v2/router", **both)
+    chat.get_error(503, prefix="v2/router", **duplicated)
     assert len(chat.router.log) == 2  # the top level's one retry
 
 
 @pytest.mark.parametrize(
-    ("members", "param"),
+    ("fields", "param"),
     [
         ({"orq": "x"}, "orq"),
         ({"retry": 3}, "retry"),
@@ -153,13 +151,13 @@ def test_a_control_in_both_places_has_no_known_precedence(create_chat):
         ({"plugins": [{"id": "trace_scrubbing", "mask": []}]}, "plugins[0].mask"),
     ],
 )
-def test_values_that_the_contract_does_not_allow_are_refused_by_name(create_chat, members, param):
-    error = create_chat().get_error(400, **members)
+def test_invalid_value_returns_400(create_chat, fields, param):
+    error = create_chat().get_error(400, **fields)
     assert error["param"] == param
     assert error["message"].startswith(param)
 
 
-def test_a_nested_value_is_named_where_it_was_sent(create_chat):
+def test_error_param_of_nested_control(create_chat):
     error = create_chat().get_error(400, prefix="v2/gateway", orq={"retry": {"count": 9}})
     assert error["param"] == "orq.retry.count"
     error = create_chat().get_error(
@@ -168,8 +166,8 @@ def test_a_nested_value_is_named_where_it_was_sent(create_chat):
     assert error["param"] == "orq.knowledge_bases[0].knowledge_id"
 
 
-def test_a_whole_number_may_be_written_as_a_float(create_chat):
-    """As the vendor's SDK writes those of retries; JSON knows no difference."""
+def test_integral_float_is_accepted(create_chat):
+    """The vendor's SDK writes integers of ``retry`` as floats, which JSON does not distinguish."""
     chat = create_chat(faults={"openai/gpt-4o": [429]})
     chat.complete(retry={"count": 1.0, "on_codes": [429.0]}, n=1.0, seed=7.0)
     assert chat.provider_calls == [("openai/gpt-4o", 429), ("openai/gpt-4o", 200)]

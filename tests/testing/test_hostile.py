@@ -1,4 +1,4 @@
-"""Requests made to break the offline router: it refuses or answers them, and soon."""
+"""Hostile requests: the offline router answers or rejects them within a bounded effort."""
 
 import math
 import re
@@ -28,7 +28,7 @@ def _limit_cpu_time():
     assert time.process_time() - start < MAX_CPU_SECONDS
 
 
-HOSTILE = [
+HOSTILE_PATTERNS = [
     "^(a+)+$",
     "(a*)*b",
     "(a|a)*b",
@@ -47,9 +47,9 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("pattern", HOSTILE)
+@pytest.mark.parametrize("pattern", HOSTILE_PATTERNS, ids=range(len(HOSTILE_PATTERNS)))
 @pytest.mark.parametrize("length", [3, 20, 40, MAX_TEXT_CHARS, 5000])
-def test_a_pattern_is_not_run_where_that_may_take_long(pattern, length):
+def test_hostile_pattern_is_fast(pattern, length):
     text = "a" * length + "!"
     PatternExamples().matches(pattern, text)
     create_example(pattern)
@@ -59,7 +59,7 @@ def test_a_pattern_is_not_run_where_that_may_take_long(pattern, length):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "text", "fits"),
+    ("pattern", "text", "expected"),
     [
         ("^(a+)+$", "a" * 40 + "!", None),
         ("^(a+)+$", "a", True),
@@ -71,30 +71,33 @@ def test_a_pattern_is_not_run_where_that_may_take_long(pattern, length):
         ("[", "a", None),
     ],
 )
-def test_which_patterns_are_run(pattern, text, fits):
-    assert PatternExamples().matches(pattern, text) is fits
+def test_pattern_matches(pattern, text, expected):
+    assert PatternExamples().matches(pattern, text) is expected
 
 
-def test_a_text_whose_pattern_is_not_run_is_made_up():
+def test_value_of_hostile_pattern():
     assert create_value({"type": "string", "pattern": "^(a+)+$"}, f"'{'a' * 40}!'") == "a"
 
 
-def test_the_effort_of_one_schema_is_bounded():
+def test_pattern_effort_is_limited():
     patterns = PatternExamples()
-    found = [patterns.matches(".*.*.*x", "a" * 40) for _ in range(100)]
-    assert found[0] is False
-    assert found[-1] is None
+    results = [patterns.matches(".*.*.*x", "a" * 40) for _ in range(100)]
+    assert results[0] is False
+    assert results[-1] is None
 
 
-def test_the_values_of_one_schema_are_bounded(create_chat):
+@pytest.mark.slow
+def test_number_of_values_is_limited(create_chat):
     many = {"type": "array", "minItems": 9999}
     nested = many | {"items": many | {"items": many | {"items": {"type": "integer"}}}}
     with pytest.raises(ValueError, match="more than"):
         create_value(nested, "")
     assert len(create_value(many | {"minItems": MAX_VALUES - 1}, "")) == MAX_VALUES - 1
     wide = {"type": "object", "properties": {"rows": nested}, "required": ["rows"]}
-    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": wide}}
-    assert create_chat().get_error(400, response_format=wanted)["param"] == "response_format"
+    response_format = {"type": "json_schema", "json_schema": {"name": "x", "schema": wide}}
+    assert (
+        create_chat().get_error(400, response_format=response_format)["param"] == "response_format"
+    )
     for hostile in (
         many | {"items": {"type": "string", "minLength": 10**9}},
         many | {"items": {"enum": list(range(9999))}, "uniqueItems": True},
@@ -110,27 +113,28 @@ def test_the_values_of_one_schema_are_bounded(create_chat):
             assert "more than" in str(error)  # noqa: PT017
 
 
-def test_a_request_asks_for_128_answers_at_most(create_chat):
+def test_n_is_limited(create_chat):
     assert create_chat().get_error(400, n=3_000_000)["param"] == "n"
     assert len(create_chat().complete(n=128)["choices"]) == 128
 
 
-def test_huge_numbers_are_answered(create_chat):
+def test_huge_numbers(create_chat):
     schema = {
         "type": "object",
         "properties": {"a": {"type": "integer", "minimum": 1e300}, "b": {"type": "number"}},
         "required": ["a", "b"],
     }
-    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    response_format = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     for text in ("hi", "9" * 400, "99999999999999999999999"):
-        content = create_chat().get_message(text=text, response_format=wanted)["content"]
+        content = create_chat().get_message(text=text, response_format=response_format)["content"]
         assert orjson.loads(content)["a"] >= 1e300
 
 
-def document(content: bytes, head: bytes = b"") -> bytes:
-    return b"%PDF-1.4\n1 0 obj <<" + head + b">>\nstream\n" + content + b"\nendstream endobj"
+def build_pdf(content: bytes, header: bytes = b"") -> bytes:
+    return b"%PDF-1.4\n1 0 obj <<" + header + b">>\nstream\n" + content + b"\nendstream endobj"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "text"),
     [
@@ -147,42 +151,42 @@ def document(content: bytes, head: bytes = b"") -> bytes:
         (rb"BT (a) /Tj (b) Tj [(c) (d) Tj (e) ' ET", "b cd e"),
     ],
 )
-def test_content_streams_are_read_in_one_pass(content, text):
-    for data in (document(content), document(zlib.compress(content), b"/FlateDecode")):
-        read = read_pdf(data)
-        assert text is None or read.text == text
+def test_hostile_pdf_content(content, text):
+    for data in (build_pdf(content), build_pdf(zlib.compress(content), b"/FlateDecode")):
+        assert text is None or read_pdf(data).text == text
 
 
-def test_files_of_many_streams_or_of_one_without_an_end():
-    bomb = document(zlib.compress(bytes(2**24)), b"/FlateDecode")
-    for data in (b"%PDF-" + b"stream\n" * 500_000, bomb * 300, document(b"BT (a) Tj")[:-20]):
+@pytest.mark.slow
+def test_hostile_pdf_streams():
+    bomb = build_pdf(zlib.compress(bytes(2**24)), b"/FlateDecode")
+    for data in (b"%PDF-" + b"stream\n" * 500_000, bomb * 300, build_pdf(b"BT (a) Tj")[:-20]):
         read_pdf(data)
 
 
 @pytest.mark.parametrize("depth", [90, 101, 500, 1000, 100_000])
 @pytest.mark.parametrize("lenient", [False, True])
-def test_a_body_nested_too_deep_is_refused(create_chat, depth, lenient):
+def test_deeply_nested_body_returns_400(create_chat, depth, lenient):
     body = b'{"model": "openai/gpt-4o", "messages": ' + b"[" * depth + b"]" * depth + b"}"
     chat = create_chat(lenient=lenient)
     headers = {"authorization": "Bearer k"}
-    reply = chat.http.post("/v3/router/chat/completions", content=body, headers=headers)
-    assert reply.status_code == 400
+    response = chat.http.post("/v3/router/chat/completions", content=body, headers=headers)
+    assert response.status_code == 400
 
 
-def test_a_schema_nested_deep_is_answered_or_refused(create_chat):
-    for member in ("items", "allOf", "anyOf", "not"):
+def test_deeply_nested_schema(create_chat):
+    for keyword in ("items", "allOf", "anyOf", "not"):
         schema: object = {"type": "string"}
         for _ in range(40):
-            schema = {member: [schema] if member.endswith("Of") else schema}
-        wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-        assert create_chat().post(response_format=wanted).status_code in {200, 400}
+            schema = {keyword: [schema] if keyword.endswith("Of") else schema}
+        response_format = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+        assert create_chat().post(response_format=response_format).status_code in {200, 400}
 
 
-def test_an_error_of_the_caller_is_raised_in_process(create_chat):
+def test_exception_of_answer_function_propagates(create_chat):
     def answers(_):
-        raise KeyError("mine")
+        raise KeyError("raised by the function")
 
-    with pytest.raises(KeyError, match="mine"):
+    with pytest.raises(KeyError, match="raised by the function"):
         create_chat(answers=answers).post()
 
 
@@ -199,7 +203,7 @@ MODEL = {"model": CLAUDE, "weight": 1}
         ({"cache": {"ttl": 60}}, "type"),
     ],
 )
-def test_shorthands_of_our_own_client_are_not_on_the_wire(create_chat, controls, param):
+def test_client_shorthands_return_400(create_chat, controls, param):
     (name,) = controls
     assert create_chat().get_error(400, **controls)["param"] == f"{name}.{param}"
     error = create_chat().get_error(400, prefix="v2/router", orq=controls)
@@ -277,12 +281,12 @@ SCHEMAS = [
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 @pytest.mark.parametrize("text", ["", "3.5 and 7 or 'x' and 'x' and 7", "2.5, 2.5, -3, 0.2"])
-def test_values_satisfy_their_schema(schema, text):
-    check(create_value(schema, text), schema)
+def test_value_is_valid_for_schema(schema, text):
+    check_value(create_value(schema, text), schema)
 
 
-def check(value, schema):
-    """What a validator of JSON schemas would check."""
+def check_value(value, schema):
+    """Assert that a value is valid for a schema."""
     if "enum" in schema:
         assert value in schema["enum"]
     match schema.get("type"):
@@ -306,18 +310,18 @@ def check_object(value, schema):
     assert isinstance(value, dict)
     assert len(value) >= schema.get("minProperties", 0)
     assert set(schema.get("required", ())) <= value.keys()
-    properties, more = schema.get("properties", {}), schema.get("additionalProperties", {})
-    for name, member in value.items():
-        assert name in properties or more is not False
-        check(member, properties.get(name, more))
-        check(name, schema.get("propertyNames", {}))
+    properties, additional = schema.get("properties", {}), schema.get("additionalProperties", {})
+    for name, property_value in value.items():
+        assert name in properties or additional is not False
+        check_value(property_value, properties.get(name, additional))
+        check_value(name, schema.get("propertyNames", {}))
 
 
 def check_array(value, schema):
     assert isinstance(value, list)
     assert len(value) >= schema.get("minItems", 0)
     for item in value:
-        check(item, schema.get("items", {}))
+        check_value(item, schema.get("items", {}))
     if schema.get("uniqueItems"):
         assert len({orjson.dumps(item) for item in value}) == len(value)
 

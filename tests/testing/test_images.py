@@ -1,9 +1,8 @@
-"""The offline router draws: real pictures that show what they were asked to be."""
+"""Images drawn by the offline router, and its PNG codec."""
 
 import asyncio
 import base64
 import hashlib
-import time
 import zlib
 from typing import Any
 
@@ -29,8 +28,8 @@ GPT, DALLE2, DALLE3 = "openai/gpt-image-1", "openai/dall-e-2", "openai/dall-e-3"
 BOAT = encode_png(draw_image("boat", (64, 48), 1))
 
 
-class Counter:
-    """Asks one router with plain httpx."""
+class ImageClient:
+    """An httpx client that sends image requests to a new offline router."""
 
     def __init__(self, **settings: Any) -> None:
         self.router = OfflineRouter(**settings)
@@ -39,127 +38,126 @@ class Counter:
             transport=self.router.transport, base_url="https://x/v3/router", headers=headers
         )
 
-    def draw(self, **members: Any) -> httpx.Response:
-        body = {"model": GPT, "prompt": "a red boat"} | members
+    def generate(self, **fields: Any) -> httpx.Response:
+        body = {"model": GPT, "prompt": "a red boat"} | fields
         return self.http.post("/images/generations", json=body)
 
-    def form(self, path: str, files: Any = None, **members: Any) -> httpx.Response:
-        sent = {"image": ("a.png", BOAT)} if files is None else files
-        return self.http.post(f"/images/{path}", data={"model": GPT} | members, files=sent)
+    def post_form(self, path: str, files: Any = None, **fields: Any) -> httpx.Response:
+        uploads = {"image": ("a.png", BOAT)} if files is None else files
+        return self.http.post(f"/images/{path}", data={"model": GPT} | fields, files=uploads)
 
-    def edit(self, files: Any = None, **members: Any) -> httpx.Response:
-        return self.form("edits", files, **{"prompt": "add a bird"} | members)
+    def edit(self, files: Any = None, **fields: Any) -> httpx.Response:
+        return self.post_form("edits", files, **{"prompt": "add a bird"} | fields)
 
-    def fetch(self, item: dict[str, str]) -> bytes:
+    def load(self, item: dict[str, str]) -> bytes:
         if "b64_json" in item:
             return base64.b64decode(item["b64_json"])
         return self.http.get(item["url"]).raise_for_status().content
 
 
-def drawn(reply: httpx.Response) -> list[bytes]:
-    """The pictures of a good reply that sent them."""
-    assert reply.status_code == 200, reply.text
-    return [base64.b64decode(item["b64_json"]) for item in reply.json()["data"]]
+def get_images(response: httpx.Response) -> list[bytes]:
+    """Return the images of a successful response with base64 data."""
+    assert response.status_code == 200, response.text
+    return [base64.b64decode(item["b64_json"]) for item in response.json()["data"]]
 
 
-def error(reply: httpx.Response) -> dict[str, Any]:
-    assert reply.status_code == 400, reply.text
-    return reply.json()["error"]
+def get_error(response: httpx.Response) -> dict[str, Any]:
+    assert response.status_code == 400, response.text
+    return response.json()["error"]
 
 
 @pytest.fixture
-def counter() -> Counter:
-    return Counter()
+def images() -> ImageClient:
+    return ImageClient()
 
 
 @pytest.mark.parametrize(
-    ("prompt", "shown"),
+    ("prompt", "text"),
     [
         ("a red boat", "a red boat"),
         ("Ça va? 50% & \u201cmore\u201d!", 'Ca va? 50% & "more"!'),
         ("one two three four five six seven", "one two three four five six seven"),
     ],
 )
-def test_a_picture_shows_its_prompt(counter, prompt, shown):
-    (data,) = drawn(counter.draw(prompt=prompt, size="512x256"))
+def test_image_shows_prompt(images, prompt, text):
+    (data,) = get_images(images.generate(prompt=prompt, size="512x256"))
     assert read_image_size(data) == (512, 256)
-    assert read_text(data) == shown
+    assert read_text(data) == text
 
 
-def test_the_same_request_draws_the_same_pictures_and_each_of_them_differs(counter):
-    first, again = (drawn(counter.draw(n=3, size="64x64")) for _ in range(2))
+def test_drawing_is_deterministic(images):
+    first, again = (get_images(images.generate(n=3, size="64x64")) for _ in range(2))
     assert first == again
     assert len(set(first)) == 3
 
 
-def test_a_large_picture_is_drawn_fast(counter):
-    began = time.perf_counter()
-    drawn(counter.draw(size="1024x1024"))
-    assert time.perf_counter() - began < 1  # some 20 ms when nothing else runs
+def test_large_image(images):
+    (data,) = get_images(images.generate(size="1024x1024"))
+    assert read_image_size(data) == (1024, 1024)
 
 
-def test_colours_that_a_prompt_names_are_those_of_sky_and_ground(counter):
-    (data,) = drawn(counter.draw(prompt="a red boat on a quiet sea", size="64x64"))
+def test_named_colors(images):
+    (data,) = get_images(images.generate(prompt="a red boat on a quiet sea", size="64x64"))
     assert get_pixel(data, 0, 0)[:3].hex() == NAMED_COLORS["red"]
     assert get_pixel(data, 0, 48)[:3].hex() == NAMED_COLORS["sea"]
 
 
-def test_an_edit_is_tinted_in_the_colour_that_it_names(counter):
-    (plain,), (tinted,) = drawn(counter.edit()), drawn(counter.edit(prompt="make it blue"))
-    aims = bytes.fromhex(NAMED_COLORS["blue"])
-    halfway = [(a + b) // 2 for a, b in zip(get_pixel(plain, 0, 0)[:3], aims, strict=True)]
+def test_edit_is_tinted(images):
+    (plain,), (tinted,) = get_images(images.edit()), get_images(images.edit(prompt="make it blue"))
+    blue = bytes.fromhex(NAMED_COLORS["blue"])
+    halfway = [(a + b) // 2 for a, b in zip(get_pixel(plain, 0, 0)[:3], blue, strict=True)]
     assert list(get_pixel(tinted, 0, 0)[:3]) == halfway
 
 
-def test_the_text_of_an_edit_stands_below_the_prompt_and_of_the_next_edit_in_its_place(counter):
-    seen = counter.draw(prompt="a lighthouse", size="256x256")
+def test_caption_of_next_edit_replaces_previous_one(images):
+    response = images.generate(prompt="a lighthouse", size="256x256")
     for prompt in ("in a storm of many words", "calm"):
-        seen = counter.edit({"image": ("a.png", drawn(seen)[0])}, prompt=prompt)
-        assert read_text(drawn(seen)[0]) == f"a lighthouse Edit 1: {prompt}"
+        response = images.edit({"image": ("a.png", get_images(response)[0])}, prompt=prompt)
+        assert read_text(get_images(response)[0]) == f"a lighthouse Edit 1: {prompt}"
 
 
-def test_every_character_of_the_font_can_be_told_from_the_others():
+def test_glyphs_are_distinct():
     assert len(set(_ROWS.values())) == len(_ROWS)
     assert {len(rows) for rows in _ROWS.values()} == {7}
 
 
-def test_a_transparent_background_is_transparent(counter):
-    (data,) = drawn(counter.draw(background="transparent", size="64x64"))
+def test_transparent_background(images):
+    (data,) = get_images(images.generate(background="transparent", size="64x64"))
     assert get_pixel(data, 0, 0)[3] == 0
 
 
-def test_an_edit_keeps_the_image_and_tells_what_was_asked(counter):
-    (data,) = drawn(counter.edit())
+def test_edit_keeps_image_and_adds_caption(images):
+    (data,) = get_images(images.edit())
     assert read_image_size(data) == (64, 48)
     assert get_pixel(data, 5, 0) == get_pixel(BOAT, 5, 0)
-    (large,) = drawn(counter.edit(size="256x256", prompt="bird"))
+    (large,) = get_images(images.edit(size="256x256", prompt="bird"))
     assert read_text(large).endswith("Edit 1: bird")
 
 
-def test_an_edit_of_several_images_shows_them_side_by_side(counter):
+def test_edit_of_two_images(images):
     other = encode_png(draw_image("other", (32, 32), 2))
     files = [("image[]", ("a.png", BOAT)), ("image[]", ("b.png", other))]
-    (data,) = drawn(counter.edit(files, size="128x64"))
+    (data,) = get_images(images.edit(files, size="128x64"))
     assert get_pixel(data, 0, 0) == get_pixel(BOAT, 0, 0)
     assert get_pixel(data, 127, 0) == get_pixel(other, 31, 0)
 
 
-def mask(width: int, height: int) -> bytes:
-    """Clear on its left half."""
+def create_mask(width: int, height: int) -> bytes:
+    """Create a mask whose left half is transparent."""
     row = bytes(4) * (width // 2) + b"\0\0\0\xff" * (width - width // 2)
     return encode_png(PixelBuffer(width, [row] * height))
 
 
-def test_an_edit_changes_only_what_its_mask_leaves_clear(counter):
-    files = {"image": ("a.png", BOAT), "mask": ("m.png", mask(64, 48))}
-    (data,) = drawn(counter.edit(files))
+def test_mask_limits_edit(images):
+    files = {"image": ("a.png", BOAT), "mask": ("m.png", create_mask(64, 48))}
+    (data,) = get_images(images.edit(files))
     assert get_pixel(data, 60, 2) == get_pixel(BOAT, 60, 2)
     assert get_pixel(data, 3, 2) != get_pixel(BOAT, 3, 2)
 
 
-def test_variations_derive_from_their_image(counter):
-    reply = counter.form("variations", model=DALLE2, n="2", size="256x256")
-    one, two = map(counter.fetch, reply.json()["data"])
+def test_variations(images):
+    response = images.post_form("variations", model=DALLE2, n="2", size="256x256")
+    one, two = map(images.load, response.json()["data"])
     red, green, blue, _ = get_pixel(BOAT, 0, 0)
     assert tuple(get_pixel(two, 0, 0)[:3]) == (blue, red, green)
     assert tuple(get_pixel(one, 255, 0)[:3]) == (green, blue, red)
@@ -169,14 +167,14 @@ def test_variations_derive_from_their_image(counter):
 JPEG = b"\xff\xd8\xff\xc0\0\x11\x08\0\x20\0\x30" + bytes(20)
 
 
-def test_an_image_whose_pixels_cannot_be_read_is_named_in_the_picture(counter):
-    (data,) = drawn(counter.edit({"image": ("a.jpg", JPEG)}, size="256x512"))
+def test_undecodable_image_is_labeled(images):
+    (data,) = get_images(images.edit({"image": ("a.jpg", JPEG)}, size="256x512"))
     digest = hashlib.sha256(JPEG).hexdigest()[:8]
     assert f"JPEG 48x32 {digest}" in read_text(data)
 
 
 @pytest.mark.parametrize(
-    ("model", "wanted", "kind"),
+    ("model", "response_format", "field"),
     [
         (GPT, None, "b64_json"),
         (DALLE2, None, "url"),
@@ -186,25 +184,25 @@ def test_an_image_whose_pixels_cannot_be_read_is_named_in_the_picture(counter):
         ("google/imagen-4", "url", "url"),
     ],
 )
-def test_each_family_sends_or_links_as_it_does(counter, model, wanted, kind):
-    format_ = {"response_format": wanted} if wanted else {}
-    (item,) = counter.draw(model=model, size="64x64", **format_).json()["data"]
-    assert set(item) - {"revised_prompt"} == {kind}
+def test_default_response_format(images, model, response_format, field):
+    options = {"response_format": response_format} if response_format else {}
+    (item,) = images.generate(model=model, size="64x64", **options).json()["data"]
+    assert set(item) - {"revised_prompt"} == {field}
     assert ("revised_prompt" in item) == (model == DALLE3)
-    assert counter.fetch(item).startswith(SIGNATURE)
+    assert images.load(item).startswith(SIGNATURE)
 
 
-def test_a_url_lives_an_hour(clock):
-    counter = Counter(clock=clock)
-    url = counter.draw(model=DALLE2, size="64x64").json()["data"][0]["url"]
+def test_url_expires_after_an_hour(clock):
+    images = ImageClient(clock=clock)
+    url = images.generate(model=DALLE2, size="64x64").json()["data"][0]["url"]
     clock.now += 3599
-    assert counter.http.get(url).headers["content-type"] == "image/png"
+    assert images.http.get(url).headers["content-type"] == "image/png"
     clock.now += 1
-    assert counter.http.get(url).status_code == 404
+    assert images.http.get(url).status_code == 404
 
 
-def test_gpt_image_tells_its_settings_and_usage(counter):
-    body = counter.edit(size="64x64").json()
+def test_gpt_image_returns_settings_and_usage(images):
+    body = images.edit(size="64x64").json()
     assert (body["size"], body["output_format"], body["quality"]) == ("64x64", "png", "auto")
     usage = body["usage"]
     assert usage["input_tokens_details"]["image_tokens"] == 256
@@ -212,7 +210,7 @@ def test_gpt_image_tells_its_settings_and_usage(counter):
 
 
 @pytest.mark.parametrize(
-    ("members", "param"),
+    ("fields", "param"),
     [
         ({"prompt": ""}, "prompt"),
         ({"prompt": None}, "prompt"),
@@ -231,115 +229,119 @@ def test_gpt_image_tells_its_settings_and_usage(counter):
         ({"thread": {"id": "t"}}, "thread"),
     ],
 )
-def test_what_generations_do_not_take_is_a_400(counter, members, param):
-    assert error(counter.draw(**members))["param"] == param
+def test_invalid_generation_returns_400(images, fields, param):
+    assert get_error(images.generate(**fields))["param"] == param
 
 
-def test_a_lenient_router_draws_a_png_whatever_was_asked():
-    (data,) = drawn(Counter(lenient=True).draw(output_format="jpeg", style="vivid", size="64x64"))
+def test_lenient_router_draws_png():
+    (data,) = get_images(
+        ImageClient(lenient=True).generate(output_format="jpeg", style="vivid", size="64x64")
+    )
     assert data.startswith(SIGNATURE)
 
 
-ONE = ("image", ("a.png", BOAT))
+IMAGE = ("image", ("a.png", BOAT))
 
 
 @pytest.mark.parametrize(
-    ("path", "files", "members", "param"),
+    ("path", "files", "fields", "param"),
     [
         ("edits", [("other", ("a.png", BOAT))], {}, "image"),
-        ("edits", [ONE, ("other", ("a.png", BOAT))], {}, "other"),
+        ("edits", [IMAGE, ("other", ("a.png", BOAT))], {}, "other"),
         ("edits", [("image[]", ("a.png", BOAT))] * 17, {}, "image"),
         ("edits", [("image", ("a.txt", b"text"))], {}, "image"),
-        ("edits", [ONE, ("mask", ("m.jpg", JPEG))], {}, "mask"),
-        ("edits", [ONE, ("mask", ("m.png", mask(32, 32)))], {}, "mask"),
-        ("edits", [ONE], {"quality": "hd"}, "quality"),
-        ("edits", [ONE], {"n": "0"}, "n"),
-        ("edits", [ONE], {"background": "opaque"}, "background"),
-        ("edits", [ONE], {"prompt": ""}, "prompt"),
-        ("edits", [ONE], {"response_format": "b64_json"}, "response_format"),
-        ("variations", [ONE], {"prompt": "x"}, "prompt"),
-        ("variations", [ONE], {"size": "64x64"}, "size"),
+        ("edits", [IMAGE, ("mask", ("m.jpg", JPEG))], {}, "mask"),
+        ("edits", [IMAGE, ("mask", ("m.png", create_mask(32, 32)))], {}, "mask"),
+        ("edits", [IMAGE], {"quality": "hd"}, "quality"),
+        ("edits", [IMAGE], {"n": "0"}, "n"),
+        ("edits", [IMAGE], {"background": "opaque"}, "background"),
+        ("edits", [IMAGE], {"prompt": ""}, "prompt"),
+        ("edits", [IMAGE], {"response_format": "b64_json"}, "response_format"),
+        ("variations", [IMAGE], {"prompt": "x"}, "prompt"),
+        ("variations", [IMAGE], {"size": "64x64"}, "size"),
         ("variations", [("image[]", ("a.png", BOAT))] * 2, {}, "image"),
     ],
 )
-def test_what_forms_do_not_take_is_a_400(counter, path, files, members, param):
-    given = {"prompt": "x"} | members if path == "edits" else members
-    assert error(counter.form(path, files, **given))["param"].startswith(param)
+def test_invalid_form_returns_400(images, path, files, fields, param):
+    form = {"prompt": "x"} | fields if path == "edits" else fields
+    assert get_error(images.post_form(path, files, **form))["param"].startswith(param)
 
 
-def test_a_failing_model_falls_back_in_json_and_in_forms():
-    counter = Counter(faults={GPT: 503})
+def test_fallbacks():
+    images = ImageClient(faults={GPT: 503})
     fallbacks = [{"model": DALLE2}]
-    json_reply = counter.draw(fallbacks=fallbacks, size="64x64")
-    form_reply = counter.edit(fallbacks='[{"model":"openai/dall-e-2"}]')
-    for reply in (json_reply, form_reply):
-        assert reply.headers["x-orq-offline-model"] == DALLE2
-        assert counter.fetch(reply.json()["data"][0]).startswith(SIGNATURE)
-    asked = [(call.model, call.path.rpartition("/")[2], call.status) for call in counter.router.log]
-    both = [[(GPT, path, 503), (DALLE2, path, 200)] for path in ("generations", "edits")]
-    assert asked == both[0] + both[1]
+    json_response = images.generate(fallbacks=fallbacks, size="64x64")
+    form_response = images.edit(fallbacks='[{"model":"openai/dall-e-2"}]')
+    for response in (json_response, form_response):
+        assert response.headers["x-orq-offline-model"] == DALLE2
+        assert images.load(response.json()["data"][0]).startswith(SIGNATURE)
+    calls = [(call.model, call.path.rpartition("/")[2], call.status) for call in images.router.log]
+    expected = [[(GPT, path, 503), (DALLE2, path, 200)] for path in ("generations", "edits")]
+    assert calls == expected[0] + expected[1]
 
 
-def test_parameters_ride_to_a_fallback_that_may_not_take_them():
-    counter = Counter(faults={GPT: 503})
-    reply = counter.draw(background="opaque", fallbacks=[{"model": DALLE2}])
-    assert "openai/dall-e-2 does not support it" in error(reply)["message"]
-    assert counter.router.log[-1].status == 400
+def test_fallback_gets_same_parameters():
+    images = ImageClient(faults={GPT: 503})
+    response = images.generate(background="opaque", fallbacks=[{"model": DALLE2}])
+    assert "openai/dall-e-2 does not support it" in get_error(response)["message"]
+    assert images.router.log[-1].status == 400
 
 
-def test_the_cache_tells_images_apart_by_their_bytes(counter):
+def test_cache_compares_image_content(images):
     cache = '{"type":"exact_match"}'
     other = {"image": ("a.png", encode_png(draw_image("x", (64, 48), 1)))}
-    replies = [counter.edit(files, cache=cache) for files in (None, None, other)]
-    assert [r.headers.get("x-orq-offline-cache") for r in replies] == [None, "hit", None]
-    assert replies[0].json() == replies[1].json()
+    responses = [images.edit(files, cache=cache) for files in (None, None, other)]
+    assert [r.headers.get("x-orq-offline-cache") for r in responses] == [None, "hit", None]
+    assert responses[0].json() == responses[1].json()
 
 
-def test_a_fault_can_cut_a_reply_in_the_middle():
-    counter = Counter(faults={GPT: Fault(status=200, cut_after=1)})
+def test_fault_truncates_body():
+    images = ImageClient(faults={GPT: Fault(status=200, cut_after=1)})
     with pytest.raises(httpx.RemoteProtocolError):
-        counter.draw(size="256x256")
+        images.generate(size="256x256")
 
 
-def stock(router: OfflineRouter) -> openai.OpenAI:
+def create_openai_client(router: OfflineRouter) -> openai.OpenAI:
     http = httpx.Client(transport=router.transport)
     return openai.OpenAI(api_key="x", base_url="https://x/v3/router", http_client=http)
 
 
-def test_the_stock_client_draws_edits_and_varies(counter):
-    client = stock(counter.router)
-    made = client.images.generate(model=GPT, prompt="boat", size="256x256", n=2)
-    data = base64.b64decode(made.data[1].b64_json)
+def test_openai_client(images):
+    client = create_openai_client(images.router)
+    generated = client.images.generate(model=GPT, prompt="boat", size="256x256", n=2)
+    data = base64.b64decode(generated.data[1].b64_json)
     edit = client.images.edit(
         model=GPT, prompt="bird", image=[("a.png", data), ("b.png", BOAT)], size="1024x1024"
     )
     assert read_text(base64.b64decode(edit.data[0].b64_json)).endswith("Edit 1: bird")
     with pytest.warns(DeprecationWarning, match="deprecated"):
-        more = client.images.create_variation(image=("a.png", data), model=DALLE2, size="256x256")
-    assert counter.fetch({"url": more.data[0].url}).startswith(SIGNATURE)
+        variation = client.images.create_variation(
+            image=("a.png", data), model=DALLE2, size="256x256"
+        )
+    assert images.load({"url": variation.data[0].url}).startswith(SIGNATURE)
 
 
-async def test_the_stock_clients_async_half_draws(counter):
-    http = httpx.AsyncClient(transport=counter.router.transport)
+async def test_async_openai_client(images):
+    http = httpx.AsyncClient(transport=images.router.transport)
     client = openai.AsyncOpenAI(api_key="x", base_url="https://x/v3/router", http_client=http)
-    replies = await asyncio.gather(
+    responses = await asyncio.gather(
         *(client.images.generate(model=GPT, prompt=name, size="512x512") for name in ("one", "two"))
     )
-    shown = [read_text(base64.b64decode(reply.data[0].b64_json)) for reply in replies]
-    assert shown == ["one", "two"]
+    texts = [read_text(base64.b64decode(response.data[0].b64_json)) for response in responses]
+    assert texts == ["one", "two"]
 
 
-def filtered(kind: int, rows: list[bytes], channels: int) -> bytes:
-    """Rows as the filters of a PNG write them."""
+def apply_filter(filter_type: int, rows: list[bytes], channels: int) -> bytes:
+    """Encode rows with a PNG filter."""
     out, above = b"", bytes(len(rows[0]))
     for row in rows:
-        out += bytes([kind])
+        out += bytes([filter_type])
         for at, value in enumerate(row):
             left = row[at - channels] if at >= channels else 0
             corner = above[at - channels] if at >= channels else 0
             up = above[at]
             nearest = min((left, up, corner), key=lambda it: abs(left + up - corner - it))
-            guess = (0, left, up, (left + up) // 2, nearest)[kind]
+            guess = (0, left, up, (left + up) // 2, nearest)[filter_type]
             out += bytes([(value - guess) & 255])
         above = row
     return out
@@ -347,30 +349,30 @@ def filtered(kind: int, rows: list[bytes], channels: int) -> bytes:
 
 @pytest.mark.parametrize("filter_", range(5))
 @pytest.mark.parametrize(("kind", "channels"), [(0, 1), (2, 3), (3, 1), (4, 2), (6, 4)])
-def test_pngs_of_every_kind_and_filter_are_read(filter_, kind, channels):
+def test_decode_png(filter_, kind, channels):
     rows = [bytes((7 * x * y + x) & 127 for x in range(5 * channels)) for y in range(1, 5)]
     head = (5).to_bytes(4, "big") + (4).to_bytes(4, "big") + bytes([8, kind, 0, 0, 0])
     palette = bytes(range(256)) * 3
     chunks = [(b"IHDR", head), (b"PLTE", palette), (b"tRNS", b"\0\x80")]
-    packed = zlib.compress(filtered(filter_, rows, channels))
+    packed = zlib.compress(apply_filter(filter_, rows, channels))
     chunks += [(b"IDAT", packed[:9]), (b"IDAT", packed[9:]), (b"IEND", b"")]
-    found = decode_png(SIGNATURE + b"".join(png._build_chunk(*chunk) for chunk in chunks))
-    assert found is not None
-    assert found == decode_png(encode_png(found))
+    image = decode_png(SIGNATURE + b"".join(png._build_chunk(*chunk) for chunk in chunks))
+    assert image is not None
+    assert image == decode_png(encode_png(image))
     x = 4 * channels
     pixel_ = rows[3][x : x + channels]
     if kind == 6:
-        assert found.rows[3][16:20] == pixel_
+        assert image.rows[3][16:20] == pixel_
     elif kind in {0, 4}:
-        assert found.rows[3][16:19] == pixel_[:1] * 3
+        assert image.rows[3][16:19] == pixel_[:1] * 3
 
 
 @pytest.mark.parametrize("data", [b"", SIGNATURE, BOAT[:60], BOAT[:-60], JPEG, SIGNATURE + BOAT])
-def test_what_is_no_readable_png_has_no_pixels(data):
+def test_decode_invalid_png(data):
     assert decode_png(data) is None
 
 
-def test_scaling_takes_the_nearest_pixel():
+def test_scale():
     rows = [b"aaaabbbb", b"ccccdddd"]
     assert scale(PixelBuffer(2, rows), (4, 1)).rows == [b"aaaaaaaabbbbbbbb"]
     assert scale(decode_image(BOAT), (64, 48)).rows == decode_image(BOAT).rows

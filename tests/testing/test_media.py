@@ -1,4 +1,4 @@
-"""Descriptions read from bytes, and odd files that must not break anything."""
+"""Reading the headers of images, PDFs and audio, and descriptions of unreadable files."""
 
 import struct
 import zlib
@@ -32,7 +32,7 @@ WEBP = b"RIFF\0\0\0\0WEBP"
 
 
 @pytest.mark.parametrize(
-    ("data", "seen"),
+    ("data", "info"),
     [
         ((ASSETS / "chart.png").read_bytes(), ImageInfo("PNG", (640, 400))),
         ((TEST_ASSETS / "diagram.png").read_bytes(), ImageInfo("PNG", (600, 200))),
@@ -45,15 +45,15 @@ WEBP = b"RIFF\0\0\0\0WEBP"
         (b"hello", ImageInfo("unknown format", None)),
     ],
 )
-def test_images(data, seen):
-    assert read_image_info(data) == seen
+def test_read_image_info(data, info):
+    assert read_image_info(data) == info
 
 
-def test_pdfs():
-    read = read_pdf((ASSETS / "report.pdf").read_bytes())
-    assert read.pages == 1
-    assert read.text.startswith("Quarterly report Gateway requests, April to June The gateway")
-    assert "(12 in January, 15 in February, 19 in March)." in read.text
+def test_read_pdf():
+    pdf = read_pdf((ASSETS / "report.pdf").read_bytes())
+    assert pdf.pages == 1
+    assert pdf.text.startswith("Quarterly report Gateway requests, April to June The gateway")
+    assert "(12 in January, 15 in February, 19 in March)." in pdf.text
     assert read_pdf((TEST_ASSETS / "dummy.pdf").read_bytes()).text == "Dummy PDF file"
 
 
@@ -68,21 +68,21 @@ def test_pdfs():
         (b"BT (\x01\x02) Tj ET", ""),
     ],
 )
-def test_the_text_operators_of_pdfs(content, text):
-    head = b"%%PDF-1.4\n1 0 obj << /Length %d >>\nstream\n" % len(content)
+def test_pdf_text_operators(content, text):
+    header = b"%%PDF-1.4\n1 0 obj << /Length %d >>\nstream\n" % len(content)
     page = b"\nendstream endobj 2 0 obj << /Type /Page >> 3 0 obj << /Type /Pages /Count 1 >>"
-    read = read_pdf(head + content + page)
-    assert (read.pages, read.text) == (1, text)
+    pdf = read_pdf(header + content + page)
+    assert (pdf.pages, pdf.text) == (1, text)
 
 
-def test_pages_in_object_streams_count():
+def test_pdf_pages_in_object_streams():
     packed = zlib.compress(b"<< /Type /Page >> << /Type/Page/Parent 1 0 R >>")
-    head = b"%PDF-1.7\n4 0 obj << /Type /ObjStm /Filter /FlateDecode >>\nstream\n"
-    data = head + packed + b"\nendstream"
+    header = b"%PDF-1.7\n4 0 obj << /Type /ObjStm /Filter /FlateDecode >>\nstream\n"
+    data = header + packed + b"\nendstream"
     assert read_pdf(data).pages == 2
 
 
-def test_unreadable_text_is_said_to_be_so(create_chat):
+def test_description_of_unreadable_pdf(create_chat):
     uri = "data:application/pdf;base64,JVBERi0="
     part = {"type": "file", "file": {"file_data": uri, "filename": "x.pdf"}}
     content = create_chat().get_message(messages=[{"role": "user", "content": [part]}])["content"]
@@ -93,7 +93,7 @@ MP3 = b"\xff\xfb\x90\xc0" + bytes(15_996)  # MPEG-1 layer III, 128 kbit/s, 44.1 
 
 
 @pytest.mark.parametrize(
-    ("data", "heard"),
+    ("data", "info"),
     [
         (create_wav(create_tone(0.5)), AudioInfo("WAV", 0.5, 8000, 1)),
         (MP3, AudioInfo("MP3", 1.0, 44100, 1)),
@@ -102,11 +102,11 @@ MP3 = b"\xff\xfb\x90\xc0" + bytes(15_996)  # MPEG-1 layer III, 128 kbit/s, 44.1 
         (b"hello", AudioInfo("MP3")),
     ],
 )
-def test_sounds(data, heard):
-    assert read_audio_info(data) == heard
+def test_read_audio_info(data, info):
+    assert read_audio_info(data) == info
 
 
-def test_the_sounds_of_the_assets():
+def test_read_audio_info_of_assets():
     assert read_audio_info((ASSETS / "question.wav").read_bytes()).sample_rate == 16000
     assert read_audio_info((TEST_ASSETS / "bird.wav").read_bytes()).seconds == pytest.approx(
         1.0, abs=0.1
@@ -117,7 +117,7 @@ def test_the_sounds_of_the_assets():
     st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", WEBP, b"RIFF\0\0\0\0WAVEfmt "]),
     st.binary(max_size=200),
 )
-def test_no_bytes_raise(magic, data):
+def test_arbitrary_bytes_do_not_raise(magic, data):
     read_image_info(magic + data)
     read_audio_info(magic + data)
     read_pdf(b"%PDF- 1 0 obj /FlateDecode stream\n" + magic + data)

@@ -1,4 +1,4 @@
-"""Values made up for JSON schemas: pydantic's own schemas must accept them back."""
+"""Values for JSON schemas."""
 
 import contextlib
 import datetime as dt
@@ -15,14 +15,14 @@ from orq_router_integrations.testing.answering.patterns import create_example
 from orq_router_integrations.testing.answering.schema_values import create_value
 from orq_router_integrations.testing.answering.text_facts import TextFacts
 
-NAMES = """
+KEYWORD_NAMES = """
     type enum const anyOf allOf oneOf $ref properties required items prefixItems minItems maxItems
     minLength maxLength minimum maximum multipleOf pattern format default examples
 """
-WORDS = st.sampled_from(NAMES.split())
+KEYWORDS = st.sampled_from(KEYWORD_NAMES.split())
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = "red"
     BLUE = "blue"
 
@@ -55,7 +55,7 @@ class Everything(BaseModel):
     flag: bool
     nothing: None
     maybe: int | None
-    colour: Colour
+    color: Color
     address: Address
     addresses: list[Address] = Field(min_length=2)
     pet: Cat | Dog
@@ -69,7 +69,7 @@ class Everything(BaseModel):
 
 
 @pytest.mark.parametrize(
-    "kind",
+    "type_",
     [
         Everything,
         Tree,
@@ -81,8 +81,8 @@ class Everything(BaseModel):
         dict[str, str],
     ],
 )
-def test_values_are_valid_for_their_schema(kind):
-    adapter = TypeAdapter(kind)
+def test_pydantic_accepts_values(type_):
+    adapter = TypeAdapter(type_)
     for text in ("", "18 of 'Ada', in Rome, by 3.5"):
         adapter.validate_python(create_value(adapter.json_schema(), text))
 
@@ -108,11 +108,11 @@ def test_values_are_valid_for_their_schema(kind):
         (True, "", "offline value"),
     ],
 )
-def test_values_come_from_the_text_where_they_fit(schema, text, value):
+def test_values_from_text(schema, text, value):
     assert create_value(schema, text) == value
 
 
-def test_each_number_and_quote_is_used_once_and_optional_members_are_left_out():
+def test_facts_are_used_once():
     string, number = {"type": "string"}, {"type": "integer"}
     schema = {
         "type": "object",
@@ -123,12 +123,12 @@ def test_each_number_and_quote_is_used_once_and_optional_members_are_left_out():
     assert value == {"a": 3, "b": 4, "c": "seven", "d": "offline d"}
 
 
-def test_a_query_is_the_whole_text():
+def test_query_is_complete_text():
     schema = {"properties": {"query": {"type": "string"}}, "required": ["query"]}
     assert create_value(schema, "Who won?") == {"query": "Who won?"}
 
 
-def test_a_schema_that_needs_itself_has_an_end():
+def test_recursive_schema():
     create_value({"properties": {"self": {"$ref": "#"}}, "required": ["self"]}, "")
     create_value({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}, "")
     create_value({"$ref": "#/missing"}, "")
@@ -136,18 +136,18 @@ def test_a_schema_that_needs_itself_has_an_end():
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYWORDS, inner, max_size=4),
     max_leaves=12,
 )
 
 
-@given(st.dictionaries(WORDS, JSON, max_size=5), st.text(max_size=30))
-def test_a_wrong_schema_is_a_value_error_and_nothing_else(schema, text):
+@given(st.dictionaries(KEYWORDS, JSON, max_size=5), st.text(max_size=30))
+def test_invalid_schema_raises_value_error_only(schema, text):
     with contextlib.suppress(ValueError):
         create_value(schema, text)
 
 
-def test_places_and_quotes():
+def test_text_facts():
     facts = TextFacts(
         "It's said that \u2018one\u2019 or \u201ctwo\u201d happened in New York City."
     )
@@ -168,5 +168,5 @@ def test_places_and_quotes():
         (r"[", None),
     ],
 )
-def test_examples_of_patterns(pattern, text):
+def test_create_example(pattern, text):
     assert create_example(pattern) == text

@@ -1,4 +1,4 @@
-"""Scripts that could never do what their writer meant are refused at once."""
+"""Validation of scripted answers and faults, and which of them are unused."""
 
 import httpx
 import pytest
@@ -23,7 +23,7 @@ GPT, CLAUDE = "openai/gpt-4o", "anthropic/claude-sonnet-4-5"
         ({"answers": {"Hi": []}}, "the list is empty"),
     ],
 )
-def test_a_script_that_can_never_fire_is_refused(script, message):
+def test_invalid_script_raises(script, message):
     with pytest.raises(ValueError, match=message):
         OfflineRouter(**script)
 
@@ -45,55 +45,55 @@ def test_answer_takes_langchain_tool_calls():
 
 
 class TestUnused:
-    """What of a script no call has met: the router tells it when a test is over."""
+    """``OfflineRouter.unused`` lists scripted answers and faults that were not used."""
 
-    def asked(self, router, text="Hi", model=GPT):
+    def invoke(self, router, text="Hi", model=GPT):
         return ChatOrq(model=model, client=router.client(max_retries=0)).invoke(text)
 
-    def test_without_a_script_there_is_nothing(self):
+    def test_empty_without_script(self):
         router = OfflineRouter()
-        self.asked(router)
+        self.invoke(router)
         assert router.unused == []
         assert OfflineRouter(answers=lambda _: None).unused == []
 
-    def test_answers_are_told_until_a_call_meets_them(self):
+    def test_unused_answers(self):
         router = OfflineRouter(answers={"Hi": "Hello!", "Bye": "See you.", CLAUDE: "Yes?"})
         assert router.unused == ["answers: 'Hi'", "answers: 'Bye'", f"answers: '{CLAUDE}'"]
-        self.asked(router, "Bye")
-        self.asked(router, "What?", CLAUDE)
+        self.invoke(router, "Bye")
+        self.invoke(router, "What?", CLAUDE)
         assert router.unused == ["answers: 'Hi'"]
 
-    def test_a_list_is_met_when_its_last_answer_was_given(self):
+    def test_list_is_used_after_last_answer(self):
         router = OfflineRouter(answers={"Hi": ["one", "two", "three"]})
         for _ in range(2):
-            self.asked(router)
+            self.invoke(router)
             assert router.unused == ["answers: 'Hi'"]
-        self.asked(router)
+        self.invoke(router)
         assert router.unused == []
-        self.asked(router)  # the last one repeats
+        self.invoke(router)  # the last one repeats
         assert router.unused == []
 
-    def test_faults_are_told_too_and_a_list_of_them_until_all_were_met(self):
+    def test_unused_faults(self):
         router = OfflineRouter(faults={CLAUDE: Fault(status=429), GPT: [503, 503]})
         assert router.unused == [f"faults: '{CLAUDE}'", f"faults: '{GPT}'"]
-        for left in ([f"faults: '{GPT}'"], []):
+        for remaining in ([f"faults: '{GPT}'"], []):
             with pytest.raises(ServerError):
-                self.asked(router)
-            assert router.unused == [f"faults: '{CLAUDE}'", *left]
+                self.invoke(router)
+            assert router.unused == [f"faults: '{CLAUDE}'", *remaining]
         with pytest.raises(RateLimitError):
-            self.asked(router, model=CLAUDE)
+            self.invoke(router, model=CLAUDE)
         assert router.unused == []
 
 
-def test_the_words_of_a_fault_arrive_as_they_were_written():
+def test_message_of_fault():
     router = OfflineRouter(faults={GPT: 503})
     with pytest.raises(ServerError) as raised:
         ChatOrq(model=GPT, client=router.client(max_retries=0)).invoke("Hi")
     assert raised.value.message == f"{GPT} answered 503 (a fault of the offline router)"
 
 
-def test_a_picture_that_a_tool_returned_is_no_new_question():
-    picture = {"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}
+def test_image_only_message_continues_turn():
+    image = {"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}
     call = {"id": "c1", "type": "function", "function": {"name": "draw", "arguments": "{}"}}
     draw = {"name": "draw", "parameters": {"type": "object", "properties": {}}}
     body = {
@@ -103,17 +103,17 @@ def test_a_picture_that_a_tool_returned_is_no_new_question():
             {"role": "user", "content": "Please draw a cat"},
             {"role": "assistant", "content": None, "tool_calls": [call]},
             {"role": "tool", "tool_call_id": "c1", "content": "drawn"},
-            {"role": "user", "content": [picture]},
+            {"role": "user", "content": [image]},
         ],
     }
     http = httpx.Client(transport=OfflineRouter().transport, headers={"Authorization": "Bearer x"})
-    reply = http.post("https://h/v3/router/chat/completions", json=body).json()
-    message = reply["choices"][0]["message"]
+    response = http.post("https://h/v3/router/chat/completions", json=body).json()
+    message = response["choices"][0]["message"]
     assert "tool_calls" not in message
     assert "Please draw a cat" in message["content"]
 
 
-def test_a_body_nested_too_deep_is_a_400_even_for_a_lenient_router():
+def test_deeply_nested_body_returns_400():
     router = OfflineRouter(lenient=True)
     http = httpx.Client(transport=router.transport, headers={"Authorization": "Bearer x"})
     messages = '[{"role": "user", "content": "hi"}]'

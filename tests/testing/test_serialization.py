@@ -1,4 +1,4 @@
-"""Half characters (lone surrogates), which servers in JavaScript send: clients can be tried."""
+"""Lone surrogates, which JavaScript servers send, in answers and errors."""
 
 import pytest
 
@@ -16,19 +16,19 @@ ANSWERS = {
     "words": (Answer(tool_calls=[{"name": "f", "args": HALF}]), rb'"arguments":"half \ud83d"'),
     "reasoning": (Answer("So.", reasoning=HALF), rb'"half \ud83d"'),
 }
-both_desks = pytest.mark.parametrize("kind", ["create_chat", "create_responses"])
+each_endpoint = pytest.mark.parametrize("fixture", ["create_chat", "create_responses"])
 
 
-@both_desks
-@pytest.mark.parametrize(("answer", "written"), ANSWERS.values(), ids=ANSWERS)
-def test_they_are_sent_as_escapes(request, kind, answer, written):
-    chat = request.getfixturevalue(kind)(answers={GPT: answer})
-    assert written in chat.post().content
+@each_endpoint
+@pytest.mark.parametrize(("answer", "expected"), ANSWERS.values(), ids=ANSWERS)
+def test_answers_are_escaped(request, fixture, answer, expected):
+    chat = request.getfixturevalue(fixture)(answers={GPT: answer})
+    assert expected in chat.post().content
     assert chat.post(stream=True).status_code == 200
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "responses"])
-async def test_a_client_replaces_them_whichever_way_it_asks(api):
+async def test_client_replaces_lone_surrogates(api):
     model = ChatOrq(model=GPT, client=OfflineRouter(answers={GPT: HALF}).client(), api=api)
     texts = [model.invoke("Hi").text, (await model.ainvoke("Hi")).text]
     texts.append("".join(chunk.text for chunk in model.stream("Hi")))
@@ -36,17 +36,17 @@ async def test_a_client_replaces_them_whichever_way_it_asks(api):
     assert texts == ["half \ufffd"] * 4
 
 
-def test_tokens_with_odds_have_them_too(create_chat):
+def test_logprobs_bytes(create_chat):
     (choice,) = create_chat(answers={GPT: HALF}).complete(logprobs=True)["choices"]
     assert bytes(choice["logprobs"]["content"][1]["bytes"]).decode() == "\ufffd"
 
 
 @pytest.mark.parametrize("body", [None, {"message": HALF}])
-def test_so_do_faults(create_chat, body):
+def test_faults_are_escaped(create_chat, body):
     chat = create_chat(faults={GPT: Fault(status=400, message=HALF, body=body)})
     assert rb"half \ud83d" in chat.post().content
 
 
-def test_a_plain_text_has_no_escapes(create_chat):
+def test_plain_text_replaces_lone_surrogates(create_chat):
     chat = create_chat(faults={GPT: Fault(status=400, body=HALF)})
     assert chat.post().text == "half \ufffd"

@@ -1,4 +1,4 @@
-"""The offline router over HTTP; ``tests/interop`` has other people's clients of it."""
+"""The ASGI app and ``serve``. Clients of other packages are tested in ``tests/interop``."""
 
 import socket
 import sys
@@ -13,14 +13,14 @@ from orq_router_integrations.testing.serve import serve
 
 
 class TestAsgiApp:
-    async def test_events_go_out_one_by_one(self):
+    async def test_events_are_sent_separately(self):
         sent = []
         body = b'{"model": "openai/gpt-4o", "stream": true, "messages": ['
-        pieces = [body, b'{"role": "user", "content": "hi"}]}']
+        chunks = [body, b'{"role": "user", "content": "hi"}]}']
 
         async def receive():
-            piece = pieces.pop(0)
-            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+            chunk = chunks.pop(0)
+            return {"type": "http.request", "body": chunk, "more_body": bool(chunks)}
 
         async def send(event):
             sent.append(event)
@@ -40,7 +40,7 @@ class TestAsgiApp:
         assert all(event.startswith(b"data: ") and event.endswith(b"\n\n") for event in events)
         assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
-    async def test_lifespan_is_answered(self):
+    async def test_lifespan(self):
         events = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
         sent = []
 
@@ -53,26 +53,24 @@ class TestAsgiApp:
         await create_asgi_app(OfflineRouter())({"type": "lifespan"}, receive, send)
         assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
-    async def test_other_protocols_are_refused(self):
+    async def test_other_protocols_raise(self):
         with pytest.raises(ValueError, match="websocket"):
             await create_asgi_app(OfflineRouter())({"type": "websocket"}, None, None)
 
-    async def test_httpx_can_call_it_in_process(self):
+    async def test_httpx_asgi_transport(self):
         transport = httpx.ASGITransport(app=create_asgi_app(OfflineRouter()))
         async with httpx.AsyncClient(transport=transport, base_url="http://h") as http:
-            reply = await http.get("/v3/router/models", headers={"Authorization": "Bearer k"})
-        assert reply.json()["object"] == "list"
+            response = await http.get("/v3/router/models", headers={"Authorization": "Bearer k"})
+        assert response.json()["object"] == "list"
 
 
 class TestServe:
     @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "example.com", "::"])
-    def test_only_loopback(self, host):
+    def test_other_hosts_raise(self, host):
         with pytest.raises(ValueError, match="loopback"):
             serve(host=host)
 
-    def test_it_prints_the_base_url_of_what_it_listens_on(
-        self, socket_enabled, monkeypatch, capsys
-    ):
+    def test_prints_base_url(self, socket_enabled, monkeypatch, capsys):
         ports = []
 
         def run(self, sockets):
@@ -88,7 +86,7 @@ class TestServe:
             with pytest.raises(OSError, match=rf"port {port} .* --port \(port= in Python\)"):
                 serve(port=port)
 
-    def test_a_missing_uvicorn_names_the_extra(self, monkeypatch):
+    def test_missing_uvicorn_names_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "uvicorn", None)
         with pytest.raises(ImportError, match=r"the extra \[serve\]"):
             serve()
