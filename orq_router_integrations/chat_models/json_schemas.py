@@ -105,7 +105,9 @@ class _TypedDictConverter:
         return hint.copy_with(converted) if hasattr(hint, "copy_with") else origin[converted]
 
     def _create_model(self, cls: type) -> type[BaseModel]:
-        description, descriptions = _parse_docstring(inspect.getdoc(cls) or "")
+        description, descriptions = _parse_docstring(
+            inspect.cleandoc(vars(cls).get("__doc__") or "")  # inspect.getdoc returns that of dict
+        )
         required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
         hints = get_type_hints(cls, include_extras=True)
         # Keys of a TypedDict may not be valid as field names of a model, so they are aliases.
@@ -129,7 +131,9 @@ class _TypedDictConverter:
                 hint, description = get_args(hint)[0], description or text
             case _:
                 pass
-        options: dict[str, Any] = {"alias": key, "description": description}
+        options: dict[str, Any] = {"alias": key}
+        if description is not None:
+            options["description"] = description
         if default is not ... and default is not None:
             options["default"] = default
         elif default is None or not required:

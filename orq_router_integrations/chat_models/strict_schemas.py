@@ -47,10 +47,12 @@ def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
     definitions = inlined.pop("$defs", {})
     if "anyOf" in inlined or "oneOf" in inlined:
         raise _create_error("", "is a union at the root", "Move the union into a property")
-    strict = _convert(inlined, "")
-    if definitions:
-        strict["$defs"] = {name: _convert(inner, name) for name, inner in definitions.items()}
-    return strict
+    try:
+        strict = _convert(inlined, "")
+        definitions = {name: _convert(inner, name) for name, inner in definitions.items()}
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"strict=True needs a valid JSON schema, but {error}.") from None
+    return {**strict, "$defs": definitions} if definitions else strict
 
 
 def _create_error(path: str, problem: str, advice: str) -> ValueError:

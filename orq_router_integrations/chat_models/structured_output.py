@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from operator import itemgetter
 from typing import Annotated, Any
 
@@ -63,18 +64,12 @@ def build_method_args(
         raise ValueError(
             f"Unknown method {method!r}. Use 'json_schema', 'function_calling' or 'json_mode'."
         )
-    if method == "json_mode" and strict is not None:
-        raise ValueError("method='json_mode' does not support 'strict'. Use 'json_schema'.")
-    if schema is None:
-        if method != "json_mode":
-            raise ValueError(f"method={method!r} needs a schema. Pass 'schema'.")
-        return {"response_format": {"type": "json_object"}}
-    output_schema, _ = create_output_schema(schema)
-    args = {
-        "ls_structured_output_format": _create_trace_args(schema, output_schema, method, strict)
-    }
     if method == "json_mode":
-        return {**args, "response_format": {"type": "json_object"}}
+        return _build_json_mode_args(schema, strict)
+    if schema is None:
+        raise ValueError(f"method={method!r} needs a schema. Pass 'schema'.")
+    output_schema, _ = create_output_schema(schema)
+    args = _create_trace_args(schema, output_schema, method, strict)
     if method == "json_schema":
         return {**args, "response_format": build_response_format(output_schema, strict)}
     tool_args = {
@@ -83,6 +78,17 @@ def build_method_args(
         "parallel_tool_calls": False,
     }
     return {**args, **build_tool_params(tool_args, api=api, strict=strict)}
+
+
+def _build_json_mode_args(schema: OutputSchema | None, strict: bool | None) -> dict[str, Any]:
+    if strict is not None:
+        raise ValueError("method='json_mode' does not support 'strict'. Use 'json_schema'.")
+    args: dict[str, Any] = {"response_format": {"type": "json_object"}}
+    if schema is not None:
+        with suppress(ValueError):  # a schema that is not sent need not be convertible
+            output_schema, _ = create_output_schema(schema)
+            args |= _create_trace_args(schema, output_schema, "json_mode", None)
+    return args
 
 
 def _create_trace_args(
@@ -96,7 +102,8 @@ def _create_trace_args(
         schema = {"title": output_schema["name"], **output_schema["schema"]}
         if "description" in output_schema:
             schema["description"] = output_schema["description"]
-    return {"kwargs": {"method": method, "strict": strict}, "schema": schema}
+    method_args = {"method": method, "strict": strict}
+    return {"ls_structured_output_format": {"kwargs": method_args, "schema": schema}}
 
 
 def create_output_parser(
@@ -113,7 +120,7 @@ def create_output_parser(
     """
     options: dict[str, Any] = {"return_errors": return_errors}
     name = ""
-    if schema is not None:
+    if schema is not None and method != "json_mode":
         output_schema, options["is_wrapped"] = create_output_schema(schema)
         name = output_schema["name"]
     if isinstance(schema, type) and is_basemodel_subclass(schema):

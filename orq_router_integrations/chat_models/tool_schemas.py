@@ -166,7 +166,7 @@ def convert_to_tool(tool: ToolLike, strict: bool | None, noun: str) -> dict[str,
     """
     try:
         converted = convert_to_openai_tool(_create_function(tool))
-    except (TypeError, KeyError, AttributeError, ValueError, RuntimeError) as error:
+    except (TypeError, LookupError, AttributeError, NameError, ValueError, RuntimeError) as error:
         detail = " ".join(str(error).split())[:300]
         raise ValueError(f"Cannot convert the {noun} {tool!r:.80}: {detail}") from None
     if converted.get("type") != "function":

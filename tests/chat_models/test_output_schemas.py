@@ -367,6 +367,15 @@ def test_strict_rejects_what_the_subset_cannot_express(
         assert "do not set strict=True" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "inner", [{"type": 5}, {"enum": 5}, {"anyOf": 5}, {"type": "object", "properties": [1]}]
+)
+def test_strict_rejects_invalid_json_schemas(model: ChatOrq, inner: Any) -> None:
+    schema = {"title": "T", "type": "object", "properties": {"a": inner}}
+    with pytest.raises(RouterInputError, match="valid JSON schema"):
+        model.with_structured_output(schema, strict=True)
+
+
 def test_strict_applies_to_tools_that_are_dicts(model: ChatOrq) -> None:
     parameters = {"type": "object", "properties": {"a": {"type": "integer"}}}
     function = {"name": "add", "parameters": parameters}
@@ -519,6 +528,26 @@ def test_typed_dict_is_converted_with_its_conventions() -> None:
     assert schema["properties"]["homes"]["items"]["required"] == ["city"]
     assert schema["properties"]["_work"]["description"] == "Where they work."
     assert parsed.keys() == {"name", "email", "homes"}
+
+
+class Plain(typing.TypedDict):
+    size: Annotated[int, Field(ge=3, description="The size.")]
+
+
+class Incomplete(typing.TypedDict):
+    a: "Undefined"  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_typed_dict_without_docstring(model: ChatOrq) -> None:
+    function = model.bind_tools([Plain]).kwargs["tools"][0]["function"]  # type: ignore[attr-defined]
+    assert function["description"] == ""
+    size = {"type": "integer", "minimum": 3, "description": "The size."}
+    assert function["parameters"]["properties"] == {"size": size}
+
+
+def test_typed_dict_with_an_undefined_name_raises(model: ChatOrq) -> None:
+    with pytest.raises(RouterInputError, match=r"Cannot convert the schema .*Undefined"):
+        model.with_structured_output(Incomplete)
 
 
 @pytest.mark.parametrize("method", [*STRUCTURED, "json_mode"])

@@ -156,6 +156,13 @@ def test_json_mode_needs_no_schema() -> None:
     assert create_runnable(Answer('{"a": 1}'), None, method="json_mode").invoke("JSON") == {"a": 1}
 
 
+@pytest.mark.parametrize("schema", [{"type": "object"}, {}], ids=["without title", "empty"])
+def test_json_mode_accepts_a_schema_that_is_not_sent(schema: dict[str, Any]) -> None:
+    assert create_runnable(Answer('{"a": 1}'), schema, method="json_mode").invoke("JSON") == {
+        "a": 1
+    }
+
+
 def test_response_format_dict_is_sent_unchanged() -> None:
     inner = {"name": "joke", "schema": STRICT_JOKE_SCHEMA, "strict": True}
     body = send({"type": "json_schema", "json_schema": inner})
