@@ -139,7 +139,7 @@ class _AssistantContent:
     Attributes:
         is_generated: Whether a model created the message; its media cannot be sent back then.
         parts: Content parts, starting with signed reasoning.
-        reasoning: Texts of reasoning without a signature.
+        reasoning: Reasoning texts without a signature.
         tool_calls: Tool calls from Anthropic's ``tool_use`` blocks.
         omitted: Types of media that were left out.
     """

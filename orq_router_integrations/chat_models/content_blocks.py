@@ -31,8 +31,8 @@ def translate_content(message: AIMessage) -> list[ContentBlock]:
 def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     """Create the content blocks of a streamed chunk, with the indices by which they are merged.
 
-    The indices are strings because langchain-core would merge a text and a tool call that have the
-    same integer index.
+    The indices are strings because langchain-core would merge a text block and a tool call that
+    have the same integer index.
     """
     tool_calls = [*chunk.tool_calls, *chunk.invalid_tool_calls]
     if chunk.chunk_position == "last" and any(call["id"] for call in tool_calls):

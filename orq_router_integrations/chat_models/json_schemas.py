@@ -39,7 +39,7 @@ _ARG_LINE = re.compile(r"(\w+)\s*(?:\([^)]*\))?:\s*(.*)")
 
 
 def create_function(name: str, description: str, schema: Mapping[str, Any]) -> Schema:
-    """Create a function in OpenAI's form from the JSON schema of a Python type."""
+    """Create an OpenAI function definition from the JSON schema of a Python type."""
     parameters = _drop_titles(inline_refs(schema))
     own_description = parameters.pop("description", "")
     description = description or own_description
@@ -47,20 +47,20 @@ def create_function(name: str, description: str, schema: Mapping[str, Any]) -> S
 
 
 def get_class_schema(cls: Any) -> Schema:
-    """Return the JSON schema of a class of pydantic 2 or 1."""
+    """Return the JSON schema of a pydantic v1 or v2 class."""
     schema = cls.model_json_schema() if hasattr(cls, "model_json_schema") else cls.schema()
     return dict(schema)
 
 
 def create_class_function(cls: Any) -> Schema:
-    """Create a function from a pydantic class."""
+    """Create an OpenAI function definition from a pydantic class."""
     schema = get_class_schema(cls)
     name = inline_refs(schema).get("title") or cls.__name__
     return create_function(name, "", schema)
 
 
 def create_typed_dict_function(cls: type) -> Schema:
-    """Create a function from a TypedDict.
+    """Create an OpenAI function definition from a TypedDict.
 
     LangChain's conventions apply: fields may be ``Annotated[type, default, description]``, and
     descriptions may be in the ``Args`` section of the docstring.
@@ -193,13 +193,13 @@ def wrap_schema(schema: Mapping[str, Any]) -> Schema:
 
 
 def inline_refs(schema: Mapping[str, Any]) -> Schema:
-    """Replace references by what they refer to, except those of recursive schemas.
+    """Replace references by the schemas they refer to, unless these are recursive.
 
     The root of the result is never a reference, and the definitions that are still needed are
     in ``$defs``.
 
     Raises:
-        ValueError: A reference does not refer to a part of the schema.
+        ValueError: A reference cannot be resolved.
     """
     return _RefInliner(schema).inline_root()
 

@@ -54,7 +54,7 @@ def convert_messages(
     """Convert a conversation to the messages of a request.
 
     The router only accepts text in tool messages. ``tool_media`` decides what happens to images,
-    files and audio in a tool result: They are moved to a user message after it (``"user"``),
+    files and audio in a tool result: they are moved to a user message after it (``"user"``),
     replaced by a placeholder (``"placeholder"``), or left in the tool message for providers that
     accept them (``"tool"``).
 

@@ -31,7 +31,7 @@ class Provenance:
         cost: Price in US dollars. Only the Responses API reports it.
         offline: Whether the offline router created the answer, instead of a real model.
         upstream: Provider that answered, if the response or the request identifies it.
-        fell_back: Whether a fallback answered, as far as the name of the model identifies it.
+        fell_back: Whether a fallback answered, if the model name in the response shows it.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> message = ChatOrq(model="openai/gpt-4o", client=OfflineRouter().client()).invoke("Hi")

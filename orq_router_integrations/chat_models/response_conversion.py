@@ -120,7 +120,7 @@ def _extract_kwargs(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
-    """Create usage metadata from the ``usage`` of a response; ``None`` if it has none.
+    """Create usage metadata from the ``usage`` of a response, or ``None`` if it is missing.
 
     For service tiers with their own prices, the details are named as in langchain-openai: for
     example, ``flex_cache_read`` for cached input tokens and ``flex`` for the others.
@@ -166,7 +166,7 @@ def _parse_token_details(payload: Any, names: dict[str, str]) -> dict[str, int]:
 def _apply_service_tier(
     details: dict[str, int], total: int, tier: str, excluded: str
 ) -> dict[str, int]:
-    """Add the tier to the names of details, and count the tokens outside of ``excluded``."""
+    """Prefix details with the tier, and add a count of the tokens that are not ``excluded``."""
     prefixed = {
         name if name == "audio" else f"{tier}_{name}": count for name, count in details.items()
     }

@@ -46,7 +46,7 @@ def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
     inlined = inline_refs(schema)
     definitions = inlined.pop("$defs", {})
     if "anyOf" in inlined or "oneOf" in inlined:
-        raise _create_error("", "is a union at the root", "Move the union into a property")
+        raise _create_error("", "has a union at its root", "Move the union into a property")
     try:
         strict = _convert(inlined, "")
         definitions = {name: _convert(inner, name) for name, inner in definitions.items()}
@@ -56,7 +56,7 @@ def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
 
 
 def _create_error(path: str, problem: str, advice: str) -> ValueError:
-    subject = f"{path!r}" if path else "the schema"
+    subject = f"{path!r}" if path else "it"
     return ValueError(
         f"strict=True is not supported by this schema: {subject} {problem}. "
         f"{advice}, or do not set strict=True."
@@ -85,7 +85,7 @@ def _convert(schema: Any, path: str) -> Schema:
 
 
 def _convert_unions(schema: Mapping[str, Any]) -> Schema:
-    """Replace ``oneOf`` and single ``allOf``, and keep references apart from other keywords."""
+    """Replace ``oneOf`` and single ``allOf``, and wrap references that have other keywords."""
     schema = dict(schema)
     if "oneOf" in schema and "anyOf" not in schema:
         schema["anyOf"] = schema.pop("oneOf")
@@ -131,7 +131,7 @@ def _is_supported(keyword: str, value: Any) -> bool:
 
 
 def _drop_unsupported(schema: Schema) -> Schema:
-    """Drop unsupported keywords, and add to the description what the model should know of them."""
+    """Move unsupported constraints to the description, and drop other unsupported keywords."""
     strict = {key: value for key, value in schema.items() if _is_supported(key, value)}
     notes = [
         f"{keyword}: {json.dumps(schema[keyword], keyword).decode()}"

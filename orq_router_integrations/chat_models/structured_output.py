@@ -131,7 +131,7 @@ def create_output_parser(
 
 
 class _StrictOutputParser(BaseOutputParser[Any]):
-    """Raise errors where LangChain's parsers return ``None`` or complete truncated JSON.
+    """Raises errors where LangChain's parsers return ``None`` or complete truncated JSON.
 
     The checks apply to complete answers and to the end of a stream: refusals, truncated answers
     and answers without the requested structure are errors.
@@ -228,7 +228,7 @@ def _shorten(text: str) -> str:
 def _is_complete_json(text: str) -> bool:
     """Return whether the text, or the code block in it, is JSON without any repair.
 
-    LangChain's parsers repair truncated JSON, which would return half an answer as a whole one.
+    LangChain's parsers repair truncated JSON, so a truncated answer would look complete.
     """
     code_block = _CODE_FENCE.search(text)
     for candidate in (text, code_block[1] if code_block else ""):

@@ -206,7 +206,7 @@ def _estimate_part(part: JsonObject) -> int:
 
 
 def _estimate_block(block: Any) -> int:
-    """Estimate a content block; if it cannot be sent, its text or a typical size."""
+    """Estimate a content block. One that cannot be sent counts by its text or a typical size."""
     try:
         return _estimate_part(convert_block(block))
     except (ValueError, TypeError, AttributeError):

@@ -123,7 +123,7 @@ def _parse_arguments(
     """Return the arguments as a dict, or ``None`` and an error.
 
     Args:
-        arguments: JSON text. An empty text is an empty object.
+        arguments: JSON. An empty string means an empty object.
         replace_surrogates: Whether to replace lone surrogates, or return an error.
     """
     try:

@@ -56,7 +56,7 @@ class ConvertedResponseFormat(dict[str, Any]):
 def convert_tools(
     tools: Sequence[ToolLike], *, strict: bool | None = None, for_responses: bool = False
 ) -> ConvertedTools:
-    """Convert tools to the router's JSON; tools that are converted already are returned as is.
+    """Convert tools to the router's JSON. Converted tools are returned unchanged.
 
     Args:
         tools: Functions, ``BaseTool`` objects, pydantic classes, TypedDicts or dicts.
@@ -154,11 +154,12 @@ def _check_deferred_tools(tools: Sequence[Mapping[str, Any]]) -> None:
 
 
 def convert_to_tool(tool: ToolLike, strict: bool | None, noun: str) -> dict[str, Any]:
-    """Convert a tool or schema to a tool in OpenAI's form.
+    """Convert a tool or schema to an OpenAI tool definition.
 
     Args:
         tool: The tool or schema.
-        strict: Whether arguments must match the schema exactly, unless the tool says so itself.
+        strict: Whether arguments must match the schema exactly. A ``strict`` key of the tool takes
+            precedence.
         noun: What to call ``tool`` in error messages.
 
     Raises:
@@ -183,7 +184,7 @@ def convert_to_tool(tool: ToolLike, strict: bool | None, noun: str) -> dict[str,
 
 
 def _create_function(tool: Any) -> Any:
-    """Convert types and JSON schemas here, because LangChain drops recursive parts and roots."""
+    """Convert a type or JSON schema; LangChain would drop ``$ref`` at its root and in recursion."""
     from langchain_core.tools import BaseTool, create_schema_from_function  # noqa: PLC0415
 
     if isinstance(tool, dict):
@@ -304,7 +305,8 @@ def build_response_format(schema: OutputSchema, strict: bool | None) -> dict[str
     Args:
         schema: A pydantic class, a TypedDict, a JSON schema, a complete ``response_format``
             dict, or its inner dict with ``name``, ``schema`` and ``strict``.
-        strict: Whether the answer must match the schema exactly, unless ``schema`` says so itself.
+        strict: Whether the answer must match the schema exactly. A ``strict`` key of ``schema``
+            takes precedence.
 
     Raises:
         ValueError: The schema cannot be converted, is not an object, or is not supported by

@@ -23,7 +23,7 @@ class RouterUsage(UsageMetadataCallbackHandler):
         calls: Number of answers.
         cached: How many of them LangChain's cache returned. They cost nothing, but as in
             LangChain's own callback, ``usage_metadata`` includes their tokens.
-        fallbacks: How many of them a fallback model gave.
+        fallbacks: How many of them came from a fallback model.
         cost: Total cost in US dollars of the answers with a known cost.
         unpriced: Number of answers for which the router reports no cost.
         closed: Whether the ``track_usage`` block has ended, after which nothing is counted.

@@ -28,7 +28,7 @@ MAX_DISPLAY_BYTES = 25_000_000
 
 
 def encode_base64(data: bytes) -> str:
-    """Encode bytes as base64 text."""
+    """Encode bytes as a base64 string."""
     return base64.b64encode(data).decode()
 
 
@@ -144,7 +144,7 @@ def warn_if_wrong_suffix(
 
     Args:
         path: The path of the file.
-        content_type: The format of the content, a key of ``suffixes`` if it is known.
+        content_type: The format of the content: a key of ``suffixes``, or another name.
         suffixes: File suffixes by format.
     """
     suffix = path.suffix.lower()
@@ -152,5 +152,5 @@ def warn_if_wrong_suffix(
     if is_known and suffix not in suffixes.get(content_type or "", ()):
         warn_caller(
             f"{path} contains {content_type or 'an unknown format'}, which does not match its "
-            "suffix. The data is saved as the router sent it; rename or convert the file."
+            "suffix. The data was not converted. Rename or convert the file."
         )

@@ -74,12 +74,12 @@ class AudioJoiner(ABC):
         """Measure the data, and return the part that remains when chunks are joined."""
 
     def get_patches(self) -> list[Patch]:
-        """Return header fields that are only known at the end."""
+        """Return patches for header fields that are only known at the end."""
         return []
 
 
 class PassthroughJoiner(AudioJoiner):
-    """A format that can be neither measured nor joined."""
+    """Passes on audio of a format that can be neither measured nor joined."""
 
     def __init__(self, name: str, *, is_joining: bool = False) -> None:
         super().__init__(is_joining=is_joining)
@@ -99,7 +99,7 @@ class PassthroughJoiner(AudioJoiner):
 
 
 class PcmJoiner(AudioJoiner):
-    """PCM: 16-bit mono samples.
+    """Joins PCM: 16-bit mono samples.
 
     Args:
         sample_rate: Sample rate in Hz, which the data does not contain.
@@ -121,7 +121,7 @@ class PcmJoiner(AudioJoiner):
         """Do nothing: PCM has no header."""
 
     def end_chunk(self) -> None:
-        """Drop half a sample, which would turn all following samples into noise."""
+        """Drop an incomplete sample, which would turn all following samples into noise."""
         self._incomplete = b""
 
     def extract(self, data: bytes) -> bytes:
@@ -134,7 +134,7 @@ class PcmJoiner(AudioJoiner):
 
 
 class WavJoiner(AudioJoiner):
-    """WAV: one header, followed by the samples of all chunks."""
+    """Joins WAV files: one header, followed by the samples of all chunks."""
 
     def __init__(self, *, is_joining: bool = False) -> None:
         super().__init__(is_joining=is_joining)
@@ -143,7 +143,7 @@ class WavJoiner(AudioJoiner):
         self.begin_chunk()
 
     def begin_chunk(self) -> None:
-        """Expect a header."""
+        """Start a chunk, which begins with a header."""
         self._header_data: bytes | None = b""
         self._remaining_bytes: int | None = None
         self._incomplete = b""
@@ -204,7 +204,7 @@ class WavJoiner(AudioJoiner):
         return data[:end]
 
     def get_patches(self) -> list[Patch]:
-        """Return the sizes, which streamed files leave open."""
+        """Return patches for the sizes, which are unknown while the file is streamed."""
         header = self._header
         if header is None:
             return []
@@ -217,7 +217,7 @@ class WavJoiner(AudioJoiner):
 
 
 class Mp3Joiner(AudioJoiner):
-    """MP3: the frames of all chunks, without tags and length tables."""
+    """Joins MP3 files: the frames of all chunks, without tags and length tables."""
 
     def __init__(self, *, is_joining: bool = False) -> None:
         super().__init__(is_joining=is_joining)
@@ -226,7 +226,7 @@ class Mp3Joiner(AudioJoiner):
         self.begin_chunk()
 
     def begin_chunk(self) -> None:
-        """Expect tags and a length table."""
+        """Start a chunk, which may begin with tags and a length table."""
         self._buffer = b""
         self._skip_bytes = 0
         self._frames = 0
@@ -259,7 +259,7 @@ class Mp3Joiner(AudioJoiner):
         return b"".join(frames)
 
     def _read_frame(self, data: bytes, offset: int) -> tuple[bytes, int]:
-        """Return a frame for the file, and the bytes to advance; 0 if the frame is incomplete."""
+        """Return the next frame and the number of bytes read, 0 if the frame is incomplete."""
         if data.startswith(b"ID3", offset):
             self._skip_bytes = _parse_id3_size(data[offset : offset + _ID3_HEADER_BYTES])
             return b"", _ID3_HEADER_BYTES
@@ -279,7 +279,7 @@ class Mp3Joiner(AudioJoiner):
         return frame, header.size
 
     def _is_in_stream(self, header: Mp3Frame) -> bool:
-        """Whether this is a frame; out of sync, a different format is random data."""
+        """Whether a header starts a frame. Out of sync, one with another format is random data."""
         expected = {None, (header.sample_rate, header.channels)}
         return not self._is_out_of_sync or self._stream_format in expected
 

@@ -67,7 +67,7 @@ def detect_format(data: bytes, requested: str, response: Response) -> DetectedFo
     """
     declared, detected = normalize_mime_type(response.content_type), detect_mime_type(data[:16])
     if declared in _PCM_MIME_TYPES or requested == "pcm":
-        # Magic bytes this short also occur in samples, so they need the content type to agree.
+        # Magic bytes this short also occur in samples, so the content type must agree with them.
         has_short_magic = data[:1] == b"\xff" or detected == "image/bmp"
         if detected is None or (has_short_magic and detected != declared):
             return DetectedFormat("pcm", "audio/pcm")

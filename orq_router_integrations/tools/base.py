@@ -101,7 +101,7 @@ class OrqTool(BaseTool, RouterIntegration):
     def _reject_reserved_fields(cls, body: dict[str, Any]) -> dict[str, Any]:
         for name in body:
             if name in cls.reserved_fields:
-                raise ValueError(f"extra_body.{name}: this field has its own argument. Use that.")
+                raise ValueError(f"extra_body.{name}: this field has its own argument. Use it.")
             if name == "orq" or name in RouterControls.model_fields:
                 raise ValueError(f"extra_body.{name}: pass router controls in 'controls'.")
         return body
@@ -147,7 +147,7 @@ class OrqTool(BaseTool, RouterIntegration):
         return ToolMessage(error.message, name=self.name, tool_call_id=tool_call_id, status="error")
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Leave out the argument schema: classes created at run time cannot be pickled."""
+        """Omit the argument schema, because classes created at run time cannot be pickled."""
         state = super().__getstate__()
         return {**state, "__dict__": {**state["__dict__"], "args_schema": None}}
 

@@ -245,7 +245,7 @@ class OrqImageTool(OrqTool, ImageParams):
         return self._register(images.build_result())
 
     def register_images(self, result: ImageResult) -> None:
-        """Let the model refer to the images of a result, such as one of another tool, by id."""
+        """Register images, such as those of another tool, so that the model can use their ids."""
         self._register(result)
 
     # Methods for agents
@@ -274,7 +274,7 @@ class OrqImageTool(OrqTool, ImageParams):
                 return self._prepare(VARIATION, kwargs, image=images)
             return self._prepare(EDIT, kwargs, prompt=prompt, image=images, mask=mask_image)
 
-    # From arguments to a request, and from a response to a result
+    # Requests and results
 
     def _send(self, call: ImageCall) -> ImageResult:
         with (

@@ -55,7 +55,7 @@ class ImageCall:
     _decoder: ImageResponseDecoder[ImageSink] | None = None
 
     def build_stream_call(self) -> StreamCall[IncomingImage]:
-        """Build the call. Images are decoded as they arrive, to hold each in memory only once."""
+        """Build the call. Images are decoded as they arrive, so each is in memory only once."""
         return StreamCall(
             endpoint=self.operation.endpoint,
             body={**self.request.to_wire(), **self.extra_body},
@@ -76,7 +76,7 @@ class ImageCall:
         return sink
 
     def add_image(self, received: IncomingImage) -> None:
-        """Add an image that has arrived completely."""
+        """Add a completely received image."""
         prompt = received.fields.get("revised_prompt")
         prompt = prompt if isinstance(prompt, str) and prompt else None
         if received.sink is not None:

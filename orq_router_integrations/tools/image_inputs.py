@@ -1,4 +1,4 @@
-"""Images to edit: paths, bytes, data URLs, ids and earlier results are converted to uploads."""
+"""Conversion of images to edit (paths, bytes, data URLs, ids, earlier results) to uploads."""
 
 import base64
 import os
@@ -176,7 +176,7 @@ def _upload_string(source: str, registry: ImageRegistry, directory: Path | None)
         return create_upload(base64.b64decode(data))
     if _URL_PATTERN.match(source):
         raise ValueError(
-            f"{source[:200]!r} is a URL. The router takes uploaded images only: download it and "
+            f"{source[:200]!r} is a URL. The router only accepts uploaded images. Download it, and "
             "pass the bytes."
         )
     if is_image_id(source):
@@ -199,7 +199,7 @@ def validate_mask(mask: ImageInput, image: ImageInput) -> None:
     """Check that a mask is a PNG with the dimensions of the image.
 
     Raises:
-        RouterInputError: It is not.
+        RouterInputError: The mask has another format or size.
     """
     if mask.mime_type != "image/png":
         raise RouterInputError(

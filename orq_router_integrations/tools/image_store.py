@@ -77,7 +77,7 @@ class ImageSink:
         """Check that the bytes are an image.
 
         Raises:
-            MalformedResponseError: They are not.
+            MalformedResponseError: The bytes are not an image.
         """
         if detect_mime_type(self._header[:16]) not in IMAGE_TYPES:
             raise MalformedResponseError("the data of an image has an unknown format")
@@ -174,7 +174,7 @@ class ImageRegistry:
                 if path.is_file():
                     image = GeneratedImage(id=image_id, path=str(path), mime_type=mime_type)
                     return resolve_path_within(image, directory)
-        hint = f"Use one of {', '.join(ids[-5:])}." if ids else "It did not create any images yet."
+        hint = f"Use one of {', '.join(ids[-5:])}." if ids else "Create an image first."
         raise ValueError(f"image: {image_id[:80]!r} is not an image of this tool. {hint}")
 
 

@@ -90,9 +90,9 @@ _HINTS = {
 class OrqSpeechTool(OrqTool):
     """Convert text to speech through the orq.ai AI Router.
 
-    Agents use it like any other tool. The model sees one sentence. The artifact of the tool message
-    contains the audio, or the path of its file if ``directory`` is set; ``Speech.of(message)``
-    restores it. Invalid arguments are reported to the model in the tool message so that it can
+    Agents use it like any other tool. The model sees a one-sentence summary. The artifact of the
+    tool message contains the audio, or the path of its file if ``directory`` is set;
+    ``Speech.of(message)`` restores it. Invalid arguments are reported to the model in the tool message so that it can
     retry.
 
     Programs call ``synthesize``, ``synthesize_to_file`` and ``stream``, or the async versions with
@@ -220,7 +220,7 @@ class OrqSpeechTool(OrqTool):
     ) -> Iterator[Any]:
         """Convert text to speech, and yield the audio as it arrives.
 
-        The sizes in the header of a joined WAV are left open, as is usual for streams.
+        The header of a joined WAV does not contain its sizes, as is usual for streams.
 
         Args:
             input: The text, or a dict of arguments. A ``ToolCall`` is invoked as usual and yields
@@ -288,7 +288,7 @@ class OrqSpeechTool(OrqTool):
         with raise_tool_input_errors():
             return target, self._prepare(text, kwargs)
 
-    # From arguments to requests
+    # Requests
 
     def _prepare_stream(self, input_: Any, kwargs: Mapping[str, Any]) -> SpeechCall:
         args = {"text": input_} if isinstance(input_, str) else input_
@@ -307,7 +307,7 @@ class OrqSpeechTool(OrqTool):
         *,
         overwrite: bool,
     ) -> tuple[Path, SpeechCall]:
-        """Check the path before anything is billed, and choose the format by its suffix."""
+        """Check the path before anything is billed, and derive the format from its suffix."""
         check_argument_order(text, path)
         target = validate_output_path(path, overwrite=overwrite)
         if audio_format := format_from_path(target):
@@ -340,7 +340,7 @@ class OrqSpeechTool(OrqTool):
             characters=len(text),
         )
 
-    # From requests to audio
+    # Results
 
     def _collect(self, call: SpeechCall) -> Speech:
         with call.collect_in_memory() as buffer, closing(self._iter_audio(call)) as audio:

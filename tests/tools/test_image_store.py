@@ -38,7 +38,7 @@ def test_registry_keeps_one_large_image(monkeypatch):
 def test_copies_of_a_registry_are_empty(duplicate):
     registry, image = ImageRegistry(), create_image(1)
     registry.register([image])
-    with pytest.raises(ValueError, match="It did not create any images yet"):
+    with pytest.raises(ValueError, match="Create an image first"):
         duplicate(registry).find(image.id, None)
 
 
