@@ -122,7 +122,7 @@ def test_model_edits_and_varies_images_by_id(router):
 def test_unknown_image_id_raises(router, image_id):
     image_tool = create_tool(router, model_args=("image", "mask"))
     with pytest.raises(
-        ToolInputError, match=r"image: .* is not an image of this tool. It did not create any"
+        ToolInputError, match=r"image: .* is not an image of this tool. Create an image first"
     ):
         image_tool.invoke({"prompt": "x", "image": image_id})
     generated = image_tool.generate("boat", **SMALL)
