@@ -1,7 +1,7 @@
 """Ordered concurrent execution, in threads and in an event loop.
 
 Work is written once, as a generator of steps, and runs in both. A step is a call to send or a key
-to lock. Only the functions of this module have async versions.
+to lock. Only the functions in this module need async versions.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _END: Any = object()
 
 
 class WorkCancelledError(Exception):
-    """The work was cancelled, and its result is not used."""
+    """The work was cancelled."""
 
 
 class CancelToken:
@@ -64,7 +64,7 @@ class CancelToken:
         """Raise an error if the work was cancelled.
 
         Raises:
-            WorkCancelledError: If it was.
+            WorkCancelledError: If the work was cancelled.
         """
         if self.cancelled:
             raise WorkCancelledError

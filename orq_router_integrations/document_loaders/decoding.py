@@ -24,7 +24,7 @@ def check_decodable(recording: Recording) -> None:
     """Check that PyAV is installed.
 
     Raises:
-        RouterInputError: If it is not installed.
+        RouterInputError: If PyAV is not installed.
     """
     if find_spec("av") is None:
         raise RouterInputError(

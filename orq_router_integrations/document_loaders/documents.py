@@ -55,7 +55,7 @@ class DocumentSplitter:
         """Return the transcript if it has the timestamps or speakers that are needed.
 
         Raises:
-            MalformedResponseError: If it does not.
+            MalformedResponseError: If they are missing.
         """
         if not self.has_spans(transcript):
             missing = _MISSING_SPANS[self.granularity]

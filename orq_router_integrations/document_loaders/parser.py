@@ -23,7 +23,7 @@ from orq_router_integrations.wire.transcriptions import TranscriptionParams
 class OrqAudioParser(AudioIntegration, TranscriptionParams, BaseBlobParser):
     """Parse audio blobs into Documents with a speech model of the orq.ai AI Router.
 
-    Works with every LangChain blob loader, sync and async, such as
+    Works with every LangChain blob loader, such as
     ``GenericLoader(blob_loader, OrqAudioParser(...))``. Pickles do not contain the API key; it is
     read from ``ORQ_API_KEY`` when they are loaded.
 

@@ -201,7 +201,7 @@ def _get_timed_words(transcript: Transcript) -> tuple[Span, ...]:
 
 
 def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: float) -> Overlap:
-    """Join at the word that both have closest to the cut, or at the cut if no words match."""
+    """Join at the common word closest to the cut, or at the cut if no words match."""
     best: tuple[float, Overlap] | None = None
     for i, word in enumerate(left):
         for j, other in enumerate(right):
@@ -232,7 +232,7 @@ def _get_middle(span: Span) -> float:
 
 
 def _match_by_text(left: list[str], right: list[str], overlap_words: float) -> Overlap:
-    """Join in the middle of the longest run of words at the end of one text and start of the other.
+    """Join in the middle of the longest run of words that the end and the start have in common.
 
     A few misheard words may follow the run on the left and precede it on the right. A run that is
     much longer than the expected overlap is ignored, because its words were spoken twice. If the

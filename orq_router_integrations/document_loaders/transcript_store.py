@@ -50,7 +50,7 @@ class TranscriptStore:
     """Transcripts in a key-value store.
 
     Errors of the store are logged and do not stop the run: a transcript that cannot be read is
-    requested again, and one that cannot be saved is used nevertheless.
+    requested again, and one that cannot be saved is returned anyway.
 
     Attributes:
         store: Store of serialized transcripts.

@@ -55,7 +55,7 @@ class WavReader:
                 return None
         if header is None or not header.is_sliceable:
             return None
-        # The header of a truncated file promises more than the file contains.
+        # The header of a truncated file states a larger size than the file has.
         available = recording.size - header.data_offset
         data_size = min(available, header.data_size or available)
         return cls(recording.open, header, data_size // header.block_size)

@@ -92,8 +92,8 @@ class OrqSpeechTool(OrqTool):
 
     Agents use it like any other tool. The model sees a one-sentence summary. The artifact of the
     tool message contains the audio, or the path of its file if ``directory`` is set;
-    ``Speech.of(message)`` restores it. Invalid arguments are reported to the model in the tool message so that it can
-    retry.
+    ``Speech.of(message)`` restores it. Invalid arguments are reported to the model in the tool
+    message so that it can retry.
 
     Programs call ``synthesize``, ``synthesize_to_file`` and ``stream``, or the async versions with
     the prefix ``a``. ``model``, ``voice``, ``audio_format``, ``speed`` and ``controls`` can be

@@ -1,4 +1,4 @@
-"""Normalization of base64 text that is received in chunks."""
+"""Normalization of base64 that is received in chunks."""
 
 import base64
 import re
@@ -8,12 +8,12 @@ _URL_SAFE_TO_STANDARD = str.maketrans("-_", "+/")
 
 
 class Base64Normalizer:
-    """Rewrites base64 chunks so that their concatenation is one valid base64 text.
+    """Rewrites base64 chunks so that their concatenation is one valid base64 string.
 
-    Some providers cut one base64 text at arbitrary positions. Others encode each chunk separately,
-    so that padding appears in the middle. The output consists of complete groups of four characters
-    without padding, and incomplete groups are held back until the next chunk or ``finish``. From
-    the first character on that is not base64, the input is returned unchanged.
+    Some providers cut one base64 string at arbitrary positions. Others encode each chunk
+    separately, so that padding appears in the middle. The output consists of complete groups of
+    four characters without padding, and incomplete groups are held back until the next chunk or
+    ``finish``. After the first character that is not base64, the input is returned unchanged.
 
     >>> normalizer = Base64Normalizer()
     >>> normalizer.feed("QQ=="), normalizer.feed("QkNE"), normalizer.finish()

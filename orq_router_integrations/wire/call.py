@@ -1,7 +1,7 @@
 """Requests to the router and their responses as plain values.
 
-The chat model, tools and loaders describe a call, and the client sends it. Each call knows how to
-read its own response, so neither side needs to know how the other works.
+The chat model, tools and loaders describe a call, and the client sends it. Each call contains the
+function that parses its response, so the two sides are independent.
 """
 
 import time

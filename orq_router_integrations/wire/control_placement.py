@@ -168,8 +168,8 @@ def _build_metadata_headers(metadata: dict[str, str], endpoint: Endpoint) -> dic
         if not _HEADER_NAME.fullmatch(key) or header in headers:
             raise ValueError(
                 f"controls.metadata: {endpoint.path} receives metadata as headers, and the key "
-                f"{key!r} is not a valid or not a unique header name. Use ASCII letters, digits "
-                "and hyphens."
+                f"{key!r} is not a valid and unique header name. Use ASCII letters, digits and "
+                "hyphens."
             )
         headers[header] = _check_header_value(f"metadata[{key!r}]", value)
     return headers

@@ -25,7 +25,7 @@ def parse_error_body(content: bytes, secret: str) -> tuple[Any, str]:
         parsed = _redact_json(loads(content), secret)
     except ValueError:
         return None, redact(text, secret)
-    # The key may be written with JSON escapes, so text that contains some is serialized again.
+    # The key may contain JSON escapes, so text with escapes is parsed and serialized again.
     return parsed, dumps(parsed).decode() if "\\" in text else redact(text, secret)
 
 
@@ -65,7 +65,7 @@ def to_text(value: Any) -> str | None:
 
 
 def redact(text: str, secret: str = "") -> str:
-    """Remove the API key and long base64 data from a text."""
+    """Remove the API key and long base64 data from a string."""
     if len(secret) >= MIN_KEY_CHARS:
         text = text.replace(secret, "[key]")
     return _BASE64.sub("[base64]", text) if len(text) >= MIN_BASE64_CHARS else text

@@ -1,7 +1,7 @@
 """Decode responses with images while they arrive, so that no image is held in memory twice.
 
-An image arrives as base64 or as a URL, whichever the answering provider prefers. After a fallback
-it may differ from the request, so both are always accepted. The URL may be a ``data:`` URL.
+An image arrives as base64 or as a URL. After a fallback this may differ from what was requested, so
+both are always accepted. The URL may be a ``data:`` URL.
 """
 
 import base64
@@ -58,7 +58,7 @@ class ReceivedImage(Generic[S]):
 
     @property
     def url(self) -> str | None:
-        """URL of the image, if the image itself was not sent."""
+        """URL of the image, if the router sent a URL instead of the image."""
         url = self.fields.get("url")
         return url if isinstance(url, str) and url else None
 
@@ -92,7 +92,7 @@ class ImageResponseDecoder(Generic[S]):
         Raises:
             MalformedResponseError: If an image is neither base64 nor a URL, or the response is
                 too large.
-            EmbeddedError: If an error takes the place of an image.
+            EmbeddedError: If the response contains an error instead of an image.
         """
         self._received_bytes += len(data)
         if self._received_bytes > MAX_RESPONSE_BYTES:
@@ -179,7 +179,7 @@ class _Base64Decoder:
         self._padded = False
 
     def decode(self, chunk: bytes) -> bytes:
-        """Decode as much as is complete.
+        """Decode all complete groups of four characters.
 
         Raises:
             ValueError: If the data is not base64.
@@ -206,7 +206,7 @@ class _Base64Decoder:
         return base64.b64decode(text, validate=True)
 
     def finish(self) -> None:
-        """Check that nothing is pending, and get ready for the next image.
+        """Check that the base64 is complete, and reset the decoder for the next image.
 
         Raises:
             ValueError: If the base64 is truncated.

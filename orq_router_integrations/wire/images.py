@@ -73,8 +73,8 @@ class ImageParams(BaseModel):
     )
     return_format: Literal["url", "b64_json"] | None = Field(
         default=None,
-        description="Whether the image comes as a URL or as base64; DALL-E models only (GPT Image "
-        "always returns base64). Sent as `response_format`.",
+        description="Return the image as a URL or as base64; DALL-E models only (GPT Image always "
+        "returns base64). Sent as `response_format`.",
     )
     user: Annotated[str, Field(min_length=1)] | None = Field(
         default=None, description="Your id of the end user; edits and variations only."
@@ -187,7 +187,7 @@ def check_model_params(model: str, params: Mapping[str, Any]) -> None:
     """Check that a model supports parameters; undocumented models support all.
 
     Raises:
-        ValueError: If it does not. The router would answer with an error, or ignore the parameter.
+        ValueError: If a parameter is not supported. The router would reject or ignore it.
     """
     family = find_model_family(model)
     if family is None:
@@ -207,7 +207,7 @@ def check_operation_params(operation: ImageOperation, params: Mapping[str, Any])
     """Check that an operation supports parameters with their values.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If a parameter or its value is not supported.
     """
     for name in params:
         if name not in operation.params:

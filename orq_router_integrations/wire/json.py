@@ -49,7 +49,7 @@ def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
 
 
 def _dump_big_integers(value: Any, message: str) -> bytes:
-    """Serialize a value whose only problem is integers of more than 64 bits."""
+    """Serialize a value that contains integers of more than 64 bits, which orjson rejects."""
     try:
         text = json.dumps(
             _replace_non_finite(value),
@@ -119,11 +119,11 @@ def loads(
     *,
     always_transform: object = False,
 ) -> Any:
-    r"""Parse JSON of a third party.
+    r"""Parse untrusted JSON leniently.
 
     Integers of any size are exact. Strings may contain raw control characters. NaN, the infinities
-    and numbers too large to be read become ``None``, and lone surrogates such as ``"\ud83d"``
-    become U+FFFD, so that one such value does not make the others unreadable.
+    and numbers out of range become ``None``, and lone surrogates such as ``"\ud83d"`` become
+    U+FFFD, so that one such value does not make the others unreadable.
 
     Args:
         data: The JSON text.

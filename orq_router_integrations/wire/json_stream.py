@@ -1,7 +1,7 @@
 """Incremental reading of JSON whose objects contain long strings.
 
-An image response contains megabytes of base64. Parsed as a whole it would be in memory as bytes, as
-a str and decoded. Here the long strings are passed on in chunks, and only the short remainder is
+An image response contains megabytes of base64. Parsed at once, it would be in memory as bytes, as a
+str and decoded. Here the long strings are passed on in chunks, and only the short remainder is
 parsed.
 """
 

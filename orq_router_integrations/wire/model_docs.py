@@ -84,7 +84,7 @@ def _describe_keywords(cls: type[BaseModel], positional: str | None) -> str:
 
 
 def _order_fields(cls: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
-    """Required fields first, then those of the class before those of its bases.
+    """Return required fields first, then those of the class before those of its bases.
 
     Fields without a description belong to LangChain and come last.
     """
@@ -119,7 +119,7 @@ def _format_args(cls: type[BaseModel]) -> str:
 
 
 def _wrap(text: str) -> str:
-    """Wrap and indent a text. The textwrap module would slow down the import."""
+    """Wrap and indent text. The textwrap module would slow down the import."""
     lines = []
     indent = " " * 4
     while len(indent) + len(text) > _MAX_LINE_CHARS:

@@ -24,7 +24,7 @@ from orq_router_integrations.wire.multipart import (
 )
 
 MIN_DEFERRED_CHARS = 256 * 1024
-"""Length from which a base64 string is worth deferring."""
+"""Minimum length of a base64 string that is deferred."""
 
 PLACEHOLDER_MARK = "inserted when the request is sent]"
 """End of the text that a ``DeferredBase64`` shows instead of its content."""
@@ -37,7 +37,7 @@ class DeferredBase64(str):
     cannot make the client read a file.
 
     Attributes:
-        source: The base64 text, or the file to encode.
+        source: The base64 string, or the file to encode.
         prefix: Text that precedes it, such as ``data:image/png;base64,``.
     """
 
@@ -47,7 +47,7 @@ class DeferredBase64(str):
     __slots__ = ("prefix", "source")
 
     def __new__(cls, source: str | Upload, prefix: str = "") -> Self:
-        """Create a placeholder for a base64 text or a file."""
+        """Create a placeholder for a base64 string or a file."""
         name = source.filename if isinstance(source, Upload) else "base64"
         length = _count_base64_chars(source)
         self = super().__new__(cls, f"[{name}: {length} characters {PLACEHOLDER_MARK}")

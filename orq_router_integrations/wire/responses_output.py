@@ -1,7 +1,7 @@
 """Convert responses of ``POST /responses`` to chat completions.
 
-Items become fields of a chat message (stream events become chunks, see ``responses_stream``), so
-that a single conversion to LangChain messages serves both APIs.
+Output items become fields of a chat message, so that both APIs share the conversion to LangChain
+messages. ``responses_stream`` does the same for streams.
 """
 
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def parse_response(response: Response) -> JsonObject | PendingResponse:
 
 
 def get_output_items(response: JsonObject, data: bytes) -> list[JsonObject]:
-    """Return the output items of a finished response, which only an incomplete one may lack.
+    """Return the output items of a finished response. Only incomplete responses may have none.
 
     Raises:
         MalformedResponseError: If the output is missing or empty.
@@ -88,7 +88,7 @@ def get_output_items(response: JsonObject, data: bytes) -> list[JsonObject]:
 
 
 def convert_metadata(response: JsonObject) -> JsonObject:
-    """Return id, model, creation time, tier and usage under the names of a chat completion."""
+    """Convert id, model, creation time, tier and usage to fields of a chat completion."""
     usage = as_dict(response.get("usage"))
     return {
         "id": response.get("id"),
@@ -170,8 +170,8 @@ def convert_message_part(part: JsonObject) -> JsonObject:
 def convert_unstreamed_content(item: JsonObject) -> JsonObject:
     """Convert the content of an item for which streams have no delta events.
 
-    These are encrypted reasoning, generated images, and items that chat completions do not have,
-    such as web searches.
+    This includes encrypted reasoning, generated images, and items that chat completions do not
+    have, such as web searches.
     """
     match item.get("type"):
         case "reasoning" if isinstance(item.get("encrypted_content"), str):

@@ -93,12 +93,12 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         return {field: text}
 
     def _separate_reasoning(self, text: str, key: tuple[Any, ...]) -> str:
-        """Prefix a paragraph break if the text belongs to another item or part than the last."""
+        """Add a paragraph break before the text of a new item or part."""
         last_key, self._reasoning_key = self._reasoning_key, key
         return PARAGRAPH_BREAK + text if last_key not in (None, key) else text
 
     def _is_part_emitted(self, item_index: int | None, content_index: int | None) -> bool:
-        """Whether text of a part was emitted; text without a content index counts as all parts."""
+        """Whether text of a part was emitted; text without a content index counts for all parts."""
         keys = {(item_index, content_index), (item_index, None)}
         return not self._emitted_parts.isdisjoint(keys)
 
@@ -136,7 +136,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         return {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
 
     def _finish_item(self, item: JsonObject, index: int | None) -> JsonObject:
-        """Convert what a finished item contains beyond the content already emitted."""
+        """Convert the content of a finished item that was not emitted yet."""
         self._item_types.add(as_str(item.get("type")))
         if index in self._emitted_items:
             return self._convert_missing_parts(item, index)

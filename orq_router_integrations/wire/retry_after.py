@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?")
-_MAX_LENGTH = 64  # no honest server sends a longer number, and parsing huge ones is slow
+_MAX_LENGTH = 64  # longer numbers are not plausible and slow to parse
 
 
 def parse_retry_after(headers: Mapping[str, str], *, rate_limited: bool = True) -> float | None:

@@ -77,7 +77,7 @@ class SSEDecoder:
             self._size += len(raw_line)
             if self._size > MAX_EVENT_BYTES:
                 limit = f"{MAX_EVENT_BYTES // 1024**2} MB"
-                raise MalformedResponseError(f"an event is longer than {limit}", line)
+                raise MalformedResponseError(f"an event is larger than {limit}", line)
             self._after_cr = raw_line.endswith(b"\r")
             if len(line) == len(raw_line):
                 return  # the line is incomplete, which is only possible for the last one

@@ -41,7 +41,7 @@ def parse_subtitles(text: str) -> list[Span]:
 
 
 def _find_cue_start(lines: Sequence[str], index: int, is_vtt: bool) -> int:
-    """Return the line where a cue starts: that of its number or name, if it has one."""
+    """Return the index of the first line of a cue: its number or name, or else its timing."""
     previous, before_previous = lines[index - 1].strip(), lines[index - 2].strip()
     is_name = is_vtt and previous and not before_previous
     return index - 1 if previous.isdecimal() or is_name else index
@@ -84,7 +84,7 @@ def format_vtt(spans: Iterable[Span]) -> str:
 
 
 def _escape_line(text: str) -> str:
-    """Put text on one line that cannot be mistaken for a timing line."""
+    """Join text into one line, and escape arrows so that it is not parsed as a timing line."""
     return " ".join(text.split()).replace("-->", "->")
 
 

@@ -55,8 +55,8 @@ class TranslationParams(BaseModel):
     )
     timestamps_granularity: Literal["none", "word", "character"] | None = Field(
         default=None,
-        description="Timestamps to return: `none`, `word` or `character`. A different field of "
-        "the API than `timestamp_granularities`.",
+        description="Timestamps to return: `none`, `word` or `character`. Not to be confused with "
+        "`timestamp_granularities`.",
     )
     diarize: StrictBool | None = Field(default=None, description="Label the speakers (ElevenLabs).")
     num_speakers: Annotated[StrictInt, Field(ge=1, le=32)] | None = Field(
@@ -111,7 +111,7 @@ def check_translation_model(model: str) -> None:
     """Reject models that are known not to support translation.
 
     Raises:
-        ValueError: If the model is one of them.
+        ValueError: If the model does not support translation.
     """
     name = model.partition("/")[2]
     if name.startswith(_MODELS_WITHOUT_TRANSLATION):

@@ -80,7 +80,7 @@ class Transcript:
         """Deserialize a transcript that ``to_json`` has written.
 
         Raises:
-            ValueError: If the data is something else.
+            ValueError: If the data is not a serialized transcript.
         """
         try:
             fields = dict(json.loads(data))

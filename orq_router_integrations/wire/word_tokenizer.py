@@ -17,7 +17,7 @@ _WORD = re.compile(f"[{_LETTERS}][{_PUNCTUATION}]*|[^\\s{_LETTERS}]+")
 
 
 def split_words(text: str) -> list[str]:
-    """Split a text into words. Punctuation stays attached to its word.
+    """Split text into words. Punctuation stays attached to its word.
 
     >>> split_words("Good day."), split_words("\u4f60\u597d\u3002OK")
     (['Good', 'day.'], ['\u4f60', '\u597d\u3002', 'OK'])
@@ -26,7 +26,7 @@ def split_words(text: str) -> list[str]:
 
 
 def join_words(texts: Iterable[str]) -> str:
-    """Concatenate texts, with spaces between them where their script uses spaces.
+    """Join words with spaces, except in scripts that do not use spaces.
 
     >>> join_words(["Good", "day."]), join_words(["\u4f60", "\u597d"])
     ('Good day.', '\u4f60\u597d')
@@ -40,7 +40,7 @@ def join_words(texts: Iterable[str]) -> str:
 
 
 def drop_last_words(text: str, count: int) -> str:
-    """Remove the last ``count`` words of a text."""
+    """Remove the last ``count`` words from text."""
     if not count:
         return text
     words = list(_WORD.finditer(text))
@@ -48,7 +48,7 @@ def drop_last_words(text: str, count: int) -> str:
 
 
 def drop_first_words(text: str, count: int) -> str:
-    """Remove the first ``count`` words of a text."""
+    """Remove the first ``count`` words from text."""
     if not count:
         return text
     words = list(_WORD.finditer(text))
