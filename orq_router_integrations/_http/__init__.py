@@ -1,1 +1,1 @@
-"""How a request travels to the router and its response comes back."""
+"""Sending requests to the router: connections, deadlines, retries and errors."""

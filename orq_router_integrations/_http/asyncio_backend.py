@@ -75,7 +75,7 @@ async def _connect(protocol: "_StreamProtocol", address: str, port: int) -> asyn
 
 
 async def _wait_for(opening: Coroutine[Any, Any, T], seconds: float) -> T:
-    """Await an operation; if it times out or is cancelled, close the transport it still opens."""
+    """Await a connection attempt; close its transport if the wait times out or is cancelled."""
     task = asyncio.ensure_future(opening)
     try:
         await asyncio.wait({task}, timeout=seconds)
@@ -100,7 +100,7 @@ class _StreamProtocol(asyncio.Protocol):
     """Collects the data received over a socket and wakes up the stream that waits for it.
 
     Attributes:
-        received: data that waits to be read by the stream.
+        received: data that the stream has not read yet.
         is_closed: whether the peer has closed the connection, or it was lost.
         is_write_paused: whether the stream has to wait before it writes more.
         error: why the connection was lost.
@@ -236,7 +236,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Return an encrypted stream over the same socket; data received before is dropped."""
+        """Return an encrypted stream over the same socket, dropping data received before."""
         protocol = _StreamProtocol()
         protocol.connection_made(self._transport)
         try:

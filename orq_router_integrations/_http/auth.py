@@ -60,9 +60,9 @@ def get_account_id(source: ApiKey | None) -> str:
 
 
 def _call_in_thread(function: ApiKey) -> Awaitable[object]:
-    """Call a key function in a daemon thread, where it blocks nothing if it never returns."""
+    """Call a key function in a daemon thread, so that it cannot block the program's exit."""
     result: Future[object] = Future()
-    result.set_running_or_notify_cancel()  # from now on, cancelling the waiter leaves it alone
+    result.set_running_or_notify_cancel()  # so that a cancelled caller cannot cancel the future
 
     def call() -> None:
         try:
@@ -104,7 +104,7 @@ def _read_source(source: ApiKey | None) -> object:
     except StopIteration:
         # Raised inside a generator or future, it would turn into an unrelated error.
         raise RouterInputError(
-            "The api_key function raised StopIteration: it has no more keys to return."
+            "The api_key function raised StopIteration. Return a key on every call."
         ) from None
 
 

@@ -36,7 +36,7 @@ _INFORMATIONAL_RESPONSES = re.compile(rb"(?:HTTP/1\.\d 1[^\n]*\n(?:[^\r\n]+\r?\n
 
 
 def starts_final_response(data: bytes | bytearray) -> bool:
-    """Check whether a final response starts in this data: the request is then not read further."""
+    """Check whether data contains the start of a final response, after any 1xx responses."""
     match = _INFORMATIONAL_RESPONSES.match(data)
     final = data[match.end() if match else 0 :]
     return len(final) >= len("HTTP/1.1 2") and not final.startswith(b"HTTP/1.1 1")
@@ -71,7 +71,7 @@ class WriteBuffer:
 
 
 def is_readable(sock: socket.socket) -> bool:
-    """Check whether a read would not wait; true for an idle connection the server has closed."""
+    """Check whether a read would return immediately, as on a connection that the server closed."""
     if sock.fileno() < 0:
         return True
     if not hasattr(select, "poll"):
@@ -135,7 +135,7 @@ def unique_addresses(results: Iterable[tuple[Any, ...]]) -> list[str]:
 
 
 def _resolve_host(host: str, port: int, seconds: float) -> list[str]:
-    """Look up the addresses of a host in a daemon thread, which a slow resolver may outlast."""
+    """Look up the addresses of a host in a daemon thread, because the resolver has no timeout."""
     if addresses := parse_ip_address(host, port):
         return addresses
     results: SimpleQueue[list[str] | OSError] = SimpleQueue()
@@ -160,7 +160,7 @@ def _resolve_host(host: str, port: int, seconds: float) -> list[str]:
 def map_socket_errors(
     timeout_class: type[Exception], error_class: type[Exception]
 ) -> Iterator[None]:
-    """Map errors of sockets to those of httpcore."""
+    """Map socket errors to httpcore errors."""
     try:
         yield
     except TimeoutError as error:
@@ -240,7 +240,7 @@ class DeadlineStream(httpcore.NetworkStream):
         """Read the available data, without waiting.
 
         Raises:
-            httpcore.WriteError: it starts a final response.
+            httpcore.WriteError: the router has already sent a final response.
         """
         self._socket.settimeout(0)
         with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):

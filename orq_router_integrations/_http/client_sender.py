@@ -122,7 +122,7 @@ class AbandonedRequestError(Exception):
 class RequestPhase(Enum):
     """Whether a request can be cancelled."""
 
-    UNSENT = "waits for a connection or did not use it yet; must not be cancelled"
+    UNSENT = "is waiting for a connection or has not used it yet; must not be cancelled"
     ACTIVE = "may be cancelled"
     CLOSING = "its response is being closed, which is quick and must not be cancelled"
 
@@ -147,11 +147,11 @@ _PHASES = {
 
 
 class CancelGuard:
-    """Knows when a request over a caller's httpx client can be cancelled safely.
+    """Tracks when a request over a caller's httpx client can be cancelled safely.
 
-    httpcore's pool loses a connection forever if a request is cancelled while it is assigned one,
-    between opening a connection and its first use, or while its response is closed. anyio also
-    loses a socket that is cancelled while connecting. The ``trace`` extension reports these
+    httpcore's pool leaks a connection if a request is cancelled while it is assigned one, between
+    opening a connection and its first use, or while its response is closed. anyio also leaks a
+    socket that is cancelled while connecting. The ``trace`` extension reports these
     moments. A request that was not sent yet is not cancelled but abandoned: it raises
     `AbandonedRequestError` before it would be sent, or ends with its ``connect`` timeout.
 
@@ -202,14 +202,13 @@ class BackgroundReader:
     """Reads an async response in its own task, a little ahead of the caller.
 
     When the caller is cancelled, that task is cancelled once and awaited. A second cancellation
-    can therefore never interrupt the cleanup of httpx, after which its pool would lack a
-    connection forever.
+    therefore cannot interrupt the cleanup of httpx, which would leak a connection of its pool.
 
     Args:
         source: the chunks of the response.
         deadline: when to give up.
-        guard: knows when the request can be cancelled.
-        is_done: checks whether the response is complete; its end is then awaited for a moment.
+        guard: decides whether the request can be cancelled.
+        is_done: returns whether the response is complete, so that only its last bytes are missing.
     """
 
     def __init__(

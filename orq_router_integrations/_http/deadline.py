@@ -92,7 +92,7 @@ class Deadline:
         """Shorten a wait so that it ends no later than the deadline.
 
         Args:
-            seconds: the length of the wait; ``None`` means no limit of its own.
+            seconds: the length of the wait; ``None`` for an unlimited wait.
 
         Raises:
             DeadlineExceededError: the deadline has passed.
@@ -119,9 +119,9 @@ def resolve_timeout(
     Warns if the router may take longer under the controls of the call.
 
     Args:
-        settings: their ``timeout`` applies if the call does not request one.
+        settings: settings of the client; ``timeout`` is used if the call does not request one.
         requested: the timeout of the call in seconds.
-        controls: those of the call; without any timeout, their worst case decides.
+        controls: controls of the call; without a timeout, their worst case is used.
 
     Raises:
         RouterInputError: the requested timeout is out of range.
@@ -166,10 +166,10 @@ def _warn_if_short(name: str, seconds: float, worst_case: float | None) -> None:
 class SocketWatchdog:
     """Ends a sync request at its deadline by shutting down its socket.
 
-    Nothing else ends a blocking read of another thread. The socket is found in the extensions of
-    the response, in those of the request if the transport puts its ``network_stream`` there, or
-    through httpcore's ``trace`` extension while a connection is opened. A transport without
-    sockets is left alone.
+    This is the only way to end a blocking read in another thread. The socket is found in the
+    extensions of the response, in those of the request if the transport puts its
+    ``network_stream`` there, or through httpcore's ``trace`` extension while a connection is
+    opened. Requests over a transport without sockets are not ended.
     """
 
     def __init__(self, deadline: Deadline) -> None:
@@ -196,7 +196,7 @@ class SocketWatchdog:
         self._sources.append(extensions)
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Note a connection that is being opened (httpcore's ``trace`` extension)."""
+        """Record a connection that is being opened (httpcore's ``trace`` extension)."""
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
             self._sources.append({"network_stream": info["return_value"]})
 

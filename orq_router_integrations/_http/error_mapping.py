@@ -158,7 +158,7 @@ def _get_details(exchange: Exchange[Any], **details: Unpack[ErrorDetails]) -> Er
 
 
 def _get_response_details(exchange: Exchange[Any], **details: Unpack[ErrorDetails]) -> ErrorDetails:
-    """Details of an error after which part of a response may have arrived."""
+    """Return the details of an error that may occur after part of a response has arrived."""
     response_details: ErrorDetails = {"partial": exchange.partial, "received": exchange.received}
     if exchange.response:
         response_details["status_code"] = exchange.response.status
@@ -179,7 +179,7 @@ def _redact_cause(error: Exception, secret: str) -> Exception | None:
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and the errors that led to it, the root last."""
+    """Yield an error and its causes, the root cause last."""
     link: BaseException | None = error
     while link is not None:
         yield link

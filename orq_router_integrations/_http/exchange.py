@@ -40,7 +40,7 @@ T = TypeVar("T")
 RequestContent = bytes | MultipartBody | StreamedJsonBody | AsyncIterator[bytes]
 
 ACCEPT_ENCODING = "gzip"
-"""The only compression requested; each further one needs a decoder that limits its output."""
+"""The only compression requested. Another one would need a decoder with bounded output."""
 
 _UNCOMPRESSED = {"", "identity"}
 
@@ -55,12 +55,12 @@ class RequestArgs(TypedDict):
 
 
 class BufferedBody(Generic[T]):
-    """Collects a body and parses it at its end, as a ``StreamDecoder`` with a single item.
+    """``StreamDecoder`` that collects a body, parses it at the end, and yields a single item.
 
     Args:
         parse: parses the complete body.
         max_bytes: maximum size of the body.
-        truncate: parse the start of a larger body instead of refusing it.
+        truncate: parse the start of a larger body instead of raising an error.
     """
 
     done = False
@@ -105,12 +105,12 @@ class Exchange(Generic[T]):
     Attributes:
         call: the call.
         encoded: its request, encoded for the router.
-        api_key: resolved to a key for each attempt.
+        api_key: the API key, or a function that is called for each attempt.
         policy: decides whether to send the call again.
         url: URL of the request.
         headers: default headers, with names in lower case and without the key.
         timeout: seconds to wait for the next byte.
-        deadline: when to give up in any case.
+        deadline: deadline of the whole call.
         attempts: requests sent so far.
         response: status and headers of the response to the current attempt.
         decoder: decodes the stream, once its response has started.

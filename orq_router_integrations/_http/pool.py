@@ -1,4 +1,4 @@
-"""Connection pools for sync and async calls: the connection used last is used next.
+"""Connection pools for sync and async calls that reuse the most recently used connection first.
 
 httpx's own pool inspects all of its connections whenever a request starts or ends, so each request
 costs more the more connections there are. Here the idle connections of an origin form a stack, so
@@ -58,7 +58,7 @@ class _Connection:
         self._backend = backend
 
     def prepare(self, request: httpx.Request) -> httpcore.Request:
-        """Apply the deadline of a request to all waits from now on, and convert the request."""
+        """Apply the deadline of a request to the connection, and convert the request."""
         self._backend.deadline = request.extensions.get(DEADLINE_EXTENSION, DeadlineMixin.deadline)
         url = request.url
         return httpcore.Request(
@@ -73,7 +73,7 @@ class _Connection:
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the last response is complete and nothing followed it."""
+        """Whether the last response is complete and no bytes followed it."""
         return self._connection.is_idle() and not _has_surplus_bytes(self._connection)
 
     @property
@@ -131,7 +131,7 @@ def _build_options(
 
 
 def _raise_httpx_error(error: Exception) -> NoReturn:
-    """Raise the httpx error for an error of httpcore, which has the same name."""
+    """Raise the httpx error with the same name as an httpcore error."""
     raise getattr(httpx, type(error).__name__)(str(error)) from error
 
 
@@ -165,13 +165,13 @@ class _IdleConnections(Generic[AnyConnection]):
         cls._lock = threading.RLock()
 
     def pop(self, origin: Origin) -> AnyConnection | None:
-        """Remove and return the connection used last, if an idle one is left."""
+        """Remove and return the most recently used idle connection, or ``None``."""
         with self._lock:
             stack = self._stacks.get(origin)
             return stack.pop()[1] if stack else None
 
     def push(self, origin: Origin, connection: AnyConnection) -> list[AnyConnection]:
-        """Add a connection; returns those that have been idle for too long, to be closed."""
+        """Add a connection, and return those to close because they were idle for too long."""
         now = monotonic()
         with self._lock:
             if self._closed:
@@ -180,7 +180,7 @@ class _IdleConnections(Generic[AnyConnection]):
             return [expired for stack in self._stacks.values() for expired in _expire(stack, now)]
 
     def drain(self) -> list[AnyConnection]:
-        """Remove and return all connections, to be closed; later ones are not kept."""
+        """Remove and return all connections, so that they can be closed, and keep no others."""
         with self._lock:
             self._closed = True
             stacks, self._stacks = self._stacks, {}

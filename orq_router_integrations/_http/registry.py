@@ -1,4 +1,4 @@
-"""The senders that all clients of a process share: created when first needed, safe to fork.
+"""The senders that all clients of a process share, created when first needed and fork-safe.
 
 One sender serves all threads. Each event loop has its own, because an async connection cannot be
 used in another loop. All share one TLS context. If the environment names a proxy, the senders use
@@ -83,7 +83,7 @@ class SenderRegistry:
 
     @contextmanager
     def lease(self) -> Iterator[Sender]:
-        """Lend the sender of all threads to one call."""
+        """Lend the sync sender, which all threads share, to one call."""
         with self._lock:
             if self._sync is None:
                 self._sync = _SharedSender(self._create_sender())
@@ -116,7 +116,7 @@ class SenderRegistry:
                 await shared.sender.aclose()
 
     def close(self) -> None:
-        """Close the sender of all threads once no call uses it; the next call creates another."""
+        """Close the sync sender once no call uses it; the next call creates another."""
         with self._lock:
             shared, self._sync, self._tls_context = self._sync, None, None
         if shared and self._retire(shared):
@@ -173,13 +173,13 @@ class SenderRegistry:
             return self._tls_context
 
     def _release(self, shared: _SharedSender[AnySender]) -> bool:
-        """Return a sender after a call; returns whether it has to be closed."""
+        """Take a sender back after a call, and return whether to close it."""
         with self._lock:
             shared.users -= 1
             return shared.is_closable
 
     def _retire(self, shared: _SharedSender[AnySender]) -> bool:
-        """Stop lending a sender; returns whether it has to be closed now."""
+        """Stop lending a sender, and return whether to close it now."""
         with self._lock:
             shared.is_retired = True
             return shared.is_closable

@@ -1,7 +1,7 @@
-"""Retries of the client, limited to what the router cannot retry itself.
+"""Retries of the client, limited to failures that the router cannot retry itself.
 
 The router has its own retries and fallbacks, which would multiply with those of the client. The
-client therefore only retries what failed on the way to the router. Tenacity runs the retries.
+client therefore only retries failures on the way to the router. Tenacity runs the retries.
 """
 
 import math
@@ -32,7 +32,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 MAX_RETRY_AFTER_SECONDS = 60.0
-"""Longest wait that the router may ask for; a longer one is left to the caller."""
+"""Longest wait before a retry. If the router asks for a longer one, the error is raised."""
 
 BUDGET_TOKENS = 500
 RETRY_COST = 5
@@ -53,7 +53,7 @@ class RetryBudget:
         self.tokens = BUDGET_TOKENS
 
     def acquire(self, cost: int) -> bool:
-        """Take tokens if enough are left; returns whether they were."""
+        """Take tokens if enough are left, and return whether that was the case."""
         with self._lock:
             if self.tokens < cost:
                 return False
@@ -74,7 +74,7 @@ class RetryBudget:
         return RetryBudget, ()  # an unpickled client starts with a full budget
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RetryBudget)  # clients are equal whatever they have spent
+        return isinstance(other, RetryBudget)  # the spent tokens do not affect client equality
 
     def __hash__(self) -> int:
         return hash(RetryBudget)
@@ -86,7 +86,7 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(slots=True, kw_only=True)
 class RetryPolicy:
-    """Decides whether a call is sent again, and how long to wait before; one for each call.
+    """Decides whether one call is retried, and how long to wait before each retry.
 
     Attributes:
         max_retries: retries after the first attempt.
@@ -158,7 +158,7 @@ class RetryPolicy:
         }
 
     def _should_stop(self, state: "tenacity.RetryCallState") -> bool:
-        """Check whether attempts, time or budget are used up; charges the budget if not."""
+        """Check whether attempts, time or budget are used up; if not, charge the budget."""
         if state.attempt_number > self.max_retries:
             return True
         if state.upcoming_sleep >= self.deadline.remaining:
@@ -197,7 +197,7 @@ def _get_error(state: "tenacity.RetryCallState") -> BaseException | None:
 
 
 def _get_wait_seconds(state: "tenacity.RetryCallState") -> float:
-    """Return what the router asks for, or else an exponential back-off with jitter."""
+    """Return the delay that the router asks for, or else an exponential backoff with jitter."""
     error = _get_error(state)
     if isinstance(error, RouterStatusError) and error.retry_after is not None:
         return error.retry_after

@@ -172,7 +172,7 @@ class _Target(NamedTuple):
 
     @property
     def is_resolvable(self) -> bool:
-        """Whether a network may know the host."""
+        """Whether the host can exist in a network."""
         return not self.host.endswith(IN_PROCESS_SUFFIX)
 
     @property

@@ -66,7 +66,7 @@ class AsyncPooledSender:
 class _AsyncAttempt:
     """Context manager of an async attempt.
 
-    It is not a generator, because asyncio would also close that when its event loop ends.
+    It is not a generator, because asyncio would close a generator when its event loop ends.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport, exchange: Exchange[Any]) -> None:
