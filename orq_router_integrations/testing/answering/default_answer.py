@@ -1,4 +1,4 @@
-"""The default answer: it follows the request's instructions and describes what was received.
+"""The default answer: it follows the request's instructions and describes the input.
 
 Equal requests get equal answers. Nothing here imitates a model's knowledge.
 """

@@ -143,9 +143,11 @@ class _ExampleReader:
         match = CLASS.match(self._pattern, self._position - 1)
         if match is None:
             raise ValueError("unterminated character class")
-        members = match[0][1:-1]
+        class_text = match[0][1:-1]
         self._position = match.end()
-        if members.startswith("^"):
-            accepted = re.compile(f"[{members}]")
+        if class_text.startswith("^"):
+            accepted = re.compile(f"[{class_text}]")
             return next((char for char in "a0 -_A" if accepted.match(char)), "")
-        return _CLASSES.get(members[1], members[1]) if members[0] == "\\" else members[0]
+        return (
+            _CLASSES.get(class_text[1], class_text[1]) if class_text[0] == "\\" else class_text[0]
+        )

@@ -94,14 +94,16 @@ class Prompt:
         return replace(truncated, finish_reason=answer.finish_reason or "length")
 
 
-def _truncate_calls(calls: Sequence[ScriptedToolCall], left: int) -> list[dict[str, Any]]:
-    """Keep the calls whose arguments fit into ``left`` characters; truncate the last one."""
+def _truncate_calls(
+    calls: Sequence[ScriptedToolCall], remaining_chars: int
+) -> list[dict[str, Any]]:
+    """Keep the calls whose arguments fit into ``remaining_chars``; truncate the last one."""
     truncated: list[dict[str, Any]] = []
     for call in calls:
-        if left <= 0:
+        if remaining_chars <= 0:
             break
-        fits = len(call.arguments_json) <= left
-        args = call.args if fits else call.arguments_json[:left]
+        fits = len(call.arguments_json) <= remaining_chars
+        args = call.args if fits else call.arguments_json[:remaining_chars]
         truncated.append({"name": call.name, "args": args, "id": call.id})
-        left -= len(call.arguments_json)
+        remaining_chars -= len(call.arguments_json)
     return truncated

@@ -15,7 +15,7 @@ from orq_router_integrations.testing.answering.text_facts import TextFacts
 Schema = Mapping[str, Any]
 
 MAX_DEPTH = 12
-"""Nesting depth from which the simplest branch is chosen: arrays stay empty from half of it."""
+"""Maximum nesting depth. From half of it, arrays stay empty and the simplest branch is chosen."""
 
 HARD_MAX_DEPTH = 4 * MAX_DEPTH
 """Nesting depth below which nothing is filled in."""

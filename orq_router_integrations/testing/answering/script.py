@@ -29,7 +29,7 @@ class AnswerScript:
 
     @property
     def unused(self) -> list[str]:
-        """Keys whose answers have not all been used."""
+        """Keys with unused answers."""
         return [key for key in self._turns if key in self._unused]
 
     def take_answer(self, body: dict[str, Any], model: str, text: str) -> Answer | None:

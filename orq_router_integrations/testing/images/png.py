@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_PIXELS = 32 * 1024 * 1024
+MAX_PIXEL_BYTES = 32 * 1024 * 1024
 """Maximum number of pixel bytes that are decoded."""
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -50,7 +50,7 @@ def decode_png(data: bytes) -> PixelBuffer | None:
         header = struct.unpack(">IIBBBBB", chunk_by_name[b"IHDR"])
         width, height, bits, color_type, *methods = header
         channels = _CHANNELS[color_type]
-        if bits != 8 or any(methods) or not 0 < width * height * 4 <= MAX_PIXELS:
+        if bits != 8 or any(methods) or not 0 < width * height * 4 <= MAX_PIXEL_BYTES:
             return None
         size = (width * channels + 1) * height
         compressed = b"".join(part for name, part in chunks if name == b"IDAT")

@@ -20,7 +20,7 @@ class ResponseCache:
         self._entries: dict[str, tuple[float, RouterResponse]] = {}
 
     def get(self, key: str) -> RouterResponse | None:
-        """Return a cached response that has not expired."""
+        """Return a cached response unless it is expired."""
         expires_at, outcome = self._entries.get(key, (0.0, None))
         if outcome is not None and self._clock() < expires_at:
             return outcome

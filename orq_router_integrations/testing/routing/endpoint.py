@@ -33,7 +33,7 @@ class RouterResponse:
         body: JSON value, text or bytes.
         headers: headers set by the provider's answer or by the error.
         chunks: chunks of a stream, instead of a body.
-        is_complete: whether the stream ends regularly; a truncated stream has no ``[DONE]``.
+        is_complete: whether the stream is complete; a truncated stream has no ``[DONE]``.
         has_event_names: whether each chunk has an ``event:`` line with its type.
     """
 

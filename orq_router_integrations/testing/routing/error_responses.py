@@ -30,7 +30,7 @@ _CODES = {
 
 @dataclass(slots=True)
 class HTTPError(Exception):
-    """An error response, raised where the request turns out to be invalid.
+    """An error response, raised when a request is invalid.
 
     Attributes:
         status: HTTP status.

@@ -67,7 +67,7 @@ def check_api_key(request: httpx.Request, keys: Collection[str] | None) -> None:
     """Check the bearer token of a request.
 
     Raises:
-        HTTPError: 401, the token is missing or not one of ``keys``.
+        HTTPError: 401, the token is missing or not in ``keys``.
     """
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():

@@ -2,7 +2,7 @@
 
 An object, or a list of objects, is one part with JSON content; a scalar is text; a list of scalars
 repeats ``name[]``; a file is a part ``name``, several files repeat ``name[]``. Bracketed keys of
-generic clients (``retry[count]``) are rejected, because no source says the router supports them.
+generic clients (``retry[count]``) are rejected, because no documentation mentions them.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _BOUNDARY = re.compile(r'multipart/form-data\s*;\s*boundary="?([^"\s;]{1,70})"?\
 _PARAMETER = re.compile(r';\s*(name|filename)="([^"]*)"')
 _ESCAPED = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 _BRACKETS = re.compile(r"\[(?!\]$)")
-_OBJECTS = {"orq", *RouterControls.model_fields} - {"name", "fallback_on_codes"}
+_JSON_FIELDS = {"orq", *RouterControls.model_fields} - {"name", "fallback_on_codes"}
 """Fields that contain JSON even if their part has no content type, as in a plain form field."""
 
 
@@ -157,7 +157,7 @@ def _parse_value(name: str, mime_type: str, content: bytes) -> Any:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise _create_error(name, "the text is not UTF-8") from None
-    if media_type != "application/json" and name not in _OBJECTS:
+    if media_type != "application/json" and name not in _JSON_FIELDS:
         return text
     try:
         value = orjson.loads(text)

@@ -35,7 +35,7 @@ class RateLimit:
         self._times.append(self._clock())
 
     def get_headers(self) -> dict[str, str]:
-        """Return the rate-limit headers, or none if there is no limit."""
+        """Return the rate-limit headers, or an empty dict without a limit."""
         if self._limit is None:
             return {}
         self._drop_expired()
