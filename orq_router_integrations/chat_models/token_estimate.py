@@ -20,12 +20,12 @@ from orq_router_integrations.chat_models.content_parts import convert_block
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.media import mime
 from orq_router_integrations.media.metadata import (
-    Base64View,
     ImageSize,
     count_pdf_pages,
     read_audio_seconds,
     read_image_size,
 )
+from orq_router_integrations.media.slices import Base64View
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.request_encoding import DeferredBase64
 

@@ -26,12 +26,15 @@ def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[Aud
     half_overlap = int(limits.overlap_seconds * reader.frame_rate / 2)
     boundaries = [0, *_iter_cuts(reader, limits, half_overlap), reader.frame_count]
     chunks = []
+    is_split = len(boundaries) > 2
     for index, (cut, next_cut) in enumerate(pairwise(boundaries)):
         start = max(0, cut - half_overlap)
         end = min(reader.frame_count, next_cut + half_overlap)
         chunk = AudioChunk(
             index=index,
-            upload=reader.create_upload(start, end, f"{stem}.{index + 1:03}.wav"),
+            upload=reader.create_upload(
+                start, end, f"{stem}.{index + 1:03}.wav" if is_split else f"{stem}.wav"
+            ),
             start_seconds=start / reader.frame_rate,
             end_seconds=end / reader.frame_rate,
             cut_seconds=cut / reader.frame_rate,

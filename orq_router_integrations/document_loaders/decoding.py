@@ -9,15 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from orq_router_integrations.document_loaders.sources import Recording, create_recording
+from orq_router_integrations.document_loaders.sources import (
+    INSTALL_COMMAND,
+    Recording,
+    create_recording,
+)
 from orq_router_integrations.document_loaders.wav_reader import WavReader
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.atomic_write import map_write_errors
 
 SAMPLE_RATE = 16_000
 """Samples per second of decoded audio; speech models do not use more."""
-
-INSTALL_COMMAND = "pip install 'orq-router-integrations[audio]'"
 
 
 def check_decodable(recording: Recording) -> None:

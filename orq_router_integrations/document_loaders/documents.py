@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 from langchain_core.documents import Document
 
+from orq_router_integrations.media.content_block import to_printable
 from orq_router_integrations.wire.call import MalformedResponseError
 from orq_router_integrations.wire.transcripts import Span, Transcript
 from orq_router_integrations.wire.word_tokenizer import join_words, split_words
@@ -152,12 +153,12 @@ def flatten_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _to_scalar(value: Any) -> str | int | float | bool | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    if isinstance(value, str):
+        return to_printable(value)
     if isinstance(value, int) and abs(value) > _MAX_INTEGER:
         return str(value)
-    if value is None or isinstance(value, (str, int, float)):
-        return value
+    if value is None or isinstance(value, (int, float)):
+        return value if value is None or math.isfinite(value) else None
     if not isinstance(value, (Mapping, list, tuple)):
         return value.isoformat() if isinstance(value, date) else str(value)
     try:

@@ -1,9 +1,11 @@
 """Sources accepted by the loaders, and the recordings and chunks they are read as."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -13,16 +15,31 @@ from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.media.content_block import validate_file
-from orq_router_integrations.media.mime import RECORDING_SUFFIXES, validate_recording
+from orq_router_integrations.media.content_block import (
+    read_file_object,
+    to_printable,
+    validate_file,
+)
+from orq_router_integrations.media.mime import (
+    CONVERTIBLE_TYPES,
+    RECORDING_SUFFIXES,
+    W64_TYPE,
+    detect_mime_type,
+    validate_recording,
+)
+from orq_router_integrations.media.slices import FileView, Sliceable
 from orq_router_integrations.wire.call import Upload
+
+_LOG = logging.getLogger(__name__)
 
 SourceItem = str | os.PathLike[str] | bytes | Blob
 Source = SourceItem | BlobLoader | Sequence[SourceItem]
 
+INSTALL_COMMAND = "pip install 'orq-router-integrations[audio]'"
+
 _WILDCARDS = "*?["
-_HEADER_BYTES = 64
-"""Number of bytes that are read to detect a file type."""
+_MAX_SKIPPED_NAMES = 5
+"""Number of skipped files that are named in a log message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +66,11 @@ class Recording:
     def upload(self) -> Upload:
         """The entire file as a form part."""
         return Upload(self.filename, self.mime_type, self.size, self.open)
+
+    @property
+    def needs_conversion(self) -> bool:
+        """Whether the router does not accept files of this type."""
+        return self.mime_type == W64_TYPE or self.mime_type in CONVERTIBLE_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +122,7 @@ def create_recording(item: SourceItem) -> Recording:
             return _from_bytes(item, "bytes", "audio", {})
         if not isinstance(item, (str, os.PathLike)):
             raise ValueError(f"A BlobLoader must yield Blob objects, got {type(item).__name__}.")
-        return _from_path(item, str(item), {})
+        return _from_path(item, get_label(item), {})
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
 
@@ -117,8 +139,8 @@ def map_os_errors(label: str) -> Iterator[None]:
 def get_label(item: SourceItem) -> str:
     """Return the name of an item for errors and metadata."""
     if isinstance(item, Blob):
-        return str(item.source or item.id or "blob")
-    return "bytes" if isinstance(item, bytes) else str(item)
+        return to_printable(str(item.source or item.id or "blob"))
+    return "bytes" if isinstance(item, bytes) else to_printable(str(item))
 
 
 def _from_blob(blob: Blob) -> Recording:
@@ -135,42 +157,70 @@ def _from_blob(blob: Blob) -> Recording:
 def _from_bytes(data: bytes, label: str, filename: str, metadata: Mapping[str, Any]) -> Recording:
     if not data:
         raise ValueError(f"Expected audio data, got 0 bytes ({label}).")
-    mime_type, filename = validate_recording(filename, data[:_HEADER_BYTES])
+    mime_type, filename = _detect_type(filename, data)
     return Recording(label, filename, mime_type, len(data), lambda: BytesIO(data), metadata)
 
 
 def _from_path(path: str | os.PathLike[str], label: str, metadata: Mapping[str, Any]) -> Recording:
     file = validate_file(path)
     with file.open("rb") as stream:
-        mime_type, filename = validate_recording(file.name, stream.read(_HEADER_BYTES))
+        mime_type, filename = _detect_type(to_printable(file.name), FileView(stream))
     size = file.stat().st_size
     return Recording(label, filename, mime_type, size, lambda: file.open("rb"), metadata)
 
 
+def _detect_type(name: str, data: Sliceable) -> tuple[str, str]:
+    """Return the MIME type of a recording and the file name to send.
+
+    Raises:
+        ValueError: The file cannot be transcribed, neither directly nor after a conversion.
+    """
+    mime_type = detect_mime_type(data)
+    if mime_type == W64_TYPE:
+        return mime_type, name
+    if mime_type not in CONVERTIBLE_TYPES:
+        return validate_recording(name, data)
+    if find_spec("av") is None:
+        raise ValueError(
+            f"{name} is {mime_type}, which requires PyAV. Install it with {INSTALL_COMMAND} or "
+            f"convert the file to a supported type: {', '.join(RECORDING_SUFFIXES)}."
+        )
+    return mime_type, name
+
+
 def validate_source(source: Any) -> Source:
-    """Check the type of a source without opening it.
+    """Check the type of a source without opening paths. File objects are read into a ``Blob``.
 
     Raises:
         ValueError: If the source is empty or has an unsupported type.
     """
     if isinstance(source, (BlobLoader, Blob, bytes)):
         return source
+    if isinstance(source, (bytearray, memoryview)):
+        return bytes(source)
+    if not isinstance(source, (str, os.PathLike)) and hasattr(source, "read"):
+        data, name = read_file_object(source)
+        return Blob.from_data(data, path=name) if name else data
     if isinstance(source, (str, os.PathLike)):
         if not str(source).strip() or "\0" in str(source):
             raise ValueError(f"{str(source)!r} is not a valid path.")
         return source
     if isinstance(source, (list, tuple)) and source:
-        for item in source:
-            if isinstance(validate_source(item), (BlobLoader, list, tuple)):
-                raise ValueError(
-                    f"A list of sources cannot contain a {type(item).__name__}. "
-                    "Use paths, bytes and Blob objects only."
-                )
-        return source
+        return [_validate_item(item) for item in source]
     raise ValueError(
-        "Expected a path, directory, glob pattern, bytes, Blob, BlobLoader or non-empty list, "
-        f"got {source!r:.80}."
+        "Expected a path, directory, glob pattern, bytes, binary file object, Blob, BlobLoader or "
+        f"non-empty list, got {source!r:.80}."
     )
+
+
+def _validate_item(item: Any) -> SourceItem:
+    valid = validate_source(item)
+    if isinstance(valid, (BlobLoader, list, tuple)):
+        raise ValueError(
+            f"A list of sources cannot contain a {type(item).__name__}. "
+            "Use paths, bytes, file objects and Blob objects only."
+        )
+    return cast("SourceItem", valid)
 
 
 def iter_items(source: Source, *, check: Callable[[SourceItem], None]) -> Iterator[SourceItem]:
@@ -188,33 +238,65 @@ def iter_items(source: Source, *, check: Callable[[SourceItem], None]) -> Iterat
         return iter(source.yield_blobs())
     items = list(source) if isinstance(source, (list, tuple)) else [cast("SourceItem", source)]
     for item in items:
-        paths = _list_audio_files(item)
-        if paths is None:
+        files = _list_files(item)
+        if files is None:
             check(item)
-        elif next(paths, None) is None:
+            continue
+        skipped: list[str] = []
+        if next(_filter_recordings(files, skipped), None) is None:
             suffixes = ", ".join(RECORDING_SUFFIXES)
             raise RouterInputError(
                 f"source: No audio files in {get_label(item)!r}. Supported types: {suffixes}."
+                f"{_describe_skipped(skipped)}"
             )
-    return chain.from_iterable(_list_audio_files(item) or [item] for item in items)
+    return chain.from_iterable(map(_iter_recordings, items))
 
 
-def _list_audio_files(item: SourceItem) -> Iterator[str] | None:
-    """List the audio files of a directory or pattern; ``None`` for a single recording."""
+def _iter_recordings(item: SourceItem) -> Iterator[SourceItem]:
+    """Yield the recordings of an item, and log what was skipped in a directory or pattern."""
+    files = _list_files(item)
+    if files is None:
+        yield item
+        return
+    skipped: list[str] = []
+    yield from _filter_recordings(files, skipped)
+    if skipped:
+        _LOG.warning("Loading %s:%s", get_label(item), _describe_skipped(skipped))
+
+
+def _list_files(item: SourceItem) -> Iterator[str] | None:
+    """List the files of a directory or pattern; ``None`` for a single recording."""
     if isinstance(item, (bytes, Blob)):
         return None
     path = Path(item)
     if os.path.isdir(path):  # unlike Path.is_dir(), never raises
-        paths = _walk_directory(path)
-    elif _is_pattern(str(item)) and not os.path.exists(path):
-        paths = _expand_pattern(path)
-    else:
-        return None
-    return (
-        file
-        for file in paths
-        if file.rpartition(".")[2].lower() in RECORDING_SUFFIXES and not os.path.isdir(file)
-    )
+        return _walk_directory(path)
+    if _is_pattern(str(item)) and not os.path.exists(path):
+        return _expand_pattern(path)
+    return None
+
+
+def _filter_recordings(files: Iterator[str], skipped: list[str]) -> Iterator[str]:
+    """Yield the files that would be accepted individually, and collect the others."""
+    for file in files:
+        if os.path.isdir(file):
+            continue
+        try:
+            create_recording(file)
+        except RouterInputError:
+            # A broken recording is not skipped: loading it raises the error again.
+            if file.rpartition(".")[2].lower() not in RECORDING_SUFFIXES:
+                skipped.append(to_printable(file))
+                continue
+        yield file
+
+
+def _describe_skipped(skipped: Sequence[str]) -> str:
+    if not skipped:
+        return ""
+    names = ", ".join(skipped[:_MAX_SKIPPED_NAMES])
+    more = ", ..." if len(skipped) > _MAX_SKIPPED_NAMES else ""
+    return f" Skipped {len(skipped)} other file(s): {names}{more}."
 
 
 def _is_pattern(text: str) -> bool:

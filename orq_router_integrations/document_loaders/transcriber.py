@@ -147,7 +147,11 @@ class Transcriber:
         if self.on_error != "raise":
             return
         recording = create_recording(item)
-        if self._exceeds_limits(recording, None) and _create_wav_reader(recording) is None:
+        if _create_wav_reader(recording) is not None:
+            return
+        if recording.needs_conversion:
+            read_duration(recording)
+        elif self._exceeds_limits(recording, None):
             check_decodable(recording)
 
     @contextmanager
@@ -167,7 +171,8 @@ class Transcriber:
             duration = reader.duration_seconds
         elif self.limits.max_seconds is not None:
             duration = read_duration(recording)
-        if not self._exceeds_limits(recording, duration):
+        is_sendable = not (reader.needs_new_header if reader else recording.needs_conversion)
+        if is_sendable and not self._exceeds_limits(recording, duration):
             chunk = AudioChunk(0, recording.upload, end_seconds=duration)
             yield PreparedRecording(recording, [chunk], duration)
             return

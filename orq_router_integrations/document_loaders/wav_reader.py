@@ -55,10 +55,14 @@ class WavReader:
                 return None
         if header is None or not header.is_sliceable:
             return None
-        # The header of a truncated file states a larger size than the file has.
-        available = recording.size - header.data_offset
-        data_size = min(available, header.data_size or available)
+        data_size = header.compute_data_size(recording.size)
         return cls(recording.open, header, data_size // header.block_size)
+
+    @property
+    def needs_new_header(self) -> bool:
+        """Whether other readers would not find all frames with the header of the file."""
+        stated = self.header.data_size or 0
+        return self.header.is_64_bit or self.frame_count * self.header.block_size > stated > 0
 
     @property
     def frame_rate(self) -> int:

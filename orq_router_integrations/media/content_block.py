@@ -1,22 +1,27 @@
 """Convert files and bytes to content blocks of chat messages and to parts of multipart bodies."""
 
 import base64
-import mimetypes
 import os
+import re
 import stat
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.mime import (
     DEFAULT_TYPE,
+    HEADER_BYTES,
     IMAGE_DETAILS,
     IMAGE_TYPES,
     PDF_TYPE,
+    SUFFIXES,
+    detect_content_type,
     detect_mime_type,
     get_pdf_filename,
+    guess_mime_type,
+    is_text,
     normalize_mime_type,
     parse_data_url,
     validate_audio,
@@ -26,14 +31,14 @@ from orq_router_integrations.media.mime import (
     validate_image_size,
     validate_pdf,
 )
+from orq_router_integrations.media.slices import FileView
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.request_encoding import DeferredBase64
 
 if TYPE_CHECKING:
     from langchain_core.documents.base import Blob
 
-_HEADER_BYTES = 64
-"""Enough to detect the type of a file."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _MIN_BASE64_CHARS = 32
 """Shorter strings are taken for file names, even if they are valid base64."""
@@ -48,7 +53,7 @@ class _Source(NamedTuple):
 
 
 def content_block(
-    source: "str | os.PathLike[str] | bytes | Blob",
+    source: "str | os.PathLike[str] | bytes | BinaryIO | Blob",
     *,
     mime_type: str | None = None,
     filename: str | None = None,
@@ -61,7 +66,8 @@ def content_block(
     a local file.
 
     Args:
-        source: A path, bytes, a LangChain `Blob`, or the content as base64 text or data URL.
+        source: A path, bytes, a binary file object, a LangChain `Blob`, or the content as base64
+            text or data URL.
         mime_type: MIME type. Only needed if neither the content nor the name indicates it.
         filename: File name that the model sees, for PDFs. Defaults to the name of the file.
         detail: Resolution at which the model sees an image: `low`, `high` or `auto`.
@@ -82,9 +88,8 @@ def content_block(
             raise ValueError(f"detail must be 'low', 'high' or 'auto', not {detail!r}.")
         upload = _create_lazy_upload(source) if lazy else None
         data, name, declared_type = _read_header(upload) if upload else _read_source(source)
-        detected = detect_mime_type(data[:_HEADER_BYTES])
-        if mime_type and detected and not mime_type.startswith("text/"):
-            validate_declared_type(detected, mime_type)
+        if mime_type and not mime_type.startswith("text/") and (type_ := detect_mime_type(data)):
+            validate_declared_type(type_, mime_type)
         block = _build_block(
             _Source(data, filename or name, mime_type or declared_type), detail=detail
         )
@@ -101,32 +106,31 @@ def _require_str(**arguments: object) -> None:
             raise ValueError(f"{name} must be a str, not {type(value).__name__}.")
 
 
-def _create_lazy_upload(source: "str | os.PathLike[str] | bytes | Blob") -> Upload | None:
+def _create_lazy_upload(source: object) -> Upload | None:
     """Return the file to read later, or ``None`` for text, which is read now."""
     if not isinstance(source, (str, os.PathLike)):
         raise ValueError("lazy=True requires a path. Leave it out for content in memory.")
     upload = create_upload(source)
-    detected = detect_mime_type(_read_header(upload).data)
+    data = _read_header(upload).data
+    detected = detect_mime_type(data)
     if detected in IMAGE_TYPES:
         validate_image_size(upload.size)
-    return upload if detected else None
+    return upload if detected == PDF_TYPE or (detected and not is_text(data)) else None
 
 
 def _read_header(upload: Upload) -> _Source:
-    with upload.open() as stream:  # a multiple of 3 bytes has base64 without padding
-        return _Source(stream.read(48), upload.filename)
+    with upload.open() as stream:
+        return _Source(stream.read(HEADER_BYTES), upload.filename)
 
 
 def _build_block(source: _Source, *, detail: str | None) -> dict[str, Any]:
     data, name, declared_type = source
     if not data:
         raise ValueError(f"{name or 'The source'} is empty.")
-    guessed = mimetypes.guess_type(name)[0] if name else None
-    mime_type = normalize_mime_type(declared_type or guessed or "")
-    if not mime_type.startswith("text/"):  # text may start with any characters
-        mime_type = detect_mime_type(data[:_HEADER_BYTES]) or mime_type
-    if mime_type.startswith("text/") and mime_type != "text/html":
-        return {"type": "text-plain", "text": _decode_text(data, name), "mime_type": "text/plain"}
+    expected = normalize_mime_type(declared_type or "") or guess_mime_type(name or "") or ""
+    mime_type = detect_content_type(data, expected)
+    if mime_type == "text/plain":
+        return {"type": "text-plain", "text": _decode_text(data, name), "mime_type": mime_type}
     encoded = {"base64": base64.b64encode(data).decode("ascii"), "mime_type": mime_type}
     if mime_type == PDF_TYPE:
         validate_pdf(encoded["base64"])
@@ -136,8 +140,8 @@ def _build_block(source: _Source, *, detail: str | None) -> dict[str, Any]:
         return {"type": "audio", **encoded}
     if mime_type not in IMAGE_TYPES:
         raise ValueError(
-            f"The file is {mime_type or 'of an unknown type'}. Chat models accept PNG, JPEG, GIF, "
-            "WebP, PDF, WAV, MP3 and text. Convert it first."
+            f"The file is {mime_type or 'of an unknown type, or text that is not UTF-8'}. "
+            "Chat models accept PNG, JPEG, GIF, WebP, PDF, WAV, MP3 and text. Convert it first."
         )
     validate_image(encoded["base64"])
     extras = {"extras": {"detail": detail}} if detail else {}
@@ -146,23 +150,27 @@ def _build_block(source: _Source, *, detail: str | None) -> dict[str, Any]:
 
 def _decode_text(data: bytes, name: str | None) -> str:
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(
             f"{name or 'The text'} is not UTF-8. Decode it and pass it as a text block."
         ) from None
 
 
-def _read_source(source: "str | os.PathLike[str] | bytes | Blob") -> _Source:
+def _read_source(source: "str | os.PathLike[str] | bytes | BinaryIO | Blob") -> _Source:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _Source(bytes(source))
     if isinstance(source, str) and (decoded := _decode_str(source)):
         return decoded
     if isinstance(source, (str, os.PathLike)):
         path = validate_file(source, url_hint=_URL_HINT)
-        return _Source(_read_file(path), path.name)
+        return _Source(_read_file(path), to_printable(path.name))
+    if hasattr(source, "read"):
+        return _Source(*read_file_object(source))
     if not hasattr(source, "as_bytes"):
-        raise ValueError(f"Expected a path, bytes or a Blob, got {type(source).__name__}.")
+        raise ValueError(
+            f"Expected a path, bytes, a binary file object or a Blob, got {type(source).__name__}."
+        )
     name = Path(source.path).name if source.path else source.metadata.get("filename")
     if source.data is None and source.path:
         data = _read_file(validate_file(source.path, url_hint=_URL_HINT))
@@ -179,8 +187,8 @@ def _decode_str(text: str) -> _Source | None:
     if len(text) < _MIN_BASE64_CHARS or _file_exists(text):
         return None
     with suppress(ValueError):
-        data, _, first_bytes = validate_base64(text)
-        if detect_mime_type(first_bytes):
+        data, _, content = validate_base64(text)
+        if detect_mime_type(content):
             return _Source(base64.b64decode(data))
     return None
 
@@ -195,10 +203,30 @@ def _file_exists(path: str) -> bool:
 def _read_file(path: Path) -> bytes:
     """Read a file, but only the start of an image that is too large to be sent."""
     with path.open("rb") as stream:
-        header = stream.read(_HEADER_BYTES)
+        header = stream.read(HEADER_BYTES)
         if detect_mime_type(header) in IMAGE_TYPES:
             validate_image_size(path.stat().st_size)
         return header + stream.read()
+
+
+def read_file_object(source: Any) -> tuple[bytes, str | None]:
+    """Read a binary file object from its start, if it can be rewound, and return its name too.
+
+    Raises:
+        ValueError: It is closed, or its content is not bytes.
+    """
+    if hasattr(source, "seekable") and source.seekable():
+        source.seek(0)
+    data = source.read()
+    if not isinstance(data, bytes):
+        raise ValueError("The file object must contain bytes. Open the file in binary mode.")
+    name = getattr(source, "name", None)
+    return data, to_printable(os.path.basename(name)) if isinstance(name, str) else None
+
+
+def to_printable(path: str) -> str:
+    """Escape the bytes of a path that are not UTF-8, which JSON cannot contain, as in URLs."""
+    return _SURROGATE.sub(lambda match: f"%{ord(match[0]) & 0xFF:02X}", path)
 
 
 def validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Path:
@@ -249,16 +277,15 @@ def create_upload(
         if isinstance(source, bytes):
             if not source:
                 raise ValueError("The data is empty.")
-            mime_type = mime_type or detect_mime_type(source[:_HEADER_BYTES]) or DEFAULT_TYPE
-            filename = filename or f"file{mimetypes.guess_extension(mime_type) or ''}"
+            mime_type = mime_type or detect_mime_type(source) or DEFAULT_TYPE
+            filename = filename or ".".join(["file", *SUFFIXES.get(mime_type, ())[:1]])
             size = len(source)
         elif isinstance(source, (str, os.PathLike)):
             path = validate_file(source)
             with path.open("rb") as stream:
-                detected = detect_mime_type(stream.read(_HEADER_BYTES))
-            guessed = mimetypes.guess_type(path.name)[0]
-            mime_type = mime_type or detected or guessed or DEFAULT_TYPE
-            filename = filename or path.name
+                detected = detect_mime_type(FileView(stream))
+            mime_type = mime_type or detected or guess_mime_type(path.name) or DEFAULT_TYPE
+            filename = filename or to_printable(path.name)
             size = path.stat().st_size
         else:
             raise ValueError(f"Expected a path or bytes, got {type(source).__name__}.")

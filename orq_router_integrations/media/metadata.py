@@ -3,41 +3,18 @@
 Only headers are read. Data that cannot be read gives ``None``, never an exception.
 """
 
-import base64
 import re
-import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from orq_router_integrations.media.mime import PDF_TYPE, detect_mime_type
+from orq_router_integrations.media.mp3 import measure_tags, parse_mp3_frame
+from orq_router_integrations.media.slices import Base64View
+from orq_router_integrations.media.wav import MAX_HEADER_BYTES, parse_wav_header
 
 ImageSize = tuple[int, int]
 """Width and height in pixels."""
-
-
-class Base64View:
-    """A bytes-like view of base64 text. Slicing decodes only the slice."""
-
-    __slots__ = ("_size", "_text")
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._size = max(0, len(text) // 4 * 3 - text[-2:].count("="))
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __getitem__(self, part: slice) -> bytes:
-        start, stop, _ = part.indices(self._size)
-        if stop <= start:
-            return b""
-        first_group = start // 3  # 4 characters encode a group of 3 bytes
-        try:
-            decoded = base64.b64decode(self._text[first_group * 4 : -(-stop // 3) * 4])
-        except ValueError:  # the text is not base64
-            return b""
-        return decoded[start - first_group * 3 : stop - first_group * 3]
 
 
 Data = bytes | Base64View
@@ -120,7 +97,7 @@ _OBJECT_STREAM = re.compile(rb"/ObjStm\b.{0,400}?stream\r?\n", re.DOTALL)
 
 def count_pdf_pages(data: Data) -> int | None:
     """Return the number of pages of a PDF that is not encrypted."""
-    if detect_mime_type(data[:16]) != PDF_TYPE:
+    if detect_mime_type(data) != PDF_TYPE:
         return None
     if match := _LINEARIZED.search(data[:1024]):
         return int(match[1]) or None
@@ -175,7 +152,7 @@ def read_audio_seconds(data: Data) -> float | None:
 
 def read_audio_info(data: Data) -> AudioInfo | None:
     """Return the properties of a WAV or MP3 file."""
-    match detect_mime_type(data[:16]):
+    match detect_mime_type(data):
         case "audio/wav":
             return _read_wav_info(data)
         case "audio/mpeg":
@@ -184,31 +161,19 @@ def read_audio_info(data: Data) -> AudioInfo | None:
 
 
 def _read_wav_info(data: Data) -> AudioInfo | None:
-    offset, channels, sample_rate, bytes_per_second = 12, 0, 0, 0
-    for _ in range(_MAX_CHUNKS):
-        header = data[offset : offset + 20]
-        if len(header) < 8:
-            return None
-        size = int.from_bytes(header[4:8], "little")
-        if header[:4] == b"fmt " and len(header) == 20:
-            channels, sample_rate, bytes_per_second = struct.unpack_from("<HII", header, 10)
-        if header[:4] == b"data":
-            available = len(data) - offset - 8  # streamed files do not state their size
-            seconds = (
-                min(size or available, available) / bytes_per_second if bytes_per_second else None
-            )
-            return AudioInfo(seconds, sample_rate, channels)
-        offset += 8 + size + size % 2
-    return None
-
-
-_MPEG1_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
-_MPEG2_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
-_MPEG1_SAMPLE_RATES = (44100, 48000, 32000, 0)
+    try:
+        header = parse_wav_header(data[:MAX_HEADER_BYTES])
+    except ValueError:
+        return None
+    if header is None:
+        return None
+    size, bytes_per_second = header.compute_data_size(len(data)), header.bytes_per_second
+    seconds = size / bytes_per_second if bytes_per_second else None
+    return AudioInfo(seconds, header.sample_rate, header.channels)
 
 
 def _read_mp3_info(data: Data) -> AudioInfo | None:
-    start = _skip_id3_tag(data)
+    start = measure_tags(data)
     searched = data[start : start + _MAX_MP3_SEARCH_BYTES]
     offset = searched.find(b"\xff")
     while offset >= 0:
@@ -224,16 +189,6 @@ def _read_mp3_info(data: Data) -> AudioInfo | None:
     return None
 
 
-def _skip_id3_tag(data: Data) -> int:
-    header = data[:10]
-    if not header.startswith(b"ID3") or len(header) < 10:
-        return 0
-    size = 0
-    for byte in header[6:]:
-        size = size << 7 | byte & 0x7F
-    return 10 + size
-
-
 def _read_frame_count(header: bytes) -> int | None:
     """Return the number of frames in the file, if the first frame states it."""
     for tag in (b"Xing", b"Info"):
@@ -241,36 +196,3 @@ def _read_frame_count(header: bytes) -> int | None:
         if offset > 0 and len(header) >= offset + 12 and header[offset + 7] & 1:
             return int.from_bytes(header[offset + 8 : offset + 12], "big")
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Mp3Frame:
-    """The header of an MPEG audio frame, layer III.
-
-    Attributes:
-        size: Size of the frame in bytes.
-        samples: Samples per channel in the frame.
-        sample_rate: Samples per second and channel.
-        channels: Number of channels, 1 or 2.
-        bitrate: Bits per second.
-    """
-
-    size: int
-    samples: int
-    sample_rate: int
-    channels: int
-    bitrate: int
-
-
-def parse_mp3_frame(header: bytes) -> Mp3Frame | None:
-    """Parse the header of an MP3 frame from its first 4 bytes."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
-        return None
-    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
-    bitrate = (_MPEG1_KBITS if version == 3 else _MPEG2_KBITS)[header[2] >> 4] * 1000
-    sample_rate = _MPEG1_SAMPLE_RATES[header[2] >> 2 & 3] // {3: 1, 2: 2, 0: 4}.get(version, 1)
-    if layer != 1 or version == 1 or not bitrate or not sample_rate:
-        return None
-    samples = 1152 if version == 3 else 576
-    size = samples // 8 * bitrate // sample_rate + (header[2] >> 1 & 1)
-    return Mp3Frame(size, samples, sample_rate, 1 if header[3] >> 6 == 3 else 2, bitrate)

@@ -1,16 +1,17 @@
 """File types: their MIME types, suffixes and first bytes, and which of them the router accepts.
 
-The first bytes of a file decide its type. Its name and the type that the caller declares are only
-used if the bytes are ambiguous.
+The content of a file decides its type. Its name and the type that the caller declares are only
+used if the content is ambiguous.
 """
 
-import base64
 import re
 from contextlib import closing
 from typing import Any
 
 from typing_extensions import Generator
 
+from orq_router_integrations.media.mp3 import has_mp3_frames, measure_tags
+from orq_router_integrations.media.slices import Base64View, Sliceable
 from orq_router_integrations.wire.multipart import iter_upload
 from orq_router_integrations.wire.request_encoding import (
     MIN_DEFERRED_CHARS,
@@ -38,16 +39,38 @@ SUFFIXES = {
     "audio/flac": ("flac",),
     "audio/mpeg": ("mp3", "mpga", "mpeg"),
     "audio/mp4": ("m4a", "mp4"),
-    "audio/ogg": ("ogg",),
-    "audio/wav": ("wav",),
-    "video/mp4": ("mp4", "m4a"),
-    "video/mpeg": ("mpeg",),
-    "video/webm": ("webm",),
+    "audio/ogg": ("ogg", "oga", "opus"),
+    "audio/wav": ("wav", "wave"),
+    "video/mp4": ("mp4", "m4a", "m4v", "mov", "3gp"),
+    "video/mpeg": ("mpeg", "mpg"),
+    "video/webm": ("webm", "mkv", "mka"),
+    "audio/x-w64": ("w64",),
+    "audio/aac": ("aac",),
+    "audio/aiff": ("aiff", "aif", "aifc"),
+    "audio/amr": ("amr",),
+    "audio/x-caf": ("caf",),
+    "audio/x-ms-wma": ("wma",),
+    PDF_TYPE: ("pdf",),
+    "text/plain": ("txt", "text", "md", "csv", "tsv", "log", "json", "xml", "yaml", "yml"),
+    DEFAULT_TYPE: ("bin",),
 }
 """Suffixes of file names by MIME type, without the dot. The usual one comes first."""
 
 RECORDING_SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")
-"""Suffixes of the files that can be transcribed."""
+"""Suffixes of file names that the transcription endpoint accepts."""
+
+CONVERTIBLE_TYPES = ("audio/aac", "audio/aiff", "audio/amr", "audio/x-caf", "audio/x-ms-wma")
+"""Audio that the router does not accept, but that PyAV converts."""
+
+W64_TYPE = "audio/x-w64"
+"""Sony Wave64: WAV with 64-bit sizes, which the router does not accept."""
+
+HEADER_BYTES = 32 * 1024
+"""Number of bytes that are searched for the start of a file's actual content."""
+
+_MAGIC_BYTES = 64
+_MAX_PDF_OFFSET = 1024
+_PDF_HEADER = re.compile(rb"%PDF-\d")
 
 _ALIASES = {
     "image/jpg": "image/jpeg",
@@ -58,7 +81,7 @@ _ALIASES = {
     "audio/x-mp3": "audio/mpeg",
     "audio/mpeg3": "audio/mpeg",
 }
-_MAGIC_BYTES = (
+_MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF87a", "image/gif"),
@@ -69,39 +92,127 @@ _MAGIC_BYTES = (
     (b"fLaC", "audio/flac"),
     (b"OggS", "audio/ogg"),
     (b"\x1aE\xdf\xa3", "video/webm"),
-    (b"<svg", "image/svg+xml"),
-    (b"<!DOCTYPE", "text/html"),
-    (b"<html", "text/html"),
     (b"PK\x03\x04", "application/zip"),
+    (b"APETAGEX", "audio/mpeg"),
+    (b"\x00\x00\x01\xba", "video/mpeg"),
+    (bytes.fromhex("726966662e91cf11a5d628db04c10000"), W64_TYPE),
+    (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), "audio/x-ms-wma"),
+    (b"caff", "audio/x-caf"),
+    (b"#!AMR", "audio/amr"),
 )
-_RIFF_TYPES = {b"WAVE": "audio/wav", b"WEBP": "image/webp"}
+_CONTAINERS = (b"RIFF", b"RF64", b"BW64", b"FORM")
+_CONTAINER_TYPES = {
+    b"WAVE": "audio/wav",
+    b"WEBP": "image/webp",
+    b"AIFF": "audio/aiff",
+    b"AIFC": "audio/aiff",
+}
 _MP4_BRANDS = {
     b"M4A": "audio/mp4",
     b"hei": "image/heic",
     b"mif": "image/heif",
     b"avi": "image/avif",
 }
-_MPEG_PROGRAM_STREAM = b"\x00\x00\x01\xba"
+_QUICKTIME_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip")
+_MARKUP = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:\s|<\?[^>]*>|<!--[^>]*>)*<(?:!DOCTYPE\s+)?(svg|html)\b", re.IGNORECASE
+)
+_MARKUP_TYPES = {b"svg": "image/svg+xml", b"html": "text/html"}
+_TEXT_BASED_TYPES = (PDF_TYPE, *_MARKUP_TYPES.values())
+_CONTROL_CHARACTER = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 
 _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,=]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
 
 
-def detect_mime_type(data: bytes) -> str | None:
-    """Return the MIME type that the first bytes of a file indicate; 16 bytes are enough."""
-    for magic, mime_type in _MAGIC_BYTES:
+def detect_mime_type(data: Sliceable) -> str | None:
+    """Return the MIME type that the content of a file indicates.
+
+    Tags, zeros and incomplete frames before audio are skipped, and so are up to 1,024 bytes before
+    a PDF.
+
+    Args:
+        data: The content, or its first bytes; 16 are enough for images.
+    """
+    mime_type = _match_magic(data[:_MAGIC_BYTES])
+    if mime_type is None:
+        return _search_header(data[:HEADER_BYTES])
+    if mime_type == "audio/mpeg" and (start := measure_tags(data)):
+        tagged_type = _match_magic(data[start : start + _MAGIC_BYTES])
+        return tagged_type if tagged_type and tagged_type.startswith("audio/") else mime_type
+    return mime_type
+
+
+def _match_magic(data: bytes) -> str | None:
+    """Return the type of data that begins with a known signature."""
+    for magic, mime_type in _MAGIC:
         if data.startswith(magic):
             return mime_type
-    if data[:4] == b"RIFF":
-        return _RIFF_TYPES.get(data[8:12])
+    if data[:4] in _CONTAINERS:
+        return _CONTAINER_TYPES.get(data[8:12])
     if data[4:8] == b"ftyp":
         return _MP4_BRANDS.get(data[8:11], "video/mp4")
+    if data[4:8] in _QUICKTIME_ATOMS and data[0] == 0:
+        return "video/mp4"
+    return _match_frame(data)
+
+
+def _match_frame(data: bytes) -> str | None:
     if len(data) > 1 and data[0] == 0xFF:
         if data[1] & 0xE6 == 0xE2:  # an MPEG audio frame, layer III
             return "audio/mpeg"
         if data[1] & 0xF6 == 0xF0:  # an ADTS frame
             return "audio/aac"
     return None
+
+
+def _search_header(header: bytes) -> str | None:
+    """Return the type of data whose signature follows other bytes."""
+    if match := _MARKUP.match(header):
+        return _MARKUP_TYPES[match[1].lower()]
+    pdf = _PDF_HEADER.search(header, 0, _MAX_PDF_OFFSET + 6)
+    # Text may mention the header of a PDF, so an object must follow.
+    if pdf and b" obj" in header[pdf.end() : pdf.end() + _MAX_PDF_OFFSET]:
+        return PDF_TYPE
+    return "audio/mpeg" if has_mp3_frames(header.lstrip(b"\0")) else None
+
+
+def detect_content_type(data: bytes, expected: str) -> str:
+    """Return the MIME type of a file for a chat model; ``text/plain`` for text of any kind.
+
+    Args:
+        data: The content.
+        expected: MIME type according to the caller or the name of the file, or empty.
+    """
+    if expected.startswith("text/") and expected != "text/html":
+        return "text/plain"
+    detected = detect_mime_type(data)
+    is_media = expected == PDF_TYPE or expected.startswith(("image/", "audio/", "video/"))
+    if detected not in _TEXT_BASED_TYPES and not is_media and is_text(data):
+        return "text/plain"
+    return detected or expected
+
+
+def is_text(data: bytes) -> bool:
+    """Return whether data is valid UTF-8 without control characters. Its end may be missing."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.end < len(data) or error.reason != "unexpected end of data":
+            return False
+        text = data[: error.start].decode("utf-8")
+    return _CONTROL_CHARACTER.search(text) is None
+
+
+def get_suffixes(mime_type: str) -> tuple[str, ...]:
+    """Return the suffixes of a MIME type, with the dot."""
+    return tuple(f".{suffix}" for suffix in SUFFIXES[mime_type])
+
+
+def guess_mime_type(name: str) -> str | None:
+    """Return the MIME type that the suffix of a file name indicates."""
+    suffix = name.rpartition(".")[2].lower()
+    return next((mime_type for mime_type, names in SUFFIXES.items() if suffix in names), None)
 
 
 def normalize_mime_type(mime_type: str) -> str:
@@ -130,12 +241,12 @@ def parse_data_url(url: str) -> tuple[str, str]:
     return normalize_mime_type(match[1]), url[match.end() :]
 
 
-def validate_base64(data: Any) -> tuple[str, int, bytes]:
+def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
     """Validate base64 data without decoding all of it.
 
     Returns:
         The data with its padding and without line breaks, the number of bytes that it encodes, and
-        the first of them.
+        a view of them (only of the first ones if they are in a file).
 
     Raises:
         ValueError: The data is empty or not base64.
@@ -163,7 +274,7 @@ def validate_base64(data: Any) -> tuple[str, int, bytes]:
     size = len(data) // 4 * 3 - len(padding)
     if not size:
         raise ValueError("The data is empty.")
-    return data, size, base64.b64decode(data[:64])
+    return data, size, Base64View(data)
 
 
 def _find_other_characters(data: str) -> Generator[bytes]:
@@ -173,11 +284,11 @@ def _find_other_characters(data: str) -> Generator[bytes]:
         yield chunk.translate(None, _BASE64_ALPHABET)
 
 
-def _read_deferred(data: DeferredBase64) -> tuple[str, int, bytes]:
+def _read_deferred(data: DeferredBase64) -> tuple[str, int, Sliceable]:
     """Return the same as ``validate_base64`` for data that was validated when it was created."""
     if isinstance(data.source, str):
-        return data, len(data.source) * 3 // 4, base64.b64decode(data.source[:64])
-    with closing(iter_upload(data.source, "content", 48)) as chunks:
+        return data, len(data.source) * 3 // 4, Base64View(data.source)
+    with closing(iter_upload(data.source, "content", HEADER_BYTES)) as chunks:
         return data, data.source.size, next(chunks)
 
 
@@ -200,8 +311,8 @@ def validate_image(data: Any, declared: str | None = None) -> tuple[str, str]:
         ValueError: The data is not base64, too large, of another type, or not of the declared
             type.
     """
-    base64_data, size, first_bytes = validate_base64(data)
-    mime_type = detect_mime_type(first_bytes)
+    base64_data, size, content = validate_base64(data)
+    mime_type = detect_mime_type(content)
     if mime_type not in IMAGE_TYPES:
         raise ValueError(
             f"The image is {mime_type or declared or 'of an unknown type'}. "
@@ -231,8 +342,8 @@ def validate_audio(data: Any, declared: str | None = None) -> tuple[str, str]:
     Raises:
         ValueError: The data is not base64, of another format, or not of the declared type.
     """
-    base64_data, _, first_bytes = validate_base64(data)
-    mime_type = detect_mime_type(first_bytes)
+    base64_data, _, content = validate_base64(data)
+    mime_type = detect_mime_type(content)
     if mime_type not in AUDIO_FORMATS:
         raise ValueError(
             f"The audio is {mime_type or declared or 'of an unknown type'}. "
@@ -248,8 +359,8 @@ def validate_pdf(data: Any) -> str:
     Raises:
         ValueError: The data is not base64, or not a PDF.
     """
-    base64_data, _, first_bytes = validate_base64(data)
-    mime_type = detect_mime_type(first_bytes)
+    base64_data, _, content = validate_base64(data)
+    mime_type = detect_mime_type(content)
     if mime_type != PDF_TYPE:
         raise ValueError(
             f"The file is {mime_type or 'of an unknown type'}, not a PDF. "
@@ -280,21 +391,19 @@ def validate_filename(name: str) -> str:
     return name
 
 
-def validate_recording(name: str, first_bytes: bytes) -> tuple[str, str]:
+def validate_recording(name: str, data: Sliceable) -> tuple[str, str]:
     """Return the MIME type of a recording to transcribe, and its name with a matching suffix.
 
     Args:
         name: Name of the file.
-        first_bytes: At least 16 bytes, unless the file is shorter.
+        data: The content of the file.
 
     Raises:
         ValueError: The file is not of a type that can be transcribed.
     """
-    mime_type = detect_mime_type(first_bytes)
-    if first_bytes.startswith(_MPEG_PROGRAM_STREAM):
-        mime_type = "video/mpeg"
-    suffixes = SUFFIXES.get(mime_type or "", ())
-    if mime_type is None or not set(suffixes) & set(RECORDING_SUFFIXES):
+    mime_type = detect_mime_type(data)
+    suffixes = [name for name in SUFFIXES.get(mime_type or "", ()) if name in RECORDING_SUFFIXES]
+    if mime_type is None or not suffixes:
         raise ValueError(
             f"{name} is {mime_type or 'of an unknown type'}. "
             f"Convert it to audio of a supported type: {', '.join(RECORDING_SUFFIXES)}."

@@ -6,7 +6,7 @@ both ends of each chunk.
 
 from abc import ABC, abstractmethod
 
-from orq_router_integrations.media.metadata import Mp3Frame, parse_mp3_frame
+from orq_router_integrations.media.mp3 import Mp3Frame, parse_mp3_frame
 from orq_router_integrations.media.wav import WavHeader, build_wav_header, parse_wav_header
 
 JOINABLE_FORMATS = ("wav", "pcm", "mp3")

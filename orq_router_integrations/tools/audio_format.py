@@ -5,7 +5,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from orq_router_integrations.media.mime import detect_mime_type, normalize_mime_type
+from orq_router_integrations.media.mime import (
+    detect_mime_type,
+    get_suffixes,
+    normalize_mime_type,
+)
 from orq_router_integrations.tools.audio_concat import (
     AudioFormatError,
     AudioJoiner,
@@ -18,15 +22,15 @@ from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.speech import SPEECH_FORMATS, SpeechFormat
 
 AUDIO_SUFFIXES = {
-    "mp3": (".mp3",),
+    "mp3": get_suffixes("audio/mpeg"),
     "opus": (".opus", ".ogg", ".oga"),
-    "aac": (".aac",),
-    "flac": (".flac",),
-    "wav": (".wav", ".wave"),
+    "aac": get_suffixes("audio/aac"),
+    "flac": get_suffixes("audio/flac"),
+    "wav": get_suffixes("audio/wav"),
     "pcm": (".pcm", ".raw"),
-    "ogg": (".ogg", ".oga"),
-    "m4a": (".m4a", ".mp4"),
-    "webm": (".webm",),
+    "ogg": get_suffixes("audio/ogg"),
+    "m4a": get_suffixes("audio/mp4"),
+    "webm": get_suffixes("video/webm"),
 }
 """File suffixes by format, the preferred one first."""
 

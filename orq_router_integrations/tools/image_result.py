@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from orq_router_integrations.media.atomic_write import parse_path
-from orq_router_integrations.media.mime import IMAGE_TYPES, SUFFIXES
+from orq_router_integrations.media.mime import IMAGE_TYPES, get_suffixes
 from orq_router_integrations.tools.artifact import (
     Artifact,
     MediaData,
@@ -16,9 +16,7 @@ from orq_router_integrations.tools.artifact import (
     warn_if_wrong_suffix,
 )
 
-IMAGE_SUFFIXES = {
-    mime_type: tuple(f".{suffix}" for suffix in SUFFIXES[mime_type]) for mime_type in IMAGE_TYPES
-}
+IMAGE_SUFFIXES = {mime_type: get_suffixes(mime_type) for mime_type in IMAGE_TYPES}
 """File suffixes by MIME type, the preferred one first."""
 
 MAX_SUMMARY_CHARS = 2000

@@ -137,7 +137,7 @@ INVALID_SOURCES = {
     "empty file": (Path("empty.wav"), "is empty"),
     "text": (Path("text.mp3"), "unknown type"),
     "web page": (Path("page.mp3"), "text/html"),
-    "unsupported audio": (Path("aac.aac"), "audio/aac"),
+    "unsupported type": (Path("zip.mp3"), "application/zip"),
     "link to itself": (Path("loop.wav"), "Cannot open"),
     "long name": ("a" * 300 + ".wav", "Cannot open"),
     "invalid pattern": ("**.wav", "entire path component"),
@@ -161,7 +161,7 @@ def invalid_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.mp3").write_text("not audio at all")
     (tmp_path / "page.mp3").write_text("<!DOCTYPE html>")
-    (tmp_path / "aac.aac").write_bytes(b"\xff\xf1\x50" * 30)
+    (tmp_path / "zip.mp3").write_bytes(b"PK\x03\x04")
     (tmp_path / "loop.wav").symlink_to(tmp_path / "loop.wav")
     os.mkfifo(tmp_path / "pipe.wav")
     monkeypatch.chdir(tmp_path)

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orq_router_integrations.media.metadata import (
-    Base64View,
     count_pdf_pages,
     read_audio_seconds,
     read_image_size,
 )
+from orq_router_integrations.media.slices import Base64View
 
 ASSETS = Path(__file__).parents[1] / "assets"
 

@@ -96,10 +96,8 @@ def test_other_url_is_rejected(url):
 @pytest.mark.parametrize("size", [*range(1, 8), 1000])
 def test_base64_size(size):
     data = os.urandom(size)
-    text, measured_size, first_bytes = validate_base64(encode_base64(data))
-    assert (base64.b64decode(text), measured_size) == (data, size)
-    assert data.startswith(first_bytes)
-    assert len(first_bytes) >= min(size, 48)
+    text, measured_size, content = validate_base64(encode_base64(data))
+    assert (base64.b64decode(text), measured_size, content[:]) == (data, size, data)
 
 
 @pytest.mark.parametrize("broken", ["AA\nAA", "AAAA\r\nAAAA\r\n", "\nAAAA"])

@@ -49,7 +49,7 @@ def recognize(data: bytes) -> Recognition:
     header = _parse_header(data)
     if header is None:
         return _describe_audio(data)
-    pcm = data[header.data_offset :][: header.data_size]
+    pcm = data[header.data_offset :][: header.compute_data_size(len(data))]
     shape = {
         "rate": header.sample_rate,
         "channels": header.channels,
@@ -88,7 +88,7 @@ def _describe_audio(data: bytes) -> Recognition:
     """Return a description of the file as a single word."""
     info = read_audio_info(data)
     if info is None or info.seconds is None:
-        text = f"[offline: {len(data)} bytes of {detect_mime_type(data[:64]) or 'audio'}]"
+        text = f"[offline: {len(data)} bytes of {detect_mime_type(data) or 'audio'}]"
         return Recognition((Span(text, 0.0, 0.0),), None)
     channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
     text = f"[offline: {info.seconds:.1f} s of audio, {info.sample_rate / 1000:g} kHz {channels}]"

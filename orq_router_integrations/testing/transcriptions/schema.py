@@ -85,7 +85,7 @@ def get_file(file: FormFile | None, *, max_bytes: int) -> FormFile:
         message = f"file: must have at most {max_bytes} bytes, got {len(file.data)}"
         raise HTTPError(413, message, code="file_too_large", param="file")
     try:
-        validate_recording(file.filename, file.data[:64])
+        validate_recording(file.filename, file.data)
     except ValueError as error:
         raise create_error("file", str(error)) from None
     return file

@@ -1,0 +1,88 @@
+"""Tags and frame headers of MP3 files."""
+
+from dataclasses import dataclass
+
+from orq_router_integrations.media.slices import Sliceable
+
+_MPEG1_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
+_MPEG2_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
+_MPEG1_SAMPLE_RATES = (44100, 48000, 32000, 0)
+
+_TAG_HEADER_BYTES = 32
+_MAX_TAGS = 8
+
+
+def measure_tags(data: Sliceable) -> int:
+    """Return the size in bytes of the ID3 and APE tags at the start of a file."""
+    offset = 0
+    for _ in range(_MAX_TAGS):
+        size = _measure_tag(data[offset : offset + _TAG_HEADER_BYTES])
+        if not size:
+            break
+        offset += size
+    return offset
+
+
+def _measure_tag(header: bytes) -> int:
+    if header.startswith(b"ID3") and len(header) >= 10:
+        size = 0
+        for byte in header[6:10]:
+            size = size << 7 | byte & 0x7F
+        return size + (20 if header[5] & 0x10 else 10)  # with or without a footer
+    if header.startswith(b"APETAGEX") and len(header) == _TAG_HEADER_BYTES:
+        return _TAG_HEADER_BYTES + int.from_bytes(header[12:16], "little")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mp3Frame:
+    """The header of an MPEG audio frame, layer III.
+
+    Attributes:
+        size: Size of the frame in bytes.
+        samples: Samples per channel in the frame.
+        sample_rate: Samples per second and channel.
+        channels: Number of channels, 1 or 2.
+        bitrate: Bits per second.
+    """
+
+    size: int
+    samples: int
+    sample_rate: int
+    channels: int
+    bitrate: int
+
+
+def parse_mp3_frame(header: bytes) -> Mp3Frame | None:
+    """Parse the header of an MP3 frame from its first 4 bytes."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+        return None
+    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
+    bitrate = (_MPEG1_KBITS if version == 3 else _MPEG2_KBITS)[header[2] >> 4] * 1000
+    sample_rate = _MPEG1_SAMPLE_RATES[header[2] >> 2 & 3] // {3: 1, 2: 2, 0: 4}.get(version, 1)
+    if layer != 1 or version == 1 or not bitrate or not sample_rate:
+        return None
+    samples = 1152 if version == 3 else 576
+    size = samples // 8 * bitrate // sample_rate + (header[2] >> 1 & 1)
+    return Mp3Frame(size, samples, sample_rate, 1 if header[3] >> 6 == 3 else 2, bitrate)
+
+
+def has_mp3_frames(data: bytes) -> bool:
+    """Return whether the data contains three MP3 frames in a row, after any other bytes."""
+    offset = data.find(b"\xff")
+    while offset >= 0:
+        if _has_frames_at(data, offset, 3):
+            return True
+        offset = data.find(b"\xff", offset + 1)
+    return False
+
+
+def _has_frames_at(data: bytes, offset: int, count: int) -> bool:
+    first = parse_mp3_frame(data[offset : offset + 4])
+    frame = first
+    for _ in range(count - 1):
+        if first is None or frame is None or frame.sample_rate != first.sample_rate:
+            return False
+        offset += frame.size
+        frame = parse_mp3_frame(data[offset : offset + 4])
+    return frame is not None and first is not None and frame.sample_rate == first.sample_rate
