@@ -29,8 +29,9 @@ class AudioLoader(AudioIntegration, BaseLoader):
         repr=False,
         examples=["calls/*.mp3"],
         description="Recordings to load: a path, a directory (searched recursively), a glob "
-        "pattern such as `calls/*.mp3`, bytes, a `Blob`, a `BlobLoader`, or a list of paths, bytes "
-        "and blobs. From directories and patterns, only files with an audio suffix are loaded.",
+        "pattern such as `calls/*.mp3`, bytes, a binary file object, a `Blob`, a `BlobLoader`, or "
+        "a list of paths, bytes, file objects and blobs. Files in directories and patterns that "
+        "are not recordings are skipped, and the log names them.",
     )
     show_progress: Annotated[bool, AfterValidator(require_tqdm)] = Field(
         default=False,
