@@ -399,7 +399,7 @@ def _create_wav_reader(recording: Recording) -> WavReader | None:
 
 
 def _get_prompt_tail(text: str) -> str:
-    """Return the last words of a text."""
+    """Return the last words of a string."""
     if len(text) <= MAX_PROMPT_TAIL_CHARS:
         return text
     tail = text[-MAX_PROMPT_TAIL_CHARS:]

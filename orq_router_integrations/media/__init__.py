@@ -1,1 +1,1 @@
-"""Media files: types, metadata, content blocks and safe writing."""
+"""Media files: types, metadata, content blocks and atomic writing."""

@@ -11,10 +11,10 @@ from uuid import uuid4
 from orq_router_integrations.errors import RouterInputError, SavingError
 
 BUFFER_BYTES = 128 * 1024
-"""Data is collected up to this size before it is written; it arrives in smaller chunks."""
+"""Data arrives in small chunks, which are buffered up to this size."""
 
 _MAX_NAME_CHARS = 40
-"""Part of the file name that the temporary file repeats; some names have the maximum length."""
+"""Maximum length of the file name within that of the temporary file, which must not be too long."""
 
 
 def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
@@ -49,7 +49,7 @@ def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True
 
 
 def parse_path(path: str | os.PathLike[str]) -> Path:
-    """Return a path that may or may not exist.
+    """Convert a path, which does not have to exist.
 
     Raises:
         RouterInputError: It is empty or not a path, or it ends with a slash and the directory
@@ -83,7 +83,7 @@ def validate_directory(directory: Path | None) -> Path | None:
 
 @contextmanager
 def map_write_errors(target: object) -> Iterator[None]:
-    """Raise ``SavingError`` for an ``OSError`` of the block.
+    """Re-raise an ``OSError`` inside the block as ``SavingError``.
 
     Args:
         target: Name of the file for the message.
@@ -106,7 +106,7 @@ class PartialFile:
         file: The open file.
 
     Raises:
-        RouterInputError: No file can be created in the directory.
+        RouterInputError: The directory is not writable.
     """
 
     def __init__(self, directory: Path, name: str) -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _MIN_BASE64_CHARS = 32
-"""Shorter strings are taken for file names, even if they are valid base64."""
+"""Shorter strings are treated as file names, even if they are valid base64."""
 
 _URL_HINT = ' To pass an image by URL, use the block {"type": "image", "url": ...}.'
 
@@ -66,8 +66,8 @@ def content_block(
     a local file.
 
     Args:
-        source: A path, bytes, a binary file object, a LangChain `Blob`, or the content as base64
-            text or data URL.
+        source: A path, bytes, a binary file object, a LangChain `Blob`, a base64 string or a
+            data URL.
         mime_type: MIME type. Only needed if neither the content nor the name indicates it.
         filename: File name that the model sees, for PDFs. Defaults to the name of the file.
         detail: Resolution at which the model sees an image: `low`, `high` or `auto`.
@@ -241,7 +241,7 @@ def validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Path
     """
     if isinstance(path, str) and "://" in path:
         raise ValueError(
-            f"{path[:200]!r} is a URL, which is not downloaded. Download it first.{url_hint}"
+            f"{path[:200]!r} is a URL. Download it, and pass the path or bytes.{url_hint}"
         )
     file = Path(path)
     try:

@@ -1,6 +1,6 @@
 """Read the pixel size of images, the page count of PDFs and the duration of audio.
 
-Only headers are read. Data that cannot be read gives ``None``, never an exception.
+Only headers are read. The result is ``None`` for unreadable data; no exceptions are raised.
 """
 
 import re

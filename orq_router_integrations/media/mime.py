@@ -216,7 +216,7 @@ def guess_mime_type(name: str) -> str | None:
 
 
 def normalize_mime_type(mime_type: str) -> str:
-    """Return a MIME type in lower case, without parameters, with aliases replaced."""
+    """Convert a MIME type to lower case, remove its parameters, and replace aliases."""
     bare_type = mime_type.partition(";")[0].strip().lower()
     return _ALIASES.get(bare_type, bare_type)
 
@@ -266,8 +266,8 @@ def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
         data += padding.decode()
     if padding not in {b"", b"=", b"=="} or len(data) % 4 or not data.endswith(padding.decode()):
         raise ValueError(
-            "The file of this lazy block was lost when the block was serialized, for example by a "
-            "prompt template or a checkpoint. Call content_block(path) again, or use lazy=False."
+            "This lazy block has lost its file because it was serialized, for example by a prompt "
+            "template or a checkpoint. Call content_block(path) again, or use lazy=False."
             if data.endswith(PLACEHOLDER_MARK)
             else "The data is not base64."
         )
@@ -285,7 +285,7 @@ def _find_other_characters(data: str) -> Generator[bytes]:
 
 
 def _read_deferred(data: DeferredBase64) -> tuple[str, int, Sliceable]:
-    """Return the same as ``validate_base64`` for data that was validated when it was created."""
+    """Read data whose content was validated when it was created, like ``validate_base64``."""
     if isinstance(data.source, str):
         return data, len(data.source) * 3 // 4, Base64View(data.source)
     with closing(iter_upload(data.source, "content", HEADER_BYTES)) as chunks:
@@ -381,7 +381,7 @@ def get_pdf_filename(name: str | None) -> str:
 
 
 def validate_filename(name: str) -> str:
-    """Return a file name without changes.
+    """Check a file name and return it.
 
     Raises:
         ValueError: The name contains a path or a control character.

@@ -8,7 +8,7 @@ MAX_HEADER_BYTES = 64 * 1024
 """The samples must start within this many bytes."""
 
 _EXTENSIBLE = b"\xfe\xff"
-"""Format tag of headers that state the actual format further on."""
+"""Format tag of headers that contain the actual format in a later field."""
 
 _UNKNOWN_SIZES = range(0x7FFF0000, 0x100000000)
 """Sizes that programs write when they stream a file and do not know its size."""
@@ -56,7 +56,7 @@ class WavHeader:
 
     @property
     def is_sliceable(self) -> bool:
-        """Whether the file can be cut at any block, because each block holds one sample."""
+        """Whether the file can be cut at any block, because blocks are not compressed together."""
         sample_bytes = self.channels * ((self._bits_per_sample + 7) // 8)
         return (
             self.format_tag in {1, 3, 6, 7}

@@ -75,7 +75,7 @@ Handler = Callable[[httpx.Request], RouterResponse]
 
 
 class OfflineRouter:
-    """Emulate the AI Router in-process, for tests, demos and documentation.
+    """Emulates the AI Router in-process, for tests, demos and documentation.
 
     Endpoints under every router prefix: POST /chat/completions, /audio/speech (WAV or raw PCM with
     tones that encode the text), /audio/transcriptions and /audio/translations (which decode those

@@ -43,7 +43,7 @@ READ_BYTES = 64 * 1024
 def build_speech_requests(
     text: str, params: Mapping[str, Any], max_chars: int
 ) -> tuple[SpeechRequest, ...]:
-    """Split a text into chunks, and build one request for each of them.
+    """Split text into chunks, and build one request for each chunk.
 
     Args:
         text: The text.

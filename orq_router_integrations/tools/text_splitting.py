@@ -16,7 +16,7 @@ _BOUNDARIES = (
     re.compile(r"[,;:](?=\s)\s*|[\u3001\uff0c\uff1b\uff1a\u060c\u061b]\s*|\s[\u2013\u2014-]\s+"),
     re.compile(r"\s+"),
 )
-"""Where a text may be split, best first: paragraphs, sentences, clauses, words."""
+"""Where text may be split, best first: paragraphs, sentences, clauses, words."""
 
 _ZERO_WIDTH_JOINERS = "\u200d\u200c"
 _REGIONAL_INDICATORS = "".join(chr(code) for code in range(0x1F1E6, 0x1F200))

@@ -89,7 +89,7 @@ class EventStreamDecoder(ABC):
         return event
 
     def _join_surrogates(self, event: Any) -> Any:
-        """Move half a surrogate pair at the end of a text to the start of the next one.
+        """Move half a surrogate pair at the end of a string to the start of the next one.
 
         Some providers split characters outside the Basic Multilingual Plane between two events.
         """

@@ -1,8 +1,8 @@
 """Incremental reading of JSON whose objects contain long strings.
 
-An image response contains megabytes of base64. Parsed at once, it would be in memory as bytes, as a
-str and decoded. Here the long strings are passed on in chunks, and only the short remainder is
-parsed.
+An image response contains megabytes of base64. Parsed in one step, it would be in memory as bytes,
+as a str and decoded. Here the long strings are passed on in chunks, and only the short remainder
+is parsed.
 """
 
 import re

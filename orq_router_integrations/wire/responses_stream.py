@@ -64,7 +64,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
 
         Raises:
             EmbeddedError: If the event is an error, or reports that the response failed.
-            MalformedResponseError: If a text is not a string, or the response has no output.
+            MalformedResponseError: If text is not a string, or the response has no output.
         """
         event_type = as_str(event.get("type"))
         if event_type in {"error", "response.failed"}:

@@ -105,7 +105,9 @@ COPIES: dict[str, Any] = {
 def test_serialized_block_raises_because_its_file_is_lost(copy: Any, filename: str) -> None:
     script = Script()
     messages = copy(create_messages(content_block(ASSETS / filename, lazy=True)))
-    with pytest.raises(RouterInputError, match=r"content\[0\]: .*lazy block was lost.*lazy=False"):
+    with pytest.raises(
+        RouterInputError, match=r"content\[0\]: .*block has lost its file.*lazy=False"
+    ):
         create_model(script).invoke(messages)
     assert script.sent == 0
 

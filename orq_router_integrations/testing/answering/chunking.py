@@ -16,7 +16,7 @@ _WORD = re.compile(r"\S+\s*|\s+")
 
 
 def split_words(text: str | None) -> list[str]:
-    """Split a text into words, each with the white space after it."""
+    """Split a string into words, each with the white space after it."""
     return _WORD.findall(text or "")
 
 

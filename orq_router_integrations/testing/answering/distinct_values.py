@@ -30,7 +30,7 @@ def get_comparison_key(value: Any) -> bytes:
 
 
 class DistinctValues:
-    """Generate values that differ from a first value.
+    """Generates values that differ from a first value.
 
     Args:
         start: number of values that already exist. The candidate after these is tried first.

@@ -1,7 +1,7 @@
-"""Estimate how long a regular expression may run on a text.
+"""Estimate how long a regular expression may run on a string.
 
 ``re`` cannot be interrupted, and a hostile pattern may run for years. The estimate counts the ways
-to try a pattern on a text. It is never too low and often too high.
+to try a pattern on a string. It is never too low and often too high.
 """
 
 import math
@@ -34,7 +34,7 @@ def estimate_effort(pattern: str, text: str) -> float:
 
 
 class _EffortReader:
-    """Estimate one pattern from left to right. All results are binary logarithms."""
+    """Estimates one pattern, reading it from left to right. All results are binary logarithms."""
 
     def __init__(self, pattern: str, length: int) -> None:
         self.position = 0

@@ -20,7 +20,7 @@ MAX_EXAMPLE_CHARS = 1000
 """Maximum length of an example, and maximum number of repetitions."""
 
 MAX_TEXT_CHARS = 64
-"""Maximum length of a text that a pattern is run on."""
+"""Maximum length of a string that a pattern is run on."""
 
 MAX_EFFORT = 2.0**22
 """Total effort for the patterns of one schema: a few tenths of a second."""
@@ -29,7 +29,7 @@ _PATTERN_ERRORS = (re.error, IndexError, ValueError, OverflowError, RecursionErr
 
 
 class PatternExamples:
-    """Run and illustrate the patterns of one schema within a limited effort."""
+    """Runs the patterns of one schema, and creates examples, within a limited effort."""
 
     def __init__(self) -> None:
         self._remaining = MAX_EFFORT
@@ -67,7 +67,7 @@ def create_example(pattern: str) -> str | None:
 
 
 class _ExampleReader:
-    """Create an example for one pattern, reading it from left to right."""
+    """Creates an example for one pattern, reading it from left to right."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern

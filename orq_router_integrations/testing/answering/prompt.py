@@ -53,7 +53,7 @@ class Prompt:
         forced_tool: name of the tool that must be called.
         json_output: format of the output; ``None`` for plain text.
         reasoning: the request's reasoning setting; ``None`` without one.
-        stop_sequences: texts that end the answer.
+        stop_sequences: strings that end the answer.
         token_limit: maximum number of tokens of the answer.
         cache_key: name of a provider's prompt cache.
         caches_everything: whether the entire prompt is marked for the provider's cache.

@@ -1,4 +1,4 @@
-"""Create values that are valid for a JSON schema, using a text where it fits."""
+"""Create values that are valid for a JSON schema, using a string where it fits."""
 
 import math
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ MAX_VALUES = 10_000
 """Maximum number of values for one schema, and maximum length of a made-up text."""
 
 CHARS_PER_VALUE = 1000
-"""Number of characters of a text that count as one more value."""
+"""Number of characters of a string that count as one more value."""
 
 MAX_FACTS = 100
-"""Maximum number of numbers and quotes taken from a text."""
+"""Maximum number of numbers and quotes taken from a string."""
 
 MAX_STEPS = 5000
 """Maximum number of references and choices followed in one schema; stops infinite recursion."""
@@ -64,7 +64,7 @@ def create_value(schema: Schema, text: str) -> Any:
 
 
 class _ValueBuilder:
-    """Build a value for one schema. Numbers and quotes of the text are used once each."""
+    """Builds a value for one schema. Numbers and quotes of the text are used once each."""
 
     def __init__(self, root: Schema, text: str) -> None:
         self._root = root
@@ -237,7 +237,7 @@ class _ValueBuilder:
         )
 
     def _accepts(self, schema: Schema, text: str) -> bool:
-        """Return whether a text is known to be valid."""
+        """Return whether a string is known to be valid."""
         if not schema.get("minLength", 0) <= len(text) <= schema.get("maxLength", math.inf):
             return False
         pattern = schema.get("pattern", "")

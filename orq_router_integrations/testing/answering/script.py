@@ -13,7 +13,7 @@ Answers = (
 
 
 class AnswerScript:
-    """Find the scripted answer of a request by its last user text, then by model."""
+    """Finds the scripted answer of a request by its last user text, then by model."""
 
     def __init__(self, answers: Answers | None) -> None:
         if answers is not None and not callable(answers) and not isinstance(answers, Mapping):

@@ -1,4 +1,4 @@
-"""Extract numbers, quotes and places from a text."""
+"""Extract numbers, quotes and places from a string."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _STOP_WORDS = frozenset(_COMMON_WORDS.split(" "))
 
 @dataclass(slots=True)
 class TextFacts:
-    """Facts of a text. Users remove the numbers and quotes that they have used."""
+    """Facts found in text. Callers remove the numbers and quotes they have used."""
 
     text: str
     numbers: list[float] = field(init=False)
@@ -38,11 +38,11 @@ class TextFacts:
 
 
 def find_quoted(text: str) -> list[str]:
-    """Return the quoted strings of a text."""
+    """Return the quoted parts of a string."""
     return [next(filter(None, groups)) for groups in _QUOTES.findall(text)]
 
 
 def extract_words(text: str) -> set[str]:
-    """Return the lower-case words of a text or identifier, without short and common words."""
+    """Return the lower-case words of a string or identifier, without short and common words."""
     words = {word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text))}
     return {word for word in words if len(word) >= 3} - _STOP_WORDS

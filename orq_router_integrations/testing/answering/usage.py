@@ -34,12 +34,12 @@ _BASE, _TILE, _SIDE = 85, 170, 512  # tokens per image and per tile, pixels of a
 
 
 def estimate_tokens(text: str) -> int:
-    """Estimate the number of tokens of a text."""
+    """Estimate the number of tokens of a string."""
     return math.ceil(len(text) / CHARS_PER_TOKEN)
 
 
 class PromptCache:
-    """Emulate the prompt caches of providers."""
+    """Emulates the prompt caches of providers."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()

@@ -154,7 +154,7 @@ def get_finish_reason(answer: Answer) -> str:
 
 
 def _get_content(answer: Answer) -> str | None:
-    """Return the text; ``None`` for audio, and for tool calls or a refusal without a text."""
+    """Return the text; ``None`` for audio, and for tool calls or a refusal without text."""
     if answer.audio is not None:
         return None
     if not answer.text and (answer.calls or answer.refusal is not None):

@@ -216,7 +216,7 @@ def _has_finish_reason(chunk: Mapping[str, Any]) -> bool:
 
 
 def _substitute_in_messages(messages: list[Any], variables: Mapping[str, Any]) -> list[Any]:
-    """Substitute the variables in the texts of valid messages."""
+    """Substitute the variables in the text of valid messages."""
 
     def substitute_in_content(content: Any) -> Any:
         if isinstance(content, str):

@@ -146,7 +146,7 @@ def _tint(rows: Sequence[bytes], color: palette.Color) -> list[bytes]:
 
 
 def _add_caption(rows: Sequence[bytes], text: str) -> PixelBuffer:
-    """Draw a text over the bottom quarter of the rows."""
+    """Draw text over the bottom quarter of the rows."""
     width, height = len(rows[0]) // 4, len(rows)
     banner = _draw_banner(text, (width, height // 4))
     banner += [PAPER * width] * (height // 4 - len(banner))

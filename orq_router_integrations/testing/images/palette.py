@@ -34,7 +34,7 @@ WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def find_named_colors(text: str) -> list[Color]:
-    """Return the colors that a text names, in order."""
+    """Return the colors named in text, in order."""
     words = re.findall(r"\w+", text.lower())
     return [tuple(bytes.fromhex(NAMED_COLORS[word])) for word in words if word in NAMED_COLORS]
 

@@ -77,7 +77,7 @@ def _iter_streams(data: bytes) -> Iterator[bytes]:
 
 
 def _extract_text(stream: bytes) -> Iterator[str]:
-    """Yield the texts that a content stream shows, in one pass."""
+    """Yield the strings that a content stream shows, in one pass."""
     strings: list[str] = []
     position, in_array = 0, False
     while match := _TOKEN.search(stream, position):

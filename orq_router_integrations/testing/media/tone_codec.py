@@ -57,7 +57,7 @@ class Word:
 
 
 def encode_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> bytes:
-    """Encode a text as 16-bit mono samples (little-endian).
+    """Encode a string as 16-bit mono samples (little-endian).
 
     White space separates words; it is decoded as a single space.
 
@@ -76,7 +76,7 @@ def encode_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> 
 
 
 def iter_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> Iterator[bytes]:
-    """Encode a text word by word, each followed by its pause, for streaming.
+    """Encode a string word by word, each followed by its pause, for streaming.
 
     Raises:
         ValueError: ``rate`` or ``speed`` is out of range.

@@ -29,7 +29,7 @@ RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRouting:
-    """Route one request through its models.
+    """Routes one request through its models.
 
     Attributes:
         call: the validated request.

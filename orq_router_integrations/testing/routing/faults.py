@@ -11,7 +11,7 @@ from orq_router_integrations.testing.routing.model_registry import has_provider
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Describe how one call to a provider fails.
+    """Describes how one call to a provider fails.
 
     Nothing sleeps: ``seconds`` is compared with the request's ``timeout.call_timeout`` and logged.
 

@@ -13,7 +13,7 @@ from orq_router_integrations.wire.controls import LoadBalancer
 
 
 class LoadBalancerState:
-    """Pick one model per request.
+    """Picks one model per request.
 
     Args:
         seed: seed of the weighted random picks.

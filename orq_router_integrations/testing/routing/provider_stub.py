@@ -11,7 +11,7 @@ from orq_router_integrations.wire.model_candidates import ANSWERED_MODEL_HEADER
 
 
 class ProviderStub:
-    """Emulate all providers and log each call."""
+    """Emulates all providers and logs each call."""
 
     def __init__(self, *, faults: FaultScript, path: str, log: list[ProviderCall]) -> None:
         self._faults = faults

@@ -10,7 +10,7 @@ WINDOW_SECONDS = 60.0
 
 
 class RateLimit:
-    """Count requests in the window; a ``limit`` of ``None`` is unlimited."""
+    """Counts requests in the window; a ``limit`` of ``None`` is unlimited."""
 
     def __init__(self, *, limit: int | None, clock: Callable[[], float]) -> None:
         if limit is not None and limit < 1:
