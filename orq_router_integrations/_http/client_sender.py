@@ -153,7 +153,7 @@ class CancelGuard:
     opening a connection and its first use, or while its response is closed. anyio also leaks a
     socket that is cancelled while connecting. The ``trace`` extension reports these
     moments. A request that was not sent yet is not cancelled but abandoned: it raises
-    `AbandonedRequestError` before it would be sent, or ends with its ``connect`` timeout.
+    `AbandonedRequestError` instead of being sent, or ends with its ``connect`` timeout.
 
     Args:
         client: the httpx client.

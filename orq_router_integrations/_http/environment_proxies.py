@@ -1,7 +1,7 @@
 """Proxies of the environment, chosen for each request.
 
 httpx reads the same variables, but rejects some values of ``NO_PROXY`` that Docker and others set
-(IPv6 in brackets, networks), and requires the package for SOCKS even if no host uses the proxy.
+(IPv6 in brackets, networks), and requires the SOCKS package even if no host uses the proxy.
 """
 
 from collections.abc import Callable

@@ -156,7 +156,7 @@ def _parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
 
 
 def map_subschemas(schema: Mapping[str, Any], convert: Callable[[Any], Any]) -> Schema:
-    """Return a copy of a schema in which ``convert`` has been applied to the schemas in it."""
+    """Return a copy of a schema, with ``convert`` applied to each subschema."""
     converted: Schema = {}
     for key, value in schema.items():
         if key in (*_SCHEMA_MAPPINGS, *_DEFINITIONS) and isinstance(value, Mapping):

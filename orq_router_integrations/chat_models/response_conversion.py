@@ -297,7 +297,7 @@ class StreamConverter:
     def _defer_unmergeable(self, kwargs: dict[str, Any]) -> None:
         """Defer lists to the final chunk, because langchain-core does not merge them reliably.
 
-        It merges items that have the same ``index``, and raises if their numbers differ.
+        It merges items that have the same ``index``, and raises if a number in them differs.
         """
         for name in _LIST_KWARGS & kwargs.keys():
             if isinstance(kwargs[name], str) and name not in self._deferred_lists:

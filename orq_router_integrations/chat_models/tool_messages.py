@@ -73,7 +73,7 @@ def create_json_block(block: Any) -> Part:
 
 
 def has_media_data(block: Any) -> bool:
-    """Return whether a block is media with its data, which would be useless as text."""
+    """Return whether a block contains media data, which would be useless as text."""
     if not isinstance(block, Mapping) or block.get("type") not in MEDIA_TYPES:
         return False
     fields = list(block.items())

@@ -307,7 +307,7 @@ def _walk_directory(directory: Path) -> Iterator[str]:
     """Yield all files below a directory in order, without hidden ones.
 
     Links to directories are not followed because they may form cycles. A directory that cannot be
-    read raises an error; otherwise its files would be missing from the result unnoticed.
+    read raises an error, so that missing files do not go unnoticed.
     """
 
     def raise_input_error(error: OSError) -> None:

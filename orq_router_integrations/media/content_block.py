@@ -210,7 +210,7 @@ def _read_file(path: Path) -> bytes:
 
 
 def read_file_object(source: Any) -> tuple[bytes, str | None]:
-    """Read a binary file object from its start, if it can be rewound, and return its name too.
+    """Return the content of a binary file object, from its start if it is seekable, and its name.
 
     Raises:
         ValueError: It is closed, or its content is not bytes.
@@ -225,7 +225,7 @@ def read_file_object(source: Any) -> tuple[bytes, str | None]:
 
 
 def to_printable(path: str) -> str:
-    """Escape the bytes of a path that are not UTF-8, which JSON cannot contain, as in URLs."""
+    """Percent-encode the bytes of a path that are not UTF-8, because JSON cannot contain them."""
     return _SURROGATE.sub(lambda match: f"%{ord(match[0]) & 0xFF:02X}", path)
 
 

@@ -278,7 +278,7 @@ def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
 
 
 def _find_other_characters(data: str) -> Generator[bytes]:
-    """Yield what remains of the data without the base64 alphabet, in chunks to save memory."""
+    """Yield the characters that are not in the base64 alphabet, in chunks to save memory."""
     for start in range(0, len(data), MIN_DEFERRED_CHARS):
         chunk = data[start : start + MIN_DEFERRED_CHARS].encode("ascii", "replace")
         yield chunk.translate(None, _BASE64_ALPHABET)

@@ -90,7 +90,7 @@ class WavHeader:
 
     @property
     def description(self) -> str:
-        """Sample rate, channels and bits in words."""
+        """Human-readable sample rate, channels and bits."""
         return f"{self.sample_rate} Hz, {self.channels} channel(s), {self._bits_per_sample} bit"
 
 

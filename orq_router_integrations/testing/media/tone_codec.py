@@ -211,7 +211,7 @@ def _measure_pitch(signs: bytes, start: int, end: int, rate: int) -> int | None:
 
 
 def _build_word(halves: bytearray, start: float, end: float) -> Iterator[Word]:
-    """Yield the word encoded by the halves of its bytes, or nothing if one is missing."""
+    """Yield the word that 4-bit halves of bytes encode, or nothing if one is missing."""
     pairs = list(pairwise(halves))[::2]
     if len(halves) % 2 or not pairs:
         return

@@ -24,7 +24,7 @@ class SpeechProvider:
     Attributes:
         default_format: format used instead of unsupported ones.
         sample_rate: samples per second.
-        has_open_header: whether WAV headers omit the size, as from providers that stream.
+        has_open_header: whether WAV headers omit the size, because the audio is streamed.
     """
 
     default_format: str = "wav"
