@@ -44,6 +44,7 @@ async def return_after_first(stream: AsyncIterator[Any]) -> Any:
     return stream
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leave", [break_after_first, raise_after_first, return_after_first])
 @pytest.mark.parametrize("create_stream", STREAMS.values(), ids=STREAMS)
 def test_stream_left_open_is_closed_with_its_loop_without_logging(create_stream, leave, caplog):

@@ -77,6 +77,7 @@ SLOW_RESPONSES = {
 }
 
 
+@pytest.mark.slow
 @both_doors
 @pytest.mark.parametrize("call", [create_call(), create_stream_call()], ids=["call", "stream"])
 @pytest.mark.parametrize("answer", SLOW_RESPONSES.values(), ids=SLOW_RESPONSES)
@@ -155,6 +156,7 @@ def test_stream_may_outlast_deadline(door):
         assert len(door.stream(client, create_stream_call())) == 40
 
 
+@pytest.mark.slow
 def test_idle_timeout_ignores_slow_reader():
     with Loopback(open_ended_response(encode_event("Hel") + encode_event("lo") + DONE)) as server:
         texts = []
@@ -164,6 +166,7 @@ def test_idle_timeout_ignores_slow_reader():
     assert texts == ["Hel", "lo"]
 
 
+@pytest.mark.slow
 async def test_idle_timeout_ignores_slow_async_reader():
     with Loopback(open_ended_response(encode_event("Hel") + encode_event("lo") + DONE)) as server:
         texts = []

@@ -52,6 +52,7 @@ def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
+@pytest.mark.slow
 @both_doors
 @pytest.mark.parametrize("has_own_clients", [False, True], ids=["pool", "httpx client"])
 @pytest.mark.parametrize("response", LOGGED.values(), ids=LOGGED)

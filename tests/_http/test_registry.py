@@ -120,6 +120,7 @@ def test_each_event_loop_has_its_own_sender(transports):
     assert len(transports) == 2
 
 
+@pytest.mark.slow
 def test_concurrent_event_loops_have_their_own_senders(transports):
     client, barrier = RouterClient(api_key=KEY), threading.Barrier(3)
 
@@ -138,6 +139,7 @@ def test_concurrent_event_loops_have_their_own_senders(transports):
     assert len(transports) == 3
 
 
+@pytest.mark.slow
 def test_closed_event_loop_is_released(transports):
     client, loops = RouterClient(api_key=KEY), []
 
@@ -197,6 +199,7 @@ def test_close_during_start_of_call_does_not_break_it(door, transports):
     assert door.send(client, create_call()) == ANSWER
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_client_works_in_several_event_loops(ignore_unclosed_connections):
     with Loopback(complete_response(COMPLETION)) as server:
@@ -210,6 +213,7 @@ def test_client_works_in_several_event_loops(ignore_unclosed_connections):
         assert len(server.requests) == 12
 
 
+@pytest.mark.slow
 def test_closed_event_loop_leaves_no_connection_open(ignore_unclosed_connections):
     with (
         Loopback(complete_response(COMPLETION)) as server,

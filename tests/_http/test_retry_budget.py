@@ -19,6 +19,7 @@ from orq_router_integrations import RouterError
 from orq_router_integrations.errors import ServerError
 
 
+@pytest.mark.slow
 @both_doors
 @pytest.mark.parametrize(
     ("failure", "max_attempts"),

@@ -120,6 +120,7 @@ class TestText:
     def test_empty_string_is_zero(self):
         assert estimate_text("") == 0
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("char", [" ", "a", "(", "中"])
     def test_a_million_equal_characters(self, char):
         """A regular expression with quadratic run time would not finish here."""

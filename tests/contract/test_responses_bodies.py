@@ -197,6 +197,7 @@ def test_tool_image_is_sent_in_tool_result() -> None:
 
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+STRICT_SCHEMA = {**SCHEMA, "additionalProperties": False}
 FUNCTION = {"name": "f", "description": "Does f.", "parameters": SCHEMA}
 TOOL = {"type": "function", "function": FUNCTION}
 FLAT = {"type": "function", **FUNCTION}
@@ -251,7 +252,7 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a function": ({"tools": [TOOL]}, {"tools": [FLAT]}),
     "a strict function": (
         {"tools": [{"type": "function", "function": {**FUNCTION, "strict": True}}]},
-        {"tools": [{**FLAT, "strict": True}]},
+        {"tools": [{**FLAT, "parameters": STRICT_SCHEMA, "strict": True}]},
     ),
     "one call at a time": (
         {"tools": [TOOL], "parallel_tool_calls": False},
@@ -284,7 +285,12 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {
             "text": {
-                "format": {"type": "json_schema", "name": "s", "schema": SCHEMA, "strict": True},
+                "format": {
+                    "type": "json_schema",
+                    "name": "s",
+                    "schema": STRICT_SCHEMA,
+                    "strict": True,
+                },
                 "verbosity": "low",
             }
         },

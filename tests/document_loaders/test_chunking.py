@@ -37,6 +37,7 @@ def read(upload: Upload) -> bytes:
         return stream.read()
 
 
+@pytest.mark.slow
 @given(
     st.integers(1, 60 * RATE),
     st.floats(1.5, 30),

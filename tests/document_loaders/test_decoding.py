@@ -37,6 +37,7 @@ def without_pyav(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "find_spec", lambda _: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("filename", "codec", "rate"),
     [

@@ -52,6 +52,7 @@ async def test_stored_hour_is_loaded_without_requests(hour: Any, tmp_path: Path)
     assert router.requests == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_concurrency", [1, 3, 16])
 @pytest.mark.parametrize("overlap_seconds", [0.0, 3.0])
 async def test_result_does_not_depend_on_overlap_and_concurrency(

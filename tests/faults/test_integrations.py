@@ -140,6 +140,7 @@ async def cancel_after(work: Awaitable[Any], seconds: float) -> None:
         await asyncio.wait_for(task, 20)
 
 
+@pytest.mark.slow
 @all_integrations
 @pytest.mark.parametrize(
     "step",

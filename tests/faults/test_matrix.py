@@ -6,13 +6,8 @@ from faults.catalogue import FAULTS
 from faults.matrix import run_fault
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if fault.delay or "bomb" in name else [])
-        for name, fault in FAULTS.items()
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS)
 def test_fault_has_expected_outcome(name: str) -> None:
     results = run_fault(FAULTS[name], all_pools=False)
     assert results

@@ -83,6 +83,7 @@ def test_previous_response_id(model: ChatOrq) -> None:
     assert check_answer(second).text
 
 
+@pytest.mark.slow
 def test_background(model: ChatOrq) -> None:
     assert check_answer(model.invoke("Say hello in one word.", background=True)).text
 

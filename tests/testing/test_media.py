@@ -113,6 +113,7 @@ def test_read_audio_info_of_assets():
     )
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", WEBP, b"RIFF\0\0\0\0WAVEfmt "]),
     st.binary(max_size=200),

@@ -141,6 +141,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(KEYWORDS, JSON, max_size=5), st.text(max_size=30))
 def test_invalid_schema_raises_value_error_only(schema, text):
     with contextlib.suppress(ValueError):

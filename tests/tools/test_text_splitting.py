@@ -59,6 +59,7 @@ def test_long_text_has_few_chunks():
     assert all(chunk.endswith(".") for chunk in chunks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mark",
     [".", '."', ".!?", '"', "\u3002", " . ", "\n  x", "\N{COMBINING ACUTE ACCENT}"],

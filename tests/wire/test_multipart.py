@@ -249,6 +249,7 @@ def test_file_is_opened_and_closed_for_each_iteration():
     assert all(stream.closed for stream in opened)
 
 
+@pytest.mark.slow
 @given(st.text(), st.binary(), st.lists(st.text(max_size=5), max_size=3))
 def test_round_trip(text, content, words):
     form = build_multipart_body({"text": text, "words": words}, {"file": create_upload(content)})
