@@ -18,7 +18,7 @@ from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.chat_models.tool_messages import create_json_block
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
-from orq_router_integrations.wire.reasoning import THOUGHT_SIGNATURES_KWARG
+from orq_router_integrations.wire.reasoning import ITEM_KWARGS, THOUGHT_SIGNATURES_KWARG
 
 _TOOL_CALL_TYPES = {
     "tool_call",
@@ -87,23 +87,33 @@ def convert_assistant_message(message: BaseMessage) -> dict[str, Any]:
     convert_blocks(blocks, assistant.add_block)
     tool_calls = tool_calls or assistant.tool_calls
     payload: dict[str, Any] = {"role": "assistant"}
-    if tool_calls:
+    if tool_calls or kwargs.get("item_ids"):
         _add_stored_reasoning(assistant, kwargs)
     payload["content"] = join_text_parts(assistant.parts) or None
     if tool_calls:
         payload["tool_calls"] = tool_calls
         if assistant.reasoning:
             payload["reasoning_content"] = "".join(assistant.reasoning)
-    refusal, audio_id = as_str(kwargs.get("refusal")), as_dict(kwargs.get("audio")).get("id")
-    if refusal and not any(part["type"] == "refusal" for part in assistant.parts):
-        payload["refusal"] = refusal
-    if isinstance(audio_id, str) and audio_id:
-        payload["audio"] = {"id": audio_id}
+    payload |= _get_stored_fields(kwargs)
+    if any(part["type"] == "refusal" for part in assistant.parts):
+        payload.pop("refusal", None)
     if payload["content"] is None and not tool_calls:
         omitted = assistant.omitted | ({"image"} if kwargs.get("images") else set())
-        is_empty = payload.keys() == {"role", "content"}
+        is_empty = payload.keys() - ITEM_KWARGS == {"role", "content"}
         payload["content"] = _describe_omitted(omitted) if omitted and is_empty else ""
     return payload
+
+
+def _get_stored_fields(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the message that are not part of its content."""
+    fields: dict[str, Any] = {
+        name: items for name in ITEM_KWARGS if (items := as_dicts(kwargs.get(name)))
+    }
+    if refusal := as_str(kwargs.get("refusal")):
+        fields["refusal"] = refusal
+    if audio_id := as_str(as_dict(kwargs.get("audio")).get("id")):
+        fields["audio"] = {"id": audio_id}
+    return fields
 
 
 def replace_audio_with_transcript(message: AIMessage, *, accepts_audio_ids: bool) -> AIMessage:

@@ -2,8 +2,8 @@
 
 langchain-core calls this translator for ``message.content_blocks``. Messages have their text in
 ``content`` and everything else in ``additional_kwargs``, because streamed strings merge without
-loss. The order of the blocks is: reasoning, text with its citations, images, audio, refusal, tool
-calls.
+loss. The order of the blocks is: reasoning, text with its citations, server-side tools, images,
+audio, refusal, tool calls.
 """
 
 import base64
@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.content import ContentBlock
 
 from orq_router_integrations.media.mime import detect_mime_type, parse_data_url
+from orq_router_integrations.wire.json import as_dicts, as_str
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS, THOUGHT_SIGNATURES_KWARG
 
 Block = dict[str, Any]
@@ -72,6 +73,8 @@ def _iter_content(message: AIMessage) -> Iterator[Block]:
         text: Block = {"type": "text", "text": message.content}
         citations = [_create_citation(item) for item in kwargs.get("annotations") or ()]
         yield {**text, "annotations": citations} if citations else text
+    for item in as_dicts(kwargs.get("output_items")):
+        yield from _iter_server_tool(item)
     for image in kwargs.get("images") or ():
         yield _create_image(image)
     if audio := kwargs.get("audio"):
@@ -90,6 +93,43 @@ def _iter_reasoning(kwargs: Block) -> Iterator[Block]:
     if text or values:
         block: Block = {"type": "reasoning", "reasoning": text}
         yield {**block, "extras": values} if values else block
+
+
+_SERVER_TOOL_OUTPUTS = {
+    "web_search_call": (),
+    "file_search_call": ("results",),
+    "code_interpreter_call": ("outputs",),
+    "mcp_call": ("output", "error"),
+    "mcp_list_tools": ("tools", "error"),
+    "tool_search_call": (),
+}
+"""Items of server-side tools, with their fields that hold results."""
+
+_ITEM_FIELDS = {"type", "id", "status", "call_id"}
+
+
+def _iter_server_tool(item: Block) -> Iterator[Block]:
+    """Yield the call and the result of a server-side tool; wrap any other item."""
+    item_type, item_id = item.get("type"), item.get("id")
+    outputs = _SERVER_TOOL_OUTPUTS.get(as_str(item_type))
+    if outputs is None:
+        yield {"type": "non_standard", "value": item}
+        return
+    args = {k: v for k, v in item.items() if k not in {*_ITEM_FIELDS, *outputs} and v is not None}
+    action = args.pop("action", None)
+    args |= action if isinstance(action, dict) else {}
+    name = as_str(item_type).removesuffix("_call")
+    yield {"type": "server_tool_call", "id": as_str(item_id), "name": name, "args": args}
+    if item.get("status") in {"in_progress", "searching", "interpreting", "incomplete"}:
+        return
+    is_error = bool(item.get("error")) or item.get("status") == "failed"
+    result: Block = {
+        "type": "server_tool_result",
+        "tool_call_id": as_str(item_id),
+        "status": "error" if is_error else "success",
+    }
+    values = [item[field] for field in outputs if item.get(field)]
+    yield {**result, "output": values[-1]} if values else result
 
 
 def _create_tool_call(call: Any, message: AIMessage) -> Block:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard, TypeVar
 
-from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, RESPONSES
 from orq_router_integrations.media import mime
 
 Part = dict[str, Any]
@@ -361,6 +360,17 @@ def _create_file_part(source: MediaSource, file: dict[str, str]) -> Part:
     return {"type": "file", "file": file}
 
 
+def _convert_approval(block: Mapping[str, Any]) -> Part:
+    names = ("approve", "approval_request_id", "reason", "id")
+    part = {name: block[name] for name in names if block.get(name) is not None}
+    if not isinstance(part.get("approve"), bool) or not part.get("approval_request_id"):
+        raise ValueError(
+            "An mcp_approval_response needs 'approve' as a bool, and the id of the "
+            "mcp_approval_request as 'approval_request_id'."
+        )
+    return {"type": "mcp_approval_response", **part}
+
+
 def _reject_video(_: Mapping[str, Any]) -> Part:
     raise ValueError("The router does not accept video. Send extracted frames as images.")
 
@@ -370,6 +380,7 @@ _TEXT_CONVERTERS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
     "input_text": _convert_text,
     "output_text": _convert_text,
     "text-plain": _convert_plain_text,
+    "mcp_approval_response": _convert_approval,
     "video": _reject_video,
 }
 _MEDIA_CONVERTERS: dict[
@@ -418,32 +429,3 @@ def join_text_parts(parts: list[Part], separator: str = "") -> str | list[Part]:
     if all(part.keys() == {"type", "text"} for part in parts):
         return separator.join(part["text"] for part in parts)
     return parts
-
-
-_REQUIRED_APIS = {
-    "input_audio": (
-        CHAT_COMPLETIONS,
-        "The Responses API does not accept audio. Use api='chat_completions'.",
-    ),
-    "image_file": (
-        RESPONSES,
-        (
-            "Chat Completions does not accept an image by file_id. "
-            "Pass its URL or its data, or use api='responses'."
-        ),
-    ),
-}
-"""The API that a type of part requires, and the error for the other API."""
-
-
-def validate_api_support(api: str, *contents: Any) -> None:
-    """Check that an API accepts all parts of a message.
-
-    Raises:
-        ValueError: A part requires the other API.
-    """
-    for content in contents:
-        for index, part in enumerate(content if isinstance(content, list) else ()):
-            required_api, error = _REQUIRED_APIS.get(part["type"], (api, ""))
-            if required_api != api:
-                raise ValueError(f".content[{index}]: {error}")

@@ -12,6 +12,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from orq_router_integrations.chat_models.api_support import validate_api_support
 from orq_router_integrations.chat_models.assistant_messages import (
     convert_assistant_message,
     replace_audio_with_transcript,
@@ -23,7 +24,6 @@ from orq_router_integrations.chat_models.content_parts import (
     convert_block,
     convert_blocks,
     describe_parts,
-    validate_api_support,
     validate_content,
     validate_file_sources,
     validate_source_keys,
@@ -36,6 +36,7 @@ from orq_router_integrations.chat_models.tool_messages import (
     has_media_data,
 )
 from orq_router_integrations.media import mime
+from orq_router_integrations.wire.reasoning import ITEM_KWARGS
 
 _ROLES: dict[str, type[BaseMessage]] = {
     "user": HumanMessage,
@@ -117,6 +118,9 @@ def _convert_message(
 
 def _prepare_for_provider(message: AIMessage, provider: str | None, api: str) -> AIMessage:
     message = replace_audio_with_transcript(message, accepts_audio_ids=api != RESPONSES)
+    if api != RESPONSES and not message.additional_kwargs.keys().isdisjoint(ITEM_KWARGS):
+        kwargs = {k: v for k, v in message.additional_kwargs.items() if k not in ITEM_KWARGS}
+        message = message.model_copy(update={"additional_kwargs": kwargs})
     return message if provider is None else strip_foreign_signatures(message, provider, api)
 
 

@@ -28,7 +28,11 @@ from orq_router_integrations.wire.chat_completions import (
 )
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.model_candidates import ModelCandidates
-from orq_router_integrations.wire.reasoning import REASONING_FIELDS, THOUGHT_SIGNATURES_KWARG
+from orq_router_integrations.wire.reasoning import (
+    ITEM_KWARGS,
+    REASONING_FIELDS,
+    THOUGHT_SIGNATURES_KWARG,
+)
 from orq_router_integrations.wire.responses_output import PendingResponse
 
 _SEPARATELY_PRICED_TIERS = ("flex", "priority")
@@ -38,7 +42,7 @@ _KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
     "refusal": ("refusal", (str,)),
     "audio": ("audio", (dict,)),
     "annotations": ("annotations", (list,)),
-    "output_items": ("output_items", (list,)),
+    **{name: (name, (list,)) for name in ITEM_KWARGS},
     "images": ("images", (list,)),
 }
 """Fields of a response message, with their names in ``additional_kwargs`` and their types."""

@@ -31,6 +31,7 @@ _EMPTY_CONTENT: dict[str, dict[str, Any]] = {
     "text": {"text": ""},
     "reasoning": {"reasoning": ""},
     "tool_call": {"args": {}},
+    "server_tool_call": {"args": {}},
     "non_standard": {"value": {}},
 }
 

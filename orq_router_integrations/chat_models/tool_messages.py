@@ -5,7 +5,7 @@ a result that is neither text nor media is sent as JSON, and the data of media d
 """
 
 import json as stdlib_json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from langchain_core.messages import ToolMessage
@@ -42,7 +42,8 @@ def convert_tool_message(
     content: Any = message.content
     if isinstance(content, str):
         return {**payload, "content": content}, []
-    parts = convert_blocks(content if isinstance(content, list) else [content], _convert_block)
+    blocks = content if isinstance(content, list) else [content]
+    parts = convert_blocks(list(_iter_blocks(blocks)), _convert_block)
     if keep_media:
         return {**payload, "content": join_text_parts(parts, "\n")}, []
     texts = [part for part in parts if part["type"] == "text"]
@@ -52,6 +53,16 @@ def convert_tool_message(
         placeholder = f"[{len(attachments)} attachment(s) of this tool result: {types}]"
         texts.append({"type": "text", "text": f"\n{placeholder}" if texts else placeholder})
     return {**payload, "content": join_text_parts(texts, "\n")}, attachments
+
+
+def _iter_blocks(blocks: list[Any]) -> Iterator[Any]:
+    """Yield the blocks of a tool result, and the output of ``custom_tool_call_output`` blocks."""
+    for block in blocks:
+        if isinstance(block, Mapping) and block.get("type") == "custom_tool_call_output":
+            output = block.get("output")
+            yield from output if isinstance(output, list) else [output or ""]
+        else:
+            yield block
 
 
 def _convert_block(block: Any) -> Part:

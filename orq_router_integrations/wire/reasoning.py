@@ -39,8 +39,13 @@ REASONING_FIELDS = (
 THOUGHT_SIGNATURES_KWARG = "thought_signatures"
 """Key in ``additional_kwargs``: Gemini's signatures of tool calls, by tool call id."""
 
+ITEM_KWARGS = ("item_ids", "output_items")
+"""Keys in ``additional_kwargs``: order and ids of the items of the Responses API, and items of
+server-side tools. Only that API accepts them back."""
+
 SIGNATURE_KWARGS = frozenset(
-    [field.kwarg for field in REASONING_FIELDS if field.is_signature] + [THOUGHT_SIGNATURES_KWARG]
+    [field.kwarg for field in REASONING_FIELDS if field.is_signature]
+    + [THOUGHT_SIGNATURES_KWARG, *ITEM_KWARGS]
 )
 """Keys in ``additional_kwargs`` that must not be sent to another provider."""
 

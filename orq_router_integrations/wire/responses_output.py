@@ -26,6 +26,20 @@ LangChain uses the same name for the argument of a tool that takes a single stri
 PARAGRAPH_BREAK = "\n\n"
 """Separator between pieces of reasoning."""
 
+SELF_CONTAINED_ITEMS = frozenset({"compaction", "mcp_approval_request"})
+"""Types of items that the API accepts back on their own."""
+
+REPLAYED_ITEMS = SELF_CONTAINED_ITEMS | {
+    "mcp_call",
+    "mcp_list_tools",
+    "tool_search_call",
+    "tool_search_output",
+    "web_search_call",
+}
+"""Types of items of server-side tools that the API accepts back with the reasoning before them."""
+
+_ORDERED_ITEMS = REPLAYED_ITEMS | {"reasoning", "message", "function_call", "custom_tool_call"}
+
 _INCOMPLETE_REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _USAGE_NAMES = {
     "input_tokens": "prompt_tokens",
@@ -61,15 +75,49 @@ def parse_response(response: Response) -> JsonObject | PendingResponse:
     if body.get("status") in {"queued", "in_progress"} and isinstance(body.get("id"), str):
         return PendingResponse(body["id"], response.attempts, response.started_at)
     if body.get("status") == "failed":
-        raise EmbeddedError(response.content)
+        raise create_failure(body)
     message: JsonObject = {"role": "assistant", "content": "", "tool_calls": []}
-    for item in get_output_items(body, response.content):
+    items = get_output_items(body, response.content)
+    for item in items:
         merge_delta(message, convert_item(item))
+    merge_delta(message, {"item_ids": list_item_ids(items)})
     finish_reason = get_finish_reason(body, has_calls=bool(message["tool_calls"]))
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
     if logprobs := message.pop("logprobs", None):
         choice["logprobs"] = {"content": logprobs}
     return {**convert_metadata(body), "choices": [choice]}
+
+
+def create_failure(response: JsonObject) -> EmbeddedError:
+    """Create the error for a failed response, whose reason some providers omit."""
+    error = response.get("error")
+    if not error:
+        reason = as_str(as_dict(response.get("incomplete_details")).get("reason"))
+        response_id = as_str(response.get("id")) or "without an id"
+        reason = f"with the reason {reason!r}" if reason else "without a reason"
+        error = {"message": f"The response {response_id} failed {reason}."}
+    return EmbeddedError(dumps({**response, "error": error}))
+
+
+def list_item_ids(items: list[JsonObject]) -> list[JsonObject]:
+    """Return types and ids of the items that can be sent back, in their order.
+
+    The list is empty if there are only messages, because their order is already known, and if
+    reasoning is not encrypted: It cannot be sent back then, and the API rejects the ids of items
+    whose reasoning is missing.
+    """
+    if any(item.get("type") == "reasoning" and not _is_encrypted(item) for item in items):
+        return []
+    item_ids = [
+        {name: item[name] for name in ("type", "id", "call_id") if isinstance(item.get(name), str)}
+        for item in items
+        if isinstance(item.get("id"), str) and item.get("type") in _ORDERED_ITEMS
+    ]
+    return item_ids if any(ids["type"] != "message" for ids in item_ids) else []
+
+
+def _is_encrypted(item: JsonObject) -> bool:
+    return isinstance(item.get("encrypted_content"), str)
 
 
 def get_output_items(response: JsonObject, data: bytes) -> list[JsonObject]:
@@ -174,7 +222,7 @@ def convert_unstreamed_content(item: JsonObject) -> JsonObject:
     have, such as web searches.
     """
     match item.get("type"):
-        case "reasoning" if isinstance(item.get("encrypted_content"), str):
+        case "reasoning" if _is_encrypted(item):
             summary = PARAGRAPH_BREAK.join(_get_texts(item, "summary"))
             reasoning_item = {"reasoning": summary, "signature": item["encrypted_content"]}
             return {"reasoning_items": [reasoning_item]}

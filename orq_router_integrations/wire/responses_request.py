@@ -4,7 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from orq_router_integrations.wire.json import loads
-from orq_router_integrations.wire.responses_output import CUSTOM_TOOL_ARGUMENT, JsonObject
+from orq_router_integrations.wire.responses_output import (
+    CUSTOM_TOOL_ARGUMENT,
+    REPLAYED_ITEMS,
+    SELF_CONTAINED_ITEMS,
+    JsonObject,
+)
 
 _COPIED_FIELDS = (
     "model",
@@ -21,6 +26,9 @@ _COPIED_FIELDS = (
 )
 _RENAMED_FIELDS = {"max_completion_tokens": "max_output_tokens", "stop": "stop_sequences"}
 _UNSUPPORTED_FIELDS = ("seed", "modalities", "audio")
+APPROVAL_RESPONSE = "mcp_approval_response"
+"""Type of the content part, and of the item, that answers the request of an MCP server."""
+
 _LOGPROBS = "message.output_text.logprobs"
 """Value of ``include`` that asks for log probabilities."""
 
@@ -95,20 +103,43 @@ def _flatten_tool_choice(choice: Any) -> Any:
 def _convert_message(message: Mapping[str, Any]) -> Iterator[JsonObject]:
     role, content = message["role"], message.get("content") or ""
     if role == "assistant":
-        yield from _convert_assistant_message(content, message)
+        items = list(_convert_assistant_message(content, message))
+        yield from _restore_order(items, message.get("item_ids") or ())
         return
-    parts = content if isinstance(content, str) else [_convert_part(part) for part in content]
+    if not isinstance(content, str):
+        approvals = [dict(part) for part in content if part["type"] == APPROVAL_RESPONSE]
+        yield from approvals
+        content = [_convert_part(part) for part in content if part["type"] != APPROVAL_RESPONSE]
+        if approvals and not content:
+            return
     if role == "tool":
         call_id = message["tool_call_id"]
-        yield {"type": "function_call_output", "call_id": call_id, "output": parts}
+        yield {"type": "function_call_output", "call_id": call_id, "output": content}
     else:
-        yield {"type": "message", "role": role, "content": parts}
+        yield {"type": "message", "role": role, "content": content}
+
+
+def _restore_order(items: list[JsonObject], item_ids: Iterable[JsonObject]) -> list[JsonObject]:
+    """Sort the items of an answer as the model created them, and add their ids.
+
+    Calls are identified by their call ids, items of server-side tools by their ids. Items that are
+    not in ``item_ids``, such as calls that the caller has added, come last.
+    """
+    ordered, remaining = [], list(items)
+    for ids in item_ids:
+        key = "call_id" if "call_id" in ids else "id"
+        for item in remaining:
+            item_type = ids["type"].replace("custom_tool_call", "function_call")
+            if item["type"] == item_type and item.get(key, ids.get(key)) == ids.get(key):
+                remaining.remove(item)
+                ordered.append({**item, "id": ids["id"]})
+                break
+    return [*ordered, *remaining]
 
 
 def _convert_assistant_message(content: Any, message: Mapping[str, Any]) -> Iterator[JsonObject]:
     """Yield items in the order that the API requires: reasoning, message, tool calls."""
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
-    answer: list[JsonObject] = []
     for part in parts:
         if part["type"] == "reasoning":
             yield {
@@ -116,18 +147,28 @@ def _convert_assistant_message(content: Any, message: Mapping[str, Any]) -> Iter
                 "summary": [{"type": "summary_text", "text": part["reasoning"]}],
                 "encrypted_content": part["signature"],
             }
-        elif part["type"] == "text" and part["text"]:
-            answer.append({"type": "output_text", "text": part["text"], "annotations": []})
-        elif part["type"] == "refusal":
-            answer.append(dict(part))
-    if refusal := message.get("refusal"):
-        answer.append({"type": "refusal", "refusal": refusal})
-    if answer:
-        is_text = all(part["type"] == "output_text" for part in answer)
-        answer_content = "".join(part["text"] for part in answer) if is_text else answer
-        yield {"type": "message", "role": "assistant", "content": answer_content}
+    if answer := _convert_answer(parts, message.get("refusal")):
+        yield {"type": "message", "role": "assistant", "content": answer}
+    replayed = REPLAYED_ITEMS if message.get("item_ids") else SELF_CONTAINED_ITEMS
+    for item in message.get("output_items") or ():
+        if item.get("type") in replayed:
+            yield dict(item)
     for call in message.get("tool_calls") or ():
         yield {"type": "function_call", "call_id": call["id"], **call["function"]}
+
+
+def _convert_answer(parts: list[JsonObject], refusal: str | None) -> str | list[JsonObject]:
+    answer: list[JsonObject] = []
+    for part in parts:
+        if part["type"] == "text" and part["text"]:
+            answer.append({"type": "output_text", "text": part["text"], "annotations": []})
+        elif part["type"] == "refusal" and part["refusal"]:
+            answer.append(dict(part))
+    if refusal:
+        answer.append({"type": "refusal", "refusal": refusal})
+    if all(part["type"] == "output_text" for part in answer):
+        return "".join(part["text"] for part in answer)
+    return answer
 
 
 def _restore_custom_calls(
@@ -139,12 +180,8 @@ def _restore_custom_calls(
     for item in items:
         if item["type"] == "function_call" and item["name"] in custom_names:
             custom_ids.add(item["call_id"])
-            yield {
-                "type": "custom_tool_call",
-                "call_id": item["call_id"],
-                "name": item["name"],
-                "input": _get_custom_input(item["arguments"]),
-            }
+            arguments = item.pop("arguments")
+            yield {**item, "type": "custom_tool_call", "input": _get_custom_input(arguments)}
         elif item["type"] == "function_call_output" and item["call_id"] in custom_ids:
             yield {**item, "type": "custom_tool_call_output"}
         else:

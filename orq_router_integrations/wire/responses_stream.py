@@ -2,17 +2,19 @@
 
 The API sends the same content up to three times: as deltas, in the finished item, and in the
 finished response. Providers omit any of these, so the decoder records which content it has emitted
-and takes missing content from later events. It compares the items of the finished response by type,
-not by index, because some providers omit items there, which shifts the indices.
+and takes missing content from later events. Items are identified by their ids, because some
+providers send another output index with the finished item than with its deltas, and omit items of
+the finished response, which shifts the indices.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from orq_router_integrations.wire.call import EmbeddedError
 from orq_router_integrations.wire.chat_completions import extract_text
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, dumps
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
 from orq_router_integrations.wire.responses_output import (
     PARAGRAPH_BREAK,
     JsonObject,
@@ -20,9 +22,11 @@ from orq_router_integrations.wire.responses_output import (
     convert_message_part,
     convert_metadata,
     convert_unstreamed_content,
+    create_failure,
     get_finish_reason,
     get_message_parts,
     get_output_items,
+    list_item_ids,
     merge_delta,
 )
 
@@ -38,22 +42,50 @@ _TEXT_DELTAS = {
 _FINAL_EVENTS = {"response.completed", "response.incomplete"}
 
 
+@dataclass(slots=True)
+class _StreamedItem:
+    """What has been emitted of an output item.
+
+    Attributes:
+        index: Identifies the item if its events have no ids, and its tool call in chunks.
+        id: ID of the item; ``None`` if no event had it.
+        call_id: ID of the tool call.
+        types: Types of the item; empty if unknown.
+        parts: Content indices of the emitted parts.
+        is_call: Whether the start of a tool call has been emitted.
+        is_emitted: Whether text or arguments have been emitted.
+        is_finished: Whether the finished item was received.
+    """
+
+    index: int | None
+    id: str | None = None
+    call_id: Any = None
+    types: set[str] = field(default_factory=set)
+    parts: set[int | None] = field(default_factory=set)
+    is_call: bool = False
+    is_emitted: bool = False
+    is_finished: bool = False
+
+    def is_part_emitted(self, content_index: int | None) -> bool:
+        """Whether text of a part was emitted; text without a content index counts as all parts."""
+        if content_index is None:
+            return bool(self.parts)
+        return not self.parts.isdisjoint({content_index, None})
+
+
 class ResponsesStreamDecoder(EventStreamDecoder):
     """Decodes the bytes of a response stream into chunks of a chat completion."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Items are identified by their output index, which is None if the event lacks it.
-        self._call_ids: dict[int | None, Any] = {}  # tool calls that have been emitted
-        self._item_types: set[Any] = set()  # types of items with emitted content
-        self._emitted_items: set[int | None] = set()  # items with emitted text or arguments
-        self._emitted_parts: set[tuple[int | None, int | None]] = set()  # (item, content index)
+        self._items: list[_StreamedItem] = []
+        self._finished_items: list[JsonObject] = []
         self._reasoning_key: tuple[Any, ...] | None = None  # where the last reasoning came from
 
     @property
     def has_answer(self) -> bool:
         """Whether any content of an item was emitted."""
-        return bool(self._item_types)
+        return any(item.is_emitted or item.is_call or item.is_finished for item in self._items)
 
     def find_text(self, event: JsonObject) -> tuple[JsonObject, str]:
         """Return the object with the text of an event, and the name of its text field."""
@@ -68,119 +100,190 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         """
         event_type = as_str(event.get("type"))
         if event_type in {"error", "response.failed"}:
-            response = as_dict(event.get("response"))
-            raise EmbeddedError(dumps(response) if response.get("error") else data)
+            if event_type == "error":
+                raise EmbeddedError(data)
+            raise create_failure(as_dict(event.get("response")))
         if event_type in _FINAL_EVENTS:
             yield from self._finish_response(as_dict(event.get("response")), data)
         elif event_type in _TEXT_DELTAS:
             logprobs = as_dicts(event.get("logprobs"))
             fields = {"logprobs": {"content": logprobs}} if logprobs else {}
             yield _build_chunk(self._convert_text_delta(event_type, event), **fields)
-        elif delta := self._convert_event(event_type, event, _get_index(event)):
+        elif delta := self._convert_event(event_type, event):
             yield _build_chunk(delta)
 
+    def _get_item(self, event: JsonObject, item_type: str) -> _StreamedItem:
+        """Return the item of an event, which is a new one if no earlier event belongs to it."""
+        payload = as_dict(event.get("item"))
+        item_id = as_str(event.get("item_id")) or as_str(payload.get("id")) or None
+        index, call_id = _get_index(event), payload.get("call_id")
+        is_start = event.get("type") == "response.output_item.added"
+        item = self._find_item(item_id, index, call_id, item_type, is_start=is_start)
+        if item is None:
+            taken = {other.index for other in self._items if other.index is not None}
+            item = _StreamedItem(max(taken) + 1 if index in taken else index)
+            self._items.append(item)
+        item.id = item.id or item_id
+        item.types.add(item_type)
+        return item
+
+    def _find_item(
+        self,
+        item_id: str | None,
+        index: int | None,
+        call_id: Any,
+        item_type: str,
+        *,
+        is_start: bool,
+    ) -> _StreamedItem | None:
+        """Find an item by its id, then by its index, then by the id of its call.
+
+        Finished items are only found by their id. The start of an item only belongs to an earlier
+        one if both have the same id or index.
+        """
+        for item in self._items:
+            if item_id and item.id == item_id:
+                return item
+        open_items = [
+            item for item in self._items if not item.is_finished and item_type in item.types
+        ]
+        for item in open_items:
+            # Some providers send other ids in each event, so the index identifies the item too.
+            is_other = index is None and item_id and item.id
+            is_other_call = call_id and item.call_id and call_id != item.call_id
+            if item.index == index and not (is_other or is_other_call):
+                return item
+        if is_start:
+            return None
+        candidates = [item for item in open_items if call_id and item.call_id == call_id]
+        candidates = candidates or [item for item in open_items if item_id and not item.id]
+        return candidates[0] if len(candidates) == 1 else None
+
     def _convert_text_delta(self, event_type: str, event: JsonObject) -> JsonObject:
-        field, text = _TEXT_DELTAS[event_type], extract_text(event.get("delta"))
-        item_index = _get_index(event)
-        self._emitted_items.add(item_index)
-        self._item_types.add("reasoning" if field == "reasoning" else "message")
-        if field == "reasoning":
-            indices = map(event.get, ("output_index", "summary_index", "content_index"))
-            return {field: self._separate_reasoning(text, (event_type, *indices))}
-        self._emitted_parts.add((item_index, _get_index(event, "content_index")))
-        if field == "content":
+        name, text = _TEXT_DELTAS[event_type], extract_text(event.get("delta"))
+        item = self._get_item(event, "reasoning" if name == "reasoning" else "message")
+        item.is_emitted = True
+        if name == "reasoning":
+            indices = map(event.get, ("summary_index", "content_index"))
+            return {name: self._separate_reasoning(text, (event_type, id(item), *indices))}
+        item.parts.add(_get_index(event, "content_index"))
+        if name == "content":
             self.record_text(text)
-        return {field: text}
+        return {name: text}
 
     def _separate_reasoning(self, text: str, key: tuple[Any, ...]) -> str:
         """Add a paragraph break before the text of a new item or part."""
         last_key, self._reasoning_key = self._reasoning_key, key
         return PARAGRAPH_BREAK + text if last_key not in (None, key) else text
 
-    def _is_part_emitted(self, item_index: int | None, content_index: int | None) -> bool:
-        """Whether text of a part was emitted; text without a content index counts for all parts."""
-        keys = {(item_index, content_index), (item_index, None)}
-        return not self._emitted_parts.isdisjoint(keys)
-
-    def _convert_event(self, event_type: str, event: JsonObject, index: int | None) -> JsonObject:
-        item = as_dict(event.get("item"))
-        delta: JsonObject = {}
+    def _convert_event(self, event_type: str, event: JsonObject) -> JsonObject:
         match event_type:
-            case "response.output_item.added" if item.get("type") == "function_call":
-                delta = self._start_call(item, index)
+            case "response.output_item.added" | "response.output_item.done":
+                return self._convert_item(event_type, event, as_dict(event.get("item")))
             case "response.function_call_arguments.delta":
-                delta = self._convert_arguments(event.get("delta"), index)
-            case "response.function_call_arguments.done" if index not in self._emitted_items:
-                delta = self._convert_arguments(event.get("arguments"), index)
+                item = self._get_item(event, "function_call")
+                return self._convert_arguments(event.get("delta"), item)
+            case "response.function_call_arguments.done":
+                item = self._get_item(event, "function_call")
+                text = None if item.is_emitted else event.get("arguments")
+                return self._convert_arguments(text, item)
             case "response.output_text.annotation.added":
-                delta = {"annotations": as_dicts([event.get("annotation")])}
+                return {"annotations": as_dicts([event.get("annotation")])}
             case "response.output_text.done" if event.get("text"):
-                if not self._is_part_emitted(index, _get_index(event, "content_index")):
+                item = self._get_item(event, "message")
+                if not item.is_part_emitted(_get_index(event, "content_index")):
                     text_event = {**event, "delta": event.get("text")}
-                    delta = self._convert_text_delta("response.output_text.delta", text_event)
-            case "response.output_item.done":
-                delta = self._finish_item(item, index)
-        return delta
+                    return self._convert_text_delta("response.output_text.delta", text_event)
+        return {}
 
-    def _start_call(self, item: JsonObject, index: int | None) -> JsonObject:
-        call_id = item.get("call_id")
-        self._call_ids[index] = call_id
-        self._item_types.add("function_call")
-        function = {"name": item.get("name"), "arguments": ""}
-        return {"tool_calls": [{"index": index, "id": call_id, "function": function}]}
+    def _convert_item(self, event_type: str, event: JsonObject, payload: JsonObject) -> JsonObject:
+        item_type = as_str(payload.get("type"))
+        if event_type == "response.output_item.done":
+            self._finished_items.append(payload)
+            return self._finish_item(payload, self._get_item(event, item_type))
+        if item_type == "function_call":
+            return self._start_call(payload, self._get_item(event, item_type))
+        if item_type in {"message", "reasoning"}:
+            self._get_item(event, item_type)
+        return {}
 
-    def _convert_arguments(self, text: Any, index: int | None) -> JsonObject:
+    def _start_call(self, payload: JsonObject, item: _StreamedItem) -> JsonObject:
+        item.call_id, item.is_call = payload.get("call_id"), True
+        function = {"name": payload.get("name"), "arguments": ""}
+        return {"tool_calls": [{"index": item.index, "id": item.call_id, "function": function}]}
+
+    def _convert_arguments(self, text: Any, item: _StreamedItem) -> JsonObject:
         if not text:
             return {}
-        self._emitted_items.add(index)
-        return {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
+        item.is_emitted = True
+        return {"tool_calls": [{"index": item.index, "function": {"arguments": text}}]}
 
-    def _finish_item(self, item: JsonObject, index: int | None) -> JsonObject:
-        """Convert the content of a finished item that was not emitted yet."""
-        self._item_types.add(as_str(item.get("type")))
-        if index in self._emitted_items:
-            return self._convert_missing_parts(item, index)
-        self._emitted_items.add(index)
-        if index in self._call_ids:
-            return self._convert_arguments(item.get("arguments"), index)
-        delta = convert_item(item)
+    def _finish_item(self, payload: JsonObject, item: _StreamedItem) -> JsonObject:
+        """Convert what a finished item contains beyond the content already emitted."""
+        was_finished, item.is_finished = item.is_finished, True
+        if item.is_emitted:
+            return {} if was_finished else self._convert_missing_parts(payload, item)
+        item.is_emitted = True
+        if item.is_call:
+            return self._convert_arguments(payload.get("arguments"), item)
+        delta = convert_item(payload)
         self.record_text(delta.get("content"))
         if reasoning := delta.get("reasoning"):
-            delta["reasoning"] = self._separate_reasoning(reasoning, ("item", index))
+            delta["reasoning"] = self._separate_reasoning(reasoning, ("item", id(item)))
         if calls := delta.get("tool_calls"):
-            self._call_ids[index] = item.get("call_id")
-            delta["tool_calls"] = [{"index": index, **call} for call in calls]
+            item.call_id, item.is_call = payload.get("call_id"), True
+            delta["tool_calls"] = [{"index": item.index, **call} for call in calls]
         return delta
 
-    def _convert_missing_parts(self, item: JsonObject, index: int | None) -> JsonObject:
+    def _convert_missing_parts(self, payload: JsonObject, item: _StreamedItem) -> JsonObject:
         """Convert the parts of a partly emitted item that no earlier event contained."""
-        delta = convert_unstreamed_content(item)
-        if item.get("type") == "message":
-            for content_index, part in enumerate(get_message_parts(item)):
-                if not self._is_part_emitted(index, content_index):
+        delta = convert_unstreamed_content(payload)
+        if payload.get("type") == "message":
+            for content_index, part in enumerate(get_message_parts(payload)):
+                if not item.is_part_emitted(content_index):
                     merge_delta(delta, convert_message_part(part))
             self.record_text(delta.get("content"))
         return delta
 
     def _finish_response(self, response: JsonObject, data: bytes) -> Iterator[JsonObject]:
         self.done = True
-        items = as_dicts(response.get("output"))
-        if not self._item_types:
-            items = get_output_items(response, data)
-        emitted_types = set(self._item_types)
-        for index, item in enumerate(items):
-            if item.get("type") not in emitted_types or self._lacks_arguments(item, index):
-                yield _build_chunk(self._finish_item(item, index))
-        finish_reason = get_finish_reason(response, has_calls=bool(self._call_ids))
-        choice = {"index": 0, "delta": {}, "finish_reason": finish_reason}
+        outputs = as_dicts(response.get("output"))
+        if not self.has_answer:
+            outputs = get_output_items(response, data)
+        for payload in self._find_missing_items(outputs):
+            item = self._get_item({"item": payload}, as_str(payload.get("type")))
+            yield _build_chunk(self._finish_item(payload, item))
+        if item_ids := list_item_ids(outputs or self._finished_items):
+            yield _build_chunk({"item_ids": item_ids})
+        has_calls = any(item.is_call for item in self._items)
+        choice = {
+            "index": 0,
+            "delta": {},
+            "finish_reason": get_finish_reason(response, has_calls=has_calls),
+        }
         yield {**convert_metadata(response), "choices": [choice]}
 
-    def _lacks_arguments(self, item: JsonObject, index: int) -> bool:
-        """Whether an item is a tool call that was started but has not received its arguments."""
-        if index in self._emitted_items:
-            return False
-        call_id = self._call_ids.get(index)
-        return bool(call_id) and call_id == item.get("call_id")
+    def _find_missing_items(self, outputs: list[JsonObject]) -> list[JsonObject]:
+        """Return the items of the finished response that no event contained.
+
+        Items of a type that was streamed are only missing if they are calls, because calls have
+        ids that all providers repeat.
+        """
+        streamed = [item for item in self._items if item.is_emitted or item.is_call]
+        streamed_types = {item_type for item in streamed for item_type in item.types}
+        states = {str(item.call_id): item.is_emitted for item in streamed if item.call_id}
+        call_count = sum(payload.get("type") == "function_call" for payload in outputs)
+        missing = []
+        for payload in outputs:
+            is_call, call_id = (
+                payload.get("type") == "function_call",
+                as_str(payload.get("call_id")),
+            )
+            is_new_call = is_call and call_id not in states and call_count > len(states)
+            is_empty_call = is_call and states.get(call_id) is False
+            if payload.get("type") not in streamed_types or is_new_call or is_empty_call:
+                missing.append(payload)
+        return missing
 
 
 def _get_index(event: JsonObject, name: str = "output_index") -> int | None:

@@ -34,7 +34,8 @@ def decode_events(*events: Any, end: Any = COMPLETED) -> list[dict[str, Any]]:
 def decode_deltas(*events: Any, end: Any = CUT) -> list[Any]:
     *chunks, last = decode_events(*events, end=end)
     assert last["choices"][0]["finish_reason"]
-    return [chunk["choices"][0]["delta"] for chunk in chunks]
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    return [delta for delta in deltas if "item_ids" not in delta]
 
 
 CALL = {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": ""}

@@ -24,4 +24,6 @@ def test_signature_kwargs() -> None:
         "redacted_reasoning",
         "reasoning_items",
         THOUGHT_SIGNATURES_KWARG,
+        "item_ids",
+        "output_items",
     } == SIGNATURE_KWARGS

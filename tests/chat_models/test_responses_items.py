@@ -1,0 +1,389 @@
+"""Output items of the Responses API are identified by their ids, and sent back as they came."""
+
+from typing import Any
+
+import orjson
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from support.chat_responses import EVENT_STREAM, create_model, encode_event
+from support.response_events import create_event, decode_events
+
+from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.chat_models.message_conversion import convert_messages
+from orq_router_integrations.errors import RouterError, RouterInputError
+from orq_router_integrations.wire.responses_request import build_responses_body
+
+RESPONSE = {"id": "resp_1", "model": "gpt-4o", "status": "completed", "output": []}
+both_modes = pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
+both_versions = pytest.mark.parametrize("version", ["v0", "v1"])
+
+
+def reasoning(item_id: str) -> dict[str, Any]:
+    summary = [{"type": "summary_text", "text": f"Hm {item_id}."}]
+    return {
+        "type": "reasoning",
+        "id": item_id,
+        "summary": summary,
+        "encrypted_content": f"x{item_id}",
+    }
+
+
+def call(item_id: str, call_id: str = "c1", name: str = "look") -> dict[str, Any]:
+    return {
+        "type": "function_call",
+        "id": item_id,
+        "call_id": call_id,
+        "name": name,
+        "arguments": '{"a":1}',
+    }
+
+
+def text(item_id: str, content: str = "Hi") -> dict[str, Any]:
+    parts = [{"type": "output_text", "text": content, "annotations": []}]
+    return {"type": "message", "id": item_id, "role": "assistant", "content": parts}
+
+
+def stream_items(items: list[Any]) -> list[dict[str, Any]]:
+    """Create the events of a stream in which each item comes as one finished item."""
+    done = [
+        create_event("output_item.done", output_index=index, item=item)
+        for index, item in enumerate(items)
+    ]
+    return [*done, create_event("completed", response={**RESPONSE, "output": items})]
+
+
+def answer_with(*items: Any, stream: bool = False, version: str = "v0") -> AIMessage:
+    """Return the answer of a model that receives these output items."""
+    if stream:
+        content = b"".join(map(encode_event, stream_items(list(items))))
+    else:
+        content = orjson.dumps({**RESPONSE, "output": items})
+    content_type = EVENT_STREAM if stream else "application/json"
+    model = create_model(content, content_type, api="responses", output_version=version)
+    answer = model.invoke("Hi", stream=stream)
+    assert isinstance(answer, AIMessage)
+    return answer
+
+
+def replay(answer: AIMessage, *following: Any) -> list[dict[str, Any]]:
+    """Return the input items of the next request, after the first message."""
+    messages = [HumanMessage("Hi"), answer, *following]
+    body = {"messages": convert_messages(messages, api="responses", provider="openai")}
+    items: list[dict[str, Any]] = build_responses_body(body, {})["input"]
+    return items[1:]
+
+
+TEXT_DELTA = {"item_id": "m1", "content_index": 0, "delta": "Hi"}
+CALL_ADDED = {**call("f1"), "arguments": ""}
+
+
+def streamed_text(index: int | None, done_index: int | None, **done: Any) -> list[Any]:
+    return [
+        create_event("output_text.delta", output_index=index, **TEXT_DELTA),
+        create_event("output_item.done", output_index=done_index, item={**text("m1"), **done}),
+    ]
+
+
+def streamed_call(done_index: int | None, done: dict[str, Any], **delta: Any) -> list[Any]:
+    arguments = create_event(
+        "function_call_arguments.delta", output_index=0, delta='{"a":1}', **delta
+    )
+    return [
+        create_event("output_item.added", output_index=0, item=CALL_ADDED),
+        arguments,
+        create_event("output_item.done", output_index=done_index, item=done),
+    ]
+
+
+STREAMS: dict[str, tuple[list[Any], str, int]] = {
+    "text with another index when done": (streamed_text(0, 1), "Hi", 0),
+    "text without an index when done": (streamed_text(0, None), "Hi", 0),
+    "text with another id when done": (streamed_text(0, 0, id="m9"), "Hi", 0),
+    "text at the index of a finished item": (
+        [
+            create_event("output_item.done", output_index=0, item=reasoning("r1")),
+            *streamed_text(0, 0),
+        ],
+        "Hi",
+        0,
+    ),
+    "finished text with another index": (
+        [
+            create_event("output_text.delta", output_index=0, **TEXT_DELTA),
+            create_event("output_text.done", output_index=3, item_id="m1", text="Hi"),
+        ],
+        "Hi",
+        0,
+    ),
+    "call with another index when done": (streamed_call(1, call("f1"), item_id="f1"), "", 1),
+    "call without an index when done": (streamed_call(None, call("f1"), item_id="f1"), "", 1),
+    "call without item ids, with another index": (
+        streamed_call(1, {**call("f1"), "id": None}),
+        "",
+        1,
+    ),
+    "call with another id when done": (streamed_call(0, call("f9")), "", 1),
+    "two calls at one index": (
+        [
+            *streamed_call(0, call("f1"), item_id="f1"),
+            create_event("output_item.done", output_index=0, item=call("f2", "c2")),
+        ],
+        "",
+        2,
+    ),
+    "second call only in the response": (
+        [
+            *streamed_call(0, call("f1"), item_id="f1"),
+            create_event(
+                "completed", response={**RESPONSE, "output": [call("f1"), call("f2", "c2")]}
+            ),
+        ],
+        "",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "content", "count"), STREAMS.values(), ids=STREAMS)
+def test_streamed_item_is_emitted_once(events: list[Any], content: str, count: int) -> None:
+    end = create_event("completed", response={**RESPONSE, "output": []})
+    stream = b"".join(map(encode_event, [*events, end]))
+    answer = create_model(stream, EVENT_STREAM, api="responses", streaming=True).invoke("Hi")
+    assert answer.text == content
+    assert [item["args"] for item in answer.tool_calls] == [{"a": 1}] * count
+
+
+def test_fragments_of_calls_at_one_index_are_not_mixed() -> None:
+    events = [
+        create_event("output_item.added", output_index=0, item=CALL_ADDED),
+        create_event(
+            "output_item.added", output_index=0, item={**call("f2", "c2"), "arguments": ""}
+        ),
+        *(
+            create_event(
+                "function_call_arguments.delta", output_index=0, item_id=item_id, delta=delta
+            )
+            for item_id, delta in [("f1", '{"a"'), ("f2", '{"b"'), ("f1", ":1}"), ("f2", ":2}")]
+        ),
+    ]
+    chunks = decode_events(*events)
+    arguments: dict[Any, str] = {}
+    for chunk in chunks:
+        for item in chunk["choices"][0]["delta"].get("tool_calls", ()):
+            key = item["index"]
+            arguments[key] = arguments.get(key, "") + item["function"]["arguments"]
+    assert list(arguments.values()) == ['{"a":1}', '{"b":2}']
+
+
+@both_modes
+@both_versions
+def test_order_and_ids_of_items_are_sent_back(stream: bool, version: str) -> None:
+    items = [
+        reasoning("r1"),
+        call("f1"),
+        reasoning("r2"),
+        call("f2", "c2"),
+        text("m1"),
+    ]
+    answer = answer_with(*items, stream=stream, version=version)
+    results = [ToolMessage("1", tool_call_id="c1"), ToolMessage("2", tool_call_id="c2")]
+    sent = replay(answer, *results)
+    assert [item.get("id") for item in sent] == ["r1", "f1", "r2", "f2", "m1", None, None]
+    assert [item["encrypted_content"] for item in sent if item["type"] == "reasoning"] == [
+        "xr1",
+        "xr2",
+    ]
+
+
+def test_reasoning_before_an_answer_without_calls_keeps_the_search() -> None:
+    search = {"type": "web_search_call", "id": "ws", "status": "completed"}
+    answer = answer_with(reasoning("r1"), search, text("m1"))
+    assert [item.get("id") for item in replay(answer)] == ["r1", "ws", "m1"]
+
+
+def test_ids_are_left_out_if_the_reasoning_cannot_be_sent() -> None:
+    """The API rejects the id of a call whose reasoning is missing."""
+    bare = {"type": "reasoning", "id": "r1", "summary": []}
+    search = {"type": "web_search_call", "id": "ws", "status": "completed"}
+    answer = answer_with(bare, search, call("f1"))
+    (sent, _) = replay(answer, ToolMessage("1", tool_call_id="c1"))
+    assert sent == {k: v for k, v in call("f1").items() if k != "id"}
+
+
+def test_call_added_by_the_caller_comes_last() -> None:
+    answer = answer_with(reasoning("r1"), call("f1"))
+    answer.tool_calls.append({"name": "look", "args": {}, "id": "c9", "type": "tool_call"})
+    assert [item.get("call_id") for item in replay(answer)] == [None, "c1", "c9"]
+
+
+def test_items_are_not_sent_to_chat_completions() -> None:
+    answer = answer_with(reasoning("r1"), call("f1"), {"type": "compaction", "id": "k"})
+    (payload,) = convert_messages([answer])
+    assert payload.keys() == {"role", "content", "tool_calls"}
+
+
+def test_items_are_not_sent_to_another_provider() -> None:
+    answer = answer_with(reasoning("r1"), {"type": "compaction", "id": "k"}, call("f1"))
+    body = {"messages": convert_messages([answer], api="responses", provider="anthropic")}
+    (sent,) = build_responses_body(body, {})["input"]
+    assert sent["type"] == "function_call"
+    assert "id" not in sent
+
+
+REQUEST = {
+    "type": "mcp_approval_request",
+    "id": "mcpr_1",
+    "name": "delete",
+    "arguments": "{}",
+    "server_label": "files",
+}
+COMPACTION = {"type": "compaction", "id": "cmp_1", "encrypted_content": "x"}
+
+
+@both_modes
+@pytest.mark.parametrize("item", [COMPACTION, REQUEST], ids=lambda item: item["type"])
+def test_item_is_sent_back_unchanged(item: dict[str, Any], stream: bool) -> None:
+    answer = answer_with(item, text("m1"), stream=stream)
+    assert replay(answer)[0] == item
+
+
+APPROVAL = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+
+
+def test_approval_is_an_input_item(router: OfflineRouter) -> None:
+    model = ChatOrq(model="openai/gpt-4o", api="responses", client=router.client())
+    answer = answer_with(REQUEST)
+    model.invoke([HumanMessage("Hi"), answer, HumanMessage([APPROVAL])])
+    assert router.requests[-1].body["input"][1:] == [REQUEST, APPROVAL]
+
+
+def test_approval_with_text_keeps_the_text() -> None:
+    sent = replay(answer_with(REQUEST), HumanMessage([APPROVAL, "Go on."]))
+    assert sent[1] == APPROVAL
+    assert sent[2]["content"] == [{"type": "input_text", "text": "Go on."}]
+
+
+@pytest.mark.parametrize("field", ["approve", "approval_request_id"])
+def test_incomplete_approval_raises(field: str) -> None:
+    block = {**APPROVAL, field: None}
+    with pytest.raises(ValueError, match="needs 'approve'"):
+        convert_messages([HumanMessage([block])], api="responses")
+
+
+def test_approval_needs_the_responses_api(model: ChatOrq) -> None:
+    with pytest.raises(RouterInputError, match="api='responses'"):
+        model.invoke([HumanMessage([APPROVAL])])
+
+
+SERVER_TOOLS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "web search": (
+        {
+            "type": "web_search_call",
+            "id": "s",
+            "status": "completed",
+            "action": {"type": "search", "query": "owls"},
+        },
+        {"name": "web_search", "args": {"type": "search", "query": "owls"}},
+        {"status": "success"},
+    ),
+    "file search": (
+        {
+            "type": "file_search_call",
+            "id": "s",
+            "status": "completed",
+            "queries": ["owls"],
+            "results": [{"file_id": "f"}],
+        },
+        {"name": "file_search", "args": {"queries": ["owls"]}},
+        {"status": "success", "output": [{"file_id": "f"}]},
+    ),
+    "code": (
+        {
+            "type": "code_interpreter_call",
+            "id": "s",
+            "status": "failed",
+            "code": "1",
+            "outputs": None,
+        },
+        {"name": "code_interpreter", "args": {"code": "1"}},
+        {"status": "error"},
+    ),
+    "MCP error": (
+        {"type": "mcp_call", "id": "s", "name": "f", "arguments": "{}", "error": "no"},
+        {"name": "mcp", "args": {"name": "f", "arguments": "{}"}},
+        {"status": "error", "output": "no"},
+    ),
+}
+
+
+@both_modes
+@both_versions
+@pytest.mark.parametrize(("item", "call_fields", "result"), SERVER_TOOLS.values(), ids=SERVER_TOOLS)
+def test_server_side_tool_becomes_call_and_result(
+    item: Any, call_fields: Any, result: Any, stream: bool, version: str
+) -> None:
+    blocks = answer_with(item, text("m1"), stream=stream, version=version).content_blocks
+    assert {"type": "text", "text": "Hi"} in [
+        {k: v for k, v in block.items() if k in {"type", "text"}} for block in blocks
+    ]
+    traces = [
+        {k: v for k, v in block.items() if k != "index"}
+        for block in blocks
+        if block["type"].startswith("server_tool")
+    ]
+    assert traces == [
+        {"type": "server_tool_call", "id": "s", **call_fields},
+        {"type": "server_tool_result", "tool_call_id": "s", **result},
+    ]
+
+
+def test_server_side_tool_that_has_not_finished_has_no_result() -> None:
+    item = {"type": "web_search_call", "id": "s", "status": "in_progress"}
+    blocks = answer_with(item, text("m1")).content_blocks
+    assert [block["type"] for block in blocks] == ["text", "server_tool_call"]
+
+
+FAILURES: dict[str, tuple[Any, str]] = {
+    "no error": ({}, "response resp_1 failed without a reason"),
+    "null error": ({"error": None}, "response resp_1 failed without a reason"),
+    "reason": (
+        {"incomplete_details": {"reason": "server_overloaded"}},
+        "failed with the reason 'server_overloaded'",
+    ),
+    "no id": ({"id": None}, "response without an id failed"),
+    "error": ({"error": {"code": "x", "message": "out of owls"}}, "out of owls"),
+}
+
+
+@both_modes
+@pytest.mark.parametrize(("fields", "message"), FAILURES.values(), ids=FAILURES)
+def test_failed_response_has_a_readable_message(fields: Any, message: str, stream: bool) -> None:
+    response = {**RESPONSE, "status": "failed", **fields}
+    content = (
+        encode_event(create_event("failed", response=response))
+        if stream
+        else orjson.dumps(response)
+    )
+    content_type = EVENT_STREAM if stream else "application/json"
+    model = create_model(content, content_type, api="responses", streaming=stream)
+    with pytest.raises(RouterError, match=message):
+        model.invoke("Hi")
+
+
+def test_empty_refusal_is_not_sent_back() -> None:
+    answer = AIMessage("Hi", additional_kwargs={"refusal": ""})
+    assert replay(answer) == [{"type": "message", "role": "assistant", "content": "Hi"}]
+
+
+OUTPUTS: list[tuple[Any, str]] = [
+    ("done", "done"),
+    ([{"type": "input_text", "text": "done"}], "done"),
+    (None, ""),
+]
+
+
+@pytest.mark.parametrize(("output", "content"), OUTPUTS, ids=["str", "parts", "None"])
+def test_custom_tool_call_output_is_accepted(output: Any, content: str) -> None:
+    block = {"type": "custom_tool_call_output", "output": output}
+    (message,) = convert_messages([ToolMessage([block], tool_call_id="c1")])
+    assert message["content"] == content
