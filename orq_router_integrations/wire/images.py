@@ -81,9 +81,11 @@ class ImageParams(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _check_compression(self) -> Self:
+    def _check_output_format(self) -> Self:
         if self.output_compression is not None and self.output_format not in {"webp", "jpeg"}:
             raise ValueError("output_compression: requires output_format='webp' or 'jpeg'")
+        if self.background == "transparent" and self.output_format == "jpeg":
+            raise ValueError("background: JPEG has no transparency. Use output_format='png'.")
         return self
 
     def collect_image_params(self) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from orq_router_integrations.wire.images import (
         ({"output_compression": 101, "output_format": "webp"}, "output_compression"),
         ({"output_compression": -1, "output_format": "webp"}, "output_compression"),
         ({"output_compression": 50}, "output_compression: requires output_format"),
+        ({"background": "transparent", "output_format": "jpeg"}, "JPEG has no transparency"),
         ({"output_compression": 50, "output_format": "png"}, "output_compression: requires"),
         ({"moderation": "high"}, "moderation"),
         ({"return_format": "png"}, "return_format"),
