@@ -18,7 +18,7 @@ from langchain_core.messages.tool import (
 )
 from langchain_core.utils.json import parse_partial_json
 
-from orq_router_integrations.wire.json import dumps, loads_arguments
+from orq_router_integrations.wire.json import as_int, dumps, loads_arguments
 
 _INVALID_SUFFIXES = tuple(
     suffix + spaces * " "
@@ -52,7 +52,7 @@ class _RawToolCall:
             id=_get_str(call, "id"),
             name=_get_str(function, "name"),
             arguments=arguments,
-            index=index if isinstance(index, int) else None,
+            index=as_int(index),
             signature=_get_thought_signature(call),
         )
 
@@ -167,8 +167,9 @@ class _PendingCall:
 
     def is_continued_by(self, raw: _RawToolCall) -> bool:
         """Return whether a fragment belongs to this call, and does not start another one."""
-        if raw.id and self.provider_id and raw.id != self.provider_id:
-            return False
+        has_other_id = raw.id and self.provider_id and raw.id != self.provider_id
+        if has_other_id and (raw.name or not self.name or raw.index is None):
+            return False  # some providers send a new id with each fragment, but not a new name
         if not (raw.name and self.name):
             return True
         # Some providers repeat the name in each fragment. It is another call of the same tool if

@@ -15,7 +15,14 @@ from orq_router_integrations.wire.call import (
     raise_for_error,
 )
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, dumps, get_json_type_name
+from orq_router_integrations.wire.json import (
+    as_dict,
+    as_dicts,
+    as_int,
+    as_str,
+    dumps,
+    get_json_type_name,
+)
 from orq_router_integrations.wire.reasoning import REASONING_BLOCK_TYPES, REASONING_FIELDS
 
 _FIELDS_BESIDES_CONTENT = (
@@ -174,7 +181,7 @@ def get_first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
     """Return the choice with index 0, or an empty dict; streams request a single choice."""
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and not choice.get("index"):
+        if isinstance(choice, dict) and not (as_int(choice.get("index")) or 0):
             return choice
     return {}
 

@@ -220,6 +220,15 @@ def as_str(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def as_int(value: Any) -> int | None:
+    """Return a parsed whole number, also from a string or a float, otherwise ``None``."""
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def get_json_type_name(value: Any) -> str:
     """Return the JSON type of a parsed value for an error message, such as ``"an array"``."""
     names = {list: "an array", dict: "an object", str: "a string", type(None): "null"}

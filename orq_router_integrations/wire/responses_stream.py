@@ -14,7 +14,7 @@ from typing import Any
 from orq_router_integrations.wire.call import EmbeddedError
 from orq_router_integrations.wire.chat_completions import extract_text
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
 from orq_router_integrations.wire.responses_output import (
     PARAGRAPH_BREAK,
     JsonObject,
@@ -287,8 +287,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
 
 
 def _get_index(event: JsonObject, name: str = "output_index") -> int | None:
-    index = event.get(name)
-    return index if isinstance(index, int) else None
+    return as_int(event.get(name))
 
 
 def _build_chunk(delta: JsonObject, **choice_fields: Any) -> JsonObject:
