@@ -141,7 +141,8 @@ def test_filtered_structured_output_is_a_refusal(text: Any, reason: str, method:
     model = create_model(json.dumps({"choices": [choice]}).encode())
     with pytest.raises(RefusalError, match=f"filtered.*'{reason}'") as caught:
         model.with_structured_output(Joke, method=method).invoke("Hi")
-    assert isinstance(caught.value, core.ModelRefusalError)
+    if hasattr(core, "ModelRefusalError"):  # langchain-core 1.7.5 and later
+        assert isinstance(caught.value, core.ModelRefusalError)
     assert caught.value.raw_message is not None
     output: Any = model.with_structured_output(Joke, method=method, include_raw=True).invoke("Hi")
     assert isinstance(output["parsing_error"], RefusalError)
