@@ -1,17 +1,24 @@
 """Merging of the transcripts of overlapping chunks.
 
 Neighboring transcripts share the words of their overlap, which must appear once in the result.
-Words with timestamps, their own or those of their segment, are matched by time; texts without
-timestamps are matched by their words. The same words are then removed from words, text and
-segments, so that all three agree.
+Words with timestamps are matched by time. Other texts are matched by their words; the times of
+segments, which do not tell when a word was spoken, only rule out what was said at another time.
+The same words are then removed from words, text and segments, so that all three agree.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import product
-from typing import NamedTuple
 
 from orq_router_integrations.document_loaders.sources import AudioChunk
+from orq_router_integrations.document_loaders.word_matching import (
+    MAX_OVERLAP_WORDS,
+    ExpectedWords,
+    Overlap,
+    Token,
+    match_by_text,
+    normalize_word,
+)
 from orq_router_integrations.wire.transcripts import Span, Transcript
 from orq_router_integrations.wire.word_tokenizer import (
     drop_first_words,
@@ -23,39 +30,10 @@ from orq_router_integrations.wire.word_tokenizer import (
 MAX_TIME_DIFFERENCE_SECONDS = 0.3
 """Largest difference between the timestamps of the same word in two chunks."""
 
-MAX_OVERLAP_WORDS = 60
-"""Number of words at the end and the start of texts that are compared without timestamps."""
+MAX_WORDS_PER_SECOND = 4
+"""Number of words that an overlap may have if a recording consists of pauses for the most part."""
 
-MAX_MISHEARD_WORDS = 3
-"""Number of words at the end or start of a chunk that may be wrong because they were cut."""
-
-_MISHEARD_COUNTS = sorted(product(range(MAX_MISHEARD_WORDS + 1), repeat=2), key=sum)
-
-
-class Overlap(NamedTuple):
-    """Number of words to remove where two transcripts meet.
-
-    Attributes:
-        left: Words to remove from the end of the first transcript.
-        right: Words to remove from the start of the second transcript.
-    """
-
-    left: int
-    right: int
-
-
-class _Run(NamedTuple):
-    """A run of equal words near the end of one text and near the start of another.
-
-    Attributes:
-        length: Number of words in the run.
-        after: Number of words after the run in the first text.
-        before: Number of words before the run in the second text.
-    """
-
-    length: int
-    after: int
-    before: int
+_WORD_SECONDS = 0.3
 
 
 def merge_chunks(
@@ -83,8 +61,10 @@ def merge_chunks(
         elif previous is None or failed:
             merged = concatenate(merged, timed)
         else:
-            overlap_words = _estimate_overlap_words(previous, chunk, timed)
-            merged = stitch(merged, timed, chunk.cut_seconds, overlap_words)
+            overlap_seconds = (previous.end_seconds or 0.0) - chunk.start_seconds
+            overlap_words = _estimate_overlap_words(overlap_seconds, chunk, timed)
+            max_words = max(2 * overlap_words, MAX_WORDS_PER_SECOND * overlap_seconds)
+            merged = stitch(merged, timed, chunk.cut_seconds, overlap_words, max_words=max_words)
         previous = None if failed else chunk
     return merged
 
@@ -111,10 +91,9 @@ def _shift_times(transcript: Transcript, chunk: AudioChunk) -> Transcript:
 
 
 def _estimate_overlap_words(
-    previous: AudioChunk, chunk: AudioChunk, transcript: Transcript
+    overlap_seconds: float, chunk: AudioChunk, transcript: Transcript
 ) -> float:
     """Estimate how many words of a transcript are in the overlap with the previous chunk."""
-    overlap_seconds = (previous.end_seconds or 0.0) - chunk.start_seconds
     chunk_seconds = (chunk.end_seconds or 0.0) - chunk.start_seconds
     word_count = len(split_words(transcript.text))
     return word_count * overlap_seconds / max(chunk_seconds, overlap_seconds, 0.001)
@@ -138,6 +117,8 @@ def stitch(
     right: Transcript,
     cut_seconds: float,
     overlap_words: float = MAX_OVERLAP_WORDS / 2,
+    *,
+    max_words: float | None = None,
 ) -> Transcript:
     """Join two transcripts that overlap, keeping the words of the overlap once.
 
@@ -145,9 +126,11 @@ def stitch(
         left: Earlier transcript.
         right: Later transcript, with times in the same recording.
         cut_seconds: Middle of the overlap.
-        overlap_words: Estimated number of words in the overlap; only used without timestamps.
+        overlap_words: Estimated number of words in the overlap; not used for words with times.
+        max_words: Largest possible number. Defaults to twice the estimate.
     """
-    words, text, segments = _find_overlaps(left, right, cut_seconds, overlap_words)
+    expected = ExpectedWords(overlap_words, int(max_words or 2 * overlap_words) + 1)
+    words, text, segments = _find_overlaps(left, right, cut_seconds, expected)
     left = replace(
         left,
         text=drop_last_words(left.text, text.left),
@@ -164,125 +147,100 @@ def stitch(
 
 
 def _find_overlaps(
-    left: Transcript, right: Transcript, cut_seconds: float, overlap_words: float
+    left: Transcript, right: Transcript, cut_seconds: float, expected: ExpectedWords
 ) -> tuple[Overlap, Overlap, Overlap]:
     """Find the words to remove from the words, the text and the segments of two transcripts."""
-    left_words, right_words = _get_timed_words(left), _get_timed_words(right)
     by_time: Overlap | None = None
-    if left_words and right_words:
-        by_time = _match_by_time(left_words, right_words, cut_seconds)
+    if left.words and right.words:
+        by_time = _match_by_time(left.words, right.words, cut_seconds)
 
-    def find_overlap(left_tokens: list[str], right_tokens: list[str]) -> Overlap:
+    def find_overlap(left_tokens: list[Token], right_tokens: list[Token]) -> Overlap:
         """Use the timed overlap if the tokens correspond to the timed words."""
-        same_words = len(left_tokens) == len(left_words) and len(right_tokens) == len(right_words)
-        if by_time is not None and same_words:
+        counts = len(left_tokens), len(right_tokens)
+        if by_time is not None and counts == (len(left.words), len(right.words)):
             return by_time
-        return _match_by_text(left_tokens, right_tokens, overlap_words)
+        return match_by_text(left_tokens, right_tokens, expected)
 
+    left_segments, right_segments = _split_spans(left.segments), _split_spans(right.segments)
     return (
-        by_time if by_time and left.words and right.words else Overlap(0, 0),
-        find_overlap(split_words(left.text), split_words(right.text)),
-        find_overlap(_split_spans(left.segments), _split_spans(right.segments)),
+        by_time or Overlap(0, 0),
+        find_overlap(
+            _split_text(left.text, left_segments), _split_text(right.text, right_segments)
+        ),
+        find_overlap(left_segments, right_segments),
     )
 
 
-def _get_timed_words(transcript: Transcript) -> tuple[Span, ...]:
-    """Return the words, or the words of the segments with evenly distributed times."""
-    if transcript.words:
-        return transcript.words
-    words: list[Span] = []
-    for segment in transcript.segments:
-        tokens = split_words(segment.text)
-        seconds = (segment.end - segment.start) / max(1, len(tokens))
-        for index, token in enumerate(tokens):
-            start = segment.start + seconds * index
-            words.append(Span(token, start, segment.start + seconds * (index + 1)))
-    return tuple(words)
+def _split_spans(spans: Iterable[Span]) -> list[Token]:
+    """Split spans into words. Their times are estimates, because speech is not evenly spread."""
+    tokens = []
+    for span in spans:
+        words = [normalize_word(word) for word in split_words(span.text)]
+        seconds = span.end - span.start
+        edge = min(_WORD_SECONDS, seconds) / 2
+        for index, word in enumerate(words):
+            share = index / (len(words) - 1) if len(words) > 1 else 0.5
+            time = span.start + edge + (seconds - 2 * edge) * share
+            tokens.append(Token(word, time, 0.25 + 0.05 * seconds, index == 0))
+    return tokens
+
+
+def _split_text(text: str, segment_tokens: list[Token]) -> list[Token]:
+    """Split a text into words, with the times of its segments if they have the same words."""
+    words = [Token(normalize_word(word)) for word in split_words(text)]
+    return segment_tokens if len(words) == len(segment_tokens) else words
 
 
 def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: float) -> Overlap:
-    """Join at the common word closest to the cut, or at the cut if no words match."""
-    best: tuple[float, Overlap] | None = None
-    for i, word in enumerate(left):
-        for j, other in enumerate(right):
-            if other.start > word.start + MAX_TIME_DIFFERENCE_SECONDS:
-                break
-            if _is_same_word(word, other):
-                # Keep the word on the side of the cut on which it was spoken.
-                before_cut = _get_middle(word) < cut_seconds
-                overlap = Overlap(len(left) - i - before_cut, j + before_cut)
-                candidate = abs(_get_middle(word) - cut_seconds), overlap
-                best = candidate if best is None else min(best, candidate)
-    if best is not None:
-        return best[1]
-    return Overlap(
-        left=sum(_get_middle(word) >= cut_seconds for word in left),
-        right=sum(_get_middle(word) < cut_seconds for word in right),
+    """Join at a word that both have, or at any time if they have none.
+
+    Of these places, the one where the fewest words are lost is used, or the one closest to the cut.
+    """
+    left = [word for word in left if word.end >= right[0].start - MAX_TIME_DIFFERENCE_SECONDS]
+    end = max((word.end for word in left), default=-math.inf) + MAX_TIME_DIFFERENCE_SECONDS
+    right = [word for word in right if word.start <= end]
+    joins = {
+        # Keep the word on the side of the cut on which it was spoken.
+        (i + (_get_middle(word) < cut_seconds), j + (_get_middle(word) < cut_seconds)): word
+        for i, word in enumerate(left)
+        for j, other in enumerate(right)
+        if _is_same_word(word, other)
+    }
+    if not joins:
+        joins = {_split_at(left, right, word.start): word for word in (*left, *right)}
+
+    def rank(join: tuple[int, int]) -> tuple[int, float]:
+        i, j = join
+        lost = _count_unheard(left[i:], right) + _count_unheard(right[:j], left)
+        doubled = len(right[j:]) - _count_unheard(right[j:], left[:i])
+        return lost + doubled, abs(_get_middle(joins[join]) - cut_seconds)
+
+    i, j = min(joins, key=rank, default=(0, 0))
+    return Overlap(len(left) - i, j)
+
+
+def _split_at(left: Sequence[Span], right: Sequence[Span], seconds: float) -> tuple[int, int]:
+    """Return how many words of two transcripts are spoken before a time."""
+    kept, dropped = (sum(_get_middle(word) < seconds for word in words) for words in (left, right))
+    return kept, dropped
+
+
+def _count_unheard(words: Sequence[Span], others: Sequence[Span]) -> int:
+    """Count the words during which the other transcript has no word."""
+    return sum(
+        all(word.end <= other.start or other.end <= word.start for other in others)
+        for word in words
     )
 
 
 def _is_same_word(word: Span, other: Span) -> bool:
     if abs(_get_middle(word) - _get_middle(other)) >= MAX_TIME_DIFFERENCE_SECONDS:
         return False
-    return _normalize_word(word.text) == _normalize_word(other.text)
+    return normalize_word(word.text) == normalize_word(other.text)
 
 
 def _get_middle(span: Span) -> float:
     return (span.start + span.end) / 2
-
-
-def _match_by_text(left: list[str], right: list[str], overlap_words: float) -> Overlap:
-    """Join in the middle of the longest run of words that the end and the start have in common.
-
-    A few misheard words may follow the run on the left and precede it on the right. A run that is
-    much longer than the expected overlap is ignored, because its words were spoken twice. If the
-    speaker repeats the same words, runs of many lengths match, and the one closest to the expected
-    overlap is used.
-    """
-    left_words = [_normalize_word(word) for word in left[-MAX_OVERLAP_WORDS:]]
-    right_words = [_normalize_word(word) for word in right[:MAX_OVERLAP_WORDS]]
-    max_length = min(len(left_words), len(right_words), int(2 * overlap_words) + 1)
-    runs = _iter_matching_runs(left_words, right_words, max_length)
-    longest = next(runs, None)
-    if longest is None:
-        return Overlap(0, 0)
-    candidates = [longest]
-    if _is_repetitive(left_words, right_words, longest):
-        candidates += runs
-    best = min(candidates, key=lambda run: (abs(sum(run) - overlap_words), -run.length))
-    half = (best.length + 1) // 2
-    return Overlap(best.after + best.length - half, best.before + half)
-
-
-def _iter_matching_runs(left: list[str], right: list[str], max_length: int) -> Iterator[_Run]:
-    """Yield the runs of words that both texts contain, longest first."""
-    for length in range(max_length, 0, -1):
-        for after, before in _MISHEARD_COUNTS:
-            end = len(left) - after
-            # More misheard words than matching ones are probably not a match at all.
-            if max(after, before) > min(length, max_length - length) or end < length:
-                continue
-            if left[end - length : end] == right[before : before + length]:
-                yield _Run(length, after, before)
-
-
-def _is_repetitive(left: list[str], right: list[str], run: _Run) -> bool:
-    """Return whether both texts repeat the same words, such as a refrain or a list of numbers.
-
-    The longest run would then also remove words that were actually spoken several times.
-    """
-    left, right = left[: len(left) - run.after], right[run.before :]
-    words = right[: run.length]
-    return any(
-        left[-2 * period : -period] == left[-period:]
-        and right[:period] == right[period : 2 * period]
-        and words[period:] == words[:-period]
-        for period in range(1, run.length + 1)
-    )
-
-
-def _split_spans(spans: Iterable[Span]) -> list[str]:
-    return [token for span in spans for token in split_words(span.text)]
 
 
 def _trim_end(spans: Sequence[Span], count: int, cut_seconds: float) -> list[Span]:
@@ -309,8 +267,3 @@ def _trim_start(spans: Sequence[Span], count: int, cut_seconds: float) -> list[S
             trimmed.insert(0, replace(first, text=drop_first_words(first.text, count), start=start))
         count = max(0, count - word_count)
     return trimmed
-
-
-def _normalize_word(word: str) -> str:
-    """Remove case and punctuation, except from a word that consists of punctuation."""
-    return "".join(character for character in word if character.isalnum()).casefold() or word

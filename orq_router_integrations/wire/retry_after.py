@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?")
@@ -13,8 +14,9 @@ def parse_retry_after(headers: Mapping[str, str], *, rate_limited: bool = True) 
     """Return the number of seconds to wait before the next request.
 
     The headers are read in this order: ``retry-after-ms``, ``retry-after`` (seconds, or a date that
-    is compared with the ``date`` header of the same response) and ``x-ratelimit-reset`` (a duration
-    such as ``58s``). Values that are not positive and finite are ignored.
+    is compared with the ``date`` header of the same response, or with the clock without one) and
+    ``x-ratelimit-reset`` (a duration such as ``58s``). Values that are not positive and finite are
+    ignored.
 
     Args:
         headers: Response headers with names in lower case.
@@ -47,13 +49,21 @@ def _parse_number(text: str | None) -> float | None:
 
 
 def _parse_date(text: str | None, now: str | None) -> float | None:
-    if not text or not now or len(text) > _MAX_LENGTH:
+    retry_time = _parse_time(text)
+    if retry_time is None:
+        return None
+    seconds = (retry_time - (_parse_time(now) or datetime.now(UTC))).total_seconds()
+    return seconds if seconds > 0 else None
+
+
+def _parse_time(text: str | None) -> datetime | None:
+    if not text or len(text) > _MAX_LENGTH:
         return None
     try:
-        seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(now)).total_seconds()
+        time = parsedate_to_datetime(text)
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
-    return seconds if seconds > 0 else None
 
 
 def _parse_duration(text: str | None) -> float | None:

@@ -5,8 +5,11 @@ documented, so they are read from the fields that providers use.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, model_validator
@@ -29,6 +32,10 @@ LanguageCode = Annotated[
     ),
 ]
 Language = Annotated[LanguageCode, AfterValidator(str.lower)]
+
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s";]+)', re.IGNORECASE)
+_MAX_JITTER_SECONDS = 0.5
+"""How much earlier than the previous word a word may start without being out of order."""
 
 _SUBTITLE_FORMATS = {"srt", "vtt"}
 _MODELS_WITHOUT_TRANSLATION = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")
@@ -164,13 +171,13 @@ def _parse_cues(text: str, transcript: Transcript) -> Transcript:
     Raises:
         ValueError: If the text is not a subtitle file.
     """
-    cues = tuple(parse_subtitles(text))
+    cues = _sort(parse_subtitles(text))
     return replace(transcript, text=join_words(cue.text for cue in cues), segments=cues)
 
 
 def _parse_body(response: Response, *, allow_text: bool) -> Any:
     """Parse a body as JSON, or decode it as text if it is not JSON and text is allowed."""
-    content = response.content
+    content = _encode_utf8(response)
     if not content:
         raise MalformedResponseError("the body is empty")
     prefix = content[:64].lstrip().lower()
@@ -192,15 +199,25 @@ def _parse_body(response: Response, *, allow_text: bool) -> Any:
         raise MalformedResponseError("the body is not UTF-8 text") from None
 
 
+def _encode_utf8(response: Response) -> bytes:
+    """Return the body in UTF-8, converted from the charset of a text response."""
+    match = _CHARSET.search(response.headers.get("content-type", ""))
+    if match and response.content_type.startswith("text/"):
+        with suppress(LookupError, UnicodeError):
+            return response.content.decode(match[1]).encode()
+    return response.content
+
+
 def _parse_object(body: Mapping[str, Any], *, offline: bool) -> Transcript:
     text = body.get("text")
     if not isinstance(text, str):
         raise MalformedResponseError("the transcript has no text")
     parsed_fields = {"text", "words", "segments", "language", "duration", "model"}
+    segments = _parse_spans(body.get("segments"), ("text",))
     return Transcript(
-        text=text.strip(),
-        words=_parse_spans(body.get("words"), ("word", "text")),
-        segments=_parse_spans(body.get("segments"), ("text",)),
+        text=_sort_text(text.strip(), segments),
+        words=_sort(_parse_spans(body.get("words"), ("word", "text")), _MAX_JITTER_SECONDS),
+        segments=_sort(segments),
         language=as_str(body.get("language")) or as_str(body.get("language_code")) or None,
         duration=_parse_number(body.get("duration")),
         model=as_str(body.get("model")) or None,
@@ -228,6 +245,22 @@ def _parse_spans(items: Any, text_fields: Sequence[str]) -> tuple[Span, ...]:
         previous_end = max(start, start if end is None else end)
         spans.append(Span(text, start, previous_end, _get_speaker(item)))
     return tuple(spans) if has_times else ()
+
+
+def _sort(spans: Sequence[Span], jitter_seconds: float = 0.0) -> tuple[Span, ...]:
+    """Sort spans by time, unless each starts after the previous one or hardly before it."""
+    if all(span.start >= previous.start - jitter_seconds for previous, span in pairwise(spans)):
+        return tuple(spans)
+    return tuple(sorted(spans, key=lambda span: span.start))
+
+
+def _sort_text(text: str, segments: Sequence[Span]) -> str:
+    """Return a text that consists of segments in their order in time."""
+    in_order = _sort(segments)
+    is_joined = text.split() == " ".join(segment.text for segment in segments).split()
+    if not is_joined or in_order == tuple(segments):
+        return text
+    return join_words(segment.text for segment in in_order)
 
 
 def _get_speaker(item: Mapping[str, Any]) -> str | None:

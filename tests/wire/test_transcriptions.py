@@ -118,6 +118,27 @@ class TestJson:
         assert [word.speaker for word in transcript.words] == ["speaker_0", "speaker_1"]
         assert [segment.speaker for segment in transcript.segments] == ["0"]
 
+    def test_segments_are_sorted(self) -> None:
+        texts = ["Good day.", "We meet.", "At noon."]
+        segments = [{"text": text, "start": i, "end": i + 1} for i, text in enumerate(texts)]
+        arrived = [segments[2], segments[0], segments[1]]
+        joined = {"text": "At noon. Good day. We meet.", "segments": arrived}
+        transcript = parse(joined, "verbose_json")
+        assert transcript.text == " ".join(texts)
+        assert [segment.text for segment in transcript.segments] == texts
+        assert (
+            parse({**joined, "text": "Good day."}).text == "Good day."
+        )  # not that of the segments
+        words = [
+            {"word": str(i), "start": start, "end": start} for i, start in enumerate([5, 1, 3])
+        ]
+        parsed = parse({"text": "0 1 2", "words": words})
+        assert [word.text for word in parsed.words] == ["1", "2", "0"]
+
+    def test_jitter_does_not_change_the_order_of_words(self) -> None:
+        words = [{"word": text, "start": start} for text, start in [("a", 1.02), ("b", 1.0)]]
+        assert [word.text for word in parse({"text": "a b", "words": words}).words] == ["a", "b"]
+
     def test_null_word_falls_back_to_text(self) -> None:
         words = [{"word": None, "text": "Hi", "start": 0, "end": 1}]
         assert parse({"text": "Hi", "words": words}).words == (Span("Hi", 0, 1),)
@@ -136,18 +157,18 @@ class TestJson:
 
     def test_missing_and_reversed_times_are_repaired(self) -> None:
         """Text is kept: a missing start is the end of the previous item, times are at least 0."""
-        times = [(0, 1), (None, None), (2, 1), (None, 4), (-3, -4)]
+        times = [(-3, -4), (0, 1), (None, None), (2, 1), (None, 4)]
         segments = [
             {"text": f"{number}", "start": start, "end": end}
             for number, (start, end) in enumerate(times)
         ]
         transcript = parse({"text": "0 1 2 3 4", "segments": segments})
         assert [(span.start, span.end) for span in transcript.segments] == [
+            (0, 0),
             (0, 1),
             (1, 1),
             (2, 2),
             (2, 4),
-            (0, 0),
         ]
 
     def test_offline_header(self) -> None:
@@ -172,6 +193,29 @@ class TestText:
     def test_text_may_start_like_json(self, text: str) -> None:
         response = build_response(text.encode(), "text/plain")
         assert parse_transcript(response, "text").text == text
+
+    @pytest.mark.parametrize(
+        ("text", "charset", "codec"),
+        [
+            ("caf\u00e9", "ISO-8859-1", "latin-1"),
+            ("\u20ac 5", '"windows-1252"', "cp1252"),
+            ("\u4f60\u597d", "gbk", "gbk"),
+            ("\u65e5\u672c", "Shift_JIS", "shift_jis"),
+            ("caf\u00e9", "utf-16", "utf-16"),
+            ("caf\u00e9", "utf-16-le", "utf-16-le"),
+            ("caf\u00e9", "UTF-8", "utf-8-sig"),
+            ("caf\u00e9", "unknown", "utf-8"),
+            ("caf\u00e9", "us-ascii", "utf-8"),
+            ("caf\u00e9", "rot13", "utf-8"),
+            ('"caf\u00e9"', "iso-8859-1", "latin-1"),
+        ],
+    )
+    def test_charset(self, text: str, charset: str, codec: str) -> None:
+        response = build_response(text.encode(codec), f"text/plain; Charset = {charset}")
+        assert parse_transcript(response, "text").text == text.strip('"')
+        subtitles = SRT.replace("Good", text.strip('"')).encode(codec)
+        response = build_response(subtitles, f"text/srt;charset={charset}; x=y")
+        assert parse_transcript(response, "srt").segments[0].text == text.strip('"')
 
     def test_object_is_accepted_if_text_was_requested(self) -> None:
         assert parse({"text": "Hi"}, "text").text == "Hi"

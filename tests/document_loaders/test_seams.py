@@ -1,0 +1,180 @@
+"""Seams between chunks: what one of two chunks heard is kept, and nothing appears twice."""
+
+import random
+import string
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import pytest
+
+from orq_router_integrations.document_loaders.sources import AudioChunk
+from orq_router_integrations.document_loaders.stitching import merge_chunks, stitch
+from orq_router_integrations.wire.call import Upload
+from orq_router_integrations.wire.transcripts import Span, Transcript
+
+Times = Literal["words", "segments", "none"]
+
+SECONDS = 100.0
+BOUNDARIES = [0.0, 18.2, 36.4, 54.6, 72.8, 91.0, SECONDS]
+CHUNKS = [
+    AudioChunk(
+        index,
+        Upload(f"{index}.wav", "audio/wav", 0, lambda: None),
+        max(0.0, start - 1),
+        min(SECONDS, end + 1),
+        start,
+    )
+    for index, (start, end) in enumerate(pairwise(BOUNDARIES))
+]
+
+
+def create_speech(seed: int, *, pause: float = 0.0) -> list[Span]:
+    """Create different words at the uneven pace of speech."""
+    dice, words = random.Random(seed), list[Span]()
+    time = 0.3
+    while time < SECONDS - 1:
+        letters = "".join(dice.choices(string.ascii_lowercase, k=5))
+        words.append(Span(letters, round(time, 2), round(time + 0.15, 2)))
+        time += dice.choice([0.18, 0.22, 0.3, 0.35, 0.4, 0.5])
+        if len(words) % 7 == 0:
+            time += dice.choice([0, 0, 0.6, 1.5]) + pause
+    return words
+
+
+def create_transcript(
+    words: Sequence[Span], start: float, times: Times, segment_words: int
+) -> Transcript:
+    """Create what a model returns for words, with times from the start of its chunk."""
+    shifted = [word.shift(-start) for word in words]
+    groups = [shifted[i : i + segment_words] for i in range(0, len(shifted), segment_words)]
+    segments = tuple(
+        Span(" ".join(w.text for w in group), round(group[0].start, 1), round(group[-1].end, 1))
+        for group in groups
+    )
+    return Transcript(
+        " ".join(word.text for word in words),
+        tuple(shifted) if times == "words" else (),
+        segments if times == "segments" else (),
+    )
+
+
+def merge(
+    words: Sequence[Span],
+    times: Times,
+    *,
+    segment_words: int = 8,
+    lost_at_end: int = 0,
+    lost_at_start: int = 0,
+    invented: str = "",
+) -> tuple[list[str], list[str]]:
+    """Return the words that at least one chunk has heard, and those of the merged transcript."""
+    heard: set[str] = set()
+    transcripts = []
+    for chunk in CHUNKS:
+        end = chunk.end_seconds or 0.0
+        mine = [word for word in words if chunk.start_seconds <= word.start < end - 0.1]
+        if end < SECONDS:
+            mine = mine[: len(mine) - lost_at_end]
+        if chunk.index:
+            mine = mine[lost_at_start:]
+        heard.update(word.text for word in mine)
+        if invented and end < SECONDS:
+            mine += [Span(word, mine[-1].end, mine[-1].end + 0.1) for word in invented.split()]
+        transcripts.append(create_transcript(mine, chunk.start_seconds, times, segment_words))
+    merged = merge_chunks(CHUNKS, transcripts)
+    assert merged is not None
+    if times != "none":
+        spans = merged.segments or merged.words
+        assert " ".join(span.text for span in spans) == merged.text
+    return [word.text for word in words if word.text in heard], merged.text.split()
+
+
+@pytest.mark.parametrize("lost_at_end", [0, 1, 3, 5, 8])
+@pytest.mark.parametrize(
+    ("times", "segment_words"),
+    [("words", 8), ("segments", 3), ("segments", 8), ("segments", 25), ("none", 8)],
+)
+def test_words_that_one_chunk_heard_appear_once(
+    times: Times, segment_words: int, lost_at_end: int
+) -> None:
+    for seed in range(8):
+        heard, merged = merge(
+            create_speech(seed), times, segment_words=segment_words, lost_at_end=lost_at_end
+        )
+        assert merged == heard
+
+
+@pytest.mark.parametrize("times", ["words", "segments", "none"])
+def test_words_that_the_next_chunk_did_not_hear_are_kept(times: Times) -> None:
+    for seed in range(8):
+        heard, merged = merge(create_speech(seed), times, lost_at_start=3)
+        assert merged == heard
+
+
+@pytest.mark.parametrize("times", ["words", "segments", "none"])
+def test_pauses_do_not_hide_an_overlap(times: Times) -> None:
+    """The average pace of a recording with pauses is slower than that of its sentences."""
+    for seed in range(8):
+        heard, merged = merge(create_speech(seed, pause=2.0), times)
+        assert merged == heard
+
+
+@pytest.mark.parametrize("times", ["segments", "none"])
+@pytest.mark.parametrize(
+    "invented",
+    ["Thank you.", "Thank you for watching.", "Subtitles by the Amara.org community", "you " * 9],
+)
+def test_invented_end_does_not_hide_an_overlap(times: Times, invented: str) -> None:
+    left, right = "we will meet at noon in the old house", "in the old house and bring some bread"
+    words = [Span(word, 8 + 0.25 * i, 8.2 + 0.25 * i) for i, word in enumerate(left.split())]
+    end = words[-1].end
+    words += [Span(word, end, end) for word in invented.split()]
+    later = [Span(word, 9.5 + 0.25 * i, 9.7 + 0.25 * i) for i, word in enumerate(right.split())]
+    merged = stitch(
+        create_transcript(words, 0, times, 99), create_transcript(later, 0, times, 99), 10, 4
+    )
+    assert merged.text == "we will meet at noon in the old house and bring some bread"
+
+
+def test_texts_may_be_empty() -> None:
+    empty, text = Transcript(""), Transcript("a b", segments=(Span("a b", 0, 1),))
+    assert stitch(empty, text, 0, 2).text == stitch(text, empty, 0, 2).text == "a b"
+    silent = Transcript("", (Span("a", 0, 1),))
+    assert stitch(silent, text, 0, 2).words == silent.words
+
+
+def test_repeated_phrase_is_not_an_invented_end() -> None:
+    left = Transcript("I want to go home now and then I want to")
+    right = Transcript("I want to eat")
+    assert stitch(left, right, 0, 3).text == "I want to go home now and then I want to eat"
+
+
+def test_same_word_at_another_time_is_not_an_overlap() -> None:
+    left = Transcript("out of the blue", segments=(Span("out of the blue", 0, 3),))
+    right = Transcript("the sea is blue", segments=(Span("the sea is blue", 7, 9),))
+    assert stitch(left, right, 5, 2).text == "out of the blue the sea is blue"
+
+
+def test_words_without_a_match_are_cut_only_where_both_chunks_have_words() -> None:
+    def create(text: str, *times: float) -> Transcript:
+        words = zip(text.split(), times, strict=True)
+        return Transcript(text, tuple(Span(word, time, time + 0.1) for word, time in words))
+
+    silent = stitch(create("a b", 1, 2), create("c d", 8, 13), 10)
+    assert silent.text == "a b c d"
+    late = stitch(create("a b c", 1, 9, 11), create("d e", 12, 13), 10)
+    assert late.text == "a b c d e"
+    misheard = stitch(create("a b cat", 1, 9, 10.5), create("bee can d", 9, 10.5, 12), 10)
+    assert misheard.text == "a b can d"
+
+
+def test_word_that_only_one_chunk_heard_decides_where_to_join() -> None:
+    def create(words: dict[str, float]) -> Transcript:
+        spans = tuple(Span(word, time, time + 0.1) for word, time in words.items())
+        return Transcript(" ".join(words), spans)
+
+    left = create({"a": 9.0, "b": 9.5, "c": 10.2, "d": 10.7})
+    assert stitch(left, create({"b": 9.5, "d": 10.7, "e": 11.2}), 9.4).text == "a b c d e"
+    right = create({"b": 9.5, "x": 10.0, "d": 10.7, "e": 11.2})
+    assert stitch(create({"a": 9.0, "b": 9.5, "d": 10.7}), right, 10.8).text == "a b x d e"
