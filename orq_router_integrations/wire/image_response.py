@@ -23,6 +23,8 @@ MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 """Maximum size of a response with images; larger ones are an error."""
 
 _DATA_URL = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
+_DATA_SCHEME = b"data:"
+_MAX_DATA_PREFIX = 100
 _WHITESPACE = b" \t\r\n"
 _PADDING = ord("=")
 
@@ -172,9 +174,10 @@ class ImageResponseDecoder(Generic[S]):
 
 
 class _Base64Decoder:
-    """Decodes base64 that arrives in chunks of any size."""
+    """Decodes base64 that arrives in chunks of any size, with or without a ``data:`` prefix."""
 
     def __init__(self) -> None:
+        self._prefix: bytes | None = b""  # the first characters, until it is clear what they are
         self._pending = b""  # fewer than four characters, which are decoded with the next chunk
         self._padded = False
 
@@ -186,6 +189,8 @@ class _Base64Decoder:
         """
         if any(char in chunk for char in _WHITESPACE):
             chunk = chunk.translate(None, _WHITESPACE)
+        if self._prefix is not None:
+            chunk = self._drop_data_prefix(chunk)
         start = min(-len(self._pending) % 4, len(chunk))
         end = len(chunk) - (len(chunk) - start) % 4
         group, self._pending = self._pending + chunk[:start], chunk[end:]
@@ -196,6 +201,18 @@ class _Base64Decoder:
         if not group:
             return self._decode_groups(groups)
         return self._decode_groups(group) + self._decode_groups(groups)
+
+    def _drop_data_prefix(self, chunk: bytes) -> bytes:
+        """Drop ``data:image/png;base64,``: some providers send a data URL instead of base64."""
+        text = (self._prefix or b"") + chunk
+        if _DATA_SCHEME.startswith(text[: len(_DATA_SCHEME)]):
+            comma = text.find(b",", 0, _MAX_DATA_PREFIX)
+            if comma < 0 and len(text) < _MAX_DATA_PREFIX:
+                self._prefix = text
+                return b""
+            text = text[comma + 1 :]
+        self._prefix = None
+        return text
 
     def _decode_groups(self, text: "bytes | memoryview[int]") -> bytes:
         if not text:
@@ -211,6 +228,6 @@ class _Base64Decoder:
         Raises:
             ValueError: If the base64 is truncated.
         """
-        if self._pending:
+        if self._pending or self._prefix:
             raise ValueError("base64 is truncated")
-        self._padded = False
+        self._prefix, self._padded = b"", False

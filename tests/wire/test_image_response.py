@@ -61,6 +61,13 @@ def test_chunks_of_any_size(size):
     assert [read(image) for image in images] == [IMAGE, IMAGE]
 
 
+@pytest.mark.parametrize("size", [1, 4, 7, 30, 1000])
+def test_data_url_in_b64_json_is_decoded(size):
+    data = build_body({"b64_json": f"data:image/png;base64,{BASE64}"}, {"b64_json": BASE64})
+    images, _ = decode(*(data[start : start + size] for start in range(0, len(data), size)))
+    assert [read(image) for image in images] == [IMAGE, IMAGE]
+
+
 def test_line_breaks_in_base64_are_skipped():
     (image,), _ = decode(build_body({"b64_json": base64.encodebytes(IMAGE).decode()}))
     assert read(image) == IMAGE
