@@ -10,8 +10,8 @@ from typing import Any, Literal
 import orjson
 from langchain_core.documents import Document
 
-from orq_router_integrations.media.content_block import to_printable
 from orq_router_integrations.wire.call import MalformedResponseError
+from orq_router_integrations.wire.json import to_printable
 from orq_router_integrations.wire.transcripts import Span, Transcript
 from orq_router_integrations.wire.word_tokenizer import join_words, split_words
 

@@ -17,7 +17,6 @@ from langchain_core.documents.base import Blob
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.content_block import (
     read_file_object,
-    to_printable,
     validate_file,
 )
 from orq_router_integrations.media.mime import (
@@ -29,6 +28,7 @@ from orq_router_integrations.media.mime import (
 )
 from orq_router_integrations.media.slices import FileView, Sliceable
 from orq_router_integrations.wire.call import Upload
+from orq_router_integrations.wire.json import to_printable
 
 _LOG = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 import base64
 import os
-import re
 import stat
 from contextlib import suppress
 from io import BytesIO
@@ -33,12 +32,12 @@ from orq_router_integrations.media.mime import (
 )
 from orq_router_integrations.media.slices import FileView
 from orq_router_integrations.wire.call import Upload
+from orq_router_integrations.wire.json import to_printable
 from orq_router_integrations.wire.request_encoding import DeferredBase64
 
 if TYPE_CHECKING:
     from langchain_core.documents.base import Blob
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _MIN_BASE64_CHARS = 32
 """Shorter strings are treated as file names, even if they are valid base64."""
@@ -222,11 +221,6 @@ def read_file_object(source: Any) -> tuple[bytes, str | None]:
         raise ValueError("The file object must contain bytes. Open the file in binary mode.")
     name = getattr(source, "name", None)
     return data, to_printable(os.path.basename(name)) if isinstance(name, str) else None
-
-
-def to_printable(path: str) -> str:
-    """Percent-encode the bytes of a path that are not UTF-8, because JSON cannot contain them."""
-    return _SURROGATE.sub(lambda match: f"%{ord(match[0]) & 0xFF:02X}", path)
 
 
 def validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ MAX_DEPTH = 256
 _MAX_INTEGER, _MIN_INTEGER = 2**64 - 1, -(2**63)
 """Range of the integers that orjson can write. It reads larger ones as inexact floats."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NAN_ADVICE = " Use a finite number."
 _MASK_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 _LONG_NUMBER = b"0" * len(str(2**63))
@@ -233,3 +235,8 @@ def get_json_type_name(value: Any) -> str:
     """Return the JSON type of a parsed value for an error message, such as ``"an array"``."""
     names = {list: "an array", dict: "an object", str: "a string", type(None): "null"}
     return names.get(type(value), "a number or boolean")
+
+
+def to_printable(path: str) -> str:
+    """Percent-encode the bytes of a path that are not UTF-8, because JSON cannot contain them."""
+    return _SURROGATE.sub(lambda match: f"%{ord(match[0]) & 0xFF:02X}", path)
