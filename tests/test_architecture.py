@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,14 @@ ONLY_IN = {
 WITHOUT_LANGCHAIN = {"_http", "client", "settings", "wire"}
 
 
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported_modules(path: Path) -> Iterator[str]:
     """Every module that a file imports, also inside functions."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -96,6 +102,6 @@ def test_third_party_libraries_stay_in_their_layer(path: Path) -> None:
 def test_functions_and_files_are_short(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= 450
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parse(path)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             assert function_length(node) <= 40, node.name

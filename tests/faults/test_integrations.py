@@ -16,6 +16,8 @@ from faults.steps import respond_with, send_raw
 from orq_router_integrations import RouterClient
 from orq_router_integrations.errors import RateLimitError, RouterError
 
+pytestmark = pytest.mark.slow
+
 all_integrations = pytest.mark.parametrize("integration", INTEGRATIONS.values(), ids=INTEGRATIONS)
 sync_and_async = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 
@@ -54,7 +56,6 @@ def get_header(head: bytes, name: bytes) -> bytes:
     return head.lower().split(b"\r\n" + name + b": ")[1].partition(b"\r\n")[0]
 
 
-@pytest.mark.slow
 @all_integrations
 @sync_and_async
 def test_each_attempt_sends_the_complete_request(integration, is_async):
@@ -140,7 +141,6 @@ async def cancel_after(work: Awaitable[Any], seconds: float) -> None:
         await asyncio.wait_for(task, 20)
 
 
-@pytest.mark.slow
 @all_integrations
 @pytest.mark.parametrize(
     "step",
@@ -182,7 +182,6 @@ def cancel_at_random(number: int) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
     return cancel
 
 
-@pytest.mark.slow
 @all_integrations
 async def test_many_cancelled_calls_leave_nothing_open(integration):
     with FaultServer(respond_slowly) as server:
