@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
@@ -148,6 +149,33 @@ def test_first_and_last_address_of_each_block(block: Any):
         if address.version == 4:
             assert is_public(f"::ffff:{address}") is expected
             assert is_public(f"64:ff9b::{address}") is expected
+
+
+NEWER_THAN_PYTHON = [
+    ip_network(block)
+    for block in [
+        "2001:1::1/128",
+        "2001:1::2/128",
+        "2001:1::3/128",
+        "2001:3::/32",
+        "2001:4:112::/48",
+        "2001:20::/28",
+        "2001:30::/28",
+    ]
+]
+"""Reachable blocks that the oldest supported Python does not know yet."""
+
+
+@pytest.mark.parametrize("block", ADDRESS_BLOCKS, ids=str)
+def test_public_addresses_are_global_in_the_standard_library(block: Any):
+    """The standard library has its own copy of IANA's registries, so it can expose a wrong row."""
+    first, last = int(block[0]), int(block[-1])
+    for number in (first - 1, first, last, last + 1):
+        if not 0 <= number < 2**block.max_prefixlen:
+            continue
+        address = type(block[0])(number)
+        if is_public(str(address)) and not any(address in newer for newer in NEWER_THAN_PYTHON):
+            assert address.is_global, address
 
 
 SPECIAL = [
