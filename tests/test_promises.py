@@ -138,8 +138,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
         MATRIX,
         "test_client_streams.py::test_break_closes_stream",
         "_http/test_client_sender.py::test_abandoned_stream_frees_its_connection",
-        "document_loaders/test_concurrency.py::test_gather_does_not_wait_for_other_tasks_on_failure",
-        "document_loaders/test_concurrency.py::test_stopping_iteration_ends_requests_in_flight",
+        "test_concurrency.py::test_gather_does_not_wait_for_other_tasks_on_failure",
+        "test_concurrency.py::test_stopping_iteration_ends_requests_in_flight",
         "_http/test_async_generators.py::test_stream_left_open_is_closed_with_its_loop_without_logging",
     ),
     "P23 storms of cancelled calls": (

@@ -13,9 +13,7 @@ from typing import Any, Literal
 from langchain_core.documents import Document
 from typing_extensions import AsyncGenerator
 
-from orq_router_integrations.client import RouterClient
-from orq_router_integrations.document_loaders.chunking import split_wav
-from orq_router_integrations.document_loaders.concurrency import (
+from orq_router_integrations._concurrency import (
     AsyncLimiter,
     CancelToken,
     Steps,
@@ -28,6 +26,8 @@ from orq_router_integrations.document_loaders.concurrency import (
     partition,
     run_steps,
 )
+from orq_router_integrations.client import RouterClient
+from orq_router_integrations.document_loaders.chunking import split_wav
 from orq_router_integrations.document_loaders.decoding import (
     check_decodable,
     open_decoded,
@@ -195,7 +195,7 @@ class Transcriber:
     ) -> Steps[ChunkTranscripts]:
         """Transcribe consecutive chunks of a recording, one after the other.
 
-        Yields the steps to run, see ``concurrency``; sync and async calls share this code.
+        Yields the steps to run, see ``_concurrency``; sync and async calls share this code.
 
         Returns:
             The transcript of each chunk; ``None`` if it was skipped.

@@ -208,7 +208,7 @@ def map_ordered(
     if max_concurrency == 1:
         yield from map(func, items)
         return
-    pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="orq-audio")
+    pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="orq-worker")
     pending: deque[Future[ResultT]] = deque()
     try:
         for get_item in _defer_errors(items):

@@ -20,7 +20,7 @@ from support.audio_loaders import create_loader
 from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OrqTranscriptionLoader, RouterClient
-from orq_router_integrations.document_loaders.concurrency import (
+from orq_router_integrations._concurrency import (
     AsyncLimiter,
     CancelToken,
     ThreadLimiter,
@@ -280,7 +280,7 @@ async def answer_first_file(wire: ServerRequest) -> None:
 
 
 def get_audio_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if "orq-audio" in thread.name]
+    return [thread for thread in threading.enumerate() if "orq-worker" in thread.name]
 
 
 @pytest.mark.parametrize("own_client", [True, False], ids=["own connections", "httpx client"])
