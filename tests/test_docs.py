@@ -1,0 +1,61 @@
+"""The pages in docs/: examples run as printed."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from orq_router_integrations import ChatOrq, OfflineRouter
+
+DOCS = Path(__file__).parents[1] / "docs"
+EXAMPLE = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if EXAMPLE.search(page.read_text())]
+
+
+@pytest.fixture(autouse=True)
+def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORQ_API_KEY", "sk-orq-example")
+
+
+def run_examples(page: Path) -> dict[str, Any]:
+    """Run the examples of a page, which build on each other."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for example in EXAMPLE.findall(page.read_text()):
+        exec(compile(example, page.name, "exec"), namespace)
+    return namespace
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_examples_run_in_order(page: Path) -> None:
+    run_examples(page)
+
+
+class TestWebService:
+    @pytest.fixture
+    def service(self) -> dict[str, Any]:
+        return run_examples(DOCS / "deployment.md")
+
+    async def post(self, service: dict[str, Any], path: str, **router: Any) -> httpx.Response:
+        service["model"] = ChatOrq("openai/gpt-4o", client=OfflineRouter(**router).client())
+        transport = httpx.ASGITransport(service["app"])
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.post(path, json={"text": "Hi"})
+
+    async def test_answers(self, service: dict[str, Any]) -> None:
+        response = await self.post(service, "/ask", answers={"Hi": "Hello!"})
+        assert response.json() == {"text": "Hello!"}
+
+    async def test_streams(self, service: dict[str, Any]) -> None:
+        response = await self.post(service, "/stream", answers={"Hi": "Hello!"})
+        assert "".join(re.findall(r'^data: "(.*)"$', response.text, re.MULTILINE)) == "Hello!"
+
+    async def test_error_has_a_status(self, service: dict[str, Any]) -> None:
+        response = await self.post(service, "/ask", faults={"openai/gpt-4o": 401})
+        assert response.status_code == 502
+
+    async def test_error_in_a_stream_is_an_event(self, service: dict[str, Any]) -> None:
+        response = await self.post(service, "/stream", faults={"openai/gpt-4o": 401})
+        assert "event: error" in response.text
