@@ -18,7 +18,11 @@ from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.chat_models.tool_messages import create_json_block
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
-from orq_router_integrations.wire.reasoning import ITEM_KWARGS, THOUGHT_SIGNATURES_KWARG
+from orq_router_integrations.wire.reasoning import (
+    ITEM_KWARGS,
+    THOUGHT_SIGNATURES_KWARG,
+    read_reasoning_part,
+)
 
 _TOOL_CALL_TYPES = {
     "tool_call",
@@ -209,16 +213,7 @@ class _AssistantContent:
             self.add_block(value)
 
     def add_thinking(self, block: Mapping[str, Any]) -> None:
-        text = block.get("thinking" if block["type"] == "thinking" else "reasoning")
-        if isinstance(text, list):  # Mistral
-            text = "".join(as_str(chunk.get("text")) for chunk in as_dicts(text))
-        signature = block.get("signature") or as_dict(block.get("extras")).get("signature")
-        self.add_reasoning(as_str(text), as_str(signature))
-
-    def add_bedrock_reasoning(self, block: Mapping[str, Any]) -> None:
-        reasoning = block.get("reasoning_content")
-        if isinstance(reasoning, Mapping) and isinstance(text := reasoning.get("text"), str):
-            self.add_reasoning(text, as_str(reasoning.get("signature")))
+        self.add_reasoning(*read_reasoning_part(block))
 
     def add_redacted_thinking(self, block: Mapping[str, Any]) -> None:
         if data := as_str(block.get("data")):
@@ -254,7 +249,7 @@ _BLOCK_HANDLERS: dict[str, Callable[[_AssistantContent, Mapping[str, Any]], None
     "tool_use": _AssistantContent.add_tool_use,
     "thinking": _AssistantContent.add_thinking,
     "reasoning": _AssistantContent.add_thinking,
-    "reasoning_content": _AssistantContent.add_bedrock_reasoning,
+    "reasoning_content": _AssistantContent.add_thinking,
     "redacted_thinking": _AssistantContent.add_redacted_thinking,
     "refusal": _AssistantContent.add_refusal,
     "non_standard": _AssistantContent.add_non_standard,

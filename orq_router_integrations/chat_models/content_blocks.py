@@ -15,7 +15,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.content import ContentBlock
 
-from orq_router_integrations.media.mime import detect_mime_type, parse_data_url
+from orq_router_integrations.media.mime import detect_mime_type, is_data_url, parse_data_url
 from orq_router_integrations.wire.json import as_dicts, as_str
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS, THOUGHT_SIGNATURES_KWARG
 
@@ -153,10 +153,11 @@ def _create_citation(annotation: Any) -> Block:
 def _create_image(image: Any) -> Block:
     """Create an image block from a URL, a data URL or base64 text."""
     source = image.get("image_url", image) if isinstance(image, dict) else image
-    if isinstance(source, dict) and isinstance(data := source.get("b64_json"), str):
+    data = source.get("b64_json") if isinstance(source, dict) else None
+    if isinstance(data, str) and not is_data_url(data):
         mime_type = _detect_mime_type(data) or "image/png"
         return {"type": "image", "base64": data, "mime_type": mime_type}
-    url = str(source.get("url") if isinstance(source, dict) else source)
+    url = str(data or (source.get("url") if isinstance(source, dict) else source))
     try:
         mime_type, data = parse_data_url(url)
     except ValueError:
@@ -173,9 +174,9 @@ def _create_audio(audio: Block) -> Block:
     return {**block, "extras": {name: audio[name] for name in names if name in audio}}
 
 
-def detect_audio_mime_type(data: Any) -> str:
+def detect_audio_mime_type(data: str) -> str:
     """Detect the MIME type of base64 audio; data without a known header is ``audio/pcm``."""
-    return (_detect_mime_type(data) if isinstance(data, str) else None) or "audio/pcm"
+    return _detect_mime_type(data) or "audio/pcm"
 
 
 def _detect_mime_type(data: str) -> str | None:

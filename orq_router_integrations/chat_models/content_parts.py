@@ -8,7 +8,7 @@ import base64
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 from orq_router_integrations.media import mime
 
@@ -60,8 +60,8 @@ class MediaSource:
         if "text" in (source.get("type"), source.get("source_type")):
             # Anthropic puts the text in "data", LangChain's older blocks in "url".
             text, data = text or data or url, None
-        url, data = (None, url) if _is_data_url(url) else (url, data)
-        if _is_data_url(data):
+        url, data = (None, url) if mime.is_data_url(url) else (url, data)
+        if mime.is_data_url(data):
             declared, data = mime.parse_data_url(data)
             mime_type = mime_type or declared
         is_by_id = source.get("source_type") == "id"
@@ -99,10 +99,6 @@ class MediaSource:
             return self
         detected = mime.detect_mime_type(mime.validate_base64(self.data)[2])
         return replace(self, mime_type=detected) if detected else self
-
-
-def _is_data_url(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and value[:5].lower() == "data:"
 
 
 def _get_dict(block: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from langchain_core.messages import BaseMessage
 
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.wire.call import Response
+from orq_router_integrations.wire.json import as_dict
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 _BODY_FIELDS = ("api", "id", "created", "system_fingerprint", "service_tier")
@@ -93,5 +94,8 @@ def create_response_metadata(
 
 
 def _get_cost(usage: Any) -> float | None:
-    cost = usage.get("total_cost") if isinstance(usage, dict) else None
-    return float(cost) if isinstance(cost, (int, float)) and math.isfinite(cost) else None
+    try:
+        cost = float(as_dict(usage).get("total_cost"))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return cost if math.isfinite(cost) else None

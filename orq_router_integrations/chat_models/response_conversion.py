@@ -5,7 +5,6 @@ from operator import itemgetter
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
@@ -17,16 +16,17 @@ from orq_router_integrations.chat_models.tool_calls import (
     may_start_object,
     parse_tool_calls,
 )
-from orq_router_integrations.wire.base64_chunks import Base64Normalizer
+from orq_router_integrations.chat_models.usage_metadata import create_usage_metadata
+from orq_router_integrations.wire.base64_chunks import Base64Normalizer, strip_data_prefix
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.chat_completions import (
     ChatStreamDecoder,
     extract_text,
     get_first_choice,
     parse_completion,
-    parse_token_count,
 )
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
+from orq_router_integrations.wire.json import as_int
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.reasoning import (
     ITEM_KWARGS,
@@ -34,8 +34,6 @@ from orq_router_integrations.wire.reasoning import (
     THOUGHT_SIGNATURES_KWARG,
 )
 from orq_router_integrations.wire.responses_output import PendingResponse
-
-_SEPARATELY_PRICED_TIERS = ("flex", "priority")
 
 _KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
     **{field.name: (field.kwarg, field.types) for field in REASONING_FIELDS},
@@ -88,8 +86,10 @@ def create_chat_result(
 
 def _sort_choices(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Sort choices by ``index`` if all of them have one."""
-    has_indices = all(isinstance(choice.get("index"), int) for choice in choices)
-    return sorted(choices, key=itemgetter("index")) if has_indices else choices
+    indices = [as_int(choice.get("index")) for choice in choices]
+    if None in indices:
+        return choices
+    return [choice for _, choice in sorted(zip(indices, choices, strict=True), key=itemgetter(0))]
 
 
 def _create_message(payload: dict[str, Any], metadata: dict[str, Any]) -> AIMessage:
@@ -118,63 +118,10 @@ def _extract_kwargs(payload: dict[str, Any]) -> dict[str, Any]:
         for key, (name, types) in _KWARGS.items()
         if payload.get(key) and isinstance(payload[key], types)
     }
-    if (audio := kwargs.get("audio")) and audio.get("data"):
-        kwargs["audio"] = {**audio, "mime_type": detect_audio_mime_type(audio["data"])}
+    if (audio := kwargs.get("audio")) and isinstance(audio.get("data"), str) and audio["data"]:
+        data = strip_data_prefix(audio["data"])
+        kwargs["audio"] = {**audio, "data": data, "mime_type": detect_audio_mime_type(data)}
     return kwargs
-
-
-def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
-    """Create usage metadata from the ``usage`` of a response, or ``None`` if it is missing.
-
-    For service tiers with their own prices, the details are named as in langchain-openai: for
-    example, ``flex_cache_read`` for cached input tokens and ``flex`` for the others.
-    """
-    if not isinstance(payload, dict):
-        return None
-    input_tokens = parse_token_count(payload.get("prompt_tokens"))
-    output_tokens = parse_token_count(payload.get("completion_tokens"))
-    usage = UsageMetadata(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        total_tokens=parse_token_count(payload.get("total_tokens")) or input_tokens + output_tokens,
-    )
-    input_details = _parse_token_details(
-        payload.get("prompt_tokens_details"),
-        {"cached_tokens": "cache_read", "cache_creation_tokens": "cache_creation"},
-    )
-    output_details = _parse_token_details(
-        payload.get("completion_tokens_details"), {"reasoning_tokens": "reasoning"}
-    )
-    if service_tier in _SEPARATELY_PRICED_TIERS:
-        input_details = _apply_service_tier(input_details, input_tokens, service_tier, "cache_read")
-        output_details = _apply_service_tier(
-            output_details, output_tokens, service_tier, "reasoning"
-        )
-    if input_details:
-        usage["input_token_details"] = InputTokenDetails(**input_details)  # type: ignore[typeddict-item]
-    if output_details:
-        usage["output_token_details"] = OutputTokenDetails(**output_details)  # type: ignore[typeddict-item]
-    return usage
-
-
-def _parse_token_details(payload: Any, names: dict[str, str]) -> dict[str, int]:
-    if not isinstance(payload, dict):
-        return {}
-    return {
-        name: parse_token_count(payload[key])
-        for key, name in {**names, "audio_tokens": "audio"}.items()
-        if payload.get(key) is not None
-    }
-
-
-def _apply_service_tier(
-    details: dict[str, int], total: int, tier: str, excluded: str
-) -> dict[str, int]:
-    """Prefix details with the tier, and add a count of the tokens that are not ``excluded``."""
-    prefixed = {
-        name if name == "audio" else f"{tier}_{name}": count for name, count in details.items()
-    }
-    return {**prefixed, tier: total - details.get(excluded, 0)}
 
 
 _EMPTY_CHUNK = AIMessageChunk(content="")

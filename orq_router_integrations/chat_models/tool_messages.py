@@ -18,6 +18,7 @@ from orq_router_integrations.chat_models.content_parts import (
     describe_parts,
     join_text_parts,
 )
+from orq_router_integrations.media.mime import is_data_url
 from orq_router_integrations.wire import json
 
 _DATA_KEYS = {"base64", "data", "file_data"}
@@ -93,6 +94,6 @@ def has_media_data(block: Any) -> bool:
     return any(
         (value and name in _DATA_KEYS)
         or isinstance(value, (bytes, bytearray))
-        or (isinstance(value, str) and value[:5].lower() == "data:")
+        or is_data_url(value)
         for name, value in fields
     )

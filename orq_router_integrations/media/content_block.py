@@ -20,6 +20,7 @@ from orq_router_integrations.media.mime import (
     detect_mime_type,
     get_pdf_filename,
     guess_mime_type,
+    is_data_url,
     is_text,
     normalize_mime_type,
     parse_data_url,
@@ -180,7 +181,7 @@ def _read_source(source: "str | os.PathLike[str] | bytes | BinaryIO | Blob") -> 
 
 def _decode_str(text: str) -> _Source | None:
     """Return the content of a data URL, or of base64 text that is clearly not a path."""
-    if text[:5].lower() == "data:":
+    if is_data_url(text):
         mime_type, data = parse_data_url(text)
         return _Source(base64.b64decode(validate_base64(data)[0]), None, mime_type)
     if len(text) < _MIN_BASE64_CHARS or _file_exists(text):

@@ -6,7 +6,7 @@ used if the content is ambiguous.
 
 import re
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeGuard
 
 from typing_extensions import Generator
 
@@ -227,6 +227,11 @@ def build_data_url(mime_type: str, data: str) -> str:
     if isinstance(data, DeferredBase64):
         return DeferredBase64(data.source, prefix)
     return DeferredBase64(data, prefix) if len(data) > MIN_DEFERRED_CHARS else prefix + data
+
+
+def is_data_url(value: object) -> TypeGuard[str]:
+    """Return whether a value is a str with a ``data:`` URL."""
+    return isinstance(value, str) and value[:5].lower() == "data:"
 
 
 def parse_data_url(url: str) -> tuple[str, str]:

@@ -13,7 +13,12 @@ from langchain_core.messages import ToolMessage
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.media.metadata import ImageSize, read_image_size
-from orq_router_integrations.media.mime import detect_mime_type, parse_data_url, validate_base64
+from orq_router_integrations.media.mime import (
+    detect_mime_type,
+    is_data_url,
+    parse_data_url,
+    validate_base64,
+)
 from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
 from orq_router_integrations.tools.image_store import (
     HEADER_BYTES,
@@ -171,7 +176,7 @@ def _upload_image(image: GeneratedImage) -> Upload:
 
 def _upload_string(source: str, registry: ImageRegistry, directory: Path | None) -> Upload:
     """Create the upload for a data URL, an image id or a path."""
-    if source[:5].lower() == "data:":
+    if is_data_url(source):
         data, _, _ = validate_base64(parse_data_url(source)[1])
         return create_upload(base64.b64decode(data))
     if _URL_PATTERN.match(source):

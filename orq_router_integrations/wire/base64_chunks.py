@@ -4,7 +4,14 @@ import base64
 import re
 
 _PADDED_RUN = re.compile(r"[^=]+=*")
+_DATA_PREFIX = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _URL_SAFE_TO_STANDARD = str.maketrans("-_", "+/")
+
+
+def strip_data_prefix(data: str) -> str:
+    """Return the base64 of a data URL. Some providers send a data URL instead of base64."""
+    match = _DATA_PREFIX.match(data)
+    return data[match.end() :] if match else data
 
 
 class Base64Normalizer:

@@ -4,7 +4,6 @@ Almost every field is optional in the router's schema, so missing fields are acc
 response without an answer, and a stream without an end, are errors.
 """
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,7 +22,11 @@ from orq_router_integrations.wire.json import (
     dumps,
     get_json_type_name,
 )
-from orq_router_integrations.wire.reasoning import REASONING_BLOCK_TYPES, REASONING_FIELDS
+from orq_router_integrations.wire.reasoning import (
+    REASONING_BLOCK_TYPES,
+    REASONING_FIELDS,
+    collect_reasoning,
+)
 
 _FIELDS_BESIDES_CONTENT = (
     "tool_calls",
@@ -78,21 +81,28 @@ def _has_answer(message: dict[str, Any]) -> bool:
 
 
 def _normalize_message(message: dict[str, Any]) -> None:
-    """Copy refusals and images from content parts to their fields; check that there is an answer.
+    """Copy what is in content parts to the fields of a message; check that there is an answer.
 
     Raises:
         MalformedResponseError: If neither the content nor another field holds an answer.
     """
-    content = message.get("content")
-    parts = as_dicts(content)
-    for part in parts:
-        if part.get("type") == "refusal" and not message.get("refusal"):
-            message["refusal"] = part.get("refusal")
-    images = [part for part in parts if part.get("type") == "image_url"]
-    if images and not message.get("images"):
-        message["images"] = images
+    _copy_parts(message)
     if not any(message.get(name) for name in _FIELDS_BESIDES_CONTENT):
-        extract_text(content, required=True)
+        extract_text(message.get("content"), required=True)
+
+
+def _copy_parts(message: dict[str, Any]) -> None:
+    """Copy refusals, images and reasoning from content parts to fields that do not exist yet."""
+    if not (parts := as_dicts(message.get("content"))):
+        return
+    refusals = [as_str(part.get("refusal")) for part in parts if part.get("type") == "refusal"]
+    images = [part for part in parts if part.get("type") == "image_url"]
+    fields = {"refusal": "".join(refusals), "images": images}
+    if not any(message.get(field.name) for field in REASONING_FIELDS):
+        fields |= collect_reasoning(parts)
+    for name, value in fields.items():
+        if value and not message.get(name):
+            message[name] = value
 
 
 def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> str:
@@ -167,6 +177,7 @@ class ChatStreamDecoder(EventStreamDecoder):
         delta = choice.get("delta") or {}
         if not isinstance(delta, dict):
             raise MalformedResponseError("the delta of an event is not an object", data)
+        _copy_parts(delta)
         self._answer_seen = self._answer_seen or _has_answer(delta)
         if not (self._has_deltas or self._has_messages):
             self._has_deltas = _has_answer(delta)
@@ -184,10 +195,3 @@ def get_first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
         if isinstance(choice, dict) and not (as_int(choice.get("index")) or 0):
             return choice
     return {}
-
-
-def parse_token_count(value: Any) -> int:
-    """Convert a token count to an int; anything but a positive number becomes 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return 0
-    return max(int(value), 0)

@@ -15,6 +15,7 @@ _MAX_INTEGER, _MIN_INTEGER = 2**64 - 1, -(2**63)
 """Range of the integers that orjson can write. It reads larger ones as inexact floats."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,19})(?:\.0*)?\s*")
 _NAN_ADVICE = " Use a finite number."
 _MASK_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 _LONG_NUMBER = b"0" * len(str(2**63))
@@ -224,8 +225,8 @@ def as_str(value: Any) -> str:
 
 def as_int(value: Any) -> int | None:
     """Return a parsed whole number, also from a string or a float, otherwise ``None``."""
-    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
-        return int(value)
+    if isinstance(value, str) and (match := _WHOLE_NUMBER.fullmatch(value)):
+        return int(match[1])
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -4,7 +4,10 @@ This is the only place that lists them. Providers disagree about where reasoning
 that reads, replays or strips reasoning looks the names up here instead of repeating them.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
 
 
 class ReasoningField(NamedTuple):
@@ -58,3 +61,36 @@ REASONING_BLOCK_TYPES = frozenset(
     }
 )
 """Types of content blocks that hold reasoning instead of a part of the answer."""
+
+_TEXT_KEYS = ("thinking", "reasoning", "text", "summary", "content")
+
+
+def read_reasoning_part(part: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the text and the signature of a reasoning part in any spelling; empty if missing.
+
+    The text is a string, or a list of text parts (Mistral, items of the Responses API). Amazon
+    Bedrock nests both values.
+    """
+    nested = as_dict(part.get("reasoning_content"))
+    source = nested or part
+    text = next((source[key] for key in _TEXT_KEYS if source.get(key)), "")
+    if isinstance(text, list):
+        text = "".join(as_str(chunk.get("text")) for chunk in as_dicts(text))
+    signature = source.get("signature") or as_dict(part.get("extras")).get("signature")
+    return as_str(text), as_str(signature)
+
+
+def collect_reasoning(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the reasoning in the content parts of a message, as fields of the message."""
+    items = [
+        read_reasoning_part(part) for part in parts if part.get("type") in REASONING_BLOCK_TYPES
+    ]
+    fields: dict[str, Any] = {"reasoning_content": "".join(text for text, _ in items)}
+    match [item for item in items if item[1]]:
+        case [(_, signature)]:
+            fields["reasoning_signature"] = signature
+        case signed:
+            fields["reasoning_items"] = [
+                {"reasoning": text, "signature": signature} for text, signature in signed
+            ]
+    return {name: value for name, value in fields.items() if value}

@@ -14,6 +14,7 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.chat_completions import extract_text
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, dumps
+from orq_router_integrations.wire.reasoning import REASONING_BLOCK_TYPES, read_reasoning_part
 
 JsonObject = dict[str, Any]
 
@@ -41,12 +42,6 @@ REPLAYED_ITEMS = SELF_CONTAINED_ITEMS | {
 _ORDERED_ITEMS = REPLAYED_ITEMS | {"reasoning", "message", "function_call", "custom_tool_call"}
 
 _INCOMPLETE_REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
-_USAGE_NAMES = {
-    "input_tokens": "prompt_tokens",
-    "output_tokens": "completion_tokens",
-    "input_tokens_details": "prompt_tokens_details",
-    "output_tokens_details": "completion_tokens_details",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +132,12 @@ def get_output_items(response: JsonObject, data: bytes) -> list[JsonObject]:
 
 def convert_metadata(response: JsonObject) -> JsonObject:
     """Convert id, model, creation time, tier and usage to fields of a chat completion."""
-    usage = as_dict(response.get("usage"))
     return {
         "id": response.get("id"),
         "model": response.get("model"),
         "service_tier": response.get("service_tier"),
         "created": response.get("created_at"),
-        "usage": {_USAGE_NAMES.get(k, k): v for k, v in usage.items()} if usage else None,
+        "usage": as_dict(response.get("usage")) or None,
         "api": "responses",
     }
 
@@ -208,6 +202,8 @@ def convert_message_part(part: JsonObject) -> JsonObject:
     """
     if part.get("type") == "refusal":
         return {"refusal": as_str(part.get("refusal"))}
+    if part.get("type") in REASONING_BLOCK_TYPES:
+        return {"reasoning": read_reasoning_part(part)[0]}
     return {
         "content": extract_text(part.get("text")),
         "annotations": as_dicts(part.get("annotations")),

@@ -164,7 +164,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         item = self._get_item(event, "reasoning" if name == "reasoning" else "message")
         item.is_emitted = True
         if name == "reasoning":
-            indices = map(event.get, ("summary_index", "content_index"))
+            indices = (_get_index(event, index) for index in ("summary_index", "content_index"))
             return {name: self._separate_reasoning(text, (event_type, id(item), *indices))}
         item.parts.add(_get_index(event, "content_index"))
         if name == "content":

@@ -16,7 +16,6 @@ from support.chat_responses import (
 )
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.chat_models.response_conversion import create_usage_metadata
 from orq_router_integrations.errors import InvalidResponseError, ServerError
 from orq_router_integrations.testing import Answer
 
@@ -122,10 +121,14 @@ def create_choice(text: str, **fields: Any) -> dict[str, Any]:
 
 CHOICES: dict[str, list[dict[str, Any]]] = {
     "sorted by index": [create_choice("B", index=1), create_choice("A", index=0)],
+    "sorted by indices in several forms": [
+        create_choice("B", index="1"),
+        create_choice("A", index=0.0),
+    ],
     "unchanged without indices": [create_choice("A"), create_choice("B")],
     "unchanged with one index": [create_choice("A"), create_choice("B", index=0)],
     "unchanged with invalid indices": [
-        create_choice("A", index="1"),
+        create_choice("A", index="one"),
         create_choice("B", index=None),
     ],
 }
@@ -137,67 +140,6 @@ def test_order_of_choices(choices: list[dict[str, Any]]) -> None:
     (generations,) = model.generate([[HumanMessage("Hi")]]).generations
     assert [generation.text for generation in generations] == ["A", "B"]
     assert model.invoke("Hi").text == "A"
-
-
-# Usage
-
-TOKENS = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-USAGE = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
-USAGES = {
-    "totals": (TOKENS, USAGE),
-    "no total": ({**TOKENS, "total_tokens": None}, USAGE),
-    "prompt details": (
-        {
-            **TOKENS,
-            "prompt_tokens_details": {
-                "cached_tokens": 4,
-                "cache_creation_tokens": 3,
-                "audio_tokens": 2,
-            },
-        },
-        {**USAGE, "input_token_details": {"cache_read": 4, "cache_creation": 3, "audio": 2}},
-    ),
-    "completion details": (
-        {**TOKENS, "completion_tokens_details": {"reasoning_tokens": 4, "audio_tokens": 1}},
-        {**USAGE, "output_token_details": {"reasoning": 4, "audio": 1}},
-    ),
-    "zero is kept": (
-        {**TOKENS, "prompt_tokens_details": {"cached_tokens": 0}},
-        {**USAGE, "input_token_details": {"cache_read": 0}},
-    ),
-    "null is left out": (
-        {**TOKENS, "prompt_tokens_details": {"cached_tokens": None, "audio_tokens": 1}},
-        {**USAGE, "input_token_details": {"audio": 1}},
-    ),
-    "null details": ({**TOKENS, "prompt_tokens_details": None}, USAGE),
-    "invalid details": ({**TOKENS, "completion_tokens_details": "many"}, USAGE),
-    "floats": ({**TOKENS, "prompt_tokens": 10.0}, USAGE),
-    "invalid counts": (
-        {"prompt_tokens": None, "completion_tokens": "5"},
-        {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0},
-    ),
-    "no usage": (None, None),
-    "usage as a list": ([1, 2], None),
-}
-
-
-@pytest.mark.parametrize(("payload", "usage"), USAGES.values(), ids=USAGES)
-def test_usage_metadata_has_details(payload: Any, usage: Any) -> None:
-    assert create_usage_metadata(payload) == usage
-
-
-@pytest.mark.parametrize("tier", ["flex", "priority"])
-def test_tokens_of_a_separately_priced_tier_are_named_after_it(tier: str) -> None:
-    payload = {
-        "prompt_tokens": 10,
-        "completion_tokens": 6,
-        "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 1},
-        "completion_tokens_details": {"reasoning_tokens": 2},
-    }
-    usage: Any = create_usage_metadata(payload, tier)
-    assert usage["input_token_details"] == {f"{tier}_cache_read": 4, "audio": 1, tier: 6}
-    assert usage["output_token_details"] == {f"{tier}_reasoning": 2, tier: 4}
-    assert create_usage_metadata(payload, "default") == create_usage_metadata(payload)
 
 
 # Invalid responses

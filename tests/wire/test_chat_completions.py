@@ -14,7 +14,6 @@ from orq_router_integrations.wire.chat_completions import (
     ChatStreamDecoder,
     extract_text,
     parse_completion,
-    parse_token_count,
 )
 
 CALLS = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -84,22 +83,6 @@ def test_images_and_refusals_in_parts_are_copied_to_their_fields() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://any.host/a.png"}}
     (choice,) = parse({"content": [image, {"type": "refusal", "refusal": "No."}]})["choices"]
     assert (choice["message"]["images"], choice["message"]["refusal"]) == ([image], "No.")
-
-
-COUNTS: dict[str, tuple[Any, int]] = {
-    "int": (3, 3),
-    "float": (3.0, 3),
-    "negative": (-1, 0),
-    "nan": (float("nan"), 0),
-    "bool": (True, 0),
-    "string": ("3", 0),
-    "null": (None, 0),
-}
-
-
-@pytest.mark.parametrize(("value", "count"), COUNTS.values(), ids=COUNTS)
-def test_parse_token_count(value: Any, count: int) -> None:
-    assert parse_token_count(value) == count
 
 
 def build_event(finish_reason: str | None = None, **choice: Any) -> bytes:

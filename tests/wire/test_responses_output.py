@@ -172,14 +172,7 @@ def test_metadata_has_the_names_of_chat_completions() -> None:
         "created": 7,
         "service_tier": "flex",
         "api": "responses",
-        "usage": {
-            "prompt_tokens": 3,
-            "completion_tokens": 2,
-            "total_tokens": 5,
-            "prompt_tokens_details": {"cached_tokens": 1},
-            "completion_tokens_details": {"reasoning_tokens": 1},
-            "total_cost": 0.25,
-        },
+        "usage": usage,
     }
 
 

@@ -208,7 +208,7 @@ class TestEnd:
         usage = {"input_tokens": 3, "output_tokens": 2, "total_cost": 0.5}
         end = create_event("completed", response={**RESPONSE, "usage": usage})
         _, last = decode_events(create_event("output_text.delta", delta="Hi"), end=end)
-        assert last["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_cost": 0.5}
+        assert last["usage"] == usage
         assert (last["id"], last["model"], last["api"]) == ("resp_1", "gpt-4o", "responses")
         assert last["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
 
