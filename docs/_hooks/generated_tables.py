@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 import orq_router_integrations
 from orq_router_integrations import errors
 from orq_router_integrations.testing import Answer, Fault
+from orq_router_integrations.wire.model_docs import order_fields
 
 MARKER = re.compile(r"<!-- (arguments|errors)(?:: (\w+))? -->")
 UNITS = {
@@ -22,8 +23,9 @@ UNITS = {
     "deadline": "seconds",
     "stream_chunk_timeout": "seconds",
     "max_tokens": "tokens",
+    "pcm_rate": "Hz",
 }
-"""Units of arguments that are numbers."""
+UNIT_SUFFIXES = {"_seconds": "seconds", "_bytes": "bytes", "_chars": "characters"}
 
 OTHER_CLASSES = {"Answer": Answer, "Fault": Fault}
 
@@ -43,19 +45,28 @@ def build_table(kind: str, name: str | None) -> str:
 def build_argument_rows(cls: type[BaseModel]) -> Iterator[str]:
     yield "| argument | type | default | unit | meaning |"
     yield "|---|---|---|---|---|"
-    fields = [(name, field) for name, field in cls.model_fields.items() if field.description]
-    for name, field in sorted(fields, key=lambda item: not item[1].is_required()):
-        cells = (
-            f"`{name}`",
-            f"`{format_type(field.annotation)}`".replace("|", "\\|"),
-            format_default(field),
-            UNITS.get(name, ""),
-            f"{field.description.rstrip('.')}.".replace("|", "\\|"),
-        )
-        yield f"| {' | '.join(cells)} |"
+    for name, field in order_fields(cls):
+        if field.description:
+            cells = (
+                f"`{name}`",
+                f"<code>{escape(format_type(field.annotation))}</code>",
+                format_default(field),
+                get_unit(name),
+                escape(f"{field.description.rstrip('.')}."),
+            )
+            yield f"| {' | '.join(cells)} |"
     if rest := sorted(name for name, field in cls.model_fields.items() if not field.description):
         yield ""
         yield f"LangChain's own arguments: {', '.join(f'`{name}`' for name in rest)}."
+
+
+def get_unit(name: str) -> str:
+    suffixes = (unit for suffix, unit in UNIT_SUFFIXES.items() if name.endswith(suffix))
+    return UNITS.get(name) or next(suffixes, "")
+
+
+def escape(text: str) -> str:
+    return text.replace("|", "&#124;")
 
 
 def format_default(field: FieldInfo) -> str:

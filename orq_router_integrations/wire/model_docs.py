@@ -26,7 +26,7 @@ class LazySignature:
                     else Parameter.KEYWORD_ONLY,
                     default=_shorten_default(field),
                 )
-                for name, field in _order_fields(owner)
+                for name, field in order_fields(owner)
             ]
         )
 
@@ -72,7 +72,7 @@ def bind_positional_args(
 
 
 def _describe_keywords(cls: type[BaseModel], positional: str | None) -> str:
-    fields = [(name, field) for name, field in _order_fields(cls) if name != positional]
+    fields = [(name, field) for name, field in order_fields(cls) if name != positional]
     name, field = next(((n, f) for n, f in fields if f.examples), fields[0])
     example = f"{name}={field.examples[0]!r}" if field.examples else f"{name}=..."
     if positional is None:
@@ -83,7 +83,7 @@ def _describe_keywords(cls: type[BaseModel], positional: str | None) -> str:
     )
 
 
-def _order_fields(cls: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+def order_fields(cls: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
     """Return required fields first, then those of the class before those of its bases.
 
     Fields without a description belong to LangChain and come last.
@@ -105,7 +105,7 @@ def _order_fields(cls: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
 
 
 def _format_args(cls: type[BaseModel]) -> str:
-    fields = _order_fields(cls)
+    fields = order_fields(cls)
     lines = [
         _wrap(f"{name}: {field.description.rstrip('.')}.{_describe_default(field)}")
         for name, field in fields
