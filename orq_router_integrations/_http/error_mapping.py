@@ -1,6 +1,6 @@
 """Map errors of httpx, of the deadline and of response parsing to the package's own errors."""
 
-import ssl
+import socket
 from collections.abc import Iterator
 from functools import singledispatch
 from typing import Any
@@ -10,6 +10,7 @@ from typing_extensions import Unpack
 
 from orq_router_integrations._http.deadline import DeadlineExceededError
 from orq_router_integrations._http.exchange import Exchange
+from orq_router_integrations._http.tls import explain_tls_error
 from orq_router_integrations.errors import (
     MAX_BODY_CHARS,
     ErrorDetails,
@@ -43,6 +44,12 @@ MAPPED_ERRORS = (httpx.HTTPError, httpx.StreamError, DeadlineExceededError, Wire
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 """Errors after which the router cannot have received the request."""
 
+_ADVICE = {
+    socket.gaierror: "Check the host name in base_url and the connection of this machine.",
+    ConnectionRefusedError: "Check that the router is running, and the port in base_url.",
+}
+"""What to change, by a cause of the error."""
+
 
 def raise_mapped(error: Exception, exchange: Exchange[Any]) -> None:
     """Raise the mapped error if an error must not reach the caller.
@@ -62,17 +69,20 @@ def raise_mapped(error: Exception, exchange: Exchange[Any]) -> None:
 @singledispatch
 def map_error(error: Exception, exchange: Exchange[Any]) -> RouterError:
     """Create the error that the caller gets for one of ``MAPPED_ERRORS``."""
-    message = redact(str(error), exchange.secret)
+    message = redact(str(error), exchange.secret) or type(error).__name__
     if exchange.decoder is not None:
         return _create_interrupted_error(f"the connection was lost ({message})", exchange)
-    has_bad_certificate = isinstance(list(_iter_causes(error))[-1], ssl.SSLCertVerificationError)
+    causes = list(_iter_causes(error))
+    tls_advice = explain_tls_error(error, causes)
+    advice = tls_advice or next(
+        (text for kind, text in _ADVICE.items() if any(isinstance(item, kind) for item in causes)),
+        None,
+    )
     return RouterConnectionError(
-        f"Cannot reach the router at {exchange.url.netloc.decode()}: "
-        f"{message or type(error).__name__}",
+        f"Cannot reach the router at {exchange.url.netloc.decode()}: {message}"
+        + (f". {advice}" if advice else ""),
         **_get_details(
-            exchange,
-            ambiguous=not isinstance(error, _NOT_SENT),
-            is_retryable=not has_bad_certificate,
+            exchange, ambiguous=not isinstance(error, _NOT_SENT), is_retryable=tls_advice is None
         ),
     )
 

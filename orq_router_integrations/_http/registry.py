@@ -24,6 +24,7 @@ from orq_router_integrations._http.async_generators import scoped_asynccontextma
 from orq_router_integrations._http.deadline import KEEPALIVE_SECONDS
 from orq_router_integrations._http.environment_proxies import AsyncProxyTransport, ProxyTransport
 from orq_router_integrations._http.sender import AsyncPooledSender, PooledSender
+from orq_router_integrations._http.tls import create_tls_context
 from orq_router_integrations.errors import RouterInputError
 
 if TYPE_CHECKING:  # imported when first needed
@@ -167,9 +168,9 @@ class SenderRegistry:
 
     def _get_tls_context(self) -> ssl.SSLContext:
         """Return the TLS context of the environment, which is loaded once."""
-        with self._lock, _map_environment_errors():
+        with self._lock:
             if self._tls_context is None:
-                self._tls_context = httpx.create_ssl_context()
+                self._tls_context = create_tls_context()
             return self._tls_context
 
     def _release(self, shared: _SharedSender[AnySender]) -> bool:
