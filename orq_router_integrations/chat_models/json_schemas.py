@@ -1,25 +1,7 @@
 """JSON schemas of Python types, with references only where a type is recursive."""
 
-import inspect
-import re
 from collections.abc import Callable, Mapping
-from functools import reduce
-from operator import or_
-from types import UnionType
-from typing import (
-    Annotated,
-    Any,
-    ForwardRef,
-    Literal,
-    NotRequired,
-    Required,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
-
-from pydantic import BaseModel, Field, create_model
-from typing_extensions import ReadOnly
+from typing import Any
 
 Schema = dict[str, Any]
 
@@ -34,8 +16,6 @@ _SCHEMAS = (
 )
 _DEFINITIONS = ("$defs", "definitions")
 _NOT_AN_OBJECT = ("anyOf", "oneOf", "enum", "const", "$ref", "items", "prefixItems")
-_ARGS_HEADING = re.compile(r"^\s*(Args|Arguments|Parameters):\s*$", re.MULTILINE)
-_ARG_LINE = re.compile(r"(\w+)\s*(?:\([^)]*\))?:\s*(.*)")
 
 
 def create_function(name: str, description: str, schema: Mapping[str, Any]) -> Schema:
@@ -57,102 +37,6 @@ def create_class_function(cls: Any) -> Schema:
     schema = get_class_schema(cls)
     name = inline_refs(schema).get("title") or cls.__name__
     return create_function(name, "", schema)
-
-
-def create_typed_dict_function(cls: type) -> Schema:
-    """Create an OpenAI function definition from a TypedDict.
-
-    LangChain's conventions apply: fields may be ``Annotated[type, default, description]``, and
-    descriptions may be in the ``Args`` section of the docstring.
-    """
-    converter = _TypedDictConverter()
-    converter.convert(cls)
-    model = converter.models[converter.names[cls]]
-    model.model_rebuild(_types_namespace=converter.models)
-    return {**create_class_function(model), "name": cls.__name__}
-
-
-class _TypedDictConverter:
-    """Converts TypedDicts to pydantic models.
-
-    pydantic itself rejects ``typing.TypedDict`` before Python 3.12. Models refer to each other
-    by name because TypedDicts may be recursive.
-    """
-
-    def __init__(self) -> None:
-        self.names: dict[Any, str] = {}
-        self.models: dict[str, type[BaseModel]] = {}
-
-    def convert(self, hint: Any) -> Any:
-        """Replace the TypedDicts in a type hint by references to models."""
-        if isinstance(hint, type) and hasattr(hint, "__total__"):
-            if hint not in self.names:
-                self.names[hint] = name = f"{hint.__name__}_{len(self.names)}"
-                self.models[name] = self._create_model(hint)
-            return ForwardRef(self.names[hint])
-        origin, args = get_origin(hint), get_args(hint)
-        if not args or origin is Literal:
-            return hint
-        if origin is Annotated:
-            return reduce(
-                lambda inner, metadata: Annotated[inner, metadata],
-                hint.__metadata__,
-                self.convert(args[0]),
-            )
-        converted = tuple(map(self.convert, args))
-        if origin is UnionType:
-            return reduce(or_, converted)
-        return hint.copy_with(converted) if hasattr(hint, "copy_with") else origin[converted]
-
-    def _create_model(self, cls: type) -> type[BaseModel]:
-        description, descriptions = _parse_docstring(
-            inspect.cleandoc(vars(cls).get("__doc__") or "")  # inspect.getdoc returns that of dict
-        )
-        required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
-        hints = get_type_hints(cls, include_extras=True)
-        # Keys of a TypedDict may not be valid as field names of a model, so they are aliases.
-        fields: dict[str, Any] = {
-            f"field_{index}": self._create_field(key, hint, key in required, descriptions)
-            for index, (key, hint) in enumerate(hints.items())
-        }
-        return create_model(cls.__name__, __doc__=description or None, **fields)
-
-    def _create_field(
-        self, key: str, hint: Any, required: bool, descriptions: Mapping[str, str]
-    ) -> tuple[Any, Any]:
-        while get_origin(hint) in (Required, NotRequired, ReadOnly):
-            hint = get_args(hint)[0]
-        default: Any = ...
-        description = descriptions.get(key)
-        match getattr(hint, "__metadata__", ()):
-            case (default, str(text)):
-                hint, description = get_args(hint)[0], description or text
-            case (str(text),):
-                hint, description = get_args(hint)[0], description or text
-            case _:
-                pass
-        options: dict[str, Any] = {"alias": key}
-        if description is not None:
-            options["description"] = description
-        if default is not ... and default is not None:
-            options["default"] = default
-        elif default is None or not required:
-            options["default_factory"] = dict  # not required, without a default in the schema
-        return self.convert(hint), Field(**options)
-
-
-def _parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
-    """Split a Google-style docstring into its description and those of the arguments."""
-    description, *rest = _ARGS_HEADING.split(docstring, maxsplit=1)
-    section = inspect.cleandoc(rest[1].split("\n\n")[0]) if rest else ""
-    descriptions: dict[str, str] = {}
-    name = ""
-    for line in section.splitlines():
-        if not line.startswith(" ") and (arg := _ARG_LINE.match(line)):
-            name, descriptions[arg[1]] = arg[1], arg[2]
-        elif name:
-            descriptions[name] += f" {line.strip()}"
-    return description.strip(), descriptions
 
 
 def map_subschemas(schema: Mapping[str, Any], convert: Callable[[Any], Any]) -> Schema:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orq_router_integrations.chat_models.json_schemas import Schema, inline_refs
+from orq_router_integrations.chat_models.strict_limits import find_exceeded_limit
 from orq_router_integrations.wire import json
 
 _SUPPORTED_KEYWORDS = {
@@ -41,7 +42,8 @@ def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
         schema: A schema that is valid JSON.
 
     Raises:
-        ValueError: A part of the schema cannot be expressed in the subset.
+        ValueError: A part of the schema cannot be expressed in the subset, or the schema exceeds
+            one of OpenAI's size limits.
     """
     inlined = inline_refs(schema)
     definitions = inlined.pop("$defs", {})
@@ -52,7 +54,10 @@ def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
         definitions = {name: _convert(inner, name) for name, inner in definitions.items()}
     except (AttributeError, TypeError) as error:
         raise ValueError(f"strict=True needs a valid JSON schema, but {error}.") from None
-    return {**strict, "$defs": definitions} if definitions else strict
+    strict = {**strict, "$defs": definitions} if definitions else strict
+    if exceeded := find_exceeded_limit(strict):
+        raise _create_error("", *exceeded)
+    return strict
 
 
 def _create_error(path: str, problem: str, advice: str) -> ValueError:

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from typing_extensions import is_typeddict
 
 from orq_router_integrations.chat_models.json_schemas import (
     create_class_function,
     create_function,
-    create_typed_dict_function,
     get_class_schema,
     inline_refs,
     is_object_schema,
     wrap_schema,
 )
 from orq_router_integrations.chat_models.strict_schemas import to_strict_schema
+from orq_router_integrations.chat_models.typed_dict_schemas import (
+    create_typed_dict_function,
+    is_typed_dict,
+)
 from orq_router_integrations.wire import json
 
 if TYPE_CHECKING:
@@ -191,7 +193,7 @@ def _create_function(tool: Any) -> Any:
         return _create_function_from_json_schema(tool)
     if isinstance(tool, type) and is_basemodel_subclass(tool):
         return create_class_function(tool)
-    if is_typeddict(tool):
+    if is_typed_dict(tool):
         return create_typed_dict_function(tool)
     if isinstance(tool, BaseTool):
         return tool if _takes_text(tool) else _create_function_from_tool(tool)

@@ -1,11 +1,10 @@
-"""Schemas of tools and of structured output: recursion, strict mode, roots, names, TypedDicts."""
+"""Schemas of tools and of structured output: recursion, strict mode, roots, names."""
 
 import json
-import typing
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -490,80 +489,3 @@ def test_schema_names_are_made_valid(
     else:
         assert body["tools"][0]["function"]["name"] == name
     assert isinstance(parsed, schema if isinstance(schema, type) else dict)
-
-
-class Address(typing.TypedDict, total=False):
-    city: typing.Required[str]
-    street: str
-
-
-class Person(typing.TypedDict):
-    """A person.
-
-    Args:
-        name: The full name,
-            with titles.
-        age: The age in years.
-    """
-
-    name: str
-    age: typing.NotRequired[int]
-    schema: Annotated[str, "plain", "Name of the schema."]
-    email: Annotated[str | None, ..., "The address."]
-    nickname: Annotated[str, None, "If known."]
-    homes: typing.List[Address]  # noqa: UP006
-    _work: NotRequired[Annotated[Address, ..., "Where they work."]]
-
-
-def test_typed_dict_is_converted_with_its_conventions() -> None:
-    schema, parsed = run(Person)
-    assert schema["required"] == ["name", "email", "homes"]
-    assert schema["properties"]["name"] == {
-        "type": "string",
-        "description": "The full name, with titles.",
-    }
-    assert schema["properties"]["age"] == {"type": "integer", "description": "The age in years."}
-    assert schema["properties"]["schema"]["default"] == "plain"
-    assert schema["properties"]["nickname"] == {"type": "string", "description": "If known."}
-    assert schema["properties"]["homes"]["items"]["required"] == ["city"]
-    assert schema["properties"]["_work"]["description"] == "Where they work."
-    assert parsed.keys() == {"name", "email", "homes"}
-
-
-class Plain(typing.TypedDict):
-    size: Annotated[int, Field(ge=3, description="The size.")]
-
-
-class Incomplete(typing.TypedDict):
-    a: "Undefined"  # type: ignore[name-defined]  # noqa: F821
-
-
-def test_typed_dict_without_docstring(model: ChatOrq) -> None:
-    function = model.bind_tools([Plain]).kwargs["tools"][0]["function"]  # type: ignore[attr-defined]
-    assert function["description"] == ""
-    size = {"type": "integer", "minimum": 3, "description": "The size."}
-    assert function["parameters"]["properties"] == {"size": size}
-
-
-def test_typed_dict_with_an_undefined_name_raises(model: ChatOrq) -> None:
-    with pytest.raises(RouterInputError, match=r"Cannot convert the schema .*Undefined"):
-        model.with_structured_output(Incomplete)
-
-
-@pytest.mark.parametrize("method", [*STRUCTURED, "json_mode"])
-def test_typed_dict_with_keys_that_are_not_required(method: str) -> None:
-    content = '{"city": "Delft"}'
-    answer = Answer(content)
-    if method == "function_calling":
-        answer = Answer(tool_calls=[{"name": "Address", "args": content}])
-    router = OfflineRouter(answers=lambda _: answer)
-    runnable = create_model(router).with_structured_output(Address, method=method)
-    assert runnable.invoke("Hi") == {"city": "Delft"}
-
-
-def test_strict_typed_dict_requires_every_key(model: ChatOrq) -> None:
-    tools = model.bind_tools([Person], strict=True).kwargs["tools"]  # type: ignore[attr-defined]
-    function = tools[0]["function"]
-    assert (function["name"], function["description"]) == ("Person", "A person.")
-    assert not find_strict_problems(function["parameters"])
-    assert "_work" in function["parameters"]["required"]
