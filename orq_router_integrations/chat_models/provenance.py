@@ -7,6 +7,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from orq_router_integrations.chat_models.constants import PROVIDER
+from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.json import as_dict
 from orq_router_integrations.wire.model_candidates import ModelCandidates
@@ -55,7 +56,16 @@ class Provenance:
 
     @classmethod
     def of(cls, message: BaseMessage) -> "Provenance":
-        """Read the provenance from a message, which may be the sum of streamed chunks."""
+        """Read the provenance from a message, which may be the sum of streamed chunks.
+
+        Raises:
+            RouterInputError: If it is not a message.
+        """
+        if not isinstance(message, BaseMessage):
+            raise RouterInputError(
+                f"message: Expected an AIMessage, got {type(message).__name__}. With structured "
+                "output, pass include_raw=True and use the message under 'raw'."
+            )
         metadata = {**message.response_metadata}
         metadata["answering_model"] = metadata.get("model_name")
         return cls(**{f.name: metadata[f.name] for f in fields(cls) if f.name in metadata})

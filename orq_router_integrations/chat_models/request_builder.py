@@ -1,5 +1,6 @@
 """Build the router calls of ``ChatOrq`` from its fields and the arguments of one call."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -142,6 +143,8 @@ def _build_request(
     stop: list[str] | None,
     kwargs: dict[str, Any],
 ) -> tuple[dict[str, Any], RouterControls, ModelCandidates]:
+    if tracking := sys.modules.get(f"{__package__}.usage_callback"):  # loaded by track_usage
+        tracking.warn_if_uncounted()
     overrides = {name: value for name, value in kwargs.items() if name != "stream"}
     if stop is not None:
         overrides["stop"] = stop

@@ -1,5 +1,6 @@
 """``track_usage``: token usage and cost of all chat model calls in a block."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -11,6 +12,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
 from orq_router_integrations.chat_models.provenance import Provenance
+from orq_router_integrations.wire.caller_warnings import warn_caller
 
 
 class RouterUsage(UsageMetadataCallbackHandler):
@@ -44,6 +46,10 @@ class RouterUsage(UsageMetadataCallbackHandler):
         self.cost = 0.0
         self.unpriced = 0
         self.closed = False
+
+    def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+        """Note that calls of this thread are counted."""
+        _OPEN_BLOCKS.get(self, set()).add(threading.current_thread())
 
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
         """Count an answer, unless the ``track_usage`` block has ended."""
@@ -86,9 +92,36 @@ Context variables are reused, because LangChain hooks cannot be unregistered.
 """
 
 
+_OPEN_BLOCKS: dict[RouterUsage, set[threading.Thread]] = {}
+"""The trackers of all open blocks in the process, with the threads that need no warning."""
+
+
+def warn_if_uncounted() -> None:
+    """Warn if a call runs in a thread that was started inside a block but has no access to it.
+
+    Before Python 3.14, threads do not inherit context variables. The warning is issued once for
+    each block.
+    """
+    if not _OPEN_BLOCKS or any(_is_open(variable.get()) for variable in _ACTIVE_TRACKERS):
+        return
+    thread = threading.current_thread()
+    for usage, earlier_threads in list(_OPEN_BLOCKS.items()):
+        if thread not in earlier_threads:
+            _OPEN_BLOCKS.pop(usage, None)
+            warn_caller(
+                f"track_usage() does not count this call, because {thread.name!r} is a new thread. "
+                "Start it with contextvars.copy_context().run, or pass "
+                "config={'callbacks': [usage]} to the call."
+            )
+
+
+def _is_open(usage: RouterUsage | None) -> bool:
+    return usage is not None and not usage.closed
+
+
 def _get_unused_variable() -> ContextVar[RouterUsage | None]:
     for variable in _ACTIVE_TRACKERS:
-        if (tracker := variable.get()) is None or tracker.closed:
+        if not _is_open(variable.get()):
             return variable
     name = f"orq_router_usage_{len(_ACTIVE_TRACKERS)}"
     new_variable: ContextVar[RouterUsage | None] = ContextVar(name, default=None)
@@ -102,7 +135,8 @@ def track_usage() -> Iterator[RouterUsage]:
     """Track token usage and cost of all chat model calls in a ``with`` block.
 
     Calls made by chains and agents inside the block count as well. Blocks can be nested; a call
-    counts in each of them.
+    counts in each of them. Calls in threads that you start yourself are not counted, unless the
+    threads run in a copy of the context (`contextvars.copy_context().run`), and issue a warning.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> with track_usage() as usage:
@@ -112,10 +146,12 @@ def track_usage() -> Iterator[RouterUsage]:
     """
     usage, variable = RouterUsage(), _get_unused_variable()
     token = variable.set(usage)
+    _OPEN_BLOCKS[usage] = set(threading.enumerate())
     try:
         yield usage
     finally:
         usage.closed = True
+        _OPEN_BLOCKS.pop(usage, None)
         # If a generator was abandoned inside the block, this runs in another context.
         with suppress(ValueError):
             variable.reset(token)

@@ -4,6 +4,9 @@ Neighboring transcripts share the words of their overlap, which must appear once
 Words with timestamps are matched by time. Other texts are matched by their words; the times of
 segments, which do not tell when a word was spoken, only rule out what was said at another time.
 The same words are then removed from words, text and segments, so that all three agree.
+
+Two limits remain: if a model invents an end after an overlap of one or two words, these words are
+repeated; and without times, words that match by chance are taken for an overlap.
 """
 
 import math

@@ -1,6 +1,7 @@
 """Conversion between Documents and subtitles."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from langchain_core.documents import Document
 
@@ -77,8 +78,16 @@ def from_subtitles(text: str, *, source: str = "subtitles") -> list[Document]:
     ]
 
 
-def _iter_spans(documents: Iterable[Document]) -> Iterator[Span]:
+def _iter_spans(documents: Any) -> Iterator[Span]:
+    if isinstance(documents, (str, Document)) or not isinstance(documents, Iterable):
+        raise RouterInputError(
+            f"documents: Expected a list of Documents, got {type(documents).__name__}."
+        )
     for index, document in enumerate(documents):
+        if not isinstance(document, Document):
+            raise RouterInputError(
+                f"documents[{index}]: Expected a Document, got {type(document).__name__}."
+            )
         metadata = document.metadata
         try:
             start, end = float(metadata["start"]), float(metadata["end"])

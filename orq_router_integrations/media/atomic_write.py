@@ -9,6 +9,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from orq_router_integrations.errors import RouterInputError, SavingError
+from orq_router_integrations.wire.json import to_printable
 
 BUFFER_BYTES = 128 * 1024
 """Data arrives in small chunks, which are buffered up to this size."""
@@ -70,10 +71,15 @@ def validate_directory(directory: Path | None) -> Path | None:
     """Check before a paid request that files can be written to a directory.
 
     Raises:
-        RouterInputError: The directory does not exist or is not writable.
+        RouterInputError: The directory does not exist or is not writable, or its name is not UTF-8.
     """
     if directory is None:
         return None
+    if str(directory) != to_printable(str(directory)):
+        raise RouterInputError(
+            f"directory: {str(directory)!r} is not UTF-8, so tool messages cannot contain it. "
+            "Rename the directory."
+        )
     if not os.path.isdir(directory):  # Path.is_dir() raises for some invalid names
         raise RouterInputError(f"directory: {directory} is not a directory. Create it.")
     if not os.access(directory, os.W_OK | os.X_OK):

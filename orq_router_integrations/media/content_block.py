@@ -3,7 +3,9 @@
 import base64
 import os
 import stat
+import sys
 from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -37,8 +39,8 @@ from orq_router_integrations.wire.json import to_printable
 from orq_router_integrations.wire.request_encoding import DeferredBase64
 
 if TYPE_CHECKING:
+    import PIL.Image
     from langchain_core.documents.base import Blob
-
 
 _MIN_BASE64_CHARS = 32
 """Shorter strings are treated as file names, even if they are valid base64."""
@@ -53,7 +55,7 @@ class _Source(NamedTuple):
 
 
 def content_block(
-    source: "str | os.PathLike[str] | bytes | BinaryIO | Blob",
+    source: "str | os.PathLike[str] | bytes | BinaryIO | Blob | PIL.Image.Image",
     *,
     mime_type: str | None = None,
     filename: str | None = None,
@@ -66,8 +68,8 @@ def content_block(
     a local file.
 
     Args:
-        source: A path, bytes, a binary file object, a LangChain `Blob`, a base64 string or a
-            data URL.
+        source: A path, bytes, a binary file object, a PIL image (sent as PNG), a LangChain
+            `Blob`, a base64 string or a data URL.
         mime_type: MIME type. Only needed if neither the content nor the name indicates it.
         filename: File name that the model sees, for PDFs. Defaults to the name of the file.
         detail: Resolution at which the model sees an image: `low`, `high` or `auto`.
@@ -157,19 +159,18 @@ def _decode_text(data: bytes, name: str | None) -> str:
         ) from None
 
 
-def _read_source(source: "str | os.PathLike[str] | bytes | BinaryIO | Blob") -> _Source:
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return _Source(bytes(source))
+def _read_source(source: Any) -> _Source:
+    if content := read_from_memory(source):
+        return _Source(*content)
     if isinstance(source, str) and (decoded := _decode_str(source)):
         return decoded
     if isinstance(source, (str, os.PathLike)):
         path = validate_file(source, url_hint=_URL_HINT)
         return _Source(_read_file(path), to_printable(path.name))
-    if hasattr(source, "read"):
-        return _Source(*read_file_object(source))
     if not hasattr(source, "as_bytes"):
         raise ValueError(
-            f"Expected a path, bytes, a binary file object or a Blob, got {type(source).__name__}."
+            "Expected a path, bytes, a binary file object, a PIL image or a Blob, got "
+            f"{type(source).__name__}."
         )
     name = Path(source.path).name if source.path else source.metadata.get("filename")
     if source.data is None and source.path:
@@ -207,6 +208,28 @@ def _read_file(path: Path) -> bytes:
         if detect_mime_type(header) in IMAGE_TYPES:
             validate_image_size(path.stat().st_size)
         return header + stream.read()
+
+
+def read_from_memory(source: Any) -> tuple[bytes, str | None] | None:
+    """Return the content and the name of bytes, a file object or a PIL image.
+
+    The result is ``None`` for any other object, such as a path.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source), None
+    if not isinstance(source, os.PathLike) and hasattr(source, "read"):
+        return read_file_object(source)
+    pil_image = sys.modules.get("PIL.Image")  # loaded already if the source is one of its images
+    if pil_image is not None and isinstance(source, pil_image.Image):
+        return _encode_png(source), None
+    return None
+
+
+def _encode_png(image: "PIL.Image.Image") -> bytes:
+    buffer = BytesIO()
+    supported = image.mode in {"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"}
+    (image if supported else image.convert("RGB")).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def read_file_object(source: Any) -> tuple[bytes, str | None]:
@@ -252,15 +275,15 @@ def validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Path
 
 
 def create_upload(
-    source: "str | os.PathLike[str] | bytes",
+    source: "str | os.PathLike[str] | bytes | BinaryIO | PIL.Image.Image",
     *,
     filename: str | None = None,
     mime_type: str | None = None,
 ) -> Upload:
-    """Create a part of a multipart body. A file is read while the request is sent.
+    """Create a part of a multipart body. A path is read while the request is sent.
 
     Args:
-        source: A path or bytes.
+        source: A path, bytes, a binary file object or a PIL image.
         filename: File name to send. Defaults to the name of the file.
         mime_type: MIME type to send. By default it is detected.
 
@@ -269,25 +292,38 @@ def create_upload(
     """
     try:
         _require_str(filename=filename, mime_type=mime_type)
-        if isinstance(source, bytes):
-            if not source:
-                raise ValueError("The data is empty.")
-            mime_type = mime_type or detect_mime_type(source) or DEFAULT_TYPE
-            filename = filename or ".".join(["file", *SUFFIXES.get(mime_type, ())[:1]])
-            size = len(source)
+        if content := read_from_memory(source):
+            upload = _upload_bytes(*content)
         elif isinstance(source, (str, os.PathLike)):
-            path = validate_file(source)
-            with path.open("rb") as stream:
-                detected = detect_mime_type(FileView(stream))
-            mime_type = mime_type or detected or guess_mime_type(path.name) or DEFAULT_TYPE
-            filename = filename or to_printable(path.name)
-            size = path.stat().st_size
+            upload = _upload_file(validate_file(source))
         else:
-            raise ValueError(f"Expected a path or bytes, got {type(source).__name__}.")
-        if "\0" in filename + mime_type:
+            raise ValueError(
+                "Expected a path, bytes, a binary file object or a PIL image, got "
+                f"{type(source).__name__}."
+            )
+        upload = replace(
+            upload,
+            filename=filename or upload.filename,
+            mime_type=mime_type or upload.mime_type,
+        )
+        if "\0" in upload.filename + upload.mime_type:
             raise ValueError("The file name or MIME type contains a NUL character.")
     except (ValueError, OSError) as error:
         raise RouterInputError(f"upload: {error}") from None
-    if isinstance(source, bytes):
-        return Upload(filename, mime_type, size, lambda: BytesIO(source))
-    return Upload(filename, mime_type, size, lambda: Path(source).open("rb"))
+    return upload
+
+
+def _upload_bytes(data: bytes, name: str | None) -> Upload:
+    if not data:
+        raise ValueError("The data is empty.")
+    mime_type = detect_mime_type(data) or DEFAULT_TYPE
+    filename = name or ".".join(["file", *SUFFIXES.get(mime_type, ())[:1]])
+    return Upload(filename, mime_type, len(data), lambda: BytesIO(data))
+
+
+def _upload_file(path: Path) -> Upload:
+    with path.open("rb") as stream:
+        detected = detect_mime_type(FileView(stream))
+    mime_type = detected or guess_mime_type(path.name) or DEFAULT_TYPE
+    size = path.stat().st_size
+    return Upload(to_printable(path.name), mime_type, size, lambda: path.open("rb"))

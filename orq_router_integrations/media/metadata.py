@@ -52,6 +52,16 @@ def _read_gif_size(data: Data) -> ImageSize:
     return _read_int(data, 6, 2), _read_int(data, 8, 2)
 
 
+def can_be_transparent(png: bytes) -> bool:
+    """Return whether a PNG has an alpha channel or transparent colors.
+
+    Args:
+        png: Its first bytes. If they do not reach the pixels, it may be transparent.
+    """
+    chunks, pixels, _ = png.partition(b"IDAT")
+    return chunks[25:26] in {b"\4", b"\6"} or b"tRNS" in chunks or not pixels
+
+
 _MARKERS_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 

@@ -59,6 +59,8 @@ class Artifact(BaseModel):
             RouterInputError: The message has no artifact of this type.
         """
         artifact = message.artifact if isinstance(message, ToolMessage) else message
+        if not isinstance(artifact, (Mapping, cls)):
+            raise RouterInputError(f"{cls.missing_message}. {_explain_missing(message, artifact)}")
         try:
             return cls.model_validate(artifact)
         except ValidationError as error:
@@ -135,6 +137,17 @@ class MediaData(BaseModel):
         """Whether the bytes are available and small enough for a notebook."""
         available = self.data is not None or Path(self.path or "").is_file()
         return available and (size or 0) <= MAX_DISPLAY_BYTES
+
+
+def _explain_missing(message: object, artifact: object) -> str:
+    """Say what to pass to ``Artifact.of`` instead of an object without an artifact."""
+    if not isinstance(message, ToolMessage):
+        return f"Expected a ToolMessage or its artifact, got {type(message).__name__}."
+    if message.status == "error":
+        return f"The tool failed: {message.text[:200]}"
+    if artifact is None:
+        return "It has no artifact. Pass the ToolMessage that the tool returned for a tool call."
+    return f"Its artifact is {type(artifact).__name__}, not a dict: another tool created it."
 
 
 def warn_if_wrong_suffix(

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Union
 
+from langchain_core.documents.base import Blob
 from langchain_core.messages import ToolMessage
 
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.content_block import create_upload
-from orq_router_integrations.media.metadata import ImageSize, read_image_size
+from orq_router_integrations.media.metadata import ImageSize, can_be_transparent, read_image_size
 from orq_router_integrations.media.mime import (
     detect_mime_type,
     is_data_url,
@@ -30,11 +31,12 @@ from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.images import INPUT_MIME_TYPES, MAX_INPUT_BYTES, ImageOperation
 
 if TYPE_CHECKING:
-    from langchain_core.documents.base import Blob
+    import PIL.Image
 
-RawImageSource = Union["str | os.PathLike[str] | bytes | Blob"]
+RawImageSource = Union["str | os.PathLike[str] | bytes | BinaryIO | Blob | PIL.Image.Image"]
 ImageSource = Union[RawImageSource, "GeneratedImage | ImageResult | ToolMessage | dict[str, Any]"]
-"""An image to edit: a path, bytes, a ``Blob``, a data URL, the id of an image, or a result.
+"""An image to edit: a path, bytes, a binary file object, a PIL image (sent as PNG), a ``Blob``, a
+data URL, the id of an image, or a result.
 
 Results may be passed as objects, tool messages or dicts. Paths in messages and dicts are only
 opened if they are inside the ``directory`` of the tool, because others may have written them.
@@ -51,11 +53,13 @@ class ImageInput:
         upload: The form part.
         mime_type: MIME type, detected from the data.
         size: Width and height in pixels, if the header contains them.
+        can_be_transparent: Whether it may have transparent pixels. Only set for PNG.
     """
 
     upload: Upload
     mime_type: str
     size: ImageSize | None
+    can_be_transparent: bool
 
 
 def build_image_files(
@@ -138,27 +142,26 @@ def _inspect_upload(upload: Upload) -> ImageInput:
             f"{upload.filename} has {upload.size / 2**20:.1f} MB. Images must be smaller than "
             f"{MAX_INPUT_BYTES // 2**20} MB."
         )
-    return ImageInput(upload, mime_type, read_image_size(header))
+    return ImageInput(upload, mime_type, read_image_size(header), can_be_transparent(header))
 
 
 def _create_uploads(source: Any, registry: ImageRegistry, directory: Path | None) -> list[Upload]:
-    if isinstance(source, (ToolMessage, Mapping)):
-        images = _parse_message(source)
-        return [_upload_image(resolve_path_within(image, directory)) for image in images]
-    if isinstance(source, ImageResult):
-        return [_upload_image(image) for image in source.images]
     match source:
+        case ToolMessage() | Mapping():
+            images = [resolve_path_within(image, directory) for image in _parse_message(source)]
+        case ImageResult():
+            images = list(source.images)
         case GeneratedImage():
-            upload = _upload_image(source)
-        case bytes() | bytearray() | memoryview():
-            upload = create_upload(bytes(source))
+            images = [source]
         case str():
-            upload = _upload_string(source, registry, directory)
-        case os.PathLike():
-            upload = create_upload(source)
+            return [_upload_string(source, registry, directory)]
+        case Blob():
+            if source.data is None and source.path:
+                return [create_upload(source.path)]
+            return [create_upload(source.as_bytes())]
         case _:
-            upload = _upload_blob(source)
-    return [upload]
+            return [create_upload(source)]
+    return [_upload_image(image) for image in images]
 
 
 def _parse_message(source: ToolMessage | Mapping[str, Any]) -> Sequence[GeneratedImage]:
@@ -189,27 +192,21 @@ def _upload_string(source: str, registry: ImageRegistry, directory: Path | None)
     return create_upload(source)
 
 
-def _upload_blob(source: Any) -> Upload:
-    if not hasattr(source, "as_bytes"):
-        raise ValueError(
-            "Expected a path, bytes, a Blob, a data URL or an earlier result, got "
-            f"{type(source).__name__}."
-        )
-    if source.data is None and source.path:
-        return create_upload(source.path)
-    return create_upload(source.as_bytes())
-
-
 def validate_mask(mask: ImageInput, image: ImageInput) -> None:
-    """Check that a mask is a PNG with the dimensions of the image.
+    """Check that a mask is a PNG with transparency and the dimensions of the image.
 
     Raises:
-        RouterInputError: The mask has another format or size.
+        RouterInputError: The mask is not a PNG, is opaque or has another size.
     """
     if mask.mime_type != "image/png":
         raise RouterInputError(
             f"mask: expected a PNG, got {mask.mime_type}. Its transparent pixels mark the area to "
             "edit."
+        )
+    if not mask.can_be_transparent:
+        raise RouterInputError(
+            "mask: the PNG has no alpha channel, so it does not mark an area to edit. Save it as "
+            "RGBA, and make the area to edit transparent."
         )
     if mask.size and image.size and mask.size != image.size:
         mask_size, image_size = ("{}x{}".format(*size) for size in (mask.size, image.size))

@@ -238,6 +238,7 @@ def test_ip_addresses_in_urls_are_checked(network: Network, fetch: Fetch, url):
         (respond(status=410), NotFoundError, "is not available"),
         (respond(status=403), RouterStatusError, "is not available"),
         (respond(status=204), RouterStatusError, "is not available"),
+        (respond(b"half", status=206), RouterStatusError, "is not available"),
         (respond(b"x", content_encoding="gzip"), InvalidResponseError, "is compressed"),
         (respond(b"x" * 60, b"x" * 60), InvalidResponseError, "larger than 100 bytes"),
         (respond(b"x", httpx.ReadError("reset")), RouterConnectionError, "ReadError"),

@@ -4,11 +4,13 @@ from typing import Any
 
 import orjson
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration
 from support.chat_responses import GPT, create_model
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
-from orq_router_integrations.chat_models.provenance import create_response_metadata
+from orq_router_integrations.chat_models.provenance import Provenance, create_response_metadata
+from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.testing import Answer
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.model_candidates import ModelCandidates
@@ -154,3 +156,13 @@ def test_choices_do_not_share_their_metadata() -> None:
     first, second = (item.message.response_metadata for item in result.generations[0])
     first["changed"] = True
     assert "changed" not in second
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["Hi", None, {"model_name": "m"}, [AIMessage("Hi")], ChatGeneration(message=AIMessage("Hi"))],
+    ids=lambda source: type(source).__name__,
+)
+def test_other_objects_raise(source: Any) -> None:
+    with pytest.raises(RouterInputError, match=f"got {type(source).__name__}.*include_raw=True"):
+        Provenance.of(source)

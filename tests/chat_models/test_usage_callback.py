@@ -1,7 +1,14 @@
 """``track_usage``: counts, cost, nesting and cached answers."""
 
 import asyncio
+import sys
+import threading
+import warnings
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
@@ -72,3 +79,72 @@ async def test_blocks_in_abandoned_generators_are_reused(model: ChatOrq) -> None
         await model.ainvoke("2")
     assert usage.calls == 1
     assert len(tracking._ACTIVE_TRACKERS) <= count + 2
+
+
+async def call_async(model: ChatOrq, config: Any) -> None:
+    await model.ainvoke("Hi", config)
+
+
+def run_in_thread(call: Any) -> None:
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+
+
+def run_in_pool(call: Any) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(call).result()
+
+
+CALLS = {
+    "invoke": lambda model, config: model.invoke("Hi", config),
+    "stream": lambda model, config: list(model.stream("Hi", config)),
+    "batch": lambda model, config: model.batch(["Hi"], config),
+    "chain": lambda model, config: (RunnableLambda(str) | model).invoke("Hi", config),
+    "ainvoke": lambda model, config: asyncio.run(call_async(model, config)),
+}
+
+
+@pytest.mark.parametrize("run", [run_in_thread, run_in_pool])
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_uncounted_thread_warns_once(model: ChatOrq, run: Any, call: Any) -> None:
+    def call_twice() -> None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            call(model, {})
+            call(model, {})
+        messages.extend(str(item.message) for item in caught)
+
+    messages: list[str] = []
+    with track_usage() as usage:
+        run(call_twice)
+    if getattr(sys.flags, "thread_inherit_context", False):  # Python 3.14 without the GIL
+        assert (usage.calls, messages) == (2, [])
+    else:
+        assert usage.calls == 0
+        [message] = messages
+        assert "contextvars.copy_context().run" in message
+
+
+@pytest.mark.parametrize("run", [run_in_thread, run_in_pool])
+@pytest.mark.parametrize("call", [CALLS["invoke"], CALLS["stream"], CALLS["batch"]])
+def test_counted_thread_does_not_warn(model: ChatOrq, run: Any, call: Any) -> None:
+    with warnings.catch_warnings(), track_usage() as usage:
+        warnings.simplefilter("error")
+        run(lambda: call(model, {"callbacks": [usage]}))
+        run(partial(copy_context().run, call, model, {}))
+    run(lambda: call(model, {}))  # after the block
+    assert usage.calls == 2
+
+
+def test_thread_of_another_block_does_not_warn(model: ChatOrq) -> None:
+    def call_in_own_block() -> None:
+        with track_usage() as own:
+            model.invoke("Hi")
+        counts.append(own.calls)
+
+    counts: list[int] = []
+    with warnings.catch_warnings(), track_usage() as usage:
+        warnings.simplefilter("error")
+        run_in_thread(call_in_own_block)
+    assert (usage.calls, counts) == (0, [1])

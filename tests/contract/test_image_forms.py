@@ -14,9 +14,9 @@ from orq_router_integrations import OrqImageTool, RouterClient
 
 
 def create_png(gray: int) -> bytes:
-    """Return a PNG of 32 x 32 pixels of one color."""
-    header = struct.pack(">IIBBBBB", 32, 32, 8, 0, 0, 0, 0)
-    pixels = zlib.compress((b"\0" + bytes([gray]) * 32) * 32)
+    """Return a transparent PNG of 32 x 32 pixels of one color."""
+    header = struct.pack(">IIBBBBB", 32, 32, 8, 4, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + bytes([gray, 0]) * 32) * 32)
     chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

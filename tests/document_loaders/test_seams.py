@@ -3,6 +3,7 @@
 import random
 import string
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
@@ -135,6 +136,29 @@ def test_invented_end_does_not_hide_an_overlap(times: Times, invented: str) -> N
         create_transcript(words, 0, times, 99), create_transcript(later, 0, times, 99), 10, 4
     )
     assert merged.text == "we will meet at noon in the old house and bring some bread"
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("at noon thanks for watching", "noon with bread", "at noon thanks for watching noon with"),
+        ("in the house see you next time", "the house is old", "see you next time the house is"),
+    ],
+)
+def test_limit_one_or_two_words_before_an_invented_end_are_repeated(
+    left: str, right: str, expected: str
+) -> None:
+    """They may match by chance, and repeating words is better than losing them."""
+    assert expected in stitch(Transcript(left), Transcript(right), 0, 2).text
+
+
+def test_limit_without_times_words_that_match_by_chance_are_lost() -> None:
+    """The first chunk ends before "cat", and the second starts with another "the"."""
+    left, right = Transcript("he saw the"), Transcript("the dog ran")
+    assert stitch(left, right, 10, 2).text == "he saw the dog ran"
+    timed_left = replace(left, segments=(Span(left.text, 7, 8),))
+    timed_right = replace(right, segments=(Span(right.text, 11, 12),))
+    assert stitch(timed_left, timed_right, 10, 2).text == "he saw the the dog ran"
 
 
 def test_texts_may_be_empty() -> None:

@@ -1,5 +1,7 @@
 """Conversion between Documents and subtitles."""
 
+from typing import Any
+
 import pytest
 from langchain_core.documents import Document
 
@@ -30,6 +32,24 @@ def test_subtitles_contain_times_and_speakers() -> None:
 def test_documents_without_times_raise(metadata: dict) -> None:
     with pytest.raises(RouterInputError, match=r"documents\[0\]: Expected 'start' and 'end'"):
         to_srt([Document("Hi.", metadata=metadata)])
+
+
+@pytest.mark.parametrize(
+    ("documents", "message"),
+    [
+        (Document("Hi."), "documents: Expected a list of Documents, got Document"),
+        ("Hi.", "documents: Expected a list of Documents, got str"),
+        (None, "documents: Expected a list of Documents, got NoneType"),
+        (["Hi."], r"documents\[0\]: Expected a Document, got str"),
+        ([Document("Hi.", metadata={"start": 0, "end": 1}), {}], r"documents\[1\]: .* got dict"),
+        ({"a": 1}, r"documents\[0\]: Expected a Document, got str"),
+    ],
+    ids=["document", "text", "nothing", "list of texts", "dict in list", "dict"],
+)
+@pytest.mark.parametrize("convert", [to_srt, to_vtt])
+def test_other_objects_raise(convert: Any, documents: Any, message: str) -> None:
+    with pytest.raises(RouterInputError, match=message):
+        convert(documents)
 
 
 def test_text_without_cues_raises() -> None:

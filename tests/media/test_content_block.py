@@ -1,11 +1,15 @@
 """Content blocks and uploads from files and bytes."""
 
 import base64
+import io
 import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 from langchain_core.documents.base import Blob
 from support.media_samples import PDF, PNG, WAV, encode_base64
@@ -46,6 +50,39 @@ def test_block_from_bytes_or_blob(source):
         "mime_type": "image/png",
         "extras": {"detail": "low"},
     }
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK"])
+def test_block_from_pil_image(mode):
+    image = PIL.Image.new(mode, (4, 3))
+    block = content_block(image, detail="low")
+    assert (block["type"], block["mime_type"]) == ("image", "image/png")
+    assert PIL.Image.open(io.BytesIO(base64.b64decode(block["base64"]))).size == image.size
+
+
+def test_block_from_file_object(tmp_path):
+    (tmp_path / "report.pdf").write_bytes(PDF)
+    with (tmp_path / "report.pdf").open("rb") as stream:
+        stream.read(3)
+        block = content_block(stream)
+    assert block["extras"] == {"filename": "report.pdf"}
+    assert base64.b64decode(block["base64"]) == PDF
+    assert content_block(io.BytesIO(PNG))["base64"] == encode_base64(PNG)
+    assert content_block(io.BytesIO(b"text"))["text"] == "text"
+
+
+@pytest.mark.parametrize("source", [7, None, ["a.png"], {"path": "a.png"}, object()])
+def test_other_objects_raise(source):
+    message = f"Expected a path, bytes, .* a PIL image or a Blob, got {type(source).__name__}"
+    with pytest.raises(RouterInputError, match=message):
+        content_block(source)
+
+
+@pytest.mark.slow
+def test_pillow_is_not_imported():
+    code = "import orq_router_integrations as orq, sys; orq.content_block(b'text'); "
+    check = "sys.exit('PIL' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code + check], check=False).returncode == 0
 
 
 def test_blob_provides_name_and_type(tmp_path):

@@ -1,11 +1,13 @@
 """Errors in tool arguments: reported to the model in tool calls, raised otherwise."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.messages import ToolMessage
+from pydantic import ValidationError
 from support.agent_tools import every_way, invoke_runnable
 
 from orq_router_integrations import OfflineRouter, OrqImageTool, OrqSpeechTool
@@ -80,6 +82,14 @@ async def test_missing_directory_is_not_a_tool_input_error(router, awaited, tmp_
             await invoke_runnable(tools[name], awaited, create_tool_call(args))
         assert not isinstance(caught.value, ToolInputError)
     assert router.requests == []
+
+
+def test_directory_must_be_utf_8(router, tmp_path: Path):
+    """Tool messages contain the path, and JSON cannot."""
+    directory = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    directory.mkdir()
+    with pytest.raises(ValidationError, match=r"directory: .* is not UTF-8"):
+        create_tools(router, directory=directory)
 
 
 @every_way

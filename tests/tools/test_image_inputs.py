@@ -2,10 +2,15 @@
 
 import asyncio
 import base64
+import hashlib
+import io
 import os
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 from langchain_core.documents.base import Blob
 from pydantic import ValidationError
@@ -47,6 +52,25 @@ def test_accepts_paths_bytes_blobs_and_data_urls(router, image_tool, file):
     assert len(digests) == 1
     image_tool.edit("bird", sources)
     assert [item["size"] for item in router.requests[-1].body["image"]] == [len(BOAT)] * 7
+
+
+def test_accepts_file_objects(router, image_tool, file):
+    buffer = io.BytesIO()
+    buffer.write(BOAT)  # the position is at the end
+    with file.open("rb") as stream:
+        image_tool.edit("bird", [buffer, stream], mask=io.BytesIO(BOAT))
+    image_tool.create_variation(buffer, model=DALLE2, size="256x256")
+    edit, variation = (request.body for request in router.requests)
+    assert {item["sha256"] for item in [*edit["image"], edit["mask"], variation["image"]]} == {
+        hashlib.sha256(BOAT).hexdigest()
+    }
+    assert [item["filename"] for item in edit["image"]] == ["file.png", "boat.png"]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "HSV", "F", "YCbCr"])
+def test_accepts_pil_images(router, image_tool, mode):
+    image_tool.edit("bird", PIL.Image.new(mode, (64, 48)), mask=PIL.Image.new("RGBA", (64, 48)))
+    assert router.requests[0].body["image"]["mime_type"] == "image/png"
 
 
 def test_accepts_earlier_results(router, image_tool):
@@ -124,9 +148,11 @@ def test_invalid_argument_raises_before_sending(router, image_tool, args, messag
         ("nowhere.png", "image: Cannot open 'nowhere.png'"),
         ("", "image: "),
         ("img_0123456789ab", "is not an image of this tool"),
-        (7, "image: Expected a path, bytes, a Blob, a data URL or an earlier result, got int"),
+        (7, "image: Expected a path, bytes, a binary file object or a PIL image, got int"),
         (None, "image: Expected a path"),
         ({"a": 1}, "image: The message contains no images"),
+        (io.StringIO("text"), "image: The file object must contain bytes. Open .* binary mode"),
+        (io.BytesIO(), "image: The data is empty"),
     ],
 )
 def test_invalid_image_raises_before_sending(router, image_tool, image, message):
@@ -159,6 +185,39 @@ def test_only_regular_files_are_opened(router, image_tool, tmp_path, monkeypatch
 )
 def test_invalid_mask_raises(router, image_tool, mask, message):
     assert_raises_unsent(router, lambda: image_tool.edit("bird", BOAT, mask=mask), message)
+
+
+def create_png(color_type: int, *chunks: bytes) -> bytes:
+    """Create the start of a PNG of 64x48 pixels."""
+    header = struct.pack(">IIBBBBB", 64, 48, 8, color_type, 0, 0, 0)
+    parts = [b"IHDR" + header, *chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part))
+        for part in parts
+    )
+
+
+@pytest.mark.parametrize(
+    ("color_type", "chunks", "is_accepted"),
+    [
+        (0, [b"IDAT"], False),
+        (2, [b"tEXttitle\0boat", b"IDAT"], False),
+        (3, [b"PLTE" + bytes(6), b"IDAT"], False),
+        (2, [b"IDAT", b"tRNS" + bytes(6)], False),  # misplaced, so decoders ignore it
+        (3, [b"PLTE" + bytes(6), b"tRNS\0\xff", b"IDAT"], True),
+        (0, [b"tRNS\0\0", b"IDAT"], True),
+        (4, [b"IDAT"], True),
+        (6, [b"IDAT"], True),
+        (2, [b"iCCP" + bytes(70_000), b"IDAT"], True),  # not within the bytes that are read
+    ],
+)
+def test_mask_must_have_transparency(router, image_tool, color_type, chunks, is_accepted):
+    mask = create_png(color_type, *chunks)
+    if is_accepted:
+        image_tool.edit("bird", BOAT, mask=mask)
+    else:
+        message = "mask: the PNG has no alpha channel.* Save it as RGBA"
+        assert_raises_unsent(router, lambda: image_tool.edit("bird", BOAT, mask=mask), message)
 
 
 def test_mask_and_image_formats_may_differ(router, image_tool):
