@@ -23,9 +23,8 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.deferred_model import DeferredModel
+from orq_router_integrations.wire.deferred_model import DeferredModel, bind_positional_args
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.model_docs import bind_positional_args
 from orq_router_integrations.wire.suggestions import reject_unknown_fields
 
 if TYPE_CHECKING:
@@ -222,9 +221,6 @@ class RouterSettings(DeferredModel):
         validate_default=True,
         hide_input_in_errors=True,  # the input may contain the key
     )
-
-    positional_field: ClassVar[str | None] = None
-    """The field that may be passed as the first positional argument of the constructor."""
 
     argument_hints: ClassVar[Mapping[str, str]] = CONNECTION_HINTS
     """Sentences that explain what to write instead of an unknown argument, by its name."""

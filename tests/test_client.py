@@ -28,6 +28,7 @@ from orq_router_integrations import RouterClient, RouterError
 from orq_router_integrations.errors import RedirectError, RouterInputError
 from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.wire.endpoints import RESPONSES, SPEECH, TRANSCRIPTIONS
+from orq_router_integrations.wire.json import loads
 
 
 def get_request(door: Any, call: Any = None, **settings: Any) -> httpx.Request:
@@ -231,7 +232,8 @@ def test_missing_httpx_client_for_other_mode_raises_input_error(door):
 def test_threads_get_their_own_responses():
     client = create_client(lambda request: httpx.Response(200, content=request.content))
     calls = [
-        create_call(body={"number": n}, parse=lambda response: response.json()) for n in range(24)
+        create_call(body={"number": n}, parse=lambda response: loads(response.content))
+        for n in range(24)
     ]
     results: dict[int, Any] = {}
     threads = [

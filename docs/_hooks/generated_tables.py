@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 import orq_router_integrations
 from orq_router_integrations import errors
 from orq_router_integrations.testing import Answer, Fault
-from orq_router_integrations.wire.model_docs import order_fields
+from orq_router_integrations.wire.deferred_model import order_fields
 
 MARKER = re.compile(r"<!-- (arguments|errors)(?:: (\w+))? -->")
 UNITS = {

@@ -28,7 +28,7 @@ from orq_router_integrations.errors import (
 )
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
-from orq_router_integrations.wire.model_docs import bind_positional_args
+from orq_router_integrations.wire.deferred_model import bind_positional_args
 from orq_router_integrations.wire.suggestions import suggest_name
 
 if TYPE_CHECKING:

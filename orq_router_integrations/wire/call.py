@@ -21,30 +21,19 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class WireError(Exception):
-    """Base class of errors raised while a response is read or a file is uploaded.
-
-    These errors are internal. The client converts them to the public errors in ``errors``.
-    """
+    """Base of the internal errors that the client converts to the public ones in ``errors``."""
 
 
 class MalformedResponseError(WireError):
-    """A response that is incomplete or does not have the documented format.
-
-    Attributes:
-        body: The bytes to show in the error message. Empty if they are the response body itself.
-    """
+    """A response that is incomplete or does not have the documented format."""
 
     def __init__(self, message: str, body: bytes = b"") -> None:
         super().__init__(message)
-        self.body = body
+        self.body = body  # what the public error shows, if it is not the body of the response
 
 
 class EmbeddedError(WireError):
-    """An error object in a response with status 200 or in the middle of a stream.
-
-    Attributes:
-        body: The JSON text that contains the error.
-    """
+    """An error object in a response with status 200 or in the middle of a stream."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__("the response contains an error")
@@ -61,21 +50,13 @@ class UploadReadError(WireError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response of the router.
-
-    Attributes:
-        status: HTTP status code.
-        headers: Response headers. Names are in lower case.
-        content: The body. Empty while a stream is being received.
-        attempts: Number of requests sent for this call, including the one that was answered.
-        started_at: Monotonic time in seconds at which the first request of the call was sent.
-    """
+    """A response of the router."""
 
     status: int
-    headers: Mapping[str, str]
-    content: bytes = b""
-    attempts: int = 1
-    started_at: float | None = None
+    headers: Mapping[str, str]  # names are in lower case
+    content: bytes = b""  # empty while a stream is being received
+    attempts: int = 1  # number of requests sent for this call, including the one that was answered
+    started_at: float | None = None  # monotonic time of the first request in seconds
 
     @property
     def trace_id(self) -> str | None:
@@ -92,43 +73,31 @@ class Response:
         """The MIME type of the body without parameters. Empty if the header is missing."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    def json(self) -> Any:
-        """Parse the body as JSON.
-
-        Raises:
-            MalformedResponseError: The body is not JSON.
-        """
-        try:
-            return loads(self.content)
-        except ValueError as error:
-            raise MalformedResponseError(f"the response body is not JSON ({error})") from None
-
     def json_object(self) -> dict[str, Any]:
-        """Parse the body as a JSON object that is not an error.
+        """Parse the body as a JSON object that is not an error."""
+        return parse_json_object(self.content, self.content)
 
-        Raises:
-            MalformedResponseError: The body is not a JSON object.
-            EmbeddedError: The body is an error object.
-        """
-        body = self.json()
-        raise_for_error(body, self.content)
-        if not isinstance(body, dict):
-            raise MalformedResponseError(f"expected a JSON object, got {get_json_type_name(body)}")
-        return body
+
+def parse_json_object(data: bytes, error_body: bytes) -> dict[str, Any]:
+    """Parse a JSON object that is not an error; exceptions show ``error_body``."""
+    try:
+        body = loads(data)
+    except ValueError as error:
+        raise MalformedResponseError(
+            f"the response body is not JSON ({error})", error_body
+        ) from None
+    raise_for_error(body, error_body)
+    if not isinstance(body, dict):
+        message = f"expected a JSON object, got {get_json_type_name(body)}"
+        raise MalformedResponseError(message, error_body)
+    return body
 
 
 def raise_for_error(body: Any, content: bytes) -> None:
-    """Raise if a parsed response body or stream event is an error object.
+    """Raise ``EmbeddedError`` if a parsed response body or stream event is an error object.
 
     The router may send errors with status 200, as ``{"error": ...}`` or as a flat object with
     ``code`` and ``message``.
-
-    Args:
-        body: The parsed JSON value.
-        content: Its JSON text, which is attached to the error.
-
-    Raises:
-        EmbeddedError: ``body`` is an error object.
     """
     if isinstance(body, dict):
         is_flat_error = (
@@ -140,19 +109,15 @@ def raise_for_error(body: Any, content: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file to upload as part of a multipart body.
+    """A file to upload.
 
-    Attributes:
-        filename: File name sent to the router.
-        mime_type: MIME type of the part.
-        size: Size of the file in bytes.
-        open: Returns a new binary stream positioned at the first byte. It is called once per
-            attempt, so that a retry uploads the complete file.
+    ``open`` returns a new binary stream positioned at the first byte. It is called once per
+    attempt, so that a retry uploads the complete file.
     """
 
     filename: str
     mime_type: str
-    size: int
+    size: int  # in bytes
     open: Callable[[], BinaryIO] = field(repr=False)
 
 
@@ -171,11 +136,7 @@ class StreamDecoder(Protocol[T_co]):
         """Decode the next bytes, which may be cut anywhere, and yield completed items."""
 
     def finish(self) -> Iterable[T_co]:
-        """Yield the remaining items at the end of the stream.
-
-        Raises:
-            TruncatedStreamError: The stream is incomplete.
-        """
+        """Yield the remaining items, or raise ``TruncatedStreamError``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,11 +165,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Request, Generic[T]):
-    """A call whose response is received completely before it is parsed.
-
-    Attributes:
-        parse: Converts the response to the result of the call.
-    """
+    """A call whose response is received completely before ``parse`` converts it to the result."""
 
     parse: Callable[[Response], T]
 
@@ -217,8 +174,7 @@ class Call(Request, Generic[T]):
 class StreamCall(Request, Generic[T]):
     """A call whose response is decoded while it is received.
 
-    Attributes:
-        create_decoder: Creates the decoder from status and headers. Called once per attempt.
+    ``create_decoder`` is called with status and headers once per attempt.
     """
 
     create_decoder: Callable[[Response], StreamDecoder[T]]

@@ -43,12 +43,7 @@ _FAILURES = {"error", "failed", "abort", "aborted", "malformed_function_call"}
 
 
 def parse_completion(response: Response) -> dict[str, Any]:
-    """Parse a complete response into a completion whose ``choices`` each have a ``message``.
-
-    Raises:
-        MalformedResponseError: If the body is not JSON, or lacks choices, messages or an answer.
-        EmbeddedError: If the body is an error with status 200, or the provider failed.
-    """
+    """Parse a complete response into a completion whose ``choices`` each have a ``message``."""
     body = response.json_object()
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
@@ -65,11 +60,7 @@ def parse_completion(response: Response) -> dict[str, Any]:
 
 
 def _raise_for_failure(choice: Any) -> None:
-    """Raise if the finish reason says that the provider failed.
-
-    Raises:
-        EmbeddedError: It does.
-    """
+    """Raise ``EmbeddedError`` if the finish reason says that the provider failed."""
     reason = as_str(as_dict(choice).get("finish_reason"))
     if reason.lower() in _FAILURES:
         message = f"The provider failed to complete the answer (finish reason {reason!r})."
@@ -81,11 +72,7 @@ def _has_answer(message: dict[str, Any]) -> bool:
 
 
 def _normalize_message(message: dict[str, Any]) -> None:
-    """Copy what is in content parts to the fields of a message; check that there is an answer.
-
-    Raises:
-        MalformedResponseError: If neither the content nor another field holds an answer.
-    """
+    """Copy what is in content parts to the fields of a message, and check for an answer."""
     _copy_parts(message)
     if not any(message.get(name) for name in _FIELDS_BESIDES_CONTENT):
         extract_text(message.get("content"), required=True)
@@ -108,14 +95,7 @@ def _copy_parts(message: dict[str, Any]) -> None:
 def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> str:
     """Return the text of a message or delta, joining the parts that some providers send.
 
-    Args:
-        content: The ``content`` field.
-        data: The bytes it was parsed from, for the error.
-        required: Whether parts without any text are an error.
-
-    Raises:
-        MalformedResponseError: If the content is neither a string nor a list of parts, or has no
-            text although it is required.
+    Parts without any text are an error if it is ``required``. The error shows ``data``.
     """
     if isinstance(content, str):
         return content
@@ -160,12 +140,7 @@ class ChatStreamDecoder(EventStreamDecoder):
         return as_dict(choice.get("delta") or choice.get("message")), "content"
 
     def decode_event(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
-        """Check a chunk, and record its text and finish reason.
-
-        Raises:
-            MalformedResponseError: If the delta is not an object, or its content is not text.
-            EmbeddedError: If the chunk contains an error.
-        """
+        """Check a chunk, and record its text and finish reason."""
         choice = get_first_choice(event)
         raise_for_error(choice, data)
         _raise_for_failure(choice)

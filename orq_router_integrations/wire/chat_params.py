@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -183,12 +182,8 @@ class ChatParams(DeferredModel):
 
     def build_chat_params(self) -> dict[str, Any]:
         """Return the parameters that are set, under their names in the request body."""
-        values = vars(self)
-        return {
-            WIRE_NAMES.get(name, name): _dump(values[name])
-            for name in CHAT_PARAM_NAMES
-            if values[name] is not None and values[name] != []
-        }
+        params = self.model_dump(include=set(CHAT_PARAM_NAMES), exclude_none=True)
+        return {WIRE_NAMES.get(name, name): value for name, value in params.items() if value != []}
 
 
 CHAT_PARAM_NAMES = tuple(ChatParams.model_fields)
@@ -265,15 +260,8 @@ class ResponsesParams(DeferredModel):
 
     def build_responses_params(self) -> dict[str, Any]:
         """Return the parameters that are set, as fields of the request body."""
-        values = vars(self)
-        return {
-            name: _dump(values[name]) for name in RESPONSES_PARAM_NAMES if values[name] is not None
-        }
+        return self.model_dump(include=set(RESPONSES_PARAM_NAMES), exclude_none=True)
 
 
 RESPONSES_PARAM_NAMES = tuple(ResponsesParams.model_fields)
 """Names of the fields of ``ResponsesParams``."""
-
-
-def _dump(value: Any) -> Any:
-    return value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value

@@ -5,7 +5,6 @@ router would ignore it.
 """
 
 import re
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -36,29 +35,8 @@ class ControlLocation(Enum):
     HEADER = "header"
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedControls:
-    """Controls as they are sent, by location.
-
-    Attributes:
-        top: Fields at the top level of the body.
-        nested: Fields of the ``orq`` object in the body.
-        headers: Request headers.
-    """
-
-    top: dict[str, Any] = field(default_factory=dict)
-    nested: dict[str, Any] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
-
-
 def locate_control(control: str, endpoint: Endpoint, dialect: Dialect) -> ControlLocation | None:
-    """Return the location of a control, or ``None`` if the endpoint does not support it.
-
-    Args:
-        control: Name of the control.
-        endpoint: The endpoint.
-        dialect: API version of the base URL.
-    """
+    """Return the location of a control, or ``None`` if the endpoint does not support it."""
     schema_location = endpoint.control_locations.get(control)
     can_be_nested = schema_location not in {SchemaLocation.TOP, None}
     if dialect.nests_controls:
@@ -82,11 +60,6 @@ def filter_defaults(
 
     An identity that is sent as a header is reduced to its id. Guardrails and plugins are always
     kept, so that ``place_controls`` raises if the endpoint does not support them.
-
-    Args:
-        defaults: Controls that were set for calls to any endpoint.
-        endpoint: The endpoint.
-        dialect: API version of the base URL.
     """
     if not defaults.model_fields_set:
         return defaults
@@ -103,31 +76,27 @@ def filter_defaults(
 
 def place_controls(
     controls: RouterControls, endpoint: Endpoint, dialect: Dialect
-) -> PlacedControls:
-    """Serialize the controls of a call and sort them by location.
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Serialize the controls of a call, and return the body fields and headers that hold them.
 
-    Args:
-        controls: The controls.
-        endpoint: The endpoint.
-        dialect: API version of the base URL.
-
-    Raises:
-        ValueError: The endpoint does not support a control or its value. The message starts with
-            ``controls.<name>``.
+    If the endpoint does not support a control or its value, the ``ValueError`` starts with
+    ``controls.<name>``.
     """
     _check_values(controls, endpoint)
-    placed = PlacedControls()
+    fields: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
+    headers: dict[str, str] = {}
     for name, value in controls.to_wire().items():
         match locate_control(name, endpoint, dialect):
             case ControlLocation.TOP:
-                placed.top[name] = value
+                fields[name] = value
             case ControlLocation.NESTED:
                 nested_name, nested_value = _convert_to_nested(name, value, dialect)
-                placed.nested[nested_name] = nested_value
+                nested[nested_name] = nested_value
             case ControlLocation.HEADER if name == "identity":
-                placed.headers[IDENTITY_HEADER] = _build_identity_header(value, endpoint)
+                headers[IDENTITY_HEADER] = _build_identity_header(value, endpoint)
             case ControlLocation.HEADER:
-                placed.headers.update(_build_metadata_headers(value, endpoint))
+                headers |= _build_metadata_headers(value, endpoint)
             case None:
                 supported = ", ".join(
                     control
@@ -138,7 +107,9 @@ def place_controls(
                     f"controls.{name}: not supported by {endpoint.path} under {dialect.value}. "
                     f"Remove it. Supported controls: {supported}."
                 )
-    return placed
+    if nested:
+        fields["orq"] = nested
+    return fields, headers
 
 
 def _convert_to_nested(name: str, value: Any, dialect: Dialect) -> tuple[str, Any]:

@@ -1,13 +1,18 @@
 """The base of this package's pydantic models: built late, with generated documentation."""
 
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+import re
+from inspect import Parameter, Signature, cleandoc
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
-
-from orq_router_integrations.wire.model_docs import LazySignature, add_args_section
+from pydantic.fields import FieldInfo
 
 Accepted_contra = TypeVar("Accepted_contra", contravariant=True)
 Stored_co = TypeVar("Stored_co", covariant=True)
+
+_FIRST_SECTION = re.compile(r"^(?:Attributes|Examples?|Raises|Returns):$|^>>> ", re.MULTILINE)
+_MAX_DEFAULT_CHARS = 40
 
 
 class DeferredModel(BaseModel):
@@ -19,12 +24,16 @@ class DeferredModel(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
+    positional_field: ClassVar[str | None] = None
+    """The field that may be passed as the first positional argument of the constructor."""
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        cls.__signature__ = LazySignature()  # type: ignore[assignment]
+        cls.__signature__ = _LazySignature()  # type: ignore[assignment]
+        # help() does not read docstrings from descriptors, so the text is created now
         if docstring := vars(cls).get("__doc__"):
-            cls.__doc__ = add_args_section(docstring, cls)
+            cls.__doc__ = _add_args_section(docstring, cls)
 
     @classmethod
     def model_rebuild(
@@ -34,8 +43,123 @@ class DeferredModel(BaseModel):
         built = super().model_rebuild(
             force=force, _parent_namespace_depth=_parent_namespace_depth + 1, **kwargs
         )
-        cls.__signature__ = LazySignature()  # type: ignore[assignment] # pydantic sets its own
+        cls.__signature__ = _LazySignature()  # type: ignore[assignment] # pydantic sets its own
         return built
+
+
+def bind_positional_args(
+    cls: type[DeferredModel], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the keyword arguments of a constructor call, its positional argument included."""
+    positional = cls.positional_field
+    if not args:
+        return kwargs
+    if positional is None or len(args) > 1:
+        raise TypeError(_describe_keywords(cls))
+    if positional in kwargs:
+        raise TypeError(f"{cls.__name__} got {positional!r} twice: by position and by keyword.")
+    return {positional: args[0], **kwargs}
+
+
+def _describe_keywords(cls: type[DeferredModel]) -> str:
+    positional = cls.positional_field
+    fields = [(name, field) for name, field in order_fields(cls) if name != positional]
+    name, field = next(((n, f) for n, f in fields if f.examples), fields[0])
+    example = f"{name}={field.examples[0]!r}" if field.examples else f"{name}=..."
+    if positional is None:
+        return f"{cls.__name__} takes keyword arguments only: {cls.__name__}({example})."
+    return (
+        f"{cls.__name__} takes one positional argument, {positional!r}. "
+        f"Pass the others by keyword: {cls.__name__}({positional}, {example})."
+    )
+
+
+def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
+    """Return required fields first, then those of the class before those of its bases.
+
+    Fields without a description belong to LangChain and come last.
+    """
+    fields = cls.model_fields
+    names: list[str] = []
+    for base in reversed(cls.__mro__):
+        base_fields: dict[str, FieldInfo] = getattr(base, "__pydantic_fields__", {})
+        names = [n for n in base_fields if n in fields and n not in names] + names
+    return sorted(
+        ((name, fields[name]) for name in names),
+        key=lambda item: (
+            item[0] != cls.positional_field,
+            not item[1].is_required(),
+            item[1].description is None,
+        ),
+    )
+
+
+class _LazySignature:
+    """Builds the signature of a model when it is read, with short defaults and no annotations."""
+
+    def __get__(self, _: object, owner: type[DeferredModel]) -> Signature:
+        parameters = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=_shorten_default(field))
+            for name, field in order_fields(owner)
+        ]
+        if owner.positional_field:
+            parameters[0] = parameters[0].replace(kind=Parameter.POSITIONAL_OR_KEYWORD)
+        return Signature(parameters)
+
+
+def _add_args_section(docstring: str, cls: type[DeferredModel]) -> str:
+    """Add a section with the descriptions of the fields to the docstring of a model."""
+    text = cleandoc(docstring)
+    fields = order_fields(cls)
+    args = [
+        f"{name}: {field.description.rstrip('.')}.{_describe_default(field)}"
+        for name, field in fields
+        if field.description
+    ]
+    if not args:
+        return text
+    if inherited := [name for name, field in fields if not field.description]:
+        args.append(f"{', '.join(inherited)}: See the base class.")
+    section = "\n".join(["Args:", *map(_wrap, args)])
+    match = _FIRST_SECTION.search(text)
+    position = match.start() if match else len(text)
+    parts = (text[:position].rstrip(), section, text[position:].rstrip())
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _wrap(text: str) -> str:
+    return fill(
+        text,
+        width=96,
+        initial_indent=" " * 4,
+        subsequent_indent=" " * 8,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _describe_default(field: FieldInfo) -> str:
+    default = _shorten_default(field)
+    if field.is_required() or default in (None, {}, []) or isinstance(default, _Default):
+        return ""
+    return f" Defaults to {default!r}."
+
+
+class _Default:
+    """A default that is computed or too long to show."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+def _shorten_default(field: FieldInfo) -> Any:
+    if field.is_required():
+        return Parameter.empty
+    if field.default_factory in {dict, list}:
+        return field.get_default(call_default_factory=True)
+    if field.default_factory or len(repr(field.default)) > _MAX_DEFAULT_CHARS:
+        return _Default()
+    return field.default
 
 
 if TYPE_CHECKING:

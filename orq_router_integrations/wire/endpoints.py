@@ -29,11 +29,7 @@ class Dialect(Enum):
     @classmethod
     @lru_cache(maxsize=64)
     def from_base_url(cls, base_url: str) -> "Dialect":
-        """Derive the dialect from the path of a base URL.
-
-        Raises:
-            ValueError: The path does not end in a known API version.
-        """
+        """Derive the dialect from the path of a base URL."""
         path = urlsplit(base_url).path.rstrip("/")
         for dialect in cls:
             if path.endswith("/" + dialect.value):
@@ -58,27 +54,16 @@ MB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint of the router.
+    """An endpoint of the router, and the controls that it supports."""
 
-    Attributes:
-        path: Path below the base URL.
-        control_locations: The supported controls, and where the schema defines each of them.
-        method: HTTP method. A GET request has no body and no controls.
-        multipart: Whether the body is a form with files instead of JSON.
-        dialects: The API versions that have the endpoint.
-        retry_count_range: Minimum and maximum of ``retry.count``.
-        load_balancer_types: Supported values of ``load_balancer.type``.
-        max_response_bytes: Maximum size of a response that is not streamed, after decompression.
-    """
-
-    path: str
+    path: str  # below the base URL
     control_locations: dict[str, SchemaLocation] = field(hash=False, compare=False)
-    method: str = "POST"
-    multipart: bool = False
+    method: str = "POST"  # a GET request has no body and no controls
+    multipart: bool = False  # whether the body is a form with files instead of JSON
     dialects: frozenset[Dialect] = frozenset(Dialect)
     retry_count_range: tuple[int, int] = (1, 5)
     load_balancer_types: frozenset[str] = frozenset({"weight_based"})
-    max_response_bytes: int = 64 * MB
+    max_response_bytes: int = 64 * MB  # of a response that is not streamed, after decompression
 
 
 _COMMON_CONTROLS = dict.fromkeys(

@@ -52,13 +52,7 @@ class EventStreamDecoder(ABC):
             self._text.append(text)
 
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
-        """Decode the next bytes, which may be cut anywhere, and yield chunks.
-
-        Raises:
-            MalformedResponseError: An event does not have the documented format, or the stream
-                ends without an answer.
-            EmbeddedError: An event is an error.
-        """
+        """Decode the next bytes, which may be cut anywhere, and yield chunks."""
         if self._unread is not None and len(self._unread) < MAX_ERROR_BYTES:
             self._unread += data
         for content, name in self._sse.feed(data):
@@ -113,21 +107,10 @@ class EventStreamDecoder(ABC):
 
     @abstractmethod
     def decode_event(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
-        """Convert an event to chunks.
-
-        Args:
-            event: The parsed JSON object.
-            data: Its JSON text, for error messages.
-        """
+        """Convert an event to chunks."""
 
     def finish(self) -> None:
-        """Check that the stream is complete.
-
-        Raises:
-            TruncatedStreamError: It ended without ``[DONE]`` and without a finish reason.
-            MalformedResponseError: The response is not an event stream.
-            EmbeddedError: The response is an error.
-        """
+        """Check that the stream is complete."""
         if self._unread is not None:
             _raise_for_missing_events(bytes(self._unread))
         if not (self.done or self.finish_seen):

@@ -14,9 +14,10 @@ from orq_router_integrations.wire.call import (
     MAX_ERROR_BYTES,
     MalformedResponseError,
     TruncatedStreamError,
+    parse_json_object,
     raise_for_error,
 )
-from orq_router_integrations.wire.json import dumps, get_json_type_name, loads
+from orq_router_integrations.wire.json import dumps
 from orq_router_integrations.wire.json_stream import StreamingJsonReader
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
@@ -36,11 +37,7 @@ class Sink(Protocol):
         """Write the next bytes."""
 
     def validate(self) -> object:
-        """Check the image; called after its last bytes.
-
-        Raises:
-            MalformedResponseError: If the bytes are not an image.
-        """
+        """Raise ``MalformedResponseError`` if the bytes written are not an image."""
 
 
 S = TypeVar("S", bound=Sink)
@@ -48,15 +45,10 @@ S = TypeVar("S", bound=Sink)
 
 @dataclass(frozen=True, slots=True)
 class ReceivedImage(Generic[S]):
-    """One image of a response.
+    """One image of a response."""
 
-    Attributes:
-        fields: Fields of the image in the response; base64 is replaced by an empty string.
-        sink: The sink that received its bytes; ``None`` if the image is a URL.
-    """
-
-    fields: dict[str, Any]
-    sink: S | None
+    fields: dict[str, Any]  # as in the response, but with an empty string instead of base64
+    sink: S | None  # what received its bytes, or ``None`` if the image is a URL
 
     @property
     def url(self) -> str | None:
@@ -68,12 +60,7 @@ class ReceivedImage(Generic[S]):
 class ImageResponseDecoder(Generic[S]):
     """Decodes a response into images, writing the bytes of each image to a sink as they arrive.
 
-    Args:
-        open_sink: Creates the sink for an image; called at the first byte of each image that is
-            sent as base64.
-
-    Attributes:
-        body: The response without base64, once it is complete.
+    ``open_sink`` is called at the first byte of each image that is sent as base64.
     """
 
     done = False  # the response ends with its body, not with a marker
@@ -86,16 +73,10 @@ class ImageResponseDecoder(Generic[S]):
         self._sink: S | None = None
         self._received_bytes = 0
         self._image_count = 0
-        self.body: dict[str, Any] = {}
+        self.body: dict[str, Any] = {}  # the complete response without base64
 
     def feed(self, data: bytes) -> Generator[ReceivedImage[S]]:
-        """Decode the next bytes and yield the images that they complete.
-
-        Raises:
-            MalformedResponseError: If an image is neither base64 nor a URL, or the response is
-                too large.
-            EmbeddedError: If the response contains an error instead of an image.
-        """
+        """Decode the next bytes and yield the images that they complete."""
         self._received_bytes += len(data)
         if self._received_bytes > MAX_RESPONSE_BYTES:
             megabytes = MAX_RESPONSE_BYTES // 2**20
@@ -113,27 +94,12 @@ class ImageResponseDecoder(Generic[S]):
             raise MalformedResponseError(message, self._error_body) from None
 
     def finish(self) -> Generator[ReceivedImage[S]]:
-        """Check that the response is complete and contains images; yields nothing.
-
-        Raises:
-            TruncatedStreamError: If the response is truncated.
-            MalformedResponseError: If it is not JSON, or contains no images.
-            EmbeddedError: If it is an error.
-        """
+        """Check that the response is complete and contains images; yields nothing."""
         if not self._json.is_complete and self._error_body.lstrip().startswith(b"{"):
             raise TruncatedStreamError(
                 f"the JSON is truncated after {self._image_count} complete images"
             )
-        try:
-            body = loads(bytes(self._json.skeleton))
-        except ValueError as error:
-            raise MalformedResponseError(
-                f"the body is not JSON ({error})", self._error_body
-            ) from None
-        raise_for_error(body, self._error_body)
-        if not isinstance(body, dict):
-            message = f"expected a JSON object, got {get_json_type_name(body)}"
-            raise MalformedResponseError(message, self._error_body)
+        body = parse_json_object(bytes(self._json.skeleton), self._error_body)
         data = body.get("data")
         if not isinstance(data, list) or not data or len(data) != self._image_count:
             raise MalformedResponseError("the response contains no images", self._error_body)
@@ -182,11 +148,7 @@ class _Base64Decoder:
         self._padded = False
 
     def decode(self, chunk: bytes) -> bytes:
-        """Decode all complete groups of four characters.
-
-        Raises:
-            ValueError: If the data is not base64.
-        """
+        """Decode all complete groups of four characters."""
         if any(char in chunk for char in _WHITESPACE):
             chunk = chunk.translate(None, _WHITESPACE)
         if self._prefix is not None:
@@ -223,11 +185,7 @@ class _Base64Decoder:
         return base64.b64decode(text, validate=True)
 
     def finish(self) -> None:
-        """Check that the base64 is complete, and reset the decoder for the next image.
-
-        Raises:
-            ValueError: If the base64 is truncated.
-        """
+        """Check that the base64 is complete, and reset the decoder for the next image."""
         if self._pending or self._prefix:
             raise ValueError("base64 is truncated")
         self._prefix, self._padded = b"", False

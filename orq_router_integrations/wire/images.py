@@ -90,8 +90,7 @@ class ImageParams(BaseModel):
 
     def collect_image_params(self) -> dict[str, Any]:
         """Return the parameters that are set, under their Python names."""
-        values = {name: getattr(self, name) for name in ImageParams.model_fields}
-        return {name: value for name, value in values.items() if value is not None}
+        return self.model_dump(include=set(ImageParams.model_fields), exclude_none=True)
 
 
 class ImageRequest(ImageParams):
@@ -136,19 +135,12 @@ BODY_FIELDS = frozenset({"model", "prompt", "image", "mask", "response_format"})
 
 @dataclass(frozen=True, slots=True)
 class ImageOperation:
-    """One of the three image operations.
-
-    Attributes:
-        name: ``generate``, ``edit`` or ``vary``.
-        endpoint: Endpoint of the operation.
-        params: Names of the parameters that the endpoint supports.
-        max_images: Maximum number of input images.
-    """
+    """One of the three image operations."""
 
     name: str
     endpoint: Endpoint
-    params: frozenset[str]
-    max_images: int = 0
+    params: frozenset[str]  # names of the parameters that the endpoint supports
+    max_images: int = 0  # maximum number of input images
 
 
 GENERATION = ImageOperation(
@@ -186,11 +178,7 @@ def find_model_family(model: str) -> str | None:
 
 
 def check_model_params(model: str, params: Mapping[str, Any]) -> None:
-    """Check that a model supports parameters; undocumented models support all.
-
-    Raises:
-        ValueError: If a parameter is not supported. The router would reject or ignore it.
-    """
+    """Check that a model supports parameters; undocumented models support all."""
     family = find_model_family(model)
     if family is None:
         return
@@ -206,11 +194,7 @@ def check_model_params(model: str, params: Mapping[str, Any]) -> None:
 
 
 def check_operation_params(operation: ImageOperation, params: Mapping[str, Any]) -> None:
-    """Check that an operation supports parameters with their values.
-
-    Raises:
-        ValueError: If a parameter or its value is not supported.
-    """
+    """Check that an operation supports parameters with their values."""
     for name in params:
         if name not in operation.params:
             supported = ", ".join(sorted(operation.params))

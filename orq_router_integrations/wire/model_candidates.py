@@ -74,10 +74,6 @@ class ModelCandidates:
     def resolve_model(self, body_model: Any, headers: Mapping[str, str]) -> str | None:
         """Return the id of the model that answered, or ``None`` if it cannot be determined.
 
-        Args:
-            body_model: The field ``model`` of the response body, if it has one.
-            headers: Response headers with names in lower case.
-
         >>> ModelCandidates("openai/dall-e-2", ("openai/dall-e-2",)).resolve_model(None, {})
         'openai/dall-e-2'
         """

@@ -23,15 +23,9 @@ _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
 def iter_upload(upload: Upload, field_name: str, chunk_bytes: int) -> Generator[bytes]:
-    """Read a file in chunks.
+    """Read a file in chunks, and check that its size has not changed.
 
-    Args:
-        upload: The file.
-        field_name: Name of the request field in error messages.
-        chunk_bytes: Maximum number of bytes per chunk.
-
-    Raises:
-        UploadReadError: The file cannot be read, or its size differs from ``upload.size``.
+    The name of the request field is used in error messages.
     """
     sent_bytes = 0
     try:
@@ -51,13 +45,7 @@ def iter_upload(upload: Upload, field_name: str, chunk_bytes: int) -> Generator[
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a multipart body.
-
-    Attributes:
-        name: Name of the form field.
-        content: The content, or a file to read it from.
-        content_type: MIME type. The header is omitted if empty.
-    """
+    """One part of a multipart body."""
 
     name: str
     content: bytes | Upload
@@ -79,11 +67,7 @@ class Part:
         return f"{headers}\r\n\r\n".encode("utf-8", "replace")
 
     def iter_content(self) -> Iterator[bytes]:
-        """Yield the content in chunks.
-
-        Raises:
-            UploadReadError: A file cannot be read, or its size has changed.
-        """
+        """Yield the content in chunks."""
         if isinstance(self.content, bytes):
             yield self.content
         else:
@@ -93,11 +77,9 @@ class Part:
 class MultipartBody:
     """A multipart body. It can be iterated several times, and reads its files each time.
 
-    Attributes:
-        parts: The parts in the order in which they are sent.
-        boundary: Separator of the parts. It is a digest of the content, so that recorded requests
-            match when they are replayed. For content above ``MAX_DIGEST_BYTES`` it is random. In
-            both cases the author of a file cannot predict it and inject a part.
+    The boundary between parts is a digest of the content, so that recorded requests match when
+    they are replayed. For content above ``MAX_DIGEST_BYTES`` it is random. In both cases the
+    author of a file cannot predict it and inject a part.
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
@@ -129,11 +111,7 @@ class MultipartBody:
         return sum(overhead + len(part.headers) + part.size for part in self.parts) + overhead
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the body in chunks.
-
-        Raises:
-            UploadReadError: A file cannot be read, or its size has changed.
-        """
+        """Yield the body in chunks."""
         delimiter = f"--{self.boundary}".encode()
         for part in self.parts:
             yield delimiter + b"\r\n" + part.headers
@@ -150,13 +128,6 @@ def build_multipart_body(
     Strings, numbers and booleans become plain parts. Objects, and lists that contain objects or
     lists, become one part with JSON. Lists of plain values, and several files of one field, become
     repeated ``name[]`` parts. Fields that are ``None`` are left out.
-
-    Args:
-        fields: Values of the form fields by name.
-        files: Files by name of the form field. They are sent after the fields.
-
-    Raises:
-        ValueError: A value cannot be sent.
     """
     parts: list[Part] = []
     for name, value in fields.items():

@@ -35,14 +35,10 @@ class DeferredBase64(str):
 
     As a str it is only a placeholder. It cannot be created by parsing JSON, so untrusted input
     cannot make the client read a file.
-
-    Attributes:
-        source: The base64 string, or the file to encode.
-        prefix: Text that precedes it, such as ``data:image/png;base64,``.
     """
 
-    source: str | Upload
-    prefix: str
+    source: str | Upload  # the base64 string, or the file to encode
+    prefix: str  # text that precedes it, such as ``data:image/png;base64,``
 
     __slots__ = ("prefix", "source")
 
@@ -66,11 +62,7 @@ class DeferredBase64(str):
         return len(self.prefix) + _count_base64_chars(self.source)
 
     def iter_chunks(self) -> Iterator[bytes]:
-        """Yield the content in chunks.
-
-        Raises:
-            UploadReadError: The file cannot be read, or its size has changed.
-        """
+        """Yield the content in chunks."""
         yield self.prefix.encode()
         if isinstance(self.source, str):
             for start in range(0, len(self.source), MIN_DEFERRED_CHARS):
@@ -112,14 +104,7 @@ class StreamedJsonBody:
 
 
 def build_json_body(value: Any) -> bytes | StreamedJsonBody:
-    """Serialize a value as a JSON body.
-
-    Args:
-        value: The value. It may contain ``DeferredBase64`` strings.
-
-    Raises:
-        ValueError: The value cannot be serialized.
-    """
+    """Serialize a value, which may contain ``DeferredBase64`` strings, as a JSON body."""
     data = json.dumps(value)
     if PLACEHOLDER_MARK.encode() not in data:
         return data
@@ -147,21 +132,13 @@ def build_json_body(value: Any) -> bytes | StreamedJsonBody:
 
 @dataclass(frozen=True, slots=True)
 class EncodedRequest:
-    """A request that is ready to be sent.
-
-    Attributes:
-        method: HTTP method.
-        path: Path below the base URL.
-        headers: Headers required by the body and the controls. The client adds the others.
-        body: The body, which can be sent several times.
-        controls: The controls of this request, including defaults.
-    """
+    """A request that is ready to be sent, several times if necessary."""
 
     method: str
-    path: str
-    headers: dict[str, str]
+    path: str  # below the base URL
+    headers: dict[str, str]  # those of the body and the controls; the client adds others
     body: bytes | MultipartBody | StreamedJsonBody
-    controls: RouterControls
+    controls: RouterControls  # including defaults
 
 
 def encode_request(
@@ -169,22 +146,15 @@ def encode_request(
 ) -> EncodedRequest:
     """Encode a request for a base URL.
 
-    Args:
-        request: The request. All of its controls must be supported by the endpoint.
-        dialect: The API version of the base URL.
-        defaults: Controls to apply as far as the endpoint supports them.
-
-    Raises:
-        ValueError: The base URL does not have the endpoint, the endpoint does not support a control
-            or its value, or the body cannot be serialized.
+    The endpoint must support all controls of the request. ``defaults`` are applied as far as the
+    endpoint supports them.
     """
     endpoint, path = request.endpoint, _build_path(request, dialect)
     if endpoint.method == "GET":
         return EncodedRequest("GET", path, {}, b"", RouterControls())
     controls = filter_defaults(defaults or RouterControls(), endpoint, dialect)
     controls = controls.merge(request.controls)
-    placed = place_controls(controls, endpoint, dialect)
-    control_fields = placed.top | ({"orq": placed.nested} if placed.nested else {})
+    control_fields, control_headers = place_controls(controls, endpoint, dialect)
     if duplicates := sorted(control_fields.keys() & request.body.keys()):
         raise ValueError(
             f"{duplicates[0]}: set in the body and in the controls. Remove one of the two."
@@ -201,7 +171,7 @@ def encode_request(
         headers = {"Content-Type": "application/json"}
         if isinstance(body, StreamedJsonBody):
             headers["Content-Length"] = str(body.size)
-    return EncodedRequest("POST", path, placed.headers | headers, body, controls)
+    return EncodedRequest("POST", path, control_headers | headers, body, controls)
 
 
 def _build_path(request: Request, dialect: Dialect) -> str:

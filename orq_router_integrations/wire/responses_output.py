@@ -60,12 +60,7 @@ class PendingResponse:
 
 
 def parse_response(response: Response) -> JsonObject | PendingResponse:
-    """Parse a complete response into a completion, or a ``PendingResponse`` if it is not ready.
-
-    Raises:
-        MalformedResponseError: If the body is not JSON, or has no output.
-        EmbeddedError: If the body is an error, or the response failed.
-    """
+    """Parse a complete response into a completion, or a ``PendingResponse`` if it is not ready."""
     body = response.json_object()
     if body.get("status") in {"queued", "in_progress"} and isinstance(body.get("id"), str):
         return PendingResponse(body["id"], response.attempts, response.started_at)
@@ -116,11 +111,7 @@ def _is_encrypted(item: JsonObject) -> bool:
 
 
 def get_output_items(response: JsonObject, data: bytes) -> list[JsonObject]:
-    """Return the output items of a finished response. Only incomplete responses may have none.
-
-    Raises:
-        MalformedResponseError: If the output is missing or empty.
-    """
+    """Return the output items of a finished response. Only incomplete responses may have none."""
     items = as_dicts(response.get("output"))
     status = response.get("status")
     if not items and status != "incomplete":
@@ -154,11 +145,7 @@ def get_finish_reason(response: JsonObject, *, has_calls: bool) -> str:
 
 
 def convert_item(item: JsonObject) -> JsonObject:
-    """Convert a finished output item to a delta of a chat message.
-
-    Raises:
-        MalformedResponseError: If the content of a message is neither parts nor text.
-    """
+    """Convert a finished output item to a delta of a chat message."""
     match item.get("type"):
         case "message":
             delta: JsonObject = {}
@@ -182,11 +169,7 @@ def _build_tool_call(item: JsonObject, arguments: Any) -> JsonObject:
 
 
 def get_message_parts(message: JsonObject) -> list[JsonObject]:
-    """Return the content parts of a message; some providers send plain text instead.
-
-    Raises:
-        MalformedResponseError: If the content is neither.
-    """
+    """Return the content parts of a message; some providers send plain text instead."""
     content = message.get("content")
     if parts := as_dicts(content):
         return parts
@@ -195,11 +178,7 @@ def get_message_parts(message: JsonObject) -> list[JsonObject]:
 
 
 def convert_message_part(part: JsonObject) -> JsonObject:
-    """Convert a content part of a message to a delta.
-
-    Raises:
-        MalformedResponseError: If its text is not a string.
-    """
+    """Convert a content part of a message to a delta."""
     if part.get("type") == "refusal":
         return {"refusal": as_str(part.get("refusal"))}
     if part.get("type") in REASONING_BLOCK_TYPES:

@@ -36,15 +36,7 @@ _LOGPROBS = "message.output_text.logprobs"
 def build_responses_body(
     chat_body: Mapping[str, Any], responses_params: Mapping[str, Any]
 ) -> JsonObject:
-    """Build the body of a request to the Responses API.
-
-    Args:
-        chat_body: Body of a chat completion; it is not modified.
-        responses_params: Parameters that only the Responses API has.
-
-    Raises:
-        ValueError: If the chat body has a field that the Responses API does not support.
-    """
+    """Build the body of a request to the Responses API."""
     unsupported = [name for name in _UNSUPPORTED_FIELDS if name in chat_body]
     if chat_body.get("n", 1) > 1:
         unsupported.append("n")

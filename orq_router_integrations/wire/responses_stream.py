@@ -92,12 +92,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         return (event, "delta") if event.get("type") == "response.output_text.delta" else ({}, "")
 
     def decode_event(self, event: JsonObject, data: bytes) -> Iterator[JsonObject]:
-        """Convert an event to chunks; events without new content yield none.
-
-        Raises:
-            EmbeddedError: If the event is an error, or reports that the response failed.
-            MalformedResponseError: If text is not a string, or the response has no output.
-        """
+        """Convert an event to chunks; events without new content yield none."""
         event_type = as_str(event.get("type"))
         if event_type in {"error", "response.failed"}:
             if event_type == "error":

@@ -15,16 +15,9 @@ def parse_retry_after(headers: Mapping[str, str], *, rate_limited: bool = True) 
 
     The headers are read in this order: ``retry-after-ms``, ``retry-after`` (seconds, or a date that
     is compared with the ``date`` header of the same response, or with the clock without one) and
-    ``x-ratelimit-reset`` (a duration such as ``58s``). Values that are not positive and finite are
-    ignored.
-
-    Args:
-        headers: Response headers with names in lower case.
-        rate_limited: Whether the response reports an exceeded limit. ``x-ratelimit-reset`` is part
-            of every response and is ignored otherwise.
-
-    Returns:
-        Seconds, or ``None`` if no header has a usable value.
+    ``x-ratelimit-reset`` (a duration such as ``58s``). The last one is part of every response, so
+    it is only read if the response reports an exceeded limit (``rate_limited``). Values that are
+    not positive and finite are ignored.
     """
     milliseconds = _parse_number(headers.get("retry-after-ms"))
     if milliseconds is not None:

@@ -106,11 +106,7 @@ class SpeechDecoder:
         self._text = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the next bytes and yield those that are audio.
-
-        Raises:
-            MalformedResponseError: If the body is text; raised early if it is long.
-        """
+        """Take the next bytes and yield those that are audio."""
         self._received_bytes += len(data)
         if self._prefix is not None:
             self._prefix += data
@@ -125,13 +121,7 @@ class SpeechDecoder:
             yield data
 
     def finish(self) -> Iterator[bytes]:
-        """Yield the remaining bytes, and check that the audio is complete.
-
-        Raises:
-            TruncatedStreamError: If the body is shorter than its ``Content-Length``.
-            MalformedResponseError: If the body is empty or not audio.
-            EmbeddedError: If the body is an error.
-        """
+        """Yield the remaining bytes, and check that the audio is complete."""
         data = self._check_prefix() if self._prefix is not None else b""
         self._raise_for_text()
         if data:

@@ -40,11 +40,7 @@ class SSEDecoder:
         self._size = 0  # bytes since the last event
 
     def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
-        """Decode the next bytes, which may be cut anywhere, and yield completed events.
-
-        Raises:
-            MalformedResponseError: An event is longer than ``MAX_EVENT_BYTES``.
-        """
+        """Decode the next bytes, which may be cut anywhere, and yield completed events."""
         if not (self._pending or self._data or self._name or self._after_cr or b"\r" in data):
             # Fast path: complete blocks in the form that nearly all servers send
             *blocks, data = data.split(b"\n\n")

@@ -19,11 +19,7 @@ _VTT_HEADER = "WEBVTT"
 
 
 def parse_subtitles(text: str) -> list[Span]:
-    """Parse a subtitle file; tags are removed and voices become speakers.
-
-    Raises:
-        ValueError: If there is text, but no cue.
-    """
+    """Parse a subtitle file; tags are removed and voices become speakers."""
     body = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     is_vtt = body.startswith(_VTT_HEADER)
     lines = body.split("\n")

@@ -28,13 +28,7 @@ def reject_unknown_fields(
 ) -> Any:
     """Reject unknown fields in the ``mode="before"`` validator of a model.
 
-    Args:
-        cls: The model.
-        data: The input of the model.
-        hints: Sentences that explain what to write instead, by unknown name.
-
-    Raises:
-        ValueError: A name is neither a field nor the alias of a field.
+    ``hints`` are sentences that explain what to write instead, by unknown name.
     """
     for name in _find_unknown_names(cls, data):
         raise ValueError(describe_unknown_argument(str(name), _get_field_names(cls), hints))
@@ -46,13 +40,6 @@ def reject_unknown_nested_fields(cls: type[BaseModel], data: Any) -> Any:
 
     Unlike ``reject_unknown_fields`` this raises pydantic's own error type, so that the error
     location includes the path of the outer fields.
-
-    Args:
-        cls: The model.
-        data: The input of the model.
-
-    Raises:
-        ValidationError: A name is neither a field nor the alias of a field.
     """
     errors: list[InitErrorDetails] = []
     for name in _find_unknown_names(cls, data):
@@ -65,12 +52,7 @@ def reject_unknown_nested_fields(cls: type[BaseModel], data: Any) -> Any:
 
 
 def create_pattern_validator(pattern: str, description: str) -> BeforeValidator:
-    """Create a validator that describes the expected string instead of showing the pattern.
-
-    Args:
-        pattern: Regular expression to search for.
-        description: Description of the expected string.
-    """
+    """Create a validator that describes the expected string instead of showing the pattern."""
 
     def check_pattern(value: Any) -> Any:
         if isinstance(value, str) and re.search(pattern, value) is None:

@@ -79,7 +79,7 @@ class TranslationParams(BaseModel):
 
     def build_audio_params(self) -> dict[str, Any]:
         """Return the parameters that are set, as fields of the request body."""
-        return _collect_params(self, TranslationParams)
+        return self.model_dump(include=set(TranslationParams.model_fields), exclude_none=True)
 
 
 class TranscriptionParams(TranslationParams):
@@ -100,7 +100,7 @@ class TranscriptionParams(TranslationParams):
 
     def build_audio_params(self) -> dict[str, Any]:
         """Return the parameters that are set, as fields of the request body."""
-        return _collect_params(self, TranscriptionParams)
+        return self.model_dump(include=set(TranscriptionParams.model_fields), exclude_none=True)
 
     @model_validator(mode="after")
     def _check_timestamps(self) -> Self:
@@ -109,17 +109,8 @@ class TranscriptionParams(TranslationParams):
         return self
 
 
-def _collect_params(params: BaseModel, cls: type[BaseModel]) -> dict[str, Any]:
-    values = ((name, getattr(params, name)) for name in cls.model_fields)
-    return {name: value for name, value in values if value is not None}
-
-
 def check_translation_model(model: str) -> None:
-    """Reject models that are known not to support translation.
-
-    Raises:
-        ValueError: If the model does not support translation.
-    """
+    """Reject models that are known not to support translation."""
     name = model.partition("/")[2]
     if name.startswith(_MODELS_WITHOUT_TRANSLATION):
         raise ValueError(f"model: {name} does not support translation. Use openai/whisper-1.")
@@ -128,16 +119,7 @@ def check_translation_model(model: str) -> None:
 def parse_transcript(
     response: Response, response_format: TranscriptFormat | None = None
 ) -> Transcript:
-    """Parse a response in any format.
-
-    Args:
-        response: The response.
-        response_format: The format that was requested.
-
-    Raises:
-        MalformedResponseError: If the response has no text, or a format that was not requested.
-        EmbeddedError: If the body is an error although the status is 200.
-    """
+    """Parse a response in any format; ``response_format`` is the one that was requested."""
     offline = "x-orq-offline" in response.headers
     is_empty_text = not response.content and response.content_type == "text/plain"
     if response_format == "srt" and is_empty_text:
@@ -167,9 +149,6 @@ def _parse_cues(text: str, transcript: Transcript) -> Transcript:
     """Replace text and segments of a transcript by those of subtitles.
 
     Some proxies wrap subtitles in the ``text`` field of an object.
-
-    Raises:
-        ValueError: If the text is not a subtitle file.
     """
     cues = _sort(parse_subtitles(text))
     return replace(transcript, text=join_words(cue.text for cue in cues), segments=cues)

@@ -6,28 +6,23 @@ them as well.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Any, Self
+
+from pydantic import TypeAdapter
 
 from orq_router_integrations.wire import json
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A word, segment or speaker turn of a recording.
-
-    Attributes:
-        text: The words spoken.
-        start: Start in seconds from the beginning of the recording.
-        end: End in seconds from the beginning of the recording.
-        speaker: Label of the speaker, if the provider returns one.
-        error: Why this part could not be transcribed; ``text`` is empty then.
-    """
+    """A word, segment or speaker turn of a recording."""
 
     text: str
-    start: float
+    start: float  # seconds from the beginning of the recording
     end: float
     speaker: str | None = None
-    error: str | None = None
+    error: str | None = None  # why this part could not be transcribed; ``text`` is empty then
 
     def shift(self, seconds: float) -> "Span":
         """Return a copy that starts and ends later by a number of seconds."""
@@ -36,27 +31,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A transcription or translation of a recording.
-
-    Attributes:
-        text: The complete text.
-        words: Words with their times, if the response has them.
-        segments: Segments with their times, if the response has them.
-        language: Language as named by the provider, such as ``english``.
-        duration: Length of the recording in seconds.
-        model: Model that answered, if the response names it.
-        offline: Whether the offline router produced the transcript.
-        raw: Fields of the response that have no attribute here.
-    """
+    """A transcription or translation of a recording, with what the response contains."""
 
     text: str
     words: tuple[Span, ...] = ()
     segments: tuple[Span, ...] = ()
-    language: str | None = None
-    duration: float | None = None
+    language: str | None = None  # as named by the provider, such as ``english``
+    duration: float | None = None  # in seconds
     model: str | None = None
-    offline: bool = False
-    raw: Mapping[str, Any] = field(default_factory=dict)
+    offline: bool = False  # whether the offline router produced it
+    raw: Mapping[str, Any] = field(default_factory=dict)  # fields without an attribute here
 
     @property
     def errors(self) -> list[str]:
@@ -75,22 +59,12 @@ class Transcript:
         """Serialize the transcript; ``from_json`` reads it again."""
         return json.dumps(asdict(self))
 
-    @classmethod
-    def from_json(cls, data: bytes) -> Self:
-        """Deserialize a transcript that ``to_json`` has written.
-
-        Raises:
-            ValueError: If the data is not a serialized transcript.
-        """
-        try:
-            fields = dict(json.loads(data))
-            for name in ("words", "segments"):
-                fields[name] = tuple(_build_span(**span) for span in fields[name])
-            return cls(**{**fields, "text": fields["text"] + ""})
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"not a transcript: {error}") from None
+    @staticmethod
+    def from_json(data: bytes) -> "Transcript":
+        """Deserialize a transcript that ``to_json`` has written, or raise ``ValueError``."""
+        return _create_adapter().validate_json(data, strict=True)
 
 
-def _build_span(text: str, start: float, end: float, **labels: str | None) -> Span:
-    """Build a span; the additions raise ``TypeError`` if a value has the wrong type."""
-    return Span(text + "", start + 0.0, end + 0.0, **labels)
+@cache
+def _create_adapter() -> TypeAdapter[Transcript]:
+    return TypeAdapter(Transcript)

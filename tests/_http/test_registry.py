@@ -32,6 +32,7 @@ from orq_router_integrations import ChatOrq, RouterClient
 from orq_router_integrations._http import client_sender, pool, registry
 from orq_router_integrations._http.registry import SENDER_REGISTRY
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.wire.json import loads
 
 
 @pytest.fixture(autouse=True, params=["pool", "httpx client"])
@@ -234,7 +235,7 @@ async def respond_with_port(writer: asyncio.StreamWriter) -> None:
 @both_doors
 def test_connection_is_reused(door):
     ports = []
-    call = create_call(parse=lambda response: ports.append(response.json()))
+    call = create_call(parse=lambda response: ports.append(loads(response.content)))
     with Loopback(respond_with_port) as server:
         door.send(local_client(server), call, times=3)
     assert (len(ports), len(set(ports))) == (3, 1)
@@ -266,7 +267,7 @@ def run_in_child(function: Any) -> bytes:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @both_doors
 def test_forked_child_opens_its_own_connections(door):
-    call = create_call(parse=lambda response: response.json())
+    call = create_call(parse=lambda response: loads(response.content))
     with Loopback(respond_with_port) as server, local_client(server) as client:
         port = client.send(call)
         child_port = int(run_in_child(lambda: door.send(client, call)))

@@ -26,6 +26,7 @@ from orq_router_integrations.testing.routing.multipart_parsing import (
 from orq_router_integrations.testing.routing.schema_validation import RequestModel, validate_body
 from orq_router_integrations.wire.call import Call, Upload
 from orq_router_integrations.wire.endpoints import Endpoint, SchemaLocation
+from orq_router_integrations.wire.json import loads
 from orq_router_integrations.wire.multipart import build_multipart_body
 
 AUDIO = b"RIFF\r\n--\x00\xff\r\n"
@@ -229,7 +230,10 @@ def send(router: OfflineRouter, data: bytes = AUDIO, **values: Any) -> Any:
         body={"model": "openai/ear", "n": 2},
         files={"file": create_upload(data)},
         controls=RouterControls(**values),
-        parse=lambda response: (response.json(), response.headers.get("x-orq-offline-cache")),
+        parse=lambda response: (
+            loads(response.content),
+            response.headers.get("x-orq-offline-cache"),
+        ),
     )
     return router.client(max_retries=0).send(call)
 

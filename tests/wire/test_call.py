@@ -50,15 +50,10 @@ def test_defaults():
 
 @pytest.mark.parametrize(
     ("content", "value"),
-    [
-        (b'{"a":[1,null]}', {"a": [1, None]}),
-        (b' "caf\xc3\xa9" \n', "café"),
-        (b"null", None),
-        (b"0.5", 0.5),
-    ],
+    [(b'{"a":[1,null]}', {"a": [1, None]}), (b' {"a":"caf\xc3\xa9"} \n', {"a": "café"})],
 )
-def test_json_body(content, value):
-    assert create_response(content).json() == value
+def test_json_object(content, value):
+    assert create_response(content).json_object() == value
 
 
 @pytest.mark.parametrize(
@@ -68,7 +63,7 @@ def test_json_body(content, value):
 )
 def test_invalid_json_body_raises(content):
     with pytest.raises(MalformedResponseError, match="the response body is not JSON") as raised:
-        create_response(content).json()
+        create_response(content).json_object()
     assert raised.value.__suppress_context__
 
 

@@ -33,7 +33,8 @@ FULL = RouterControls(
 
 
 def place_in_headers(**controls) -> dict[str, str]:
-    return place_controls(RouterControls(**controls), TRANSCRIPTIONS, V3).headers
+    _, headers = place_controls(RouterControls(**controls), TRANSCRIPTIONS, V3)
+    return headers
 
 
 @pytest.mark.parametrize(
@@ -125,9 +126,8 @@ def test_invalid_header_value_raises(value):
 @pytest.mark.parametrize("value", INVALID_HEADER_VALUES, ids=ascii)
 def test_any_value_in_body(value):
     controls = RouterControls(identity=value, metadata={"team": value})
-    placed = place_controls(controls, CHAT_COMPLETIONS, V3)
-    assert placed.top == {"identity": {"id": value}, "metadata": {"team": value}}
-    assert placed.headers == {}
+    fields = {"identity": {"id": value}, "metadata": {"team": value}}
+    assert place_controls(controls, CHAT_COMPLETIONS, V3) == (fields, {})
 
 
 @pytest.mark.parametrize("key", ["team", "TEAM", "Team", "cost-center", "a_b.c", "7"])
@@ -152,8 +152,8 @@ def test_metadata_keys_that_differ_in_case_raise_in_headers():
 
 def test_metadata_keys_that_differ_in_case_in_body():
     metadata = {"team": "a", "Team": "b"}
-    placed = place_controls(RouterControls(metadata=metadata), CHAT_COMPLETIONS, V3)
-    assert placed.top == {"metadata": metadata}
+    fields, _ = place_controls(RouterControls(metadata=metadata), CHAT_COMPLETIONS, V3)
+    assert fields == {"metadata": metadata}
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,8 @@ def test_identity_with_other_fields_raises_in_header(fields):
 def test_identity_with_other_fields_in_body():
     identity = {"id": "u", "display_name": "Jane"}
     placed = place_controls(RouterControls(identity=identity), TRANSCRIPTIONS, Dialect.V2_ROUTER)
-    assert (placed.nested, placed.headers) == ({"identity": identity}, {})
+    assert placed == ({"orq": {"identity": identity}}, {})
 
 
 def test_no_controls():
-    placed = place_controls(RouterControls(), CHAT_COMPLETIONS, V3)
-    assert (placed.top, placed.nested, placed.headers) == ({}, {}, {})
+    assert place_controls(RouterControls(), CHAT_COMPLETIONS, V3) == ({}, {})
