@@ -10,8 +10,8 @@ import pytest
 
 from orq_router_integrations.testing.answering.patterns import (
     MAX_TEXT_CHARS,
-    PatternExamples,
     create_example,
+    matches_pattern,
 )
 from orq_router_integrations.testing.answering.schema_values import MAX_VALUES, create_value
 from orq_router_integrations.testing.media.pdf import read_pdf
@@ -51,7 +51,7 @@ HOSTILE_PATTERNS = [
 @pytest.mark.parametrize("length", [3, 20, 40, MAX_TEXT_CHARS, 5000])
 def test_hostile_pattern_is_fast(pattern, length):
     text = "a" * length + "!"
-    PatternExamples().matches(pattern, text)
+    matches_pattern(pattern, text)
     create_example(pattern)
     schema = {"type": "string", "pattern": pattern}
     assert isinstance(create_value(schema, f"'{text}' and '{text[1:]}'"), str)
@@ -62,28 +62,21 @@ def test_hostile_pattern_is_fast(pattern, length):
     ("pattern", "text", "expected"),
     [
         ("^(a+)+$", "a" * 40 + "!", None),
-        ("^(a+)+$", "a", True),
         (r"^[\w.]+@[a-z.]+\.[a-z]{2,}$", "ada@example.com", True),
-        (r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "x" * 36, False),
-        (r"^(foo)+$", "foofoo", True),
+        (r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{12}$", "x" * 26, False),
+        (r"^(foo)+$", "foofoo", None),
+        ("a?" * 4, "a", None),
         (r"[\]|(*]+", "]|(*", True),
-        ("a", "a" * 65, None),
+        ("a", "a" * 41, None),
         ("[", "a", None),
     ],
 )
 def test_pattern_matches(pattern, text, expected):
-    assert PatternExamples().matches(pattern, text) is expected
+    assert matches_pattern(pattern, text) is expected
 
 
 def test_value_of_hostile_pattern():
     assert create_value({"type": "string", "pattern": "^(a+)+$"}, f"'{'a' * 40}!'") == "a"
-
-
-def test_pattern_effort_is_limited():
-    patterns = PatternExamples()
-    results = [patterns.matches(".*.*.*x", "a" * 40) for _ in range(100)]
-    assert results[0] is False
-    assert results[-1] is None
 
 
 @pytest.mark.slow

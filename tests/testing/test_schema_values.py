@@ -120,7 +120,33 @@ def test_facts_are_used_once():
         "required": ["a", "b", "c", "d"],
     }
     value = create_value(schema, "3 + 4 is 'seven'")
-    assert value == {"a": 3, "b": 4, "c": "seven", "d": "offline d"}
+    assert value == {"a": 3, "b": 4, "c": "seven", "d": "offline d", "e": "offline e"}
+
+
+def test_optional_properties_are_filled():
+    number = {"type": "integer"}
+    schema = {"properties": {"a": number, "b": {**number, "default": 7}, "c": number}}
+    assert create_value(schema, "add 3 and 4") == {"a": 3, "b": 7, "c": 4}
+
+
+def test_recursive_model_is_filled_once():
+    """Optional properties of the inner persons are omitted."""
+    schema = {
+        "$ref": "#/$defs/Person",
+        "$defs": {
+            "Person": {
+                "properties": {
+                    "name": {"type": "string"},
+                    "partner": {"anyOf": [{"$ref": "#/$defs/Person"}, {"type": "null"}]},
+                    "children": {"type": "array", "items": {"$ref": "#/$defs/Person"}},
+                },
+                "required": ["name"],
+            }
+        },
+    }
+    child = {"name": "offline name"}
+    expected = {"name": "offline name", "partner": None, "children": [child]}
+    assert create_value(schema, "") == expected
 
 
 def test_query_is_complete_text():
