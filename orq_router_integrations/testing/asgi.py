@@ -6,6 +6,7 @@ from typing import Any, cast
 import httpx
 
 from orq_router_integrations.testing.router import OfflineRouter
+from orq_router_integrations.testing.routing.http_adapter import Delay
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -20,7 +21,9 @@ def create_asgi_app(router: OfflineRouter) -> App:
         if scope["type"] == "lifespan":
             await _run_lifespan(receive, send)
         elif scope["type"] == "http":
-            response = router.handle(await _read_request(scope, receive))
+            request = await _read_request(scope, receive)
+            response = router.handle(request)
+            await Delay(router.latency, request).wait_async()
             await _send_response(response, send)
         else:
             raise ValueError(f"The offline router serves HTTP only, not {scope['type']}.")

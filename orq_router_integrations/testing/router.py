@@ -27,31 +27,34 @@ from orq_router_integrations.testing.images.endpoint import create_image_endpoin
 from orq_router_integrations.testing.images.image_host import HOST as IMAGE_HOST
 from orq_router_integrations.testing.images.image_host import ImageHost
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
-from orq_router_integrations.testing.routing.cache import ResponseCache, create_cache_key
 from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.testing.routing.endpoint import (
-    EndpointCall,
     EndpointHandler,
+    EndpointRequest,
     RouterResponse,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.fallback_routing import (
-    RequestRouting,
-    format_model_not_found,
-)
 from orq_router_integrations.testing.routing.faults import FaultScript, FaultSequence
-from orq_router_integrations.testing.routing.guardrails import check_input
 from orq_router_integrations.testing.routing.http_adapter import (
+    Delay,
+    OfflineTransport,
     check_api_key,
     create_response,
     parse_request_body,
     record_request,
 )
-from orq_router_integrations.testing.routing.load_balancing import LoadBalancerState
-from orq_router_integrations.testing.routing.model_registry import ModelRegistry, check_model_id
-from orq_router_integrations.testing.routing.provider_stub import ProviderStub
-from orq_router_integrations.testing.routing.rate_limit import RateLimit
+from orq_router_integrations.testing.routing.model_registry import ModelRegistry
+from orq_router_integrations.testing.routing.platform import (
+    RateLimit,
+    ResponseCache,
+    check_guardrails,
+    create_cache_key,
+)
 from orq_router_integrations.testing.routing.request_log import ProviderCall, RecordedRequest
+from orq_router_integrations.testing.routing.request_routing import (
+    LoadBalancerState,
+    RequestRouting,
+)
 from orq_router_integrations.testing.speech.endpoint import SpeechEndpoint
 from orq_router_integrations.testing.transcriptions.endpoint import TranscriptionEndpoint
 from orq_router_integrations.wire.controls import RouterControls
@@ -65,13 +68,10 @@ from orq_router_integrations.wire.endpoints import (
 if TYPE_CHECKING:
     from orq_router_integrations.client import RouterClient
 
-BASE_URL = "https://offline.invalid/v3/router"
-"""Base URL of the clients created here. No request is ever sent to it."""
-
 MODELS_PATH = "/models"
 STORED_PATH = RESPONSES.path + "/"
 
-Handler = Callable[[httpx.Request], RouterResponse]
+Respond = Callable[[httpx.Request], RouterResponse]
 
 
 class OfflineRouter:
@@ -80,21 +80,32 @@ class OfflineRouter:
     Endpoints under every router prefix: POST /chat/completions, /audio/speech (WAV or raw PCM with
     tones that encode the text), /audio/transcriptions and /audio/translations (which decode those
     tones), /images/generations, /images/edits and /images/variations (PNGs that show their prompt).
-    Under v3/router only: POST /responses, GET /responses/{id} and GET /models. Image URLs point to
-    ``images.offline.invalid``, which the router's transport serves.
+    Under v3/router only: POST /responses, GET /responses/{id}, GET /models and GET
+    /models/{model}. Image URLs point to ``images.offline.invalid``, which the router's transport
+    serves.
+
+    A router can be pickled, and so can the clients and models that use it. A copy starts with an
+    empty log and with its script from the beginning.
 
     Args:
-        answers: scripted answers. Either a dict whose keys are the last user text or a model id,
-            and whose values are an answer (``str`` or ``Answer``) or a list of answers, used in
-            order, with the last one repeating; or a function that takes the request body and
-            returns an answer or ``None``. Requests without a scripted answer get a deterministic
-            default answer.
+        answers: scripted answers. Either a dict or a function that takes the request body and
+            returns an answer or ``None``. The keys of the dict are the last user text, a
+            ``re.Pattern`` that is searched in it, a model id, or a function that takes the request
+            body and returns whether it matches; the most specific key is used: text, then patterns
+            and functions in order, then model. The values are an answer or a list of answers, used
+            in order, with the last one repeating. An answer is a ``str``, an ``Answer``, a
+            LangChain ``AIMessage`` or tool call, a dict or pydantic object (sent as JSON), or an
+            exception, which makes the provider fail. Requests without a scripted answer get a
+            deterministic default answer.
         faults: scripted faults by model id: an HTTP status or a ``Fault`` that applies to every
             call, or a list with one entry per provider call, after which the model is healthy.
         models: ids of the enabled models; by default every model of the known providers.
         api_keys: accepted API keys; any key by default.
         requests_per_minute: rate limit over a rolling window of 60 seconds; unlimited by default.
-        lenient: ignore undocumented request fields instead of rejecting them with a 400.
+        lenient: ignore undocumented request fields instead of rejecting them with a 400, and allow
+            scripted calls of tools that the request does not offer.
+        latency: real delay in seconds before each response starts. By default nothing sleeps.
+        chunk_latency: real delay in seconds before each chunk of a stream.
         seed: seed of the load balancer's random picks.
         clock: returns the time in seconds, used by the cache and the rate limit.
 
@@ -111,7 +122,7 @@ class OfflineRouter:
     'Hello!'
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - independent settings, all optional
         self,
         *,
         answers: Answers | None = None,
@@ -120,11 +131,29 @@ class OfflineRouter:
         api_keys: Collection[str] | None = None,
         requests_per_minute: int | None = None,
         lenient: bool = False,
+        latency: float = 0.0,
+        chunk_latency: float = 0.0,
         seed: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        if latency < 0 or chunk_latency < 0:
+            raise ValueError("latency and chunk_latency must be at least 0 seconds.")
+        self._settings: dict[str, Any] = {
+            "answers": answers,
+            "faults": faults,
+            "models": models,
+            "api_keys": api_keys,
+            "requests_per_minute": requests_per_minute,
+            "lenient": lenient,
+            "latency": latency,
+            "chunk_latency": chunk_latency,
+            "seed": seed,
+            "clock": clock,
+        }
         self.log: list[ProviderCall] = []
         self.requests: list[RecordedRequest] = []
+        self.latency = latency
+        self._chunk_latency = chunk_latency
         self._lock = threading.RLock()
         _ROUTERS.add(self)
         self._models = ModelRegistry(enabled=models)
@@ -132,11 +161,20 @@ class OfflineRouter:
         self._limit = RateLimit(limit=requests_per_minute, clock=clock)
         self._lenient = lenient
         self._balancer = LoadBalancerState(seed=seed, log=self.log)
-        self._cache, self._links = ResponseCache(clock=clock), ImageHost(clock=clock)
+        self._cache, self._images = ResponseCache(clock=clock), ImageHost(clock=clock)
         self._faults, self._answers = FaultScript(faults), AnswerScript(answers)
-        self._responses = ResponsesEndpoint(script=self._answers, trace_id=self._create_trace_id)
-        other_services = (*_create_endpoints(self._answers), *create_image_endpoints(self._links))
-        self._services = (self._responses, *other_services)
+        self._responses = ResponsesEndpoint(self._answers, trace_id=self._create_trace_id)
+        self._endpoints: tuple[EndpointHandler[Any], ...] = (
+            self._responses,
+            ChatEndpoint(self._answers),
+            SpeechEndpoint(self._answers),
+            TranscriptionEndpoint(TRANSCRIPTIONS, self._answers),
+            TranscriptionEndpoint(TRANSLATIONS, self._answers),
+            *create_image_endpoints(self._images, lenient=lenient),
+        )
+
+    def __reduce__(self) -> Any:
+        return partial(OfflineRouter, **self._settings), ()
 
     @property
     def unused(self) -> list[str]:
@@ -149,146 +187,128 @@ class OfflineRouter:
         return [f"{name}: {key!r}" for name, keys in scripts.items() for key in keys]
 
     @property
-    def transport(self) -> httpx.MockTransport:
+    def transport(self) -> OfflineTransport:
         """Transport for ``httpx.Client`` and ``httpx.AsyncClient``. It opens no socket."""
-        return httpx.MockTransport(self.handle)
+        return OfflineTransport(self.handle, self.latency)
 
     def client(self, **kwargs: Any) -> "RouterClient":
         """Create a ``RouterClient`` that sends its requests to this router.
+
+        The client can be pickled, for example by multiprocessing, Ray or joblib. The copy uses a
+        copy of the router, which starts with an empty log and with its script from the beginning.
 
         Args:
             **kwargs: further arguments of ``RouterClient``, such as ``max_retries`` or
                 ``controls``.
         """
-        from orq_router_integrations.client import RouterClient  # noqa: PLC0415 - not needed with plain httpx
+        from orq_router_integrations.testing.client import create_client  # noqa: PLC0415 - not needed with plain httpx
 
-        settings: dict[str, Any] = {
-            "api_key": self._keys[0] if self._keys else "offline-no-key-needed",
-            "base_url": BASE_URL,
-            "http_client": httpx.Client(transport=self.transport),
-            "http_async_client": httpx.AsyncClient(transport=self.transport),
-        }
-        return RouterClient(**settings | kwargs)
+        key = self._keys[0] if self._keys else "offline-no-key-needed"
+        return create_client(self, {"api_key": key, **kwargs})
 
     def handle(self, request: httpx.Request) -> httpx.Response:
-        """Answer one HTTP request."""
+        """Answer one HTTP request. The transport, not this method, waits for ``latency``."""
         with self._lock:
             request.read()
             self.requests.append(record_request(request))
             headers = {"x-orq-offline": "1", "x-orq-trace-id": self._create_trace_id()}
             try:
-                outcome = self._dispatch(request)
+                response = self._dispatch(request)
             except HTTPError as error:
-                outcome = RouterResponse(
-                    status=error.status,
-                    body=error.to_body(),
-                    headers=dict(error.headers),
-                )
-            return create_response(outcome, headers | self._limit.get_headers())
+                response = RouterResponse(error.to_body(), error.status, error.headers)
+            delay = Delay(self._chunk_latency, request)
+            return create_response(response, headers | self._limit.get_headers(), delay)
 
     def _create_trace_id(self) -> str:
         return f"{len(self.requests):032x}"
 
     def _dispatch(self, request: httpx.Request) -> RouterResponse:
-        """Check address, API key and rate limit in this order, then call the handler."""
+        """Check address, API key and rate limit in this order, then respond."""
         if request.url.host == IMAGE_HOST and request.method == "GET":
-            data = self._links.fetch(request.url.path)
-            return RouterResponse(status=200, body=data, headers={"content-type": "image/png"})
+            data = self._images.fetch(request.url.path)
+            return RouterResponse(data, headers={"content-type": "image/png"})
         dialect, path = _split_path(request.url.path)
-        handler = self._find_handler(request.method, path, dialect)
+        respond = self._find_route(request.method, path, dialect)
         check_api_key(request, self._keys)
         self._limit.acquire()
-        return handler(request)
+        return respond(request)
 
-    def _find_handler(self, method: str, path: str, dialect: Dialect) -> Handler:
+    def _find_route(self, method: str, path: str, dialect: Dialect) -> Respond:
         if method == "GET" and dialect is Dialect.V3_ROUTER:
             if path == MODELS_PATH:
-                return self._list_models
-            if path.startswith(STORED_PATH) and len(path) > len(STORED_PATH):
-                return partial(self._get_stored_response, path.removeprefix(STORED_PATH))
-        for service in self._services:
-            endpoint = service.endpoint
+                return lambda _: RouterResponse(self._models.list_models())
+            if model := path.removeprefix(MODELS_PATH + "/").removeprefix(path):
+                return lambda _: RouterResponse(self._models.get_model(model))
+            if id_ := path.removeprefix(STORED_PATH).removeprefix(path):
+                return partial(self._get_stored_response, id_)
+        for handler in self._endpoints:
+            endpoint = handler.endpoint
             if (method, path) == ("POST", endpoint.path) and dialect in endpoint.dialects:
-                return partial(self._handle_post, service, dialect)
+                return partial(self._handle_post, handler, dialect)
         raise HTTPError(404, self._describe_endpoints(method, path, dialect))
 
     def _describe_endpoints(self, method: str, path: str, dialect: Dialect) -> str:
         """Describe the available endpoints for a request to any other path."""
-        only_v3 = path == MODELS_PATH or f"{path}/".startswith(STORED_PATH)
-        if only_v3 and dialect is not Dialect.V3_ROUTER:
+        if f"{path}/".startswith((MODELS_PATH + "/", STORED_PATH)) and (
+            dialect is not Dialect.V3_ROUTER
+        ):
             return f"{path} does not exist under {dialect.value}. Use v3/router."
-        posts = ", ".join(f"POST {service.endpoint.path}" for service in self._services)
-        served = f"{posts}, GET {STORED_PATH}{{id}} and GET {MODELS_PATH}"
+        posts = ", ".join(f"POST {handler.endpoint.path}" for handler in self._endpoints)
+        served = f"{posts}, GET {STORED_PATH}{{id}}, GET {MODELS_PATH} and GET {MODELS_PATH}/{{id}}"
         return f"{method} {path} is not an endpoint. Under v3/router, use {served}."
-
-    def _list_models(self, _: httpx.Request) -> RouterResponse:
-        return RouterResponse(status=200, body=self._models.list_models())
 
     def _get_stored_response(self, id_: str, request: httpx.Request) -> RouterResponse:
         if request.url.query and not self._lenient:
             raise HTTPError(400, f"{STORED_PATH}{{id}} does not take query parameters")
-        return RouterResponse(status=200, body=self._responses.get_stored(id_))
+        return RouterResponse(self._responses.store.poll(id_))
 
     def _handle_post(
-        self, service: EndpointHandler, dialect: Dialect, request: httpx.Request
+        self, handler: EndpointHandler[Any], dialect: Dialect, http_request: httpx.Request
     ) -> RouterResponse:
-        body = parse_request_body(request, service.endpoint)
+        body = parse_request_body(http_request, handler.endpoint)
         try:
-            parsed = split_controls(body, service.endpoint, dialect, lenient=self._lenient)
-            call = service.parse(parsed.endpoint_fields, parsed.controls, lenient=self._lenient)
+            parsed = split_controls(body, handler.endpoint, dialect, lenient=self._lenient)
+            controls = parsed.controls
+            request = handler.parse(parsed.endpoint_fields, controls, lenient=self._lenient)
         except RecursionError:
             raise HTTPError(400, "the body is nested too deeply") from None
-        self._check_models(call, parsed.controls)
-        if call.guarded_text is not None:
-            check_input(parsed.controls.guardrails or (), call.guarded_text)
-        key = create_cache_key(request.url.path, body)
-        return call.finalize(self._answer_from_cache(key, call, parsed.controls, service))
+        balancer = controls.load_balancer  # its models replace the requested one
+        for model in [item.model for item in balancer.models] if balancer else [request.model]:
+            self._models.check_enabled(model)
+        if request.guarded_text is not None:
+            check_guardrails(controls.guardrails or (), request.guarded_text)
+        key = create_cache_key(http_request.url.path, body)
+        return handler.finalize(request, self._respond_from_cache(key, handler, request, controls))
 
-    def _check_models(self, call: EndpointCall, controls: RouterControls) -> None:
-        """Check the requested model, or the load balancer's models, which replace it."""
-        balancer = controls.load_balancer
-        models = [item.model for item in balancer.models] if balancer else [call.model]
-        for model in models:
-            check_model_id(model)
-            if not self._models.is_enabled(model):
-                raise HTTPError(404, format_model_not_found(model), param="model")
-
-    def _answer_from_cache(
-        self, key: str, call: EndpointCall, controls: RouterControls, service: EndpointHandler
+    def _respond_from_cache(
+        self,
+        key: str,
+        handler: EndpointHandler[Any],
+        request: EndpointRequest,
+        controls: RouterControls,
     ) -> RouterResponse:
         """Return the cached response, or route the request and cache its response."""
-        if controls.cache is None or not call.is_cacheable:
-            return self._route(call, controls, service)
-        cached = self._cache.get(key)
-        if cached is not None:
-            return replace(cached, headers=cached.headers | {"x-orq-offline-cache": "hit"})
-        outcome = self._route(call, controls, service)
-        self._cache.put(key, outcome, controls.cache)
-        return outcome
+        if controls.cache is None or not request.is_cacheable:
+            return self._route(handler, request, controls)
+        if cached := self._cache.get(key):
+            return replace(cached, headers={**cached.headers, "x-orq-offline-cache": "hit"})
+        response = self._route(handler, request, controls)
+        self._cache.put(key, response, controls.cache)
+        return response
 
     def _route(
-        self, call: EndpointCall, controls: RouterControls, service: EndpointHandler
+        self, handler: EndpointHandler[Any], request: EndpointRequest, controls: RouterControls
     ) -> RouterResponse:
         balancer = controls.load_balancer
-        primary = self._balancer.pick(balancer) if balancer else call.model
-        providers = ProviderStub(faults=self._faults, path=service.endpoint.path, log=self.log)
-        route = RequestRouting(
-            call=call,
+        routing = RequestRouting(
+            handler=handler,
+            request=request,
             controls=controls,
-            default_retry=service.default_retry,
-            enabled=self._models.is_enabled,
-            providers=providers,
+            models=self._models,
+            faults=self._faults,
+            log=self.log,
         )
-        return route.run(primary)
-
-
-def _create_endpoints(script: AnswerScript) -> tuple[EndpointHandler, ...]:
-    return (
-        ChatEndpoint(script=script),
-        SpeechEndpoint(script=script),
-        TranscriptionEndpoint(TRANSCRIPTIONS, script=script),
-        TranscriptionEndpoint(TRANSLATIONS, script=script),
-    )
+        return routing.run(self._balancer.pick(balancer) if balancer else request.model)
 
 
 def _split_path(path: str) -> tuple[Dialect, str]:

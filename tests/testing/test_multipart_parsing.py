@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -13,7 +12,11 @@ import pytest
 
 from orq_router_integrations import RouterControls
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.routing.endpoint import ProviderResponse, RouterResponse
+from orq_router_integrations.testing.routing.endpoint import (
+    EndpointHandler,
+    EndpointRequest,
+    RouterResponse,
+)
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.multipart_parsing import (
     AnyFile,
@@ -172,10 +175,16 @@ def test_invalid_scalar_returns_400(name, text):
     assert caught.value.param == name
 
 
-class EchoRequest(RequestModel):
-    model: str
+class EchoRequest(EndpointRequest):
     file: AnyFile
     n: FormInt = 1
+
+    @property
+    def is_cacheable(self) -> bool:
+        return True
+
+    def build_provider_body(self, model: str) -> dict[str, Any]:
+        return {"model": model, "file": self.file, "n": self.n}
 
 
 ECHO = Endpoint(
@@ -187,40 +196,19 @@ ECHO = Endpoint(
 )
 
 
-@dataclass
-class EchoCall:
-    """A call answered with the digest of its file."""
+class EchoEndpoint(EndpointHandler[EchoRequest]):
+    """Responds with the digest of the file."""
 
-    request: EchoRequest
-    is_streamed = False
-    is_cacheable = True
-    guarded_text = None
-
-    @property
-    def model(self) -> str:
-        return self.request.model
-
-    def provider_body(self, model: str) -> dict[str, Any]:
-        return {"model": model, "file": self.request.file, "n": self.request.n}
-
-    def answer(self, model: str) -> ProviderResponse:
-        return ProviderResponse({"by": model, "sha256": self.request.file.sha256})
-
-    def finalize(self, outcome: RouterResponse) -> RouterResponse:
-        return outcome
-
-
-class EchoEndpoint:
     endpoint = ECHO
-    default_retry = None
+    schema = EchoRequest
 
-    def parse(self, body: Any, controls: Any, *, lenient: bool) -> EchoCall:
-        return EchoCall(validate_body(EchoRequest, body, lenient=lenient))
+    def respond(self, request: EchoRequest, model: str) -> RouterResponse:
+        return RouterResponse({"by": model, "sha256": request.file.sha256})
 
 
 def create_echo_router(**settings: Any) -> OfflineRouter:
     router = OfflineRouter(**settings)
-    router._services += (EchoEndpoint(),)
+    router._endpoints += (EchoEndpoint(),)
     return router
 
 

@@ -1,11 +1,10 @@
 """The endpoint POST /chat/completions: parse requests and answer provider calls."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
-from orq_router_integrations.testing.answering.conversation import Conversation
 from orq_router_integrations.testing.answering.default_answer import create_default_answer
 from orq_router_integrations.testing.answering.prompt import JsonOutput, Prompt, ToolSpec
 from orq_router_integrations.testing.answering.script import AnswerScript
@@ -25,15 +24,11 @@ from orq_router_integrations.testing.chat.schema import (
     check_combinations,
 )
 from orq_router_integrations.testing.media.audio_info import create_tone, create_wav
-from orq_router_integrations.testing.routing.endpoint import (
-    Chunks,
-    ProviderResponse,
-    RouterResponse,
-)
+from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.schema_validation import validate_body
-from orq_router_integrations.wire.controls import RouterControls, RouterRetry
-from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, Endpoint
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
 SPEECH_SECONDS = 0.5
 """Length of a spoken answer in seconds. It is a tone, whatever its transcript."""
@@ -45,116 +40,61 @@ USAGE_NAMES = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tok
 """Names of usage fields on this endpoint by their names on /responses."""
 
 
-class ChatEndpoint:
+class ChatEndpoint(EndpointHandler[ChatRequest]):
     """Handler of chat completions, with the state that is kept between requests."""
 
-    endpoint: Endpoint = CHAT_COMPLETIONS
-    default_retry: RouterRetry | None = None
+    endpoint = CHAT_COMPLETIONS
+    schema = ChatRequest
 
-    def __init__(self, *, script: AnswerScript) -> None:
-        self.script = script
-        self.prompt_cache = PromptCache()
-        self.response_count = 0
+    def __init__(self, script: AnswerScript) -> None:
+        self._script = script
+        self._prompt_cache = PromptCache()
+        self._response_count = 0
 
     def parse(
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
-    ) -> "ChatCall":
-        """Validate a body without its controls and substitute its variables.
-
-        Raises:
-            HTTPError: 400, naming the invalid field.
-        """
-        request = validate_body(ChatRequest, body, lenient=lenient)
+    ) -> ChatRequest:
+        request = super().parse(body, controls, lenient=lenient)
         if controls.variables:
             messages = _substitute_in_messages(body["messages"], controls.variables)
             request = validate_body(ChatRequest, {**body, "messages": messages}, lenient=lenient)
         check_combinations(request)
-        return ChatCall(self, request)
+        return request
 
-
-@dataclass(frozen=True, slots=True)
-class ChatCall:
-    """A valid chat request."""
-
-    endpoint: ChatEndpoint
-    request: ChatRequest
-
-    @property
-    def model(self) -> str:
-        """Model id of the request."""
-        return self.request.model
-
-    @property
-    def is_streamed(self) -> bool:
-        """Whether the client asked for a stream."""
-        return bool(self.request.stream)
-
-    @property
-    def is_cacheable(self) -> bool:
-        """Whether the router may cache the answer."""
-        return not self.is_streamed
-
-    @property
-    def guarded_text(self) -> str:
-        """Last user text, which input guardrails check."""
-        return Conversation(self.request.messages).last_user_text
-
-    def provider_body(self, model: str) -> dict[str, Any]:
-        """Return the body as the provider of ``model`` receives it.
-
-        Like the real router, drop ``temperature`` and ``top_p`` if ``reasoning_effort`` is set.
-        """
-        body = self.request.model_dump(exclude_unset=True, by_alias=True)
-        body["model"] = get_provider_model_name(model)
-        if self.request.reasoning_effort is not None:
-            body.pop("temperature", None)
-            body.pop("top_p", None)
-        return body
-
-    def answer(self, model: str) -> ProviderResponse:
+    def respond(self, request: ChatRequest, model: str) -> RouterResponse:
         """Return the scripted or the default answer, truncated to the request's limits."""
-        prompt = build_prompt(self.request)
-        answer = prompt.truncate(self._add_audio(self._choose_answer(model, prompt)))
-        self.endpoint.response_count += 1
+        prompt = build_prompt(request)
+        answer = prompt.truncate(_add_audio(self._choose_answer(request, prompt, model), request))
+        self._response_count += 1
+        answers = [answer] * (request.n or 1)
+        usage = count_usage(prompt, answers, self._prompt_cache.count_cached(model, prompt))
         completion = Completion(
-            number=self.endpoint.response_count,
+            number=self._response_count,
             model=get_provider_model_name(model),
-            answers=[answer] * (self.request.n or 1),
-            usage=self._build_usage(model, prompt, answer),
-            top_logprobs=(self.request.top_logprobs or 0) if self.request.logprobs else None,
-            turn=len(self.request.messages),
+            answers=answers,
+            usage=override_usage(_format_usage(usage), answer.usage, USAGE_NAMES),
+            top_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
+            turn=len(request.messages),
         )
-        if not self.is_streamed:
-            return ProviderResponse(completion.build_response())
-        with_usage = self.request.includes_usage
-        return ProviderResponse(None, tuple(completion.iter_chunks(with_usage=with_usage)))
+        if not request.is_streamed:
+            return RouterResponse(completion.build_response())
+        return RouterResponse(
+            chunks=tuple(completion.iter_chunks(with_usage=request.includes_usage))
+        )
 
-    def cut_stream(self, chunks: Chunks, after: int, error: Any) -> Chunks:
-        """Return the chunks that arrive before a stream breaks, never one with a finish reason."""
-        end = next(index for index, chunk in enumerate(chunks) if _has_finish_reason(chunk))
-        return chunks[: min(after, end)] + (() if error is None else (error,))
-
-    def finalize(self, outcome: RouterResponse) -> RouterResponse:
-        """Return the outcome unchanged."""
-        return outcome
-
-    def _choose_answer(self, model: str, prompt: Prompt) -> Answer:
-        body = self.provider_body(model)
-        scripted = self.endpoint.script.take_answer(body, model, prompt.conversation.last_user_text)
+    def _choose_answer(self, request: ChatRequest, prompt: Prompt, model: str) -> Answer:
+        body = request.build_provider_body(model)
+        scripted = self._script.take_answer(body, model, prompt.conversation.last_user_text)
         return scripted or create_default_answer(prompt, model)
 
-    def _add_audio(self, answer: Answer) -> Answer:
-        """Add a tone if the request asks for audio: raw samples for pcm16, otherwise a WAV file."""
-        audio = self.request.audio
-        if not self.request.wants_audio or answer.audio or answer.calls or audio is None:
-            return answer
-        samples = create_tone(SPEECH_SECONDS)
-        return replace(answer, audio=samples if audio.format == "pcm16" else create_wav(samples))
 
-    def _build_usage(self, model: str, prompt: Prompt, answer: Answer) -> dict[str, Any]:
-        cached = self.endpoint.prompt_cache.count_cached(model, prompt)
-        usage = count_usage(prompt, [answer] * (self.request.n or 1), cached)
-        return override_usage(_format_usage(usage), answer.usage, USAGE_NAMES)
+def _add_audio(answer: Answer, request: ChatRequest) -> Answer:
+    """Add a tone if the request asks for audio: raw samples for pcm16, otherwise a WAV file."""
+    audio = request.audio
+    if not request.wants_audio or answer.audio or answer.calls or audio is None:
+        return answer
+    samples = create_tone(SPEECH_SECONDS)
+    return replace(answer, audio=samples if audio.format == "pcm16" else create_wav(samples))
 
 
 def build_prompt(request: ChatRequest) -> Prompt:
@@ -209,10 +149,6 @@ def _format_usage(usage: Usage) -> dict[str, Any]:
             "audio_tokens": usage.audio_output_tokens,
         },
     }
-
-
-def _has_finish_reason(chunk: Mapping[str, Any]) -> bool:
-    return any(choice["finish_reason"] for choice in chunk["choices"])
 
 
 def _substitute_in_messages(messages: list[Any], variables: Mapping[str, Any]) -> list[Any]:

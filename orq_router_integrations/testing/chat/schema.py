@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from orq_router_integrations.testing.answering.conversation import Conversation
 from orq_router_integrations.testing.chat.messages import Message, find_orphan_tool_message
 from orq_router_integrations.testing.chat.parts import CacheControl
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.endpoint import EndpointRequest
+from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.schema_validation import RequestModel
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 
@@ -121,10 +123,9 @@ class AdaptiveThinking(RequestModel):
     type: Literal["adaptive"]
 
 
-class ChatRequest(RequestModel):
+class ChatRequest(EndpointRequest):
     """The body of a request, with every documented field and limit."""
 
-    model: str
     messages: list[Message] = Field(min_length=1)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -163,6 +164,26 @@ class ChatRequest(RequestModel):
     prompt_cache_key: str | None = None
 
     @property
+    def is_streamed(self) -> bool:
+        return bool(self.stream)
+
+    @property
+    def is_cacheable(self) -> bool:
+        return not self.stream
+
+    @property
+    def guarded_text(self) -> str:
+        return Conversation(self.messages).last_user_text
+
+    def build_provider_body(self, model: str) -> dict[str, Any]:
+        """Like the real router, drop sampling parameters if ``reasoning_effort`` is set."""
+        body = super().build_provider_body(model)
+        if self.reasoning_effort is not None:
+            body.pop("temperature", None)
+            body.pop("top_p", None)
+        return body
+
+    @property
     def token_limit(self) -> int | None:
         """Maximum number of tokens in the answer."""
         return self.max_completion_tokens or self.max_tokens
@@ -194,25 +215,21 @@ def check_combinations(request: ChatRequest) -> None:
     index = find_orphan_tool_message(request.messages)
     if index is not None:
         param = f"messages[{index}].tool_call_id"
-        _reject(param, "does not match any tool call in an earlier assistant message")
+        reject_field(param, "does not match any tool call in an earlier assistant message")
     _check_tool_choice(request)
     if request.wants_audio and request.audio is None:
-        _reject("audio", "is required if modalities contains 'audio'")
+        reject_field("audio", "is required if modalities contains 'audio'")
     thinking = request.thinking
     if isinstance(thinking, ThinkingEnabled) and thinking.budget_tokens >= (
         request.token_limit or thinking.budget_tokens + 1
     ):
-        _reject("thinking.budget_tokens", "must be less than max_tokens")
+        reject_field("thinking.budget_tokens", "must be less than max_tokens")
 
 
 def _check_tool_choice(request: ChatRequest) -> None:
     names = {tool.function.name for tool in request.tools or ()}
     match request.tool_choice:
         case ChosenTool(function=FunctionName(name=name)) if name not in names:
-            _reject("tool_choice.function.name", f"tools has no function named {name!r}")
+            reject_field("tool_choice.function.name", f"tools has no function named {name!r}")
         case "required" if not names:
-            _reject("tool_choice", "'required' needs at least one tool. Send tools")
-
-
-def _reject(param: str, message: str) -> None:
-    raise HTTPError(400, f"{param}: {message}", param=param)
+            reject_field("tool_choice", "'required' needs at least one tool. Send tools")

@@ -29,16 +29,13 @@ from orq_router_integrations.testing.images.schema import (
 )
 from orq_router_integrations.testing.media.image_info import read_image_info
 from orq_router_integrations.testing.routing.endpoint import (
-    Chunks,
     EndpointHandler,
-    ProviderResponse,
     RouterResponse,
+    split_bytes,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.multipart_parsing import FormFile
-from orq_router_integrations.testing.routing.schema_validation import validate_body
-from orq_router_integrations.wire.controls import RouterControls, RouterRetry
+from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import (
     IMAGE_EDITS,
     IMAGE_GENERATIONS,
@@ -47,46 +44,36 @@ from orq_router_integrations.wire.endpoints import (
 )
 
 DEFAULT_SIZE = (1024, 1024)
-CHUNK_BYTES = 4 * 1024
-"""Size of the chunks of a response body, between which faults can cut it."""
 
 
-def create_image_endpoints(links: ImageHost) -> tuple[EndpointHandler, ...]:
+def create_image_endpoints(
+    links: ImageHost, *, lenient: bool
+) -> tuple[EndpointHandler[AnyRequest], ...]:
     """Create the three image endpoints."""
     return (
-        ImageEndpoint(IMAGE_GENERATIONS, Generation, links),
-        ImageEndpoint(IMAGE_EDITS, Edit, links),
-        ImageEndpoint(IMAGE_VARIATIONS, Variation, links),
+        ImageEndpoint(IMAGE_GENERATIONS, Generation, links, lenient),
+        ImageEndpoint(IMAGE_EDITS, Edit, links, lenient),
+        ImageEndpoint(IMAGE_VARIATIONS, Variation, links, lenient),
     )
 
 
-class ImageEndpoint:
+class ImageEndpoint(EndpointHandler[AnyRequest]):
     """One of the image endpoints."""
 
-    default_retry: RouterRetry | None = None
-
     def __init__(
-        self, endpoint: Endpoint, request_model: type[AnyRequest], links: ImageHost
+        self, endpoint: Endpoint, schema: type[AnyRequest], links: ImageHost, lenient: bool
     ) -> None:
         self.endpoint = endpoint
-        self.links = links
-        self._request_model = request_model
+        self.schema = schema
+        self._links = links
+        self._lenient = lenient
 
     def parse(
-        self,
-        body: Mapping[str, Any],
-        controls: RouterControls,  # noqa: ARG002 - no control changes the body
-        *,
-        lenient: bool,
-    ) -> "ImageCall":
-        """Validate a body without its controls.
-
-        Raises:
-            HTTPError: 400, naming the invalid field.
-        """
-        if self._request_model is Edit and isinstance(image := body.get("image"), FormFile):
+        self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
+    ) -> AnyRequest:
+        if self.schema is Edit and isinstance(image := body.get("image"), FormFile):
             body = {**body, "image": [image]}
-        request: AnyRequest = validate_body(self._request_model, body, lenient=lenient)
+        request = super().parse(body, controls, lenient=lenient)
         if isinstance(request, Edit):
             check_mask_size(request)
         if not lenient and getattr(request, "output_format", None) in {"jpeg", "webp"}:
@@ -94,55 +81,30 @@ class ImageEndpoint:
                 "output_format: the offline router draws PNG only; lenient=True sends PNG instead"
             )
             raise HTTPError(400, message, param="output_format")
-        return ImageCall(self, request, lenient)
+        return request
+
+    def respond(self, request: AnyRequest, model: str) -> RouterResponse:
+        if not self._lenient:
+            check_model_params(model, request.build_provider_body(model))
+        return ImageResponseBuilder(request, self._links).build(model)
 
 
 @dataclass(frozen=True, slots=True)
-class ImageCall:
-    """A valid request for images. The response is sent in chunks, so that faults can cut it."""
+class ImageResponseBuilder:
+    """Draws the images of one request. The response is sent in chunks, so faults can cut it."""
 
-    service: ImageEndpoint
     request: AnyRequest
-    lenient: bool
+    links: ImageHost
 
-    is_streamed = True
-    is_cacheable = True
-    guarded_text = None
-
-    @property
-    def model(self) -> str:
-        """Model id of the request."""
-        return self.request.model
-
-    def provider_body(self, model: str) -> dict[str, Any]:
-        """Return the body as the provider of ``model`` receives it."""
-        names = sorted(self.request.model_fields_set)
-        fields = {name: getattr(self.request, name) for name in names}
-        return fields | {"model": get_provider_model_name(model)}
-
-    def answer(self, model: str) -> ProviderResponse:
+    def build(self, model: str) -> RouterResponse:
         """Draw the requested images."""
-        if not self.lenient:
-            check_model_params(model, self.provider_body(model))
         numbers = range(1, (self.request.n or 1) + 1)
         files = [png.encode_png(self._draw(number), Description=self._prompt) for number in numbers]
         body = {"created": 0, "data": [self._build_item(file, model) for file in files]}
         if find_model_family(model) == "gpt-image":
             body |= self._get_gpt_image_fields(len(files))
-        data = orjson.dumps(body)
-        chunks = tuple(
-            data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)
-        )
-        return ProviderResponse(None, chunks, {"content-type": "application/json"})
-
-    def cut_stream(self, chunks: Chunks, after: int, error: Any) -> Chunks:  # noqa: ARG002 - the body has no error format
-        """Return the first chunks, but never the complete body."""
-        data = b"".join(chunks)
-        return (data[: min(after * CHUNK_BYTES, len(data) - 1)],)
-
-    def finalize(self, outcome: RouterResponse) -> RouterResponse:
-        """Return the response unchanged."""
-        return outcome
+        headers = {"content-type": "application/json"}
+        return RouterResponse(chunks=split_bytes(orjson.dumps(body)), headers=headers)
 
     @property
     def _prompt(self) -> str:
@@ -182,7 +144,7 @@ class ImageCall:
         if response_format == "b64_json" or find_model_family(model) == "gpt-image":
             item = {"b64_json": base64.b64encode(file).decode()}
         else:
-            item = {"url": self.service.links.store(hashlib.sha256(file).hexdigest()[:32], file)}
+            item = {"url": self.links.store(hashlib.sha256(file).hexdigest()[:32], file)}
         is_revised = find_model_family(model) == "dall-e-3" and isinstance(self.request, Generation)
         return item | ({"revised_prompt": f"A picture: {self._prompt}"} if is_revised else {})
 

@@ -11,9 +11,10 @@ from pydantic import AfterValidator, Field
 
 from orq_router_integrations.media.metadata import read_image_size
 from orq_router_integrations.media.mime import detect_mime_type
+from orq_router_integrations.testing.routing.endpoint import EndpointRequest
 from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile, FormInt
-from orq_router_integrations.testing.routing.schema_validation import RequestModel
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 MAX_FILE_BYTES = 50 * 1024 * 1024
@@ -65,15 +66,26 @@ ImageFormat = Literal["url", "b64_json"]
 ImageFile = Annotated[AnyFile, AfterValidator(_check_image_file)]
 
 
-class _Common(RequestModel):
-    model: str
+class _Common(EndpointRequest):
     n: Annotated[FormInt, Field(ge=1, le=10)] | None = None
     response_format: ImageFormat | None = None
+
+    @property
+    def is_streamed(self) -> bool:
+        return True
+
+    @property
+    def is_cacheable(self) -> bool:
+        return True
 
     @property
     def files(self) -> Sequence[FormFile]:
         """Uploaded images."""
         return ()
+
+    def build_provider_body(self, model: str) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+        return fields | {"model": get_provider_model_name(model)}
 
 
 class Generation(_Common):

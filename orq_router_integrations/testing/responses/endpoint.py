@@ -10,11 +10,10 @@ Choices where the documentation is silent:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from orq_router_integrations.testing.answering.default_answer import create_default_answer
-from orq_router_integrations.testing.answering.prompt import Prompt
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.answering.usage import PromptCache, count_usage
 from orq_router_integrations.testing.answering.variables import substitute_variables
@@ -36,17 +35,18 @@ from orq_router_integrations.testing.responses.store import ResponseStore, Store
 from orq_router_integrations.testing.responses.usage import build_usage
 from orq_router_integrations.testing.routing.endpoint import (
     Chunks,
-    ProviderResponse,
+    EndpointHandler,
+    EndpointRequest,
     RouterResponse,
 )
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.schema_validation import validate_body
 from orq_router_integrations.wire.controls import (
     RouterControls,
     RouterRetry,
 )
-from orq_router_integrations.wire.endpoints import RESPONSES, Endpoint
+from orq_router_integrations.wire.endpoints import RESPONSES
 from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 
 _ROUTER_FIELDS = {
@@ -64,7 +64,41 @@ _ROUTER_FIELDS = {
 """Fields that the router does not pass on to providers."""
 
 
-class ResponsesEndpoint:
+class ResponsesCall(EndpointRequest):
+    """A request with the conversation that it continues.
+
+    Attributes:
+        body: the request.
+        metadata: metadata of the request, one of the controls.
+        input_items: input items as sent by the client.
+        conversation: items of the conversation, including those of earlier responses.
+    """
+
+    body: ResponsesRequest
+    metadata: dict[str, str]
+    input_items: list[Any]
+    conversation: tuple[Any, ...]
+
+    @property
+    def is_streamed(self) -> bool:
+        return bool(self.body.stream)
+
+    @property
+    def is_cacheable(self) -> bool:
+        return not self.body.stream and not self.body.background
+
+    def build_provider_body(self, model: str) -> dict[str, Any]:
+        """Return the body with the earlier turns and without the fields of the router."""
+        body = self.body.model_dump(exclude_unset=True, by_alias=True, exclude=_ROUTER_FIELDS)
+        body["model"] = get_provider_model_name(model)
+        if not isinstance(self.body.input, str) or self.body.previous_response_id:
+            body["input"] = [
+                item.model_dump(exclude_unset=True, by_alias=True) for item in self.conversation
+            ]
+        return body
+
+
+class ResponsesEndpoint(EndpointHandler[ResponsesCall]):
     """Handler of responses, with the state that is kept between requests.
 
     Args:
@@ -72,21 +106,21 @@ class ResponsesEndpoint:
         trace_id: returns the trace id of the current request.
     """
 
-    endpoint: Endpoint = RESPONSES
-    default_retry: RouterRetry | None = RouterRetry(
+    endpoint = RESPONSES
+    default_retry = RouterRetry(
         count=2, on_codes=tuple(code for code in DEFAULT_RETRY_STATUSES if code != 408)
     )
 
-    def __init__(self, *, script: AnswerScript, trace_id: Callable[[], str]) -> None:
-        self.script = script
-        self.trace_id = trace_id
-        self.prompt_cache = PromptCache()
+    def __init__(self, script: AnswerScript, *, trace_id: Callable[[], str]) -> None:
+        self._script = script
+        self._create_trace_id = trace_id
+        self._prompt_cache = PromptCache()
+        self._response_count = 0
         self.store = ResponseStore()
-        self.response_count = 0
 
     def parse(
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
-    ) -> "ResponsesCall":
+    ) -> ResponsesCall:
         """Validate a body without its controls and load the conversation it continues.
 
         Raises:
@@ -103,17 +137,69 @@ class ResponsesEndpoint:
         content = body.get("input") or []
         if isinstance(content, str):
             content = [{"role": "user", "content": content}]
-        return ResponsesCall(
-            self, request, controls.metadata or {}, content, self._collect_items(request)
+        return ResponsesCall.model_construct(
+            model=request.model,
+            body=request,
+            metadata=controls.metadata or {},
+            input_items=content,
+            conversation=self._collect_items(request),
         )
 
-    def get_stored(self, id_: str) -> dict[str, Any]:
-        """Return the current state of a stored response.
+    def respond(self, request: ResponsesCall, model: str) -> RouterResponse:
+        """Return the scripted or the default answer, truncated to the request's limits."""
+        prompt = build_prompt(request.body, convert_items(request.conversation))
+        body = request.build_provider_body(model)
+        scripted = self._script.take_answer(body, model, prompt.conversation.last_user_text)
+        answer = prompt.truncate(scripted or create_default_answer(prompt, model))
+        answer = replace(answer, audio=None)  # this endpoint returns the transcript only
+        cached = self._prompt_cache.count_cached(model, prompt)
+        usage = build_usage(count_usage(prompt, [answer], cached), answer)
+        response = self._create_builder(request, model).build(answer, usage)
+        return RouterResponse(response, chunks=self._iter_events(request, response))
 
-        Raises:
-            HTTPError: 404, no response with this id is stored.
-        """
-        return self.store.poll(id_)
+    def create_error_chunk(self, number: int, error: Any) -> Any:
+        return create_error_event(number, error)
+
+    def finalize(self, request: ResponsesCall, response: RouterResponse) -> RouterResponse:
+        """Store a complete response if requested; return background responses as queued."""
+        if response.status != 200 and request.body.background:
+            response = self._build_failed_response(request, response)
+        if response.status != 200 or not response.is_complete:
+            return replace(response, has_event_names=True)
+        body = response.body if response.chunks is None else response.chunks[-1]["response"]
+        is_queued = bool(request.body.background) and not request.is_streamed
+        if request.body.is_stored:
+            statuses = ["in_progress"] if is_queued else []
+            self.store.save(StoredResponse(body, request.conversation, statuses))
+        if is_queued:
+            response = replace(response, body=build_unfinished(body, "queued"))
+        return replace(response, has_event_names=True)
+
+    def _iter_events(self, request: ResponsesCall, response: dict[str, Any]) -> Chunks | None:
+        return iter_events(response) if request.is_streamed else None
+
+    def _build_failed_response(
+        self, request: ResponsesCall, response: RouterResponse
+    ) -> RouterResponse:
+        """Convert an error to a response with the status ``failed``."""
+        error = create_error_event(0, response.body)
+        code, message = error.get("code"), error.get("message")
+        body = self._create_builder(request, request.model).build_failed(
+            str(code or "server_error"), str(message or f"every model failed: {response.status}")
+        )
+        return RouterResponse(body, chunks=self._iter_events(request, body))
+
+    def _create_builder(self, request: ResponsesCall, model: str) -> ResponseBuilder:
+        self._response_count += 1
+        return ResponseBuilder(
+            number=self._response_count,
+            model=get_provider_model_name(model),
+            request=request.body,
+            input_items=request.input_items,
+            metadata=request.metadata,
+            trace_id=self._create_trace_id(),
+            turn=len(request.conversation),
+        )
 
     def _collect_items(self, request: ResponsesRequest) -> tuple[Item, ...]:
         """Return the items of the conversation, including those of earlier responses."""
@@ -123,9 +209,7 @@ class ResponsesEndpoint:
         items = self._resolve_references(request)
         index = find_orphan_output(earlier, items)
         if index is not None:
-            param = f"input[{index}].call_id"
-            message = f"{param}: does not match any call in an earlier item"
-            raise HTTPError(400, message, param=param)
+            reject_field(f"input[{index}].call_id", "does not match any call in an earlier item")
         return (*earlier, *items)
 
     def _resolve_references(self, request: ResponsesRequest) -> list[Item]:
@@ -138,115 +222,6 @@ class ResponsesEndpoint:
             else item
             for index, item in enumerate(request.input or ())
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class ResponsesCall:
-    """A valid request for a response.
-
-    Attributes:
-        endpoint: the endpoint that received it.
-        request: the body.
-        metadata: metadata of the request, one of the controls.
-        input_items: input items as sent by the client.
-        conversation: items of the conversation, including those of earlier responses.
-    """
-
-    endpoint: ResponsesEndpoint
-    request: ResponsesRequest
-    metadata: Mapping[str, str]
-    input_items: list[Any]
-    conversation: tuple[Item, ...]
-
-    @property
-    def model(self) -> str:
-        """Model id of the request."""
-        return self.request.model
-
-    @property
-    def is_streamed(self) -> bool:
-        """Whether the client asked for a stream."""
-        return bool(self.request.stream)
-
-    @property
-    def is_cacheable(self) -> bool:
-        """Whether the router may cache the answer."""
-        return not self.is_streamed and not self.request.background
-
-    @property
-    def prompt(self) -> Prompt:
-        """The request in the form shared by both text endpoints."""
-        return build_prompt(self.request, convert_items(self.conversation))
-
-    @property
-    def guarded_text(self) -> None:
-        """``None``: this endpoint accepts guardrails but does not enforce them."""
-        return
-
-    def provider_body(self, model: str) -> dict[str, Any]:
-        """Return the body as the provider of ``model`` receives it, with the earlier turns."""
-        body = self.request.model_dump(exclude_unset=True, by_alias=True, exclude=_ROUTER_FIELDS)
-        body["model"] = get_provider_model_name(model)
-        if not isinstance(self.request.input, str) or self.request.previous_response_id:
-            items = [
-                item.model_dump(exclude_unset=True, by_alias=True) for item in self.conversation
-            ]
-            body["input"] = items
-        return body
-
-    def answer(self, model: str) -> ProviderResponse:
-        """Return the scripted or the default answer, truncated to the request's limits."""
-        prompt = self.prompt
-        body = self.provider_body(model)
-        scripted = self.endpoint.script.take_answer(body, model, prompt.conversation.last_user_text)
-        answer = prompt.truncate(scripted or create_default_answer(prompt, model))
-        answer = replace(answer, audio=None)  # this endpoint returns the transcript only
-        cached = self.endpoint.prompt_cache.count_cached(model, prompt)
-        usage = build_usage(count_usage(prompt, [answer], cached), answer)
-        response = self._create_builder(model).build(answer, usage)
-        return ProviderResponse(response, iter_events(response) if self.is_streamed else None)
-
-    def cut_stream(self, chunks: Chunks, after: int, error: Any) -> Chunks:
-        """Return the events that arrive before a stream breaks, never the final one."""
-        events = chunks[:-1][:after]
-        return events if error is None else (*events, create_error_event(len(events), error))
-
-    def finalize(self, outcome: RouterResponse) -> RouterResponse:
-        """Store a complete response if requested; return background responses as queued."""
-        if outcome.status != 200 and self.request.background:
-            outcome = self._build_failed_response(outcome)
-        if outcome.status != 200 or not outcome.is_complete:
-            return replace(outcome, has_event_names=True)
-        response = outcome.body if outcome.chunks is None else outcome.chunks[-1]["response"]
-        is_queued = bool(self.request.background) and not self.is_streamed
-        if self.request.is_stored:
-            statuses = ["in_progress"] if is_queued else []
-            self.endpoint.store.save(StoredResponse(response, self.conversation, statuses))
-        body = build_unfinished(response, "queued") if is_queued else outcome.body
-        return replace(outcome, has_event_names=True, body=body)
-
-    def _build_failed_response(self, outcome: RouterResponse) -> RouterResponse:
-        """Convert an error to a response with the status ``failed``."""
-        error = create_error_event(0, outcome.body)
-        code, message = error.get("code"), error.get("message")
-        response = self._create_builder(self.model).build_failed(
-            str(code or "server_error"), str(message or f"every model failed: {outcome.status}")
-        )
-        return RouterResponse(
-            status=200, body=response, chunks=iter_events(response) if self.is_streamed else None
-        )
-
-    def _create_builder(self, model: str) -> ResponseBuilder:
-        self.endpoint.response_count += 1
-        return ResponseBuilder(
-            number=self.endpoint.response_count,
-            model=get_provider_model_name(model),
-            request=self.request,
-            input_items=self.input_items,
-            metadata=self.metadata,
-            trace_id=self.endpoint.trace_id(),
-            turn=len(self.conversation),
-        )
 
 
 def _drop_secrets(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from orq_router_integrations.testing.chat.parts import CacheControl
 from orq_router_integrations.testing.chat.schema import Penalty, SchemaName, TextFormat
 from orq_router_integrations.testing.responses.items import InputItem
 from orq_router_integrations.testing.responses.tools import CustomTool, Effort, FunctionTool, Tool
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.schema_validation import RequestModel
 
 INCLUDE_LOGPROBS = "message.output_text.logprobs"
@@ -191,16 +191,12 @@ def check_combinations(request: ResponsesRequest) -> None:
         HTTPError: 400, naming the invalid field.
     """
     if not request.input and request.previous_response_id is None:
-        _reject("input", "is required unless previous_response_id is set")
+        reject_field("input", "is required unless previous_response_id is set")
     if request.background and not request.is_stored:
-        _reject("background", "requires a stored response. Omit store or set it to true")
+        reject_field("background", "requires a stored response. Omit store or set it to true")
     names = {tool.name for tool in request.functions}
     match request.tool_choice:
         case ChosenFunction(name=name) if name not in names:
-            _reject("tool_choice.name", f"tools has no function named {name!r}")
+            reject_field("tool_choice.name", f"tools has no function named {name!r}")
         case "required" if not request.tools:
-            _reject("tool_choice", "'required' needs at least one tool. Send tools")
-
-
-def _reject(param: str, message: str) -> None:
-    raise HTTPError(400, f"{param}: {message}", param=param)
+            reject_field("tool_choice", "'required' needs at least one tool. Send tools")

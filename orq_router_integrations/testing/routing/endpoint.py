@@ -1,106 +1,89 @@
-"""Interfaces between the router and its endpoints.
+"""The base class of the endpoints, and their requests and responses.
 
-The HTTP adapter, routing, cache and faults know these interfaces only. An ``EndpointHandler``
-parses a body into an ``EndpointCall``, which produces the answer of one provider call.
+An endpoint parses a body into an ``EndpointRequest`` and responds like a healthy provider.
+Routing, faults, the cache and the conversion to HTTP are implemented once, for all endpoints.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, TypeVar
 
+from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
+from orq_router_integrations.testing.routing.schema_validation import RequestModel, validate_body
 from orq_router_integrations.wire.controls import RouterControls, RouterRetry
 from orq_router_integrations.wire.endpoints import Endpoint
+
+CHUNK_BYTES = 4096
 
 Chunks = tuple[Any, ...]
 """A stream: JSON values, sent as one ``data:`` line each, or chunks of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderResponse:
-    """A provider's successful answer, as a body or as chunks of a stream."""
-
-    body: Any
-    chunks: Chunks | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RouterResponse:
-    """Response of the router, before it is converted to HTTP.
+    """A response before it is converted to HTTP.
 
     Attributes:
-        status: HTTP status.
         body: JSON value, text or bytes.
-        headers: headers set by the provider's answer or by the error.
+        status: HTTP status.
+        headers: headers set by the endpoint or by the error.
         chunks: chunks of a stream, instead of a body.
         is_complete: whether the stream is complete; a truncated stream has no ``[DONE]``.
         has_event_names: whether each chunk has an ``event:`` line with its type.
     """
 
-    status: int
     body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
     chunks: Chunks | None = None
     is_complete: bool = True
     has_event_names: bool = False
 
 
-class EndpointCall(Protocol):
-    """A valid request to one endpoint."""
+class EndpointRequest(RequestModel):
+    """The body of a valid request, without its controls."""
 
-    @property
-    def model(self) -> str:
-        """Model id of the request."""
+    model: str
 
     @property
     def is_streamed(self) -> bool:
-        """Whether the client asked for a stream."""
+        """Whether the response is sent in chunks."""
+        return False
 
     @property
     def is_cacheable(self) -> bool:
-        """Whether the router may cache the answer."""
+        """Whether the router may cache the response."""
+        return False
 
     @property
     def guarded_text(self) -> str | None:
-        """Text that input guardrails check; ``None`` if the endpoint has none."""
+        """Text that input guardrails check; ``None`` if the endpoint has no guardrails."""
+        return None
 
-    def provider_body(self, model: str) -> dict[str, Any]:
+    def build_provider_body(self, model: str) -> dict[str, Any]:
         """Return the body as the provider of ``model`` receives it."""
-
-    def answer(self, model: str) -> ProviderResponse:
-        """Return the answer of a healthy provider.
-
-        Raises:
-            HTTPError: the provider rejects the request.
-        """
-
-    def cut_stream(self, chunks: Chunks, after: int, error: Any) -> Chunks:
-        """Return the chunks that arrive before a stream breaks.
-
-        Args:
-            chunks: the complete stream.
-            after: maximum number of chunks to keep; the final chunk is never kept.
-            error: error body to append; ``None`` to end without one.
-        """
-
-    def finalize(self, outcome: RouterResponse) -> RouterResponse:
-        """Convert the final outcome of routing to the response for the client."""
+        body = self.model_dump(exclude_unset=True, by_alias=True)
+        return body | {"model": get_provider_model_name(model)}
 
 
-class EndpointHandler(Protocol):
-    """One endpoint of the router."""
+R = TypeVar("R", bound=EndpointRequest)
 
-    @property
-    def endpoint(self) -> Endpoint:
-        """Path of the endpoint and the controls it supports."""
 
-    @property
-    def default_retry(self) -> RouterRetry | None:
-        """Retries applied when a request has no ``retry`` control."""
+class EndpointHandler(ABC, Generic[R]):
+    """One endpoint of the router.
 
-    def parse(
-        self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
-    ) -> EndpointCall:
+    Attributes:
+        endpoint: path and supported controls.
+        schema: the request model.
+        default_retry: retries applied when a request has no ``retry`` control.
+    """
+
+    endpoint: Endpoint
+    schema: type[R]
+    default_retry: RouterRetry | None = None
+
+    def parse(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> R:  # noqa: ARG002 - for subclasses
         """Validate a body without its controls.
 
         Form fields arrive as text, JSON values, ``FormFile`` objects, or lists of text or files.
@@ -108,3 +91,32 @@ class EndpointHandler(Protocol):
         Raises:
             HTTPError: 400, naming the invalid field.
         """
+        return validate_body(self.schema, body, lenient=lenient)
+
+    @abstractmethod
+    def respond(self, request: R, model: str) -> RouterResponse:
+        """Return the response of a healthy provider.
+
+        Raises:
+            HTTPError: the provider rejects the request.
+        """
+
+    def create_error_chunk(self, number: int, error: Any) -> Any:  # noqa: ARG002 - for subclasses
+        """Create the chunk that ends a broken stream.
+
+        Args:
+            number: number of the chunks before it.
+            error: the error body.
+        """
+        return error
+
+    def finalize(self, request: R, response: RouterResponse) -> RouterResponse:  # noqa: ARG002 - for subclasses
+        """Convert the outcome of all retries and fallbacks to the response for the client."""
+        return response
+
+
+def split_bytes(data: bytes) -> Chunks:
+    """Split a body into chunks. The last one is a single byte, so that faults can truncate it."""
+    starts = range(0, len(data) - 1, CHUNK_BYTES)
+    chunks = (data[start : min(start + CHUNK_BYTES, len(data) - 1)] for start in starts)
+    return (*chunks, data[-1:])

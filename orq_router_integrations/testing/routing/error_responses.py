@@ -25,7 +25,6 @@ _CODES = {
     503: "provider_overloaded",
     504: "provider_timeout",
 }
-"""Default error codes by status."""
 
 
 @dataclass(slots=True)
@@ -49,31 +48,17 @@ class HTTPError(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_body(self) -> dict[str, Any]:
-        """Return the response body."""
-        return create_error_body(
-            self.status,
-            self.message,
-            code=self.code,
-            param=self.param,
-            failures=self.failures,
-        )
+        error: dict[str, Any] = {
+            "message": self.message,
+            "type": _TYPES.get(self.status, "api_error"),
+            "code": self.code or _CODES.get(self.status),
+            "param": self.param,
+        }
+        if self.failures is not None:
+            error["failures"] = self.failures
+        return {"error": error}
 
 
-def create_error_body(
-    status: int,
-    message: str,
-    *,
-    code: str | None = None,
-    param: str | None = None,
-    failures: list[dict[str, Any]] | None = None,
-) -> dict[str, Any]:
-    """Create an error body in the router's current format."""
-    error: dict[str, Any] = {
-        "message": message,
-        "type": _TYPES.get(status, "api_error"),
-        "code": code or _CODES.get(status),
-        "param": param,
-    }
-    if failures is not None:
-        error["failures"] = failures
-    return {"error": error}
+def reject_field(param: str, message: str) -> None:
+    """Raise a 400 that names the invalid field."""
+    raise HTTPError(400, f"{param}: {message}", param=param)

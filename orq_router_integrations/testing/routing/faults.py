@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orq_router_integrations.testing.routing.error_responses import create_error_body
+from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.model_registry import has_provider
 
 
@@ -75,7 +75,7 @@ class Fault:
             return self.body
         status = self.error_status
         message = self.message or f"{model} answered {status} (a fault of the offline router)"
-        return create_error_body(status, message, code=self.code)
+        return HTTPError(status, message, code=self.code).to_body()
 
 
 HEALTHY = Fault(status=200)

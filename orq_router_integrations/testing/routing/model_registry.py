@@ -5,20 +5,9 @@ from typing import Any
 
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 
-PROVIDERS = frozenset(
-    {
-        "anthropic",
-        "aws",
-        "azure",
-        "cohere",
-        "elevenlabs",
-        "google",
-        "google-ai",
-        "groq",
-        "jina",
-        "mistral",
-        "openai",
-    }
+PROVIDERS = (
+    *("anthropic", "aws", "azure", "cohere", "elevenlabs", "google", "google-ai", "groq"),
+    *("jina", "mistral", "openai"),
 )
 """Known provider prefixes. All of their models are enabled by default."""
 
@@ -42,31 +31,40 @@ class ModelRegistry:
         if invalid := [model for model in self._enabled or () if not has_provider(model)]:
             raise ValueError(f"models: {invalid[0]!r} is not a model id. Write 'provider/model'.")
 
-    def is_enabled(self, model: str) -> bool:
-        """Return whether a model is enabled."""
+    def check_enabled(self, model: str) -> None:
+        """Check that a model is enabled.
+
+        Raises:
+            HTTPError: 400, the id names no provider; 404, the model is not enabled.
+        """
+        if not has_provider(model):
+            message = f"invalid model format: {model!r}. Write 'provider/model'."
+            raise HTTPError(400, message, param="model")
         if self._enabled is None:
-            return model.partition("/")[0] in PROVIDERS
-        return model in self._enabled
+            is_enabled = model.partition("/")[0] in PROVIDERS
+        else:
+            is_enabled = model in self._enabled
+        if not is_enabled:
+            message = f"model {model!r} was not found or is not enabled in this workspace"
+            raise HTTPError(404, message, param="model")
 
     def list_models(self) -> dict[str, Any]:
         """Return the body of ``GET /models``, which has no capabilities."""
         ids = LISTED_MODELS if self._enabled is None else self._enabled
-        entries = [
-            {"id": id_, "object": "model", "created": 0, "owned_by": id_.partition("/")[0]}
-            for id_ in ids
-        ]
-        return {"object": "list", "data": entries}
+        return {"object": "list", "data": [_describe_model(id_) for id_ in ids]}
+
+    def get_model(self, id_: str) -> dict[str, Any]:
+        """Return the body of ``GET /models/{model}``.
+
+        Raises:
+            HTTPError: the model is not enabled.
+        """
+        self.check_enabled(id_)
+        return _describe_model(id_)
 
 
-def check_model_id(model: str) -> None:
-    """Check that a model id names a provider.
-
-    Raises:
-        HTTPError: 400, as the real router answers a model name without provider.
-    """
-    if not has_provider(model):
-        message = f"invalid model format: {model!r}. Write 'provider/model'."
-        raise HTTPError(400, message, param="model")
+def _describe_model(id_: str) -> dict[str, Any]:
+    return {"id": id_, "object": "model", "created": 0, "owned_by": id_.partition("/")[0]}
 
 
 def get_provider_model_name(model: str) -> str:

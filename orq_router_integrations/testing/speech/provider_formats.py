@@ -6,15 +6,11 @@ are always replaced. Sample rates, WAV headers without a size and content types 
 offline router too, and deliberately differ between providers.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
-
-CHUNK_BYTES = 4096
-"""Size of the chunks of a streamed body, in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +50,3 @@ def get_provider(model: str) -> SpeechProvider:
 def get_content_type(audio: bytes) -> str:
     """Return the content type of scripted audio."""
     return detect_mime_type(audio[:16]) or "application/octet-stream"
-
-
-def split_chunks(audio: bytes) -> Iterator[bytes]:
-    """Split a body into the chunks of a stream."""
-    for start in range(0, len(audio), CHUNK_BYTES):
-        yield audio[start : start + CHUNK_BYTES]

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from orq_router_integrations.media.mime import RECORDING_SUFFIXES, validate_recording
+from orq_router_integrations.testing.routing.endpoint import EndpointRequest
 from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.multipart_parsing import (
     AnyFile,
     FormBool,
@@ -17,7 +19,6 @@ from orq_router_integrations.testing.routing.multipart_parsing import (
     FormFloat,
     FormInt,
 )
-from orq_router_integrations.testing.routing.schema_validation import RequestModel
 from orq_router_integrations.wire.transcriptions import LanguageCode, check_translation_model
 
 MAX_BYTES = 25 * 1024 * 1024
@@ -28,10 +29,9 @@ def _to_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class TranslationForm(RequestModel):
+class TranslationForm(EndpointRequest):
     """Fields of both endpoints. ``file`` is required by ``get_file``, not by the schema."""
 
-    model: str
     file: AnyFile | None = None
     prompt: str | None = None
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
@@ -41,6 +41,10 @@ class TranslationForm(RequestModel):
     num_speakers: Annotated[FormInt, Field(ge=1, le=32)] | None = None
     tag_audio_events: FormBool | None = None
     enable_logging: FormBool | None = None
+
+    def build_provider_body(self, model: str) -> dict[str, Any]:
+        fields = self.model_dump(exclude_unset=True, exclude={"file"})
+        return {**fields, "model": get_provider_model_name(model), "file": self.file}
 
 
 class TranscriptionForm(TranslationForm):

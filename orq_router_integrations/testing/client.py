@@ -1,0 +1,38 @@
+"""The client of an offline router."""
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from pydantic import PrivateAttr
+
+from orq_router_integrations.client import RouterClient
+
+if TYPE_CHECKING:
+    from orq_router_integrations.testing.router import OfflineRouter
+
+BASE_URL = "https://offline.invalid/v3/router"
+"""Base URL of the clients created here. No request is ever sent to it."""
+
+_HTTP_CLIENTS = {"http_client", "http_async_client"}
+
+
+class OfflineClient(RouterClient):
+    """A ``RouterClient`` that can be pickled together with its offline router."""
+
+    _router: "OfflineRouter" = PrivateAttr()
+
+    def __reduce__(self) -> Any:
+        names = self.model_fields_set - _HTTP_CLIENTS
+        return create_client, (self._router, {name: getattr(self, name) for name in names})
+
+
+def create_client(router: "OfflineRouter", settings: dict[str, Any]) -> RouterClient:
+    """Create a client that sends its requests to an offline router."""
+    defaults: dict[str, Any] = {
+        "base_url": BASE_URL,
+        "http_client": httpx.Client(transport=router.transport),
+        "http_async_client": httpx.AsyncClient(transport=router.transport),
+    }
+    client = OfflineClient(**defaults | settings)
+    client._router = router  # noqa: SLF001 - pydantic sets private attributes after the creation
+    return client

@@ -1,0 +1,156 @@
+"""Route a request through its models: load balancing, retries, fallbacks and faults.
+
+Where the documentation is silent, one behavior was chosen:
+
+* Without a ``retry`` control nothing is retried, except on /responses, whose schema promises two
+  retries (not after timeouts). The documented default of 3 applies to ``count`` within a ``retry``.
+* The load balancer's pick is retried and falls back like the request's own model.
+* ``latency_based`` picks the model whose last call was fastest; a model that was never called
+  counts as fastest, and ties go to the first.
+* A fallback that is not enabled fails with 404, which the default codes do not cover, so the chain
+  ends there.
+* If every model fails, the last error is returned.
+* Delays have no jitter and ignore a provider's ``Retry-After``.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Any
+
+from orq_router_integrations.testing.routing.endpoint import (
+    EndpointHandler,
+    EndpointRequest,
+    RouterResponse,
+)
+from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.faults import Fault, FaultScript
+from orq_router_integrations.testing.routing.model_registry import ModelRegistry
+from orq_router_integrations.testing.routing.multipart_parsing import describe_files
+from orq_router_integrations.testing.routing.request_log import ProviderCall
+from orq_router_integrations.wire.controls import LoadBalancer, RouterControls
+from orq_router_integrations.wire.model_candidates import ANSWERED_MODEL_HEADER
+from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
+
+RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Simulated delay before each retry. Nothing sleeps."""
+
+_FINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRouting:
+    """Routes one request."""
+
+    handler: EndpointHandler[Any]
+    request: EndpointRequest
+    controls: RouterControls
+    models: ModelRegistry
+    faults: FaultScript
+    log: list[ProviderCall]
+
+    def run(self, primary: str) -> RouterResponse:
+        """Call the primary model with its retries, then each fallback with its own retries."""
+        codes = self.controls.fallback_on_codes or DEFAULT_RETRY_STATUSES
+        response = self._call_model(primary)
+        for fallback in self.controls.fallbacks or ():
+            if response.status not in codes:
+                break
+            response = self._call_model(fallback.model)
+        return response
+
+    def _call_model(self, model: str) -> RouterResponse:
+        try:
+            self.models.check_enabled(model)
+        except HTTPError as error:
+            return RouterResponse(error.to_body(), error.status)
+        response = self._call_provider(model, attempt=1, pause=0.0)
+        retry = self.controls.retry or self.handler.default_retry
+        if retry is None:
+            return response
+        for attempt, pause in enumerate(RETRY_DELAYS_SECONDS[: retry.count], start=2):
+            if response.status not in retry.on_codes:
+                break
+            response = self._call_provider(model, attempt=attempt, pause=pause)
+        return response
+
+    def _call_provider(self, model: str, *, attempt: int, pause: float) -> RouterResponse:
+        """Make one call to a provider and log it."""
+        fault = self.faults.take_fault(model)
+        timeout = self.controls.timeout.call_timeout / 1000 if self.controls.timeout else None
+        if timeout is not None and fault.seconds > timeout:
+            message = f"{model} did not answer within the call_timeout of {timeout} seconds"
+            response, seconds = RouterResponse(HTTPError(408, message).to_body(), 408), timeout
+        else:
+            response, seconds = self._respond(fault, model), fault.seconds
+        call = ProviderCall(
+            model=model,
+            path=self.handler.endpoint.path,
+            body=describe_files(self.request.build_provider_body(model)),
+            status=response.status,
+            attempt=attempt,
+            seconds=seconds,
+            pause=pause,
+        )
+        self.log.append(call)
+        if response.status != 200:
+            return response
+        return replace(response, headers={**response.headers, ANSWERED_MODEL_HEADER: model})
+
+    def _respond(self, fault: Fault, model: str) -> RouterResponse:
+        breaks_stream = bool(self.request.is_streamed and fault.break_after)
+        if not breaks_stream and (fault.status != 200 or fault.break_after is not None):
+            return RouterResponse(
+                fault.create_error_body(model), fault.error_status, headers=fault.headers
+            )
+        try:
+            response = self.handler.respond(self.request, model)
+        except HTTPError as error:
+            return RouterResponse(error.to_body(), error.status)
+        return self._break_stream(response, fault, model) if breaks_stream else response
+
+    def _break_stream(self, response: RouterResponse, fault: Fault, model: str) -> RouterResponse:
+        """Truncate a stream and append the error, if there is one and the format allows it."""
+        chunks = response.chunks or ()
+        if isinstance(chunks[0], bytes):
+            return replace(response, chunks=chunks[:-1][: fault.break_after], is_complete=False)
+        sent = tuple(takewhile(lambda chunk: not _is_final(chunk), chunks))[: fault.break_after]
+        if fault.error_after is not None:
+            error = fault.create_error_body(model)
+            sent = (*sent, self.handler.create_error_chunk(len(sent), error))
+        return replace(response, chunks=sent, is_complete=False)
+
+
+def _is_final(chunk: dict[str, Any]) -> bool:
+    """Return whether a chunk ends an answer: with a finish reason, or with the whole response."""
+    has_finish_reason = any(choice.get("finish_reason") for choice in chunk.get("choices", ()))
+    return has_finish_reason or chunk.get("type") in _FINAL_EVENTS
+
+
+class LoadBalancerState:
+    """Picks one model per request.
+
+    Args:
+        seed: seed of the weighted random picks.
+        log: log of provider calls, which grows over time.
+    """
+
+    def __init__(self, *, seed: int, log: Sequence[ProviderCall]) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - picks must be reproducible
+        self._log = log
+        self._turns: Counter[tuple[str, ...]] = Counter()
+
+    def pick(self, balancer: LoadBalancer) -> str:
+        models = tuple(item.model for item in balancer.models)
+        match balancer.type:
+            case "round_robin":
+                turn = self._turns[models]
+                self._turns[models] += 1
+                return models[turn % len(models)]
+            case "latency_based":
+                last_seconds = {call.model: call.seconds for call in self._log}
+                return min(models, key=lambda model: last_seconds.get(model, 0.0))
+        weights = [item.weight for item in balancer.models]  # choices() normalizes them
+        return self._random.choices(models, weights)[0]
