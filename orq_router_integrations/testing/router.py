@@ -152,8 +152,7 @@ class OfflineRouter:
         }
         self.log: list[ProviderCall] = []
         self.requests: list[RecordedRequest] = []
-        self.latency = latency
-        self._chunk_latency = chunk_latency
+        self.latency, self._chunk_latency = latency, chunk_latency
         self._lock = threading.RLock()
         _ROUTERS.add(self)
         self._models = ModelRegistry(enabled=models)
@@ -164,13 +163,16 @@ class OfflineRouter:
         self._cache, self._images = ResponseCache(clock=clock), ImageHost(clock=clock)
         self._faults, self._answers = FaultScript(faults), AnswerScript(answers)
         self._responses = ResponsesEndpoint(self._answers, trace_id=self._create_trace_id)
-        self._endpoints: tuple[EndpointHandler[Any], ...] = (
+        self._endpoints = self._create_endpoints()
+
+    def _create_endpoints(self) -> tuple[EndpointHandler[Any], ...]:
+        return (
             self._responses,
             ChatEndpoint(self._answers),
             SpeechEndpoint(self._answers),
             TranscriptionEndpoint(TRANSCRIPTIONS, self._answers),
             TranscriptionEndpoint(TRANSLATIONS, self._answers),
-            *create_image_endpoints(self._images, lenient=lenient),
+            *create_image_endpoints(self._images, lenient=self._lenient),
         )
 
     def __reduce__(self) -> Any:
