@@ -138,18 +138,14 @@ class OfflineRouter:
     ) -> None:
         if latency < 0 or chunk_latency < 0:
             raise ValueError("latency and chunk_latency must be at least 0 seconds.")
-        self._settings: dict[str, Any] = {
-            "answers": answers,
-            "faults": faults,
+        limits = {
             "models": models,
             "api_keys": api_keys,
             "requests_per_minute": requests_per_minute,
-            "lenient": lenient,
-            "latency": latency,
-            "chunk_latency": chunk_latency,
-            "seed": seed,
-            "clock": clock,
         }
+        times = {"latency": latency, "chunk_latency": chunk_latency, "clock": clock}
+        script = {"answers": answers, "faults": faults, "lenient": lenient, "seed": seed}
+        self._settings: dict[str, Any] = {**limits, **times, **script}
         self.log: list[ProviderCall] = []
         self.requests: list[RecordedRequest] = []
         self.latency, self._chunk_latency = latency, chunk_latency
