@@ -143,23 +143,16 @@ class StreamDecoder(Protocol[T_co]):
 class Request:
     """The part of a call that describes the request.
 
-    Attributes:
-        endpoint: The endpoint to call.
-        body: JSON fields, or form fields if the endpoint expects a multipart body.
-        resource_id: Id that is appended to the path of the endpoint.
-        files: Files to upload by form field name.
-        controls: Router controls of this call. Sending fails if the endpoint does not support one.
-        timeout: Maximum time between two reads in seconds. Derived from the controls if ``None``.
-        retry_ambiguous: Whether to send the request again if it is unknown whether the router has
-            already processed (and billed) it.
+    Sending fails if the endpoint does not support one of the controls.
     """
 
     endpoint: Endpoint
-    body: Mapping[str, Any]
-    resource_id: str = ""
-    files: Mapping[str, Upload | Sequence[Upload]] = field(default_factory=dict)
+    body: Mapping[str, Any]  # JSON fields, or form fields if the endpoint expects a form
+    resource_id: str = ""  # appended to the path of the endpoint
+    files: Mapping[str, Upload | Sequence[Upload]] = field(default_factory=dict)  # by form field
     controls: RouterControls | None = None
-    timeout: float | None = None
+    timeout: float | None = None  # maximum seconds between two reads; default: from the controls
+    # Whether to send the request again if the router may already have processed (and billed) it
     retry_ambiguous: bool = True
 
 

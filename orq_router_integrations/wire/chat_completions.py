@@ -37,7 +37,6 @@ _FIELDS_BESIDES_CONTENT = (
 )
 """Fields that make a message an answer even if its content has no text."""
 
-
 _FAILURES = {"error", "failed", "abort", "aborted", "malformed_function_call"}
 """Finish reasons of an answer that the provider failed to complete, in lower case."""
 
@@ -51,10 +50,12 @@ def parse_completion(response: Response) -> dict[str, Any]:
     for index, choice in enumerate(choices):
         raise_for_error(choice, response.content)
         _raise_for_failure(choice)
-        if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+        if not isinstance(choice, dict) or not isinstance(message := choice.get("message"), dict):
             raise MalformedResponseError(f"choice {index} of the completion has no message")
-        _normalize_message(choice["message"])
-        if not (choice.get("finish_reason") or _has_answer(choice["message"])):
+        _copy_parts(message)
+        if not any(message.get(name) for name in _FIELDS_BESIDES_CONTENT):
+            extract_text(message.get("content"), required=True)
+        if not (choice.get("finish_reason") or _has_answer(message)):
             raise MalformedResponseError(f"choice {index} of the completion has no answer")
     return body
 
@@ -69,13 +70,6 @@ def _raise_for_failure(choice: Any) -> None:
 
 def _has_answer(message: dict[str, Any]) -> bool:
     return any(value for name, value in message.items() if name != "role")
-
-
-def _normalize_message(message: dict[str, Any]) -> None:
-    """Copy what is in content parts to the fields of a message, and check for an answer."""
-    _copy_parts(message)
-    if not any(message.get(name) for name in _FIELDS_BESIDES_CONTENT):
-        extract_text(message.get("content"), required=True)
 
 
 def _copy_parts(message: dict[str, Any]) -> None:

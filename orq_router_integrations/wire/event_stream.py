@@ -14,18 +14,11 @@ from orq_router_integrations.wire.call import (
 from orq_router_integrations.wire.json import get_json_type_name, loads
 from orq_router_integrations.wire.sse import SSEDecoder
 
-MAX_DONE_BYTES = 100
-"""Maximum length of the ``[DONE]`` marker including surrounding whitespace."""
-
 
 class EventStreamDecoder(ABC):
     """Decodes an event stream into JSON chunks.
 
     Subclasses convert events (``decode_event``) and set ``finish_seen`` or ``done``.
-
-    Attributes:
-        finish_seen: Whether the stream may end without the ``[DONE]`` marker.
-        done: Whether the stream is complete. Nothing is decoded afterwards.
     """
 
     def __init__(self) -> None:
@@ -33,8 +26,8 @@ class EventStreamDecoder(ABC):
         self._unread: bytearray | None = bytearray()  # everything received before the first event
         self._text: list[str] = []
         self._pending_surrogate = ""  # first half of a surrogate pair that was split between events
-        self.finish_seen = False
-        self.done = False
+        self.finish_seen = False  # whether the stream may end without the ``[DONE]`` marker
+        self.done = False  # whether the stream is complete; nothing is decoded afterwards
 
     @property
     def partial(self) -> str:
@@ -57,7 +50,7 @@ class EventStreamDecoder(ABC):
             self._unread += data
         for content, name in self._sse.feed(data):
             self._unread = None
-            if len(content) < MAX_DONE_BYTES and content.strip() == b"[DONE]":
+            if content.strip() == b"[DONE]":
                 if not (self.finish_seen or self.has_answer):
                     raise MalformedResponseError("the stream ended without an answer", content)
                 self.done = True

@@ -5,11 +5,11 @@ both are always accepted. The URL may be a ``data:`` URL.
 """
 
 import base64
-import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from orq_router_integrations.wire.base64_chunks import strip_data_prefix
 from orq_router_integrations.wire.call import (
     MAX_ERROR_BYTES,
     MalformedResponseError,
@@ -23,7 +23,6 @@ from orq_router_integrations.wire.json_stream import StreamingJsonReader
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 """Maximum size of a response with images; larger ones are an error."""
 
-_DATA_URL = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _DATA_SCHEME = b"data:"
 _MAX_DATA_PREFIX = 100
 _WHITESPACE = b" \t\r\n"
@@ -131,11 +130,12 @@ class ImageResponseDecoder(Generic[S]):
 
     def _decode_data_url(self, image: ReceivedImage[S]) -> ReceivedImage[S]:
         """Write the content of a ``data:`` URL to the sink; drop it if base64 was sent as well."""
-        match = _DATA_URL.match(image.url or "")
-        if match is None:
+        url = image.url or ""
+        data = strip_data_prefix(url)
+        if data == url:
             return image
         if self._sink is None:
-            self._write(base64.b64decode((image.url or "")[match.end() :], validate=True))
+            self._write(base64.b64decode(data, validate=True))
         return ReceivedImage({**image.fields, "url": None}, self._sink)
 
 

@@ -94,17 +94,12 @@ class ImageParams(BaseModel):
 
 
 class ImageRequest(ImageParams):
-    """Parameters of one image request, without the images it sends.
-
-    Attributes:
-        model: Provider and model, such as ``openai/gpt-image-1``.
-        prompt: What to draw or to change; ``None`` for variations.
-    """
+    """Parameters of one image request, without the images it sends."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     model: ModelId
-    prompt: str | None = None
+    prompt: str | None = None  # ``None`` for variations
 
     @field_validator("prompt")
     @classmethod

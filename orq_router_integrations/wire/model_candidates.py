@@ -18,18 +18,11 @@ _SNAPSHOT_SUFFIX = re.compile(r"[-@](?:\d[\d-]*|latest)")
 
 @dataclass(frozen=True, slots=True)
 class ModelCandidates:
-    """The models that may answer a call.
+    """The models that may answer a call."""
 
-    Attributes:
-        model: The requested model.
-        candidates: All models that the router may use: those of the load balancer or otherwise the
-            requested one, followed by the fallbacks.
-        fallbacks: The candidates that are only used if the others fail.
-    """
-
-    model: str
-    candidates: tuple[str, ...]
-    fallbacks: tuple[str, ...] = ()
+    model: str  # the requested one
+    candidates: tuple[str, ...]  # models of the load balancer or the requested one, then fallbacks
+    fallbacks: tuple[str, ...] = ()  # the candidates that are only used if the others fail
 
     @classmethod
     def from_controls(cls, model: str, controls: RouterControls) -> "ModelCandidates":

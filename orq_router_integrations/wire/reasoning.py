@@ -11,22 +11,15 @@ from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
 
 
 class ReasoningField(NamedTuple):
-    """A field of a response message (or stream delta) that carries reasoning.
+    """A field of a response message (or stream delta) that carries reasoning."""
 
-    Attributes:
-        name: Field name in the response.
-        kwarg: Key in ``AIMessage.additional_kwargs``.
-        types: JSON types that are accepted; values of other types are ignored.
-        block_key: Where LangChain's standard reasoning block has it: ``"reasoning"`` for the
-            text, otherwise a key of the block's ``extras``. ``None`` if the block omits it.
-        is_signature: Whether only the provider that produced the value accepts it back.
-    """
-
-    name: str
-    kwarg: str
-    types: tuple[type, ...]
+    name: str  # in the response
+    kwarg: str  # key in ``AIMessage.additional_kwargs``
+    types: tuple[type, ...]  # JSON types that are accepted; values of other types are ignored
+    # Where LangChain's reasoning block has the value: ``"reasoning"`` for the text, otherwise a key
+    # of its ``extras``. ``None`` if the block omits it.
     block_key: str | None
-    is_signature: bool
+    is_signature: bool  # whether only the provider that produced the value accepts it back
 
 
 REASONING_FIELDS = (

@@ -46,17 +46,11 @@ _INCOMPLETE_REASONS = {"max_output_tokens": "length", "content_filter": "content
 
 @dataclass(frozen=True, slots=True)
 class PendingResponse:
-    """A background response that the router is still working on.
-
-    Attributes:
-        id: Id to poll.
-        attempts: Number of requests sent for it so far.
-        started_at: When the first request was sent, on the monotonic clock.
-    """
+    """A background response that the router is still working on."""
 
     id: str
-    attempts: int = 1
-    started_at: float | None = None
+    attempts: int = 1  # number of requests sent for it so far
+    started_at: float | None = None  # monotonic time of the first request in seconds
 
 
 def parse_response(response: Response) -> JsonObject | PendingResponse:

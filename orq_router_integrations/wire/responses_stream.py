@@ -44,27 +44,16 @@ _FINAL_EVENTS = {"response.completed", "response.incomplete"}
 
 @dataclass(slots=True)
 class _StreamedItem:
-    """What has been emitted of an output item.
+    """What has been emitted of an output item."""
 
-    Attributes:
-        index: Identifies the item if its events have no ids, and its tool call in chunks.
-        id: ID of the item; ``None`` if no event had it.
-        call_id: ID of the tool call.
-        types: Types of the item; empty if unknown.
-        parts: Content indices of the emitted parts.
-        is_call: Whether the start of a tool call has been emitted.
-        is_emitted: Whether text or arguments have been emitted.
-        is_finished: Whether the finished item was received.
-    """
-
-    index: int | None
+    index: int | None  # identifies the item if its events have no ids, and its call in chunks
     id: str | None = None
     call_id: Any = None
-    types: set[str] = field(default_factory=set)
-    parts: set[int | None] = field(default_factory=set)
-    is_call: bool = False
-    is_emitted: bool = False
-    is_finished: bool = False
+    types: set[str] = field(default_factory=set)  # item types in its events
+    parts: set[int | None] = field(default_factory=set)  # content indices of emitted parts
+    is_call: bool = False  # whether the start of a tool call has been emitted
+    is_emitted: bool = False  # whether text or arguments have been emitted
+    is_finished: bool = False  # whether the finished item was received
 
     def is_part_emitted(self, content_index: int | None) -> bool:
         """Whether text of a part was emitted; text without a content index counts as all parts."""

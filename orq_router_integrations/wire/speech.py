@@ -32,22 +32,13 @@ SPEECH_FORMATS: tuple[SpeechFormat, ...] = get_args(SpeechFormat)
 
 Voice = Annotated[str, create_pattern_validator(r"\S", "the name of a voice")]
 Speed = Annotated[float, Field(strict=True, ge=0.25, le=4, allow_inf_nan=False)]
+"""The range of OpenAI; the router documents none."""
 
 
 class SpeechRequest(BaseModel):
     """Parameters of one speech request.
 
-    Attributes:
-        model: Provider and model, such as ``openai/tts-1``.
-        text: Text to speak, not blank. Sent as ``input``.
-        voice: Name of a voice of the provider.
-        audio_format: Audio format; the router's default is mp3. Sent as ``response_format``. The
-            router may silently return another format if the provider does not support this one.
-        speed: 0.25 to 4, which is the range of OpenAI; the router documents none.
-        max_chars: Maximum number of characters in ``text``; not sent.
-
-    Raises:
-        pydantic.ValidationError: If a value is missing, empty or out of range.
+    The router may silently return another ``audio_format`` if the provider does not support it.
 
     >>> SpeechRequest(model="openai/tts-1", text="Hello", voice="alloy").to_wire()
     {'model': 'openai/tts-1', 'input': 'Hello', 'voice': 'alloy'}
@@ -91,9 +82,6 @@ class SpeechDecoder:
 
     A body that is text, such as JSON or a web page, is an error even if its status is 200. A body
     shorter than its ``Content-Length`` is truncated.
-
-    Args:
-        response: Status and headers of the response.
     """
 
     done = False  # the response ends with its body, not with a marker
