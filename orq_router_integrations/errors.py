@@ -85,6 +85,7 @@ class ErrorDetails(TypedDict, total=False):
     ambiguous: bool
     is_retryable: bool
     errno: int | None
+    raw_message: "BaseMessage | None"
 
 
 class RouterError(core.ModelError):

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, content
 from langchain_core.messages.content import ContentBlock
 
+from orq_router_integrations.chat_models.finish_reasons import get_refusal
 from orq_router_integrations.media.mime import detect_mime_type, is_data_url, parse_data_url
 from orq_router_integrations.wire.json import as_dicts, as_str
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS, THOUGHT_SIGNATURES_KWARG
@@ -79,8 +80,15 @@ def _iter_content(message: AIMessage) -> Iterator[Block]:
         yield _create_image(image)
     if audio := kwargs.get("audio"):
         yield _create_audio(audio)
-    if refusal := kwargs.get("refusal"):
-        yield {"type": "non_standard", "value": {"type": "refusal", "refusal": refusal}}
+    if (refusal := get_refusal(message)) is not None:
+        yield _create_refusal(refusal)
+
+
+def _create_refusal(refusal: str) -> Block:
+    block = {"type": "refusal", "refusal": refusal}
+    if hasattr(content, "RefusalContentBlock"):  # in langchain-core since 1.7.5
+        return block
+    return {"type": "non_standard", "value": block}
 
 
 def _iter_reasoning(kwargs: Block) -> Iterator[Block]:

@@ -10,6 +10,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.content_blocks import detect_audio_mime_type
+from orq_router_integrations.chat_models.finish_reasons import create_finish_metadata
 from orq_router_integrations.chat_models.provenance import create_response_metadata
 from orq_router_integrations.chat_models.tool_calls import (
     ToolCallAccumulator,
@@ -75,12 +76,17 @@ def create_chat_result(
     generations = []
     for index, choice in enumerate(_sort_choices(body["choices"])):
         message = _create_message(choice["message"], metadata)
+        finish = create_finish_metadata(
+            choice.get("finish_reason"),
+            has_refusal="refusal" in message.additional_kwargs,
+            has_tool_calls=bool(message.tool_calls),
+        )
+        message.response_metadata |= finish
         if index == 0:  # the usage counts all choices
             usage = create_usage_metadata(body.get("usage"), body.get("service_tier"))
             message.usage_metadata = usage
-        info = {name: choice.get(name) for name in ("finish_reason", "logprobs")}
-        info = {name: value for name, value in info.items() if value is not None}
-        generations.append(ChatGeneration(message=message, generation_info=info))
+        logprobs = {} if (value := choice.get("logprobs")) is None else {"logprobs": value}
+        generations.append(ChatGeneration(message=message, generation_info={**finish, **logprobs}))
     return ChatResult(generations=generations)
 
 
@@ -191,6 +197,7 @@ class StreamConverter:
         self._tool_calls = ToolCallAccumulator()
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None
+        self._has_refusal = False
         self._deferred_lists: dict[str, list[Any]] = {}
         self._has_redacted_text = False
         self._seen_audio_fields: set[str] = set()
@@ -241,6 +248,7 @@ class StreamConverter:
         calls = self._tool_calls.convert_deltas(deltas) if deltas else []
         if kwargs := _extract_kwargs(delta):
             self._defer_unmergeable(kwargs)
+            self._has_refusal |= "refusal" in kwargs
         if not (text or calls or kwargs or logprobs):
             return None
         return _create_generation_chunk(text, calls, kwargs, logprobs)
@@ -288,6 +296,12 @@ class StreamConverter:
 
     def _create_final_chunk(self) -> ChatGenerationChunk:
         body = self._body
+        finish = create_finish_metadata(
+            self._finish_reason,
+            has_refusal=self._has_refusal,
+            has_tool_calls=self._tool_calls.has_calls,
+        )
+        metadata = create_response_metadata(body, self._response, self._candidates)
         message = AIMessageChunk(
             content=self._decoder.pending_text,
             tool_call_chunks=self._tool_calls.invalidate_truncated_calls(),
@@ -297,7 +311,6 @@ class StreamConverter:
             },
             chunk_position="last",
             usage_metadata=create_usage_metadata(body.get("usage"), body.get("service_tier")),
-            response_metadata=create_response_metadata(body, self._response, self._candidates),
+            response_metadata={**metadata, **finish},
         )
-        info = {"finish_reason": self._finish_reason} if self._finish_reason else None
-        return ChatGenerationChunk(message=message, generation_info=info)
+        return ChatGenerationChunk(message=message, generation_info=finish or None)

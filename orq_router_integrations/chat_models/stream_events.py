@@ -14,6 +14,7 @@ from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.content_blocks import number_by_type, translate_content
+from orq_router_integrations.chat_models.finish_reasons import FINISH_FIELDS
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS
 
@@ -30,6 +31,7 @@ _START_FIELDS = {"type", "id", "name", "mime_type", "url"}
 _EMPTY_CONTENT: dict[str, dict[str, Any]] = {
     "text": {"text": ""},
     "reasoning": {"reasoning": ""},
+    "refusal": {"refusal": ""},
     "tool_call": {"args": {}},
     "server_tool_call": {"args": {}},
     "non_standard": {"value": {}},
@@ -108,10 +110,12 @@ class StreamEventBuilder:
             yield from self._start_block(key, {**start, **_EMPTY_CONTENT.get(block_type, {})})
             index = self._indices[key]
             yield {"event": "content-block-finish", "index": index, "content": block}
+        metadata = {**(merged.generation_info or {}), **message.response_metadata}
         yield {
             "event": "message-finish",
             "usage": getattr(message, "usage_metadata", None),
-            "metadata": {**(merged.generation_info or {}), **message.response_metadata},
+            **{name: metadata[name] for name in FINISH_FIELDS if name in metadata},
+            "metadata": metadata,
             "additional_kwargs": message.additional_kwargs,
         }
 
@@ -131,5 +135,6 @@ class StreamEventBuilder:
             tool_calls=calls.valid,
             invalid_tool_calls=calls.invalid,
             additional_kwargs=message.additional_kwargs,
+            response_metadata=message.response_metadata,
         )
         return [dict(block) for block in translate_content(complete)]

@@ -24,6 +24,7 @@ from langchain_core.runnables.utils import AddableDict
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import SkipValidation
 
+from orq_router_integrations.chat_models.finish_reasons import get_refusal, is_filtered
 from orq_router_integrations.chat_models.json_schemas import WRAPPER_KEY
 from orq_router_integrations.chat_models.request_builder import build_tool_params
 from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
@@ -39,11 +40,6 @@ from orq_router_integrations.wire.json import loads
 
 _CODE_FENCE = re.compile(r"```(?:json)?(.*)```", re.DOTALL)
 _MAX_PREVIEW_CHARS = 200
-_FILTER_REASONS = {
-    *("content_filter", "refusal", "safety", "recitation"),
-    *("blocklist", "prohibited_content", "spii"),
-}
-"""Finish reasons of an answer that a filter removed, in lower case."""
 
 
 def build_method_args(
@@ -149,7 +145,7 @@ class _StrictOutputParser(BaseOutputParser[Any]):
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
         message = result[0].message if isinstance(result[0], ChatGeneration) else None
         if partial and getattr(message, "chunk_position", None) != "last":
-            return self._parse_partial_result(result)
+            return self._parse_partial_result(result, message)
         try:
             return self._parse_complete_result(result, message)
         except (ValueError, RefusalError) as error:
@@ -157,8 +153,10 @@ class _StrictOutputParser(BaseOutputParser[Any]):
                 return error
             raise
 
-    def _parse_partial_result(self, result: list[Generation]) -> Any:
+    def _parse_partial_result(self, result: list[Generation], message: BaseMessage | None) -> Any:
         """Return what has been received so far, or ``None`` if it is not valid yet."""
+        if message is not None and get_refusal(message) is not None:
+            return None  # an error at the end of the stream, when the text is complete
         parsed = super().parse_result(result, partial=True)
         if parsed is None or (self.is_wrapped and not parsed):
             return None
@@ -177,8 +175,8 @@ class _StrictOutputParser(BaseOutputParser[Any]):
         return validate(parsed)
 
     def _parse_complete_result(self, result: list[Generation], message: BaseMessage | None) -> Any:
-        if message is not None and (refusal := message.additional_kwargs.get("refusal")):
-            raise _create_refusal(str(refusal), message)
+        if message is not None and (refusal := get_refusal(message)) is not None:
+            raise RefusalError(refusal or _describe_filter(message), raw_message=message)
         text = result[0].text or _get_invalid_call_args(message)
         if self.parses_text and not _is_complete_json(text):
             raise _create_parser_error(
@@ -199,20 +197,17 @@ class _StrictOutputParser(BaseOutputParser[Any]):
 def _create_parser_error(
     problem: str, text: str, message: BaseMessage | None
 ) -> OutputParserException | RefusalError:
-    reason = str(message.response_metadata.get("finish_reason")) if message is not None else ""
-    if reason.lower() in _FILTER_REASONS:
-        return _create_refusal(
-            f"The provider filtered the answer (finish reason {reason!r})", message
-        )
+    reason = message.response_metadata.get("finish_reason") if message is not None else None
+    if message is not None and is_filtered(reason):
+        return RefusalError(_describe_filter(message), raw_message=message)
     if reason == "length":
         problem += ". It was cut off at the token limit. Increase max_tokens."
     return OutputParserException(problem, llm_output=text)
 
 
-def _create_refusal(text: str, message: BaseMessage | None) -> RefusalError:
-    error = RefusalError(text)
-    error.raw_message = message
-    return error
+def _describe_filter(message: BaseMessage) -> str:
+    reason = message.response_metadata.get("finish_reason")
+    return f"The provider filtered the answer (finish reason {reason!r})"
 
 
 def _get_invalid_call_args(message: BaseMessage | None) -> str:

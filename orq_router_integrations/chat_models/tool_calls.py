@@ -195,6 +195,11 @@ class ToolCallAccumulator:
         self._by_index: dict[int, _PendingCall] = {}
         self.signatures: dict[str, str] = {}
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether a complete call was received."""
+        return any(call.is_complete() for call in self._calls)
+
     def convert_deltas(self, deltas: Any) -> list[ToolCallChunk]:
         """Convert the ``tool_calls`` of a delta to chunks."""
         deltas = deltas if isinstance(deltas, list) else []

@@ -64,11 +64,6 @@ def test_events_produce_the_same_blocks() -> None:
     assert drop_index(stream.output.content) == BLOCKS
 
 
-def test_refusal_is_a_non_standard_block() -> None:
-    (block,) = create_model(Answer(refusal="I would rather not.")).invoke("Hi").content_blocks
-    assert block["value"] == {"type": "refusal", "refusal": "I would rather not."}
-
-
 def test_audio_is_an_audio_block_with_its_transcript() -> None:
     options = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
     message = create_model(Answer("Hello")).invoke("Hi", **options)

@@ -64,7 +64,11 @@ def merge_events(*events: Any) -> ChatGenerationChunk:
 def test_text_is_read_from_unusual_events(events: tuple[Any, ...]) -> None:
     merged = merge_events(*events)
     assert merged.text == "Hi"
-    assert merged.generation_info == {"finish_reason": "stop"}
+    assert merged.generation_info == {
+        "finish_reason": "stop",
+        "normalized_finish_reason": "stop",
+        "finish_state": "completed",
+    }
     assert merged.message.chunk_position == "last"
 
 

@@ -46,7 +46,7 @@ async def collect_events(model: ChatOrq, use_async: bool) -> tuple[list[Any], An
 
 def comparable_blocks(message: Any) -> list[dict[str, Any]]:
     """Return blocks without the indices of streamed ones, and without ids of audio."""
-    blocks = [{k: v for k, v in block.items() if k != "index"} for block in message.content]
+    blocks = [{k: v for k, v in block.items() if k != "index"} for block in message.content_blocks]
     for block in blocks:
         block.get("extras", {}).pop("id", None)
         block.get("extras", {}).pop("expires_at", None)
