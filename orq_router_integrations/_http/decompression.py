@@ -8,13 +8,18 @@ from orq_router_integrations.wire.call import MalformedResponseError
 CHUNK_BYTES = 1024 * 1024
 """Bytes to decompress at a time."""
 
+MAX_MEMBERS = 10_000
+"""Maximum number of gzip members of a body, because each one takes time even if it is empty."""
+
 _SUPPORTED_ENCODINGS = {"gzip", "x-gzip", "deflate"}
 _DETECT_HEADER = 32 + zlib.MAX_WBITS
 """Value with which zlib accepts gzip and zlib headers."""
 
+_GZIP_MAGIC = b"\x1f\x8b"
+
 
 class BoundedDecompressor:
-    """Decompresses one response body.
+    """Decompresses one response body, which may consist of several gzip members.
 
     Args:
         encoding: value of the ``Content-Encoding`` header.
@@ -32,6 +37,8 @@ class BoundedDecompressor:
             )
         self._zlib = zlib.decompressobj(_DETECT_HEADER) if names else None
         self._started = False
+        self._members = 1
+        self._trailer = b""  # the first bytes after a complete member
 
     def decompress(self, body: Iterator[bytes]) -> Iterator[bytes]:
         """Yield the decompressed content of a body as it arrives.
@@ -57,15 +64,27 @@ class BoundedDecompressor:
             return
         self._started = True
         while data:
+            if self._zlib.eof:
+                data = self._trailer + data
+                if not data.startswith(_GZIP_MAGIC):  # padding, or half of the two bytes
+                    self._trailer = data[: len(_GZIP_MAGIC)]
+                    return
+                self._start_member()
             try:
                 chunk = self._zlib.decompress(data, CHUNK_BYTES)
             except zlib.error as error:
                 raise MalformedResponseError(
                     f"The compressed response body is invalid ({error})"
                 ) from None
-            data = self._zlib.unconsumed_tail
+            data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
             if chunk:
                 yield chunk
+
+    def _start_member(self) -> None:
+        self._members += 1
+        if self._members > MAX_MEMBERS:
+            raise MalformedResponseError(f"The response body has more than {MAX_MEMBERS} members")
+        self._zlib, self._trailer = zlib.decompressobj(_DETECT_HEADER), b""
 
     def _finish(self) -> Iterator[bytes]:
         if self._zlib is None or not self._started:

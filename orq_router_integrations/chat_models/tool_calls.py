@@ -5,6 +5,7 @@ object, null or not JSON at all. Here, every call gets a unique ID. A call witho
 arguments are not a JSON object, becomes an invalid tool call.
 """
 
+import reprlib
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +62,7 @@ def _dump_arguments(arguments: Any) -> str:
     try:
         return dumps(arguments).decode()
     except ValueError:  # nested too deeply
-        return str(arguments)
+        return reprlib.repr(arguments)
 
 
 def _get_str(payload: Any, key: str) -> str | None:

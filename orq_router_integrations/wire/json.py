@@ -9,7 +9,13 @@ from typing import Any
 import orjson
 
 MAX_DEPTH = 256
-"""Maximum nesting depth of a value that is sent."""
+"""Maximum nesting depth of a value that is sent, or that is read while it arrives."""
+
+MAX_CONTAINERS = 1_000_000
+"""Maximum number of objects and arrays in a value that is read.
+
+A small one needs 40 times the memory of its text.
+"""
 
 _MAX_INTEGER, _MIN_INTEGER = 2**64 - 1, -(2**63)
 """Range of the integers that orjson can write. It reads larger ones as inexact floats."""
@@ -136,9 +142,11 @@ def loads(
         always_transform: Whether to call ``transform`` for every value.
 
     Raises:
-        ValueError: The text is not JSON.
+        ValueError: The text is not JSON, is nested too deeply, or has too many objects and arrays.
     """
     text = data.encode() if isinstance(data, str) else data
+    if len(text) > 2 * MAX_CONTAINERS and text.count(b"{") + text.count(b"[") > MAX_CONTAINERS:
+        raise ValueError(f"more than {MAX_CONTAINERS} objects and arrays")
     try:
         if not always_transform and not _has_long_number(text):
             return orjson.loads(text)

@@ -11,10 +11,13 @@ from typing import Any
 
 import orjson
 
-from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.json import MAX_DEPTH, loads
 
 MAX_CHUNK_BYTES = 64 * 1024
 """Maximum number of bytes of a long string that are passed on at a time."""
+
+MAX_VALUES = 100_000
+"""Maximum number of values, not counting the contents of strings."""
 
 _STRUCTURE = re.compile(rb'["{}\[\]:,]')
 _MAX_KEY_BYTES = 64
@@ -47,6 +50,7 @@ class StreamingJsonReader:
         self._string_start = -1  # start of the current string in ``skeleton``
         self._in_long_string = False
         self._escape = b""
+        self._value_count = 0
 
     @property
     def is_complete(self) -> bool:
@@ -63,7 +67,8 @@ class StreamingJsonReader:
             Chunks of a long string as bytes, then the object that contains it as a dict.
 
         Raises:
-            ValueError: An object, or an escape sequence in a long string, is not JSON.
+            ValueError: An object, or an escape sequence in a long string, is not JSON. Or the JSON
+                is nested too deeply or has too many values.
         """
         offset = 0
         while offset < len(data):
@@ -88,14 +93,20 @@ class StreamingJsonReader:
             self._key = b""
         elif char in b"{[":
             self._open.append((len(self.skeleton) - 1, self._key))
-            self._key = b""
+            self._start_value()
         elif char == b",":
-            self._key = b""
+            self._start_value()
         elif char in b"}]" and self._open:
             start, _ = self._open.pop()
             if self._is_inside_items(2) and self.skeleton[start] == ord("{"):
                 yield loads(bytes(memoryview(self.skeleton)[start:]))
         return end
+
+    def _start_value(self) -> None:
+        self._key = b""
+        self._value_count += 1
+        if len(self._open) > MAX_DEPTH or self._value_count > MAX_VALUES:
+            raise ValueError("nested too deeply, or too many values")
 
     def _read_string(self, data: bytes, offset: int) -> Generator[bytes, None, int]:
         """Read up to the end of the string, an escape, or the maximum chunk size."""

@@ -23,9 +23,10 @@ MB = 1024 * 1024
 GZIPPED = gzip.compress(COMPLETION, mtime=0)
 
 
-@pytest.fixture(scope="module")
-def gzip_bomb() -> bytes:
-    return gzip.compress(bytes(100 * MB), 6, mtime=0)
+@pytest.fixture(scope="module", params=[1, 10], ids=["one member", "ten members"])
+def gzip_bomb(request) -> bytes:
+    size = 100 * MB // request.param
+    return gzip.compress(bytes(size), 6, mtime=0) * request.param
 
 
 @pytest.mark.slow
@@ -68,7 +69,24 @@ def test_identity_encoding_is_accepted(door, encoding):
     assert door.send(client, create_call()) == ANSWER
 
 
+@both_doors
+@pytest.mark.parametrize("chunk_size", [1, 7, 10_000])
+@pytest.mark.parametrize("padding", [b"", b"\0\0", b"\x1f", b"text"])
+def test_all_gzip_members_are_read(door, chunk_size, padding):
+    """Bytes after the last member that are not another one are ignored."""
+    halves = COMPLETION[:20], COMPLETION[20:]
+    data = b"".join(gzip.compress(half, mtime=0) for half in (*halves, b"")) + padding
+    chunks = [data[start : start + chunk_size] for start in range(0, len(data), chunk_size)]
+    headers = {"content-encoding": "gzip"}
+    client = create_client(
+        lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(*chunks))
+    )
+    assert door.send(client, create_call()) == ANSWER
+
+
 INVALID_BODIES = {
+    "incomplete second member": ("gzip", GZIPPED + GZIPPED[:-9], "body is incomplete"),
+    "too many members": ("gzip", gzip.compress(b"") * 10_001, "more than 10000 members"),
     "unknown encoding": ("br", COMPLETION, "encoded as 'br', which was not requested"),
     "compressed twice": ("gzip, gzip", gzip.compress(GZIPPED, mtime=0), "not requested"),
     "not compressed": ("gzip", COMPLETION, "compressed response body is invalid"),

@@ -51,6 +51,13 @@ def test_complete_calls_with_the_same_id_get_unique_ids() -> None:
     assert first["id"] != second["id"]
 
 
+def test_deeply_nested_arguments_are_an_invalid_call() -> None:
+    arguments = orjson.loads("[" * 1010 + "]" * 1010)
+    (call,) = parse_tool_calls([create_tool_delta(arguments, "f", id="a")]).invalid
+    assert call["name"] == "f"
+    assert len(call["args"]) < 100
+
+
 NOT_OBJECTS = ["not JSON", '{"city": "Par', "[1, 2]", '"text"']
 
 

@@ -76,6 +76,17 @@ def test_invalid_json_raises_value_error(data):
         json.loads(data)
 
 
+@pytest.mark.parametrize("text", ["[[", "[],", "{},", '{"a":1},'])
+def test_too_many_containers_raise_value_error(text):
+    """A reply of 10 MB could otherwise need a gigabyte of memory."""
+    with pytest.raises(ValueError, match="more than 1000000 objects and arrays"):
+        json.loads("[" + text * 1_000_000 + "0]")
+
+
+def test_large_text_without_many_containers_is_read():
+    assert json.loads("[" + "0," * 2_000_000 + "0]")[-1] == 0
+
+
 def test_deep_nesting_around_lone_surrogate_raises_value_error():
     with pytest.raises(ValueError, match="nested too deeply"):
         json.loads(b"[" * 100_000 + rb'"\ud800"' + b"]" * 100_000)

@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orq_router_integrations.wire.json_stream import MAX_CHUNK_BYTES, StreamingJsonReader
+from orq_router_integrations.wire.json_stream import (
+    MAX_CHUNK_BYTES,
+    MAX_VALUES,
+    StreamingJsonReader,
+)
 
 BODY = {
     "created": 1,
@@ -58,6 +62,14 @@ def test_single_bytes():
 @pytest.mark.parametrize("length", range(1, len(COMPACT)))
 def test_truncated_json_is_not_complete(length):
     assert not read(COMPACT[:length])[2].is_complete
+
+
+@pytest.mark.parametrize("text", [b"[", b'{"a":', b"0,", b"{},"], ids=["[", "{", "0", "{}"])
+def test_endless_json_is_refused_early(text):
+    reader = StreamingJsonReader(items_key="data", text_key="b64")
+    with pytest.raises(ValueError, match="nested too deeply, or too many values"):
+        list(reader.feed(b"[" + 10 * MAX_VALUES * text))
+    assert len(reader.skeleton) <= 10 * MAX_VALUES
 
 
 def test_chunk_size_is_limited():
