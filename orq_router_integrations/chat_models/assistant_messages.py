@@ -76,9 +76,6 @@ def convert_assistant_message(message: BaseMessage) -> dict[str, Any]:
 
     No API accepts images and audio that a model generated, so they are left out. A message without
     any other content becomes the text ``[image answer, not sent again]``.
-
-    Raises:
-        ValueError: The message contains something that cannot be sent.
     """
     kwargs, content = message.additional_kwargs, message.content
     tool_calls = _convert_tool_calls(message)
@@ -121,12 +118,7 @@ def _get_stored_fields(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def replace_audio_with_transcript(message: AIMessage, *, accepts_audio_ids: bool) -> AIMessage:
-    """Replace the audio of an answer with its transcript, unless it can be sent by ID.
-
-    Args:
-        message: An answer, with or without audio.
-        accepts_audio_ids: Whether the API accepts the ID of earlier audio.
-    """
+    """Replace the audio of an answer with its transcript, unless it can be sent by ID."""
     audio = message.additional_kwargs.get("audio")
     if not isinstance(audio, Mapping) or (accepts_audio_ids and audio.get("id")):
         return message
@@ -166,11 +158,7 @@ class _AssistantContent:
     _signed_count: int = 0
 
     def add_block(self, block: Any) -> None:
-        """Add a content block.
-
-        Raises:
-            ValueError: The block has an unknown type or cannot be sent.
-        """
+        """Add a content block."""
         block_type = block.get("type") if isinstance(block, Mapping) else None
         if not isinstance(block_type, str):
             if not (isinstance(block, Mapping) and _BEDROCK_CACHE_KEY in block):

@@ -23,16 +23,7 @@ _DELAY_FACTOR = 1.5
 def wait_until_done(
     client: RouterClient, call: Call[ResultOrPending], pending: PendingResponse
 ) -> ChatResult:
-    """Poll a background response until it is done.
-
-    Args:
-        client: Sends the requests.
-        call: The call that started the response.
-        pending: The result of that call.
-
-    Raises:
-        RouterTimeoutError: The response is not done after ``MAX_WAIT_SECONDS``.
-    """
+    """Poll a background response until it is done."""
     for delay in _iter_delays():
         time.sleep(delay)
         result = client.send(_build_poll_call(call, pending))

@@ -24,33 +24,19 @@ _DATA_HINT = "Set 'base64', or create the block with content_block(path)."
 
 @dataclass(frozen=True, slots=True)
 class MediaSource:
-    """The source and the attributes of an image, audio or file block.
+    """The source and the attributes of an image, audio or file block."""
 
-    Attributes:
-        url: Web address. Data URLs are split into ``data`` and ``mime_type``.
-        data: Base64 text.
-        file_id: ID of an uploaded file.
-        text: Plain text.
-        mime_type: Declared MIME type.
-        filename: File name shown to the model.
-        detail: Resolution of an image: ``low``, ``high`` or ``auto``.
-    """
-
-    url: str | None = None
-    data: str | None = None
+    url: str | None = None  # web address; data URLs are split into ``data`` and ``mime_type``
+    data: str | None = None  # base64
     file_id: str | None = None
     text: str | None = None
-    mime_type: str | None = None
+    mime_type: str | None = None  # as declared
     filename: str | None = None
-    detail: str | None = None
+    detail: str | None = None  # resolution of an image
 
     @classmethod
     def from_block(cls, block: Mapping[str, Any]) -> "MediaSource":
-        """Read the source of a block in any of the supported formats.
-
-        Raises:
-            ValueError: A value has the wrong type, or the block has several sources.
-        """
+        """Read the source of a block in any of the supported formats."""
         source = _get_dict(block, "source") or block
         attributes = {**_get_dict(block, "extras"), **block}
         attributes = {**_get_dict(attributes, "metadata"), **attributes}
@@ -84,11 +70,7 @@ class MediaSource:
         )
 
     def require_data(self) -> str:
-        """Return the base64 text.
-
-        Raises:
-            ValueError: The block has no data.
-        """
+        """Return the base64 text."""
         if self.data is None:
             raise ValueError(f"The block has no data. {_DATA_HINT}")
         return self.data
@@ -129,11 +111,7 @@ def _type_error(name: str, expected: str, value: object) -> ValueError:
 
 
 def validate_source_keys(block: Mapping[str, Any]) -> None:
-    """Check the keys that langchain-core expects in a block but does not check itself.
-
-    Raises:
-        ValueError: ``type`` is not a str, or the source for the ``source_type`` is missing.
-    """
+    """Check the keys that langchain-core expects in a block but does not check itself."""
     block_type, source_type = block.get("type"), block.get("source_type")
     if block_type is not None and not isinstance(block_type, str):
         raise _type_error("type", "a str", block_type)
@@ -150,11 +128,7 @@ def validate_source_keys(block: Mapping[str, Any]) -> None:
 
 
 def validate_file_sources(file: Mapping[str, Any]) -> None:
-    """Check that the ``file`` of an OpenAI file part has exactly one source.
-
-    Raises:
-        ValueError: The file has several sources, or none.
-    """
+    """Check that the ``file`` of an OpenAI file part has exactly one source."""
     present = [name for name in ("file_data", "file_id", "uri") if file.get(name)]
     if len(present) != 1:
         raise ValueError(
@@ -164,11 +138,7 @@ def validate_file_sources(file: Mapping[str, Any]) -> None:
 
 
 def validate_content(content: object) -> None:
-    """Check the content of a message that was created without validation.
-
-    Raises:
-        ValueError: The content is neither a str nor a list of blocks.
-    """
+    """Check the content of a message that was created without validation."""
     if not isinstance(content, (str, list, tuple)):
         raise ValueError(f".content: Expected a str or a list, got {type(content).__name__}.")
 
@@ -176,13 +146,8 @@ def validate_content(content: object) -> None:
 def convert_block(block: Any, *, is_third_party: bool = False) -> Part:
     """Convert a content block to a content part.
 
-    Args:
-        block: A content block in any of the supported formats.
-        is_third_party: Whether the block does not come from the caller. The type of media is then
-            decided by the data alone, because the caller cannot correct the declared type.
-
-    Raises:
-        ValueError: The block is unknown or incomplete, or the router does not accept it.
+    The type of media that does not come from the caller (``is_third_party``) is decided by the
+    data alone, because the caller cannot correct the declared type.
     """
     if isinstance(block, str):
         return {"type": "text", "text": block}
@@ -213,11 +178,7 @@ def _convert_media(block_type: str, block: Mapping[str, Any], *, is_third_party:
 
 
 def convert_blocks(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
-    """Convert all blocks of a message.
-
-    Raises:
-        ValueError: ``convert`` raised an error; the position of the block is added to its message.
-    """
+    """Convert all blocks of a message, adding their positions to errors."""
     converted = []
     for index, block in enumerate(content):
         try:

@@ -81,9 +81,6 @@ def inline_refs(schema: Mapping[str, Any]) -> Schema:
 
     The root of the result is never a reference, and the definitions that are still needed are
     in ``$defs``.
-
-    Raises:
-        ValueError: A reference cannot be resolved.
     """
     return _RefInliner(schema).inline_root()
 

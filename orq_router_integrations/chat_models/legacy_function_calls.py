@@ -13,9 +13,6 @@ def replace_function_calls(messages: Sequence[BaseMessage]) -> list[BaseMessage]
 
     The ids of the calls only depend on their position, so that a conversation is always sent the
     same way, which prompt caches require.
-
-    Raises:
-        ValueError: A function message does not follow a call of its function.
     """
     replaced: list[BaseMessage] = []
     open_calls: dict[str, str] = {}  # ids by function name

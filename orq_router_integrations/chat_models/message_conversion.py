@@ -12,7 +12,6 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from orq_router_integrations.chat_models.api_support import validate_api_support
 from orq_router_integrations.chat_models.assistant_messages import (
     convert_assistant_message,
     replace_audio_with_transcript,
@@ -59,17 +58,8 @@ def convert_messages(
     replaced by a placeholder (``"placeholder"``), or left in the tool message for providers that
     accept them (``"tool"``).
 
-    Args:
-        messages: The conversation.
-        tool_media: Where to send media from tool results.
-        provider: Provider that receives the request; reasoning signatures of other providers are
-            removed. Empty if several providers may receive it, which removes all signatures.
-            ``None`` keeps them.
-        api: ``"chat_completions"`` or ``"responses"``. The format is the same, but the APIs accept
-            different content.
-
-    Raises:
-        ValueError: There are no messages, or one cannot be sent. The error contains its index.
+    Reasoning signatures of providers other than ``provider`` are removed. If it is empty, because
+    several providers may receive the request, all signatures are removed; ``None`` keeps them.
     """
     if not messages:
         raise ValueError("messages: Expected at least one message, got none.")
@@ -112,8 +102,33 @@ def _convert_message(
     else:
         payload = _convert_chat_message(message)
     if not isinstance(payload["content"], str) or attachments:
-        validate_api_support(api, payload["content"], attachments)
+        _check_api_support(api, payload["content"], attachments)
     return payload, attachments
+
+
+_REQUIRED_APIS = {
+    "mcp_approval_response": (
+        RESPONSES,
+        "Chat Completions does not accept MCP approvals. Use api='responses'.",
+    ),
+    "input_audio": (
+        CHAT_COMPLETIONS,
+        "The Responses API does not accept audio. Use api='chat_completions'.",
+    ),
+    "image_file": (
+        RESPONSES,
+        "Chat Completions does not accept images by file_id. Pass a URL, or use api='responses'.",
+    ),
+}
+"""The API that a type of part requires, and the error for the other API."""
+
+
+def _check_api_support(api: str, *contents: Any) -> None:
+    for content in contents:
+        for index, part in enumerate(content if isinstance(content, list) else ()):
+            required_api, error = _REQUIRED_APIS.get(part["type"], (api, ""))
+            if required_api != api:
+                raise ValueError(f".content[{index}]: {error}")
 
 
 def _prepare_for_provider(message: AIMessage, provider: str | None, api: str) -> AIMessage:
@@ -182,9 +197,6 @@ def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     langchain-core traces messages before this package converts them. It requires the MIME type of
     images, which is detected here, and it crashes on incomplete blocks or silently drops part of
     them, so they raise here.
-
-    Raises:
-        ValueError: A block has no source or several sources. The error contains its position.
     """
     return [
         _normalize_message(message, index) if isinstance(message.content, list) else message

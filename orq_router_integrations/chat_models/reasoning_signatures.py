@@ -42,13 +42,7 @@ def strip_foreign_signatures(
 
     If the metadata does not identify the provider that created the message, its signatures are
     kept, except for blocks whose type identifies another provider. The text of reasoning is always
-    kept.
-
-    Args:
-        message: An earlier answer.
-        provider: Provider that receives the request. Empty if several providers may receive it,
-            which removes all signatures.
-        api: API of the request.
+    kept. An empty ``provider`` removes all signatures, because several providers may receive them.
     """
     owners = _find_signature_owners(message.response_metadata, api)
     if owners is not None and provider in owners:

@@ -66,12 +66,8 @@ def _build_chat_body(
 class ChatApi:
     """The differences between the two chat APIs.
 
-    Attributes:
-        endpoint: The HTTP endpoint.
-        build_body: Builds the request body from a Chat Completions body and the parameters that
-            only the Responses API supports.
-        parse_response: Converts a response to a chat completion.
-        create_decoder: Creates a decoder that converts a stream to chat completion chunks.
+    ``build_body`` takes the body of a chat completion, and the parameters that only the Responses
+    API supports. Responses and streams are converted to chat completions.
     """
 
     endpoint: Endpoint
@@ -102,17 +98,7 @@ def build_call(
     stop: list[str] | None,
     kwargs: dict[str, Any],
 ) -> Call[ChatResult | PendingResponse]:
-    """Build the call for a complete answer.
-
-    Args:
-        model: The model, whose fields are the defaults.
-        messages: The conversation.
-        stop: Stop sequences for this call.
-        kwargs: Other arguments of this call, which override fields of ``model``.
-
-    Raises:
-        RouterInputError: A message or an argument cannot be sent.
-    """
+    """Build the call for a complete answer; ``kwargs`` override fields of the model."""
     body, controls, candidates = _build_request(model, messages, stop, kwargs)
     api = CHAT_APIS[model.api]
     parse = partial(create_chat_result, candidates=candidates, parse=api.parse_response)
@@ -190,11 +176,7 @@ def _get_model_id(model: ChatOrqFields, overrides: Mapping[str, Any]) -> str:
 
 
 def merge_chat_params(model: ChatParams, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge the chat parameters of a model with those of one call, and validate them.
-
-    Raises:
-        ValueError: A parameter is out of range, or two parameters contradict each other.
-    """
+    """Merge the chat parameters of a model with those of one call, and validate them."""
     changed = {name: overrides[name] for name in CHAT_PARAM_NAMES if name in overrides}
     if not changed:
         return model.build_chat_params()
@@ -203,11 +185,7 @@ def merge_chat_params(model: ChatParams, overrides: Mapping[str, Any]) -> dict[s
 
 
 def merge_responses_params(model: ResponsesParams, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge the parameters that only the Responses API supports, like ``merge_chat_params``.
-
-    Raises:
-        ValueError: A parameter is out of range.
-    """
+    """Merge the parameters that only the Responses API supports, like ``merge_chat_params``."""
     if not overrides.keys().isdisjoint(RESPONSES_PARAM_NAMES):
         fields = {name: getattr(model, name) for name in RESPONSES_PARAM_NAMES}
         changed = {name: value for name, value in overrides.items() if name in fields}
@@ -222,16 +200,7 @@ def merge_responses_params(model: ResponsesParams, overrides: Mapping[str, Any])
 def build_tool_params(
     overrides: Mapping[str, Any], *, api: str, strict: bool | None = None
 ) -> dict[str, Any]:
-    """Build the body fields for tools, tool choice and response format.
-
-    Args:
-        overrides: Arguments of a call or of ``bind_tools``.
-        api: The chat API to convert for.
-        strict: Whether tool arguments and answers must match their schema exactly.
-
-    Raises:
-        ValueError: A tool or schema cannot be converted, or the tool choice is unknown.
-    """
+    """Build the body fields for tools, tool choice and response format of a call."""
     if overrides.keys().isdisjoint(_TOOL_PARAMS):
         return {}
     tools = convert_tools(
@@ -254,9 +223,7 @@ def drop_disabled_params(
 ) -> dict[str, Any]:
     """Remove disabled parameters, and parameters that need a removed one.
 
-    Args:
-        params: The parameters of a request.
-        disabled: For each disabled parameter, the values to remove, or ``None`` for all values.
+    ``disabled`` has the values to remove by parameter, or ``None`` to remove all values.
     """
     if not disabled:
         return dict(params)
@@ -283,11 +250,7 @@ def get_streaming_obstacle(params: Mapping[str, Any]) -> str | None:
 
 
 def merge_extra_body(body: dict[str, Any], extra_body: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the fields of ``extra_body`` to a request body.
-
-    Raises:
-        ValueError: A field is already in the body, or is a router control.
-    """
+    """Add the fields of ``extra_body`` to a request body."""
     if not extra_body:
         return body
     if duplicates := (body.keys() | {"stream", "stream_options"}) & extra_body.keys():

@@ -13,21 +13,13 @@ _LARGE_ENUM_VALUES, _MAX_LARGE_ENUM_CHARS = 250, 15_000
 
 @dataclass(slots=True)
 class _Size:
-    """The size of a schema.
+    """The size of a schema."""
 
-    Attributes:
-        levels: Maximum number of objects that contain each other, the root included.
-        properties: Number of properties.
-        name_chars: Length of the names of properties and definitions, and of enum values.
-        enum_values: Number of enum values.
-        large_enum_chars: Maximum length of the values of an enum with more than 250 of them.
-    """
-
-    levels: int = 0
+    levels: int = 0  # maximum number of objects that contain each other, the root included
     properties: int = 0
-    name_chars: int = 0
+    name_chars: int = 0  # in names of properties and definitions, and in enum values
     enum_values: int = 0
-    large_enum_chars: int = 0
+    large_enum_chars: int = 0  # maximum for the values of an enum with more than 250 of them
 
     def add_schema(self, schema: Mapping[str, Any], level: int = 0) -> None:
         """Add a schema that is nested in ``level`` objects."""

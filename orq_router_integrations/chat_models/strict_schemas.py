@@ -37,13 +37,6 @@ def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
 
     Every object allows exactly its properties and requires all of them, unions are ``anyOf``,
     and default values and unsupported constraints become part of the descriptions.
-
-    Args:
-        schema: A schema that is valid JSON.
-
-    Raises:
-        ValueError: A part of the schema cannot be expressed in the subset, or the schema exceeds
-            one of OpenAI's size limits.
     """
     inlined = inline_refs(schema)
     definitions = inlined.pop("$defs", {})

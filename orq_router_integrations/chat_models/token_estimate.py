@@ -11,6 +11,7 @@ import reprlib
 from bisect import bisect
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -64,11 +65,6 @@ def estimate_tokens(
     differently. Exact numbers are in ``usage_metadata`` of each answer.
 
     Nothing is downloaded. Content that cannot be read or sent counts as content of typical size.
-
-    Args:
-        messages: The conversation.
-        tools: Tool schemas as returned by ``tool_schemas.convert_tools``.
-        tool_media: Where media in tool results are sent; see ``ChatOrq.tool_media``.
     """
     total = sum(_estimate_message(message, tool_media) for message in messages)
     if messages:
@@ -92,8 +88,9 @@ def estimate_text(text: str) -> int:
         total += sum(math.ceil(len(match) / chars_per_token) for match in pattern.findall(text))
     if not text.isascii():
         total += _TOKENS_PER_ACCENT * len(_ACCENTS.findall(text))
-        counts = Counter(_LATIN.sub("", text))
-        total += sum(count * _get_script_rate(ord(char)) for char, count in counts.items())
+        for char, count in Counter(_LATIN.sub("", text)).items():
+            position = bisect(_SCRIPT_RATES, ord(char), key=itemgetter(0)) - 1
+            total += count * _SCRIPT_RATES[position][1]
     return math.ceil(total)
 
 
@@ -137,12 +134,6 @@ _SCRIPT_RATES = (
 )
 """First code point of each range of scripts, and tokens per character in that range."""
 
-_SCRIPT_STARTS = [start for start, _ in _SCRIPT_RATES]
-
-
-def _get_script_rate(code_point: int) -> float:
-    return _SCRIPT_RATES[bisect(_SCRIPT_STARTS, code_point) - 1][1]
-
 
 def _estimate_word(length: int) -> float:
     if length <= 4:
@@ -173,7 +164,10 @@ def _estimate_message(message: BaseMessage, tool_media: ToolMedia) -> int:
 
 
 def _estimate_payload(payload: JsonObject) -> int:
-    total = _TOKENS_PER_MESSAGE + _estimate_content(payload.get("content"))
+    content = payload.get("content") or ""
+    is_text = isinstance(content, str)
+    total = _TOKENS_PER_MESSAGE
+    total += estimate_text(content) if is_text else sum(map(_estimate_part, content))
     if name := payload.get("name"):
         total += _TOKENS_PER_NAME + estimate_text(name)
     for tool_call in payload.get("tool_calls") or ():
@@ -185,12 +179,6 @@ def _estimate_payload(payload: JsonObject) -> int:
     if payload.get("audio"):
         total += _TOKENS_PER_AUDIO_SECOND * _DEFAULT_AUDIO_SECONDS
     return total
-
-
-def _estimate_content(content: Any) -> int:
-    if isinstance(content, str):
-        return estimate_text(content)
-    return sum(map(_estimate_part, content or ()))
 
 
 def _estimate_part(part: JsonObject) -> int:

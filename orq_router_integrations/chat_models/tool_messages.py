@@ -28,15 +28,7 @@ _DATA_KEYS = {"base64", "data", "file_data"}
 def convert_tool_message(
     message: ToolMessage, *, keep_media: bool
 ) -> tuple[dict[str, Any], list[Part]]:
-    """Return the payload of a tool result, and the media to send in a user message.
-
-    Args:
-        message: The tool result.
-        keep_media: Whether to leave media in the tool message.
-
-    Raises:
-        ValueError: The message has no ``tool_call_id``, or its media cannot be sent.
-    """
+    """Return the payload of a tool result, and the media to send in a user message."""
     if not message.tool_call_id:
         raise ValueError("A tool message has no tool_call_id. Set it to the id of the tool call.")
     payload: dict[str, Any] = {"role": "tool", "tool_call_id": message.tool_call_id}

@@ -60,17 +60,9 @@ def convert_tools(
 ) -> ConvertedTools:
     """Convert tools to the router's JSON. Converted tools are returned unchanged.
 
-    Args:
-        tools: Functions, ``BaseTool`` objects, pydantic classes, TypedDicts or dicts.
-        strict: Whether tool arguments must match the schema exactly. A ``strict`` key in
-            ``BaseTool.extras`` takes precedence.
-        for_responses: Convert for the Responses API. It also supports server tools (``orq:*``,
-            ``mcp``, ``custom``) and the keys of ``BaseTool.extras`` in ``FUNCTION_EXTRAS``.
-            Other extras belong to other providers and are dropped.
-
-    Raises:
-        ValueError: A tool cannot be converted or has an invalid name, or a tool has
-            ``defer_loading`` but the list contains no tool search.
+    A ``strict`` key in ``BaseTool.extras`` takes precedence. Only the Responses API supports server
+    tools (``orq:*``, ``mcp``, ``custom``) and the keys in ``FUNCTION_EXTRAS``; all other extras
+    belong to other providers and are dropped.
     """
     if isinstance(tools, ConvertedTools) and tools.for_responses == for_responses:
         return tools
@@ -156,16 +148,9 @@ def _check_deferred_tools(tools: Sequence[Mapping[str, Any]]) -> None:
 
 
 def convert_to_tool(tool: ToolLike, strict: bool | None, noun: str) -> dict[str, Any]:
-    """Convert a tool or schema to an OpenAI tool definition.
+    """Convert a tool or schema, called ``noun`` in errors, to an OpenAI tool definition.
 
-    Args:
-        tool: The tool or schema.
-        strict: Whether arguments must match the schema exactly. A ``strict`` key of the tool takes
-            precedence.
-        noun: What to call ``tool`` in error messages.
-
-    Raises:
-        ValueError: ``tool`` cannot be converted.
+    A ``strict`` key of the tool takes precedence.
     """
     try:
         converted = convert_to_openai_tool(_create_function(tool))
@@ -236,11 +221,7 @@ def _takes_text(tool: BaseTool) -> bool:
 
 
 def validate_name(name: Any, noun: str) -> None:
-    """Validate the name of a tool or schema.
-
-    Raises:
-        ValueError: ``name`` is not 1 to 64 letters, digits, underscores or dashes.
-    """
+    """Check that the name of a tool or schema is accepted by all providers."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
             f"Invalid {noun} name {name!r}. Use 1 to 64 letters (A-Z, a-z), digits, '_' or '-'."
@@ -264,13 +245,8 @@ def convert_tool_choice(
 ) -> str | dict[str, Any] | None:
     """Convert a tool choice to the router's JSON; ``None`` means that the model decides.
 
-    Args:
-        choice: ``"auto"``, ``"none"``, ``"any"`` (also ``"required"`` or ``True``) to force a
-            call of some tool, or the name or OpenAI dict of the tool to call.
-        tools: The converted tools.
-
-    Raises:
-        ValueError: ``choice`` forces a tool that ``tools`` does not contain.
+    ``"any"``, ``"required"`` and ``True`` force a call of some tool, and the name or the OpenAI
+    dict of one of the converted tools a call of this tool.
     """
     if choice is None or choice is False:
         return None
@@ -302,17 +278,10 @@ def _get_chosen_name(choice: str | bool | dict[str, Any]) -> Any:
 
 
 def build_response_format(schema: OutputSchema, strict: bool | None) -> dict[str, Any]:
-    """Build the ``response_format`` for an output schema.
+    """Build the ``response_format`` for an output schema, whose ``strict`` key takes precedence.
 
-    Args:
-        schema: A pydantic class, a TypedDict, a JSON schema, a complete ``response_format``
-            dict, or its inner dict with ``name``, ``schema`` and ``strict``.
-        strict: Whether the answer must match the schema exactly. A ``strict`` key of ``schema``
-            takes precedence.
-
-    Raises:
-        ValueError: The schema cannot be converted, is not an object, or is not supported by
-            strict mode.
+    A dict may also be a complete ``response_format``, or its inner dict with ``name`` and
+    ``schema``.
     """
     if isinstance(schema, ConvertedResponseFormat):
         return schema
@@ -330,9 +299,6 @@ def create_output_schema(schema: OutputSchema) -> tuple[dict[str, Any], bool]:
     """Create the inner dict of a ``response_format``, and return whether its schema is wrapped.
 
     A schema that is not an object is wrapped in one, because answers must be objects.
-
-    Raises:
-        ValueError: The schema cannot be converted.
     """
     json_schema = _create_json_schema(schema)
     root = json_schema["schema"]
