@@ -79,6 +79,13 @@ class RouterClient(RouterSettings):
             "given, calls of the other kind raise an error."
         ),
     )
+    trace_calls: bool = Field(
+        default=False,
+        description=(
+            "Record each call and its attempts as OpenTelemetry spans, without prompts and "
+            "answers. Requires the extra `otel`"
+        ),
+    )
 
     _retry_budget: RetryBudget = PrivateAttr(default_factory=RetryBudget)
 
@@ -110,12 +117,14 @@ class RouterClient(RouterSettings):
             RouterError: the call failed; see ``errors`` for the subclasses.
         """
         exchange = self._create_exchange(call)
-        return exchange.policy.run(self._send_attempt, exchange)
+        with exchange.span or _UNTRACED:
+            return exchange.policy.run(self._send_attempt, exchange)
 
     async def asend(self, call: "Call[T]") -> T:
         """Send a call and return its parsed response; see ``send``."""
         exchange = self._create_exchange(call)
-        return await exchange.policy.arun(self._asend_attempt, exchange)
+        with exchange.span or _UNTRACED:
+            return await exchange.policy.arun(self._asend_attempt, exchange)
 
     def stream(self, call: "StreamCall[T]") -> Generator[T]:
         """Send a call and yield its items as they arrive.
@@ -131,20 +140,22 @@ class RouterClient(RouterSettings):
                 text received and ``received`` the number of bytes.
         """
         exchange = self._create_exchange(call)
-        first, items = exchange.policy.run(self._open_stream, exchange)
-        with closing(items):
-            yield from first
-            yield from items
+        with exchange.span or _UNTRACED:
+            first, items = exchange.policy.run(self._open_stream, exchange)
+            with closing(items):
+                yield from first
+                yield from items
 
     async def astream(self, call: "StreamCall[T]") -> AsyncGenerator[T]:
         """Send a call and yield its items as they arrive; see ``stream``."""
         exchange = self._create_exchange(call)
-        first, items = await exchange.policy.arun(self._aopen_stream, exchange)
-        async with items:
-            for item in first:
-                yield item
-            async for item in items:
-                yield item
+        with exchange.span or _UNTRACED:
+            first, items = await exchange.policy.arun(self._aopen_stream, exchange)
+            async with items:
+                for item in first:
+                    yield item
+                async for item in items:
+                    yield item
 
     def fingerprint(self) -> str:
         """Return a digest of everything that can make the responses of two clients differ.
@@ -219,13 +230,18 @@ class RouterClient(RouterSettings):
     def _create_exchange(self, call: "Call[T] | StreamCall[T]") -> "Exchange[T]":
         from orq_router_integrations._http.exchange import create_exchange  # noqa: PLC0415
 
-        return create_exchange(
+        exchange = create_exchange(
             call,
             settings=self,
             controls=self.controls,
             budget=self.retry_budget,
             build_url=self.build_url,
         )
+        if self.trace_calls:
+            from orq_router_integrations._http.telemetry import CallSpan  # noqa: PLC0415
+
+            exchange.span = CallSpan(exchange.url, call.endpoint.path, call.body)
+        return exchange
 
     def _send_attempt(self, exchange: "Exchange[T]") -> T:
         (result,) = self._iter_items(exchange)
@@ -316,6 +332,9 @@ class RouterClient(RouterSettings):
         return SENDER_REGISTRY.alease()
 
 
+_UNTRACED: "AbstractContextManager[None]" = nullcontext()
+
+
 def _require_open(name: str, is_closed: bool) -> None:
     if is_closed:
         raise RouterInputError(f"{name} is closed. Pass an open httpx client.")
@@ -341,3 +360,4 @@ class ClientValues(TypedDict, total=False):
     controls: RouterControls | RouterControlsDict
     http_client: httpx.Client | None
     http_async_client: httpx.AsyncClient | None
+    trace_calls: bool

@@ -1,10 +1,11 @@
 """State of one call across its attempts: the request to send and the reader of the response."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import httpx
 from typing_extensions import TypedDict
@@ -34,6 +35,9 @@ from orq_router_integrations.wire.request_encoding import (
     StreamedJsonBody,
     encode_request,
 )
+
+if TYPE_CHECKING:
+    from orq_router_integrations._http.telemetry import CallSpan
 
 T = TypeVar("T")
 
@@ -116,6 +120,7 @@ class Exchange(Generic[T]):
         decoder: decodes the stream, once its response has started.
         received: bytes of the stream received so far.
         secret: the key of the current attempt, to be redacted from errors.
+        span: the OpenTelemetry span of the call, if the client records calls.
     """
 
     call: Call[T] | StreamCall[T]
@@ -132,6 +137,7 @@ class Exchange(Generic[T]):
     decoder: StreamDecoder[T] | None = None
     received: int = 0
     secret: str = ""
+    span: "CallSpan | None" = None
     _reader: StreamDecoder[T] | None = None
 
     @property
@@ -168,6 +174,7 @@ class Exchange(Generic[T]):
             "authorization": f"Bearer {api_key}",
             "idempotency-key": self.idempotency_key,
             "x-retry-count": str(self.attempts - 1),
+            **self._get_trace_headers(),
         }
         return {
             "method": self.encoded.method,
@@ -175,6 +182,15 @@ class Exchange(Generic[T]):
             "headers": headers,
             "timeout": self.timeout,
         }
+
+    def _get_trace_headers(self) -> dict[str, str]:
+        if self.span:
+            return self.span.start_attempt(self.attempts)
+        if "opentelemetry.trace" in sys.modules:  # without it, no span can be active
+            from orq_router_integrations._http.telemetry import get_trace_headers  # noqa: PLC0415
+
+            return get_trace_headers()
+        return {}
 
     @property
     def content(self) -> bytes | MultipartBody | StreamedJsonBody:
@@ -211,6 +227,8 @@ class Exchange(Generic[T]):
             attempts=self.attempts,
             started_at=self.deadline.started_at,
         )
+        if self.span:
+            self.span.record_response(self.response)
         if not response.is_success:
             self._reader = BufferedBody(self._raise_error, max_bytes=MAX_ERROR_BYTES, truncate=True)
         elif isinstance(self.call, StreamCall):
@@ -254,13 +272,17 @@ class Exchange(Generic[T]):
     def _iter_paused(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items, with the deadline paused while the caller processes one."""
         for item in items:
+            if self.span:
+                self.span.record_item(item)
             self.deadline.pause()
             yield item
             self.deadline.resume()
 
     def release(self) -> None:
-        """Drop the reader, to break its reference cycle with the exchange."""
+        """End the attempt: drop the reader, to break its reference cycle with the exchange."""
         self._reader = None
+        if self.span:
+            self.span.end_attempt()
 
 
 def create_exchange(
