@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     )
     from orq_router_integrations.document_loaders.parser import OrqAudioParser
     from orq_router_integrations.document_loaders.subtitles import to_srt, to_vtt
+    from orq_router_integrations.embeddings import OrqEmbeddings
     from orq_router_integrations.errors import RouterError
     from orq_router_integrations.media.content_block import content_block
+    from orq_router_integrations.rerank import OrqRerank
+    from orq_router_integrations.retriever import OrqKnowledgeRetriever
     from orq_router_integrations.testing import OfflineRouter
     from orq_router_integrations.tools.image import OrqImageTool
     from orq_router_integrations.tools.image_result import ImageResult
@@ -33,7 +36,10 @@ __all__ = [
     "ImageResult",
     "OfflineRouter",
     "OrqAudioParser",
+    "OrqEmbeddings",
     "OrqImageTool",
+    "OrqKnowledgeRetriever",
+    "OrqRerank",
     "OrqSpeechTool",
     "OrqTranscriptionLoader",
     "OrqTranslationLoader",
@@ -55,7 +61,10 @@ _MODULES = {
     "ImageResult": "tools.image_result",
     "OfflineRouter": "testing",
     "OrqAudioParser": "document_loaders.parser",
+    "OrqEmbeddings": "embeddings",
     "OrqImageTool": "tools.image",
+    "OrqKnowledgeRetriever": "retriever",
+    "OrqRerank": "rerank",
     "OrqSpeechTool": "tools.speech",
     "OrqTranscriptionLoader": "document_loaders.loaders",
     "OrqTranslationLoader": "document_loaders.loaders",

@@ -165,6 +165,32 @@ async def arun_steps(client: RouterClient, steps: Steps[ResultT], limiter: Async
     return result  # type: ignore[no-any-return]
 
 
+def send_all(
+    client: RouterClient, calls: Sequence[Call[ResultT]], max_concurrency: int
+) -> list[ResultT]:
+    """Send calls concurrently and return their results in order.
+
+    The first error cancels the other calls and is raised without waiting for them.
+    """
+    cancel_token = CancelToken()
+    send = partial(_send, client, cancel_token=cancel_token)
+    workers = max(1, min(max_concurrency, len(calls)))
+    return list(map_ordered(send, iter(calls), workers, cancel_token))
+
+
+async def asend_all(
+    client: RouterClient, calls: Sequence[Call[ResultT]], max_concurrency: int
+) -> list[ResultT]:
+    """Async version of ``send_all``."""
+    semaphore = asyncio.Semaphore(max_concurrency)
+
+    async def send(call: Call[ResultT]) -> ResultT:
+        async with semaphore:
+            return await client.asend(call)
+
+    return await agather([send(call) for call in calls])
+
+
 def gather(tasks: Sequence[Callable[[], ResultT]], cancel_token: CancelToken) -> list[ResultT]:
     """Run tasks concurrently and return their results in order.
 

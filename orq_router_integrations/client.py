@@ -16,15 +16,16 @@ from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.auth import get_account_id
 from orq_router_integrations._http.retry import RetryBudget
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import ApiKey, RouterSettings, validate_api_key
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
-from orq_router_integrations.wire.endpoints import Dialect
+from orq_router_integrations.wire.endpoints import MODEL_CATALOG, Dialect, get_root_url
 
 if TYPE_CHECKING:  # imported by the first call
     from orq_router_integrations._http.exchange import Exchange
     from orq_router_integrations._http.registry import AsyncSender, Sender
     from orq_router_integrations.wire.call import Call, StreamCall
+    from orq_router_integrations.wire.models import CatalogModel, CatalogReader, EnabledModel
 
 T = TypeVar("T")
 
@@ -157,6 +158,58 @@ class RouterClient(RouterSettings):
                 async for item in items:
                     yield item
 
+    def list_models(self) -> "list[EnabledModel]":
+        """List the models that are enabled in the workspace, without their capabilities.
+
+        Raises:
+            RouterError: the call failed.
+
+        >>> from orq_router_integrations.testing import OfflineRouter
+        >>> [model.id for model in OfflineRouter(models=["openai/gpt-4o"]).client().list_models()]
+        ['openai/gpt-4o']
+        """
+        from orq_router_integrations.wire.models import create_list_call  # noqa: PLC0415
+
+        return self.send(create_list_call())
+
+    async def alist_models(self) -> "list[EnabledModel]":
+        """List the models that are enabled in the workspace; see ``list_models``."""
+        from orq_router_integrations.wire.models import create_list_call  # noqa: PLC0415
+
+        return await self.asend(create_list_call())
+
+    def model_catalog(self, **filters: str) -> "list[CatalogModel]":
+        """Return the models of the platform's catalog: modalities, features, context, prices.
+
+        The catalog contains all models that the platform offers. ``list_models`` returns those that
+        are enabled in the workspace.
+
+        Args:
+            filters: return only entries that match: ``provider``, ``endpoint``,
+                ``input_modality``, ``output_modality``, ``feature``, ``supported_parameter``,
+                ``location``, ``tier``, ``offering_of`` or ``search``.
+
+        Raises:
+            RouterInputError: a filter is unknown.
+            RouterError: a call failed.
+
+        >>> from orq_router_integrations.testing import OfflineRouter
+        >>> [model] = OfflineRouter().client().model_catalog(search="gpt-4o-mini")
+        >>> model.context_window, model.can("tool_calling")
+        (128000, True)
+        """
+        reader = _create_catalog_reader(filters)
+        while call := reader.next_call():
+            reader.add(self.send(call))
+        return reader.models
+
+    async def amodel_catalog(self, **filters: str) -> "list[CatalogModel]":
+        """Return the models of the platform's catalog; see ``model_catalog``."""
+        reader = _create_catalog_reader(filters)
+        while call := reader.next_call():
+            reader.add(await self.asend(call))
+        return reader.models
+
     def fingerprint(self) -> str:
         """Return a digest of everything that can make the responses of two clients differ.
 
@@ -223,9 +276,18 @@ class RouterClient(RouterSettings):
         budget: RetryBudget = private["_retry_budget"]
         return budget
 
-    def build_url(self, path: str) -> httpx.URL:
-        """Build the URL of an endpoint, with the default query."""
-        return _build_url(self.base_url + path, tuple(self.default_query.items()))
+    def build_url(
+        self, path: str, *, below_root: bool = False, query: Mapping[str, str] | None = None
+    ) -> httpx.URL:
+        """Build the URL of an endpoint, with the default query.
+
+        Args:
+            path: path of the endpoint.
+            below_root: whether the path starts at the root of the platform, not at ``base_url``.
+            query: further query parameters.
+        """
+        base_url = get_root_url(self.base_url) if below_root else self.base_url
+        return _build_url(base_url + path, (*self.default_query.items(), *(query or {}).items()))
 
     def _create_exchange(self, call: "Call[T] | StreamCall[T]") -> "Exchange[T]":
         from orq_router_integrations._http.exchange import create_exchange  # noqa: PLC0415
@@ -338,6 +400,15 @@ _UNTRACED: "AbstractContextManager[None]" = nullcontext()
 def _require_open(name: str, is_closed: bool) -> None:
     if is_closed:
         raise RouterInputError(f"{name} is closed. Pass an open httpx client.")
+
+
+def _create_catalog_reader(filters: Mapping[str, str]) -> "CatalogReader":
+    from orq_router_integrations.wire.models import CatalogReader  # noqa: PLC0415
+
+    try:
+        return CatalogReader(filters)
+    except ValueError as error:
+        raise to_input_error(error, endpoint=MODEL_CATALOG.path) from None
 
 
 @lru_cache(maxsize=64)

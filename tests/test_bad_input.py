@@ -19,7 +19,9 @@ from support.scripted_router import KEY, both_doors, create_call
 from orq_router_integrations import (
     ChatOrq,
     OrqAudioParser,
+    OrqEmbeddings,
     OrqImageTool,
+    OrqRerank,
     OrqSpeechTool,
     OrqTranscriptionLoader,
     OrqTranslationLoader,
@@ -49,6 +51,14 @@ def create_speech_tool(arguments: Settings) -> OrqSpeechTool:
 
 def create_parser(arguments: Settings) -> OrqAudioParser:
     return OrqAudioParser(**{"model": "openai/whisper-1", **arguments})
+
+
+def create_embeddings(arguments: Settings) -> OrqEmbeddings:
+    return OrqEmbeddings(**{"model": "openai/text-embedding-3-small", **arguments})
+
+
+def create_rerank(arguments: Settings) -> OrqRerank:
+    return OrqRerank(**{"model": "cohere/rerank-v3.5", **arguments})
 
 
 INTEGRATIONS: dict[str, tuple[Sync, Async]] = {
@@ -83,6 +93,16 @@ INTEGRATIONS: dict[str, tuple[Sync, Async]] = {
     "parser": (
         lambda arguments: create_parser(arguments).parse(Blob.from_data(WAV)),
         lambda arguments: create_parser(arguments).aparse(Blob.from_data(WAV)),
+    ),
+}
+INTEGRATIONS |= {
+    "embeddings": (
+        lambda arguments: create_embeddings(arguments).embed_query("x"),
+        lambda arguments: create_embeddings(arguments).aembed_query("x"),
+    ),
+    "rerank": (
+        lambda arguments: create_rerank(arguments).rerank("x", ["y"]),
+        lambda arguments: create_rerank(arguments).arerank("x", ["y"]),
     ),
 }
 every_integration = pytest.mark.parametrize("integration", INTEGRATIONS)

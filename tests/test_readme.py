@@ -25,6 +25,8 @@ ENDPOINTS = (
     endpoints.IMAGE_EDITS,
     endpoints.SPEECH,
     endpoints.TRANSCRIPTIONS,
+    endpoints.EMBEDDINGS,
+    endpoints.RERANK,
 )
 CELLS = {ControlLocation.TOP: "yes", ControlLocation.HEADER: "header", None: ""}
 

@@ -26,7 +26,10 @@ from support.scripted_router import (
 
 from orq_router_integrations import (
     ChatOrq,
+    OrqEmbeddings,
     OrqImageTool,
+    OrqKnowledgeRetriever,
+    OrqRerank,
     OrqSpeechTool,
     OrqTranscriptionLoader,
     OrqTranslationLoader,
@@ -45,6 +48,9 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "chat": lambda: ChatOrq(model="openai/gpt-4o", **SETTINGS),
     "image": lambda: OrqImageTool(model="openai/gpt-image-1", **SETTINGS),
     "speech": lambda: OrqSpeechTool(model="openai/tts-1", voice="alloy", **SETTINGS),
+    "embeddings": lambda: OrqEmbeddings("openai/text-embedding-3-small", **SETTINGS),
+    "retriever": lambda: OrqKnowledgeRetriever("manual", **SETTINGS),
+    "rerank": lambda: OrqRerank("cohere/rerank-v3.5", **SETTINGS),
     "transcription": lambda: OrqTranscriptionLoader(
         source=b"ID3", model="openai/whisper-1", **SETTINGS
     ),

@@ -291,7 +291,7 @@ def create_exchange(
     settings: RouterSettings,
     controls: RouterControls,
     budget: RetryBudget,
-    build_url: Callable[[str], httpx.URL],
+    build_url: Callable[..., httpx.URL],
 ) -> Exchange[T]:
     """Create the state of a call that starts now.
 
@@ -300,7 +300,7 @@ def create_exchange(
         settings: settings of the client.
         controls: default controls of the client.
         budget: budget of the client for retries.
-        build_url: builds the URL of an endpoint path.
+        build_url: builds the URL of a path; see ``RouterClient.build_url``.
 
     Raises:
         RouterInputError: the call cannot be encoded, or its timeout is out of range.
@@ -323,7 +323,7 @@ def create_exchange(
             deadline=deadline,
             budget=budget,
         ),
-        url=build_url(encoded.path),
+        url=build_url(encoded.path, below_root=call.endpoint.below_root, query=call.query),
         headers={
             "user-agent": f"orq-router-integrations/{__version__}",
             "accept": "*/*",

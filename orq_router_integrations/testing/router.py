@@ -27,6 +27,10 @@ from orq_router_integrations.testing.images.endpoint import create_image_endpoin
 from orq_router_integrations.testing.images.image_host import HOST as IMAGE_HOST
 from orq_router_integrations.testing.images.image_host import ImageHost
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
+from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint
+from orq_router_integrations.testing.retrieval.knowledge import KnowledgeBases
+from orq_router_integrations.testing.retrieval.platform import Platform
+from orq_router_integrations.testing.retrieval.rerank import RerankEndpoint
 from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -59,6 +63,7 @@ from orq_router_integrations.testing.speech.endpoint import SpeechEndpoint
 from orq_router_integrations.testing.transcriptions.endpoint import TranscriptionEndpoint
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import (
+    MODELS,
     RESPONSES,
     TRANSCRIPTIONS,
     TRANSLATIONS,
@@ -68,7 +73,6 @@ from orq_router_integrations.wire.endpoints import (
 if TYPE_CHECKING:
     from orq_router_integrations.client import RouterClient
 
-MODELS_PATH = "/models"
 STORED_PATH = RESPONSES.path + "/"
 
 Respond = Callable[[httpx.Request], RouterResponse]
@@ -80,9 +84,11 @@ class OfflineRouter:
     Endpoints under every router prefix: POST /chat/completions, /audio/speech (WAV or raw PCM with
     tones that encode the text), /audio/transcriptions and /audio/translations (which decode those
     tones), /images/generations, /images/edits and /images/variations (PNGs that show their prompt).
-    Under v3/router only: POST /responses, GET /responses/{id}, GET /models and GET
-    /models/{model}. Image URLs point to ``images.offline.invalid``, which the router's transport
-    serves.
+    POST /embeddings and /rerank (texts that share words are close) and GET /models.
+    Under v3/router only: POST /responses, GET /responses/{id} and GET /models/{model}. At the root
+    of the host: GET /v2/model-catalog (with invented features and prices) and POST
+    /v2/knowledge/{id}/search. Image URLs point to ``images.offline.invalid``, which the router's
+    transport serves.
 
     A router can be pickled, and so can the clients and models that use it. A copy starts with an
     empty log and with its script from the beginning.
@@ -100,6 +106,7 @@ class OfflineRouter:
         faults: scripted faults by model id: an HTTP status or a ``Fault`` that applies to every
             call, or a list with one entry per provider call, after which the model is healthy.
         models: ids of the enabled models; by default every model of the known providers.
+        knowledge_bases: texts or Documents of each knowledge base, by its id.
         api_keys: accepted API keys; any key by default.
         requests_per_minute: rate limit over a rolling window of 60 seconds; unlimited by default.
         lenient: ignore undocumented request fields instead of rejecting them with a 400, and allow
@@ -128,6 +135,7 @@ class OfflineRouter:
         answers: Answers | None = None,
         faults: Mapping[str, FaultSequence] | None = None,
         models: Collection[str] | None = None,
+        knowledge_bases: KnowledgeBases | None = None,
         api_keys: Collection[str] | None = None,
         requests_per_minute: int | None = None,
         lenient: bool = False,
@@ -138,20 +146,18 @@ class OfflineRouter:
     ) -> None:
         if latency < 0 or chunk_latency < 0:
             raise ValueError("latency and chunk_latency must be at least 0 seconds.")
-        limits = {
-            "models": models,
-            "api_keys": api_keys,
-            "requests_per_minute": requests_per_minute,
-        }
+        workspace = {"models": models, "knowledge_bases": knowledge_bases, "api_keys": api_keys}
+        limits = {"requests_per_minute": requests_per_minute}
         times = {"latency": latency, "chunk_latency": chunk_latency, "clock": clock}
         script = {"answers": answers, "faults": faults, "lenient": lenient, "seed": seed}
-        self._settings: dict[str, Any] = {**limits, **times, **script}
+        self._settings: dict[str, Any] = {**workspace, **limits, **times, **script}
         self.log: list[ProviderCall] = []
         self.requests: list[RecordedRequest] = []
         self.latency, self._chunk_latency = latency, chunk_latency
         self._lock = threading.RLock()
         _ROUTERS.add(self)
         self._models = ModelRegistry(enabled=models)
+        self._platform = Platform(self._models, knowledge_bases, lenient=lenient)
         self._keys = None if api_keys is None else tuple(api_keys)
         self._limit = RateLimit(limit=requests_per_minute, clock=clock)
         self._lenient = lenient
@@ -169,6 +175,8 @@ class OfflineRouter:
             TranscriptionEndpoint(TRANSCRIPTIONS, self._answers),
             TranscriptionEndpoint(TRANSLATIONS, self._answers),
             *create_image_endpoints(self._images, lenient=self._lenient),
+            EmbeddingsEndpoint(),
+            RerankEndpoint(),
         )
 
     def __reduce__(self) -> Any:
@@ -225,20 +233,22 @@ class OfflineRouter:
         if request.url.host == IMAGE_HOST and request.method == "GET":
             data = self._images.fetch(request.url.path)
             return RouterResponse(data, headers={"content-type": "image/png"})
-        dialect, path = _split_path(request.url.path)
-        respond = self._find_route(request.method, path, dialect)
+        respond = self._platform.find_route(request) or self._find_route(request)
         check_api_key(request, self._keys)
         self._limit.acquire()
         return respond(request)
 
-    def _find_route(self, method: str, path: str, dialect: Dialect) -> Respond:
-        if method == "GET" and dialect is Dialect.V3_ROUTER:
-            if path == MODELS_PATH:
+    def _find_route(self, request: httpx.Request) -> Respond:
+        dialect, path = _split_path(request.url.path)
+        method = request.method
+        if method == "GET" and dialect in MODELS.dialects:
+            if path == MODELS.path:
                 return lambda _: RouterResponse(self._models.list_models())
-            if model := path.removeprefix(MODELS_PATH + "/").removeprefix(path):
+            if model := path.removeprefix(MODELS.path + "/").removeprefix(path):
                 return lambda _: RouterResponse(self._models.get_model(model))
-            if id_ := path.removeprefix(STORED_PATH).removeprefix(path):
-                return partial(self._get_stored_response, id_)
+        id_ = path.removeprefix(STORED_PATH).removeprefix(path)
+        if method == "GET" and id_ and dialect in RESPONSES.dialects:
+            return partial(self._get_stored_response, id_)
         for handler in self._endpoints:
             endpoint = handler.endpoint
             if (method, path) == ("POST", endpoint.path) and dialect in endpoint.dialects:
@@ -247,12 +257,10 @@ class OfflineRouter:
 
     def _describe_endpoints(self, method: str, path: str, dialect: Dialect) -> str:
         """Describe the available endpoints for a request to any other path."""
-        if f"{path}/".startswith((MODELS_PATH + "/", STORED_PATH)) and (
-            dialect is not Dialect.V3_ROUTER
-        ):
+        if f"{path}/".startswith(STORED_PATH) and dialect is not Dialect.V3_ROUTER:
             return f"{path} does not exist under {dialect.value}. Use v3/router."
         posts = ", ".join(f"POST {handler.endpoint.path}" for handler in self._endpoints)
-        served = f"{posts}, GET {STORED_PATH}{{id}}, GET {MODELS_PATH} and GET {MODELS_PATH}/{{id}}"
+        served = f"{posts}, GET {STORED_PATH}{{id}}, GET {MODELS.path} and GET {MODELS.path}/{{id}}"
         return f"{method} {path} is not an endpoint. Under v3/router, use {served}."
 
     def _get_stored_response(self, id_: str, request: httpx.Request) -> RouterResponse:

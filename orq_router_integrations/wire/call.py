@@ -148,7 +148,8 @@ class Request:
 
     endpoint: Endpoint
     body: Mapping[str, Any]  # JSON fields, or form fields if the endpoint expects a form
-    resource_id: str = ""  # appended to the path of the endpoint
+    resource_id: str = ""  # in the path of the endpoint
+    query: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Upload | Sequence[Upload]] = field(default_factory=dict)  # by form field
     controls: RouterControls | None = None
     timeout: float | None = None  # maximum seconds between two reads; default: from the controls

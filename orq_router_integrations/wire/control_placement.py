@@ -11,6 +11,7 @@ from typing import Any
 from orq_router_integrations.wire.controls import Identity, PiiRedaction, RouterControls
 from orq_router_integrations.wire.endpoints import (
     IMAGE_GENERATIONS,
+    RERANK,
     RESPONSES,
     Dialect,
     Endpoint,
@@ -176,7 +177,7 @@ def _check_values(controls: RouterControls, endpoint: Endpoint) -> None:
             )
     else:
         _check_chat_guardrails(controls)
-    if endpoint is IMAGE_GENERATIONS:
+    if endpoint in {IMAGE_GENERATIONS, RERANK}:
         for plugin in controls.plugins or ():
             if not isinstance(plugin, PiiRedaction):
                 raise ValueError(

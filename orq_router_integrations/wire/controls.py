@@ -129,7 +129,8 @@ class RouterRetry(Control):
         strict=True,
         ge=0,
         le=5,
-        description="Number of retries per model, 0 to 5. Only /responses supports 0",
+        description="Number of retries per model, 0 to 5. Only /responses and /embeddings "
+        "support 0",
     )
     # Always sent, because the router's own default differs between its endpoints
     on_codes: tuple[RetryStatus, ...] = Field(

@@ -40,6 +40,19 @@ class Dialect(Enum):
         )
 
 
+def get_root_url(base_url: str) -> str:
+    """Return the root of the platform, which is the base URL without its API version.
+
+    Raises:
+        ValueError: The path does not end in a known API version.
+
+    >>> get_root_url("https://my.orq.ai/v3/router")
+    'https://my.orq.ai'
+    """
+    dialect = Dialect.from_base_url(base_url)
+    return base_url.rstrip("/").removesuffix("/" + dialect.value)
+
+
 class SchemaLocation(Enum):
     """Where the schema of an endpoint defines a control."""
 
@@ -56,9 +69,10 @@ MB = 1024 * 1024
 class Endpoint:
     """An endpoint of the router, and the controls that it supports."""
 
-    path: str  # below the base URL
+    path: str  # below the base URL; "{id}" is replaced by an id, which is appended otherwise
     control_locations: dict[str, SchemaLocation] = field(hash=False, compare=False)
     method: str = "POST"  # a GET request has no body and no controls
+    below_root: bool = False  # whether the path starts at the root of the platform
     multipart: bool = False  # whether the body is a form with files instead of JSON
     dialects: frozenset[Dialect] = frozenset(Dialect)
     retry_count_range: tuple[int, int] = (1, 5)
@@ -125,6 +139,34 @@ TRANSCRIPTIONS = Endpoint(
     multipart=True,
 )
 TRANSLATIONS = Endpoint("/audio/translations", TRANSCRIPTIONS.control_locations, multipart=True)
+EMBEDDINGS = Endpoint(
+    "/embeddings",
+    _COMMON_CONTROLS
+    | {
+        "fallback_on_codes": SchemaLocation.TOP,
+        "cache": SchemaLocation.BOTH,
+        "identity": SchemaLocation.NESTED,
+    },
+    retry_count_range=(0, 5),
+    max_response_bytes=256 * MB,
+)
+RERANK = Endpoint(
+    "/rerank",
+    _COMMON_CONTROLS
+    | {
+        "cache": SchemaLocation.BOTH,
+        "identity": SchemaLocation.NESTED,
+        "plugins": SchemaLocation.TOP,
+    },
+)
+MODELS = Endpoint(
+    "/models",
+    {},
+    method="GET",
+    dialects=frozenset({Dialect.V3_ROUTER, Dialect.V2_ROUTER}),
+)
+MODEL_CATALOG = Endpoint("/v2/model-catalog", {}, method="GET", below_root=True)
+KNOWLEDGE_SEARCH = Endpoint("/v2/knowledge/{id}/search", {}, below_root=True)
 
 ENDPOINTS = {
     endpoint.path: endpoint
@@ -137,5 +179,8 @@ ENDPOINTS = {
         SPEECH,
         TRANSCRIPTIONS,
         TRANSLATIONS,
+        EMBEDDINGS,
+        RERANK,
     )
 }
+"""The endpoints that accept controls, by path."""

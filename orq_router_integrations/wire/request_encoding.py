@@ -184,4 +184,7 @@ def _build_path(request: Request, dialect: Dialect) -> str:
         )
     if not request.resource_id:
         return endpoint.path
-    return f"{endpoint.path}/{quote(request.resource_id, safe='')}"
+    resource_id = quote(request.resource_id, safe="")
+    if "{id}" in endpoint.path:
+        return endpoint.path.replace("{id}", resource_id)
+    return f"{endpoint.path}/{resource_id}"

@@ -22,12 +22,15 @@ GENERATION = ("/images/generations",)
 EDITS = ("/images/edits", "/images/variations")
 SPEECH = ("/audio/speech",)
 TRANSCRIPTION = ("/audio/transcriptions", "/audio/translations")
+EMBEDDINGS = ("/embeddings",)
+RERANK = ("/rerank",)
 
 IMAGES = (*GENERATION, *EDITS)
 AUDIO = (*SPEECH, *TRANSCRIPTION)
-PATHS = (*CHAT, *RESPONSES, *IMAGES, *AUDIO)
+RETRIEVAL = (*EMBEDDINGS, *RERANK)
+PATHS = (*CHAT, *RESPONSES, *IMAGES, *AUDIO, *RETRIEVAL)
 FORM_PATHS = (*EDITS, *TRANSCRIPTION)
-V2_PATHS = (*CHAT, *IMAGES, *AUDIO)
+V2_PATHS = (*CHAT, *IMAGES, *AUDIO, *RETRIEVAL)
 
 TOP = "top level of the body"
 ORQ = "field of the orq object"
@@ -40,26 +43,27 @@ NO = "not supported"
 ROWS = [
     # control, endpoints, v3/router, v2/router, v2/gateway, v2/proxy
     ("fallbacks", V2_PATHS, TOP, TOP, ORQ, ORQ),
-    ("fallback_on_codes", V2_PATHS, TOP, TOP, ORQ, ORQ),
+    ("fallback_on_codes", CHAT + IMAGES + AUDIO + RERANK, TOP, TOP, ORQ, ORQ),
+    ("fallback_on_codes", EMBEDDINGS, TOP, TOP, NO, NO),
     ("retry", V2_PATHS, TOP, TOP, ORQ, ORQ),
     ("load_balancer", V2_PATHS, TOP, TOP, ORQ_LIST, ORQ),
-    ("cache", CHAT + IMAGES, TOP, TOP, ORQ, ORQ),
+    ("cache", CHAT + IMAGES + RETRIEVAL, TOP, TOP, ORQ, ORQ),
     ("cache", AUDIO, NO, NO, NO, NO),
     ("timeout", V2_PATHS, TOP, TOP, ORQ, ORQ),
     ("name", V2_PATHS, TOP, TOP, ORQ, ORQ),
     ("identity", CHAT, TOP, ORQ, CONTACT, ORQ),
-    ("identity", IMAGES + AUDIO, HEADER, ORQ, CONTACT, ORQ),
+    ("identity", IMAGES + AUDIO + RETRIEVAL, HEADER, ORQ, CONTACT, ORQ),
     ("thread", CHAT, TOP, ORQ, ORQ, ORQ),
     ("thread", SPEECH, NO, ORQ, ORQ, ORQ),
-    ("thread", IMAGES + TRANSCRIPTION, NO, NO, NO, NO),
+    ("thread", IMAGES + TRANSCRIPTION + RETRIEVAL, NO, NO, NO, NO),
     ("metadata", CHAT + GENERATION, TOP, TOP, TOP, TOP),
-    ("metadata", EDITS + AUDIO, HEADER, HEADER, HEADER, HEADER),
+    ("metadata", EDITS + AUDIO + RETRIEVAL, HEADER, HEADER, HEADER, HEADER),
     ("guardrails", CHAT, TOP, TOP, NO, NO),
-    ("guardrails", IMAGES + AUDIO, NO, NO, NO, NO),
-    ("plugins", CHAT + GENERATION, TOP, TOP, NO, NO),
-    ("plugins", EDITS + AUDIO, NO, NO, NO, NO),
+    ("guardrails", IMAGES + AUDIO + RETRIEVAL, NO, NO, NO, NO),
+    ("plugins", CHAT + GENERATION + RERANK, TOP, TOP, NO, NO),
+    ("plugins", EDITS + AUDIO + EMBEDDINGS, NO, NO, NO, NO),
     ("variables", CHAT, TOP, TOP, INPUTS, INPUTS),
-    ("variables", IMAGES + AUDIO, NO, NO, NO, NO),
+    ("variables", IMAGES + AUDIO + RETRIEVAL, NO, NO, NO, NO),
 ]
 
 TABLE = {

@@ -1,7 +1,7 @@
 """Values of controls that only some endpoints support (see controls.md for the sources)."""
 
 import pytest
-from controls_table import CHAT, GENERATION, PATHS, RESPONSES
+from controls_table import CHAT, EMBEDDINGS, GENERATION, PATHS, RERANK, RESPONSES
 
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.controls import RouterControls
@@ -18,7 +18,7 @@ def balancer(type_):
 
 
 SUPPORTED_BY = [
-    ("retry", {"count": 0}, RESPONSES),
+    ("retry", {"count": 0}, RESPONSES + EMBEDDINGS),
     ("retry", {"count": 1}, PATHS),
     ("retry", {"count": 5}, PATHS),
     ("load_balancer", balancer("weight_based"), PATHS),
@@ -35,7 +35,7 @@ SUPPORTED_BY = [
     ("guardrails", guardrail(options={"a": 1}), RESPONSES),
     ("guardrails", guardrail(sample_rate=0), RESPONSES),
     ("guardrails", guardrail(timeout=1000), RESPONSES),
-    ("plugins", [{"id": "pii_redaction"}], CHAT + RESPONSES + GENERATION),
+    ("plugins", [{"id": "pii_redaction"}], CHAT + RESPONSES + GENERATION + RERANK),
     ("plugins", [{"id": "response_healing"}], CHAT + RESPONSES),
     ("plugins", [{"id": "trace_scrubbing", "mask": ["all"]}], CHAT + RESPONSES),
 ]

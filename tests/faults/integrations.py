@@ -8,7 +8,9 @@ from support.audio_samples import create_wav
 
 from orq_router_integrations import (
     ChatOrq,
+    OrqEmbeddings,
     OrqImageTool,
+    OrqRerank,
     OrqSpeechTool,
     OrqTranscriptionLoader,
     OrqTranslationLoader,
@@ -117,6 +119,29 @@ def create_loader_integrations(loader: Any) -> Iterator[Integration]:
     yield Integration(loader.__name__, ("upload",), load, aload)
 
 
+def create_retrieval_integrations() -> Iterator[Integration]:
+    """Embeddings and rerank."""
+
+    def embeddings(client: RouterClient) -> OrqEmbeddings:
+        return OrqEmbeddings("openai/text-embedding-3-small", dimensions=4, client=client)
+
+    def embed(client: RouterClient, big: bool) -> list[float]:
+        return embeddings(client).embed_query(_create_prompt(big))
+
+    async def aembed(client: RouterClient, big: bool) -> list[float]:
+        return await embeddings(client).aembed_query(_create_prompt(big))
+
+    def rerank(client: RouterClient, big: bool) -> Any:
+        return OrqRerank("cohere/rerank-v3.5", client=client).rerank("Hi", [_create_prompt(big)])
+
+    async def arerank(client: RouterClient, big: bool) -> Any:
+        model = OrqRerank("cohere/rerank-v3.5", client=client)
+        return await model.arerank("Hi", [_create_prompt(big)])
+
+    yield Integration("embeddings", ("invoke",), embed, aembed)
+    yield Integration("rerank", ("invoke",), rerank, arerank)
+
+
 INTEGRATIONS: dict[str, Integration] = {
     face.name: face
     for faces in (
@@ -126,6 +151,7 @@ INTEGRATIONS: dict[str, Integration] = {
         create_speech_integrations(),
         create_loader_integrations(OrqTranscriptionLoader),
         create_loader_integrations(OrqTranslationLoader),
+        create_retrieval_integrations(),
     )
     for face in faces
 }

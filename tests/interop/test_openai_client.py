@@ -174,3 +174,24 @@ class TestTranscriptions:
     @deprecated
     def test_translations(self, client, speech):
         assert client.audio.translations.create(model=WHISPER, file=speech).text
+
+
+class TestEmbeddings:
+    @pytest.mark.parametrize("encoding_format", ["float", "base64"])
+    def test_every_encoding(self, client, encoding_format):
+        response = client.embeddings.create(
+            model="openai/text-embedding-3-small",
+            input=["A red boat", "A blue car"],
+            dimensions=64,
+            encoding_format=encoding_format,
+        )
+        assert [item.index for item in response.data] == [0, 1]
+        if encoding_format == "base64":  # the client decodes base64 only if it has chosen it
+            assert [len(base64.b64decode(item.embedding)) for item in response.data] == [256, 256]
+        else:
+            assert [len(item.embedding) for item in response.data] == [64, 64]
+
+    def test_encoding_chosen_by_the_client(self, client):
+        response = client.embeddings.create(model="openai/text-embedding-3-small", input="Hi")
+        assert len(response.data[0].embedding) == 1536
+        assert response.usage.prompt_tokens > 0

@@ -38,7 +38,7 @@ def test_prefixes(create_chat, prefix):
         ("GET", CHAT),
         ("POST", "/v3/router/videos"),
         ("POST", "/v3/router/models"),
-        ("GET", "/v2/router/models"),
+        ("GET", "/v2/gateway/models"),
         ("POST", "/v1/chat/completions"),
     ],
 )

@@ -13,7 +13,10 @@ from orq_router_integrations import (
     ChatOrq,
     OfflineRouter,
     OrqAudioParser,
+    OrqEmbeddings,
     OrqImageTool,
+    OrqKnowledgeRetriever,
+    OrqRerank,
     OrqSpeechTool,
     OrqTranscriptionLoader,
     OrqTranslationLoader,
@@ -120,3 +123,18 @@ def loading(client: RouterClient) -> str:
 async def parsing(parser: OrqAudioParser, blob: Blob) -> None:
     assert_type(parser.lazy_parse(blob), Iterator[Document])
     assert_type(await parser.aparse(blob), list[Document])
+
+
+async def retrieving(client: RouterClient) -> None:
+    embeddings = OrqEmbeddings("openai/text-embedding-3-small", client=client, dimensions=256)
+    assert_type(embeddings.embed_query("Hi"), list[float])
+    assert_type(await embeddings.aembed_documents(["Hi"]), list[list[float]])
+    assert_type(embeddings.embed(["Hi"], controls={"identity": "u"}).tokens, int | None)
+    OrqEmbeddings("openai/text-embedding-3-small", dimensions="256")  # type: ignore[arg-type]
+    rerank = OrqRerank("cohere/rerank-v3.5", top_n=3, client=client)
+    assert_type(rerank.rerank("Hi", ["a"])[0].score, float)
+    assert_type(await rerank.acompress_documents([Document("a")], "Hi"), list[Document])
+    assert_type(client.list_models()[0].id, str)
+    assert_type((await client.amodel_catalog())[0].context_window, int | None)
+    retriever = OrqKnowledgeRetriever("manual", k=3, rerank={"model": "cohere/rerank-v3.5"})
+    assert_type(retriever.invoke("Hi", k=5), list[Document])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
+from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect, get_root_url
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,20 @@ def test_only_responses_requires_v3():
     limited = {path for path, endpoint in ENDPOINTS.items() if endpoint.dialects != set(Dialect)}
     assert limited == {"/responses"}
     assert ENDPOINTS["/responses"].dialects == {Dialect.V3_ROUTER}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "root"),
+    [
+        ("https://my.orq.ai/v3/router", "https://my.orq.ai"),
+        ("https://my.orq.ai/v2/gateway/", "https://my.orq.ai"),
+        ("https://llm.example.com/orq/eu/v2/proxy", "https://llm.example.com/orq/eu"),
+    ],
+)
+def test_root_of_the_platform(base_url, root):
+    assert get_root_url(base_url) == root
+
+
+def test_unknown_path_has_no_root():
+    with pytest.raises(ValueError, match="unknown path '/v1'"):
+        get_root_url("https://my.orq.ai/v1")

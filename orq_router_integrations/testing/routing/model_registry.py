@@ -14,11 +14,15 @@ PROVIDERS = (
 LISTED_MODELS = (
     "anthropic/claude-sonnet-4-5",
     "azure/gpt-4o",
+    "cohere/embed-multilingual-v3.0",
+    "cohere/rerank-v3.5",
     "google-ai/gemini-2.5-flash",
     "groq/llama-3.3-70b-versatile",
     "mistral/mistral-large-latest",
     "openai/gpt-4o",
     "openai/gpt-4o-mini",
+    "openai/text-embedding-3-large",
+    "openai/text-embedding-3-small",
 )
 """Models listed by ``GET /models`` by default; more than these are enabled."""
 
@@ -48,10 +52,14 @@ class ModelRegistry:
             message = f"model {model!r} was not found or is not enabled in this workspace"
             raise HTTPError(404, message, param="model")
 
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The ids of the models that are listed."""
+        return LISTED_MODELS if self._enabled is None else self._enabled
+
     def list_models(self) -> dict[str, Any]:
         """Return the body of ``GET /models``, which has no capabilities."""
-        ids = LISTED_MODELS if self._enabled is None else self._enabled
-        return {"object": "list", "data": [_describe_model(id_) for id_ in ids]}
+        return {"object": "list", "data": [_describe_model(id_) for id_ in self.listed]}
 
     def get_model(self, id_: str) -> dict[str, Any]:
         """Return the body of ``GET /models/{model}``.

@@ -1,0 +1,1 @@
+"""Endpoints for retrieval: embeddings, rerank, OCR, knowledge bases and lists of models."""

@@ -1,0 +1,198 @@
+"""Parameters and responses of ``POST /embeddings``.
+
+The facts are in ``tests/contract/http_api.md``. Items of a response may arrive in any order, and as
+base64 or as numbers whichever was requested.
+"""
+
+import math
+import sys
+from array import array
+from binascii import a2b_base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str, get_json_type_name
+from orq_router_integrations.wire.model_kinds import get_base_name
+
+EncodingFormat = Literal["base64", "float"]
+Vector = list[float]
+
+MAX_DIMENSIONS = 65_536
+
+_KNOWN_DIMENSIONS = {
+    "text-embedding-3-small": 1536,
+    "text-embedding-3-large": 3072,
+    "text-embedding-ada-002": 1536,
+    "embed-english-v3.0": 1024,
+    "embed-multilingual-v3.0": 1024,
+    "jina-embeddings-v3": 1024,
+    "mistral-embed": 1024,
+}
+"""Largest vector of well-known models."""
+
+_BYTES_PER_TOKEN = 3
+"""A low value: English has about four bytes per token, so batches never exceed their limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingsResponse:
+    """The vectors of one request, in the order of its texts.
+
+    Attributes:
+        vectors: One vector per text, all of the same length.
+        model: Name of the model that answered, usually without its provider.
+        tokens: Number of input tokens, if the response contains it.
+        response: Headers and timing of the response.
+    """
+
+    vectors: list[Vector]
+    model: str | None
+    tokens: int | None
+    response: Response
+
+
+def check_dimensions(model: str, dimensions: int | None) -> None:
+    """Reject more dimensions than a well-known model has.
+
+    Raises:
+        ValueError: ``dimensions`` is larger than the vectors of the model.
+    """
+    maximum = _KNOWN_DIMENSIONS.get(get_base_name(model))
+    if dimensions is not None and maximum is not None and dimensions > maximum:
+        raise ValueError(
+            f"dimensions: {model} has at most {maximum} dimensions, not {dimensions}. Use a "
+            "smaller number or another model."
+        )
+
+
+def check_texts(texts: Any) -> list[str]:
+    """Return the texts to embed as a list.
+
+    Raises:
+        ValueError: They are not a list of non-empty strings that can be sent.
+    """
+    if isinstance(texts, str) or not isinstance(texts, Sequence):
+        raise ValueError(f"texts: Expected a list of str, got {type(texts).__name__}.")
+    for position, text in enumerate(texts):
+        check_text(text, f"texts[{position}]")
+    return list(texts)
+
+
+def check_text(text: Any, name: str) -> None:
+    """Reject a value that is not a str, is empty, or cannot be sent.
+
+    Raises:
+        ValueError: The message starts with ``name``.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"{name}: Expected a str, got {type(text).__name__}.")
+    if not text:
+        raise ValueError(f"{name}: The text is empty, which the router rejects. Remove it.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{name}: Contains a lone surrogate at position {error.start}. Remove it."
+        ) from None
+
+
+def split_batches(texts: Sequence[str], max_texts: int, max_tokens: int) -> Iterator[list[str]]:
+    """Divide texts into batches for one request each.
+
+    A text with more than ``max_tokens`` tokens gets a batch of its own.
+
+    Args:
+        texts: The texts.
+        max_texts: Maximum number of texts in a batch.
+        max_tokens: Maximum number of tokens in a batch. They are estimated, on the high side.
+    """
+    batch: list[str] = []
+    batch_tokens = 0
+    for text in texts:
+        tokens = math.ceil(len(text.encode()) / _BYTES_PER_TOKEN)
+        if batch and (len(batch) == max_texts or batch_tokens + tokens > max_tokens):
+            yield batch
+            batch, batch_tokens = [], 0
+        batch.append(text)
+        batch_tokens += tokens
+    if batch:
+        yield batch
+
+
+def parse_embeddings(
+    response: Response, count: int, dimensions: int | None = None
+) -> EmbeddingsResponse:
+    """Parse a response and order its vectors.
+
+    Args:
+        response: The response.
+        count: Number of texts in the request.
+        dimensions: Requested length of the vectors.
+
+    Raises:
+        MalformedResponseError: A vector is missing, duplicated, invalid, or of another length.
+        EmbeddedError: The body is an error.
+    """
+    body = response.json_object()
+    data = body.get("data")
+    if not isinstance(data, list):
+        raise MalformedResponseError(
+            f"'data' must be an array of embeddings, not {get_json_type_name(data)}"
+        )
+    vectors: dict[int | None, Vector] = {
+        as_int(item.get("index", 0)): decode_vector(item.get("embedding"))
+        for item in as_dicts(data)
+    }
+    if len(data) != count or vectors.keys() != set(range(count)):
+        raise MalformedResponseError(
+            f"expected one embedding for each of {count} texts, got {len(data)} with the indices "
+            f"{[as_dict(item).get('index') for item in data]!s:.100}"
+        )
+    ordered = [vectors[index] for index in range(count)]
+    check_lengths(ordered, dimensions)
+    usage = as_dict(body.get("usage"))
+    tokens = as_int(usage.get("prompt_tokens", usage.get("total_tokens")))
+    model = as_str(body.get("model")) or None
+    return EmbeddingsResponse(vectors=ordered, model=model, tokens=tokens, response=response)
+
+
+def check_lengths(vectors: Sequence[Vector], dimensions: int | None = None) -> None:
+    """Check that all vectors have the requested length, or the length of the first one.
+
+    Raises:
+        MalformedResponseError: A vector has another length.
+    """
+    if not vectors:
+        return
+    expected = dimensions or len(vectors[0])
+    for vector in vectors:
+        if len(vector) != expected:
+            raise MalformedResponseError(
+                f"expected vectors of {expected} dimensions, got one of {len(vector)}. The model "
+                "may not support 'dimensions', or another model has answered"
+            )
+
+
+def decode_vector(value: Any) -> Vector:
+    """Decode a vector from a JSON array of numbers, or from base64 of little-endian floats.
+
+    Raises:
+        MalformedResponseError: The value is neither, is empty, or contains NaN or infinity.
+
+    >>> decode_vector("AACAPwAAAMAAAGBAAAAAPg==")
+    [1.0, -2.0, 3.5, 0.125]
+    """
+    try:
+        if isinstance(value, str):
+            numbers = array("f", a2b_base64(value, strict_mode=True))
+            if sys.byteorder == "big":
+                numbers.byteswap()
+        else:
+            numbers = array("d", value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise MalformedResponseError(f"an embedding cannot be decoded ({error})") from None
+    if not numbers or not math.isfinite(sum(numbers)):
+        raise MalformedResponseError("an embedding is empty or contains NaN or infinity")
+    return numbers.tolist()

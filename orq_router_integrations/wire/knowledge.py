@@ -1,0 +1,127 @@
+"""Parameters and responses of ``POST /v2/knowledge/{id}/search``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.controls import Control, JsonObject, ModelId, Share
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, get_json_type_name
+from orq_router_integrations.wire.suggestions import suggest_name
+
+SearchType = Literal["vector_search", "keyword_search", "hybrid_search"]
+ResultCount = Annotated[int, Field(strict=True, ge=1, le=100)]
+
+_COMBINATIONS = frozenset({"and", "or"})
+_NUMBER_OPERATORS = frozenset({"gt", "gte", "lt", "lte"})
+_LIST_OPERATORS = frozenset({"in", "nin"})
+_OPERATORS = _NUMBER_OPERATORS | _LIST_OPERATORS | {"eq", "ne", "exists"}
+
+
+def check_filter(value: JsonObject) -> JsonObject:
+    """Reject a filter that the documentation does not allow.
+
+    Raises:
+        ValueError: An operator is unknown, or its value has the wrong type.
+    """
+    for name, condition in value.items():
+        if name in _COMBINATIONS:
+            if not isinstance(condition, list) or not condition:
+                raise ValueError(f"{name}: Expected a list of filters, got {condition!r:.60}.")
+            for item in condition:
+                if not isinstance(item, dict):
+                    raise ValueError(f"{name}: Expected a dict, got {item!r:.60}.")
+                check_filter(item)
+        elif not isinstance(condition, dict) or not condition:
+            raise ValueError(
+                f"{name}: Expected a condition such as {{'eq': {condition!r:.40}}}, got "
+                f"{condition!r:.40}."
+            )
+        else:
+            for operator, operand in condition.items():
+                _check_condition(f"{name}.{operator}", operator, operand)
+    return value
+
+
+def _check_condition(path: str, operator: str, operand: Any) -> None:
+    if operator not in _OPERATORS:
+        hint = suggest_name(operator, _OPERATORS) or f" Use {', '.join(sorted(_OPERATORS))}."
+        raise ValueError(f"{path}: Unknown operator.{hint}")
+    is_number = isinstance(operand, int | float) and not isinstance(operand, bool)
+    if operator in _NUMBER_OPERATORS and not is_number:
+        raise ValueError(f"{path}: Expected a number, got {operand!r:.40}.")
+    if operator in _LIST_OPERATORS and not isinstance(operand, list):
+        raise ValueError(f"{path}: Expected a list, got {operand!r:.40}.")
+    if operator == "exists" and not isinstance(operand, bool):
+        raise ValueError(f"{path}: Expected a bool, got {operand!r:.40}.")
+
+
+Filter = Annotated[JsonObject, AfterValidator(check_filter)]
+
+
+class KnowledgeRerank(Control):
+    """Rerank the results of a search with another model."""
+
+    example = "{'model': 'cohere/rerank-v3.5'}"
+
+    model: ModelId = Field(description="The rerank model, as `provider/model`")
+    threshold: Share | None = Field(
+        default=None, description="Minimum score from 0 to 1. By default 0"
+    )
+    top_k: ResultCount | None = Field(
+        default=None, description="How many results to keep, 1 to 100. By default 10"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnowledgeMatch:
+    """One result of a search.
+
+    Attributes:
+        id: Id of the chunk.
+        text: Text of the chunk.
+        metadata: Metadata of the chunk, the keys of the owner included.
+        search_score: Score of the search.
+        rerank_score: Score of the rerank model. ``None`` if the results were not reranked.
+    """
+
+    id: str | None
+    text: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    search_score: float | None = None
+    rerank_score: float | None = None
+
+
+def parse_matches(response: Response) -> list[KnowledgeMatch]:
+    """Parse a response, in the order of the router.
+
+    Raises:
+        MalformedResponseError: The response has no matches, or a match has no text.
+        EmbeddedError: The body is an error.
+    """
+    matches = response.json_object().get("matches")
+    if not isinstance(matches, list):
+        raise MalformedResponseError(
+            f"'matches' must be an array, not {get_json_type_name(matches)}"
+        )
+    return [_parse_match(item) for item in as_dicts(matches)]
+
+
+def _parse_match(item: dict[str, Any]) -> KnowledgeMatch:
+    if not isinstance(item.get("text"), str):
+        raise MalformedResponseError(f"the match {item.get('id')!r:.60} has no text")
+    scores = as_dict(item.get("scores"))
+    return KnowledgeMatch(
+        id=as_str(item.get("id")) or None,
+        text=item["text"],
+        metadata=as_dict(item.get("metadata")),
+        search_score=_as_score(scores.get("search_score")),
+        rerank_score=_as_score(scores.get("rerank_score")),
+    )
+
+
+def _as_score(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None

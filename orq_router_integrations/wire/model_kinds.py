@@ -1,0 +1,71 @@
+"""The kind of well-known models: embedding, rerank, chat and so on.
+
+Used to reject a model before sending that is certain not to fit the endpoint. Unknown models are
+never rejected.
+"""
+
+from typing import Literal
+
+ModelKind = Literal["chat", "embedding", "image", "moderation", "ocr", "rerank", "speech"]
+
+_KIND_BY_PART: dict[str, ModelKind] = {
+    "embed": "embedding",
+    "rerank": "rerank",
+    "moderation": "moderation",
+    "-ocr": "ocr",
+}
+"""Parts of model names that identify their kind."""
+
+_KIND_BY_PREFIX: dict[str, ModelKind] = {
+    "bge-m3": "embedding",
+    "claude-": "chat",
+    "dall-e-": "image",
+    "gemini-2.": "chat",
+    "gpt-3.5-": "chat",
+    "gpt-4": "chat",
+    "gpt-5": "chat",
+    "gpt-image-": "image",
+    "llama-3": "chat",
+    "mistral-large": "chat",
+    "mistral-small": "chat",
+    "tts-1": "speech",
+    "whisper-": "speech",
+}
+
+
+def get_base_name(model: str) -> str:
+    """Return the name of a model without its provider, in lower case."""
+    return model.partition("/")[2].lower()
+
+
+def get_model_kind(model: str) -> ModelKind | None:
+    """Return the kind of a model, or ``None`` if it is not known.
+
+    >>> get_model_kind("openai/text-embedding-3-small"), get_model_kind("openai/gpt-4o")
+    ('embedding', 'chat')
+    """
+    name = get_base_name(model)
+    for part, kind in _KIND_BY_PART.items():
+        if part in name:
+            return kind
+    return next((kind for start, kind in _KIND_BY_PREFIX.items() if name.startswith(start)), None)
+
+
+def check_model_kind(model: str, expected: ModelKind, example: str) -> None:
+    """Reject a model that is known to be of another kind.
+
+    Args:
+        model: The model id.
+        expected: The kind that the endpoint requires.
+        example: Id of a suitable model, for the error message.
+
+    Raises:
+        ValueError: The model is of another kind.
+    """
+    kind = get_model_kind(model)
+    if kind not in {expected, None}:
+        article = "an" if kind in {"embedding", "image", "ocr"} else "a"
+        raise ValueError(
+            f"model: {model} is {article} {kind} model. Use a model for {expected}, "
+            f"such as {example}."
+        )

@@ -1,0 +1,283 @@
+"""Lists of models: those enabled in the workspace, and the catalog of the platform."""
+
+import operator
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orq_router_integrations.wire.call import Call, MalformedResponseError, Response
+from orq_router_integrations.wire.endpoints import MODEL_CATALOG, MODELS
+from orq_router_integrations.wire.json import (
+    as_dict,
+    as_dicts,
+    as_int,
+    as_str,
+    get_json_type_name,
+)
+from orq_router_integrations.wire.suggestions import describe_unknown_argument
+
+CATALOG_FILTERS = frozenset(
+    {
+        "provider",
+        "endpoint",
+        "input_modality",
+        "output_modality",
+        "location",
+        "feature",
+        "supported_parameter",
+        "tier",
+        "offering_of",
+        "search",
+    }
+)
+
+_CONDITION = re.compile(r"""\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(?:(\d+)|"([^"]*)"|'([^']*)')\s*""")
+_OPERATORS = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EnabledModel:
+    """A model that is enabled in the workspace.
+
+    Attributes:
+        id: Provider and model, such as ``openai/gpt-4o``.
+        owned_by: Owner of the model, as sent by the router.
+        created: Unix time in seconds, if known.
+    """
+
+    id: str
+    owned_by: str = ""
+    created: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogModel:
+    """An entry of the catalog: a model as one provider offers it.
+
+    Attributes:
+        id: Provider and model, such as ``openai/gpt-4o``.
+        name: Display name.
+        description: Short description.
+        provider: Id of the provider.
+        offering_of: The model independent of its provider, as ``developer/name``.
+        endpoints: Endpoints that the model has, such as ``chat``.
+        input_modalities: Kinds of input, such as ``text`` and ``image``.
+        output_modalities: Kinds of output.
+        features: Capabilities, such as ``tool_calling`` and ``json_mode``.
+        supported_parameters: Parameters that the model accepts, such as ``temperature``.
+        context_window: Maximum number of input tokens, if known.
+        pricing: Prices as sent by the platform. Empty if there are none.
+        is_deprecated: Whether the provider will stop serving the model.
+        has_zero_retention: Whether the provider keeps no data.
+        fields: The complete entry.
+    """
+
+    id: str
+    name: str = ""
+    description: str = ""
+    provider: str = ""
+    offering_of: str = ""
+    endpoints: frozenset[str] = frozenset()
+    input_modalities: frozenset[str] = frozenset()
+    output_modalities: frozenset[str] = frozenset()
+    features: frozenset[str] = frozenset()
+    supported_parameters: frozenset[str] = frozenset()
+    context_window: int | None = None
+    pricing: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    is_deprecated: bool = False
+    has_zero_retention: bool = False
+    fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def can(self, feature: str) -> bool:
+        """Return whether the model has a feature, such as ``vision``."""
+        return feature in self.features
+
+    def estimate_cost(
+        self, input_tokens: int, output_tokens: int, *, tier: str = ""
+    ) -> float | None:
+        """Estimate the price of a call in US dollars from the prices in the catalog.
+
+        Discounts such as those for cached tokens are not considered.
+
+        Args:
+            input_tokens: Number of input tokens.
+            output_tokens: Number of output tokens.
+            tier: Service tier. By default the standard one.
+
+        Returns:
+            The estimate, or ``None`` if the catalog has no suitable price.
+
+        >>> price = {"cost": 2.0, "currency": "USD", "per": 1_000_000, "unit": "token"}
+        >>> CatalogModel(id="a/b", pricing={"input": price}).estimate_cost(1000, 0)
+        0.002
+        """
+        tokens = {"input": input_tokens, "output": output_tokens}
+        facts = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "total_tokens": input_tokens + output_tokens,
+            "tier": tier,
+        }
+        prices = dict(self.pricing)
+        for variant in as_dicts(prices.pop("variants", None)):
+            applies = _evaluate_condition(as_str(variant.get("when")), facts)
+            if applies is None:
+                return None
+            prices |= variant if applies else {}
+        costs = [_get_token_price(prices.get(name)) for name, count in tokens.items() if count]
+        if any(cost is None for cost in costs):
+            return None
+        counts = [count for count in tokens.values() if count]
+        return sum(cost * count for cost, count in zip(costs, counts, strict=True) if cost)
+
+
+def _get_token_price(price: Any) -> float | None:
+    """Return the price of one token in US dollars, or ``None`` if it is something else."""
+    match price:
+        case {
+            "cost": int() | float() as cost,
+            "currency": str() as currency,
+            "unit": str() as unit,
+        }:
+            per = price.get("per") or 1
+            is_token_price = currency.upper() == "USD" and unit.rstrip("s") == "token"
+            return cost / per if is_token_price and isinstance(per, (int, float)) else None
+    return None
+
+
+def _evaluate_condition(condition: str, facts: Mapping[str, Any]) -> bool | None:
+    """Evaluate comparisons that are joined by ``&&``; ``None`` if the condition is anything else.
+
+    The conditions are written in CEL, of which this is the part that prices need.
+    """
+    results = []
+    for comparison in condition.split("&&"):
+        match = _CONDITION.fullmatch(comparison)
+        if not match or match[1] not in facts:
+            return None
+        value = int(match[3]) if match[3] else match[4] or match[5] or ""
+        fact = facts[match[1]]
+        if type(fact) is not type(value):
+            return None
+        results.append(bool(_OPERATORS[match[2]](fact, value)))
+    return all(results)
+
+
+def create_list_call() -> Call[list[EnabledModel]]:
+    """Create the call that lists the enabled models."""
+    return Call(endpoint=MODELS, body={}, parse=parse_models)
+
+
+def parse_models(response: Response) -> list[EnabledModel]:
+    """Parse the response of ``GET /models``.
+
+    Raises:
+        MalformedResponseError: The response contains no list.
+        EmbeddedError: The body is an error.
+    """
+    return [
+        EnabledModel(item["id"], as_str(item.get("owned_by")), as_int(item.get("created")))
+        for item in _get_entries(response.json_object())
+    ]
+
+
+@dataclass(slots=True)
+class CatalogReader:
+    """Reads the catalog page by page. By default the platform sends a single page.
+
+    Attributes:
+        filters: Query parameters.
+        models: Entries read so far.
+
+    Raises:
+        ValueError: A filter is unknown.
+    """
+
+    filters: Mapping[str, str]
+    models: list[CatalogModel] = field(default_factory=list)
+    _is_complete: bool = False
+
+    def __post_init__(self) -> None:
+        for name in self.filters:
+            if name not in CATALOG_FILTERS:
+                raise ValueError(describe_unknown_argument(name, CATALOG_FILTERS))
+
+    def next_call(self) -> "Call[CatalogPage] | None":
+        """Return the call of the next page, or ``None`` after the last one."""
+        if self._is_complete:
+            return None
+        cursor = {"starting_after": self.models[-1].id} if self.models else {}
+        query = {**self.filters, **cursor}
+        return Call(endpoint=MODEL_CATALOG, body={}, query=query, parse=parse_catalog_page)
+
+    def add(self, page: "CatalogPage") -> None:
+        """Add a page."""
+        self.models += page.models
+        self._is_complete = not page.has_more or not page.models
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogPage:
+    """One page of the catalog."""
+
+    models: list[CatalogModel]
+    has_more: bool
+
+
+def parse_catalog_page(response: Response) -> CatalogPage:
+    """Parse a response of ``GET /v2/model-catalog``.
+
+    Raises:
+        MalformedResponseError: The response contains no list.
+        EmbeddedError: The body is an error.
+    """
+    body = response.json_object()
+    return CatalogPage(
+        [_parse_entry(item) for item in _get_entries(body)], bool(body.get("has_more"))
+    )
+
+
+def _get_entries(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    data = body.get("data")
+    if data is None and "data" in body:
+        return []  # documented as the empty list
+    if not isinstance(data, list):
+        raise MalformedResponseError(f"'data' must be an array, not {get_json_type_name(data)}")
+    return [item for item in as_dicts(data) if as_str(item.get("id"))]
+
+
+def _parse_entry(item: dict[str, Any]) -> CatalogModel:
+    modalities = as_dict(item.get("modalities"))
+    return CatalogModel(
+        id=item["id"],
+        name=as_str(item.get("name")),
+        description=as_str(item.get("description")),
+        provider=as_str(as_dict(item.get("provider")).get("id")) or item["id"].partition("/")[0],
+        offering_of=as_str(item.get("offering_of")),
+        endpoints=_as_names(item.get("endpoints")),
+        input_modalities=_as_names(modalities.get("input")),
+        output_modalities=_as_names(modalities.get("output")),
+        features=_as_names(item.get("features")),
+        supported_parameters=_as_names(item.get("supported_parameters")),
+        context_window=as_int(item.get("context_window")),
+        pricing=as_dict(item.get("pricing")),
+        is_deprecated=item.get("deprecated") is True,
+        has_zero_retention=item.get("zdr") is True,
+        fields=item,
+    )
+
+
+def _as_names(value: Any) -> frozenset[str]:
+    return (
+        frozenset(item for item in value if isinstance(item, str))
+        if isinstance(value, list)
+        else frozenset()
+    )
