@@ -184,11 +184,7 @@ class AudioIntegration(RouterIntegration, TranslationParams):
         return body
 
     def _create_run(self) -> LoaderRun:
-        """Create a pass over recordings with the settings of this object.
-
-        Raises:
-            RouterInputError: If a setting is invalid or the store cannot be opened.
-        """
+        """Create a pass over recordings with the settings of this object."""
         try:
             transcriber = Transcriber(
                 endpoint=self._endpoint,

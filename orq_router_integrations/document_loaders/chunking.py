@@ -12,16 +12,7 @@ PAUSE_SEARCH_SECONDS = 10.0
 
 
 def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[AudioChunk]:
-    """Split a WAV file into chunks, preferably at pauses.
-
-    Args:
-        reader: File to split.
-        limits: Maximum size of a chunk, and the overlap.
-        filename: Name of the recording, from which the names of the chunks are derived.
-
-    Raises:
-        RouterInputError: If the overlap takes up most of a chunk.
-    """
+    """Split a WAV file into chunks, preferably at pauses."""
     stem = filename.rpartition(".")[0]
     half_overlap = int(limits.overlap_seconds * reader.frame_rate / 2)
     boundaries = [0, *_iter_cuts(reader, limits, half_overlap), reader.frame_count]

@@ -23,11 +23,7 @@ SAMPLE_RATE = 16_000
 
 
 def check_decodable(recording: Recording) -> None:
-    """Check that PyAV is installed.
-
-    Raises:
-        RouterInputError: If PyAV is not installed.
-    """
+    """Check that PyAV is installed."""
     if find_spec("av") is None:
         raise RouterInputError(
             f"source: {recording.label} may exceed max_bytes or max_seconds, and splitting "
@@ -41,10 +37,6 @@ def open_decoded(recording: Recording) -> Iterator[WavReader]:
     """Decode a recording to a temporary WAV file (mono, 16 kHz), packet by packet.
 
     The file is deleted at the end of the block.
-
-    Raises:
-        RouterInputError: If PyAV is not installed or cannot decode the recording.
-        SavingError: If the temporary directory cannot be created.
     """
     with ExitStack() as stack:
         with map_write_errors("a temporary directory"):
@@ -57,11 +49,7 @@ def open_decoded(recording: Recording) -> Iterator[WavReader]:
 
 
 def read_duration(recording: Recording) -> float | None:
-    """Read the duration in seconds from the file header, or ``None`` if the header omits it.
-
-    Raises:
-        RouterInputError: If PyAV is not installed or cannot read the recording.
-    """
+    """Read the duration in seconds from the file header, or ``None`` if the header omits it."""
     with _open_container(recording) as (av, container):
         return container.duration / av.time_base if container.duration else None
 

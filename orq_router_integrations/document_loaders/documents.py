@@ -42,22 +42,13 @@ _MAX_INTEGER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class DocumentSplitter:
-    """Splits transcripts into Documents.
-
-    Attributes:
-        granularity: Part of a recording that becomes one Document; see ``OrqAudioParser``.
-        window_seconds: Length of a time window for the granularity ``window``.
-    """
+    """Splits transcripts into Documents."""
 
     granularity: Granularity = "file"
     window_seconds: float = 60.0
 
     def require_spans(self, transcript: Transcript) -> Transcript:
-        """Return the transcript if it has the timestamps or speakers that are needed.
-
-        Raises:
-            MalformedResponseError: If they are missing.
-        """
+        """Return the transcript if it has the timestamps or speakers that are needed."""
         if not self.has_spans(transcript):
             missing = _MISSING_SPANS[self.granularity]
             raise MalformedResponseError(f"the response does not contain {missing}")
@@ -79,12 +70,7 @@ class DocumentSplitter:
         return bool(transcript.words or transcript.segments)
 
     def split(self, transcript: Transcript, metadata: Mapping[str, Any]) -> Iterator[Document]:
-        """Split the transcript of a recording.
-
-        Args:
-            transcript: Transcript of an entire recording.
-            metadata: Metadata to add to each Document.
-        """
+        """Split the transcript of a recording."""
         if self.granularity == "file":
             duration = transcript.duration
             times = {} if duration is None else {"start": 0.0, "end": duration}

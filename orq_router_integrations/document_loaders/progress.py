@@ -7,22 +7,14 @@ INSTALL_COMMAND = "pip install 'orq-router-integrations[progress]'"
 
 
 def require_tqdm(enabled: bool) -> bool:
-    """Check that tqdm is installed if the progress bar is enabled.
-
-    Raises:
-        ValueError: If tqdm is not installed.
-    """
+    """Check that tqdm is installed if the progress bar is enabled."""
     if enabled and find_spec("tqdm") is None:
         raise ValueError(f"show_progress: Requires tqdm. Install it with {INSTALL_COMMAND}.")
     return enabled
 
 
 class ProgressBar:
-    """Progress bar that counts files, minutes of audio and errors.
-
-    Args:
-        total: Number of files, if known.
-    """
+    """Progress bar that counts files, minutes of audio and errors."""
 
     def __init__(self, total: int | None) -> None:
         from tqdm.auto import tqdm  # noqa: PLC0415 - optional dependency

@@ -44,16 +44,7 @@ _MAX_SKIPPED_NAMES = 5
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """An audio file that can be opened any number of times.
-
-    Attributes:
-        label: Name used in errors and as ``source`` in the metadata of Documents.
-        filename: File name sent to the router.
-        mime_type: Type detected from the first bytes.
-        size: Size in bytes.
-        open: Function that returns a new binary stream, positioned at the first byte.
-        metadata: Metadata of the ``Blob``; empty for paths and bytes.
-    """
+    """An audio file that can be opened any number of times."""
 
     label: str
     filename: str
@@ -75,16 +66,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """The part of a recording that is sent in one request.
-
-    Attributes:
-        index: Position among the chunks of the recording, from 0.
-        upload: File to send.
-        start_seconds: Start of the chunk within the recording.
-        end_seconds: End of the chunk within the recording; ``None`` if the duration of an
-            undivided recording is unknown.
-        cut_seconds: Middle of the overlap with the previous chunk, within the recording.
-    """
+    """The part of a recording that is sent in one request."""
 
     index: int
     upload: Upload
@@ -95,13 +77,7 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkLimits:
-    """Limits of a single request.
-
-    Attributes:
-        max_bytes: Maximum file size in bytes.
-        max_seconds: Maximum duration in seconds; ``None`` for no limit.
-        overlap_seconds: Overlap of neighboring chunks in seconds.
-    """
+    """Limits of a single request."""
 
     max_bytes: int
     max_seconds: float | None = None
@@ -109,12 +85,7 @@ class ChunkLimits:
 
 
 def create_recording(item: SourceItem) -> Recording:
-    """Create a recording from a source item, whose first bytes are read to detect its type.
-
-    Raises:
-        RouterInputError: If the file does not exist, is empty, is not a regular file, or does not
-            contain audio in a supported format.
-    """
+    """Create a recording from a source item, whose first bytes are read to detect its type."""
     try:
         if isinstance(item, Blob):
             return _from_blob(item)
@@ -170,11 +141,7 @@ def _from_path(path: str | os.PathLike[str], label: str, metadata: Mapping[str, 
 
 
 def _detect_type(name: str, data: Sliceable) -> tuple[str, str]:
-    """Return the MIME type of a recording and the file name to send.
-
-    Raises:
-        ValueError: The file cannot be transcribed, neither directly nor after a conversion.
-    """
+    """Return the MIME type of a recording and the file name to send."""
     mime_type = detect_mime_type(data)
     if mime_type == W64_TYPE:
         return mime_type, name
@@ -189,11 +156,7 @@ def _detect_type(name: str, data: Sliceable) -> tuple[str, str]:
 
 
 def validate_source(source: Any) -> Source:
-    """Check the type of a source without opening paths. File objects are read into a ``Blob``.
-
-    Raises:
-        ValueError: If the source is empty or has an unsupported type.
-    """
+    """Check the type of a source without opening paths. File objects are read into a ``Blob``."""
     if isinstance(source, (BlobLoader, Blob, bytes)):
         return source
     if isinstance(source, (bytearray, memoryview)):
@@ -224,16 +187,7 @@ def _validate_item(item: Any) -> SourceItem:
 
 
 def iter_items(source: Source, *, check: Callable[[SourceItem], None]) -> Iterator[SourceItem]:
-    """Iterate over the items of a source in order, listing directories and patterns lazily.
-
-    Args:
-        source: Source of a loader, as returned by ``validate_source``.
-        check: Called with each path, ``bytes`` or ``Blob`` of the source before this function
-            returns. Files in directories and items of a ``BlobLoader`` are not checked.
-
-    Raises:
-        RouterInputError: If a path does not exist, or a directory or pattern has no audio files.
-    """
+    """Iterate over the items of a source in order, listing directories and patterns lazily."""
     if isinstance(source, BlobLoader):
         return iter(source.yield_blobs())
     items = list(source) if isinstance(source, (list, tuple)) else [cast("SourceItem", source)]

@@ -42,15 +42,7 @@ _WORD_SECONDS = 0.3
 def merge_chunks(
     chunks: Sequence[AudioChunk], transcripts: Sequence[Transcript | None]
 ) -> Transcript | None:
-    """Merge the transcripts of the chunks of a recording.
-
-    Args:
-        chunks: All chunks of a recording, in order.
-        transcripts: Transcript of each chunk; ``None`` if the chunk was skipped.
-
-    Returns:
-        The transcript of the recording, or ``None`` if all chunks were skipped.
-    """
+    """Merge the transcripts of the chunks of a recording."""
     merged: Transcript | None = None
     previous: AudioChunk | None = None  # set if the previous chunk was transcribed
     for chunk, transcript in zip(chunks, transcripts, strict=True):
@@ -123,15 +115,7 @@ def stitch(
     *,
     max_words: float | None = None,
 ) -> Transcript:
-    """Join two transcripts that overlap, keeping the words of the overlap once.
-
-    Args:
-        left: Earlier transcript.
-        right: Later transcript, with times in the same recording.
-        cut_seconds: Middle of the overlap.
-        overlap_words: Estimated number of words in the overlap; not used for words with times.
-        max_words: Largest possible number. Defaults to twice the estimate.
-    """
+    """Join two transcripts that overlap, keeping the words of the overlap once."""
     expected = ExpectedWords(overlap_words, int(max_words or 2 * overlap_words) + 1)
     words, text, segments = _find_overlaps(left, right, cut_seconds, expected)
     left = replace(

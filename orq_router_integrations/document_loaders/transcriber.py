@@ -81,13 +81,7 @@ FATAL_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class PreparedRecording:
-    """A recording that is ready to be sent.
-
-    Attributes:
-        recording: Recording to transcribe.
-        chunks: Chunks of the recording; a single one if it does not exceed the limits.
-        duration_seconds: Duration in seconds, if the file header contains it.
-    """
+    """A recording that is ready to be sent."""
 
     recording: Recording
     chunks: Sequence[AudioChunk]
@@ -96,13 +90,7 @@ class PreparedRecording:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRecording:
-    """Result for one recording.
-
-    Attributes:
-        documents: Documents of the recording.
-        duration_seconds: Duration in seconds, if known.
-        error_count: Number of chunks that could not be transcribed.
-    """
+    """Result for one recording."""
 
     documents: list[Document]
     duration_seconds: float | None = None
@@ -111,19 +99,7 @@ class LoadedRecording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcriber:
-    """Transcribes one recording at a time, with the settings of a loader or parser.
-
-    Attributes:
-        endpoint: Transcriptions or translations.
-        body: Model and parameters, as sent to the router.
-        controls: Router controls.
-        splitter: Converts transcripts to Documents.
-        limits: Limits above which a recording is split into chunks.
-        carry_prompt: Whether the end of a transcript becomes the prompt of the next chunk.
-        on_error: What to do if a chunk or recording fails.
-        store: Store of transcripts that have been paid for.
-        base_url: URL of the router; part of the keys of the store.
-    """
+    """Transcribes one recording at a time, with the settings of a loader or parser."""
 
     endpoint: Endpoint
     body: Mapping[str, Any]
@@ -139,10 +115,6 @@ class Transcriber:
         """Check an item before the first request is sent.
 
         If errors are to be skipped or marked, the check is left to ``prepare``.
-
-        Raises:
-            RouterInputError: If the item is not readable audio, or may need to be split and PyAV is
-                not installed.
         """
         if self.on_error != "raise":
             return
@@ -159,10 +131,6 @@ class Transcriber:
         """Open an item and split it into chunks if it exceeds the limits.
 
         Temporary files are deleted at the end of the block.
-
-        Raises:
-            RouterInputError: If the item is not readable audio or cannot be split.
-            SavingError: If the temporary directory cannot be created.
         """
         recording = create_recording(item)
         reader = _create_wav_reader(recording)
@@ -196,9 +164,6 @@ class Transcriber:
         """Transcribe consecutive chunks of a recording, one after the other.
 
         Yields the steps to run, see ``_concurrency``; sync and async calls share this code.
-
-        Returns:
-            The transcript of each chunk; ``None`` if it was skipped.
         """
         transcripts: ChunkTranscripts = []
         prompt_tail = ""
@@ -258,14 +223,7 @@ class Transcriber:
     def _handle_error(
         self, error: RouterError, label: str, chunk: AudioChunk | None = None
     ) -> Transcript | None:
-        """Apply the error policy to a chunk, or to a recording that could not be opened.
-
-        Returns:
-            A transcript without text but with the error, or ``None`` to skip the chunk.
-
-        Raises:
-            RouterError: If the policy is ``raise``, or the error is one of ``FATAL_ERRORS``.
-        """
+        """Apply the error policy to a chunk, or to a recording that could not be opened."""
         name = type(error).__name__
         if self.on_error == "raise" or isinstance(error, FATAL_ERRORS):
             if not isinstance(error, RouterInputError):  # its message contains the label already
@@ -306,11 +264,7 @@ class Transcriber:
         return LoadedRecording(documents, prepared.duration_seconds, error_count)
 
     def build_failure(self, error: RouterError, label: str) -> LoadedRecording:
-        """Apply the error policy to a recording that could not be opened.
-
-        Raises:
-            RouterError: If the policy is ``raise``, or the error is one of ``FATAL_ERRORS``.
-        """
+        """Apply the error policy to a recording that could not be opened."""
         transcript = self._handle_error(error, label)
         if transcript is None:
             return LoadedRecording([], error_count=1)
@@ -334,12 +288,6 @@ class LoaderRun:
 
     Up to ``max_concurrency`` recordings are loaded concurrently, and the chunks of a recording are
     divided into up to as many groups of consecutive chunks that are transcribed concurrently.
-
-    Attributes:
-        client: Client that sends the requests.
-        transcriber: Transcribes each recording.
-        max_concurrency: Maximum number of concurrent requests.
-        cancel_token: Cancels all requests of the run.
     """
 
     client: RouterClient

@@ -30,11 +30,7 @@ _REPLACE = "INSERT OR REPLACE INTO transcripts VALUES (?, ?)"
 
 
 def validate_store(store: Any) -> Any:
-    """Check the ``store`` argument of a loader without opening it.
-
-    Raises:
-        ValueError: If it is neither the path of a file that can be written nor a LangChain store.
-    """
+    """Check the ``store`` argument of a loader without opening it."""
     if store is None or isinstance(store, BaseStore):
         return store
     if isinstance(store, (str, os.PathLike)):
@@ -51,20 +47,13 @@ class TranscriptStore:
 
     Errors of the store are logged and do not stop the run: a transcript that cannot be read is
     requested again, and one that cannot be saved is returned anyway.
-
-    Attributes:
-        store: Store of serialized transcripts.
     """
 
     store: "BaseStore[str, bytes] | SQLiteStore"
 
     @classmethod
     def open(cls, store: str | os.PathLike[str] | BaseStore[str, bytes]) -> "TranscriptStore":
-        """Open a store; a SQLite file is created if it does not exist.
-
-        Raises:
-            RouterInputError: If the file cannot be written or contains something else.
-        """
+        """Open a store; a SQLite file is created if it does not exist."""
         return cls(store if isinstance(store, BaseStore) else SQLiteStore(Path(store)))
 
     def get(self, key: str) -> Transcript | None:
@@ -88,12 +77,6 @@ class SQLiteStore:
     """Key-value store in a SQLite file, with the methods of a LangChain store used here.
 
     Each operation opens its own connection, so threads and processes may share the file.
-
-    Args:
-        path: File to use; created if it does not exist.
-
-    Raises:
-        RouterInputError: If the file cannot be written or contains something else.
     """
 
     def __init__(self, path: Path) -> None:
@@ -133,9 +116,6 @@ def compute_key(upload: Upload, params: Mapping[str, Any]) -> str:
     """Hash the contents of a file and the parameters that affect its transcript.
 
     The file name is not included, so a renamed file keeps its key.
-
-    Raises:
-        RouterInputError: If the file cannot be read.
     """
     digest = blake2b(json.dumps(sorted(params.items())), digest_size=32)
     with map_os_errors(upload.filename), upload.open() as stream:

@@ -31,11 +31,6 @@ class WavReader:
     """Access to the frames of a WAV file, without reading the file into memory.
 
     A frame holds one sample per channel.
-
-    Attributes:
-        open: Function that returns a new binary stream, positioned at the first byte of the file.
-        header: Parsed file header.
-        frame_count: Number of frames.
     """
 
     open: Callable[[], BinaryIO]
@@ -91,12 +86,7 @@ class WavReader:
         return Upload(filename, "audio/wav", len(header) + length, open_slice)
 
     def find_quiet_frame(self, start: int, end: int) -> int:
-        """Find the frame in the middle of the longest pause between two frames.
-
-        Returns:
-            A frame from ``start`` to ``end``; the last one if several pauses are equally long, and
-            ``end`` if there are no pauses or the samples are not integers.
-        """
+        """Find the frame in the middle of the longest pause between two frames."""
         if self.header.format_tag != _PCM:
             return end
         block_frames = max(1, int(BLOCK_SECONDS * self.frame_rate))

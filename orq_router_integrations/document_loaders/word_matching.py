@@ -22,12 +22,7 @@ _INVENTED_COUNTS = list(product(range(MAX_MISHEARD_WORDS + 1, MAX_INVENTED_WORDS
 
 
 class Overlap(NamedTuple):
-    """Number of words to remove where two transcripts meet.
-
-    Attributes:
-        left: Words to remove from the end of the first transcript.
-        right: Words to remove from the start of the second transcript.
-    """
+    """Number of words to remove where two transcripts meet."""
 
     left: int
     right: int
@@ -50,13 +45,7 @@ class ExpectedWords(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """A run of equal words near the end of one text and near the start of another.
-
-    Attributes:
-        length: Number of words in the run.
-        after: Number of words after the run in the first text.
-        before: Number of words before the run in the second text.
-    """
+    """A run of equal words near the end of one text and near the start of another."""
 
     length: int
     after: int
@@ -121,11 +110,7 @@ class _RunMatcher:
         return self.max_tolerance == 1 and math.isfinite(self.left[-1].uncertainty)
 
     def iter_runs(self, counts: Iterable[tuple[int, int]]) -> Iterator[_Run]:
-        """Yield the runs of words that both texts contain, longest first.
-
-        Args:
-            counts: Allowed numbers of words after the run on the left and before it on the right.
-        """
+        """Yield the runs of words that both texts contain, longest first."""
         max_length = min(len(self.left), len(self.right), self.max_words)
         for length in range(max_length, self.min_length - 1, -1):
             for after, before in counts:

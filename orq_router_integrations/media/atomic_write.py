@@ -19,16 +19,7 @@ _MAX_NAME_CHARS = 40
 
 
 def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-    """Check before a paid request that a file can be written, and return its path.
-
-    Args:
-        path: Path of the file.
-        overwrite: Whether an existing file may be replaced.
-
-    Raises:
-        RouterInputError: The path is empty, a directory or not a regular file, its directory
-            does not exist, or the file exists and must not be overwritten.
-    """
+    """Check before a paid request that a file can be written, and return its path."""
     target = parse_path(path)
     try:
         target.stat()
@@ -50,12 +41,7 @@ def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True
 
 
 def parse_path(path: str | os.PathLike[str]) -> Path:
-    """Convert a path, which does not have to exist.
-
-    Raises:
-        RouterInputError: It is empty or not a path, or it ends with a slash and the directory
-            does not exist.
-    """
+    """Convert a path, which does not have to exist."""
     try:
         name = os.fsdecode(path)
     except TypeError as error:
@@ -68,11 +54,7 @@ def parse_path(path: str | os.PathLike[str]) -> Path:
 
 
 def validate_directory(directory: Path | None) -> Path | None:
-    """Check before a paid request that files can be written to a directory.
-
-    Raises:
-        RouterInputError: The directory does not exist or is not writable, or its name is not UTF-8.
-    """
+    """Check before a paid request that files can be written to a directory."""
     if directory is None:
         return None
     if str(directory) != to_printable(str(directory)):
@@ -89,11 +71,7 @@ def validate_directory(directory: Path | None) -> Path | None:
 
 @contextmanager
 def map_write_errors(target: object) -> Iterator[None]:
-    """Re-raise an ``OSError`` inside the block as ``SavingError``.
-
-    Args:
-        target: Name of the file for the message.
-    """
+    """Re-raise an ``OSError`` inside the block as ``SavingError``."""
     try:
         yield
     except OSError as error:
@@ -102,18 +80,7 @@ def map_write_errors(target: object) -> Iterator[None]:
 
 
 class PartialFile:
-    """A temporary file that is renamed once it is complete.
-
-    Args:
-        directory: Directory of the final file.
-        name: Name of the final file.
-
-    Attributes:
-        file: The open file.
-
-    Raises:
-        RouterInputError: The directory is not writable.
-    """
+    """A temporary file that is renamed once it is complete."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self._path = directory / f".{name[:_MAX_NAME_CHARS]}.{uuid4().hex[:8]}.part"
@@ -155,14 +122,6 @@ def open_atomic(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
 
     The data goes to a temporary file in the same directory. If the block fails or is cancelled,
     the temporary file is deleted and an existing file is not changed.
-
-    Args:
-        path: Path of the file.
-        overwrite: Whether an existing file may be replaced.
-
-    Raises:
-        RouterInputError: The file cannot be created; see ``validate_output_path``.
-        SavingError: Writing failed.
     """
     target = validate_output_path(path, overwrite=overwrite).resolve()
     part = PartialFile(target.parent, target.name)

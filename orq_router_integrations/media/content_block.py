@@ -233,11 +233,7 @@ def _encode_png(image: "PIL.Image.Image") -> bytes:
 
 
 def read_file_object(source: Any) -> tuple[bytes, str | None]:
-    """Return the content of a binary file object, from its start if it is seekable, and its name.
-
-    Raises:
-        ValueError: It is closed, or its content is not bytes.
-    """
+    """Return the content of a binary file object and its name. A seekable one is rewound first."""
     if hasattr(source, "seekable") and source.seekable():
         source.seek(0)
     data = source.read()
@@ -248,15 +244,7 @@ def read_file_object(source: Any) -> tuple[bytes, str | None]:
 
 
 def validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Path:
-    """Return the path of an existing regular file that is not empty.
-
-    Args:
-        path: The path.
-        url_hint: A sentence for the error message if the path is a URL.
-
-    Raises:
-        ValueError: The file does not exist, is empty, or is a directory, pipe or device.
-    """
+    """Return the path of an existing regular file that is not empty."""
     if isinstance(path, str) and "://" in path:
         raise ValueError(
             f"{path[:200]!r} is a URL. Download it, and pass the path or bytes.{url_hint}"
@@ -280,16 +268,7 @@ def create_upload(
     filename: str | None = None,
     mime_type: str | None = None,
 ) -> Upload:
-    """Create a part of a multipart body. A path is read while the request is sent.
-
-    Args:
-        source: A path, bytes, a binary file object or a PIL image.
-        filename: File name to send. Defaults to the name of the file.
-        mime_type: MIME type to send. By default it is detected.
-
-    Raises:
-        RouterInputError: The file does not exist, is not a regular file, or is empty.
-    """
+    """Create a part of a multipart body. A path is read while the request is sent."""
     try:
         _require_str(filename=filename, mime_type=mime_type)
         if content := read_from_memory(source):

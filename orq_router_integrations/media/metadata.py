@@ -53,11 +53,7 @@ def _read_gif_size(data: Data) -> ImageSize:
 
 
 def can_be_transparent(png: bytes) -> bool:
-    """Return whether a PNG has an alpha channel or transparent colors.
-
-    Args:
-        png: Its first bytes. If they do not reach the pixels, it may be transparent.
-    """
+    """Return whether a PNG has an alpha channel or transparent colors."""
     chunks, pixels, _ = png.partition(b"IDAT")
     return chunks[25:26] in {b"\4", b"\6"} or b"tRNS" in chunks or not pixels
 
@@ -138,13 +134,7 @@ def _iter_object_streams(content: bytes) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """Properties of audio.
-
-    Attributes:
-        seconds: Duration in seconds, or ``None`` if it is unknown.
-        sample_rate: Samples per second and channel.
-        channels: Number of channels.
-    """
+    """Properties of audio."""
 
     seconds: float | None
     sample_rate: int

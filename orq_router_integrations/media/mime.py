@@ -130,9 +130,6 @@ def detect_mime_type(data: Sliceable) -> str | None:
 
     Tags, zeros and incomplete frames before audio are skipped, and so are up to 1,024 bytes before
     a PDF.
-
-    Args:
-        data: The content, or its first bytes; 16 are enough for images.
     """
     mime_type = _match_magic(data[:_MAGIC_BYTES])
     if mime_type is None:
@@ -178,12 +175,7 @@ def _search_header(header: bytes) -> str | None:
 
 
 def detect_content_type(data: bytes, expected: str) -> str:
-    """Return the MIME type of a file for a chat model; ``text/plain`` for text of any kind.
-
-    Args:
-        data: The content.
-        expected: MIME type according to the caller or the name of the file, or empty.
-    """
+    """Return the MIME type of a file for a chat model; ``text/plain`` for text of any kind."""
     if expected.startswith("text/") and expected != "text/html":
         return "text/plain"
     detected = detect_mime_type(data)
@@ -235,11 +227,7 @@ def is_data_url(value: object) -> TypeGuard[str]:
 
 
 def parse_data_url(url: str) -> tuple[str, str]:
-    """Return the MIME type and the base64 data of a data URL.
-
-    Raises:
-        ValueError: It is not a data URL with base64 data.
-    """
+    """Return the MIME type and the base64 data of a data URL."""
     match = _DATA_URL.match(url)
     if match is None or not match[3]:
         raise ValueError("Expected a data URL with base64 data (data:<type>;base64,<data>).")
@@ -247,15 +235,7 @@ def parse_data_url(url: str) -> tuple[str, str]:
 
 
 def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
-    """Validate base64 data without decoding all of it.
-
-    Returns:
-        The data with its padding and without line breaks, the number of bytes that it encodes, and
-        a view of them (only of the first ones if they are in a file).
-
-    Raises:
-        ValueError: The data is empty or not base64.
-    """
+    """Validate base64 data without decoding all of it."""
     if isinstance(data, DeferredBase64):
         return _read_deferred(data)
     if not isinstance(data, str):
@@ -298,11 +278,7 @@ def _read_deferred(data: DeferredBase64) -> tuple[str, int, Sliceable]:
 
 
 def validate_declared_type(detected: str, declared: str | None) -> None:
-    """Check that the declared MIME type of a file matches its bytes.
-
-    Raises:
-        ValueError: The types differ.
-    """
+    """Check that the declared MIME type of a file matches its bytes."""
     if declared and normalize_mime_type(declared) not in {detected, DEFAULT_TYPE}:
         raise ValueError(
             f"The declared type is {declared}, but the data is {detected}. Correct mime_type."
@@ -310,12 +286,7 @@ def validate_declared_type(detected: str, declared: str | None) -> None:
 
 
 def validate_image(data: Any, declared: str | None = None) -> tuple[str, str]:
-    """Return the MIME type and the base64 data of an image that the router accepts.
-
-    Raises:
-        ValueError: The data is not base64, too large, of another type, or not of the declared
-            type.
-    """
+    """Return the MIME type and the base64 data of an image that the router accepts."""
     base64_data, size, content = validate_base64(data)
     mime_type = detect_mime_type(content)
     if mime_type not in IMAGE_TYPES:
@@ -329,11 +300,7 @@ def validate_image(data: Any, declared: str | None = None) -> tuple[str, str]:
 
 
 def validate_image_size(size: int) -> None:
-    """Check the number of bytes of an image.
-
-    Raises:
-        ValueError: The image is larger than 20 MB.
-    """
+    """Check the number of bytes of an image."""
     if size > MAX_IMAGE_BYTES:
         raise ValueError(
             f"The image has {size / 2**20:.1f} MB; at most 20 MB are allowed. "
@@ -342,11 +309,7 @@ def validate_image_size(size: int) -> None:
 
 
 def validate_audio(data: Any, declared: str | None = None) -> tuple[str, str]:
-    """Return the format (``wav`` or ``mp3``) and the base64 data of audio for a chat model.
-
-    Raises:
-        ValueError: The data is not base64, of another format, or not of the declared type.
-    """
+    """Return the format (``wav`` or ``mp3``) and the base64 data of audio for a chat model."""
     base64_data, _, content = validate_base64(data)
     mime_type = detect_mime_type(content)
     if mime_type not in AUDIO_FORMATS:
@@ -359,11 +322,7 @@ def validate_audio(data: Any, declared: str | None = None) -> tuple[str, str]:
 
 
 def validate_pdf(data: Any) -> str:
-    """Return the base64 data of a PDF.
-
-    Raises:
-        ValueError: The data is not base64, or not a PDF.
-    """
+    """Return the base64 data of a PDF."""
     base64_data, _, content = validate_base64(data)
     mime_type = detect_mime_type(content)
     if mime_type != PDF_TYPE:
@@ -375,37 +334,21 @@ def validate_pdf(data: Any) -> str:
 
 
 def get_pdf_filename(name: str | None) -> str:
-    """Return the file name to send with a PDF. The router requires one, and models see it.
-
-    Raises:
-        ValueError: The name contains a path or a control character.
-    """
+    """Return the file name to send with a PDF. The router requires one, and models see it."""
     if not name:
         return "document.pdf"
     return validate_filename(name if name.lower().endswith(".pdf") else f"{name}.pdf")
 
 
 def validate_filename(name: str) -> str:
-    """Check a file name and return it.
-
-    Raises:
-        ValueError: The name contains a path or a control character.
-    """
+    """Check a file name and return it."""
     if not name.isprintable() or "/" in name or "\\" in name:
         raise ValueError(f"The file name {name!r} must be a plain name without a path.")
     return name
 
 
 def validate_recording(name: str, data: Sliceable) -> tuple[str, str]:
-    """Return the MIME type of a recording to transcribe, and its name with a matching suffix.
-
-    Args:
-        name: Name of the file.
-        data: The content of the file.
-
-    Raises:
-        ValueError: The file is not of a type that can be transcribed.
-    """
+    """Return the MIME type of a recording to transcribe, and its name with a matching suffix."""
     mime_type = detect_mime_type(data)
     suffixes = [name for name in SUFFIXES.get(mime_type or "", ()) if name in RECORDING_SUFFIXES]
     if mime_type is None or not suffixes:

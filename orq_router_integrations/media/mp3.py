@@ -8,7 +8,8 @@ _MPEG1_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320
 _MPEG2_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
 _MPEG1_SAMPLE_RATES = (44100, 48000, 32000, 0)
 
-_TAG_HEADER_BYTES = 32
+ID3_HEADER_BYTES = 10
+_APE_HEADER_BYTES = 32
 _MAX_TAGS = 8
 
 
@@ -16,35 +17,34 @@ def measure_tags(data: Sliceable) -> int:
     """Return the size in bytes of the ID3 and APE tags at the start of a file."""
     offset = 0
     for _ in range(_MAX_TAGS):
-        size = _measure_tag(data[offset : offset + _TAG_HEADER_BYTES])
+        header = data[offset : offset + _APE_HEADER_BYTES]
+        size = measure_id3_tag(header) or _measure_ape_tag(header)
         if not size:
             break
         offset += size
     return offset
 
 
-def _measure_tag(header: bytes) -> int:
-    if header.startswith(b"ID3") and len(header) >= 10:
-        size = 0
-        for byte in header[6:10]:
-            size = size << 7 | byte & 0x7F
-        return size + (20 if header[5] & 0x10 else 10)  # with or without a footer
-    if header.startswith(b"APETAGEX") and len(header) == _TAG_HEADER_BYTES:
-        return _TAG_HEADER_BYTES + int.from_bytes(header[12:16], "little")
-    return 0
+def measure_id3_tag(header: bytes) -> int:
+    """Return the size of an ID3 tag in bytes, or 0 if the data does not start with one."""
+    if not header.startswith(b"ID3") or len(header) < ID3_HEADER_BYTES:
+        return 0
+    size = 0
+    for byte in header[6:10]:
+        size = size << 7 | byte & 0x7F
+    footer_bytes = ID3_HEADER_BYTES if header[5] & 0x10 else 0
+    return ID3_HEADER_BYTES + size + footer_bytes
+
+
+def _measure_ape_tag(header: bytes) -> int:
+    if not header.startswith(b"APETAGEX") or len(header) < _APE_HEADER_BYTES:
+        return 0
+    return _APE_HEADER_BYTES + int.from_bytes(header[12:16], "little")
 
 
 @dataclass(frozen=True, slots=True)
 class Mp3Frame:
-    """The header of an MPEG audio frame, layer III.
-
-    Attributes:
-        size: Size of the frame in bytes.
-        samples: Samples per channel in the frame.
-        sample_rate: Samples per second and channel.
-        channels: Number of channels, 1 or 2.
-        bitrate: Bits per second.
-    """
+    """The header of an MPEG audio frame, layer III. Sizes are in bytes, rates per second."""
 
     size: int
     samples: int
@@ -71,18 +71,18 @@ def has_mp3_frames(data: bytes) -> bool:
     """Return whether the data contains three MP3 frames in a row, after any other bytes."""
     offset = data.find(b"\xff")
     while offset >= 0:
-        if _has_frames_at(data, offset, 3):
+        if _has_three_frames(data, offset):
             return True
         offset = data.find(b"\xff", offset + 1)
     return False
 
 
-def _has_frames_at(data: bytes, offset: int, count: int) -> bool:
-    first = parse_mp3_frame(data[offset : offset + 4])
-    frame = first
-    for _ in range(count - 1):
-        if first is None or frame is None or frame.sample_rate != first.sample_rate:
-            return False
-        offset += frame.size
+def _has_three_frames(data: bytes, offset: int) -> bool:
+    sample_rates = set()
+    for _ in range(3):
         frame = parse_mp3_frame(data[offset : offset + 4])
-    return frame is not None and first is not None and frame.sample_rate == first.sample_rate
+        if frame is None:
+            return False
+        sample_rates.add(frame.sample_rate)
+        offset += frame.size
+    return len(sample_rates) == 1

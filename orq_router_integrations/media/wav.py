@@ -24,14 +24,7 @@ _Chunk = tuple[bytes, int, int]
 
 @dataclass(frozen=True, slots=True)
 class WavHeader:
-    """The header of a WAV file.
-
-    Attributes:
-        format_chunk: Content of the ``fmt`` chunk.
-        data_offset: Offset of the samples in the file, in bytes.
-        data_size: Size of the samples in bytes, or ``None`` if the header does not state it.
-        is_64_bit: Whether it is an RF64 or Wave64 file.
-    """
+    """The header of a WAV file."""
 
     format_chunk: bytes
     data_offset: int
@@ -97,10 +90,6 @@ class WavHeader:
 def parse_wav_header(data: bytes) -> WavHeader | None:
     """Parse the header of a WAV file. Return ``None`` if more bytes are needed.
 
-    Raises:
-        ValueError: It is not a WAV file, or the samples do not start within
-            ``MAX_HEADER_BYTES``.
-
     >>> header = build_wav_header(build_pcm_format(24_000), 480)
     >>> parse_wav_header(header).description
     '24000 Hz, 1 channel(s), 16 bit'
@@ -160,12 +149,7 @@ def build_pcm_format(sample_rate: int, channels: int = 1, bits: int = 16) -> byt
 
 
 def build_wav_header(format_chunk: bytes, data_size: int | None) -> bytes:
-    """Build the header of a WAV file.
-
-    Args:
-        format_chunk: Content of the ``fmt`` chunk.
-        data_size: Size of the samples in bytes, or ``None`` if it is not known yet.
-    """
+    """Build the header of a WAV file."""
     riff_size = 20 + len(format_chunk) + (data_size or 0)
     if data_size is None or riff_size >= _UNKNOWN_SIZES.stop:
         riff_size = data_size = 0xFFFFFFFF

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from orq_router_integrations.errors import RouterInputError, format_validation_error
-from orq_router_integrations.media.atomic_write import open_atomic
+from orq_router_integrations.media.atomic_write import open_atomic, parse_path
 from orq_router_integrations.wire.caller_warnings import warn_caller
 
 MAX_DISPLAY_BYTES = 25_000_000
@@ -73,14 +73,12 @@ class Artifact(BaseModel):
 
 
 class MediaData(BaseModel):
-    """An image or a recording, held in memory or in a file.
-
-    Attributes:
-        data: The bytes, if they are held in memory. Serialized to JSON as ``base64``.
-        path: Path of the file, if the bytes were written to one.
-    """
+    """An image or a recording, held in memory or in a file."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    known_suffixes: ClassVar[Mapping[str, tuple[str, ...]]]
+    """File suffixes by format."""
 
     data: Base64Bytes | None = Field(
         default=None,
@@ -89,6 +87,11 @@ class MediaData(BaseModel):
         repr=False,
     )
     path: str | None = None
+
+    @property
+    def _detected_format(self) -> str | None:
+        """The format of the data, a key of ``known_suffixes``."""
+        return None
 
     @property
     def _missing_data_message(self) -> str:
@@ -100,13 +103,14 @@ class MediaData(BaseModel):
         Raises:
             RouterInputError: The bytes are not available, or the file cannot be read.
         """
-        if self.data is not None:
-            return self.data
         with self._open() as source:
             return source.read()
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-        """Write the bytes to a file. The file appears only once it is complete.
+        """Write the data to a file, which appears only once it is complete.
+
+        The data is not converted. A warning is issued if the suffix of ``path`` belongs to a
+        different format.
 
         Args:
             path: Path of the new file.
@@ -116,12 +120,14 @@ class MediaData(BaseModel):
             The path that was written.
 
         Raises:
-            RouterInputError: The bytes are not available, or the path cannot be written to.
+            RouterInputError: The data is not available, or the path cannot be written to.
             SavingError: The file could not be written completely.
         """
-        with self._open() as source, open_atomic(path, overwrite=overwrite) as file:
+        target = parse_path(path)
+        warn_if_wrong_suffix(target, self._detected_format, self.known_suffixes)
+        with self._open() as source, open_atomic(target, overwrite=overwrite) as file:
             shutil.copyfileobj(source, file)
-        return Path(path)
+        return target
 
     def _open(self) -> BinaryIO:
         if self.data is not None:
@@ -153,13 +159,7 @@ def _explain_missing(message: object, artifact: object) -> str:
 def warn_if_wrong_suffix(
     path: Path, content_type: str | None, suffixes: Mapping[str, tuple[str, ...]]
 ) -> None:
-    """Warn if the suffix of a path belongs to a different format than the content.
-
-    Args:
-        path: The path of the file.
-        content_type: The format of the content: a key of ``suffixes``, or another name.
-        suffixes: File suffixes by format.
-    """
+    """Warn if the suffix of a path belongs to a different format than the content."""
     suffix = path.suffix.lower()
     is_known = any(suffix in known for known in suffixes.values())
     if is_known and suffix not in suffixes.get(content_type or "", ()):

@@ -4,128 +4,86 @@ WAV and PCM are joined without gaps. MP3 keeps the few milliseconds of silence t
 both ends of each chunk.
 """
 
-from abc import ABC, abstractmethod
-
-from orq_router_integrations.media.mp3 import Mp3Frame, parse_mp3_frame
+from orq_router_integrations.media.mp3 import (
+    ID3_HEADER_BYTES,
+    Mp3Frame,
+    measure_id3_tag,
+    parse_mp3_frame,
+)
 from orq_router_integrations.media.wav import WavHeader, build_wav_header, parse_wav_header
 
 JOINABLE_FORMATS = ("wav", "pcm", "mp3")
-"""Formats that can be joined without decoding."""
 
 Patch = tuple[int, bytes]
 """An offset in the finished file, and the bytes to write there."""
-
-_ID3_HEADER_BYTES = 10
 
 
 class AudioFormatError(Exception):
     """The data is not audio, or cannot be joined to the previous chunks."""
 
 
-class AudioJoiner(ABC):
-    """Measures audio and joins chunks into one file.
+class AudioJoiner:
+    """Passes on audio of a format that can be neither measured nor joined.
 
-    A single chunk is passed through unchanged. Tags and headers are only removed when several
-    chunks are joined.
-
-    Attributes:
-        is_joining: Whether several chunks are joined.
-        size: Number of bytes returned so far.
+    Subclasses measure the audio, and extract the part of each chunk that remains when chunks are
+    joined. A single chunk is passed on unchanged.
     """
 
-    def __init__(self, *, is_joining: bool = False) -> None:
+    def __init__(self, name: str = "", *, is_joining: bool = False) -> None:
+        self.name = name
         self.is_joining = is_joining
         self.size = 0
+        """Number of bytes of the file so far."""
 
     @property
     def seconds(self) -> float | None:
         """Duration of the audio so far; ``None`` if it is unknown."""
         return None
 
-    @abstractmethod
     def begin_chunk(self) -> None:
-        """Start the first or the next chunk.
+        """Start the first or the next chunk. Raises ``AudioFormatError`` if it cannot be joined."""
+        if self.size:
+            raise AudioFormatError(f"{self.name} audio cannot be joined")
 
-        Raises:
-            AudioFormatError: The format cannot be joined.
-        """
-
-    @abstractmethod
     def end_chunk(self) -> None:
-        """Check that the chunk is complete.
-
-        Raises:
-            AudioFormatError: The chunk contains no audio.
-        """
+        """Finish a chunk. Raises ``AudioFormatError`` if it contains no audio."""
 
     def feed(self, data: bytes) -> bytes:
         """Process bytes as they arrive, and return those that belong in the file.
 
-        Raises:
-            AudioFormatError: The data does not match the previous chunks.
+        Raises ``AudioFormatError`` if they do not match the previous chunks.
         """
         samples = self.extract(data)
         output = samples if self.is_joining else data
         self.size += len(output)
         return output
 
-    @abstractmethod
     def extract(self, data: bytes) -> bytes:
         """Measure the data, and return the part that remains when chunks are joined."""
+        return data
 
     def get_patches(self) -> list[Patch]:
         """Return patches for header fields that are only known at the end."""
         return []
 
 
-class PassthroughJoiner(AudioJoiner):
-    """Passes on audio of a format that can be neither measured nor joined."""
-
-    def __init__(self, name: str, *, is_joining: bool = False) -> None:
-        super().__init__(is_joining=is_joining)
-        self.name = name
-
-    def begin_chunk(self) -> None:
-        """Reject a second chunk."""
-        if self.size:
-            raise AudioFormatError(f"{self.name} audio cannot be joined")
-
-    def end_chunk(self) -> None:
-        """Accept any data."""
-
-    def extract(self, data: bytes) -> bytes:
-        """Return the data unchanged."""
-        return data
-
-
 class PcmJoiner(AudioJoiner):
-    """Joins PCM: 16-bit mono samples.
-
-    Args:
-        sample_rate: Sample rate in Hz, which the data does not contain.
-        is_joining: Whether several chunks are joined.
-    """
+    """Joins PCM: 16-bit mono samples, whose rate the data does not contain."""
 
     def __init__(self, sample_rate: int, *, is_joining: bool = False) -> None:
-        super().__init__(is_joining=is_joining)
+        super().__init__("pcm", is_joining=is_joining)
         self.sample_rate = sample_rate
         self._incomplete = b""
         self._samples = 0
 
     @property
     def seconds(self) -> float:
-        """Duration at the sample rate."""
         return self._samples / self.sample_rate
 
     def begin_chunk(self) -> None:
-        """Do nothing: PCM has no header."""
-
-    def end_chunk(self) -> None:
-        """Drop an incomplete sample, which would turn all following samples into noise."""
-        self._incomplete = b""
+        self._incomplete = b""  # half a sample would turn all following ones into noise
 
     def extract(self, data: bytes) -> bytes:
-        """Return complete samples."""
         data = self._incomplete + data
         end = len(data) - len(data) % 2
         self._incomplete = data[end:]
@@ -137,32 +95,28 @@ class WavJoiner(AudioJoiner):
     """Joins WAV files: one header, followed by the samples of all chunks."""
 
     def __init__(self, *, is_joining: bool = False) -> None:
-        super().__init__(is_joining=is_joining)
+        super().__init__("wav", is_joining=is_joining)
         self._header: WavHeader | None = None
         self._sample_bytes = 0
         self.begin_chunk()
 
     def begin_chunk(self) -> None:
-        """Start a chunk, which begins with a header."""
         self._header_data: bytes | None = b""
         self._remaining_bytes: int | None = None
         self._incomplete = b""
         self._previous_bytes = self._sample_bytes
 
     def end_chunk(self) -> None:
-        """Check that a header and samples have arrived."""
         has_samples = self._sample_bytes > self._previous_bytes
         if self._header_data is not None or (self._header and not has_samples):
             raise AudioFormatError("the audio is a WAV file without samples")
 
     @property
     def seconds(self) -> float | None:
-        """Duration of the samples so far; ``None`` if the header is unreadable."""
         bytes_per_second = self._header.bytes_per_second if self._header else 0
         return self._sample_bytes / bytes_per_second if bytes_per_second else None
 
     def extract(self, data: bytes) -> bytes:
-        """Return the header of the first chunk, and complete samples."""
         output = b""
         if self._header_data is not None:
             self._header_data += data
@@ -179,7 +133,7 @@ class WavJoiner(AudioJoiner):
         except ValueError as error:
             if self.is_joining:
                 raise AudioFormatError(f"the audio is {error}") from None
-            self._header_data = None  # a single chunk is passed through, its duration unknown
+            self._header_data = None  # a single chunk is passed on, its duration unknown
             return None
 
     def _add_header(self, header: WavHeader) -> bytes:
@@ -204,7 +158,6 @@ class WavJoiner(AudioJoiner):
         return data[:end]
 
     def get_patches(self) -> list[Patch]:
-        """Return patches for the sizes, which are unknown while the file is streamed."""
         header = self._header
         if header is None:
             return []
@@ -220,33 +173,29 @@ class Mp3Joiner(AudioJoiner):
     """Joins MP3 files: the frames of all chunks, without tags and length tables."""
 
     def __init__(self, *, is_joining: bool = False) -> None:
-        super().__init__(is_joining=is_joining)
+        super().__init__("mp3", is_joining=is_joining)
         self._seconds = 0.0
         self._stream_format: tuple[int, int] | None = None
         self.begin_chunk()
 
     def begin_chunk(self) -> None:
-        """Start a chunk, which may begin with tags and a length table."""
         self._buffer = b""
         self._skip_bytes = 0
         self._frames = 0
         self._is_out_of_sync = False
 
     def end_chunk(self) -> None:
-        """Check that frames have arrived."""
         if self.is_joining and not self._frames:
             raise AudioFormatError("the audio is an MP3 file without frames")
 
     @property
     def seconds(self) -> float | None:
-        """Duration of the frames so far."""
         return self._seconds or None
 
     def extract(self, data: bytes) -> bytes:
-        """Return complete frames."""
         data = self._buffer + data
         frames, offset = [], 0
-        while len(data) - offset >= _ID3_HEADER_BYTES:
+        while len(data) - offset >= ID3_HEADER_BYTES:
             step = min(self._skip_bytes, len(data) - offset)
             self._skip_bytes -= step
             if not step:
@@ -260,9 +209,9 @@ class Mp3Joiner(AudioJoiner):
 
     def _read_frame(self, data: bytes, offset: int) -> tuple[bytes, int]:
         """Return the next frame and the number of bytes read, 0 if the frame is incomplete."""
-        if data.startswith(b"ID3", offset):
-            self._skip_bytes = _parse_id3_size(data[offset : offset + _ID3_HEADER_BYTES])
-            return b"", _ID3_HEADER_BYTES
+        if tag_size := measure_id3_tag(data[offset : offset + ID3_HEADER_BYTES]):
+            self._skip_bytes = tag_size - ID3_HEADER_BYTES
+            return b"", ID3_HEADER_BYTES
         header = parse_mp3_frame(data[offset : offset + 4])
         if header is None or not self._is_in_stream(header):
             self._is_out_of_sync = True
@@ -289,14 +238,6 @@ class Mp3Joiner(AudioJoiner):
         if self.is_joining and stream_format != self._stream_format:
             template = "the audio has {} Hz and {} channel(s), previous chunks have {} Hz and {}"
             raise AudioFormatError(template.format(*stream_format, *self._stream_format))
-
-
-def _parse_id3_size(header: bytes) -> int:
-    """Parse the size of an ID3 tag: four bytes of seven bits."""
-    size = 0
-    for byte in header[6:]:
-        size = size << 7 | byte & 0x7F
-    return size
 
 
 def _is_length_table(frame: bytes) -> bool:

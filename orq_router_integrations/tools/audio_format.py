@@ -14,7 +14,6 @@ from orq_router_integrations.tools.audio_concat import (
     AudioFormatError,
     AudioJoiner,
     Mp3Joiner,
-    PassthroughJoiner,
     PcmJoiner,
     WavJoiner,
 )
@@ -56,18 +55,10 @@ class DetectedFormat(NamedTuple):
 
 
 def detect_format(data: bytes, requested: str, response: Response) -> DetectedFormat:
-    """Detect the format of audio from its first bytes.
+    """Detect the format of audio from its first 64 bytes.
 
-    PCM has no magic bytes. It is assumed if it was requested or declared, unless the data
-    clearly has another format.
-
-    Args:
-        data: The first bytes, at least 64 unless the audio is shorter.
-        requested: The requested format.
-        response: The response, for its content type.
-
-    Raises:
-        AudioFormatError: The data is not audio.
+    PCM has no magic bytes. It is assumed if it was requested or declared, unless the data clearly
+    has another format. Raises ``AudioFormatError`` if the data is not audio.
     """
     declared, detected = normalize_mime_type(response.content_type), detect_mime_type(data[:16])
     if declared in _PCM_MIME_TYPES or requested == "pcm":
@@ -91,13 +82,6 @@ def parse_sample_rate(response: Response) -> int | None:
 
 
 def create_joiner(detected: DetectedFormat, sample_rate: int, *, is_joining: bool) -> AudioJoiner:
-    """Create the joiner for a format.
-
-    Args:
-        detected: The format.
-        sample_rate: Sample rate of PCM in Hz.
-        is_joining: Whether several chunks are joined.
-    """
     match detected.format:
         case "pcm":
             return PcmJoiner(sample_rate, is_joining=is_joining)
@@ -105,16 +89,14 @@ def create_joiner(detected: DetectedFormat, sample_rate: int, *, is_joining: boo
             return WavJoiner(is_joining=is_joining)
         case "mp3":
             return Mp3Joiner(is_joining=is_joining)
-    return PassthroughJoiner(detected.format or "unknown audio", is_joining=is_joining)
+    return AudioJoiner(detected.format or "unknown audio", is_joining=is_joining)
 
 
 def format_from_path(path: str | os.PathLike[str]) -> SpeechFormat | None:
-    """Return the speech format with this file suffix, if any."""
     suffix = Path(path).suffix.lower()
     return next((name for name in SPEECH_FORMATS if suffix in AUDIO_SUFFIXES[name]), None)
 
 
 def has_audio_suffix(path: str | os.PathLike[str]) -> bool:
-    """Whether a path has the suffix of an audio file."""
     suffix = Path(path).suffix.lower()
     return any(suffix in suffixes for suffixes in AUDIO_SUFFIXES.values())

@@ -159,15 +159,7 @@ class OrqTool(BaseTool, RouterIntegration):
 def create_args_schema(
     full_schema: type[BaseModel], model_args: Collection[str]
 ) -> type[BaseModel]:
-    """Create the argument schema that the model sees.
-
-    Args:
-        full_schema: All arguments of the tool.
-        model_args: Names of the optional arguments to include.
-
-    Returns:
-        A model with the required and the named arguments. It rejects all others.
-    """
+    """Create the argument schema that the model sees."""
     fields: dict[str, Any] = {
         name: (field.annotation, field)
         for name, field in full_schema.model_fields.items()

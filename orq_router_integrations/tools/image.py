@@ -15,10 +15,9 @@ from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import CONTROL_HINTS, rename_hints
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.image_call import ImageCall, ImageDownload
-from orq_router_integrations.tools.image_inputs import ImageSource, build_image_files
+from orq_router_integrations.tools.image_inputs import ImageLoader, ImageSource
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.tools.image_store import ImageRegistry
-from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.images import (
     BODY_FIELDS,
@@ -140,10 +139,6 @@ class OrqImageTool(OrqTool, ImageParams):
         Args:
             prompt: What the image should show.
             overrides: Parameters of this call.
-
-        Raises:
-            RouterInputError: An argument is invalid. Nothing was sent.
-            RouterError: The request failed, or the response is incomplete.
         """
         return self._send(self._prepare(GENERATION, overrides, prompt=prompt))
 
@@ -168,10 +163,6 @@ class OrqImageTool(OrqTool, ImageParams):
                 and dicts must be inside the ``directory`` of the tool.
             mask: A PNG with the size of the first image. Its transparent areas are edited.
             overrides: Parameters of this call.
-
-        Raises:
-            RouterInputError: An argument is invalid. Nothing was sent.
-            RouterError: The request failed, or the response is incomplete.
         """
         return self._send(self._prepare(EDIT, overrides, prompt=prompt, image=image, mask=mask))
 
@@ -195,10 +186,6 @@ class OrqImageTool(OrqTool, ImageParams):
         Args:
             image: One image, as for ``edit``.
             overrides: Parameters of this call.
-
-        Raises:
-            RouterInputError: An argument is invalid. Nothing was sent.
-            RouterError: The request failed, or the response is incomplete.
         """
         return self._send(self._prepare(VARIATION, overrides, image=image))
 
@@ -225,23 +212,23 @@ class OrqImageTool(OrqTool, ImageParams):
             RouterError: A URL cannot be fetched, or its data is not an image.
         """
         images = ImageDownload(result, validate_directory(self.directory))
+        http_client = self.resolved_client.http_client
         with images.handle_errors():
-            for url in images.iter_urls():
-                http_client = self.resolved_client.http_client
+            for url, sink in images.iter_sinks():
                 with closing(download(url, http_client=http_client)) as chunks:
                     for chunk in chunks:
-                        images.write(chunk)
+                        sink.write(chunk)
         return self._register(images.build_result())
 
     async def adownload(self, result: ImageResult) -> ImageResult:
         """Download the images of a result that are only available at URLs; see ``download``."""
         images = ImageDownload(result, validate_directory(self.directory))
+        http_client = self.resolved_client.http_async_client
         with images.handle_errors():
-            for url in images.iter_urls():
-                http_client = self.resolved_client.http_async_client
+            for url, sink in images.iter_sinks():
                 async with aclosing(adownload(url, http_client=http_client)) as chunks:
                     async for chunk in chunks:
-                        images.write(chunk)
+                        sink.write(chunk)
         return self._register(images.build_result())
 
     def register_images(self, result: ImageResult) -> None:
@@ -277,18 +264,16 @@ class OrqImageTool(OrqTool, ImageParams):
     # Requests and results
 
     def _send(self, call: ImageCall) -> ImageResult:
-        with (
-            call.handle_errors(),
-            closing(self.resolved_client.stream(call.build_stream_call())) as images,
-        ):
+        stream = self.resolved_client.stream(call.build_stream_call())
+        with call.handle_errors(), closing(stream) as images:
             for image in images:
                 call.add_image(image)
         result = self._register(call.build_result())
         return self.download(result) if self.fetch_urls else result
 
     async def _asend(self, call: ImageCall) -> ImageResult:
+        stream = self.resolved_client.astream(call.build_stream_call())
         with call.handle_errors():
-            stream = self.resolved_client.astream(call.build_stream_call())
             async with ScopedAsyncGenerator(stream) as images:
                 async for image in images:
                     call.add_image(image)
@@ -324,21 +309,15 @@ class OrqImageTool(OrqTool, ImageParams):
         candidates = ModelCandidates.from_controls(
             overrides.get("model") or self.model, self.resolved_client.controls.merge(controls)
         )
-        request = self._build_request(operation, overrides, prompt, candidates)
-        files: Mapping[str, Sequence[Upload]] = {}
-        if operation.max_images:
-            files = build_image_files(
-                operation, image, mask, registry=self._registry, directory=self.directory
-            )
         return ImageCall(
             operation=operation,
-            request=request,
-            files=files,
+            request=self._build_request(operation, overrides, prompt, candidates),
+            files=ImageLoader(self._registry, self.directory).load_files(operation, image, mask),
             candidates=candidates,
             controls=controls,
             extra_body=self.extra_body,
             retry_ambiguous=self.retry_ambiguous,
-            directory=self.directory and validate_directory(self.directory),
+            directory=validate_directory(self.directory),
         )
 
     def _build_request(
@@ -349,14 +328,11 @@ class OrqImageTool(OrqTool, ImageParams):
         candidates: ModelCandidates,
     ) -> ImageRequest:
         """Merge the parameters of the tool and of the call, and check them."""
-        defaults = {
-            name: value
-            for name, value in self.collect_image_params().items()
-            if name in operation.params
-        }
-        params = {name: value for name, value in overrides.items() if value is not None}
+        defaults = self.collect_image_params()
+        params = {name: defaults[name] for name in defaults.keys() & operation.params}
+        params |= {name: value for name, value in overrides.items() if value is not None}
         params.pop("controls", None)
-        request = ImageRequest(**{"model": self.model, **defaults, **params, "prompt": prompt})
+        request = ImageRequest(**{"model": self.model, **params, "prompt": prompt})
         check_operation_params(operation, request.collect_image_params())
         for model in candidates.primaries:
             check_model_params(model, request.collect_image_params())

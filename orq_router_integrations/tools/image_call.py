@@ -23,23 +23,10 @@ from orq_router_integrations.wire.image_response import ImageResponseDecoder, Re
 from orq_router_integrations.wire.images import ImageOperation, ImageRequest
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
-IncomingImage = ReceivedImage[ImageSink]
-
 
 @dataclass(slots=True, kw_only=True)
 class ImageCall:
-    """One call of the image tool.
-
-    Attributes:
-        operation: Generation, edit or variation.
-        request: Model, prompt and parameters.
-        files: Uploaded images by form field.
-        candidates: Models that may answer.
-        controls: Router controls.
-        extra_body: Additional fields of the body.
-        retry_ambiguous: Whether to retry when the router may have processed the request.
-        directory: Directory for the images; ``None`` keeps them in memory.
-    """
+    """One call of the image tool. Images stay in memory if there is no directory."""
 
     operation: ImageOperation
     request: ImageRequest
@@ -54,7 +41,7 @@ class ImageCall:
     _response: Response = field(default_factory=lambda: Response(0, {}))
     _decoder: ImageResponseDecoder[ImageSink] | None = None
 
-    def build_stream_call(self) -> StreamCall[IncomingImage]:
+    def build_stream_call(self) -> StreamCall[ReceivedImage[ImageSink]]:
         """Build the call. Images are decoded as they arrive, so each is in memory only once."""
         return StreamCall(
             endpoint=self.operation.endpoint,
@@ -75,8 +62,7 @@ class ImageCall:
         self._sinks.append(sink)
         return sink
 
-    def add_image(self, received: IncomingImage) -> None:
-        """Add a completely received image."""
+    def add_image(self, received: ReceivedImage[ImageSink]) -> None:
         prompt = received.fields.get("revised_prompt")
         prompt = prompt if isinstance(prompt, str) and prompt else None
         if received.sink is not None:
@@ -102,7 +88,6 @@ class ImageCall:
                 sink.discard()
 
     def build_result(self) -> ImageResult:
-        """Build the result from the complete response."""
         body = self._decoder.body if self._decoder else {}
         headers, usage = self._response.headers, body.get("usage")
         return ImageResult.model_validate(
@@ -121,12 +106,7 @@ class ImageCall:
 
 
 class ImageDownload:
-    """The download of the images of a result that are only available at URLs.
-
-    Args:
-        result: The result of a call.
-        directory: Directory for the images; ``None`` keeps them in memory.
-    """
+    """The download of the images of a result that are only available at URLs."""
 
     def __init__(self, result: ImageResult, directory: Path | None) -> None:
         self._result = result
@@ -134,27 +114,18 @@ class ImageDownload:
         self._sink: ImageSink | None = None
         self._images: list[GeneratedImage] = []
 
-    def iter_urls(self) -> Iterator[str]:
-        """Yield the URLs to fetch. ``write`` the data of each one before advancing.
-
-        Raises:
-            MalformedResponseError: The data of the previous URL is not an image.
-        """
+    def iter_sinks(self) -> Iterator[tuple[str, ImageSink]]:
+        """Yield the URLs to fetch, each with a sink for its data."""
         for image in self._result.images:
             if image.data is None and image.path is None and image.url:
                 self._sink = ImageSink(self._directory)
-                yield image.url
+                yield image.url, self._sink
                 self._sink.validate()
                 self._images.append(
                     self._sink.build_image(url=image.url, revised_prompt=image.revised_prompt)
                 )
             else:
                 self._images.append(image)
-
-    def write(self, data: bytes) -> None:
-        """Append data of the current URL."""
-        assert self._sink is not None  # noqa: S101 - set by iter_urls()
-        self._sink.write(data)
 
     @contextmanager
     def handle_errors(self) -> Iterator[None]:

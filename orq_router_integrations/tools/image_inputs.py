@@ -47,14 +47,7 @@ _URL_PATTERN = re.compile(r"(?!data:)[a-z][a-z0-9+.-]*:(//|%2f)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """An image to upload.
-
-    Attributes:
-        upload: The form part.
-        mime_type: MIME type, detected from the data.
-        size: Width and height in pixels, if the header contains them.
-        can_be_transparent: Whether it may have transparent pixels. Only set for PNG.
-    """
+    """An image to upload, and what its first bytes show. Only a PNG may be transparent."""
 
     upload: Upload
     mime_type: str
@@ -62,70 +55,81 @@ class ImageInput:
     can_be_transparent: bool
 
 
-def build_image_files(
-    operation: ImageOperation,
-    images: "ImageSource | Sequence[ImageSource]",
-    mask: ImageSource | None,
-    *,
-    registry: ImageRegistry,
-    directory: Path | None,
-) -> dict[str, list[Upload]]:
-    """Build the form parts of an edit or a variation.
+@dataclass(frozen=True, slots=True)
+class ImageLoader:
+    """Loads images to edit. Ids are looked up in the registry, then in the directory."""
 
-    Args:
-        operation: The operation, which limits the number of images.
-        images: One or several images.
-        mask: A mask for the first image.
-        registry: Where image ids are looked up first.
-        directory: Where image ids are looked up next.
+    registry: ImageRegistry
+    directory: Path | None
 
-    Raises:
-        RouterInputError: The number of images is wrong, or an image cannot be sent.
-    """
-    limit = operation.max_images
-    inputs = load_images("image", images, registry, directory)
-    if not 1 <= len(inputs) <= limit:
-        expected = f"1 to {limit} images" if limit > 1 else "1 image"
-        raise RouterInputError(f"image: expected {expected}, got {len(inputs)}.")
-    files = {"image": [image.upload for image in inputs]}
-    if mask is not None:
-        masks = load_images("mask", mask, registry, directory)
-        if len(masks) != 1:
-            raise RouterInputError(f"mask: expected 1 image, got {len(masks)}.")
-        validate_mask(masks[0], inputs[0])
-        files["mask"] = [masks[0].upload]
-    return files
+    def load_files(
+        self, operation: ImageOperation, images: Any, mask: Any
+    ) -> dict[str, list[Upload]]:
+        """Load the form parts of an edit or a variation.
 
+        Raises ``RouterInputError`` if the number of images is wrong or one cannot be sent.
+        """
+        limit = operation.max_images
+        if not limit:
+            return {}
+        inputs = self._load_images("image", images)
+        if not 1 <= len(inputs) <= limit:
+            expected = f"1 to {limit} images" if limit > 1 else "1 image"
+            raise RouterInputError(f"image: expected {expected}, got {len(inputs)}.")
+        files = {"image": [image.upload for image in inputs]}
+        if mask is not None:
+            masks = self._load_images("mask", mask)
+            if len(masks) != 1:
+                raise RouterInputError(f"mask: expected 1 image, got {len(masks)}.")
+            validate_mask(masks[0], inputs[0])
+            files["mask"] = [masks[0].upload]
+        return files
 
-def load_images(
-    argument: str,
-    sources: "ImageSource | Sequence[ImageSource]",
-    registry: ImageRegistry,
-    directory: Path | None,
-) -> list[ImageInput]:
-    """Convert image sources to uploads, and check their formats and sizes.
+    def _load_images(self, argument: str, sources: Any) -> list[ImageInput]:
+        items = sources if isinstance(sources, (list, tuple)) else [sources]
+        inputs = []
+        for index, source in enumerate(items):
+            name = f"{argument}[{index}]" if len(items) > 1 else argument
+            try:
+                inputs += [_inspect_upload(upload) for upload in self._create_uploads(source)]
+            except ValueError as error:
+                message = to_input_error(error).message
+                detail = message.removeprefix("upload: ").removeprefix("image: ")
+                raise RouterInputError(f"{name}: {detail}") from None
+        return inputs
 
-    Args:
-        argument: Name of the argument, for error messages.
-        sources: One or several images.
-        registry: Where image ids are looked up first.
-        directory: Where image ids are looked up next.
+    def _create_uploads(self, source: Any) -> list[Upload]:
+        match source:
+            case ToolMessage() | Mapping():
+                images = _parse_message(source)
+                images = [resolve_path_within(image, self.directory) for image in images]
+            case ImageResult():
+                images = source.images
+            case GeneratedImage():
+                images = [source]
+            case str():
+                return [self._upload_string(source)]
+            case Blob():
+                if source.data is None and source.path:
+                    return [create_upload(source.path)]
+                return [create_upload(source.as_bytes())]
+            case _:
+                return [create_upload(source)]
+        return [_upload_image(image) for image in images]
 
-    Raises:
-        RouterInputError: An image was not found, has an unsupported format, or is too large.
-    """
-    items = sources if isinstance(sources, (list, tuple)) else [sources]
-    inputs = []
-    for index, source in enumerate(items):
-        name = f"{argument}[{index}]" if len(items) > 1 else argument
-        try:
-            uploads = _create_uploads(source, registry, directory)
-            inputs += [_inspect_upload(upload) for upload in uploads]
-        except ValueError as error:
-            message = to_input_error(error).message
-            detail = message.removeprefix("upload: ").removeprefix("image: ")
-            raise RouterInputError(f"{name}: {detail}") from None
-    return inputs
+    def _upload_string(self, source: str) -> Upload:
+        """Create the upload for a data URL, an image id or a path."""
+        if is_data_url(source):
+            data, _, _ = validate_base64(parse_data_url(source)[1])
+            return create_upload(base64.b64decode(data))
+        if _URL_PATTERN.match(source):
+            raise ValueError(
+                f"{source[:200]!r} is a URL. The router only accepts uploaded images. Download it, "
+                "and pass the bytes."
+            )
+        if is_image_id(source):
+            return _upload_image(self.registry.find(source, self.directory))
+        return create_upload(source)
 
 
 def _inspect_upload(upload: Upload) -> ImageInput:
@@ -145,25 +149,6 @@ def _inspect_upload(upload: Upload) -> ImageInput:
     return ImageInput(upload, mime_type, read_image_size(header), can_be_transparent(header))
 
 
-def _create_uploads(source: Any, registry: ImageRegistry, directory: Path | None) -> list[Upload]:
-    match source:
-        case ToolMessage() | Mapping():
-            images = [resolve_path_within(image, directory) for image in _parse_message(source)]
-        case ImageResult():
-            images = list(source.images)
-        case GeneratedImage():
-            images = [source]
-        case str():
-            return [_upload_string(source, registry, directory)]
-        case Blob():
-            if source.data is None and source.path:
-                return [create_upload(source.path)]
-            return [create_upload(source.as_bytes())]
-        case _:
-            return [create_upload(source)]
-    return [_upload_image(image) for image in images]
-
-
 def _parse_message(source: ToolMessage | Mapping[str, Any]) -> Sequence[GeneratedImage]:
     """Return the images of a tool message, an artifact, or the dict of a single image."""
     if isinstance(source, Mapping) and "images" not in source and "id" in source:
@@ -177,27 +162,8 @@ def _upload_image(image: GeneratedImage) -> Upload:
     return create_upload(image.read(), filename=image.filename)
 
 
-def _upload_string(source: str, registry: ImageRegistry, directory: Path | None) -> Upload:
-    """Create the upload for a data URL, an image id or a path."""
-    if is_data_url(source):
-        data, _, _ = validate_base64(parse_data_url(source)[1])
-        return create_upload(base64.b64decode(data))
-    if _URL_PATTERN.match(source):
-        raise ValueError(
-            f"{source[:200]!r} is a URL. The router only accepts uploaded images. Download it, and "
-            "pass the bytes."
-        )
-    if is_image_id(source):
-        return _upload_image(registry.find(source, directory))
-    return create_upload(source)
-
-
 def validate_mask(mask: ImageInput, image: ImageInput) -> None:
-    """Check that a mask is a PNG with transparency and the dimensions of the image.
-
-    Raises:
-        RouterInputError: The mask is not a PNG, is opaque or has another size.
-    """
+    """Check that a mask is a PNG with transparency and the dimensions of the image."""
     if mask.mime_type != "image/png":
         raise RouterInputError(
             f"mask: expected a PNG, got {mask.mime_type}. Its transparent pixels mark the area to "

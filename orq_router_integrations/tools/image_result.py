@@ -2,6 +2,7 @@
 
 import html
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,7 +14,6 @@ from orq_router_integrations.tools.artifact import (
     Artifact,
     MediaData,
     encode_base64,
-    warn_if_wrong_suffix,
 )
 
 IMAGE_SUFFIXES = {mime_type: get_suffixes(mime_type) for mime_type in IMAGE_TYPES}
@@ -49,6 +49,8 @@ class GeneratedImage(MediaData):
     GeneratedImage('img_0123456789ab', at a URL)
     """
 
+    known_suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = IMAGE_SUFFIXES
+
     id: str
     url: str | None = None
     mime_type: str | None = None
@@ -72,8 +74,12 @@ class GeneratedImage(MediaData):
         """Default file name: the id and the suffix of the image type."""
         return build_image_filename(self.id, self.mime_type)
 
+    @property
+    def _detected_format(self) -> str | None:
+        return self.mime_type
+
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-        """Write the image to a file. The file appears only once it is complete.
+        """Write the image to a file, which appears only once it is complete.
 
         The data is not converted. A warning is issued if the suffix of ``path`` belongs to a
         different format.
@@ -82,19 +88,10 @@ class GeneratedImage(MediaData):
             path: Path of the new file, or an existing directory, in which the file is named after
                 the id of the image.
             overwrite: Whether an existing file may be replaced.
-
-        Returns:
-            The path that was written.
-
-        Raises:
-            RouterInputError: The data is not available, or the path cannot be written to.
-            SavingError: The file could not be written completely.
         """
         target = parse_path(path)
         if os.path.isdir(target):
             target /= self.filename
-        if self.mime_type:
-            warn_if_wrong_suffix(target, self.mime_type, IMAGE_SUFFIXES)
         return super().save(target, overwrite=overwrite)
 
     def _describe(self, url: str | None) -> str:
@@ -197,11 +194,6 @@ class ImageResult(Artifact):
 
         Returns:
             The paths that were written, in the order of ``images``.
-
-        Raises:
-            RouterInputError: The data of an image is not available, or a path cannot be written
-                to.
-            SavingError: A file could not be written completely.
         """
         target = parse_path(path)
         if len(self.images) == 1 or os.path.isdir(target):

@@ -38,16 +38,11 @@ def create_image_id(digest: str) -> str:
 
 
 def is_image_id(text: str) -> bool:
-    """Whether a string has the form of an image id."""
     return _ID_PATTERN.fullmatch(text) is not None
 
 
 class ImageSink:
-    """Receives the bytes of one image, in memory or in a temporary file.
-
-    Args:
-        directory: Directory of the image file; ``None`` keeps the image in memory.
-    """
+    """Receives the bytes of one image: in a temporary file, or in memory without a directory."""
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
@@ -58,38 +53,22 @@ class ImageSink:
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Append bytes.
-
-        Raises:
-            SavingError: The directory cannot be written to.
-        """
         if len(self._header) < HEADER_BYTES:
             self._header += data[: HEADER_BYTES - len(self._header)]
         self._digest.update(data)
         self._size += len(data)
-        if self._directory is None:
+        with map_write_errors(self._directory):
             self._file.write(data)
-        else:
-            with map_write_errors(self._directory):
-                self._file.write(data)
 
     def validate(self) -> None:
-        """Check that the bytes are an image.
-
-        Raises:
-            MalformedResponseError: The bytes are not an image.
-        """
+        """Raise ``MalformedResponseError`` if the bytes are not an image."""
         if detect_mime_type(self._header[:16]) not in IMAGE_TYPES:
             raise MalformedResponseError("the data of an image has an unknown format")
 
     def build_image(
         self, *, url: str | None = None, revised_prompt: str | None = None
     ) -> GeneratedImage:
-        """Build the image from the complete data. A temporary file gets its final name.
-
-        Raises:
-            SavingError: The file could not be written completely.
-        """
+        """Build the image from the complete data. A temporary file gets its final name."""
         digest = self._digest.hexdigest()
         image_id = create_image_id(digest)
         mime_type = detect_mime_type(self._header[:16]) or ""
@@ -159,11 +138,7 @@ class ImageRegistry:
         return sum(REGISTRY_ENTRY_BYTES + len(image.data or b"") for image in images)
 
     def find(self, image_id: str, directory: Path | None) -> GeneratedImage:
-        """Find an image in the registry, or in the directory of the tool.
-
-        Raises:
-            ValueError: The image does not exist, or is a link to a file outside the directory.
-        """
+        """Find an image here or in the directory of the tool. Raises ``ValueError`` otherwise."""
         with self._lock:
             image, ids = self._images.get(image_id), list(self._images)
         if image is not None:
@@ -186,10 +161,7 @@ def resolve_path_within(image: GeneratedImage, directory: Path | None) -> Genera
     """Resolve the path of an untrusted image, and check that it is inside the directory.
 
     Paths in messages may come from a model or another party, so they must not give access to
-    other files.
-
-    Raises:
-        ValueError: The file is outside the directory, or is a link to a file outside.
+    other files. Raises ``ValueError`` if the file is outside, or a link to a file outside.
     """
     if image.data is not None or image.path is None:
         return image

@@ -19,7 +19,6 @@ from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.atomic_write import (
     awrite_chunks,
     map_write_errors,
-    open_atomic,
     validate_directory,
     validate_output_path,
 )
@@ -109,6 +108,7 @@ class OrqSpeechTool(OrqTool):
 
     Raises:
         pydantic.ValidationError: When the tool is created with invalid arguments.
+        RouterInputError: When an argument of a call is invalid. Nothing was sent.
         RouterError: When a call fails. ``received`` is the number of bytes that had arrived;
             ``partial_bytes`` contains them if the audio was collected in memory.
 
@@ -155,17 +155,12 @@ class OrqSpeechTool(OrqTool):
         Args:
             text: The text to speak.
             overrides: Parameters of this call.
-
-        Raises:
-            RouterInputError: The text is empty, or too long for a format that cannot be joined, or
-                a parameter is invalid. Nothing was sent.
-            RouterError: The request failed, or the audio is incomplete.
         """
-        return self._collect(self._prepare(text, overrides))
+        return self._synthesize(self._prepare(text, overrides))
 
     async def asynthesize(self, text: str, **overrides: Unpack[SpeechOverrides]) -> Speech:
         """Convert text to speech, and return the complete audio; see ``synthesize``."""
-        return await self._acollect(self._prepare(text, overrides))
+        return await self._asynthesize(self._prepare(text, overrides))
 
     def synthesize_to_file(
         self,
@@ -187,14 +182,9 @@ class OrqSpeechTool(OrqTool):
                 passed.
             overwrite: Whether an existing file may be replaced.
             overrides: Parameters of this call.
-
-        Raises:
-            RouterInputError: As for ``synthesize``; also if the path cannot be written to, or text
-                and path are swapped.
-            RouterError: As for ``synthesize``.
         """
         target, call = self._prepare_file(text, path, overrides, overwrite=overwrite)
-        speech = self._write_file(call, target, overwrite=overwrite)
+        speech = self._synthesize(call, target, overwrite=overwrite)
         warn_if_wrong_suffix(target, speech.format, AUDIO_SUFFIXES)
         return speech
 
@@ -208,7 +198,7 @@ class OrqSpeechTool(OrqTool):
     ) -> Speech:
         """Convert text to speech, and write the audio to a file; see ``synthesize_to_file``."""
         target, call = self._prepare_file(text, path, overrides, overwrite=overwrite)
-        speech = await self._awrite_file(call, target, overwrite=overwrite)
+        speech = await self._asynthesize(call, target, overwrite=overwrite)
         warn_if_wrong_suffix(target, speech.format, AUDIO_SUFFIXES)
         return speech
 
@@ -227,9 +217,6 @@ class OrqSpeechTool(OrqTool):
                 one ``ToolMessage``.
             config: LangChain configuration, such as callbacks.
             kwargs: Parameters of this call, as for ``synthesize``.
-
-        Raises:
-            RouterError: As for ``synthesize``.
         """
         if _is_tool_call(input):
             yield from super().stream(input, config, **kwargs)
@@ -264,18 +251,12 @@ class OrqSpeechTool(OrqTool):
 
     def _run(self, text: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
         target, call = self._prepare_tool_call(text, kwargs)
-        if target is None:
-            speech = self._collect(call)
-        else:
-            speech = _add_suffix(self._write_file(call, target))
+        speech = _add_suffix(self._synthesize(call, target))
         return speech.summary, speech.to_artifact()
 
     async def _arun(self, text: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
         target, call = self._prepare_tool_call(text, kwargs)
-        if target is None:
-            speech = await self._acollect(call)
-        else:
-            speech = _add_suffix(await self._awrite_file(call, target))
+        speech = _add_suffix(await self._asynthesize(call, target))
         return speech.summary, speech.to_artifact()
 
     def _prepare_tool_call(
@@ -342,30 +323,25 @@ class OrqSpeechTool(OrqTool):
 
     # Results
 
-    def _collect(self, call: SpeechCall) -> Speech:
-        with call.collect_in_memory() as buffer, closing(self._iter_audio(call)) as audio:
-            buffer.writelines(audio)
-        return call.build_speech(buffer)
-
-    async def _acollect(self, call: SpeechCall) -> Speech:
-        with call.collect_in_memory() as buffer:
-            async with ScopedAsyncGenerator(self._aiter_audio(call)) as audio:
-                async for data in audio:
-                    buffer.write(data)
-        return call.build_speech(buffer)
-
-    def _write_file(self, call: SpeechCall, target: Path, *, overwrite: bool = True) -> Speech:
-        with open_atomic(target, overwrite=overwrite) as file:
+    def _synthesize(
+        self, call: SpeechCall, target: Path | None = None, *, overwrite: bool = True
+    ) -> Speech:
+        """Collect the audio in a file, or in memory if there is no target."""
+        with call.open_file(target, overwrite=overwrite) as file:
             with closing(self._iter_audio(call)) as audio:
                 file.writelines(audio)
             return call.build_speech(file, target)
 
-    async def _awrite_file(
-        self, call: SpeechCall, target: Path, *, overwrite: bool = True
+    async def _asynthesize(
+        self, call: SpeechCall, target: Path | None = None, *, overwrite: bool = True
     ) -> Speech:
-        with open_atomic(target, overwrite=overwrite) as file:
+        with call.open_file(target, overwrite=overwrite) as file:
             async with ScopedAsyncGenerator(self._aiter_audio(call)) as audio:
-                await awrite_chunks(file, audio)
+                if target is None:
+                    async for data in audio:
+                        file.write(data)
+                else:
+                    await awrite_chunks(file, audio)
             return await asyncio.to_thread(call.build_speech, file, target)
 
     def _iter_audio(self, call: SpeechCall) -> Generator[bytes]:
@@ -388,9 +364,10 @@ def _is_tool_call(input_: Any) -> bool:
 
 
 def _add_suffix(speech: Speech) -> Speech:
-    """Rename the file of a tool call to the suffix of the format that arrived."""
-    path = Path(speech.path or "")
+    """Rename the file of a tool call, if there is one, to the suffix of the format that arrived."""
+    if speech.path is None:
+        return speech
     suffix = AUDIO_SUFFIXES.get(speech.format or "", ("",))[0]
-    with map_write_errors(path):
-        renamed = path.rename(f"{path}{suffix}")
+    with map_write_errors(speech.path):
+        renamed = Path(speech.path).rename(f"{speech.path}{suffix}")
     return speech.model_copy(update={"path": str(renamed)})

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
+from orq_router_integrations.media.atomic_write import open_atomic
 from orq_router_integrations.tools.audio_concat import (
     JOINABLE_FORMATS,
     AudioFormatError,
@@ -37,22 +38,11 @@ from orq_router_integrations.wire.speech import SpeechDecoder, SpeechRequest
 DEFAULT_FORMAT = "mp3"
 """The format that the router returns if none is requested."""
 
-READ_BYTES = 64 * 1024
-
 
 def build_speech_requests(
     text: str, params: Mapping[str, Any], max_chars: int
 ) -> tuple[SpeechRequest, ...]:
-    """Split text into chunks, and build one request for each chunk.
-
-    Args:
-        text: The text.
-        params: Model, voice, format and speed.
-        max_chars: Maximum length of a chunk.
-
-    Raises:
-        ValueError: A parameter is invalid, or the text is too long for the format.
-    """
+    """Split text into chunks, and build one request for each chunk."""
     chunks = [text]
     if len(text) > max_chars:
         chunks = split_text(text, max_chars) or [text]
@@ -66,11 +56,7 @@ def build_speech_requests(
 
 
 def check_argument_order(text: object, path: object) -> None:
-    """Check that text and path are not swapped, because then the file name would be spoken.
-
-    Raises:
-        RouterInputError: The text looks like a file name, and the path does not.
-    """
+    """Check that text and path are not swapped, because then the file name would be spoken."""
     is_text_a_file = (
         isinstance(text, str) and len(text.split()) == 1 and has_audio_suffix(text.strip())
     )
@@ -86,17 +72,7 @@ def check_argument_order(text: object, path: object) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class SpeechCall:
-    """One call of the speech tool.
-
-    Attributes:
-        requests: One request for each chunk of the text.
-        candidates: Models that may answer.
-        controls: Router controls.
-        extra_body: Additional fields of each body.
-        retry_ambiguous: Whether to retry when the router may have processed a request.
-        pcm_rate: Sample rate of PCM in Hz, if the response does not contain it.
-        characters: Length of the text.
-    """
+    """One call of the speech tool, with one request for each chunk of the text."""
 
     requests: tuple[SpeechRequest, ...]
     candidates: ModelCandidates
@@ -114,12 +90,11 @@ class SpeechCall:
 
     @property
     def requested_format(self) -> str:
-        """The requested format."""
         return self.requests[0].audio_format or DEFAULT_FORMAT
 
     @property
     def size(self) -> int:
-        """Number of audio bytes so far."""
+        """Number of bytes so far."""
         return self._joiner.size if self._joiner else 0
 
     def summarize(self) -> str:
@@ -127,11 +102,7 @@ class SpeechCall:
         return f"{self.size} bytes of {self._format.format if self._format else None} audio"
 
     def iter_calls(self) -> Iterator[StreamCall[bytes]]:
-        """Yield the calls. Pass the data of each one to ``add_data`` before advancing.
-
-        Raises:
-            AudioFormatError: The chunks cannot be joined.
-        """
+        """Yield the calls. Pass the data of each one to ``add_data`` before advancing."""
         for chunk, request in enumerate(self.requests, start=1):
             if self._joiner:
                 self._joiner.begin_chunk()
@@ -151,11 +122,7 @@ class SpeechCall:
         return SpeechDecoder(response)
 
     def add_data(self, data: bytes) -> bytes:
-        """Process bytes of a response, and return those that belong in the file.
-
-        Raises:
-            AudioFormatError: The data is not audio, or does not match the previous chunks.
-        """
+        """Process bytes of a response, and return those that belong in the file."""
         if self._is_chunk_start:
             self._is_chunk_start = False
             self._start_chunk(data)
@@ -210,8 +177,12 @@ class SpeechCall:
         return error
 
     @contextmanager
-    def collect_in_memory(self) -> Iterator[BytesIO]:
-        """Yield a buffer for the audio. Errors get its content as ``partial_bytes``."""
+    def open_file(self, target: Path | None, *, overwrite: bool) -> Iterator[BinaryIO]:
+        """Open the target, or a buffer, whose content errors get as ``partial_bytes``."""
+        if target is not None:
+            with open_atomic(target, overwrite=overwrite) as file:
+                yield file
+            return
         buffer = BytesIO()
         try:
             yield buffer
@@ -229,6 +200,8 @@ class SpeechCall:
     def build_speech(self, file: BinaryIO, path: Path | None = None) -> Speech:
         """Finish the header of the audio in ``file``, and build the result."""
         self._apply_patches(file)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]  # has readinto()
         detected = self._format or DetectedFormat(None, "")
         seconds = self._joiner.seconds if self._joiner else None
         responses = self._responses
@@ -241,7 +214,7 @@ class SpeechCall:
             requested_format=self.requested_format,
             mime_type=detected.mime_type,
             size=self.size,
-            sha256=_compute_digest(file),
+            sha256=digest.hexdigest(),
             seconds=None if seconds is None else round(seconds, 3),
             assumed_pcm_format=f"{self.pcm_rate} Hz, 16 bit, mono" if is_assumed else None,
             sample_rate=self.pcm_rate if is_assumed else self._sample_rate,
@@ -259,11 +232,3 @@ class SpeechCall:
 def _describe_format(detected: DetectedFormat | None, sample_rate: int | None) -> str:
     name = (detected and (detected.format or detected.mime_type)) or "unknown"
     return f"{name} at {sample_rate} Hz" if sample_rate else name
-
-
-def _compute_digest(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    file.seek(0)
-    while data := file.read(READ_BYTES):
-        digest.update(data)
-    return digest.hexdigest()

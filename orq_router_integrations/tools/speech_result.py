@@ -1,19 +1,16 @@
 """Result of the speech tool: audio and how it was created."""
 
 import html
-import os
-from pathlib import Path
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from langchain_core.documents.base import Blob
 
-from orq_router_integrations.media.atomic_write import parse_path
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.tools.artifact import (
     Artifact,
     MediaData,
     encode_base64,
-    warn_if_wrong_suffix,
 )
 from orq_router_integrations.tools.audio_format import AUDIO_SUFFIXES
 
@@ -61,6 +58,7 @@ class Speech(Artifact, MediaData):
     """
 
     missing_message: ClassVar[str] = "The message contains no speech"
+    known_suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = AUDIO_SUFFIXES
 
     type: Literal["audio"] = "audio"
     format: str | None
@@ -90,26 +88,9 @@ class Speech(Artifact, MediaData):
         location = f"saved as {self.path}" if self.path else "attached"
         return f"The text was spoken: {duration}{audio}, {location}."
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-        """Write the audio to a file. The file appears only once it is complete.
-
-        The audio is not converted. A warning is issued if the suffix of ``path`` belongs to a
-        different format.
-
-        Args:
-            path: Path of the new file.
-            overwrite: Whether an existing file may be replaced.
-
-        Returns:
-            The path that was written.
-
-        Raises:
-            RouterInputError: The audio is not available, or the path cannot be written to.
-            SavingError: The file could not be written completely.
-        """
-        target = parse_path(path)
-        warn_if_wrong_suffix(target, self.format, AUDIO_SUFFIXES)
-        return super().save(target, overwrite=overwrite)
+    @property
+    def _detected_format(self) -> str | None:
+        return self.format
 
     def blob(self) -> Blob:
         """Convert the speech to a LangChain ``Blob`` for loaders and parsers. PCM becomes WAV.

@@ -28,10 +28,6 @@ def split_text(text: str, max_chars: int) -> list[str]:
     Chunks end at the last sentence end that fits, otherwise at the last clause or word. Longer
     words are split, but not inside a character that consists of several code points.
 
-    Args:
-        text: The text.
-        max_chars: Maximum length of a chunk.
-
     >>> split_text("One. Two is longer, and must be split.", 20)
     ['One.', 'Two is longer,', 'and must be split.']
     """

@@ -13,7 +13,6 @@ from orq_router_integrations.tools.audio_concat import (
     AudioFormatError,
     AudioJoiner,
     Mp3Joiner,
-    PassthroughJoiner,
     PcmJoiner,
     WavJoiner,
 )
@@ -172,7 +171,7 @@ def test_any_bytes_are_joined_or_raise(create, is_joining, parts):
 
 
 def test_other_formats_cannot_be_joined():
-    joiner = PassthroughJoiner("opus", is_joining=True)
+    joiner = AudioJoiner("opus", is_joining=True)
     assert (join(joiner, b"OggS1234"), joiner.seconds) == (b"OggS1234", None)
     with pytest.raises(AudioFormatError, match="opus audio cannot be joined"):
         joiner.begin_chunk()
