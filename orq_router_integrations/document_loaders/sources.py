@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -16,8 +15,9 @@ from langchain_core.documents.base import Blob
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.content_block import (
+    SourceFile,
     read_file_object,
-    validate_file,
+    resolve_source,
 )
 from orq_router_integrations.media.mime import (
     CONVERTIBLE_TYPES,
@@ -26,7 +26,7 @@ from orq_router_integrations.media.mime import (
     detect_mime_type,
     validate_recording,
 )
-from orq_router_integrations.media.slices import FileView, Sliceable
+from orq_router_integrations.media.slices import FileView
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.json import to_printable
 
@@ -85,17 +85,50 @@ class ChunkLimits:
 
 
 def create_recording(item: SourceItem) -> Recording:
-    """Create a recording from a source item, whose first bytes are read to detect its type."""
+    """Create a recording, whose first bytes are read to detect its type.
+
+    Raises ``RouterInputError`` if it cannot be read, or is not audio in a supported format.
+    """
     try:
-        if isinstance(item, Blob):
-            return _from_blob(item)
-        if isinstance(item, bytes):
-            return _from_bytes(item, "bytes", "audio", {})
-        if not isinstance(item, (str, os.PathLike)):
+        if not isinstance(item, (str, os.PathLike, bytes, Blob)):
             raise ValueError(f"A BlobLoader must yield Blob objects, got {type(item).__name__}.")
-        return _from_path(item, get_label(item), {})
+        label, blob = get_label(item), item if isinstance(item, Blob) else None
+        if blob and isinstance(blob.data, str):
+            raise ValueError(f"The Blob {label!r} contains text. Pass the audio as bytes.")
+        file = resolve_source(item)
+        if not file.size:
+            raise ValueError(f"Expected audio data, got 0 bytes ({label}).")
+        name = _get_blob_filename(blob) if blob else file.name
+        mime_type, filename = _detect_type(name or "audio", file)
+        metadata = blob.metadata if blob else {}
+        return Recording(label, filename, mime_type, file.size, file.open, metadata)
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
+
+
+def _get_blob_filename(blob: Blob) -> str:
+    path = blob.metadata.get("filename") or blob.path or blob.source or ""
+    return Path(to_printable(str(path)).replace("\0", "")).name
+
+
+def _detect_type(name: str, file: SourceFile) -> tuple[str, str]:
+    """Return the MIME type of a recording and the file name to send.
+
+    Raises ``ValueError`` if it cannot be transcribed, neither directly nor after a conversion.
+    """
+    with file.open() as stream:
+        data = FileView(stream)
+        mime_type = detect_mime_type(data)
+        if mime_type == W64_TYPE:
+            return mime_type, name
+        if mime_type not in CONVERTIBLE_TYPES:
+            return validate_recording(name, data)
+    if find_spec("av") is None:
+        raise ValueError(
+            f"{name} is {mime_type}, which requires PyAV. Install it with {INSTALL_COMMAND} or "
+            f"convert the file to a supported type: {', '.join(RECORDING_SUFFIXES)}."
+        )
+    return mime_type, name
 
 
 @contextmanager
@@ -112,47 +145,6 @@ def get_label(item: SourceItem) -> str:
     if isinstance(item, Blob):
         return to_printable(str(item.source or item.id or "blob"))
     return "bytes" if isinstance(item, bytes) else to_printable(str(item))
-
-
-def _from_blob(blob: Blob) -> Recording:
-    label = get_label(blob)
-    if blob.data is None and blob.path is not None:
-        return _from_path(blob.path, label, blob.metadata)
-    if not isinstance(blob.data, bytes):
-        raise ValueError(f"The Blob {label!r} contains text. Pass the audio as bytes.")
-    path = blob.metadata.get("filename") or blob.path or blob.source or "audio"
-    filename = Path(str(path).replace("\0", "")).name
-    return _from_bytes(blob.data, label, filename or "audio", blob.metadata)
-
-
-def _from_bytes(data: bytes, label: str, filename: str, metadata: Mapping[str, Any]) -> Recording:
-    if not data:
-        raise ValueError(f"Expected audio data, got 0 bytes ({label}).")
-    mime_type, filename = _detect_type(filename, data)
-    return Recording(label, filename, mime_type, len(data), lambda: BytesIO(data), metadata)
-
-
-def _from_path(path: str | os.PathLike[str], label: str, metadata: Mapping[str, Any]) -> Recording:
-    file = validate_file(path)
-    with file.open("rb") as stream:
-        mime_type, filename = _detect_type(to_printable(file.name), FileView(stream))
-    size = file.stat().st_size
-    return Recording(label, filename, mime_type, size, lambda: file.open("rb"), metadata)
-
-
-def _detect_type(name: str, data: Sliceable) -> tuple[str, str]:
-    """Return the MIME type of a recording and the file name to send."""
-    mime_type = detect_mime_type(data)
-    if mime_type == W64_TYPE:
-        return mime_type, name
-    if mime_type not in CONVERTIBLE_TYPES:
-        return validate_recording(name, data)
-    if find_spec("av") is None:
-        raise ValueError(
-            f"{name} is {mime_type}, which requires PyAV. Install it with {INSTALL_COMMAND} or "
-            f"convert the file to a supported type: {', '.join(RECORDING_SUFFIXES)}."
-        )
-    return mime_type, name
 
 
 def validate_source(source: Any) -> Source:

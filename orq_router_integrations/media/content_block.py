@@ -5,7 +5,6 @@ import os
 import stat
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -48,10 +47,24 @@ _MIN_BASE64_CHARS = 32
 _URL_HINT = ' To pass an image by URL, use the block {"type": "image", "url": ...}.'
 
 
-class _Source(NamedTuple):
-    data: bytes
+class SourceFile(NamedTuple):
+    """A file that a caller passed: its content or path, its name and its declared type."""
+
+    content: bytes | Path
     name: str | None = None
     declared_type: str | None = None
+
+    @property
+    def size(self) -> int:
+        content = self.content
+        return content.stat().st_size if isinstance(content, Path) else len(content)
+
+    def open(self) -> BinaryIO:
+        return self.content.open("rb") if isinstance(self.content, Path) else BytesIO(self.content)
+
+    def detect_mime_type(self) -> str | None:
+        with self.open() as stream:
+            return detect_mime_type(FileView(stream))
 
 
 def content_block(
@@ -88,17 +101,21 @@ def content_block(
         _require_str(mime_type=mime_type, filename=filename, detail=detail)
         if detail is not None and detail not in IMAGE_DETAILS:
             raise ValueError(f"detail must be 'low', 'high' or 'auto', not {detail!r}.")
-        upload = _create_lazy_upload(source) if lazy else None
-        data, name, declared_type = _read_header(upload) if upload else _read_source(source)
+        file = _resolve_str(source) or resolve_source(source, url_hint=_URL_HINT)
+        if lazy and isinstance(file.content, bytes):
+            raise ValueError("lazy=True requires a path. Leave it out for content in memory.")
+        data = _read_source(file, header_only=lazy)
+        is_deferred = lazy and _is_media(data)
+        if lazy and not is_deferred:
+            data = _read_source(file)
         if mime_type and not mime_type.startswith("text/") and (type_ := detect_mime_type(data)):
             validate_declared_type(type_, mime_type)
-        block = _build_block(
-            _Source(data, filename or name, mime_type or declared_type), detail=detail
-        )
+        expected = mime_type or file.declared_type
+        block = _build_block(data, filename or file.name, expected, detail)
+        if is_deferred:
+            block["base64"] = DeferredBase64(create_upload(source))
     except (ValueError, OSError) as error:
         raise RouterInputError(f"content_block: {error}") from None
-    if upload and "base64" in block:
-        block["base64"] = DeferredBase64(upload)
     return block
 
 
@@ -108,25 +125,25 @@ def _require_str(**arguments: object) -> None:
             raise ValueError(f"{name} must be a str, not {type(value).__name__}.")
 
 
-def _create_lazy_upload(source: object) -> Upload | None:
-    """Return the file to read later, or ``None`` for text, which is read now."""
-    if not isinstance(source, (str, os.PathLike)):
-        raise ValueError("lazy=True requires a path. Leave it out for content in memory.")
-    upload = create_upload(source)
-    data = _read_header(upload).data
-    detected = detect_mime_type(data)
-    if detected in IMAGE_TYPES:
-        validate_image_size(upload.size)
-    return upload if detected == PDF_TYPE or (detected and not is_text(data)) else None
+def _is_media(header: bytes) -> bool:
+    detected = detect_mime_type(header)
+    return detected == PDF_TYPE or (detected is not None and not is_text(header))
 
 
-def _read_header(upload: Upload) -> _Source:
-    with upload.open() as stream:
-        return _Source(stream.read(HEADER_BYTES), upload.filename)
+def _read_source(source: SourceFile, *, header_only: bool = False) -> bytes:
+    """Read a file, but only the start of an image that is too large to be sent."""
+    if isinstance(source.content, bytes):
+        return source.content
+    with source.content.open("rb") as stream:
+        header = stream.read(HEADER_BYTES)
+        if detect_mime_type(header) in IMAGE_TYPES:
+            validate_image_size(source.size)
+        return header if header_only else header + stream.read()
 
 
-def _build_block(source: _Source, *, detail: str | None) -> dict[str, Any]:
-    data, name, declared_type = source
+def _build_block(
+    data: bytes, name: str | None, declared_type: str | None, detail: str | None
+) -> dict[str, Any]:
     if not data:
         raise ValueError(f"{name or 'The source'} is empty.")
     expected = normalize_mime_type(declared_type or "") or guess_mime_type(name or "") or ""
@@ -159,38 +176,17 @@ def _decode_text(data: bytes, name: str | None) -> str:
         ) from None
 
 
-def _read_source(source: Any) -> _Source:
-    if content := read_from_memory(source):
-        return _Source(*content)
-    if isinstance(source, str) and (decoded := _decode_str(source)):
-        return decoded
-    if isinstance(source, (str, os.PathLike)):
-        path = validate_file(source, url_hint=_URL_HINT)
-        return _Source(_read_file(path), to_printable(path.name))
-    if not hasattr(source, "as_bytes"):
-        raise ValueError(
-            "Expected a path, bytes, a binary file object, a PIL image or a Blob, got "
-            f"{type(source).__name__}."
-        )
-    name = Path(source.path).name if source.path else source.metadata.get("filename")
-    if source.data is None and source.path:
-        data = _read_file(validate_file(source.path, url_hint=_URL_HINT))
-    else:
-        data = source.as_bytes()
-    return _Source(data, name, source.mimetype)
-
-
-def _decode_str(text: str) -> _Source | None:
+def _resolve_str(text: object) -> SourceFile | None:
     """Return the content of a data URL, or of base64 text that is clearly not a path."""
     if is_data_url(text):
         mime_type, data = parse_data_url(text)
-        return _Source(base64.b64decode(validate_base64(data)[0]), None, mime_type)
-    if len(text) < _MIN_BASE64_CHARS or _file_exists(text):
+        return SourceFile(base64.b64decode(validate_base64(data)[0]), None, mime_type)
+    if not isinstance(text, str) or len(text) < _MIN_BASE64_CHARS or _file_exists(text):
         return None
     with suppress(ValueError):
         data, _, content = validate_base64(text)
         if detect_mime_type(content):
-            return _Source(base64.b64decode(data))
+            return SourceFile(base64.b64decode(data))
     return None
 
 
@@ -201,28 +197,30 @@ def _file_exists(path: str) -> bool:
         return False
 
 
-def _read_file(path: Path) -> bytes:
-    """Read a file, but only the start of an image that is too large to be sent."""
-    with path.open("rb") as stream:
-        header = stream.read(HEADER_BYTES)
-        if detect_mime_type(header) in IMAGE_TYPES:
-            validate_image_size(path.stat().st_size)
-        return header + stream.read()
+def resolve_source(source: Any, *, url_hint: str = "") -> SourceFile:
+    """Resolve a path, bytes, a file object, a PIL image or a ``Blob``.
 
-
-def read_from_memory(source: Any) -> tuple[bytes, str | None] | None:
-    """Return the content and the name of bytes, a file object or a PIL image.
-
-    The result is ``None`` for any other object, such as a path.
+    Raises ``ValueError`` for other objects, and for files that cannot be read.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return bytes(source), None
-    if not isinstance(source, os.PathLike) and hasattr(source, "read"):
-        return read_file_object(source)
+        return SourceFile(bytes(source))
+    if isinstance(source, (str, os.PathLike)):
+        path = validate_file(source, url_hint=url_hint)
+        return SourceFile(path, to_printable(path.name))
+    if hasattr(source, "as_bytes"):
+        name = Path(source.path).name if source.path else source.metadata.get("filename")
+        is_file = source.data is None and source.path
+        content = validate_file(source.path, url_hint=url_hint) if is_file else source.as_bytes()
+        return SourceFile(content, name, source.mimetype)
+    if hasattr(source, "read"):
+        return SourceFile(*read_file_object(source))
     pil_image = sys.modules.get("PIL.Image")  # loaded already if the source is one of its images
     if pil_image is not None and isinstance(source, pil_image.Image):
-        return _encode_png(source), None
-    return None
+        return SourceFile(_encode_png(source))
+    raise ValueError(
+        "Expected a path, bytes, a binary file object, a PIL image or a Blob, got "
+        f"{type(source).__name__}."
+    )
 
 
 def _encode_png(image: "PIL.Image.Image") -> bytes:
@@ -233,7 +231,7 @@ def _encode_png(image: "PIL.Image.Image") -> bytes:
 
 
 def read_file_object(source: Any) -> tuple[bytes, str | None]:
-    """Return the content of a binary file object and its name. A seekable one is rewound first."""
+    """Return the content and the name of a binary file object. A seekable one is rewound first."""
     if hasattr(source, "seekable") and source.seekable():
         source.seek(0)
     data = source.read()
@@ -263,46 +261,27 @@ def validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Path
 
 
 def create_upload(
-    source: "str | os.PathLike[str] | bytes | BinaryIO | PIL.Image.Image",
+    source: "str | os.PathLike[str] | bytes | BinaryIO | Blob | PIL.Image.Image",
     *,
     filename: str | None = None,
     mime_type: str | None = None,
 ) -> Upload:
-    """Create a part of a multipart body. A path is read while the request is sent."""
+    """Create a part of a multipart body. A path is read while the request is sent.
+
+    By default, the file name is that of the source, and the MIME type is detected. Raises
+    ``RouterInputError`` if the source cannot be read or is empty.
+    """
     try:
         _require_str(filename=filename, mime_type=mime_type)
-        if content := read_from_memory(source):
-            upload = _upload_bytes(*content)
-        elif isinstance(source, (str, os.PathLike)):
-            upload = _upload_file(validate_file(source))
-        else:
-            raise ValueError(
-                "Expected a path, bytes, a binary file object or a PIL image, got "
-                f"{type(source).__name__}."
-            )
-        upload = replace(
-            upload,
-            filename=filename or upload.filename,
-            mime_type=mime_type or upload.mime_type,
-        )
-        if "\0" in upload.filename + upload.mime_type:
+        file = resolve_source(source)
+        size = file.size
+        if not size:
+            raise ValueError("The data is empty.")
+        guessed = guess_mime_type(file.name or "")
+        mime_type = mime_type or file.detect_mime_type() or guessed or DEFAULT_TYPE
+        filename = filename or file.name or ".".join(["file", *SUFFIXES.get(mime_type, ())[:1]])
+        if "\0" in filename + mime_type:
             raise ValueError("The file name or MIME type contains a NUL character.")
     except (ValueError, OSError) as error:
         raise RouterInputError(f"upload: {error}") from None
-    return upload
-
-
-def _upload_bytes(data: bytes, name: str | None) -> Upload:
-    if not data:
-        raise ValueError("The data is empty.")
-    mime_type = detect_mime_type(data) or DEFAULT_TYPE
-    filename = name or ".".join(["file", *SUFFIXES.get(mime_type, ())[:1]])
-    return Upload(filename, mime_type, len(data), lambda: BytesIO(data))
-
-
-def _upload_file(path: Path) -> Upload:
-    with path.open("rb") as stream:
-        detected = detect_mime_type(FileView(stream))
-    mime_type = detected or guess_mime_type(path.name) or DEFAULT_TYPE
-    size = path.stat().st_size
-    return Upload(to_printable(path.name), mime_type, size, lambda: path.open("rb"))
+    return Upload(filename, mime_type, size, file.open)

@@ -5,6 +5,7 @@ used if the content is ambiguous.
 """
 
 import re
+from collections.abc import Collection
 from contextlib import closing
 from typing import Any, TypeGuard
 
@@ -278,29 +279,13 @@ def _read_deferred(data: DeferredBase64) -> tuple[str, int, Sliceable]:
 
 
 def validate_declared_type(detected: str, declared: str | None) -> None:
-    """Check that the declared MIME type of a file matches its bytes."""
     if declared and normalize_mime_type(declared) not in {detected, DEFAULT_TYPE}:
         raise ValueError(
             f"The declared type is {declared}, but the data is {detected}. Correct mime_type."
         )
 
 
-def validate_image(data: Any, declared: str | None = None) -> tuple[str, str]:
-    """Return the MIME type and the base64 data of an image that the router accepts."""
-    base64_data, size, content = validate_base64(data)
-    mime_type = detect_mime_type(content)
-    if mime_type not in IMAGE_TYPES:
-        raise ValueError(
-            f"The image is {mime_type or declared or 'of an unknown type'}. "
-            "The router accepts PNG, JPEG, GIF and WebP. Convert it first."
-        )
-    validate_declared_type(mime_type, declared)
-    validate_image_size(size)
-    return mime_type, base64_data
-
-
 def validate_image_size(size: int) -> None:
-    """Check the number of bytes of an image."""
     if size > MAX_IMAGE_BYTES:
         raise ValueError(
             f"The image has {size / 2**20:.1f} MB; at most 20 MB are allowed. "
@@ -308,29 +293,44 @@ def validate_image_size(size: int) -> None:
         )
 
 
+def validate_image(data: Any, declared: str | None = None) -> tuple[str, str]:
+    """Return the MIME type and the base64 data of an image that the router accepts."""
+    base64_data, size, content = validate_base64(data)
+    mime_type = _require_type(
+        content,
+        declared,
+        IMAGE_TYPES,
+        "The image is {}. The router accepts PNG, JPEG, GIF and WebP. Convert it first.",
+    )
+    validate_image_size(size)
+    return mime_type, base64_data
+
+
 def validate_audio(data: Any, declared: str | None = None) -> tuple[str, str]:
     """Return the format (``wav`` or ``mp3``) and the base64 data of audio for a chat model."""
     base64_data, _, content = validate_base64(data)
-    mime_type = detect_mime_type(content)
-    if mime_type not in AUDIO_FORMATS:
-        raise ValueError(
-            f"The audio is {mime_type or declared or 'of an unknown type'}. "
-            "Chat models accept WAV and MP3. Convert it first."
-        )
-    validate_declared_type(mime_type, declared)
+    message = "The audio is {}. Chat models accept WAV and MP3. Convert it first."
+    mime_type = _require_type(content, declared, AUDIO_FORMATS, message)
     return AUDIO_FORMATS[mime_type], base64_data
 
 
 def validate_pdf(data: Any) -> str:
     """Return the base64 data of a PDF."""
     base64_data, _, content = validate_base64(data)
-    mime_type = detect_mime_type(content)
-    if mime_type != PDF_TYPE:
-        raise ValueError(
-            f"The file is {mime_type or 'of an unknown type'}, not a PDF. "
-            "Convert it to PDF, or pass its text."
-        )
+    message = "The file is {}, not a PDF. Convert it to PDF, or pass its text."
+    _require_type(content, None, (PDF_TYPE,), message)
     return base64_data
+
+
+def _require_type(
+    content: Sliceable, declared: str | None, allowed: Collection[str], message: str
+) -> str:
+    """Return the MIME type of content, which must be one of those allowed and the declared one."""
+    mime_type = detect_mime_type(content)
+    if mime_type is None or mime_type not in allowed:
+        raise ValueError(message.format(mime_type or declared or "of an unknown type"))
+    validate_declared_type(mime_type, declared)
+    return mime_type
 
 
 def get_pdf_filename(name: str | None) -> str:

@@ -24,12 +24,60 @@ _Chunk = tuple[bytes, int, int]
 
 @dataclass(frozen=True, slots=True)
 class WavHeader:
-    """The header of a WAV file."""
+    """The header of a WAV, RF64 or Wave64 file. Offsets and sizes are in bytes.
+
+    Attributes:
+        format_chunk: Content of the ``fmt`` chunk.
+        data_offset: Offset of the samples in the file.
+        data_size: Size of the samples, or ``None`` if the header does not state it.
+        is_64_bit: Whether it is an RF64 or Wave64 file.
+    """
 
     format_chunk: bytes
     data_offset: int
     data_size: int | None
     is_64_bit: bool = False
+
+    def _read_int(self, start: int, end: int) -> int:
+        return int.from_bytes(self.format_chunk[start:end], "little")
+
+    @property
+    def format_tag(self) -> int:
+        """Encoding of the samples: 1 is PCM, 3 is float, 6 and 7 are A-law and mu-law."""
+        is_extensible = self.format_chunk[:2] == _EXTENSIBLE and len(self.format_chunk) >= 26
+        return self._read_int(24, 26) if is_extensible else self._read_int(0, 2)
+
+    @property
+    def channels(self) -> int:
+        return self._read_int(2, 4)
+
+    @property
+    def sample_rate(self) -> int:
+        return self._read_int(4, 8)
+
+    @property
+    def bytes_per_second(self) -> int:
+        return self._read_int(8, 12)
+
+    @property
+    def block_size(self) -> int:
+        """Size of one sample of all channels, at least 1."""
+        return self._read_int(12, 14) or 1
+
+    @property
+    def _bits_per_sample(self) -> int:
+        return self._read_int(14, 16)
+
+    @property
+    def is_sliceable(self) -> bool:
+        """Whether the file can be cut at any block, because blocks are not compressed together."""
+        sample_bytes = self.channels * ((self._bits_per_sample + 7) // 8)
+        is_uncompressed = self.format_tag in {1, 3, 6, 7} and self.sample_rate > 0
+        return is_uncompressed and 0 < sample_bytes == self.block_size
+
+    @property
+    def description(self) -> str:
+        return f"{self.sample_rate} Hz, {self.channels} channel(s), {self._bits_per_sample} bit"
 
     def compute_data_size(self, file_size: int) -> int:
         """Return the size of the samples in a file.
@@ -40,55 +88,11 @@ class WavHeader:
         stated = min(available, self.data_size or available)
         return stated if self.is_64_bit else stated + (available - stated) // 2**32 * 2**32
 
-    @property
-    def format_tag(self) -> int:
-        """Encoding of the samples: 1 is PCM, 3 is float, 6 and 7 are A-law and mu-law."""
-        is_extensible = self.format_chunk[:2] == _EXTENSIBLE and len(self.format_chunk) >= 26
-        tag = self.format_chunk[24:26] if is_extensible else self.format_chunk[:2]
-        return int.from_bytes(tag, "little")
-
-    @property
-    def is_sliceable(self) -> bool:
-        """Whether the file can be cut at any block, because blocks are not compressed together."""
-        sample_bytes = self.channels * ((self._bits_per_sample + 7) // 8)
-        return (
-            self.format_tag in {1, 3, 6, 7}
-            and self.sample_rate > 0
-            and 0 < sample_bytes == self.block_size
-        )
-
-    @property
-    def channels(self) -> int:
-        """Number of channels."""
-        return int.from_bytes(self.format_chunk[2:4], "little")
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples per second and channel."""
-        return int.from_bytes(self.format_chunk[4:8], "little")
-
-    @property
-    def bytes_per_second(self) -> int:
-        """Bytes per second of all channels."""
-        return int.from_bytes(self.format_chunk[8:12], "little")
-
-    @property
-    def block_size(self) -> int:
-        """Size in bytes of one sample of all channels, at least 1."""
-        return int.from_bytes(self.format_chunk[12:14], "little") or 1
-
-    @property
-    def _bits_per_sample(self) -> int:
-        return int.from_bytes(self.format_chunk[14:16], "little")
-
-    @property
-    def description(self) -> str:
-        """Human-readable sample rate, channels and bits."""
-        return f"{self.sample_rate} Hz, {self.channels} channel(s), {self._bits_per_sample} bit"
-
 
 def parse_wav_header(data: bytes) -> WavHeader | None:
     """Parse the header of a WAV file. Return ``None`` if more bytes are needed.
+
+    Raises ``ValueError`` if it is not a WAV file, or the samples start after ``MAX_HEADER_BYTES``.
 
     >>> header = build_wav_header(build_pcm_format(24_000), 480)
     >>> parse_wav_header(header).description
@@ -149,7 +153,7 @@ def build_pcm_format(sample_rate: int, channels: int = 1, bits: int = 16) -> byt
 
 
 def build_wav_header(format_chunk: bytes, data_size: int | None) -> bytes:
-    """Build the header of a WAV file."""
+    """Build the header of a WAV file. ``data_size`` is ``None`` if it is not known yet."""
     riff_size = 20 + len(format_chunk) + (data_size or 0)
     if data_size is None or riff_size >= _UNKNOWN_SIZES.stop:
         riff_size = data_size = 0xFFFFFFFF

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Union
 
-from langchain_core.documents.base import Blob
 from langchain_core.messages import ToolMessage
 
 from orq_router_integrations.errors import RouterInputError, to_input_error
@@ -32,6 +31,7 @@ from orq_router_integrations.wire.images import INPUT_MIME_TYPES, MAX_INPUT_BYTE
 
 if TYPE_CHECKING:
     import PIL.Image
+    from langchain_core.documents.base import Blob
 
 RawImageSource = Union["str | os.PathLike[str] | bytes | BinaryIO | Blob | PIL.Image.Image"]
 ImageSource = Union[RawImageSource, "GeneratedImage | ImageResult | ToolMessage | dict[str, Any]"]
@@ -109,10 +109,6 @@ class ImageLoader:
                 images = [source]
             case str():
                 return [self._upload_string(source)]
-            case Blob():
-                if source.data is None and source.path:
-                    return [create_upload(source.path)]
-                return [create_upload(source.as_bytes())]
             case _:
                 return [create_upload(source)]
         return [_upload_image(image) for image in images]

@@ -148,7 +148,7 @@ def test_invalid_argument_raises_before_sending(router, image_tool, args, messag
         ("nowhere.png", "image: Cannot open 'nowhere.png'"),
         ("", "image: "),
         ("img_0123456789ab", "is not an image of this tool"),
-        (7, "image: Expected a path, bytes, a binary file object or a PIL image, got int"),
+        (7, "image: Expected a path, bytes, a binary file object, a PIL image or a Blob, got int"),
         (None, "image: Expected a path"),
         ({"a": 1}, "image: The message contains no images"),
         (io.StringIO("text"), "image: The file object must contain bytes. Open .* binary mode"),
