@@ -117,7 +117,10 @@ _REQUIRED_APIS = {
     ),
     "image_file": (
         RESPONSES,
-        "Chat Completions does not accept images by file_id. Pass a URL, or use api='responses'.",
+        (
+            "Chat Completions does not accept an image by file_id. Pass its URL or its data, or "
+            "use api='responses'."
+        ),
     ),
 }
 """The API that a type of part requires, and the error for the other API."""

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -27,8 +27,6 @@ from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.wire.call import Call, Response, StreamCall
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, parse_completion
 from orq_router_integrations.wire.chat_params import (
-    CHAT_PARAM_NAMES,
-    RESPONSES_PARAM_NAMES,
     WIRE_NAMES,
     ChatParams,
     ResponsesParams,
@@ -41,6 +39,8 @@ from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.responses_output import PendingResponse, parse_response
 from orq_router_integrations.wire.responses_request import build_responses_body
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
+
+Params = TypeVar("Params", ChatParams, ResponsesParams)
 
 CALL_KWARGS = REQUEST_PARAMS | {"model", "controls", "tools"}
 """Arguments that a call accepts, in addition to those of LangChain."""
@@ -147,14 +147,14 @@ def _build_request(
             "messages": convert_messages(
                 messages, model.tool_media, candidates.primary_provider, model.api
             ),
-            **merge_chat_params(model, overrides),
+            **_merge_params(ChatParams, model, overrides).build_chat_params(),
             **build_tool_params(overrides, api=model.api),
         }
         # Disabled parameters are dropped before the Responses API renames them, and once more
         # afterwards, because it derives some parameters from others.
         body = api.build_body(
             drop_disabled_params(chat_body, disabled_params),
-            drop_disabled_params(merge_responses_params(model, overrides), disabled_params),
+            drop_disabled_params(_build_responses_params(model, overrides), disabled_params),
         )
         body = drop_disabled_params(body, disabled_params)
         return merge_extra_body(body, model.extra_body), controls, candidates
@@ -175,22 +175,16 @@ def _get_model_id(model: ChatOrqFields, overrides: Mapping[str, Any]) -> str:
     return model.model if override is None else _ModelOverride(model=override).model
 
 
-def merge_chat_params(model: ChatParams, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge the chat parameters of a model with those of one call, and validate them."""
-    changed = {name: overrides[name] for name in CHAT_PARAM_NAMES if name in overrides}
-    if not changed:
-        return model.build_chat_params()
-    fields = {name: getattr(model, name) for name in CHAT_PARAM_NAMES}
-    return ChatParams.model_validate({**fields, **changed}).build_chat_params()
+def _merge_params(params: type[Params], model: Params, overrides: Mapping[str, Any]) -> Params:
+    """Return the parameters of a model, replaced and validated as far as a call sets them."""
+    names = params.model_fields.keys()
+    if names.isdisjoint(overrides):
+        return model
+    return params(**{name: overrides.get(name, getattr(model, name)) for name in names})
 
 
-def merge_responses_params(model: ResponsesParams, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge the parameters that only the Responses API supports, like ``merge_chat_params``."""
-    if not overrides.keys().isdisjoint(RESPONSES_PARAM_NAMES):
-        fields = {name: getattr(model, name) for name in RESPONSES_PARAM_NAMES}
-        changed = {name: value for name, value in overrides.items() if name in fields}
-        model = ResponsesParams.model_validate({**fields, **changed})
-    params = model.build_responses_params()
+def _build_responses_params(model: ChatOrqFields, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    params = _merge_params(ResponsesParams, model, overrides).build_responses_params()
     if overrides.get("reasoning_effort") is not None and "reasoning" not in overrides:
         # The call's reasoning_effort takes precedence over the model's reasoning.effort.
         params.get("reasoning", {}).pop("effort", None)
