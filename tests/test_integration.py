@@ -56,7 +56,6 @@ def test_other_positional_arguments_raise(create: Any, message: str):
         "fallbacks": "It is a router control: use controls=RouterControls(fallbacks=...).",
         "use_responses_api": "Use api='responses'.",
         "tools": "Use model.bind_tools([...]).",
-        "parallel_tool_calls": "Use model.bind_tools([...], parallel_tool_calls=...).",
         "response_format": "Use model.with_structured_output(...).",
         "stop_sequences": "Use 'stop'.",
         "logit_bias": "use extra_body={'logit_bias': ...}.",

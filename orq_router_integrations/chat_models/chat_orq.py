@@ -84,7 +84,8 @@ class ChatOrq(ChatOrqFields):
 
         if kwargs.get("stream"):
             return True
-        params = {"n": self.n, "background": self.background, **self.extra_body, **kwargs}
+        extra_body = request_builder.get_extra_body(self, kwargs)
+        params = {"n": self.n, "background": self.background, **extra_body, **kwargs}
         params = request_builder.drop_disabled_params(params, self.disabled_params)
         return request_builder.get_streaming_obstacle(params) is None
 

@@ -7,7 +7,14 @@ from typing import Any, ClassVar, Literal, Self
 from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import BaseMessage, convert_to_messages
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    field_validator,
+    model_validator,
+)
 
 from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
 from orq_router_integrations._version import __version__
@@ -57,7 +64,6 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
             functions="model.bind_tools([...])",
             function_call="model.bind_tools([...], tool_choice=...)",
             tool_choice="model.bind_tools([...], tool_choice=...)",
-            parallel_tool_calls="model.bind_tools([...], parallel_tool_calls=...)",
             response_format="model.with_structured_output(...)",
             stop_sequences="stop",
             max_completion_tokens="max_tokens",
@@ -105,8 +111,15 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
             "or not at all, with a `placeholder` text that mentions them."
         ),
     )
+    parallel_tool_calls: StrictBool | None = Field(
+        default=None,
+        description=(
+            "Whether one answer may contain several tool calls. Only sent together with tools."
+        ),
+    )
     extra_body: dict[str, Any] = Field(
-        default_factory=dict, description="Additional fields of the request body."
+        default_factory=dict,
+        description="Additional fields of the request body. Those of a call are merged into them.",
     )
     disabled_params: dict[str, list[Any] | None] = Field(
         default_factory=dict,

@@ -24,6 +24,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     convert_tools,
 )
 from orq_router_integrations.errors import to_input_error
+from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Call, Response, StreamCall
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, parse_completion
 from orq_router_integrations.wire.chat_params import (
@@ -42,8 +43,13 @@ from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 Params = TypeVar("Params", ChatParams, ResponsesParams)
 
-CALL_KWARGS = REQUEST_PARAMS | {"model", "controls", "tools"}
+CALL_KWARGS = REQUEST_PARAMS | {"model", "controls", "tools", "extra_body"}
 """Arguments that a call accepts, in addition to those of LangChain."""
+
+_CONSTRUCTOR_HINTS = {
+    name: f"It cannot be set for a single call. Use ChatOrq(..., {name}=...)."
+    for name in ChatOrqFields.model_fields.keys() - CALL_KWARGS
+}
 
 SUGGESTIBLE_NAMES = CALL_KWARGS | frozenset(RouterControls.model_fields)
 """Names that errors may suggest for an unknown argument."""
@@ -136,7 +142,8 @@ def _build_request(
         overrides["stop"] = stop
     api, disabled_params = CHAT_APIS[model.api], model.disabled_params
     try:
-        reject_unknown_kwargs(overrides, CALL_KWARGS, model.argument_hints)
+        hints = {**model.argument_hints, **_CONSTRUCTOR_HINTS}
+        reject_unknown_kwargs(overrides, CALL_KWARGS, hints)
         controls = model.merge_controls(overrides.get("controls"))
         model_id = _get_model_id(model, overrides)
         candidates = ModelCandidates.from_controls(
@@ -148,7 +155,9 @@ def _build_request(
                 messages, model.tool_media, candidates.primary_provider, model.api
             ),
             **_merge_params(ChatParams, model, overrides).build_chat_params(),
-            **build_tool_params(overrides, api=model.api),
+            **build_tool_params(
+                {"parallel_tool_calls": model.parallel_tool_calls, **overrides}, api=model.api
+            ),
         }
         # Disabled parameters are dropped before the Responses API renames them, and once more
         # afterwards, because it derives some parameters from others.
@@ -157,7 +166,7 @@ def _build_request(
             drop_disabled_params(_build_responses_params(model, overrides), disabled_params),
         )
         body = drop_disabled_params(body, disabled_params)
-        return merge_extra_body(body, model.extra_body), controls, candidates
+        return merge_extra_body(body, get_extra_body(model, overrides)), controls, candidates
     except ValueError as error:
         raise to_input_error(
             error, endpoint=api.endpoint.path, candidates=SUGGESTIBLE_NAMES
@@ -195,7 +204,7 @@ def build_tool_params(
     overrides: Mapping[str, Any], *, api: str, strict: bool | None = None
 ) -> dict[str, Any]:
     """Build the body fields for tools, tool choice and response format of a call."""
-    if overrides.keys().isdisjoint(_TOOL_PARAMS):
+    if not any(overrides.get(name) is not None for name in _TOOL_PARAMS):
         return {}
     tools = convert_tools(
         overrides.get("tools") or (), strict=strict, for_responses=api == RESPONSES
@@ -241,6 +250,15 @@ def get_streaming_obstacle(params: Mapping[str, Any]) -> str | None:
     if params.get("background"):
         return "Cannot stream a background response. Use invoke() instead."
     return None
+
+
+def get_extra_body(model: ChatOrqFields, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the additional fields of a request body: those of the model and those of the call."""
+    extra_body = overrides.get("extra_body")
+    if not isinstance(extra_body, Mapping | None):
+        raise ValueError(f"'extra_body' must be a dict, got {type(extra_body).__name__}.")
+    json.dumps(extra_body, "extra_body")
+    return {**model.extra_body, **(extra_body or {})}
 
 
 def merge_extra_body(body: dict[str, Any], extra_body: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,6 @@ SUGGESTIONS = {
     "max_completion_tokens": "Use 'max_tokens'.",
     "model_kwargs": "Use 'extra_body'.",
     "tools": "Use model.bind_tools([...]).",
-    "parallel_tool_calls": "Use model.bind_tools([...], parallel_tool_calls=...).",
     "response_format": "Use model.with_structured_output(...).",
     "user": "Use controls={'identity': ...}.",
     "extra_headers": "Use ChatOrq(..., default_headers=...).",
