@@ -140,37 +140,45 @@ def _build_request(
     overrides = {name: value for name, value in kwargs.items() if name != "stream"}
     if stop is not None:
         overrides["stop"] = stop
-    api, disabled_params = CHAT_APIS[model.api], model.disabled_params
     try:
-        hints = {**model.argument_hints, **_CONSTRUCTOR_HINTS}
-        reject_unknown_kwargs(overrides, CALL_KWARGS, hints)
+        if not CALL_KWARGS.issuperset(overrides):
+            hints = {**model.argument_hints, **_CONSTRUCTOR_HINTS}
+            reject_unknown_kwargs(overrides, CALL_KWARGS, hints)
         controls = model.merge_controls(overrides.get("controls"))
-        model_id = _get_model_id(model, overrides)
         candidates = ModelCandidates.from_controls(
-            model_id, model.resolved_client.controls.merge(controls)
+            _get_model_id(model, overrides), model.resolved_client.controls.merge(controls)
         )
-        chat_body = {
-            "model": model_id,
-            "messages": convert_messages(
-                messages, model.tool_media, candidates.primary_provider, model.api
-            ),
-            **_merge_params(ChatParams, model, overrides).build_chat_params(),
-            **build_tool_params(
-                {"parallel_tool_calls": model.parallel_tool_calls, **overrides}, api=model.api
-            ),
-        }
-        # Disabled parameters are dropped before the Responses API renames them, and once more
-        # afterwards, because it derives some parameters from others.
-        body = api.build_body(
-            drop_disabled_params(chat_body, disabled_params),
-            drop_disabled_params(_build_responses_params(model, overrides), disabled_params),
-        )
-        body = drop_disabled_params(body, disabled_params)
-        return merge_extra_body(body, get_extra_body(model, overrides)), controls, candidates
+        return _build_body(model, messages, overrides, candidates), controls, candidates
     except ValueError as error:
         raise to_input_error(
-            error, endpoint=api.endpoint.path, candidates=SUGGESTIBLE_NAMES
+            error, endpoint=CHAT_APIS[model.api].endpoint.path, candidates=SUGGESTIBLE_NAMES
         ) from None
+
+
+def _build_body(
+    model: ChatOrqFields,
+    messages: Sequence[BaseMessage],
+    overrides: Mapping[str, Any],
+    candidates: ModelCandidates,
+) -> dict[str, Any]:
+    tool_settings = {"parallel_tool_calls": model.parallel_tool_calls, **overrides}
+    chat_body = {
+        "model": candidates.model,
+        "messages": convert_messages(
+            messages, model.tool_media, candidates.primary_provider, model.api
+        ),
+        **_merge_params(ChatParams, model, overrides).build_chat_params(),
+        **build_tool_params(tool_settings, api=model.api),
+    }
+    # Disabled parameters are dropped before the Responses API renames them, and once more
+    # afterwards, because it derives some parameters from others.
+    disabled_params = model.disabled_params
+    body = CHAT_APIS[model.api].build_body(
+        drop_disabled_params(chat_body, disabled_params),
+        drop_disabled_params(_build_responses_params(model, overrides), disabled_params),
+    )
+    body = drop_disabled_params(body, disabled_params)
+    return merge_extra_body(body, get_extra_body(model, overrides))
 
 
 class _ModelOverride(DeferredModel):
