@@ -15,6 +15,7 @@ from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.auth import get_account_id
+from orq_router_integrations._http.environment_proxies import EnvironmentProxies
 from orq_router_integrations._http.retry import RetryBudget
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import ApiKey, RouterSettings, validate_api_key
@@ -22,8 +23,9 @@ from orq_router_integrations.wire.controls import RouterControls, RouterControls
 from orq_router_integrations.wire.endpoints import MODEL_CATALOG, Dialect, get_root_url
 
 if TYPE_CHECKING:  # imported by the first call
+    from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
     from orq_router_integrations._http.exchange import Exchange
-    from orq_router_integrations._http.registry import AsyncSender, Sender
+    from orq_router_integrations._http.sender import AsyncPooledSender, PooledSender
     from orq_router_integrations.wire.call import Call, StreamCall
     from orq_router_integrations.wire.models import CatalogModel, CatalogReader, EnabledModel
 
@@ -89,6 +91,7 @@ class RouterClient(RouterSettings):
     )
 
     _retry_budget: RetryBudget = PrivateAttr(default_factory=RetryBudget)
+    _proxies: EnvironmentProxies = PrivateAttr(default_factory=EnvironmentProxies)
 
     if TYPE_CHECKING:  # the validators accept more types than the fields hold
 
@@ -272,9 +275,11 @@ class RouterClient(RouterSettings):
     @property
     def retry_budget(self) -> RetryBudget:
         """The budget that the retries of all calls share."""
-        private = self.__pydantic_private__ or {}  # 2 microseconds faster than the attribute
-        budget: RetryBudget = private["_retry_budget"]
+        budget: RetryBudget = self._get_private("_retry_budget")
         return budget
+
+    def _get_private(self, name: str) -> Any:
+        return (self.__pydantic_private__ or {})[name]  # 2 microseconds faster than the attribute
 
     def build_url(
         self, path: str, *, below_root: bool = False, query: Mapping[str, str] | None = None
@@ -297,6 +302,7 @@ class RouterClient(RouterSettings):
             settings=self,
             controls=self.controls,
             budget=self.retry_budget,
+            proxies=self._get_private("_proxies"),
             build_url=self.build_url,
         )
         if self.trace_calls:
@@ -363,7 +369,7 @@ class RouterClient(RouterSettings):
         finally:
             exchange.release()
 
-    def _lease_sender(self) -> "AbstractContextManager[Sender]":
+    def _lease_sender(self) -> "AbstractContextManager[ClientSender | PooledSender]":
         if self.http_client:
             from orq_router_integrations._http.client_sender import ClientSender  # noqa: PLC0415
 
@@ -377,7 +383,9 @@ class RouterClient(RouterSettings):
 
         return SENDER_REGISTRY.lease()
 
-    def _lease_async_sender(self) -> "AbstractAsyncContextManager[AsyncSender]":
+    def _lease_async_sender(
+        self,
+    ) -> "AbstractAsyncContextManager[AsyncClientSender | AsyncPooledSender]":
         if self.http_async_client:
             from orq_router_integrations._http.client_sender import (  # noqa: PLC0415
                 AsyncClientSender,

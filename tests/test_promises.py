@@ -181,7 +181,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P29 encrypted, unless asked otherwise": (
         "test_settings.py::test_http_to_another_host_requires_allow_insecure",
-        "_http/test_pool.py::test_proxy_from_environment_is_used",
+        "_http/test_environment_proxies.py::test_plain_http_is_forwarded",
     ),
     "P30 no host but the router": (
         "test_secrecy.py::test_only_router_host_is_resolved",

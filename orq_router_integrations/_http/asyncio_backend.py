@@ -5,33 +5,27 @@ With the anyio backend of httpcore, a short call would cost a third more CPU tim
 
 import asyncio
 import ssl
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import httpcore
 from typing_extensions import override
 
 from orq_router_integrations._http.backend import (
     EARLY_RESPONSE,
-    DeadlineMixin,
+    CallState,
     WriteBuffer,
     is_readable,
-    map_socket_errors,
-    parse_ip_address,
-    remaining_seconds,
     starts_final_response,
-    unique_addresses,
 )
-
-T = TypeVar("T")
+from orq_router_integrations._http.dialing import aconnect, set_socket_options
 
 READ_AHEAD_BYTES = 256 * 1024
 """Bytes to receive before the caller asks for them."""
 
 
-class AsyncioBackend(DeadlineMixin, httpcore.AsyncNetworkBackend):
+class AsyncioBackend(CallState, httpcore.AsyncNetworkBackend):
     """Opens connections in the running event loop."""
 
     @override
@@ -43,57 +37,18 @@ class AsyncioBackend(DeadlineMixin, httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address of a host that accepts.
+        loop = asyncio.get_running_loop()
 
-        Raises:
-            httpcore.ConnectError: every address refuses, or the host is unknown.
-            httpcore.ConnectTimeout: no address accepts in time.
-        """
-        end = monotonic() + self.deadline.cap(timeout)
-        addresses = parse_ip_address(host, port)
-        if not addresses:
-            lookup = asyncio.get_running_loop().getaddrinfo(host, port)
-            addresses = unique_addresses(await _wait_for(lookup, remaining_seconds(end)))
-        while True:
-            protocol, seconds = _StreamProtocol(), remaining_seconds(end) / len(addresses)
-            try:
-                connecting = _connect(protocol, addresses.pop(0), port)
-                transport = await _wait_for(connecting, seconds)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if not addresses:
-                    raise
-            else:
-                break
-        for option in socket_options or ():
-            transport.get_extra_info("socket").setsockopt(*option)
-        return AsyncioStream(transport, protocol, self)
+        async def connect_to(address: str) -> "tuple[asyncio.Transport, _StreamProtocol]":
+            return await loop.create_connection(_StreamProtocol, address, port)
 
-
-async def _connect(protocol: "_StreamProtocol", address: str, port: int) -> asyncio.Transport:
-    loop = asyncio.get_running_loop()
-    return (await loop.create_connection(lambda: protocol, address, port))[0]
-
-
-async def _wait_for(opening: Coroutine[Any, Any, T], seconds: float) -> T:
-    """Await a connection attempt; close its transport if the wait times out or is cancelled."""
-    task = asyncio.ensure_future(opening)
-    try:
-        await asyncio.wait({task}, timeout=seconds)
-        if not task.done():
-            raise httpcore.ConnectTimeout("timed out while connecting")
-    except BaseException:
-        task.cancel()
-        task.add_done_callback(_abort_result)
-        raise
-    with map_socket_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
-        return task.result()
-
-
-def _abort_result(task: "asyncio.Task[Any]") -> None:
-    if not (task.cancelled() or task.exception()):
-        transport = task.result()
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
+        seconds = self.deadline.cap(timeout)
+        try:
+            connected = await aconnect(host, connect_to, seconds, lambda pair: pair[0].abort())
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        set_socket_options(connected[0].get_extra_info("socket"))
+        return self.attach(AsyncioStream(*connected, self))
 
 
 class _StreamProtocol(asyncio.Protocol):
@@ -180,15 +135,15 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
     Args:
         transport: a connected transport.
         protocol: the protocol of the transport.
-        backend: holds the deadline.
+        state: holds the deadline.
     """
 
     def __init__(
-        self, transport: asyncio.Transport, protocol: _StreamProtocol, backend: DeadlineMixin
+        self, transport: asyncio.Transport, protocol: _StreamProtocol, state: CallState
     ) -> None:
         self._transport = transport
         self._protocol = protocol
-        self._backend = backend
+        self._state = state
         self._write_buffer = WriteBuffer()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -198,12 +153,13 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         with suppress(httpcore.WriteError):
             await self._flush(timeout)
-        protocol, seconds = self._protocol, self._backend.deadline.cap(timeout)
+        protocol, seconds = self._protocol, self._state.deadline.cap(timeout)
         while not (protocol.received or protocol.is_closed):
             if not await protocol.wait_for_event(seconds):
                 raise httpcore.ReadTimeout
         if protocol.error and not protocol.received:
             raise httpcore.ReadError(str(protocol.error)) from protocol.error
+        self._state.has_received |= bool(protocol.received)
         return protocol.take(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -222,10 +178,13 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         while protocol.is_write_paused:
             if starts_final_response(protocol.received):
                 raise httpcore.WriteError(EARLY_RESPONSE)
-            if not await protocol.wait_for_event(self._backend.deadline.cap(timeout)):
+            if not await protocol.wait_for_event(self._state.deadline.cap(timeout)):
                 raise httpcore.WriteTimeout
 
     async def aclose(self) -> None:
+        self.close()
+
+    def close(self) -> None:
         """Close the socket."""
         with suppress(RuntimeError):  # the event loop of the transport is closed
             self._transport.abort()
@@ -237,19 +196,27 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Return an encrypted stream over the same socket, dropping data received before."""
+        self._state.tls_host = server_hostname
         protocol = _StreamProtocol()
         protocol.connection_made(self._transport)
+        loop, seconds = asyncio.get_running_loop(), self._state.deadline.cap(timeout)
         try:
-            handshake = asyncio.get_running_loop().start_tls(
-                self._transport, protocol, ssl_context, server_hostname=server_hostname
-            )
-            encrypted = await _wait_for(handshake, self._backend.deadline.cap(timeout))
+            async with asyncio.timeout(seconds):
+                transport = await loop.start_tls(
+                    self._transport, protocol, ssl_context, server_hostname=server_hostname
+                )
+            if transport is None:
+                raise ConnectionResetError("the connection was closed during the TLS handshake")
+        except TimeoutError as error:
+            self._transport.abort()
+            raise httpcore.ConnectTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
         except BaseException:
             self._transport.abort()
             raise
-        transport = cast("asyncio.Transport", encrypted)
         protocol.connection_made(transport)
-        return AsyncioStream(transport, protocol, self._backend)
+        return self._state.attach(AsyncioStream(transport, protocol, self._state))
 
     def get_extra_info(self, info: str) -> Any:
         """Return information about the socket; see httpcore."""

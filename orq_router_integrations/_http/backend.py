@@ -1,4 +1,4 @@
-"""Network backend for sync calls, whose waits end at the deadline of the call.
+"""Network backend for sync calls: httpcore's own, with waits that end at the deadline of the call.
 
 The deadline also covers the lookup of the host name and the TLS handshake. Writes are buffered
 until the next read, so that the head and body of a request are sent together.
@@ -6,12 +6,10 @@ until the next read, so that the head and body of a request are sent together.
 
 import re
 import select
-import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from queue import Empty, SimpleQueue
+from collections.abc import Iterable
+from contextlib import suppress
+from errno import ETIMEDOUT
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -19,15 +17,18 @@ import httpcore
 from typing_extensions import override
 
 from orq_router_integrations._http.deadline import MIN_TIMEOUT_SECONDS, Deadline
+from orq_router_integrations._http.dialing import connect, set_socket_options
 
-A = TypeVar("A")
 T = TypeVar("T")
 
 WRITE_BUFFER_BYTES = 64 * 1024
 """Bytes to buffer before they are written."""
 
+WRITE_BYTES = 16 * 1024
+"""Bytes to write at a time; a writable socket takes them without blocking."""
+
 POLL_INTERVAL_SECONDS = 0.25
-"""Seconds between two checks for an early response or a cancellation during a wait."""
+"""Seconds between two checks for a cancellation during a wait."""
 
 EARLY_RESPONSE = "the router responded before it had read the request"
 
@@ -42,13 +43,48 @@ def starts_final_response(data: bytes | bytearray) -> bool:
     return len(final) >= len("HTTP/1.1 2") and not final.startswith(b"HTTP/1.1 1")
 
 
-class DeadlineMixin:
-    """Holds the deadline of the call that a connection currently serves.
+def is_readable(sock: Any) -> bool:
+    """Check whether a read would return immediately, as on a connection that the server closed."""
+    return sock.fileno() < 0 or _poll(sock, 0, writing=False)[0]
 
-    Each connection has its own backend, and its stream reads the deadline from there.
+
+def _poll(sock: Any, seconds: float, *, writing: bool) -> tuple[bool, bool]:
+    """Wait until a socket is readable, or writable if requested; returns which it is."""
+    if not hasattr(select, "poll"):
+        readable, writable, _ = select.select([sock], [sock] if writing else [], [], seconds)
+        return bool(readable), bool(writable)
+    poll = select.poll()
+    poll.register(sock, select.POLLIN | (select.POLLOUT if writing else 0))
+    events = poll.poll(seconds * 1000)
+    event = events[0][1] if events else 0
+    return bool(event & ~select.POLLOUT), bool(event & select.POLLOUT)
+
+
+class CallState:
+    """State of the call that a connection currently serves.
+
+    Each connection has its own backend, which holds this state for its streams.
+
+    Attributes:
+        deadline: when to give up.
+        stream: the stream of the connection, with TLS once it is encrypted.
+        tls_host: host of the last TLS handshake, which is the proxy or the server.
+        has_received: whether any byte of the response has arrived.
     """
 
     deadline = Deadline(timeout=float("inf"), idle_timeout=float("inf"))
+    stream: Any = None
+    tls_host: str | None = None
+    has_received = False
+
+    def start_call(self, deadline: Deadline) -> None:
+        """Apply the deadline of the next call."""
+        self.deadline, self.has_received = deadline, False
+
+    def attach(self, stream: T) -> T:
+        """Store the current stream."""
+        self.stream = stream
+        return stream
 
 
 class WriteBuffer:
@@ -70,18 +106,7 @@ class WriteBuffer:
         return data
 
 
-def is_readable(sock: socket.socket) -> bool:
-    """Check whether a read would return immediately, as on a connection that the server closed."""
-    if sock.fileno() < 0:
-        return True
-    if not hasattr(select, "poll"):
-        return bool(select.select([sock], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-class DeadlineBackend(DeadlineMixin, httpcore.NetworkBackend):
+class DeadlineBackend(CallState, httpcore.NetworkBackend):
     """Opens connections for sync calls."""
 
     @override
@@ -93,95 +118,28 @@ class DeadlineBackend(DeadlineMixin, httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first address of a host that accepts.
+        def connect_to(address: str, seconds: float) -> httpcore.NetworkStream:
+            return httpcore.SyncBackend().connect_tcp(address, port, seconds)
 
-        Raises:
-            httpcore.ConnectError: every address refuses, or the host is unknown.
-            httpcore.ConnectTimeout: no address accepts in time.
-        """
-        end = monotonic() + self.deadline.cap(timeout)
-        addresses = _resolve_host(host, port, remaining_seconds(end))
-        while True:
-            try:
-                with map_socket_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
-                    seconds = remaining_seconds(end) / len(addresses)
-                    sock = socket.create_connection((addresses.pop(0), port), seconds)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if not addresses:
-                    raise
-            else:
-                break
-        for option in (*(socket_options or ()), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)):
-            sock.setsockopt(*option)
-        return DeadlineStream(sock, self)
-
-
-def remaining_seconds(end: float) -> float:
-    """Return the seconds until a time of the monotonic clock, at least the shortest timeout."""
-    return max(end - monotonic(), MIN_TIMEOUT_SECONDS)
-
-
-def parse_ip_address(host: str, port: int) -> list[str]:
-    """Return the address if the host is an IP address, or else an empty list."""
-    try:
-        return unique_addresses(socket.getaddrinfo(host, port, flags=socket.AI_NUMERICHOST))
-    except OSError:
-        return []
-
-
-def unique_addresses(results: Iterable[tuple[Any, ...]]) -> list[str]:
-    """Return the distinct addresses in results of ``getaddrinfo``, in their order."""
-    return list(dict.fromkeys(str(address[0]) for *_, address in results))
-
-
-def _resolve_host(host: str, port: int, seconds: float) -> list[str]:
-    """Look up the addresses of a host in a daemon thread, because the resolver has no timeout."""
-    if addresses := parse_ip_address(host, port):
-        return addresses
-    results: SimpleQueue[list[str] | OSError] = SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            results.put(unique_addresses(socket.getaddrinfo(host, port)))
-        except OSError as error:
-            results.put(error)
-
-    threading.Thread(target=look_up, name="orq-resolver", daemon=True).start()
-    try:
-        result = results.get(timeout=seconds)
-    except Empty:
-        raise httpcore.ConnectTimeout(f"the lookup of host {host} timed out") from None
-    if isinstance(result, OSError):
-        raise httpcore.ConnectError(str(result)) from result
-    return result
-
-
-@contextmanager
-def map_socket_errors(
-    timeout_class: type[Exception], error_class: type[Exception]
-) -> Iterator[None]:
-    """Map socket errors to httpcore errors."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise timeout_class(str(error)) from error
-    except OSError as error:
-        raise error_class(str(error)) from error
+        stream = connect(host, connect_to, self.deadline.cap(timeout))
+        set_socket_options(stream.get_extra_info("socket"))
+        return self.attach(DeadlineStream(stream, self))
 
 
 class DeadlineStream(httpcore.NetworkStream):
-    """A blocking socket whose waits end at the deadline of the call.
+    """A stream of httpcore whose waits end at the deadline of the call.
 
     Args:
-        sock: a connected socket.
-        backend: holds the deadline.
+        stream: the stream.
+        state: holds the deadline.
     """
 
-    def __init__(self, sock: socket.socket, backend: DeadlineMixin) -> None:
-        self._socket = sock
-        self._backend = backend
+    def __init__(self, stream: httpcore.NetworkStream, state: CallState) -> None:
+        self._stream = stream
+        self._state = state
         self._write_buffer = WriteBuffer()
         self._received = b""
+        self._is_writing = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Write the buffered data, then read.
@@ -190,15 +148,24 @@ class DeadlineStream(httpcore.NetworkStream):
         """
         with suppress(httpcore.WriteError):
             self._flush(timeout)
-        if self._received:
-            data, self._received = self._received[:max_bytes], self._received[max_bytes:]
-            return data
-        try:
-            return self._wait_for(self._socket.recv, max_bytes, timeout)
-        except TimeoutError as error:
-            raise httpcore.ReadTimeout(str(error)) from error
-        except OSError as error:
-            raise httpcore.ReadError(str(error)) from error
+        self._is_writing = False
+        data, self._received = self._received or self._receive(max_bytes, timeout), b""
+        self._state.has_received |= bool(data)
+        return data
+
+    def _receive(self, max_bytes: int, timeout: float | None) -> bytes:
+        """Wait for data, with interruptions if the call can be cancelled."""
+        deadline = self._state.deadline
+        end = monotonic() + deadline.cap(timeout)
+        interval = POLL_INTERVAL_SECONDS if deadline.is_cancelled else None
+        while True:
+            remaining = max(end - monotonic(), MIN_TIMEOUT_SECONDS)
+            try:
+                return self._stream.read(max_bytes, min(deadline.cap(interval), remaining))
+            except httpcore.ReadTimeout as error:
+                _raise_if_lost(error, httpcore.ReadError)
+                if monotonic() >= end:
+                    raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Buffer data; write it if the buffer is full."""
@@ -206,51 +173,48 @@ class DeadlineStream(httpcore.NetworkStream):
             self._flush(timeout)
 
     def _flush(self, timeout: float | None) -> None:
-        data = memoryview(self._write_buffer.take_all())
-        with map_socket_errors(httpcore.WriteTimeout, httpcore.WriteError):
-            while data:
-                sent = self._wait_for(self._socket.send, data, timeout, self._check_early_response)
-                data = data[sent:]
-
-    def _wait_for(
-        self,
-        operation: Callable[[A], T],
-        argument: A,
-        timeout: float | None,
-        check: Callable[[], None] | None = None,
-    ) -> T:
-        """Run a socket operation until the timeout or the deadline.
-
-        If the call can be cancelled, or with a check, the wait is interrupted at regular intervals.
-        """
-        deadline = self._backend.deadline
-        end = monotonic() + deadline.cap(timeout)
-        interval = POLL_INTERVAL_SECONDS if check or deadline.is_cancelled else None
-        while True:
-            self._socket.settimeout(min(deadline.cap(interval), remaining_seconds(end)))
+        data = self._write_buffer.take_all()
+        for start in range(0, len(data), WRITE_BYTES):
+            if self._is_writing:  # the start of a request fits into the buffer of the socket
+                self._wait_until_writable(timeout)
+            self._is_writing = True
+            chunk, seconds = data[start : start + WRITE_BYTES], self._state.deadline.cap(timeout)
             try:
-                return operation(argument)
-            except TimeoutError:
-                if check:
-                    check()
-                if monotonic() >= end:
-                    raise
+                self._stream.write(chunk, seconds)
+            except httpcore.WriteTimeout as error:
+                _raise_if_lost(error, httpcore.WriteError)
+                raise
 
-    def _check_early_response(self) -> None:
-        """Read the available data, without waiting.
+    def _wait_until_writable(self, timeout: float | None) -> None:
+        """Wait until data can be written, unless the router has already responded.
 
         Raises:
-            httpcore.WriteError: the router has already sent a final response.
+            httpcore.WriteError: the router has sent a final response or closed the connection.
+            httpcore.WriteTimeout: the router reads nothing.
         """
-        self._socket.settimeout(0)
-        with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            self._received += self._socket.recv(WRITE_BUFFER_BYTES)
-        if starts_final_response(self._received):
+        sock, deadline = self._stream.get_extra_info("socket"), self._state.deadline
+        end, writable = monotonic() + deadline.cap(timeout), False
+        while not writable:
+            seconds = min(deadline.cap(POLL_INTERVAL_SECONDS), max(end - monotonic(), 0))
+            readable, writable = _poll(sock, seconds, writing=True)
+            if readable:
+                self._check_early_response()
+            if not writable and monotonic() >= end:
+                raise httpcore.WriteTimeout("timed out")
+
+    def _check_early_response(self) -> None:
+        try:
+            data = self._stream.read(WRITE_BUFFER_BYTES, MIN_TIMEOUT_SECONDS)
+        except httpcore.ReadTimeout:  # TLS has received something else, such as a session ticket
+            return
+        except httpcore.ReadError as error:
+            raise httpcore.WriteError(str(error)) from error
+        self._received += data
+        if not data or starts_final_response(self._received):
             raise httpcore.WriteError(EARLY_RESPONSE)
 
     def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()
+        self._stream.close()
 
     def start_tls(
         self,
@@ -258,27 +222,19 @@ class DeadlineStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        """Return an encrypted stream over the same socket."""
-        try:
-            with map_socket_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
-                self._socket.settimeout(self._backend.deadline.cap(timeout))
-                sock = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
-        except BaseException:
-            self.close()
-            raise
-        return DeadlineStream(sock, self._backend)
+        """Return an encrypted stream over the same socket, dropping data received before."""
+        self._state.tls_host = server_hostname
+        seconds = self._state.deadline.cap(timeout)
+        stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
+        return self._state.attach(DeadlineStream(stream, self._state))
 
     def get_extra_info(self, info: str) -> Any:
-        """Return information about the socket; see httpcore."""
-        match info:
-            case "is_readable":
-                return bool(self._received) or is_readable(self._socket)
-            case "socket":
-                return self._socket
-            case "ssl_object":
-                return self._socket if isinstance(self._socket, ssl.SSLSocket) else None
-            case "client_addr":
-                return self._socket.getsockname()
-            case "server_addr":
-                return self._socket.getpeername()
-        return None
+        if info == "is_readable" and self._received:
+            return True
+        return self._stream.get_extra_info(info)
+
+
+def _raise_if_lost(error: Exception, error_class: type[Exception]) -> None:
+    """Raise another error if the connection was lost: Python regards ETIMEDOUT as a timeout."""
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno == ETIMEDOUT:
+        raise error_class(str(error)) from error.__cause__

@@ -29,14 +29,11 @@ MIN_TIMEOUT_SECONDS = 0.001
 WATCHDOG_INTERVAL_SECONDS = 0.1
 """Seconds between two checks of the watchdog thread; sync calls may overrun by that much."""
 
-KEEPALIVE_SECONDS = 60.0
-"""Seconds that an unused connection stays open."""
+KEEPALIVE_SECONDS = 50.0
+"""Seconds that an unused connection stays open; many load balancers close it after 60 seconds."""
 
 DRAIN_SECONDS = 0.05
 """Seconds to wait for the last bytes after a complete response, so its connection can be reused."""
-
-DEADLINE_EXTENSION = "orq_deadline"
-"""Name of the request extension that holds the deadline of the call."""
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 DEFAULT_TIMEOUT_SECONDS = 600.0

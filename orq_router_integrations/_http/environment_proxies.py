@@ -5,74 +5,82 @@ httpx reads the same variables, but rejects some values of ``NO_PROXY`` that Doc
 """
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
-from typing import Generic, TypeVar
+from ssl import SSLContext
+from typing import Any
 from urllib.request import getproxies
 
+import httpcore
 import httpx
 
-T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
+from orq_router_integrations.errors import RouterInputError
 
 
-class ProxySelector(Generic[T]):
-    """Creates one transport for each proxy when it is first needed.
+class EnvironmentProxies:
+    """The proxies of one client, which are read from the environment by its first call."""
 
-    Args:
-        create: creates a transport for the URL of a proxy, or for direct connections.
+    def __init__(self) -> None:
+        self._proxies: dict[str, str] | None = None
+        self._selected: dict[tuple[bytes, bytes, int | None], str | None] = {}
+
+    def select(self, url: httpx.URL) -> str | None:
+        """Return the URL of the proxy for a request, or ``None`` for a direct connection."""
+        if self._proxies is None:
+            self._proxies = getproxies()
+        if not self._proxies:
+            return None
+        origin = url.raw_scheme, url.raw_host, url.port
+        if origin not in self._selected:
+            self._selected[origin] = _select(self._proxies, url)
+        return self._selected[origin]
+
+    def __reduce__(self) -> Any:
+        return EnvironmentProxies, ()  # an unpickled client reads its own environment
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EnvironmentProxies)  # does not affect client equality
+
+    def __hash__(self) -> int:
+        return hash(EnvironmentProxies)
+
+
+def create_proxy(url: str, create_context: Callable[[], SSLContext]) -> httpcore.Proxy:
+    """Create the proxy with a URL.
+
+    Raises:
+        RouterInputError: the URL is invalid, or the package for SOCKS is not installed.
     """
-
-    def __init__(self, create: Callable[[str | None], T]) -> None:
-        self._create: Callable[[str | None], T] = create
-        self._proxies = getproxies()
-        self._by_proxy: dict[str | None, T] = {}
-
-    @property
-    def transports(self) -> list[T]:
-        """The transports created so far."""
-        return list(self._by_proxy.values())
-
-    def select(self, url: httpx.URL) -> T:
-        """Return the transport for a URL."""
-        proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
-        if proxy and is_bypassed(url, self._proxies.get("no", "")):
-            proxy = None
-        elif proxy and "://" not in proxy:
-            proxy = f"http://{proxy}"
-        if proxy not in self._by_proxy:
-            self._by_proxy.setdefault(proxy, self._create(proxy))
-        return self._by_proxy[proxy]
+    try:
+        proxy = httpx.Proxy(url)
+    except (ValueError, httpx.InvalidURL):
+        raise RouterInputError(
+            f"The proxy {format_proxy(url)!r} in the environment is invalid. Set HTTPS_PROXY, "
+            "HTTP_PROXY or ALL_PROXY to a URL such as http://proxy.example:3128."
+        ) from None
+    if proxy.url.scheme.startswith("socks") and not find_spec("socksio"):
+        raise RouterInputError(
+            f"The proxy {format_proxy(url)} needs a package for SOCKS. Run pip install socksio, "
+            "or add the host of the router to NO_PROXY."
+        )
+    target = httpcore.URL(
+        scheme=proxy.url.raw_scheme, host=proxy.url.raw_host, port=proxy.url.port, target=b"/"
+    )
+    context = create_context() if proxy.url.scheme == "https" else None
+    return httpcore.Proxy(target, auth=proxy.raw_auth, ssl_context=context)
 
 
-class ProxyTransport(httpx.BaseTransport):
-    """Sends each request over the proxy that the environment names for its host."""
-
-    def __init__(self, create: Callable[[str | None], httpx.HTTPTransport]) -> None:
-        self._selector = ProxySelector(create)
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request."""
-        return self._selector.select(request.url).handle_request(request)
-
-    def close(self) -> None:
-        """Close all connections."""
-        for transport in self._selector.transports:
-            transport.close()
+def format_proxy(url: str) -> str:
+    """Return the URL of a proxy without its credentials."""
+    scheme, _, rest = url.rpartition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
-class AsyncProxyTransport(httpx.AsyncBaseTransport):
-    """Async version of ``ProxyTransport``."""
-
-    def __init__(self, create: Callable[[str | None], httpx.AsyncHTTPTransport]) -> None:
-        self._selector = ProxySelector(create)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request."""
-        return await self._selector.select(request.url).handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        for transport in self._selector.transports:
-            await transport.aclose()
+def _select(proxies: dict[str, str], url: httpx.URL) -> str | None:
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or is_bypassed(url, proxies.get("no", "")):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def is_bypassed(url: httpx.URL, no_proxy: str) -> bool:

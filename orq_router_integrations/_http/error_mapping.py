@@ -6,12 +6,14 @@ from functools import singledispatch
 from typing import Any
 
 import httpx
+from typing_extensions import Unpack
 
 from orq_router_integrations._http.deadline import DeadlineExceededError
 from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.tls import explain_tls_error
 from orq_router_integrations.errors import (
     MAX_BODY_CHARS,
+    ErrorDetails,
     InvalidResponseError,
     RouterConnectionError,
     RouterError,
@@ -43,6 +45,7 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 """Errors after which the router cannot have received the request."""
 
 _ADVICE = {
+    httpx.ProxyError: "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.",
     socket.gaierror: "Check the host name in base_url and the connection of this machine.",
     ConnectionRefusedError: "Check that the router is running, and the port in base_url.",
 }
@@ -96,8 +99,9 @@ def _map_timeout(error: httpx.TimeoutException, exchange: Exchange[Any]) -> Rout
         if was_sent
         else "Check that the router is running and can be reached."
     )
+    reason = "" if was_sent else redact(str(error), exchange.secret)
     return RouterTimeoutError(
-        f"Received no data for {seconds:g} seconds ({type(error).__name__}). {advice}",
+        f"Received no data for {seconds:g} seconds ({reason or type(error).__name__}). {advice}",
         **_get_response_details(exchange, ambiguous=was_sent),
     )
 
@@ -161,13 +165,13 @@ def _create_interrupted_error(reason: str, exchange: Exchange[Any]) -> RouterErr
     )
 
 
-def _get_details(exchange: Exchange[Any], **details: Any) -> dict[str, Any]:
+def _get_details(exchange: Exchange[Any], **details: Unpack[ErrorDetails]) -> ErrorDetails:
     return {"endpoint": exchange.endpoint, "attempts": exchange.attempts, **details}
 
 
-def _get_response_details(exchange: Exchange[Any], **details: Any) -> dict[str, Any]:
+def _get_response_details(exchange: Exchange[Any], **details: Unpack[ErrorDetails]) -> ErrorDetails:
     """Return the details of an error that may occur after part of a response has arrived."""
-    response_details = {"partial": exchange.partial, "received": exchange.received}
+    response_details: ErrorDetails = {"partial": exchange.partial, "received": exchange.received}
     if exchange.response:
         response_details["status_code"] = exchange.response.status
         response_details["trace_id"] = exchange.response.trace_id

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from orq_router_integrations._http.auth import aget_api_key, get_api_key
 from orq_router_integrations._http.deadline import Deadline, create_deadline, resolve_timeout
 from orq_router_integrations._http.decompression import BoundedDecompressor
+from orq_router_integrations._http.environment_proxies import EnvironmentProxies
 from orq_router_integrations._http.retry import RetryBudget, RetryPolicy
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import create_error, to_input_error
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from orq_router_integrations._http.telemetry import CallSpan
 
 T = TypeVar("T")
-
-RequestContent = bytes | MultipartBody | StreamedJsonBody | AsyncIterator[bytes]
 
 ACCEPT_ENCODING = "gzip"
 """The only compression requested. Another one would need a decoder with bounded output."""
@@ -115,6 +114,7 @@ class Exchange(Generic[T]):
         headers: default headers, with names in lower case and without the key.
         timeout: seconds to wait for the next byte.
         deadline: deadline of the whole call.
+        proxies: proxies of the client for the package's own connections.
         attempts: requests sent so far.
         response: status and headers of the response to the current attempt.
         decoder: decodes the stream, once its response has started.
@@ -131,6 +131,7 @@ class Exchange(Generic[T]):
     headers: dict[str, str]
     timeout: httpx.Timeout
     deadline: Deadline
+    proxies: EnvironmentProxies
     attempts: int = 0
     idempotency_key: str = field(default_factory=lambda: token_hex(16))
     response: Response | None = None
@@ -198,10 +199,10 @@ class Exchange(Generic[T]):
         return self.encoded.body
 
     @property
-    def async_content(self) -> bytes | AsyncIterator[bytes]:
+    def async_content(self) -> "bytes | _ThreadedBody":
         """The request body for async calls; files are read in a thread."""
         content = self.content
-        return content if isinstance(content, bytes) else _aiter_in_thread(content)
+        return content if isinstance(content, bytes) else _ThreadedBody(content)
 
     def iter_response(self, response: httpx.Response) -> Iterator[bytes]:
         """Read the head of a response and return an iterator over its decompressed body."""
@@ -291,6 +292,7 @@ def create_exchange(
     settings: RouterSettings,
     controls: RouterControls,
     budget: RetryBudget,
+    proxies: EnvironmentProxies,
     build_url: Callable[..., httpx.URL],
 ) -> Exchange[T]:
     """Create the state of a call that starts now.
@@ -300,6 +302,7 @@ def create_exchange(
         settings: settings of the client.
         controls: default controls of the client.
         budget: budget of the client for retries.
+        proxies: proxies of the client.
         build_url: builds the URL of a path; see ``RouterClient.build_url``.
 
     Raises:
@@ -331,6 +334,7 @@ def create_exchange(
         },
         timeout=timeout,
         deadline=deadline,
+        proxies=proxies,
     )
 
 
@@ -346,7 +350,13 @@ async def _aiter_once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-async def _aiter_in_thread(content: Iterable[bytes]) -> AsyncIterator[bytes]:
-    chunks = iter(content)
-    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-        yield chunk
+class _ThreadedBody:
+    """Reads the chunks of a request body in a thread. It can be iterated several times."""
+
+    def __init__(self, content: Iterable[bytes]) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = iter(self._content)
+        while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+            yield chunk

@@ -7,34 +7,27 @@ is closed and dropped.
 """
 
 import os
-import socket
 import ssl
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from time import monotonic
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any
 
 import httpcore
 import httpx
 
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
-from orq_router_integrations._http.backend import DeadlineBackend, DeadlineMixin
-from orq_router_integrations._http.deadline import DEADLINE_EXTENSION, KEEPALIVE_SECONDS
-
-_KEEPALIVE_PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
-SOCKET_OPTIONS = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
-    (socket.IPPROTO_TCP, getattr(socket, name), value)
-    for name, value in _KEEPALIVE_PROBES.items()
-    if hasattr(socket, name)
-]
-"""TCP keepalive, so that network devices do not drop a connection while a model is thinking."""
-
-Origin = tuple[bytes, bytes, int | None]
-"""Scheme, host and port of a URL."""
+from orq_router_integrations._http.backend import CallState, DeadlineBackend
+from orq_router_integrations._http.deadline import KEEPALIVE_SECONDS, Deadline
+from orq_router_integrations._http.environment_proxies import create_proxy, format_proxy
 
 ContextFactory = Callable[[], ssl.SSLContext]
 """Returns the TLS context. Loading its certificates is slow, and plain HTTP does not need them."""
+
+Route = tuple[bytes, bytes, int | None, str | None]
+"""Scheme, host and port of a URL, and the proxy for it."""
 
 _HTTPCORE_ERRORS = (
     httpcore.TimeoutException,
@@ -44,305 +37,261 @@ _HTTPCORE_ERRORS = (
     httpcore.UnsupportedProtocol,
 )
 
+_CONNECTION_ENDED = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+
+
+class StaleConnectionError(Exception):
+    """A reused connection ended before any byte of a response."""
+
 
 class _Connection:
-    """An HTTP/1.1 connection that observes the deadline of the call it serves.
+    """An HTTP/1.1 connection and the state of the call it serves."""
 
-    Args:
-        connection: the sync or async connection of httpcore.
-        backend: the network backend of that connection.
-    """
-
-    def __init__(self, connection: Any, backend: DeadlineMixin) -> None:
-        self._connection = connection
-        self._backend = backend
-
-    def prepare(self, request: httpx.Request) -> httpcore.Request:
-        """Apply the deadline of a request to the connection, and convert the request."""
-        self._backend.deadline = request.extensions.get(DEADLINE_EXTENSION, DeadlineMixin.deadline)
-        url = request.url
-        return httpcore.Request(
-            method=request.method,
-            url=httpcore.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            ),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-
-    @property
-    def is_reusable(self) -> bool:
-        """Whether the last response is complete and no bytes followed it."""
-        return self._connection.is_idle() and not _has_surplus_bytes(self._connection)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a request can be sent; the server may have closed an idle connection."""
-        return not self._connection.has_expired()
-
-
-class _SyncConnection(_Connection):
-    def __init__(self, url: httpx.URL, create_context: ContextFactory) -> None:
-        backend = DeadlineBackend()
-        options = _build_options(url, create_context, backend)
-        super().__init__(httpcore.HTTPConnection(**options), backend)
-
-    def send(self, request: httpx.Request) -> httpcore.Response:
-        try:
-            response: httpcore.Response = self._connection.handle_request(self.prepare(request))
-        except _HTTPCORE_ERRORS as error:
-            _raise_httpx_error(error)
-        return response
+    def __init__(self, http: Any, state: CallState, route: Route) -> None:
+        self.http = http
+        self.state = state
+        self.route = route
+        self.is_reused = False
 
     def close(self) -> None:
-        self._connection.close()
+        """Close the connection, without waiting.
+
+        httpcore would not close one that failed or was cancelled during a SOCKS handshake.
+        """
+        if self.state.stream:
+            self.state.stream.close()
+
+    def raise_converted(self, error: BaseException) -> None:
+        """Raise the httpx error that corresponds to an error of httpcore.
+
+        Raises:
+            StaleConnectionError: the request can be sent over another connection.
+        """
+        is_stale = self.is_reused and not self.state.has_received
+        if is_stale and isinstance(error, _CONNECTION_ENDED):
+            raise StaleConnectionError from error
+        if isinstance(error, _HTTPCORE_ERRORS):
+            name, message = type(error).__name__, str(error)
+            if (proxy := self.route[3]) and self._was_raised_by_proxy(error):
+                name = "ConnectTimeout" if name.endswith("Timeout") else "ProxyError"
+                message = f"proxy {format_proxy(proxy)}: {message or type(error).__name__}"
+            raise getattr(httpx, name)(message) from error
+
+    def _was_raised_by_proxy(self, error: BaseException) -> bool:
+        scheme, host, *_ = self.route
+        if self.state.tls_host == host.decode() or isinstance(error, httpcore.ProxyError):
+            return isinstance(error, httpcore.ProxyError)
+        connect_errors = (httpcore.ConnectError, httpcore.ConnectTimeout)
+        return scheme == b"https" or isinstance(error, connect_errors)
 
 
-class _AsyncConnection(_Connection):
-    def __init__(self, url: httpx.URL, create_context: ContextFactory) -> None:
-        backend = AsyncioBackend()
-        options = _build_options(url, create_context, backend)
-        super().__init__(httpcore.AsyncHTTPConnection(**options), backend)
-
-    async def send(self, request: httpx.Request) -> httpcore.Response:
-        converted = self.prepare(request)
-        try:
-            response: httpcore.Response = await self._connection.handle_async_request(converted)
-        except _HTTPCORE_ERRORS as error:
-            _raise_httpx_error(error)
-        return response
-
-    async def aclose(self) -> None:
-        await self._connection.aclose()
-
-
-def _build_options(
-    url: httpx.URL, create_context: ContextFactory, backend: DeadlineMixin
-) -> dict[str, Any]:
-    port = url.port or {"https": 443, "http": 80}[url.scheme]
-    return {
-        "origin": httpcore.Origin(url.raw_scheme, url.raw_host, port),
-        "ssl_context": create_context() if url.scheme == "https" else None,
-        "keepalive_expiry": KEEPALIVE_SECONDS,
-        "socket_options": SOCKET_OPTIONS,
-        "network_backend": backend,
-    }
-
-
-def _raise_httpx_error(error: Exception) -> NoReturn:
-    """Raise the httpx error with the same name as an httpcore error."""
-    raise getattr(httpx, type(error).__name__)(str(error)) from error
-
-
-def _has_surplus_bytes(connection: Any) -> bool:
-    """Check whether bytes arrived after the end of the last response.
-
-    They would be taken for the response to the next request. httpcore has no public way to check
-    this; a test fails if the private attributes are renamed.
-    """
-    http11_connection = getattr(connection, "_connection", None)
-    h11_connection = getattr(http11_connection, "_h11_state", None)
-    return h11_connection is not None and bool(h11_connection.trailing_data[0])
-
-
-AnyConnection = TypeVar("AnyConnection", _SyncConnection, _AsyncConnection)
-
-
-class _IdleConnections(Generic[AnyConnection]):
-    """The idle connections of a pool: a stack for each origin, the oldest at the left."""
-
-    _lock = threading.RLock()
-    """Shared by all pools, so that one function can replace it after a fork."""
-
-    def __init__(self) -> None:
-        self._closed = False
-        self._stacks: dict[Origin, deque[tuple[float, AnyConnection]]] = {}
-
-    @classmethod
-    def reset_after_fork(cls) -> None:
-        """Replace the lock, which another thread of the parent process may hold."""
-        cls._lock = threading.RLock()
-
-    def pop(self, origin: Origin) -> AnyConnection | None:
-        """Remove and return the most recently used idle connection, or ``None``."""
-        with self._lock:
-            stack = self._stacks.get(origin)
-            return stack.pop()[1] if stack else None
-
-    def push(self, origin: Origin, connection: AnyConnection) -> list[AnyConnection]:
-        """Add a connection, and return those to close because they were idle for too long."""
-        now = monotonic()
-        with self._lock:
-            if self._closed:
-                return [connection]
-            self._stacks.setdefault(origin, deque()).append((now, connection))
-            return [expired for stack in self._stacks.values() for expired in _expire(stack, now)]
-
-    def drain(self) -> list[AnyConnection]:
-        """Remove and return all connections, so that they can be closed, and keep no others."""
-        with self._lock:
-            self._closed = True
-            stacks, self._stacks = self._stacks, {}
-        return [connection for stack in stacks.values() for _, connection in stack]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_IdleConnections.reset_after_fork)
-
-
-def _expire(stack: deque[tuple[float, AnyConnection]], now: float) -> Iterator[AnyConnection]:
-    while stack and stack[0][0] < now - KEEPALIVE_SECONDS:
-        yield stack.popleft()[1]
-
-
-def _get_origin(url: httpx.URL) -> Origin:
-    return url.raw_scheme, url.raw_host, url.port
-
-
-class ConnectionPool(httpx.BaseTransport):
-    """Transport for the sync calls of all threads.
+class _Pool:
+    """The idle connections: a stack for each route, the oldest at the left.
 
     Args:
         create_context: returns the TLS context, when the first https connection is opened.
     """
 
+    _lock = threading.RLock()
+    """Shared by all pools, so that one function can replace it after a fork."""
+
+    httpcore_class: type[Any]
+    backend_class: type[Any]
+
     def __init__(self, create_context: ContextFactory) -> None:
         self._create_context = create_context
-        self._idle = _IdleConnections[_SyncConnection]()
+        self._is_closed = False
+        self._stacks: dict[Route, deque[tuple[float, _Connection]]] = {}
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request over the idle connection used last, or over a new one."""
-        origin = _get_origin(request.url)
-        connection = self._pop(origin) or _SyncConnection(request.url, self._create_context)
-        try:
-            response = connection.send(request)
-        except BaseException:
-            connection.close()
-            raise
-        return httpx.Response(
-            status_code=response.status,
-            headers=response.headers,
-            stream=_ResponseBody(response.stream, self._idle, origin, connection),
-            extensions=response.extensions,
+    @classmethod
+    def reset_after_fork(cls) -> None:
+        """Replace the lock, which another thread of the parent process may hold."""
+        _Pool._lock = threading.RLock()
+
+    def create(self, request: httpcore.Request, route: Route) -> _Connection:
+        """Create a connection, which connects when it is used."""
+        state, proxy = self.backend_class(), route[3]
+        pool = self.httpcore_class(
+            ssl_context=self._create_context() if route[0] == b"https" else None,
+            proxy=create_proxy(proxy, self._create_context) if proxy else None,
+            keepalive_expiry=KEEPALIVE_SECONDS,
+            network_backend=state,
         )
+        return _Connection(pool.create_connection(request.url.origin), state, route)
 
-    def _pop(self, origin: Origin) -> _SyncConnection | None:
-        while connection := self._idle.pop(origin):
-            if connection.is_open:
+    def pop(self, route: Route) -> _Connection | None:
+        """Remove and return the most recently used idle connection that is still open."""
+        while True:
+            with self._lock:
+                stack = self._stacks.get(route)
+                connection = stack.pop()[1] if stack else None
+            if connection is None or not connection.http.has_expired():
                 return connection
             connection.close()
-        return None
+
+    def push(self, connection: _Connection) -> None:
+        """Take a connection back, and close those which cannot be used again."""
+        connection.state.deadline = CallState.deadline
+        connection.is_reused = True
+        is_reusable = connection.http.is_idle() and not _has_surplus_bytes(connection.http)
+        now, unused = monotonic(), []
+        with self._lock:
+            if is_reusable and not self._is_closed:
+                self._stacks.setdefault(connection.route, deque()).append((now, connection))
+            else:
+                unused.append(connection)
+            for stack in self._stacks.values():
+                while stack and stack[0][0] < now - KEEPALIVE_SECONDS:
+                    unused.append(stack.popleft()[1])
+        for item in unused:
+            item.close()
 
     def close(self) -> None:
         """Close the idle connections; the others are closed when their request ends."""
-        for connection in self._idle.drain():
-            connection.close()
+        with self._lock:
+            self._is_closed = True
+            stacks, self._stacks = self._stacks, {}
+        for stack in stacks.values():
+            for _, connection in stack:
+                connection.close()
 
 
-class AsyncConnectionPool(httpx.AsyncBaseTransport):
-    """Transport for the async calls of one event loop; see `ConnectionPool`.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Pool.reset_after_fork)
 
-    Closing a connection does not wait, so it cannot be interrupted by a cancellation.
+
+def _has_surplus_bytes(connection: Any) -> bool:
+    """Check whether bytes followed the last response, which would be taken for the next one.
+
+    httpcore has no public way to check this. If its private attributes are renamed, connections
+    are not reused, so that tests fail.
     """
+    while inner := getattr(connection, "_connection", None):
+        connection = inner
+    h11_connection = getattr(connection, "_h11_state", None)
+    return h11_connection is None or bool(h11_connection.trailing_data[0])
 
-    def __init__(self, create_context: ContextFactory) -> None:
-        self._create_context = create_context
-        self._idle = _IdleConnections[_AsyncConnection]()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request over the idle connection used last, or over a new one."""
-        origin = _get_origin(request.url)
-        connection = await self._pop(origin) or _AsyncConnection(request.url, self._create_context)
+def _get_route(request: httpcore.Request, proxy: str | None) -> Route:
+    url = request.url
+    return url.scheme, url.host, url.port, proxy
+
+
+def _build_response(
+    response: httpcore.Response, connection: _Connection, body: Any
+) -> httpx.Response:
+    if response.status == 407 and connection.route[3]:  # from a proxy that forwards requests
+        raise httpcore.ProxyError("407 Proxy Authentication Required")
+    return httpx.Response(
+        response.status, headers=response.headers, stream=body, extensions=response.extensions
+    )
+
+
+class ConnectionPool(_Pool):
+    """Sends sync requests of all threads."""
+
+    httpcore_class, backend_class = httpcore.ConnectionPool, DeadlineBackend
+
+    def send(
+        self, request: httpcore.Request, deadline: Deadline, proxy: str | None = None
+    ) -> httpx.Response:
+        """Send a request over the idle connection used last, or over a new one.
+
+        If the idle connection turns out to have ended, the request is sent over a new one.
+        """
+        route = _get_route(request, proxy)
+        if connection := self.pop(route):
+            with suppress(StaleConnectionError):
+                return self._send(connection, request, deadline)
+        return self._send(self.create(request, route), request, deadline)
+
+    def _send(
+        self, connection: _Connection, request: httpcore.Request, deadline: Deadline
+    ) -> httpx.Response:
+        connection.state.start_call(deadline)
         try:
-            response = await connection.send(request)
-        except BaseException:
-            await connection.aclose()
+            response = connection.http.handle_request(request)
+            body = _ResponseBody(response.stream, self, connection)
+            return _build_response(response, connection, body)
+        except BaseException as error:
+            connection.close()
+            connection.raise_converted(error)
             raise
-        return httpx.Response(
-            status_code=response.status,
-            headers=response.headers,
-            stream=_AsyncResponseBody(response.stream, self._idle, origin, connection),
-            extensions=response.extensions,
-        )
 
-    async def _pop(self, origin: Origin) -> _AsyncConnection | None:
-        while connection := self._idle.pop(origin):
-            if connection.is_open:
-                return connection
-            await connection.aclose()
-        return None
 
-    async def aclose(self) -> None:
-        """Close the idle connections; the others are closed when their request ends."""
-        for connection in self._idle.drain():
-            await connection.aclose()
+class AsyncConnectionPool(_Pool):
+    """Sends async requests of one event loop; see `ConnectionPool`."""
+
+    httpcore_class, backend_class = httpcore.AsyncConnectionPool, AsyncioBackend
+
+    async def send(
+        self, request: httpcore.Request, deadline: Deadline, proxy: str | None = None
+    ) -> httpx.Response:
+        """Send a request; see `ConnectionPool`."""
+        route = _get_route(request, proxy)
+        if connection := self.pop(route):
+            with suppress(StaleConnectionError):
+                return await self._send(connection, request, deadline)
+        return await self._send(self.create(request, route), request, deadline)
+
+    async def _send(
+        self, connection: _Connection, request: httpcore.Request, deadline: Deadline
+    ) -> httpx.Response:
+        connection.state.start_call(deadline)
+        try:
+            response = await connection.http.handle_async_request(request)
+            body = _AsyncResponseBody(response.stream, self, connection)
+            return _build_response(response, connection, body)
+        except BaseException as error:
+            connection.close()
+            connection.raise_converted(error)
+            raise
 
 
 class _ResponseBody(httpx.SyncByteStream):
     """The body of a response; closing it returns the connection to the pool, once."""
 
-    def __init__(
-        self,
-        stream: Any,
-        idle: _IdleConnections[_SyncConnection],
-        origin: Origin,
-        connection: _SyncConnection,
-    ) -> None:
-        self._stream, self._idle, self._origin = stream, idle, origin
-        self._connection: _SyncConnection | None = connection
+    def __init__(self, stream: Any, pool: _Pool, connection: _Connection) -> None:
+        self._stream, self._pool, self._connection = stream, pool, connection
+        self._is_closed = False
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._stream
         except _HTTPCORE_ERRORS as error:
-            _raise_httpx_error(error)
+            self._connection.raise_converted(error)
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        try:
-            self._stream.close()
-        except BaseException:
-            connection.close()
-            raise
-        is_reusable = connection.is_reusable
-        unused = self._idle.push(self._origin, connection) if is_reusable else [connection]
-        for connection in unused:
-            connection.close()
+        if not self._is_closed:
+            self._is_closed = True
+            try:
+                self._stream.close()
+            except BaseException:
+                self._connection.close()
+                raise
+            self._pool.push(self._connection)
 
 
 class _AsyncResponseBody(httpx.AsyncByteStream):
     """The body of a response; closing it returns the connection to the pool, once."""
 
-    def __init__(
-        self,
-        stream: Any,
-        idle: _IdleConnections[_AsyncConnection],
-        origin: Origin,
-        connection: _AsyncConnection,
-    ) -> None:
-        self._stream, self._idle, self._origin = stream, idle, origin
-        self._connection: _AsyncConnection | None = connection
+    def __init__(self, stream: Any, pool: _Pool, connection: _Connection) -> None:
+        self._stream, self._pool, self._connection = stream, pool, connection
+        self._is_closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._stream:
                 yield chunk
         except _HTTPCORE_ERRORS as error:
-            _raise_httpx_error(error)
+            self._connection.raise_converted(error)
 
     async def aclose(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        try:
-            await self._stream.aclose()
-        except BaseException:
-            await connection.aclose()
-            raise
-        is_reusable = connection.is_reusable
-        unused = self._idle.push(self._origin, connection) if is_reusable else [connection]
-        for connection in unused:
-            await connection.aclose()
+        if not self._is_closed:
+            self._is_closed = True
+            try:
+                await self._stream.aclose()
+            except BaseException:
+                self._connection.close()
+                raise
+            self._pool.push(self._connection)

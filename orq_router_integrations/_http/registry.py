@@ -1,8 +1,7 @@
 """The senders that all clients of a process share, created when first needed and fork-safe.
 
 One sender serves all threads. Each event loop has its own, because an async connection cannot be
-used in another loop. All share one TLS context. If the environment names a proxy, the senders use
-httpx clients, which support proxies; otherwise they use the package's own connection pools.
+used in another loop. All share one TLS context.
 """
 
 import asyncio
@@ -13,32 +12,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
-from urllib.request import getproxies
+from typing import Generic, TypeVar
 
-import httpx
 from typing_extensions import AsyncGenerator
 
 from orq_router_integrations._http.async_generators import scoped_asynccontextmanager
-from orq_router_integrations._http.deadline import KEEPALIVE_SECONDS
-from orq_router_integrations._http.environment_proxies import AsyncProxyTransport, ProxyTransport
+from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
 from orq_router_integrations._http.sender import AsyncPooledSender, PooledSender
 from orq_router_integrations._http.tls import create_tls_context
-from orq_router_integrations.errors import RouterInputError
 
-if TYPE_CHECKING:  # imported when first needed
-    from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
-
-_UNLIMITED = httpx.Limits(
-    max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_SECONDS
-)
-"""One connection for each concurrent call, all kept open: a new one costs a TLS handshake."""
-
-Sender: TypeAlias = "ClientSender | PooledSender"
-AsyncSender: TypeAlias = "AsyncClientSender | AsyncPooledSender"
-AnySender = TypeVar("AnySender", "Sender", "AsyncSender")
-AnyHttpxClient = TypeVar("AnyHttpxClient", httpx.Client, httpx.AsyncClient)
+AnySender = TypeVar("AnySender", PooledSender, AsyncPooledSender)
 
 
 @dataclass(slots=True)
@@ -68,8 +51,8 @@ class SenderRegistry:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._tls_context: ssl.SSLContext | None = None
-        self._sync: _SharedSender[Sender] | None = None
-        self._by_loop: dict[asyncio.AbstractEventLoop, _SharedSender[AsyncSender]] = {}
+        self._sync: _SharedSender[PooledSender] | None = None
+        self._by_loop: dict[asyncio.AbstractEventLoop, _SharedSender[AsyncPooledSender]] = {}
         self._inherited: list[object] = []
 
     def reset_after_fork(self) -> None:
@@ -83,11 +66,11 @@ class SenderRegistry:
         self._sync, self._by_loop = None, {}
 
     @contextmanager
-    def lease(self) -> Iterator[Sender]:
+    def lease(self) -> Iterator[PooledSender]:
         """Lend the sync sender, which all threads share, to one call."""
         with self._lock:
             if self._sync is None:
-                self._sync = _SharedSender(self._create_sender())
+                self._sync = _SharedSender(PooledSender(ConnectionPool(self._get_tls_context)))
             shared = self._sync
             shared.users += 1
         try:
@@ -97,14 +80,16 @@ class SenderRegistry:
                 shared.sender.close()
 
     @scoped_asynccontextmanager
-    async def alease(self) -> AsyncGenerator[AsyncSender]:
+    async def alease(self) -> AsyncGenerator[AsyncPooledSender]:
         """Lend the sender of the running event loop to one call."""
         loop = asyncio.get_running_loop()
         with self._lock:
             for closed_loop in [other for other in self._by_loop if other.is_closed()]:
                 del self._by_loop[closed_loop]
             if loop not in self._by_loop:
-                self._by_loop[loop] = _SharedSender(self._create_async_sender())
+                self._by_loop[loop] = _SharedSender(
+                    AsyncPooledSender(AsyncConnectionPool(self._get_tls_context))
+                )
             shared = self._by_loop[loop]
             shared.users += 1
         if shared.finalizer is None:
@@ -130,42 +115,6 @@ class SenderRegistry:
         if shared and self._retire(shared):
             await shared.sender.aclose()
 
-    def _create_sender(self) -> Sender:
-        if _uses_proxy():
-            from orq_router_integrations._http.client_sender import ClientSender  # noqa: PLC0415
-
-            context = self._get_tls_context()
-
-            def create_transport(proxy: str | None) -> httpx.HTTPTransport:
-                with _map_environment_errors():
-                    return httpx.HTTPTransport(verify=context, limits=_UNLIMITED, proxy=proxy)
-
-            client = httpx.Client(transport=ProxyTransport(create_transport), verify=context)
-            return ClientSender(_disable_cookies(client))
-        from orq_router_integrations._http.pool import ConnectionPool  # noqa: PLC0415
-
-        return PooledSender(ConnectionPool(self._get_tls_context))
-
-    def _create_async_sender(self) -> AsyncSender:
-        if _uses_proxy():
-            from orq_router_integrations._http.client_sender import (  # noqa: PLC0415
-                AsyncClientSender,
-            )
-
-            context = self._get_tls_context()
-
-            def create_transport(proxy: str | None) -> httpx.AsyncHTTPTransport:
-                with _map_environment_errors():
-                    return httpx.AsyncHTTPTransport(verify=context, limits=_UNLIMITED, proxy=proxy)
-
-            client = httpx.AsyncClient(
-                transport=AsyncProxyTransport(create_transport), verify=context
-            )
-            return AsyncClientSender(_disable_cookies(client))
-        from orq_router_integrations._http.pool import AsyncConnectionPool  # noqa: PLC0415
-
-        return AsyncPooledSender(AsyncConnectionPool(self._get_tls_context))
-
     def _get_tls_context(self) -> ssl.SSLContext:
         """Return the TLS context of the environment, which is loaded once."""
         with self._lock:
@@ -186,34 +135,12 @@ class SenderRegistry:
             return shared.is_closable
 
 
-def _disable_cookies(client: AnyHttpxClient) -> AnyHttpxClient:
-    """Make a client ignore cookies, because the router has no sessions."""
-    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return client
-
-
-async def _close_with_loop(sender: AsyncSender) -> AsyncGenerator[None]:
+async def _close_with_loop(sender: AsyncPooledSender) -> AsyncGenerator[None]:
     """Close a sender when its event loop ends: ``asyncio.run`` closes all open generators."""
     try:
         yield
     finally:
         await sender.aclose()
-
-
-@contextmanager
-def _map_environment_errors() -> Iterator[None]:
-    """Explain that a proxy or TLS setting of the environment is wrong."""
-    try:
-        yield
-    except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
-        raise RouterInputError(
-            "The proxy or TLS settings of the environment are invalid. "
-            f"Check HTTPS_PROXY and SSL_CERT_FILE: {error}"
-        ) from None
-
-
-def _uses_proxy() -> bool:
-    return not {"http", "https", "all"}.isdisjoint(getproxies())
 
 
 SENDER_REGISTRY = SenderRegistry()

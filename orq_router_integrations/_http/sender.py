@@ -1,30 +1,26 @@
 """Send calls over the package's own connection pools.
 
-Around each request, httpx's client merges headers and looks for cookies, credentials and
-redirects. That costs about as much as the transport itself, and the router uses none of it. So
-these senders call the transport directly. The connections observe the deadline of the call.
+httpx's client merges headers and looks for cookies, credentials and redirects around each request.
+That costs about as much as sending it, and the router uses none of it. So these senders pass
+requests to httpcore. The connections observe the deadline of the call.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
 from typing import Any
 
-import httpx
+import httpcore
 
-from orq_router_integrations._http.deadline import DEADLINE_EXTENSION, DRAIN_SECONDS, Deadline
-from orq_router_integrations._http.exchange import Exchange, RequestArgs, RequestContent
+from orq_router_integrations._http.deadline import DRAIN_SECONDS
+from orq_router_integrations._http.exchange import Exchange, RequestArgs
+from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
 
 
 class PooledSender:
-    """Sends sync calls.
+    """Sends sync calls."""
 
-    Args:
-        transport: an httpx transport whose connections observe the deadline in the extensions of
-            a request.
-    """
-
-    def __init__(self, transport: httpx.BaseTransport) -> None:
-        self._transport = transport
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
 
     @contextmanager
     def send(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
@@ -33,9 +29,9 @@ class PooledSender:
         If the response is complete before its body has ended, the end is awaited for a moment so
         that the connection can be reused.
         """
-        args = exchange.start_attempt()
-        request = _build_request(args, exchange.content, exchange.deadline)
-        with closing(self._transport.handle_request(request)) as response:
+        request = _build_request(exchange.start_attempt(), exchange.content)
+        proxy = exchange.proxies.select(exchange.url)
+        with closing(self._pool.send(request, exchange.deadline, proxy)) as response:
             chunks = exchange.iter_response(response)
             yield chunks
             if exchange.done:
@@ -45,22 +41,22 @@ class PooledSender:
 
     def close(self) -> None:
         """Close the connections."""
-        self._transport.close()
+        self._pool.close()
 
 
 class AsyncPooledSender:
     """Sends async calls; see `PooledSender`."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
+    def __init__(self, pool: AsyncConnectionPool) -> None:
+        self._pool = pool
 
     def send(self, exchange: Exchange[Any]) -> "_AsyncAttempt":
         """Send the next attempt of a call and yield the chunks of its response."""
-        return _AsyncAttempt(self._transport, exchange)
+        return _AsyncAttempt(self._pool, exchange)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._transport.aclose()
+        self._pool.close()
 
 
 class _AsyncAttempt:
@@ -69,15 +65,15 @@ class _AsyncAttempt:
     It is not a generator, because asyncio would close a generator when its event loop ends.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, exchange: Exchange[Any]) -> None:
-        self._transport = transport
+    def __init__(self, pool: AsyncConnectionPool, exchange: Exchange[Any]) -> None:
+        self._pool = pool
         self._exchange = exchange
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
         exchange = self._exchange
-        args = await exchange.astart_attempt()
-        request = _build_request(args, exchange.async_content, exchange.deadline)
-        self._response = await self._transport.handle_async_request(request)
+        request = _build_request(await exchange.astart_attempt(), exchange.async_content)
+        proxy = exchange.proxies.select(exchange.url)
+        self._response = await self._pool.send(request, exchange.deadline, proxy)
         try:
             self._chunks = exchange.aiter_response(self._response)
         except BaseException:
@@ -93,14 +89,17 @@ class _AsyncAttempt:
                     await anext(self._chunks, None)
 
 
-def _build_request(args: RequestArgs, content: RequestContent, deadline: Deadline) -> httpx.Request:
+def _build_request(
+    args: RequestArgs, content: bytes | Iterable[bytes] | AsyncIterable[bytes]
+) -> httpcore.Request:
     """Build a request, including the headers that httpx's client would otherwise add."""
-    url = args["url"]
-    headers = {"host": url.netloc.decode("ascii"), **args["headers"]}
-    extensions = {"timeout": args["timeout"].as_dict(), DEADLINE_EXTENSION: deadline}
-    body: dict[str, Any] = {"content": content}
-    if isinstance(content, bytes):
-        if content:
-            headers["content-length"] = str(len(content))
-        body = {"stream": httpx.ByteStream(content)}
-    return httpx.Request(args["method"], url, headers=headers, extensions=extensions, **body)
+    url, headers = args["url"], {"host": args["url"].netloc.decode("ascii"), **args["headers"]}
+    if content and isinstance(content, bytes):
+        headers["content-length"] = str(len(content))
+    return httpcore.Request(
+        args["method"],
+        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        headers=[(name.encode("ascii"), headers[name].encode("ascii")) for name in headers],
+        content=content,
+        extensions={"timeout": args["timeout"].as_dict()},
+    )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from faults.certificate import CERTIFICATE, create_untrusted_context, to_pem
-from support.local_client import COMPLETION
+from support.local_client import COMPLETION, wait_until
 from support.loopback_server import Loopback, complete_response, open_ended_response
 from support.scripted_router import (
     ANSWER,
@@ -23,13 +23,9 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import RouterClient
+from orq_router_integrations._http import dialing
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
-from orq_router_integrations._http.backend import (
-    DeadlineBackend,
-    DeadlineMixin,
-    DeadlineStream,
-    is_readable,
-)
+from orq_router_integrations._http.backend import DeadlineBackend, is_readable
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterStatusError,
@@ -50,8 +46,6 @@ def resolve_to(monkeypatch) -> Callable[..., None]:
         def look_up(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
             if host != HOST:
                 return getaddrinfo(host, port, *args, **kwargs)
-            if kwargs.get("flags") == socket.AI_NUMERICHOST:
-                raise socket.gaierror("not an IP address")
             wait()
             if not addresses:
                 raise socket.gaierror("unknown host")
@@ -121,6 +115,7 @@ async def test_deadline_applies_to_host_lookup(is_async, resolve_to):
         await client.asend(create_call()) if is_async else client.send(create_call())
     assert 0.25 < time.monotonic() - start < 20
     may_return.set()
+    assert await asyncio.to_thread(wait_until, lambda: not dialing._lookups)
 
 
 @both_doors
@@ -139,17 +134,19 @@ def test_next_address_is_tried_when_one_refuses(door, resolve_to):
 
 def test_writes_are_buffered_until_read():
     """The head and body of a request are sent together."""
-    client_socket, server_socket = socket.socketpair()
-    with client_socket, server_socket:
-        stream = DeadlineStream(client_socket, DeadlineMixin())
-        stream.write(b"head ")
-        stream.write(b"body")
-        assert not is_readable(server_socket)
-        server_socket.sendall(b"response")
-        assert stream.read(100) == b"response"
-        assert server_socket.recv(100) == b"head body"
-        stream.write(b"x" * 70_000)
-        assert is_readable(server_socket), "a full buffer is written"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stream = DeadlineBackend().connect_tcp(*server.getsockname())
+        connection, _ = server.accept()
+        with connection:
+            stream.write(b"head ")
+            stream.write(b"body")
+            assert not is_readable(connection)
+            connection.sendall(b"response")
+            assert stream.read(4096) == b"response"
+            assert connection.recv(100) == b"head body"
+            stream.write(b"x" * 70_000)
+            assert is_readable(connection), "a full buffer is written"
+        stream.close()
 
 
 LARGE_CALL = create_call(body={"model": "openai/gpt-4o", "messages": ["x" * 30_000_000]})

@@ -213,13 +213,13 @@ def test_lost_connection_before_deadline_is_not_a_timeout():
 def test_pooled_connection_is_not_watched(monkeypatch):
     """The watchdog could otherwise shut down the socket of the next request."""
     watched = []
-    push = pool._IdleConnections.push
+    push = pool._Pool.push
 
     def record(*args: Any) -> Any:
         watched.append(len(WATCHDOG_THREAD._watchdogs))
         return push(*args)
 
-    monkeypatch.setattr(pool._IdleConnections, "push", record)
+    monkeypatch.setattr(pool._Pool, "push", record)
     with Loopback(respond_with_stream) as server, impatient_client(server) as client:
         assert list(client.stream(create_stream_call())) == ["Hel"]
     with Loopback(complete_response(COMPLETION)) as server, impatient_client(server) as client:

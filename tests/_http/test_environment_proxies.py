@@ -1,16 +1,26 @@
-"""Proxies of the environment: which requests use them."""
+"""Proxies of the environment: which requests use them, and their errors."""
 
+import importlib.util
 import os
+import pickle
+from pathlib import Path
 
 import httpx
 import pytest
+from faults.certificate import CERTIFICATE, create_untrusted_context, to_pem
+from faults.server import get_refusing_port
 from support.local_client import COMPLETION, local_client
 from support.loopback_server import Loopback, complete_response
-from support.scripted_router import both_doors, create_call
+from support.proxy_server import Proxy, SocksProxy
+from support.scripted_router import ANSWER, KEY, both_doors, create_call
 
-from orq_router_integrations._http.environment_proxies import ProxyTransport, is_bypassed
-from orq_router_integrations._http.registry import SENDER_REGISTRY
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations import RouterClient
+from orq_router_integrations._http import environment_proxies
+from orq_router_integrations._http.environment_proxies import EnvironmentProxies, is_bypassed
+from orq_router_integrations.errors import RouterConnectionError, RouterError, RouterInputError
+
+HOST = "nobody.invalid"
+"""The host of the test certificate; no real resolver knows it, so only a proxy can reach it."""
 
 
 @pytest.mark.parametrize(
@@ -41,13 +51,116 @@ def test_no_proxy(url, no_proxy, expected):
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch):
+def environment(monkeypatch, tmp_path: Path) -> None:
+    """No proxies, and trust in the test certificate."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
-    SENDER_REGISTRY.reset_after_fork()
-    yield
-    SENDER_REGISTRY.close()
-    SENDER_REGISTRY.reset_after_fork()
+    path = tmp_path / "trusted.pem"
+    path.write_text(to_pem("CERTIFICATE", CERTIFICATE))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+
+
+def create_client(url: str) -> RouterClient:
+    return RouterClient(api_key=KEY, base_url=url, max_retries=0, allow_insecure=True, deadline=20)
+
+
+@both_doors
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
+def test_tunnel_is_opened_and_reused(door, monkeypatch, name):
+    with (
+        Loopback(complete_response(COMPLETION), tls=create_untrusted_context()) as server,
+        Proxy(credentials="user:p@ss") as proxy,
+    ):
+        monkeypatch.setenv(name, proxy.url.replace("://", "://user:p%40ss@"))
+        client = create_client(server.url.replace("127.0.0.1", HOST))
+        assert door.send(client, create_call(), times=3) == ANSWER
+        assert proxy.requests[0].startswith(f"CONNECT {HOST}:".encode())
+        assert proxy.accepted == server.accepted == 1
+
+
+@both_doors
+def test_plain_http_is_forwarded(door, monkeypatch):
+    with Loopback(complete_response(COMPLETION)) as server, Proxy() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://"))
+        url = server.url.replace("127.0.0.1", HOST)
+        assert door.send(create_client(url), create_call(), times=3) == ANSWER
+        assert proxy.requests[0].startswith(f"POST {url}/".encode())
+        assert proxy.accepted == server.accepted == 1
+
+
+@both_doors
+def test_proxy_may_use_tls(door, monkeypatch):
+    tls = create_untrusted_context()
+    with Loopback(complete_response(COMPLETION), tls=tls) as server, Proxy(tls=tls) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("127.0.0.1", "localhost"))
+        with pytest.raises(RouterConnectionError, match=r"proxy https://localhost.*[Hh]ostname"):
+            door.send(create_client(server.url.replace("127.0.0.1", HOST)), create_call())
+
+
+@both_doors
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_socks_proxy_resolves_host_and_connection_is_reused(door, monkeypatch, tls):
+    context = create_untrusted_context() if tls else None
+    with (
+        Loopback(complete_response(COMPLETION), tls=context) as server,
+        SocksProxy(credentials="user:secret") as proxy,
+    ):
+        monkeypatch.setenv("ALL_PROXY", proxy.url.replace("http://", "socks5h://user:secret@"))
+        client = create_client(server.url.replace("127.0.0.1", HOST))
+        assert door.send(client, create_call(), times=3) == ANSWER
+        assert proxy.requests == [HOST.encode()]
+        assert proxy.accepted == server.accepted == 1
+
+
+@both_doors
+@pytest.mark.parametrize("proxy_class", [Proxy, SocksProxy])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_error_of_proxy_names_proxy_without_password(door, monkeypatch, proxy_class, scheme):
+    with proxy_class(status="403 Forbidden") as proxy:
+        kind = "http" if proxy_class is Proxy else "socks5"
+        url = proxy.url.replace("http", kind)
+        monkeypatch.setenv("ALL_PROXY", url.replace("://", "://user:secret@"))
+        with pytest.raises(RouterError) as raised:
+            door.send(create_client(f"{scheme}://{HOST}"), create_call())
+    if (kind, scheme) == ("http", "http"):  # cannot be told apart from a response of the router
+        assert raised.value.status_code == 403
+    else:
+        assert f"proxy {url}" in str(raised.value)
+        assert isinstance(raised.value, RouterConnectionError)
+        assert not raised.value.ambiguous
+    assert "secret" not in str(raised.value)
+
+
+@both_doors
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_missing_credentials_name_proxy(door, monkeypatch, scheme):
+    with Proxy(credentials="user:secret") as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        with pytest.raises(RouterConnectionError, match=f"proxy {proxy.url}: 407 Proxy Auth"):
+            door.send(create_client(f"{scheme}://{HOST}"), create_call())
+
+
+@both_doors
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("kind", ["http", "https", "socks5"])
+def test_refusing_proxy_is_named(door, monkeypatch, scheme, kind):
+    url = f"{kind}://127.0.0.1:{get_refusing_port()}"
+    monkeypatch.setenv("ALL_PROXY", url)
+    with pytest.raises(RouterConnectionError, match=f"proxy {url}: .*(refused|failed)"):
+        door.send(create_client(f"{scheme}://{HOST}"), create_call())
+
+
+@both_doors
+def test_certificate_of_router_is_verified_through_proxy(door, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with (
+        Loopback(complete_response(COMPLETION), tls=create_untrusted_context()) as server,
+        Proxy() as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(RouterConnectionError, match="certificate") as raised:
+            door.send(create_client(server.url.replace("127.0.0.1", HOST)), create_call())
+    assert "proxy http" not in str(raised.value)
 
 
 NO_PROXY = ["127.0.0.1,[::1]", "127.0.0.1,fd07:b51a:cc66:f0::/64", "127.0.0.0/8", "*"]
@@ -59,35 +172,58 @@ NO_PROXY = ["127.0.0.1,[::1]", "127.0.0.1,fd07:b51a:cc66:f0::/64", "127.0.0.0/8"
 def test_bypassed_proxy_is_not_needed(door, monkeypatch, proxy, no_proxy):
     monkeypatch.setenv("ALL_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", no_proxy)
+    monkeypatch.setattr(environment_proxies, "find_spec", lambda _: None)
     with Loopback(complete_response(COMPLETION)) as server:
         door.send(local_client(server), create_call())
         assert len(server.requests) == 1
 
 
 @both_doors
-def test_invalid_proxy_raises_when_it_is_used(door, monkeypatch):
-    monkeypatch.setenv("ALL_PROXY", "foo://127.0.0.1:9")
-    with (
-        Loopback(complete_response(COMPLETION)) as server,
-        pytest.raises(RouterInputError, match="HTTPS_PROXY"),
-    ):
-        door.send(local_client(server), create_call())
+def test_missing_socks_package_raises_input_error(door, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@127.0.0.1:9")
+    monkeypatch.setattr(environment_proxies, "find_spec", lambda _: None)
+    with pytest.raises(RouterInputError, match=r"pip install socksio.*NO_PROXY") as raised:
+        door.send(create_client("http://127.0.0.1:9"), create_call())
+    assert "secret" not in str(raised.value)
 
 
-def test_transport_is_created_once_for_each_proxy(monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", "proxy.example:3128")
-    monkeypatch.setenv("NO_PROXY", "direct.example")
-    created = []
+def test_socks_package_is_found_if_installed():
+    assert importlib.util.find_spec("socksio"), "needed by the tests of SOCKS proxies"
 
-    class Transport(httpx.HTTPTransport):
-        def __init__(self, proxy):
-            super().__init__()
-            created.append(proxy)
 
-        def handle_request(self, _):
-            return httpx.Response(200)
+@both_doors
+@pytest.mark.parametrize("url", ["foo://user:secret@127.0.0.1:9", "http://user:secret@h:port"])
+def test_invalid_proxy_raises_when_it_is_used(door, monkeypatch, url):
+    monkeypatch.setenv("ALL_PROXY", url)
+    with pytest.raises(RouterInputError, match=r"proxy '.*HTTPS_PROXY") as raised:
+        door.send(create_client("http://127.0.0.1:9"), create_call())
+    assert "secret" not in str(raised.value)
 
-    with httpx.Client(transport=ProxyTransport(Transport)) as client:
-        for host in ("direct.example", "api.orq.ai", "www.orq.ai", "direct.example"):
-            client.get(f"http://{host}")
-    assert created == [None, "http://proxy.example:3128"]
+
+def test_environment_is_read_once_per_client(monkeypatch):
+    with Loopback(complete_response(COMPLETION)) as server:
+        first, second = local_client(server), local_client(server)
+        assert first.send(create_call()) == ANSWER
+        monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+        assert first.send(create_call()) == ANSWER
+        with pytest.raises(RouterConnectionError, match=r"proxy http://127.0.0.1:9"):
+            second.send(create_call())
+
+
+def test_clients_with_the_same_proxy_share_its_connections(monkeypatch):
+    with Loopback(complete_response(COMPLETION)) as server, Proxy() as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        for _ in range(3):
+            local_client(server).send(create_call())
+        assert proxy.accepted == 1
+
+
+def test_proxies_do_not_affect_client_equality(monkeypatch):
+    client, other = RouterClient(api_key=KEY), RouterClient(api_key=KEY)
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    proxies = EnvironmentProxies()
+    assert proxies.select(httpx.URL("http://a")) == "http://127.0.0.1:9"
+    assert proxies == EnvironmentProxies()
+    assert client == other
+    monkeypatch.delenv("ALL_PROXY")
+    assert pickle.loads(pickle.dumps(proxies)).select(httpx.URL("http://a")) is None

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations._http.pool import _IdleConnections
+from orq_router_integrations._http.pool import _Pool
 from orq_router_integrations._http.redaction import RedactingFilter
 from orq_router_integrations._http.retry import RetryBudget
 from orq_router_integrations.tools.image_store import ImageRegistry
@@ -41,14 +42,15 @@ USES: dict[type[Any], Callable[[Any], Any]] = {
     RetryBudget: lambda budget: budget.acquire(1) and budget.release(1),
     ImageRegistry: lambda registry: registry.register([]),
     OfflineRouter: invoke,
-    _IdleConnections: lambda connections: connections.drain(),
+    _Pool: lambda pool: pool.close(),
 }
+ARGUMENTS = {_Pool: [ssl.create_default_context]}
 
 
 @pytest.mark.parametrize("cls", USES, ids=lambda cls: cls.__name__)
 def test_lock_held_by_another_thread_does_not_block_child(cls):
     is_held, may_release = threading.Event(), threading.Event()
-    instance = cls()
+    instance = cls(*ARGUMENTS.get(cls, ()))
 
     def hold() -> None:
         with instance._lock:
@@ -67,7 +69,7 @@ def test_lock_held_by_another_thread_does_not_block_child(cls):
 
 @pytest.mark.parametrize("cls", USES, ids=lambda cls: cls.__name__)
 def test_thread_that_forks_can_use_its_own_lock_in_child(cls):
-    instance = cls()
+    instance = cls(*ARGUMENTS.get(cls, ()))
     with instance._lock:
         assert succeeds_in_child(lambda: USES[cls](instance))
 

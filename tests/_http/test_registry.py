@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 from support.local_client import COMPLETION, local_client
@@ -29,17 +30,10 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import ChatOrq, RouterClient
-from orq_router_integrations._http import client_sender, pool, registry
+from orq_router_integrations._http import registry
 from orq_router_integrations._http.registry import SENDER_REGISTRY
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.json import loads
-
-
-@pytest.fixture(autouse=True, params=["pool", "httpx client"])
-def sender_type(request, monkeypatch) -> None:
-    """Run each test with the package's own pools, and with the httpx clients used for proxies."""
-    if request.param == "httpx client":
-        monkeypatch.setattr(registry, "_uses_proxy", lambda: True)
 
 
 @pytest.fixture
@@ -53,39 +47,36 @@ def ignore_unclosed_connections() -> Iterator[None]:
 
 
 @pytest.fixture
-def transports(monkeypatch) -> list[Any]:
-    """The pools and httpx clients that are created; they respond without a network."""
+def pools(monkeypatch) -> list[Any]:
+    """The pools that are created; they respond without a network."""
     created: list[Any] = []
 
-    class MockPool(httpx.MockTransport):
-        def __init__(self, _: ssl.SSLContext) -> None:
-            super().__init__(Script())
-            self.is_closed = False
+    class MockPool:
+        def __init__(self, _: Any) -> None:
+            self.script, self.is_closed = Script(), False
             created.append(self)
+
+        def _respond(self, request: httpcore.Request) -> httpx.Response:
+            url = httpx.URL(bytes(request.url).decode())
+            return self.script(httpx.Request(request.method.decode(), url))
 
         def close(self) -> None:
             self.is_closed = True
 
-        async def aclose(self) -> None:
-            self.is_closed = True
+    class MockConnectionPool(MockPool):
+        def send(self, request: httpcore.Request, *_: Any) -> httpx.Response:
+            return self._respond(request)
 
-    for name in ("ConnectionPool", "AsyncConnectionPool"):
-        monkeypatch.setattr(pool, name, MockPool)
+    class MockAsyncConnectionPool(MockPool):
+        async def send(self, request: httpcore.Request, *_: Any) -> httpx.Response:
+            return self._respond(request)
 
-    def mock_client_class(base: type) -> type:
-        class MockClient(base):
-            def __init__(self, **options: Any) -> None:
-                super().__init__(**options | {"transport": httpx.MockTransport(Script())})
-                created.append(self)
-
-        return MockClient
-
-    for name in ("Client", "AsyncClient"):
-        monkeypatch.setattr(httpx, name, mock_client_class(getattr(httpx, name)))
+    monkeypatch.setattr(registry, "ConnectionPool", MockConnectionPool)
+    monkeypatch.setattr(registry, "AsyncConnectionPool", MockAsyncConnectionPool)
     return created
 
 
-def test_creating_clients_opens_nothing(monkeypatch, transports):
+def test_creating_clients_opens_nothing(monkeypatch, pools):
     def fail(*_: Any, **__: Any) -> None:
         raise AssertionError("no TLS context is needed before the first call")
 
@@ -95,10 +86,10 @@ def test_creating_clients_opens_nothing(monkeypatch, transports):
     ChatOrq(model="openai/gpt-4o", api_key=KEY)
     client.close()
     asyncio.run(client.aclose())
-    assert transports == []
+    assert pools == []
 
 
-def test_clients_and_threads_share_one_sender(transports):
+def test_clients_and_threads_share_one_sender(pools):
     clients = [RouterClient(api_key=KEY, timeout=float(n)) for n in (1, 2, 3)]
     threads = [
         threading.Thread(target=c.send, args=[create_call()]) for c in clients for _ in range(4)
@@ -107,10 +98,10 @@ def test_clients_and_threads_share_one_sender(transports):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(transports) == 1
+    assert len(pools) == 1
 
 
-def test_each_event_loop_has_its_own_sender(transports):
+def test_each_event_loop_has_its_own_sender(pools):
     client = RouterClient(api_key=KEY)
 
     async def send_twice() -> None:
@@ -118,11 +109,11 @@ def test_each_event_loop_has_its_own_sender(transports):
 
     asyncio.run(send_twice())
     asyncio.run(send_twice())
-    assert len(transports) == 2
+    assert len(pools) == 2
 
 
 @pytest.mark.slow
-def test_concurrent_event_loops_have_their_own_senders(transports):
+def test_concurrent_event_loops_have_their_own_senders(pools):
     client, barrier = RouterClient(api_key=KEY), threading.Barrier(3)
 
     async def send_at_the_same_time() -> None:
@@ -137,11 +128,11 @@ def test_concurrent_event_loops_have_their_own_senders(transports):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(transports) == 3
+    assert len(pools) == 3
 
 
 @pytest.mark.slow
-def test_closed_event_loop_is_released(transports):
+def test_closed_event_loop_is_released(pools):
     client, loops = RouterClient(api_key=KEY), []
 
     async def send() -> None:
@@ -150,48 +141,47 @@ def test_closed_event_loop_is_released(transports):
 
     asyncio.run(send())
     asyncio.run(send())
-    transports.clear()
+    pools.clear()
     gc.collect()
     assert loops[0]() is None
 
 
 @both_doors
-def test_closed_client_can_be_used_again(door, transports):
+def test_closed_client_can_be_used_again(door, pools):
     client = RouterClient(api_key=KEY)
     assert door.send(client, create_call()) == door.send(client, create_call()) == ANSWER
-    assert [transport.is_closed for transport in transports] == [True, True]
+    assert [pool.is_closed for pool in pools] == [True, True]
 
 
 @pytest.fixture
-def streaming_clients(transports, monkeypatch) -> tuple[RouterClient, RouterClient]:
+def streaming_clients(pools, monkeypatch) -> tuple[RouterClient, RouterClient]:
     answer = respond_with_stream(encode_event("Hel"), encode_event("lo"), DONE)
     monkeypatch.setattr(Script, "__call__", lambda _, request: answer(request))
-    monkeypatch.setattr(client_sender, "READ_AHEAD_BYTES", 1)
     return RouterClient(api_key=KEY), RouterClient(api_key="another")
 
 
-def test_close_waits_for_running_calls(streaming_clients, transports):
+def test_close_waits_for_running_calls(streaming_clients, pools):
     client, other = streaming_clients
     stream = client.stream(create_stream_call())
     assert next(stream) == "Hel"
     other.close()
-    assert not transports[0].is_closed
-    assert (list(stream), transports[0].is_closed) == (["lo"], True)
-    assert len(list(other.stream(create_stream_call()))) == len(transports) == 2
+    assert not pools[0].is_closed
+    assert (list(stream), pools[0].is_closed) == (["lo"], True)
+    assert len(list(other.stream(create_stream_call()))) == len(pools) == 2
 
 
-async def test_aclose_waits_for_running_calls(streaming_clients, transports):
+async def test_aclose_waits_for_running_calls(streaming_clients, pools):
     client, other = streaming_clients
     stream = client.astream(create_stream_call())
     assert await anext(stream) == "Hel"
     await other.aclose()
-    assert not transports[0].is_closed
-    assert ([text async for text in stream], transports[0].is_closed) == (["lo"], True)
-    assert len([text async for text in other.astream(create_stream_call())]) == len(transports) == 2
+    assert not pools[0].is_closed
+    assert ([text async for text in stream], pools[0].is_closed) == (["lo"], True)
+    assert len([text async for text in other.astream(create_stream_call())]) == len(pools) == 2
 
 
 @both_doors
-def test_close_during_start_of_call_does_not_break_it(door, transports):
+def test_close_during_start_of_call_does_not_break_it(door, pools):
     def get_key() -> str:
         client.close()
         return KEY
