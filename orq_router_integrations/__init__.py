@@ -10,7 +10,7 @@ from orq_router_integrations._version import __version__
 
 if TYPE_CHECKING:
     from orq_router_integrations.chat_models.chat_orq import ChatOrq, init_orq_chat_model
-    from orq_router_integrations.chat_models.provenance import Provenance
+    from orq_router_integrations.chat_models.response_metadata import Provenance
     from orq_router_integrations.chat_models.usage_callback import track_usage
     from orq_router_integrations.client import RouterClient
     from orq_router_integrations.document_loaders.loaders import (
@@ -68,7 +68,7 @@ _MODULES = {
     "OrqSpeechTool": "tools.speech",
     "OrqTranscriptionLoader": "document_loaders.loaders",
     "OrqTranslationLoader": "document_loaders.loaders",
-    "Provenance": "chat_models.provenance",
+    "Provenance": "chat_models.response_metadata",
     "RouterClient": "client",
     "RouterControls": "wire.controls",
     "RouterError": "errors",

@@ -15,7 +15,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AIMessageChunk, content
 from langchain_core.messages.content import ContentBlock
 
-from orq_router_integrations.chat_models.finish_reasons import get_refusal
+from orq_router_integrations.chat_models.response_metadata import get_refusal
 from orq_router_integrations.media.mime import detect_mime_type, is_data_url, parse_data_url
 from orq_router_integrations.wire.json import as_dicts, as_str
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS, THOUGHT_SIGNATURES_KWARG

@@ -7,6 +7,7 @@ from langchain_core.messages import (
     AIMessage,
     BaseMessage,
     ChatMessage,
+    FunctionMessage,
     HumanMessage,
     SystemMessage,
     ToolMessage,
@@ -27,8 +28,8 @@ from orq_router_integrations.chat_models.content_parts import (
     validate_file_sources,
     validate_source_keys,
 )
-from orq_router_integrations.chat_models.legacy_function_calls import replace_function_calls
 from orq_router_integrations.chat_models.reasoning_signatures import strip_foreign_signatures
+from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 from orq_router_integrations.chat_models.tool_messages import (
     convert_tool_message,
     create_json_block,
@@ -65,7 +66,7 @@ def convert_messages(
         raise ValueError("messages: Expected at least one message, got none.")
     payloads: list[dict[str, Any]] = []
     attachments: list[Part] = []
-    for index, message in enumerate(replace_function_calls(messages)):
+    for index, message in enumerate(_replace_function_calls(messages)):
         if attachments and not isinstance(message, ToolMessage):
             payloads.append({"role": "user", "content": attachments})
             attachments = []
@@ -79,6 +80,40 @@ def convert_messages(
     if attachments:
         payloads.append({"role": "user", "content": attachments})
     return payloads
+
+
+def _replace_function_calls(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Replace ``function_call`` and function messages, which preceded tool calls in OpenAI's API.
+
+    The ids of the calls only depend on their position, so that a conversation is always sent the
+    same way, which prompt caches require.
+    """
+    replaced: list[BaseMessage] = []
+    open_calls: dict[str, str] = {}  # ids by function name
+    for index, message in enumerate(messages):
+        if isinstance(message, AIMessage) and (call := _get_function_call(message)):
+            call_id = open_calls[str(call.get("name"))] = f"call_{index}"
+            calls = parse_tool_calls([{"id": call_id, "function": call}])
+            update = {"tool_calls": calls.valid, "invalid_tool_calls": calls.invalid}
+            replaced.append(message.model_copy(update=update))
+        elif isinstance(message, FunctionMessage):
+            call_id = open_calls.pop(message.name, "")
+            if not call_id:
+                raise ValueError(
+                    f"messages[{index}]: A FunctionMessage cannot be sent without a call of "
+                    f"{message.name!r} before it. Use a ToolMessage with a tool_call_id."
+                )
+            replaced.append(ToolMessage(content=message.content, tool_call_id=call_id))
+        else:
+            replaced.append(message)
+    return replaced
+
+
+def _get_function_call(message: AIMessage) -> dict[str, Any] | None:
+    call = message.additional_kwargs.get("function_call")
+    if message.tool_calls or message.invalid_tool_calls or not isinstance(call, dict):
+        return None
+    return call
 
 
 def _add_index(error: ValueError, index: int) -> ValueError:

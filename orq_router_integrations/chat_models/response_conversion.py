@@ -10,14 +10,16 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.content_blocks import detect_audio_mime_type
-from orq_router_integrations.chat_models.finish_reasons import create_finish_metadata
-from orq_router_integrations.chat_models.provenance import create_response_metadata
+from orq_router_integrations.chat_models.response_metadata import (
+    create_finish_metadata,
+    create_response_metadata,
+    create_usage_metadata,
+)
 from orq_router_integrations.chat_models.tool_calls import (
     ToolCallAccumulator,
     may_start_object,
     parse_tool_calls,
 )
-from orq_router_integrations.chat_models.usage_metadata import create_usage_metadata
 from orq_router_integrations.wire.base64_chunks import Base64Normalizer, strip_data_prefix
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.chat_completions import (

@@ -14,7 +14,7 @@ from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.content_blocks import number_by_type, translate_content
-from orq_router_integrations.chat_models.finish_reasons import FINISH_FIELDS
+from orq_router_integrations.chat_models.response_metadata import FINISH_FIELDS
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS
 

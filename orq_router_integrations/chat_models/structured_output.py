@@ -24,9 +24,9 @@ from langchain_core.runnables.utils import AddableDict
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import SkipValidation
 
-from orq_router_integrations.chat_models.finish_reasons import get_refusal, is_filtered
 from orq_router_integrations.chat_models.json_schemas import WRAPPER_KEY
 from orq_router_integrations.chat_models.request_builder import build_tool_params
+from orq_router_integrations.chat_models.response_metadata import get_refusal, is_filtered
 from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
 from orq_router_integrations.chat_models.tool_schemas import (
     OutputSchema,

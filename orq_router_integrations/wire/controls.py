@@ -103,6 +103,8 @@ class Control(DeferredModel):
         if not isinstance(data, Mapping | Control):
             message = "Expected a dict such as {example}"  # pydantic shows the input
             raise PydanticCustomError("control", message, {"example": cls.example})
+        if isinstance(data, Control) or data.keys() <= cls.model_fields.keys():
+            return data
         return reject_unknown_nested_fields(cls, data)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:

@@ -3,7 +3,7 @@
 Taken from the schemas of the router's SDK 4.17.13. See ``tests/contract/controls.md`` for sources.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -65,12 +65,12 @@ class SchemaLocation(Enum):
 MB = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Endpoint:
     """An endpoint of the router, and the controls that it supports."""
 
     path: str  # below the base URL; "{id}" is replaced by an id, which is appended otherwise
-    control_locations: dict[str, SchemaLocation] = field(hash=False, compare=False)
+    control_locations: dict[str, SchemaLocation]
     method: str = "POST"  # a GET request has no body and no controls
     below_root: bool = False  # whether the path starts at the root of the platform
     multipart: bool = False  # whether the body is a form with files instead of JSON

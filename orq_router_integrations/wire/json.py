@@ -28,18 +28,10 @@ _LONG_NUMBER = b"0" * len(str(2**63))
 
 
 def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
-    """Serialize a value as JSON.
+    """Serialize a value of dicts with str keys, lists, tuples, and plain values as JSON.
 
-    Args:
-        value: A value of dicts with str keys, lists, tuples, strings, numbers, booleans and
-            ``None``.
-        name: Name of the value in error messages.
-        nan_as_null: Write ``null`` for NaN and the infinities instead of raising an error. For
-            values that a model has chosen.
-
-    Raises:
-        ValueError: The value cannot be serialized. The message starts with the path of the problem,
-            such as ``messages[0].content``.
+    The message of a ``ValueError`` starts with the path of the problem, which begins with ``name``.
+    Values that a model has chosen may contain NaN and the infinities (``nan_as_null``).
     """
     try:
         data = orjson.dumps(value)
@@ -134,21 +126,14 @@ def loads(
     and numbers out of range become ``None``, and lone surrogates such as ``"\ud83d"`` become
     U+FFFD, so that one such value does not make the others unreadable.
 
-    Args:
-        data: The JSON text.
-        transform: Function applied to the parsed value before lone surrogates are replaced. By
-            default it is only called if the text may contain one, because parsing is faster
-            otherwise.
-        always_transform: Whether to call ``transform`` for every value.
-
-    Raises:
-        ValueError: The text is not JSON, is nested too deeply, or has too many objects and arrays.
+    ``transform`` is applied to the parsed value before lone surrogates are replaced. By default it
+    is only called if the text may contain one, because parsing is faster otherwise.
     """
     text = data.encode() if isinstance(data, str) else data
     if len(text) > 2 * MAX_CONTAINERS and text.count(b"{") + text.count(b"[") > MAX_CONTAINERS:
         raise ValueError(f"more than {MAX_CONTAINERS} objects and arrays")
     try:
-        if not always_transform and not _has_long_number(text):
+        if not always_transform and _LONG_NUMBER not in text.translate(_MASK_DIGITS):
             return orjson.loads(text)
     except orjson.JSONDecodeError:
         pass  # orjson rejects lone surrogates, control characters and NaN
@@ -156,7 +141,7 @@ def loads(
         value = json.loads(
             text,
             strict=False,
-            parse_constant=_read_null,
+            parse_constant=lambda _: None,
             parse_int=_read_int,
             parse_float=_read_float,
         )
@@ -169,13 +154,6 @@ def loads_arguments(text: str, *, replace_surrogates: bool = True) -> Any:
     """Parse the arguments of a tool call like langchain-core does in streams, without repair.
 
     This differs from ``loads`` in that NaN and the infinities are floats.
-
-    Args:
-        text: The JSON text.
-        replace_surrogates: Whether to replace lone surrogates, or raise an error.
-
-    Raises:
-        ValueError: The text is not JSON.
     """
     try:
         value = json.loads(text, strict=False)
@@ -185,14 +163,6 @@ def loads_arguments(text: str, *, replace_surrogates: bool = True) -> Any:
     if not replace_surrogates and replaced != value:
         raise ValueError("contains a lone surrogate")
     return replaced
-
-
-def _has_long_number(text: bytes) -> bool:
-    return _LONG_NUMBER in text.translate(_MASK_DIGITS)
-
-
-def _read_null(_: str) -> None:
-    return None
 
 
 def _read_int(text: str) -> int | None:

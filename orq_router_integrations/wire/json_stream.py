@@ -26,8 +26,7 @@ _MAX_KEY_BYTES = 64
 class StreamingJsonReader:
     """Reads a JSON object with a list of objects that each contain one long string.
 
-    Attributes:
-        skeleton: The JSON received so far, with each long string replaced by an empty one.
+    The list is at ``items_key``, and the long strings are at ``text_key`` of its objects.
 
     >>> reader = StreamingJsonReader(items_key="data", text_key="b64")
     >>> list(reader.feed(b'{"data": [{"b64": "aGV')) + list(reader.feed(b'sbG8=", "n": 1}]}'))
@@ -35,13 +34,7 @@ class StreamingJsonReader:
     """
 
     def __init__(self, *, items_key: str, text_key: str) -> None:
-        """Create a reader.
-
-        Args:
-            items_key: Key of the list.
-            text_key: Key of the long string in each object of the list.
-        """
-        self.skeleton = bytearray()
+        self.skeleton = bytearray()  # the JSON received so far, with empty strings for long ones
         self._items_key = f'"{items_key}"'.encode()
         self._text_key = f'"{text_key}"'.encode()
         self._open: list[tuple[int, bytes]] = []  # start and key of each open object or list
@@ -61,15 +54,7 @@ class StreamingJsonReader:
         return len(self._open) == depth and self._open[1][1] == self._items_key
 
     def feed(self, data: bytes) -> Generator[bytes | dict[str, Any]]:
-        """Read the next bytes, which may be cut anywhere.
-
-        Yields:
-            Chunks of a long string as bytes, then the object that contains it as a dict.
-
-        Raises:
-            ValueError: An object, or an escape sequence in a long string, is not JSON. Or the JSON
-                is nested too deeply or has too many values.
-        """
+        """Read the next bytes, which may be cut anywhere."""
         offset = 0
         while offset < len(data):
             if self._escape:

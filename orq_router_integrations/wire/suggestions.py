@@ -68,7 +68,7 @@ def _get_field_names(cls: type[BaseModel]) -> set[str]:
 
 
 def _find_unknown_names(cls: type[BaseModel], data: Any) -> list[Any]:
-    if not isinstance(data, Mapping) or data.keys() <= cls.model_fields.keys():
+    if not isinstance(data, Mapping):
         return []
     known_names = _get_field_names(cls)
     return [name for name in data if name not in known_names]

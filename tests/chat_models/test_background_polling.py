@@ -10,7 +10,7 @@ from support.scripted_router import Script, create_client, respond
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models import background_polling
-from orq_router_integrations.chat_models.provenance import Provenance
+from orq_router_integrations.chat_models.response_metadata import Provenance
 from orq_router_integrations.errors import RouterError, RouterTimeoutError
 
 DONE = {

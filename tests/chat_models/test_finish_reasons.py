@@ -18,7 +18,7 @@ from support.chat_responses import (
 )
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.chat_models.finish_reasons import (
+from orq_router_integrations.chat_models.response_metadata import (
     FINISH_FIELDS,
     create_finish_metadata,
     normalize_finish_reason,

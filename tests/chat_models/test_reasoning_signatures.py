@@ -8,8 +8,11 @@ from support.chat_responses import create_call
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models.message_conversion import convert_messages
-from orq_router_integrations.chat_models.provenance import Provenance, create_response_metadata
 from orq_router_integrations.chat_models.reasoning_signatures import strip_foreign_signatures
+from orq_router_integrations.chat_models.response_metadata import (
+    Provenance,
+    create_response_metadata,
+)
 from orq_router_integrations.testing import Answer
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.model_candidates import ModelCandidates

@@ -14,7 +14,7 @@ from support.chat_responses import create_call
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models import background_polling
-from orq_router_integrations.chat_models.provenance import Provenance
+from orq_router_integrations.chat_models.response_metadata import Provenance
 from orq_router_integrations.chat_models.usage_callback import track_usage
 from orq_router_integrations.errors import (
     BadRequestError,

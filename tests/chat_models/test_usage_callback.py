@@ -17,7 +17,7 @@ from langchain_core.runnables import RunnableLambda
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models import usage_callback as tracking
-from orq_router_integrations.chat_models.provenance import Provenance
+from orq_router_integrations.chat_models.response_metadata import Provenance
 from orq_router_integrations.chat_models.usage_callback import track_usage
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orq_router_integrations.chat_models.usage_metadata import (
+from orq_router_integrations.chat_models.response_metadata import (
     create_usage_metadata,
     parse_token_count,
 )

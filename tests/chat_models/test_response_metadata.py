@@ -9,7 +9,10 @@ from langchain_core.outputs import ChatGeneration
 from support.chat_responses import GPT, create_model
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls
-from orq_router_integrations.chat_models.provenance import Provenance, create_response_metadata
+from orq_router_integrations.chat_models.response_metadata import (
+    Provenance,
+    create_response_metadata,
+)
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.testing import Answer
 from orq_router_integrations.wire.call import Response

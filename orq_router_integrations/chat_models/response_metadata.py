@@ -1,0 +1,254 @@
+"""Metadata of an answer: the model that created it, how its call went and ended, and its usage."""
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+
+from orq_router_integrations.chat_models.constants import PROVIDER
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.wire.call import Response
+from orq_router_integrations.wire.json import as_dict, as_int, as_str
+from orq_router_integrations.wire.model_candidates import ModelCandidates
+
+_BODY_FIELDS = ("api", "id", "created", "system_fingerprint", "service_tier")
+_RATE_LIMIT_PREFIX = "x-ratelimit-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """A typed view of the ``response_metadata`` of a message.
+
+    Attributes:
+        requested_model: Model that was requested.
+        answering_model: Model that answered, including its provider if it is certain.
+        response_model: Name of the model in the response, usually without a provider.
+        finish_reason: Reason why the answer ended, such as ``stop`` or ``length``.
+        attempts: Number of requests that the client sent. Retries of the router are not included;
+            responses do not report them.
+        trace_id: ID of the router's trace.
+        rate_limits: ``x-ratelimit-*`` headers of the response.
+        latency: Seconds from the first request to the end of the answer.
+        cost: Price in US dollars. Only the Responses API reports it.
+        offline: Whether the offline router created the answer, instead of a real model.
+        upstream: Provider that answered, if the response or the request identifies it.
+        fell_back: Whether a fallback answered, if the model name in the response shows it.
+
+    >>> from orq_router_integrations import ChatOrq, OfflineRouter
+    >>> message = ChatOrq(model="openai/gpt-4o", client=OfflineRouter().client()).invoke("Hi")
+    >>> Provenance.of(message).answering_model
+    'openai/gpt-4o'
+    """
+
+    requested_model: str | None = None
+    answering_model: str | None = None
+    response_model: str | None = None
+    finish_reason: str | None = None
+    attempts: int = 1
+    trace_id: str | None = None
+    rate_limits: dict[str, str] = field(default_factory=dict)
+    latency: float | None = None
+    cost: float | None = None
+    offline: bool = False
+    upstream: str | None = None
+    fell_back: bool = False
+
+    @classmethod
+    def of(cls, message: BaseMessage) -> "Provenance":
+        """Read the provenance from a message, which may be the sum of streamed chunks.
+
+        Raises:
+            RouterInputError: If it is not a message.
+        """
+        if not isinstance(message, BaseMessage):
+            raise RouterInputError(
+                f"message: Expected an AIMessage, got {type(message).__name__}. With structured "
+                "output, pass include_raw=True and use the message under 'raw'."
+            )
+        metadata = {**message.response_metadata}
+        metadata["answering_model"] = metadata.get("model_name")
+        return cls(**{f.name: metadata[f.name] for f in fields(cls) if f.name in metadata})
+
+
+def create_response_metadata(
+    body: dict[str, Any], response: Response, candidates: ModelCandidates
+) -> dict[str, Any]:
+    """Create the ``response_metadata`` of a message, without unknown values.
+
+    Args:
+        body: The completion, or the merged chunks of a stream.
+        response: The response; only its headers and timing are used.
+        candidates: Models that may have answered.
+    """
+    response_model = body.get("model")
+    model = candidates.qualify_name(response_model) if isinstance(response_model, str) else None
+    prefix = _RATE_LIMIT_PREFIX
+    limits = {name: value for name, value in response.headers.items() if name.startswith(prefix)}
+    metadata = {
+        "model_provider": PROVIDER,
+        "model_name": model,
+        "response_model": response_model,
+        "requested_model": candidates.model,
+        **{name: body.get(name) for name in _BODY_FIELDS},
+        "trace_id": response.trace_id,
+        "attempts": response.attempts,
+        "rate_limits": limits or None,
+        "latency": round(response.elapsed_seconds, 6),
+        "cost": _get_cost(body.get("usage")),
+        "upstream": candidates.resolve_provider(model or "") or None,
+        "fell_back": candidates.is_fallback(model or "") or None,
+        "offline": response.headers.get("x-orq-offline") == "1" or None,
+    }
+    return {name: value for name, value in metadata.items() if value is not None}
+
+
+def _get_cost(usage: Any) -> float | None:
+    try:
+        cost = float(as_dict(usage).get("total_cost"))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return cost if math.isfinite(cost) else None
+
+
+# Finish reasons
+
+FINISH_FIELDS = ("finish_reason", "normalized_finish_reason", "finish_state")
+"""Fields of ``response_metadata`` that the last event of a stream repeats."""
+
+_NORMALIZED = {
+    **dict.fromkeys(("stop", "end_turn", "stop_sequence", "eos", "eos_token"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "length"),
+    "model_context_window_exceeded": "length",
+    **dict.fromkeys(("tool_calls", "tool_call", "tool_use", "function_call"), "tool_call"),
+    **dict.fromkeys(("content_filter", "recitation", "spii", "image_safety"), "content_filter"),
+    # Gemini's reasons are refusals in LangChain's own integration, too.
+    **dict.fromkeys(("refusal", "safety", "prohibited_content", "blocklist"), "refusal"),
+}
+"""The normalized reason, by the reason of a provider in lower case."""
+
+_FILTERED = {"content_filter", "refusal"}
+_INCOMPLETE = {*_FILTERED, "length"}
+
+
+def normalize_finish_reason(reason: Any) -> str | None:
+    """Return ``stop``, ``length``, ``tool_call``, ``content_filter``, ``refusal`` or ``None``."""
+    return _NORMALIZED.get(str(reason).lower())
+
+
+def get_refusal(message: BaseMessage) -> str | None:
+    """Return the text of a refusal, which may be empty, or ``None`` if the model did not refuse."""
+    if refusal := as_str(message.additional_kwargs.get("refusal")):
+        return refusal
+    reason = message.response_metadata.get("finish_reason")
+    return "" if normalize_finish_reason(reason) == "refusal" else None
+
+
+def is_filtered(reason: Any) -> bool:
+    """Return whether the model refused to answer, or a filter removed the answer."""
+    return normalize_finish_reason(reason) in _FILTERED
+
+
+def create_finish_metadata(
+    reason: Any, *, has_refusal: bool, has_tool_calls: bool
+) -> dict[str, str]:
+    """Create the fields of ``response_metadata`` that describe why an answer ended.
+
+    Args:
+        reason: The reason of the provider; no field is created without one.
+        has_refusal: Whether the message has a refusal. Providers send ``stop`` with it.
+        has_tool_calls: Whether the message has tool calls. Some providers send ``stop`` with them.
+    """
+    if not reason:
+        return {}
+    normalized = normalize_finish_reason(reason)
+    if has_refusal:
+        normalized = "refusal"
+    elif has_tool_calls and normalized == "stop":
+        normalized = "tool_call"
+    fields = {"finish_reason": reason, "normalized_finish_reason": normalized}
+    if reason == "cancelled":
+        fields["finish_state"] = "cancelled"
+    elif normalized:
+        fields["finish_state"] = "incomplete" if normalized in _INCOMPLETE else "completed"
+    return {name: value for name, value in fields.items() if value}
+
+
+# Token usage
+
+_SEPARATELY_PRICED_TIERS = ("flex", "priority")
+
+_INPUT_DETAILS = {
+    "cached_tokens": "cache_read",
+    "cache_creation_tokens": "cache_creation",
+    "cache_write_tokens": "cache_creation",
+    "audio_tokens": "audio",
+}
+_OUTPUT_DETAILS = {"reasoning_tokens": "reasoning", "audio_tokens": "audio"}
+
+
+def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
+    """Create usage metadata from the ``usage`` of a response, or ``None`` if it is missing.
+
+    Providers use the names of Chat Completions (``prompt_tokens``) and of the Responses API
+    (``input_tokens``) with both APIs, so both are read. For service tiers with their own prices,
+    the details are named as in langchain-openai: for example, ``flex_cache_read`` for cached input
+    tokens and ``flex`` for the others.
+    """
+    if not isinstance(payload, dict):
+        return None
+    input_tokens = parse_token_count(_get_first(payload, "prompt_tokens", "input_tokens"))
+    output_tokens = parse_token_count(_get_first(payload, "completion_tokens", "output_tokens"))
+    usage = UsageMetadata(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=parse_token_count(payload.get("total_tokens")) or input_tokens + output_tokens,
+    )
+    input_details = _parse_details(
+        _get_first(payload, "prompt_tokens_details", "input_tokens_details"), _INPUT_DETAILS
+    )
+    output_details = _parse_details(
+        _get_first(payload, "completion_tokens_details", "output_tokens_details"), _OUTPUT_DETAILS
+    )
+    if service_tier in _SEPARATELY_PRICED_TIERS:
+        input_details = _apply_service_tier(input_details, input_tokens, service_tier, "cache_read")
+        output_details = _apply_service_tier(
+            output_details, output_tokens, service_tier, "reasoning"
+        )
+    if input_details:
+        usage["input_token_details"] = InputTokenDetails(**input_details)  # type: ignore[typeddict-item]
+    if output_details:
+        usage["output_token_details"] = OutputTokenDetails(**output_details)  # type: ignore[typeddict-item]
+    return usage
+
+
+def parse_token_count(value: Any) -> int:
+    """Convert a token count to an int; anything but a positive number becomes 0."""
+    if isinstance(value, float) and math.isfinite(value):
+        value = int(value)
+    return max(as_int(value) or 0, 0)
+
+
+def _get_first(payload: dict[str, Any], *names: str) -> Any:
+    """Return the first value that is neither missing nor null."""
+    return next((payload[name] for name in names if payload.get(name) is not None), None)
+
+
+def _parse_details(payload: Any, names: dict[str, str]) -> dict[str, int]:
+    details = as_dict(payload)
+    return {
+        name: parse_token_count(details[key])
+        for key, name in names.items()
+        if details.get(key) is not None
+    }
+
+
+def _apply_service_tier(
+    details: dict[str, int], total: int, tier: str, excluded: str
+) -> dict[str, int]:
+    """Prefix details with the tier, and add a count of the tokens that are not ``excluded``."""
+    prefixed = {
+        name if name == "audio" else f"{tier}_{name}": count for name, count in details.items()
+    }
+    return {**prefixed, tier: total - details.get(excluded, 0)}
