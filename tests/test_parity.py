@@ -61,10 +61,10 @@ def test_model_hooks_have_the_same_parameters(sync: str, async_: str) -> None:
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 async def test_all_modes_return_the_same_message(answer: Answer) -> None:
     messages = [
-        create_model(answers={"Hi": answer}).invoke("Hi"),
-        merge_chunks(create_model(answers={"Hi": answer}).stream("Hi")),
-        await call_async(create_model(answers={"Hi": answer}), stream=False),
-        await call_async(create_model(answers={"Hi": answer}), stream=True),
+        create_model(answers=lambda _: answer).invoke("Hi"),
+        merge_chunks(create_model(answers=lambda _: answer).stream("Hi")),
+        await call_async(create_model(answers=lambda _: answer), stream=False),
+        await call_async(create_model(answers=lambda _: answer), stream=True),
     ]
     assert [comparable(message) for message in messages] == [comparable(messages[0])] * 4
 

@@ -101,16 +101,16 @@ class OfflineRouter:
             and functions in order, then model. The values are an answer or a list of answers, used
             in order, with the last one repeating. An answer is a ``str``, an ``Answer``, a
             LangChain ``AIMessage`` or tool call, a dict or pydantic object (sent as JSON), or an
-            exception, which makes the provider fail. Requests without a scripted answer get a
-            deterministic default answer.
+            exception, which makes the provider fail. A call of a tool that the request does not
+            offer is rejected, unless a function returned it. Requests without a scripted answer
+            get a deterministic default answer.
         faults: scripted faults by model id: an HTTP status or a ``Fault`` that applies to every
             call, or a list with one entry per provider call, after which the model is healthy.
         models: ids of the enabled models; by default every model of the known providers.
         knowledge_bases: texts or Documents of each knowledge base, by its id.
         api_keys: accepted API keys; any key by default.
         requests_per_minute: rate limit over a rolling window of 60 seconds; unlimited by default.
-        lenient: ignore undocumented request fields instead of rejecting them with a 400, and allow
-            scripted calls of tools that the request does not offer.
+        lenient: ignore undocumented request fields instead of rejecting them with a 400.
         latency: real delay in seconds before each response starts. By default nothing sleeps.
         chunk_latency: real delay in seconds before each chunk of a stream.
         seed: seed of the load balancer's random picks.

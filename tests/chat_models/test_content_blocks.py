@@ -43,7 +43,7 @@ BLOCKS = [
 
 
 def create_model(answer: Answer, version: str | None = None) -> ChatOrq:
-    client = OfflineRouter(answers={"Hi": answer}).client()
+    client = OfflineRouter(answers=lambda _: answer).client()
     return ChatOrq(model=GPT, client=client, output_version=version)
 
 

@@ -156,7 +156,7 @@ async def test_failed_turn_can_be_resumed(api: str, awaited: bool) -> None:
     saver, config = InMemorySaver(), {"configurable": {"thread_id": "1"}}
     graph = create_agent(
         create_agent_model(router, api),
-        [get_weather],
+        [get_weather, get_time],
         checkpointer=saver,
         interrupt_before=["tools"],
     )

@@ -36,7 +36,7 @@ def replay_answer(
     first: dict[str, Any], second: dict[str, Any], **router_options: Any
 ) -> dict[str, Any]:
     """Return the assistant message that the second model sends for the answer of the first."""
-    router = OfflineRouter(answers={"Look!": SIGNED_ANSWER}, **router_options)
+    router = OfflineRouter(answers=lambda _: SIGNED_ANSWER, **router_options)
     client = router.client()
     answer = ChatOrq(client=client, **first).invoke("Look!")
     result = ToolMessage("nothing", tool_call_id="c1")

@@ -47,7 +47,8 @@ def get_body(router: OfflineRouter) -> dict[str, Any]:
 
 
 def create_reasoning_router(**kwargs: Any) -> OfflineRouter:
-    return OfflineRouter(answers={"Look!": [SIGNED_ANSWER, Answer("Done.")]}, **kwargs)
+    answers = iter([SIGNED_ANSWER, Answer("Done.")])
+    return OfflineRouter(answers=lambda _: next(answers), **kwargs)
 
 
 def replay_answer(router: OfflineRouter, first: ChatOrq, second: ChatOrq, stream: bool) -> Any:

@@ -46,7 +46,7 @@ class TestScripted:
             reasoning_signature="sig",
             usage={"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5}, "cost": 1},
         )
-        response = create_chat(answers={GPT: answer}).complete()
+        response = create_chat(answers=lambda _: answer).complete()
         (choice,) = response["choices"]
         assert choice["finish_reason"] == "tool_calls"
         message = choice["message"]

@@ -102,7 +102,7 @@ class TestScriptedAnswers:
 
     def test_tool_calls(self, create_responses):
         calls = ({"name": "a", "args": {"x": 1}}, {"name": "b", "args": "not JSON", "id": "call_b"})
-        output = create_responses(answers={"hi": Answer(tool_calls=calls)}).complete()["output"]
+        output = create_responses(answers=lambda _: Answer(tool_calls=calls)).complete()["output"]
         assert [item["type"] for item in output] == ["function_call"] * 2
         assert [item["arguments"] for item in output] == ['{"x":1}', "not JSON"]
         assert output[0]["call_id"].startswith("call_")

@@ -178,15 +178,19 @@ class TestState:
         roles = [item["role"] for item in client.router.log[-1].body["input"]]
         assert roles == ["user", "assistant"] * 2 + ["user"]
 
+    def create_client(self, create_responses, *answers):
+        remaining = iter(answers)
+        return create_responses(answers=lambda _: next(remaining))
+
     def test_tool_output_for_a_stored_call(self, create_responses):
         call = {"name": "f", "args": "{}", "id": "c"}
-        client = create_responses(answers={"hi": [Answer(tool_calls=(call,)), "It is done."]})
+        client = self.create_client(create_responses, Answer(tool_calls=(call,)), "It is done.")
         first = client.complete()
         assert client.get_text(input=[RESULT], previous_response_id=first["id"]) == "It is done."
 
     def test_item_reference(self, create_responses):
         call = {"name": "f", "args": "{}", "id": "c"}
-        client = create_responses(answers={"hi": [Answer(tool_calls=(call,)), "ok"]})
+        client = self.create_client(create_responses, Answer(tool_calls=(call,)), "ok")
         (item,) = client.complete()["output"]
         client.complete(input=[USER, {"type": "item_reference", "id": item["id"]}, RESULT])
         assert client.router.log[-1].body["input"][1] == item

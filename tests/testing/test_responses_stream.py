@@ -76,7 +76,7 @@ class TestEvents:
 
     def test_function_call_fragments(self, create_responses):
         calls = ({"name": "a", "args": {"x": 1}}, {"name": "b"})
-        stream = create_responses(answers={"hi": Answer("Well.", tool_calls=calls)}).stream()
+        stream = create_responses(answers=lambda _: Answer("Well.", tool_calls=calls)).stream()
         for index, arguments in ((1, '{"x":1}'), (2, "{}")):
             item_events = [event for event in stream[:-1] if event.get("output_index") == index]
             deltas = [event["delta"] for event in item_events if "delta" in event]
@@ -89,7 +89,7 @@ class TestEvents:
 
     def test_custom_tool_and_search(self, create_responses):
         calls = ({"name": "sql", "args": "select 1"}, {"name": "orq:web_search", "args": "rain"})
-        client = create_responses(answers={"hi": Answer(tool_calls=calls)})
+        client = create_responses(answers=lambda _: Answer(tool_calls=calls))
         event_types = list_event_types(client.stream(tools=[{"type": "custom", "name": "sql"}]))
         assert event_types[3:6] == [
             f"web_search_call.{status}" for status in ("in_progress", "searching", "completed")
@@ -98,8 +98,8 @@ class TestEvents:
 
     def test_final_event_equals_response(self, create_responses):
         answer = Answer("a b", reasoning="c", tool_calls=({"name": "d", "args": {"e": 1}},))
-        streamed = create_responses(answers={"hi": answer}).stream()[-2]["response"]
-        assert streamed == create_responses(answers={"hi": answer}).complete()
+        streamed = create_responses(answers=lambda _: answer).stream()[-2]["response"]
+        assert streamed == create_responses(answers=lambda _: answer).complete()
 
     def test_first_event_has_an_empty_response(self, create_responses):
         created = create_responses().stream()[0]["response"]

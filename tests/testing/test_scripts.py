@@ -1,11 +1,21 @@
 """Validation of scripted answers and faults, and which of them are unused."""
 
+import json
+import re
+
 import httpx
 import pytest
+from langchain_core.messages import AIMessage
 from langchain_core.messages.tool import tool_call
+from pydantic import BaseModel
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.errors import RateLimitError, ServerError
+from orq_router_integrations.errors import (
+    BadRequestError,
+    RateLimitError,
+    RouterStatusError,
+    ServerError,
+)
 from orq_router_integrations.testing import Answer, Fault
 
 GPT, CLAUDE = "openai/gpt-4o", "anthropic/claude-sonnet-4-5"
@@ -21,6 +31,15 @@ GPT, CLAUDE = "openai/gpt-4o", "anthropic/claude-sonnet-4-5"
         ({"answers": "Hello"}, "a dict or a function"),
         ({"answers": {"Hi": 5}}, "got 5"),
         ({"answers": {"Hi": []}}, "the list is empty"),
+        (
+            {"answers": {"Hi": ["Hello!", 5]}},
+            r"answers\['Hi'\]: expected a str, an Answer, .* got 5",
+        ),
+        (
+            {"answers": {5: "Hi"}},
+            r"a str, a re.Pattern or a function as key, got 5. Write answers=",
+        ),
+        ({"latency": -1}, "latency"),
     ],
 )
 def test_invalid_script_raises(script, message):
@@ -42,6 +61,106 @@ def test_answer_names_an_unknown_key_of_a_tool_call():
 def test_answer_takes_langchain_tool_calls():
     call = tool_call(name="add", args={"a": 1}, id="c1")
     assert Answer(tool_calls=[call]).calls[0].arguments_json == '{"a":1}'
+
+
+class Weather(BaseModel):
+    """The weather in a city."""
+
+    city: str
+    degrees: int
+
+
+SUNNY = Weather(city="Paris", degrees=20)
+
+
+class TestKindsOfAnswers:
+    """Answers may be strings, ``Answer``, messages, tool calls, dicts, objects or exceptions."""
+
+    def create_model(self, answer, **options):
+        return ChatOrq(GPT, client=OfflineRouter(answers={"Hi": answer}).client(), **options)
+
+    @pytest.mark.parametrize(
+        "answer", [{"city": "Paris", "degrees": 20}, SUNNY], ids=["dict", "object"]
+    )
+    def test_dict_is_sent_as_json(self, answer):
+        assert json.loads(self.create_model(answer).invoke("Hi").text) == SUNNY.model_dump()
+
+    @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+    @pytest.mark.parametrize("api", ["chat_completions", "responses"])
+    def test_object_is_structured_output(self, method, api):
+        model = self.create_model(SUNNY, api=api).with_structured_output(Weather, method=method)
+        assert model.invoke("Hi") == SUNNY
+
+    def test_message(self):
+        call = tool_call(name="Weather", args={"city": "Paris"}, id="c1")
+        usage = {"input_tokens": 7, "output_tokens": 2, "total_tokens": 9}
+        content = [
+            {"type": "reasoning", "reasoning": "Hm."},
+            {"type": "text", "text": "Let me see."},
+        ]
+        message = AIMessage(content, tool_calls=[call], usage_metadata=usage)
+        answer = self.create_model(message).bind_tools([Weather]).invoke("Hi")
+        assert (answer.text, answer.tool_calls) == ("Let me see.", [call])
+        assert answer.usage_metadata["input_tokens"] == 7
+        assert answer.content_blocks[0]["reasoning"] == "Hm."
+
+    def test_tool_calls_are_used_in_order(self):
+        calls = [tool_call(name="Weather", args={"city": city}, id=city) for city in "ab"]
+        model = self.create_model([*calls, "Done."]).bind_tools([Weather])
+        answers = [model.invoke("Hi") for _ in range(3)]
+        assert [answer.tool_calls for answer in answers] == [[calls[0]], [calls[1]], []]
+        assert answers[2].text == "Done."
+
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (RuntimeError("broken"), 500),
+            (TimeoutError(), 408),
+            (RateLimitError("broken", status_code=429), 429),
+        ],
+        ids=["any", "timeout", "rate limit"],
+    )
+    def test_exception_fails_the_call(self, error, status):
+        router = OfflineRouter(answers={GPT: error, CLAUDE: "Hello!"})
+        model = ChatOrq(GPT, client=router.client(max_retries=0))
+        with pytest.raises(RouterStatusError, match=r"broken|TimeoutError") as raised:
+            model.invoke("Hi")
+        assert raised.value.status_code == status
+        assert model.invoke("Hi", controls={"fallbacks": [CLAUDE]}).text == "Hello!"
+
+    def test_calls_of_unknown_tools_are_rejected(self):
+        call = {"name": "add", "args": {}}
+        with pytest.raises(BadRequestError, match="'add', but the request offers no tools"):
+            self.create_model(call).invoke("Hi")
+        with pytest.raises(BadRequestError, match=r"offers 'Weather'\. Bind the tool"):
+            self.create_model(call).bind_tools([Weather]).invoke("Hi")
+        router = OfflineRouter(answers=lambda _: call)
+        assert ChatOrq(GPT, client=router.client()).invoke("Hi").tool_calls[0]["name"] == "add"
+
+
+class TestMatching:
+    """Text takes precedence over patterns and functions, and these over the model."""
+
+    ANSWERS = {
+        GPT: "model",
+        re.compile("weather|rain"): "pattern",
+        "Will it rain?": "text",
+        lambda body: body.get("temperature") == 0.5: "function",
+    }
+
+    @pytest.mark.parametrize(
+        ("text", "options", "answer"),
+        [
+            ("Will it rain?", {}, "text"),
+            ("The weather?", {"temperature": 0.5}, "pattern"),
+            ("Hi", {"temperature": 0.5}, "function"),
+            ("Hi", {}, "model"),
+        ],
+    )
+    def test_precedence(self, text, options, answer):
+        router = OfflineRouter(answers=self.ANSWERS)
+        assert ChatOrq(GPT, client=router.client()).invoke(text, **options).text == answer
+        assert len(router.unused) == 3
 
 
 class TestUnused:

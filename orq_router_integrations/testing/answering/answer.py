@@ -2,14 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from langchain_core.messages import AIMessage
+from pydantic import BaseModel
+
+from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.serialization import encode_json
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
 _TOOL_CALL_KEYS = {"name", "args", "id", "type", "error"}
 _TOOL_CALL_HINT = "expected a list of tool calls such as {'name': 'add', 'args': {'a': 2}}"
+_ANSWER_HINT = (
+    "expected a str, an Answer, an AIMessage, a tool call, a dict, a pydantic object or an "
+    "exception, or a list of these"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +30,6 @@ class ScriptedToolCall:
 
     @property
     def arguments_json(self) -> str:
-        """Arguments as the JSON text that is sent."""
         if isinstance(self.args, str):
             return self.args or "{}"
         return encode_json(dict(self.args)).decode()
@@ -75,6 +82,77 @@ class Answer:
             raise ValueError(f"tool_calls: {_TOOL_CALL_HINT}, got {self.tool_calls!r:.80}")
         calls = tuple(_parse_tool_call(call) for call in self.tool_calls)
         object.__setattr__(self, "calls", calls)
+
+
+AnswerValue = str | Answer | AIMessage | BaseModel | Mapping[str, Any] | Exception
+
+
+def to_answer(value: Any, *, forced_tool: str | None = None) -> Answer | HTTPError:
+    """Convert a scripted value to an answer, or to the error that an exception causes.
+
+    Args:
+        value: the scripted value.
+        forced_tool: name of the tool that the request forces; a dict or pydantic object becomes
+            its arguments.
+
+    Raises:
+        ValueError: ``value`` cannot be an answer.
+    """
+    match value:
+        case Answer():
+            return value
+        case AIMessage():
+            return _convert_message(value)
+        case Exception():
+            return _convert_exception(value)
+        case BaseModel():
+            return _convert_dict(value.model_dump(mode="json"), forced_tool)
+        case Mapping():
+            return _convert_dict(value, forced_tool)
+    if not isinstance(value, str):
+        raise ValueError(f"{_ANSWER_HINT}, got {value!r:.80}")
+    return Answer(value)
+
+
+def _convert_dict(value: Mapping[str, Any], forced_tool: str | None) -> Answer:
+    """Convert a tool call, the arguments of the forced tool, or JSON."""
+    if {"name", "args"} <= value.keys() <= _TOOL_CALL_KEYS:
+        return Answer(tool_calls=[value])
+    if forced_tool is not None:
+        return Answer(tool_calls=[{"name": forced_tool, "args": value}])
+    return Answer(encode_json(dict(value)).decode())
+
+
+def _convert_message(message: AIMessage) -> Answer:
+    calls: list[Any] = [*message.tool_calls, *message.invalid_tool_calls]
+    thoughts = [
+        block["reasoning"]
+        for block in message.content_blocks
+        if block["type"] == "reasoning" and block.get("reasoning")
+    ]
+    finish_reason = message.response_metadata.get("finish_reason")
+    details = ("input_token_details", "output_token_details")  # named differently by providers
+    usage: Mapping[str, Any] = message.usage_metadata or {}
+    return Answer(
+        str(message.text),
+        tool_calls=calls,
+        reasoning="\n".join(thoughts) or None,
+        refusal=message.additional_kwargs.get("refusal"),
+        finish_reason=finish_reason if finish_reason in get_args(FinishReason) else None,
+        usage={name: value for name, value in usage.items() if name not in details} or None,
+    )
+
+
+def _convert_exception(error: Exception) -> HTTPError:
+    default = 408 if isinstance(error, TimeoutError) else 500
+    status, code = getattr(error, "status_code", None), getattr(error, "code", None)
+    retry_after = getattr(error, "retry_after", None)
+    return HTTPError(
+        status if isinstance(status, int) and 400 <= status <= 599 else default,
+        str(error) or type(error).__name__,
+        code=code if isinstance(code, str) else None,
+        headers={} if retry_after is None else {"retry-after": str(retry_after)},
+    )
 
 
 def _parse_tool_call(call: Any) -> ScriptedToolCall:

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -28,13 +27,7 @@ def split_fragments(text: str) -> list[str]:
 
 
 def create_call_id(call: ScriptedToolCall, *, turn: int, index: int) -> str:
-    """Return the id of a tool call: the scripted one, or a digest of the call.
-
-    Args:
-        call: the tool call.
-        turn: position in the conversation, which makes ids differ between turns.
-        index: position of the call in the answer.
-    """
+    """Return the scripted id, or a digest that differs between turns and calls of an answer."""
     if call.id is not None:
         return call.id
     seed = encode_text(f"{turn} {index} {call.name} {call.arguments_json}")
@@ -45,14 +38,8 @@ def create_logprobs(answer: Answer, alternatives: int) -> list[dict[str, Any]]:
     """Return the scripted log probabilities, or one made-up item per word of the text."""
     if answer.logprobs is not None:
         return [dict(item) for item in answer.logprobs]
-    return [_create_logprob(word, alternatives) for word in split_words(answer.text)]
-
-
-def _create_logprob(token: str, alternatives: int) -> dict[str, Any]:
-    def build_item(text: str, rank: int) -> dict[str, Any]:
-        return {"token": text, "logprob": -0.1 - rank, "bytes": list(encode_text(text))}
-
-    top: Sequence[dict[str, Any]] = [
-        build_item(token if rank == 0 else f"{token}{rank}", rank) for rank in range(alternatives)
+    items = [
+        {"token": word, "logprob": -0.1, "bytes": list(encode_text(word))}
+        for word in split_words(answer.text)
     ]
-    return build_item(token, 0) | {"top_logprobs": top}
+    return [{**item, "top_logprobs": [item] * alternatives} for item in items]

@@ -1,64 +1,123 @@
-"""Look up scripted answers."""
+"""Find the scripted answer to a request."""
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from orq_router_integrations.testing.answering.answer import Answer
+from orq_router_integrations.testing.answering.answer import Answer, AnswerValue, to_answer
+from orq_router_integrations.testing.answering.prompt import Prompt
+from orq_router_integrations.testing.routing.error_responses import HTTPError
 
-AnswerValue = str | Answer
 Answers = (
-    Mapping[str, AnswerValue | Iterable[AnswerValue]]
+    Mapping[Any, AnswerValue | Sequence[AnswerValue]]
     | Callable[[dict[str, Any]], AnswerValue | None]
 )
 
+_EXAMPLE = "Write answers={'What is 2 + 2?': '4'} or answers={re.compile('weather'): ['Sunny.']}."
+
+
+@dataclass(slots=True)
+class _Entry:
+    """The answers to the requests that match one key. Only the last one is used repeatedly."""
+
+    key: Any
+    values: list[Any]
+    is_used: bool = False
+
+    def take(self) -> Any:
+        if len(self.values) > 1:
+            return self.values.pop(0)
+        self.is_used = True
+        return self.values[0]
+
+    def matches(self, body: dict[str, Any], text: str) -> bool:
+        """Return whether the key is a pattern or a function that matches a request."""
+        if isinstance(self.key, re.Pattern):
+            return self.key.search(text) is not None
+        return callable(self.key) and bool(self.key(body))
+
 
 class AnswerScript:
-    """Finds the scripted answer of a request by its last user text, then by model."""
+    """Scripted answers, found by text, then by pattern or function, then by model."""
 
     def __init__(self, answers: Answers | None) -> None:
-        if answers is not None and not callable(answers) and not isinstance(answers, Mapping):
-            raise ValueError(f"answers: expected a dict or a function, got {answers!r:.80}")
+        self.load(answers)
+
+    def load(self, answers: Answers | None) -> None:
+        """Replace all answers."""
         self._function = answers if callable(answers) else None
-        self._turns: dict[str, list[Answer]] = {}
-        for key, value in ({} if answers is None or callable(answers) else answers).items():
-            turns = [_to_answer(turn) for turn in _to_list(value)]
-            if not turns:
-                raise ValueError(f"answers[{key!r}]: the list is empty. Add at least one answer.")
-            self._turns[key] = turns
-        self._unused = set(self._turns)
+        entries = {} if answers is None or callable(answers) else answers
+        if not isinstance(entries, Mapping):
+            raise ValueError(
+                f"answers: expected a dict or a function, got {answers!r:.80}. {_EXAMPLE}"
+            )
+        self._entries = {key: _create_entry(key, value) for key, value in entries.items()}
 
     @property
-    def unused(self) -> list[str]:
-        """Keys with unused answers."""
-        return [key for key in self._turns if key in self._unused]
+    def unused(self) -> list[Any]:
+        """Keys with answers that no request has used."""
+        return [entry.key for entry in self._entries.values() if not entry.is_used]
 
-    def take_answer(self, body: dict[str, Any], model: str, text: str) -> Answer | None:
-        """Return the next scripted answer, or ``None``.
+    def take_answer(
+        self, body: dict[str, Any], model: str, text: str, prompt: Prompt | None = None
+    ) -> Answer | None:
+        """Return the next answer, or ``None`` if none is scripted.
 
         Args:
-            body: the provider's request body, passed to an answer function with the full model id.
+            body: the provider's request body, passed to functions with the full model id.
             model: model id, ``provider/model``.
             text: last user text.
+            prompt: the prompt, if the model may call tools.
+
+        Raises:
+            HTTPError: the scripted answer is an exception, or calls a tool that is not offered.
         """
-        if self._function is not None:
-            answer = self._function({**body, "model": model})
-            return None if answer is None else _to_answer(answer)
-        key = text if text in self._turns else model
-        turns = self._turns.get(key)
-        if turns is None:
+        body = {**body, "model": model}
+        value = self._function(body) if self._function else self._take_value(body, text)
+        if value is None:
             return None
-        if len(turns) > 1:
-            return turns.pop(0)
-        self._unused.discard(key)
-        return turns[0]
+        answer = to_answer(value, forced_tool=prompt.forced_tool if prompt else None)
+        if isinstance(answer, HTTPError):
+            raise answer
+        if prompt is not None and self._function is None:
+            _check_tools(answer, prompt)
+        return answer
+
+    def _take_value(self, body: dict[str, Any], text: str) -> Any:
+        entry = self._entries.get(text)
+        if entry is None:
+            matches = (entry for entry in self._entries.values() if entry.matches(body, text))
+            entry = next(matches, self._entries.get(body["model"]))
+        return entry.take() if entry else None
 
 
-def _to_list(value: Any) -> list[Any]:
-    is_single = isinstance(value, str) or not isinstance(value, Iterable)
-    return [value] if is_single else list(value)
+def _create_entry(key: Any, value: Any) -> _Entry:
+    if not isinstance(key, str | re.Pattern) and not callable(key):
+        raise ValueError(
+            f"answers: expected a str, a re.Pattern or a function as key, got {key!r:.80}. "
+            f"{_EXAMPLE}"
+        )
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    if not values:
+        raise ValueError(f"answers[{key!r}]: the list is empty. Add at least one answer.")
+    for item in values:
+        try:
+            to_answer(item)
+        except ValueError as error:
+            raise ValueError(f"answers[{key!r}]: {error}. {_EXAMPLE}") from None
+    return _Entry(key, values)
 
 
-def _to_answer(value: AnswerValue) -> Answer:
-    if not isinstance(value, str | Answer):
-        raise ValueError(f"answers: expected a str or an Answer, got {value!r:.80}")
-    return Answer(value) if isinstance(value, str) else value
+def _check_tools(answer: Answer, prompt: Prompt) -> None:
+    """Check that the request offers the called tools. Tools named ``orq:`` run in the router."""
+    offered = [tool.name for tool in prompt.tool_specs]
+    for call in answer.calls:
+        if call.name not in offered and not call.name.startswith("orq:"):
+            names = ", ".join(map(repr, offered)) or "no tools"
+            raise HTTPError(
+                400,
+                f"answers: the scripted answer calls the tool {call.name!r}, but the request "
+                f"offers {names}. Bind the tool. To simulate a model that invents tools, pass a "
+                "function as answers.",
+            )

@@ -1,20 +1,18 @@
-"""The endpoint POST /chat/completions: parse requests and answer provider calls."""
+"""The endpoint POST /chat/completions."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
-from orq_router_integrations.testing.answering.default_answer import create_default_answer
-from orq_router_integrations.testing.answering.prompt import JsonOutput, Prompt, ToolSpec
-from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.answering.usage import (
-    PromptCache,
-    Usage,
-    count_usage,
-    override_usage,
+from orq_router_integrations.testing.answering.prompt import (
+    JsonOutput,
+    Prompt,
+    ToolSpec,
+    substitute_variables,
 )
-from orq_router_integrations.testing.answering.variables import substitute_variables
+from orq_router_integrations.testing.answering.text_endpoint import TextEndpoint
+from orq_router_integrations.testing.answering.usage import Usage, override_usage
 from orq_router_integrations.testing.chat.completion import Completion
 from orq_router_integrations.testing.chat.schema import (
     ChatRequest,
@@ -24,7 +22,7 @@ from orq_router_integrations.testing.chat.schema import (
     check_combinations,
 )
 from orq_router_integrations.testing.media.audio_info import create_tone, create_wav
-from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
+from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.schema_validation import validate_body
 from orq_router_integrations.wire.controls import RouterControls
@@ -33,23 +31,20 @@ from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 SPEECH_SECONDS = 0.5
 """Length of a spoken answer in seconds. It is a tone, whatever its transcript."""
 
-USAGE_NAMES = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"} | {
+_USAGE_NAMES = {
+    "input_tokens": "prompt_tokens",
+    "output_tokens": "completion_tokens",
     "input_tokens_details": "prompt_tokens_details",
     "output_tokens_details": "completion_tokens_details",
 }
 """Names of usage fields on this endpoint by their names on /responses."""
 
 
-class ChatEndpoint(EndpointHandler[ChatRequest]):
-    """Handler of chat completions, with the state that is kept between requests."""
+class ChatEndpoint(TextEndpoint[ChatRequest]):
+    """Handler of chat completions."""
 
     endpoint = CHAT_COMPLETIONS
     schema = ChatRequest
-
-    def __init__(self, script: AnswerScript) -> None:
-        self._script = script
-        self._prompt_cache = PromptCache()
-        self._response_count = 0
 
     def parse(
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
@@ -65,27 +60,20 @@ class ChatEndpoint(EndpointHandler[ChatRequest]):
         """Return the scripted or the default answer, truncated to the request's limits."""
         prompt = build_prompt(request)
         answer = prompt.truncate(_add_audio(self._choose_answer(request, prompt, model), request))
-        self._response_count += 1
         answers = [answer] * (request.n or 1)
-        usage = count_usage(prompt, answers, self._prompt_cache.count_cached(model, prompt))
+        usage = _format_usage(self._count_usage(prompt, answers, model))
         completion = Completion(
-            number=self._response_count,
+            number=self._count_response(),
             model=get_provider_model_name(model),
             answers=answers,
-            usage=override_usage(_format_usage(usage), answer.usage, USAGE_NAMES),
+            usage=override_usage(usage, answer.usage, _USAGE_NAMES),
             top_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
             turn=len(request.messages),
         )
         if not request.is_streamed:
             return RouterResponse(completion.build_response())
-        return RouterResponse(
-            chunks=tuple(completion.iter_chunks(with_usage=request.includes_usage))
-        )
-
-    def _choose_answer(self, request: ChatRequest, prompt: Prompt, model: str) -> Answer:
-        body = request.build_provider_body(model)
-        scripted = self._script.take_answer(body, model, prompt.conversation.last_user_text)
-        return scripted or create_default_answer(prompt, model)
+        chunks = completion.iter_chunks(with_usage=request.includes_usage)
+        return RouterResponse(chunks=tuple(chunks))
 
 
 def _add_audio(answer: Answer, request: ChatRequest) -> Answer:
@@ -154,19 +142,16 @@ def _format_usage(usage: Usage) -> dict[str, Any]:
 def _substitute_in_messages(messages: list[Any], variables: Mapping[str, Any]) -> list[Any]:
     """Substitute the variables in the text of valid messages."""
 
-    def substitute_in_content(content: Any) -> Any:
-        if isinstance(content, str):
-            return substitute_variables(content, variables)
-        return [substitute_in_part(part) for part in content] if content else content
-
-    def substitute_in_part(part: Any) -> Any:
-        if "text" not in part:
-            return part
-        return {**part, "text": substitute_variables(part["text"], variables)}
+    def substitute(value: Any) -> Any:
+        if isinstance(value, str):
+            return substitute_variables(value, variables)
+        if isinstance(value, list):
+            return [substitute(part) for part in value]
+        if isinstance(value, dict) and "text" in value:
+            return {**value, "text": substitute(value["text"])}
+        return value
 
     return [
-        {**message, "content": substitute_in_content(message["content"])}
-        if "content" in message
-        else message
+        {**message, "content": substitute(message["content"])} if "content" in message else message
         for message in messages
     ]

@@ -14,24 +14,18 @@ from orq_router_integrations.testing.routing.schema_validation import RequestMod
 
 
 class SystemMessage(RequestModel):
-    """Instructions, with either role."""
-
     role: Literal["system", "developer"]
     content: str | list[TextPart]
     name: str | None = None
 
 
 class UserMessage(RequestModel):
-    """A message of the user."""
-
     role: Literal["user"]
     content: str | list[UserPart]
     name: str | None = None
 
 
 class CalledFunction(RequestModel):
-    """The function of a tool call, with its arguments as JSON text."""
-
     name: str
     arguments: str
 
@@ -47,14 +41,10 @@ class ReplayedToolCall(RequestModel):
 
 
 class AudioReference(RequestModel):
-    """A reference to an earlier audio answer."""
-
     id: str
 
 
 class AssistantMessage(RequestModel):
-    """An earlier answer of the model."""
-
     role: Literal["assistant"]
     content: str | list[AssistantPart] | None = None
     refusal: str | None = None
@@ -65,8 +55,6 @@ class AssistantMessage(RequestModel):
 
 
 class ToolMessage(RequestModel):
-    """The result of a tool call."""
-
     role: Literal["tool"]
     content: str | list[TextPart]
     tool_call_id: str | None

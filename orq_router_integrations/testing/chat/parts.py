@@ -103,30 +103,22 @@ def check_source(sources: Mapping[str, str | None], filename: str | None) -> Non
 
 
 class CacheControl(RequestModel):
-    """End of a prefix that the provider's prompt cache stores."""
-
     type: Literal["ephemeral"]
     ttl: Literal["5m", "1h"] = "5m"
 
 
 class TextPart(RequestModel):
-    """A text."""
-
     type: Literal["text"]
     text: str
     cache_control: CacheControl | None = None
 
 
 class ImageUrl(RequestModel):
-    """An https URL or a data URI of an image, and the level of detail."""
-
     url: ImageUrlStr
     detail: Literal["low", "high", "auto"] = "auto"
 
 
 class ImagePart(RequestModel):
-    """An image."""
-
     type: Literal["image_url"]
     image_url: ImageUrl
     cache_control: CacheControl | None = None
@@ -140,8 +132,6 @@ class InputAudio(RequestModel):
 
 
 class AudioPart(RequestModel):
-    """An audio clip."""
-
     type: Literal["input_audio"]
     input_audio: InputAudio
 
@@ -163,31 +153,23 @@ class File(RequestModel):
 
 
 class FilePart(RequestModel):
-    """A file, such as a PDF."""
-
     type: Literal["file"]
     file: File
     cache_control: CacheControl | None = None
 
 
 class RefusalPart(RequestModel):
-    """A refusal in an earlier answer."""
-
     type: Literal["refusal"]
     refusal: str
 
 
 class ReasoningPart(RequestModel):
-    """Signed reasoning of an earlier answer."""
-
     type: Literal["reasoning"]
     reasoning: str
     signature: str
 
 
 class RedactedReasoningPart(RequestModel):
-    """Reasoning of an earlier answer that the provider encrypted."""
-
     type: Literal["redacted_reasoning"]
     data: str
 
@@ -208,7 +190,6 @@ AnyPart = (
 
 
 def get_text(content: Any) -> str:
-    """Return the text of a message's content, without other parts."""
     if isinstance(content, str):
         return content
     return "\n".join(part.text for part in content or () if isinstance(part, TextPart))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from orq_router_integrations.testing.answering.conversation import Conversation
+from orq_router_integrations.testing.answering.prompt import find_last_user_text
 from orq_router_integrations.testing.chat.messages import Message, find_orphan_tool_message
 from orq_router_integrations.testing.chat.parts import CacheControl
 from orq_router_integrations.testing.routing.endpoint import EndpointRequest
@@ -34,14 +34,10 @@ def _check_parameters(value: dict[str, Any]) -> dict[str, Any]:
 
 
 class StreamOptions(RequestModel):
-    """Options of a stream."""
-
     include_usage: bool | None = None
 
 
 class Function(RequestModel):
-    """A function that the model may call."""
-
     name: Annotated[str, StringConstraints(min_length=1)]
     description: str | None = None
     parameters: Annotated[dict[str, Any], AfterValidator(_check_parameters)] | None = None
@@ -49,40 +45,28 @@ class Function(RequestModel):
 
 
 class Tool(RequestModel):
-    """A tool. This endpoint has function tools only."""
-
     type: Literal["function"]
     function: Function
 
 
 class FunctionName(RequestModel):
-    """Name of the function that a tool choice forces."""
-
     name: str
 
 
 class ChosenTool(RequestModel):
-    """A tool choice that forces one function."""
-
     type: Literal["function"]
     function: FunctionName
 
 
 class TextFormat(RequestModel):
-    """Response format: text."""
-
     type: Literal["text"]
 
 
 class JsonObjectFormat(RequestModel):
-    """Response format: any JSON object."""
-
     type: Literal["json_object"]
 
 
 class JsonSchema(RequestModel):
-    """A named JSON schema."""
-
     name: SchemaName
     description: str | None = None
     schema_: dict[str, Any] = Field(default_factory=dict, alias="schema")
@@ -90,36 +74,26 @@ class JsonSchema(RequestModel):
 
 
 class JsonSchemaFormat(RequestModel):
-    """Response format: JSON that matches a schema."""
-
     type: Literal["json_schema"]
     json_schema: JsonSchema
 
 
 class AudioOutput(RequestModel):
-    """Voice and format of an audio answer."""
-
     voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"]
     format: Literal["wav", "mp3", "flac", "opus", "pcm16"]
 
 
 class ThinkingDisabled(RequestModel):
-    """Reasoning is disabled."""
-
     type: Literal["disabled"]
 
 
 class ThinkingEnabled(RequestModel):
-    """Reasoning within a token budget."""
-
     type: Literal["enabled"]
     budget_tokens: int = Field(ge=1024)
     thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
 
 
 class AdaptiveThinking(RequestModel):
-    """The model decides how much to reason."""
-
     type: Literal["adaptive"]
 
 
@@ -173,10 +147,9 @@ class ChatRequest(EndpointRequest):
 
     @property
     def guarded_text(self) -> str:
-        return Conversation(self.messages).last_user_text
+        return find_last_user_text(self.messages)
 
     def build_provider_body(self, model: str) -> dict[str, Any]:
-        """Like the real router, drop sampling parameters if ``reasoning_effort`` is set."""
         body = super().build_provider_body(model)
         if self.reasoning_effort is not None:
             body.pop("temperature", None)
@@ -185,24 +158,20 @@ class ChatRequest(EndpointRequest):
 
     @property
     def token_limit(self) -> int | None:
-        """Maximum number of tokens in the answer."""
         return self.max_completion_tokens or self.max_tokens
 
     @property
     def wants_audio(self) -> bool:
-        """Whether the request asks for an audio answer."""
         return "audio" in (self.modalities or ())
 
     @property
     def reasoning_label(self) -> str | None:
-        """Effort or type of the requested reasoning; ``None`` without reasoning."""
         if isinstance(self.thinking, ThinkingEnabled | AdaptiveThinking):
             return self.reasoning_effort or self.thinking.type
         return None if self.reasoning_effort == "none" else self.reasoning_effort
 
     @property
     def includes_usage(self) -> bool:
-        """Whether a stream ends with the usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
 

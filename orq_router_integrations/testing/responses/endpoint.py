@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orq_router_integrations.testing.answering.default_answer import create_default_answer
+from orq_router_integrations.testing.answering.prompt import substitute_variables
 from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.answering.usage import PromptCache, count_usage
-from orq_router_integrations.testing.answering.variables import substitute_variables
+from orq_router_integrations.testing.answering.text_endpoint import TextEndpoint
 from orq_router_integrations.testing.responses.events import create_error_event, iter_events
 from orq_router_integrations.testing.responses.items import (
     Item,
@@ -35,7 +34,6 @@ from orq_router_integrations.testing.responses.store import ResponseStore, Store
 from orq_router_integrations.testing.responses.usage import build_usage
 from orq_router_integrations.testing.routing.endpoint import (
     Chunks,
-    EndpointHandler,
     EndpointRequest,
     RouterResponse,
 )
@@ -98,7 +96,7 @@ class ResponsesCall(EndpointRequest):
         return body
 
 
-class ResponsesEndpoint(EndpointHandler[ResponsesCall]):
+class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
     """Handler of responses, with the state that is kept between requests.
 
     Args:
@@ -112,10 +110,8 @@ class ResponsesEndpoint(EndpointHandler[ResponsesCall]):
     )
 
     def __init__(self, script: AnswerScript, *, trace_id: Callable[[], str]) -> None:
-        self._script = script
+        super().__init__(script)
         self._create_trace_id = trace_id
-        self._prompt_cache = PromptCache()
-        self._response_count = 0
         self.store = ResponseStore()
 
     def parse(
@@ -148,12 +144,9 @@ class ResponsesEndpoint(EndpointHandler[ResponsesCall]):
     def respond(self, request: ResponsesCall, model: str) -> RouterResponse:
         """Return the scripted or the default answer, truncated to the request's limits."""
         prompt = build_prompt(request.body, convert_items(request.conversation))
-        body = request.build_provider_body(model)
-        scripted = self._script.take_answer(body, model, prompt.conversation.last_user_text)
-        answer = prompt.truncate(scripted or create_default_answer(prompt, model))
+        answer = prompt.truncate(self._choose_answer(request, prompt, model))
         answer = replace(answer, audio=None)  # this endpoint returns the transcript only
-        cached = self._prompt_cache.count_cached(model, prompt)
-        usage = build_usage(count_usage(prompt, [answer], cached), answer)
+        usage = build_usage(self._count_usage(prompt, [answer], model), answer)
         response = self._create_builder(request, model).build(answer, usage)
         return RouterResponse(response, chunks=self._iter_events(request, response))
 
@@ -190,9 +183,8 @@ class ResponsesEndpoint(EndpointHandler[ResponsesCall]):
         return RouterResponse(body, chunks=self._iter_events(request, body))
 
     def _create_builder(self, request: ResponsesCall, model: str) -> ResponseBuilder:
-        self._response_count += 1
         return ResponseBuilder(
-            number=self._response_count,
+            number=self._count_response(),
             model=get_provider_model_name(model),
             request=request.body,
             input_items=request.input_items,

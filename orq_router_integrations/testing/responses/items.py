@@ -61,66 +61,50 @@ class _Item(RequestModel):
     id: str | None = None
 
     def to_message(self) -> Message | None:
-        """Convert the item to a chat message, or return ``None`` if chat has no such message."""
         return None
 
 
 class SystemItem(_Item):
-    """Instructions, with either role."""
-
     type: Literal["message"] = "message"
     role: Literal["system", "developer"]
     content: str | list[InputText]
     status: Status | None = None
 
     def to_message(self) -> Message:
-        """Convert the item to a chat message."""
         return SystemMessage(role=self.role, content=_convert_content(self.content))
 
 
 class UserItem(_Item):
-    """A message of the user."""
-
     type: Literal["message"] = "message"
     role: Literal["user"]
     content: str | list[UserContent]
     status: Status | None = None
 
     def to_message(self) -> Message:
-        """Convert the item to a chat message."""
         return UserMessage(role="user", content=_convert_content(self.content))
 
 
 class AssistantItem(_Item):
-    """An earlier answer of the model."""
-
     type: Literal["message"] = "message"
     role: Literal["assistant"]
     content: str | list[AssistantContent]
     status: Status | None = None
 
     def to_message(self) -> Message:
-        """Convert the item to a chat message."""
         return AssistantMessage(role="assistant", content=_convert_content(self.content))
 
 
 class SummaryText(RequestModel):
-    """A part of a reasoning summary."""
-
     type: Literal["summary_text"]
     text: str
 
 
 class ReasoningText(RequestModel):
-    """A part of the reasoning text."""
-
     type: Literal["reasoning_text"]
     text: str
 
 
 class ReasoningItem(_Item):
-    """Reasoning of an earlier answer, with the provider's encrypted copy."""
-
     type: Literal["reasoning"]
     summary: list[SummaryText] = Field(default_factory=list)
     content: list[ReasoningText] | None = None
@@ -128,7 +112,6 @@ class ReasoningItem(_Item):
     status: Status | None = None
 
     def to_message(self) -> Message:
-        """Convert the item to a chat message."""
         text = "\n".join(part.text for part in [*self.summary, *(self.content or ())])
         signature = self.encrypted_content or ""
         part = ReasoningPart(type="reasoning", reasoning=text, signature=signature)
@@ -136,8 +119,6 @@ class ReasoningItem(_Item):
 
 
 class FunctionCall(_Item):
-    """A function call in an earlier answer, with its arguments as JSON text."""
-
     type: Literal["function_call"]
     call_id: str
     name: str
@@ -146,13 +127,10 @@ class FunctionCall(_Item):
     status: Status | None = None
 
     def to_message(self) -> Message:
-        """Convert the item to a chat message."""
         return _create_call_message(self.call_id, self.name, self.arguments)
 
 
 class CustomToolCall(_Item):
-    """A call of a custom tool in an earlier answer, with any text as its input."""
-
     type: Literal["custom_tool_call"]
     call_id: str
     name: str
@@ -161,28 +139,22 @@ class CustomToolCall(_Item):
     status: Status | None = None
 
     def to_message(self) -> Message:
-        """Convert the item to a chat message."""
         return _create_call_message(self.call_id, self.name, self.input)
 
 
 class CallOutput(_Item):
-    """The result of a function or custom tool call."""
-
     type: Literal["function_call_output", "custom_tool_call_output"]
     call_id: str
     output: str | list[UserContent]
     status: Status | None = None
 
     def to_message(self) -> Message:
-        """Convert the item to a chat message."""
         return ToolOutput(
             role="tool", content=_convert_content(self.output), tool_call_id=self.call_id
         )
 
 
 class ItemReference(RequestModel):
-    """A reference to an item of a stored response."""
-
     type: Literal["item_reference"]
     id: str
 
@@ -248,7 +220,6 @@ _ITEMS_ADAPTER: TypeAdapter[list[Any]] = TypeAdapter(list[InputItem])
 
 
 def parse_output_items(output: Sequence[dict[str, Any]]) -> list[Item]:
-    """Convert output items to input items of a later request."""
     items: list[Item] = _ITEMS_ADAPTER.validate_python(output)
     return items
 

@@ -21,8 +21,6 @@ from orq_router_integrations.testing.routing.schema_validation import RequestMod
 
 
 class CacheBreakpoint(RequestModel):
-    """End of a prefix that OpenAI's prompt cache stores."""
-
     mode: Literal["explicit"]
     ttl: Literal["30m", "12h"] | None = None
 
@@ -35,20 +33,16 @@ class _CacheablePart(RequestModel):
 
     @property
     def chat_cache_control(self) -> CacheControl | None:
-        """Cache control in the format of chat parts."""
         if self.cache_control is None and self.prompt_cache_breakpoint is not None:
             return CacheControl(type="ephemeral")
         return self.cache_control
 
 
 class InputText(_CacheablePart):
-    """A text."""
-
     type: Literal["input_text"]
     text: str
 
     def to_chat_part(self) -> TextPart:
-        """Convert the part to a chat part."""
         return TextPart(type="text", text=self.text, cache_control=self.chat_cache_control)
 
 
@@ -90,7 +84,6 @@ class InputFile(_CacheablePart):
         return self
 
     def to_chat_part(self) -> FilePart:
-        """Convert the part to a chat part."""
         return _create_file_part(
             self.chat_cache_control,
             file_data=self.file_data,
@@ -101,23 +94,17 @@ class InputFile(_CacheablePart):
 
 
 class OutputText(RequestModel):
-    """A text of an earlier answer."""
-
     type: Literal["output_text"]
     text: str
     annotations: list[dict[str, Any]] = Field(default_factory=list)
     logprobs: list[dict[str, Any]] | None = None
 
     def to_chat_part(self) -> TextPart:
-        """Convert the part to a chat part."""
         return TextPart(type="text", text=self.text)
 
 
 class OutputRefusal(RefusalPart):
-    """A refusal in an earlier answer."""
-
     def to_chat_part(self) -> RefusalPart:
-        """Convert the part to a chat part."""
         return self
 
 

@@ -20,8 +20,6 @@ INCLUDE_LOGPROBS = "message.output_text.logprobs"
 
 
 class SchemaFormat(RequestModel):
-    """Text format: JSON that matches a schema."""
-
     type: Literal["json_schema"]
     name: SchemaName
     schema_: dict[str, Any] = Field(alias="schema")
@@ -37,8 +35,6 @@ class TextSettings(RequestModel):
 
 
 class Reasoning(RequestModel):
-    """Reasoning effort and summary."""
-
     effort: Effort | None = None
     summary: Literal["concise", "detailed", "auto"] | None = None
     context: Literal["auto", "current_turn", "all_turns"] | None = None
@@ -54,15 +50,11 @@ class Thinking(RequestModel):
 
 
 class ChosenFunction(RequestModel):
-    """A tool choice that forces one function."""
-
     type: Literal["function"]
     name: str
 
 
 class StreamOptions(RequestModel):
-    """Options of a stream."""
-
     include_obfuscation: bool
 
 
@@ -95,16 +87,12 @@ class Security(RequestModel):
 
 
 class ContextManagement(RequestModel):
-    """Rules for compacting a long context."""
-
     type: str
     compact_threshold: int | None = None
     provider_native: bool | None = None
 
 
 class PromptCacheOptions(RequestModel):
-    """Settings of OpenAI's prompt cache."""
-
     mode: Literal["implicit", "explicit"] | None = None
     ttl: Literal["30m", "12h"] | None = None
 
@@ -154,22 +142,18 @@ class ResponsesRequest(RequestModel):
 
     @property
     def is_stored(self) -> bool:
-        """Whether the router stores the response."""
         return self.store is not False
 
     @property
     def functions(self) -> list[FunctionTool]:
-        """Function tools of the request."""
         return [tool for tool in self.tools or () if isinstance(tool, FunctionTool)]
 
     @property
     def custom_tools(self) -> list[CustomTool]:
-        """Custom tools of the request."""
         return [tool for tool in self.tools or () if isinstance(tool, CustomTool)]
 
     @property
     def reasoning_label(self) -> str | None:
-        """Effort or type of the requested reasoning; ``None`` without reasoning."""
         if self.reasoning and self.reasoning.effort not in {None, "none"}:
             return self.reasoning.effort
         if self.thinking and self.thinking.type not in {None, "disabled"}:
@@ -178,7 +162,6 @@ class ResponsesRequest(RequestModel):
 
     @property
     def top_logprob_count(self) -> int | None:
-        """Number of alternatives per token; ``None`` if logprobs are not requested."""
         if self.top_logprobs is None and INCLUDE_LOGPROBS not in (self.include or ()):
             return None
         return self.top_logprobs or 0

@@ -25,14 +25,11 @@ class StoredResponse:
 
 
 class ResponseStore:
-    """Stored responses and their items, by id."""
-
     def __init__(self) -> None:
         self._responses: dict[str, StoredResponse] = {}
         self._items: dict[str, Item] = {}
 
     def save(self, stored: StoredResponse) -> None:
-        """Store a response."""
         self._responses[stored.body["id"]] = stored
         for item in [*stored.conversation, *parse_output_items(stored.body["output"])]:
             if item.id is not None:

@@ -33,8 +33,6 @@ _SERVER_TOOL_TYPES = Literal[
 
 
 class FunctionTool(RequestModel):
-    """A function that the model may call."""
-
     type: Literal["function"]
     name: Name
     description: str | None = None
@@ -55,15 +53,11 @@ class CustomTool(RequestModel):
 
 
 class AllowedTools(RequestModel):
-    """Tools of an MCP server that may be called."""
-
     read_only: bool | None = None
     tool_names: list[str] | None = None
 
 
 class McpTool(RequestModel):
-    """An MCP server that the router calls."""
-
     type: Literal["mcp"]
     key: str | None = None
     server_url: str | None = None
@@ -73,22 +67,16 @@ class McpTool(RequestModel):
 
 
 class StagedFile(RequestModel):
-    """A file for the code interpreter."""
-
     file_id: str
     name: str
 
 
 class Network(RequestModel):
-    """Network access of the code interpreter."""
-
     allowlist: list[str] | None = None
     mode: Literal["disabled", "allowlist"] | None = None
 
 
 class ServerTool(RequestModel):
-    """A tool that the router runs."""
-
     type: _SERVER_TOOL_TYPES
     files: list[StagedFile] | None = None
     max_results: int | None = None
@@ -106,15 +94,11 @@ class _SecondModelTool(RequestModel):
 
 
 class AdvisorTool(_SecondModelTool):
-    """A second model that gives advice."""
-
     type: Literal["orq:advisor"]
     max_transcript_tokens: int | None = None
 
 
 class SubagentTool(_SecondModelTool):
-    """A second model that does part of the work."""
-
     type: Literal["orq:subagent", "orq:sidekick"]
     output_format: str | None = None
     system_prompt: str | None = None
