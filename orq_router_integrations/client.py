@@ -16,6 +16,7 @@ from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.auth import get_account_id
 from orq_router_integrations._http.environment_proxies import EnvironmentProxies
+from orq_router_integrations._http.http_clients import AsyncHttpClient, SyncHttpClient
 from orq_router_integrations._http.retry import RetryBudget
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import ApiKey, RouterSettings, validate_api_key
@@ -64,22 +65,22 @@ class RouterClient(RouterSettings):
             "endpoint does not support is omitted there."
         ),
     )
-    http_client: httpx.Client | None = Field(
+    http_client: SyncHttpClient = Field(
         default=None,
         repr=False,
         exclude=True,
         description=(
-            "Your own `httpx.Client` for sync calls, to set proxies, TLS or a transport. You have "
-            "to close it. Default: shared connections of the package."
+            "Your own `httpx.Client` or `httpx2.Client` for sync calls, to set proxies, TLS or a "
+            "transport. You have to close it. Default: shared connections of the package."
         ),
     )
-    http_async_client: httpx.AsyncClient | None = Field(
+    http_async_client: AsyncHttpClient = Field(
         default=None,
         repr=False,
         exclude=True,
         description=(
-            "Your own `httpx.AsyncClient` for async calls. If only one of the two clients is "
-            "given, calls of the other kind raise an error."
+            "Your own `httpx.AsyncClient` or `httpx2.AsyncClient` for the async calls of one event "
+            "loop. If only one of the two clients is given, calls of the other kind raise an error."
         ),
     )
     trace_calls: bool = Field(
@@ -437,6 +438,6 @@ class ClientValues(TypedDict, total=False):
     default_headers: Mapping[str, str]
     default_query: Mapping[str, str]
     controls: RouterControls | RouterControlsDict
-    http_client: httpx.Client | None
-    http_async_client: httpx.AsyncClient | None
+    http_client: SyncHttpClient
+    http_async_client: AsyncHttpClient
     trace_calls: bool

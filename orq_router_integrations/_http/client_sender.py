@@ -1,7 +1,8 @@
-"""Send calls over an httpx client: one supplied by the caller, or one created to use a proxy.
+"""Send calls over an httpx or httpx2 client of the caller, or one created to use a proxy.
 
 Such a client does not know the deadline of a call. A `SocketWatchdog` ends sync requests and a
-`BackgroundReader` ends async ones.
+`BackgroundReader` ends async ones. httpx2 has the interface of httpx, but its own classes, so only
+built-in types are passed to a client.
 """
 
 import asyncio
@@ -9,9 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager
 from enum import Enum
 from typing import Any, ClassVar, Self
-from weakref import WeakSet
-
-import httpx
+from weakref import WeakKeyDictionary, WeakSet
 
 from orq_router_integrations._http.deadline import (
     DRAIN_SECONDS,
@@ -22,6 +21,8 @@ from orq_router_integrations._http.deadline import (
     SocketWatchdog,
 )
 from orq_router_integrations._http.exchange import Exchange, RequestArgs
+from orq_router_integrations._http.http_clients import AsyncHttpClient, SyncHttpClient
+from orq_router_integrations.errors import RouterConnectionError, RouterInputError
 
 READ_AHEAD_BYTES = 64 * 1024
 """Bytes of an async response to read before the caller asks for them."""
@@ -30,24 +31,18 @@ _SEND_OPTIONS: dict[str, Any] = {"stream": True, "follow_redirects": False}
 
 
 class ClientSender:
-    """Sends sync calls.
+    """Sends sync calls over an open client."""
 
-    Args:
-        client: an open httpx client.
-    """
-
-    def __init__(self, client: httpx.Client) -> None:
-        self.client = client
+    def __init__(self, client: SyncHttpClient) -> None:
+        self.client: Any = client
 
     @contextmanager
     def send(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
         """Send the next attempt of a call and yield the chunks of its response."""
         with SocketWatchdog(exchange.deadline) as watchdog:
-            args = _cap_timeout(exchange.start_attempt(), exchange.deadline)
-            request = self.client.build_request(
-                **args, content=exchange.content, extensions={"trace": watchdog.trace}
-            )
-            request.headers.pop("cookie", None)  # the client may have stored cookies
+            args = exchange.start_attempt()
+            extensions = _build_extensions(exchange, watchdog.trace)
+            request = _build_request(self.client, args, exchange.content, extensions)
             watchdog.watch_extensions(request.extensions)
             with closing(self.client.send(request, **_SEND_OPTIONS)) as response:
                 watchdog.watch_extensions(response.extensions)
@@ -59,19 +54,14 @@ class ClientSender:
                         watchdog.drain(chunks)
 
     def close(self) -> None:
-        """Close the httpx client."""
         self.client.close()
 
 
 class AsyncClientSender:
-    """Sends async calls.
+    """Sends async calls over an open client."""
 
-    Args:
-        client: an open httpx client.
-    """
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self.client = client
+    def __init__(self, client: AsyncHttpClient) -> None:
+        self.client: Any = client
 
     def send(self, exchange: Exchange[Any]) -> "BackgroundReader":
         """Send the next attempt of a call and yield the chunks of its response."""
@@ -82,37 +72,66 @@ class AsyncClientSender:
     async def _iter_chunks(
         self, exchange: Exchange[Any], guard: "CancelGuard"
     ) -> AsyncGenerator[bytes]:
-        args = _cap_timeout(await exchange.astart_attempt(), exchange.deadline)
-        request = self.client.build_request(
-            **args, content=exchange.async_content, extensions=guard.extensions
-        )
-        request.headers.pop("cookie", None)  # the client may have stored cookies
-        async with aclosing(await self.client.send(request, **_SEND_OPTIONS)) as response:
-            chunks = exchange.aiter_response(response)
-            _reset_timeout(response, exchange)
-            async for chunk in chunks:
-                yield chunk
+        args = await exchange.astart_attempt()
+        extensions = _build_extensions(exchange, guard.trace)
+        request = _build_request(self.client, args, exchange.async_content, extensions)
+        try:
+            async with aclosing(await self.client.send(request, **_SEND_OPTIONS)) as response:
+                chunks = exchange.aiter_response(response)
+                _reset_timeout(response, exchange)
+                async for chunk in chunks:
+                    yield chunk
+        except RuntimeError as error:
+            if not guard.has_other_loop:
+                raise
+            raise _create_loop_error(exchange, was_sent=guard.was_sent) from error
 
     async def aclose(self) -> None:
-        """Close the httpx client."""
         await self.client.aclose()
 
 
-def _cap_timeout(args: RequestArgs, deadline: Deadline) -> RequestArgs:
+def _build_request(client: Any, args: RequestArgs, content: Any, extensions: dict[str, Any]) -> Any:
+    url, headers = str(args["url"]), args["headers"]
+    request = client.build_request(
+        args["method"], url, headers=headers, content=content, extensions=extensions
+    )
+    request.headers.pop("cookie", None)  # the client may have stored cookies
+    return request
+
+
+def _build_extensions(exchange: Exchange[Any], trace: Callable[..., Any]) -> dict[str, Any]:
     """Shorten the timeouts of a request to the time that remains until the deadline."""
-    remaining = max(deadline.remaining, MIN_TIMEOUT_SECONDS)
-    timeouts = args["timeout"].as_dict()
+    timeouts = exchange.timeout.as_dict()
+    remaining = max(exchange.deadline.remaining, MIN_TIMEOUT_SECONDS)
     limit = remaining + WATCHDOG_INTERVAL_SECONDS
-    if all(seconds is None or seconds <= limit for seconds in timeouts.values()):
-        return args
-    capped = {name: min(seconds or remaining, remaining) for name, seconds in timeouts.items()}
-    return {**args, "timeout": httpx.Timeout(**capped)}
+    if any(seconds is None or seconds > limit for seconds in timeouts.values()):
+        timeouts = {name: min(seconds or limit, remaining) for name, seconds in timeouts.items()}
+    return {"timeout": timeouts, "trace": trace}
 
 
-def _reset_timeout(response: httpx.Response, exchange: Exchange[Any]) -> None:
+def _reset_timeout(response: Any, exchange: Exchange[Any]) -> None:
     """Restore the full timeout once a stream has started, as it may outlast the deadline."""
     if exchange.decoder:
         response.request.extensions["timeout"] = exchange.timeout.as_dict()
+
+
+def _create_loop_error(
+    exchange: Exchange[Any], *, was_sent: bool
+) -> RouterConnectionError | RouterInputError:
+    message = (
+        "http_async_client has connections of another event loop, which only work there. Create "
+        "an AsyncClient in each event loop, or omit http_async_client: the connections of this "
+        "package work in every event loop."
+    )
+    if not was_sent:
+        return RouterInputError(message, endpoint=exchange.endpoint)
+    return RouterConnectionError(
+        message,
+        endpoint=exchange.endpoint,
+        attempts=exchange.attempts,
+        ambiguous=True,
+        is_retryable=False,
+    )
 
 
 class AbandonedRequestError(Exception):
@@ -127,11 +146,11 @@ class RequestPhase(Enum):
     CLOSING = "its response is being closed, which is quick and must not be cancelled"
 
 
+_SEND_EVENTS = {"http11.send_request_headers.started", "http2.send_request_headers.started"}
 _BEFORE_SENDING = {
     "connection.connect_tcp.started",
     "connection.start_tls.started",
-    "http11.send_request_headers.started",
-    "http2.send_request_headers.started",
+    *_SEND_EVENTS,
 }
 _PHASES = {
     "connection.connect_tcp.started": RequestPhase.UNSENT,
@@ -147,51 +166,47 @@ _PHASES = {
 
 
 class CancelGuard:
-    """Tracks when a request over a caller's httpx client can be cancelled safely.
+    """Tracks when a request over a caller's client can be cancelled safely.
 
     httpcore's pool leaks a connection if a request is cancelled while it is assigned one, between
     opening a connection and its first use, or while its response is closed. anyio also leaks a
-    socket that is cancelled while connecting. The ``trace`` extension reports these
-    moments. A request that was not sent yet is not cancelled but abandoned: it raises
-    `AbandonedRequestError` instead of being sent, or ends with its ``connect`` timeout.
+    socket that is cancelled while connecting. The ``trace`` extension reports these moments. A
+    request that was not sent yet is not cancelled but abandoned: it raises `AbandonedRequestError`
+    instead of being sent, or ends with its ``connect`` timeout.
 
-    Args:
-        client: the httpx client.
+    Attributes:
+        phase: the phase that the request is in.
+        abandoned: whether the request must not be sent anymore.
+        was_sent: whether the router may have received the request.
     """
 
-    _tracing_clients: ClassVar[WeakSet[httpx.AsyncClient]] = WeakSet()
-    """Clients known to report trace events. Others, such as mocks in tests, have no such pool."""
+    _loops_by_client: ClassVar[WeakKeyDictionary[object, WeakSet[asyncio.AbstractEventLoop]]] = (
+        WeakKeyDictionary()
+    )
+    """The event loops in which each client has opened connections. A client without any, such as a
+    mock in tests, cannot lose one, so its request can be cancelled until it reports an event."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
-        if _has_default_transport(client):  # the first request may be cancelled as well
-            self._tracing_clients.add(client)
-        self._phase = RequestPhase.UNSENT
-        self.abandoned = False
-
-    @property
-    def phase(self) -> RequestPhase:
-        """The phase that the request is in."""
-        return self._phase if self._client in self._tracing_clients else RequestPhase.ACTIVE
+    def __init__(self, client: object) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loops = self._loops_by_client.setdefault(client, WeakSet())
+        self.phase = RequestPhase.UNSENT if self._loops else RequestPhase.ACTIVE
+        self.abandoned = self.was_sent = False
 
     @property
-    def extensions(self) -> dict[str, Any]:
-        """The extensions that the request needs."""
-        return {"trace": self._trace}
+    def has_other_loop(self) -> bool:
+        """Whether the client may have connections of another event loop."""
+        return bool(set(self._loops) - {self._loop})
 
-    async def _trace(self, event: str, _: Mapping[str, Any]) -> None:
-        self._tracing_clients.add(self._client)
+    async def trace(self, event: str, _: Mapping[str, Any]) -> None:
+        """Record an event (httpcore's ``trace`` extension)."""
+        if ".connect_" in event:
+            self._loops.add(self._loop)
+        if event in _SEND_EVENTS and self._loop not in self._loops:
+            raise RuntimeError("The connection belongs to another event loop.")
         if self.abandoned and event in _BEFORE_SENDING:
             raise AbandonedRequestError
-        self._phase = _PHASES.get(event, RequestPhase.ACTIVE)
-
-
-def _has_default_transport(client: httpx.AsyncClient) -> bool:
-    """Check whether a client uses httpx's own transport, which reports trace events.
-
-    httpx has no public attribute for this; a test fails if the private one is renamed.
-    """
-    return isinstance(getattr(client, "_transport", None), httpx.AsyncHTTPTransport)
+        self.was_sent = self.was_sent or event in _SEND_EVENTS
+        self.phase = _PHASES.get(event, RequestPhase.ACTIVE)
 
 
 _RUNNING_TASKS: set["asyncio.Task[None]"] = set()

@@ -58,6 +58,7 @@ def raise_mapped(error: Exception, exchange: Exchange[Any]) -> None:
     Raises:
         RouterError: the error is one of ``MAPPED_ERRORS``.
     """
+    error = _to_httpx_error(error)
     if not isinstance(error, MAPPED_ERRORS):
         return
     mapped, cause = map_error(error, exchange), _redact_cause(error, exchange.secret)
@@ -65,6 +66,19 @@ def raise_mapped(error: Exception, exchange: Exchange[Any]) -> None:
         raise mapped from cause
     finally:
         mapped.__context__ = cause  # drops the original error, which may contain the API key
+
+
+def _to_httpx_error(error: Exception) -> Exception:
+    """Convert an error of httpx2 to the error of httpx with the same name."""
+    for base in type(error).__mro__:
+        if base.__module__.partition(".")[0] == "httpx2":
+            counterpart = getattr(httpx, base.__name__, httpx.TransportError)
+            if not issubclass(counterpart, httpx.TransportError):
+                counterpart = httpx.TransportError
+            converted: Exception = counterpart(str(error))
+            converted.__cause__ = error.__cause__
+            return converted
+    return error
 
 
 @singledispatch

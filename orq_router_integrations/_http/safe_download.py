@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from orq_router_integrations._http.http_clients import AsyncHttpClient, SyncHttpClient
 from orq_router_integrations.errors import (
     InvalidResponseError,
     NotFoundError,
@@ -81,7 +82,10 @@ _SEND_OPTIONS: dict[str, Any] = {"stream": True, "follow_redirects": False, "aut
 
 
 def download(
-    url: str, *, max_bytes: int = MAX_DOWNLOAD_BYTES, http_client: httpx.Client | None = None
+    url: str,
+    *,
+    max_bytes: int = MAX_DOWNLOAD_BYTES,
+    http_client: SyncHttpClient = None,
 ) -> Generator[bytes]:
     """Download a URL and yield its bytes as they arrive.
 
@@ -114,7 +118,10 @@ def download(
 
 
 async def adownload(
-    url: str, *, max_bytes: int = MAX_DOWNLOAD_BYTES, http_client: httpx.AsyncClient | None = None
+    url: str,
+    *,
+    max_bytes: int = MAX_DOWNLOAD_BYTES,
+    http_client: AsyncHttpClient = None,
 ) -> AsyncGenerator[bytes]:
     """Download a URL and yield its bytes as they arrive; see ``download``."""
     target = _Target.parse(url)
@@ -179,7 +186,7 @@ class _Target(NamedTuple):
     def request_args(self) -> dict[str, Any]:
         """Arguments of ``httpx.Client.build_request``, which connect to the checked address."""
         headers = {"host": self.url.netloc.decode(), "accept-encoding": "identity"}
-        url = self.url.copy_with(host=self.address) if self.address else self.url
+        url = str(self.url.copy_with(host=self.address) if self.address else self.url)
         extensions = {"sni_hostname": self.host} if self.address else {}
         return {"method": "GET", "url": url, "headers": headers, "extensions": extensions}
 

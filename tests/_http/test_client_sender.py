@@ -1,19 +1,37 @@
 """Calls over an httpx client of the caller."""
 
 import asyncio
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import httpcore
 import httpx
+import httpx2
 import pytest
+from pydantic import ValidationError
 from support.cancelling import cancel_calls
 from support.local_client import COMPLETION, local_client
-from support.loopback_server import Loopback, complete_response, send_nothing
-from support.scripted_router import ANSWER, KEY, Script, both_doors, create_call, create_stream_call
+from support.loopback_server import Loopback, complete_response, open_ended_response, send_nothing
+from support.scripted_router import (
+    ANSWER,
+    KEY,
+    both_doors,
+    create_call,
+    create_stream_call,
+    encode_event,
+)
 
 from orq_router_integrations import RouterClient
-from orq_router_integrations._http.client_sender import CancelGuard, RequestPhase
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import (
+    RouterConnectionError,
+    RouterInputError,
+    RouterTimeoutError,
+)
+
+each_library = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
@@ -58,12 +76,143 @@ async def test_call_cancelled_while_connecting_leaks_no_socket(monkeypatch):
             assert server.open <= 1
 
 
-async def test_default_transport_is_recognized_before_first_request():
-    """`_has_default_transport` reads a private attribute of httpx, which could be renamed."""
-    async with httpx.AsyncClient() as http:
-        assert CancelGuard(http).phase is RequestPhase.UNSENT
-    async with httpx.AsyncClient(transport=httpx.MockTransport(Script())) as http:
-        assert CancelGuard(http).phase is RequestPhase.ACTIVE
+@pytest.mark.parametrize("turns", range(0, 40, 3))
+@each_library
+async def test_first_call_can_be_cancelled_at_any_time(library, turns):
+    """Before its first event, it is unknown whether a client reports events at all."""
+    limits = library.Limits(max_connections=1)
+    with Loopback(complete_response(COMPLETION)) as server:
+        async with library.AsyncClient(limits=limits) as http:
+            client = local_client(server, http_async_client=http, timeout=20.0)
+            task = asyncio.create_task(client.asend(create_call()))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task})
+            assert await client.asend(create_call()) == ANSWER
+
+
+async def test_cancelled_call_over_mock_ends():
+    is_cancelled = asyncio.Event()
+
+    async def hang(_: httpx.Request) -> httpx.Response:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            is_cancelled.set()
+        raise AssertionError
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(hang)) as http:
+        client = RouterClient(api_key=KEY, http_async_client=http)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.asend(create_call()), 0.05)
+        assert is_cancelled.is_set()
+
+
+@pytest.fixture
+def loops() -> Iterator[list[asyncio.AbstractEventLoop]]:
+    created = [asyncio.new_event_loop() for _ in range(2)]
+    yield created
+    for loop in created:
+        loop.run_until_complete(asyncio.sleep(0.01))  # ends the connections that were closed
+        loop.close()
+
+
+@each_library
+def test_client_of_another_event_loop_raises_input_error(library, loops):
+    """A connection only works in the event loop that opened it."""
+    with Loopback(complete_response(COMPLETION)) as server:
+        http = library.AsyncClient(limits=library.Limits(max_connections=1))
+        client = local_client(server, http_async_client=http, max_retries=2)
+        assert loops[0].run_until_complete(client.asend(create_call())) == ANSWER
+        with pytest.raises(RouterInputError, match="Create an AsyncClient in each event loop"):
+            loops[1].run_until_complete(client.asend(create_call()))
+        assert len(server.requests) == 1
+        assert loops[1].run_until_complete(client.asend(create_call())) == ANSWER
+        loops[1].run_until_complete(http.aclose())
+
+
+def test_error_of_two_mixed_event_loops_is_a_connection_error(loops):
+    with Loopback(complete_response(COMPLETION)) as server:
+        http = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0))
+        client = local_client(server, http_async_client=http, max_retries=2)
+        for loop in loops:
+            assert loop.run_until_complete(client.asend(create_call())) == ANSWER
+        http.event_hooks = {"response": [fail_like_foreign_loop]}
+        with pytest.raises(RouterConnectionError, match="another event loop") as raised:
+            loops[0].run_until_complete(client.asend(create_call()))
+        assert (raised.value.is_retryable, raised.value.ambiguous) == (False, True)
+
+
+async def fail_like_foreign_loop(_: httpx.Response) -> None:
+    raise RuntimeError("attached to a different loop")
+
+
+@each_library
+async def test_clients_of_both_libraries_are_used(library):
+    with Loopback(complete_response(COMPLETION)) as server, library.Client() as http:
+        async with library.AsyncClient() as async_http:
+            client = local_client(server, http_client=http, http_async_client=async_http)
+            for _ in range(2):
+                assert client.send(create_call()) == ANSWER
+                assert await client.asend(create_call()) == ANSWER
+        assert server.accepted == 2
+
+
+@each_library
+async def test_streams_of_both_libraries_end_at_idle_timeout(library):
+    with Loopback(open_ended_response(encode_event("Hel"))) as server, library.Client() as http:
+        async with library.AsyncClient() as async_http:
+            clients = {"http_client": http, "http_async_client": async_http}
+            client = local_client(server, stream_chunk_timeout=0.1, **clients)
+            with pytest.raises(RouterTimeoutError) as raised:
+                list(client.stream(create_stream_call()))
+            with pytest.raises(RouterTimeoutError) as async_raised:
+                _ = [text async for text in client.astream(create_stream_call())]
+    assert raised.value.partial == async_raised.value.partial == "Hel"
+
+
+@each_library
+@pytest.mark.parametrize(
+    ("name", "error_class"),
+    [
+        ("ConnectError", RouterConnectionError),
+        ("ReadError", RouterConnectionError),
+        ("RemoteProtocolError", RouterConnectionError),
+        ("ConnectTimeout", RouterTimeoutError),
+        ("ReadTimeout", RouterTimeoutError),
+        ("TooManyRedirects", RouterConnectionError),
+    ],
+)
+@both_doors
+def test_errors_of_both_libraries_are_mapped(door, library, name, error_class):
+    def fail(_: Any) -> Any:
+        raise getattr(library, name)(f"the key is {KEY}")
+
+    transport = library.MockTransport(fail)
+    clients = {
+        "http_client": library.Client(transport=transport),
+        "http_async_client": library.AsyncClient(transport=transport),
+    }
+    with pytest.raises(error_class) as raised:
+        door.send(RouterClient(api_key=KEY, max_retries=0, **clients), create_call())
+    assert raised.value.ambiguous == (not name.startswith("Connect"))
+    assert KEY not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("value", [httpx2.AsyncClient(), object(), "x"], ids=type)
+def test_other_object_than_client_is_refused(value):
+    with pytest.raises(ValidationError, match=r"Expected an httpx.Client or httpx2.Client, got"):
+        RouterClient(api_key=KEY, http_client=value)
+
+
+@pytest.mark.slow
+def test_httpx2_is_not_imported():
+    code = (
+        "import sys; from orq_router_integrations import RouterClient\n"
+        "RouterClient(api_key='sk-orq-example'); assert 'httpx2' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 async def test_cancelled_calls_leave_httpx_pool_usable():
