@@ -34,15 +34,9 @@ _get_settings = attrgetter(*RouterSettings.model_fields)
 def reject_unknown_kwargs(
     kwargs: Mapping[str, Any], allowed: Collection[str], hints: Mapping[str, str] = CONTROL_HINTS
 ) -> None:
-    """Reject unknown keyword arguments of a single call.
+    """Raise ``ValueError`` for unknown keyword arguments of a single call.
 
-    Args:
-        kwargs: The arguments of the call.
-        allowed: The names that the call accepts.
-        hints: Sentences that explain what to write instead, by unknown name.
-
-    Raises:
-        ValueError: An argument is unknown.
+    ``hints`` are sentences that explain what to write instead, by unknown name.
     """
     for name in kwargs:
         if name not in allowed:
@@ -122,11 +116,7 @@ class RouterIntegration(RouterSettings):
     def merge_controls(self, overrides: Any = None) -> RouterControls:
         """Merge the controls of a single call into those of this object, field by field.
 
-        Args:
-            overrides: The controls of the call: ``RouterControls``, a dict or ``None``.
-
-        Raises:
-            ValueError: A control is unknown or out of range.
+        Raises ``ValueError`` if a control is unknown or out of range.
         """
         controls = self.controls or RouterControls()
         if overrides is None:

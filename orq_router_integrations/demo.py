@@ -44,13 +44,7 @@ def run_demo(
 
     Without an API key in the environment it uses the offline router, where the primary model
     always fails. With the real router, images and speech are only created if they are saved.
-
-    Args:
-        model: The primary model.
-        fallback: The model to use if the primary model fails.
-        output_directory: Directory for the images and the speech.
-        files: Files to use instead of the built-in ones, by type: ``image``, ``file`` (a PDF) and
-            ``audio``.
+    ``files`` replace the built-in ones, by type: ``image``, ``file`` (a PDF) and ``audio``.
 
     Raises:
         ValueError: A model or a file cannot be used.

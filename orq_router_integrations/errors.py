@@ -38,7 +38,6 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core import exceptions as core
 from pydantic import ValidationError
-from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire.error_body import (
     MAX_TEXT_CHARS,
@@ -55,37 +54,11 @@ if TYPE_CHECKING:
 
     from orq_router_integrations.wire.call import Response
 
-if TYPE_CHECKING:
     _ModelRefusalError = core.ModelRefusalError
 else:  # langchain-core has this class since 1.7.5
     _ModelRefusalError = getattr(core, "ModelRefusalError", core.ModelError)
 
 MAX_BODY_CHARS = 4096
-
-
-class ErrorDetails(TypedDict, total=False):
-    """Attributes of an error that its constructor accepts; see ``RouterError``."""
-
-    endpoint: str
-    attempts: int
-    status_code: int | None
-    code: str | None
-    type: str | None
-    param: str | None
-    failures: Any
-    doc_url: str | None
-    trace_id: str | None
-    retry_after: float | None
-    should_retry: bool | None
-    body: str
-    partial: str
-    received: int
-    partial_bytes: bytes
-    partial_items: tuple[Any, ...]
-    ambiguous: bool
-    is_retryable: bool
-    errno: int | None
-    raw_message: "BaseMessage | None"
 
 
 class RouterError(core.ModelError):
@@ -136,7 +109,7 @@ class RouterError(core.ModelError):
     partial_bytes: bytes = b""
     partial_items: tuple[Any, ...] = ()
 
-    def __init__(self, message: str, **details: Unpack[ErrorDetails]) -> None:
+    def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
         vars(self).update(details)
 
@@ -338,15 +311,12 @@ def create_error(
     body, text = parse_error_body(response.content if content is None else content, secret)
     fields = get_error_fields(body)
     should_retry = {"true": True, "false": False}.get(response.headers.get("x-should-retry", ""))
-    details: ErrorDetails = {
+    details = {
         "endpoint": endpoint,
         "attempts": response.attempts,
         "status_code": response.status,
-        "code": to_text(fields.get("code")),
-        "type": to_text(fields.get("type")),
-        "param": to_text(fields.get("param")),
+        **{name: to_text(fields.get(name)) for name in ("code", "type", "param", "doc_url")},
         "failures": fields.get("failures"),
-        "doc_url": to_text(fields.get("doc_url")),
         "trace_id": response.trace_id,
         "retry_after": parse_retry_after(response.headers, rate_limited=response.status == 429),
         "should_retry": should_retry,
@@ -383,10 +353,7 @@ def to_input_error(
 ) -> RouterInputError:
     """Convert a ``ValueError``, also one of pydantic, to a ``RouterInputError``.
 
-    Args:
-        error: The error to convert.
-        endpoint: Path of the endpoint that the call is for.
-        candidates: Names to suggest for an unknown one.
+    For an unknown name, the error suggests one of the ``candidates``.
     """
     if isinstance(error, RouterInputError):
         return error
@@ -401,10 +368,7 @@ def format_validation_error(
 ) -> str:
     """Format the errors of a ``ValidationError`` in one line, each with its field and the problem.
 
-    Args:
-        error: The error to format.
-        candidates: Names to suggest for an unknown one.
-        prefix: Prefix of every field name.
+    For an unknown name, one of the ``candidates`` is suggested.
     """
     items = error.errors(include_url=False, include_context=False)
     parents = {item["loc"][:depth] for item in items for depth in range(1, len(item["loc"]))}

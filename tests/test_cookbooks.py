@@ -8,8 +8,6 @@ import hashlib
 import inspect
 import logging
 import re
-import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,8 @@ from support.notebooks import (
 from support.served_router import serve_router
 
 from orq_router_integrations import OfflineRouter
+from orq_router_integrations.media.metadata import read_image_size
+from orq_router_integrations.testing.images.drawing import read_image_text
 
 NOTEBOOKS = list_notebooks()
 README = (COOKBOOKS / "README.md").read_text()
@@ -74,21 +74,16 @@ def list_code_cells(path: Path) -> list[NotebookNode]:
 
 
 def serialize_lines(notebook: NotebookNode) -> list[str]:
-    """Serialize a notebook for comparison, independently of the version of zlib."""
+    """Serialize a notebook for comparison, independently of the version of Pillow."""
     text = BASE64_PNG.sub(lambda match: describe_png(match[0]) + "\n", nbformat.writes(notebook))
     return re.sub(r"img_[0-9a-f]{12}", "img_id", text).splitlines()
 
 
 def describe_png(base64_text: str) -> str:
-    """Return the size of a PNG and a digest of its pixels."""
+    """Return size and text of an image of the offline router, or the digest of another PNG."""
     data = base64.b64decode(base64_text.replace("\\n", ""))
-    offset, compressed = 8, b""
-    while offset < len(data):
-        length, kind = struct.unpack_from(">I4s", data, offset)
-        compressed += data[offset + 8 : offset + 8 + length] if kind == b"IDAT" else b""
-        offset += 12 + length
-    size = struct.unpack_from(">II", data, 16)
-    return f"{size} pixels {hashlib.sha256(zlib.decompress(compressed)).hexdigest()}"
+    text = read_image_text(data) or hashlib.sha256(data).hexdigest()
+    return f"{read_image_size(data)} pixels: {text}"
 
 
 @pytest.mark.slow

@@ -6,14 +6,12 @@ from functools import singledispatch
 from typing import Any
 
 import httpx
-from typing_extensions import Unpack
 
 from orq_router_integrations._http.deadline import DeadlineExceededError
 from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.tls import explain_tls_error
 from orq_router_integrations.errors import (
     MAX_BODY_CHARS,
-    ErrorDetails,
     InvalidResponseError,
     RouterConnectionError,
     RouterError,
@@ -179,13 +177,13 @@ def _create_interrupted_error(reason: str, exchange: Exchange[Any]) -> RouterErr
     )
 
 
-def _get_details(exchange: Exchange[Any], **details: Unpack[ErrorDetails]) -> ErrorDetails:
+def _get_details(exchange: Exchange[Any], **details: Any) -> dict[str, Any]:
     return {"endpoint": exchange.endpoint, "attempts": exchange.attempts, **details}
 
 
-def _get_response_details(exchange: Exchange[Any], **details: Unpack[ErrorDetails]) -> ErrorDetails:
+def _get_response_details(exchange: Exchange[Any], **details: Any) -> dict[str, Any]:
     """Return the details of an error that may occur after part of a response has arrived."""
-    response_details: ErrorDetails = {"partial": exchange.partial, "received": exchange.received}
+    response_details = {"partial": exchange.partial, "received": exchange.received}
     if exchange.response:
         response_details["status_code"] = exchange.response.status
         response_details["trace_id"] = exchange.response.trace_id

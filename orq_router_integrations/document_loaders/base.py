@@ -8,12 +8,12 @@ from langchain_core.stores import BaseStore
 from pydantic import ConfigDict, Field, PlainValidator, model_validator
 
 from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
+from orq_router_integrations.document_loaders.chunking import ChunkLimits
 from orq_router_integrations.document_loaders.documents import (
     RESPONSE_FORMATS,
     DocumentSplitter,
     Granularity,
 )
-from orq_router_integrations.document_loaders.sources import ChunkLimits
 from orq_router_integrations.document_loaders.transcriber import LoaderRun, OnError, Transcriber
 from orq_router_integrations.document_loaders.transcript_store import (
     TranscriptStore,

@@ -1,14 +1,171 @@
-"""Splitting of long recordings into overlapping chunks."""
+"""Splitting of long WAV files into overlapping chunks, without reading them into memory."""
 
-from collections.abc import Iterator
-from itertools import pairwise
+import io
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import BinaryIO, Self
 
-from orq_router_integrations.document_loaders.sources import AudioChunk, ChunkLimits
-from orq_router_integrations.document_loaders.wav_reader import WavReader
+from orq_router_integrations.document_loaders.sources import Recording
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.media.wav import (
+    MAX_HEADER_BYTES,
+    WavHeader,
+    build_wav_header,
+    parse_wav_header,
+)
+from orq_router_integrations.wire.call import Upload
 
 PAUSE_SEARCH_SECONDS = 10.0
 """How far before the latest possible cut a pause is searched for."""
+
+BLOCK_SECONDS = 0.02
+"""Length of the blocks whose loudness is measured."""
+
+_PCM = 1
+_MAX_PAUSE_LEVEL = 0.1
+"""Loudness of a pause, as a share of the loudest block."""
+
+_UNSIGNED_TO_SIGNED = bytes((byte + 128) % 256 for byte in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """The part of a recording that is sent in one request. Times are those in the recording.
+
+    ``cut_seconds`` is the middle of the overlap with the previous chunk.
+    """
+
+    index: int
+    upload: Upload
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+    cut_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkLimits:
+    """Limits of a single request."""
+
+    max_bytes: int
+    max_seconds: float | None = None
+    overlap_seconds: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class WavReader:
+    """Access to the frames of a WAV file, without reading the file into memory.
+
+    A frame holds one sample per channel.
+    """
+
+    open: Callable[[], BinaryIO]
+    header: WavHeader
+    frame_count: int
+
+    @classmethod
+    def from_recording(cls, recording: Recording) -> Self | None:
+        """Create a reader; ``None`` if the recording must be decoded before it can be sliced.
+
+        This is the case for files that are not WAV and for compressed WAV files.
+        """
+        with recording.open() as stream:
+            try:
+                header = parse_wav_header(stream.read(MAX_HEADER_BYTES))
+            except ValueError:
+                return None
+        if header is None or not header.is_sliceable:
+            return None
+        data_size = header.compute_data_size(recording.size)
+        return cls(recording.open, header, data_size // header.block_size)
+
+    @property
+    def needs_new_header(self) -> bool:
+        """Whether other readers would not find all frames with the header of the file."""
+        stated = self.header.data_size or 0
+        return self.header.is_64_bit or self.frame_count * self.header.block_size > stated > 0
+
+    @property
+    def frame_rate(self) -> int:
+        return self.header.sample_rate
+
+    @property
+    def duration_seconds(self) -> float:
+        return self.frame_count / self.frame_rate
+
+    def compute_max_frames(self, size: int) -> int:
+        """Return how many frames fit into a file of ``size`` bytes."""
+        header_size = len(build_wav_header(self.header.format_chunk, 0))
+        return (size - header_size) // self.header.block_size
+
+    def create_upload(self, start: int, end: int, filename: str) -> Upload:
+        """Create an upload of the frames from ``start`` up to, but not including, ``end``."""
+        length = (end - start) * self.header.block_size
+        header = build_wav_header(self.header.format_chunk, length)
+        offset = self.header.data_offset + start * self.header.block_size
+
+        def open_slice() -> BinaryIO:
+            return io.BufferedReader(_WavSlice(header, self.open(), offset, length))
+
+        return Upload(filename, "audio/wav", len(header) + length, open_slice)
+
+    def find_quiet_frame(self, start: int, end: int) -> int:
+        """Find the frame in the middle of the longest pause between two frames."""
+        if self.header.format_tag != _PCM:
+            return end
+        block_frames = max(1, int(BLOCK_SECONDS * self.frame_rate))
+        levels = self._measure_loudness(start, end, block_frames)
+        threshold = max(levels, default=0) * _MAX_PAUSE_LEVEL
+        best_frame, best_length, index = end, 0, 0
+        for is_quiet, group in groupby(levels, lambda level: level <= threshold):
+            length = len(list(group))
+            if is_quiet and length >= best_length:
+                best_frame = start + (2 * index + length) * block_frames // 2
+                best_length = length
+            index += length
+        return min(best_frame, end)
+
+    def _measure_loudness(self, start: int, end: int, block_frames: int) -> list[int]:
+        """Return the peak level of each block, using the most significant byte of samples."""
+        frame_size = self.header.block_size
+        with self.open() as stream:
+            stream.seek(self.header.data_offset + start * frame_size)
+            data = stream.read((end - start) * frame_size)
+        width = frame_size // self.header.channels
+        high_bytes = data[width - 1 :: width]
+        if width == 1:  # 8-bit samples are unsigned
+            high_bytes = high_bytes.translate(_UNSIGNED_TO_SIGNED)
+        step = block_frames * self.header.channels
+        blocks = (array("b", high_bytes[i : i + step]) for i in range(0, len(high_bytes), step))
+        return [max(abs(max(samples)), abs(min(samples))) for samples in blocks]
+
+
+class _WavSlice(io.RawIOBase):
+    """A WAV header followed by a range of bytes of another file."""
+
+    def __init__(self, header: bytes, stream: BinaryIO, offset: int, length: int) -> None:
+        self._header = header
+        self._stream = stream
+        self._remaining = length
+        stream.seek(offset)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        size = len(buffer)
+        if self._header:
+            data, self._header = self._header[:size], self._header[size:]
+        else:
+            data = self._stream.read(min(size, self._remaining))
+            self._remaining -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[AudioChunk]:
@@ -17,20 +174,13 @@ def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[Aud
     half_overlap = int(limits.overlap_seconds * reader.frame_rate / 2)
     boundaries = [0, *_iter_cuts(reader, limits, half_overlap), reader.frame_count]
     chunks = []
-    is_split = len(boundaries) > 2
     for index, (cut, next_cut) in enumerate(pairwise(boundaries)):
         start = max(0, cut - half_overlap)
         end = min(reader.frame_count, next_cut + half_overlap)
-        chunk = AudioChunk(
-            index=index,
-            upload=reader.create_upload(
-                start, end, f"{stem}.{index + 1:03}.wav" if is_split else f"{stem}.wav"
-            ),
-            start_seconds=start / reader.frame_rate,
-            end_seconds=end / reader.frame_rate,
-            cut_seconds=cut / reader.frame_rate,
-        )
-        chunks.append(chunk)
+        name = f"{stem}.{index + 1:03}.wav" if len(boundaries) > 2 else f"{stem}.wav"
+        upload = reader.create_upload(start, end, name)
+        times = (frame / reader.frame_rate for frame in (start, end, cut))
+        chunks.append(AudioChunk(index, upload, *times))
     return chunks
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from orq_router_integrations.document_loaders.chunking import WavReader
 from orq_router_integrations.document_loaders.sources import (
     INSTALL_COMMAND,
     Recording,
     create_recording,
 )
-from orq_router_integrations.document_loaders.wav_reader import WavReader
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.atomic_write import map_write_errors
 

@@ -1,7 +1,8 @@
 """``OrqTranscriptionLoader`` and ``OrqTranslationLoader``, LangChain loaders for audio files."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, aclosing, nullcontext
+from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar
 
 from langchain_core.document_loaders import BaseLoader
@@ -9,14 +10,19 @@ from langchain_core.documents import Document
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from orq_router_integrations.document_loaders.base import AudioIntegration, Task
-from orq_router_integrations.document_loaders.progress import ProgressBar, require_tqdm
-from orq_router_integrations.document_loaders.sources import (
-    SourceItem,
-    iter_items,
-    validate_source,
-)
-from orq_router_integrations.document_loaders.transcriber import LoaderRun
+from orq_router_integrations.document_loaders.sources import iter_items, validate_source
+from orq_router_integrations.document_loaders.transcriber import LoadedRecording, OnLoaded
 from orq_router_integrations.wire.transcriptions import TranscriptionParams
+
+PROGRESS_INSTALL_COMMAND = "pip install 'orq-router-integrations[progress]'"
+
+
+def require_tqdm(enabled: bool) -> bool:
+    if enabled and find_spec("tqdm") is None:
+        raise ValueError(
+            f"show_progress: Requires tqdm. Install it with {PROGRESS_INSTALL_COMMAND}."
+        )
+    return enabled
 
 
 class AudioLoader(AudioIntegration, BaseLoader):
@@ -50,7 +56,9 @@ class AudioLoader(AudioIntegration, BaseLoader):
             RouterError: If a recording fails; see ``on_error``. The Documents of earlier
                 recordings are yielded first.
         """
-        return self._iter_documents(*self._start_run())
+        run = self._create_run()
+        items = iter_items(self.source, check=run.transcriber.check_item)
+        return run.iter_documents(items, self._open_progress_bar)
 
     def alazy_load(self) -> AsyncIterator[Document]:
         """Async version of ``lazy_load``.
@@ -58,34 +66,30 @@ class AudioLoader(AudioIntegration, BaseLoader):
         Individual paths are checked before this method returns; all other work does not block the
         event loop. Stopping iteration or cancelling the task also ends requests in flight.
         """
-        return self._aiter_documents(*self._start_run())
-
-    def _start_run(self) -> tuple[LoaderRun, Iterator[SourceItem]]:
         run = self._create_run()
-        return run, iter_items(self.source, check=run.transcriber.check_item)
+        items = iter_items(self.source, check=run.transcriber.check_item)
+        return run.aiter_documents(items, self._open_progress_bar)
 
-    def _open_progress_bar(self) -> AbstractContextManager[ProgressBar | None]:
+    @contextmanager
+    def _open_progress_bar(self) -> Iterator[OnLoaded | None]:
+        """Open a progress bar if it is enabled, and yield the function that adds a recording."""
         if not self.show_progress:
-            return nullcontext()
-        return ProgressBar(len(self.source) if isinstance(self.source, (list, tuple)) else None)
+            yield None
+            return
+        from tqdm.auto import tqdm  # noqa: PLC0415 - optional dependency
 
-    def _iter_documents(self, run: LoaderRun, items: Iterator[SourceItem]) -> Iterator[Document]:
-        with self._open_progress_bar() as progress_bar:
-            for loaded in run.load_all(items):
-                if progress_bar is not None:
-                    progress_bar.update(loaded.duration_seconds, loaded.error_count)
-                yield from loaded.documents
+        total = len(self.source) if isinstance(self.source, (list, tuple)) else None
+        minutes, error_count = 0.0, 0
 
-    async def _aiter_documents(
-        self, run: LoaderRun, items: Iterator[SourceItem]
-    ) -> AsyncIterator[Document]:
-        with self._open_progress_bar() as progress_bar:
-            async with aclosing(run.aload_all(items)) as recordings:
-                async for loaded in recordings:
-                    if progress_bar is not None:
-                        progress_bar.update(loaded.duration_seconds, loaded.error_count)
-                    for document in loaded.documents:
-                        yield document
+        def update(recording: LoadedRecording) -> None:
+            nonlocal minutes, error_count
+            minutes += (recording.duration_seconds or 0.0) / 60
+            error_count += recording.error_count
+            bar.set_postfix_str(f"{minutes:.1f} min audio, {error_count} errors")
+            bar.update()
+
+        with tqdm(total=total, unit="file") as bar:
+            yield update
 
 
 class OrqTranscriptionLoader(AudioLoader, TranscriptionParams):

@@ -1,7 +1,6 @@
 """``OrqAudioParser``, a LangChain blob parser for audio."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
 from typing import Self
 
 from langchain_core.document_loaders import BaseBlobParser
@@ -70,26 +69,20 @@ class OrqAudioParser(AudioIntegration, TranscriptionParams, BaseBlobParser):
             RouterInputError: If the blob is not audio; raised immediately, before iteration.
             RouterError: If the call fails; see ``on_error``.
         """
-        run, items = self._start_run(blob)
-        return (document for loaded in run.load_all(items) for document in loaded.documents)
+        run = self._create_run()
+        return run.iter_documents(self._iter_blob(blob, run))
 
     def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
         """Async version of ``lazy_parse``."""
-        return _aiter_documents(*self._start_run(blob))
+        run = self._create_run()
+        return run.aiter_documents(self._iter_blob(blob, run))
 
     async def aparse(self, blob: Blob) -> list[Document]:
         """Async version of ``parse``."""
         return [document async for document in self.alazy_parse(blob)]
 
-    def _start_run(self, blob: Blob) -> tuple[LoaderRun, Iterator[SourceItem]]:
+    @staticmethod
+    def _iter_blob(blob: Blob, run: LoaderRun) -> Iterator[SourceItem]:
         if not isinstance(blob, Blob):
             raise RouterInputError(f"blob: Expected a Blob, got {type(blob).__name__}.")
-        run = self._create_run()
-        return run, iter_items(blob, check=run.transcriber.check_item)
-
-
-async def _aiter_documents(run: LoaderRun, items: Iterator[SourceItem]) -> AsyncIterator[Document]:
-    async with aclosing(run.aload_all(items)) as recordings:
-        async for loaded in recordings:
-            for document in loaded.documents:
-                yield document
+        return iter_items(blob, check=run.transcriber.check_item)

@@ -3,15 +3,14 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import Any, Literal
 
 from langchain_core.documents import Document
-from typing_extensions import AsyncGenerator
 
 from orq_router_integrations._concurrency import (
     AsyncLimiter,
@@ -27,7 +26,12 @@ from orq_router_integrations._concurrency import (
     run_steps,
 )
 from orq_router_integrations.client import RouterClient
-from orq_router_integrations.document_loaders.chunking import split_wav
+from orq_router_integrations.document_loaders.chunking import (
+    AudioChunk,
+    ChunkLimits,
+    WavReader,
+    split_wav,
+)
 from orq_router_integrations.document_loaders.decoding import (
     check_decodable,
     open_decoded,
@@ -35,8 +39,6 @@ from orq_router_integrations.document_loaders.decoding import (
 )
 from orq_router_integrations.document_loaders.documents import DocumentSplitter
 from orq_router_integrations.document_loaders.sources import (
-    AudioChunk,
-    ChunkLimits,
     Recording,
     SourceItem,
     create_recording,
@@ -45,7 +47,6 @@ from orq_router_integrations.document_loaders.sources import (
 )
 from orq_router_integrations.document_loaders.stitching import merge_chunks
 from orq_router_integrations.document_loaders.transcript_store import TranscriptStore, compute_key
-from orq_router_integrations.document_loaders.wav_reader import WavReader
 from orq_router_integrations.errors import (
     AuthenticationError,
     BudgetExceededError,
@@ -95,6 +96,11 @@ class LoadedRecording:
     documents: list[Document]
     duration_seconds: float | None = None
     error_count: int = 0
+
+
+OnLoaded = Callable[[LoadedRecording], None]
+OpenProgress = Callable[[], AbstractContextManager[OnLoaded | None]]
+"""Opens a progress bar, and returns the function to call for each recording."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,16 +301,33 @@ class LoaderRun:
     max_concurrency: int
     cancel_token: CancelToken = field(default_factory=CancelToken)
 
-    def load_all(self, items: Iterator[SourceItem]) -> Iterator[LoadedRecording]:
-        """Load recordings, in order."""
+    def iter_documents(
+        self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
+    ) -> Iterator[Document]:
+        """Load recordings and yield their Documents in order."""
         limiter = ThreadLimiter(threading.Semaphore(self.max_concurrency), threading.Lock)
         load = partial(self._load, limiter=limiter)
-        return map_ordered(load, items, self.max_concurrency, self.cancel_token)
+        recordings = map_ordered(load, items, self.max_concurrency, self.cancel_token)
+        with open_progress() as on_loaded:
+            for recording in recordings:
+                if on_loaded:
+                    on_loaded(recording)
+                yield from recording.documents
 
-    def aload_all(self, items: Iterator[SourceItem]) -> AsyncGenerator[LoadedRecording]:
-        """Async version of ``load_all``."""
+    async def aiter_documents(
+        self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
+    ) -> AsyncIterator[Document]:
+        """Async version of ``iter_documents``."""
         limiter = AsyncLimiter(asyncio.Semaphore(self.max_concurrency), asyncio.Lock)
-        return amap_ordered(partial(self._aload, limiter=limiter), items, self.max_concurrency)
+        load = partial(self._aload, limiter=limiter)
+        recordings = amap_ordered(load, items, self.max_concurrency)
+        with open_progress() as on_loaded:
+            async with aclosing(recordings):
+                async for recording in recordings:
+                    if on_loaded:
+                        on_loaded(recording)
+                    for document in recording.documents:
+                        yield document
 
     def _load(self, item: SourceItem, limiter: ThreadLimiter) -> LoadedRecording:
         with ExitStack() as stack:

@@ -21,6 +21,7 @@ from weakref import WeakSet
 
 import httpx
 
+from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
 from orq_router_integrations.testing.chat.endpoint import ChatEndpoint
 from orq_router_integrations.testing.images.endpoint import create_image_endpoints
@@ -232,7 +233,9 @@ class OfflineRouter:
         """Check address, API key and rate limit in this order, then respond."""
         if request.url.host == IMAGE_HOST and request.method == "GET":
             data = self._images.fetch(request.url.path)
-            return RouterResponse(data, headers={"content-type": "image/png"})
+            return RouterResponse(
+                data, headers={"content-type": detect_mime_type(data[:16]) or "image/png"}
+            )
         respond = self._platform.find_route(request) or self._find_route(request)
         check_api_key(request, self._keys)
         self._limit.acquire()

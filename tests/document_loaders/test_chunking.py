@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from langchain_core.documents.base import Blob
 from support.recordings import create_wav
 
-from orq_router_integrations.document_loaders.chunking import split_wav
-from orq_router_integrations.document_loaders.sources import ChunkLimits, create_recording
-from orq_router_integrations.document_loaders.wav_reader import WavReader
+from orq_router_integrations.document_loaders.chunking import ChunkLimits, WavReader, split_wav
+from orq_router_integrations.document_loaders.sources import create_recording
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.wav import build_wav_header
 from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech
@@ -106,3 +105,20 @@ def test_overlap_that_exceeds_the_chunks_raises() -> None:
     reader = create_reader(create_wav(bytes(20 * RATE), rate=RATE))
     with pytest.raises(RouterInputError, match="reduce overlap_seconds"):
         split_wav(reader, create_limits(2.0), "a.wav")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"RIFF\0\0\0\0WAVEjunk", b"RIFF\0\0\0\0WAVE" + b"x" * 99],
+    ids=["truncated header", "no format"],
+)
+def test_invalid_header_returns_none(data: bytes) -> None:
+    assert WavReader.from_recording(create_recording(Blob.from_data(data))) is None
+
+
+def test_duration_is_that_of_the_data_in_the_file() -> None:
+    data = create_wav(bytes(4 * RATE), rate=RATE)
+    truncated = data[: -2 * RATE]
+    assert create_reader(truncated).duration_seconds == 1
+    streamed = data[:40] + b"\xff\xff\xff\xff" + data[44:]  # the size was unknown when written
+    assert create_reader(streamed).duration_seconds == 2

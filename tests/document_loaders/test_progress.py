@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from support.audio_loaders import create_loader
 from support.recordings import create_recording
 
-from orq_router_integrations.document_loaders import progress
+from orq_router_integrations.document_loaders import loaders
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
@@ -20,6 +20,6 @@ async def test_bar_counts_files_and_minutes(
 
 
 def test_missing_tqdm_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "find_spec", lambda _: None)
+    monkeypatch.setattr(loaders, "find_spec", lambda _: None)
     with pytest.raises(ValidationError, match=r"orq-router-integrations\[progress\]"):
         create_loader("a.wav", show_progress=True)

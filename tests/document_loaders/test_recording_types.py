@@ -16,8 +16,8 @@ from support.recordings import save_recording
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.document_loaders import sources
+from orq_router_integrations.document_loaders.chunking import WavReader
 from orq_router_integrations.document_loaders.sources import create_recording
-from orq_router_integrations.document_loaders.wav_reader import WavReader
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.wav import build_pcm_format, parse_wav_header
 

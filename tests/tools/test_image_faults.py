@@ -29,12 +29,11 @@ from orq_router_integrations.errors import (
     StreamInterruptedError,
 )
 from orq_router_integrations.testing import Fault
-from orq_router_integrations.testing.images.drawing import draw_image
-from orq_router_integrations.testing.images.png import encode_png
+from orq_router_integrations.testing.images.png import draw_pattern
 from orq_router_integrations.tools.image_result import GeneratedImage
 
 GPT = "openai/gpt-image-1"
-ONE, TWO = (encode_png(draw_image(name, (64, 64), 1)) for name in ("one", "two"))
+ONE, TWO = (draw_pattern(name * 300, (64, 64), 1) for name in ("one", "two"))
 
 
 def create_body(*images: bytes) -> bytes:

@@ -1,22 +1,24 @@
 """The image endpoints.
 
-Choices where the documentation is silent: without a ``size`` (or with ``auto``) an edit is as large
-as its first image and all other images are 1024x1024. GPT Image always sends base64, DALL-E a URL
-by default, other models base64 by default (variations: a URL). Images are always PNG.
+Choices where the documentation is silent: without a ``size`` (or with ``auto``) images are
+1024x1024, and edits have the size of their first image, with GPT Image the supported size of the
+closest shape. GPT Image always sends base64, DALL-E a URL by default, other models base64 by
+default (variations: a URL).
 """
 
 import base64
 import hashlib
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from orq_router_integrations.media.metadata import read_image_size
-from orq_router_integrations.testing.images import drawing as draw
-from orq_router_integrations.testing.images import png
+from orq_router_integrations.testing.images.drawing import ImageSpec, draw_image, has_pillow
 from orq_router_integrations.testing.images.image_host import ImageHost
+from orq_router_integrations.testing.images.png import Size
 from orq_router_integrations.testing.images.schema import (
     SIDE_RANGE,
     AnyRequest,
@@ -27,7 +29,6 @@ from orq_router_integrations.testing.images.schema import (
     check_model_params,
     find_model_family,
 )
-from orq_router_integrations.testing.media.image_info import read_image_info
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     RouterResponse,
@@ -44,6 +45,9 @@ from orq_router_integrations.wire.endpoints import (
 )
 
 DEFAULT_SIZE = (1024, 1024)
+GPT_IMAGE_SIZES = ((1024, 1024), (1536, 1024), (1024, 1536))
+GPT_IMAGE_QUALITIES = {"low": "low", "medium": "medium", "standard": "medium"}
+"""Quality reported for the requested one; ``high`` for all others."""
 
 
 def create_image_endpoints(
@@ -76,11 +80,8 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
         request = super().parse(body, controls, lenient=lenient)
         if isinstance(request, Edit):
             check_mask_size(request)
-        if not lenient and getattr(request, "output_format", None) in {"jpeg", "webp"}:
-            message = (
-                "output_format: the offline router draws PNG only; lenient=True sends PNG instead"
-            )
-            raise HTTPError(400, message, param="output_format")
+        if isinstance(request, Generation) and not lenient:
+            _check_output_format(request)
         return request
 
     def respond(self, request: AnyRequest, model: str) -> RouterResponse:
@@ -98,44 +99,47 @@ class ImageResponseBuilder:
 
     def build(self, model: str) -> RouterResponse:
         """Draw the requested images."""
+        spec = self._create_spec(model)
         numbers = range(1, (self.request.n or 1) + 1)
-        files = [png.encode_png(self._draw(number), Description=self._prompt) for number in numbers]
+        files = [draw_image(replace(spec, number=number)) for number in numbers]
         body = {"created": 0, "data": [self._build_item(file, model) for file in files]}
         if find_model_family(model) == "gpt-image":
-            body |= self._get_gpt_image_fields(len(files))
+            body |= self._get_gpt_image_fields(spec, len(files))
         headers = {"content-type": "application/json"}
         return RouterResponse(chunks=split_bytes(orjson.dumps(body)), headers=headers)
 
-    @property
-    def _prompt(self) -> str:
-        return "variation" if isinstance(self.request, Variation) else self.request.prompt
+    def _create_spec(self, model: str) -> ImageSpec:
+        request = self.request
+        spec = ImageSpec(
+            size=self._choose_size(model),
+            prompt=None if isinstance(request, Variation) else request.prompt,
+            sources=tuple(file.data for file in request.files),
+        )
+        match request:
+            case Edit(mask=FormFile(data=mask)):
+                return replace(spec, mask=mask)
+            case Generation():
+                return replace(
+                    spec,
+                    is_transparent=request.background == "transparent",
+                    file_format=(request.output_format or "png") if has_pillow() else "png",
+                    quality=request.output_compression or spec.quality,
+                )
+        return spec
 
-    @property
-    def _size(self) -> draw.Size:
+    def _choose_size(self, model: str) -> Size:
         size = self.request.size
         if size and size != "auto":
             width, _, height = size.partition("x")
             return int(width), int(height)
-        image_size = (
-            read_image_size(self.request.image[0].data) if isinstance(self.request, Edit) else None
-        )
-        return (
-            image_size
-            if image_size and all(side in SIDE_RANGE for side in image_size)
-            else DEFAULT_SIZE
-        )
-
-    def _draw(self, number: int) -> png.PixelBuffer:
-        request, size = self.request, self._size
-        sources = [_read_pixels(file, size) for file in request.files]
-        match request:
-            case Generation():
-                transparent = request.background == "transparent"
-                return draw.draw_image(request.prompt, size, number, transparent=transparent)
-            case Edit():
-                mask = _read_pixels(request.mask, size) if request.mask else None
-                return draw.draw_edit(sources, request.prompt, size, number, mask=mask)
-        return draw.draw_variation(sources[0], size, number)
+        is_edit = isinstance(self.request, Edit)
+        image_size = read_image_size(self.request.files[0].data) if is_edit else None
+        if image_size is None or not all(side in SIDE_RANGE for side in image_size):
+            return DEFAULT_SIZE
+        if find_model_family(model) != "gpt-image":
+            return image_size
+        ratio = math.log(image_size[0] / image_size[1])
+        return min(GPT_IMAGE_SIZES, key=lambda it: abs(math.log(it[0] / it[1]) - ratio))
 
     def _build_item(self, file: bytes, model: str) -> dict[str, str]:
         """Build one item of ``data``, with base64 or a URL."""
@@ -148,15 +152,25 @@ class ImageResponseBuilder:
         is_revised = find_model_family(model) == "dall-e-3" and isinstance(self.request, Generation)
         return item | ({"revised_prompt": f"A picture: {self._prompt}"} if is_revised else {})
 
-    def _get_gpt_image_fields(self, count: int) -> dict[str, Any]:
-        """Return the fields that only GPT Image returns: settings and made-up usage."""
-        width, height = self._size
-        text_tokens, image_tokens = len(self._prompt) // 4 + 1, 256 * len(self.request.files)
+    @property
+    def _prompt(self) -> str:
+        return "variation" if isinstance(self.request, Variation) else self.request.prompt
+
+    def _get_gpt_image_fields(self, spec: ImageSpec, count: int) -> dict[str, Any]:
+        """Return the fields that only GPT Image returns: settings and estimated usage.
+
+        Only values that the schemas of OpenAI's clients allow are returned. ``size`` is omitted if
+        the request has another one.
+        """
+        width, height = spec.size
+        text_tokens, image_tokens = len(self._prompt) // 4 + 1, 256 * len(spec.sources)
         output_tokens = count * max(1, width * height // 1000)
+        requested_quality = getattr(self.request, "quality", None) or "auto"
         return {
-            "output_format": "png",
-            "size": f"{width}x{height}",
-            "quality": getattr(self.request, "quality", None) or "auto",
+            "background": "transparent" if spec.is_transparent else "opaque",
+            "output_format": spec.file_format,
+            **({"size": f"{width}x{height}"} if spec.size in GPT_IMAGE_SIZES else {}),
+            "quality": GPT_IMAGE_QUALITIES.get(requested_quality, "high"),
             "usage": {
                 "input_tokens": text_tokens + image_tokens,
                 "output_tokens": output_tokens,
@@ -166,10 +180,20 @@ class ImageResponseBuilder:
         }
 
 
-def _read_pixels(file: FormFile, size: draw.Size) -> png.PixelBuffer:
-    """Decode an image, or draw a label that describes it if it cannot be decoded."""
-    if pixels := png.decode_png(file.data):
-        return pixels
-    info = read_image_info(file.data)
-    dimensions = "{}x{}".format(*info.size) if info.size else "unknown size"
-    return draw.draw_label(f"{info.format} {dimensions} {file.sha256[:8]}", size)
+def _check_output_format(request: Generation) -> None:
+    """Check that the requested format can be produced.
+
+    Raises:
+        HTTPError: 400, Pillow is missing, or the format has no transparency.
+    """
+    if request.output_format not in {"jpeg", "webp"}:
+        return
+    if request.output_format == "jpeg" and request.background == "transparent":
+        message = "output_format: JPEG has no transparency. Use png or webp."
+        raise HTTPError(400, message, param="output_format")
+    if not has_pillow():
+        message = (
+            "output_format: JPEG and WebP require Pillow. Install it with "
+            "pip install 'orq-router-integrations[testing]', or use lenient=True to get a PNG."
+        )
+        raise HTTPError(400, message, param="output_format")

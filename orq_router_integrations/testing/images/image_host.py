@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from orq_router_integrations.media.mime import detect_mime_type, get_suffixes
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 
 HOST = "images.offline.invalid"
@@ -21,7 +22,8 @@ class ImageHost:
 
     def store(self, name: str, data: bytes) -> str:
         """Store an image and return its URL."""
-        path = f"/{name}.png"
+        suffix = get_suffixes(detect_mime_type(data[:16]) or "image/png")[0]
+        path = f"/{name}{suffix}"
         self._images.pop(path, None)
         self._images[path] = (self._clock() + LIFETIME_SECONDS, data)
         for oldest_path in list(self._images)[:-MAX_IMAGES]:
