@@ -70,15 +70,15 @@ class WavReader:
 
         This is the case for files that are not WAV and for compressed WAV files.
         """
-        with recording.open() as stream:
+        with recording.upload.open() as stream:
             try:
                 header = parse_wav_header(stream.read(MAX_HEADER_BYTES))
             except ValueError:
                 return None
         if header is None or not header.is_sliceable:
             return None
-        data_size = header.compute_data_size(recording.size)
-        return cls(recording.open, header, data_size // header.block_size)
+        data_size = header.compute_data_size(recording.upload.size)
+        return cls(recording.upload.open, header, data_size // header.block_size)
 
     @property
     def needs_new_header(self) -> bool:

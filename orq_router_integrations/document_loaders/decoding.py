@@ -27,7 +27,7 @@ def check_decodable(recording: Recording) -> None:
     if find_spec("av") is None:
         raise RouterInputError(
             f"source: {recording.label} may exceed max_bytes or max_seconds, and splitting "
-            f"{recording.mime_type} requires PyAV. Install it with {INSTALL_COMMAND} or "
+            f"{recording.upload.mime_type} requires PyAV. Install it with {INSTALL_COMMAND} or "
             "convert the file to WAV."
         )
 
@@ -60,7 +60,7 @@ def _open_container(recording: Recording) -> Iterator[tuple[Any, Any]]:
     import av  # noqa: PLC0415 - optional dependency, slow to import
 
     try:
-        with recording.open() as stream, av.open(stream) as container:
+        with recording.upload.open() as stream, av.open(stream) as container:
             yield av, container
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
         raise RouterInputError(f"source: Cannot decode {recording.label}: {error}") from None

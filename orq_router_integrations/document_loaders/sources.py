@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
@@ -44,24 +44,16 @@ _MAX_SKIPPED_NAMES = 5
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """An audio file that can be opened any number of times."""
+    """An audio file, its name in errors and Documents, and the metadata of its ``Blob``."""
 
     label: str
-    filename: str
-    mime_type: str
-    size: int
-    open: Callable[[], BinaryIO] = field(repr=False)
+    upload: Upload
     metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def upload(self) -> Upload:
-        """The entire file as a form part."""
-        return Upload(self.filename, self.mime_type, self.size, self.open)
 
     @property
     def needs_conversion(self) -> bool:
         """Whether the router does not accept files of this type."""
-        return self.mime_type == W64_TYPE or self.mime_type in CONVERTIBLE_TYPES
+        return self.upload.mime_type in {W64_TYPE, *CONVERTIBLE_TYPES}
 
 
 def create_recording(item: SourceItem) -> Recording:
@@ -80,8 +72,8 @@ def create_recording(item: SourceItem) -> Recording:
             raise ValueError(f"Expected audio data, got 0 bytes ({label}).")
         name = _get_blob_filename(blob) if blob else file.name
         mime_type, filename = _detect_type(name or "audio", file)
-        metadata = blob.metadata if blob else {}
-        return Recording(label, filename, mime_type, file.size, file.open, metadata)
+        upload = Upload(filename, mime_type, file.size, file.open)
+        return Recording(label, upload, blob.metadata if blob else {})
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
 

@@ -12,19 +12,8 @@ from typing import Any, Literal
 
 from langchain_core.documents import Document
 
-from orq_router_integrations._concurrency import (
-    AsyncLimiter,
-    CancelToken,
-    Steps,
-    ThreadLimiter,
-    agather,
-    amap_ordered,
-    arun_steps,
-    gather,
-    map_ordered,
-    partition,
-    run_steps,
-)
+from orq_router_integrations import _concurrency as concurrency
+from orq_router_integrations._concurrency import CancelToken, Steps
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.document_loaders.chunking import (
     AudioChunk,
@@ -154,13 +143,13 @@ class Transcriber:
             if reader is None:
                 reader = stack.enter_context(open_decoded(recording))
             with map_os_errors(recording.label):
-                chunks = split_wav(reader, self.limits, recording.filename)
+                chunks = split_wav(reader, self.limits, recording.upload.filename)
             yield PreparedRecording(recording, chunks, reader.duration_seconds)
 
     def _exceeds_limits(self, recording: Recording, duration_seconds: float | None) -> bool:
         """Return whether to split a recording; true if a limit applies to an unknown duration."""
         max_bytes, max_seconds = self.limits.max_bytes, self.limits.max_seconds
-        return recording.size > max_bytes or (
+        return recording.upload.size > max_bytes or (
             max_seconds is not None and (duration_seconds is None or duration_seconds > max_seconds)
         )
 
@@ -305,9 +294,11 @@ class LoaderRun:
         self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
     ) -> Iterator[Document]:
         """Load recordings and yield their Documents in order."""
-        limiter = ThreadLimiter(threading.Semaphore(self.max_concurrency), threading.Lock)
+        limiter = concurrency.ThreadLimiter(
+            threading.Semaphore(self.max_concurrency), threading.Lock
+        )
         load = partial(self._load, limiter=limiter)
-        recordings = map_ordered(load, items, self.max_concurrency, self.cancel_token)
+        recordings = concurrency.map_ordered(load, items, self.max_concurrency, self.cancel_token)
         with open_progress() as on_loaded:
             for recording in recordings:
                 if on_loaded:
@@ -318,9 +309,9 @@ class LoaderRun:
         self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
     ) -> AsyncIterator[Document]:
         """Async version of ``iter_documents``."""
-        limiter = AsyncLimiter(asyncio.Semaphore(self.max_concurrency), asyncio.Lock)
+        limiter = concurrency.AsyncLimiter(asyncio.Semaphore(self.max_concurrency), asyncio.Lock)
         load = partial(self._aload, limiter=limiter)
-        recordings = amap_ordered(load, items, self.max_concurrency)
+        recordings = concurrency.amap_ordered(load, items, self.max_concurrency)
         with open_progress() as on_loaded:
             async with aclosing(recordings):
                 async for recording in recordings:
@@ -329,7 +320,7 @@ class LoaderRun:
                     for document in recording.documents:
                         yield document
 
-    def _load(self, item: SourceItem, limiter: ThreadLimiter) -> LoadedRecording:
+    def _load(self, item: SourceItem, limiter: concurrency.ThreadLimiter) -> LoadedRecording:
         with ExitStack() as stack:
             try:
                 prepared = stack.enter_context(self.transcriber.prepare(item))
@@ -337,12 +328,12 @@ class LoaderRun:
                 return self.transcriber.build_failure(error, get_label(item))
             cancel_token = CancelToken(self.cancel_token)
             tasks = [
-                partial(run_steps, self.client, steps, limiter, cancel_token)
+                partial(concurrency.run_steps, self.client, steps, limiter, cancel_token)
                 for steps in self._create_steps(prepared)
             ]
-            return self.transcriber.build_result(prepared, gather(tasks, cancel_token))
+            return self.transcriber.build_result(prepared, concurrency.gather(tasks, cancel_token))
 
-    async def _aload(self, item: SourceItem, limiter: AsyncLimiter) -> LoadedRecording:
+    async def _aload(self, item: SourceItem, limiter: concurrency.AsyncLimiter) -> LoadedRecording:
         context = self.transcriber.prepare(item)
         try:
             prepared = await asyncio.to_thread(context.__enter__)  # reads files
@@ -350,20 +341,21 @@ class LoaderRun:
             return self.transcriber.build_failure(error, get_label(item))
         try:
             tasks = [
-                arun_steps(self.client, steps, limiter) for steps in self._create_steps(prepared)
+                concurrency.arun_steps(self.client, steps, limiter)
+                for steps in self._create_steps(prepared)
             ]
-            return self.transcriber.build_result(prepared, await agather(tasks))
+            return self.transcriber.build_result(prepared, await concurrency.agather(tasks))
         finally:
             context.__exit__(None, None, None)
 
     def _create_steps(self, prepared: PreparedRecording) -> list[Steps[ChunkTranscripts]]:
-        groups = partition(prepared.chunks, self.max_concurrency)
+        groups = concurrency.partition(prepared.chunks, self.max_concurrency)
         return [self.transcriber.transcribe_chunks(prepared, group) for group in groups]
 
 
 def _create_wav_reader(recording: Recording) -> WavReader | None:
     """Create a reader for a WAV file that can be split without decoding it."""
-    if recording.mime_type != "audio/wav":
+    if recording.upload.mime_type != "audio/wav":
         return None
     with map_os_errors(recording.label):
         return WavReader.from_recording(recording)

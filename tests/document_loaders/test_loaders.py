@@ -14,6 +14,7 @@ from support.audio_loaders import WHISPER, create_loader, load_texts
 from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader, OrqTranslationLoader
+from orq_router_integrations.document_loaders import loaders
 from orq_router_integrations.errors import RouterInputError
 
 TEXTS = ["First file. Two sentences.", "Second file.", "Third file.", "Fourth and last."]
@@ -199,3 +200,20 @@ def test_import_does_not_load_optional_or_heavy_packages() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert process.stdout.split() == []
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_bar_counts_files_and_minutes(
+    capsys: pytest.CaptureFixture[str], is_async: bool
+) -> None:
+    loader = create_loader([create_recording(), create_recording()], show_progress=True)
+    await loader.aload() if is_async else loader.load()
+    output = capsys.readouterr().err
+    assert "2/2" in output
+    assert "0.1 min audio, 0 errors" in output
+
+
+def test_missing_tqdm_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loaders, "find_spec", lambda _: None)
+    with pytest.raises(ValidationError, match=r"orq-router-integrations\[progress\]"):
+        create_loader("a.wav", show_progress=True)
