@@ -193,6 +193,7 @@ def decode_vector(value: Any) -> Vector:
             numbers = array("d", value)
     except (TypeError, ValueError, OverflowError) as error:
         raise MalformedResponseError(f"an embedding cannot be decoded ({error})") from None
-    if not numbers or not math.isfinite(sum(numbers)):
+    vector = numbers.tolist()
+    if not vector or not math.isfinite(sum(vector)):
         raise MalformedResponseError("an embedding is empty or contains NaN or infinity")
-    return numbers.tolist()
+    return vector

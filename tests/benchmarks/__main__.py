@@ -10,7 +10,7 @@ import warnings
 from importlib.metadata import version
 from itertools import chain
 
-from tests.benchmarks import calls, media, startup
+from tests.benchmarks import calls, media, retrieval, startup
 from tests.benchmarks.measuring import HEADER, Case, compute_medians, format_row
 from tests.benchmarks.server import CLIENT_CORE, pin_to_core, run_server
 
@@ -29,7 +29,9 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {platform.machine()};", *_versions())
     print(f"medians of {given.rounds} rounds\n\n{HEADER}", flush=True)
     with run_server() as server:
-        for case in chain(*(room.cases(server) for room in (calls, startup, media))):
+        for case in chain(
+            *(module.iter_cases(server) for module in (calls, startup, media, retrieval))
+        ):
             if not wanted or wanted & {line.number for line in case.lines}:
                 _show(case, given.rounds)
         calls.close()

@@ -90,6 +90,18 @@ def _build_speech_response() -> list[bytes]:
     return [http + head + bytes(4096), bytes(size - 4096)]
 
 
+def _build_embeddings(count: int) -> bytes:
+    """Build base64 vectors of 1,536 dimensions."""
+    vector = base64.b64encode(struct.pack("<1536f", *(n / 1536 for n in range(1536)))).decode()
+    data = [{"object": "embedding", "index": n, "embedding": vector} for n in range(count)]
+    return _build_response({"object": "list", "data": data, "model": "m", "usage": _USAGE})
+
+
+def _build_scores(count: int) -> bytes:
+    results = [{"object": "rerank", "index": n, "relevance_score": 0.5} for n in range(count)]
+    return _build_response({"object": "list", "results": results})
+
+
 def _create_text_deltas(count: int) -> list[dict[str, object]]:
     return [{"role": "assistant", "content": ""}, *({"content": " word"} for _ in range(count))]
 
@@ -116,6 +128,8 @@ def _build_answer(kind: bytes) -> list[bytes]:
         "picture": lambda: [_build_image_response()],
         "transcript": lambda: [_build_response({"text": _TEXT})],
         "speech": _build_speech_response,
+        "vectors": lambda: [_build_embeddings(size)],
+        "scores": lambda: [_build_scores(size)],
         "paced": lambda: _build_stream(_create_text_deltas(size)),
     }
     return answers[name]()

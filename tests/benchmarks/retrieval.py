@@ -1,0 +1,66 @@
+"""Rows 18 and 19: embeddings and rerank; time and peak memory."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_openai import OpenAIEmbeddings
+
+from orq_router_integrations import OrqEmbeddings, OrqRerank
+from tests.benchmarks.contenders import KEY, build_base_url
+from tests.benchmarks.measuring import OURS, Case, Row, measure_memory
+
+THEIRS, NO_COUNT = "OpenAIEmbeddings", "OpenAIEmbeddings without token count"
+MODEL = "openai/text-embedding-3-small"
+TEXTS = [
+    f"Text {number}: a router sends each packet on towards its network." for number in range(2000)
+]
+CHUNK, LARGE_CHUNK = 100, 1000
+DOCUMENTS, DOCUMENT_BYTES = 1000, 10_000
+
+
+def iter_cases(server: str) -> Iterator[Case]:
+    """Yield all cases; each is created when its turn comes."""
+    yield create_embeddings_case(server)
+    yield create_rerank_case(server)
+
+
+def create_embeddings_case(server: str) -> Case:
+    """Compare with OpenAIEmbeddings and its default of 1,000 texts per request.
+
+    By default it counts tokens before sending, with tables that tiktoken downloads unless
+    ``TIKTOKEN_CACHE_DIR`` contains them. The second contender has this turned off.
+    """
+
+    def create_theirs(**options: Any) -> Any:
+        url = build_base_url(server, f"vectors.{LARGE_CHUNK}")
+        return OpenAIEmbeddings(model=MODEL, base_url=url, api_key=KEY, **options)
+
+    url = build_base_url(server, f"vectors.{CHUNK}")
+    contenders = {
+        OURS: OrqEmbeddings(MODEL, base_url=url, api_key=KEY, chunk_size=CHUNK),
+        NO_COUNT: create_theirs(check_embedding_ctx_length=False),
+    }
+    if "TIKTOKEN_CACHE_DIR" in os.environ:
+        contenders[THEIRS] = create_theirs()
+    runs = {
+        name: lambda model=model: measure_memory(lambda: model.embed_documents(TEXTS))
+        for name, model in contenders.items()
+    }
+    limits = {name: limit for name, limit in {THEIRS: 0.5, NO_COUNT: 1.0}.items() if name in runs}
+    lines = [
+        Row("18", "2,000 texts to vectors", limits),
+        Row("18", "... memory", {NO_COUNT: 1.1}, "peak"),
+    ]
+    return Case(lines, runs, rounds=5)
+
+
+def create_rerank_case(server: str) -> Case:
+    url = build_base_url(server, f"scores.{DOCUMENTS}")
+    rerank = OrqRerank("cohere/rerank-v3.5", base_url=url, api_key=KEY)
+    documents = [Document(f"{number} " + "x" * DOCUMENT_BYTES) for number in range(DOCUMENTS)]
+    megabytes = DOCUMENTS * DOCUMENT_BYTES / 1e6
+    runs = {OURS: lambda: measure_memory(lambda: rerank.compress_documents(documents, "Which?"))}
+    line = Row("19", "rerank of 10 MB, memory", {}, "peak", maximum=1.2 * megabytes)
+    return Case([line], runs, rounds=3)
