@@ -57,20 +57,7 @@ def create_chat_result(
     candidates: ModelCandidates,
     parse: Callable[[Response], dict[str, Any] | PendingResponse] = parse_completion,
 ) -> ChatResult | PendingResponse:
-    """Create the result of a call.
-
-    Args:
-        response: The response.
-        candidates: Models that may have answered.
-        parse: Converts the response to a completion.
-
-    Returns:
-        The result, or the pending response if the router is still working on it.
-
-    Raises:
-        MalformedResponseError: The response does not contain an answer.
-        EmbeddedError: The response is an error with status 200.
-    """
+    """Create the result of a call, or return the response if it is not ready yet."""
     body = parse(response)
     if isinstance(body, PendingResponse):
         return body
@@ -177,14 +164,6 @@ class StreamConverter:
 
     Text and fragments of tool calls are yielded as they arrive. The final chunk has everything that
     must be merged only once: usage, finish reason and provenance.
-
-    Args:
-        response: The response; its body is not used.
-        candidates: Models that may answer.
-        create_decoder: Creates the decoder for the event stream of the API.
-
-    Attributes:
-        done: Whether the stream is complete.
     """
 
     def __init__(
@@ -212,12 +191,7 @@ class StreamConverter:
         return self._decoder.partial
 
     def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
-        """Yield the chunks that the next bytes complete.
-
-        Raises:
-            MalformedResponseError: An event is invalid.
-            EmbeddedError: An event is an error.
-        """
+        """Yield the chunks that the next bytes complete."""
         for event in self._decoder.feed(data):
             self._update_body(event)
             choice = get_first_choice(event)
@@ -229,11 +203,7 @@ class StreamConverter:
             yield self._create_final_chunk()
 
     def finish(self) -> Iterator[ChatGenerationChunk]:
-        """Yield the final chunk of a stream that ended without ``[DONE]``.
-
-        Raises:
-            TruncatedStreamError: The stream is not complete.
-        """
+        """Yield the final chunk of a stream that ended without ``[DONE]``."""
         self._decoder.finish()
         if not self._decoder.done:
             yield self._create_final_chunk()

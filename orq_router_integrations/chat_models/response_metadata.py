@@ -77,10 +77,7 @@ def create_response_metadata(
 ) -> dict[str, Any]:
     """Create the ``response_metadata`` of a message, without unknown values.
 
-    Args:
-        body: The completion, or the merged chunks of a stream.
-        response: The response; only its headers and timing are used.
-        candidates: Models that may have answered.
+    ``body`` is the completion, or the merged chunks of a stream.
     """
     response_model = body.get("model")
     model = candidates.qualify_name(response_model) if isinstance(response_model, str) else None
@@ -155,10 +152,8 @@ def create_finish_metadata(
 ) -> dict[str, str]:
     """Create the fields of ``response_metadata`` that describe why an answer ended.
 
-    Args:
-        reason: The reason of the provider; no field is created without one.
-        has_refusal: Whether the message has a refusal. Providers send ``stop`` with it.
-        has_tool_calls: Whether the message has tool calls. Some providers send ``stop`` with them.
+    Without a reason of the provider there are no fields. Providers may send ``stop`` with refusals
+    and tool calls.
     """
     if not reason:
         return {}

@@ -39,11 +39,7 @@ _EMPTY_CONTENT: dict[str, dict[str, Any]] = {
 
 
 class StreamEventBuilder:
-    """Creates the events of one stream from its chunks.
-
-    Args:
-        message_id: Id of the answer.
-    """
+    """Creates the events of one stream from its chunks."""
 
     def __init__(self, message_id: str) -> None:
         self._message_id = message_id

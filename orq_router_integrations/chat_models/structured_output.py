@@ -45,17 +45,7 @@ _MAX_PREVIEW_CHARS = 200
 def build_method_args(
     schema: OutputSchema | None, method: StructuredOutputMethod, strict: bool | None, api: str
 ) -> dict[str, Any]:
-    """Build the call arguments that make a model answer with structured output.
-
-    Args:
-        schema: The output schema; optional for ``json_mode``.
-        method: How the model is asked for structured output.
-        strict: Whether the answer must match the schema exactly.
-        api: The chat API of the model.
-
-    Raises:
-        ValueError: The schema cannot be converted, or the arguments contradict each other.
-    """
+    """Build the call arguments that make a model answer with structured output."""
     if method not in ("json_schema", "function_calling", "json_mode"):
         raise ValueError(
             f"Unknown method {method!r}. Use 'json_schema', 'function_calling' or 'json_mode'."
@@ -108,11 +98,6 @@ def create_output_parser(
     """Create the parser for a structured output method.
 
     It returns an instance of ``schema`` if that is a pydantic class, else a dict.
-
-    Args:
-        schema: The output schema.
-        method: How the model is asked for structured output.
-        return_errors: Return parsing errors instead of raising them.
     """
     options: dict[str, Any] = {"return_errors": return_errors}
     name = ""
@@ -246,9 +231,7 @@ class _ToolParser(_StrictOutputParser, JsonOutputKeyToolsParser):
 def include_raw_output(model: Runnable[Any, Any], parser: Runnable[Any, Any]) -> Runnable[Any, Any]:
     """Return a runnable that outputs a dict with ``raw``, ``parsed`` and ``parsing_error``.
 
-    Args:
-        model: The model.
-        parser: An output parser created with ``return_errors=True``.
+    The parser must have been created with ``return_errors=True``.
     """
     parse = RunnablePassthrough.assign(
         parsed=itemgetter("raw") | parser, parsing_error=lambda _: None

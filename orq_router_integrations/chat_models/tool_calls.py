@@ -19,7 +19,7 @@ from langchain_core.messages.tool import (
 )
 from langchain_core.utils.json import parse_partial_json
 
-from orq_router_integrations.wire.json import as_int, dumps, loads_arguments
+from orq_router_integrations.wire.json import as_dict, as_int, as_str, dumps, loads_arguments
 
 _INVALID_SUFFIXES = tuple(
     suffix + spaces * " "
@@ -43,18 +43,19 @@ class _RawToolCall:
 
     @classmethod
     def from_payload(cls, payload: Any) -> "_RawToolCall":
-        call = payload if isinstance(payload, dict) else {}
-        function = call.get("function")
-        function = function if isinstance(function, dict) else {}
-        arguments, index = function.get("arguments"), call.get("index")
+        call = as_dict(payload)
+        function = as_dict(call.get("function"))
+        arguments = function.get("arguments")
         if not isinstance(arguments, str):
             arguments = "" if arguments is None else _dump_arguments(arguments)
+        google = as_dict(as_dict(call.get("extra_content")).get("google"))
+        signatures = (google.get("thought_signature"), call.get("thought_signature"))
         return cls(
-            id=_get_str(call, "id"),
-            name=_get_str(function, "name"),
+            id=as_str(call.get("id")) or None,
+            name=as_str(function.get("name")) or None,
             arguments=arguments,
-            index=as_int(index),
-            signature=_get_thought_signature(call),
+            index=as_int(call.get("index")),
+            signature=next(filter(None, map(as_str, signatures)), None),
         )
 
 
@@ -63,18 +64,6 @@ def _dump_arguments(arguments: Any) -> str:
         return dumps(arguments).decode()
     except ValueError:  # nested too deeply
         return reprlib.repr(arguments)
-
-
-def _get_str(payload: Any, key: str) -> str | None:
-    value = payload.get(key) if isinstance(payload, dict) else None
-    return value if isinstance(value, str) and value else None
-
-
-def _get_thought_signature(call: dict[str, Any]) -> str | None:
-    """Return Gemini's thought signature; the one in ``extra_content`` takes precedence."""
-    extra_content = call.get("extra_content")
-    google = extra_content.get("google") if isinstance(extra_content, dict) else None
-    return _get_str(google, "thought_signature") or _get_str(call, "thought_signature")
 
 
 def create_call_id() -> str:
@@ -86,15 +75,12 @@ def create_call_id() -> str:
 class ParsedToolCalls:
     """The tool calls of a complete message.
 
-    Attributes:
-        valid: Calls with a name and arguments that are a JSON object.
-        invalid: All other calls.
-        signatures: Gemini's thought signatures, by call ID.
+    Valid calls have a name, and arguments that are a JSON object.
     """
 
     valid: list[ToolCall] = field(default_factory=list)
     invalid: list[InvalidToolCall] = field(default_factory=list)
-    signatures: dict[str, str] = field(default_factory=dict)
+    signatures: dict[str, str] = field(default_factory=dict)  # those of Gemini, by call ID
 
 
 def parse_tool_calls(payload: Any) -> ParsedToolCalls:
@@ -121,12 +107,7 @@ def parse_tool_calls(payload: Any) -> ParsedToolCalls:
 def _parse_arguments(
     arguments: str, *, replace_surrogates: bool = True
 ) -> tuple[dict[str, Any] | None, str]:
-    """Return the arguments as a dict, or ``None`` and an error.
-
-    Args:
-        arguments: JSON. An empty string means an empty object.
-        replace_surrogates: Whether to replace lone surrogates, or return an error.
-    """
+    """Return the arguments as a dict, or ``None`` and an error."""
     try:
         args = loads_arguments(arguments or "{}", replace_surrogates=replace_surrogates)
     except ValueError as error:
@@ -138,25 +119,15 @@ def _parse_arguments(
 
 @dataclass(slots=True)
 class _PendingCall:
-    """A streamed call that may not be complete yet.
+    """A streamed call that may not be complete yet."""
 
-    Attributes:
-        index: Position among the calls of the stream.
-        id: Unique ID.
-        provider_id: ID from the provider; ``None`` until it is received, or if it is not unique.
-        first_id: ID in the first fragment, unique or not.
-        first_index: Index in the first fragment.
-        name: Name of the tool.
-        fragments: Arguments received so far.
-    """
-
-    index: int
-    id: str
-    provider_id: str | None
-    first_id: str | None
-    first_index: int | None
+    index: int  # position among the calls of the stream
+    id: str  # unique
+    provider_id: str | None  # ``None`` until it is received, or if it is not unique
+    first_id: str | None  # in the first fragment, unique or not
+    first_index: int | None  # in the first fragment
     name: str | None = None
-    fragments: list[str] = field(default_factory=list)
+    fragments: list[str] = field(default_factory=list)  # arguments received so far
 
     @property
     def arguments(self) -> str:
@@ -185,16 +156,13 @@ class ToolCallAccumulator:
 
     langchain-core merges chunks by index and concatenates their IDs and names. So each chunk needs
     the index of its call, and only the first chunk of a call may have the ID and the name.
-
-    Attributes:
-        signatures: Gemini's thought signatures received so far, by call ID.
     """
 
     def __init__(self) -> None:
         self._calls: list[_PendingCall] = []
         self._by_id: dict[str, _PendingCall] = {}
         self._by_index: dict[int, _PendingCall] = {}
-        self.signatures: dict[str, str] = {}
+        self.signatures: dict[str, str] = {}  # those of Gemini received so far, by call ID
 
     @property
     def has_calls(self) -> bool:
@@ -284,10 +252,9 @@ def _choose_invalid_suffix(arguments: str) -> str:
 
 
 def strip_invalid_suffix(arguments: str) -> str:
-    """Remove the suffix that ``ToolCallAccumulator.invalidate_truncated_calls`` may have added.
+    """Return the arguments of an invalid call as the provider sent them.
 
-    Returns:
-        The arguments of an invalid call as the provider sent them.
+    ``ToolCallAccumulator.invalidate_truncated_calls`` may have added a suffix.
     """
     for suffix in reversed(_INVALID_SUFFIXES):
         original = arguments.removesuffix(suffix)
