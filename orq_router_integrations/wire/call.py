@@ -93,6 +93,14 @@ def parse_json_object(data: bytes, error_body: bytes) -> dict[str, Any]:
     return body
 
 
+def get_array(body: Mapping[str, Any], name: str) -> list[Any]:
+    """Return a field of a response body that must be an array."""
+    value = body.get(name)
+    if not isinstance(value, list):
+        raise MalformedResponseError(f"{name!r} must be an array, not {get_json_type_name(value)}")
+    return value
+
+
 def raise_for_error(body: Any, content: bytes) -> None:
     """Raise ``EmbeddedError`` if a parsed response body or stream event is an error object.
 

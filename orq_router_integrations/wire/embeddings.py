@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orq_router_integrations.wire.call import MalformedResponseError, Response
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str, get_json_type_name
+from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str, check_encodable
 from orq_router_integrations.wire.model_kinds import get_base_name
 
 EncodingFormat = Literal["base64", "float"]
@@ -38,27 +38,16 @@ _BYTES_PER_TOKEN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingsResponse:
-    """The vectors of one request, in the order of its texts.
-
-    Attributes:
-        vectors: One vector per text, all of the same length.
-        model: Name of the model that answered, usually without its provider.
-        tokens: Number of input tokens, if the response contains it.
-        response: Headers and timing of the response.
-    """
+    """The vectors of one request, in the order of its texts and all of the same length."""
 
     vectors: list[Vector]
-    model: str | None
-    tokens: int | None
+    model: str | None  # as named in the response, usually without its provider
+    tokens: int | None  # number of input tokens, if the response contains it
     response: Response
 
 
 def check_dimensions(model: str, dimensions: int | None) -> None:
-    """Reject more dimensions than a well-known model has.
-
-    Raises:
-        ValueError: ``dimensions`` is larger than the vectors of the model.
-    """
+    """Reject more dimensions than a well-known model has."""
     maximum = _KNOWN_DIMENSIONS.get(get_base_name(model))
     if dimensions is not None and maximum is not None and dimensions > maximum:
         raise ValueError(
@@ -68,11 +57,7 @@ def check_dimensions(model: str, dimensions: int | None) -> None:
 
 
 def check_texts(texts: Any) -> list[str]:
-    """Return the texts to embed as a list.
-
-    Raises:
-        ValueError: They are not a list of non-empty strings that can be sent.
-    """
+    """Return the texts to embed as a list."""
     if isinstance(texts, str) or not isinstance(texts, Sequence):
         raise ValueError(f"texts: Expected a list of str, got {type(texts).__name__}.")
     for position, text in enumerate(texts):
@@ -81,32 +66,19 @@ def check_texts(texts: Any) -> list[str]:
 
 
 def check_text(text: Any, name: str) -> None:
-    """Reject a value that is not a str, is empty, or cannot be sent.
-
-    Raises:
-        ValueError: The message starts with ``name``.
-    """
+    """Reject a value that is not a str, is empty, or cannot be sent; ``name`` starts the error."""
     if not isinstance(text, str):
         raise ValueError(f"{name}: Expected a str, got {type(text).__name__}.")
     if not text:
         raise ValueError(f"{name}: The text is empty, which the router rejects. Remove it.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"{name}: Contains a lone surrogate at position {error.start}. Remove it."
-        ) from None
+    check_encodable(text, name)
 
 
 def split_batches(texts: Sequence[str], max_texts: int, max_tokens: int) -> Iterator[list[str]]:
     """Divide texts into batches for one request each.
 
-    A text with more than ``max_tokens`` tokens gets a batch of its own.
-
-    Args:
-        texts: The texts.
-        max_texts: Maximum number of texts in a batch.
-        max_tokens: Maximum number of tokens in a batch. They are estimated, on the high side.
+    Tokens are estimated, on the high side. A text with more than ``max_tokens`` tokens gets a
+    batch of its own.
     """
     batch: list[str] = []
     batch_tokens = 0
@@ -124,23 +96,9 @@ def split_batches(texts: Sequence[str], max_texts: int, max_tokens: int) -> Iter
 def parse_embeddings(
     response: Response, count: int, dimensions: int | None = None
 ) -> EmbeddingsResponse:
-    """Parse a response and order its vectors.
-
-    Args:
-        response: The response.
-        count: Number of texts in the request.
-        dimensions: Requested length of the vectors.
-
-    Raises:
-        MalformedResponseError: A vector is missing, duplicated, invalid, or of another length.
-        EmbeddedError: The body is an error.
-    """
+    """Parse a response to ``count`` texts and order its vectors."""
     body = response.json_object()
-    data = body.get("data")
-    if not isinstance(data, list):
-        raise MalformedResponseError(
-            f"'data' must be an array of embeddings, not {get_json_type_name(data)}"
-        )
+    data = get_array(body, "data")
     vectors: dict[int | None, Vector] = {
         as_int(item.get("index", 0)): decode_vector(item.get("embedding"))
         for item in as_dicts(data)
@@ -159,11 +117,7 @@ def parse_embeddings(
 
 
 def check_lengths(vectors: Sequence[Vector], dimensions: int | None = None) -> None:
-    """Check that all vectors have the requested length, or the length of the first one.
-
-    Raises:
-        MalformedResponseError: A vector has another length.
-    """
+    """Check that all vectors have the requested length, or the length of the first one."""
     if not vectors:
         return
     expected = dimensions or len(vectors[0])
@@ -177,9 +131,6 @@ def check_lengths(vectors: Sequence[Vector], dimensions: int | None = None) -> N
 
 def decode_vector(value: Any) -> Vector:
     """Decode a vector from a JSON array of numbers, or from base64 of little-endian floats.
-
-    Raises:
-        MalformedResponseError: The value is neither, is empty, or contains NaN or infinity.
 
     >>> decode_vector("AACAPwAAAMAAAGBAAAAAPg==")
     [1.0, -2.0, 3.5, 0.125]

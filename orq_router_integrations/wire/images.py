@@ -23,6 +23,7 @@ from orq_router_integrations.wire.endpoints import (
     IMAGE_VARIATIONS,
     Endpoint,
 )
+from orq_router_integrations.wire.json import check_encodable
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 MAX_INPUT_BYTES = 50 * 1024 * 1024
@@ -106,11 +107,7 @@ class ImageRequest(ImageParams):
     def _check_prompt(cls, prompt: str | None) -> str | None:
         if prompt is not None and not prompt.strip():
             raise ValueError("must not be empty. Describe the image to draw.")
-        try:
-            _ = (prompt or "").encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(f"contains a lone surrogate at position {error.start}") from None
-        return prompt
+        return prompt and check_encodable(prompt)
 
     def to_wire(self) -> dict[str, Any]:
         """Return the fields of the request body."""

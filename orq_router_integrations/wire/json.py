@@ -216,6 +216,15 @@ def get_json_type_name(value: Any) -> str:
     return names.get(type(value), "a number or boolean")
 
 
+def check_encodable(text: str, name: str = "") -> str:
+    """Return a string, or raise ``ValueError`` if UTF-8 cannot encode it."""
+    if match := _SURROGATE.search(text):
+        prefix = f"{name}: " if name else ""
+        position = match.start()
+        raise ValueError(f"{prefix}contains a lone surrogate at position {position}. Remove it.")
+    return text
+
+
 def to_printable(path: str) -> str:
     """Percent-encode the bytes of a path that are not UTF-8, because JSON cannot contain them."""
     return _SURROGATE.sub(lambda match: f"%{ord(match[0]) & 0xFF:02X}", path)

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.controls import Control, JsonObject, ModelId, Share
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, get_json_type_name
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
 from orq_router_integrations.wire.suggestions import suggest_name
 
 SearchType = Literal["vector_search", "keyword_search", "hybrid_search"]
@@ -21,11 +21,7 @@ _OPERATORS = _NUMBER_OPERATORS | _LIST_OPERATORS | {"eq", "ne", "exists"}
 
 
 def check_filter(value: JsonObject) -> JsonObject:
-    """Reject a filter that the documentation does not allow.
-
-    Raises:
-        ValueError: An operator is unknown, or its value has the wrong type.
-    """
+    """Reject a filter that the documentation does not allow."""
     for name, condition in value.items():
         if name in _COMBINATIONS:
             if not isinstance(condition, list) or not condition:
@@ -95,17 +91,8 @@ class KnowledgeMatch:
 
 
 def parse_matches(response: Response) -> list[KnowledgeMatch]:
-    """Parse a response, in the order of the router.
-
-    Raises:
-        MalformedResponseError: The response has no matches, or a match has no text.
-        EmbeddedError: The body is an error.
-    """
-    matches = response.json_object().get("matches")
-    if not isinstance(matches, list):
-        raise MalformedResponseError(
-            f"'matches' must be an array, not {get_json_type_name(matches)}"
-        )
+    """Parse a response, in the order of the router."""
+    matches = get_array(response.json_object(), "matches")
     return [_parse_match(item) for item in as_dicts(matches)]
 
 

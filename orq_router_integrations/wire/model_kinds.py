@@ -52,16 +52,7 @@ def get_model_kind(model: str) -> ModelKind | None:
 
 
 def check_model_kind(model: str, expected: ModelKind, example: str) -> None:
-    """Reject a model that is known to be of another kind.
-
-    Args:
-        model: The model id.
-        expected: The kind that the endpoint requires.
-        example: Id of a suitable model, for the error message.
-
-    Raises:
-        ValueError: The model is of another kind.
-    """
+    """Reject a model that is known to be of another kind; errors suggest the example."""
     kind = get_model_kind(model)
     if kind not in {expected, None}:
         article = "an" if kind in {"embedding", "image", "ocr"} else "a"

@@ -6,15 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orq_router_integrations.wire.call import Call, MalformedResponseError, Response
+from orq_router_integrations.wire.call import Call, Response, get_array
 from orq_router_integrations.wire.endpoints import MODEL_CATALOG, MODELS
-from orq_router_integrations.wire.json import (
-    as_dict,
-    as_dicts,
-    as_int,
-    as_str,
-    get_json_type_name,
-)
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
 from orq_router_integrations.wire.suggestions import describe_unknown_argument
 
 CATALOG_FILTERS = frozenset(
@@ -177,12 +171,7 @@ def create_list_call() -> Call[list[EnabledModel]]:
 
 
 def parse_models(response: Response) -> list[EnabledModel]:
-    """Parse the response of ``GET /models``.
-
-    Raises:
-        MalformedResponseError: The response contains no list.
-        EmbeddedError: The body is an error.
-    """
+    """Parse the response of ``GET /models``."""
     return [
         EnabledModel(item["id"], as_str(item.get("owned_by")), as_int(item.get("created")))
         for item in _get_entries(response.json_object())
@@ -191,15 +180,7 @@ def parse_models(response: Response) -> list[EnabledModel]:
 
 @dataclass(slots=True)
 class CatalogReader:
-    """Reads the catalog page by page. By default the platform sends a single page.
-
-    Attributes:
-        filters: Query parameters.
-        models: Entries read so far.
-
-    Raises:
-        ValueError: A filter is unknown.
-    """
+    """Reads the catalog page by page. By default the platform sends a single page."""
 
     filters: Mapping[str, str]
     models: list[CatalogModel] = field(default_factory=list)
@@ -233,12 +214,7 @@ class CatalogPage:
 
 
 def parse_catalog_page(response: Response) -> CatalogPage:
-    """Parse a response of ``GET /v2/model-catalog``.
-
-    Raises:
-        MalformedResponseError: The response contains no list.
-        EmbeddedError: The body is an error.
-    """
+    """Parse a response of ``GET /v2/model-catalog``."""
     body = response.json_object()
     return CatalogPage(
         [_parse_entry(item) for item in _get_entries(body)], bool(body.get("has_more"))
@@ -246,12 +222,9 @@ def parse_catalog_page(response: Response) -> CatalogPage:
 
 
 def _get_entries(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    data = body.get("data")
-    if data is None and "data" in body:
+    if body.get("data", ()) is None:
         return []  # documented as the empty list
-    if not isinstance(data, list):
-        raise MalformedResponseError(f"'data' must be an array, not {get_json_type_name(data)}")
-    return [item for item in as_dicts(data) if as_str(item.get("id"))]
+    return [item for item in as_dicts(get_array(body, "data")) if as_str(item.get("id"))]
 
 
 def _parse_entry(item: dict[str, Any]) -> CatalogModel:
@@ -276,8 +249,4 @@ def _parse_entry(item: dict[str, Any]) -> CatalogModel:
 
 
 def _as_names(value: Any) -> frozenset[str]:
-    return (
-        frozenset(item for item in value if isinstance(item, str))
-        if isinstance(value, list)
-        else frozenset()
-    )
+    return frozenset(filter(None, map(as_str, value if isinstance(value, list) else ())))

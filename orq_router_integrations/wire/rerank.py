@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.json import as_dict, as_int, get_json_type_name
+from orq_router_integrations.wire.json import as_dict, as_int
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 MAX_DOCUMENTS = 1000
@@ -15,15 +15,10 @@ MAX_DOCUMENTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class RerankScore:
-    """The relevance of one document.
+    """The relevance of one document."""
 
-    Attributes:
-        index: Position of the document in the input.
-        score: Relevance to the query, 0 to 1. Scores of different models are not comparable.
-    """
-
-    index: int
-    score: float
+    index: int  # position of the document in the input
+    score: float  # 0 to 1
 
 
 def split_documents(
@@ -31,14 +26,8 @@ def split_documents(
 ) -> list[Sequence[str]]:
     """Divide documents into groups for one request each.
 
-    Args:
-        documents: Texts of the documents.
-        model: The requested model.
-        controls: All controls of the call.
-
-    Raises:
-        ValueError: Several requests are needed, and different models could answer them. Their
-            scores would not be comparable, and the response does not name the model.
+    Several requests must go to the same model: The scores of different models are not comparable,
+    and the response does not name the model.
     """
     if len(documents) > MAX_DOCUMENTS:
         candidates = ModelCandidates.from_controls(model, controls).candidates
@@ -58,24 +47,8 @@ def split_documents(
 def parse_scores(
     response: Response, count: int, top_n: int | None = None, offset: int = 0
 ) -> list[RerankScore]:
-    """Parse a response, the most relevant document first.
-
-    Args:
-        response: The response.
-        count: Number of documents in the request.
-        top_n: Requested number of results. By default all documents.
-        offset: Position in the input of the first document of the request.
-
-    Raises:
-        MalformedResponseError: There are too many results or none, or an index or score is
-            invalid.
-        EmbeddedError: The body is an error.
-    """
-    results = response.json_object().get("results")
-    if not isinstance(results, list):
-        raise MalformedResponseError(
-            f"'results' must be an array of scores, not {get_json_type_name(results)}"
-        )
+    """Parse a response to ``count`` documents from position ``offset``, the best score first."""
+    results = get_array(response.json_object(), "results")
     expected = min(count, top_n or count)
     if not results or len(results) > expected:
         raise MalformedResponseError(f"expected up to {expected} results, got {len(results)}")

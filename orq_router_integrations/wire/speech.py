@@ -18,7 +18,7 @@ from orq_router_integrations.wire.call import (
     raise_for_error,
 )
 from orq_router_integrations.wire.controls import ModelId
-from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.json import check_encodable, loads
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 MAX_INPUT_CHARS = 4096
@@ -62,10 +62,7 @@ class SpeechRequest(BaseModel):
                 f"text: has {len(self.text)} characters, the maximum per request is "
                 f"{self.max_chars}. Split the text."
             )
-        try:
-            self.text.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(f"text: contains a lone surrogate at position {error.start}") from None
+        check_encodable(self.text, "text")
         return self
 
     def to_wire(self) -> dict[str, Any]:
