@@ -1,11 +1,15 @@
 """The base class of the chat model, the tools and the document loaders."""
 
+import pickle
 from collections.abc import Collection, Mapping
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
+from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from typing_extensions import AsyncGenerator, Generator
 
+from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import format_validation_error
 from orq_router_integrations.settings import (
@@ -18,8 +22,11 @@ from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.suggestions import describe_unknown_argument
 
 if TYPE_CHECKING:
+    from orq_router_integrations.wire.call import Call, StreamCall
     from orq_router_integrations.wire.controls import RouterControlsDict
     from orq_router_integrations.wire.deferred_model import CoercedField
+
+T = TypeVar("T")
 
 ARGUMENT_HINTS = CONNECTION_HINTS | rename_hints(
     model_name="model",
@@ -43,10 +50,54 @@ def reject_unknown_kwargs(
             raise ValueError(describe_unknown_argument(name, allowed, hints))
 
 
+def _check_rate_limiter(rate_limiter: BaseRateLimiter) -> None:
+    """Raise if a rate limiter cannot be pickled, like LangChain's own."""
+    try:
+        pickle.dumps(rate_limiter)
+    except Exception as error:  # noqa: BLE001 - anything may fail
+        name = type(rate_limiter).__name__
+        raise pickle.PicklingError(
+            f"The rate_limiter cannot be pickled, because {name} counts the requests of one "
+            f"process ({error}). Pickle model_copy(update={{'rate_limiter': None}}), and set a "
+            "rate_limiter in each process."
+        ) from None
+
+
+class RateLimitedClient:
+    """Waits for a rate limiter before every call of a client."""
+
+    def __init__(self, client: RouterClient, rate_limiter: BaseRateLimiter) -> None:
+        self._client = client
+        self._rate_limiter = rate_limiter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def send(self, call: "Call[T]") -> T:
+        self._rate_limiter.acquire(blocking=True)
+        return self._client.send(call)
+
+    async def asend(self, call: "Call[T]") -> T:
+        await self._rate_limiter.aacquire(blocking=True)
+        return await self._client.asend(call)
+
+    def stream(self, call: "StreamCall[T]") -> Generator[T]:
+        self._rate_limiter.acquire(blocking=True)
+        yield from self._client.stream(call)
+
+    async def astream(self, call: "StreamCall[T]") -> AsyncGenerator[T]:
+        await self._rate_limiter.aacquire(blocking=True)
+        async with ScopedAsyncGenerator(self._client.astream(call)) as items:
+            async for item in items:
+                yield item
+
+
 class RouterIntegration(RouterSettings):
     """Base of the LangChain components that call the router."""
 
     argument_hints: ClassVar[Mapping[str, str]] = ARGUMENT_HINTS
+    waits_for_rate_limiter: ClassVar[bool] = True
+    """Whether this class uses ``rate_limiter``, and not one of its bases from LangChain."""
 
     if TYPE_CHECKING:
         controls: CoercedField[
@@ -70,6 +121,13 @@ class RouterIntegration(RouterSettings):
             "A `RouterClient` to send the calls with. Its settings replace `api_key`, `base_url` "
             "and the other connection settings"
         ),
+    )
+
+    rate_limiter: BaseRateLimiter | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="A rate limiter of LangChain that every request of this object waits for",
     )
 
     _own_client: RouterClient | None = PrivateAttr(default=None)
@@ -106,12 +164,30 @@ class RouterIntegration(RouterSettings):
     @property
     def resolved_client(self) -> RouterClient:
         """The client that sends the calls: the one passed as ``client``, or one of its own."""
-        if self.client is not None:
-            return self.client
-        client = self._own_client
-        if client is None or _get_settings(client) != _get_settings(self):  # fields may be assigned
+        client = self.client or self._own_client
+        if client is None or (
+            client is self._own_client and _get_settings(client) != _get_settings(self)
+        ):  # fields may be assigned
             client = self._own_client = RouterClient(**self.get_settings())
+        if self.rate_limiter is not None and self.waits_for_rate_limiter:
+            return cast("RouterClient", RateLimitedClient(client, self.rate_limiter))
         return client
+
+    def __getstate__(self) -> dict[Any, Any]:
+        if self.rate_limiter is not None:
+            _check_rate_limiter(self.rate_limiter)
+        state = super().__getstate__()
+        private = {**(state["__pydantic_private__"] or {}), "_own_client": None}
+        return {**state, "__pydantic_private__": private}
+
+    def _describe_omitted_settings(self) -> list[str]:
+        return [] if self.client is not None else super()._describe_omitted_settings()
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        client = state["__dict__"]["client"]
+        if client is not None:  # its settings may contain a key, for example if it is offline
+            state = {**state, "__dict__": {**state["__dict__"], **client.get_settings()}}
+        super().__setstate__(state)
 
     def merge_controls(self, overrides: Any = None) -> RouterControls:
         """Merge the controls of a single call into those of this object, field by field.

@@ -22,6 +22,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.wire.caller_warnings import warn_caller
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import DeferredModel, bind_positional_args
 from orq_router_integrations.wire.endpoints import Dialect
@@ -200,6 +202,24 @@ def read_api_key_from_env() -> SecretStr | None:
     return SecretStr(value) if value else None
 
 
+_OMITTED_KEY = SecretStr("")
+"""Replaces the API key in pickles."""
+
+
+def _read_required_api_key() -> SecretStr:
+    """Return the API key for an object that was pickled without it."""
+    key = read_api_key_from_env()
+    if key is None:
+        raise RouterInputError(
+            "A pickle does not contain the API key. "
+            f"Set {API_KEY_ENV} in the process that loads it."
+        )
+    try:
+        return SecretStr(validate_api_key(key.get_secret_value()))
+    except ValueError as error:
+        raise RouterInputError(f"{API_KEY_ENV}: {error}") from None
+
+
 def mask_input(error: ValidationError) -> ValidationError:
     """Return a copy of an error that does not contain the input."""
     details = [
@@ -338,17 +358,34 @@ class RouterSettings(DeferredModel):
         return {name: getattr(self, name) for name in RouterSettings.model_fields}
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Pickle without key and headers; unpickling reads the key from the environment."""
+        """Pickle without secrets, and warn about those that the other process has to provide."""
+        if omitted := self._describe_omitted_settings():
+            warn_caller(
+                f"A pickle contains no secrets. The process that loads this {type(self).__name__} "
+                f"needs: {'; '.join(omitted)}."
+            )
         state = super().__getstate__()
         fields = {**state["__dict__"], "default_headers": {}, "default_query": {}}
         if isinstance(self.api_key, SecretStr):
-            fields["api_key"] = None
+            fields["api_key"] = _OMITTED_KEY
         return {**state, "__dict__": fields}
+
+    def _describe_omitted_settings(self) -> list[str]:
+        """Describe the settings that a pickle leaves out and the environment may not provide."""
+        omitted = []
+        if isinstance(self.api_key, SecretStr) and self.api_key != read_api_key_from_env():
+            omitted.append(f"the environment variable {API_KEY_ENV}, because api_key was passed")
+        for name in ("default_headers", "default_query"):
+            if values := getattr(self, name):
+                update = f"model_copy(update={{{name!r}: ...}})"
+                omitted.append(f"{name} with {', '.join(sorted(values))} (use {update})")
+        return omitted
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         fields = state["__dict__"]
-        api_key = fields["api_key"] or read_api_key_from_env()
-        super().__setstate__({**state, "__dict__": {**fields, "api_key": api_key}})
+        if fields["api_key"] == _OMITTED_KEY:
+            fields = {**fields, "api_key": _read_required_api_key()}
+        super().__setstate__({**state, "__dict__": fields})
 
     @model_validator(mode="after")
     def _require_encryption(self) -> Self:

@@ -33,8 +33,8 @@ def test_client_with_own_httpx_client_cannot_be_pickled():
 def test_unpickled_client_validates_key_from_environment(monkeypatch, key):
     data = pickle.dumps(RouterClient(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0))
     monkeypatch.setenv("ORQ_API_KEY", key)
-    with pytest.raises(RouterInputError, match="key") as raised:
-        pickle.loads(data).send(create_call())
+    with pytest.raises(RouterInputError, match=r"(?i)key") as raised:
+        pickle.loads(data)
     assert not key.strip() or key not in str(raised.value)
 
 

@@ -229,9 +229,9 @@ def test_invalid_settings_raise_before_sending(arguments, message):
     assert script.sent == 0
 
 
-def test_pickle_contains_no_key():
-    embeddings = OrqEmbeddings(MODEL, api_key="secret-key", dimensions=8)
-    data = pickle.dumps(embeddings)
+def test_pickle_contains_no_key(monkeypatch):
+    monkeypatch.setenv("ORQ_API_KEY", "secret-key")
+    data = pickle.dumps(OrqEmbeddings(MODEL, dimensions=8))
     assert b"secret-key" not in data
     assert pickle.loads(data).dimensions == 8
 

@@ -56,6 +56,7 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
     )
 
     positional_field: ClassVar[str | None] = "model"
+    waits_for_rate_limiter: ClassVar[bool] = False  # LangChain's base class does
     argument_hints: ClassVar[Mapping[str, str]] = (
         ARGUMENT_HINTS
         | rename_hints(
