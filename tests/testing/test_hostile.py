@@ -141,7 +141,7 @@ def build_pdf(content: bytes, header: bytes = b"") -> bytes:
         (b"BT " + b"[-999" * 200_000, ""),
         (b"BT " + b"(a)" * 300_000 + b" Tj", "a"),
         (b"BT (a) Tj" * 200_000, None),
-        (rb"BT (a) /Tj (b) Tj [(c) (d) Tj (e) ' ET", "b cd e"),
+        (rb"BT (a) /Tj (b) Tj [(c) (d) Tj (e) ' ET", "b d e"),
     ],
 )
 def test_hostile_pdf_content(content, text):

@@ -109,10 +109,10 @@ def test_control_without_content_type_is_json(fields):
         ([build_part("x", "3", "Content-Type: image/png")], "x: image/png requires a filename"),
         ([build_part("x", "3", "X-Other: 1")], "unsupported header 'x-other'"),
         ([build_part('x"; filename="')], "x: the file requires a filename"),
-        ([build_part("x\"; filename*=utf-8''a; z=\"")], "each part requires 'Content-Disposition"),
+        ([build_part("x\"; filename*=utf-8''a; z=\"")], "x: the file requires a filename"),
         (["Content-Type: text/plain\r\n\r\nx"], "each part requires 'Content-Disposition"),
         (["no head at all"], "each part requires 'Content-Disposition"),
-        (["nonsense\r\n\r\nx"], "must be 'Name: value'"),
+        (["nonsense\r\n\r\nx"], "each part requires 'Content-Disposition"),
         ([], "begin and end with its boundary"),
     ],
 )

@@ -8,7 +8,9 @@ import openai
 import pytest
 
 from orq_router_integrations.testing import Answer, Fault, OfflineRouter
+from orq_router_integrations.testing.media.audio_codec import decode_audio
 from orq_router_integrations.testing.media.tone_codec import decode_speech
+from orq_router_integrations.testing.speech import provider_formats
 
 TEXT = "The quick brown fox, at 7 o'clock. Ünï 日本!"
 TTS = "openai/tts-1"
@@ -61,7 +63,7 @@ class TestSound:
     @pytest.mark.parametrize("response_format", ["mp3", "opus", "aac", "flac"])
     @pytest.mark.parametrize(
         ("model", "content_type"),
-        [(TTS, "audio/wav"), ("google-ai/gemini-2.5-flash-tts", "audio/pcm")],
+        [(ELEVEN, "audio/wav"), ("google-ai/gemini-2.5-flash-tts", "audio/pcm")],
     )
     def test_other_formats_are_replaced(self, response_format, model, content_type):
         response = SpeechClient().post(model=model, response_format=response_format)
@@ -71,8 +73,27 @@ class TestSound:
         )
         assert "content-length" not in response.headers
 
+    @pytest.mark.parametrize(
+        ("response_format", "content_type"),
+        [
+            ("mp3", "audio/mpeg"),
+            ("opus", "audio/ogg"),
+            ("aac", "audio/aac"),
+            ("flac", "audio/flac"),
+        ],
+    )
+    def test_compressed_speech_encodes_the_text(self, response_format, content_type):
+        response = SpeechClient().post(response_format=response_format)
+        assert response.headers["content-type"] == content_type
+        samples = decode_audio(response.content)
+        assert decode_pcm(samples.pcm, samples.rate) == TEXT
+
+    def test_compressed_formats_are_replaced_without_pyav(self, monkeypatch):
+        monkeypatch.setattr(provider_formats, "has_pyav", lambda: False)
+        response = SpeechClient().post(response_format="mp3")
+        assert decode_wav(response) == TEXT
+
     def test_default_format_is_mp3(self):
-        """No simulated provider supports mp3, so both responses are WAV files."""
         client = SpeechClient()
         assert client.post().content == client.post(response_format="mp3").content
 

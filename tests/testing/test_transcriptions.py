@@ -1,9 +1,11 @@
 """Transcriptions and translations of the offline router, requested with httpx and openai."""
 
+import io
 import struct
 from collections.abc import Callable
 from typing import Any
 
+import av
 import httpx
 import openai
 import pytest
@@ -11,13 +13,19 @@ from support.recordings import TEXT, create_recording, create_wav
 
 from orq_router_integrations.media.wav import build_wav_header
 from orq_router_integrations.testing import Fault, OfflineRouter
+from orq_router_integrations.testing.media import audio_codec
+from orq_router_integrations.testing.media.audio_codec import Samples, encode_audio
 from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech
+from orq_router_integrations.testing.transcriptions import recognition
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.subtitles import parse_subtitles
 
 WHISPER = "openai/whisper-1"
 SPOKEN = create_recording()
 SENTENCES = ["Good day.", "We meet at noon, in room 7!", "Bring Zo\u00eb."]
+SUFFIXES = {"mp3": "mp3", "opus": "ogg", "flac": "flac", "m4a": "m4a"}
+"""Suffixes of the files of each compressed format."""
+
 both_endpoints = pytest.mark.parametrize("path", ["transcriptions", "translations"])
 
 Send = Callable[..., httpx.Response]
@@ -121,6 +129,65 @@ def test_diarize(send: Send) -> None:
 )
 def test_other_audio_is_described(send: Send, data: bytes, name: str, text: str) -> None:
     assert send(data=data, name=name).json()["text"].endswith(text)
+
+
+def encode(audio_format: str) -> bytes:
+    """Encode the spoken text; the AAC in an M4A file is copied."""
+    source = "aac" if audio_format == "m4a" else audio_format
+    encoded = encode_audio(Samples(encode_speech(TEXT), 16_000), source)
+    return convert_to_m4a(encoded) if audio_format == "m4a" else encoded
+
+
+def convert_to_m4a(aac: bytes) -> bytes:
+    file = io.BytesIO()
+    with av.open(io.BytesIO(aac)) as source, av.open(file, "w", format="ipod") as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(audio=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    return file.getvalue()
+
+
+ENCODED = {name: encode(name) for name in SUFFIXES}
+
+
+@pytest.mark.parametrize("audio_format", SUFFIXES)
+def test_compressed_speech_is_transcribed_word_for_word(send: Send, audio_format: str) -> None:
+    fields = {"response_format": "verbose_json", "timestamp_granularities": ["word"]}
+    file_name = f"talk.{SUFFIXES[audio_format]}"
+    body = send(data=ENCODED[audio_format], name=file_name, **fields).json()
+    assert body["text"] == TEXT
+    assert body["duration"] == pytest.approx(len(encode_speech(TEXT)) / 32_000, abs=0.1)
+    starts = [word.start for word in decode_speech(encode_speech(TEXT))]
+    assert [word["start"] for word in body["words"]] == pytest.approx(starts, abs=0.05)
+
+
+def test_truncated_mp3_is_transcribed_as_far_as_possible(send: Send) -> None:
+    data = ENCODED["mp3"][: len(ENCODED["mp3"]) // 2]
+    text = send(data=data, name="talk.mp3").json()["text"]
+    assert TEXT.startswith(text)
+    assert 0 < len(text) < len(TEXT)
+
+
+def test_scripted_answer_has_the_duration_of_an_ogg_file(send: Send) -> None:
+    options = {"router": {"answers": {"talk.ogg": "Two words."}}, "response_format": "verbose_json"}
+    body = send(data=ENCODED["opus"], name="talk.ogg", **options).json()
+    assert body["text"] == "Two words."
+    assert body["duration"] == pytest.approx(len(encode_speech(TEXT)) / 32_000, abs=0.1)
+
+
+def test_compressed_speech_without_pyav(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (audio_codec, recognition):
+        monkeypatch.setattr(module, "has_pyav", lambda: False)
+    text = send(data=ENCODED["flac"], name="talk.flac").json()["text"]
+    size = len(ENCODED["flac"])
+    hint = "install orq-router-integrations[testing] to transcribe it"
+    assert text == f"[offline: {size} bytes of audio/flac; {hint}]"
+    assert (
+        f"of audio, 48 kHz mono; {hint}]" in send(data=ENCODED["mp3"], name="a.mp3").json()["text"]
+    )
+    assert send().json()["text"] == TEXT
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class TestSynthesize:
         )  # the content type tells it
 
     async def test_replaced_format_is_reported(self, is_async):
-        speech = await synthesize(create_tool(audio_format=None), is_async, TEXT)
+        speech = await synthesize(create_tool(model=ELEVEN, audio_format=None), is_async, TEXT)
         assert (speech.requested_format, speech.format) == ("mp3", "wav")
         assert "WAV audio (not MP3)" in speech.summary
 
@@ -169,8 +169,9 @@ class TestSynthesizeToFile:
         assert (sent["response_format"], sent["voice"]) == ("pcm", "nova")
 
     async def test_warns_about_wrong_suffix(self, is_async, tmp_path):
+        tool = create_tool(model=ELEVEN)
         with pytest.warns(UserWarning, match="a.mp3 contains wav"):
-            speech = await synthesize_to_file(create_tool(), is_async, TEXT, tmp_path / "a.mp3")
+            speech = await synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.mp3")
         assert (speech.requested_format, speech.format) == ("mp3", "wav")
         assert recognize(speech.read()) == TEXT
 

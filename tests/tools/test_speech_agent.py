@@ -12,7 +12,14 @@ from langchain_core.messages import ToolMessage, messages_from_dict, messages_to
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import ValidationError
-from support.speech_tools import TTS, collect_stream, create_tool, recognize, sync_and_async
+from support.speech_tools import (
+    ELEVEN,
+    TTS,
+    collect_stream,
+    create_tool,
+    recognize,
+    sync_and_async,
+)
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterInputError, StreamInterruptedError
@@ -86,7 +93,7 @@ async def test_unexpected_argument_is_reported_to_model(is_async: bool) -> None:
 @sync_and_async
 async def test_file_in_directory_has_suffix_of_detected_format(is_async: bool, tmp_path) -> None:
     router = create_router()
-    tool = create_tool(router, directory=tmp_path, audio_format="mp3")
+    tool = create_tool(router, model=ELEVEN, directory=tmp_path, audio_format="mp3")
     message = await run(create_agent(ChatOrq(model=GPT, client=router.client()), [tool]), is_async)
     speech = Speech.of(message)
     (file,) = tmp_path.iterdir()

@@ -1,4 +1,4 @@
-"""Read the headers of audio files, and create a short WAV file."""
+"""Read the properties of audio files, and create a short WAV file."""
 
 import math
 import struct
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from orq_router_integrations.media import metadata
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
+from orq_router_integrations.testing.media.audio_codec import open_container
 
 SAMPLE_RATE = 8000
 """Sample rate of the audio created here, in hertz."""
@@ -22,14 +23,15 @@ class AudioInfo:
 
 
 def read_audio_info(data: bytes) -> AudioInfo:
-    """Read the header of a WAV or MP3 file. Never raises."""
+    """Read the header of a WAV or MP3 file, and of any other audio with PyAV. Never raises."""
     format_ = "WAV" if data.startswith(b"RIFF") else "MP3"
-    info = metadata.read_audio_info(data)
-    return (
-        AudioInfo(format_, info.seconds, info.sample_rate, info.channels)
-        if info
-        else AudioInfo(format_)
-    )
+    if info := metadata.read_audio_info(data):
+        return AudioInfo(format_, info.seconds, info.sample_rate, info.channels)
+    with open_container(data) as container:
+        if container is None or not container.duration:
+            return AudioInfo(format_)
+        stream = container.streams.audio[0]
+        return AudioInfo(format_, container.duration / 1e6, stream.rate, stream.channels)
 
 
 def create_tone(seconds: float) -> bytes:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from email.parser import HeaderParser
 from typing import Annotated, Any, NamedTuple
 
 import orjson
@@ -19,9 +20,6 @@ from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.wire.controls import RouterControls
 
 _BOUNDARY = re.compile(r'multipart/form-data\s*;\s*boundary="?([^"\s;]{1,70})"?\s*', re.IGNORECASE)
-_PARAMETER = re.compile(r';\s*(name|filename)="([^"]*)"')
-_ESCAPED = {"%22": '"', "%0D": "\r", "%0A": "\n"}
-_BRACKETS = re.compile(r"\[(?!\]$)")
 _JSON_FIELDS = {"orq", *RouterControls.model_fields} - {"name", "fallback_on_codes"}
 """Fields that contain JSON even if their part has no content type, as in a plain form field."""
 
@@ -96,57 +94,38 @@ def _split_parts(content_type: str, body: bytes) -> Iterator[bytes]:
         raise HTTPError(
             400, f"expected multipart/form-data with a boundary, got {content_type!r:.80}"
         )
-    first, *middle = (b"\r\n" + body).split(b"\r\n--" + match[1].encode("utf-8", "replace"))
-    last = middle.pop() if middle else b""
-    if first or not middle or last not in {b"--", b"--\r\n"}:
+    first, *parts = (b"\r\n" + body).split(b"\r\n--" + match[1].encode("utf-8", "replace"))
+    if first or len(parts) < 2 or parts.pop() not in {b"--", b"--\r\n"}:
         raise HTTPError(400, "the form must begin and end with its boundary")
-    for part in middle:
-        if not part.startswith(b"\r\n"):
-            raise HTTPError(400, "a boundary must be followed by a line break")
-        yield part[2:]
+    yield from parts
 
 
 def _parse_part(part: bytes) -> _Part:
-    head, separator, content = part.partition(b"\r\n\r\n")
-    headers = _parse_headers(head) if separator else {}
-    disposition, _, params_text = headers.pop("content-disposition", "").partition(";")
-    params = dict(_PARAMETER.findall(f";{params_text}"))
-    if (
-        disposition.strip() != "form-data"
-        or _PARAMETER.sub("", f";{params_text}").strip()
-        or "name" not in params
-    ):
+    head, _, content = part.partition(b"\r\n\r\n")
+    headers = HeaderParser().parsestr(head.decode("utf-8", "replace").strip())
+    key = headers.get_param("name", header="content-disposition")
+    filename = headers.get_param("filename", header="content-disposition")
+    if headers.get_content_disposition() != "form-data" or not isinstance(key, str):
         raise HTTPError(400, "each part requires 'Content-Disposition: form-data' with a name")
-    mime_type = headers.pop("content-type", "")
-    key = _unescape_name(params["name"])
+    key = _unescape_name(key)
     name = key.removesuffix("[]")
-    if headers:
-        raise _create_error(name, f"unsupported header {next(iter(headers))!r} in its part")
-    if _BRACKETS.search(key) or not name:
+    if others := {name.lower() for name in headers} - {"content-disposition", "content-type"}:
+        raise _create_error(name, f"unsupported header {min(others)!r} in its part")
+    if "[" in name or not name:
         raise _create_error(
             key,
             "bracketed keys are not supported. Send an object as one JSON part "
             f"{key.partition('[')[0]!r}, and a list of scalars as repeated 'name[]' parts.",
         )
-    if "filename" in params:
-        value: Any = _create_file(name, _unescape_name(params["filename"]), mime_type, content)
-    else:
+    mime_type = headers.get("content-type", "")
+    if filename is None:
         value = _parse_value(name, mime_type, content)
-    return _Part(name, value, is_repeated=key != name)
-
-
-def _parse_headers(head: bytes) -> dict[str, str]:
-    try:
-        lines = [line.split(":", 1) for line in head.decode("utf-8").split("\r\n")]
-        return {name.lower(): value.strip() for name, value in lines}
-    except ValueError:
-        raise HTTPError(400, "the headers of each part must be 'Name: value' in UTF-8") from None
-
-
-def _create_file(name: str, filename: str, mime_type: str, content: bytes) -> FormFile:
-    if not filename:
+    elif isinstance(filename, str) and filename:
+        mime_type = mime_type or "application/octet-stream"
+        value = FormFile(_unescape_name(filename), mime_type, content)
+    else:
         raise _create_error(name, "the file requires a filename")
-    return FormFile(filename, mime_type or "application/octet-stream", content)
+    return _Part(name, value, is_repeated=key != name)
 
 
 def _parse_value(name: str, mime_type: str, content: bytes) -> Any:
@@ -172,7 +151,7 @@ def _parse_value(name: str, mime_type: str, content: bytes) -> Any:
 
 def _unescape_name(quoted: str) -> str:
     """Undo the escapes that browsers and httpx apply to names."""
-    return re.sub("%22|%0D|%0A", lambda match: _ESCAPED[match[0]], quoted)
+    return quoted.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
 def _create_error(param: str, message: str) -> HTTPError:

@@ -1,15 +1,16 @@
 """Audio formats of the simulated providers.
 
 A provider silently replaces an unsupported format by its default; which formats a provider
-supports is not documented. Here all of them support only wav and pcm, so mp3, opus, aac and flac
-are always replaced. Sample rates, WAV headers without a size and content types are choices of the
-offline router too, and deliberately differ between providers.
+supports is not documented. Here OpenAI and Azure support all formats if PyAV is installed, and
+other providers only wav and pcm. Sample rates, WAV headers without a size and content types are
+choices of the offline router too, and deliberately differ between providers.
 """
 
 from dataclasses import dataclass
 
 from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
+from orq_router_integrations.testing.media.audio_codec import Samples, encode_audio, has_pyav
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
 
 
@@ -21,23 +22,29 @@ class SpeechProvider:
         default_format: format used instead of unsupported ones.
         sample_rate: samples per second.
         has_open_header: whether WAV headers omit the size, because the audio is streamed.
+        can_encode: whether compressed formats are supported, with PyAV.
     """
 
     default_format: str = "wav"
     sample_rate: int = SAMPLE_RATE
     has_open_header: bool = False
+    can_encode: bool = False
 
     def synthesize(self, text: str, response_format: str, speed: float) -> tuple[str, bytes]:
         """Return the content type and the audio."""
         samples = encode_speech(text, rate=self.sample_rate, speed=speed)
-        is_supported = response_format in {"wav", "pcm"}
-        if (response_format if is_supported else self.default_format) == "pcm":
+        if response_format not in {"wav", "pcm"}:
+            if self.can_encode and has_pyav():
+                audio = encode_audio(Samples(samples, self.sample_rate), response_format)
+                return get_content_type(audio), audio
+            response_format = self.default_format
+        if response_format == "pcm":
             return f"audio/pcm;rate={self.sample_rate};channels=1", samples
         size = None if self.has_open_header else len(samples)
         return "audio/wav", build_wav_header(build_pcm_format(self.sample_rate), size) + samples
 
 
-_OPENAI = SpeechProvider(sample_rate=24_000, has_open_header=True)
+_OPENAI = SpeechProvider(sample_rate=24_000, has_open_header=True, can_encode=True)
 _GOOGLE = SpeechProvider(default_format="pcm", sample_rate=24_000)
 _PROVIDERS = {"openai": _OPENAI, "azure": _OPENAI, "google": _GOOGLE, "google-ai": _GOOGLE}
 

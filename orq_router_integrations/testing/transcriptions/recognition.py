@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from orq_router_integrations.media.metadata import read_audio_info
 from orq_router_integrations.media.mime import detect_mime_type
-from orq_router_integrations.media.wav import WavHeader, parse_wav_header
+from orq_router_integrations.testing.media.audio_codec import decode_audio, has_pyav
+from orq_router_integrations.testing.media.audio_info import read_audio_info
 from orq_router_integrations.testing.media.tone_codec import (
     decode_speech,
     ends_sentence,
@@ -46,35 +46,20 @@ class Recognition:
 
 def recognize(data: bytes) -> Recognition:
     """Decode speech synthesized by the offline router, or describe any other audio."""
-    header = _parse_header(data)
-    if header is None:
+    samples = decode_audio(data)
+    if samples is None:
         return _describe_audio(data)
-    pcm = data[header.data_offset :][: header.compute_data_size(len(data))]
-    shape = {
-        "rate": header.sample_rate,
-        "channels": header.channels,
-        "width": header.block_size // header.channels,
-    }
-    words = decode_speech(pcm, **shape)
-    if not words and not has_only_fragments(pcm, **shape):
+    shape = {"rate": samples.rate, "channels": samples.channels, "width": samples.width}
+    words = decode_speech(samples.pcm, **shape)
+    if not words and not has_only_fragments(samples.pcm, **shape):
         return _describe_audio(data)
     spans = tuple(Span(word.text, word.start, word.end) for word in words)
-    return Recognition(spans, len(pcm) / (header.sample_rate * header.block_size))
-
-
-def _parse_header(data: bytes) -> WavHeader | None:
-    """Return the header of a WAV file with integer samples, or ``None`` for any other file."""
-    try:
-        header = parse_wav_header(data)
-    except ValueError:
-        return None
-    return header if header and header.is_sliceable and header.format_tag == 1 else None
+    return Recognition(spans, samples.seconds)
 
 
 def align_text(text: str, data: bytes) -> Recognition:
     """Spread the words of a scripted text evenly over a file."""
-    info = read_audio_info(data)
-    seconds = info.seconds if info else None
+    seconds = read_audio_info(data).seconds
     words = text.split()
     word_seconds = (seconds or 0.5 * len(words)) / max(1, len(words))
     spans = (
@@ -86,13 +71,15 @@ def align_text(text: str, data: bytes) -> Recognition:
 
 def _describe_audio(data: bytes) -> Recognition:
     """Return a description of the file as a single word."""
-    info = read_audio_info(data)
-    if info is None or info.seconds is None:
-        text = f"[offline: {len(data)} bytes of {detect_mime_type(data) or 'audio'}]"
-        return Recognition((Span(text, 0.0, 0.0),), None)
-    channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
-    text = f"[offline: {info.seconds:.1f} s of audio, {info.sample_rate / 1000:g} kHz {channels}]"
-    return Recognition((Span(text, 0.0, info.seconds),), info.seconds)
+    info, mime_type = read_audio_info(data), detect_mime_type(data)
+    if info.seconds is None:
+        text = f"{len(data)} bytes of {mime_type or 'audio'}"
+    else:
+        channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
+        text = f"{info.seconds:.1f} s of audio, {info.sample_rate / 1000:g} kHz {channels}"
+    if mime_type != "audio/wav" and not has_pyav():
+        text += "; install orq-router-integrations[testing] to transcribe it"
+    return Recognition((Span(f"[offline: {text}]", 0.0, info.seconds or 0.0),), info.seconds)
 
 
 def _split_sentences(words: Sequence[Span]) -> Iterator[list[Span]]:
