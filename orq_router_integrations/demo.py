@@ -49,7 +49,11 @@ def run_demo(
     Raises:
         ValueError: A model or a file cannot be used.
     """
-    _validate_arguments(model, fallback, output_directory)
+    try:
+        if output_directory:
+            output_directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--keep: Cannot create directory {output_directory}: {error}") from None
     offline = None if os.environ.get(API_KEY_ENV) else OfflineRouter(faults={model: [503] * 4})
     client = offline.client() if offline else RouterClient()
     controls = RouterControls(retry={"count": 1, "on_codes": [429, 503]}, fallbacks=[fallback])
@@ -58,7 +62,7 @@ def run_demo(
     if "audio" not in chosen and not offline:  # most real models do not support audio
         del paths["audio"]
     pipeline = _build_pipeline(ChatOrq(model, controls=controls, client=client), paths)
-    _print_introduction(client, controls, model, offline)
+    _print_introduction(client, offline)
     try:
         _chat(pipeline, list(paths.values()), offline)
         if output_directory or offline:
@@ -70,16 +74,12 @@ def run_demo(
     return 0
 
 
-def _validate_arguments(model: str, fallback: str, output_directory: Path | None) -> None:
-    if "/" not in model:
-        raise ValueError(f"--model: expected provider/model, got {model!r}.")
-    if fallback == model:
-        raise ValueError(f"--fallback: {model} is already the primary model. Choose another one.")
-    try:
-        if output_directory:
-            output_directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"--keep: Cannot create directory {output_directory}: {error}") from None
+def _print_introduction(client: RouterClient, offline: OfflineRouter | None) -> None:
+    if offline:
+        _print("This is the offline router: no key, no network. Its answers are made up, but it")
+        _print(f"retries and falls back like the real one. Set {API_KEY_ENV} to use that.\n")
+    else:
+        _print(f"Using the router at {client.base_url}. It does not report which models failed.\n")
 
 
 def _build_pipeline(model: ChatOrq, paths: dict[str, Path]) -> Pipeline:
@@ -94,20 +94,6 @@ def _build_pipeline(model: ChatOrq, paths: dict[str, Path]) -> Pipeline:
     return ChatPromptTemplate.from_messages([system, ("human", content)]) | model
 
 
-def _print_introduction(
-    client: RouterClient, controls: RouterControls, model: str, offline: OfflineRouter | None
-) -> None:
-    if offline:
-        _print("This is the offline router: no key, no network. Its answers are made up, but it")
-        _print(f"retries and falls back like the real one. Set {API_KEY_ENV} to use that.\n")
-    else:
-        _print(f"Using the router at {client.base_url}. It does not report which models failed.\n")
-    fallbacks = ", ".join(item.model for item in controls.fallbacks or ())
-    retries = controls.retry.count if controls.retry else 0
-    _print("pipeline   prompt | ChatOrq")
-    _print(f"model      {model}, {retries} router retry, then {fallbacks}\n")
-
-
 def _chat(pipeline: Pipeline, paths: list[Path], offline: OfflineRouter | None) -> None:
     _print("1. Text and files in one message")
     _print(f"   sent     {QUESTION!r}")
@@ -115,16 +101,13 @@ def _chat(pipeline: Pipeline, paths: list[Path], offline: OfflineRouter | None) 
         _print(f"            {path.name} ({path.stat().st_size / 1000:.1f} kB)")
     message = pipeline.invoke({"question": QUESTION})
     _print_routing(message, offline)
-    _print(f"   answer   {message.text}")
-    _print_usage(message)
+    _print(f"   answer   {message.text}\n")
 
     _print("2. The same message, streamed")
     chunks = list(pipeline.stream({"question": QUESTION}))
     streamed = reduce(add, chunks)
     _print_routing(streamed, offline)
-    chunk_count = sum(bool(chunk.text) for chunk in chunks)
-    _print(f"   answer   ({chunk_count} chunks) {streamed.text[:60]}...")
-    _print_usage(streamed)
+    _print(f"   answer   ({len(chunks)} chunks) {streamed.text[:60]}...")
     if offline:
         result = "the same" if streamed.text == message.text else "different"
         _print(f"The streamed answer is {result}.\n")
@@ -138,15 +121,8 @@ def _print_routing(message: AIMessage, offline: OfflineRouter | None) -> None:
         offline.log.clear()
     metadata = message.response_metadata
     _print(f"   model    {metadata['model_name']} answered for {metadata['requested_model']}")
-
-
-def _print_usage(message: AIMessage) -> None:
     if usage := message.usage_metadata:
-        audio_tokens = (usage.get("input_token_details") or {}).get("audio", 0)
-        _print(
-            f"   tokens   {usage['input_tokens']} in ({audio_tokens} of them audio), "
-            f"{usage['output_tokens']} out\n"
-        )
+        _print(f"   tokens   {usage['input_tokens']} in, {usage['output_tokens']} out")
 
 
 def _create_images(client: RouterClient, output_directory: Path | None) -> None:

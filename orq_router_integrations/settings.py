@@ -189,7 +189,6 @@ def _validate_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 @lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -197,7 +196,6 @@ def is_loopback(host: str) -> bool:
 
 
 def read_api_key_from_env() -> SecretStr | None:
-    """Return the API key from the environment, or ``None``."""
     value = os.environ.get(API_KEY_ENV)
     return SecretStr(value) if value else None
 

@@ -145,7 +145,6 @@ class AudioIntegration(RouterIntegration, TranslationParams):
         return self
 
     def _check_granularity(self) -> None:
-        """Check that the requested response can be split by ``granularity``."""
         granularity = self.granularity
         formats = RESPONSE_FORMATS[granularity]
         if self.response_format and self.response_format not in formats:
@@ -184,7 +183,6 @@ class AudioIntegration(RouterIntegration, TranslationParams):
         return body
 
     def _create_run(self) -> LoaderRun:
-        """Create a pass over recordings with the settings of this object."""
         try:
             transcriber = Transcriber(
                 endpoint=self._endpoint,

@@ -23,7 +23,6 @@ SAMPLE_RATE = 16_000
 
 
 def check_decodable(recording: Recording) -> None:
-    """Check that PyAV is installed."""
     if find_spec("av") is None:
         raise RouterInputError(
             f"source: {recording.label} may exceed max_bytes or max_seconds, and splitting "

@@ -70,7 +70,6 @@ class DocumentSplitter:
         return bool(transcript.words or transcript.segments)
 
     def split(self, transcript: Transcript, metadata: Mapping[str, Any]) -> Iterator[Document]:
-        """Split the transcript of a recording."""
         if self.granularity == "file":
             duration = transcript.duration
             times = {} if duration is None else {"start": 0.0, "end": duration}

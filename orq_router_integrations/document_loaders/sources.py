@@ -113,7 +113,6 @@ def map_os_errors(label: str) -> Iterator[None]:
 
 
 def get_label(item: SourceItem) -> str:
-    """Return the name of an item for errors and metadata."""
     if isinstance(item, Blob):
         return to_printable(str(item.source or item.id or "blob"))
     return "bytes" if isinstance(item, bytes) else to_printable(str(item))

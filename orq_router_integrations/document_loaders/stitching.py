@@ -42,7 +42,6 @@ _WORD_SECONDS = 0.3
 def merge_chunks(
     chunks: Sequence[AudioChunk], transcripts: Sequence[Transcript | None]
 ) -> Transcript | None:
-    """Merge the transcripts of the chunks of a recording."""
     merged: Transcript | None = None
     previous: AudioChunk | None = None  # set if the previous chunk was transcribed
     for chunk, transcript in zip(chunks, transcripts, strict=True):

@@ -234,7 +234,6 @@ class Transcriber:
     def build_result(
         self, prepared: PreparedRecording, groups: Sequence[ChunkTranscripts]
     ) -> LoadedRecording:
-        """Build the result from the transcripts of all groups of chunks."""
         transcripts = list(chain.from_iterable(groups))
         if len(transcripts) == 1:
             merged = transcripts[0]
@@ -293,7 +292,6 @@ class LoaderRun:
     def iter_documents(
         self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
     ) -> Iterator[Document]:
-        """Load recordings and yield their Documents in order."""
         limiter = concurrency.ThreadLimiter(
             threading.Semaphore(self.max_concurrency), threading.Lock
         )
@@ -308,7 +306,6 @@ class LoaderRun:
     async def aiter_documents(
         self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
     ) -> AsyncIterator[Document]:
-        """Async version of ``iter_documents``."""
         limiter = concurrency.AsyncLimiter(asyncio.Semaphore(self.max_concurrency), asyncio.Lock)
         load = partial(self._aload, limiter=limiter)
         recordings = concurrency.amap_ordered(load, items, self.max_concurrency)
@@ -362,7 +359,6 @@ def _create_wav_reader(recording: Recording) -> WavReader | None:
 
 
 def _get_prompt_tail(text: str) -> str:
-    """Return the last words of a string."""
     if len(text) <= MAX_PROMPT_TAIL_CHARS:
         return text
     tail = text[-MAX_PROMPT_TAIL_CHARS:]

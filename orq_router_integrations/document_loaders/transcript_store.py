@@ -30,7 +30,6 @@ _REPLACE = "INSERT OR REPLACE INTO transcripts VALUES (?, ?)"
 
 
 def validate_store(store: Any) -> Any:
-    """Check the ``store`` argument of a loader without opening it."""
     if store is None or isinstance(store, BaseStore):
         return store
     if isinstance(store, (str, os.PathLike)):
@@ -66,7 +65,6 @@ class TranscriptStore:
             return None
 
     def put(self, key: str, transcript: Transcript) -> None:
-        """Save a transcript."""
         try:
             self.store.mset([(key, transcript.to_json())])
         except Exception as error:  # noqa: BLE001 - stores raise errors of any type
@@ -92,13 +90,11 @@ class SQLiteStore:
             ) from None
 
     def mget(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return the values of the keys; ``None`` for missing ones."""
         with self._connect() as connection:
             rows = [connection.execute(_SELECT, (key,)).fetchone() for key in keys]
         return [row[0] if row else None for row in rows]
 
     def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None:
-        """Set the values of keys."""
         with self._connect() as connection:
             connection.executemany(_REPLACE, key_value_pairs)
 

@@ -22,7 +22,7 @@ _INVENTED_COUNTS = list(product(range(MAX_MISHEARD_WORDS + 1, MAX_INVENTED_WORDS
 
 
 class Overlap(NamedTuple):
-    """Number of words to remove where two transcripts meet."""
+    """Words to remove from the end of one transcript (left) and the start of the next (right)."""
 
     left: int
     right: int
@@ -45,7 +45,11 @@ class ExpectedWords(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """A run of equal words near the end of one text and near the start of another."""
+    """A run of equal words near the end of one text and near the start of another.
+
+    ``after`` is the number of words after it in the first text, ``before`` the number of words
+    before it in the second.
+    """
 
     length: int
     after: int
@@ -106,7 +110,6 @@ class _RunMatcher:
 
     @property
     def has_close_times(self) -> bool:
-        """Whether matching words have about the same time."""
         return self.max_tolerance == 1 and math.isfinite(self.left[-1].uncertainty)
 
     def iter_runs(self, counts: Iterable[tuple[int, int]]) -> Iterator[_Run]:

@@ -4,8 +4,9 @@ Only headers are read. The result is ``None`` for unreadable data; no exceptions
 """
 
 import re
+import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orq_router_integrations.media.mime import PDF_TYPE, detect_mime_type
@@ -15,7 +16,6 @@ from orq_router_integrations.media.wav import MAX_HEADER_BYTES, parse_wav_header
 
 ImageSize = tuple[int, int]
 """Width and height in pixels."""
-
 
 Data = bytes | Base64View
 
@@ -27,35 +27,32 @@ _MAX_MP3_SEARCH_BYTES = 64 * 1024
 
 def read_image_size(data: Data) -> ImageSize | None:
     """Return the size of a PNG, JPEG, GIF or WebP image."""
-    read_size = _IMAGE_READERS.get(detect_mime_type(data[:16]) or "")
-    if read_size is None:
-        return None
     try:
-        width, height = read_size(data)
-    except ValueError:
+        match detect_mime_type(data[:16]):
+            case "image/png":
+                width, height = struct.unpack(">II", data[16:24])
+            case "image/gif":
+                width, height = struct.unpack("<HH", data[6:10])
+            case "image/webp":
+                width, height = _read_webp_size(data[:30])
+            case "image/jpeg":
+                width, height = _read_jpeg_size(data)
+            case _:
+                return None
+    except struct.error:  # the data is truncated
         return None
     return (width, height) if width and height else None
 
 
-def _read_int(data: Data, offset: int, length: int, *, big_endian: bool = False) -> int:
-    value = data[offset : offset + length]
-    if len(value) < length:
-        raise ValueError("the data is truncated")
-    return int.from_bytes(value, "big" if big_endian else "little")
-
-
-def _read_png_size(data: Data) -> ImageSize:
-    return _read_int(data, 16, 4, big_endian=True), _read_int(data, 20, 4, big_endian=True)
-
-
-def _read_gif_size(data: Data) -> ImageSize:
-    return _read_int(data, 6, 2), _read_int(data, 8, 2)
-
-
-def can_be_transparent(png: bytes) -> bool:
-    """Return whether a PNG has an alpha channel or transparent colors."""
-    chunks, pixels, _ = png.partition(b"IDAT")
-    return chunks[25:26] in {b"\4", b"\6"} or b"tRNS" in chunks or not pixels
+def _read_webp_size(header: bytes) -> ImageSize:
+    if header[12:16] == b"VP8X":
+        width_low, width_high, height_low, height_high = struct.unpack("<HBHB", header[24:30])
+        return 1 + width_low + (width_high << 16), 1 + height_low + (height_high << 16)
+    if header[12:16] == b"VP8L":
+        (bits,) = struct.unpack("<I", header[21:25])
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = struct.unpack("<HH", header[26:30])
+    return width & 0x3FFF, height & 0x3FFF
 
 
 _MARKERS_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
@@ -65,35 +62,22 @@ _FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 def _read_jpeg_size(data: Data) -> ImageSize:
     offset = 2
     for _ in range(_MAX_CHUNKS):
-        prefix, marker = _read_int(data, offset, 1), _read_int(data, offset + 1, 1)
+        prefix, marker, length = struct.unpack(">BBH", data[offset : offset + 4])
         if prefix != 0xFF or marker == 0xFF:
             offset += 1  # padding
         elif marker in _FRAME_MARKERS:
-            width = _read_int(data, offset + 7, 2, big_endian=True)
-            return width, _read_int(data, offset + 5, 2, big_endian=True)
-        elif marker in _MARKERS_WITHOUT_LENGTH:
-            offset += 2
+            height, width = struct.unpack(">HH", data[offset + 5 : offset + 9])
+            return width, height
         else:
-            offset += 2 + _read_int(data, offset + 2, 2, big_endian=True)
-    raise ValueError("the frame header is missing")
+            offset += 2 if marker in _MARKERS_WITHOUT_LENGTH else 2 + length
+    return 0, 0
 
 
-def _read_webp_size(data: Data) -> ImageSize:
-    match data[12:16]:
-        case b"VP8X":
-            return 1 + _read_int(data, 24, 3), 1 + _read_int(data, 27, 3)
-        case b"VP8L":
-            bits = _read_int(data, 21, 4)
-            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    return _read_int(data, 26, 2) & 0x3FFF, _read_int(data, 28, 2) & 0x3FFF
+def can_be_transparent(png: bytes) -> bool:
+    """Return whether a PNG has an alpha channel or transparent colors."""
+    chunks, pixels, _ = png.partition(b"IDAT")
+    return chunks[25:26] in {b"\4", b"\6"} or b"tRNS" in chunks or not pixels
 
-
-_IMAGE_READERS: dict[str, Callable[[Data], ImageSize]] = {
-    "image/png": _read_png_size,
-    "image/jpeg": _read_jpeg_size,
-    "image/gif": _read_gif_size,
-    "image/webp": _read_webp_size,
-}
 
 _LINEARIZED = re.compile(rb"/Linearized.{0,200}?/N\s+(\d{1,6})\b", re.DOTALL)
 _PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")

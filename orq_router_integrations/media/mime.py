@@ -223,7 +223,6 @@ def build_data_url(mime_type: str, data: str) -> str:
 
 
 def is_data_url(value: object) -> TypeGuard[str]:
-    """Return whether a value is a str with a ``data:`` URL."""
     return isinstance(value, str) and value[:5].lower() == "data:"
 
 
@@ -315,7 +314,6 @@ def validate_audio(data: Any, declared: str | None = None) -> tuple[str, str]:
 
 
 def validate_pdf(data: Any) -> str:
-    """Return the base64 data of a PDF."""
     base64_data, _, content = validate_base64(data)
     message = "The file is {}, not a PDF. Convert it to PDF, or pass its text."
     _require_type(content, None, (PDF_TYPE,), message)
@@ -341,7 +339,6 @@ def get_pdf_filename(name: str | None) -> str:
 
 
 def validate_filename(name: str) -> str:
-    """Check a file name and return it."""
     if not name.isprintable() or "/" in name or "\\" in name:
         raise ValueError(f"The file name {name!r} must be a plain name without a path.")
     return name

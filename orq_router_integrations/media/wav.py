@@ -146,7 +146,6 @@ def _is_wav_prefix(data: bytes) -> bool:
 
 
 def build_pcm_format(sample_rate: int, channels: int = 1, bits: int = 16) -> bytes:
-    """Build the ``fmt`` chunk of PCM samples."""
     block_size = channels * bits // 8
     bytes_per_second = sample_rate * block_size
     return struct.pack("<HHIIHH", 1, channels, sample_rate, bytes_per_second, block_size, bits)

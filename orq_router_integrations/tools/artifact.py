@@ -28,7 +28,6 @@ MAX_DISPLAY_BYTES = 25_000_000
 
 
 def encode_base64(data: bytes) -> str:
-    """Encode bytes as a base64 string."""
     return base64.b64encode(data).decode()
 
 

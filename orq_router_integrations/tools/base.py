@@ -50,7 +50,6 @@ _MODEL_ERRORS = (ToolInputError, ContentFilterError, GuardrailError)
 
 @contextmanager
 def raise_tool_input_errors() -> Iterator[None]:
-    """Re-raise input errors inside the block as ``ToolInputError``."""
     try:
         yield
     except ValueError as error:
@@ -159,7 +158,6 @@ class OrqTool(BaseTool, RouterIntegration):
 def create_args_schema(
     full_schema: type[BaseModel], model_args: Collection[str]
 ) -> type[BaseModel]:
-    """Create the argument schema that the model sees."""
     fields: dict[str, Any] = {
         name: (field.annotation, field)
         for name, field in full_schema.model_fields.items()

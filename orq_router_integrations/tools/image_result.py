@@ -109,7 +109,6 @@ class GeneratedImage(MediaData):
     __str__ = __repr__
 
     def _repr_png_(self) -> bytes | None:
-        """Return the bytes of a PNG image for notebooks."""
         is_shown = self.mime_type == "image/png" and self._is_displayable(self.size)
         return self.read() if is_shown else None
 

@@ -42,7 +42,6 @@ DEFAULT_FORMAT = "mp3"
 def build_speech_requests(
     text: str, params: Mapping[str, Any], max_chars: int
 ) -> tuple[SpeechRequest, ...]:
-    """Split text into chunks, and build one request for each chunk."""
     chunks = [text]
     if len(text) > max_chars:
         chunks = split_text(text, max_chars) or [text]
@@ -94,11 +93,9 @@ class SpeechCall:
 
     @property
     def size(self) -> int:
-        """Number of bytes so far."""
         return self._joiner.size if self._joiner else 0
 
     def summarize(self) -> str:
-        """Describe the audio received so far."""
         return f"{self.size} bytes of {self._format.format if self._format else None} audio"
 
     def iter_calls(self) -> Iterator[StreamCall[bytes]]:

@@ -120,7 +120,6 @@ class Speech(Artifact, MediaData):
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        """Return an audio player for notebooks."""
         caption = f"<small>{html.escape(repr(self))}</small>"
         if not self._is_displayable(self.size):
             return caption
