@@ -28,11 +28,14 @@ MAY_IMPORT = {
     "embeddings": INTEGRATION_BASE | {"_concurrency"},
     "rerank": INTEGRATION_BASE | {"_concurrency"},
     "retriever": INTEGRATION_BASE,
+    "batch": INTEGRATION_BASE
+    | {"_concurrency", "batch", "chat_models", "document_loaders", "tools"},
     "testing": {"_http", "client", "media", "testing", "wire"},
     "demo": INTEGRATION_BASE | {"chat_models", "document_loaders", "testing", "tools"},
     "__main__": {"_version", "demo", "errors", "testing"},
     "__init__": {
         "_version",
+        "batch",
         "chat_models",
         "client",
         "document_loaders",

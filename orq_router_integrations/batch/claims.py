@@ -1,0 +1,112 @@
+"""Claims: files that say which results a worker is computing."""
+
+import json
+import logging
+import os
+import threading
+import time
+from contextlib import suppress
+from tempfile import NamedTemporaryFile
+from typing import Any
+from weakref import ReferenceType, ref
+
+_LOG = logging.getLogger(__name__)
+
+
+class Claims:
+    """The claims of one worker. A thread renews them until they are released.
+
+    An expired claim is not deleted, because two workers could do that at the same time. Instead,
+    the next worker creates a claim with the next number, which only one of them can do.
+
+    Args:
+        files: An fsspec file system.
+        seconds: How long a claim is valid unless it is renewed.
+    """
+
+    def __init__(self, files: Any, seconds: float) -> None:
+        self._files = files
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._paths: dict[str, str] = {}
+        self._pid = 0
+        """The process that renews the claims. A forked child must forget those of its parent."""
+
+    def acquire(self, path: str) -> bool:
+        """Claim a result; returns whether no other worker has claimed it."""
+        number = 0
+        try:
+            while (expires := self._read_expiry(f"{path}.claim.{number}")) is not None:
+                if expires > time.time():
+                    return False
+                number += 1
+            claim = f"{path}.claim.{number}"
+            if not create_file(self._files, claim, self._build_claim()):
+                return False
+        except Exception as error:  # noqa: BLE001 - file systems raise errors of any type
+            _LOG.warning("store: Cannot claim a result: %s", error)
+            return True
+        with self._lock:
+            if self._pid != os.getpid():
+                self._pid, self._paths = os.getpid(), {}
+                threading.Thread(target=_renew_regularly, args=(ref(self),), daemon=True).start()
+            self._paths[path] = claim
+        return True
+
+    def release(self, path: str) -> None:
+        """Give up a claim, if this worker has it."""
+        with self._lock:
+            claim = self._paths.pop(path, None)
+        if claim is not None:
+            with suppress(Exception):  # it expires
+                self._files.rm_file(claim)
+
+    def renew(self) -> float:
+        """Renew all claims; returns the seconds until the next renewal."""
+        with self._lock:
+            claims = list(self._paths.values())
+        for claim in claims:
+            with suppress(Exception):  # if the claim expires, another worker may compute the result
+                self._files.pipe_file(claim, self._build_claim())
+        return self._seconds / 3
+
+    def _build_claim(self) -> bytes:
+        return json.dumps({"expires": time.time() + self._seconds}).encode()
+
+    def _read_expiry(self, claim: str) -> float | None:
+        try:
+            return float(json.loads(self._files.cat_file(claim))["expires"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError):  # the file is being written
+            return time.time() + self._seconds
+
+
+def _renew_regularly(claims: "ReferenceType[Claims]") -> None:
+    while (current := claims()) is not None:
+        seconds = current.renew()
+        del current  # so that the claims can be garbage collected
+        time.sleep(seconds)
+
+
+def create_file(files: Any, path: str, data: bytes) -> bool:
+    """Create a file that appears only once it is complete; returns whether it was missing."""
+    try:
+        if "file" in files.protocol:
+            _create_local_file(path, data)
+        else:
+            files.pipe_file(path, data, mode="create")
+    except FileExistsError:
+        return False
+    return True
+
+
+def _create_local_file(path: str, data: bytes) -> None:
+    directory = os.path.dirname(path)
+    os.makedirs(directory, exist_ok=True)
+    with NamedTemporaryFile(dir=directory, prefix=".", delete=False) as file:
+        file.write(data)
+    try:
+        os.link(file.name, path)  # unlike a rename, this fails if the path exists
+    finally:
+        os.unlink(file.name)

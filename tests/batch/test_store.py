@@ -1,0 +1,229 @@
+"""ResultStore: first writer wins, claims, failures, and LangChain's interfaces."""
+
+import asyncio
+import logging
+import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration
+
+from orq_router_integrations import ChatOrq, OfflineRouter, OrqTranscriptionLoader
+from orq_router_integrations.batch import ResultStore
+from orq_router_integrations.errors import RouterInputError
+
+
+@pytest.fixture(params=["directory", "memory"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path) if request.param == "directory" else f"memory://{tmp_path.name}"
+
+
+class TestValues:
+    def test_first_writer_wins(self, url: str) -> None:
+        ResultStore(url).mset([("a", b"1")])
+        ResultStore(url).mset([("a", b"2"), ("b", b"3")])
+        assert ResultStore(url).mget(["a", "b", "c"]) == [b"1", b"3", None]
+
+    def test_delete(self, url: str) -> None:
+        store = ResultStore(url)
+        store.mset([("a", b"1")])
+        store.mdelete(["a", "missing"])
+        assert store.mget(["a"]) == [None]
+
+    async def test_keys_with_any_characters(self, url: str) -> None:
+        keys = ["a", "a/b c", "ü:%", "x" * 140]
+        store = ResultStore(url)
+        store.mset([(key, b"1") for key in [*keys, "y" * 1000]])
+        assert set(keys) <= set(store.yield_keys())
+        assert [key async for key in store.ayield_keys(prefix="a/")] == ["a/b c"]
+        assert store.mget(["y" * 1000]) == [b"1"]
+
+    def test_empty_store_has_no_keys(self, url: str) -> None:
+        assert list(ResultStore(url).yield_keys()) == []
+
+    def test_concurrent_writers(self, tmp_path: Path) -> None:
+        with ThreadPoolExecutor(16) as pool:
+            values = [b"%d" % number * 10_000 for number in range(64)]
+            list(pool.map(lambda value: ResultStore(tmp_path).mset([("a", value)]), values))
+        assert ResultStore(tmp_path).mget(["a"])[0] in values
+        assert not list(tmp_path.rglob(".*"))
+
+    def test_pickle(self, url: str) -> None:
+        store = ResultStore(url, claim_seconds=7)
+        store.mset([("a", b"1")])
+        copy = pickle.loads(pickle.dumps(store))
+        assert copy.mget(["a"]) == [b"1"]
+        assert copy.claim_seconds == 7
+
+
+class TestClaims:
+    def test_only_one_worker_computes(self, url: str) -> None:
+        computed: list[int] = []
+
+        def work(number: int) -> bytes:
+            store = ResultStore(url)
+            value = store.get_or_claim("a")
+            if value is None:
+                computed.append(number)
+                time.sleep(0.05)
+                value = b"%d" % number
+                store.mset([("a", value)])
+            return value
+
+        with ThreadPoolExecutor(8) as pool:
+            results = set(pool.map(work, range(8)))
+        assert len(computed) == 1
+        assert results == {b"%d" % computed[0]}
+
+    async def test_async_workers_wait(self, url: str) -> None:
+        store = ResultStore(url)
+        assert store.get_or_claim("a") is None
+        waiting = asyncio.create_task(ResultStore(url).aget_or_claim("a"))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        store.mset([("a", b"1")])
+        assert await waiting == b"1"
+
+    def test_released_claim_can_be_taken(self, url: str) -> None:
+        store = ResultStore(url)
+        assert store.get_or_claim("a") is None
+        store.release("a")
+        assert ResultStore(url).get_or_claim("a") is None
+
+    def test_claim_of_a_dead_worker_expires(self, url: str, monkeypatch: Any) -> None:
+        dead = ResultStore(url, claim_seconds=0.2)
+        monkeypatch.setattr(dead._claims, "renew", lambda: 3600.0)
+        assert dead.get_or_claim("a") is None
+        assert ResultStore(url).get_or_claim("a") is None
+        assert not ResultStore(url)._claims.acquire(dead._get_path("a"))
+
+    def test_living_worker_renews_its_claim(self, url: str) -> None:
+        store = ResultStore(url, claim_seconds=0.3)
+        assert store.get_or_claim("a") is None
+        path = store._get_path("a")
+        first = store._claims._read_expiry(f"{path}.claim.0")
+        assert first is not None
+        for _ in range(200):
+            if (store._claims._read_expiry(f"{path}.claim.0") or 0) > first:
+                break
+            time.sleep(0.02)
+        else:
+            pytest.fail("the claim was not renewed")
+
+    def test_claims_are_not_keys(self, url: str) -> None:
+        store = ResultStore(url)
+        store.get_or_claim("a")
+        assert list(store.yield_keys()) == []
+
+    def test_renewal_ends_with_the_store(self, url: str) -> None:
+        store = ResultStore(url, claim_seconds=0.03)
+        store.get_or_claim("a")
+        thread = next(t for t in threading.enumerate() if "_renew_regularly" in t.name)
+        del store
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+
+
+class TestUnreachable:
+    @pytest.fixture
+    def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ResultStore:
+        store = ResultStore(f"memory://{tmp_path.name}")
+
+        def fail(*_: Any, **__: Any) -> None:
+            raise OSError("connection refused")
+
+        for name in ("cat_file", "pipe_file"):
+            monkeypatch.setattr(store._files, name, fail)
+        return store
+
+    def test_is_logged(self, store: ResultStore, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING):
+            store.mset([("a", b"1")])
+            assert store.mget(["a"]) == [None]
+            assert store.get_or_claim("a") is None
+        assert caplog.text.count("connection refused") >= 3
+
+    def test_answers_are_returned_anyway(self, store: ResultStore) -> None:
+        model = ChatOrq("openai/gpt-4o", cache=store, client=OfflineRouter().client())
+        assert model.invoke("Hi").text
+
+
+class TestLangChain:
+    def test_cache_of_a_chat_model(self, url: str) -> None:
+        router = OfflineRouter()
+        for _ in range(2):
+            model = ChatOrq("openai/gpt-4o", cache=ResultStore(url), client=router.client())
+            message = model.invoke("Hi")
+        assert len(router.log) == 1
+        assert message.response_metadata["model_name"] == "openai/gpt-4o"
+        assert isinstance(message, AIMessage)
+
+    async def test_cache_of_async_calls(self, url: str) -> None:
+        router = OfflineRouter()
+        model = ChatOrq("openai/gpt-4o", cache=ResultStore(url), client=router.client())
+        first, second = await model.ainvoke("Hi"), await model.ainvoke("Hi")
+        assert first.content == second.content
+        assert len(router.log) == 1
+
+    def test_tool_calls_survive(self, url: str) -> None:
+        message = AIMessage("", tool_calls=[{"name": "add", "args": {"a": 10**30}, "id": "1"}])
+        store = ResultStore(url)
+        store.update("prompt", "model", [ChatGeneration(message=message)])
+        (generation,) = ResultStore(url).lookup("prompt", "model") or []
+        assert isinstance(generation, ChatGeneration)
+        assert generation.message == message
+
+    def test_other_settings_are_another_key(self, url: str) -> None:
+        router = OfflineRouter()
+        for temperature in (0, 1):
+            ChatOrq(
+                "openai/gpt-4o",
+                temperature=temperature,
+                cache=ResultStore(url),
+                client=router.client(),
+            ).invoke("Hi")
+        assert len(router.log) == 2
+
+    def test_damaged_answer_is_asked_for_again(self, url: str) -> None:
+        store = ResultStore(url)
+        store.update("prompt", "model", [])
+        path = next(iter(store._files.find(store._root)))
+        store._files.pipe_file(path, b"[{]")
+        assert store.lookup("prompt", "model") is None
+
+    def test_clear(self, url: str) -> None:
+        store = ResultStore(url)
+        store.update("prompt", "model", [])
+        store.clear()
+        assert store.lookup("prompt", "model") is None
+
+    def test_store_of_a_loader(self, url: str) -> None:
+        router = OfflineRouter(answers={"openai/whisper-1": "Good day."})
+        for _ in range(2):
+            loader = OrqTranscriptionLoader(
+                b"ID3...", model="openai/whisper-1", store=ResultStore(url), client=router.client()
+            )
+            assert loader.load()[0].page_content == "Good day."
+        assert len(router.log) == 1
+
+
+class TestInvalidInput:
+    @pytest.mark.parametrize(
+        ("url", "problem"),
+        [
+            ("nothing://x", "is not supported"),
+            ("s3://bucket/x", "needs a driver that is missing"),
+        ],
+    )
+    def test_url(self, url: str, problem: str) -> None:
+        with pytest.raises(RouterInputError, match=problem):
+            ResultStore(url)
+
+    def test_claim_seconds(self, tmp_path: Path) -> None:
+        with pytest.raises(RouterInputError, match="claim_seconds"):
+            ResultStore(tmp_path, claim_seconds=0)
