@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from faults.certificate import CERTIFICATE, create_untrusted_context, to_pem
 from support.local_client import COMPLETION, wait_until
 from support.loopback_server import Loopback, complete_response, open_ended_response
+from support.raw_server import serve_connection
 from support.scripted_router import (
     ANSWER,
     KEY,
@@ -168,17 +169,9 @@ def early_server(*responses: bytes, final: bytes = b"", tls: bool = False) -> It
                 if end == b'"]}':
                     connection.sendall(final)
 
-    with ExitStack() as stack:
-        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        if tls:
-            server = stack.enter_context(
-                create_untrusted_context().wrap_socket(server, server_side=True)
-            )
-        thread = threading.Thread(target=lambda: serve(server.accept()[0]), daemon=True)
-        thread.start()
-        yield f"http{'s' * tls}://{HOST}:{server.getsockname()[1]}"
+    with serve_connection(serve, HOST, tls=tls) as url:
+        yield url
         is_done.set()
-        thread.join(5)
 
 
 def build_response(status: str, body: bytes) -> bytes:
@@ -197,6 +190,29 @@ def test_early_response_ends_upload(door, tls, trusted_certificate, resolve_to):
         pytest.raises(RouterStatusError, match="too large"),
     ):
         door.send(create_client(url), LARGE_CALL)
+
+
+@both_doors
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_early_response_ends_upload_to_reading_server(door, tls, trusted_certificate, resolve_to):
+    """Sending never blocks for long, because the server reads all the time."""
+    resolve_to("127.0.0.1")
+    received = 0
+
+    def serve(connection: socket.socket) -> None:
+        nonlocal received
+        with connection, suppress(OSError):
+            connection.sendall(build_response("413 Too Large", b"{}"))
+            while data := connection.recv(65536):
+                received += len(data)
+                time.sleep(0.001)
+
+    with (
+        serve_connection(serve, HOST, tls=tls) as url,
+        pytest.raises(RouterStatusError, match="413"),
+    ):
+        door.send(create_client(url), LARGE_CALL)
+    assert received < 10_000_000
 
 
 @both_doors
