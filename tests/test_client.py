@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import threading
 import warnings
 import weakref
@@ -147,6 +148,18 @@ def test_changed_file_raises_error(door, tmp_path, size, factor):
     call = create_call(endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(path)})
     path.unlink() if factor is None else path.write_bytes(bytes(int(size * factor)))
     with pytest.raises(RouterError, match="file"):
+        door.send(create_client(Script()), call)
+
+
+@both_doors
+def test_file_that_became_a_pipe_raises_error(door, tmp_path):
+    """Opening a pipe would wait for its writer, beyond the deadline."""
+    path = tmp_path / "sound.mp3"
+    path.write_bytes(bytes(2_000_000))
+    call = create_call(endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(path)})
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(RouterInputError, match="not a regular file"):
         door.send(create_client(Script()), call)
 
 

@@ -57,19 +57,22 @@ class Deadline:
     Args:
         timeout: seconds until the call must be answered, retries included.
         idle_timeout: seconds to wait for the next item of a stream.
+        covers_stream: whether the timeout also limits the stream.
 
     Attributes:
         started_at: when the call started, in seconds on the monotonic clock.
+        ends_at: when the whole call has to end, on the same clock.
         expires_at: when the wait ends, on the same clock; infinite while paused.
         has_received: whether an item has arrived.
         is_cancelled: checks whether the call was cancelled; ``None`` if nothing can cancel it.
     """
 
-    def __init__(self, *, timeout: float, idle_timeout: float) -> None:
+    def __init__(self, *, timeout: float, idle_timeout: float, covers_stream: bool = False) -> None:
         self.started_at = time.monotonic()
         self.timeout = timeout
         self.idle_timeout = idle_timeout
         self.expires_at = self.started_at + timeout
+        self.ends_at = self.expires_at if covers_stream else math.inf
         self.has_received = False
         self.is_cancelled = CANCEL_CHECK.get()
 
@@ -84,6 +87,11 @@ class Deadline:
     def is_expired(self) -> bool:
         """Whether the deadline has passed or the call was cancelled."""
         return self.remaining <= 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the timeout of the whole call has passed."""
+        return time.monotonic() >= self.ends_at
 
     def cap(self, seconds: float | None) -> float:
         """Shorten a wait so that it ends no later than the deadline.
@@ -105,7 +113,8 @@ class Deadline:
 
     def resume(self, seconds: float | None = None) -> None:
         """Restart the deadline to wait for the next item, by default for the idle timeout."""
-        self.expires_at = time.monotonic() + (self.idle_timeout if seconds is None else seconds)
+        end = time.monotonic() + (self.idle_timeout if seconds is None else seconds)
+        self.expires_at = min(end, self.ends_at)
 
 
 def resolve_timeout(
@@ -140,7 +149,11 @@ def resolve_timeout(
 
 
 def create_deadline(
-    settings: RouterSettings, timeout: httpx.Timeout, controls: RouterControls
+    settings: RouterSettings,
+    timeout: httpx.Timeout,
+    controls: RouterControls,
+    *,
+    covers_stream: bool,
 ) -> Deadline:
     """Create the deadline of a call that starts now."""
     seconds = settings.deadline
@@ -148,7 +161,8 @@ def create_deadline(
         seconds = max(DEFAULT_TIMEOUT_SECONDS, timeout.read or 0)
     else:
         _warn_if_short("deadline", seconds, controls.worst_case_seconds)
-    return Deadline(timeout=seconds, idle_timeout=settings.stream_chunk_timeout)
+    idle_timeout = settings.stream_chunk_timeout
+    return Deadline(timeout=seconds, idle_timeout=idle_timeout, covers_stream=covers_stream)
 
 
 def _warn_if_short(name: str, seconds: float, worst_case: float | None) -> None:

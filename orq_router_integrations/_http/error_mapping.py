@@ -157,7 +157,7 @@ def _map_upload_error(error: UploadReadError, exchange: Exchange[Any]) -> Router
 
 def _create_deadline_error(exchange: Exchange[Any]) -> RouterError:
     deadline = exchange.deadline
-    if exchange.decoder is not None and deadline.has_received:
+    if exchange.decoder is not None and deadline.has_received and not deadline.has_ended:
         message = (
             f"The stream sent nothing new for {deadline.idle_timeout:g} seconds (keep-alives do "
             "not count). Pass a longer stream_chunk_timeout= if the model may pause that long."

@@ -314,7 +314,8 @@ def create_exchange(
         raise to_input_error(error, endpoint=call.endpoint.path) from None
     _warn_about_fallback_loops(call.body.get("model"), encoded.controls)
     timeout = resolve_timeout(settings, call.timeout, encoded.controls)
-    deadline = create_deadline(settings, timeout, encoded.controls)
+    covers_stream = isinstance(call, StreamCall) and call.is_collected
+    deadline = create_deadline(settings, timeout, encoded.controls, covers_stream=covers_stream)
     return Exchange(
         call=call,
         encoded=encoded,

@@ -47,6 +47,15 @@ _MIN_BASE64_CHARS = 32
 _URL_HINT = ' To pass an image by URL, use the block {"type": "image", "url": ...}.'
 
 
+def _open_regular_file(path: str, flags: int) -> int:
+    """Open a file without waiting, because it may have become a pipe since it was checked."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path!r} is not a regular file.")
+    return descriptor
+
+
 class SourceFile(NamedTuple):
     """A file that a caller passed: its content or path, its name and its declared type."""
 
@@ -60,7 +69,9 @@ class SourceFile(NamedTuple):
         return content.stat().st_size if isinstance(content, Path) else len(content)
 
     def open(self) -> BinaryIO:
-        return self.content.open("rb") if isinstance(self.content, Path) else BytesIO(self.content)
+        if isinstance(self.content, Path):
+            return open(self.content, "rb", opener=_open_regular_file)
+        return BytesIO(self.content)
 
     def detect_mime_type(self) -> str | None:
         with self.open() as stream:

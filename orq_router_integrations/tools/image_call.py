@@ -50,6 +50,7 @@ class ImageCall:
             controls=self.controls,
             create_decoder=self._create_decoder,
             retry_ambiguous=self.retry_ambiguous,
+            is_collected=True,
         )
 
     def _create_decoder(self, response: Response) -> ImageResponseDecoder[ImageSink]:

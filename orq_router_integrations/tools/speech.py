@@ -278,7 +278,9 @@ class OrqSpeechTool(OrqTool):
                 "text: expected a str, or a dict with the key 'text'.", endpoint=SPEECH.path
             )
         overrides = {**args, **kwargs}
-        return self._prepare(overrides.pop("text"), overrides)
+        call = self._prepare(overrides.pop("text"), overrides)
+        call.is_streamed = True
+        return call
 
     def _prepare_file(
         self,

@@ -80,6 +80,8 @@ class SpeechCall:
     retry_ambiguous: bool
     pcm_rate: int
     characters: int
+    is_streamed: bool = False
+    """Whether the caller takes the audio as it arrives; otherwise the deadline covers all of it."""
     _responses: list[Response] = field(default_factory=list)
     _chunk: int = 0
     _is_chunk_start: bool = True
@@ -110,6 +112,7 @@ class SpeechCall:
                 controls=self.controls,
                 create_decoder=self._create_decoder,
                 retry_ambiguous=self.retry_ambiguous,
+                is_collected=not self.is_streamed,
             )
             if self._joiner:
                 self._joiner.end_chunk()

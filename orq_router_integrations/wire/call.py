@@ -180,3 +180,5 @@ class StreamCall(Request, Generic[T]):
     """
 
     create_decoder: Callable[[Response], StreamDecoder[T]]
+    is_collected: bool = False
+    """Whether the caller needs the complete response, so that the deadline covers all of it."""

@@ -157,6 +157,48 @@ def test_stream_may_outlast_deadline(door):
 
 
 @pytest.mark.slow
+@both_doors
+@pytest.mark.parametrize("is_injected", [False, True], ids=["own", "injected"])
+def test_deadline_covers_collected_stream(door, is_injected):
+    dripping = drip(HEAD, encode_chunk(encode_event("x")))
+    with Loopback(dripping) as server:
+        clients: Any = {"http_client": httpx.Client(), "http_async_client": httpx.AsyncClient()}
+        client = impatient_client(
+            server, stream_chunk_timeout=30.0, **(clients if is_injected else {})
+        )
+        error = get_timeout_error(door, client, create_stream_call(is_collected=True))
+        assert "deadline of 0.3 seconds. Pass a longer deadline=" in str(error)
+        assert error.partial.startswith("xx")
+
+
+@pytest.mark.slow
+@both_doors
+def test_idle_collected_stream_ends_before_deadline(door):
+    with Loopback(open_ended_response(encode_event("Hel"))) as server:
+        client = impatient_client(server, deadline=60.0)
+        error = get_timeout_error(door, client, create_stream_call(is_collected=True))
+        assert "stream sent nothing new for 0.3 seconds" in str(error)
+
+
+@pytest.mark.slow
+@both_doors
+def test_chunk_with_only_a_finish_reason_extends_idle_timeout(door):
+    finish = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    usage = b'data: {"choices":[{"index":0,"delta":{}}],"usage":{"total_tokens":1}}\n\n'
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD)
+        for event in (encode_event("Hel"), finish, usage, DONE):
+            writer.write(encode_chunk(event))
+            await writer.drain()
+            await asyncio.sleep(0.6)
+
+    with Loopback(answer) as server:
+        client = impatient_client(server, deadline=30.0, stream_chunk_timeout=1.0)
+        assert door.stream(client, create_stream_call()) == ["Hel", "", ""]
+
+
+@pytest.mark.slow
 def test_idle_timeout_ignores_slow_reader():
     with Loopback(open_ended_response(encode_event("Hel") + encode_event("lo") + DONE)) as server:
         texts = []

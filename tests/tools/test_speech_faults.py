@@ -7,6 +7,7 @@ import httpx
 import pytest
 from support.audio_samples import create_samples, create_wav
 from support.full_disk import simulate_full_disk
+from support.local_client import local_client
 from support.loopback_server import Loopback
 from support.scripted_router import KEY, ResponseBody, record_sleeps, respond
 from support.speech_tools import (
@@ -27,6 +28,7 @@ from orq_router_integrations.errors import (
     NotFoundError,
     RouterConnectionError,
     RouterError,
+    RouterTimeoutError,
     SavingError,
     ServerError,
     StreamInterruptedError,
@@ -68,6 +70,40 @@ async def test_received_audio_is_partial_bytes(is_async, fault):
     assert (error.received, script.sent) == (2044, 1)
     assert read_wav(error.partial_bytes) == (16000, create_samples(3000)[:2000])  # can be played
     assert "bytes received 2044" in str(error)
+
+
+async def drip_audio(writer: asyncio.StreamWriter) -> None:
+    """Send a byte of a never-ending recording now and then."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\n" + b"\xff\xfb" * 100)
+    while not writer.is_closing():
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.write(b"\0")
+
+
+@pytest.mark.slow
+@sync_and_async
+@pytest.mark.parametrize("is_file", [False, True], ids=["memory", "file"])
+async def test_deadline_covers_slow_audio(is_async, is_file, tmp_path):
+    with Loopback(drip_audio) as server:
+        client = local_client(server, deadline=0.5, stream_chunk_timeout=30.0)
+        tool = create_tool(client=client, audio_format="mp3")
+        if is_file:
+            call = synthesize_to_file(tool, is_async, "Hi", tmp_path / "a.mp3")
+        else:
+            call = synthesize(tool, is_async, "Hi")
+        with pytest.raises(RouterTimeoutError, match=r"deadline of 0\.5 seconds") as raised:
+            await call
+    assert raised.value.received > 100
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_streamed_audio_may_outlast_deadline():
+    with Loopback(drip_audio) as server:
+        client = local_client(server, deadline=0.1, stream_chunk_timeout=30.0)
+        tool = create_tool(client=client, audio_format="mp3")
+        with closing(tool.stream("Hi")) as audio:
+            assert len([next(audio) for _ in range(15)]) == 15
 
 
 @sync_and_async
