@@ -188,6 +188,7 @@ class RouterIntegration(RouterSettings):
         if client is not None:  # its settings may contain a key, for example if it is offline
             state = {**state, "__dict__": {**state["__dict__"], **client.get_settings()}}
         super().__setstate__(state)
+        _ = self.resolved_client  # creates a client again, because none is pickled
 
     def merge_controls(self, overrides: Any = None) -> RouterControls:
         """Merge the controls of a single call into those of this object, field by field.

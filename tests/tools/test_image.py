@@ -194,8 +194,9 @@ def test_parameters_are_sent_where_supported(router):
     ]
 
 
-def test_pickle():
-    image_tool = OrqImageTool(model=GPT, api_key="sk-orq-test", model_args=("image", "n"))
+def test_pickle(monkeypatch):
+    monkeypatch.setenv("ORQ_API_KEY", "sk-orq-test")
+    image_tool = OrqImageTool(model=GPT, model_args=("image", "n"))
     copy = pickle.loads(pickle.dumps(image_tool))
     assert (copy.model, copy.model_args) == (GPT, ("image", "n"))
     assert set(copy.args) == {"prompt", "image", "n"}
