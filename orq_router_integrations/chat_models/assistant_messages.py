@@ -23,6 +23,7 @@ from orq_router_integrations.wire.reasoning import (
     THOUGHT_SIGNATURES_KWARG,
     read_reasoning_part,
 )
+from orq_router_integrations.wire.responses_output import REPLAYED_ITEMS
 
 _TOOL_CALL_TYPES = {
     "tool_call",
@@ -35,7 +36,7 @@ _TOOL_CALL_TYPES = {
 }
 """Blocks that repeat the ``tool_calls`` of the message."""
 
-_SERVER_TYPES = {
+_SERVER_TYPES = REPLAYED_ITEMS | {
     "server_tool_call",
     "server_tool_call_chunk",
     "server_tool_result",
@@ -43,15 +44,8 @@ _SERVER_TYPES = {
     "mcp_tool_use",
     "executable_code",
     "code_execution_result",
-    "web_search_call",
     "file_search_call",
     "code_interpreter_call",
-    "mcp_call",
-    "mcp_list_tools",
-    "mcp_approval_request",
-    "tool_search_call",
-    "tool_search_output",
-    "compaction",
     "container_upload",
     "guard_content",
     "reference",
@@ -122,8 +116,7 @@ def replace_audio_with_transcript(message: AIMessage, *, accepts_audio_ids: bool
     audio = message.additional_kwargs.get("audio")
     if not isinstance(audio, Mapping) or (accepts_audio_ids and audio.get("id")):
         return message
-    transcript, text = audio.get("transcript"), message.text
-    transcript = transcript if isinstance(transcript, str) else ""
+    transcript, text = as_str(audio.get("transcript")), message.text
     kwargs = {name: value for name, value in message.additional_kwargs.items() if name != "audio"}
     update: dict[str, Any] = {"additional_kwargs": kwargs}
     if transcript not in text or not text:
@@ -140,21 +133,13 @@ def _describe_omitted(media_types: set[str]) -> str:
 
 @dataclass(slots=True)
 class _AssistantContent:
-    """Blocks of an assistant message, sorted by how they are sent.
+    """Blocks of an assistant message, sorted by how they are sent."""
 
-    Attributes:
-        is_generated: Whether a model created the message; its media cannot be sent back then.
-        parts: Content parts, starting with signed reasoning.
-        reasoning: Reasoning texts without a signature.
-        tool_calls: Tool calls from Anthropic's ``tool_use`` blocks.
-        omitted: Types of media that were left out.
-    """
-
-    is_generated: bool = False
-    parts: list[Part] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
-    omitted: set[str] = field(default_factory=set)
+    is_generated: bool  # whether a model created the message, whose media cannot be sent back then
+    parts: list[Part] = field(default_factory=list)  # starting with signed reasoning
+    reasoning: list[str] = field(default_factory=list)  # texts without a signature
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)  # from ``tool_use`` blocks
+    omitted: set[str] = field(default_factory=set)  # types of media that were left out
     _signed_count: int = 0
 
     def add_block(self, block: Any) -> None:

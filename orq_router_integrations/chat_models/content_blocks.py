@@ -44,13 +44,7 @@ def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
         for number, block in number_by_type(_iter_content(chunk))
     ]
     calls = [
-        {
-            "type": "tool_call_chunk",
-            "id": call["id"],
-            "name": call["name"],
-            "args": call["args"],
-            "index": f"lc_orq_call_{call['index']}",
-        }
+        {**call, "type": "tool_call_chunk", "index": f"lc_orq_call_{call['index']}"}
         for call in chunk.tool_call_chunks
     ]
     return cast("list[ContentBlock]", [*blocks, *calls])

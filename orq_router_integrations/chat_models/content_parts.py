@@ -137,12 +137,6 @@ def validate_file_sources(file: Mapping[str, Any]) -> None:
         )
 
 
-def validate_content(content: object) -> None:
-    """Check the content of a message that was created without validation."""
-    if not isinstance(content, (str, list, tuple)):
-        raise ValueError(f".content: Expected a str or a list, got {type(content).__name__}.")
-
-
 def convert_block(block: Any, *, is_third_party: bool = False) -> Part:
     """Convert a content block to a content part.
 
@@ -293,25 +287,23 @@ def _read_document(block: Mapping[str, Any]) -> MediaSource:
 def _convert_file(source: MediaSource) -> Part:
     if source.text is not None:
         return {"type": "text", "text": source.text}
-    if source.file_id:
-        return _create_file_part(source, {"file_id": source.file_id})
-    if source.url is not None:
-        file = {"uri": _validate_url(source.url, ("https://", "gs://"))}
-        return _create_file_part(
-            source, {**file, "mimeType": source.mime_type} if source.mime_type else file
-        )
+    if source.file_id or source.url is not None:
+        return _convert_remote_file(source)
     family = (source.mime_type or "").partition("/")[0]
     convert = {"image": _convert_image, "audio": _convert_audio, "text": _decode_text}.get(family)
-    return convert(source) if convert else _convert_pdf(source)
-
-
-def _convert_pdf(source: MediaSource) -> Part:
+    if convert:
+        return convert(source)
     data = mime.build_data_url(mime.PDF_TYPE, mime.validate_pdf(source.require_data()))
     file = {"file_data": data, "filename": mime.get_pdf_filename(source.filename)}
     return {"type": "file", "file": file}
 
 
-def _create_file_part(source: MediaSource, file: dict[str, str]) -> Part:
+def _convert_remote_file(source: MediaSource) -> Part:
+    file: dict[str, Any] = {"file_id": source.file_id}
+    if not source.file_id:
+        file = {"uri": _validate_url(source.url or "", ("https://", "gs://"))}
+        if source.mime_type:
+            file["mimeType"] = source.mime_type
     if source.filename:
         file["filename"] = mime.validate_filename(source.filename)
     return {"type": "file", "file": file}

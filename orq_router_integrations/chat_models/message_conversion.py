@@ -24,7 +24,6 @@ from orq_router_integrations.chat_models.content_parts import (
     convert_block,
     convert_blocks,
     describe_parts,
-    validate_content,
     validate_file_sources,
     validate_source_keys,
 )
@@ -126,13 +125,16 @@ def _convert_message(
     message: BaseMessage, tool_media: ToolMedia, provider: str | None, api: str
 ) -> tuple[dict[str, Any], list[Part]]:
     """Return the payload of a message, and the media of a tool result."""
-    is_text = isinstance(message.content, str)
-    if not (is_text or isinstance(message, ToolMessage)):
-        validate_content(message.content)
+    content: object = message.content
     attachments: list[Part] = []
     if isinstance(message, ToolMessage):
         payload, attachments = convert_tool_message(message, keep_media=tool_media == "tool")
-    elif isinstance(message, AIMessage) and not (is_text and not message.additional_kwargs):
+    elif not isinstance(content, (str, list, tuple)):  # the message was not validated
+        type_name = type(content).__name__
+        raise ValueError(f".content: Expected a str or a list, got {type_name}.")
+    elif isinstance(message, AIMessage) and not (
+        isinstance(content, str) and not message.additional_kwargs
+    ):
         payload = _convert_chat_message(_prepare_for_provider(message, provider, api))
     else:
         payload = _convert_chat_message(message)
@@ -178,39 +180,36 @@ def _prepare_for_provider(message: AIMessage, provider: str | None, api: str) ->
 
 
 def _convert_chat_message(message: BaseMessage) -> dict[str, Any]:
-    for message_type, convert in _CONVERTERS.items():
-        if isinstance(message, message_type):
-            return _add_name(convert(message), message)
-    if not isinstance(message, ChatMessage):
-        raise ValueError(
-            f"A {type(message).__name__} cannot be sent. Use a system, human, AI or tool message."
-        )
-    if message.role not in _ROLES:
-        raise ValueError(f"Unknown role {message.role!r}. Use one of {', '.join(_ROLES)}.")
-    message_type = _ROLES[message.role]
-    payload = _CONVERTERS[message_type](message_type(content=message.content))
-    return _add_name({**payload, "role": message.role}, message)
-
-
-def _add_name(payload: dict[str, Any], message: BaseMessage) -> dict[str, Any]:
+    content = message.content
+    match message:
+        case HumanMessage():
+            payload = {"role": "user", "content": _convert_content(content, convert_block)}
+        case AIMessage():
+            payload = convert_assistant_message(message)
+        case SystemMessage():
+            content = _convert_content(content, _convert_text_block)
+            payload = {"role": _get_system_role(message), "content": content}
+        case ChatMessage(role=role) if role in _ROLES:
+            payload = {**_convert_chat_message(_ROLES[role](content=content)), "role": role}
+        case ChatMessage(role=role):
+            raise ValueError(f"Unknown role {role!r}. Use one of {', '.join(_ROLES)}.")
+        case _:
+            type_name = type(message).__name__
+            raise ValueError(
+                f"A {type_name} cannot be sent. Use a system, human, AI or tool message."
+            )
     return {**payload, "name": message.name} if message.name else payload
 
 
-def _convert_human_message(message: BaseMessage) -> dict[str, Any]:
-    content = message.content
-    if not isinstance(content, str):
-        return {"role": "user", "content": convert_blocks(content, convert_block)}
-    return {"role": "user", "content": content}
+def _convert_content(content: Any, convert: Callable[[Any], Part]) -> Any:
+    return content if isinstance(content, str) else convert_blocks(content, convert)
 
 
-def _convert_system_message(message: BaseMessage) -> dict[str, Any]:
-    role = message.additional_kwargs.get("__openai_role__", "system")  # set by langchain-core
+def _get_system_role(message: SystemMessage) -> str:
+    role: str = message.additional_kwargs.get("__openai_role__", "system")  # set by langchain-core
     if role not in {"system", "developer"}:
         raise ValueError(f"Unknown role {role!r} of a system message. Use system or developer.")
-    content = message.content
-    if not isinstance(content, str):
-        return {"role": role, "content": convert_blocks(content, _convert_text_block)}
-    return {"role": role, "content": content}
+    return role
 
 
 def _convert_text_block(block: Any) -> Part:
@@ -220,13 +219,6 @@ def _convert_text_block(block: Any) -> Part:
             f"A system message cannot contain {describe_parts([part])}. Move it to a human message."
         )
     return part
-
-
-_CONVERTERS: dict[type[BaseMessage], Callable[[BaseMessage], dict[str, Any]]] = {
-    HumanMessage: _convert_human_message,
-    AIMessage: convert_assistant_message,
-    SystemMessage: _convert_system_message,
-}
 
 
 def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:

@@ -10,7 +10,7 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, Us
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Response
-from orq_router_integrations.wire.json import as_dict, as_int, as_str
+from orq_router_integrations.wire.json import as_dict, as_float, as_int, as_str
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 _BODY_FIELDS = ("api", "id", "created", "system_fingerprint", "service_tier")
@@ -93,20 +93,12 @@ def create_response_metadata(
         "attempts": response.attempts,
         "rate_limits": limits or None,
         "latency": round(response.elapsed_seconds, 6),
-        "cost": _get_cost(body.get("usage")),
+        "cost": as_float(as_dict(body.get("usage")).get("total_cost")),
         "upstream": candidates.resolve_provider(model or "") or None,
         "fell_back": candidates.is_fallback(model or "") or None,
         "offline": response.headers.get("x-orq-offline") == "1" or None,
     }
     return {name: value for name, value in metadata.items() if value is not None}
-
-
-def _get_cost(usage: Any) -> float | None:
-    try:
-        cost = float(as_dict(usage).get("total_cost"))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return cost if math.isfinite(cost) else None
 
 
 # Finish reasons

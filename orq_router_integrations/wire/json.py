@@ -210,6 +210,17 @@ def as_int(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def as_float(value: Any) -> float | None:
+    """Return a parsed finite number, also from a string, otherwise ``None``."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def get_json_type_name(value: Any) -> str:
     """Return the JSON type of a parsed value for an error message, such as ``"an array"``."""
     names = {list: "an array", dict: "an object", str: "a string", type(None): "null"}

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.controls import Control, JsonObject, ModelId, Share
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_float, as_str
 from orq_router_integrations.wire.suggestions import suggest_name
 
 SearchType = Literal["vector_search", "keyword_search", "hybrid_search"]
@@ -104,11 +104,6 @@ def _parse_match(item: dict[str, Any]) -> KnowledgeMatch:
         id=as_str(item.get("id")) or None,
         text=item["text"],
         metadata=as_dict(item.get("metadata")),
-        search_score=_as_score(scores.get("search_score")),
-        rerank_score=_as_score(scores.get("rerank_score")),
+        search_score=as_float(scores.get("search_score")),
+        rerank_score=as_float(scores.get("rerank_score")),
     )
-
-
-def _as_score(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None

@@ -6,7 +6,7 @@ from typing import Any
 
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.json import as_dict, as_int
+from orq_router_integrations.wire.json import as_dict, as_float, as_int
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 MAX_DOCUMENTS = 1000
@@ -64,11 +64,12 @@ def sort_scores(scores: Any) -> list[RerankScore]:
 
 
 def _parse_score(item: dict[str, Any], count: int) -> RerankScore:
-    index, score = as_int(item.get("index", 0)), item.get("relevance_score")
+    index, score = as_int(item.get("index", 0)), as_float(item.get("relevance_score"))
     if index is None or not 0 <= index < count:
         raise MalformedResponseError(
             f"the index {item.get('index')!r:.40} is not one of the {count} documents"
         )
-    if not isinstance(score, (int, float)) or isinstance(score, bool):
-        raise MalformedResponseError(f"the score of document {index} is {score!r:.40}")
-    return RerankScore(index, float(score))
+    if score is None:
+        received = item.get("relevance_score")
+        raise MalformedResponseError(f"the score of document {index} is {received!r:.40}")
+    return RerankScore(index, score)

@@ -4,7 +4,6 @@ Formats other than JSON can arrive as plain text or as a JSON string. Speaker la
 documented, so they are read from the fields that providers use.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,13 @@ from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, mo
 
 from orq_router_integrations.wire.call import MalformedResponseError, Response, raise_for_error
 from orq_router_integrations.wire.chat_params import StrictNumber
-from orq_router_integrations.wire.json import as_dicts, as_str, get_json_type_name, loads
+from orq_router_integrations.wire.json import (
+    as_dicts,
+    as_float,
+    as_str,
+    get_json_type_name,
+    loads,
+)
 from orq_router_integrations.wire.subtitles import parse_subtitles
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 from orq_router_integrations.wire.transcripts import Span, Transcript
@@ -198,7 +203,7 @@ def _parse_object(body: Mapping[str, Any], *, offline: bool) -> Transcript:
         words=_sort(_parse_spans(body.get("words"), ("word", "text")), _MAX_JITTER_SECONDS),
         segments=_sort(segments),
         language=as_str(body.get("language")) or as_str(body.get("language_code")) or None,
-        duration=_parse_number(body.get("duration")),
+        duration=as_float(body.get("duration")),
         model=as_str(body.get("model")) or None,
         offline=offline,
         raw={name: value for name, value in body.items() if name not in parsed_fields},
@@ -218,7 +223,7 @@ def _parse_spans(items: Any, text_fields: Sequence[str]) -> tuple[Span, ...]:
         text = next(filter(None, (as_str(item.get(name)).strip() for name in text_fields)), "")
         if not text or item.get("type") == "spacing":
             continue
-        start, end = _parse_number(item.get("start")), _parse_number(item.get("end"))
+        start, end = as_float(item.get("start")), as_float(item.get("end"))
         has_times = has_times or start is not None
         start = previous_end if start is None else max(0.0, start)
         previous_end = max(start, start if end is None else end)
@@ -246,14 +251,3 @@ def _get_speaker(item: Mapping[str, Any]) -> str | None:
     labels = (item.get(name) for name in ("speaker", "speaker_id", "speaker_label"))
     label = next((label for label in labels if label is not None), None)
     return str(label) if isinstance(label, (str, int)) and str(label) else None
-
-
-def _parse_number(value: Any) -> float | None:
-    """Parse a finite number or numeric string; providers send ``duration`` as either."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
