@@ -57,6 +57,11 @@ def _create_parser() -> argparse.ArgumentParser:
     serve = commands.add_parser(
         "serve", help="serve the offline router on this machine, for any OpenAI client"
     )
+    _add_serve_arguments(serve)
+    return parser
+
+
+def _add_serve_arguments(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
     serve.add_argument("--port", type=int, default=8080, help="0 picks a free port")
     serve.add_argument(
@@ -64,8 +69,31 @@ def _create_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="ignore undocumented request fields instead of refusing them",
     )
+    serve.add_argument(
+        "--requests-per-minute", type=int, metavar="N", help="rate limit; unlimited by default"
+    )
+    serve.add_argument(
+        "--latency", type=float, default=0.0, metavar="S", help="seconds before each response"
+    )
+    serve.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        type=_parse_fault,
+        metavar="MODEL=STATUS",
+        help="answer every call of a model with an error, such as openai/gpt-4o=503; repeatable",
+    )
+    serve.add_argument(
+        "--record", type=Path, metavar="FILE", help="append each request as a line of JSON"
+    )
     serve.set_defaults(run=_serve)
-    return parser
+
+
+def _parse_fault(value: str) -> tuple[str, int]:
+    model, _, status = value.rpartition("=")
+    if not model or not status.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected MODEL=STATUS, got {value!r}")
+    return model, int(status)
 
 
 def _run_demo(args: argparse.Namespace) -> int:
@@ -83,7 +111,13 @@ def _serve(args: argparse.Namespace) -> int:
     from orq_router_integrations.testing import OfflineRouter  # noqa: PLC0415
     from orq_router_integrations.testing.serve import serve  # noqa: PLC0415
 
-    serve(args.host, args.port, OfflineRouter(lenient=args.lenient))
+    router = OfflineRouter(
+        faults=dict(args.fault),
+        requests_per_minute=args.requests_per_minute,
+        lenient=args.lenient,
+        latency=args.latency,
+    )
+    serve(args.host, args.port, router, record=args.record)
     return 0
 
 

@@ -1,12 +1,14 @@
 """The command ``orq-router``."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from orq_router_integrations import __version__
+from orq_router_integrations import ChatOrq, OfflineRouter, __version__
 from orq_router_integrations.__main__ import main
 from orq_router_integrations.demo import ASSETS
+from orq_router_integrations.errors import RateLimitError, RouterStatusError
 
 
 def test_demo_falls_back_when_the_primary_model_fails(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +55,9 @@ def test_demo_uses_given_files_and_models(
         (["demo", "--model", "gpt-4o"], "provider/model"),
         (["demo", "--keep", __file__], "Cannot create directory"),
         (["serve", "--host", "203.0.113.1"], "loopback"),
+        (["serve", "--fault", "gpt-4o=503"], "provider/model"),
+        (["serve", "--requests-per-minute", "0"], "at least 1"),
+        (["serve", "--latency", "-1"], "latency"),
     ],
 )
 def test_wrong_argument_is_reported(
@@ -60,6 +65,34 @@ def test_wrong_argument_is_reported(
 ) -> None:
     assert main(arguments) == 1
     assert message in capsys.readouterr().err
+
+
+def test_serve_options_configure_the_router(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    served: dict[str, Any] = {}
+
+    def serve(host: str, port: int, router: OfflineRouter, *, record: Path) -> None:
+        served.update(host=host, port=port, record=record, client=router.client(max_retries=0))
+
+    monkeypatch.setattr("orq_router_integrations.testing.serve.serve", serve)
+    options = ["--port", "0", "--lenient", "--requests-per-minute", "2", "--record", str(tmp_path)]
+    faults = ["--fault", "openai/gpt-4o=503", "--fault", "openai/gpt-4o-mini=429"]
+    assert main(["serve", *options, *faults]) == 0
+    assert (served["host"], served["port"], served["record"]) == ("127.0.0.1", 0, tmp_path)
+    for model, status in (("gpt-4o", 503), ("gpt-4o-mini", 429)):
+        with pytest.raises(RouterStatusError) as raised:
+            ChatOrq(f"openai/{model}", client=served["client"]).invoke("Hi")
+        assert raised.value.status_code == status
+    with pytest.raises(RateLimitError, match="2 requests per minute"):
+        ChatOrq("groq/llama-3", client=served["client"]).invoke("Hi")
+
+
+@pytest.mark.parametrize("value", ["openai/gpt-4o", "503", "openai/gpt-4o=down"])
+def test_wrong_fault_is_reported(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--fault", value])
+    assert "expected MODEL=STATUS" in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,30 @@
-"""An offline router for tests and demos: the HTTP API in-process, without a key or a socket."""
+"""An offline router for tests and demos: the HTTP API in-process, without a key or a socket.
 
-from orq_router_integrations.testing.answering.answer import Answer
-from orq_router_integrations.testing.router import OfflineRouter
-from orq_router_integrations.testing.routing.faults import Fault
-from orq_router_integrations.testing.routing.request_log import ProviderCall
+Names are imported when they are first used, so that the pytest plugin does not slow down pytest.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orq_router_integrations.testing.answering.answer import Answer
+    from orq_router_integrations.testing.router import OfflineRouter
+    from orq_router_integrations.testing.routing.faults import Fault
+    from orq_router_integrations.testing.routing.request_log import ProviderCall
 
 __all__ = ["Answer", "Fault", "OfflineRouter", "ProviderCall"]
+
+_MODULES = {
+    "Answer": "answering.answer",
+    "Fault": "routing.faults",
+    "OfflineRouter": "router",
+    "ProviderCall": "routing.request_log",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,12 +1,16 @@
 """ASGI app that serves an offline router over HTTP."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
 
 from orq_router_integrations.testing.router import OfflineRouter
 from orq_router_integrations.testing.routing.http_adapter import Delay
+from orq_router_integrations.testing.routing.request_log import RecordedRequest
+from orq_router_integrations.testing.serialization import encode_json
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -14,8 +18,13 @@ Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Event, Receive, Send], Awaitable[None]]
 
 
-def create_asgi_app(router: OfflineRouter) -> App:
-    """Create an ASGI 3 app that answers like ``router.handle``. Streams are sent event by event."""
+def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App:
+    """Create an ASGI 3 app that answers like ``router.handle``. Streams are sent event by event.
+
+    Args:
+        router: the offline router.
+        record: file to which each request is appended as a line of JSON.
+    """
 
     async def app(scope: Event, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -23,12 +32,19 @@ def create_asgi_app(router: OfflineRouter) -> App:
         elif scope["type"] == "http":
             request = await _read_request(scope, receive)
             response = router.handle(request)
+            if record is not None:
+                _append_record(record, router.requests[-1], response.status_code)
             await Delay(router.latency, request).wait_async()
             await _send_response(response, send)
         else:
             raise ValueError(f"The offline router serves HTTP only, not {scope['type']}.")
 
     return app
+
+
+def _append_record(path: Path, request: RecordedRequest, status: int) -> None:
+    with path.open("ab") as file:
+        file.write(encode_json({**asdict(request), "status": status}) + b"\n")
 
 
 async def _run_lifespan(receive: Receive, send: Send) -> None:

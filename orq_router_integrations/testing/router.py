@@ -193,6 +193,32 @@ class OfflineRouter:
         scripts = {"answers": self._answers.unused, "faults": self._faults.unused}
         return [f"{name}: {key!r}" for name, keys in scripts.items() for key in keys]
 
+    def script(
+        self,
+        *,
+        answers: Answers | None = None,
+        faults: Mapping[str, FaultSequence] | None = None,
+    ) -> None:
+        """Replace the scripted answers and faults, for example those of the pytest fixture.
+
+        Args:
+            answers: scripted answers, as in the constructor.
+            faults: scripted faults, as in the constructor.
+        """
+        with self._lock:
+            self._answers.load(answers)
+            self._faults.load(faults)
+            self._settings |= {"answers": answers, "faults": faults}
+
+    def assert_all_used(self) -> None:
+        """Check that every scripted answer and fault has been used.
+
+        Raises:
+            AssertionError: some are unused; the message lists them.
+        """
+        if unused := self.unused:
+            raise AssertionError(f"The script was not used completely: {', '.join(unused)}")
+
     @property
     def transport(self) -> OfflineTransport:
         """Transport for ``httpx.Client`` and ``httpx.AsyncClient``. It opens no socket."""

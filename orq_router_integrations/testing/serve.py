@@ -4,23 +4,32 @@ import ipaddress
 import os
 import socket
 import sys
+from pathlib import Path
 
 from orq_router_integrations.testing.asgi import create_asgi_app
 from orq_router_integrations.testing.router import OfflineRouter
 
 
-def serve(host: str = "127.0.0.1", port: int = 8080, router: OfflineRouter | None = None) -> None:
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    router: OfflineRouter | None = None,
+    *,
+    record: Path | None = None,
+) -> None:
     """Serve an offline router until interrupted, and print the base URL to use.
 
     Args:
         host: a loopback address. Any API key is accepted, so other hosts are rejected.
         port: port to listen on; 0 picks a free port.
         router: router to serve; a new one by default.
+        record: file to which each request is appended, as one line of JSON without the API key.
 
     Raises:
         ValueError: ``host`` is not a loopback address.
         ImportError: uvicorn is not installed (extra ``serve``).
-        OSError: the port cannot be opened, for example because it is in use.
+        OSError: the port cannot be opened, for example because it is in use, or ``record`` cannot
+            be written.
     """
     if not _is_loopback(host):
         raise ValueError(f"host: {host!r} is not a loopback address. Use '127.0.0.1'.")
@@ -30,7 +39,9 @@ def serve(host: str = "127.0.0.1", port: int = 8080, router: OfflineRouter | Non
         raise ImportError(
             "uvicorn is not installed. Install orq-router-integrations with the extra [serve]."
         ) from None
-    app = create_asgi_app(OfflineRouter() if router is None else router)
+    if record is not None:
+        record.open("ab").close()  # raises now if the file cannot be written
+    app = create_asgi_app(OfflineRouter() if router is None else router, record=record)
     with _open_listener(host, port) as listener:
         url_host = f"[{host}]" if ":" in host else host
         base_url = f"http://{url_host}:{listener.getsockname()[1]}/v3/router"

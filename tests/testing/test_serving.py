@@ -1,5 +1,6 @@
 """The ASGI app and ``serve``. Clients of other packages are tested in ``tests/interop``."""
 
+import json
 import socket
 import sys
 
@@ -85,6 +86,27 @@ class TestServe:
             port = listener.getsockname()[1]
             with pytest.raises(OSError, match=rf"port {port} .* --port \(port= in Python\)"):
                 serve(port=port)
+
+    async def test_requests_are_recorded(self, tmp_path):
+        record = tmp_path / "requests.jsonl"
+        transport = httpx.ASGITransport(app=create_asgi_app(OfflineRouter(), record=record))
+        headers = {"Authorization": "Bearer sk-secret"}
+        body = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+        async with httpx.AsyncClient(transport=transport, base_url="http://h") as http:
+            await http.get("/v3/router/models", headers=headers)
+            await http.post("/v3/router/chat/completions", headers=headers, json=body)
+        first, second = map(json.loads, record.read_text().splitlines())
+        assert (first["method"], first["path"], first["status"]) == (
+            "GET",
+            "/v3/router/models",
+            200,
+        )
+        assert second["body"] == body
+        assert "sk-secret" not in record.read_text()
+
+    def test_record_that_cannot_be_written_raises(self, tmp_path):
+        with pytest.raises(OSError, match="directory"):
+            serve(port=0, record=tmp_path)
 
     def test_missing_uvicorn_names_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "uvicorn", None)

@@ -1,7 +1,7 @@
 """Scripted faults: errors, delays and broken streams of a provider."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,22 +80,26 @@ class Fault:
 
 HEALTHY = Fault(status=200)
 
-FaultSequence = int | Fault | Iterable[int | Fault]
+FaultSequence = int | Fault | Sequence[int | Fault]
 
 
 class FaultScript:
     """Faults by model id: a single fault always applies, a list is used call by call."""
 
     def __init__(self, faults: Mapping[str, FaultSequence] | None) -> None:
+        self.load(faults)
+
+    def load(self, faults: Mapping[str, FaultSequence] | None) -> None:
+        """Replace all faults."""
         self._always: dict[str, Fault] = {}
         self._next: dict[str, deque[Fault]] = {}
         for model, script in (faults or {}).items():
             if not has_provider(model):
                 raise ValueError(f"faults: {model!r} is not a model id. Write 'provider/model'.")
-            if isinstance(script, int | Fault | str) or not isinstance(script, Iterable):
-                self._always[model] = _to_fault(script)
+            if isinstance(script, list | tuple):
+                self._next[model] = deque(map(_to_fault, script))
             else:
-                self._next[model] = deque(_to_fault(item) for item in script)
+                self._always[model] = _to_fault(script)
         self._unused = set(self._always)
 
     @property
@@ -111,7 +115,7 @@ class FaultScript:
         return self._always.get(model, HEALTHY)
 
 
-def _to_fault(item: int | Fault) -> Fault:
+def _to_fault(item: Any) -> Fault:
     if isinstance(item, Fault):
         return item
     if not isinstance(item, int):

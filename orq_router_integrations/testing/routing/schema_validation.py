@@ -55,7 +55,10 @@ def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool, pre
 
 def _describe_error(item: ErrorDetails) -> str:
     if item["type"] == "extra_forbidden":
-        return "is not a documented field of the router"
+        return (
+            "is not a documented field of the router. To ignore such fields, use "
+            "OfflineRouter(lenient=True) or orq-router serve --lenient"
+        )
     return item["msg"].removeprefix("Value error, ")
 
 

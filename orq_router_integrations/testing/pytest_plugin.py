@@ -1,0 +1,38 @@
+"""Pytest plugin with the fixture ``orq_router``. Pytest loads it if the package is installed."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from orq_router_integrations.testing.router import OfflineRouter
+
+
+@pytest.fixture
+def orq_router(monkeypatch: pytest.MonkeyPatch) -> "Iterator[OfflineRouter]":
+    """Send all calls of the test to a new offline router.
+
+    Everything that has no ``client`` of its own uses it, without arguments and without an API key.
+    Script it with ``orq_router.script(answers=..., faults=...)`` and check with
+    ``orq_router.assert_all_used()`` that the script was used.
+    """
+    import httpx  # noqa: PLC0415 - pytest loads this module even if no test uses the fixture
+
+    from orq_router_integrations._http.client_sender import (  # noqa: PLC0415
+        AsyncClientSender,
+        ClientSender,
+    )
+    from orq_router_integrations._http.registry import SENDER_REGISTRY  # noqa: PLC0415
+    from orq_router_integrations.testing.router import OfflineRouter  # noqa: PLC0415
+
+    router = OfflineRouter()
+    sender = ClientSender(httpx.Client(transport=router.transport))
+    async_sender = AsyncClientSender(httpx.AsyncClient(transport=router.transport))
+    monkeypatch.setenv("ORQ_API_KEY", "offline-no-key-needed")
+    monkeypatch.delenv("ORQ_BASE_URL", raising=False)
+    monkeypatch.setattr(SENDER_REGISTRY, "lease", lambda: nullcontext(sender))
+    monkeypatch.setattr(SENDER_REGISTRY, "alease", lambda: nullcontext(async_sender))
+    yield router
+    sender.close()

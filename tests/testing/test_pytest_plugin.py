@@ -1,0 +1,62 @@
+"""The fixture ``orq_router``."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orq_router_integrations import ChatOrq, OrqImageTool
+from orq_router_integrations.testing.pytest_plugin import orq_router  # noqa: F401 - a fixture
+
+GPT = "openai/gpt-4o"
+PLUGIN = "orq_router_integrations.testing.pytest_plugin"
+DOCS = Path(__file__).parents[2] / "docs" / "testing.md"
+
+
+@pytest.fixture
+def early_model(monkeypatch):
+    """A model that was created before the fixture."""
+    monkeypatch.setenv("ORQ_API_KEY", "sk-orq-real")
+    return ChatOrq(GPT)
+
+
+async def test_default_clients_use_the_router(early_model, orq_router):  # noqa: F811
+    orq_router.script(answers={"Hi": "Hello!"})
+    for model in (early_model, ChatOrq(GPT)):
+        assert model.invoke("Hi").text == "Hello!"
+        assert (await model.ainvoke("Hi")).text == "Hello!"
+    assert OrqImageTool(model="openai/gpt-image-1").generate("a boat").image
+    assert len(orq_router.requests) == 5
+
+
+def test_each_test_gets_a_new_router(orq_router):  # noqa: F811
+    assert orq_router.requests == []
+
+
+def test_assert_all_used_lists_unused_answers(orq_router):  # noqa: F811
+    orq_router.script(answers={"Hi": "Hello!"}, faults={GPT: [503]})
+    with pytest.raises(AssertionError, match=f"answers: 'Hi', faults: '{GPT}'"):
+        orq_router.assert_all_used()
+    ChatOrq(GPT, controls={"retry": {"count": 1}}).invoke("Hi")
+    orq_router.assert_all_used()
+
+
+@pytest.mark.slow
+def test_documented_example(tmp_path):
+    (example,) = re.findall(r"^def test_.*?(?=^```)", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    test_file = tmp_path / "test_example.py"
+    test_file.write_text(f"from orq_router_integrations import ChatOrq\n\n\n{example}")
+    command = [sys.executable, "-m", "pytest", "-p", PLUGIN, "-q", str(test_file)]
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 passed" in process.stdout, process.stdout
+
+
+@pytest.mark.slow
+def test_plugin_does_not_import_the_router():
+    heavy = {"httpx", "pydantic", "langchain_core"}
+    code = f"import sys, {PLUGIN}\nprint({heavy} & set(sys.modules))"
+    command = [sys.executable, "-c", code]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "set()"
