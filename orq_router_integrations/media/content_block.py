@@ -10,28 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.media.mime import (
-    DEFAULT_TYPE,
-    HEADER_BYTES,
-    IMAGE_DETAILS,
-    IMAGE_TYPES,
-    PDF_TYPE,
-    SUFFIXES,
-    detect_content_type,
-    detect_mime_type,
-    get_pdf_filename,
-    guess_mime_type,
-    is_data_url,
-    is_text,
-    normalize_mime_type,
-    parse_data_url,
-    validate_audio,
-    validate_base64,
-    validate_declared_type,
-    validate_image,
-    validate_image_size,
-    validate_pdf,
-)
+from orq_router_integrations.media import mime
 from orq_router_integrations.media.slices import FileView
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.json import to_printable
@@ -75,7 +54,7 @@ class SourceFile(NamedTuple):
 
     def detect_mime_type(self) -> str | None:
         with self.open() as stream:
-            return detect_mime_type(FileView(stream))
+            return mime.detect_mime_type(FileView(stream))
 
 
 def content_block(
@@ -110,7 +89,7 @@ def content_block(
     """
     try:
         _require_str(mime_type=mime_type, filename=filename, detail=detail)
-        if detail is not None and detail not in IMAGE_DETAILS:
+        if detail is not None and detail not in mime.IMAGE_DETAILS:
             raise ValueError(f"detail must be 'low', 'high' or 'auto', not {detail!r}.")
         file = _resolve_str(source) or resolve_source(source, url_hint=_URL_HINT)
         if lazy and isinstance(file.content, bytes):
@@ -119,8 +98,9 @@ def content_block(
         is_deferred = lazy and _is_media(data)
         if lazy and not is_deferred:
             data = _read_source(file)
-        if mime_type and not mime_type.startswith("text/") and (type_ := detect_mime_type(data)):
-            validate_declared_type(type_, mime_type)
+        detected = mime.detect_mime_type(data)
+        if detected and mime_type and not mime_type.startswith("text/"):
+            mime.validate_declared_type(detected, mime_type)
         expected = mime_type or file.declared_type
         block = _build_block(data, filename or file.name, expected, detail)
         if is_deferred:
@@ -137,8 +117,8 @@ def _require_str(**arguments: object) -> None:
 
 
 def _is_media(header: bytes) -> bool:
-    detected = detect_mime_type(header)
-    return detected == PDF_TYPE or (detected is not None and not is_text(header))
+    detected = mime.detect_mime_type(header)
+    return detected == mime.PDF_TYPE or (detected is not None and not mime.is_text(header))
 
 
 def _read_source(source: SourceFile, *, header_only: bool = False) -> bytes:
@@ -146,9 +126,9 @@ def _read_source(source: SourceFile, *, header_only: bool = False) -> bytes:
     if isinstance(source.content, bytes):
         return source.content
     with source.content.open("rb") as stream:
-        header = stream.read(HEADER_BYTES)
-        if detect_mime_type(header) in IMAGE_TYPES:
-            validate_image_size(source.size)
+        header = stream.read(mime.HEADER_BYTES)
+        if mime.detect_mime_type(header) in mime.IMAGE_TYPES:
+            mime.validate_image_size(source.size)
         return header if header_only else header + stream.read()
 
 
@@ -157,23 +137,24 @@ def _build_block(
 ) -> dict[str, Any]:
     if not data:
         raise ValueError(f"{name or 'The source'} is empty.")
-    expected = normalize_mime_type(declared_type or "") or guess_mime_type(name or "") or ""
-    mime_type = detect_content_type(data, expected)
+    declared = mime.normalize_mime_type(declared_type or "")
+    expected = declared or mime.guess_mime_type(name or "") or ""
+    mime_type = mime.detect_content_type(data, expected)
     if mime_type == "text/plain":
         return {"type": "text-plain", "text": _decode_text(data, name), "mime_type": mime_type}
     encoded = {"base64": base64.b64encode(data).decode("ascii"), "mime_type": mime_type}
-    if mime_type == PDF_TYPE:
-        validate_pdf(encoded["base64"])
-        return {"type": "file", **encoded, "extras": {"filename": get_pdf_filename(name)}}
+    if mime_type == mime.PDF_TYPE:
+        mime.validate_pdf(encoded["base64"])
+        return {"type": "file", **encoded, "extras": {"filename": mime.get_pdf_filename(name)}}
     if mime_type.startswith("audio/"):
-        validate_audio(encoded["base64"])
+        mime.validate_audio(encoded["base64"])
         return {"type": "audio", **encoded}
-    if mime_type not in IMAGE_TYPES:
+    if mime_type not in mime.IMAGE_TYPES:
         raise ValueError(
             f"The file is {mime_type or 'of an unknown type, or text that is not UTF-8'}. "
             "Chat models accept PNG, JPEG, GIF, WebP, PDF, WAV, MP3 and text. Convert it first."
         )
-    validate_image(encoded["base64"])
+    mime.validate_image(encoded["base64"])
     extras = {"extras": {"detail": detail}} if detail else {}
     return {"type": "image", **encoded, **extras}
 
@@ -189,14 +170,14 @@ def _decode_text(data: bytes, name: str | None) -> str:
 
 def _resolve_str(text: object) -> SourceFile | None:
     """Return the content of a data URL, or of base64 text that is clearly not a path."""
-    if is_data_url(text):
-        mime_type, data = parse_data_url(text)
-        return SourceFile(base64.b64decode(validate_base64(data)[0]), None, mime_type)
+    if mime.is_data_url(text):
+        mime_type, data = mime.parse_data_url(text)
+        return SourceFile(base64.b64decode(mime.validate_base64(data)[0]), None, mime_type)
     if not isinstance(text, str) or len(text) < _MIN_BASE64_CHARS or _file_exists(text):
         return None
     with suppress(ValueError):
-        data, _, content = validate_base64(text)
-        if detect_mime_type(content):
+        data, _, content = mime.validate_base64(text)
+        if mime.detect_mime_type(content):
             return SourceFile(base64.b64decode(data))
     return None
 
@@ -288,9 +269,10 @@ def create_upload(
         size = file.size
         if not size:
             raise ValueError("The data is empty.")
-        guessed = guess_mime_type(file.name or "")
-        mime_type = mime_type or file.detect_mime_type() or guessed or DEFAULT_TYPE
-        filename = filename or file.name or ".".join(["file", *SUFFIXES.get(mime_type, ())[:1]])
+        guessed = mime.guess_mime_type(file.name or "")
+        mime_type = mime_type or file.detect_mime_type() or guessed or mime.DEFAULT_TYPE
+        default_name = ".".join(["file", *mime.SUFFIXES.get(mime_type, ())[:1]])
+        filename = filename or file.name or default_name
         if "\0" in filename + mime_type:
             raise ValueError("The file name or MIME type contains a NUL character.")
     except (ValueError, OSError) as error:

@@ -1,7 +1,7 @@
 """Base class of the tools: configuration, model arguments and input errors."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -118,8 +118,21 @@ class OrqTool(BaseTool, RouterIntegration):
     @model_validator(mode="after")
     def _set_args_schema(self) -> Self:
         if self.args_schema is None:
-            vars(self)["args_schema"] = create_args_schema(self.full_args_schema, self.model_args)
+            vars(self)["args_schema"] = self._create_args_schema()
         return self
+
+    def _create_args_schema(self) -> type[BaseModel]:
+        """Create the schema that the model sees: the required and the exposed arguments."""
+        full_schema = self.full_args_schema
+        fields: dict[str, Any] = {
+            name: (field.annotation, field)
+            for name, field in full_schema.model_fields.items()
+            if field.is_required() or name in self.model_args
+        }
+        config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+        return create_model(
+            full_schema.__name__, __config__=config, __doc__=full_schema.__doc__, **fields
+        )
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Run the tool; called by ``invoke``. Input errors become tool messages."""
@@ -152,18 +165,4 @@ class OrqTool(BaseTool, RouterIntegration):
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         super().__setstate__(state)
-        vars(self)["args_schema"] = create_args_schema(self.full_args_schema, self.model_args)
-
-
-def create_args_schema(
-    full_schema: type[BaseModel], model_args: Collection[str]
-) -> type[BaseModel]:
-    fields: dict[str, Any] = {
-        name: (field.annotation, field)
-        for name, field in full_schema.model_fields.items()
-        if field.is_required() or name in model_args
-    }
-    config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    return create_model(
-        full_schema.__name__, __config__=config, __doc__=full_schema.__doc__, **fields
-    )
+        vars(self)["args_schema"] = self._create_args_schema()
