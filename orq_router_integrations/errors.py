@@ -82,6 +82,8 @@ class RouterError(core.ModelError):
         partial_bytes: The audio that arrived before a response ended early, unless it was
             streamed to the caller or written to a file.
         partial_items: The complete images that arrived before a response ended early.
+        suggested_status: HTTP status with which a web service should answer its own client. It
+            differs from `status_code` where the client is not at fault, as with a wrong API key.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> client = OfflineRouter(models=["openai/gpt-4o"]).client()
@@ -108,6 +110,7 @@ class RouterError(core.ModelError):
     received: int = 0
     partial_bytes: bytes = b""
     partial_items: tuple[Any, ...] = ()
+    suggested_status: int = 500
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -143,6 +146,8 @@ class RouterError(core.ModelError):
 class RouterInputError(RouterError, core.ModelInvalidRequestError, ValueError):
     """An argument is wrong. No request was sent."""
 
+    suggested_status = 400
+
 
 class RouterConnectionError(RouterError, core.ModelConnectionError):
     """The router could not be reached, or the connection failed.
@@ -151,6 +156,7 @@ class RouterConnectionError(RouterError, core.ModelConnectionError):
         ambiguous: Whether the request was sent, so that the router may have processed it.
     """
 
+    suggested_status = 502
     ambiguous: bool = False
 
 
@@ -171,12 +177,14 @@ class RouterTimeoutError(RouterError, core.ModelTimeoutError):
         ambiguous: Whether the request was sent, so that the router may have processed it.
     """
 
+    suggested_status = 504
     ambiguous: bool = True
 
 
 class InvalidResponseError(RouterError, core.ModelAPIError):
     """The response is malformed or lacks an essential part."""
 
+    suggested_status = 502
     is_retryable = False
 
 
@@ -199,55 +207,80 @@ class RefusalError(RouterError, _ModelRefusalError):
         raw_message: The answer.
     """
 
+    suggested_status = 422
     raw_message: "BaseMessage | None" = None
 
 
 class RouterStatusError(RouterError):
     """The router answered with an error status."""
 
+    suggested_status = 502
+
 
 class RedirectError(RouterStatusError):
     """The router answered with a redirect. Following it could send the key to another host."""
+
+    suggested_status = 500
 
 
 class BadRequestError(RouterStatusError, core.ModelInvalidRequestError):
     """The router or the provider rejected the request."""
 
+    suggested_status = 400
+
 
 class GuardrailError(BadRequestError):
     """A guardrail blocked the request or the answer. ``failures`` lists the guardrails."""
+
+    suggested_status = 422
 
 
 class ContentFilterError(BadRequestError):
     """The content filter of the provider blocked the request."""
 
+    suggested_status = 422
+
 
 class ContextLengthError(BadRequestError, core.ContextOverflowError):
     """The input exceeds the context window of the model."""
+
+    suggested_status = 413
 
 
 class AuthenticationError(RouterStatusError, core.ModelAuthenticationError):
     """The API key is missing, wrong or expired, or belongs to another workspace."""
 
+    suggested_status = 500
+
 
 class QuotaExceededError(RouterStatusError, core.ModelPermissionDeniedError):
     """The quota of the plan, or the credit at the provider, is used up. Retrying does not help."""
+
+    suggested_status = 503
 
 
 class PermissionDeniedError(RouterStatusError, core.ModelPermissionDeniedError):
     """The API key lacks the permission for this request."""
 
+    suggested_status = 500
+
 
 class NotFoundError(RouterStatusError, core.ModelNotFoundError):
     """The model does not exist or is not enabled in the workspace. Fallbacks are not tried."""
+
+    suggested_status = 404
 
 
 class RequestTimeoutError(RouterStatusError, core.ModelTimeoutError):
     """No model answered within its ``call_timeout``."""
 
+    suggested_status = 504
+
 
 class RateLimitError(RouterStatusError, core.ModelRateLimitError):
     """Too many requests. ``retry_after`` is the time to wait, if the router sent one."""
+
+    suggested_status = 429
 
 
 class BudgetExceededError(RateLimitError):

@@ -52,9 +52,13 @@ class TestWebService:
         response = await self.post(service, "/stream", answers={"Hi": "Hello!"})
         assert "".join(re.findall(r'^data: "(.*)"$', response.text, re.MULTILINE)) == "Hello!"
 
-    async def test_error_has_a_status(self, service: dict[str, Any]) -> None:
-        response = await self.post(service, "/ask", faults={"openai/gpt-4o": 401})
-        assert response.status_code == 502
+    @pytest.mark.parametrize(("fault", "status"), [(401, 500), (404, 404)])
+    async def test_error_has_a_status(
+        self, service: dict[str, Any], fault: int, status: int
+    ) -> None:
+        """The client of the service is not at fault if the key of the service is wrong."""
+        response = await self.post(service, "/ask", faults={"openai/gpt-4o": fault})
+        assert response.status_code == status
 
     async def test_error_in_a_stream_is_an_event(self, service: dict[str, Any]) -> None:
         response = await self.post(service, "/stream", faults={"openai/gpt-4o": 401})

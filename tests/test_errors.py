@@ -464,3 +464,44 @@ def test_value_error_keeps_its_message():
 def test_input_error_is_returned_unchanged():
     error = RouterInputError("n: too many")
     assert to_input_error(error) is error
+
+
+SUGGESTED_STATUSES = {
+    errors.RouterError: 500,
+    errors.RouterInputError: 400,
+    ToolInputError: 400,
+    errors.RouterConnectionError: 502,
+    errors.StreamInterruptedError: 502,
+    errors.RouterTimeoutError: 504,
+    errors.InvalidResponseError: 502,
+    errors.SavingError: 500,
+    errors.RefusalError: 422,
+    errors.RouterStatusError: 502,
+    errors.RedirectError: 500,
+    errors.BadRequestError: 400,
+    errors.GuardrailError: 422,
+    errors.ContentFilterError: 422,
+    errors.ContextLengthError: 413,
+    errors.AuthenticationError: 500,
+    errors.QuotaExceededError: 503,
+    errors.PermissionDeniedError: 500,
+    errors.NotFoundError: 404,
+    errors.RequestTimeoutError: 504,
+    errors.RateLimitError: 429,
+    errors.BudgetExceededError: 429,
+    errors.ServerError: 502,
+}
+
+
+@pytest.mark.parametrize(("cls", "status"), SUGGESTED_STATUSES.items(), ids=str)
+def test_suggested_status(cls, status):
+    assert cls("message").suggested_status == status
+
+
+def test_every_error_has_a_suggested_status():
+    classes = {
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.RouterError)
+    }
+    assert classes <= SUGGESTED_STATUSES.keys()

@@ -95,14 +95,14 @@ def format_type(annotation: Any) -> str:
 
 
 def build_error_rows() -> Iterator[str]:
-    yield "| error | raised when |"
-    yield "|---|---|"
+    yield "| error | raised when | suggested status |"
+    yield "|---|---|---|"
     for depth, cls in iter_errors(errors.RouterError):
         text = " ".join((cls.__doc__ or "").partition("\n\n")[0].split())
-        yield f"| {'&emsp;' * depth}`{cls.__name__}` | {text} |"
+        yield f"| {'&emsp;' * depth}`{cls.__name__}` | {text} | {cls.suggested_status} |"
 
 
-def iter_errors(cls: type, depth: int = 0) -> Iterator[tuple[int, type]]:
+def iter_errors(cls: Any, depth: int = 0) -> Iterator[tuple[int, Any]]:
     yield depth, cls
     for subclass in cls.__subclasses__():
         if subclass.__module__.startswith("orq_router_integrations."):
