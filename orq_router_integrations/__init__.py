@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orq_router_integrations.chat_models.response_metadata import Provenance
     from orq_router_integrations.chat_models.usage_callback import track_usage
     from orq_router_integrations.client import RouterClient
+    from orq_router_integrations.decisions import OrqDecisionModel
     from orq_router_integrations.document_loaders.loaders import (
         OrqTranscriptionLoader,
         OrqTranslationLoader,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from orq_router_integrations.embeddings import OrqEmbeddings
     from orq_router_integrations.errors import RouterError
     from orq_router_integrations.media.content_block import content_block
+    from orq_router_integrations.moderation import OrqModeration
+    from orq_router_integrations.moderation_middleware import OrqModerationMiddleware
     from orq_router_integrations.rerank import OrqRerank
     from orq_router_integrations.retriever import OrqKnowledgeRetriever
     from orq_router_integrations.testing import OfflineRouter
@@ -36,9 +39,12 @@ __all__ = [
     "ImageResult",
     "OfflineRouter",
     "OrqAudioParser",
+    "OrqDecisionModel",
     "OrqEmbeddings",
     "OrqImageTool",
     "OrqKnowledgeRetriever",
+    "OrqModeration",
+    "OrqModerationMiddleware",
     "OrqRerank",
     "OrqSpeechTool",
     "OrqTranscriptionLoader",
@@ -61,9 +67,12 @@ _MODULES = {
     "ImageResult": "tools.image_result",
     "OfflineRouter": "testing",
     "OrqAudioParser": "document_loaders.parser",
+    "OrqDecisionModel": "decisions",
     "OrqEmbeddings": "embeddings",
     "OrqImageTool": "tools.image",
     "OrqKnowledgeRetriever": "retriever",
+    "OrqModeration": "moderation",
+    "OrqModerationMiddleware": "moderation_middleware",
     "OrqRerank": "rerank",
     "OrqSpeechTool": "tools.speech",
     "OrqTranscriptionLoader": "document_loaders.loaders",

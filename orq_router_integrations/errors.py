@@ -11,6 +11,7 @@ The hierarchy:
     ├── InvalidResponseError        the response is malformed or incomplete
     ├── SavingError                 the result could not be written to a file; an OSError
     ├── RefusalError                the model refused to give structured output, or it was filtered
+    ├── FlaggedContentError         moderation flagged a message of an agent
     └── RouterStatusError           the router answered with an error status
         ├── RedirectError           3xx; redirects are not followed
         ├── BadRequestError         400, and other 4xx that are not listed here
@@ -199,16 +200,28 @@ class SavingError(RouterError, OSError):
 
 
 class RefusalError(RouterError, _ModelRefusalError):
-    """The model refused to give structured output, or a filter removed it.
+    """The model refused to give structured output or an answer, or a filter removed it.
 
     The message is the model's explanation, if it gave one.
 
     Attributes:
-        raw_message: The answer.
+        raw_message: The answer of a chat model.
+        answers: The response of a decision model with the answers that it did not refuse.
     """
 
     suggested_status = 422
     raw_message: "BaseMessage | None" = None
+    answers: Any = None
+
+
+class FlaggedContentError(RouterError, core.ModelInvalidRequestError):
+    """Moderation flagged a message of an agent, and the middleware is configured to raise.
+
+    Attributes:
+        result: The ``ModerationResult`` of the message.
+    """
+
+    result: Any = None
 
 
 class RouterStatusError(RouterError):

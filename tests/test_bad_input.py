@@ -21,6 +21,7 @@ from orq_router_integrations import (
     OrqAudioParser,
     OrqEmbeddings,
     OrqImageTool,
+    OrqModeration,
     OrqRerank,
     OrqSpeechTool,
     OrqTranscriptionLoader,
@@ -59,6 +60,10 @@ def create_embeddings(arguments: Settings) -> OrqEmbeddings:
 
 def create_rerank(arguments: Settings) -> OrqRerank:
     return OrqRerank(**{"model": "cohere/rerank-v3.5", **arguments})
+
+
+def create_moderation(arguments: Settings) -> OrqModeration:
+    return OrqModeration(**arguments)
 
 
 INTEGRATIONS: dict[str, tuple[Sync, Async]] = {
@@ -103,6 +108,10 @@ INTEGRATIONS |= {
     "rerank": (
         lambda arguments: create_rerank(arguments).rerank("x", ["y"]),
         lambda arguments: create_rerank(arguments).arerank("x", ["y"]),
+    ),
+    "moderation": (
+        lambda arguments: create_moderation(arguments).invoke("x"),
+        lambda arguments: create_moderation(arguments).ainvoke("x"),
     ),
 }
 every_integration = pytest.mark.parametrize("integration", INTEGRATIONS)

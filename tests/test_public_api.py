@@ -23,6 +23,21 @@ MODULES = sorted(
 HEAVY = {"aiohttp", "openai", "tiktoken", "PIL", "uvicorn", "langchain"}
 
 
+REQUIRE_DECISIONS = {
+    "OrqDecisionModel",
+    "orq_router_integrations.decisions",
+    "orq_router_integrations._decision_request",
+}
+"""Names and modules that require langchain-core 1.8."""
+
+
+@pytest.fixture(autouse=True)
+def skip_decisions_with_old_core(request: pytest.FixtureRequest) -> None:
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    if name in REQUIRE_DECISIONS:
+        pytest.importorskip("langchain_core.decisions", reason="requires langchain-core 1.8")
+
+
 def test_all_is_sorted_and_equals_dir() -> None:
     assert package.__all__ == sorted(package.__all__)
     assert dir(package) == package.__all__

@@ -27,6 +27,8 @@ ENDPOINTS = (
     endpoints.TRANSCRIPTIONS,
     endpoints.EMBEDDINGS,
     endpoints.RERANK,
+    endpoints.DECISIONS,
+    endpoints.MODERATIONS,
 )
 CELLS = {ControlLocation.TOP: "yes", ControlLocation.HEADER: "header", None: ""}
 

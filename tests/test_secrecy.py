@@ -29,6 +29,7 @@ from orq_router_integrations import (
     OrqEmbeddings,
     OrqImageTool,
     OrqKnowledgeRetriever,
+    OrqModeration,
     OrqRerank,
     OrqSpeechTool,
     OrqTranscriptionLoader,
@@ -51,6 +52,7 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "embeddings": lambda: OrqEmbeddings("openai/text-embedding-3-small", **SETTINGS),
     "retriever": lambda: OrqKnowledgeRetriever("manual", **SETTINGS),
     "rerank": lambda: OrqRerank("cohere/rerank-v3.5", **SETTINGS),
+    "moderation": lambda: OrqModeration(**SETTINGS),
     "transcription": lambda: OrqTranscriptionLoader(
         source=b"ID3", model="openai/whisper-1", **SETTINGS
     ),

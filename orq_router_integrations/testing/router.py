@@ -24,9 +24,11 @@ import httpx
 from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
 from orq_router_integrations.testing.chat.endpoint import ChatEndpoint
+from orq_router_integrations.testing.decisions import DecisionEndpoint
 from orq_router_integrations.testing.images.endpoint import create_image_endpoints
 from orq_router_integrations.testing.images.image_host import HOST as IMAGE_HOST
 from orq_router_integrations.testing.images.image_host import ImageHost
+from orq_router_integrations.testing.moderations import ModerationEndpoint
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
 from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint
 from orq_router_integrations.testing.retrieval.knowledge import KnowledgeBases
@@ -84,12 +86,12 @@ class OfflineRouter:
 
     Endpoints under every router prefix: POST /chat/completions, /audio/speech (WAV or raw PCM with
     tones that encode the text), /audio/transcriptions and /audio/translations (which decode those
-    tones), /images/generations, /images/edits and /images/variations (PNGs that show their prompt).
-    POST /embeddings and /rerank (texts that share words are close) and GET /models.
-    Under v3/router only: POST /responses, GET /responses/{id} and GET /models/{model}. At the root
-    of the host: GET /v2/model-catalog (with invented features and prices) and POST
-    /v2/knowledge/{id}/search. Image URLs point to ``images.offline.invalid``, which the router's
-    transport serves.
+    tones), /images/generations, /images/edits and /images/variations (PNGs that show their prompt),
+    /embeddings and /rerank (texts that share words are close), /moderations, and GET /models.
+    Under v3/router only: POST /responses, GET /responses/{id}, POST /decisions and GET
+    /models/{model}. At the root of the host: GET /v2/model-catalog (with invented features and
+    prices) and POST /v2/knowledge/{id}/search. Image URLs point to ``images.offline.invalid``,
+    which the router's transport serves.
 
     A router can be pickled, and so can the clients and models that use it. A copy starts with an
     empty log and with its script from the beginning.
@@ -172,6 +174,8 @@ class OfflineRouter:
         return (
             self._responses,
             ChatEndpoint(self._answers),
+            DecisionEndpoint(self._answers),
+            ModerationEndpoint(self._answers),
             SpeechEndpoint(self._answers),
             TranscriptionEndpoint(TRANSCRIPTIONS, self._answers),
             TranscriptionEndpoint(TRANSLATIONS, self._answers),

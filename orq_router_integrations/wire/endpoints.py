@@ -79,6 +79,15 @@ class Endpoint:
     load_balancer_types: frozenset[str] = frozenset({"weight_based"})
     max_response_bytes: int = 64 * MB  # of a response that is not streamed, after decompression
 
+    def check_dialect(self, dialect: Dialect) -> None:
+        """Raise a ``ValueError`` if an API version does not have the endpoint."""
+        if dialect not in self.dialects:
+            supported = " or ".join(sorted(item.value for item in self.dialects))
+            raise ValueError(
+                f"base_url: {self.path} is not available under {dialect.value}. "
+                f"Use a base URL that ends in /{supported}."
+            )
+
 
 _COMMON_CONTROLS = dict.fromkeys(
     ("fallbacks", "fallback_on_codes", "retry", "load_balancer", "timeout", "name"),
@@ -168,6 +177,26 @@ MODELS = Endpoint(
 MODEL_CATALOG = Endpoint("/v2/model-catalog", {}, method="GET", below_root=True)
 KNOWLEDGE_SEARCH = Endpoint("/v2/knowledge/{id}/search", {}, below_root=True)
 
+MODERATIONS = Endpoint("/moderations", {})
+DECISIONS = Endpoint(
+    "/decisions",
+    dict.fromkeys(
+        (
+            "fallbacks",
+            "fallback_on_codes",
+            "retry",
+            "cache",
+            "timeout",
+            "name",
+            "identity",
+            "metadata",
+        ),
+        SchemaLocation.TOP,
+    ),
+    dialects=frozenset({Dialect.V3_ROUTER}),
+    retry_count_range=(0, 5),
+)
+
 ENDPOINTS = {
     endpoint.path: endpoint
     for endpoint in (
@@ -181,6 +210,8 @@ ENDPOINTS = {
         TRANSLATIONS,
         EMBEDDINGS,
         RERANK,
+        MODERATIONS,
+        DECISIONS,
     )
 }
 """The endpoints that accept controls, by path."""

@@ -176,12 +176,7 @@ def encode_request(
 
 def _build_path(request: Request, dialect: Dialect) -> str:
     endpoint = request.endpoint
-    if dialect not in endpoint.dialects:
-        supported = " or ".join(sorted(item.value for item in endpoint.dialects))
-        raise ValueError(
-            f"base_url: {endpoint.path} is not available under {dialect.value}. "
-            f"Use a base URL that ends in /{supported}."
-        )
+    endpoint.check_dialect(dialect)
     if not request.resource_id:
         return endpoint.path
     resource_id = quote(request.resource_id, safe="")

@@ -9,7 +9,7 @@ the package, so that a mistake in the code cannot hide here. Where the documenta
 - ``metadata`` is sent as headers if the schema of the endpoint does not contain it.
 - v2/gateway and v2/proxy nest every control of the ``orq`` schema. ``metadata`` is not part of it
   and stays at the top level. ``guardrails`` and ``plugins`` are newer and not supported.
-- /responses exists on v3 only.
+- /responses and /decisions exist on v3 only.
 """
 
 from typing import Any
@@ -24,13 +24,16 @@ SPEECH = ("/audio/speech",)
 TRANSCRIPTION = ("/audio/transcriptions", "/audio/translations")
 EMBEDDINGS = ("/embeddings",)
 RERANK = ("/rerank",)
+MODERATIONS = ("/moderations",)
+DECISIONS = ("/decisions",)
 
 IMAGES = (*GENERATION, *EDITS)
 AUDIO = (*SPEECH, *TRANSCRIPTION)
 RETRIEVAL = (*EMBEDDINGS, *RERANK)
-PATHS = (*CHAT, *RESPONSES, *IMAGES, *AUDIO, *RETRIEVAL)
+PATHS = (*CHAT, *RESPONSES, *IMAGES, *AUDIO, *RETRIEVAL, *MODERATIONS, *DECISIONS)
 FORM_PATHS = (*EDITS, *TRANSCRIPTION)
-V2_PATHS = (*CHAT, *IMAGES, *AUDIO, *RETRIEVAL)
+V2_PATHS = (*CHAT, *IMAGES, *AUDIO, *RETRIEVAL, *MODERATIONS)
+ROUTED = (*CHAT, *IMAGES, *AUDIO, *RETRIEVAL)
 
 TOP = "top level of the body"
 ORQ = "field of the orq object"
@@ -42,15 +45,15 @@ NO = "not supported"
 
 ROWS = [
     # control, endpoints, v3/router, v2/router, v2/gateway, v2/proxy
-    ("fallbacks", V2_PATHS, TOP, TOP, ORQ, ORQ),
+    ("fallbacks", ROUTED, TOP, TOP, ORQ, ORQ),
     ("fallback_on_codes", CHAT + IMAGES + AUDIO + RERANK, TOP, TOP, ORQ, ORQ),
     ("fallback_on_codes", EMBEDDINGS, TOP, TOP, NO, NO),
-    ("retry", V2_PATHS, TOP, TOP, ORQ, ORQ),
-    ("load_balancer", V2_PATHS, TOP, TOP, ORQ_LIST, ORQ),
+    ("retry", ROUTED, TOP, TOP, ORQ, ORQ),
+    ("load_balancer", ROUTED, TOP, TOP, ORQ_LIST, ORQ),
     ("cache", CHAT + IMAGES + RETRIEVAL, TOP, TOP, ORQ, ORQ),
     ("cache", AUDIO, NO, NO, NO, NO),
-    ("timeout", V2_PATHS, TOP, TOP, ORQ, ORQ),
-    ("name", V2_PATHS, TOP, TOP, ORQ, ORQ),
+    ("timeout", ROUTED, TOP, TOP, ORQ, ORQ),
+    ("name", ROUTED, TOP, TOP, ORQ, ORQ),
     ("identity", CHAT, TOP, ORQ, CONTACT, ORQ),
     ("identity", IMAGES + AUDIO + RETRIEVAL, HEADER, ORQ, CONTACT, ORQ),
     ("thread", CHAT, TOP, ORQ, ORQ, ORQ),
@@ -63,15 +66,35 @@ ROWS = [
     ("plugins", CHAT + GENERATION + RERANK, TOP, TOP, NO, NO),
     ("plugins", EDITS + AUDIO + EMBEDDINGS, NO, NO, NO, NO),
     ("variables", CHAT, TOP, TOP, INPUTS, INPUTS),
+    ("identity", MODERATIONS, HEADER, HEADER, HEADER, HEADER),
+    ("metadata", MODERATIONS, HEADER, HEADER, HEADER, HEADER),
     ("variables", IMAGES + AUDIO + RETRIEVAL, NO, NO, NO, NO),
+    *(
+        (control, MODERATIONS, NO, NO, NO, NO)
+        for control in (
+            *("fallbacks", "fallback_on_codes", "retry", "load_balancer", "cache", "timeout"),
+            *("name", "thread", "guardrails", "plugins", "variables"),
+        )
+    ),
 ]
+
+DECISION_CONTROLS = {
+    *("fallbacks", "fallback_on_codes", "retry", "cache", "timeout", "name", "identity", "metadata")
+}
+"""The controls of /decisions, all at the top level."""
 
 TABLE = {
     (path, dialect, control): location
     for control, paths, *locations in ROWS
     for path in paths
     for dialect, location in zip(DIALECTS, locations, strict=True)
-} | {(path, "v3/router", control): TOP for path in RESPONSES for control, *_ in ROWS}
+}
+TABLE |= {(path, "v3/router", control): TOP for path in RESPONSES for control, *_ in ROWS}
+TABLE |= {
+    (path, "v3/router", control): TOP if control in DECISION_CONTROLS else NO
+    for path in DECISIONS
+    for control, *_ in ROWS
+}
 
 CALLS = [
     (path, dialect)

@@ -1,7 +1,7 @@
 """Values of controls that only some endpoints support (see controls.md for the sources)."""
 
 import pytest
-from controls_table import CHAT, EMBEDDINGS, GENERATION, PATHS, RERANK, RESPONSES
+from controls_table import CHAT, DECISIONS, EMBEDDINGS, GENERATION, PATHS, RERANK, RESPONSES, ROUTED
 
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.controls import RouterControls
@@ -18,15 +18,15 @@ def balancer(type_):
 
 
 SUPPORTED_BY = [
-    ("retry", {"count": 0}, RESPONSES + EMBEDDINGS),
-    ("retry", {"count": 1}, PATHS),
-    ("retry", {"count": 5}, PATHS),
-    ("load_balancer", balancer("weight_based"), PATHS),
+    ("retry", {"count": 0}, RESPONSES + EMBEDDINGS + DECISIONS),
+    ("retry", {"count": 1}, ROUTED + RESPONSES + DECISIONS),
+    ("retry", {"count": 5}, ROUTED + RESPONSES + DECISIONS),
+    ("load_balancer", balancer("weight_based"), ROUTED + RESPONSES),
     ("load_balancer", balancer("round_robin"), RESPONSES),
     ("load_balancer", balancer("latency_based"), RESPONSES),
     ("identity", "u1", PATHS),
-    ("identity", {"id": "u1", "email": "j@example.com"}, CHAT + RESPONSES),
-    ("identity", {"id": "u1", "logo_url": "https://example.com/a.png"}, CHAT),
+    ("identity", {"id": "u1", "email": "j@example.com"}, CHAT + RESPONSES + DECISIONS),
+    ("identity", {"id": "u1", "logo_url": "https://example.com/a.png"}, CHAT + DECISIONS),
     ("guardrails", guardrail(), CHAT + RESPONSES),
     ("guardrails", guardrail(execute_on="output"), CHAT + RESPONSES),
     ("guardrails", guardrail(execute_on="both"), RESPONSES),

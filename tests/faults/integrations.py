@@ -10,6 +10,7 @@ from orq_router_integrations import (
     ChatOrq,
     OrqEmbeddings,
     OrqImageTool,
+    OrqModeration,
     OrqRerank,
     OrqSpeechTool,
     OrqTranscriptionLoader,
@@ -119,8 +120,8 @@ def create_loader_integrations(loader: Any) -> Iterator[Integration]:
     yield Integration(loader.__name__, ("upload",), load, aload)
 
 
-def create_retrieval_integrations() -> Iterator[Integration]:
-    """Embeddings and rerank."""
+def create_small_integrations() -> Iterator[Integration]:
+    """Embeddings, rerank and moderation."""
 
     def embeddings(client: RouterClient) -> OrqEmbeddings:
         return OrqEmbeddings("openai/text-embedding-3-small", dimensions=4, client=client)
@@ -139,7 +140,17 @@ def create_retrieval_integrations() -> Iterator[Integration]:
         return await model.arerank("Hi", [_create_prompt(big)])
 
     yield Integration("embeddings", ("invoke",), embed, aembed)
+
+    def moderate(client: RouterClient, big: bool) -> Any:
+        (result,) = OrqModeration(client=client).invoke(_create_prompt(big))
+        return result.scores
+
+    async def amoderate(client: RouterClient, big: bool) -> Any:
+        (result,) = await OrqModeration(client=client).ainvoke(_create_prompt(big))
+        return result.scores
+
     yield Integration("rerank", ("invoke",), rerank, arerank)
+    yield Integration("moderation", ("invoke",), moderate, amoderate)
 
 
 INTEGRATIONS: dict[str, Integration] = {
@@ -151,7 +162,7 @@ INTEGRATIONS: dict[str, Integration] = {
         create_speech_integrations(),
         create_loader_integrations(OrqTranscriptionLoader),
         create_loader_integrations(OrqTranslationLoader),
-        create_retrieval_integrations(),
+        create_small_integrations(),
     )
     for face in faces
 }

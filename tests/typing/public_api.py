@@ -1,9 +1,10 @@
 """The public API as a strict type checker sees it. Checked by mypy, never run."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 from typing import assert_type
 
+from langchain_core.decisions import Noul, Question
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -13,9 +14,11 @@ from orq_router_integrations import (
     ChatOrq,
     OfflineRouter,
     OrqAudioParser,
+    OrqDecisionModel,
     OrqEmbeddings,
     OrqImageTool,
     OrqKnowledgeRetriever,
+    OrqModeration,
     OrqRerank,
     OrqSpeechTool,
     OrqTranscriptionLoader,
@@ -138,3 +141,12 @@ async def retrieving(client: RouterClient) -> None:
     assert_type((await client.amodel_catalog())[0].context_window, int | None)
     retriever = OrqKnowledgeRetriever("manual", k=3, rerank={"model": "cohere/rerank-v3.5"})
     assert_type(retriever.invoke("Hi", k=5), list[Document])
+
+
+async def deciding(client: RouterClient) -> None:
+    moderation = OrqModeration(client=client)
+    assert_type(moderation.invoke("Hi")[0].flagged, bool)
+    assert_type((await moderation.ainvoke(["Hi"]))[0].scores, Mapping[str, float])
+    model = OrqDecisionModel("openai/gpt-6-luna", client=client, controls={"cache": {"ttl": 60}})
+    questions: dict[str, Question] = {"urgent": Noul(instructions="Urgent?")}
+    assert_type(model.invoke({"state": "Hi", "questions": questions}).cost, float | None)

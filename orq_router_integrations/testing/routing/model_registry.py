@@ -7,7 +7,7 @@ from orq_router_integrations.testing.routing.error_responses import HTTPError
 
 PROVIDERS = (
     *("anthropic", "aws", "azure", "cohere", "elevenlabs", "google", "google-ai", "groq"),
-    *("jina", "mistral", "openai"),
+    *("jina", "mistral", "openai", "typesafe"),
 )
 """Known provider prefixes. All of their models are enabled by default."""
 

@@ -1,0 +1,228 @@
+"""Request bodies of decision models: states with messages and images, and questions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from langchain_core.decisions import Question
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from pydantic import TypeAdapter, ValidationError
+
+from orq_router_integrations.media.metadata import read_image_size
+from orq_router_integrations.media.mime import (
+    build_data_url,
+    is_data_url,
+    parse_data_url,
+    validate_base64,
+    validate_image,
+)
+from orq_router_integrations.media.slices import Base64View
+from orq_router_integrations.wire.json import as_dict, dumps
+from orq_router_integrations.wire.model_candidates import ModelCandidates
+
+MAX_IMAGES = 128
+ASSET_SIDES = range(256, 1569)
+"""Side lengths in pixels of the images that TypeSafe's models accept."""
+
+MAX_ASSET_BYTES = 16 * 1024 * 1024
+TYPESAFE = "typesafe/"
+
+_MEDIA_TYPES = frozenset(
+    ("image", "image_url", "input_image", "audio", "input_audio", "video", "file", "input_file")
+)
+_MEDIA_KEYS = frozenset(
+    ("base64", "data", "file", "file_data", "file_id", "image_url", "input_audio", "source", "url")
+)
+_ROLES = {"human": "user", "ai": "assistant"}
+
+_QUESTION: TypeAdapter[Question] = TypeAdapter(Question, config={"defer_build": True})
+
+
+class _Image(NamedTuple):
+    name: str
+    mime_type: str
+    base64: str
+    path: str
+
+
+def build_decision_body(
+    state: Any, questions: Mapping[str, Any], candidates: ModelCandidates
+) -> dict[str, Any]:
+    """Build the fields ``state`` and ``questions``, and ``assets`` for TypeSafe's models.
+
+    Images are replaced by references such as ``{"image": "image_1"}``. TypeSafe's models receive
+    the images as assets, other models as parts of one user message.
+
+    Raises:
+        ValueError: The state or a question cannot be sent.
+    """
+    converter = _JsonConverter()
+    body = {
+        "state": converter.convert_state(state),
+        "questions": {
+            name: converter.convert(_dump_question(name, question), f"questions.{name}")
+            for name, question in questions.items()
+        },
+    }
+    has_boxes = any(question["type"] == "box" for question in body["questions"].values())
+    if not converter.images and not has_boxes:
+        return body
+    if _uses_assets(candidates, has_boxes=has_boxes):
+        return body | {"assets": dict(map(_build_asset, converter.images))}
+    return body | {"state": [_build_image_message(body["state"], converter.images)]}
+
+
+def _dump_question(name: str, question: Any) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = _QUESTION.dump_python(_QUESTION.validate_python(question))
+    except ValidationError as error:
+        details = error.errors(include_url=False)[0]
+        field = ".".join(map(str, details["loc"][1:]))
+        raise ValueError(f"questions.{name}.{field}: {details['msg']}.") from None
+    if not data["instructions"]:
+        raise ValueError(f"questions.{name}.instructions: write the question here.")
+    if data["type"] == "noul":
+        criteria = data.pop("criteria") or {}
+        if criteria := {key: text for key, text in criteria.items() if text is not None}:
+            data["criteria"] = criteria
+    return data
+
+
+class _JsonConverter:
+    """Converts messages and media in a state to JSON, and collects the images."""
+
+    def __init__(self) -> None:
+        self.images: list[_Image] = []
+
+    def convert_state(self, state: Any) -> Any:
+        converted = self.convert(state, "state")
+        if converted is None or isinstance(converted, bool | int | float):
+            raise ValueError(
+                f"state: expected text, a dict, a list or messages, got {type(state).__name__}."
+            )
+        if isinstance(state, Sequence) and any(isinstance(item, BaseMessage) for item in state):
+            return {"messages": converted}  # models accept a bare list of user messages only
+        return converted
+
+    def convert(self, value: Any, path: str) -> Any:
+        match value:
+            case BaseMessage():
+                return self._convert_message(value, path)
+            case Mapping():
+                if value.get("type") in _MEDIA_TYPES and not _MEDIA_KEYS.isdisjoint(value):
+                    return self._convert_media(value, path)
+                return {
+                    str(key): self.convert(item, f"{path}.{key}") for key, item in value.items()
+                }
+            case None | str() | bool() | int() | float():
+                return value
+            case Sequence() if not isinstance(value, bytes | bytearray):
+                return [self.convert(item, f"{path}[{i}]") for i, item in enumerate(value)]
+        raise ValueError(
+            f"{path}: expected text, numbers, lists, dicts, messages or images, "
+            f"got {type(value).__name__}."
+        )
+
+    def _convert_message(self, message: BaseMessage, path: str) -> dict[str, Any]:
+        converted: dict[str, Any] = {"role": _ROLES.get(message.type, message.type)}
+        if isinstance(message, ToolMessage):
+            converted["tool_call_id"] = message.tool_call_id
+        blocks = [
+            {"type": "text", "text": block["text"]} if block["type"] == "text" else block
+            for block in message.content_blocks
+            if block["type"] == "text" or block["type"] in _MEDIA_TYPES
+        ]
+        if all(block["type"] == "text" for block in blocks):
+            converted["content"] = message.text
+        else:
+            converted["content"] = self.convert(blocks, f"{path}.content")
+        if isinstance(message, AIMessage) and message.tool_calls:
+            converted["tool_calls"] = [
+                {"name": call["name"], "args": self.convert(call["args"], path), "id": call["id"]}
+                for call in message.tool_calls
+            ]
+        return converted
+
+    def _convert_media(self, block: Mapping[str, Any], path: str) -> dict[str, str]:
+        """Collect an image, and return a reference to it."""
+        if "image" not in block["type"]:
+            _reject(path, f"{block['type']} is not supported. Use text and images")
+        source, declared_type = _read_image_source(block, path)
+        try:
+            mime_type, data = validate_image(source, declared_type)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        if len(self.images) == MAX_IMAGES:
+            _reject(path, f"a request can contain at most {MAX_IMAGES} images")
+        image = _Image(f"image_{len(self.images) + 1}", mime_type, data, path)
+        self.images.append(image)
+        return {"image": image.name}
+
+
+def _read_image_source(block: Mapping[str, Any], path: str) -> tuple[Any, str | None]:
+    """Return the base64 data of an image block and its declared type."""
+    source = as_dict(block.get("source"))  # Anthropic's blocks
+    url = block.get("url") or source.get("url") or block.get("image_url")
+    if isinstance(url, Mapping):
+        url = url.get("url")
+    if is_data_url(url):
+        declared_type, url_data = parse_data_url(url)
+        return url_data, declared_type
+    if url:
+        _reject(path, "images at URLs are not supported. Download the image and pass it as base64")
+    data = block.get("base64") or block.get("data") or source.get("data")
+    if not data:
+        _reject(path, "the image has no base64 data. Ids of uploaded files are not supported")
+    return data, block.get("mime_type") or source.get("media_type")
+
+
+def _reject(path: str, problem: str) -> NoReturn:
+    raise ValueError(f"{path}: {problem}.")
+
+
+def _uses_assets(candidates: ModelCandidates, *, has_boxes: bool) -> bool:
+    """Return whether images are sent as assets, as TypeSafe's models expect them.
+
+    Raises:
+        ValueError: The models of the call do not accept images in the same form.
+    """
+    typesafe = [model for model in candidates.candidates if model.startswith(TYPESAFE)]
+    if len(typesafe) == len(candidates.candidates):
+        return True
+    if typesafe or has_boxes:
+        other = next(model for model in candidates.candidates if model not in typesafe)
+        feature = "box questions" if has_boxes else "images"
+        raise ValueError(
+            f"controls.fallbacks: {other} does not accept {feature} in the form that "
+            f"{typesafe[0]} requires. Use models of one provider."
+            if typesafe
+            else f"model: {other} does not support box questions. Use a model of TypeSafe."
+        )
+    return False
+
+
+def _build_asset(image: _Image) -> tuple[str, dict[str, str]]:
+    data, size, content = validate_base64(image.base64)
+    image_format = image.mime_type.removeprefix("image/")
+    if image_format not in {"png", "jpeg"}:
+        _reject(image.path, f"TypeSafe's models do not accept {image_format}. Use PNG or JPEG")
+    if size > MAX_ASSET_BYTES:
+        _reject(image.path, f"the image has {size:,} bytes. The limit is {MAX_ASSET_BYTES:,}")
+    pixels = read_image_size(content) if isinstance(content, Base64View) else None
+    if pixels and not all(side in ASSET_SIDES for side in pixels):
+        _reject(
+            image.path,
+            f"the image has {pixels[0]} x {pixels[1]} pixels. "
+            f"Each side must have {ASSET_SIDES[0]} to {ASSET_SIDES[-1]}",
+        )
+    return image.name, {"type": "image", "format": image_format, "data_base64": data}
+
+
+def _build_image_message(state: Any, images: Sequence[_Image]) -> dict[str, Any]:
+    """Build the message that contains the state as JSON text, followed by its images."""
+    text = state if isinstance(state, str) else dumps(state).decode()
+    parts = [{"type": "input_text", "text": text}]
+    for image in images:
+        url = build_data_url(image.mime_type, image.base64)
+        parts.append({"type": "input_text", "text": f"{image.name}:"})
+        parts.append({"type": "input_image", "image_url": url})
+    return {"role": "user", "content": parts}

@@ -1,0 +1,153 @@
+"""``OrqModeration``: detection of harmful text."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar, Self
+
+from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from pydantic import ConfigDict, Field, model_validator
+
+from orq_router_integrations._concurrency import asend_all, send_all
+from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.settings import rename_hints
+from orq_router_integrations.wire.call import Call
+from orq_router_integrations.wire.control_placement import place_controls
+from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.endpoints import MODERATIONS
+from orq_router_integrations.wire.moderation import ModerationResult, parse_moderation
+
+
+class OrqModeration(
+    RouterIntegration, RunnableSerializable[str | Sequence[str], list[ModerationResult]]
+):
+    """Detect harmful text with a moderation model of the orq.ai AI Router.
+
+    It is a LangChain runnable: a text, or a list of texts, becomes a list of
+    ``ModerationResult``. A failed call always raises an error, so it is never mistaken for harmless
+    text. ``OrqModerationMiddleware`` uses it in agents.
+
+    Raises:
+        pydantic.ValidationError: An argument of the constructor is invalid.
+        RouterInputError: A text is empty or not a string. No request was sent.
+        RouterError: A request failed, or its response lacks a result.
+
+    >>> from orq_router_integrations import OfflineRouter
+    >>> moderation = OrqModeration(client=OfflineRouter().client())
+    >>> [result.flagged for result in moderation.invoke(["Hello", "I will hurt you"])]
+    [False, True]
+    """
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    positional_field: ClassVar[str | None] = "model"
+    argument_hints: ClassVar[Mapping[str, str]] = {
+        **ARGUMENT_HINTS,
+        **rename_hints(openai_api_key="api_key", batch_size="chunk_size"),
+    }
+
+    model: ModelId = Field(
+        kw_only=False,
+        default="openai/omni-moderation-latest",
+        description="The moderation model, as `provider/model`",
+        examples=["mistral/mistral-moderation-latest"],
+    )
+    chunk_size: Annotated[int, Field(strict=True, ge=1)] = Field(
+        default=32, description="Maximum number of texts in a request"
+    )
+    max_concurrency: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
+        default=4, description="Maximum number of concurrent requests of one call"
+    )
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Self:
+        place_controls(self.merge_controls(), MODERATIONS, self.resolved_client.dialect)
+        return self
+
+    def invoke(
+        self,
+        input: str | Sequence[str],  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> list[ModerationResult]:
+        """Check texts, and return one result for each of them in their order.
+
+        Args:
+            input: A text or a list of texts. None of them may be empty. An empty list makes no
+                request.
+            config: LangChain configuration, such as callbacks.
+            kwargs: Not supported; set everything in the constructor.
+
+        Raises:
+            RouterError: See the class.
+        """
+        calls = self._create_calls(input, kwargs)
+        return self._call_with_config(partial(self._send, calls), input, config, run_type="llm")
+
+    async def ainvoke(
+        self,
+        input: str | Sequence[str],  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> list[ModerationResult]:
+        """Check texts; see ``invoke``."""
+        calls = self._create_calls(input, kwargs)
+        return await self._acall_with_config(
+            partial(self._asend, calls), input, config, run_type="llm"
+        )
+
+    def _send(
+        self, calls: Sequence[Call[list[ModerationResult]]], _: Any
+    ) -> list[ModerationResult]:
+        batches = send_all(self.resolved_client, calls, self.max_concurrency)
+        return [result for batch in batches for result in batch]
+
+    async def _asend(
+        self, calls: Sequence[Call[list[ModerationResult]]], _: Any
+    ) -> list[ModerationResult]:
+        batches = await asend_all(self.resolved_client, calls, self.max_concurrency)
+        return [result for batch in batches for result in batch]
+
+    def _create_calls(
+        self, texts: str | Sequence[str], kwargs: Mapping[str, Any]
+    ) -> list[Call[list[ModerationResult]]]:
+        if kwargs:
+            raise RouterInputError(
+                f"Unknown argument {min(kwargs)!r}. Set it in the constructor.",
+                endpoint=MODERATIONS.path,
+            )
+        texts = _check_texts(texts)
+        controls = self.merge_controls()
+        batches = [
+            texts[start : start + self.chunk_size]
+            for start in range(0, len(texts), self.chunk_size)
+        ]
+        return [
+            Call(
+                endpoint=MODERATIONS,
+                body={"model": self.model, "input": batch},
+                controls=controls,
+                parse=partial(parse_moderation, count=len(batch)),
+            )
+            for batch in batches
+        ]
+
+
+def _check_texts(texts: Any) -> list[str]:
+    if isinstance(texts, str):
+        texts = [texts]
+    if not isinstance(texts, Sequence) or isinstance(texts, bytes):
+        raise RouterInputError(
+            f"Expected a str or a list of str, got {type(texts).__name__}.",
+            endpoint=MODERATIONS.path,
+        )
+    for position, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            problem = "is empty" if isinstance(text, str) else f"is a {type(text).__name__}"
+            raise RouterInputError(
+                f"The text at position {position} {problem}. Pass non-empty strings.",
+                endpoint=MODERATIONS.path,
+            )
+    return list(texts)

@@ -1,0 +1,190 @@
+"""The endpoint POST /decisions, whose default answers depend only on the state and the question."""
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from orq_router_integrations.testing.answering.script import AnswerScript
+from orq_router_integrations.testing.routing.endpoint import (
+    EndpointHandler,
+    EndpointRequest,
+    RouterResponse,
+)
+from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.schema_validation import RequestModel
+from orq_router_integrations.wire.controls import RouterRetry
+from orq_router_integrations.wire.endpoints import DECISIONS
+
+TYPESAFE = "typesafe/"
+MAX_IMAGES = 128
+
+Content = str | dict[str, Any] | list[Any]
+
+
+class NoulCriteria(RequestModel):
+    true: Any = None
+    false: Any = None
+
+
+class NoulQuestion(RequestModel):
+    type: Literal["noul"]
+    instructions: Content
+    criteria: NoulCriteria | None = None
+
+
+class ChoiceQuestion(RequestModel):
+    type: Literal["choice"]
+    instructions: Content
+    criteria: dict[str, Any] = Field(min_length=1)
+
+
+class ScoreQuestion(RequestModel):
+    type: Literal["score"]
+    instructions: Content
+    criteria: list[Any] = Field(min_length=2)
+
+
+class BoxQuestion(RequestModel):
+    type: Literal["box"]
+    instructions: Content
+
+
+Question = Annotated[
+    NoulQuestion | ChoiceQuestion | ScoreQuestion | BoxQuestion, Field(discriminator="type")
+]
+
+
+class Asset(RequestModel):
+    type: Literal["image"]
+    format: Literal["png", "jpg", "jpeg"]
+    data_base64: str
+
+
+class DecisionRequest(EndpointRequest):
+    state: Content
+    questions: dict[str, Question] = Field(min_length=1)
+    assets: dict[str, Asset] | None = None
+
+    @property
+    def is_cacheable(self) -> bool:
+        return True
+
+
+class DecisionEndpoint(EndpointHandler[DecisionRequest]):
+    """Answers questions with scripted values, or with values derived from their text.
+
+    A scripted answer is a dict from question ids to values: a probability, a label, a level, a box,
+    or ``"refusal"``.
+    """
+
+    endpoint = DECISIONS
+    schema = DecisionRequest
+    default_retry = RouterRetry(count=2)
+
+    def __init__(self, script: AnswerScript) -> None:
+        self._script = script
+
+    def respond(self, request: DecisionRequest, model: str) -> RouterResponse:
+        check_media(request, model)
+        body = request.build_provider_body(model)
+        text = request.state if isinstance(request.state, str) else json.dumps(request.state)
+        scripted = self._script.take_answer(body, model, text)
+        values = parse_values(scripted.text) if scripted else {}
+        answers = {
+            name: create_answer(question, values.get(name, pick_value(question, f"{name}{text}")))
+            for name, question in request.questions.items()
+        }
+        tokens = len(json.dumps(body["questions"])) // 4 + len(text) // 4
+        usage = {
+            "input_tokens": tokens,
+            "output_tokens": len(answers),
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "total_cost": tokens / 1_000_000,
+        }
+        return RouterResponse({"answers": answers, "model": model, "usage": usage})
+
+
+def check_media(request: DecisionRequest, model: str) -> None:
+    """Reject media that the documentation excludes.
+
+    Raises:
+        HTTPError: 400.
+    """
+    text = json.dumps(request.build_provider_body(model))
+    if not model.startswith(TYPESAFE):
+        if request.assets:
+            raise HTTPError(400, f"assets: not supported by {model}", param="assets")
+        if any(isinstance(question, BoxQuestion) for question in request.questions.values()):
+            raise HTTPError(400, f"box questions are not supported by {model}", param="questions")
+        if '"image_url": "http' in text:
+            raise HTTPError(400, "state: remote images are not supported", param="state")
+        if text.count('"type": "input_image"') > MAX_IMAGES:
+            raise HTTPError(400, f"state: more than {MAX_IMAGES} images", param="state")
+    for name in request.assets or ():
+        if text.count(f'"{name}"') < 2:
+            raise HTTPError(400, f"assets.{name}: not used by the state", param="assets")
+
+
+def parse_values(text: str) -> Mapping[str, Any]:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise HTTPError(
+            500, f"The scripted answer of a decision must be a dict of values, not {text[:80]!r}."
+        )
+    return values
+
+
+def pick_value(question: Any, text: str) -> Any:
+    """Pick a value for a question. The same text always leads to the same value."""
+    number = int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big") / 2**32
+    match question:
+        case NoulQuestion():
+            return round(number, 2)
+        case ChoiceQuestion():
+            mentioned = [label for label in question.criteria if label.lower() in text.lower()]
+            labels = mentioned or list(question.criteria)
+            return labels[int(number * len(labels))]
+        case ScoreQuestion():
+            return int(number * len(question.criteria))
+    return {"top": 0.25, "bottom": 0.75, "left": 0.25, "right": 0.75}
+
+
+def create_answer(question: Any, value: Any) -> dict[str, Any]:
+    if value == "refusal":
+        return {"type": "refusal"}
+    match question:
+        case NoulQuestion():
+            return {"type": "noul", "noul": value}
+        case ChoiceQuestion():
+            probabilities = spread(list(question.criteria), value)
+            return {
+                "type": "choice",
+                "choice": value,
+                "probabilities": probabilities,
+                "confidence": probabilities.get(value, 0.0),
+            }
+        case ScoreQuestion():
+            levels = [str(level) for level in range(len(question.criteria))]
+            probabilities = spread(levels, str(round(value)))
+            return {
+                "type": "score",
+                "score": value,
+                "legend": dict(zip(levels, question.criteria, strict=True)),
+                "probabilities": probabilities,
+                "confidence": max(probabilities.values()),
+            }
+    return {"type": "box", "box": value, "confidence": 0.9}
+
+
+def spread(names: list[str], selected: str) -> dict[str, float]:
+    """Give the selected name most of the probability, and the others equal shares of the rest."""
+    if len(names) == 1:
+        return {selected: 1.0}
+    rest = round(0.2 / (len(names) - 1), 4)
+    return {name: 0.8 if name == selected else rest for name in names}

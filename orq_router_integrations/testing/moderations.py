@@ -1,0 +1,85 @@
+"""The endpoint POST /moderations, which recognizes a few words in each category."""
+
+import re
+from typing import Any
+
+from orq_router_integrations.testing.answering.script import AnswerScript
+from orq_router_integrations.testing.routing.endpoint import (
+    EndpointHandler,
+    EndpointRequest,
+    RouterResponse,
+)
+from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.model_registry import (
+    get_provider_model_name,
+)
+from orq_router_integrations.wire.endpoints import MODERATIONS
+
+OPENAI_WORDS = {
+    "hate": "hate|despise",
+    "harassment": "idiot|stupid",
+    "self-harm": "suicide|hurt myself",
+    "sexual": "sexual|porn",
+    "violence": "kill|hurt|attack|murder",
+    "illicit": "bomb|cocaine",
+}
+MISTRAL_WORDS = {
+    "hate_and_discrimination": OPENAI_WORDS["hate"],
+    "violence_and_threats": OPENAI_WORDS["violence"],
+    "selfharm": OPENAI_WORDS["self-harm"],
+    "sexual": OPENAI_WORDS["sexual"],
+    "dangerous_and_criminal_content": OPENAI_WORDS["illicit"],
+    "pii": r"\S+@\S+",
+}
+
+
+class ModerationRequest(EndpointRequest):
+    model: str = "openai/omni-moderation-latest"
+    input: str | list[str]
+
+    @property
+    def texts(self) -> list[str]:
+        return [self.input] if isinstance(self.input, str) else self.input
+
+
+class ModerationEndpoint(EndpointHandler[ModerationRequest]):
+    """Flags scripted texts, and texts with certain words.
+
+    A scripted answer names categories, separated by commas; an empty one flags nothing.
+    """
+
+    endpoint = MODERATIONS
+    schema = ModerationRequest
+
+    def __init__(self, script: AnswerScript) -> None:
+        self._script = script
+
+    def respond(self, request: ModerationRequest, model: str) -> RouterResponse:
+        if not request.texts:
+            raise HTTPError(400, "input: at least one text is required", param="input")
+        body = request.build_provider_body(model)
+        is_mistral = model.startswith("mistral/")
+        words = MISTRAL_WORDS if is_mistral else OPENAI_WORDS
+        results = []
+        for text in request.texts:
+            scripted = self._script.take_answer(body, model, text)
+            names = (
+                {name.strip() for name in scripted.text.split(",")}
+                if scripted
+                else {name for name in words if re.search(words[name], text, re.IGNORECASE)}
+            )
+            results.append(create_result(names - {""}, words, has_flag=not is_mistral))
+        return RouterResponse(
+            {"id": "modr-offline", "model": get_provider_model_name(model), "results": results}
+        )
+
+
+def create_result(names: set[str], words: dict[str, str], *, has_flag: bool) -> dict[str, Any]:
+    """Create a result in the format of OpenAI, or in Mistral's, which has no ``flagged``."""
+    categories = {name: name in names for name in sorted(names | words.keys())}
+    scores = {name: 0.9 if is_member else 0.001 for name, is_member in categories.items()}
+    result: dict[str, Any] = {"categories": categories, "category_scores": scores}
+    if has_flag:
+        result["flagged"] = bool(names)
+        result["category_applied_input_types"] = {name: ["text"] for name in categories}
+    return result

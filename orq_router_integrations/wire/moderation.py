@@ -1,0 +1,78 @@
+"""Responses of the endpoint ``/moderations``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.json import as_dict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModerationResult:
+    """What a moderation model found in one text.
+
+    Attributes:
+        flagged: Whether the text is harmful: as reported by the provider, or otherwise whether it
+            belongs to any category.
+        categories: Whether the text belongs to each category. The names depend on the provider.
+        scores: The confidence for each category, 0 to 1.
+        model: The model that answered.
+        trace_id: The router's trace of the request.
+    """
+
+    flagged: bool
+    categories: Mapping[str, bool] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    model: str | None = None
+    trace_id: str | None = None
+
+    @property
+    def flagged_categories(self) -> tuple[str, ...]:
+        """The categories to which the text belongs."""
+        return tuple(name for name, is_member in self.categories.items() if is_member)
+
+
+def parse_moderation(response: Response, *, count: int) -> list[ModerationResult]:
+    """Parse the results for ``count`` texts, in their order.
+
+    Raises:
+        MalformedResponseError: The number of results is wrong, or one of them does not say whether
+            its text is harmful.
+    """
+    body = response.json_object()
+    results = body.get("results")
+    if not isinstance(results, list) or len(results) != count:
+        received = len(results) if isinstance(results, list) else "none"
+        raise MalformedResponseError(f"expected {count} moderation results, got {received}")
+    model = body.get("model")
+    return [
+        _parse_result(result, model if isinstance(model, str) else None, response.trace_id)
+        for result in results
+    ]
+
+
+def _parse_result(result: Any, model: str | None, trace_id: str | None) -> ModerationResult:
+    fields = as_dict(result)
+    categories = {
+        name: value
+        for name, value in as_dict(fields.get("categories")).items()
+        if isinstance(value, bool)
+    }
+    flagged = fields.get("flagged")
+    if not isinstance(flagged, bool):  # Mistral reports only categories
+        if flagged is not None or not categories:
+            raise MalformedResponseError("a moderation result does not say whether text is flagged")
+        flagged = any(categories.values())
+    scores = as_dict(fields.get("category_scores"))
+    return ModerationResult(
+        flagged=flagged,
+        categories=categories,
+        scores={name: float(score) for name, score in scores.items() if _is_number(score)},
+        model=model,
+        trace_id=trace_id,
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

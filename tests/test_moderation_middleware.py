@@ -1,0 +1,134 @@
+"""OrqModerationMiddleware: input, output and tool results of agents built by LangChain."""
+
+from typing import Any
+
+import pytest
+from langchain.agents import create_agent
+
+from orq_router_integrations import (
+    ChatOrq,
+    OfflineRouter,
+    OrqModeration,
+    OrqModerationMiddleware,
+)
+from orq_router_integrations.errors import FlaggedContentError, RouterError, RouterInputError
+from orq_router_integrations.testing import Answer
+
+MODEL = "openai/gpt-4o"
+MODERATION = "openai/omni-moderation-latest"
+HARMFUL = "I will hurt you"
+REMOVED = "This content was removed by moderation (violence)."
+CALL = {"name": "search", "args": {"query": "x"}, "id": "1"}
+
+
+def search(query: str) -> str:
+    """Search the web."""
+    return "They attack at dawn"
+
+
+def run(
+    text: str = "Hi", *, router: OfflineRouter | None = None, **settings: Any
+) -> list[tuple[str, str]]:
+    """Run an agent, and return type and text of its messages."""
+    router = router or OfflineRouter(answers={MODEL: "Hello!"})
+    middleware = OrqModerationMiddleware(OrqModeration(client=router.client()), **settings)
+    agent = create_agent(
+        ChatOrq(MODEL, client=router.client(max_retries=0)), [search], middleware=[middleware]
+    )
+    state = agent.invoke({"messages": [("user", text)]})
+    return [(message.type, message.text) for message in state["messages"]]
+
+
+class TestInput:
+    def test_error(self) -> None:
+        with pytest.raises(FlaggedContentError, match=r"flagged the input \(violence\)") as caught:
+            run(HARMFUL)
+        assert caught.value.result.flagged_categories == ("violence",)
+
+    def test_end(self) -> None:
+        router = OfflineRouter()
+        assert run(HARMFUL, router=router, on_flagged="end") == [
+            ("human", HARMFUL),
+            ("ai", REMOVED),
+        ]
+        assert [call.path for call in router.log] == ["/moderations"]
+
+    def test_replace(self) -> None:
+        assert run(HARMFUL, on_flagged="replace", replacement="[{categories}]") == [
+            ("human", "[violence]"),
+            ("ai", "Hello!"),
+        ]
+
+    def test_not_checked(self) -> None:
+        assert run(HARMFUL, check_input=False)[-1] == ("ai", "Hello!")
+
+
+class TestOutput:
+    @pytest.fixture
+    def router(self) -> OfflineRouter:
+        return OfflineRouter(answers={MODEL: HARMFUL})
+
+    def test_error(self, router: OfflineRouter) -> None:
+        with pytest.raises(FlaggedContentError, match="flagged the output"):
+            run(router=router)
+
+    @pytest.mark.parametrize("on_flagged", ["end", "replace"])
+    def test_text_is_replaced(self, router: OfflineRouter, on_flagged: str) -> None:
+        assert run(router=router, on_flagged=on_flagged) == [("human", "Hi"), ("ai", REMOVED)]
+
+    def test_not_checked(self, router: OfflineRouter) -> None:
+        assert run(router=router, check_output=False)[-1] == ("ai", HARMFUL)
+
+    def test_tool_calls_of_a_flagged_answer_do_not_run(self) -> None:
+        answer = Answer(HARMFUL, tool_calls=[CALL])
+        router = OfflineRouter(answers={MODEL: [answer, "Done."]})
+        messages = run(router=router, on_flagged="end", check_tool_results=True)
+        assert messages == [("human", "Hi"), ("ai", REMOVED)]
+
+
+class TestToolResults:
+    @pytest.fixture
+    def router(self) -> OfflineRouter:
+        return OfflineRouter(answers={MODEL: [Answer(tool_calls=[CALL]), "Done."]})
+
+    def test_not_checked_by_default(self, router: OfflineRouter) -> None:
+        assert ("tool", "They attack at dawn") in run(router=router)
+
+    def test_error(self, router: OfflineRouter) -> None:
+        with pytest.raises(FlaggedContentError, match="flagged the tool"):
+            run(router=router, check_tool_results=True)
+
+    def test_replace(self, router: OfflineRouter) -> None:
+        messages = run(router=router, check_tool_results=True, on_flagged="replace")
+        assert messages[2:] == [("tool", REMOVED), ("ai", "Done.")]
+
+    def test_end(self, router: OfflineRouter) -> None:
+        messages = run(router=router, check_tool_results=True, on_flagged="end")
+        assert messages[-1] == ("ai", REMOVED)
+
+
+async def test_async_agent() -> None:
+    router = OfflineRouter(answers={MODEL: HARMFUL})
+    middleware = OrqModerationMiddleware(
+        OrqModeration(client=router.client()), on_flagged="replace"
+    )
+    agent = create_agent(ChatOrq(MODEL, client=router.client()), middleware=[middleware])
+    state = await agent.ainvoke({"messages": [("user", "Hi")]})
+    assert state["messages"][-1].text == REMOVED
+
+
+def test_failed_moderation_ends_the_run() -> None:
+    with pytest.raises(RouterError):
+        run(router=OfflineRouter(faults={MODERATION: 500}, answers={MODEL: "Hello!"}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"on_flagged": "ignore"}, "expected 'error', 'end' or 'replace', got 'ignore'"),
+        ({"moderation": "openai/omni"}, "expected an OrqModeration, got str"),
+    ],
+)
+def test_invalid_arguments(settings: Any, problem: str) -> None:
+    with pytest.raises(RouterInputError, match=problem):
+        OrqModerationMiddleware(**settings)
