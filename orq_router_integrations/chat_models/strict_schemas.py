@@ -1,10 +1,9 @@
 """The subset of JSON Schema that OpenAI's strict mode supports."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orq_router_integrations.chat_models.json_schemas import Schema, inline_refs
-from orq_router_integrations.chat_models.strict_limits import find_exceeded_limit
 from orq_router_integrations.wire import json
 
 _SUPPORTED_KEYWORDS = {
@@ -155,3 +154,58 @@ def _convert_object(schema: Schema, path: str) -> Schema:
         "required": list(properties),
         "additionalProperties": False,
     }
+
+
+# OpenAI's limits, as its guide to structured outputs documents them
+_MAX_LEVELS = 10
+_MAX_PROPERTIES = 5_000
+_MAX_NAME_CHARS = 120_000
+_MAX_ENUM_VALUES = 1_000
+_LARGE_ENUM_VALUES, _MAX_LARGE_ENUM_CHARS = 250, 15_000
+
+
+def find_exceeded_limit(schema: Schema) -> tuple[str, str] | None:
+    """Return the limit that a strict schema exceeds and what to do about it, or ``None``."""
+    schemas = list(_iter_schemas(schema))
+    properties = [name for _, item in schemas for name in item.get("properties", ())]
+    constants = [str(item.get("const", "")) for _, item in schemas]
+    enums = [list(map(_count_chars, item.get("enum", ()))) for _, item in schemas]
+    large_enums = [sum(enum) for enum in enums if len(enum) > _LARGE_ENUM_VALUES]
+    name_chars = sum(map(len, (*properties, *schema.get("$defs", ()), *constants)))
+    name_chars += sum(map(sum, enums))
+    limits = (
+        (max(level for level, _ in schemas), _MAX_LEVELS, "levels of nested objects", "Flatten it"),
+        (len(properties), _MAX_PROPERTIES, "properties", "Split it into several schemas"),
+        (
+            sum(map(len, enums)),
+            _MAX_ENUM_VALUES,
+            "enum values",
+            "Use a str, and check the value yourself",
+        ),
+        (
+            max(large_enums, default=0),
+            _MAX_LARGE_ENUM_CHARS,
+            f"characters in an enum of more than {_LARGE_ENUM_VALUES} values",
+            "Use shorter values",
+        ),
+        (name_chars, _MAX_NAME_CHARS, "characters in names and enums", "Use shorter names"),
+    )
+    for value, maximum, unit, advice in limits:
+        if value > maximum:
+            return f"has {value:,} {unit}, and OpenAI allows {maximum:,}", advice
+    return None
+
+
+def _iter_schemas(schema: Schema, level: int = 0) -> Iterator[tuple[int, Schema]]:
+    """Yield a schema and all schemas in it, with the number of objects that contain each other."""
+    level += "properties" in schema
+    yield level, schema
+    items = [schema["items"]] if "items" in schema else []
+    for child in (*schema.get("properties", {}).values(), *schema.get("anyOf", ()), *items):
+        yield from _iter_schemas(child, level)
+    for definition in schema.get("$defs", {}).values():
+        yield from _iter_schemas(definition)
+
+
+def _count_chars(value: Any) -> int:
+    return len(value) if isinstance(value, str) else 0

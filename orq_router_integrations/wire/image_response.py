@@ -26,7 +26,6 @@ MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 _DATA_SCHEME = b"data:"
 _MAX_DATA_PREFIX = 100
 _WHITESPACE = b" \t\r\n"
-_PADDING = ord("=")
 
 
 class Sink(Protocol):
@@ -143,49 +142,38 @@ class _Base64Decoder:
     """Decodes base64 that arrives in chunks of any size, with or without a ``data:`` prefix."""
 
     def __init__(self) -> None:
-        self._prefix: bytes | None = b""  # the first characters, until it is clear what they are
-        self._pending = b""  # fewer than four characters, which are decoded with the next chunk
+        self._pending = b""  # characters that are decoded with the next chunk
+        self._is_start = True  # until it is clear whether there is a prefix
         self._padded = False
 
     def decode(self, chunk: bytes) -> bytes:
         """Decode all complete groups of four characters."""
         if any(char in chunk for char in _WHITESPACE):
             chunk = chunk.translate(None, _WHITESPACE)
-        if self._prefix is not None:
-            chunk = self._drop_data_prefix(chunk)
-        start = min(-len(self._pending) % 4, len(chunk))
-        end = len(chunk) - (len(chunk) - start) % 4
-        group, self._pending = self._pending + chunk[:start], chunk[end:]
-        if len(group) % 4:
-            self._pending = group
-            return b""
-        groups = memoryview(chunk)[start:end]  # a view, because chunks can be megabytes
-        if not group:
-            return self._decode_groups(groups)
-        return self._decode_groups(group) + self._decode_groups(groups)
-
-    def _drop_data_prefix(self, chunk: bytes) -> bytes:
-        """Drop ``data:image/png;base64,``: some providers send a data URL instead of base64."""
-        text = (self._prefix or b"") + chunk
-        if _DATA_SCHEME.startswith(text[: len(_DATA_SCHEME)]):
-            comma = text.find(b",", 0, _MAX_DATA_PREFIX)
-            if comma < 0 and len(text) < _MAX_DATA_PREFIX:
-                self._prefix = text
-                return b""
-            text = text[comma + 1 :]
-        self._prefix = None
-        return text
-
-    def _decode_groups(self, text: "bytes | memoryview[int]") -> bytes:
-        if not text:
+        text = self._pending + chunk
+        if self._is_start:
+            text = self._drop_data_prefix(text)
+        end = 0 if self._is_start else len(text) // 4 * 4
+        groups, self._pending = text[:end], text[end:]
+        if not groups:
             return b""
         if self._padded:
             raise ValueError("base64 continues after its padding")
-        self._padded = text[-1] == _PADDING
-        return base64.b64decode(text, validate=True)
+        self._padded = groups.endswith(b"=")
+        return base64.b64decode(groups, validate=True)
+
+    def _drop_data_prefix(self, text: bytes) -> bytes:
+        """Drop ``data:image/png;base64,``: some providers send a data URL instead of base64."""
+        if _DATA_SCHEME.startswith(text[: len(_DATA_SCHEME)]):
+            comma = text.find(b",", 0, _MAX_DATA_PREFIX)
+            if comma < 0 and len(text) < _MAX_DATA_PREFIX:
+                return text
+            text = text[comma + 1 :]
+        self._is_start = False
+        return text
 
     def finish(self) -> None:
         """Check that the base64 is complete, and reset the decoder for the next image."""
-        if self._pending or self._prefix:
+        if self._pending:
             raise ValueError("base64 is truncated")
-        self._prefix, self._padded = b"", False
+        self._is_start, self._padded = True, False

@@ -6,7 +6,7 @@ import pytest
 from support.chat import create_model
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.chat_models.strict_limits import find_exceeded_limit
+from orq_router_integrations.chat_models.strict_schemas import find_exceeded_limit
 from orq_router_integrations.errors import RouterInputError
 
 Schema = dict[str, Any]
