@@ -1,7 +1,7 @@
 """Parameters of ``POST /chat/completions`` and ``POST /responses``, with their valid ranges."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, Self
 
 from pydantic import (
     BeforeValidator,
@@ -10,7 +10,9 @@ from pydantic import (
     StrictBool,
     StrictInt,
     model_validator,
+    with_config,
 )
+from typing_extensions import TypedDict
 
 from orq_router_integrations.wire.deferred_model import DeferredModel
 
@@ -205,12 +207,26 @@ class ReasoningOptions(WireModel):
     )
 
 
+@with_config(ConfigDict(extra="forbid"))
+class ContextManagement(TypedDict, total=False):
+    """When the router replaces the beginning of a long conversation by a compaction item."""
+
+    type: Required[Literal["compaction"]]
+    compact_threshold: Annotated[StrictInt, Field(ge=1)]
+    provider_native: StrictBool
+
+
 class ResponsesParams(DeferredModel):
     """Parameters that only ``POST /responses`` supports.
 
     Parameters that are ``None`` are not sent, so the router's defaults apply.
     """
 
+    instructions: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="System prompt of this response. Unlike a system message, it is not part of "
+        "the stored conversation that `previous_response_id` continues. Responses API only.",
+    )
     previous_response_id: Annotated[str, Field(min_length=1)] | None = Field(
         default=None,
         description="Continue a stored response: the `id` in its `response_metadata`. Send only "
@@ -240,6 +256,12 @@ class ResponsesParams(DeferredModel):
         default=None,
         description="Additional output to return, such as `reasoning.encrypted_content`. "
         "Responses API only.",
+    )
+    context_management: Annotated[list[ContextManagement], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Compact long conversations, such as `[{'type': 'compaction', "
+        "'compact_threshold': 200_000}]` in tokens. Answers then contain compaction items, which "
+        "are sent back with the conversation. Responses API only.",
     )
     max_tool_calls: Annotated[StrictInt, Field(ge=1)] | None = Field(
         default=None,

@@ -35,6 +35,11 @@ RESPONSES_SETTINGS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "include": ({"include": ["reasoning.encrypted_content"]}, {"include"}),
     "max_tool_calls": ({"max_tool_calls": 2}, {"max_tool_calls"}),
     "service_tier": ({"service_tier": "flex"}, {"service_tier"}),
+    "instructions": ({"instructions": "Be brief."}, {"instructions"}),
+    "context_management": (
+        {"context_management": [{"type": "compaction", "compact_threshold": 1000}]},
+        {"context_management"},
+    ),
 }
 
 

@@ -245,6 +245,11 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "include": ({"include": ["x"]}, {"include": ["x"]}),
     "max_tool_calls": ({"max_tool_calls": 3}, {"max_tool_calls": 3}),
     "service_tier": ({"service_tier": "flex"}, {"service_tier": "flex"}),
+    "instructions": ({"instructions": "Be brief."}, {"instructions": "Be brief."}),
+    "context_management": (
+        {"context_management": [{"type": "compaction", "compact_threshold": 1000}]},
+        {"context_management": [{"type": "compaction", "compact_threshold": 1000}]},
+    ),
     "previous_response_id": (
         {"previous_response_id": "resp_1"},
         {"previous_response_id": "resp_1"},
