@@ -245,6 +245,14 @@ class TestStructuredOutput:
             == "response_format"
         )
 
+    def test_schema_in_the_text_of_a_json_object_request(self, create_chat):
+        """Clients without tools put the schema into a message; some ask for a code block."""
+        text = 'Add 3. Schema: {"properties": {"a": {"type": "integer"}}}'
+        message = create_chat().get_message(text=text, response_format={"type": "json_object"})
+        assert message["content"] == '{"a":3}'
+        message = create_chat().get_message(text=f"{text}. Answer with a ```json block.")
+        assert message["content"] == '```json\n{"a":3}\n```'
+
     def test_json_object_has_quoted_keys(self, create_chat):
         response_format = {"type": "json_object"}
         text = "A joke as JSON with 'setup' and 'punchline' keys."

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from orq_router_integrations.testing.answering.patterns import create_example
 from orq_router_integrations.testing.answering.schema_values import create_value
-from orq_router_integrations.testing.answering.text_facts import TextFacts
+from orq_router_integrations.testing.answering.text_facts import TextFacts, find_json_schema
 
 KEYWORD_NAMES = """
     type enum const anyOf allOf oneOf $ref properties required items prefixItems minItems maxItems
@@ -197,3 +197,18 @@ def test_text_facts():
 )
 def test_create_example(pattern, text):
     assert create_example(pattern) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "properties"),
+    [
+        ('Use this schema: {"type": "object", "properties": {"a": {}}}. Thanks!', {"a": {}}),
+        ('{"other": 1} {broken {"properties": {"b": {}}}', {"b": {}}),
+        ('{"properties": 3}', None),
+        ("no braces", None),
+        ('{"a":' * 5000, None),
+    ],
+)
+def test_find_json_schema(text, properties):
+    schema = find_json_schema(text)
+    assert schema == properties or schema["properties"] == properties

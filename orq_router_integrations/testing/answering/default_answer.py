@@ -12,7 +12,11 @@ import orjson
 from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import Prompt, ToolSpec
 from orq_router_integrations.testing.answering.schema_values import create_value
-from orq_router_integrations.testing.answering.text_facts import extract_words, find_quoted
+from orq_router_integrations.testing.answering.text_facts import (
+    extract_words,
+    find_json_schema,
+    find_quoted,
+)
 from orq_router_integrations.testing.chat.messages import SystemMessage
 from orq_router_integrations.testing.media.describe import iter_descriptions
 from orq_router_integrations.testing.routing.error_responses import HTTPError
@@ -75,11 +79,20 @@ def _create_arguments(tool: ToolSpec, prompt: Prompt) -> Any:
 
 def _create_text(prompt: Prompt, model: str) -> str:
     if prompt.json_output is None:
-        return _describe_request(prompt, model)
-    if prompt.json_output.schema is not None:
-        return _to_json(_create_value(prompt.json_output.schema, prompt, prompt.json_output.param))
+        return _create_code_block(prompt) or _describe_request(prompt, model)
+    schema = prompt.json_output.schema or find_json_schema(prompt.all_text)
+    if schema is not None:
+        return _to_json(_create_value(schema, prompt, prompt.json_output.param))
     keys = [key for key in find_quoted(prompt.all_text) if _KEY.fullmatch(key)]
     return _to_json({key: f"offline {key}" for key in keys} or {"answer": model})
+
+
+def _create_code_block(prompt: Prompt) -> str | None:
+    """Create the JSON code block that clients without tools ask for, with a schema in the text."""
+    schema = find_json_schema(prompt.all_text) if "```json" in prompt.all_text else None
+    return (
+        f"```json\n{_to_json(_create_value(schema, prompt, 'messages'))}\n```" if schema else None
+    )
 
 
 def _create_value(schema: Mapping[str, Any], prompt: Prompt, param: str) -> Any:

@@ -1,7 +1,11 @@
 """Extract numbers, quotes and places from a string."""
 
+import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
 _QUOTES = re.compile(
@@ -10,6 +14,9 @@ _QUOTES = re.compile(
 _PLACE = re.compile(r"\bin\s+([A-Z][\w.'-]*(?:(?:,\s*|\s+)[A-Z][\w.'-]*)*)")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+MAX_SCHEMA_CANDIDATES = 10
+"""Maximum number of braces at which a JSON schema is searched in a string."""
 
 _COMMON_WORDS = (
     "the and for with that this from are was what which who how why when where you your can "
@@ -40,6 +47,16 @@ class TextFacts:
 def find_quoted(text: str) -> list[str]:
     """Return the quoted parts of a string."""
     return [next(filter(None, groups)) for groups in _QUOTES.findall(text)]
+
+
+def find_json_schema(text: str) -> dict[str, Any] | None:
+    """Return the first JSON schema of an object in a string, as clients without tools send it."""
+    for match in islice(re.finditer(r"\{", text), MAX_SCHEMA_CANDIDATES):
+        with suppress(ValueError, RecursionError):
+            value, _ = json.JSONDecoder().raw_decode(text, match.start())
+            if isinstance(value.get("properties"), dict):
+                return dict(value)
+    return None
 
 
 def extract_words(text: str) -> set[str]:
