@@ -14,17 +14,16 @@ from orq_router_integrations.document_loaders.documents import (
     DocumentSplitter,
     Granularity,
 )
-from orq_router_integrations.document_loaders.transcriber import LoaderRun, OnError, Transcriber
-from orq_router_integrations.document_loaders.transcript_store import (
-    TranscriptStore,
-    validate_store,
-)
+from orq_router_integrations.document_loaders.loader_run import LoaderRun, OnError
+from orq_router_integrations.document_loaders.result_store import open_store, validate_store
+from orq_router_integrations.document_loaders.transcriber import Transcriber
 from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.control_placement import place_controls
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
 from orq_router_integrations.wire.transcriptions import TranslationParams, check_translation_model
+from orq_router_integrations.wire.transcripts import Transcript
 
 DEFAULT_MAX_BYTES = 25 * 1024 * 1024
 """Limit of OpenAI's API; the router does not document one."""
@@ -196,7 +195,7 @@ class AudioIntegration(RouterIntegration, TranslationParams):
                 ),
                 carry_prompt=self.carry_prompt,
                 on_error=self.on_error,
-                store=None if self.store is None else TranscriptStore.open(self.store),
+                store=open_store(self.store, Transcript.from_json),
                 base_url=self.base_url,
             )
         except ValueError as error:

@@ -10,8 +10,8 @@ from langchain_core.documents import Document
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from orq_router_integrations.document_loaders.base import AudioIntegration, Task
+from orq_router_integrations.document_loaders.loader_run import LoadedFile, OnLoaded
 from orq_router_integrations.document_loaders.sources import iter_items, validate_source
-from orq_router_integrations.document_loaders.transcriber import LoadedRecording, OnLoaded
 from orq_router_integrations.wire.transcriptions import TranscriptionParams
 
 PROGRESS_INSTALL_COMMAND = "pip install 'orq-router-integrations[progress]'"
@@ -57,7 +57,7 @@ class AudioLoader(AudioIntegration, BaseLoader):
                 recordings are yielded first.
         """
         run = self._create_run()
-        items = iter_items(self.source, check=run.transcriber.check_item)
+        items = iter_items(self.source, check=run.processor.check_item)
         return run.iter_documents(items, self._open_progress_bar)
 
     def alazy_load(self) -> AsyncIterator[Document]:
@@ -67,7 +67,7 @@ class AudioLoader(AudioIntegration, BaseLoader):
         event loop. Stopping iteration or cancelling the task also ends requests in flight.
         """
         run = self._create_run()
-        items = iter_items(self.source, check=run.transcriber.check_item)
+        items = iter_items(self.source, check=run.processor.check_item)
         return run.aiter_documents(items, self._open_progress_bar)
 
     @contextmanager
@@ -81,10 +81,10 @@ class AudioLoader(AudioIntegration, BaseLoader):
         total = len(self.source) if isinstance(self.source, (list, tuple)) else None
         minutes, error_count = 0.0, 0
 
-        def update(recording: LoadedRecording) -> None:
+        def update(file: LoadedFile) -> None:
             nonlocal minutes, error_count
-            minutes += (recording.duration_seconds or 0.0) / 60
-            error_count += recording.error_count
+            minutes += (file.duration_seconds or 0.0) / 60
+            error_count += file.error_count
             bar.set_postfix_str(f"{minutes:.1f} min audio, {error_count} errors")
             bar.update()
 

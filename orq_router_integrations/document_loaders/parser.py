@@ -13,8 +13,8 @@ from orq_router_integrations.document_loaders.base import (
     AudioIntegration,
     Task,
 )
+from orq_router_integrations.document_loaders.loader_run import LoaderRun
 from orq_router_integrations.document_loaders.sources import SourceItem, iter_items
-from orq_router_integrations.document_loaders.transcriber import LoaderRun
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.transcriptions import TranscriptionParams
 
@@ -85,4 +85,4 @@ class OrqAudioParser(AudioIntegration, TranscriptionParams, BaseBlobParser):
     def _iter_blob(blob: Blob, run: LoaderRun) -> Iterator[SourceItem]:
         if not isinstance(blob, Blob):
             raise RouterInputError(f"blob: Expected a Blob, got {type(blob).__name__}.")
-        return iter_items(blob, check=run.transcriber.check_item)
+        return iter_items(blob, check=run.processor.check_item)

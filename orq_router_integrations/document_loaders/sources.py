@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
@@ -149,8 +149,22 @@ def _validate_item(item: Any) -> SourceItem:
     return cast("SourceItem", valid)
 
 
-def iter_items(source: Source, *, check: Callable[[SourceItem], None]) -> Iterator[SourceItem]:
-    """Iterate over the items of a source in order, listing directories and patterns lazily."""
+class FileKind(NamedTuple):
+    """The files that a loader accepts."""
+
+    name: str
+    suffixes: Sequence[str]
+    check: Callable[[str], object]  # raises RouterInputError for other files
+
+
+def iter_items(
+    source: Source, *, check: Callable[[SourceItem], None], kind: FileKind | None = None
+) -> Iterator[SourceItem]:
+    """Iterate over the items of a source in order, listing directories and patterns lazily.
+
+    ``check`` is called for individual items, ``kind.check`` for the files of directories.
+    """
+    kind = kind or _AUDIO
     if isinstance(source, BlobLoader):
         return iter(source.yield_blobs())
     items = list(source) if isinstance(source, (list, tuple)) else [cast("SourceItem", source)]
@@ -160,29 +174,29 @@ def iter_items(source: Source, *, check: Callable[[SourceItem], None]) -> Iterat
             check(item)
             continue
         skipped: list[str] = []
-        if next(_filter_recordings(files, skipped), None) is None:
-            suffixes = ", ".join(RECORDING_SUFFIXES)
+        if next(_filter_files(files, kind, skipped), None) is None:
+            suffixes = ", ".join(kind.suffixes)
             raise RouterInputError(
-                f"source: No audio files in {get_label(item)!r}. Supported types: {suffixes}."
+                f"source: No {kind.name} files in {get_label(item)!r}. Supported types: {suffixes}."
                 f"{_describe_skipped(skipped)}"
             )
-    return chain.from_iterable(map(_iter_recordings, items))
+    return chain.from_iterable(_iter_files(item, kind) for item in items)
 
 
-def _iter_recordings(item: SourceItem) -> Iterator[SourceItem]:
-    """Yield the recordings of an item, and log what was skipped in a directory or pattern."""
+def _iter_files(item: SourceItem, kind: FileKind) -> Iterator[SourceItem]:
+    """Yield the files of an item, and log what was skipped in a directory or pattern."""
     files = _list_files(item)
     if files is None:
         yield item
         return
     skipped: list[str] = []
-    yield from _filter_recordings(files, skipped)
+    yield from _filter_files(files, kind, skipped)
     if skipped:
         _LOG.warning("Loading %s:%s", get_label(item), _describe_skipped(skipped))
 
 
 def _list_files(item: SourceItem) -> Iterator[str] | None:
-    """List the files of a directory or pattern; ``None`` for a single recording."""
+    """List the files of a directory or pattern; ``None`` for a single item."""
     if isinstance(item, (bytes, Blob)):
         return None
     path = Path(item)
@@ -193,19 +207,22 @@ def _list_files(item: SourceItem) -> Iterator[str] | None:
     return None
 
 
-def _filter_recordings(files: Iterator[str], skipped: list[str]) -> Iterator[str]:
+def _filter_files(files: Iterator[str], kind: FileKind, skipped: list[str]) -> Iterator[str]:
     """Yield the files that would be accepted individually, and collect the others."""
     for file in files:
         if os.path.isdir(file):
             continue
         try:
-            create_recording(file)
+            kind.check(file)
         except RouterInputError:
-            # A broken recording is not skipped: loading it raises the error again.
-            if file.rpartition(".")[2].lower() not in RECORDING_SUFFIXES:
+            # A broken file is not skipped: loading it raises the error again.
+            if file.rpartition(".")[2].lower() not in kind.suffixes:
                 skipped.append(to_printable(file))
                 continue
         yield file
+
+
+_AUDIO = FileKind("audio", RECORDING_SUFFIXES, create_recording)
 
 
 def _describe_skipped(skipped: Sequence[str]) -> str:

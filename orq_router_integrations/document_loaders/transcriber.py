@@ -1,20 +1,14 @@
-"""Transcription of recordings: chunks, requests, error policy and Documents."""
+"""Transcription of recordings: chunks, requests and Documents."""
 
-import asyncio
-import logging
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.documents import Document
 
-from orq_router_integrations import _concurrency as concurrency
-from orq_router_integrations._concurrency import CancelToken, Steps
-from orq_router_integrations.client import RouterClient
+from orq_router_integrations._concurrency import Steps, partition
 from orq_router_integrations.document_loaders.chunking import (
     AudioChunk,
     ChunkLimits,
@@ -27,46 +21,30 @@ from orq_router_integrations.document_loaders.decoding import (
     read_duration,
 )
 from orq_router_integrations.document_loaders.documents import DocumentSplitter
+from orq_router_integrations.document_loaders.loader_run import (
+    LoadedFile,
+    OnError,
+    raise_or_log,
+)
+from orq_router_integrations.document_loaders.result_store import ResultStore, compute_key
 from orq_router_integrations.document_loaders.sources import (
     Recording,
     SourceItem,
     create_recording,
-    get_label,
     map_os_errors,
 )
 from orq_router_integrations.document_loaders.stitching import merge_chunks
-from orq_router_integrations.document_loaders.transcript_store import TranscriptStore, compute_key
-from orq_router_integrations.errors import (
-    AuthenticationError,
-    BudgetExceededError,
-    NotFoundError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    RouterError,
-    RouterInputError,
-)
+from orq_router_integrations.errors import RouterError
 from orq_router_integrations.wire.call import Call, Response
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.transcriptions import parse_transcript
 from orq_router_integrations.wire.transcripts import Span, Transcript
 
-_LOG = logging.getLogger(__name__)
-
-OnError = Literal["raise", "skip", "mark"]
 ChunkTranscripts = list[Transcript | None]
 
 MAX_PROMPT_TAIL_CHARS = 200
 """Length of the end of a transcript that becomes the prompt of the next chunk."""
-
-FATAL_ERRORS = (
-    AuthenticationError,
-    BudgetExceededError,
-    NotFoundError,
-    PermissionDeniedError,
-    QuotaExceededError,
-)
-"""Errors that would occur for every other file too; raised whatever the error policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +54,6 @@ class PreparedRecording:
     recording: Recording
     chunks: Sequence[AudioChunk]
     duration_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedRecording:
-    """Result for one recording."""
-
-    documents: list[Document]
-    duration_seconds: float | None = None
-    error_count: int = 0
-
-
-OnLoaded = Callable[[LoadedRecording], None]
-OpenProgress = Callable[[], AbstractContextManager[OnLoaded | None]]
-"""Opens a progress bar, and returns the function to call for each recording."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +67,7 @@ class Transcriber:
     limits: ChunkLimits
     carry_prompt: bool = True
     on_error: OnError = "raise"
-    store: TranscriptStore | None = None
+    store: ResultStore[Transcript] | None = None
     base_url: str = ""
 
     def check_item(self, item: SourceItem) -> None:
@@ -219,21 +183,23 @@ class Transcriber:
         self, error: RouterError, label: str, chunk: AudioChunk | None = None
     ) -> Transcript | None:
         """Apply the error policy to a chunk, or to a recording that could not be opened."""
-        name = type(error).__name__
-        if self.on_error == "raise" or isinstance(error, FATAL_ERRORS):
-            if not isinstance(error, RouterInputError):  # its message contains the label already
-                error.args = (f"{label}: {error.message}",)
-            raise error
-        _LOG.warning("Could not transcribe %s: %s: %s", label, name, error)
+        description = raise_or_log(error, label, self.on_error)
         if self.on_error == "skip":
             return None
         duration = chunk.end_seconds - chunk.start_seconds if chunk and chunk.end_seconds else 0.0
-        gap = Span("", 0.0, duration, error=f"{name}: {error}")
+        gap = Span("", 0.0, duration, error=description)
         return Transcript("", words=(gap,), segments=(gap,))
+
+    def create_steps(
+        self, prepared: PreparedRecording, max_groups: int
+    ) -> list[Steps[ChunkTranscripts]]:
+        """Create the steps of up to ``max_groups`` groups of consecutive chunks."""
+        groups = partition(prepared.chunks, max_groups)
+        return [self.transcribe_chunks(prepared, group) for group in groups]
 
     def build_result(
         self, prepared: PreparedRecording, groups: Sequence[ChunkTranscripts]
-    ) -> LoadedRecording:
+    ) -> LoadedFile:
         transcripts = list(chain.from_iterable(groups))
         if len(transcripts) == 1:
             merged = transcripts[0]
@@ -255,15 +221,15 @@ class Transcriber:
             }
             documents = list(self.splitter.split(merged, metadata))
         error_count = sum(part is None or bool(part.errors) for part in transcripts)
-        return LoadedRecording(documents, prepared.duration_seconds, error_count)
+        return LoadedFile(documents, prepared.duration_seconds, error_count)
 
-    def build_failure(self, error: RouterError, label: str) -> LoadedRecording:
+    def build_failure(self, error: RouterError, label: str) -> LoadedFile:
         """Apply the error policy to a recording that could not be opened."""
         transcript = self._handle_error(error, label)
         if transcript is None:
-            return LoadedRecording([], error_count=1)
+            return LoadedFile([], error_count=1)
         metadata = self._build_metadata(label, transcript)
-        return LoadedRecording(list(self.splitter.split(transcript, metadata)), error_count=1)
+        return LoadedFile(list(self.splitter.split(transcript, metadata)), error_count=1)
 
     def _build_metadata(self, label: str, transcript: Transcript) -> dict[str, Any]:
         return {
@@ -274,80 +240,6 @@ class Transcriber:
             "response_format": self.body.get("response_format", "json"),
             "offline": transcript.offline or None,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class LoaderRun:
-    """One pass over the recordings of a loader.
-
-    Up to ``max_concurrency`` recordings are loaded concurrently, and the chunks of a recording are
-    divided into up to as many groups of consecutive chunks that are transcribed concurrently.
-    """
-
-    client: RouterClient
-    transcriber: Transcriber
-    max_concurrency: int
-    cancel_token: CancelToken = field(default_factory=CancelToken)
-
-    def iter_documents(
-        self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
-    ) -> Iterator[Document]:
-        limiter = concurrency.ThreadLimiter(
-            threading.Semaphore(self.max_concurrency), threading.Lock
-        )
-        load = partial(self._load, limiter=limiter)
-        recordings = concurrency.map_ordered(load, items, self.max_concurrency, self.cancel_token)
-        with open_progress() as on_loaded:
-            for recording in recordings:
-                if on_loaded:
-                    on_loaded(recording)
-                yield from recording.documents
-
-    async def aiter_documents(
-        self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
-    ) -> AsyncIterator[Document]:
-        limiter = concurrency.AsyncLimiter(asyncio.Semaphore(self.max_concurrency), asyncio.Lock)
-        load = partial(self._aload, limiter=limiter)
-        recordings = concurrency.amap_ordered(load, items, self.max_concurrency)
-        with open_progress() as on_loaded:
-            async with aclosing(recordings):
-                async for recording in recordings:
-                    if on_loaded:
-                        on_loaded(recording)
-                    for document in recording.documents:
-                        yield document
-
-    def _load(self, item: SourceItem, limiter: concurrency.ThreadLimiter) -> LoadedRecording:
-        with ExitStack() as stack:
-            try:
-                prepared = stack.enter_context(self.transcriber.prepare(item))
-            except RouterError as error:
-                return self.transcriber.build_failure(error, get_label(item))
-            cancel_token = CancelToken(self.cancel_token)
-            tasks = [
-                partial(concurrency.run_steps, self.client, steps, limiter, cancel_token)
-                for steps in self._create_steps(prepared)
-            ]
-            return self.transcriber.build_result(prepared, concurrency.gather(tasks, cancel_token))
-
-    async def _aload(self, item: SourceItem, limiter: concurrency.AsyncLimiter) -> LoadedRecording:
-        context = self.transcriber.prepare(item)
-        try:
-            prepared = await asyncio.to_thread(context.__enter__)  # reads files
-        except RouterError as error:
-            return self.transcriber.build_failure(error, get_label(item))
-        try:
-            tasks = [
-                concurrency.arun_steps(self.client, steps, limiter)
-                for steps in self._create_steps(prepared)
-            ]
-            return self.transcriber.build_result(prepared, await concurrency.agather(tasks))
-        finally:
-            context.__exit__(None, None, None)
-
-    def _create_steps(self, prepared: PreparedRecording) -> list[Steps[ChunkTranscripts]]:
-        groups = concurrency.partition(prepared.chunks, self.max_concurrency)
-        return [self.transcriber.transcribe_chunks(prepared, group) for group in groups]
 
 
 def _create_wav_reader(recording: Recording) -> WavReader | None:

@@ -208,7 +208,7 @@ def test_skipped_recording_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     source = [create_recording("One."), create_recording("Two.")]
     loader = create_loader(source, router, on_error="skip", max_concurrency=1)
     assert load_texts(loader) == ["Two."]
-    assert "Could not transcribe bytes: BadRequestError" in caplog.text
+    assert "Could not load bytes: BadRequestError" in caplog.text
 
 
 def test_marked_recording_has_the_reason() -> None:

@@ -1,14 +1,14 @@
-"""Storage of transcripts, so that a recording is not transcribed and billed twice."""
+"""Storage of transcripts and pages, so that no file is sent and billed twice."""
 
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from langchain_core.stores import BaseStore
 
@@ -17,7 +17,16 @@ from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.atomic_write import validate_output_path
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload
-from orq_router_integrations.wire.transcripts import Transcript
+
+
+class Storable(Protocol):
+    """A result that can be kept."""
+
+    def to_json(self) -> bytes:
+        """Serialize the result."""
+
+
+ResultT = TypeVar("ResultT", bound=Storable)
 
 LOCK_TIMEOUT_SECONDS = 30.0
 """How long to wait for another process that is writing to the database."""
@@ -41,34 +50,40 @@ def validate_store(store: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class TranscriptStore:
-    """Transcripts in a key-value store.
+class ResultStore(Generic[ResultT]):
+    """Results in a key-value store.
 
-    Errors of the store are logged and do not stop the run: a transcript that cannot be read is
+    Errors of the store are logged and do not stop the run: a result that cannot be read is
     requested again, and one that cannot be saved is returned anyway.
     """
 
     store: "BaseStore[str, bytes] | SQLiteStore"
+    parse: Callable[[bytes], ResultT]
 
-    @classmethod
-    def open(cls, store: str | os.PathLike[str] | BaseStore[str, bytes]) -> "TranscriptStore":
-        """Open a store; a SQLite file is created if it does not exist."""
-        return cls(store if isinstance(store, BaseStore) else SQLiteStore(Path(store)))
-
-    def get(self, key: str) -> Transcript | None:
-        """Return the transcript with this key; ``None`` if it is missing or unreadable."""
+    def get(self, key: str) -> ResultT | None:
+        """Return the result with this key; ``None`` if it is missing or unreadable."""
         try:
             [data] = self.store.mget([key])
-            return None if data is None else _parse_transcript(data)
+            return None if data is None else self.parse(_require_bytes(data))
         except Exception as error:  # noqa: BLE001 - stores raise errors of any type
-            _LOG.warning("store: Cannot read a transcript from %s: %s", self.store, error)
+            _LOG.warning("store: Cannot read a result from %s: %s", self.store, error)
             return None
 
-    def put(self, key: str, transcript: Transcript) -> None:
+    def put(self, key: str, result: ResultT) -> None:
         try:
-            self.store.mset([(key, transcript.to_json())])
+            self.store.mset([(key, result.to_json())])
         except Exception as error:  # noqa: BLE001 - stores raise errors of any type
-            _LOG.warning("store: Cannot write a transcript to %s: %s", self.store, error)
+            _LOG.warning("store: Cannot write a result to %s: %s", self.store, error)
+
+
+def open_store(
+    store: str | os.PathLike[str] | BaseStore[str, bytes] | None,
+    parse: Callable[[bytes], ResultT],
+) -> ResultStore[ResultT] | None:
+    """Open a store; a SQLite file is created if it does not exist."""
+    if store is None:
+        return None
+    return ResultStore(store if isinstance(store, BaseStore) else SQLiteStore(Path(store)), parse)
 
 
 class SQLiteStore:
@@ -85,7 +100,7 @@ class SQLiteStore:
                 connection.execute(_SELECT, ("",))  # fails if the table has other columns
         except sqlite3.Error as error:
             raise RouterInputError(
-                f"store: {path} is not a transcript store ({error}). Choose another file, or wait "
+                f"store: {path} is not a result store ({error}). Choose another file, or wait "
                 "until the process that has locked it is done."
             ) from None
 
@@ -120,7 +135,7 @@ def compute_key(upload: Upload, params: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _parse_transcript(data: Any) -> Transcript:
+def _require_bytes(data: Any) -> bytes:
     if not isinstance(data, bytes):  # SQLite accepts any type in any column
         raise ValueError(f"Expected bytes, got {type(data).__name__}.")
-    return Transcript.from_json(data)
+    return data

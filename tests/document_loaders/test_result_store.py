@@ -13,7 +13,7 @@ from support.audio_loaders import WHISPER, create_loader, load_texts
 from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.document_loaders.transcript_store import TranscriptStore, compute_key
+from orq_router_integrations.document_loaders.result_store import compute_key, open_store
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.transcripts import Span, Transcript
@@ -104,7 +104,7 @@ def test_other_file_raises_before_any_request(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(b"\x89PNG" * 200)
     router = OfflineRouter()
-    with pytest.raises(RouterInputError, match="is not a transcript store"):
+    with pytest.raises(RouterInputError, match="is not a result store"):
         create_loader(create_recording("One."), router, store=path).lazy_load()
     assert router.requests == []
     assert path.read_bytes().startswith(b"\x89PNG")
@@ -115,13 +115,13 @@ def test_other_table_raises_before_any_request(path: Path, table: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"CREATE TABLE {table}")
     router = OfflineRouter()
-    with pytest.raises(RouterInputError, match="is not a transcript store"):
+    with pytest.raises(RouterInputError, match="is not a result store"):
         create_loader(create_recording("One."), router, store=path).lazy_load()
     assert router.requests == []
 
 
 def test_failing_store_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    store = TranscriptStore.open(path)
+    store = open_store(path, Transcript.from_json)
     path.unlink()
     path.mkdir()
     assert store.get("key") is None
@@ -175,7 +175,7 @@ def test_key_of_a_missing_file_raises(tmp_path: Path) -> None:
 
 
 def write_transcripts(path: Path, process: int) -> None:
-    store = TranscriptStore.open(path)
+    store = open_store(path, Transcript.from_json)
     for number in range(25):
         store.put(f"{process}-{number}", TRANSCRIPT)
 
@@ -188,6 +188,6 @@ def test_processes_can_write_concurrently(path: Path) -> None:
         process.start()
     for process in processes:
         process.join(60)
-    store = TranscriptStore.open(path)
+    store = open_store(path, Transcript.from_json)
     keys = [f"{process}-{number}" for process in range(3) for number in range(25)]
     assert all(store.get(key) == TRANSCRIPT for key in keys)
