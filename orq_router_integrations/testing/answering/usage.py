@@ -84,13 +84,7 @@ def count_usage(prompt: Prompt, answers: Sequence[Answer], cached: tuple[int, in
 def override_usage(
     usage: dict[str, Any], over: Mapping[str, Any] | None, names: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Apply scripted usage fields; nested details are merged.
-
-    Args:
-        usage: usage in the format of the endpoint, updated in place.
-        over: scripted fields, named as in any endpoint.
-        names: this endpoint's names of fields that other endpoints name differently.
-    """
+    """Apply scripted usage fields; nested details are merged."""
     for key, value in (over or {}).items():
         name = names.get(key, key)
         has_details = isinstance(value, Mapping) and isinstance(usage.get(name), Mapping)

@@ -21,16 +21,7 @@ _AUDIO_CHUNK_BYTES = 3000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """The content of one chat completion.
-
-    Attributes:
-        number: number of the completion, starting at 1; determines its id and creation time.
-        model: the provider's name of the model, without the provider prefix.
-        answers: one answer per choice.
-        usage: token counts in the format of the response.
-        top_logprobs: number of alternatives per token; ``None`` omits logprobs.
-        turn: number of messages in the request, so that tool call ids differ between turns.
-    """
+    """The content of one chat completion."""
 
     number: int
     model: str
@@ -65,20 +56,20 @@ class Completion:
         }
 
     def _build_choice(self, index: int, answer: Answer) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": _get_content(answer)}
-        message["refusal"] = answer.refusal
-        if answer.reasoning is not None:
-            message["reasoning"] = answer.reasoning
-        if answer.reasoning_signature is not None:
-            message["reasoning_signature"] = answer.reasoning_signature
-        if answer.annotations:
-            message["annotations"] = [_convert_annotation(item) for item in answer.annotations]
-        if answer.calls:
-            message["tool_calls"] = [
-                self._build_tool_call(index, call) for index, call in enumerate(answer.calls)
-            ]
-        if answer.audio is not None:
-            message["audio"] = self._build_audio(answer, answer.audio)
+        calls = [self._build_tool_call(index, call) for index, call in enumerate(answer.calls)]
+        optional = {
+            "reasoning": answer.reasoning,
+            "reasoning_signature": answer.reasoning_signature,
+            "annotations": [_convert_annotation(item) for item in answer.annotations] or None,
+            "tool_calls": calls or None,
+            "audio": None if answer.audio is None else self._build_audio(answer, answer.audio),
+        }
+        message = {
+            "role": "assistant",
+            "content": _get_content(answer),
+            "refusal": answer.refusal,
+            **{name: value for name, value in optional.items() if value is not None},
+        }
         choice = {"index": index, "message": message, "finish_reason": get_finish_reason(answer)}
         return choice | self._build_logprobs(answer)
 

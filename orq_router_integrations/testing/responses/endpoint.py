@@ -9,13 +9,19 @@ Choices where the documentation is silent:
 * A stream that breaks is not stored.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from orq_router_integrations.testing.answering.prompt import substitute_variables
+from orq_router_integrations.testing.answering.prompt import (
+    JsonOutput,
+    Prompt,
+    ToolSpec,
+    substitute_variables,
+)
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.answering.text_endpoint import TextEndpoint
+from orq_router_integrations.testing.chat.messages import Message, SystemMessage
 from orq_router_integrations.testing.responses.events import create_error_event, iter_events
 from orq_router_integrations.testing.responses.items import (
     Item,
@@ -24,14 +30,18 @@ from orq_router_integrations.testing.responses.items import (
     convert_items,
     find_orphan_output,
 )
-from orq_router_integrations.testing.responses.prompt import build_prompt
 from orq_router_integrations.testing.responses.response_builder import (
     ResponseBuilder,
     build_unfinished,
+    build_usage,
 )
-from orq_router_integrations.testing.responses.schema import ResponsesRequest, check_combinations
+from orq_router_integrations.testing.responses.schema import (
+    ChosenFunction,
+    ResponsesRequest,
+    SchemaFormat,
+    check_combinations,
+)
 from orq_router_integrations.testing.responses.store import ResponseStore, StoredResponse
-from orq_router_integrations.testing.responses.usage import build_usage
 from orq_router_integrations.testing.routing.endpoint import (
     Chunks,
     EndpointRequest,
@@ -63,14 +73,7 @@ _ROUTER_FIELDS = {
 
 
 class ResponsesCall(EndpointRequest):
-    """A request with the conversation that it continues.
-
-    Attributes:
-        body: the request.
-        metadata: metadata of the request, one of the controls.
-        input_items: input items as sent by the client.
-        conversation: items of the conversation, including those of earlier responses.
-    """
+    """A request with the conversation that it continues."""
 
     body: ResponsesRequest
     metadata: dict[str, str]
@@ -97,12 +100,7 @@ class ResponsesCall(EndpointRequest):
 
 
 class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
-    """Handler of responses, with the state that is kept between requests.
-
-    Args:
-        script: scripted answers.
-        trace_id: returns the trace id of the current request.
-    """
+    """Handler of responses, with the state that is kept between requests."""
 
     endpoint = RESPONSES
     default_retry = RouterRetry(
@@ -223,3 +221,44 @@ def _drop_secrets(variables: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in variables.items()
         if not (isinstance(value, Mapping) and value.get("secret"))
     }
+
+
+def build_prompt(request: ResponsesRequest, messages: Sequence[Message]) -> Prompt:
+    """Create the prompt of a request with these messages, without tools that the router runs."""
+    choice = request.tool_choice
+    instructions = request.instructions
+    system = [] if instructions is None else [SystemMessage(role="system", content=instructions)]
+    return Prompt(
+        messages=[*system, *messages],
+        tool_specs=_list_tool_specs(request),
+        tools=request.tools or (),
+        choice="required" if isinstance(choice, ChosenFunction) else choice or "auto",
+        forced_tool=choice.name if isinstance(choice, ChosenFunction) else None,
+        json_output=_get_json_output(request),
+        reasoning=request.reasoning_label,
+        stop_sequences=request.stop_sequences or (),
+        token_limit=request.max_output_tokens,
+        cache_key=request.prompt_cache_key,
+        caches_everything=request.cache_control is not None,
+    )
+
+
+def _list_tool_specs(request: ResponsesRequest) -> list[ToolSpec]:
+    function_specs = [
+        ToolSpec(
+            name=tool.name,
+            description=tool.description or "",
+            schema=tool.parameters or {"type": "object"},
+        )
+        for tool in request.functions
+    ]
+    custom_specs = [
+        ToolSpec(name=tool.name, description=tool.description or "")
+        for tool in request.custom_tools
+    ]
+    return function_specs + custom_specs
+
+
+def _get_json_output(request: ResponsesRequest) -> JsonOutput | None:
+    format_ = request.text.format if request.text else None
+    return JsonOutput("text.format", format_.schema_) if isinstance(format_, SchemaFormat) else None

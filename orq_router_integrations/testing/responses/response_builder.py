@@ -10,12 +10,28 @@ from orq_router_integrations.testing.answering.chunking import (
     create_call_id,
     create_logprobs,
 )
+from orq_router_integrations.testing.answering.usage import Usage, override_usage
 from orq_router_integrations.testing.responses.items import SEARCH_CALL
-from orq_router_integrations.testing.responses.schema import ChosenFunction, ResponsesRequest
-from orq_router_integrations.testing.responses.tools import dump_tool
+from orq_router_integrations.testing.responses.schema import (
+    ChosenFunction,
+    ResponsesRequest,
+    dump_tool,
+)
 
 SEARCH_TOOLS = frozenset({"orq:web_search", "orq:google_search"})
 """Names of scripted tool calls that become web searches by the router."""
+
+USD_PER_INPUT_TOKEN = 1e-6
+"""Fictitious price of an input token, in USD."""
+
+USD_PER_OUTPUT_TOKEN = 4e-6
+"""Fictitious price of an output token, in USD."""
+
+USAGE_NAMES = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"} | {
+    "prompt_tokens_details": "input_tokens_details",
+    "completion_tokens_details": "output_tokens_details",
+}
+"""Names of usage fields on this endpoint by their names on /chat/completions."""
 
 _INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _UNFINISHED: dict[str, Any] = {
@@ -30,17 +46,7 @@ _UNFINISHED: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseBuilder:
-    """Builder of one response.
-
-    Attributes:
-        number: number of the response, starting at 1; determines ids and times.
-        model: the provider's name of the model, without the provider prefix.
-        request: the body of the request.
-        input_items: input items as sent by the client.
-        metadata: metadata of the request.
-        trace_id: trace id of the request.
-        turn: number of items in the conversation, so that tool call ids differ between turns.
-    """
+    """Builder of one response."""
 
     number: int
     model: str
@@ -195,3 +201,30 @@ def _echo_sampling(request: ResponsesRequest) -> dict[str, Any]:
 
 def _dump(model: Any) -> Any:
     return None if model is None else model.model_dump(exclude_none=True, by_alias=True)
+
+
+def build_usage(usage: Usage, answer: Answer) -> dict[str, Any]:
+    """Return the ``usage`` of a response, with the fields scripted by the answer."""
+    body: dict[str, Any] = {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_creation_tokens": usage.cache_creation_tokens,
+            "cache_write_tokens": usage.cache_creation_tokens,
+        },
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+    }
+    searches = sum(call.name in SEARCH_TOOLS for call in answer.calls)
+    if searches:
+        body["server_tool_use"] = {"web_search_requests": searches}
+    body = override_usage(body, answer.usage, USAGE_NAMES)
+    return _compute_costs(body) | body
+
+
+def _compute_costs(body: dict[str, Any]) -> dict[str, float]:
+    input_cost = round((body["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
+    output_cost = round((body["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
+    total_cost = round(input_cost + output_cost, 9)
+    return {"input_cost": input_cost, "output_cost": output_cost, "total_cost": total_cost}

@@ -11,13 +11,7 @@ from orq_router_integrations.testing.routing.error_responses import HTTPError
 
 @dataclass(slots=True)
 class StoredResponse:
-    """A stored response.
-
-    Attributes:
-        body: the finished response.
-        conversation: items that preceded its output.
-        pending_statuses: statuses that GET still reports, in order, before the finished response.
-    """
+    """A stored response."""
 
     body: dict[str, Any]
     conversation: Sequence[Item]
@@ -64,10 +58,6 @@ class ResponseStore:
 
     def get_item(self, id_: str, param: str) -> Item:
         """Return a stored item.
-
-        Args:
-            id_: id of the item.
-            param: path of the reference in the request, for the error.
 
         Raises:
             HTTPError: 400, no stored response has an item with this id.

@@ -5,11 +5,11 @@ mistake shows early.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.schema_validation import RequestModel, validate_body
 from orq_router_integrations.wire.control_placement import (
     ControlLocation,
@@ -111,7 +111,7 @@ class _ControlParser:
         if orq is None:
             return {}
         if not isinstance(orq, Mapping):
-            raise HTTPError(400, "orq: must be an object", param="orq")
+            reject_field("orq", "must be an object")
         controls: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         for field, value in orq.items():
@@ -145,8 +145,7 @@ class _ControlParser:
         if name == "load_balancer" and isinstance(value, list) and self.dialect.nests_controls:
             return {"type": "weight_based", "models": value}
         if name == "load_balancer" and self.dialect is Dialect.V2_GATEWAY:
-            message = "orq.load_balancer: must be a list of models under v2/gateway"
-            raise HTTPError(400, message, param="orq.load_balancer")
+            reject_field("orq.load_balancer", "must be a list of models under v2/gateway")
         return value
 
     def _reject_misplaced(self, field: str, param: str) -> None:
@@ -184,8 +183,7 @@ class _ControlParser:
 def _iter_pairs(items: Iterable[Any]) -> Iterable[Mapping[str, Any]]:
     for index, item in enumerate(items):
         if not isinstance(item, Mapping) or "key" not in item:
-            param = f"orq.inputs[{index}]"
-            raise HTTPError(400, f"{param}: must be an object with key and value", param=param)
+            reject_field(f"orq.inputs[{index}]", "must be an object with key and value")
         yield item
 
 
@@ -193,13 +191,9 @@ def _parse_controls(
     fields: dict[str, Any], endpoint: Endpoint, dialect: Dialect, *, lenient: bool
 ) -> RouterControls:
     fields = {name: value for name, value in fields.items() if value is not None}
-    for name in _OBJECTS:
-        if name in fields and not isinstance(fields[name], Mapping):
-            raise HTTPError(400, f"{name}: must be an object", param=name)
-    _check_required_fields(fields)
-    if endpoint is RESPONSES:
-        _check_responses_fields(fields)
-    elif "retry" in fields:
+    for param, message in _iter_problems(fields, endpoint):
+        reject_field(param, message)
+    if endpoint is not RESPONSES and "retry" in fields:
         fields["retry"] = {"count": 3, **fields["retry"]}  # the v2 schema's default
     controls = validate_body(RouterControls, fields, lenient=lenient)
     try:
@@ -210,24 +204,23 @@ def _parse_controls(
     return controls
 
 
-def _check_required_fields(fields: Mapping[str, Any]) -> None:
-    """Check fields for which ``RouterControls`` has defaults or shorthands."""
+def _iter_problems(fields: Mapping[str, Any], endpoint: Endpoint) -> Iterator[tuple[str, str]]:
+    """Yield path and error of fields for which ``RouterControls`` has defaults or shorthands."""
+    for name in _OBJECTS:
+        if not isinstance(fields.get(name, {}), Mapping):
+            yield name, "must be an object"
     for name in ("load_balancer", "cache"):
         if "type" not in fields.get(name, {"type": ""}):
-            raise HTTPError(400, f"{name}.type: is required", param=f"{name}.type")
-    models = fields.get("load_balancer", {}).get("models")
+            yield f"{name}.type", "is required"
+    if endpoint is RESPONSES and "count" not in fields.get("retry", {"count": 0}):
+        yield "retry.count", "is required by /responses"
+    yield from _iter_model_problems(fields.get("load_balancer", {}).get("models"), endpoint)
+
+
+def _iter_model_problems(models: Any, endpoint: Endpoint) -> Iterator[tuple[str, str]]:
     for index, item in enumerate(models if isinstance(models, list) else ()):
+        path = f"load_balancer.models[{index}]"
         if not isinstance(item, Mapping):
-            param = f"load_balancer.models[{index}]"
-            raise HTTPError(400, f"{param}: must be an object with model and weight", param=param)
-
-
-def _check_responses_fields(fields: Mapping[str, Any]) -> None:
-    """Check fields that /responses requires and ``RouterControls`` defaults."""
-    missing = ["retry.count"] if "count" not in fields.get("retry", {"count": 0}) else []
-    models = fields.get("load_balancer", {}).get("models")
-    for index, item in enumerate(models if isinstance(models, list) else ()):
-        if "weight" not in item:
-            missing.append(f"load_balancer.models[{index}].weight")
-    if missing:
-        raise HTTPError(400, f"{missing[0]}: is required by /responses", param=missing[0])
+            yield path, "must be an object with model and weight"
+        elif endpoint is RESPONSES and "weight" not in item:
+            yield f"{path}.weight", "is required by /responses"

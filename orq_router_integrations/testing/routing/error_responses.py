@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 _TYPES = {
     400: "invalid_request_error",
@@ -59,6 +59,6 @@ class HTTPError(Exception):
         return {"error": error}
 
 
-def reject_field(param: str, message: str) -> None:
+def reject_field(param: str, message: str) -> NoReturn:
     """Raise a 400 that names the invalid field."""
     raise HTTPError(400, f"{param}: {message}", param=param)

@@ -54,13 +54,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class ChunkedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """Response body that arrives in chunks, for sync and async clients.
-
-    Attributes:
-        chunks: the chunks to send.
-        delay: real delay before each chunk.
-        is_truncated: whether the connection breaks after the last chunk.
-    """
+    """Response body that arrives in chunks, for sync and async clients."""
 
     chunks: tuple[bytes, ...] = field(repr=False)
     delay: Delay
@@ -84,12 +78,7 @@ class ChunkedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class OfflineTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Transport of sync and async httpx clients that opens no socket.
-
-    Args:
-        handle: returns the response to a request.
-        latency: real delay in seconds before each response starts.
-    """
+    """Transport of sync and async httpx clients that opens no socket."""
 
     def __init__(self, handle: Callable[[httpx.Request], httpx.Response], latency: float) -> None:
         self._handle = handle

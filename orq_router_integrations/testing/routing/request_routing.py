@@ -130,12 +130,7 @@ def _is_final(chunk: dict[str, Any]) -> bool:
 
 
 class LoadBalancerState:
-    """Picks one model per request.
-
-    Args:
-        seed: seed of the weighted random picks.
-        log: log of provider calls, which grows over time.
-    """
+    """Picks one model per request."""
 
     def __init__(self, *, seed: int, log: Sequence[ProviderCall]) -> None:
         self._random = random.Random(seed)  # noqa: S311 - picks must be reproducible

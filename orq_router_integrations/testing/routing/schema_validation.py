@@ -29,12 +29,6 @@ def get_member(value: Any, name: str, default: str | None = None) -> Any:
 def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool, prefix: str = "") -> M:
     """Validate a body.
 
-    Args:
-        model: the request model.
-        body: the JSON object.
-        lenient: whether to ignore unknown fields.
-        prefix: path of ``body`` within the request, for error messages.
-
     Raises:
         HTTPError: 400, with the path of the most deeply nested invalid field as ``param``.
     """
