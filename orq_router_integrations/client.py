@@ -41,9 +41,9 @@ class RouterClient(RouterSettings):
     their connections.
 
     Use it as a context manager (``with`` or ``async with``), or call ``close`` or ``aclose``, to
-    close these shared connections. This is optional: they are also closed when the process or the
-    event loop ends. Calls in progress finish first, and a closed client can still be used; its
-    next call opens new connections. Your own httpx clients are never closed.
+    close these connections when no other client needs them. This is optional: they are also closed
+    when the process or the event loop ends. Calls in progress finish first, and a closed client can
+    still be used; its next call opens new connections. Your own httpx clients are never closed.
 
     A pickled client contains neither the API key nor the default headers and query. A client with
     its own httpx clients cannot be pickled.
@@ -231,19 +231,19 @@ class RouterClient(RouterSettings):
         return blake2b(repr(parts).encode(), digest_size=32).hexdigest()
 
     def close(self) -> None:
-        """Close the connections for sync calls, which all clients of the process share.
+        """Close the connections for sync calls, unless another open client has used them.
 
         Connections in use are closed when their call ends. The next call opens new ones.
         """
         from orq_router_integrations._http.registry import SENDER_REGISTRY  # noqa: PLC0415
 
-        SENDER_REGISTRY.close()
+        SENDER_REGISTRY.close(self)
 
     async def aclose(self) -> None:
-        """Close the shared connections of the running event loop; see ``close``."""
+        """Close the connections of the running event loop; see ``close``."""
         from orq_router_integrations._http.registry import SENDER_REGISTRY  # noqa: PLC0415
 
-        await SENDER_REGISTRY.aclose()
+        await SENDER_REGISTRY.aclose(self)
 
     def __enter__(self) -> Self:
         return self
@@ -382,7 +382,7 @@ class RouterClient(RouterSettings):
             )
         from orq_router_integrations._http.registry import SENDER_REGISTRY  # noqa: PLC0415
 
-        return SENDER_REGISTRY.lease()
+        return SENDER_REGISTRY.lease(self)
 
     def _lease_async_sender(
         self,
@@ -400,7 +400,7 @@ class RouterClient(RouterSettings):
             )
         from orq_router_integrations._http.registry import SENDER_REGISTRY  # noqa: PLC0415
 
-        return SENDER_REGISTRY.alease()
+        return SENDER_REGISTRY.alease(self)
 
 
 _UNTRACED: "AbstractContextManager[None]" = nullcontext()

@@ -11,8 +11,9 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from typing_extensions import AsyncGenerator
 
@@ -31,18 +32,29 @@ class _SharedSender(Generic[AnySender]):
     Attributes:
         sender: the sender.
         users: number of calls that use it.
+        clients: the clients that have used it and were not closed since, by their ids.
         is_retired: whether its last user has to close it.
         finalizer: closes it when its event loop ends.
     """
 
     sender: AnySender
     users: int = 0
+    clients: WeakValueDictionary[int, object] = field(default_factory=WeakValueDictionary)
     is_retired: bool = False
     finalizer: AsyncGenerator[None] | None = None
 
     @property
     def is_closable(self) -> bool:
         return self.is_retired and not self.users
+
+    def lend_to(self, client: object) -> None:
+        self.users += 1
+        self.clients[id(client)] = client
+
+    def is_needed_after(self, client: object) -> bool:
+        """Remove a client, and return whether others remain."""
+        self.clients.pop(id(client), None)
+        return bool(self.clients)
 
 
 class SenderRegistry:
@@ -66,13 +78,13 @@ class SenderRegistry:
         self._sync, self._by_loop = None, {}
 
     @contextmanager
-    def lease(self) -> Iterator[PooledSender]:
-        """Lend the sync sender, which all threads share, to one call."""
+    def lease(self, client: object) -> Iterator[PooledSender]:
+        """Lend the sync sender, which all threads share, to one call of a client."""
         with self._lock:
             if self._sync is None:
                 self._sync = _SharedSender(PooledSender(ConnectionPool(self._get_tls_context)))
             shared = self._sync
-            shared.users += 1
+            shared.lend_to(client)
         try:
             yield shared.sender
         finally:
@@ -80,8 +92,8 @@ class SenderRegistry:
                 shared.sender.close()
 
     @scoped_asynccontextmanager
-    async def alease(self) -> AsyncGenerator[AsyncPooledSender]:
-        """Lend the sender of the running event loop to one call."""
+    async def alease(self, client: object) -> AsyncGenerator[AsyncPooledSender]:
+        """Lend the sender of the running event loop to one call of a client."""
         loop = asyncio.get_running_loop()
         with self._lock:
             for closed_loop in [other for other in self._by_loop if other.is_closed()]:
@@ -91,7 +103,7 @@ class SenderRegistry:
                     AsyncPooledSender(AsyncConnectionPool(self._get_tls_context))
                 )
             shared = self._by_loop[loop]
-            shared.users += 1
+            shared.lend_to(client)
         if shared.finalizer is None:
             shared.finalizer = _close_with_loop(shared.sender)
             await anext(shared.finalizer)
@@ -101,18 +113,27 @@ class SenderRegistry:
             if self._release(shared):
                 await shared.sender.aclose()
 
-    def close(self) -> None:
-        """Close the sync sender once no call uses it; the next call creates another."""
+    def close(self, client: object | None = None) -> None:
+        """Close the sync sender once no call uses it; the next call creates another.
+
+        With a client, it is only closed if no other open client has used it.
+        """
         with self._lock:
+            if client and self._sync and self._sync.is_needed_after(client):
+                return
             shared, self._sync, self._tls_context = self._sync, None, None
         if shared and self._retire(shared):
             shared.sender.close()
 
-    async def aclose(self) -> None:
+    async def aclose(self, client: object) -> None:
         """Close the sender of the running event loop; see ``close``."""
         with self._lock:
-            shared = self._by_loop.pop(asyncio.get_running_loop(), None)
-        if shared and self._retire(shared):
+            loop = asyncio.get_running_loop()
+            shared = self._by_loop.get(loop)
+            if shared is None or shared.is_needed_after(client):
+                return
+            del self._by_loop[loop]
+        if self._retire(shared):
             await shared.sender.aclose()
 
     def _get_tls_context(self) -> ssl.SSLContext:

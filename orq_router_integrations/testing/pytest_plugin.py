@@ -32,7 +32,7 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "Iterator[OfflineRouter]":
     async_sender = AsyncClientSender(httpx.AsyncClient(transport=router.transport))
     monkeypatch.setenv("ORQ_API_KEY", "offline-no-key-needed")
     monkeypatch.delenv("ORQ_BASE_URL", raising=False)
-    monkeypatch.setattr(SENDER_REGISTRY, "lease", lambda: nullcontext(sender))
-    monkeypatch.setattr(SENDER_REGISTRY, "alease", lambda: nullcontext(async_sender))
+    monkeypatch.setattr(SENDER_REGISTRY, "lease", lambda _: nullcontext(sender))
+    monkeypatch.setattr(SENDER_REGISTRY, "alease", lambda _: nullcontext(async_sender))
     yield router
     sender.close()

@@ -164,7 +164,7 @@ def test_close_waits_for_running_calls(streaming_clients, pools):
     client, other = streaming_clients
     stream = client.stream(create_stream_call())
     assert next(stream) == "Hel"
-    other.close()
+    client.close()
     assert not pools[0].is_closed
     assert (list(stream), pools[0].is_closed) == (["lo"], True)
     assert len(list(other.stream(create_stream_call()))) == len(pools) == 2
@@ -174,10 +174,37 @@ async def test_aclose_waits_for_running_calls(streaming_clients, pools):
     client, other = streaming_clients
     stream = client.astream(create_stream_call())
     assert await anext(stream) == "Hel"
-    await other.aclose()
+    await client.aclose()
     assert not pools[0].is_closed
     assert ([text async for text in stream], pools[0].is_closed) == (["lo"], True)
     assert len([text async for text in other.astream(create_stream_call())]) == len(pools) == 2
+
+
+async def test_async_client_closes_only_connections_that_no_other_client_needs(pools):
+    client, other = RouterClient(api_key=KEY), RouterClient(api_key=KEY)
+    async with client:
+        await client.asend(create_call())
+        await other.asend(create_call())
+    assert not pools[-1].is_closed
+    await other.aclose()
+    assert pools[-1].is_closed
+
+
+def test_client_closes_only_connections_that_no_other_client_needs(pools):
+    client, other = RouterClient(api_key=KEY), RouterClient(api_key=KEY)
+    with client:
+        client.send(create_call())
+        other.send(create_call())
+    assert not pools[-1].is_closed
+    other.close()
+    assert pools[-1].is_closed
+
+
+def test_deleted_client_needs_no_connections(pools):
+    RouterClient(api_key=KEY).send(create_call())
+    with RouterClient(api_key=KEY) as client:
+        client.send(create_call())
+    assert [pool.is_closed for pool in pools] == [True]
 
 
 @both_doors
