@@ -52,14 +52,9 @@ _SERVER_TYPES = REPLAYED_ITEMS | {
 }
 """Blocks that only the provider's own API accepts, such as calls of server-side tools."""
 
-_SERVER_RESULT_SUFFIX = "_tool_result"
-"""Suffix of the types of Anthropic's server-side tool results."""
-
-_CLIENT_CALL_SUFFIX = "_call"
-"""Suffix of the types of calls that the client runs, such as ``computer_call``."""
-
-_BEDROCK_CACHE_KEY = "cachePoint"
-"""The only key of Bedrock's cache markers, which have no type."""
+_SERVER_RESULT_SUFFIX = "_tool_result"  # of Anthropic's server-side tool results
+_CLIENT_CALL_SUFFIX = "_call"  # of calls that the client runs, such as ``computer_call``
+_BEDROCK_CACHE_KEY = "cachePoint"  # the only key of cache markers, which have no type
 
 _MEDIA_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
 _IMAGE_GENERATION = "image_generation_call"

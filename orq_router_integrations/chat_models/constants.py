@@ -8,11 +8,9 @@ from langchain_core.messages.content import ContentBlock
 
 from orq_router_integrations.wire import endpoints
 
-PROVIDER = "orq"
-"""``model_provider`` in the metadata of messages. LangChain uses it to find the translator."""
+PROVIDER = "orq"  # ``model_provider`` in messages, by which LangChain finds the translator
 
-CHAT_COMPLETIONS, RESPONSES = "chat_completions", "responses"
-"""Values of ``ChatOrq.api``."""
+CHAT_COMPLETIONS, RESPONSES = "chat_completions", "responses"  # values of ``ChatOrq.api``
 
 ENDPOINTS = {CHAT_COMPLETIONS: endpoints.CHAT_COMPLETIONS, RESPONSES: endpoints.RESPONSES}
 

@@ -345,7 +345,6 @@ _MEDIA_CONVERTERS: dict[
     "document": (_read_document, _convert_file),
 }
 SUPPORTED_TYPES = _TEXT_CONVERTERS.keys() | _MEDIA_CONVERTERS.keys()
-"""Types of content blocks that can be sent."""
 
 MEDIA_TYPES = _MEDIA_CONVERTERS.keys() | {"video"}
 

@@ -21,8 +21,7 @@ from orq_router_integrations.chat_models.content_parts import (
 from orq_router_integrations.media.mime import is_data_url
 from orq_router_integrations.wire import json
 
-_DATA_KEYS = {"base64", "data", "file_data"}
-"""Keys with the content of media."""
+_DATA_KEYS = {"base64", "data", "file_data"}  # keys with the content of media
 
 
 def convert_tool_message(

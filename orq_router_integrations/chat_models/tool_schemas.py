@@ -37,8 +37,7 @@ StructuredOutputMethod = Literal["json_schema", "function_calling", "json_mode"]
 FUNCTION_EXTRAS = ("async", "cache_control", "defer_loading")
 """Keys of ``BaseTool.extras`` that the Responses API accepts on functions."""
 
-TOOL_SEARCH = "orq:tool_search"
-"""Type of the server tool that loads tools with ``defer_loading``."""
+TOOL_SEARCH = "orq:tool_search"  # the server tool that loads tools with ``defer_loading``
 
 _CREDENTIAL_FIELDS = ("headers", "authorization")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -13,8 +13,7 @@ from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.json import get_json_type_name, loads
 
-MAX_ERROR_BYTES = 64 * 1024
-"""Number of bytes of a response that are kept to describe an error."""
+MAX_ERROR_BYTES = 64 * 1024  # bytes of a response that are kept to describe an error
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -189,7 +189,6 @@ class ChatParams(DeferredModel):
 
 
 CHAT_PARAM_NAMES = tuple(ChatParams.model_fields)
-"""Names of the fields of ``ChatParams``."""
 
 WIRE_NAMES = {"max_tokens": "max_completion_tokens"}
 """Parameters that have another name in the request body."""
@@ -286,4 +285,3 @@ class ResponsesParams(DeferredModel):
 
 
 RESPONSES_PARAM_NAMES = tuple(ResponsesParams.model_fields)
-"""Names of the fields of ``ResponsesParams``."""

@@ -7,7 +7,6 @@ from orq_router_integrations.wire.call import MalformedResponseError, Response
 from orq_router_integrations.wire.json import as_dict
 
 REFUSAL = "refusal"
-"""Type of an answer that the model refused to give."""
 
 
 def parse_decisions(
@@ -17,13 +16,6 @@ def parse_decisions(
 
     The router may leave out the legend and the confidence of an answer. The legend is part of the
     question, and the confidence is the largest probability.
-
-    Args:
-        response: The response.
-        questions: The questions as they were sent, by id.
-
-    Raises:
-        MalformedResponseError: An answer is missing, or lacks something essential.
     """
     body = response.json_object()
     answers = as_dict(body.get("answers"))

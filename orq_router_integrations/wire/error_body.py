@@ -8,12 +8,9 @@ from orq_router_integrations.wire.json import dumps, loads
 
 MAX_TEXT_CHARS = 2000
 MAX_DEPTH = 50
+MIN_KEY_CHARS = 8  # shorter keys are not redacted: they would match ordinary words
 
-MIN_KEY_CHARS = 8
-"""Shorter keys are not redacted: they would match ordinary words."""
-
-MIN_BASE64_CHARS = 200
-"""Text of this length that looks like base64 is treated as file data."""
+MIN_BASE64_CHARS = 200  # text of this length that looks like base64 is file data
 
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{MIN_BASE64_CHARS},}}={{0,2}}")
 

@@ -21,8 +21,6 @@ from orq_router_integrations.wire.json import dumps
 from orq_router_integrations.wire.json_stream import StreamingJsonReader
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
-"""Maximum size of a response with images; larger ones are an error."""
-
 _DATA_SCHEME = b"data:"
 _MAX_DATA_PREFIX = 100
 _WHITESPACE = b" \t\r\n"

@@ -26,8 +26,7 @@ from orq_router_integrations.wire.endpoints import (
 from orq_router_integrations.wire.json import check_encodable
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 
-MAX_INPUT_BYTES = 50 * 1024 * 1024
-"""Input images and masks must be smaller than this."""
+MAX_INPUT_BYTES = 50 * 1024 * 1024  # input images and masks must be smaller
 
 INPUT_MIME_TYPES = ("image/png", "image/jpeg", "image/webp")
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import orjson
 
-MAX_DEPTH = 256
-"""Maximum nesting depth of a value that is sent, or that is read while it arrives."""
+MAX_DEPTH = 256  # of a value that is sent, or read while it arrives
 
 MAX_CONTAINERS = 1_000_000
 """Maximum number of objects and arrays in a value that is read.

@@ -13,11 +13,8 @@ import orjson
 
 from orq_router_integrations.wire.json import MAX_DEPTH, loads
 
-MAX_CHUNK_BYTES = 64 * 1024
-"""Maximum number of bytes of a long string that are passed on at a time."""
-
-MAX_VALUES = 100_000
-"""Maximum number of values, not counting the contents of strings."""
+MAX_CHUNK_BYTES = 64 * 1024  # of a long string, passed on at a time
+MAX_VALUES = 100_000  # not counting the contents of strings
 
 _STRUCTURE = re.compile(rb'["{}\[\]:,]')
 _MAX_KEY_BYTES = 64

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orq_router_integrations.wire.call import MalformedResponseError, Response
-from orq_router_integrations.wire.json import as_dict
+from orq_router_integrations.wire.json import as_dict, as_float, as_str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,22 +34,14 @@ class ModerationResult:
 
 
 def parse_moderation(response: Response, *, count: int) -> list[ModerationResult]:
-    """Parse the results for ``count`` texts, in their order.
-
-    Raises:
-        MalformedResponseError: The number of results is wrong, or one of them does not say whether
-            its text is harmful.
-    """
+    """Parse the results for ``count`` texts, in their order."""
     body = response.json_object()
     results = body.get("results")
     if not isinstance(results, list) or len(results) != count:
         received = len(results) if isinstance(results, list) else "none"
         raise MalformedResponseError(f"expected {count} moderation results, got {received}")
-    model = body.get("model")
-    return [
-        _parse_result(result, model if isinstance(model, str) else None, response.trace_id)
-        for result in results
-    ]
+    model = as_str(body.get("model")) or None
+    return [_parse_result(result, model, response.trace_id) for result in results]
 
 
 def _parse_result(result: Any, model: str | None, trace_id: str | None) -> ModerationResult:
@@ -68,11 +60,9 @@ def _parse_result(result: Any, model: str | None, trace_id: str | None) -> Moder
     return ModerationResult(
         flagged=flagged,
         categories=categories,
-        scores={name: float(score) for name, score in scores.items() if _is_number(score)},
+        scores={
+            name: score for name, value in scores.items() if (score := as_float(value)) is not None
+        },
         model=model,
         trace_id=trace_id,
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -14,10 +14,7 @@ from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload, UploadReadError
 
 CHUNK_BYTES = 192 * 1024
-"""Number of bytes read from a file at a time."""
-
-MAX_DIGEST_BYTES = 1024 * 1024
-"""Size of the content up to which the boundary is derived from it."""
+MAX_DIGEST_BYTES = 1024 * 1024  # up to which the boundary is derived from the content
 
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 

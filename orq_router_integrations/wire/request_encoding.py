@@ -23,8 +23,7 @@ from orq_router_integrations.wire.multipart import (
     iter_upload,
 )
 
-MIN_DEFERRED_CHARS = 256 * 1024
-"""Minimum length of a base64 string that is deferred."""
+MIN_DEFERRED_CHARS = 256 * 1024  # shorter base64 strings are sent as they are
 
 PLACEHOLDER_MARK = "inserted when the request is sent]"
 """End of the text that a ``DeferredBase64`` shows instead of its content."""

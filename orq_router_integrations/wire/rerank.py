@@ -9,8 +9,7 @@ from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.json import as_dict, as_float, as_int
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
-MAX_DOCUMENTS = 1000
-"""Maximum number of documents in one request."""
+MAX_DOCUMENTS = 1000  # in one request
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,7 @@ CUSTOM_TOOL_ARGUMENT = "__arg1"
 LangChain uses the same name for the argument of a tool that takes a single string.
 """
 
-PARAGRAPH_BREAK = "\n\n"
-"""Separator between pieces of reasoning."""
+PARAGRAPH_BREAK = "\n\n"  # between pieces of reasoning
 
 SELF_CONTAINED_ITEMS = frozenset({"compaction", "mcp_approval_request"})
 """Types of items that the API accepts back on their own."""

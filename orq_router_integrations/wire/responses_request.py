@@ -29,8 +29,7 @@ _UNSUPPORTED_FIELDS = ("seed", "modalities", "audio")
 APPROVAL_RESPONSE = "mcp_approval_response"
 """Type of the content part, and of the item, that answers the request of an MCP server."""
 
-_LOGPROBS = "message.output_text.logprobs"
-"""Value of ``include`` that asks for log probabilities."""
+_LOGPROBS = "message.output_text.logprobs"  # a value of ``include``
 
 
 def build_responses_body(

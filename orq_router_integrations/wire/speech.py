@@ -21,11 +21,8 @@ from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.json import check_encodable, loads
 from orq_router_integrations.wire.suggestions import create_pattern_validator
 
-MAX_INPUT_CHARS = 4096
-"""Maximum number of characters in one request."""
-
-SNIFF_BYTES = 64
-"""Number of bytes checked before any are passed on: enough for the magic bytes of all formats."""
+MAX_INPUT_CHARS = 4096  # in one request
+SNIFF_BYTES = 64  # bytes to check: enough for the magic bytes of all formats
 
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 SPEECH_FORMATS: tuple[SpeechFormat, ...] = get_args(SpeechFormat)

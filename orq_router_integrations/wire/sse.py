@@ -10,8 +10,7 @@ from orq_router_integrations.wire.call import MalformedResponseError
 
 BOM = b"\xef\xbb\xbf"
 
-MAX_EVENT_BYTES = 16 * 1024 * 1024
-"""Maximum size of an event, which limits the memory that a faulty stream can use."""
+MAX_EVENT_BYTES = 16 * 1024 * 1024  # limits the memory that a faulty stream can use
 
 
 ServerSentEvent = tuple[bytes, str]
