@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orq_router_integrations.testing.answering.answer import Answer
+    from orq_router_integrations.testing.images.drawing import read_image_text
     from orq_router_integrations.testing.router import OfflineRouter
     from orq_router_integrations.testing.routing.faults import Fault
     from orq_router_integrations.testing.routing.request_log import ProviderCall
 
-__all__ = ["Answer", "Fault", "OfflineRouter", "ProviderCall"]
+__all__ = ["Answer", "Fault", "OfflineRouter", "ProviderCall", "read_image_text"]
 
 _MODULES = {
     "Answer": "answering.answer",
     "Fault": "routing.faults",
     "OfflineRouter": "router",
     "ProviderCall": "routing.request_log",
+    "read_image_text": "images.drawing",
 }
 
 

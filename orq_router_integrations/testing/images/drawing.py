@@ -69,7 +69,15 @@ def draw_image(spec: ImageSpec) -> bytes:
 
 
 def read_image_text(data: bytes) -> str | None:
-    """Return the prompt stored in an image of the offline router, or ``None``."""
+    """Return the prompt stored in an image of the offline router, or ``None`` for other images.
+
+    JPEG and WebP require Pillow.
+
+    >>> from orq_router_integrations import OfflineRouter, OrqImageTool
+    >>> tool = OrqImageTool(model="openai/gpt-image-1", client=OfflineRouter().client())
+    >>> read_image_text(tool.generate("a red boat").image.read())
+    'a red boat'
+    """
     if detect_mime_type(data[:16]) == "image/png" or not has_pillow():
         return read_png_text(data)
     from orq_router_integrations.testing.images import pillow_drawing  # noqa: PLC0415

@@ -10,11 +10,10 @@ The pitch is measured from the distance of zero crossings. All steps use operati
 """
 
 import math
-from array import array
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 SAMPLE_RATE = 16_000
 """Default sample rate in hertz."""
@@ -61,14 +60,6 @@ def encode_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> 
 
     White space separates words; it is decoded as a single space.
 
-    Args:
-        text: any text; lone surrogates become ``?``.
-        rate: samples per second, at least 8,000.
-        speed: speed factor, 0.25 to 4.
-
-    Raises:
-        ValueError: ``rate`` or ``speed`` is out of range.
-
     >>> [word.text for word in decode_speech(encode_speech("Good day."))]
     ['Good', 'day.']
     """
@@ -76,11 +67,7 @@ def encode_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> 
 
 
 def iter_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> Iterator[bytes]:
-    """Encode a string word by word, each followed by its pause, for streaming.
-
-    Raises:
-        ValueError: ``rate`` or ``speed`` is out of range.
-    """
+    """Encode a string word by word, each followed by its pause."""
     if rate < MIN_SAMPLE_RATE or not MIN_SPEED <= speed <= MAX_SPEED:
         raise ValueError(
             f"rate must be at least {MIN_SAMPLE_RATE} and speed {MIN_SPEED} to {MAX_SPEED}, "
@@ -88,16 +75,12 @@ def iter_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> It
         )
     for word in text.split():
         yield b"".join(_create_tone(pitch, rate, speed) for pitch in _get_pitches(word))
-        yield bytes(2 * round(_get_pause(word) * rate / speed))
+        pause = SENTENCE_PAUSE_SECONDS if ends_sentence(word) else WORD_PAUSE_SECONDS
+        yield bytes(2 * round(pause * rate / speed))
 
 
 def ends_sentence(word: str) -> bool:
-    """Return whether a word ends a sentence."""
     return word.rstrip("\"')]}\u2019\u201d\u00bb").endswith(SENTENCE_ENDS)
-
-
-def _get_pause(word: str) -> float:
-    return SENTENCE_PAUSE_SECONDS if ends_sentence(word) else WORD_PAUSE_SECONDS
 
 
 def _get_pitches(word: str) -> Iterator[int]:
@@ -114,24 +97,15 @@ def _create_tone(pitch: int, rate: int, speed: float) -> bytes:
     tone_length, gap_length = round(TONE_SECONDS * rate / speed), round(GAP_SECONDS * rate / speed)
     phase_step = 2 * math.pi * _LOWEST_FREQUENCY * _FREQUENCY_RATIO**pitch / rate
     fade_length = tone_length / 12
-    samples = array(
-        "h",
-        (
-            int(
-                _AMPLITUDE
-                * min(1, i / fade_length, (tone_length - i) / fade_length)
-                * math.sin(phase_step * i)
-            )
-            for i in range(tone_length)
-        ),
+    samples = (
+        int(
+            _AMPLITUDE
+            * min(1, i / fade_length, (tone_length - i) / fade_length)
+            * math.sin(phase_step * i)
+        )
+        for i in range(tone_length)
     )
-    return _to_little_endian(samples) + bytes(2 * gap_length)
-
-
-def _to_little_endian(samples: "array[int]") -> bytes:
-    if array("h", [1]).tobytes() != b"\1\0":
-        samples.byteswap()
-    return samples.tobytes()
+    return struct.pack(f"<{tone_length}h", *samples) + bytes(2 * gap_length)
 
 
 def decode_speech(
@@ -139,11 +113,8 @@ def decode_speech(
 ) -> list[Word]:
     """Decode the words in a recording or a part of one. Other sounds contain no words.
 
-    Args:
-        pcm: samples, little-endian integers.
-        rate: samples per second.
-        channels: number of channels, of which the first is decoded.
-        width: bytes per sample; single bytes are unsigned, as in WAV files.
+    ``pcm`` consists of little-endian integers of ``width`` bytes; single bytes are unsigned, as in
+    WAV files. Only the first channel is decoded.
     """
     words: list[Word] = []
     word_start, halves = -1, bytearray()
@@ -181,20 +152,14 @@ def _get_high_bytes(pcm: bytes, channels: int, width: int) -> bytes:
 
 def _iter_tones(high_bytes: bytes, rate: int) -> Iterator[tuple[int, int, int | None]]:
     """Yield the first sample, the end and the pitch of each tone."""
-    signs = high_bytes.translate(_BY_SIGN)
-    for start, end in _find_tones(high_bytes.translate(_BY_LOUDNESS), rate):
-        yield start, end, _measure_pitch(signs, start, end, rate)
-
-
-def _find_tones(loudness: bytes, rate: int) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each loud section between two gaps."""
+    signs, loudness = high_bytes.translate(_BY_SIGN), high_bytes.translate(_BY_LOUDNESS)
     gap = _QUIET * max(3, int(0.6 * GAP_SECONDS / MAX_SPEED * rate))
     start = loudness.find(_LOUD)
     while start >= 0:
         end = loudness.find(gap, start)
         if end < 0:
             end = len(loudness)
-        yield start, end
+        yield start, end, _measure_pitch(signs, start, end, rate)
         start = loudness.find(_LOUD, end)
 
 
@@ -212,10 +177,9 @@ def _measure_pitch(signs: bytes, start: int, end: int, rate: int) -> int | None:
 
 def _build_word(halves: bytearray, start: float, end: float) -> Iterator[Word]:
     """Yield the word that 4-bit halves of bytes encode, or nothing if one is missing."""
-    pairs = list(pairwise(halves))[::2]
-    if len(halves) % 2 or not pairs:
-        return
     try:
-        yield Word(bytes(high << 4 | low for high, low in pairs).decode(), start, end)
-    except UnicodeDecodeError:
+        text = bytes.fromhex("".join(f"{half:x}" for half in halves)).decode()
+    except ValueError:
         return
+    if text:
+        yield Word(text, start, end)
