@@ -83,6 +83,10 @@ class OrqTool(BaseTool, RouterIntegration):
     extra_body: JsonObject = Field(
         default_factory=dict, description="Additional fields of the request body, sent unchanged"
     )
+    retry_ambiguous: bool = Field(
+        default=False,
+        description="Also retry requests that the router may have processed and billed",
+    )
     if TYPE_CHECKING:
         directory: CoercedField[str | os.PathLike[str] | None, Path | None] = CoercedField()
     else:

@@ -116,10 +116,6 @@ class OrqImageTool(OrqTool, ImageParams):
         default=False,
         description="Download images that the router returns as URLs; see `download`",
     )
-    retry_ambiguous: bool = Field(
-        default=False,
-        description="Also retry requests that the router may have processed and billed",
-    )
 
     _registry: ImageRegistry = PrivateAttr(default_factory=ImageRegistry)
 

@@ -142,10 +142,6 @@ class OrqSpeechTool(OrqTool):
         default=DEFAULT_PCM_RATE,
         description="Sample rate of PCM in Hz, used if the response does not contain it",
     )
-    retry_ambiguous: bool = Field(
-        default=False,
-        description="Also retry requests that the router may have processed and billed",
-    )
 
     # Methods for programs
 
