@@ -23,10 +23,10 @@ from orq_router_integrations.media.mime import (
     CONVERTIBLE_TYPES,
     RECORDING_SUFFIXES,
     W64_TYPE,
+    FileView,
     detect_mime_type,
     validate_recording,
 )
-from orq_router_integrations.media.slices import FileView
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.json import to_printable
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media import mime
-from orq_router_integrations.media.slices import FileView
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.json import to_printable
 from orq_router_integrations.wire.request_encoding import DeferredBase64
@@ -54,7 +53,7 @@ class SourceFile(NamedTuple):
 
     def detect_mime_type(self) -> str | None:
         with self.open() as stream:
-            return mime.detect_mime_type(FileView(stream))
+            return mime.detect_mime_type(mime.FileView(stream))
 
 
 def content_block(

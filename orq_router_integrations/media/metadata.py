@@ -9,9 +9,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orq_router_integrations.media.mime import PDF_TYPE, detect_mime_type
+from orq_router_integrations.media.mime import PDF_TYPE, Base64View, detect_mime_type
 from orq_router_integrations.media.mp3 import measure_tags, parse_mp3_frame
-from orq_router_integrations.media.slices import Base64View
 from orq_router_integrations.media.wav import MAX_HEADER_BYTES, parse_wav_header
 
 ImageSize = tuple[int, int]

@@ -4,15 +4,15 @@ The content of a file decides its type. Its name and the type that the caller de
 used if the content is ambiguous.
 """
 
+import base64
 import re
 from collections.abc import Collection
 from contextlib import closing
-from typing import Any, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 
 from typing_extensions import Generator
 
-from orq_router_integrations.media.mp3 import has_mp3_frames, measure_tags
-from orq_router_integrations.media.slices import Base64View, Sliceable
+from orq_router_integrations.media.mp3 import Sliceable, has_mp3_frames, measure_tags
 from orq_router_integrations.wire.multipart import iter_upload
 from orq_router_integrations.wire.request_encoding import (
     MIN_DEFERRED_CHARS,
@@ -124,6 +124,44 @@ _CONTROL_CHARACTER = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 
 _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,=]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
+
+
+class Base64View:
+    """A bytes-like view of base64 text. Slicing decodes only the slice."""
+
+    __slots__ = ("_size", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._size = max(0, len(text) // 4 * 3 - text[-2:].count("="))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        start, stop, _ = part.indices(self._size)
+        if stop <= start:
+            return b""
+        first_group = start // 3  # 4 characters encode a group of 3 bytes
+        try:
+            decoded = base64.b64decode(self._text[first_group * 4 : -(-stop // 3) * 4])
+        except ValueError:  # the text is not base64
+            return b""
+        return decoded[start - first_group * 3 : stop - first_group * 3]
+
+
+class FileView:
+    """A view of a seekable stream. Slicing reads only the slice; both ends must be set."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        start = part.start or 0
+        self._stream.seek(start)
+        return self._stream.read(part.stop - start)
 
 
 def detect_mime_type(data: Sliceable) -> str | None:

@@ -1,8 +1,7 @@
 """Tags and frame headers of MP3 files."""
 
 from dataclasses import dataclass
-
-from orq_router_integrations.media.slices import Sliceable
+from typing import Protocol
 
 _MPEG1_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
 _MPEG2_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
@@ -11,6 +10,14 @@ _MPEG1_SAMPLE_RATES = (44100, 48000, 32000, 0)
 ID3_HEADER_BYTES = 10
 _APE_HEADER_BYTES = 32
 _MAX_TAGS = 8
+
+
+class Sliceable(Protocol):
+    """Bytes, or an object whose slices are bytes."""
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        """Return some of the bytes."""
+        ...
 
 
 def measure_tags(data: Sliceable) -> int:

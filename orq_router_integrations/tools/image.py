@@ -18,6 +18,7 @@ from orq_router_integrations.tools.image_call import ImageCall, ImageDownload
 from orq_router_integrations.tools.image_inputs import ImageLoader, ImageSource
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.tools.image_store import ImageRegistry
+from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.images import (
     BODY_FIELDS,
@@ -305,15 +306,19 @@ class OrqImageTool(OrqTool, ImageParams):
         candidates = ModelCandidates.from_controls(
             overrides.get("model") or self.model, self.resolved_client.controls.merge(controls)
         )
+        files: Mapping[str, Sequence[Upload]] = {}
+        if operation.max_images:
+            loader = ImageLoader(self._registry, self.directory)
+            files = loader.load_files(operation, image, mask)
         return ImageCall(
             operation=operation,
             request=self._build_request(operation, overrides, prompt, candidates),
-            files=ImageLoader(self._registry, self.directory).load_files(operation, image, mask),
+            files=files,
             candidates=candidates,
             controls=controls,
             extra_body=self.extra_body,
             retry_ambiguous=self.retry_ambiguous,
-            directory=validate_directory(self.directory),
+            directory=self.directory and validate_directory(self.directory),
         )
 
     def _build_request(

@@ -70,8 +70,6 @@ class ImageLoader:
         Raises ``RouterInputError`` if the number of images is wrong or one cannot be sent.
         """
         limit = operation.max_images
-        if not limit:
-            return {}
         inputs = self._load_images("image", images)
         if not 1 <= len(inputs) <= limit:
             expected = f"1 to {limit} images" if limit > 1 else "1 image"

@@ -139,7 +139,7 @@ def test_unreadable_file_raises(tmp_path, monkeypatch, convert):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "open", denied)
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr(os, "open", denied)
     with pytest.raises(RouterInputError, match=r"secret\.png"):
         convert(path)
 

@@ -11,8 +11,7 @@ from support.media_samples import PDF, PNG
 
 from orq_router_integrations import content_block
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.media.mime import HEADER_BYTES, detect_mime_type
-from orq_router_integrations.media.slices import Base64View, FileView
+from orq_router_integrations.media.mime import HEADER_BYTES, Base64View, FileView, detect_mime_type
 
 MP3 = create_mp3(20)
 WAV = create_wav(create_samples(100))

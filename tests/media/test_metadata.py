@@ -15,7 +15,7 @@ from orq_router_integrations.media.metadata import (
     read_audio_seconds,
     read_image_size,
 )
-from orq_router_integrations.media.slices import Base64View
+from orq_router_integrations.media.mime import Base64View
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
