@@ -9,13 +9,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from orq_router_integrations.media.metadata import read_image_size
 from orq_router_integrations.media.mime import (
+    Base64View,
     build_data_url,
     is_data_url,
     parse_data_url,
     validate_base64,
     validate_image,
 )
-from orq_router_integrations.media.slices import Base64View
 from orq_router_integrations.wire.json import as_dict, dumps
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
