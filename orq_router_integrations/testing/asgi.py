@@ -19,7 +19,7 @@ App = Callable[[Event, Receive, Send], Awaitable[None]]
 
 
 def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App:
-    """Create an ASGI 3 app that answers like ``router.handle``. Streams are sent event by event.
+    """Create an ASGI 3 app that sends the router's responses, streams event by event.
 
     Args:
         router: the offline router.

@@ -25,6 +25,8 @@ class RouterServer:
     If a client keeps sending requests after its check has ended, it does not disturb other checks.
     """
 
+    latency = 0.0
+
     def __init__(self) -> None:
         self.root = ""
         self._routers: list[Any] = []

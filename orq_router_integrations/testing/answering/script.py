@@ -62,16 +62,13 @@ class AnswerScript:
     def take_answer(
         self, body: dict[str, Any], model: str, text: str, prompt: Prompt | None = None
     ) -> Answer | None:
-        """Return the next answer, or ``None`` if none is scripted.
+        """Return the next answer, raise its exception, or return ``None`` if none is scripted.
 
         Args:
             body: the provider's request body, passed to functions with the full model id.
             model: model id, ``provider/model``.
             text: last user text.
             prompt: the prompt, if the model may call tools.
-
-        Raises:
-            HTTPError: the scripted answer is an exception, or calls a tool that is not offered.
         """
         body = {**body, "model": model}
         value = self._function(body) if self._function else self._take_value(body, text)

@@ -19,11 +19,7 @@ _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)((?:;[\w.+-]+=[^;,]*)*);base64,
 
 
 def decode_base64(text: str) -> bytes:
-    """Decode base64 text.
-
-    Raises:
-        ValueError: ``text`` is not valid base64 or is empty.
-    """
+    """Decode base64 text."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -34,11 +30,7 @@ def decode_base64(text: str) -> bytes:
 
 
 def parse_data_uri(uri: str) -> tuple[str, bytes]:
-    """Return the MIME type and the bytes of a data URI.
-
-    Raises:
-        ValueError: ``uri`` is not a data URI, or its data is not valid base64 or empty.
-    """
+    """Return the MIME type and the bytes of a data URI."""
     match = _DATA_URI.match(uri)
     if match is None:
         raise ValueError("must be a data URI such as 'data:application/pdf;base64,...'")
@@ -91,9 +83,6 @@ def check_source(sources: Mapping[str, str | None], filename: str | None) -> Non
     Args:
         sources: the part's sources by field name.
         filename: name of the file, if it has one.
-
-    Raises:
-        ValueError: the number of sources is not 1, or a PDF has no file name.
     """
     if sum(source is not None for source in sources.values()) != 1:
         *names, last = sorted(sources)

@@ -176,11 +176,7 @@ class ChatRequest(EndpointRequest):
 
 
 def check_combinations(request: ChatRequest) -> None:
-    """Check rules that involve several fields.
-
-    Raises:
-        HTTPError: 400, naming the invalid field.
-    """
+    """Check rules that involve several fields."""
     index = find_orphan_tool_message(request.messages)
     if index is not None:
         param = f"messages[{index}].tool_call_id"

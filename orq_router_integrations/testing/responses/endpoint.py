@@ -115,11 +115,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
     def parse(
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
     ) -> ResponsesCall:
-        """Validate a body without its controls and load the conversation it continues.
-
-        Raises:
-            HTTPError: 400, naming the invalid field; 404 for an agent.
-        """
+        """Validate a body without its controls and load the conversation it continues."""
         request = validate_body(ResponsesRequest, body, lenient=lenient)
         check_combinations(request)
         if request.model.startswith("agent/") and controls.load_balancer is None:

@@ -289,11 +289,7 @@ class ResponsesRequest(RequestModel):
 
 
 def check_combinations(request: ResponsesRequest) -> None:
-    """Check rules that involve several fields.
-
-    Raises:
-        HTTPError: 400, naming the invalid field.
-    """
+    """Check rules that involve several fields."""
     if not request.input and request.previous_response_id is None:
         reject_field("input", "is required unless previous_response_id is set")
     if request.background and not request.is_stored:

@@ -30,11 +30,7 @@ class ResponseStore:
                 self._items[item.id] = item
 
     def poll(self, id_: str) -> dict[str, Any]:
-        """Return the current state of a response. Each call advances a pending one by one status.
-
-        Raises:
-            HTTPError: 404, no response with this id is stored.
-        """
+        """Return the current state of a response, and advance a pending one by one status."""
         stored = self._responses.get(id_)
         if stored is None:
             raise HTTPError(404, f"response {id_!r} is not stored", param="response_id")
@@ -43,11 +39,7 @@ class ResponseStore:
         return stored.body
 
     def get_conversation(self, id_: str) -> list[Item]:
-        """Return the items of the conversation up to and including a response.
-
-        Raises:
-            HTTPError: 400, no response with this id is stored, or it is pending or failed.
-        """
+        """Return the items of the conversation up to and including a response."""
         param = "previous_response_id"
         stored = self._responses.get(id_)
         if stored is None:
@@ -57,11 +49,7 @@ class ResponseStore:
         return [*stored.conversation, *parse_output_items(stored.body["output"])]
 
     def get_item(self, id_: str, param: str) -> Item:
-        """Return a stored item.
-
-        Raises:
-            HTTPError: 400, no stored response has an item with this id.
-        """
+        """Return a stored item."""
         item = self._items.get(id_)
         if item is None:
             message = f"{param}: item {id_!r} is not in any stored response"

@@ -61,12 +61,7 @@ class ParsedBody:
 def split_controls(
     body: Mapping[str, Any], endpoint: Endpoint, dialect: Dialect, *, lenient: bool
 ) -> ParsedBody:
-    """Extract the controls from a body.
-
-    Raises:
-        HTTPError: 400, a control is in a place the dialect does not read (ignored if ``lenient``)
-            or has an invalid value.
-    """
+    """Extract the controls from a body."""
     parser = _ControlParser(endpoint, dialect, lenient)
     top, endpoint_fields = parser.parse_top_level(body)
     nested = parser.parse_nested(body.get("orq"))

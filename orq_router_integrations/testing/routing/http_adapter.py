@@ -117,11 +117,7 @@ def _describe_body(request: httpx.Request) -> Any:
 
 
 def check_api_key(request: httpx.Request, keys: Collection[str] | None) -> None:
-    """Check the bearer token of a request.
-
-    Raises:
-        HTTPError: 401, the token is missing or not in ``keys``.
-    """
+    """Check the bearer token of a request."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         message = "API key missing. Send the header 'Authorization: Bearer <key>'."
@@ -131,11 +127,7 @@ def check_api_key(request: httpx.Request, keys: Collection[str] | None) -> None:
 
 
 def parse_request_body(request: httpx.Request, endpoint: Endpoint) -> dict[str, Any]:
-    """Parse a request body as a form or as JSON, as the endpoint requires.
-
-    Raises:
-        HTTPError: 400, the body has the wrong type or is nested too deeply.
-    """
+    """Parse a request body as a form or as JSON, as the endpoint requires."""
     if endpoint.multipart:
         body: Any = parse_form(request.headers.get("content-type", ""), request.content)
     else:

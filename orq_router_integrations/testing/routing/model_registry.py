@@ -36,11 +36,7 @@ class ModelRegistry:
             raise ValueError(f"models: {invalid[0]!r} is not a model id. Write 'provider/model'.")
 
     def check_enabled(self, model: str) -> None:
-        """Check that a model is enabled.
-
-        Raises:
-            HTTPError: 400, the id names no provider; 404, the model is not enabled.
-        """
+        """Raise a 404 if a model is not enabled, or a 400 if its id names no provider."""
         if not has_provider(model):
             message = f"invalid model format: {model!r}. Write 'provider/model'."
             raise HTTPError(400, message, param="model")
@@ -62,11 +58,7 @@ class ModelRegistry:
         return {"object": "list", "data": [_describe_model(id_) for id_ in self.listed]}
 
     def get_model(self, id_: str) -> dict[str, Any]:
-        """Return the body of ``GET /models/{model}``.
-
-        Raises:
-            HTTPError: the model is not enabled.
-        """
+        """Return the body of ``GET /models/{model}``."""
         self.check_enabled(id_)
         return _describe_model(id_)
 

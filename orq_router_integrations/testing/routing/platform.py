@@ -32,11 +32,7 @@ class RateLimit:
         self._times: deque[float] = deque()
 
     def acquire(self) -> None:
-        """Count one request.
-
-        Raises:
-            HTTPError: 429, the limit is reached. The request is not counted.
-        """
+        """Count one request."""
         if self._limit is None:
             return
         self._drop_expired()
@@ -69,11 +65,7 @@ class RateLimit:
 
 
 def check_guardrails(guardrails: Iterable[Guardrail], text: str) -> None:
-    """Check the input of a request.
-
-    Raises:
-        HTTPError: 400 with code ``guardrail_error`` and the failures.
-    """
+    """Reject a request whose text contains the id of an input guardrail."""
     failures = [
         {"id": guardrail.id, "stage": "input", "value": True, "outcome": "failed"}
         for guardrail in guardrails
@@ -103,11 +95,7 @@ class ResponseCache:
 
 
 def create_cache_key(path: str, body: Mapping[str, Any]) -> str:
-    """Create a cache key from the path and the complete body. Files count by content, not by name.
-
-    Raises:
-        HTTPError: 400, the body is nested too deeply.
-    """
+    """Create a cache key from the path and the body. Files count by content, not by name."""
     try:
         fields = describe_files(body, lambda file: file.sha256)
         data = orjson.dumps([path, fields], option=orjson.OPT_SORT_KEYS)

@@ -27,11 +27,7 @@ def get_member(value: Any, name: str, default: str | None = None) -> Any:
 
 
 def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool, prefix: str = "") -> M:
-    """Validate a body.
-
-    Raises:
-        HTTPError: 400, with the path of the most deeply nested invalid field as ``param``.
-    """
+    """Validate a body, or raise a 400 that names the most deeply nested invalid field."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
