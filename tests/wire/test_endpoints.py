@@ -66,10 +66,10 @@ def test_endpoints_by_path():
     assert all(endpoint.path == path for path, endpoint in ENDPOINTS.items())
 
 
-def test_only_responses_requires_v3():
+def test_endpoints_that_require_v3():
     limited = {path for path, endpoint in ENDPOINTS.items() if endpoint.dialects != set(Dialect)}
-    assert limited == {"/responses"}
-    assert ENDPOINTS["/responses"].dialects == {Dialect.V3_ROUTER}
+    assert limited == {"/responses", "/decisions"}
+    assert all(ENDPOINTS[path].dialects == {Dialect.V3_ROUTER} for path in limited)
 
 
 @pytest.mark.parametrize(
