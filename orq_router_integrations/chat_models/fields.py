@@ -25,7 +25,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     redact_tool_secrets,
 )
 from orq_router_integrations.errors import RouterInputError, to_input_error
-from orq_router_integrations.settings import MASK, rename_hints
+from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.chat_params import (
     CHAT_PARAM_NAMES,
@@ -182,7 +182,7 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
         """Return the parameters for traces, without the credentials of MCP servers."""
         params = super()._get_invocation_params(stop=stop, **kwargs)
         if "tools" in params:
-            params = {**params, "tools": redact_tool_secrets(params["tools"], lambda _: MASK)}
+            params = {**params, "tools": redact_tool_secrets(params["tools"])}
         return params
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:

@@ -20,6 +20,7 @@ from orq_router_integrations.chat_models.typed_dict_schemas import (
     create_typed_dict_function,
     is_typed_dict,
 )
+from orq_router_integrations.settings import MASK
 from orq_router_integrations.wire import json
 
 if TYPE_CHECKING:
@@ -105,7 +106,10 @@ def _convert_function(tool: ToolLike, strict: bool | None, for_responses: bool) 
         raise ValueError(f"Tool type {type_!r} is not supported by this API. {fix}")
     function = converted["function"]
     name, parameters = function.get("name"), function.get("parameters") or {}
-    validate_name(name, "tool")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(
+            f"Invalid tool name {name!r}. Use 1 to 64 letters (A-Z, a-z), digits, '_' or '-'."
+        )
     if not isinstance(parameters, Mapping):
         raise ValueError(f"The parameters of tool {name!r} must be a JSON schema.")
     schema = _convert_root(parameters, f"tool {name!r}: parameters", function.get("strict"))
@@ -219,20 +223,12 @@ def _takes_text(tool: BaseTool) -> bool:
     return isinstance(tool, Tool) and (is_custom or not tool.args_schema)
 
 
-def validate_name(name: Any, noun: str) -> None:
-    """Check that the name of a tool or schema is accepted by all providers."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(
-            f"Invalid {noun} name {name!r}. Use 1 to 64 letters (A-Z, a-z), digits, '_' or '-'."
-        )
-
-
-def redact_tool_secrets(tools: Any, redact: Callable[[Any], str]) -> Any:
-    """Replace the credentials of MCP servers with the result of ``redact``."""
+def redact_tool_secrets(tools: Any) -> Any:
+    """Mask the credentials of MCP servers."""
     if not isinstance(tools, (list, tuple)):
         return tools
     return [
-        {k: redact(v) if k in _CREDENTIAL_FIELDS else v for k, v in tool.items()}
+        {name: MASK if name in _CREDENTIAL_FIELDS else value for name, value in tool.items()}
         if isinstance(tool, Mapping) and tool.get("type") == "mcp"
         else tool
         for tool in tools
