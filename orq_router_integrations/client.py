@@ -1,7 +1,7 @@
 """`RouterClient`, through which all integrations send their calls to the router."""
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -337,7 +337,7 @@ class RouterClient(RouterSettings):
     def _iter_items(self, exchange: "Exchange[T]") -> Generator[T]:
         """Send one attempt of a call and yield the items of its response."""
         try:
-            with self._lease_sender() as sender, sender.send(exchange) as chunks:
+            with self._get_sender().send(exchange) as chunks:
                 for chunk in chunks:
                     yield from exchange.feed(chunk)
                     if exchange.done:
@@ -354,7 +354,8 @@ class RouterClient(RouterSettings):
     async def _aiter_items(self, exchange: "Exchange[T]") -> AsyncGenerator[T]:
         """Send one attempt of a call and yield the items of its response."""
         try:
-            async with self._lease_async_sender() as sender, sender.send(exchange) as chunks:
+            sender = await self._get_async_sender()
+            async with sender.send(exchange) as chunks:
                 async for chunk in chunks:
                     for item in exchange.feed(chunk):
                         yield item
@@ -370,37 +371,35 @@ class RouterClient(RouterSettings):
         finally:
             exchange.release()
 
-    def _lease_sender(self) -> "AbstractContextManager[ClientSender | PooledSender]":
+    def _get_sender(self) -> "ClientSender | PooledSender":
         if self.http_client:
             from orq_router_integrations._http.client_sender import ClientSender  # noqa: PLC0415
 
             _require_open("http_client", self.http_client.is_closed)
-            return nullcontext(ClientSender(self.http_client))
+            return ClientSender(self.http_client)
         if self.http_async_client:
             raise RouterInputError(
                 "Sync calls need http_client because http_async_client was given. Pass both."
             )
         from orq_router_integrations._http.registry import SENDER_REGISTRY  # noqa: PLC0415
 
-        return SENDER_REGISTRY.lease(self)
+        return SENDER_REGISTRY.get_sender(self)
 
-    def _lease_async_sender(
-        self,
-    ) -> "AbstractAsyncContextManager[AsyncClientSender | AsyncPooledSender]":
+    async def _get_async_sender(self) -> "AsyncClientSender | AsyncPooledSender":
         if self.http_async_client:
             from orq_router_integrations._http.client_sender import (  # noqa: PLC0415
                 AsyncClientSender,
             )
 
             _require_open("http_async_client", self.http_async_client.is_closed)
-            return nullcontext(AsyncClientSender(self.http_async_client))
+            return AsyncClientSender(self.http_async_client)
         if self.http_client:
             raise RouterInputError(
                 "Async calls need http_async_client because http_client was given. Pass both."
             )
         from orq_router_integrations._http.registry import SENDER_REGISTRY  # noqa: PLC0415
 
-        return SENDER_REGISTRY.alease(self)
+        return await SENDER_REGISTRY.get_async_sender(self)
 
 
 _UNTRACED: "AbstractContextManager[None]" = nullcontext()

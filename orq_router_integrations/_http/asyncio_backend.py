@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from orq_router_integrations._http.backend import (
     EARLY_RESPONSE,
+    WRITE_BUFFER_BYTES,
     CallState,
     WriteBuffer,
     is_readable,
@@ -99,11 +100,7 @@ class _StreamProtocol(asyncio.Protocol):
             self._waiter.set_result(has_event)
 
     async def wait_for_event(self, seconds: float) -> bool:
-        """Wait until something happens; returns false on timeout.
-
-        Raises:
-            httpcore.ReadError: the socket belongs to another event loop.
-        """
+        """Wait until something happens; returns false on timeout."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             raise httpcore.ReadError(
@@ -131,11 +128,6 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
     """An asyncio transport whose waits end at the deadline of the call.
 
     Closing it does not wait, so it cannot be interrupted by a cancellation.
-
-    Args:
-        transport: a connected transport.
-        protocol: the protocol of the transport.
-        state: holds the deadline.
     """
 
     def __init__(
@@ -147,11 +139,8 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self._write_buffer = WriteBuffer()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Write the buffered data, then read.
-
-        A failed write is ignored, because the router may already have responded.
-        """
-        with suppress(httpcore.WriteError):
+        """Write the buffered data, then read."""
+        with suppress(httpcore.WriteError):  # the router may already have responded
             await self._flush(timeout)
         protocol, seconds = self._protocol, self._state.deadline.cap(timeout)
         while not (protocol.received or protocol.is_closed):
@@ -168,18 +157,17 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             await self._flush(timeout)
 
     async def _flush(self, timeout: float | None) -> None:
-        data, protocol = self._write_buffer.take_all(), self._protocol
-        if not data:
-            return
-        if protocol.is_closed:
-            reason = protocol.error or "the router has closed the connection"
-            raise httpcore.WriteError(str(reason))
-        self._transport.write(data)
-        while protocol.is_write_paused:
-            if starts_final_response(protocol.received):
-                raise httpcore.WriteError(EARLY_RESPONSE)
-            if not await protocol.wait_for_event(self._state.deadline.cap(timeout)):
-                raise httpcore.WriteTimeout
+        protocol = self._protocol
+        for chunk in self._write_buffer.iter_chunks(WRITE_BUFFER_BYTES):
+            if protocol.is_closed:
+                reason = protocol.error or "the router has closed the connection"
+                raise httpcore.WriteError(str(reason))
+            self._transport.write(chunk)
+            while protocol.is_write_paused:
+                if starts_final_response(protocol.received):
+                    raise httpcore.WriteError(EARLY_RESPONSE)
+                if not await protocol.wait_for_event(self._state.deadline.cap(timeout)):
+                    raise httpcore.WriteTimeout
 
     async def aclose(self) -> None:
         self.close()
@@ -205,21 +193,18 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
                 transport = await loop.start_tls(
                     self._transport, protocol, ssl_context, server_hostname=server_hostname
                 )
-            if transport is None:
-                raise ConnectionResetError("the connection was closed during the TLS handshake")
-        except TimeoutError as error:
+        except BaseException as error:
             self._transport.abort()
-            raise httpcore.ConnectTimeout(str(error)) from error
-        except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        except BaseException:
-            self._transport.abort()
+            if isinstance(error, OSError):  # includes TimeoutError
+                names = httpcore.ConnectTimeout, httpcore.ConnectError
+                raise names[not isinstance(error, TimeoutError)](str(error)) from error
             raise
+        if transport is None:
+            raise httpcore.ConnectError("the connection was closed during the TLS handshake")
         protocol.connection_made(transport)
         return self._state.attach(AsyncioStream(transport, protocol, self._state))
 
     def get_extra_info(self, info: str) -> Any:
-        """Return information about the socket; see httpcore."""
         match info:
             case "is_readable":
                 sock = self._transport.get_extra_info("socket")

@@ -7,7 +7,7 @@ until the next read, so that the head and body of a request are sent together.
 import re
 import select
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from errno import ETIMEDOUT
 from time import monotonic
@@ -25,7 +25,7 @@ WRITE_BUFFER_BYTES = 64 * 1024
 """Bytes to buffer before they are written."""
 
 WRITE_BYTES = 16 * 1024
-"""Bytes to write at a time; a writable socket takes them without blocking."""
+"""Bytes to write at a time, which do not block if the socket is writable."""
 
 POLL_INTERVAL_SECONDS = 0.25
 """Seconds between two checks for a cancellation during a wait."""
@@ -88,22 +88,25 @@ class CallState:
 
 
 class WriteBuffer:
-    """Collects data to be written together."""
+    """Collects data to be written together, without copying large pieces."""
 
     def __init__(self) -> None:
-        self._chunks: list[bytes] = []
+        self._pieces: list[bytes] = []
         self._size = 0
 
     def add(self, data: bytes) -> bool:
         """Add data; returns whether the buffer is full."""
-        self._chunks.append(data)
+        self._pieces.append(data)
         self._size += len(data)
         return self._size >= WRITE_BUFFER_BYTES
 
-    def take_all(self) -> bytes:
-        """Remove and return all data."""
-        data, self._chunks, self._size = b"".join(self._chunks), [], 0
-        return data
+    def iter_chunks(self, size: int) -> Iterator[memoryview]:
+        """Remove all data and yield it in chunks of at most a size."""
+        pieces, is_large = self._pieces, self._size > 2 * WRITE_BUFFER_BYTES
+        self._pieces, self._size = [], 0
+        for piece in pieces if is_large else [b"".join(pieces)]:
+            for start in range(0, len(piece), size):
+                yield memoryview(piece)[start : start + size]
 
 
 class DeadlineBackend(CallState, httpcore.NetworkBackend):
@@ -127,12 +130,7 @@ class DeadlineBackend(CallState, httpcore.NetworkBackend):
 
 
 class DeadlineStream(httpcore.NetworkStream):
-    """A stream of httpcore whose waits end at the deadline of the call.
-
-    Args:
-        stream: the stream.
-        state: holds the deadline.
-    """
+    """A stream of httpcore whose waits end at the deadline of the call."""
 
     def __init__(self, stream: httpcore.NetworkStream, state: CallState) -> None:
         self._stream = stream
@@ -142,11 +140,8 @@ class DeadlineStream(httpcore.NetworkStream):
         self._is_writing = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Write the buffered data, then read.
-
-        A failed write is ignored, because the router may already have responded.
-        """
-        with suppress(httpcore.WriteError):
+        """Write the buffered data, then read."""
+        with suppress(httpcore.WriteError):  # the router may already have responded
             self._flush(timeout)
         self._is_writing = False
         data, self._received = self._received or self._receive(max_bytes, timeout), b""
@@ -173,25 +168,19 @@ class DeadlineStream(httpcore.NetworkStream):
             self._flush(timeout)
 
     def _flush(self, timeout: float | None) -> None:
-        data = self._write_buffer.take_all()
-        for start in range(0, len(data), WRITE_BYTES):
+        for chunk in self._write_buffer.iter_chunks(WRITE_BYTES):
             if self._is_writing:  # the start of a request fits into the buffer of the socket
                 self._wait_until_writable(timeout)
             self._is_writing = True
-            chunk, seconds = data[start : start + WRITE_BYTES], self._state.deadline.cap(timeout)
+            seconds = self._state.deadline.cap(timeout)
             try:
-                self._stream.write(chunk, seconds)
+                self._stream.write(bytes(chunk), seconds)
             except httpcore.WriteTimeout as error:
                 _raise_if_lost(error, httpcore.WriteError)
                 raise
 
     def _wait_until_writable(self, timeout: float | None) -> None:
-        """Wait until data can be written, unless the router has already responded.
-
-        Raises:
-            httpcore.WriteError: the router has sent a final response or closed the connection.
-            httpcore.WriteTimeout: the router reads nothing.
-        """
+        """Wait until data can be written; raises if the router has already responded."""
         sock, deadline = self._stream.get_extra_info("socket"), self._state.deadline
         end, writable = monotonic() + deadline.cap(timeout), False
         while not writable:

@@ -65,17 +65,7 @@ def set_socket_options(sock: Any) -> None:
 
 
 def connect(host: str, connect_to: Callable[[str, float], T], seconds: float) -> T:
-    """Connect to the address of a host that accepts first.
-
-    Args:
-        host: the host.
-        connect_to: connects to an address within a number of seconds.
-        seconds: how long the lookup and the connection may take together.
-
-    Raises:
-        httpcore.ConnectError: every address refuses, or the host is unknown.
-        httpcore.ConnectTimeout: no address accepts in time.
-    """
+    """Connect to the address of a host that accepts first, within a number of seconds."""
     end = monotonic() + seconds
     if not (addresses := _parse_address(host)):
         with _map_lookup_errors(host):
@@ -99,14 +89,7 @@ async def aconnect(
     seconds: float,
     close: Callable[[T], object],
 ) -> T:
-    """Connect to the address of a host that accepts first; see ``connect``.
-
-    Args:
-        host: the host.
-        connect_to: connects to an address.
-        seconds: how long the lookup and the connection may take together.
-        close: closes a connection that is not needed.
-    """
+    """Connect to the address of a host that accepts first; ``close`` closes the others."""
     end = monotonic() + seconds
     if not (addresses := _parse_address(host)):
         with _map_lookup_errors(host):
@@ -127,13 +110,7 @@ async def aconnect(
 
 
 class _Race:
-    """Attempts to connect to the addresses of a host, as futures of threads or tasks.
-
-    Args:
-        addresses: the addresses.
-        start: starts an attempt that takes at most a number of seconds.
-        end: when to give up, on the monotonic clock.
-    """
+    """Attempts to connect to the addresses of a host, as futures of threads or tasks."""
 
     def __init__(
         self, addresses: list[str], start: Callable[[str, float], Any], end: float

@@ -146,6 +146,16 @@ class _Pool:
         for item in unused:
             item.close()
 
+    def _build_response(
+        self, response: httpcore.Response, connection: _Connection
+    ) -> httpx.Response:
+        if response.status == 407 and connection.route[3]:  # from a proxy that forwards requests
+            raise httpcore.ProxyError("407 Proxy Authentication Required")
+        body = _ResponseBody(response.stream, self, connection)
+        return httpx.Response(
+            response.status, headers=response.headers, stream=body, extensions=response.extensions
+        )
+
     def close(self) -> None:
         """Close the idle connections; the others are closed when their request ends."""
         with self._lock:
@@ -177,16 +187,6 @@ def _get_route(request: httpcore.Request, proxy: str | None) -> Route:
     return url.scheme, url.host, url.port, proxy
 
 
-def _build_response(
-    response: httpcore.Response, connection: _Connection, body: Any
-) -> httpx.Response:
-    if response.status == 407 and connection.route[3]:  # from a proxy that forwards requests
-        raise httpcore.ProxyError("407 Proxy Authentication Required")
-    return httpx.Response(
-        response.status, headers=response.headers, stream=body, extensions=response.extensions
-    )
-
-
 class ConnectionPool(_Pool):
     """Sends sync requests of all threads."""
 
@@ -211,8 +211,7 @@ class ConnectionPool(_Pool):
         connection.state.start_call(deadline)
         try:
             response = connection.http.handle_request(request)
-            body = _ResponseBody(response.stream, self, connection)
-            return _build_response(response, connection, body)
+            return self._build_response(response, connection)
         except BaseException as error:
             connection.close()
             connection.raise_converted(error)
@@ -240,15 +239,14 @@ class AsyncConnectionPool(_Pool):
         connection.state.start_call(deadline)
         try:
             response = await connection.http.handle_async_request(request)
-            body = _AsyncResponseBody(response.stream, self, connection)
-            return _build_response(response, connection, body)
+            return self._build_response(response, connection)
         except BaseException as error:
             connection.close()
             connection.raise_converted(error)
             raise
 
 
-class _ResponseBody(httpx.SyncByteStream):
+class _ResponseBody(httpx.SyncByteStream, httpx.AsyncByteStream):
     """The body of a response; closing it returns the connection to the pool, once."""
 
     def __init__(self, stream: Any, pool: _Pool, connection: _Connection) -> None:
@@ -261,24 +259,6 @@ class _ResponseBody(httpx.SyncByteStream):
         except _HTTPCORE_ERRORS as error:
             self._connection.raise_converted(error)
 
-    def close(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            try:
-                self._stream.close()
-            except BaseException:
-                self._connection.close()
-                raise
-            self._pool.push(self._connection)
-
-
-class _AsyncResponseBody(httpx.AsyncByteStream):
-    """The body of a response; closing it returns the connection to the pool, once."""
-
-    def __init__(self, stream: Any, pool: _Pool, connection: _Connection) -> None:
-        self._stream, self._pool, self._connection = stream, pool, connection
-        self._is_closed = False
-
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._stream:
@@ -286,12 +266,24 @@ class _AsyncResponseBody(httpx.AsyncByteStream):
         except _HTTPCORE_ERRORS as error:
             self._connection.raise_converted(error)
 
+    def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._stream.close()
+        except BaseException:
+            self._connection.close()
+            raise
+        self._pool.push(self._connection)
+
     async def aclose(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            try:
-                await self._stream.aclose()
-            except BaseException:
-                self._connection.close()
-                raise
-            self._pool.push(self._connection)
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            await self._stream.aclose()
+        except BaseException:
+            self._connection.close()
+            raise
+        self._pool.push(self._connection)

@@ -9,63 +9,24 @@ import atexit
 import os
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
-from weakref import WeakValueDictionary
 
 from typing_extensions import AsyncGenerator
 
-from orq_router_integrations._http.async_generators import scoped_asynccontextmanager
 from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
 from orq_router_integrations._http.sender import AsyncPooledSender, PooledSender
 from orq_router_integrations._http.tls import create_tls_context
 
-AnySender = TypeVar("AnySender", PooledSender, AsyncPooledSender)
-
-
-@dataclass(slots=True)
-class _SharedSender(Generic[AnySender]):
-    """A sender and its current users.
-
-    Attributes:
-        sender: the sender.
-        users: number of calls that use it.
-        clients: the clients that have used it and were not closed since, by their ids.
-        is_retired: whether its last user has to close it.
-        finalizer: closes it when its event loop ends.
-    """
-
-    sender: AnySender
-    users: int = 0
-    clients: WeakValueDictionary[int, object] = field(default_factory=WeakValueDictionary)
-    is_retired: bool = False
-    finalizer: AsyncGenerator[None] | None = None
-
-    @property
-    def is_closable(self) -> bool:
-        return self.is_retired and not self.users
-
-    def lend_to(self, client: object) -> None:
-        self.users += 1
-        self.clients[id(client)] = client
-
-    def is_needed_after(self, client: object) -> bool:
-        """Remove a client, and return whether others remain."""
-        self.clients.pop(id(client), None)
-        return bool(self.clients)
-
 
 class SenderRegistry:
-    """Creates the senders and lends them to calls."""
+    """Creates the senders, and closes them."""
 
     def __init__(self) -> None:
+        self._inherited: list[object] = []
         self._lock = threading.RLock()
         self._tls_context: ssl.SSLContext | None = None
-        self._sync: _SharedSender[PooledSender] | None = None
-        self._by_loop: dict[asyncio.AbstractEventLoop, _SharedSender[AsyncPooledSender]] = {}
-        self._inherited: list[object] = []
+        self._sync: PooledSender | None = None
+        self._by_loop: dict[asyncio.AbstractEventLoop, AsyncPooledSender] = {}
+        self._finalizers: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}
 
     def reset_after_fork(self) -> None:
         """Forget all senders without closing them: in a forked child they belong to the parent.
@@ -73,68 +34,56 @@ class SenderRegistry:
         They are kept from being garbage collected, because closing a TLS connection would end it
         for the parent as well.
         """
-        self._inherited += [self._sync, self._by_loop]
+        self._inherited += [self._sync, self._by_loop, self._finalizers]
         self._lock, self._tls_context = threading.RLock(), None
-        self._sync, self._by_loop = None, {}
+        self._sync, self._by_loop, self._finalizers = None, {}, {}
 
-    @contextmanager
-    def lease(self, client: object) -> Iterator[PooledSender]:
-        """Lend the sync sender, which all threads share, to one call of a client."""
+    def get_sender(self, client: object) -> PooledSender:
+        """Return the sync sender, which all threads share, for a call of a client."""
         with self._lock:
             if self._sync is None:
-                self._sync = _SharedSender(PooledSender(ConnectionPool(self._get_tls_context)))
-            shared = self._sync
-            shared.lend_to(client)
-        try:
-            yield shared.sender
-        finally:
-            if self._release(shared):
-                shared.sender.close()
+                self._sync = PooledSender(ConnectionPool(self._get_tls_context))
+            self._sync.add_client(client)
+            return self._sync
 
-    @scoped_asynccontextmanager
-    async def alease(self, client: object) -> AsyncGenerator[AsyncPooledSender]:
-        """Lend the sender of the running event loop to one call of a client."""
+    async def get_async_sender(self, client: object) -> AsyncPooledSender:
+        """Return the sender of the running event loop for a call of a client."""
         loop = asyncio.get_running_loop()
-        with self._lock:
-            for closed_loop in [other for other in self._by_loop if other.is_closed()]:
-                del self._by_loop[closed_loop]
-            if loop not in self._by_loop:
-                self._by_loop[loop] = _SharedSender(
-                    AsyncPooledSender(AsyncConnectionPool(self._get_tls_context))
-                )
-            shared = self._by_loop[loop]
-            shared.lend_to(client)
-        if shared.finalizer is None:
-            shared.finalizer = _close_with_loop(shared.sender)
-            await anext(shared.finalizer)
-        try:
-            yield shared.sender
-        finally:
-            if self._release(shared):
-                await shared.sender.aclose()
+        sender = self._by_loop.get(loop)
+        if sender is None:
+            sender = AsyncPooledSender(AsyncConnectionPool(self._get_tls_context))
+            with self._lock:
+                for closed_loop in [other for other in self._by_loop if other.is_closed()]:
+                    del self._by_loop[closed_loop], self._finalizers[closed_loop]
+                self._by_loop[loop] = sender
+                finalizer = self._finalizers[loop] = _close_with_loop(sender)
+            await anext(finalizer)
+        sender.add_client(client)
+        return sender
 
     def close(self, client: object | None = None) -> None:
-        """Close the sync sender once no call uses it; the next call creates another.
+        """Close the sync sender; calls in progress finish, and the next call creates another.
 
         With a client, it is only closed if no other open client has used it.
         """
         with self._lock:
-            if client and self._sync and self._sync.is_needed_after(client):
+            sender = self._sync
+            if client and sender and sender.is_needed_after(client):
                 return
-            shared, self._sync, self._tls_context = self._sync, None, None
-        if shared and self._retire(shared):
-            shared.sender.close()
+            self._sync = self._tls_context = None
+        if sender:
+            sender.close()
 
     async def aclose(self, client: object) -> None:
         """Close the sender of the running event loop; see ``close``."""
+        loop = asyncio.get_running_loop()
         with self._lock:
-            loop = asyncio.get_running_loop()
-            shared = self._by_loop.get(loop)
-            if shared is None or shared.is_needed_after(client):
+            sender = self._by_loop.get(loop)
+            if sender is None or sender.is_needed_after(client):
                 return
             del self._by_loop[loop]
-        if self._retire(shared):
-            await shared.sender.aclose()
+            finalizer = self._finalizers.pop(loop)
+        await finalizer.aclose()
 
     def _get_tls_context(self) -> ssl.SSLContext:
         """Return the TLS context of the environment, which is loaded once."""
@@ -143,25 +92,13 @@ class SenderRegistry:
                 self._tls_context = create_tls_context()
             return self._tls_context
 
-    def _release(self, shared: _SharedSender[AnySender]) -> bool:
-        """Take a sender back after a call, and return whether to close it."""
-        with self._lock:
-            shared.users -= 1
-            return shared.is_closable
-
-    def _retire(self, shared: _SharedSender[AnySender]) -> bool:
-        """Stop lending a sender, and return whether to close it now."""
-        with self._lock:
-            shared.is_retired = True
-            return shared.is_closable
-
 
 async def _close_with_loop(sender: AsyncPooledSender) -> AsyncGenerator[None]:
     """Close a sender when its event loop ends: ``asyncio.run`` closes all open generators."""
     try:
         yield
     finally:
-        await sender.aclose()
+        sender.close()
 
 
 SENDER_REGISTRY = SenderRegistry()

@@ -7,7 +7,8 @@ requests to httpcore. The connections observe the deadline of the call.
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
-from typing import Any
+from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 import httpcore
 
@@ -15,12 +16,32 @@ from orq_router_integrations._http.deadline import DRAIN_SECONDS
 from orq_router_integrations._http.exchange import Exchange, RequestArgs
 from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
 
+AnyPool = TypeVar("AnyPool", ConnectionPool, AsyncConnectionPool)
 
-class PooledSender:
+
+class _Sender(Generic[AnyPool]):
+    """A pool, and the clients that have used it and were not closed since, by their ids."""
+
+    def __init__(self, pool: AnyPool) -> None:
+        self._pool: AnyPool = pool
+        self._clients: WeakValueDictionary[int, object] = WeakValueDictionary()
+
+    def add_client(self, client: object) -> None:
+        if id(client) not in self._clients:
+            self._clients[id(client)] = client
+
+    def is_needed_after(self, client: object) -> bool:
+        """Remove a client, and return whether others remain."""
+        self._clients.pop(id(client), None)
+        return bool(self._clients)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+
+class PooledSender(_Sender[ConnectionPool]):
     """Sends sync calls."""
-
-    def __init__(self, pool: ConnectionPool) -> None:
-        self._pool = pool
 
     @contextmanager
     def send(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
@@ -39,24 +60,13 @@ class PooledSender:
                 with suppress(Exception):
                     next(chunks, None)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.close()
 
-
-class AsyncPooledSender:
+class AsyncPooledSender(_Sender[AsyncConnectionPool]):
     """Sends async calls; see `PooledSender`."""
-
-    def __init__(self, pool: AsyncConnectionPool) -> None:
-        self._pool = pool
 
     def send(self, exchange: Exchange[Any]) -> "_AsyncAttempt":
         """Send the next attempt of a call and yield the chunks of its response."""
         return _AsyncAttempt(self._pool, exchange)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        self._pool.close()
 
 
 class _AsyncAttempt:

@@ -1,7 +1,6 @@
 """Pytest plugin with the fixture ``orq_router``. Pytest loads it if the package is installed."""
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,7 +31,11 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "Iterator[OfflineRouter]":
     async_sender = AsyncClientSender(httpx.AsyncClient(transport=router.transport))
     monkeypatch.setenv("ORQ_API_KEY", "offline-no-key-needed")
     monkeypatch.delenv("ORQ_BASE_URL", raising=False)
-    monkeypatch.setattr(SENDER_REGISTRY, "lease", lambda _: nullcontext(sender))
-    monkeypatch.setattr(SENDER_REGISTRY, "alease", lambda _: nullcontext(async_sender))
+
+    async def get_async_sender(_: object) -> AsyncClientSender:
+        return async_sender
+
+    monkeypatch.setattr(SENDER_REGISTRY, "get_sender", lambda _: sender)
+    monkeypatch.setattr(SENDER_REGISTRY, "get_async_sender", get_async_sender)
     yield router
     sender.close()

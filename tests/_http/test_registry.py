@@ -15,8 +15,8 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
-from support.local_client import COMPLETION, local_client
-from support.loopback_server import Loopback, complete_response
+from support.local_client import COMPLETION, local_client, wait_until
+from support.loopback_server import Answer, Loopback, complete_response
 from support.scripted_router import (
     ANSWER,
     DONE,
@@ -26,7 +26,6 @@ from support.scripted_router import (
     create_call,
     create_stream_call,
     encode_event,
-    respond_with_stream,
 )
 
 from orq_router_integrations import ChatOrq, RouterClient
@@ -74,6 +73,20 @@ def pools(monkeypatch) -> list[Any]:
     monkeypatch.setattr(registry, "ConnectionPool", MockConnectionPool)
     monkeypatch.setattr(registry, "AsyncConnectionPool", MockAsyncConnectionPool)
     return created
+
+
+def respond_slowly(*events: bytes) -> Answer:
+    """Send the events of a stream one by one."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % sum(map(len, events)))
+        for event in events:
+            writer.write(event)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    return answer
 
 
 def test_creating_clients_opens_nothing(monkeypatch, pools):
@@ -153,31 +166,30 @@ def test_closed_client_can_be_used_again(door, pools):
     assert [pool.is_closed for pool in pools] == [True, True]
 
 
-@pytest.fixture
-def streaming_clients(pools, monkeypatch) -> tuple[RouterClient, RouterClient]:
-    answer = respond_with_stream(encode_event("Hel"), encode_event("lo"), DONE)
-    monkeypatch.setattr(Script, "__call__", lambda _, request: answer(request))
-    return RouterClient(api_key=KEY), RouterClient(api_key="another")
+STREAM = respond_slowly(encode_event("Hel"), encode_event("lo"), DONE)
 
 
-def test_close_waits_for_running_calls(streaming_clients, pools):
-    client, other = streaming_clients
-    stream = client.stream(create_stream_call())
-    assert next(stream) == "Hel"
-    client.close()
-    assert not pools[0].is_closed
-    assert (list(stream), pools[0].is_closed) == (["lo"], True)
-    assert len(list(other.stream(create_stream_call()))) == len(pools) == 2
+def test_calls_in_progress_finish_after_close():
+    with Loopback(STREAM) as server:
+        client, other = local_client(server), local_client(server)
+        stream = client.stream(create_stream_call())
+        assert next(stream) == "Hel"
+        client.close()
+        assert list(stream) == ["lo"]
+        assert wait_until(lambda: server.open == 0)
+        assert len(list(other.stream(create_stream_call()))) == server.accepted == 2
 
 
-async def test_aclose_waits_for_running_calls(streaming_clients, pools):
-    client, other = streaming_clients
-    stream = client.astream(create_stream_call())
-    assert await anext(stream) == "Hel"
-    await client.aclose()
-    assert not pools[0].is_closed
-    assert ([text async for text in stream], pools[0].is_closed) == (["lo"], True)
-    assert len([text async for text in other.astream(create_stream_call())]) == len(pools) == 2
+async def test_calls_in_progress_finish_after_aclose():
+    with Loopback(STREAM) as server:
+        client, other = local_client(server), local_client(server)
+        stream = client.astream(create_stream_call())
+        assert await anext(stream) == "Hel"
+        await client.aclose()
+        assert [text async for text in stream] == ["lo"]
+        assert await asyncio.to_thread(wait_until, lambda: server.open == 0)
+        assert len([text async for text in other.astream(create_stream_call())]) == 2
+        assert server.accepted == 2
 
 
 async def test_async_client_closes_only_connections_that_no_other_client_needs(pools):
