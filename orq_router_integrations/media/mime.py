@@ -168,7 +168,7 @@ def detect_mime_type(data: Sliceable) -> str | None:
     """Return the MIME type that the content of a file indicates.
 
     Tags, zeros and incomplete frames before audio are skipped, and so are up to 1,024 bytes before
-    a PDF.
+    a PDF. The first 16 bytes are enough for images.
     """
     mime_type = _match_magic(data[:_MAGIC_BYTES])
     if mime_type is None:
@@ -273,7 +273,11 @@ def parse_data_url(url: str) -> tuple[str, str]:
 
 
 def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
-    """Validate base64 data without decoding all of it."""
+    """Validate base64 data without decoding all of it.
+
+    Returns the data with its padding and without line breaks, the number of bytes that it encodes,
+    and a view of them (only of the first ones if they are in a file).
+    """
     if isinstance(data, DeferredBase64):
         return _read_deferred(data)
     if not isinstance(data, str):

@@ -236,6 +236,34 @@ def test_invalid_variation_raises(router, image_tool, image, overrides, message)
     assert_raises_unsent(router, lambda: image_tool.create_variation(image, **overrides), message)
 
 
+TRANSPARENT, JPEG_OUTPUT = {"background": "transparent"}, {"output_format": "jpeg"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "overrides"),
+    [
+        ({}, TRANSPARENT | JPEG_OUTPUT),
+        (TRANSPARENT, JPEG_OUTPUT),
+        (JPEG_OUTPUT, TRANSPARENT),
+        (TRANSPARENT, JPEG_OUTPUT | {"output_compression": 50}),
+        (TRANSPARENT, JPEG_OUTPUT | {"n": 2, "size": "64x64"}),
+    ],
+)
+def test_transparent_jpeg_raises_before_sending(router, fields, overrides):
+    image_tool = create_tool(router, **fields)
+    message = "background: JPEG has no transparency. Use output_format='png'"
+    assert_raises_unsent(router, lambda: image_tool.generate("boat", **overrides), message)
+    image_tool.generate("boat", **overrides | {"background": "opaque"})
+    image_tool.generate("boat", **overrides | {"output_format": "webp"})
+
+
+def test_transparent_jpeg_is_reported_to_the_model(router):
+    image_tool = create_tool(router, model_args=("background", "output_format"))
+    message = call_tool(image_tool, prompt="boat", **TRANSPARENT, **JPEG_OUTPUT)
+    assert (message.status, router.requests) == ("error", [])
+    assert "JPEG has no transparency" in message.text
+
+
 def test_linked_image_must_be_downloaded_first(router):
     image_tool = create_tool(router, model=DALLE2)
     linked = image_tool.generate("boat", size="64x64")
