@@ -1,4 +1,4 @@
-"""Send calls over an httpx or httpx2 client of the caller, or one created to use a proxy.
+"""Send calls over an httpx or httpx2 client of the caller.
 
 Such a client does not know the deadline of a call. A `SocketWatchdog` ends sync requests and a
 `BackgroundReader` ends async ones. httpx2 has the interface of httpx, but its own classes, so only
@@ -53,9 +53,6 @@ class ClientSender:
                     if exchange.done:
                         watchdog.drain(chunks)
 
-    def close(self) -> None:
-        self.client.close()
-
 
 class AsyncClientSender:
     """Sends async calls over an open client."""
@@ -85,9 +82,6 @@ class AsyncClientSender:
             if not guard.has_other_loop:
                 raise
             raise _create_loop_error(exchange, was_sent=guard.was_sent) from error
-
-    async def aclose(self) -> None:
-        await self.client.aclose()
 
 
 def _build_request(client: Any, args: RequestArgs, content: Any, extensions: dict[str, Any]) -> Any:

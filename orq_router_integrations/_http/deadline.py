@@ -122,12 +122,8 @@ def resolve_timeout(
 ) -> httpx.Timeout:
     """Determine how long to wait for the next byte.
 
-    Warns if the router may take longer under the controls of the call.
-
-    Args:
-        settings: settings of the client; ``timeout`` is used if the call does not request one.
-        requested: the timeout of the call in seconds.
-        controls: controls of the call; without a timeout, their worst case is used.
+    The timeout of the call comes before that of the client, and that before the worst case of the
+    controls. Warns if the router may take longer under the controls.
 
     Raises:
         RouterInputError: the requested timeout is out of range.
@@ -221,15 +217,11 @@ class SocketWatchdog:
         return None
 
     def iter_checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield chunks until the deadline passes.
-
-        Raises:
-            DeadlineExceededError: the deadline has passed.
-        """
+        """Yield chunks until the deadline passes."""
         for chunk in chunks:
-            self.raise_if_expired()
+            self._check()
             yield chunk
-        self.raise_if_expired()
+        self._check()  # the end may be that of a socket that was shut down
 
     def drain(self, chunks: Iterator[bytes]) -> None:
         """Read the end of a complete response, so that its connection can be reused."""
@@ -238,17 +230,11 @@ class SocketWatchdog:
             with suppress(Exception):
                 next(chunks, None)
 
-    def raise_if_expired(self) -> None:
-        """Raise if the deadline has passed.
-
-        Raises:
-            DeadlineExceededError: the deadline has passed.
-        """
+    def _check(self) -> None:
         if self.is_expired or self.deadline.is_expired:
             raise DeadlineExceededError
 
     def abort(self) -> None:
-        """Shut down the socket."""
         self.is_expired = True
         with suppress(Exception):  # a failure here must not end the thread for all other calls
             if sock := self.socket:
@@ -270,7 +256,6 @@ class WatchdogThread:
         self._thread: threading.Thread | None = None
 
     def add(self, watchdog: SocketWatchdog) -> None:
-        """Start checking a request."""
         with self._lock:
             self._watchdogs.add(watchdog)
             if self._thread is None:
@@ -279,7 +264,7 @@ class WatchdogThread:
         self._wake_up.set()
 
     def remove(self, watchdog: SocketWatchdog) -> None:
-        """Stop checking a request; its socket is not shut down after this returns."""
+        """Stop checking; the socket is not shut down after this returns."""
         with self._lock:
             self._watchdogs.discard(watchdog)
 

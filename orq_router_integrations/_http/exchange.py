@@ -60,10 +60,7 @@ class RequestArgs(TypedDict):
 class BufferedBody(Generic[T]):
     """``StreamDecoder`` that collects a body, parses it at the end, and yields a single item.
 
-    Args:
-        parse: parses the complete body.
-        max_bytes: maximum size of the body.
-        truncate: parse the start of a larger body instead of raising an error.
+    With ``truncate``, the start of a body above ``max_bytes`` is parsed; otherwise it is an error.
     """
 
     done = False
@@ -79,11 +76,6 @@ class BufferedBody(Generic[T]):
         self._size = 0
 
     def feed(self, data: bytes) -> Iterator[T]:
-        """Add bytes; yields the parsed body if it was truncated.
-
-        Raises:
-            MalformedResponseError: the body is too large.
-        """
         self._chunks.append(data)
         self._size += len(data)
         if self._size > self._max_bytes:
@@ -96,7 +88,6 @@ class BufferedBody(Generic[T]):
             yield from self.finish()
 
     def finish(self) -> Iterator[T]:
-        """Yield the parsed body."""
         body, self._chunks = b"".join(self._chunks), []
         yield self._parse(body[: self._max_bytes])
 
@@ -106,11 +97,8 @@ class Exchange(Generic[T]):
     """State of one call across its attempts.
 
     Attributes:
-        call: the call.
-        encoded: its request, encoded for the router.
+        encoded: the request, encoded for the router.
         api_key: the API key, or a function that is called for each attempt.
-        policy: decides whether to send the call again.
-        url: URL of the request.
         headers: default headers, with names in lower case and without the key.
         timeout: seconds to wait for the next byte.
         deadline: deadline of the whole call.
@@ -260,15 +248,17 @@ class Exchange(Generic[T]):
 
     def feed(self, data: bytes) -> Iterator[T]:
         """Yield the items that are complete with these bytes of the response."""
-        assert self._reader is not None  # noqa: S101 - the head comes first
         if self.decoder:
             self.received += len(data)
-        return self._iter_paused(self._reader.feed(data))
+        return self._iter_paused(self._get_reader().feed(data))
 
     def finish(self) -> Iterator[T]:
         """Yield the items that are complete at the end of the response."""
+        return self._iter_paused(self._get_reader().finish() or ())
+
+    def _get_reader(self) -> StreamDecoder[T]:
         assert self._reader is not None  # noqa: S101 - the head comes first
-        return self._iter_paused(self._reader.finish() or ())
+        return self._reader
 
     def _iter_paused(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items, with the deadline paused while the caller processes one."""
@@ -295,15 +285,7 @@ def create_exchange(
     proxies: EnvironmentProxies,
     build_url: Callable[..., httpx.URL],
 ) -> Exchange[T]:
-    """Create the state of a call that starts now.
-
-    Args:
-        call: the call.
-        settings: settings of the client.
-        controls: default controls of the client.
-        budget: budget of the client for retries.
-        proxies: proxies of the client.
-        build_url: builds the URL of a path; see ``RouterClient.build_url``.
+    """Create the state of a call that starts now; the other arguments belong to its client.
 
     Raises:
         RouterInputError: the call cannot be encoded, or its timeout is out of range.

@@ -38,4 +38,4 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "Iterator[OfflineRouter]":
     monkeypatch.setattr(SENDER_REGISTRY, "get_sender", lambda _: sender)
     monkeypatch.setattr(SENDER_REGISTRY, "get_async_sender", get_async_sender)
     yield router
-    sender.close()
+    sender.client.close()
