@@ -119,5 +119,8 @@ def _to_fault(item: Any) -> Fault:
     if isinstance(item, Fault):
         return item
     if not isinstance(item, int):
-        raise ValueError(f"faults: expected a status or a Fault, got {item!r:.80}")
+        raise ValueError(
+            f"faults: expected a status or a Fault, got {item!r:.80}. Write "
+            "faults={'openai/gpt-4o': 503}. A list has one entry per call."
+        )
     return Fault(status=item)
