@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "rerank": INTEGRATION_BASE | {"_concurrency"},
     "retriever": INTEGRATION_BASE,
     "batch": INTEGRATION_BASE
-    | {"_concurrency", "batch", "chat_models", "document_loaders", "tools"},
+    | {"_concurrency", "batch", "chat_models", "document_loaders", "embeddings", "tools"},
     "decisions": INTEGRATION_BASE | {"_decision_request"},
     "_decision_request": {"media", "wire"},
     "moderation": INTEGRATION_BASE | {"_concurrency"},

@@ -3,7 +3,8 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from secrets import token_hex
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
@@ -19,6 +20,7 @@ from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import create_error, to_input_error
 from orq_router_integrations.settings import ApiKey, RouterSettings
 from orq_router_integrations.wire.call import (
+    IDEMPOTENCY_SEED,
     MAX_ERROR_BYTES,
     Call,
     MalformedResponseError,
@@ -121,7 +123,7 @@ class Exchange(Generic[T]):
     deadline: Deadline
     proxies: EnvironmentProxies
     attempts: int = 0
-    idempotency_key: str = field(default_factory=lambda: token_hex(16))
+    idempotency_key: str
     response: Response | None = None
     decoder: StreamDecoder[T] | None = None
     received: int = 0
@@ -318,7 +320,16 @@ def create_exchange(
         timeout=timeout,
         deadline=deadline,
         proxies=proxies,
+        idempotency_key=_create_idempotency_key(encoded),
     )
+
+
+def _create_idempotency_key(request: EncodedRequest) -> str:
+    """Return a random key, or one derived from the seed of the context and the body."""
+    seed = IDEMPOTENCY_SEED.get()
+    if seed is None or not isinstance(request.body, bytes):  # files are not read twice for this
+        return token_hex(16)
+    return blake2b(f"{seed}{request.path}".encode() + request.body, digest_size=16).hexdigest()
 
 
 def _warn_about_fallback_loops(model: object, controls: RouterControls) -> None:

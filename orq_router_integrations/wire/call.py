@@ -6,6 +6,7 @@ function that parses its response, so the two sides are independent.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
@@ -14,6 +15,12 @@ from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.json import get_json_type_name, loads
 
 MAX_ERROR_BYTES = 64 * 1024  # bytes of a response that are kept to describe an error
+
+IDEMPOTENCY_SEED: ContextVar[str | None] = ContextVar("idempotency_seed", default=None)
+"""Makes the Idempotency-Key of requests reproducible: it is derived from this value and the body.
+
+By default, each call has a random key.
+"""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -1,0 +1,264 @@
+"""Rows: picklable functions from columns to columns, for Ray Data, Dask, Daft, Spark and others.
+
+A failed item becomes a row with an error, never an exception. Everything that was paid for is
+stored and returned before a failure that would hit every row stops the work.
+"""
+
+import asyncio
+import json
+import threading
+from abc import ABC, abstractmethod
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import blake2b
+from typing import Any
+from uuid import uuid4
+from weakref import WeakKeyDictionary
+
+from orq_router_integrations.batch.store import ResultStore
+from orq_router_integrations.batch.tables import read_columns, write_columns
+from orq_router_integrations.document_loaders.loader_run import FATAL_ERRORS
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
+
+Row = dict[str, Any]
+
+METADATA_COLUMNS = (
+    *("answering_model", "input_tokens", "output_tokens", "cost", "attempts", "trace_id"),
+    *("from_store", "error_type", "error", "status", "retryable"),
+)
+"""Columns that are added in addition to the output. They are ``None`` if they do not apply."""
+
+
+class Rows(ABC):
+    """Base of functions that add the results of calls as columns.
+
+    A batch is a dict of columns (lists or arrays), a pandas ``DataFrame`` or an Arrow ``Table``,
+    and the result has the same type, order and number of rows. ``rows(batch)`` runs in threads and
+    ``await rows.acall(batch)`` in the event loop. ``rows.as_async()`` returns a copy that is called
+    asynchronously, for engines that await functions.
+
+    The columns ``error_type``, ``error``, ``status`` and ``retryable`` describe a failed item.
+    After an error that would hit every row, such as an invalid key or a used-up quota, this process
+    sends no more requests, and the other rows get the same error.
+    """
+
+    def __init__(
+        self,
+        *,
+        input_column: str,
+        output_column: str,
+        store: ResultStore | None,
+        max_concurrency: int,
+    ) -> None:
+        if not isinstance(max_concurrency, int) or max_concurrency < 1:
+            raise RouterInputError("max_concurrency: expected a positive int.")
+        if store is not None and not isinstance(store, ResultStore):
+            raise RouterInputError(f"store: expected a ResultStore, got {type(store).__name__}.")
+        self.input_column = input_column
+        self.output_column = output_column
+        self.store = store
+        self.max_concurrency = max_concurrency
+        self.id = uuid4().hex
+        self._fatal_error: Exception | None = None
+
+    def __call__(self, batch: Any) -> Any:
+        """Process a batch in threads, and return it with the new columns."""
+        columns = read_columns(batch)
+        rows = self._run_batch(self._get_inputs(columns), get_pool(self.id, self.max_concurrency))
+        return self._add_columns(batch, columns, rows)
+
+    async def acall(self, batch: Any) -> Any:
+        """Process a batch in the event loop, and return it with the new columns."""
+        columns = read_columns(batch)
+        rows = await self._arun_batch(self._get_inputs(columns))
+        return self._add_columns(batch, columns, rows)
+
+    def as_async(self) -> "AsyncRows":
+        """Return a function that processes batches asynchronously."""
+        return AsyncRows(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_fatal_error": None}
+
+    # Batches
+
+    def _get_inputs(self, columns: Mapping[str, list[Any]]) -> list[Any]:
+        if self.input_column not in columns:
+            count = len(next(iter(columns.values()), []))
+            missing = RouterInputError(
+                f"The column {self.input_column!r} is missing. Columns: {', '.join(columns)}."
+            )
+            return [missing] * count
+        return columns[self.input_column]
+
+    def _add_columns(self, batch: Any, columns: Mapping[str, list[Any]], rows: list[Row]) -> Any:
+        added = {
+            name: [row.get(name) for row in rows]
+            for name in (self.output_column, *METADATA_COLUMNS)
+        }
+        return write_columns(batch, {**columns, **added})
+
+    def _run_batch(self, inputs: Sequence[Any], pool: ThreadPoolExecutor) -> list[Row]:
+        return list(pool.map(self._run_row, inputs))
+
+    async def _arun_batch(self, inputs: Sequence[Any]) -> list[Row]:
+        semaphore = _get_semaphore(self.id, self.max_concurrency)
+
+        async def run(value: Any) -> Row:
+            async with semaphore:
+                return await self._arun_row(value)
+
+        return await asyncio.gather(*map(run, inputs))
+
+    # Rows
+
+    def _run_row(self, value: Any) -> Row:
+        key = None
+        try:
+            prepared = self._prepare(value)
+            if self.store:
+                key = self._compute_key(prepared)
+                if (stored := self.store.get_or_claim(key)) is not None:
+                    return self._load_row(stored)
+            self._raise_fatal_error()
+            with _derive_idempotency_key(key):
+                row = self._call(prepared)
+        except Exception as error:  # noqa: BLE001 - a failed item is a row
+            return self._create_error_row(error, key)
+        return self._store_row(key, row)
+
+    async def _arun_row(self, value: Any) -> Row:
+        key = None
+        try:
+            prepared = self._prepare(value)
+            if self.store:
+                key = await asyncio.to_thread(self._compute_key, prepared)
+                if (stored := await self.store.aget_or_claim(key)) is not None:
+                    return self._load_row(stored)
+            self._raise_fatal_error()
+            with _derive_idempotency_key(key):
+                row = await self._acall(prepared)
+        except Exception as error:  # noqa: BLE001 - a failed item is a row
+            return self._create_error_row(error, key)
+        return await asyncio.to_thread(self._store_row, key, row)
+
+    def _prepare(self, value: Any) -> Any:
+        """Check an input before any request. By default, it must be text."""
+        if isinstance(value, RouterInputError):
+            raise value
+        if not isinstance(value, str) or not value.strip():
+            raise RouterInputError(
+                f"{self.input_column}: expected a non-empty str, got {value!r:.80}."
+            )
+        return value
+
+    @abstractmethod
+    def _call(self, value: Any) -> Row:
+        """Send the calls of one item, and return its row."""
+
+    @abstractmethod
+    async def _acall(self, value: Any) -> Row:
+        """Send the calls of one item; see ``_call``."""
+
+    @abstractmethod
+    def _describe_settings(self) -> str:
+        """Return everything that shapes an answer apart from the input."""
+
+    def _compute_key(self, value: Any) -> str:
+        """Hash an input and the settings, account included."""
+        digest = blake2b(digest_size=32)
+        digest.update(f"{type(self).__name__}\0{self._describe_settings()}\0".encode())
+        digest.update(value if isinstance(value, bytes) else json.dumps(value).encode())
+        return digest.hexdigest()
+
+    def _raise_fatal_error(self) -> None:
+        if self._fatal_error is not None:
+            raise self._fatal_error
+
+    def _create_error_row(self, error: Exception, key: str | None) -> Row:
+        if self.store and key:
+            self.store.release(key)
+        if isinstance(error, FATAL_ERRORS):
+            self._fatal_error = error
+        return {
+            "error_type": type(error).__name__,
+            "error": str(error)[:2000],
+            "status": getattr(error, "status_code", None),
+            "retryable": bool(getattr(error, "is_retryable", False)),
+            "attempts": getattr(error, "attempts", None),
+            "trace_id": getattr(error, "trace_id", None),
+        }
+
+    def _load_row(self, data: bytes) -> Row:
+        row: Row = json.loads(data, object_hook=_decode_bytes)
+        return {**row, "from_store": True}
+
+    def _store_row(self, key: str | None, row: Row) -> Row:
+        if self.store and key:
+            self.store.mset([(key, json.dumps(row, default=_encode_bytes).encode())])
+        return {**row, "from_store": False}
+
+
+class AsyncRows:
+    """An async function from batches to batches, which shares the limit of its ``Rows``.
+
+    >>> from orq_router_integrations import ChatOrq, OfflineRouter
+    >>> from orq_router_integrations.batch import ChatRows
+    >>> rows = ChatRows(ChatOrq("openai/gpt-4o", client=OfflineRouter().client())).as_async()
+    >>> len(asyncio.run(rows({"prompt": ["Hi"]}))["answer"])
+    1
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    async def __call__(self, batch: Any) -> Any:
+        """Process a batch, and return it with the new columns."""
+        return await self.rows.acall(batch)
+
+
+# One limit per process, shared by all copies of an object in it
+
+_LOCK = threading.Lock()
+_POOLS: dict[str, ThreadPoolExecutor] = {}
+_SEMAPHORES: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]]" = (
+    WeakKeyDictionary()
+)
+
+
+def get_pool(rows_id: str, max_concurrency: int) -> ThreadPoolExecutor:
+    with _LOCK:
+        if rows_id not in _POOLS:
+            _POOLS[rows_id] = ThreadPoolExecutor(max_concurrency, "orq-rows")
+        return _POOLS[rows_id]
+
+
+def _get_semaphore(rows_id: str, max_concurrency: int) -> asyncio.Semaphore:
+    semaphores = _SEMAPHORES.setdefault(asyncio.get_running_loop(), {})
+    return semaphores.setdefault(rows_id, asyncio.Semaphore(max_concurrency))
+
+
+@contextmanager
+def _derive_idempotency_key(key: str | None) -> Iterator[None]:
+    """Derive the Idempotency-Key of requests from the key of a result.
+
+    A router that honors it then charges nothing twice if the call is repeated after a crash.
+    """
+    token = IDEMPOTENCY_SEED.set(key)
+    try:
+        yield
+    finally:
+        IDEMPOTENCY_SEED.reset(token)
+
+
+def _encode_bytes(value: Any) -> dict[str, str]:
+    if isinstance(value, bytes):
+        return {"__bytes__": b64encode(value).decode()}
+    raise TypeError(f"The result contains a {type(value).__name__}, which is not JSON.")
+
+
+def _decode_bytes(value: dict[str, Any]) -> Any:
+    return b64decode(value["__bytes__"]) if value.keys() == {"__bytes__"} else value

@@ -1,0 +1,291 @@
+"""Rows: columns in and out, errors as rows, nothing paid twice, any engine."""
+
+import asyncio
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableLambda
+from pydantic import BaseModel
+
+from orq_router_integrations import (
+    ChatOrq,
+    OfflineRouter,
+    OrqAudioParser,
+    OrqEmbeddings,
+    OrqImageTool,
+)
+from orq_router_integrations.batch import (
+    ChatRows,
+    EmbeddingRows,
+    ImageRows,
+    ResultStore,
+    TranscriptRows,
+)
+from orq_router_integrations.errors import RouterInputError
+
+MODEL = "openai/gpt-4o"
+PROMPTS = [f"Question {number}?" for number in range(12)]
+
+
+def create_rows(router: OfflineRouter, **settings: Any) -> ChatRows:
+    return ChatRows(ChatOrq(MODEL, client=router.client(max_retries=0)), **settings)
+
+
+class TestColumns:
+    def test_order_and_other_columns_are_kept(self) -> None:
+        router = OfflineRouter(answers={prompt: prompt.upper() for prompt in PROMPTS})
+        table = create_rows(router)({"id": list(range(12)), "prompt": PROMPTS})
+        assert table["id"] == list(range(12))
+        assert table["answer"] == [prompt.upper() for prompt in PROMPTS]
+
+    def test_metadata(self) -> None:
+        table = create_rows(OfflineRouter())({"prompt": ["Hi"]})
+        assert table["answering_model"] == [MODEL]
+        assert table["attempts"] == [1]
+        assert table["input_tokens"][0] > 0
+        assert table["trace_id"][0]
+        assert table["error"] == table["status"] == [None]
+        assert table["from_store"] == [False]
+
+    async def test_async_equals_sync(self) -> None:
+        rows = create_rows(OfflineRouter(answers={"Hi": "Hello!"}))
+        table = await rows.as_async()({"prompt": ["Hi", ""]})
+        assert table["answer"] == rows({"prompt": ["Hi", ""]})["answer"] == ["Hello!", None]
+
+    def test_empty_batch(self) -> None:
+        assert create_rows(OfflineRouter())({"prompt": []})["answer"] == []
+
+    def test_messages(self) -> None:
+        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+        router = OfflineRouter(answers={"Hi": "Hello!"})
+        assert create_rows(router)({"prompt": [messages]})["answer"] == ["Hello!"]
+
+    def test_chain_with_structured_output(self) -> None:
+        class City(BaseModel):
+            name: str
+
+        router = OfflineRouter(answers={MODEL: City(name="Utrecht")})
+        model = ChatOrq(MODEL, client=router.client())
+        chain = ChatPromptTemplate.from_template("{text}") | model.with_structured_output(City)
+        rows = ChatRows(RunnableLambda(lambda text: {"text": text}) | chain)
+        assert rows({"prompt": ["Where?"]})["answer"] == [{"name": "Utrecht"}]
+
+    @pytest.mark.parametrize("kind", ["numpy", "pandas", "arrow"])
+    def test_tables_of_engines(self, kind: str) -> None:
+        create = {"numpy": create_numpy, "pandas": create_pandas, "arrow": create_arrow}[kind]
+        batch = create({"id": [1, 2], "prompt": ["a", "b"]})
+        table = create_rows(OfflineRouter(answers={"a": "A", "b": "B"}))(batch)
+        assert list(table["answer"]) == ["A", "B"] or table["answer"].to_pylist() == ["A", "B"]
+        assert isinstance(table, dict if kind == "numpy" else type(batch))
+
+
+def create_numpy(columns: dict[str, Any]) -> Any:
+    numpy = pytest.importorskip("numpy")
+    return {name: numpy.array(values) for name, values in columns.items()}
+
+
+def create_pandas(columns: dict[str, Any]) -> Any:
+    return pytest.importorskip("pandas").DataFrame(columns, index=[5, 6])
+
+
+def create_arrow(columns: dict[str, Any]) -> Any:
+    return pytest.importorskip("pyarrow").table(columns)
+
+
+class TestErrors:
+    def test_failed_item_is_a_row(self) -> None:
+        router = OfflineRouter(answers={"a": "A", "b": RuntimeError("down"), "c": "C"})
+        table = create_rows(router)({"prompt": ["a", "b", "c"]})
+        assert table["answer"] == ["A", None, "C"]
+        assert table["error_type"] == [None, "ServerError", None]
+        assert table["status"][1] == 500
+        assert table["retryable"][1] is True
+        assert table["trace_id"][1]
+
+    @pytest.mark.parametrize("value", ["", " ", None, 7, [], [{"role": "alien"}]])
+    def test_wrong_type_is_a_row(self, value: Any) -> None:
+        router = OfflineRouter(answers={"a": "A"})
+        table = create_rows(router)({"prompt": ["a", value]})
+        assert table["answer"] == ["A", None]
+        assert table["error_type"][1] == "RouterInputError"
+        assert len(router.requests) == 1
+
+    def test_missing_column_is_named(self) -> None:
+        table = create_rows(OfflineRouter())({"question": ["a", "b"]})
+        assert table["error_type"] == ["RouterInputError"] * 2
+        assert "'prompt' is missing. Columns: question" in table["error"][0]
+
+    @pytest.mark.parametrize("status", [401, 402, 404])
+    def test_fatal_error_stops_early(self, status: int) -> None:
+        """What was paid for is returned, and the other rows have the same error."""
+        router = OfflineRouter(faults={MODEL: [*[200] * 3, *[status] * 50]})
+        rows = create_rows(router, max_concurrency=1)
+        table = rows({"prompt": PROMPTS})
+        assert len([answer for answer in table["answer"] if answer]) == 3
+        assert set(table["status"][3:]) == {status}
+        assert len(router.log) == 4
+        assert set(rows({"prompt": PROMPTS})["status"]) == {status}
+        assert len(router.log) == 4
+
+    @pytest.mark.parametrize(
+        ("table", "problem"),
+        [
+            ({"prompt": ["a"], "id": [1, 2]}, "different lengths"),
+            (["a"], "Expected a dict of columns"),
+        ],
+    )
+    def test_invalid_table(self, table: Any, problem: str) -> None:
+        with pytest.raises(RouterInputError, match=problem):
+            create_rows(OfflineRouter())(table)
+
+
+class TestStore:
+    def test_second_run_pays_nothing(self, tmp_path: Path) -> None:
+        router = OfflineRouter()
+        first = create_rows(router, store=ResultStore(tmp_path))({"prompt": PROMPTS})
+        second = create_rows(router, store=ResultStore(tmp_path))({"prompt": PROMPTS})
+        assert second["answer"] == first["answer"]
+        assert second["from_store"] == [True] * 12
+        assert second["input_tokens"] == first["input_tokens"]
+        assert len(router.log) == 12
+
+    def test_duplicates_are_paid_once(self, tmp_path: Path) -> None:
+        router = OfflineRouter(latency=0.05)
+        table = create_rows(router, store=ResultStore(tmp_path))({"prompt": ["a", "b"] * 8})
+        assert len(router.log) == 2
+        assert len(set(table["answer"])) == 2
+
+    async def test_duplicates_are_paid_once_in_the_event_loop(self, tmp_path: Path) -> None:
+        router = OfflineRouter(latency=0.05)
+        rows = create_rows(router, store=ResultStore(tmp_path)).as_async()
+        await asyncio.gather(*(rows({"prompt": ["a", "b"]}) for _ in range(4)))
+        assert len(router.log) == 2
+
+    def test_errors_are_not_stored(self, tmp_path: Path) -> None:
+        router = OfflineRouter(faults={MODEL: [500]})
+        rows = create_rows(router, store=ResultStore(tmp_path))
+        assert rows({"prompt": ["a"]})["status"] == [500]
+        assert rows({"prompt": ["a"]})["error"] == [None]
+
+    def test_settings_and_account_are_part_of_the_key(self, tmp_path: Path) -> None:
+        router = OfflineRouter()
+        for settings in ({}, {"temperature": 0.1}, {"max_tokens": 5}):
+            model = ChatOrq(MODEL, client=router.client(), **settings)
+            ChatRows(model, store=ResultStore(tmp_path))({"prompt": ["a"]})
+        other = ChatOrq(MODEL, client=router.client(api_key="sk-orq-other"))
+        ChatRows(other, store=ResultStore(tmp_path))({"prompt": ["a"]})
+        assert len(router.log) == 4
+
+    def test_function_in_a_chain_is_rejected(self, tmp_path: Path) -> None:
+        chain = RunnableLambda(lambda text: text) | ChatOrq(MODEL, api_key="sk-orq-example")
+        with pytest.raises(RouterInputError, match="contains a function"):
+            ChatRows(chain, store=ResultStore(tmp_path))
+
+    def test_idempotency_key_is_reproducible(self, tmp_path: Path) -> None:
+        """A router that honors the key charges nothing twice after a crash."""
+        keys = []
+        for number in range(2):
+            router = OfflineRouter()
+            create_rows(router, store=ResultStore(tmp_path / str(number)))({"prompt": ["a", "b"]})
+            keys.append({request.headers["idempotency-key"] for request in router.requests})
+        assert keys[0] == keys[1]
+        assert len(keys[0]) == 2
+
+
+class TestPickle:
+    def test_copies_share_the_limit(self, tmp_path: Path) -> None:
+        rows = create_rows(OfflineRouter(), store=ResultStore(tmp_path), max_concurrency=3)
+        copy = pickle.loads(pickle.dumps(rows))
+        assert copy.id == rows.id
+        assert copy({"prompt": ["Hi"]})["answer"][0]
+
+    def test_fatal_error_is_not_pickled(self) -> None:
+        rows = create_rows(OfflineRouter(faults={MODEL: [401]}))
+        assert rows({"prompt": ["a"]})["status"] == [401]
+        copy = pickle.loads(pickle.dumps(rows))
+        copy.model = ChatOrq(MODEL, client=OfflineRouter().client())
+        assert copy({"prompt": ["a"]})["error"] == [None]
+
+
+class TestMedia:
+    def test_recordings_by_path_and_bytes(self, tmp_path: Path) -> None:
+        path = tmp_path / "talk.mp3"
+        path.write_bytes(b"ID3...")
+        router = OfflineRouter(answers={"openai/whisper-1": "Good day."})
+        parser = OrqAudioParser(model="openai/whisper-1", client=router.client(max_retries=0))
+        rows = TranscriptRows(parser, store=ResultStore(tmp_path / "store"))
+        table = rows({"audio": [b"ID3...", str(path), str(tmp_path / "missing.mp3"), b"text"]})
+        assert table["text"] == ["Good day.", "Good day.", None, None]
+        assert len(router.log) == 1
+        assert table["error_type"][2:] == ["FileNotFoundError", "RouterInputError"]
+
+    def test_images(self, tmp_path: Path) -> None:
+        router = OfflineRouter()
+        tool = OrqImageTool(model="openai/gpt-image-1", client=router.client())
+        for _ in range(2):
+            table = ImageRows(tool, store=ResultStore(tmp_path))({"prompt": ["a boat"]})
+            assert table["image"][0].startswith(b"\x89PNG")
+        assert len(router.log) == 1
+
+    def test_images_in_files(self, tmp_path: Path) -> None:
+        tool = OrqImageTool(
+            model="openai/gpt-image-1", directory=tmp_path, client=OfflineRouter().client()
+        )
+        (path,) = ImageRows(tool)({"prompt": ["a boat"]})["image"]
+        assert Path(path).parent == tmp_path
+
+
+class TestEmbeddings:
+    def create(self, router: OfflineRouter, **settings: Any) -> EmbeddingRows:
+        embeddings = OrqEmbeddings(
+            "openai/text-embedding-3-small", dimensions=8, client=router.client(max_retries=0)
+        )
+        return EmbeddingRows(embeddings, **settings)
+
+    async def test_one_request_for_a_batch(self) -> None:
+        router = OfflineRouter()
+        table = self.create(router)({"text": ["a", "b", "a", ""]})
+        assert len(router.log) == 1
+        assert router.requests[0].body["input"] == ["a", "b"]
+        assert table["embedding"][0] == table["embedding"][2]
+        assert table["error_type"] == [None, None, None, "RouterInputError"]
+        assert (await self.create(router).acall({"text": ["a"]}))["embedding"][0] == (
+            table["embedding"][0]
+        )
+
+    def test_only_new_texts_are_embedded(self, tmp_path: Path) -> None:
+        router = OfflineRouter()
+        self.create(router, store=ResultStore(tmp_path))({"text": ["a", "b"]})
+        table = self.create(router, store=ResultStore(tmp_path))({"text": ["b", "c"]})
+        assert router.requests[1].body["input"] == ["c"]
+        assert table["from_store"] == [True, False]
+
+    def test_failed_request_is_an_error_in_its_rows(self) -> None:
+        router = OfflineRouter(faults={"openai/text-embedding-3-small": 500})
+        assert self.create(router)({"text": ["a", "b"]})["status"] == [500, 500]
+
+    def test_all_rows_invalid(self) -> None:
+        router = OfflineRouter()
+        table = self.create(router)({"text": [None, ""]})
+        assert table["error_type"] == ["RouterInputError"] * 2
+        assert router.requests == []
+
+
+@pytest.mark.parametrize(
+    ("create", "problem"),
+    [
+        (lambda: ChatRows("openai/gpt-4o"), "model: expected a chat model"),  # type: ignore[arg-type]
+        (lambda: create_rows(OfflineRouter(), max_concurrency=0), "max_concurrency"),
+        (lambda: create_rows(OfflineRouter(), store="x"), "store: expected a ResultStore"),
+        (lambda: TranscriptRows(io.BytesIO()), "parser: expected"),  # type: ignore[arg-type]
+        (lambda: ImageRows(None), "tool: expected"),  # type: ignore[arg-type]
+        (lambda: EmbeddingRows(None), "embeddings: expected"),  # type: ignore[arg-type]
+    ],
+)
+def test_invalid_arguments(create: Any, problem: str) -> None:
+    with pytest.raises(RouterInputError, match=problem):
+        create()
