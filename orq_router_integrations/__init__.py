@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         OrqTranscriptionLoader,
         OrqTranslationLoader,
     )
+    from orq_router_integrations.document_loaders.ocr import OrqOCRLoader, OrqOCRParser
     from orq_router_integrations.document_loaders.parser import OrqAudioParser
     from orq_router_integrations.document_loaders.subtitles import to_srt, to_vtt
     from orq_router_integrations.embeddings import OrqEmbeddings
@@ -45,6 +46,8 @@ __all__ = [
     "OrqKnowledgeRetriever",
     "OrqModeration",
     "OrqModerationMiddleware",
+    "OrqOCRLoader",
+    "OrqOCRParser",
     "OrqRerank",
     "OrqSpeechTool",
     "OrqTranscriptionLoader",
@@ -73,6 +76,8 @@ _MODULES = {
     "OrqKnowledgeRetriever": "retriever",
     "OrqModeration": "moderation",
     "OrqModerationMiddleware": "moderation_middleware",
+    "OrqOCRLoader": "document_loaders.ocr",
+    "OrqOCRParser": "document_loaders.ocr",
     "OrqRerank": "rerank",
     "OrqSpeechTool": "tools.speech",
     "OrqTranscriptionLoader": "document_loaders.loaders",

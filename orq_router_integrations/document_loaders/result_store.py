@@ -50,7 +50,7 @@ def validate_store(store: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class ResultStore(Generic[ResultT]):
+class FileResultStore(Generic[ResultT]):
     """Results in a key-value store.
 
     Errors of the store are logged and do not stop the run: a result that cannot be read is
@@ -79,11 +79,13 @@ class ResultStore(Generic[ResultT]):
 def open_store(
     store: str | os.PathLike[str] | BaseStore[str, bytes] | None,
     parse: Callable[[bytes], ResultT],
-) -> ResultStore[ResultT] | None:
+) -> FileResultStore[ResultT] | None:
     """Open a store; a SQLite file is created if it does not exist."""
     if store is None:
         return None
-    return ResultStore(store if isinstance(store, BaseStore) else SQLiteStore(Path(store)), parse)
+    return FileResultStore(
+        store if isinstance(store, BaseStore) else SQLiteStore(Path(store)), parse
+    )
 
 
 class SQLiteStore:

@@ -26,7 +26,7 @@ from orq_router_integrations.document_loaders.loader_run import (
     OnError,
     raise_or_log,
 )
-from orq_router_integrations.document_loaders.result_store import ResultStore, compute_key
+from orq_router_integrations.document_loaders.result_store import FileResultStore, compute_key
 from orq_router_integrations.document_loaders.sources import (
     Recording,
     SourceItem,
@@ -67,7 +67,7 @@ class Transcriber:
     limits: ChunkLimits
     carry_prompt: bool = True
     on_error: OnError = "raise"
-    store: ResultStore[Transcript] | None = None
+    store: FileResultStore[Transcript] | None = None
     base_url: str = ""
 
     def check_item(self, item: SourceItem) -> None:

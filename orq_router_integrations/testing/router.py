@@ -32,6 +32,7 @@ from orq_router_integrations.testing.moderations import ModerationEndpoint
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
 from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint
 from orq_router_integrations.testing.retrieval.knowledge import KnowledgeBases
+from orq_router_integrations.testing.retrieval.ocr import OCREndpoint
 from orq_router_integrations.testing.retrieval.platform import Platform
 from orq_router_integrations.testing.retrieval.rerank import RerankEndpoint
 from orq_router_integrations.testing.routing.control_parsing import split_controls
@@ -182,6 +183,7 @@ class OfflineRouter:
             *create_image_endpoints(self._images, lenient=self._lenient),
             EmbeddingsEndpoint(),
             RerankEndpoint(),
+            OCREndpoint(),
         )
 
     def __reduce__(self) -> Any:

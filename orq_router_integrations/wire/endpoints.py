@@ -168,6 +168,7 @@ RERANK = Endpoint(
         "plugins": SchemaLocation.TOP,
     },
 )
+OCR = Endpoint("/v2/router/ocr", {}, below_root=True, max_response_bytes=256 * MB)
 MODELS = Endpoint(
     "/models",
     {},

@@ -11,6 +11,7 @@ from orq_router_integrations import (
     OrqEmbeddings,
     OrqImageTool,
     OrqModeration,
+    OrqOCRLoader,
     OrqRerank,
     OrqSpeechTool,
     OrqTranscriptionLoader,
@@ -153,6 +154,22 @@ def create_small_integrations() -> Iterator[Integration]:
     yield Integration("moderation", ("invoke",), moderate, amoderate)
 
 
+def create_ocr_integrations() -> Iterator[Integration]:
+    """The OCR loader, which encodes a file while it is sent."""
+
+    def create_loader(client: RouterClient, big: bool) -> OrqOCRLoader:
+        data = b"%PDF-1.7" + bytes(4_000_000 if big else 400)
+        return OrqOCRLoader(data, model="mistral/mistral-ocr-latest", client=client)
+
+    def load(client: RouterClient, big: bool) -> list[str]:
+        return [document.page_content for document in create_loader(client, big).load()]
+
+    async def aload(client: RouterClient, big: bool) -> list[str]:
+        return [document.page_content for document in await create_loader(client, big).aload()]
+
+    yield Integration("OCR", ("invoke",), load, aload)
+
+
 INTEGRATIONS: dict[str, Integration] = {
     face.name: face
     for faces in (
@@ -163,6 +180,7 @@ INTEGRATIONS: dict[str, Integration] = {
         create_loader_integrations(OrqTranscriptionLoader),
         create_loader_integrations(OrqTranslationLoader),
         create_small_integrations(),
+        create_ocr_integrations(),
     )
     for face in faces
 }

@@ -1,0 +1,227 @@
+"""``OrqOCRLoader`` and ``OrqOCRParser``: the text of PDFs and images as Documents."""
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from langchain_core.document_loaders import BaseBlobParser, BaseLoader
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+from langchain_core.stores import BaseStore
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
+
+from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
+from orq_router_integrations.document_loaders.loader_run import LoaderRun, OnError
+from orq_router_integrations.document_loaders.ocr_reader import SCANS, OCRReader
+from orq_router_integrations.document_loaders.result_store import open_store, validate_store
+from orq_router_integrations.document_loaders.sources import iter_items, validate_source
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.media.atomic_write import validate_directory
+from orq_router_integrations.settings import rename_hints
+from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.model_kinds import check_model_kind
+from orq_router_integrations.wire.ocr import OCRResult
+
+if TYPE_CHECKING:
+    from orq_router_integrations.wire.deferred_model import CoercedField
+
+PageIndex = Annotated[int, Field(strict=True, ge=0)]
+
+
+class OCRIntegration(RouterIntegration):
+    """Base class of the OCR loader and parser."""
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    argument_hints: ClassVar[Mapping[str, str]] = {
+        **ARGUMENT_HINTS,
+        **rename_hints(
+            path="source",
+            file="source",
+            file_path="source",
+            folder="source",
+            resume="store",
+            image_directory="directory",
+        ),
+    }
+
+    model: ModelId = Field(
+        examples=["mistral/mistral-ocr-latest"], description="The OCR model, as `provider/model`."
+    )
+    pages: Annotated[list[PageIndex], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Pages to read, counted from 0. By default all of them.",
+        examples=[[0, 1]],
+    )
+    if TYPE_CHECKING:
+        directory: CoercedField[str | os.PathLike[str] | None, Path | None] = CoercedField()
+    else:
+        directory: Annotated[Path, AfterValidator(validate_directory)] | None = Field(
+            default=None,
+            description="Existing directory for the images of the pages. The text refers to the "
+            "saved files. By default images are not requested.",
+        )
+    max_images: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        default=None, description="Maximum number of images, if there is a `directory`."
+    )
+    min_image_size: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        default=None, description="Minimum width and height of images, in pixels."
+    )
+    max_concurrency: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
+        default=4, description="Maximum number of concurrent requests. A file is one request."
+    )
+    on_error: OnError = Field(
+        default="raise",
+        description="What to do if a file fails. `raise` raises the error, `skip` logs it and "
+        "omits the file, and `mark` returns an empty Document with the reason as `error` in its "
+        "metadata. Errors that affect all files, such as an invalid API key, are always raised.",
+    )
+    store: Annotated[
+        str | os.PathLike[str] | BaseStore[str, bytes] | None, PlainValidator(validate_store)
+    ] = Field(
+        default=None,
+        description="Where to keep results so that no file is billed twice: the path of a SQLite "
+        "file, which is created if missing, or a LangChain `BaseStore[str, bytes]`. Results are "
+        "looked up by file contents and parameters. Files at URLs are not kept.",
+    )
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Self:
+        check_model_kind(self.model, "ocr", "mistral/mistral-ocr-latest")
+        return self
+
+    def _create_run(self) -> LoaderRun:
+        settings = {
+            "include_image_base64": self.directory is not None,
+            "max_images_to_include": self.max_images,
+            "image_min_size": self.min_image_size,
+        }
+        body = {
+            "model": self.model,
+            "pages": self.pages,
+            "ocr_settings": {name: value for name, value in settings.items() if value is not None},
+        }
+        reader = OCRReader(
+            body={name: value for name, value in body.items() if value is not None},
+            controls=self.merge_controls(),
+            pages=self.pages,
+            directory=validate_directory(self.directory),
+            on_error=self.on_error,
+            store=open_store(self.store, OCRResult.from_json),
+            base_url=self.base_url,
+        )
+        return LoaderRun(self.resolved_client, reader, self.max_concurrency)
+
+
+class OrqOCRLoader(OCRIntegration, BaseLoader):
+    """Load the text of PDFs and images as Markdown, one Document per page.
+
+    Several files are sent concurrently, and Documents are returned in the order of the source.
+    Files are streamed from disk, so memory does not grow with their size.
+
+    The metadata of a Document contains ``source``, ``page`` (counted from 0), ``model``, and if
+    known ``width``, ``height``, ``dpi`` and ``image_count``. Blank pages are included.
+
+    OCR is documented under ``v2/router`` only. Whatever the API version of ``base_url``, requests
+    go to ``/v2/router/ocr`` on the same host.
+
+    Raises:
+        pydantic.ValidationError: If an argument is invalid.
+        RouterError: If loading fails; see ``on_error``.
+
+    >>> from orq_router_integrations.testing import OfflineRouter
+    >>> loader = OrqOCRLoader(
+    ...     b"%PDF-1.4 BT (Hello) Tj ET",
+    ...     model="mistral/mistral-ocr-latest",
+    ...     client=OfflineRouter().client(),
+    ... )
+    >>> loader.load()[0].metadata["page"]
+    0
+    """
+
+    positional_field: ClassVar[str | None] = "source"
+
+    source: Annotated[Any, BeforeValidator(validate_source)] = Field(
+        kw_only=False,
+        repr=False,
+        examples=["contracts/*.pdf"],
+        description="Files to load: a path, a directory (searched recursively), a glob pattern "
+        "such as `contracts/*.pdf`, an `https` URL that the provider downloads, bytes, a binary "
+        "file object, a `Blob`, a `BlobLoader`, or a list of these. Other files in directories "
+        "and patterns are skipped, and the log names them.",
+    )
+
+    def lazy_load(self) -> Iterator[Document]:
+        """Load files lazily, in the order of the source.
+
+        Raises:
+            RouterInputError: If a path does not exist, is neither a PDF nor an image, or does not
+                have a requested page; raised immediately, before any request.
+            RouterError: If a file fails; see ``on_error``. The Documents of earlier files are
+                yielded first.
+        """
+        run = self._create_run()
+        return run.iter_documents(self._iter_items(run))
+
+    def alazy_load(self) -> AsyncIterator[Document]:
+        """Async version of ``lazy_load``."""
+        run = self._create_run()
+        return run.aiter_documents(self._iter_items(run))
+
+    def _iter_items(self, run: LoaderRun) -> Iterator[Any]:
+        return iter_items(self.source, check=run.processor.check_item, kind=SCANS)
+
+
+class OrqOCRParser(OCRIntegration, BaseBlobParser):
+    """Parse blobs that contain a PDF or an image into Documents, one per page.
+
+    Works with every LangChain blob loader. The metadata of a Document contains that of the blob and
+    the fields described in ``OrqOCRLoader``.
+
+    Raises:
+        pydantic.ValidationError: If an argument is invalid.
+        RouterError: If a call fails; see ``on_error``.
+
+    >>> from orq_router_integrations.testing import OfflineRouter
+    >>> parser = OrqOCRParser(
+    ...     model="mistral/mistral-ocr-latest", client=OfflineRouter().client()
+    ... )
+    >>> blob = Blob.from_data(b"%PDF-1.4 ...", metadata={"topic": "boats"})
+    >>> parser.parse(blob)[0].metadata["topic"]
+    'boats'
+    """
+
+    def lazy_parse(self, blob: Blob) -> Iterator[Document]:
+        """Parse a blob lazily.
+
+        Raises:
+            RouterInputError: If the blob is neither a PDF nor an image; raised immediately.
+            RouterError: If the call fails; see ``on_error``.
+        """
+        run = self._create_run()
+        return run.iter_documents(self._iter_blob(blob, run))
+
+    def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
+        """Async version of ``lazy_parse``."""
+        run = self._create_run()
+        return run.aiter_documents(self._iter_blob(blob, run))
+
+    async def aparse(self, blob: Blob) -> list[Document]:
+        """Async version of ``parse``."""
+        return [document async for document in self.alazy_parse(blob)]
+
+    @staticmethod
+    def _iter_blob(blob: Blob, run: LoaderRun) -> Iterator[Any]:
+        if not isinstance(blob, Blob):
+            raise RouterInputError(f"blob: Expected a Blob, got {type(blob).__name__}.")
+        return iter_items(blob, check=run.processor.check_item, kind=SCANS)

@@ -1,0 +1,220 @@
+"""Reads the text of PDFs and images: requests, saved images and Documents."""
+
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+
+from orq_router_integrations._concurrency import Steps
+from orq_router_integrations.document_loaders.documents import flatten_metadata
+from orq_router_integrations.document_loaders.loader_run import LoadedFile, OnError, raise_or_log
+from orq_router_integrations.document_loaders.result_store import FileResultStore, compute_key
+from orq_router_integrations.document_loaders.sources import FileKind, SourceItem, get_label
+from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
+from orq_router_integrations.media.atomic_write import open_atomic
+from orq_router_integrations.media.content_block import SourceFile, resolve_source
+from orq_router_integrations.media.metadata import count_pdf_pages
+from orq_router_integrations.media.mime import (
+    PDF_TYPE,
+    FileView,
+    detect_mime_type,
+    get_suffixes,
+    guess_mime_type,
+)
+from orq_router_integrations.wire.call import Call, Upload
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import OCR
+from orq_router_integrations.wire.ocr import (
+    OCRResult,
+    Page,
+    build_file_document,
+    build_url_document,
+    link_images,
+    parse_ocr,
+)
+
+SUFFIXES = ("pdf", "png", "jpg", "jpeg", "webp", "gif", "tif", "tiff", "bmp", "avif")
+
+MAX_COUNTED_BYTES = 8 * 1024 * 1024
+"""Size up to which the pages of a PDF are counted before it is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A PDF or an image that is ready to be sent; ``upload`` is ``None`` for a URL."""
+
+    label: str
+    document: Mapping[str, Any]
+    upload: Upload | None
+    metadata: Mapping[str, Any]
+
+
+def create_scan(item: SourceItem) -> Scan:
+    """Create a scan from a path, bytes, a ``Blob`` or a URL.
+
+    Raises ``RouterInputError`` if it cannot be read, or is neither a PDF nor an image.
+    """
+    label = get_label(item)
+    if isinstance(item, str) and item.startswith(("https://", "http://")):
+        mime_type = guess_mime_type(item.partition("?")[0]) or ""
+        document = build_url_document(item, is_image=mime_type.startswith("image/"))
+        return Scan(label, document, None, {})
+    try:
+        file = resolve_source(item)
+        upload = _create_upload(file, label)
+    except (ValueError, OSError) as error:
+        raise RouterInputError(f"source: {error}") from None
+    metadata = item.metadata if isinstance(item, Blob) else {}
+    return Scan(label, build_file_document(upload), upload, metadata)
+
+
+def _create_upload(file: SourceFile, label: str) -> Upload:
+    with file.open() as stream:
+        mime_type = detect_mime_type(FileView(stream)) or ""
+    if mime_type != PDF_TYPE and not mime_type.startswith("image/"):
+        raise ValueError(
+            f"{label} is {mime_type or 'of an unknown type'}. Use a PDF or an image: "
+            f"{', '.join(SUFFIXES)}."
+        )
+    return Upload(file.name or "file", mime_type, file.size, file.open)
+
+
+def _count_pages(upload: Upload) -> int | None:
+    """Count the pages of a file, if it is small enough to be read for this."""
+    if upload.mime_type != PDF_TYPE:
+        return 1
+    if upload.size > MAX_COUNTED_BYTES:
+        return None
+    with upload.open() as stream:
+        return count_pdf_pages(stream.read())
+
+
+SCANS = FileKind("PDF or image", SUFFIXES, create_scan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OCRReader:
+    """Reads one file at a time, with the settings of a loader or parser."""
+
+    body: Mapping[str, Any]
+    controls: RouterControls
+    pages: Sequence[int] | None = None
+    directory: Path | None = None
+    on_error: OnError = "raise"
+    store: FileResultStore[OCRResult] | None = None
+    base_url: str = ""
+
+    def check_item(self, item: SourceItem) -> None:
+        if self.on_error == "raise":
+            self._create_scan(item)
+
+    @contextmanager
+    def prepare(self, item: SourceItem) -> Iterator[Scan]:
+        yield self._create_scan(item)
+
+    def _create_scan(self, item: SourceItem) -> Scan:
+        """Create a scan that has the requested pages, as far as their number is known."""
+        scan = create_scan(item)
+        count = _count_pages(scan.upload) if self.pages and scan.upload else None
+        if self.pages and count is not None and max(self.pages) >= count:
+            raise RouterInputError(
+                f"pages: {scan.label} has {count} pages, so page {max(self.pages)} does not "
+                "exist. Pages are counted from 0."
+            )
+        return scan
+
+    def create_steps(self, prepared: Scan, max_groups: int) -> list[Steps[OCRResult | str]]:  # noqa: ARG002 - a file is one request
+        return [self._read(prepared)]
+
+    def _read(self, scan: Scan) -> Steps[OCRResult | str]:
+        """Read a file. The result is the text of the error if it cannot be read."""
+        call = Call(
+            endpoint=OCR,
+            body={**self.body, "document": scan.document},
+            controls=self.controls,
+            parse=partial(parse_ocr, requested=self.pages),
+        )
+        try:
+            if self.store is None or scan.upload is None:  # the file at a URL may change
+                result: OCRResult = yield call
+                return result
+            key = compute_key(scan.upload, {"url": self.base_url, **self.body})
+            yield key  # wait for a concurrent request for the same file
+            if stored := self.store.get(key):
+                return stored
+            result = yield call
+            self.store.put(key, result)
+        except RouterError as error:
+            return raise_or_log(error, scan.label, self.on_error)
+        return result
+
+    def build_result(self, prepared: Scan, groups: Sequence[OCRResult | str]) -> LoadedFile:
+        [result] = groups
+        if isinstance(result, str):
+            return self._create_failure(result, prepared.label)
+        shared = {**prepared.metadata, "source": prepared.label}
+        shared |= {"model": result.model or self.body["model"], "offline": result.offline or None}
+        return LoadedFile(
+            [
+                _create_document(self._save_images(page, prepared.label), shared)
+                for page in result.pages
+            ]
+        )
+
+    def build_failure(self, error: RouterError, label: str) -> LoadedFile:
+        return self._create_failure(raise_or_log(error, label, self.on_error), label)
+
+    def _create_failure(self, description: str, label: str) -> LoadedFile:
+        metadata = {"source": label, "model": self.body["model"], "error": description}
+        documents = [Document("", metadata=metadata)] if self.on_error == "mark" else []
+        return LoadedFile(documents, error_count=1)
+
+    def _save_images(self, page: Page, label: str) -> Page:
+        """Save the images of a page, and refer to them in its text."""
+        if self.directory is None:
+            return page
+        paths: dict[str, str] = {}
+        for image in page.images:
+            if image.base64 is not None:
+                data = _decode_image(image.base64)
+                path = self.directory / _create_filename(label, page.index, data)
+                with open_atomic(path) as file:
+                    file.write(data)
+                paths[image.id] = str(path)
+        return link_images(page, paths)
+
+
+def _decode_image(text: str) -> bytes:
+    try:
+        return b64decode(text.rpartition(",")[2], validate=True)
+    except ValueError:
+        raise InvalidResponseError(
+            "An image of a page is not valid base64.", endpoint=OCR.path
+        ) from None
+
+
+def _create_filename(label: str, index: int, data: bytes) -> str:
+    """Create a name that differs for each image, because ids are unique per page only."""
+    suffixes = get_suffixes(detect_mime_type(data) or "")
+    digest = blake2b(data, digest_size=4).hexdigest()
+    stem = "".join(char if char.isalnum() or char in "-_" else "-" for char in Path(label).stem)
+    return f"{stem[:60] or 'file'}-page{index}-{digest}{suffixes[0] if suffixes else ''}"
+
+
+def _create_document(page: Page, shared: Mapping[str, Any]) -> Document:
+    metadata = {
+        **shared,
+        "page": page.index,
+        "width": page.width,
+        "height": page.height,
+        "dpi": page.dpi,
+        "image_count": len(page.images) or None,
+    }
+    return Document(page.markdown, metadata=flatten_metadata(metadata))
