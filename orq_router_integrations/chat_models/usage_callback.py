@@ -1,10 +1,10 @@
 """``track_usage``: token usage and cost of all chat model calls in a block."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.messages import BaseMessage
@@ -13,6 +13,9 @@ from langchain_core.tracers.context import register_configure_hook
 
 from orq_router_integrations.chat_models.response_metadata import Provenance
 from orq_router_integrations.wire.caller_warnings import warn_caller
+
+if TYPE_CHECKING:
+    from orq_router_integrations.wire.models import CatalogModel
 
 
 class RouterUsage(UsageMetadataCallbackHandler):
@@ -28,7 +31,13 @@ class RouterUsage(UsageMetadataCallbackHandler):
         fallbacks: How many of them came from a fallback model.
         cost: Total cost in US dollars of the answers with a known cost.
         unpriced: Number of answers for which the router reports no cost.
+        estimated_cost: Estimated cost in US dollars of unpriced answers, from the prices in
+            ``catalog``. It is not part of ``cost``.
+        unestimated: Number of unpriced answers without an estimate.
         closed: Whether the ``track_usage`` block has ended, after which nothing is counted.
+
+    Args:
+        catalog: Models with prices, from ``RouterClient.model_catalog``.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> usage = RouterUsage()
@@ -38,13 +47,16 @@ class RouterUsage(UsageMetadataCallbackHandler):
     (2, ['openai/gpt-4o'])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, catalog: "Iterable[CatalogModel]" = ()) -> None:
         super().__init__()
+        self._catalog = {model.id: model for model in catalog}
         self.calls = 0
         self.cached = 0
         self.fallbacks = 0
         self.cost = 0.0
         self.unpriced = 0
+        self.estimated_cost = 0.0
+        self.unestimated = 0
         self.closed = False
 
     def on_chat_model_start(self, *_: Any, **__: Any) -> None:
@@ -63,19 +75,33 @@ class RouterUsage(UsageMetadataCallbackHandler):
     def _count(self, message: BaseMessage) -> None:
         provenance, cached = Provenance.of(message), _is_from_cache(message)
         cost = 0.0 if cached else provenance.cost
+        estimate = self._estimate_cost(message, provenance) if cost is None else 0.0
         with self._lock:
             self.calls += 1
             self.cached += cached
             self.fallbacks += provenance.fell_back
             self.cost += cost or 0.0
             self.unpriced += cost is None
+            self.estimated_cost += estimate or 0.0
+            self.unestimated += estimate is None
+
+    def _estimate_cost(self, message: BaseMessage, provenance: Provenance) -> float | None:
+        """Estimate the cost from the prices of the model that answered, if it is in the catalog."""
+        usage: Any = getattr(message, "usage_metadata", None)
+        model = self._catalog.get(provenance.answering_model or "")
+        if model is None and not provenance.fell_back:  # the answer may name a snapshot
+            model = self._catalog.get(provenance.requested_model or "")
+        if model is None or not usage:
+            return None
+        return model.estimate_cost(usage["input_tokens"], usage["output_tokens"])
 
     def __repr__(self) -> str:
         is_priced = self.calls > self.unpriced or not self.calls
         cost = f"{self.cost:.6f}" if is_priced else "unknown"
         return (
             f"RouterUsage(calls={self.calls}, fallbacks={self.fallbacks}, cost={cost}, "
-            f"unpriced={self.unpriced}, cached={self.cached}, usage_metadata={self.usage_metadata})"
+            f"unpriced={self.unpriced}, estimated_cost={self.estimated_cost:.6f}, "
+            f"cached={self.cached}, usage_metadata={self.usage_metadata})"
         )
 
 
@@ -131,12 +157,16 @@ def _get_unused_variable() -> ContextVar[RouterUsage | None]:
 
 
 @contextmanager
-def track_usage() -> Iterator[RouterUsage]:
+def track_usage(catalog: "Iterable[CatalogModel]" = ()) -> Iterator[RouterUsage]:
     """Track token usage and cost of all chat model calls in a ``with`` block.
 
     Calls made by chains and agents inside the block count as well. Blocks can be nested; a call
     counts in each of them. Calls in threads that you start yourself are not counted, unless the
     threads run in a copy of the context (`contextvars.copy_context().run`), and issue a warning.
+
+    Args:
+        catalog: Models with prices, from ``RouterClient.model_catalog``. The cost of answers for
+            which the router reports none is estimated from them, as ``estimated_cost``.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> with track_usage() as usage:
@@ -144,7 +174,7 @@ def track_usage() -> Iterator[RouterUsage]:
     >>> usage.calls
     1
     """
-    usage, variable = RouterUsage(), _get_unused_variable()
+    usage, variable = RouterUsage(catalog), _get_unused_variable()
     token = variable.set(usage)
     _OPEN_BLOCKS[usage] = set(threading.enumerate())
     try:

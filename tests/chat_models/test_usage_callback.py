@@ -148,3 +148,38 @@ def test_thread_of_another_block_does_not_warn(model: ChatOrq) -> None:
         warnings.simplefilter("error")
         run_in_thread(call_in_own_block)
     assert (usage.calls, counts) == (0, [1])
+
+
+class TestEstimates:
+    MODELS = ("openai/gpt-4o", "anthropic/claude-sonnet-4-5")
+
+    def test_unpriced_answer_is_estimated(self) -> None:
+        client = OfflineRouter().client()
+        with track_usage(client.model_catalog()) as usage:
+            message = ChatOrq("openai/gpt-4o", client=client).invoke("Hi")
+        tokens = message.usage_metadata
+        expected = (tokens["input_tokens"] + 4 * tokens["output_tokens"]) / 1_000_000
+        assert usage.estimated_cost == pytest.approx(expected)
+        assert (usage.cost, usage.unpriced, usage.unestimated) == (0.0, 1, 0)
+        assert f"estimated_cost={expected:.6f}" in repr(usage)
+
+    def test_reported_cost_is_not_estimated(self) -> None:
+        client = OfflineRouter().client()
+        with track_usage(client.model_catalog()) as usage:
+            ChatOrq("openai/gpt-4o", api="responses", client=client).invoke("Hi")
+        assert usage.cost > 0
+        assert (usage.estimated_cost, usage.unestimated) == (0.0, 0)
+
+    def test_model_outside_of_the_catalog_has_no_estimate(self) -> None:
+        client = OfflineRouter().client()
+        with track_usage(client.model_catalog(provider="cohere")) as usage:
+            ChatOrq("openai/gpt-4o", client=client).invoke("Hi")
+        assert (usage.estimated_cost, usage.unestimated) == (0.0, 1)
+
+    def test_fallback_is_estimated_with_its_own_prices(self) -> None:
+        primary, fallback = self.MODELS
+        client = OfflineRouter(faults={primary: 503}).client()
+        model = ChatOrq(primary, controls={"fallbacks": [fallback]}, client=client)
+        with track_usage(client.model_catalog(provider="openai")) as usage:
+            model.invoke("Hi")
+        assert (usage.fallbacks, usage.unestimated) == (1, 1)
