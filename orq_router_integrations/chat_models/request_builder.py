@@ -263,10 +263,12 @@ def get_streaming_obstacle(params: Mapping[str, Any]) -> str | None:
 def get_extra_body(model: ChatOrqFields, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the additional fields of a request body: those of the model and those of the call."""
     extra_body = overrides.get("extra_body")
-    if not isinstance(extra_body, Mapping | None):
+    if extra_body is None:
+        return model.extra_body
+    if not isinstance(extra_body, Mapping):
         raise ValueError(f"'extra_body' must be a dict, got {type(extra_body).__name__}.")
-    json.dumps(extra_body, "extra_body")
-    return {**model.extra_body, **(extra_body or {})}
+    json.dumps(extra_body, "extra_body")  # raises if it is not valid JSON
+    return {**model.extra_body, **extra_body}
 
 
 def merge_extra_body(body: dict[str, Any], extra_body: Mapping[str, Any]) -> dict[str, Any]:

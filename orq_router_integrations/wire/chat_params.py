@@ -1,9 +1,10 @@
 """Parameters of ``POST /chat/completions`` and ``POST /responses``, with their valid ranges."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, Self
 
 from pydantic import (
+    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -184,7 +185,7 @@ class ChatParams(DeferredModel):
 
     def build_chat_params(self) -> dict[str, Any]:
         """Return the parameters that are set, under their names in the request body."""
-        params = self.model_dump(include=set(CHAT_PARAM_NAMES), exclude_none=True)
+        params = _dump_fields(self, CHAT_PARAM_NAMES)
         return {WIRE_NAMES.get(name, name): value for name, value in params.items() if value != []}
 
 
@@ -281,7 +282,17 @@ class ResponsesParams(DeferredModel):
 
     def build_responses_params(self) -> dict[str, Any]:
         """Return the parameters that are set, as fields of the request body."""
-        return self.model_dump(include=set(RESPONSES_PARAM_NAMES), exclude_none=True)
+        return _dump_fields(self, RESPONSES_PARAM_NAMES)
 
 
 RESPONSES_PARAM_NAMES = tuple(ResponsesParams.model_fields)
+
+
+def _dump_fields(model: BaseModel, names: Iterable[str]) -> dict[str, Any]:
+    """Return the fields that are set; ``model_dump`` takes several times as long."""
+    values = vars(model)
+    return {
+        name: value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value
+        for name in names
+        if (value := values[name]) is not None
+    }
