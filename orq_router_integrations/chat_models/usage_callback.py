@@ -125,8 +125,8 @@ _OPEN_BLOCKS: dict[RouterUsage, set[threading.Thread]] = {}
 def warn_if_uncounted() -> None:
     """Warn if a call runs in a thread that was started inside a block but has no access to it.
 
-    Before Python 3.14, threads do not inherit context variables. The warning is issued once for
-    each block.
+    Threads inherit context variables only in free-threaded builds of Python 3.14. The warning is
+    issued once for each block.
     """
     if not _OPEN_BLOCKS or any(_is_open(variable.get()) for variable in _ACTIVE_TRACKERS):
         return

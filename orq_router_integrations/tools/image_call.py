@@ -26,7 +26,7 @@ from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 @dataclass(slots=True, kw_only=True)
 class ImageCall:
-    """One call of the image tool. Images stay in memory if there is no directory."""
+    """One call of the image tool. Images stay in memory without a directory."""
 
     operation: ImageOperation
     request: ImageRequest

@@ -324,7 +324,7 @@ class OrqSpeechTool(OrqTool):
     def _synthesize(
         self, call: SpeechCall, target: Path | None = None, *, overwrite: bool = True
     ) -> Speech:
-        """Collect the audio in a file, or in memory if there is no target."""
+        """Collect the audio in a file, or in memory without a target."""
         with call.open_file(target, overwrite=overwrite) as file:
             with closing(self._iter_audio(call)) as audio:
                 file.writelines(audio)
