@@ -18,9 +18,14 @@ from orq_router_integrations.errors import RouterInputError
 
 
 class EnvironmentProxies:
-    """The proxies of one client, which are read from the environment by its first call."""
+    """The proxies of one client, which are read from the environment by its first call.
+
+    Attributes:
+        is_empty: whether the environment was read and has no proxies.
+    """
 
     def __init__(self) -> None:
+        self.is_empty = False
         self._proxies: dict[str, str] | None = None
         self._selected: dict[tuple[bytes, bytes, int | None], str | None] = {}
 
@@ -28,7 +33,8 @@ class EnvironmentProxies:
         """Return the URL of the proxy for a request, or ``None`` for a direct connection."""
         if self._proxies is None:
             self._proxies = getproxies()
-        if not self._proxies:
+            self.is_empty = not self._proxies
+        if self.is_empty:
             return None
         origin = url.raw_scheme, url.raw_host, url.port
         if origin not in self._selected:

@@ -79,10 +79,13 @@ class _Connection:
 
     def _was_raised_by_proxy(self, error: BaseException) -> bool:
         scheme, host, *_ = self.route
-        if self.state.tls_host == host.decode() or isinstance(error, httpcore.ProxyError):
-            return isinstance(error, httpcore.ProxyError)
-        connect_errors = (httpcore.ConnectError, httpcore.ConnectTimeout)
-        return scheme == b"https" or isinstance(error, connect_errors)
+        if isinstance(error, httpcore.ProxyError):
+            return True
+        if self.state.tls_host == host.decode():  # the tunnel to the server is open
+            return False
+        return scheme == b"https" or isinstance(
+            error, (httpcore.ConnectError, httpcore.ConnectTimeout)
+        )
 
 
 class _Pool:

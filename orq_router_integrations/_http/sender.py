@@ -51,7 +51,7 @@ class PooledSender(_Sender[ConnectionPool]):
         that the connection can be reused.
         """
         request = _build_request(exchange.start_attempt(), exchange.content)
-        proxy = exchange.proxies.select(exchange.url)
+        proxy = _select_proxy(exchange)
         with closing(self._pool.send(request, exchange.deadline, proxy)) as response:
             chunks = exchange.iter_response(response)
             yield chunks
@@ -82,7 +82,7 @@ class _AsyncAttempt:
     async def __aenter__(self) -> AsyncIterator[bytes]:
         exchange = self._exchange
         request = _build_request(await exchange.astart_attempt(), exchange.async_content)
-        proxy = exchange.proxies.select(exchange.url)
+        proxy = _select_proxy(exchange)
         self._response = await self._pool.send(request, exchange.deadline, proxy)
         try:
             self._chunks = exchange.aiter_response(self._response)
@@ -97,6 +97,11 @@ class _AsyncAttempt:
                 self._exchange.deadline.resume(DRAIN_SECONDS)
                 with suppress(Exception):
                     await anext(self._chunks, None)
+
+
+def _select_proxy(exchange: Exchange[Any]) -> str | None:
+    proxies = exchange.proxies
+    return None if proxies.is_empty else proxies.select(exchange.url)
 
 
 def _build_request(
