@@ -169,7 +169,6 @@ class CancelGuard:
     instead of being sent, or ends with its ``connect`` timeout.
 
     Attributes:
-        phase: the phase that the request is in.
         abandoned: whether the request must not be sent anymore.
         was_sent: whether the router may have received the request.
     """
@@ -183,8 +182,14 @@ class CancelGuard:
     def __init__(self, client: object) -> None:
         self._loop = asyncio.get_running_loop()
         self._loops = self._loops_by_client.setdefault(client, WeakSet())
-        self.phase = RequestPhase.UNSENT if self._loops else RequestPhase.ACTIVE
+        self._phase: RequestPhase | None = None
         self.abandoned = self.was_sent = False
+
+    @property
+    def phase(self) -> RequestPhase:
+        """The phase that the request is in."""
+        before_first_event = RequestPhase.UNSENT if self._loops else RequestPhase.ACTIVE
+        return self._phase or before_first_event
 
     @property
     def has_other_loop(self) -> bool:
@@ -200,7 +205,7 @@ class CancelGuard:
         if self.abandoned and event in _BEFORE_SENDING:
             raise AbandonedRequestError
         self.was_sent = self.was_sent or event in _SEND_EVENTS
-        self.phase = _PHASES.get(event, RequestPhase.ACTIVE)
+        self._phase = _PHASES.get(event, RequestPhase.ACTIVE)
 
 
 _RUNNING_TASKS: set["asyncio.Task[None]"] = set()

@@ -92,6 +92,21 @@ async def test_first_call_can_be_cancelled_at_any_time(library, turns):
             assert await client.asend(create_call()) == ANSWER
 
 
+@each_library
+async def test_calls_that_wait_for_the_first_connection_can_be_cancelled(library):
+    """They start before the client has reported any event, and are assigned a connection later."""
+    limits = library.Limits(max_connections=2)
+    with Loopback(complete_response(COMPLETION)) as server:
+        async with library.AsyncClient(limits=limits) as http:
+            client = local_client(server, http_async_client=http, timeout=5.0)
+            tasks = [asyncio.create_task(client.asend(create_call())) for _ in range(30)]
+            for task in tasks:
+                await asyncio.sleep(0)
+                task.cancel()
+            await asyncio.wait(tasks)
+            assert await client.asend(create_call()) == ANSWER
+
+
 async def test_cancelled_call_over_mock_ends():
     is_cancelled = asyncio.Event()
 
