@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from langchain.agents import create_agent
 from langchain_core.document_loaders import BaseBlobParser, BaseLoader
+from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage
@@ -155,3 +156,10 @@ def check_embeddings_and_ocr(package: Package) -> Finding:
             "scans": _has_class(package, (BaseLoader, BaseBlobParser), "ocr"),
         }
     )
+
+
+@row("Same package: rerank")
+def check_rerank(package: Package) -> Finding:
+    if _has_class(package, BaseDocumentCompressor, "rerank"):
+        return yes()
+    return no("no document compressor that reranks")
