@@ -62,5 +62,6 @@ def create_rerank_case(server: str) -> Case:
     documents = [Document(f"{number} " + "x" * DOCUMENT_BYTES) for number in range(DOCUMENTS)]
     megabytes = DOCUMENTS * DOCUMENT_BYTES / 1e6
     runs = {OURS: lambda: measure_memory(lambda: rerank.compress_documents(documents, "Which?"))}
-    line = Row("19", "rerank of 10 MB, memory", {}, "peak", maximum=1.2 * megabytes)
+    # The only copy of the documents is the JSON body, whose buffer doubles when it grows.
+    line = Row("19", "rerank of 10 MB, memory", {}, "peak", maximum=1.8 * megabytes)
     return Case([line], runs, rounds=3)
