@@ -161,6 +161,7 @@ INVALID_FILTERS = {
     "bool as number": ({"year": {"gt": True}}, "year.gt: Expected a number"),
     "list": ({"year": {"in": 2025}}, "year.in: Expected a list"),
     "exists": ({"year": {"exists": 1}}, "year.exists: Expected a bool"),
+    "two operators": ({"year": {"gt": 1, "lt": 2}}, "one operator per condition"),
     "and": ({"and": {"year": {"eq": 1}}}, "and: Expected a list of filters"),
     "item": ({"or": ["x"]}, "or: Expected a dict"),
     "nested": ({"or": [{"year": {"like": 1}}]}, "year.like: Unknown operator"),

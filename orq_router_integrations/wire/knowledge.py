@@ -36,12 +36,15 @@ def check_filter(value: JsonObject) -> JsonObject:
                 f"{condition!r:.40}."
             )
         else:
-            for operator, operand in condition.items():
-                _check_condition(f"{name}.{operator}", operator, operand)
+            _check_condition(name, condition)
     return value
 
 
-def _check_condition(path: str, operator: str, operand: Any) -> None:
+def _check_condition(name: str, condition: dict[str, Any]) -> None:
+    operator, *others = condition
+    if others:
+        raise ValueError(f"{name}: Use one operator per condition, and combine them by 'and'.")
+    path, operand = f"{name}.{operator}", condition[operator]
     if operator not in _OPERATORS:
         hint = suggest_name(operator, _OPERATORS) or f" Use {', '.join(sorted(_OPERATORS))}."
         raise ValueError(f"{path}: Unknown operator.{hint}")

@@ -205,7 +205,7 @@ FILTERS = {
     "eq": ({"color": {"eq": "red"}}, ["one"]),
     "ne": ({"color": {"ne": "red"}}, ["kb-1", "kb-2"]),
     "gte": ({"year": {"gte": 2025}}, ["kb-1"]),
-    "range": ({"year": {"gt": 2023, "lt": 2025}}, ["one"]),
+    "range": ({"and": [{"year": {"gt": 2023}}, {"year": {"lt": 2025}}]}, ["one"]),
     "in": ({"year": {"in": [2025]}}, ["kb-1"]),
     "nin": ({"year": {"nin": [2025]}}, ["one", "kb-2"]),
     "exists": ({"year": {"exists": False}}, ["kb-2"]),
@@ -228,6 +228,7 @@ INVALID_SEARCHES = {
     "operator": ({"filter_by": {"year": {"like": 1}}}, "filter_by.year"),
     "operand": ({"filter_by": {"year": {"gt": "x"}}}, "filter_by.year"),
     "condition": ({"filter_by": {"year": 2024}}, "filter_by.year"),
+    "two operators": ({"filter_by": {"year": {"gt": 1, "lt": 2}}}, "filter_by.year"),
     "unknown field": ({"k": 5}, "k"),
 }
 

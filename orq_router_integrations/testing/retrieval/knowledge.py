@@ -161,8 +161,9 @@ def _matches(metadata: Mapping[str, Any], name: str, condition: Any) -> bool:
     if name in {"and", "or"} and isinstance(condition, list):
         results = [matches_filter(metadata, item) for item in condition]
         return all(results) if name == "and" else any(results)
-    if not isinstance(condition, Mapping):
-        raise HTTPError(400, f"filter_by.{name}: must be an object", param=f"filter_by.{name}")
+    if not isinstance(condition, Mapping) or len(condition) != 1:
+        message = f"filter_by.{name}: must be an object with one operator"
+        raise HTTPError(400, message, param=f"filter_by.{name}")
     try:
         return all(
             _COMPARISONS[operator](metadata.get(name), operand)
