@@ -16,6 +16,7 @@ from orq_router_integrations.wire.decisions import REFUSAL, parse_decisions
 from orq_router_integrations.wire.endpoints import DECISIONS
 from orq_router_integrations.wire.json import as_dict
 from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.request_encoding import check_dialect
 
 try:
     from langchain_core.decisions import (
@@ -95,7 +96,7 @@ class OrqDecisionModel(RouterIntegration, BaseDecisionModel):
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         controls = self.merge_controls()
-        DECISIONS.check_dialect(self.resolved_client.dialect)
+        check_dialect(DECISIONS, self.resolved_client.dialect)
         place_controls(controls, DECISIONS, self.resolved_client.dialect)
         if len(controls.fallbacks or ()) > MAX_FALLBACKS:
             raise ValueError(f"controls.fallbacks: use at most {MAX_FALLBACKS} models.")

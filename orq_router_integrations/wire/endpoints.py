@@ -79,15 +79,6 @@ class Endpoint:
     load_balancer_types: frozenset[str] = frozenset({"weight_based"})
     max_response_bytes: int = 64 * MB  # of a response that is not streamed, after decompression
 
-    def check_dialect(self, dialect: Dialect) -> None:
-        """Raise a ``ValueError`` if an API version does not have the endpoint."""
-        if dialect not in self.dialects:
-            supported = " or ".join(sorted(item.value for item in self.dialects))
-            raise ValueError(
-                f"base_url: {self.path} is not available under {dialect.value}. "
-                f"Use a base URL that ends in /{supported}."
-            )
-
 
 _COMMON_CONTROLS = dict.fromkeys(
     ("fallbacks", "fallback_on_codes", "retry", "load_balancer", "timeout", "name"),

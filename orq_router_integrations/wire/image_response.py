@@ -127,9 +127,7 @@ class ImageResponseDecoder(Generic[S]):
 
     def _decode_data_url(self, image: ReceivedImage[S]) -> ReceivedImage[S]:
         """Write the content of a ``data:`` URL to the sink; drop it if base64 was sent as well."""
-        url = image.url or ""
-        data = strip_data_prefix(url)
-        if data == url:
+        if image.url is None or (data := strip_data_prefix(image.url)) == image.url:
             return image
         if self._sink is None:
             self._write(base64.b64decode(data, validate=True))

@@ -15,7 +15,7 @@ from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Request, Upload
 from orq_router_integrations.wire.control_placement import filter_defaults, place_controls
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import Dialect
+from orq_router_integrations.wire.endpoints import Dialect, Endpoint
 from orq_router_integrations.wire.multipart import (
     CHUNK_BYTES,
     MultipartBody,
@@ -173,9 +173,19 @@ def encode_request(
     return EncodedRequest("POST", path, control_headers | headers, body, controls)
 
 
+def check_dialect(endpoint: Endpoint, dialect: Dialect) -> None:
+    """Raise a ``ValueError`` if an API version does not have an endpoint."""
+    if dialect not in endpoint.dialects:
+        supported = " or ".join(sorted(item.value for item in endpoint.dialects))
+        raise ValueError(
+            f"base_url: {endpoint.path} is not available under {dialect.value}. "
+            f"Use a base URL that ends in /{supported}."
+        )
+
+
 def _build_path(request: Request, dialect: Dialect) -> str:
     endpoint = request.endpoint
-    endpoint.check_dialect(dialect)
+    check_dialect(endpoint, dialect)
     if not request.resource_id:
         return endpoint.path
     resource_id = quote(request.resource_id, safe="")
