@@ -221,6 +221,7 @@ class FlaggedContentError(RouterError, core.ModelInvalidRequestError):
         result: The ``ModerationResult`` of the message.
     """
 
+    suggested_status = 422
     result: Any = None
 
 

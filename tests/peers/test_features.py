@@ -26,7 +26,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     "an explicit proxy": ("test_proxy_of_own_httpx_client_is_used",),
     "close and aclose": (
         "test_closed_client_can_be_used_again",
-        "test_aclose_waits_for_running_calls",
+        "test_calls_in_progress_finish_after_aclose",
     ),
     "default headers and query": ("test_default_headers_and_query_are_sent",),
     "no header and no key in dumps": (
@@ -89,7 +89,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     "images in answers": ("test_image_is_an_image_block",),
     "citations": ("test_url_citations_are_citations_of_the_text",),
     "refusals": (
-        "test_refusal_is_a_non_standard_block",
+        "test_complete_refusal",
         "test_refusal_raises_with_reason",
     ),
     "audio answers, and their id sent back": (
