@@ -51,7 +51,10 @@ class StreamingJsonReader:
         return len(self._open) == depth and self._open[1][1] == self._items_key
 
     def feed(self, data: bytes) -> Generator[bytes | dict[str, Any]]:
-        """Read the next bytes, which may be cut anywhere."""
+        """Read the next bytes, which may be cut anywhere.
+
+        Chunks of a long string are yielded as bytes, then the object that contains it as a dict.
+        """
         offset = 0
         while offset < len(data):
             if self._escape:
