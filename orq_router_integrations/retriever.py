@@ -198,7 +198,7 @@ def _create_documents(
         and all(match.rerank_score is None for match in matches)
     ):
         _LOG.warning(
-            "rerank: The router has not reranked the results of knowledge base %r. Check that the "
+            "rerank: The router did not rerank the results of knowledge base %r. Check that the "
             "model %r is enabled in the workspace.",
             call.resource_id,
             call.body["rerank_config"]["model"],

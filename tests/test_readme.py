@@ -35,7 +35,7 @@ CELLS = {ControlLocation.TOP: "yes", ControlLocation.HEADER: "header", None: ""}
 
 def test_examples_run_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    assert len(examples) == 11
+    assert len(examples) == 12
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("ORQ_API_KEY", raising=False)
     namespace: dict[str, object] = {}

@@ -127,7 +127,7 @@ def test_missing_rerank_score_is_logged(retrieve, caplog):
     assert not caplog.records
     router = OfflineRouter(knowledge_bases={"manual": CHUNKS}, models=["openai/gpt-4o"])
     retrieve(create_offline_retriever(client=router.client()), "red", rerank=RERANK)
-    assert "has not reranked the results of knowledge base 'manual'" in caplog.text
+    assert "did not rerank the results of knowledge base 'manual'" in caplog.text
 
 
 INVALID_CALLS = {

@@ -10,7 +10,7 @@ from typing import get_type_hints
 import pytest
 from langchain_core.language_models import ModelProfile
 
-from orq_router_integrations import ChatOrq
+from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models import profiles
 from orq_router_integrations.chat_models.profiles import get_profile
 
@@ -32,6 +32,15 @@ class TestTable:
         for profile in TABLE["profiles"]:
             for key, value in profile.items():
                 assert type(value) is types[key], key
+
+    def test_catalog_is_converted_to_facts(self):
+        client = OfflineRouter(models=["openai/gpt-4o", "acme/new-chat"]).client()
+        family = GENERATOR["build_family"](client.model_catalog(endpoint="chat"), FACTS)
+        assert list(family["models"]) == ["acme/new-chat"]
+        table = json.loads(GENERATOR["build_table"]({"families": [*FACTS["families"], family]}))
+        profile = table["profiles"][table["models"]["acme/new-chat"]]
+        assert (profile["max_input_tokens"], profile["tool_calling"]) == (128_000, True)
+        assert (profile["image_inputs"], profile["audio_inputs"]) == (True, False)
 
     def test_is_read_once(self):
         profiles._load_table.cache_clear()

@@ -2,11 +2,20 @@
 
 Run ``python tests/profiles/generate.py`` after a change of the facts. A family of models can have
 several id formats, one for each provider that offers it. Equal profiles are stored once.
+
+With ``--catalog`` the script prints a family for ``facts.json`` instead: the chat models in the
+catalog of the router that the facts lack.
 """
 
 import json
+import sys
+from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any
+
+from orq_router_integrations import RouterClient
+from orq_router_integrations.wire.models import CatalogModel
 
 DIRECTORY = Path(__file__).parent
 FACTS = DIRECTORY / "facts.json"
@@ -43,5 +52,42 @@ def build_profile(properties: dict[str, Any]) -> dict[str, Any]:
     return {**TEXT, **images, **properties, **UNSUPPORTED}
 
 
+def build_family(models: Iterable[CatalogModel], facts: dict[str, Any]) -> dict[str, Any]:
+    """Build a family of the models in a catalog that the facts lack."""
+    known = {
+        id_format.format(name)
+        for family in facts["families"]
+        for id_format in family["id_formats"]
+        for name in family["models"]
+    }
+    new = {model.id: describe_model(model) for model in models if model.id not in known}
+    return {
+        "name": "From the catalog of the router",
+        "source": "GET /v2/model-catalog",
+        "checked": date.today().isoformat(),
+        "id_formats": ["{}"],
+        "all": {},
+        "models": dict(sorted(new.items())),
+    }
+
+
+def describe_model(model: CatalogModel) -> dict[str, Any]:
+    """Convert what the catalog states about a model to the properties of a profile."""
+    limits = {"max_input_tokens": model.context_window} if model.context_window else {}
+    return {
+        **limits,
+        **{f"{kind}_inputs": kind in model.input_modalities for kind in ("image", "audio")},
+        **{f"{kind}_outputs": kind in model.output_modalities for kind in ("image", "audio")},
+        "pdf_inputs": bool(model.input_modalities & {"file", "pdf"}),
+        "tool_calling": model.can("tool_calling"),
+        "reasoning_output": model.can("reasoning"),
+    }
+
+
 if __name__ == "__main__":
-    TABLE.write_text(build_table(json.loads(FACTS.read_text("utf-8"))), "utf-8")
+    all_facts = json.loads(FACTS.read_text("utf-8"))
+    if "--catalog" in sys.argv:
+        catalog = RouterClient().model_catalog(endpoint="chat")
+        print(json.dumps(build_family(catalog, all_facts), indent=2))  # noqa: T201
+    else:
+        TABLE.write_text(build_table(all_facts), "utf-8")
