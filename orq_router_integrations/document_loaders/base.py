@@ -8,7 +8,6 @@ from langchain_core.stores import BaseStore
 from pydantic import ConfigDict, Field, PlainValidator, model_validator
 
 from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
-from orq_router_integrations.document_loaders.chunking import ChunkLimits
 from orq_router_integrations.document_loaders.documents import (
     RESPONSE_FORMATS,
     DocumentSplitter,
@@ -16,6 +15,7 @@ from orq_router_integrations.document_loaders.documents import (
 )
 from orq_router_integrations.document_loaders.loader_run import LoaderRun, OnError
 from orq_router_integrations.document_loaders.result_store import open_store, validate_store
+from orq_router_integrations.document_loaders.sources import ChunkLimits
 from orq_router_integrations.document_loaders.transcriber import Transcriber
 from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.settings import rename_hints

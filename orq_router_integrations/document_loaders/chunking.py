@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import BinaryIO, Self
 
-from orq_router_integrations.document_loaders.sources import Recording
+from orq_router_integrations.document_loaders.sources import AudioChunk, ChunkLimits, Recording
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.wav import (
     MAX_HEADER_BYTES,
@@ -28,29 +28,6 @@ _MAX_PAUSE_LEVEL = 0.1
 """Loudness of a pause, as a share of the loudest block."""
 
 _UNSIGNED_TO_SIGNED = bytes((byte + 128) % 256 for byte in range(256))
-
-
-@dataclass(frozen=True, slots=True)
-class AudioChunk:
-    """The part of a recording that is sent in one request. Times are those in the recording.
-
-    ``cut_seconds`` is the middle of the overlap with the previous chunk.
-    """
-
-    index: int
-    upload: Upload
-    start_seconds: float = 0.0
-    end_seconds: float | None = None
-    cut_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkLimits:
-    """Limits of a single request."""
-
-    max_bytes: int
-    max_seconds: float | None = None
-    overlap_seconds: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,29 @@ class Recording:
         return self.upload.mime_type in {W64_TYPE, *CONVERTIBLE_TYPES}
 
 
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """The part of a recording that is sent in one request. Times are those in the recording.
+
+    ``cut_seconds`` is the middle of the overlap with the previous chunk.
+    """
+
+    index: int
+    upload: Upload
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+    cut_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkLimits:
+    """Limits of a single request."""
+
+    max_bytes: int
+    max_seconds: float | None = None
+    overlap_seconds: float = 2.0
+
+
 def create_recording(item: SourceItem) -> Recording:
     """Create a recording, whose first bytes are read to detect its type.
 

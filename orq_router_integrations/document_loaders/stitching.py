@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from orq_router_integrations.document_loaders.chunking import AudioChunk
+from orq_router_integrations.document_loaders.sources import AudioChunk
 from orq_router_integrations.document_loaders.word_matching import (
     MAX_OVERLAP_WORDS,
     ExpectedWords,

@@ -9,12 +9,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from orq_router_integrations._concurrency import Steps, partition
-from orq_router_integrations.document_loaders.chunking import (
-    AudioChunk,
-    ChunkLimits,
-    WavReader,
-    split_wav,
-)
+from orq_router_integrations.document_loaders.chunking import WavReader, split_wav
 from orq_router_integrations.document_loaders.decoding import (
     check_decodable,
     open_decoded,
@@ -28,6 +23,8 @@ from orq_router_integrations.document_loaders.loader_run import (
 )
 from orq_router_integrations.document_loaders.result_store import FileResultStore, compute_key
 from orq_router_integrations.document_loaders.sources import (
+    AudioChunk,
+    ChunkLimits,
     Recording,
     SourceItem,
     create_recording,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.document_loaders.chunking import AudioChunk
+from orq_router_integrations.document_loaders.sources import AudioChunk
 from orq_router_integrations.document_loaders.stitching import concatenate, merge_chunks, stitch
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.transcripts import Span, Transcript
