@@ -1,6 +1,8 @@
 """The README and the pages in docs/: examples run, links resolve, tables match the code."""
 
+import asyncio
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -33,14 +35,39 @@ ENDPOINTS = (
 CELLS = {ControlLocation.TOP: "yes", ControlLocation.HEADER: "header", None: ""}
 
 
-def test_examples_run_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    examples = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    assert len(examples) == 12
-    monkeypatch.chdir(ROOT)
-    monkeypatch.delenv("ORQ_API_KEY", raising=False)
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def run_examples() -> None:
     namespace: dict[str, object] = {}
-    for example in examples:
+    for example in EXAMPLES:
         exec(compile(example, "README.md", "exec"), namespace)
+
+
+async def run_examples_in_a_loop() -> None:
+    run_examples()
+
+
+@pytest.fixture
+def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORQ_API_KEY", raising=False)
+
+
+@pytest.mark.usefixtures("empty_directory")
+@pytest.mark.skipif(not find_spec("langchain_core.decisions"), reason="requires langchain-core 1.8")
+class TestExamples:
+    def test_run_in_a_script(self) -> None:
+        assert len(EXAMPLES) == 10
+        run_examples()
+
+    def test_run_in_a_notebook(self) -> None:
+        """Cells of a notebook run within an event loop."""
+        asyncio.run(run_examples_in_a_loop())
+
+
+def test_readme_is_short() -> None:
+    assert README.count("\n") <= 250
 
 
 @pytest.mark.parametrize(("page", "link"), LINKS)
