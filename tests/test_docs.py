@@ -1,7 +1,9 @@
 """The pages in docs/: examples run as printed."""
 
 import re
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -36,6 +38,30 @@ def test_examples_run_in_order(page: Path) -> None:
     if "langchain_core.decisions" in page.read_text():
         pytest.importorskip("langchain_core.decisions", reason="requires langchain-core 1.8")
     run_examples(page)
+
+
+@pytest.fixture(scope="module")
+def tables() -> ModuleType:
+    spec = spec_from_file_location("generated_tables", DOCS / "_hooks" / "generated_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class TestGeneratedTables:
+    def test_fields_of_a_model(self, tables: ModuleType) -> None:
+        table = tables.build_table("arguments", "OrqEmbeddings")
+        assert "| `model` | <code>str</code> | required |  | The embedding model" in table
+        assert "| `max_batch_tokens` | <code>int</code> | `16000` | tokens |" in table
+
+    def test_parameters_of_another_class(self, tables: ModuleType) -> None:
+        table = tables.build_table("arguments", "OfflineRouter")
+        assert "| `latency` | <code>float</code> | `0.0` | seconds | Real delay" in table
+
+    def test_errors_have_a_status(self, tables: ModuleType) -> None:
+        assert re.search(r"`RateLimitError` \| .* \| 429 \|", tables.build_table("errors", ""))
 
 
 class TestWebService:

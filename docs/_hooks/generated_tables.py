@@ -1,8 +1,11 @@
 """MkDocs hook: generate the tables of arguments and errors from the code.
 
 A page contains ``<!-- arguments: ChatOrq -->`` or ``<!-- errors -->`` where the table belongs.
+Arguments come from the fields of a pydantic model, or from the signature and docstring of another
+class.
 """
 
+import inspect
 import re
 from collections.abc import Iterator
 from types import NoneType, UnionType
@@ -13,8 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import orq_router_integrations
-from orq_router_integrations import errors
-from orq_router_integrations.testing import Answer, Fault
+from orq_router_integrations import batch, errors, testing
 from orq_router_integrations.wire.deferred_model import order_fields
 
 MARKER = re.compile(r"<!-- (arguments|errors)(?:: (\w+))? -->")
@@ -22,12 +24,24 @@ UNITS = {
     "timeout": "seconds",
     "deadline": "seconds",
     "stream_chunk_timeout": "seconds",
-    "max_tokens": "tokens",
+    "latency": "seconds",
+    "chunk_latency": "seconds",
+    "seconds": "seconds",
+    "size": "pixels",
+    "min_image_size": "pixels",
+    "output_compression": "percent",
     "pcm_rate": "Hz",
 }
-UNIT_SUFFIXES = {"_seconds": "seconds", "_bytes": "bytes", "_chars": "characters"}
-
-OTHER_CLASSES = {"Answer": Answer, "Fault": Fault}
+UNIT_SUFFIXES = {
+    "_seconds": "seconds",
+    "_bytes": "bytes",
+    "_chars": "characters",
+    "_tokens": "tokens",
+}
+MODULES = (orq_router_integrations, batch, testing)
+DOCUMENTED_ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {8,}.*)*)", re.MULTILINE)
+VARIABLE = inspect.Parameter.VAR_KEYWORD
+HEADER = "| argument | type | default | unit | meaning |\n|---|---|---|---|---|"
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -35,29 +49,52 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return MARKER.sub(lambda match: build_table(match[1], match[2]), markdown)
 
 
-def build_table(kind: str, name: str | None) -> str:
+def build_table(kind: str, name: str) -> str:
     if kind == "errors":
         return "\n".join(build_error_rows())
-    cls = OTHER_CLASSES.get(name or "") or getattr(orq_router_integrations, name or "")
-    return "\n".join(build_argument_rows(cls))
+    cls = next(getattr(module, name) for module in MODULES if name in module.__all__)
+    is_model = issubclass(cls, BaseModel)
+    return "\n".join(build_field_rows(cls) if is_model else build_parameter_rows(cls))
 
 
-def build_argument_rows(cls: type[BaseModel]) -> Iterator[str]:
-    yield "| argument | type | default | unit | meaning |"
-    yield "|---|---|---|---|---|"
+def build_field_rows(cls: type[BaseModel]) -> Iterator[str]:
+    """Yield the lines of a table of the fields of a pydantic model."""
+    yield HEADER
     for name, field in order_fields(cls):
         if field.description:
-            cells = (
-                f"`{name}`",
-                f"<code>{escape(format_type(field.annotation))}</code>",
-                format_default(field),
-                get_unit(name),
-                escape(f"{field.description.rstrip('.')}."),
-            )
-            yield f"| {' | '.join(cells)} |"
+            type_name = format_type(field.annotation)
+            yield build_row(name, type_name, format_default(field), field.description)
     if rest := sorted(name for name, field in cls.model_fields.items() if not field.description):
         yield ""
         yield f"LangChain's own arguments: {', '.join(f'`{name}`' for name in rest)}."
+
+
+def build_parameter_rows(cls: type) -> Iterator[str]:
+    """Yield the lines of a table of the parameters of another class."""
+    parameters = inspect.signature(cls, eval_str=True).parameters
+    section = (inspect.getdoc(cls) or "").partition("Args:\n")[2].partition("\n\n")[0]
+    yield HEADER
+    for name, meaning in DOCUMENTED_ARGUMENT.findall(section):
+        default = parameters[name].default
+        is_plain = isinstance(default, bool | int | float | str)
+        if default is inspect.Parameter.empty and parameters[name].kind is not VARIABLE:
+            default_cell = "required"
+        else:
+            default_cell = f"`{default!r}`" if is_plain else ""
+        text = " ".join(meaning.split()).replace("``", "`")
+        type_name = format_type(parameters[name].annotation)
+        yield build_row(name, type_name, default_cell, text[0].upper() + text[1:])
+
+
+def build_row(name: str, type_name: str, default: str, meaning: str) -> str:
+    cells = (
+        f"`{name}`",
+        f"<code>{escape(type_name)}</code>",
+        default,
+        get_unit(name),
+        escape(f"{meaning.rstrip('.')}."),
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def get_unit(name: str) -> str:
@@ -88,10 +125,10 @@ def format_type(annotation: Any) -> str:
         return " | ".join(repr(arg) for arg in args)
     if isinstance(annotation, list):
         return f"[{', '.join(map(format_type, annotation))}]"
+    if annotation is Ellipsis:
+        return "..."
     name = getattr(origin or annotation, "__name__", str(annotation))
-    if not args:
-        return name
-    return f"{name}[{', '.join(format_type(arg) for arg in args)}]"
+    return f"{name}[{', '.join(format_type(arg) for arg in args)}]" if args else name
 
 
 def build_error_rows() -> Iterator[str]:
