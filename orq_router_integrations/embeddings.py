@@ -1,7 +1,7 @@
 """``OrqEmbeddings``, LangChain embeddings for the AI Router."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
@@ -26,6 +26,7 @@ from orq_router_integrations.wire.embeddings import (
     split_batches,
 )
 from orq_router_integrations.wire.endpoints import EMBEDDINGS
+from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.model_kinds import check_model_kind, get_base_name
 
@@ -56,7 +57,7 @@ class EmbeddingsResult:
         offline: Whether the vectors came from the offline router.
     """
 
-    vectors: list[Vector]
+    vectors: list[Vector] = field(repr=False)
     model: str
     answering_models: tuple[str, ...] = ()
     tokens: int | None = None
@@ -64,6 +65,17 @@ class EmbeddingsResult:
     attempts: int = 0
     trace_ids: tuple[str, ...] = ()
     offline: bool = False
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks, with the sizes of the vectors instead of their values."""
+        dimensions = len(self.vectors[0]) if self.vectors else 0
+        rows = [
+            ("vectors", f"{len(self.vectors)} x {dimensions}"),
+            ("answering models", ", ".join(self.answering_models)),
+            ("tokens", self.tokens),
+            ("requests", self.requests),
+        ]
+        return format_table(("", self.model), rows)
 
 
 class OrqEmbeddings(RouterIntegration, Embeddings):

@@ -10,6 +10,7 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, Us
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Response
+from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.json import as_dict, as_float, as_int, as_str
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
@@ -70,6 +71,12 @@ class Provenance:
         metadata = {**message.response_metadata}
         metadata["answering_model"] = metadata.get("model_name")
         return cls(**{f.name: metadata[f.name] for f in fields(cls) if f.name in metadata})
+
+    def _repr_html_(self) -> str:
+        """Return a table of the known values for notebooks."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        rows = [(name, value) for name, value in values.items() if value not in (None, {})]
+        return format_table(("", "value"), rows)
 
 
 def create_response_metadata(

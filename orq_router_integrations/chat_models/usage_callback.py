@@ -13,6 +13,7 @@ from langchain_core.tracers.context import register_configure_hook
 
 from orq_router_integrations.chat_models.response_metadata import Provenance
 from orq_router_integrations.wire.caller_warnings import warn_caller
+from orq_router_integrations.wire.html_table import format_table
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.models import CatalogModel
@@ -95,11 +96,24 @@ class RouterUsage(UsageMetadataCallbackHandler):
             return None
         return model.estimate_cost(usage["input_tokens"], usage["output_tokens"])
 
-    def __repr__(self) -> str:
+    def _repr_html_(self) -> str:
+        """Return a table with the tokens of each model, and the totals, for notebooks."""
+        header = ("model", "input tokens", "output tokens", "total tokens")
+        rows = [
+            (model, tokens["input_tokens"], tokens["output_tokens"], tokens["total_tokens"])
+            for model, tokens in self.usage_metadata.items()
+        ]
+        totals = f"{self.calls} calls, {self.fallbacks} fallbacks, cost {self._format_cost()}"
+        return f"{format_table(header, rows)}<small>{totals}</small>"
+
+    def _format_cost(self) -> str:
         is_priced = self.calls > self.unpriced or not self.calls
-        cost = f"{self.cost:.6f}" if is_priced else "unknown"
+        return f"{self.cost:.6f}" if is_priced else "unknown"
+
+    def __repr__(self) -> str:
         return (
-            f"RouterUsage(calls={self.calls}, fallbacks={self.fallbacks}, cost={cost}, "
+            f"RouterUsage(calls={self.calls}, fallbacks={self.fallbacks}, "
+            f"cost={self._format_cost()}, "
             f"unpriced={self.unpriced}, estimated_cost={self.estimated_cost:.6f}, "
             f"cached={self.cached}, usage_metadata={self.usage_metadata})"
         )

@@ -14,7 +14,7 @@ from orq_router_integrations.document_loaders.loader_run import LoadedFile, OnLo
 from orq_router_integrations.document_loaders.sources import iter_items, validate_source
 from orq_router_integrations.wire.transcriptions import TranscriptionParams
 
-PROGRESS_INSTALL_COMMAND = "pip install 'orq-router-integrations[progress]'"
+PROGRESS_INSTALL_COMMAND = "pip install tqdm"
 
 
 def require_tqdm(enabled: bool) -> bool:

@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 SourceItem = str | os.PathLike[str] | bytes | Blob
 Source = SourceItem | BlobLoader | Sequence[SourceItem]
 
-INSTALL_COMMAND = "pip install 'orq-router-integrations[audio]'"
+INSTALL_COMMAND = "pip install av"
 
 _WILDCARDS = "*?["
 _MAX_SKIPPED_NAMES = 5
@@ -153,7 +153,7 @@ def validate_source(source: Any) -> Source:
     if isinstance(source, (str, os.PathLike)):
         if not str(source).strip() or "\0" in str(source):
             raise ValueError(f"{str(source)!r} is not a valid path.")
-        return source
+        return os.path.expanduser(source) if str(source).startswith("~") else source
     if isinstance(source, (list, tuple)) and source:
         return [_validate_item(item) for item in source]
     raise ValueError(

@@ -43,7 +43,7 @@ def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True
 def parse_path(path: str | os.PathLike[str]) -> Path:
     """Convert a path, which does not have to exist."""
     try:
-        name = os.fsdecode(path)
+        name = os.path.expanduser(os.fsdecode(path))
     except TypeError as error:
         raise RouterInputError(f"path: {error}") from None
     if not name or "\0" in name:
@@ -57,6 +57,7 @@ def validate_directory(directory: Path | None) -> Path | None:
     """Check before a paid request that files can be written to a directory."""
     if directory is None:
         return None
+    directory = Path(os.path.expanduser(directory))
     if str(directory) != to_printable(str(directory)):
         raise RouterInputError(
             f"directory: {str(directory)!r} is not UTF-8, so tool messages cannot contain it. "

@@ -238,7 +238,7 @@ def validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Path
         raise ValueError(
             f"{path[:200]!r} is a URL. Download it, and pass the path or bytes.{url_hint}"
         )
-    file = Path(path)
+    file = Path(os.path.expanduser(path))
     try:
         status = file.stat()
     except (OSError, ValueError) as error:

@@ -58,7 +58,11 @@ from orq_router_integrations.testing.routing.platform import (
     check_guardrails,
     create_cache_key,
 )
-from orq_router_integrations.testing.routing.request_log import ProviderCall, RecordedRequest
+from orq_router_integrations.testing.routing.request_log import (
+    CallLog,
+    ProviderCall,
+    RecordedRequest,
+)
 from orq_router_integrations.testing.routing.request_routing import (
     LoadBalancerState,
     RequestRouting,
@@ -155,7 +159,7 @@ class OfflineRouter:
         times = {"latency": latency, "chunk_latency": chunk_latency, "clock": clock}
         script = {"answers": answers, "faults": faults, "lenient": lenient, "seed": seed}
         self._settings: dict[str, Any] = {**workspace, **limits, **times, **script}
-        self.log: list[ProviderCall] = []
+        self.log: list[ProviderCall] = CallLog()
         self.requests: list[RecordedRequest] = []
         self.latency, self._chunk_latency = latency, chunk_latency
         self._lock = threading.RLock()

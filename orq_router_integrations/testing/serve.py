@@ -37,7 +37,7 @@ def serve(
         import uvicorn  # noqa: PLC0415 - optional dependency
     except ImportError:
         raise ImportError(
-            "uvicorn is not installed. Install orq-router-integrations with the extra [serve]."
+            "The server requires uvicorn. Install it with pip install uvicorn."
         ) from None
     if record is not None:
         record.open("ab").close()  # raises now if the file cannot be written

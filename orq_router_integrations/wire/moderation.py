@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.json import as_dict, as_float, as_str
 
 
@@ -31,6 +32,15 @@ class ModerationResult:
     def flagged_categories(self) -> tuple[str, ...]:
         """The categories to which the text belongs."""
         return tuple(name for name, is_member in self.categories.items() if is_member)
+
+    def _repr_html_(self) -> str:
+        """Return a table of the categories for notebooks."""
+        verdict = "flagged" if self.flagged else "not flagged"
+        rows = [
+            (name, "yes" if is_member else "no", self.scores.get(name))
+            for name, is_member in self.categories.items()
+        ]
+        return format_table((verdict, "category applies", "score"), rows)
 
 
 def parse_moderation(response: Response, *, count: int) -> list[ModerationResult]:

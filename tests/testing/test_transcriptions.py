@@ -182,7 +182,7 @@ def test_compressed_speech_without_pyav(send: Send, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(module, "has_pyav", lambda: False)
     text = send(data=ENCODED["flac"], name="talk.flac").json()["text"]
     size = len(ENCODED["flac"])
-    hint = "install orq-router-integrations[testing] to transcribe it"
+    hint = "install av to transcribe it"
     assert text == f"[offline: {size} bytes of audio/flac; {hint}]"
     assert (
         f"of audio, 48 kHz mono; {hint}]" in send(data=ENCODED["mp3"], name="a.mp3").json()["text"]

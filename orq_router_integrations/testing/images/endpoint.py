@@ -193,7 +193,7 @@ def _check_output_format(request: Generation) -> None:
         raise HTTPError(400, message, param="output_format")
     if not has_pillow():
         message = (
-            "output_format: JPEG and WebP require Pillow. Install it with "
-            "pip install 'orq-router-integrations[testing]', or use lenient=True to get a PNG."
+            "output_format: JPEG and WebP require Pillow. Install it with pip install pillow, "
+            "or use lenient=True to get a PNG."
         )
         raise HTTPError(400, message, param="output_format")

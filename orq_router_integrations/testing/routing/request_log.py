@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orq_router_integrations.wire.html_table import format_table
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderCall:
@@ -51,3 +53,15 @@ class RecordedRequest:
     path: str
     headers: Mapping[str, str]
     body: Any
+
+
+class CallLog(list[ProviderCall]):
+    """Calls to providers, in order. Notebooks show them as a table."""
+
+    def _repr_html_(self) -> str:
+        header = ("model", "path", "attempt", "pause (s)", "time (s)", "status")
+        rows = [
+            (call.model, call.path, call.attempt, f"{call.pause:.1f}", call.seconds, call.status)
+            for call in self
+        ]
+        return format_table(header, rows)

@@ -78,7 +78,7 @@ def _describe_audio(data: bytes) -> Recognition:
         channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
         text = f"{info.seconds:.1f} s of audio, {info.sample_rate / 1000:g} kHz {channels}"
     if mime_type != "audio/wav" and not has_pyav():
-        text += "; install orq-router-integrations[testing] to transcribe it"
+        text += "; install av to transcribe it"
     return Recognition((Span(f"[offline: {text}]", 0.0, info.seconds or 0.0),), info.seconds)
 
 

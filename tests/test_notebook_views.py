@@ -1,0 +1,68 @@
+"""What notebooks show for results, logs and usage."""
+
+from IPython.core.formatters import HTMLFormatter
+
+from orq_router_integrations import (
+    ChatOrq,
+    OfflineRouter,
+    OrqEmbeddings,
+    OrqModeration,
+    Provenance,
+    track_usage,
+)
+from orq_router_integrations.testing import ProviderCall
+from orq_router_integrations.testing.routing.request_log import CallLog
+
+
+def show(value: object) -> str:
+    html = HTMLFormatter()(value)
+    assert html is not None
+    return html
+
+
+def test_log_is_a_table_of_calls() -> None:
+    router = OfflineRouter(faults={"openai/gpt-4o": [503]})
+    ChatOrq("openai/gpt-4o", client=router.client()).invoke("Hi")
+    html = show(router.log)
+    assert html.count("<tr>") == 3
+    assert "<td>openai/gpt-4o</td><td>/chat/completions</td>" in html
+    assert "<td>503</td></tr>" in html
+
+
+def test_log_is_escaped() -> None:
+    call = ProviderCall(
+        model="<script>", path="/", body={}, status=200, attempt=1, seconds=0.0, pause=0.0
+    )
+    assert "<script>" not in show(CallLog([call]))
+
+
+def test_usage_is_a_table_of_models() -> None:
+    client = OfflineRouter().client()
+    with track_usage() as usage:
+        for name in ("openai/gpt-4o", "openai/gpt-4o-mini"):
+            ChatOrq(name, client=client).invoke("Hi")
+    html = show(usage)
+    assert html.count("<tr>") == 3
+    assert "<td>openai/gpt-4o-mini</td>" in html
+    assert html.endswith("<small>2 calls, 0 fallbacks, cost unknown</small>")
+
+
+def test_provenance_is_a_table_of_known_values() -> None:
+    message = ChatOrq("openai/gpt-4o", client=OfflineRouter().client()).invoke("Hi")
+    html = show(Provenance.of(message))
+    assert "<td>answering_model</td><td>openai/gpt-4o</td>" in html
+    assert "cost" not in html
+
+
+def test_embeddings_are_shown_by_size() -> None:
+    embeddings = OrqEmbeddings("openai/text-embedding-3-small", client=OfflineRouter().client())
+    result = embeddings.embed(["One", "Two"])
+    assert "<td>vectors</td><td>2 x 1536</td>" in show(result)
+    assert len(repr(result)) < 400
+
+
+def test_moderation_is_a_table_of_categories() -> None:
+    (result,) = OrqModeration(client=OfflineRouter().client()).invoke("I will hurt you")
+    html = show(result)
+    assert "<th>flagged</th>" in html
+    assert "<td>violence</td><td>yes</td>" in html
