@@ -64,7 +64,7 @@ class CancelToken:
         """Raise an error if the work was cancelled.
 
         Raises:
-            WorkCancelledError: If the work was cancelled.
+            WorkCancelledError: The work was cancelled.
         """
         if self.cancelled:
             raise WorkCancelledError
@@ -117,7 +117,7 @@ def run_steps(
     """Run steps to their end and return their result.
 
     Raises:
-        WorkCancelledError: If the work was cancelled.
+        WorkCancelledError: The work was cancelled.
     """
     with ExitStack() as held_lock:
         step, result = _advance(steps)

@@ -1,4 +1,4 @@
-"""The base class of the chat model, the tools and the document loaders."""
+"""The base class of everything that calls the router."""
 
 import pickle
 from collections.abc import Collection, Mapping
@@ -97,7 +97,7 @@ class RouterIntegration(RouterSettings):
 
     argument_hints: ClassVar[Mapping[str, str]] = ARGUMENT_HINTS
     waits_for_rate_limiter: ClassVar[bool] = True
-    """Whether this class uses ``rate_limiter``, and not one of its bases from LangChain."""
+    """Whether this package applies ``rate_limiter``, rather than a base class from LangChain."""
 
     if TYPE_CHECKING:
         controls: CoercedField[
@@ -163,7 +163,7 @@ class RouterIntegration(RouterSettings):
 
     @property
     def resolved_client(self) -> RouterClient:
-        """The client that sends the calls: the one passed as ``client``, or one of its own."""
+        """The client that sends the calls: the one passed as ``client``, or a new one."""
         client = self.client or self._own_client
         if client is None or (
             client is self._own_client and _get_settings(client) != _get_settings(self)

@@ -49,7 +49,7 @@ class RouterClient(RouterSettings):
     its own httpx clients cannot be pickled.
 
     Raises:
-        pydantic.ValidationError: a setting is invalid, or the API key is missing.
+        pydantic.ValidationError: A setting is invalid, or the API key is missing.
 
     >>> client = RouterClient(api_key="sk-orq-example", controls={"retry": {"count": 1}})
     >>> client.base_url
@@ -116,10 +116,10 @@ class RouterClient(RouterSettings):
         """Send a call and return its parsed response.
 
         Args:
-            call: the call to send.
+            call: The call to send.
 
         Raises:
-            RouterError: the call failed; see ``errors`` for the subclasses.
+            RouterError: The call failed; see ``errors`` for the subclasses.
         """
         exchange = self._create_exchange(call)
         with exchange.span or _UNTRACED:
@@ -138,10 +138,10 @@ class RouterClient(RouterSettings):
         early.
 
         Args:
-            call: the call to send.
+            call: The call to send.
 
         Raises:
-            RouterError: the call failed. If the stream was interrupted, ``partial`` contains the
+            RouterError: The call failed. If the stream was interrupted, ``partial`` contains the
                 text received and ``received`` the number of bytes.
         """
         exchange = self._create_exchange(call)
@@ -166,7 +166,7 @@ class RouterClient(RouterSettings):
         """List the models that are enabled in the workspace, without their capabilities.
 
         Raises:
-            RouterError: the call failed.
+            RouterError: The call failed.
 
         >>> from orq_router_integrations.testing import OfflineRouter
         >>> [model.id for model in OfflineRouter(models=["openai/gpt-4o"]).client().list_models()]
@@ -183,19 +183,19 @@ class RouterClient(RouterSettings):
         return await self.asend(create_list_call())
 
     def model_catalog(self, **filters: str) -> "list[CatalogModel]":
-        """Return the models of the platform's catalog: modalities, features, context, prices.
+        """Return the model catalog of the platform: modalities, features, context size, prices.
 
         The catalog contains all models that the platform offers. ``list_models`` returns those that
         are enabled in the workspace.
 
         Args:
-            filters: return only entries that match: ``provider``, ``endpoint``,
+            filters: Return only entries that match: ``provider``, ``endpoint``,
                 ``input_modality``, ``output_modality``, ``feature``, ``supported_parameter``,
                 ``location``, ``tier``, ``offering_of`` or ``search``.
 
         Raises:
-            RouterInputError: a filter is unknown.
-            RouterError: a call failed.
+            RouterInputError: A filter is unknown.
+            RouterError: A call failed.
 
         >>> from orq_router_integrations.testing import OfflineRouter
         >>> [model] = OfflineRouter().client().model_catalog(search="gpt-4o-mini")
@@ -222,7 +222,7 @@ class RouterClient(RouterSettings):
         cannot be called here, so the fingerprint is different each time.
 
         Raises:
-            RouterInputError: the ``api_key`` function returns an invalid key.
+            RouterInputError: The ``api_key`` function returns an invalid key.
         """
         headers = sorted((name.lower(), value) for name, value in self.default_headers.items())
         query = sorted(self.default_query.items())
@@ -288,9 +288,9 @@ class RouterClient(RouterSettings):
         """Build the URL of an endpoint, with the default query.
 
         Args:
-            path: path of the endpoint.
-            below_root: whether the path starts at the root of the platform, not at ``base_url``.
-            query: further query parameters.
+            path: Path of the endpoint.
+            below_root: Whether the path starts at the root of the platform, not at ``base_url``.
+            query: Further query parameters.
         """
         base_url = get_root_url(self.base_url) if below_root else self.base_url
         return _build_url(base_url + path, (*self.default_query.items(), *(query or {}).items()))

@@ -398,7 +398,7 @@ def _select_class(status: int, fields: Mapping[str, Any], message: str) -> type[
 def to_input_error(
     error: ValueError, *, endpoint: str = "", candidates: Iterable[str] = ()
 ) -> RouterInputError:
-    """Convert a ``ValueError``, also one of pydantic, to a ``RouterInputError``.
+    """Convert a ``ValueError``, including those of pydantic, to a ``RouterInputError``.
 
     For an unknown name, the error suggests one of the ``candidates``.
     """

@@ -1,6 +1,6 @@
 """Network backend for async calls on asyncio transports; see `backend` for the deadline.
 
-With the anyio backend of httpcore, a short call would cost a third more CPU time.
+With httpcore's anyio backend, a short call would need a third more CPU time.
 """
 
 import asyncio
@@ -56,10 +56,10 @@ class _StreamProtocol(asyncio.Protocol):
     """Collects the data received over a socket and wakes up the stream that waits for it.
 
     Attributes:
-        received: data that the stream has not read yet.
-        is_closed: whether the peer has closed the connection, or it was lost.
-        is_write_paused: whether the stream has to wait before it writes more.
-        error: why the connection was lost.
+        received: Data that the stream has not read yet.
+        is_closed: Whether the peer has closed the connection, or it was lost.
+        is_write_paused: Whether the stream has to wait before it writes more.
+        error: Why the connection was lost.
     """
 
     def __init__(self) -> None:
@@ -183,7 +183,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Return an encrypted stream over the same socket, dropping data received before."""
+        """Return an encrypted stream over the same socket. Unread plain data is dropped."""
         self._state.tls_host = server_hostname
         protocol = _StreamProtocol()
         protocol.connection_made(self._transport)

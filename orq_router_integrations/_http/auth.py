@@ -23,7 +23,7 @@ def get_api_key(source: ApiKey | None) -> str:
     The key is also registered to be redacted from logs.
 
     Raises:
-        RouterInputError: the key is missing or invalid, or comes from an async function.
+        RouterInputError: The key is missing or invalid, or comes from an async function.
     """
     key = _resolve_now(source)
     if key is None:
@@ -40,8 +40,8 @@ async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
     A sync function runs in its own thread because it may block; an async one in the event loop.
 
     Raises:
-        RouterInputError: the key is missing or invalid.
-        DeadlineExceededError: the function does not return before the deadline.
+        RouterInputError: The key is missing or invalid.
+        DeadlineExceededError: The function does not return before the deadline.
     """
     if callable(source) and not iscoroutinefunction(source):
         key: object = await _wait_until(deadline, _call_in_thread(source))
@@ -110,7 +110,7 @@ def _read_source(source: ApiKey | None) -> object:
 
 def _validate(key: object) -> str:
     """Check that a key can be sent in a header, and register it to be redacted from logs."""
-    if key and key == REDACTING_FILTER.latest_key:  # checked and registered before, the usual case
+    if key and key == REDACTING_FILTER.latest_key:  # already validated, which is the usual case
         return REDACTING_FILTER.latest_key
     try:
         valid_key = validate_api_key(key)

@@ -25,7 +25,7 @@ WRITE_BUFFER_BYTES = 64 * 1024
 """Bytes to buffer before they are written."""
 
 WRITE_BYTES = 16 * 1024
-"""Bytes to write at a time, which do not block if the socket is writable."""
+"""Bytes to write at a time; a writable socket accepts them without blocking."""
 
 POLL_INTERVAL_SECONDS = 0.25
 """Seconds between two checks for a cancellation during a wait."""
@@ -66,10 +66,10 @@ class CallState:
     Each connection has its own backend, which holds this state for its streams.
 
     Attributes:
-        deadline: when to give up.
-        stream: the stream of the connection, with TLS once it is encrypted.
-        tls_host: host of the last TLS handshake, which is the proxy or the server.
-        has_received: whether any byte of the response has arrived.
+        deadline: When to give up.
+        stream: The stream of the connection, with TLS once it is encrypted.
+        tls_host: Host of the last TLS handshake, which is the proxy or the server.
+        has_received: Whether any byte of the response has arrived.
     """
 
     deadline = Deadline(timeout=float("inf"), idle_timeout=float("inf"))
@@ -211,7 +211,7 @@ class DeadlineStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        """Return an encrypted stream over the same socket, dropping data received before."""
+        """Return an encrypted stream over the same socket. Unread plain data is dropped."""
         self._state.tls_host = server_hostname
         seconds = self._state.deadline.cap(timeout)
         stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
@@ -224,6 +224,6 @@ class DeadlineStream(httpcore.NetworkStream):
 
 
 def _raise_if_lost(error: Exception, error_class: type[Exception]) -> None:
-    """Raise another error if the connection was lost: Python regards ETIMEDOUT as a timeout."""
+    """Raise ``error_class`` for ETIMEDOUT, a lost connection that Python treats as a timeout."""
     if isinstance(error.__cause__, OSError) and error.__cause__.errno == ETIMEDOUT:
         raise error_class(str(error)) from error.__cause__

@@ -169,8 +169,8 @@ class CancelGuard:
     instead of being sent, or ends with its ``connect`` timeout.
 
     Attributes:
-        abandoned: whether the request must not be sent anymore.
-        was_sent: whether the router may have received the request.
+        abandoned: Whether the request must not be sent anymore.
+        was_sent: Whether the router may have received the request.
     """
 
     _loops_by_client: ClassVar[WeakKeyDictionary[object, WeakSet[asyncio.AbstractEventLoop]]] = (
@@ -219,10 +219,10 @@ class BackgroundReader:
     therefore cannot interrupt the cleanup of httpx, which would leak a connection of its pool.
 
     Args:
-        source: the chunks of the response.
-        deadline: when to give up.
-        guard: decides whether the request can be cancelled.
-        is_done: returns whether the response is complete, so that only its last bytes are missing.
+        source: The chunks of the response.
+        deadline: When to give up.
+        guard: Decides whether the request can be cancelled.
+        is_done: Returns whether the response is complete, so that only its last bytes are missing.
     """
 
     def __init__(

@@ -55,16 +55,16 @@ class Deadline:
     """Time limit of a call: a timeout for the whole call, then for each pause in its stream.
 
     Args:
-        timeout: seconds until the call must be answered, retries included.
-        idle_timeout: seconds to wait for the next item of a stream.
-        covers_stream: whether the timeout also limits the stream.
+        timeout: Seconds until the call must be answered, retries included.
+        idle_timeout: Seconds to wait for the next item of a stream.
+        covers_stream: Whether the timeout also limits the stream.
 
     Attributes:
-        started_at: when the call started, in seconds on the monotonic clock.
-        ends_at: when the whole call has to end, on the same clock.
-        expires_at: when the wait ends, on the same clock; infinite while paused.
-        has_received: whether an item has arrived.
-        is_cancelled: checks whether the call was cancelled; ``None`` if nothing can cancel it.
+        started_at: When the call started, in seconds on the monotonic clock.
+        ends_at: When the whole call has to end, on the same clock.
+        expires_at: When the wait ends, on the same clock; infinite while paused.
+        has_received: Whether an item has arrived.
+        is_cancelled: Checks whether the call was cancelled; ``None`` if nothing can cancel it.
     """
 
     def __init__(self, *, timeout: float, idle_timeout: float, covers_stream: bool = False) -> None:
@@ -97,10 +97,10 @@ class Deadline:
         """Shorten a wait so that it ends no later than the deadline.
 
         Args:
-            seconds: the length of the wait; ``None`` for an unlimited wait.
+            seconds: The length of the wait; ``None`` for an unlimited wait.
 
         Raises:
-            DeadlineExceededError: the deadline has passed.
+            DeadlineExceededError: The deadline has passed.
         """
         remaining = self.remaining
         if remaining <= 0:
@@ -126,7 +126,7 @@ def resolve_timeout(
     controls. Warns if the router may take longer under the controls.
 
     Raises:
-        RouterInputError: the requested timeout is out of range.
+        RouterInputError: The requested timeout is out of range.
     """
     worst_case = controls.worst_case_seconds
     seconds = settings.timeout if requested is None else requested

@@ -22,10 +22,10 @@ class BoundedDecompressor:
     """Decompresses one response body, which may consist of several gzip members.
 
     Args:
-        encoding: value of the ``Content-Encoding`` header.
+        encoding: Value of the ``Content-Encoding`` header.
 
     Raises:
-        MalformedResponseError: the encoding was not requested, or is applied more than once.
+        MalformedResponseError: The encoding was not requested, or is applied more than once.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -44,7 +44,7 @@ class BoundedDecompressor:
         """Yield the decompressed content of a body as it arrives.
 
         Raises:
-            MalformedResponseError: the body is not valid compressed data, or is incomplete.
+            MalformedResponseError: The body is not valid compressed data, or is incomplete.
         """
         for data in body:
             yield from self._feed(data)

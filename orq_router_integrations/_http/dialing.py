@@ -58,14 +58,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def set_socket_options(sock: Any) -> None:
-    """Set those options that the system supports."""
+    """Set the options that the system supports."""
     for option in SOCKET_OPTIONS:
         with suppress(OSError):
             sock.setsockopt(*option)
 
 
 def connect(host: str, connect_to: Callable[[str, float], T], seconds: float) -> T:
-    """Connect to the address of a host that accepts first, within a number of seconds."""
+    """Connect to a host, using the address that accepts first. Fail after ``seconds``."""
     end = monotonic() + seconds
     if not (addresses := _parse_address(host)):
         with _map_lookup_errors(host):
@@ -89,7 +89,7 @@ async def aconnect(
     seconds: float,
     close: Callable[[T], object],
 ) -> T:
-    """Connect to the address of a host that accepts first; ``close`` closes the others."""
+    """Connect to a host, using the address that accepts first; ``close`` closes the others."""
     end = monotonic() + seconds
     if not (addresses := _parse_address(host)):
         with _map_lookup_errors(host):

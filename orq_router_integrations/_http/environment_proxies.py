@@ -21,7 +21,7 @@ class EnvironmentProxies:
     """The proxies of one client, which are read from the environment by its first call.
 
     Attributes:
-        is_empty: whether the environment was read and has no proxies.
+        is_empty: Whether the environment was read and has no proxies.
     """
 
     def __init__(self) -> None:
@@ -52,10 +52,10 @@ class EnvironmentProxies:
 
 
 def create_proxy(url: str, create_context: Callable[[], SSLContext]) -> httpcore.Proxy:
-    """Create the proxy with a URL.
+    """Create httpcore's proxy for a URL.
 
     Raises:
-        RouterInputError: the URL is invalid, or the package for SOCKS is not installed.
+        RouterInputError: The URL is invalid, or the package for SOCKS is not installed.
     """
     try:
         proxy = httpx.Proxy(url)

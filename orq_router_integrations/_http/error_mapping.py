@@ -54,7 +54,7 @@ def raise_mapped(error: Exception, exchange: Exchange[Any]) -> None:
     """Raise the mapped error if an error must not reach the caller.
 
     Raises:
-        RouterError: the error is one of ``MAPPED_ERRORS``.
+        RouterError: The error is one of ``MAPPED_ERRORS``.
     """
     error = _to_httpx_error(error)
     if not isinstance(error, MAPPED_ERRORS):

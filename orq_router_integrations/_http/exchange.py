@@ -99,18 +99,18 @@ class Exchange(Generic[T]):
     """State of one call across its attempts.
 
     Attributes:
-        encoded: the request, encoded for the router.
-        api_key: the API key, or a function that is called for each attempt.
-        headers: default headers, with names in lower case and without the key.
-        timeout: seconds to wait for the next byte.
-        deadline: deadline of the whole call.
-        proxies: proxies of the client for the package's own connections.
-        attempts: requests sent so far.
-        response: status and headers of the response to the current attempt.
-        decoder: decodes the stream, once its response has started.
-        received: bytes of the stream received so far.
-        secret: the key of the current attempt, to be redacted from errors.
-        span: the OpenTelemetry span of the call, if the client records calls.
+        encoded: The request, encoded for the router.
+        api_key: The API key, or a function that is called for each attempt.
+        headers: Default headers, with names in lower case and without the key.
+        timeout: Seconds to wait for the next byte.
+        deadline: Deadline of the whole call.
+        proxies: Proxies of the client for the package's own connections.
+        attempts: Requests sent so far.
+        response: Status and headers of the response to the current attempt.
+        decoder: Decodes the stream, once its response has started.
+        received: Bytes of the stream received so far.
+        secret: The key of the current attempt, to be redacted from errors.
+        span: The OpenTelemetry span of the call, if the client records calls.
     """
 
     call: Call[T] | StreamCall[T]
@@ -287,10 +287,10 @@ def create_exchange(
     proxies: EnvironmentProxies,
     build_url: Callable[..., httpx.URL],
 ) -> Exchange[T]:
-    """Create the state of a call that starts now; the other arguments belong to its client.
+    """Create the state of a call that starts now. The other arguments come from its client.
 
     Raises:
-        RouterInputError: the call cannot be encoded, or its timeout is out of range.
+        RouterInputError: The call cannot be encoded, or its timeout is out of range.
     """
     try:
         encoded = encode_request(call, Dialect.from_base_url(settings.base_url), controls)

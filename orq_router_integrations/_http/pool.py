@@ -65,7 +65,7 @@ class _Connection:
         """Raise the httpx error that corresponds to an error of httpcore.
 
         Raises:
-            StaleConnectionError: the request can be sent over another connection.
+            StaleConnectionError: The request can be sent over another connection.
         """
         is_stale = self.is_reused and not self.state.has_received
         if is_stale and isinstance(error, _CONNECTION_ENDED):
@@ -92,7 +92,7 @@ class _Pool:
     """The idle connections: a stack for each route, the oldest at the left.
 
     Args:
-        create_context: returns the TLS context, when the first https connection is opened.
+        create_context: Returns the TLS context, when the first https connection is opened.
     """
 
     _lock = threading.RLock()
@@ -112,7 +112,7 @@ class _Pool:
         _Pool._lock = threading.RLock()
 
     def create(self, request: httpcore.Request, route: Route) -> _Connection:
-        """Create a connection, which connects when it is used."""
+        """Create a connection, which is opened by its first request."""
         state, proxy = self.backend_class(), route[3]
         pool = self.httpcore_class(
             ssl_context=self._create_context() if route[0] == b"https" else None,
@@ -133,7 +133,7 @@ class _Pool:
             connection.close()
 
     def push(self, connection: _Connection) -> None:
-        """Take a connection back, and close those which cannot be used again."""
+        """Return a connection to the pool, and close connections that cannot be reused."""
         connection.state.deadline = CallState.deadline
         connection.is_reused = True
         is_reusable = connection.http.is_idle() and not _has_surplus_bytes(connection.http)

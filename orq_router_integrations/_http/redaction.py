@@ -19,7 +19,7 @@ class RedactingFilter(logging.Filter):
     """Removes the registered API keys from log records.
 
     Attributes:
-        latest_key: the key registered last; empty before the first one.
+        latest_key: The key registered last; empty before the first one.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The senders that all clients of a process share, created when first needed and fork-safe.
+"""The senders that all clients of a process share. They are created on demand and fork-safe.
 
 One sender serves all threads. Each event loop has its own, because an async connection cannot be
 used in another loop. All share one TLS context.

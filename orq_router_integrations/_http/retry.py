@@ -89,13 +89,13 @@ class RetryPolicy:
     """Decides whether one call is retried, and how long to wait before each retry.
 
     Attributes:
-        max_retries: retries after the first attempt.
-        has_router_retries: whether the request asks the router for retries or fallbacks. The
+        max_retries: Retries after the first attempt.
+        has_router_retries: Whether the request asks the router for retries or fallbacks. The
             client then only retries requests that never reached the router, and responses with
             status 429 or 503 that say when to retry.
-        retry_ambiguous: whether to retry when the router may have received the request.
-        deadline: the deadline of the call; a wait that would end after it is not started.
-        budget: the budget shared by all calls of the client.
+        retry_ambiguous: Whether to retry when the router may have received the request.
+        deadline: The deadline of the call; a wait that would end after it is not started.
+        budget: The budget shared by all calls of the client.
     """
 
     max_retries: int = 2

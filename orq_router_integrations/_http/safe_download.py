@@ -90,14 +90,14 @@ def download(
     """Download a URL and yield its bytes as they arrive.
 
     Args:
-        url: an https URL of a public host.
-        max_bytes: maximum size of the download.
-        http_client: used only for hosts under ``.invalid``, which no network can resolve; the
+        url: An https URL of a public host.
+        max_bytes: Maximum size of the download.
+        http_client: Used only for hosts under ``.invalid``, which no network can resolve; the
             offline router serves its images there.
 
     Raises:
-        RouterInputError: the URL is not https or its host is not public; nothing was sent.
-        RouterError: the URL cannot be fetched, redirects, or is too large.
+        RouterInputError: The URL is not https or its host is not public; nothing was sent.
+        RouterError: The URL cannot be fetched, redirects, or is too large.
     """
     target = _Target.parse(url)
     with target.map_errors():
@@ -147,7 +147,7 @@ class _Target(NamedTuple):
     """The URL to download, and the address to connect to.
 
     Attributes:
-        url: the URL.
+        url: The URL.
         address: IP address of the host, once it has been resolved and checked.
     """
 
@@ -159,7 +159,7 @@ class _Target(NamedTuple):
         """Parse a URL.
 
         Raises:
-            RouterInputError: it is not a plain https URL.
+            RouterInputError: It is not a plain https URL.
         """
         try:
             url = httpx.URL(text)
@@ -194,7 +194,7 @@ class _Target(NamedTuple):
         """Select the address to connect to from the results of ``getaddrinfo``.
 
         Raises:
-            RouterInputError: one of the addresses is not public.
+            RouterInputError: One of the addresses is not public.
         """
         addresses = [str(result[4][0]) for result in results]
         for address in addresses:
@@ -211,7 +211,7 @@ class _Target(NamedTuple):
         """Return the client that serves a host inside the process.
 
         Raises:
-            RouterInputError: the client is missing.
+            RouterInputError: The client is missing.
         """
         if http_client is None:
             raise RouterInputError(

@@ -1,7 +1,7 @@
 """Send calls over the package's own connection pools.
 
 httpx's client merges headers and looks for cookies, credentials and redirects around each request.
-That costs about as much as sending it, and the router uses none of it. So these senders pass
+That costs about as much as sending it, and the router does not need it. So these senders pass
 requests to httpcore. The connections observe the deadline of the call.
 """
 
@@ -20,7 +20,7 @@ AnyPool = TypeVar("AnyPool", ConnectionPool, AsyncConnectionPool)
 
 
 class _Sender(Generic[AnyPool]):
-    """A pool, and the clients that have used it and were not closed since, by their ids."""
+    """A pool, and the ids of the open clients that have used it."""
 
     def __init__(self, pool: AnyPool) -> None:
         self._pool: AnyPool = pool
@@ -47,7 +47,7 @@ class PooledSender(_Sender[ConnectionPool]):
     def send(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
         """Send the next attempt of a call and yield the chunks of its response.
 
-        If the response is complete before its body has ended, the end is awaited for a moment so
+        If the response is complete before its body has ended, this waits briefly for the end, so
         that the connection can be reused.
         """
         request = _build_request(exchange.start_attempt(), exchange.content)

@@ -41,7 +41,7 @@ def create_tls_context() -> ssl.SSLContext:
     """Create a TLS context with the trusted certificates of the environment, or certifi's.
 
     Raises:
-        RouterInputError: ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` names no usable certificates.
+        RouterInputError: ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` contains no usable certificate.
     """
     name = next((name for name in _PATH_CHECKS if os.environ.get(name)), "")
     path = os.environ.get(name, "")

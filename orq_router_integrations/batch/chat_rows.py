@@ -25,7 +25,7 @@ class ChatRows(Rows):
         model: A ``ChatOrq``, or a chain that starts with a prompt or messages.
         prompt: Name of the column of prompts.
         answer: Name of the new column.
-        store: Where to keep answers, so that none is paid for twice.
+        store: Where to keep answers, so that no prompt is billed twice.
         max_concurrency: Maximum number of items in progress in this process.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Claims: files that say which results a worker is computing."""
+"""Claims: files that mark the results which a worker is computing."""
 
 import json
 import logging

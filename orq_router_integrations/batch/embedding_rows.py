@@ -22,7 +22,7 @@ class EmbeddingRows(Rows):
         embeddings: The ``OrqEmbeddings``. Its ``max_concurrency`` bounds the requests of a batch.
         text: Name of the column of texts.
         embedding: Name of the new column of vectors.
-        store: Where to keep vectors, so that none is paid for twice.
+        store: Where to keep vectors, so that no text is billed twice.
 
     >>> from orq_router_integrations import OfflineRouter, OrqEmbeddings
     >>> client = OfflineRouter().client()

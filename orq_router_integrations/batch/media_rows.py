@@ -22,7 +22,7 @@ class TranscriptRows(Rows):
         audio: Name of the column of recordings: paths or bytes.
         text: Name of the new column. The parts of a recording, such as segments, are joined by
             spaces.
-        store: Where to keep transcripts, so that none is paid for twice.
+        store: Where to keep transcripts, so that no recording is billed twice.
         max_concurrency: Maximum number of recordings in progress in this process.
 
     >>> from orq_router_integrations import OfflineRouter, OrqAudioParser
@@ -86,7 +86,7 @@ class ImageRows(Rows):
         tool: The ``OrqImageTool``. With ``directory=``, the new column has paths, otherwise bytes.
         prompt: Name of the column of prompts.
         image: Name of the new column.
-        store: Where to keep images, so that none is paid for twice.
+        store: Where to keep images, so that no prompt is billed twice.
         max_concurrency: Maximum number of items in progress in this process.
 
     >>> from orq_router_integrations import OfflineRouter, OrqImageTool

@@ -1,7 +1,7 @@
 """Rows: picklable functions from columns to columns, for Ray Data, Dask, Daft, Spark and others.
 
-A failed item becomes a row with an error, never an exception. Everything that was paid for is
-stored and returned before a failure that would hit every row stops the work.
+A failed item becomes a row with an error, never an exception. After an error that would affect
+every row, no more requests are sent; completed rows are still stored and returned.
 """
 
 import asyncio
@@ -41,8 +41,8 @@ class Rows(ABC):
     asynchronously, for engines that await functions.
 
     The columns ``error_type``, ``error``, ``status`` and ``retryable`` describe a failed item.
-    After an error that would hit every row, such as an invalid key or a used-up quota, this process
-    sends no more requests, and the other rows get the same error.
+    After an error that would affect every row, such as an invalid key or an exhausted quota, this
+    process sends no more requests, and the other rows get the same error.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class Rows(ABC):
 
     @abstractmethod
     def _describe_settings(self) -> str:
-        """Return everything that shapes an answer apart from the input."""
+        """Return everything that affects an answer, except for the input."""
 
     def _compute_key(self, value: Any) -> str:
         """Hash an input and the settings, account included."""

@@ -25,13 +25,13 @@ MAX_NAME_CHARS = 150
 """Longer keys are hashed, because file names are limited."""
 
 POLL_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
-"""Pauses between looks for a result that another worker is computing; the last one repeats."""
+"""Delays between checks for a result of another worker; the last one repeats."""
 
 
 class ResultStore(BaseStore[str, bytes], BaseCache):
-    """Keep results of paid calls where all workers find them.
+    """Store results of paid calls where all workers can find them.
 
-    The first result that is stored for a key stays. A store is a LangChain store, for the ``store``
+    The first result stored for a key is kept. A store is a LangChain store, for the ``store``
     of loaders and for ``CacheBackedEmbeddings``, and a LangChain cache, for the ``cache`` of
     ``ChatOrq``. It can be pickled.
 
@@ -40,8 +40,8 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
 
     Args:
         url: A directory, or a URL that fsspec understands, such as ``s3://bucket/results``.
-        claim_seconds: How long a worker that died keeps others from computing the same result.
-            Living workers renew their claims.
+        claim_seconds: Seconds until the claim of a crashed worker expires, so that another one
+            may compute the result. Running workers renew their claims.
         storage_options: Arguments of the file system, such as credentials. They are pickled.
 
     Raises:
@@ -133,8 +133,8 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
     def get_or_claim(self, key: str) -> bytes | None:
         """Return the value of a key, or ``None`` if the caller should compute it.
 
-        While another worker computes it, this waits. After ``None``, call ``mset`` or, if the
-        computation failed, ``release``.
+        If another worker is computing it, this waits for the result. After ``None``, call
+        ``mset`` or, if the computation failed, ``release``.
         """
         for pause in _iter_pauses():
             value, must_wait = self._get_or_claim(key)

@@ -1,4 +1,4 @@
-"""Conversion of the tables of distributed engines to columns of Python values, and back."""
+"""Convert tables of distributed engines to columns of Python values, and back."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -208,7 +208,7 @@ class _AssistantContent:
 
 
 def _is_sendable(block: Mapping[str, Any]) -> bool:
-    """Return whether a block has a known type, or is a call whose result must not lose it."""
+    """Return whether to convert a block: its type is known, or its result needs it."""
     block_type = str(block.get("type"))
     return block_type in SUPPORTED_TYPES or block_type.endswith(_CLIENT_CALL_SUFFIX)
 

@@ -1,4 +1,4 @@
-"""Polling for background responses of the Responses API."""
+"""Poll background responses of the Responses API."""
 
 import asyncio
 import time

@@ -76,7 +76,7 @@ class MediaSource:
         return self.data
 
     def with_detected_type(self) -> "MediaSource":
-        """Return the source with the MIME type that its data shows, if it is a known one."""
+        """Return the source with the MIME type detected from its data, if it is a known one."""
         if self.data is None:
             return self
         detected = mime.detect_mime_type(mime.validate_base64(self.data)[2])
@@ -271,7 +271,7 @@ def _read_file(block: Mapping[str, Any]) -> MediaSource:
 
 
 def _read_document(block: Mapping[str, Any]) -> MediaSource:
-    """Read Anthropic's document; one that consists of content blocks contributes their text."""
+    """Read Anthropic's document; if it consists of content blocks, use their text."""
     source = block.get("source")
     if isinstance(source, Mapping) and source.get("type") == "content":
         content = source.get("content")

@@ -193,7 +193,7 @@ def _get_model_id(model: ChatOrqFields, overrides: Mapping[str, Any]) -> str:
 
 
 def _merge_params(params: type[Params], model: Params, overrides: Mapping[str, Any]) -> Params:
-    """Return the parameters of a model, replaced and validated as far as a call sets them."""
+    """Return the parameters of a model, overridden by the validated parameters of a call."""
     names = params.model_fields.keys()
     if names.isdisjoint(overrides):
         return model
@@ -234,7 +234,7 @@ def drop_disabled_params(
 ) -> dict[str, Any]:
     """Remove disabled parameters, and parameters that need a removed one.
 
-    ``disabled`` has the values to remove by parameter, or ``None`` to remove all values.
+    ``disabled`` maps each parameter to the values to remove, or to ``None`` for all values.
     """
     if not disabled:
         return dict(params)

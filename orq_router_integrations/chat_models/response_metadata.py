@@ -61,7 +61,7 @@ class Provenance:
         """Read the provenance from a message, which may be the sum of streamed chunks.
 
         Raises:
-            RouterInputError: If it is not a message.
+            RouterInputError: It is not a message.
         """
         if not isinstance(message, BaseMessage):
             raise RouterInputError(
@@ -151,7 +151,7 @@ def create_finish_metadata(
 ) -> dict[str, str]:
     """Create the fields of ``response_metadata`` that describe why an answer ended.
 
-    Without a reason of the provider there are no fields. Providers may send ``stop`` with refusals
+    The result is empty if the provider gave no reason. Providers may send ``stop`` with refusals
     and tool calls.
     """
     if not reason:

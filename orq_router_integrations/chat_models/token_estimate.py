@@ -1,7 +1,7 @@
 """Token estimates for text and conversations, made offline and without a tokenizer.
 
-The rates are calibrated so that the counts which OpenAI publishes for GPT-4o come out slightly
-high: other tokenizers produce more tokens, and exceeding a context window is worse than
+The rates are calibrated to slightly exceed the counts that OpenAI publishes for GPT-4o,
+because other tokenizers produce more tokens, and exceeding a context window is worse than
 summarizing a conversation too early.
 """
 

@@ -67,7 +67,7 @@ def _dump_arguments(arguments: Any) -> str:
 
 
 def create_call_id() -> str:
-    """Create an ID for a tool call that has none, or one that is not unique."""
+    """Create an ID for a tool call whose ID is missing or not unique."""
     return f"call_{uuid.uuid4().hex[:24]}"
 
 

@@ -1,4 +1,4 @@
-"""Conversion of tools, tool choices and output schemas to the router's JSON."""
+"""Convert tools, tool choices and output schemas to the router's JSON."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -240,8 +240,8 @@ def convert_tool_choice(
 ) -> str | dict[str, Any] | None:
     """Convert a tool choice to the router's JSON; ``None`` means that the model decides.
 
-    ``"any"``, ``"required"`` and ``True`` force a call of some tool, and the name or the OpenAI
-    dict of one of the converted tools a call of this tool.
+    ``"any"``, ``"required"`` and ``True`` force a call of any tool. The name or the OpenAI dict
+    of a converted tool forces a call of that tool.
     """
     if choice is None or choice is False:
         return None

@@ -1,4 +1,4 @@
-"""JSON schemas of TypedDicts."""
+"""Create JSON schemas from TypedDicts."""
 
 import inspect
 import re
@@ -155,7 +155,7 @@ def _replace_variables(hint: Any, arguments: Mapping[Any, Any]) -> Any:
 
 
 def _parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
-    """Split a Google-style docstring into its description and those of the arguments."""
+    """Split a Google-style docstring into its description and argument descriptions."""
     description, *rest = _ARGS_HEADING.split(docstring, maxsplit=1)
     section = inspect.cleandoc(rest[1].split("\n\n")[0]) if rest else ""
     descriptions: dict[str, str] = {}

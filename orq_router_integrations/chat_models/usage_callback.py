@@ -61,7 +61,7 @@ class RouterUsage(UsageMetadataCallbackHandler):
         self.closed = False
 
     def on_chat_model_start(self, *_: Any, **__: Any) -> None:
-        """Note that calls of this thread are counted."""
+        """Record that calls of this thread are counted."""
         _OPEN_BLOCKS.get(self, set()).add(threading.current_thread())
 
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Splitting of long WAV files into overlapping chunks, without reading them into memory."""
+"""Split long WAV files into overlapping chunks, without reading them into memory."""
 
 import io
 from array import array
@@ -18,7 +18,7 @@ from orq_router_integrations.media.wav import (
 from orq_router_integrations.wire.call import Upload
 
 PAUSE_SEARCH_SECONDS = 10.0
-"""How far before the latest possible cut a pause is searched for."""
+"""Seconds before the latest possible cut in which to search for a pause."""
 
 BLOCK_SECONDS = 0.02
 """Length of the blocks whose loudness is measured."""
@@ -43,9 +43,9 @@ class WavReader:
 
     @classmethod
     def from_recording(cls, recording: Recording) -> Self | None:
-        """Create a reader; ``None`` if the recording must be decoded before it can be sliced.
+        """Create a reader, or return ``None`` if the recording must be decoded to be sliced.
 
-        This is the case for files that are not WAV and for compressed WAV files.
+        This applies to compressed WAV files and all other formats.
         """
         with recording.upload.open() as stream:
             try:
@@ -104,7 +104,7 @@ class WavReader:
         return min(best_frame, end)
 
     def _measure_loudness(self, start: int, end: int, block_frames: int) -> list[int]:
-        """Return the peak level of each block, using the most significant byte of samples."""
+        """Return the peak level of each block, from the most significant byte of each sample."""
         frame_size = self.header.block_size
         with self.open() as stream:
             stream.seek(self.header.data_offset + start * frame_size)

@@ -1,4 +1,4 @@
-"""Decoding of audio files with PyAV."""
+"""Decode audio files with PyAV."""
 
 import wave
 from collections.abc import Iterator

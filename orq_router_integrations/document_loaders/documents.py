@@ -1,4 +1,4 @@
-"""Conversion of transcripts into Documents."""
+"""Convert transcripts to Documents."""
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping

@@ -39,7 +39,7 @@ FATAL_ERRORS = (
     PermissionDeniedError,
     QuotaExceededError,
 )
-"""Errors that would occur for every other file too; raised whatever the error policy."""
+"""Errors that would also occur for every other file. They are raised under every error policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class FileProcessor(Protocol[PreparedT, ResultT]):
 
 
 def raise_or_log(error: RouterError, label: str, on_error: OnError) -> str:
-    """Raise an error of one file, or log it if the others are to be loaded; returns its text."""
+    """Raise the error of a file, or log it and return its text if other files may continue."""
     if on_error == "raise" or isinstance(error, FATAL_ERRORS):
         if not isinstance(error, RouterInputError):  # its message contains the label already
             error.args = (f"{label}: {error.message}",)

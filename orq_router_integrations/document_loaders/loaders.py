@@ -51,9 +51,9 @@ class AudioLoader(AudioIntegration, BaseLoader):
         Stopping iteration cancels pending requests; requests in flight finish in the background.
 
         Raises:
-            RouterInputError: If a path does not exist or is not audio, or a directory does not
+            RouterInputError: A path does not exist or is not audio, or a directory does not
                 contain audio files; raised immediately, before any request.
-            RouterError: If a recording fails; see ``on_error``. The Documents of earlier
+            RouterError: A recording failed; see ``on_error``. The Documents of earlier
                 recordings are yielded first.
         """
         run = self._create_run()
@@ -103,8 +103,8 @@ class OrqTranscriptionLoader(AudioLoader, TranscriptionParams):
     The metadata of Documents is described in ``OrqAudioParser``.
 
     Raises:
-        pydantic.ValidationError: If an argument is invalid.
-        RouterError: If loading fails; see ``on_error``.
+        pydantic.ValidationError: An argument is invalid.
+        RouterError: Loading failed; see ``on_error``.
 
     >>> from orq_router_integrations.testing import OfflineRouter
     >>> router = OfflineRouter(answers={"openai/whisper-1": "Good day. We meet at noon."})

@@ -136,8 +136,8 @@ class OrqOCRLoader(OCRIntegration, BaseLoader):
     go to ``/v2/router/ocr`` on the same host.
 
     Raises:
-        pydantic.ValidationError: If an argument is invalid.
-        RouterError: If loading fails; see ``on_error``.
+        pydantic.ValidationError: An argument is invalid.
+        RouterError: Loading failed; see ``on_error``.
 
     >>> from orq_router_integrations.testing import OfflineRouter
     >>> loader = OrqOCRLoader(
@@ -165,9 +165,9 @@ class OrqOCRLoader(OCRIntegration, BaseLoader):
         """Load files lazily, in the order of the source.
 
         Raises:
-            RouterInputError: If a path does not exist, is neither a PDF nor an image, or does not
+            RouterInputError: A path does not exist, is neither a PDF nor an image, or does not
                 have a requested page; raised immediately, before any request.
-            RouterError: If a file fails; see ``on_error``. The Documents of earlier files are
+            RouterError: A file failed; see ``on_error``. The Documents of earlier files are
                 yielded first.
         """
         run = self._create_run()
@@ -189,8 +189,8 @@ class OrqOCRParser(OCRIntegration, BaseBlobParser):
     the fields described in ``OrqOCRLoader``.
 
     Raises:
-        pydantic.ValidationError: If an argument is invalid.
-        RouterError: If a call fails; see ``on_error``.
+        pydantic.ValidationError: An argument is invalid.
+        RouterError: A call failed; see ``on_error``.
 
     >>> from orq_router_integrations.testing import OfflineRouter
     >>> parser = OrqOCRParser(
@@ -205,8 +205,8 @@ class OrqOCRParser(OCRIntegration, BaseBlobParser):
         """Parse a blob lazily.
 
         Raises:
-            RouterInputError: If the blob is neither a PDF nor an image; raised immediately.
-            RouterError: If the call fails; see ``on_error``.
+            RouterInputError: The blob is neither a PDF nor an image; raised immediately.
+            RouterError: The call failed; see ``on_error``.
         """
         run = self._create_run()
         return run.iter_documents(self._iter_blob(blob, run))

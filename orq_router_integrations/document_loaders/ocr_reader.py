@@ -1,4 +1,4 @@
-"""Reads the text of PDFs and images: requests, saved images and Documents."""
+"""Read the text of PDFs and images: send requests, save images and create Documents."""
 
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,7 +87,7 @@ def _create_upload(file: SourceFile, label: str) -> Upload:
 
 
 def _count_pages(upload: Upload) -> int | None:
-    """Count the pages of a file, if it is small enough to be read for this."""
+    """Return the number of pages of a file, or ``None`` if it is unknown, as for large files."""
     if upload.mime_type != PDF_TYPE:
         return 1
     if upload.size > MAX_COUNTED_BYTES:

@@ -32,8 +32,8 @@ class OrqAudioParser(AudioIntegration, TranscriptionParams, BaseBlobParser):
     are strings, numbers or booleans.
 
     Raises:
-        pydantic.ValidationError: If an argument is invalid.
-        RouterError: If a call fails; see ``on_error``.
+        pydantic.ValidationError: An argument is invalid.
+        RouterError: A call failed; see ``on_error``.
 
     >>> from langchain_core.documents.base import Blob
     >>> from orq_router_integrations.testing import OfflineRouter
@@ -66,8 +66,8 @@ class OrqAudioParser(AudioIntegration, TranscriptionParams, BaseBlobParser):
         """Parse a blob lazily.
 
         Raises:
-            RouterInputError: If the blob is not audio; raised immediately, before iteration.
-            RouterError: If the call fails; see ``on_error``.
+            RouterInputError: The blob is not audio; raised immediately, before iteration.
+            RouterError: The call failed; see ``on_error``.
         """
         run = self._create_run()
         return run.iter_documents(self._iter_blob(blob, run))

@@ -1,4 +1,4 @@
-"""Storage of transcripts and pages, so that no file is sent and billed twice."""
+"""Store transcripts and pages, so that no file is sent and billed twice."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ from orq_router_integrations.wire.call import Upload
 
 
 class Storable(Protocol):
-    """A result that can be kept."""
+    """A result that can be serialized for a store."""
 
     def to_json(self) -> bytes:
         """Serialize the result."""

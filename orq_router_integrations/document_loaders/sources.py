@@ -1,4 +1,4 @@
-"""Sources accepted by the loaders, and the recordings and chunks they are read as."""
+"""Sources that the loaders accept, and the recordings and chunks read from them."""
 
 import logging
 import os
@@ -80,7 +80,7 @@ class ChunkLimits:
 
 
 def create_recording(item: SourceItem) -> Recording:
-    """Create a recording, whose first bytes are read to detect its type.
+    """Create a recording, and detect its type from its first bytes.
 
     Raises ``RouterInputError`` if it cannot be read, or is not audio in a supported format.
     """

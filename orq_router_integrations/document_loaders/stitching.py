@@ -1,8 +1,8 @@
-"""Merging of the transcripts of overlapping chunks.
+"""Merge the transcripts of overlapping chunks.
 
 Neighboring transcripts share the words of their overlap, which must appear once in the result.
 Words with timestamps are matched by time. Other texts are matched by their words; the times of
-segments, which do not tell when a word was spoken, only rule out what was said at another time.
+segments, which do not say when a word was spoken, only rule out what was said at another time.
 The same words are then removed from words, text and segments, so that all three agree.
 
 Two limits remain: if a model invents an end after an overlap of one or two words, these words are
@@ -34,7 +34,7 @@ MAX_TIME_DIFFERENCE_SECONDS = 0.3
 """Largest difference between the timestamps of the same word in two chunks."""
 
 MAX_WORDS_PER_SECOND = 4
-"""Number of words that an overlap may have if a recording consists of pauses for the most part."""
+"""Words per second that an overlap may have, even if a recording consists mostly of pauses."""
 
 _WORD_SECONDS = 0.3
 
@@ -178,9 +178,9 @@ def _split_text(text: str, segment_tokens: list[Token]) -> list[Token]:
 
 
 def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: float) -> Overlap:
-    """Join at a word that both have, or at any time if they have none.
+    """Join two transcripts at a word that both contain, or at any time if they share no word.
 
-    Of these places, the one where the fewest words are lost is used, or the one closest to the cut.
+    The position that loses the fewest words is used; of several, the one closest to the cut.
     """
     left = [word for word in left if word.end >= right[0].start - MAX_TIME_DIFFERENCE_SECONDS]
     end = max((word.end for word in left), default=-math.inf) + MAX_TIME_DIFFERENCE_SECONDS

@@ -1,4 +1,4 @@
-"""Conversion between Documents and subtitles."""
+"""Convert Documents to subtitles, and back."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -23,7 +23,7 @@ def to_srt(documents: Iterable[Document]) -> str:
         The contents of the subtitle file, one cue per Document.
 
     Raises:
-        RouterInputError: If a Document does not have ``start`` and ``end``.
+        RouterInputError: A Document does not have ``start`` and ``end``.
 
     >>> document = Document("Good day.", metadata={"start": 0.0, "end": 2.5})
     >>> print(to_srt([document]), end="")
@@ -45,7 +45,7 @@ def to_vtt(documents: Iterable[Document]) -> str:
         The contents of the subtitle file, one cue per Document.
 
     Raises:
-        RouterInputError: If a Document does not have ``start`` and ``end``.
+        RouterInputError: A Document does not have ``start`` and ``end``.
 
     >>> document = Document("Good day.", metadata={"start": 0.0, "end": 2.5, "speaker": "Ann"})
     >>> print(to_vtt([document]).splitlines()[3])
@@ -62,7 +62,7 @@ def from_subtitles(text: str, *, source: str = "subtitles") -> list[Document]:
         source: Value of ``source`` in the metadata.
 
     Raises:
-        RouterInputError: If the text does not contain any cues.
+        RouterInputError: The text does not contain any cues.
     """
     try:
         cues = parse_subtitles(text)

@@ -1,4 +1,4 @@
-"""Transcription of recordings: chunks, requests and Documents."""
+"""Transcribe recordings: split them, send requests and create Documents."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager

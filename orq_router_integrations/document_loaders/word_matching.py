@@ -1,4 +1,4 @@
-"""Matching of the words at the end of one text with those at the start of the next one."""
+"""Match the words at the end of one text with those at the start of the next one."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -57,7 +57,7 @@ class _Run(NamedTuple):
 
 
 def match_by_text(left: list[Token], right: list[Token], expected: ExpectedWords) -> Overlap:
-    """Join within the longest run of words at the end of one text and start of the other.
+    """Find the longest run of words at the end of one text and the start of the other.
 
     The middle of the run is preferred, but not if that would break a segment.
 
@@ -71,7 +71,7 @@ def match_by_text(left: list[Token], right: list[Token], expected: ExpectedWords
         return Overlap(0, 0)
     left, right = left[-MAX_OVERLAP_WORDS:], right[:MAX_OVERLAP_WORDS]
     matcher = _RunMatcher(left, right, expected.maximum)
-    # The times of segments may be wrong, which several equal words make up for.
+    # The times of segments may be wrong. Several equal words are stronger evidence.
     lenient = replace(matcher, max_tolerance=3)
     run = _find_run(matcher, expected.estimate) or _find_run(lenient, expected.estimate)
     if run is None:

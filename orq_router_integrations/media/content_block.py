@@ -26,7 +26,7 @@ _URL_HINT = ' To pass an image by URL, use the block {"type": "image", "url": ..
 
 
 def _open_regular_file(path: str, flags: int) -> int:
-    """Open a file without waiting, because it may have become a pipe since it was checked."""
+    """Open a file without blocking: it may have been replaced by a pipe since it was checked."""
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -121,7 +121,7 @@ def _is_media(header: bytes) -> bool:
 
 
 def _read_source(source: SourceFile, *, header_only: bool = False) -> bytes:
-    """Read a file, but only the start of an image that is too large to be sent."""
+    """Read a file; of an image that is too large to send, read only the start."""
     if isinstance(source.content, bytes):
         return source.content
     with source.content.open("rb") as stream:

@@ -203,7 +203,7 @@ def _match_frame(data: bytes) -> str | None:
 
 
 def _search_header(header: bytes) -> str | None:
-    """Return the type of data whose signature follows other bytes."""
+    """Return the type of data whose signature may start after other bytes."""
     if match := _MARKUP.match(header):
         return _MARKUP_TYPES[match[1].lower()]
     pdf = _PDF_HEADER.search(header, 0, _MAX_PDF_OFFSET + 6)

@@ -140,7 +140,7 @@ def _iter_wave64_chunks(data: bytes) -> Iterator[_Chunk]:
 
 
 def _is_wav_prefix(data: bytes) -> bool:
-    """Return whether the data is the start, of any length, of a WAV file."""
+    """Return whether the data may be the start of a WAV file, however short it is."""
     starts = any(prefix.startswith(data[:4]) for prefix in _PREFIXES)
     return starts and data[8:12] == b"WAVE"[: max(0, len(data) - 8)]
 

@@ -22,8 +22,8 @@ def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App
     """Create an ASGI 3 app that sends the router's responses, streams event by event.
 
     Args:
-        router: the offline router.
-        record: file to which each request is appended as a line of JSON.
+        router: The offline router.
+        record: File to which each request is appended as a line of JSON.
     """
 
     async def app(scope: Event, receive: Receive, send: Send) -> None:

@@ -102,7 +102,7 @@ class OfflineRouter:
     empty log and with its script from the beginning.
 
     Args:
-        answers: scripted answers. Either a dict or a function that takes the request body and
+        answers: Scripted answers. Either a dict or a function that takes the request body and
             returns an answer or ``None``. The keys of the dict are the last user text, a
             ``re.Pattern`` that is searched in it, a model id, or a function that takes the request
             body and returns whether it matches; the most specific key is used: text, then patterns
@@ -112,21 +112,21 @@ class OfflineRouter:
             exception, which makes the provider fail. A call of a tool that the request does not
             offer is rejected, unless a function returned it. Requests without a scripted answer
             get a deterministic default answer.
-        faults: scripted faults by model id: an HTTP status or a ``Fault`` that applies to every
+        faults: Scripted faults by model id: an HTTP status or a ``Fault`` that applies to every
             call, or a list with one entry per provider call, after which the model is healthy.
-        models: ids of the enabled models; by default every model of the known providers.
-        knowledge_bases: texts or Documents of each knowledge base, by its id.
-        api_keys: accepted API keys; any key by default.
-        requests_per_minute: rate limit over a rolling window of 60 seconds; unlimited by default.
-        lenient: ignore undocumented request fields instead of rejecting them with a 400.
-        latency: real delay in seconds before each response starts. By default nothing sleeps.
-        chunk_latency: real delay in seconds before each chunk of a stream.
-        seed: seed of the load balancer's random picks.
-        clock: returns the time in seconds, used by the cache and the rate limit.
+        models: Ids of the enabled models; by default every model of the known providers.
+        knowledge_bases: Texts or Documents of each knowledge base, by its id.
+        api_keys: Accepted API keys; any key by default.
+        requests_per_minute: Rate limit over a rolling window of 60 seconds; unlimited by default.
+        lenient: Ignore undocumented request fields instead of rejecting them with a 400.
+        latency: Real delay in seconds before each response starts. By default nothing sleeps.
+        chunk_latency: Real delay in seconds before each chunk of a stream.
+        seed: Seed of the load balancer's random picks.
+        clock: Returns the time in seconds, used by the cache and the rate limit.
 
     Attributes:
-        log: calls to providers, in order.
-        requests: requests received by the router, in order.
+        log: Calls to providers, in order.
+        requests: Requests received by the router, in order.
 
     >>> router = OfflineRouter(answers={"openai/gpt-4o": "Hello!"})
     >>> client = httpx.Client(transport=router.transport, base_url="https://any.host/v3/router")
@@ -212,8 +212,8 @@ class OfflineRouter:
         """Replace the scripted answers and faults, for example those of the pytest fixture.
 
         Args:
-            answers: scripted answers, as in the constructor.
-            faults: scripted faults, as in the constructor.
+            answers: Scripted answers, as in the constructor.
+            faults: Scripted faults, as in the constructor.
         """
         with self._lock:
             self._answers.load(answers)
@@ -224,7 +224,7 @@ class OfflineRouter:
         """Check that every scripted answer and fault has been used.
 
         Raises:
-            AssertionError: some are unused; the message lists them.
+            AssertionError: Some are unused; the message lists them.
         """
         if unused := self.unused:
             raise AssertionError(f"The script was not used completely: {', '.join(unused)}")
@@ -241,7 +241,7 @@ class OfflineRouter:
         copy of the router, which starts with an empty log and with its script from the beginning.
 
         Args:
-            **kwargs: further arguments of ``RouterClient``, such as ``max_retries`` or
+            **kwargs: Further arguments of ``RouterClient``, such as ``max_retries`` or
                 ``controls``.
         """
         from orq_router_integrations.testing.client import create_client  # noqa: PLC0415 - not needed with plain httpx

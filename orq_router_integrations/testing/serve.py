@@ -20,15 +20,15 @@ def serve(
     """Serve an offline router until interrupted, and print the base URL to use.
 
     Args:
-        host: a loopback address. Any API key is accepted, so other hosts are rejected.
-        port: port to listen on; 0 picks a free port.
-        router: router to serve; a new one by default.
-        record: file to which each request is appended, as one line of JSON without the API key.
+        host: A loopback address. Any API key is accepted, so other hosts are rejected.
+        port: Port to listen on; 0 picks a free port.
+        router: Router to serve; a new one by default.
+        record: File to which each request is appended, as one line of JSON without the API key.
 
     Raises:
         ValueError: ``host`` is not a loopback address.
-        ImportError: uvicorn is not installed (extra ``serve``).
-        OSError: the port cannot be opened, for example because it is in use, or ``record`` cannot
+        ImportError: ``uvicorn`` is not installed (extra ``serve``).
+        OSError: The port cannot be opened, for example because it is in use, or ``record`` cannot
             be written.
     """
     if not _is_loopback(host):

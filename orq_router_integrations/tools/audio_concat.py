@@ -1,4 +1,4 @@
-"""Joining of audio chunks into one file as they arrive, without decoding them.
+"""Join audio chunks into one file as they arrive, without decoding them.
 
 WAV and PCM are joined without gaps. MP3 keeps the few milliseconds of silence that encoders add at
 both ends of each chunk.
@@ -23,10 +23,10 @@ class AudioFormatError(Exception):
 
 
 class AudioJoiner:
-    """Passes on audio of a format that can be neither measured nor joined.
+    """Passes audio on unchanged. Used for formats that can be neither measured nor joined.
 
-    Subclasses measure the audio, and extract the part of each chunk that remains when chunks are
-    joined. A single chunk is passed on unchanged.
+    Subclasses measure the audio, and extract the part of each chunk that remains when several
+    chunks are joined. A single chunk is never changed.
     """
 
     def __init__(self, name: str = "", *, is_joining: bool = False) -> None:

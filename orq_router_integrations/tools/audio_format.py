@@ -1,4 +1,4 @@
-"""Detection of audio formats from data, headers and file names."""
+"""Detect audio formats from data, headers and file names."""
 
 import os
 import re

@@ -96,8 +96,8 @@ class OrqImageTool(OrqTool, ImageParams):
     ``retry_ambiguous=True``.
 
     Raises:
-        pydantic.ValidationError: When the tool is created with invalid arguments.
-        RouterError: When a call fails. ``partial_items`` contains the images that had arrived.
+        pydantic.ValidationError: An argument of the constructor is invalid.
+        RouterError: A call failed. ``partial_items`` contains the images that had arrived.
 
     >>> from orq_router_integrations.testing import OfflineRouter
     >>> tool = OrqImageTool(model="openai/gpt-image-1", client=OfflineRouter().client())

@@ -1,4 +1,4 @@
-"""Conversion of images to edit (paths, bytes, data URLs, ids, earlier results) to uploads."""
+"""Convert images to edit (paths, bytes, data URLs, ids, earlier results) to uploads."""
 
 import base64
 import os
@@ -47,7 +47,7 @@ _URL_PATTERN = re.compile(r"(?!data:)[a-z][a-z0-9+.-]*:(//|%2f)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """An image to upload, and what its first bytes show. Only a PNG may be transparent."""
+    """An image to upload, with properties read from its header. Only a PNG may be transparent."""
 
     upload: Upload
     mime_type: str

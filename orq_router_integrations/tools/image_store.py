@@ -1,4 +1,4 @@
-"""Storage of generated images: in memory or in files, and the registry that finds them by id."""
+"""Store generated images in memory or in files, and find them by id."""
 
 import hashlib
 import os
@@ -42,7 +42,7 @@ def is_image_id(text: str) -> bool:
 
 
 class ImageSink:
-    """Receives the bytes of one image: in a temporary file, or in memory without a directory."""
+    """Collects the bytes of one image: in a temporary file, or in memory if no directory is set."""
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
@@ -95,7 +95,7 @@ class ImageSink:
         )
 
     def discard(self) -> None:
-        """Delete the temporary file, unless it became an image file."""
+        """Delete the temporary file if the image was not completed."""
         if self._partial_file:
             self._partial_file.discard()
 

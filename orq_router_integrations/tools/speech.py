@@ -107,9 +107,9 @@ class OrqSpeechTool(OrqTool):
     ``retry_ambiguous=True``.
 
     Raises:
-        pydantic.ValidationError: When the tool is created with invalid arguments.
-        RouterInputError: When an argument of a call is invalid. Nothing was sent.
-        RouterError: When a call fails. ``received`` is the number of bytes that had arrived;
+        pydantic.ValidationError: An argument of the constructor is invalid.
+        RouterInputError: An argument of a call is invalid. Nothing was sent.
+        RouterError: A call failed. ``received`` is the number of bytes that had arrived;
             ``partial_bytes`` contains them if the audio was collected in memory.
 
     >>> from orq_router_integrations.testing import OfflineRouter

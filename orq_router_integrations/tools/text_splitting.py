@@ -1,4 +1,4 @@
-"""Splitting of long text into chunks that can be spoken separately."""
+"""Split long text into chunks that can be spoken separately."""
 
 import re
 import unicodedata

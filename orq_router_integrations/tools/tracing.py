@@ -1,4 +1,4 @@
-"""Tracing of streamed tool runs with LangChain callbacks.
+"""Trace streamed tool runs with LangChain callbacks.
 
 LangChain traces tools that return a value, but not tools that yield one.
 """

@@ -1,4 +1,4 @@
-"""Normalization of base64 that is received in chunks."""
+"""Normalize base64 that arrives in chunks."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""Placement of controls in a request: in the body, in its ``orq`` object, or in a header.
+"""Place controls in a request: in the body, in its ``orq`` object, or in a header.
 
 A control that the endpoint does not support raises an error. It is never dropped or sent where the
 router would ignore it.

@@ -1,4 +1,4 @@
-"""The base of this package's pydantic models: built late, with generated documentation."""
+"""Base class of this package's pydantic models: validators on demand, generated docstrings."""
 
 import re
 from inspect import Parameter, Signature, cleandoc

@@ -1,7 +1,7 @@
 """Parameters and responses of ``POST /embeddings``.
 
 The facts are in ``tests/contract/http_api.md``. Items of a response may arrive in any order, and as
-base64 or as numbers whichever was requested.
+base64 or as numbers regardless of the requested encoding.
 """
 
 import math
@@ -30,7 +30,7 @@ _KNOWN_DIMENSIONS = {
     "jina-embeddings-v3": 1024,
     "mistral-embed": 1024,
 }
-"""Largest vector of well-known models."""
+"""Maximum number of dimensions of well-known models."""
 
 _BYTES_PER_TOKEN = 3
 """A low value: English has about four bytes per token, so batches never exceed their limit."""

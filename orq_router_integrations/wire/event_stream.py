@@ -1,4 +1,4 @@
-"""Decoding of JSON event streams: the part that both chat APIs have in common."""
+"""Decode JSON event streams: the part that both chat APIs share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator

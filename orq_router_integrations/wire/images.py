@@ -94,7 +94,7 @@ class ImageParams(BaseModel):
 
 
 class ImageRequest(ImageParams):
-    """Parameters of one image request, without the images it sends."""
+    """Parameters of one image request, except for its input images."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

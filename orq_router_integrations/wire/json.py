@@ -13,7 +13,7 @@ MAX_DEPTH = 256  # of a value that is sent, or read while it arrives
 MAX_CONTAINERS = 1_000_000
 """Maximum number of objects and arrays in a value that is read.
 
-A small one needs 40 times the memory of its text.
+A small object needs 40 times the memory of its text.
 """
 
 _MAX_INTEGER, _MIN_INTEGER = 2**64 - 1, -(2**63)
@@ -227,7 +227,7 @@ def get_json_type_name(value: Any) -> str:
 
 
 def check_encodable(text: str, name: str = "") -> str:
-    """Return a string, or raise ``ValueError`` if UTF-8 cannot encode it."""
+    """Return a string unchanged, or raise ``ValueError`` if UTF-8 cannot encode it."""
     if match := _SURROGATE.search(text):
         prefix = f"{name}: " if name else ""
         position = match.start()

@@ -1,4 +1,4 @@
-"""Incremental reading of JSON whose objects contain long strings.
+"""Read JSON that contains long strings incrementally.
 
 An image response contains megabytes of base64. Parsed in one step, it would be in memory as bytes,
 as a str and decoded. Here the long strings are passed on in chunks, and only the short remainder

@@ -1,4 +1,4 @@
-"""Identification of the model that answered a call with fallbacks or a load balancer."""
+"""Identify the model that answered a call with fallbacks or a load balancer."""
 
 import re
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The kind of well-known models: embedding, rerank, chat and so on.
 
-Used to reject a model before sending that is certain not to fit the endpoint. Unknown models are
-never rejected.
+A call is rejected early if its model certainly does not fit the endpoint. Unknown models are never
+rejected.
 """
 
 from typing import Literal

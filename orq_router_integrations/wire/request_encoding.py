@@ -1,4 +1,4 @@
-"""Encoding of a request: its path, headers and body.
+"""Encode the path, headers and body of a request.
 
 Large base64 strings of a JSON body are encoded while the body is sent. Otherwise a 15 MB file would
 be in memory several times.

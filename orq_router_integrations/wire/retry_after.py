@@ -1,4 +1,4 @@
-"""Parsing of the response headers that say when to send a request again."""
+"""Parse the response headers that say when to send a request again."""
 
 import math
 import re

@@ -135,7 +135,7 @@ class SpeechDecoder:
 
 
 def _parse_content_length(response: Response) -> int | None:
-    """Return the expected number of bytes; unknown for a compressed body."""
+    """Return the expected number of bytes, or ``None`` if the body is compressed."""
     length = response.headers.get("content-length", "")
     if "content-encoding" in response.headers or not length.isdecimal() or len(length) >= 16:
         return None

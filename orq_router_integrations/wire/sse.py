@@ -1,4 +1,4 @@
-"""Decoding of server-sent events from bytes.
+"""Decode server-sent events from bytes.
 
 Only CR, LF and CRLF end a line, as in the WHATWG standard. Splitting decoded text into lines would
 also split at characters such as U+2028, which are legal inside JSON strings.

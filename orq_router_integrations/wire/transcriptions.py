@@ -40,7 +40,7 @@ Language = Annotated[LanguageCode, AfterValidator(str.lower)]
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s";]+)', re.IGNORECASE)
 _MAX_JITTER_SECONDS = 0.5
-"""How much earlier than the previous word a word may start without being out of order."""
+"""A word may start this much earlier than the previous one without being out of order."""
 
 _SUBTITLE_FORMATS = {"srt", "vtt"}
 _MODELS_WITHOUT_TRANSLATION = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")
@@ -232,7 +232,7 @@ def _parse_spans(items: Any, text_fields: Sequence[str]) -> tuple[Span, ...]:
 
 
 def _sort(spans: Sequence[Span], jitter_seconds: float = 0.0) -> tuple[Span, ...]:
-    """Sort spans by time, unless each starts after the previous one or hardly before it."""
+    """Sort spans by start time, unless all are in order within the tolerance ``jitter_seconds``."""
     if all(span.start >= previous.start - jitter_seconds for previous, span in pairwise(spans)):
         return tuple(spans)
     return tuple(sorted(spans, key=lambda span: span.start))

@@ -31,7 +31,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A transcription or translation of a recording, with what the response contains."""
+    """The transcript of a recording, or its translation, as parsed from a response."""
 
     text: str
     words: tuple[Span, ...] = ()

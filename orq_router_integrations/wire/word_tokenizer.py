@@ -1,4 +1,4 @@
-"""Splitting text into words, including scripts that do not separate words by spaces.
+"""Split text into words, including scripts that do not separate words by spaces.
 
 In Chinese, Japanese, Thai, Lao, Khmer and Burmese each character counts as one word. This makes it
 possible to compare and cut transcripts word by word in any language.

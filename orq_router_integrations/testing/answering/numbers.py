@@ -26,8 +26,8 @@ def choose_number(schema: Schema, variant: int = 0) -> float:
     """Choose a number within the limits; 1 if no candidate fits.
 
     Args:
-        schema: the schema.
-        variant: selects one of several numbers.
+        schema: The schema.
+        variant: Selects one of several numbers.
     """
     candidates = _iter_candidates(schema, variant)
     return to_plain_number(next((it for it in candidates if matches_schema(it, schema)), 1))

@@ -68,8 +68,8 @@ def create_example(pattern: str, number: int = 0) -> str | None:
     """Create text that matches a pattern.
 
     Args:
-        pattern: the regular expression.
-        number: selects one of the possible examples.
+        pattern: The regular expression.
+        number: Selects one of the possible examples.
 
     Returns:
         The text, or ``None`` if the pattern is invalid or uses unsupported syntax.
@@ -90,7 +90,7 @@ def _list_choices(pattern: str) -> list[str]:
     """List the possible characters at each position of an example.
 
     Raises:
-        ValueError: the pattern is too long or not supported.
+        ValueError: The pattern is too long or not supported.
     """
     if len(pattern) > MAX_PATTERN_CHARS:
         raise ValueError("the pattern is too long")

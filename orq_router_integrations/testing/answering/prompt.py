@@ -36,7 +36,7 @@ class JsonOutput:
     """A request for JSON output.
 
     Attributes:
-        param: field of the request that asks for it.
+        param: Field of the request that asks for it.
         schema: JSON schema of the output; ``None`` for any object.
     """
 
@@ -49,17 +49,17 @@ class Prompt:
     """What a request asks of a model.
 
     Attributes:
-        messages: the conversation in the format of /chat/completions.
-        tool_specs: tools that the model may call.
-        tools: all tools as they were sent; they count as input tokens.
-        choice: whether tools may or must be called.
-        forced_tool: name of the tool that must be called.
-        json_output: format of the output; ``None`` for plain text.
-        reasoning: the request's reasoning setting; ``None`` without one.
-        stop_sequences: strings that end the answer.
-        token_limit: maximum number of tokens of the answer.
-        cache_key: name of a provider's prompt cache.
-        caches_everything: whether the entire prompt is marked for the provider's cache.
+        messages: The conversation in the format of /chat/completions.
+        tool_specs: Tools that the model may call.
+        tools: All tools as they were sent; they count as input tokens.
+        choice: Whether tools may or must be called.
+        forced_tool: Name of the tool that must be called.
+        json_output: Format of the output; ``None`` for plain text.
+        reasoning: The request's reasoning setting; ``None`` without one.
+        stop_sequences: Strings that end the answer.
+        token_limit: Maximum number of tokens of the answer.
+        cache_key: Name of a provider's prompt cache.
+        caches_everything: Whether the entire prompt is marked for the provider's cache.
     """
 
     messages: Sequence[Message]

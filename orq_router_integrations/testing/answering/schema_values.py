@@ -55,7 +55,7 @@ def create_value(schema: Schema, text: str) -> Any:
     filled once; below, optional properties are omitted and arrays are as short as allowed.
 
     Raises:
-        ValueError: the schema is invalid, or needs more than ``MAX_VALUES`` values.
+        ValueError: The schema is invalid, or needs more than ``MAX_VALUES`` values.
     """
     try:
         return _ValueBuilder(schema, text).build(schema, "value")
@@ -83,9 +83,9 @@ class _ValueBuilder:
         """Build a value for a schema or one of its subschemas.
 
         Args:
-            schema: the schema.
-            name: name of the property, used in made-up strings.
-            minimal: omit what is optional, because the schema is recursive.
+            schema: The schema.
+            name: Name of the property, used in made-up strings.
+            minimal: Omit what is optional, because the schema is recursive.
         """
         self._count_values(1)
         outer_refs = self._open_refs

@@ -65,10 +65,10 @@ class AnswerScript:
         """Return the next answer, raise its exception, or return ``None`` if none is scripted.
 
         Args:
-            body: the provider's request body, passed to functions with the full model id.
-            model: model id, ``provider/model``.
-            text: last user text.
-            prompt: the prompt, if the model may call tools.
+            body: The provider's request body, passed to functions with the full model id.
+            model: Model id, ``provider/model``.
+            text: Last user text.
+            prompt: The prompt, if the model may call tools.
         """
         body = {**body, "model": model}
         value = self._function(body) if self._function else self._take_value(body, text)

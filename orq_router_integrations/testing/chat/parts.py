@@ -81,8 +81,8 @@ def check_source(sources: Mapping[str, str | None], filename: str | None) -> Non
     """Check that a part has exactly one source, and a file name if it is a PDF.
 
     Args:
-        sources: the part's sources by field name.
-        filename: name of the file, if it has one.
+        sources: The part's sources by field name.
+        filename: Name of the file, if it has one.
     """
     if sum(source is not None for source in sources.values()) != 1:
         *names, last = sorted(sources)

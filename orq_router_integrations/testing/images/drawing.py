@@ -22,14 +22,14 @@ class ImageSpec:
     """What to draw.
 
     Attributes:
-        size: width and height in pixels.
-        number: number of the image in its response, from 1.
-        prompt: prompt of a generation or an edit; ``None`` for a variation.
-        sources: uploaded images.
-        mask: a PNG whose transparent area is edited.
-        is_transparent: whether the background is transparent.
+        size: Width and height in pixels.
+        number: Number of the image in its response, from 1.
+        prompt: Prompt of a generation or an edit; ``None`` for a variation.
+        sources: Uploaded images.
+        mask: A PNG whose transparent area is edited.
+        is_transparent: Whether the background is transparent.
         file_format: ``png``, ``jpeg`` or ``webp``; the last two require Pillow.
-        quality: quality of JPEG and WebP, 0 to 100.
+        quality: Quality of JPEG and WebP, 0 to 100.
     """
 
     size: Size

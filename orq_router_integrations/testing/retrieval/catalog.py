@@ -39,8 +39,8 @@ def list_catalog(models: Iterable[str], query: Mapping[str, list[str]]) -> dict[
     """Return the body of a response.
 
     Args:
-        models: ids of the models in the catalog.
-        query: query parameters, each with its values.
+        models: Ids of the models in the catalog.
+        query: Query parameters, each with its values.
 
     Raises:
         HTTPError: 400, a parameter is unknown or invalid.

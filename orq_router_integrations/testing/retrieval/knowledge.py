@@ -64,8 +64,8 @@ class KnowledgeBaseIndex:
     """The scripted knowledge bases.
 
     Args:
-        bases: chunks by id of the knowledge base.
-        models: enabled models. A rerank model that is not enabled is silently ignored, as was
+        bases: Chunks by id of the knowledge base.
+        models: Enabled models. A rerank model that is not enabled is silently ignored, as was
             observed.
     """
 

@@ -50,9 +50,9 @@ def create_vector(text: str, dimensions: int, space: str) -> list[float]:
     """Create the unit vector of a text.
 
     Args:
-        text: the text.
-        dimensions: length of the vector.
-        space: name of the model's space.
+        text: The text.
+        dimensions: Length of the vector.
+        space: Name of the model's space.
     """
     vector = [0.0] * dimensions
     for name, weight in count_features(text).items():

@@ -27,10 +27,10 @@ class RouterResponse:
     Attributes:
         body: JSON value, text or bytes.
         status: HTTP status.
-        headers: headers set by the endpoint or by the error.
-        chunks: chunks of a stream, instead of a body.
-        is_complete: whether the stream is complete; a truncated stream has no ``[DONE]``.
-        has_event_names: whether each chunk has an ``event:`` line with its type.
+        headers: Headers set by the endpoint or by the error.
+        chunks: Chunks of a stream, instead of a body.
+        is_complete: Whether the stream is complete; a truncated stream has no ``[DONE]``.
+        has_event_names: Whether each chunk has an ``event:`` line with its type.
     """
 
     body: Any = None
@@ -74,9 +74,9 @@ class EndpointHandler(ABC, Generic[R]):
     """One endpoint of the router.
 
     Attributes:
-        endpoint: path and supported controls.
-        schema: the request model.
-        default_retry: retries applied when a request has no ``retry`` control.
+        endpoint: Path and supported controls.
+        schema: The request model.
+        default_retry: Retries applied when a request has no ``retry`` control.
     """
 
     endpoint: Endpoint
@@ -98,15 +98,15 @@ class EndpointHandler(ABC, Generic[R]):
         """Return the response of a healthy provider.
 
         Raises:
-            HTTPError: the provider rejects the request.
+            HTTPError: The provider rejects the request.
         """
 
     def create_error_chunk(self, number: int, error: Any) -> Any:  # noqa: ARG002 - for subclasses
         """Create the chunk that ends a broken stream.
 
         Args:
-            number: number of the chunks before it.
-            error: the error body.
+            number: Number of the chunks before it.
+            error: The error body.
         """
         return error
 

@@ -33,11 +33,11 @@ class HTTPError(Exception):
 
     Attributes:
         status: HTTP status.
-        message: human-readable description.
-        code: machine-readable code; derived from the status by default.
-        param: path of the invalid field, such as ``messages[0].content``.
-        failures: guardrails that blocked the request.
-        headers: response headers.
+        message: Human-readable description.
+        code: Machine-readable code; derived from the status by default.
+        param: Path of the invalid field, such as ``messages[0].content``.
+        failures: Guardrails that blocked the request.
+        headers: Response headers.
     """
 
     status: int

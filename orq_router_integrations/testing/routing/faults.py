@@ -21,14 +21,14 @@ class Fault:
 
     Args:
         status: HTTP status of the answer; 200 for a successful, possibly slow one.
-        message: error message; a generic one by default.
-        code: error code; derived from the status by default.
-        headers: headers of the error, such as ``retry-after``.
-        body: complete error body (JSON value, text or bytes) instead of the router's format.
-        seconds: simulated time to the first byte.
-        cut_after: number of chunks after which the stream ends without a finish reason or
+        message: Error message; a generic one by default.
+        code: Error code; derived from the status by default.
+        headers: Headers of the error, such as ``retry-after``.
+        body: Complete error body (JSON value, text or bytes) instead of the router's format.
+        seconds: Simulated time to the first byte.
+        cut_after: Number of chunks after which the stream ends without a finish reason or
             ``[DONE]``.
-        error_after: number of chunks after which the stream sends an error and ends. Raw audio has
+        error_after: Number of chunks after which the stream sends an error and ends. Raw audio has
             no error format and is cut off.
 
     Raises:

@@ -12,14 +12,14 @@ class ProviderCall:
     """Record of one call to a provider.
 
     Attributes:
-        model: model id, ``provider/model``.
-        path: path of the endpoint, such as ``/chat/completions``.
-        body: request body as the provider received it: with the provider's own model name, without
+        model: Model id, ``provider/model``.
+        path: Path of the endpoint, such as ``/chat/completions``.
+        body: Request body as the provider received it: with the provider's own model name, without
             router controls and with variables substituted. Files are summarized, not stored.
         status: HTTP status of the provider's answer; 408 after a timeout.
-        attempt: number of the attempt on this model, starting at 1.
-        seconds: simulated duration of the call.
-        pause: simulated delay before the call, in seconds.
+        attempt: Number of the attempt on this model, starting at 1.
+        seconds: Simulated duration of the call.
+        pause: Simulated delay before the call, in seconds.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> router = OfflineRouter()
@@ -43,8 +43,8 @@ class RecordedRequest:
 
     Attributes:
         method: HTTP method.
-        path: path of the URL.
-        headers: headers with lower-case names; the API key is redacted.
+        path: Path of the URL.
+        headers: Headers with lower-case names; the API key is redacted.
         body: JSON body or form fields, with files summarized by name, type, size and digest;
             ``None`` without a body.
     """

@@ -19,10 +19,10 @@ class SpeechProvider:
     """Speech synthesis of one provider.
 
     Attributes:
-        default_format: format used instead of unsupported ones.
-        sample_rate: samples per second.
-        has_open_header: whether WAV headers omit the size, because the audio is streamed.
-        can_encode: whether compressed formats are supported, with PyAV.
+        default_format: Format used instead of unsupported ones.
+        sample_rate: Samples per second.
+        has_open_header: Whether WAV headers omit the size, because the audio is streamed.
+        can_encode: Whether compressed formats are supported, with PyAV.
     """
 
     default_format: str = "wav"

@@ -23,8 +23,8 @@ class Recognition:
     """Words of a file with their times.
 
     Attributes:
-        words: the words, in order.
-        seconds: duration of the file; ``None`` if its header does not reveal it.
+        words: The words, in order.
+        seconds: Duration of the file; ``None`` if its header does not reveal it.
     """
 
     words: tuple[Span, ...]
