@@ -9,7 +9,7 @@ import sys
 from array import array
 from binascii import a2b_base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
@@ -112,8 +112,12 @@ def parse_embeddings(
     check_lengths(ordered, dimensions)
     usage = as_dict(body.get("usage"))
     tokens = as_int(usage.get("prompt_tokens", usage.get("total_tokens")))
-    model = as_str(body.get("model")) or None
-    return EmbeddingsResponse(vectors=ordered, model=model, tokens=tokens, response=response)
+    return EmbeddingsResponse(
+        vectors=ordered,
+        model=as_str(body.get("model")) or None,
+        tokens=tokens,
+        response=replace(response, content=b""),  # frees the body, which is large
+    )
 
 
 def check_lengths(vectors: Sequence[Vector], dimensions: int | None = None) -> None:

@@ -89,11 +89,9 @@ def parse_ocr(response: Response, requested: Collection[int] | None = None) -> O
     indices = [page.index for page in pages]
     expected = set(indices) if requested is None else set(requested)
     if not pages or len(set(indices)) < len(indices) or set(indices) != expected:
-        raise MalformedResponseError(
-            f"expected the pages {sorted(expected) or 'of the file'}, got {indices}".replace(
-                "[", ""
-            ).replace("]", "")
-        )
+        wanted = ", ".join(map(str, sorted(expected))) or "of the file"
+        received = ", ".join(map(str, indices)) or "none"
+        raise MalformedResponseError(f"expected the pages {wanted}, got {received}")
     offline = response.headers.get("x-orq-offline") == "1"
     return OCRResult(tuple(pages), as_str(body.get("model")) or None, offline)
 

@@ -9,7 +9,7 @@ from langchain_openai import OpenAIEmbeddings
 
 from orq_router_integrations import OrqEmbeddings, OrqRerank
 from tests.benchmarks.contenders import KEY, build_base_url
-from tests.benchmarks.measuring import OURS, Case, Row, measure_memory
+from tests.benchmarks.measuring import OURS, Case, Row, Sample, measure_memory
 
 THEIRS, NO_COUNT = "OpenAIEmbeddings", "OpenAIEmbeddings without token count"
 MODEL = "openai/text-embedding-3-small"
@@ -44,16 +44,19 @@ def create_embeddings_case(server: str) -> Case:
     }
     if "TIKTOKEN_CACHE_DIR" in os.environ:
         contenders[THEIRS] = create_theirs()
-    runs = {
-        name: lambda model=model: measure_memory(lambda: model.embed_documents(TEXTS))
-        for name, model in contenders.items()
-    }
+    runs = {name: lambda model=model: run_embeddings(model) for name, model in contenders.items()}
     limits = {name: limit for name, limit in {THEIRS: 0.5, NO_COUNT: 1.0}.items() if name in runs}
     lines = [
         Row("18", "2,000 texts to vectors", limits),
         Row("18", "... memory", {NO_COUNT: 1.1}, "peak"),
     ]
-    return Case(lines, runs, rounds=5)
+    return Case(lines, runs, rounds=3)
+
+
+def run_embeddings(model: Any) -> Sample:
+    """Embed all texts, and keep the vectors: releasing them is not a part of the work."""
+    vectors: list[Any] = []
+    return measure_memory(lambda: vectors.append(model.embed_documents(TEXTS)))
 
 
 def create_rerank_case(server: str) -> Case:
