@@ -148,8 +148,9 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
                 raise httpcore.ReadTimeout
         if protocol.error and not protocol.received:
             raise httpcore.ReadError(str(protocol.error)) from protocol.error
-        self._state.has_received |= bool(protocol.received)
-        return protocol.take(max_bytes)
+        data = protocol.take(max_bytes)
+        self._state.first_byte = self._state.first_byte or data[:1]
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Buffer data; write it if the buffer is full."""
@@ -184,14 +185,14 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Return an encrypted stream over the same socket. Unread plain data is dropped."""
-        self._state.tls_host = server_hostname
         protocol = _StreamProtocol()
         protocol.connection_made(self._transport)
         loop, seconds = asyncio.get_running_loop(), self._state.deadline.cap(timeout)
+        host = self._state.start_tls(server_hostname)
         try:
             async with asyncio.timeout(seconds):
                 transport = await loop.start_tls(
-                    self._transport, protocol, ssl_context, server_hostname=server_hostname
+                    self._transport, protocol, ssl_context, server_hostname=host
                 )
         except BaseException as error:
             self._transport.abort()

@@ -69,17 +69,22 @@ class CallState:
         deadline: When to give up.
         stream: The stream of the connection, with TLS once it is encrypted.
         tls_host: Host of the last TLS handshake, which is the proxy or the server.
-        has_received: Whether any byte of the response has arrived.
+        first_byte: The first byte that has arrived during the call, or ``b""``.
     """
 
     deadline = Deadline(timeout=float("inf"), idle_timeout=float("inf"))
     stream: Any = None
     tls_host: str | None = None
-    has_received = False
+    first_byte = b""
 
     def start_call(self, deadline: Deadline) -> None:
         """Apply the deadline of the next call."""
-        self.deadline, self.has_received = deadline, False
+        self.deadline, self.first_byte = deadline, b""
+
+    def start_tls(self, host: str | None) -> str | None:
+        """Store the host of a TLS handshake, and return it as the certificate has it."""
+        self.tls_host = host
+        return host and host.strip("[]")
 
     def attach(self, stream: T) -> T:
         """Store the current stream."""
@@ -145,7 +150,7 @@ class DeadlineStream(httpcore.NetworkStream):
             self._flush(timeout)
         self._is_writing = False
         data, self._received = self._received or self._receive(max_bytes, timeout), b""
-        self._state.has_received |= bool(data)
+        self._state.first_byte = self._state.first_byte or data[:1]
         return data
 
     def _receive(self, max_bytes: int, timeout: float | None) -> bytes:
@@ -212,9 +217,9 @@ class DeadlineStream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         """Return an encrypted stream over the same socket. Unread plain data is dropped."""
-        self._state.tls_host = server_hostname
         seconds = self._state.deadline.cap(timeout)
-        stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
+        host = self._state.start_tls(server_hostname)
+        stream = self._stream.start_tls(ssl_context, host, seconds)
         return self._state.attach(DeadlineStream(stream, self._state))
 
     def get_extra_info(self, info: str) -> Any:

@@ -1,5 +1,6 @@
 """Map errors of httpx, of the deadline and of response parsing to the package's own errors."""
 
+import re
 import socket
 from collections.abc import Iterator
 from functools import singledispatch
@@ -49,6 +50,9 @@ _ADVICE = {
 }
 """What to change, by a cause of the error."""
 
+_CREDENTIALS_ERROR = r"(^|: )407 |Invalid username/password|Requested .* from proxy server"
+"""Messages of httpcore if an HTTP or SOCKS proxy requires other credentials."""
+
 
 def raise_mapped(error: Exception, exchange: Exchange[Any]) -> None:
     """Raise the mapped error if an error must not reach the caller.
@@ -86,8 +90,8 @@ def map_error(error: Exception, exchange: Exchange[Any]) -> RouterError:
     if exchange.decoder is not None:
         return _create_interrupted_error(f"the connection was lost ({message})", exchange)
     causes = list(_iter_causes(error))
-    tls_advice = explain_tls_error(error, causes)
-    advice = tls_advice or next(
+    permanent_advice = explain_tls_error(error, causes) or _explain_credentials_error(error)
+    advice = permanent_advice or next(
         (text for kind, text in _ADVICE.items() if any(isinstance(item, kind) for item in causes)),
         None,
     )
@@ -95,9 +99,20 @@ def map_error(error: Exception, exchange: Exchange[Any]) -> RouterError:
         f"Cannot reach the router at {exchange.url.netloc.decode()}: {message}"
         + (f". {advice}" if advice else ""),
         **_get_details(
-            exchange, ambiguous=not isinstance(error, _NOT_SENT), is_retryable=tls_advice is None
+            exchange,
+            ambiguous=not isinstance(error, _NOT_SENT),
+            is_retryable=permanent_advice is None,
         ),
     )
+
+
+def _explain_credentials_error(error: Exception) -> str | None:
+    if isinstance(error, httpx.ProxyError) and re.search(_CREDENTIALS_ERROR, str(error)):
+        return (
+            "Add the user name and password to the URL of the proxy in HTTPS_PROXY, HTTP_PROXY or "
+            "ALL_PROXY: http://user:password@proxy.example:3128"
+        )
+    return None
 
 
 @map_error.register

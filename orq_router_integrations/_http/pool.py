@@ -41,7 +41,7 @@ _CONNECTION_ENDED = (httpcore.ReadError, httpcore.WriteError, httpcore.RemotePro
 
 
 class StaleConnectionError(Exception):
-    """A reused connection ended before any byte of a response."""
+    """A reused connection ended before any byte of a response, or had bytes of an earlier one."""
 
 
 class _Connection:
@@ -67,7 +67,7 @@ class _Connection:
         Raises:
             StaleConnectionError: The request can be sent over another connection.
         """
-        is_stale = self.is_reused and not self.state.has_received
+        is_stale = self.is_reused and not self.state.first_byte
         if is_stale and isinstance(error, _CONNECTION_ENDED):
             raise StaleConnectionError from error
         if isinstance(error, _HTTPCORE_ERRORS):
@@ -136,10 +136,9 @@ class _Pool:
         """Return a connection to the pool, and close connections that cannot be reused."""
         connection.state.deadline = CallState.deadline
         connection.is_reused = True
-        is_reusable = connection.http.is_idle() and not _has_surplus_bytes(connection.http)
         now, unused = monotonic(), []
         with self._lock:
-            if is_reusable and not self._is_closed:
+            if connection.http.is_idle() and not self._is_closed:
                 self._stacks.setdefault(connection.route, deque()).append((now, connection))
             else:
                 unused.append(connection)
@@ -152,6 +151,10 @@ class _Pool:
     def _build_response(
         self, response: httpcore.Response, connection: _Connection
     ) -> httpx.Response:
+        if connection.is_reused and connection.state.first_byte != b"H":
+            # More bytes followed the previous response, and were taken for the start of this one.
+            # What has arrived since then is missing, or does not start with "HTTP/".
+            raise StaleConnectionError
         if response.status == 407 and connection.route[3]:  # from a proxy that forwards requests
             raise httpcore.ProxyError("407 Proxy Authentication Required")
         body = _ResponseBody(response.stream, self, connection)
@@ -171,18 +174,6 @@ class _Pool:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_Pool.reset_after_fork)
-
-
-def _has_surplus_bytes(connection: Any) -> bool:
-    """Check whether bytes followed the last response, which would be taken for the next one.
-
-    httpcore has no public way to check this. If its private attributes are renamed, connections
-    are not reused, so that tests fail.
-    """
-    while inner := getattr(connection, "_connection", None):
-        connection = inner
-    h11_connection = getattr(connection, "_h11_state", None)
-    return h11_connection is None or bool(h11_connection.trailing_data[0])
 
 
 def _get_route(request: httpcore.Request, proxy: str | None) -> Route:
@@ -250,11 +241,10 @@ class AsyncConnectionPool(_Pool):
 
 
 class _ResponseBody(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The body of a response; closing it returns the connection to the pool, once."""
+    """The body of a response, which `httpx.Response` closes once: its connection can be reused."""
 
     def __init__(self, stream: Any, pool: _Pool, connection: _Connection) -> None:
         self._stream, self._pool, self._connection = stream, pool, connection
-        self._is_closed = False
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -270,23 +260,13 @@ class _ResponseBody(httpx.SyncByteStream, httpx.AsyncByteStream):
             self._connection.raise_converted(error)
 
     def close(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
         try:
             self._stream.close()
-        except BaseException:
-            self._connection.close()
-            raise
-        self._pool.push(self._connection)
+        finally:
+            self._pool.push(self._connection)
 
     async def aclose(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
         try:
             await self._stream.aclose()
-        except BaseException:
-            self._connection.close()
-            raise
-        self._pool.push(self._connection)
+        finally:
+            self._pool.push(self._connection)

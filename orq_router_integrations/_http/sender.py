@@ -50,8 +50,8 @@ class PooledSender(_Sender[ConnectionPool]):
         If the response is complete before its body has ended, this waits briefly for the end, so
         that the connection can be reused.
         """
-        request = _build_request(exchange.start_attempt(), exchange.content)
-        proxy = _select_proxy(exchange)
+        args, proxy = exchange.start_attempt(), _select_proxy(exchange)
+        request = _build_request(args, exchange.content, proxy)
         with closing(self._pool.send(request, exchange.deadline, proxy)) as response:
             chunks = exchange.iter_response(response)
             yield chunks
@@ -81,8 +81,8 @@ class _AsyncAttempt:
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
         exchange = self._exchange
-        request = _build_request(await exchange.astart_attempt(), exchange.async_content)
-        proxy = _select_proxy(exchange)
+        args, proxy = await exchange.astart_attempt(), _select_proxy(exchange)
+        request = _build_request(args, exchange.async_content, proxy)
         self._response = await self._pool.send(request, exchange.deadline, proxy)
         try:
             self._chunks = exchange.aiter_response(self._response)
@@ -105,15 +105,20 @@ def _select_proxy(exchange: Exchange[Any]) -> str | None:
 
 
 def _build_request(
-    args: RequestArgs, content: bytes | Iterable[bytes] | AsyncIterable[bytes]
+    args: RequestArgs,
+    content: bytes | Iterable[bytes] | AsyncIterable[bytes],
+    proxy: str | None,
 ) -> httpcore.Request:
     """Build a request, including the headers that httpx's client would otherwise add."""
     url, headers = args["url"], {"host": args["url"].netloc.decode("ascii"), **args["headers"]}
+    host = url.raw_host
+    if b":" in host and proxy and proxy.startswith("http"):
+        host = b"[%b]" % host  # httpcore puts it into the request to the proxy as it is
     if content and isinstance(content, bytes):
         headers["content-length"] = str(len(content))
     return httpcore.Request(
         args["method"],
-        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        httpcore.URL(scheme=url.raw_scheme, host=host, port=url.port, target=url.raw_path),
         headers=[(name.encode("ascii"), headers[name].encode("ascii")) for name in headers],
         content=content,
         extensions={"timeout": args["timeout"].as_dict()},

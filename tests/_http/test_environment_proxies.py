@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pickle
+import socket
 from pathlib import Path
 
 import httpx
@@ -60,8 +61,10 @@ def environment(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
 
 
-def create_client(url: str) -> RouterClient:
-    return RouterClient(api_key=KEY, base_url=url, max_retries=0, allow_insecure=True, deadline=20)
+def create_client(url: str, max_retries: int = 0) -> RouterClient:
+    return RouterClient(
+        api_key=KEY, base_url=url, max_retries=max_retries, allow_insecure=True, deadline=20
+    )
 
 
 @both_doors
@@ -89,7 +92,42 @@ def test_plain_http_is_forwarded(door, monkeypatch):
 
 
 @both_doors
-def test_proxy_may_use_tls(door, monkeypatch):
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_proxy_may_use_tls(door, monkeypatch, tls):
+    """The connection to an https router is encrypted within that to the proxy."""
+    getaddrinfo = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _, *args, **kwargs: getaddrinfo("127.0.0.1", *args, **kwargs)
+    )
+    context = create_untrusted_context()
+    with (
+        Loopback(complete_response(COMPLETION), tls=context if tls else None) as server,
+        Proxy(tls=context) as proxy,
+    ):
+        monkeypatch.setenv("ALL_PROXY", proxy.url.replace("127.0.0.1", HOST))
+        client = create_client(server.url.replace("127.0.0.1", HOST))
+        assert door.send(client, create_call(), times=3) == ANSWER
+        assert proxy.accepted == server.accepted == 1
+
+
+@both_doors
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_ipv6_address_is_sent_to_proxy_in_brackets(door, monkeypatch, tls):
+    context = create_untrusted_context() if tls else None
+    with Loopback(complete_response(COMPLETION), tls=context) as server, Proxy() as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        client = create_client(server.url.replace("127.0.0.1", "[::1]"))
+        if tls:
+            with pytest.raises(RouterConnectionError, match=r"not valid for '::1'"):
+                door.send(client, create_call())
+        else:
+            assert door.send(client, create_call(), times=3) == ANSWER
+        target = b" [::1]:" if tls else b" http://[::1]:"
+        assert target in proxy.requests[0]
+
+
+@both_doors
+def test_certificate_of_proxy_is_verified(door, monkeypatch):
     tls = create_untrusted_context()
     with Loopback(complete_response(COMPLETION), tls=tls) as server, Proxy(tls=tls) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("127.0.0.1", "localhost"))
@@ -136,8 +174,21 @@ def test_error_of_proxy_names_proxy_without_password(door, monkeypatch, proxy_cl
 def test_missing_credentials_name_proxy(door, monkeypatch, scheme):
     with Proxy(credentials="user:secret") as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
-        with pytest.raises(RouterConnectionError, match=f"proxy {proxy.url}: 407 Proxy Auth"):
-            door.send(create_client(f"{scheme}://{HOST}"), create_call())
+        message = f"proxy {proxy.url}: 407 Proxy Authentication Required. Add the user name"
+        with pytest.raises(RouterConnectionError, match=message):
+            door.send(create_client(f"{scheme}://{HOST}", max_retries=2), create_call())
+        assert len(proxy.requests) == 1  # the same credentials would fail again
+
+
+@both_doors
+@pytest.mark.parametrize("credentials", ["", "user:wrong@"])
+def test_missing_credentials_of_socks_proxy_are_not_retried(door, monkeypatch, credentials):
+    with SocksProxy(credentials="user:secret") as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url.replace("http://", f"socks5://{credentials}"))
+        client = create_client(f"https://{HOST}", max_retries=2)
+        with pytest.raises(RouterConnectionError, match="Add the user name and password"):
+            door.send(client, create_call())
+        assert proxy.accepted == 1
 
 
 @both_doors

@@ -117,7 +117,7 @@ def test_connection_used_last_is_used_next(sync_pool):
 
 def test_closing_response_twice_returns_connection_once(sync_pool):
     with Loopback(complete_response(COMPLETION)) as server:
-        get(sync_pool, server.url).stream.close()
+        get(sync_pool, server.url).close()  # it was closed when it was read
         responses = [open_response(sync_pool, server.url) for _ in range(2)]
         assert server.accepted == 2
         assert [response.read() for response in responses] == [COMPLETION] * 2
@@ -127,7 +127,7 @@ async def test_closing_async_response_twice_returns_connection_once(async_pool):
     with Loopback(complete_response(COMPLETION)) as server:
         first = await open_response(async_pool, server.url)
         await first.aread()
-        await first.stream.aclose()
+        await first.aclose()
         responses = [await open_response(async_pool, server.url) for _ in range(2)]
         assert server.accepted == 2
         assert [await response.aread() for response in responses] == [COMPLETION] * 2
@@ -241,19 +241,23 @@ def build_response(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
+OTHER = build_response(b'"no"')
 SURPLUS = {
-    "byte": b"x",
-    "response": build_response(b'"no"'),
-    "response and more": build_response(b'"no"') + bytes(300_000),
+    "line": (b"\r\n", b""),
+    "response": (OTHER, b""),
+    "response and more": (OTHER + bytes(300_000), b""),
+    "response in two parts": (OTHER[:20], OTHER[20:]),
 }
+"""Bytes that follow a response, and bytes that precede the next one."""
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("is_stream", [False, True], ids=["call", "stream"])
 @pytest.mark.parametrize("surplus", SURPLUS.values(), ids=SURPLUS)
 async def test_bytes_after_response_are_not_the_next_response(is_async, is_stream, surplus):
-    first = build_response(encode_event("Hi", "stop") + DONE if is_stream else COMPLETION) + surplus
-    responses = iter([first])
+    after, before = surplus
+    first = build_response(encode_event("Hi", "stop") + DONE if is_stream else COMPLETION)
+    responses = iter([first + after, before + build_response(COMPLETION)])
 
     async def answer(writer: Any) -> None:
         writer.write(next(responses, build_response(COMPLETION)))
@@ -269,6 +273,20 @@ async def test_bytes_after_response_are_not_the_next_response(is_async, is_strea
                 await client.asend(create_call()) if is_async else client.send(create_call())
             ) == ANSWER
         assert server.accepted == 2
+
+
+@both_doors
+def test_unreadable_text_after_response_fails_the_next_attempt(door):
+    """The request of that attempt may have been processed, so it is not simply sent again."""
+
+    async def answer(writer: Any) -> None:
+        writer.write(build_response(COMPLETION) + b"x")
+
+    with Loopback(answer) as server:
+        with pytest.raises(RouterConnectionError) as raised:
+            door.send(local_client(server), create_call(), times=2)
+        assert raised.value.ambiguous
+        assert door.send(local_client(server, max_retries=1), create_call(), times=3) == ANSWER
 
 
 HTTPCORE_ERRORS = [

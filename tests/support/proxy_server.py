@@ -65,7 +65,8 @@ class SocksProxy(Proxy):
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _, count = await reader.readexactly(2)
         methods = await reader.readexactly(count)
-        writer.write(b"\x05" + methods[:1])
+        is_refused = self._credentials and methods[:1] != b"\x02"
+        writer.write(b"\x05" + (b"\xff" if is_refused else methods[:1]))
         if methods[:1] == b"\x02":
             _, length = await reader.readexactly(2)
             user = await reader.readexactly(length)
