@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orq_router_integrations._version import __version__
 
 if TYPE_CHECKING:
+    from orq_router_integrations._http.pace import Pace
     from orq_router_integrations.chat_models.chat_orq import ChatOrq, init_orq_chat_model
     from orq_router_integrations.chat_models.response_metadata import Provenance
     from orq_router_integrations.chat_models.usage_callback import track_usage
@@ -52,6 +53,7 @@ __all__ = [
     "OrqSpeechTool",
     "OrqTranscriptionLoader",
     "OrqTranslationLoader",
+    "Pace",
     "Provenance",
     "RouterClient",
     "RouterControls",
@@ -82,6 +84,7 @@ _MODULES = {
     "OrqSpeechTool": "tools.speech",
     "OrqTranscriptionLoader": "document_loaders.loaders",
     "OrqTranslationLoader": "document_loaders.loaders",
+    "Pace": "_http.pace",
     "Provenance": "chat_models.response_metadata",
     "RouterClient": "client",
     "RouterControls": "wire.controls",

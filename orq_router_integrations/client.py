@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from datetime import timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
@@ -10,20 +9,22 @@ from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
-from pydantic import ConfigDict, Field, PrivateAttr, model_validator
-from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
+from pydantic import ConfigDict, Field, InstanceOf, PrivateAttr, model_validator
+from typing_extensions import AsyncGenerator, Generator, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.auth import get_account_id
 from orq_router_integrations._http.environment_proxies import EnvironmentProxies
 from orq_router_integrations._http.http_clients import AsyncHttpClient, SyncHttpClient
-from orq_router_integrations._http.retry import RetryBudget
+from orq_router_integrations._http.pace import Pace, PacerReference
+from orq_router_integrations._http.retry import RetryBudget, is_throttled
 from orq_router_integrations.errors import RouterInputError, to_input_error
-from orq_router_integrations.settings import ApiKey, RouterSettings, validate_api_key
-from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
+from orq_router_integrations.settings import RouterSettings, validate_api_key
+from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import MODEL_CATALOG, Dialect, get_root_url
 
 if TYPE_CHECKING:  # imported by the first call
+    from orq_router_integrations._http.client_arguments import ClientArguments
     from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
     from orq_router_integrations._http.exchange import Exchange
     from orq_router_integrations._http.sender import AsyncPooledSender, PooledSender
@@ -91,12 +92,22 @@ class RouterClient(RouterSettings):
         ),
     )
 
+    pace: InstanceOf[Pace] | None = Field(
+        default=None,
+        exclude=True,
+        description=(
+            "Limit on the requests per time, such as `Pace(600, per=60)`. Without it, calls only "
+            "wait after a response that says when to retry"
+        ),
+    )
+
+    _pacer: PacerReference = PrivateAttr(default_factory=PacerReference)
     _retry_budget: RetryBudget = PrivateAttr(default_factory=RetryBudget)
     _proxies: EnvironmentProxies = PrivateAttr(default_factory=EnvironmentProxies)
 
     if TYPE_CHECKING:  # the validators accept more types than the fields hold
 
-        def __init__(self, **values: Unpack["ClientValues"]) -> None: ...
+        def __init__(self, **values: Unpack["ClientArguments"]) -> None: ...
 
     @model_validator(mode="after")
     def _validate_settings(self) -> Self:
@@ -306,6 +317,7 @@ class RouterClient(RouterSettings):
             proxies=self._get_private("_proxies"),
             build_url=self.build_url,
         )
+        exchange.report_limit = self._close_gate
         if self.trace_calls:
             from orq_router_integrations._http.telemetry import CallSpan  # noqa: PLC0415
 
@@ -336,7 +348,10 @@ class RouterClient(RouterSettings):
 
     def _iter_items(self, exchange: "Exchange[T]") -> Generator[T]:
         """Send one attempt of a call and yield the items of its response."""
+        reference: PacerReference = self._get_private("_pacer")
         try:
+            if reference.pacer or self.pace:
+                reference.get_pacer(self.pace).wait(exchange.deadline)
             with self._get_sender().send(exchange) as chunks:
                 for chunk in chunks:
                     yield from exchange.feed(chunk)
@@ -344,16 +359,17 @@ class RouterClient(RouterSettings):
                         return
                 yield from exchange.finish()
         except Exception as error:
-            from orq_router_integrations._http.error_mapping import raise_mapped  # noqa: PLC0415
-
-            raise_mapped(error, exchange)
+            self._handle_error(error, exchange)
             raise
         finally:
             exchange.release()
 
     async def _aiter_items(self, exchange: "Exchange[T]") -> AsyncGenerator[T]:
         """Send one attempt of a call and yield the items of its response."""
+        reference: PacerReference = self._get_private("_pacer")
         try:
+            if reference.pacer or self.pace:
+                await reference.get_pacer(self.pace).await_turn(exchange.deadline)
             sender = await self._get_async_sender()
             async with sender.send(exchange) as chunks:
                 async for chunk in chunks:
@@ -364,12 +380,22 @@ class RouterClient(RouterSettings):
                 for item in exchange.finish():
                     yield item
         except Exception as error:
-            from orq_router_integrations._http.error_mapping import raise_mapped  # noqa: PLC0415
-
-            raise_mapped(error, exchange)
+            self._handle_error(error, exchange)
             raise
         finally:
             exchange.release()
+
+    def _close_gate(self, seconds: float) -> None:
+        self._get_private("_pacer").get_pacer(self.pace).gate.close(seconds)
+
+    def _handle_error(self, error: Exception, exchange: "Exchange[Any]") -> None:
+        """Let other calls wait if the router asks for that, and raise the mapped error."""
+        from orq_router_integrations._http.error_mapping import raise_mapped  # noqa: PLC0415
+
+        if is_throttled(error):
+            reference: PacerReference = self._get_private("_pacer")
+            reference.get_pacer(self.pace).gate.reject(error.retry_after)
+        raise_mapped(error, exchange)
 
     def _get_sender(self) -> "ClientSender | PooledSender":
         if self.http_client:
@@ -422,21 +448,3 @@ def _create_catalog_reader(filters: Mapping[str, str]) -> "CatalogReader":
 @lru_cache(maxsize=64)
 def _build_url(url: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
     return httpx.URL(url, params=dict(query) or None)
-
-
-class ClientValues(TypedDict, total=False):
-    """Arguments of ``RouterClient``: the key may be a str, the controls a dict."""
-
-    api_key: str | ApiKey | None
-    base_url: str
-    allow_insecure: bool
-    timeout: float | timedelta | None
-    deadline: float | timedelta | None
-    stream_chunk_timeout: float | timedelta
-    max_retries: int
-    default_headers: Mapping[str, str]
-    default_query: Mapping[str, str]
-    controls: RouterControls | RouterControlsDict
-    http_client: SyncHttpClient
-    http_async_client: AsyncHttpClient
-    trace_calls: bool

@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "demo": INTEGRATION_BASE | {"chat_models", "document_loaders", "testing", "tools"},
     "__main__": {"_version", "demo", "errors", "testing"},
     "__init__": {
+        "_http",
         "_version",
         "batch",
         "chat_models",

@@ -12,7 +12,7 @@ import pytest
 import orq_router_integrations as package
 from orq_router_integrations import RouterClient, RouterControls, errors
 from orq_router_integrations import testing as offline
-from orq_router_integrations.client import ClientValues
+from orq_router_integrations._http.client_arguments import ClientArguments
 from orq_router_integrations.wire.controls import RouterControlsDict
 
 MODULES = sorted(
@@ -112,7 +112,10 @@ def test_new_model_opens_no_connection() -> None:
 
 @pytest.mark.parametrize(
     ("accepted", "fields"),
-    [(RouterControlsDict, RouterControls.model_fields), (ClientValues, RouterClient.model_fields)],
+    [
+        (RouterControlsDict, RouterControls.model_fields),
+        (ClientArguments, RouterClient.model_fields),
+    ],
 )
 def test_typed_dicts_match_the_fields(accepted: type, fields: dict) -> None:
     assert set(accepted.__annotations__) == set(fields)

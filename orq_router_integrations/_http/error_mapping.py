@@ -177,12 +177,18 @@ def _create_deadline_error(exchange: Exchange[Any]) -> RouterError:
             f"The stream sent nothing new for {deadline.idle_timeout:g} seconds (keep-alives do "
             "not count). Pass a longer stream_chunk_timeout= if the model may pause that long."
         )
+    elif not exchange.attempts:
+        message = (
+            "The call waited for its turn under the rate limit until the deadline of "
+            f"{deadline.timeout:g} seconds. Pass a longer deadline= or send fewer calls."
+        )
     else:
         message = (
             f"The router did not answer within the deadline of {deadline.timeout:g} seconds. "
             "Pass a longer deadline= if the call may take longer."
         )
-    return RouterTimeoutError(message, **_get_response_details(exchange, ambiguous=True))
+    was_sent = exchange.attempts > 0
+    return RouterTimeoutError(message, **_get_response_details(exchange, ambiguous=was_sent))
 
 
 def _create_interrupted_error(reason: str, exchange: Exchange[Any]) -> RouterError:

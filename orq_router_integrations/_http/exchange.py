@@ -15,7 +15,11 @@ from orq_router_integrations._http.auth import aget_api_key, get_api_key
 from orq_router_integrations._http.deadline import Deadline, create_deadline, resolve_timeout
 from orq_router_integrations._http.decompression import BoundedDecompressor
 from orq_router_integrations._http.environment_proxies import EnvironmentProxies
-from orq_router_integrations._http.retry import RetryBudget, RetryPolicy
+from orq_router_integrations._http.retry import (
+    MAX_RETRY_AFTER_SECONDS,
+    RetryBudget,
+    RetryPolicy,
+)
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import create_error, to_input_error
 from orq_router_integrations.settings import ApiKey, RouterSettings
@@ -38,6 +42,7 @@ from orq_router_integrations.wire.request_encoding import (
     StreamedJsonBody,
     encode_request,
 )
+from orq_router_integrations.wire.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
     from orq_router_integrations._http.telemetry import CallSpan
@@ -111,6 +116,7 @@ class Exchange(Generic[T]):
         received: Bytes of the stream received so far.
         secret: The key of the current attempt, to be redacted from errors.
         span: The OpenTelemetry span of the call, if the client records calls.
+        report_limit: Called with the seconds until the rate limit resets, if it is used up.
     """
 
     call: Call[T] | StreamCall[T]
@@ -129,6 +135,7 @@ class Exchange(Generic[T]):
     received: int = 0
     secret: str = ""
     span: "CallSpan | None" = None
+    report_limit: Callable[[float], None] | None = None
     _reader: StreamDecoder[T] | None = None
 
     @property
@@ -220,6 +227,8 @@ class Exchange(Generic[T]):
         )
         if self.span:
             self.span.record_response(self.response)
+        if response.is_success and self.response.headers.get("x-ratelimit-remaining") == "0":
+            self._report_limit(self.response)
         if not response.is_success:
             self._reader = BufferedBody(self._raise_error, max_bytes=MAX_ERROR_BYTES, truncate=True)
         elif isinstance(self.call, StreamCall):
@@ -229,6 +238,11 @@ class Exchange(Generic[T]):
             self._reader = BufferedBody(self._parse, max_bytes=max_bytes)
         encoding = self.response.headers.get("content-encoding", "")
         return "" if encoding in _UNCOMPRESSED else encoding
+
+    def _report_limit(self, response: Response) -> None:
+        seconds = parse_retry_after(response.headers) or 0.0
+        if self.report_limit and 0 < seconds <= MAX_RETRY_AFTER_SECONDS:
+            self.report_limit(seconds)
 
     def _redact_headers(self, headers: httpx.Headers) -> dict[str, str]:
         values = dict(headers.items())

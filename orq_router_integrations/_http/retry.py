@@ -10,7 +10,7 @@ import random
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations.errors import (
@@ -27,6 +27,10 @@ from orq_router_integrations.wire.retry_defaults import (
 
 if TYPE_CHECKING:  # imported by the first retry, because most programs never need it
     import tenacity
+
+    class _ThrottledError(RouterStatusError):
+        retry_after: float
+
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -89,7 +93,8 @@ class RetryPolicy:
     """Decides whether one call is retried, and how long to wait before each retry.
 
     Attributes:
-        max_retries: Retries after the first attempt.
+        max_retries: Retries after the first attempt. Responses that say when to retry do not count,
+            unless this is 0.
         has_router_retries: Whether the request asks the router for retries or fallbacks. The
             client then only retries requests that never reached the router, and responses with
             status 429 or 503 that say when to retry.
@@ -106,6 +111,7 @@ class RetryPolicy:
     )
     budget: RetryBudget = field(default_factory=RetryBudget)
     _charged: int = 0
+    _retries: int = 0
 
     def run(self, function: Callable[[A], T], argument: A) -> T:
         """Call a function, and retry it while its errors are retryable."""
@@ -153,22 +159,34 @@ class RetryPolicy:
         return {
             "stop": self._should_stop,
             "retry": lambda state: self.is_retryable(_get_error(state)),
-            "wait": _get_wait_seconds,
+            "wait": self._get_wait_seconds,
             "reraise": True,
         }
 
     def _should_stop(self, state: "tenacity.RetryCallState") -> bool:
         """Check whether attempts, time or budget are used up; if not, charge the budget."""
-        if state.attempt_number > self.max_retries:
+        error = _get_error(state)
+        if is_throttled(error) and self.max_retries:
+            return error.retry_after >= self.deadline.remaining
+        if self._retries >= self.max_retries or state.upcoming_sleep >= self.deadline.remaining:
             return True
-        if state.upcoming_sleep >= self.deadline.remaining:
-            return True
-        timed_out = isinstance(_get_error(state), RouterTimeoutError)
+        timed_out = isinstance(error, RouterTimeoutError)
         cost = TIMEOUT_RETRY_COST if timed_out else RETRY_COST
         if not self.budget.acquire(cost):
             return True
         self._charged += cost
+        self._retries += 1
         return False
+
+    def _get_wait_seconds(self, state: "tenacity.RetryCallState") -> float:
+        """Return the delay that the router asks for, or else an exponential backoff with jitter."""
+        error = _get_error(state)
+        if is_throttled(error):
+            return 0.0  # the pacer waits
+        if isinstance(error, RouterStatusError) and error.retry_after is not None:
+            return error.retry_after
+        longest = min(INITIAL_BACKOFF_SECONDS * 2.0**self._retries, MAX_BACKOFF_SECONDS)
+        return longest * random.uniform(0.5, 1)  # noqa: S311 - not used for security
 
     def is_retryable(self, error: BaseException | None) -> bool:
         """Check whether sending the same call again may help and is allowed."""
@@ -196,10 +214,12 @@ def _get_error(state: "tenacity.RetryCallState") -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
 
 
-def _get_wait_seconds(state: "tenacity.RetryCallState") -> float:
-    """Return the delay that the router asks for, or else an exponential backoff with jitter."""
-    error = _get_error(state)
-    if isinstance(error, RouterStatusError) and error.retry_after is not None:
-        return error.retry_after
-    longest = min(INITIAL_BACKOFF_SECONDS * 2.0 ** (state.attempt_number - 1), MAX_BACKOFF_SECONDS)
-    return longest * random.uniform(0.5, 1)  # noqa: S311 - not used for security
+def is_throttled(error: BaseException | None) -> TypeGuard["_ThrottledError"]:
+    """Check whether an error says when the router accepts requests again."""
+    return (
+        isinstance(error, RouterStatusError)
+        and error.status_code in {429, 503}
+        and error.is_retryable
+        and error.should_retry is not False
+        and 0 < (error.retry_after or 0) <= MAX_RETRY_AFTER_SECONDS
+    )

@@ -17,6 +17,7 @@ from support.scripted_router import (
     respond,
 )
 
+from orq_router_integrations._http.retry import BUDGET_TOKENS
 from orq_router_integrations.errors import (
     RateLimitError,
     RouterConnectionError,
@@ -63,13 +64,28 @@ def test_permanent_status_is_not_retried(door, status):
     [
         *((status, {}, 1) for status in TRANSIENT),
         *((status, {"retry_after": "2"}, 1) for status in (408, 500, 502, 504, 529)),
-        (429, {"retry_after": "2"}, 3),
-        (503, {"retry_after": "2"}, 3),
         (409, {"x_should_retry": "true"}, 1),
     ],
 )
 def test_client_does_not_repeat_retries_of_router(door, controls, status, headers, sent):
     assert count_requests(door, respond(status, {}, **headers), controls=controls) == sent
+
+
+@both_doors
+@pytest.mark.parametrize("controls", [{}, *WITH_ROUTER_RETRIES])
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_not_a_failed_attempt(door, controls, status):
+    """The router said when to retry, so neither ``max_retries`` nor the budget is charged."""
+    script = Script(*[respond(status, {}, retry_after="2")] * 5, respond())
+    client = create_client(script, controls=controls)
+    assert door.send(client, create_call()) == ANSWER
+    assert script.sent == 6
+    assert client.retry_budget.tokens == BUDGET_TOKENS
+
+
+@both_doors
+def test_retry_after_without_retries(door):
+    assert count_requests(door, respond(429, {}, retry_after="2"), max_retries=0) == 1
 
 
 @both_doors
@@ -218,7 +234,8 @@ LATER = "Sun, 06 Nov 2022 08:49:52 GMT"
     ],
 )
 def test_retry_after_headers_are_respected(door, pauses, headers, seconds):
-    count_requests(door, respond(429, {}, **headers))
+    script = Script(*[respond(429, {}, **headers)] * 2, respond())
+    assert door.send(create_client(script), create_call()) == ANSWER
     assert pauses == [seconds, seconds]
 
 

@@ -4,6 +4,7 @@ import asyncio
 import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import aclosing, closing
+from functools import partial
 from typing import Any
 
 import httpx
@@ -196,10 +197,16 @@ def record_sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     pauses: list[float] = []
     sleep = asyncio.sleep
 
+    def record(_: object, seconds: float) -> None:
+        if seconds:
+            pauses.append(seconds)
+
     async def asleep(seconds: float) -> None:
-        pauses.append(seconds)
+        record(None, seconds)
         await sleep(0)
 
-    monkeypatch.setattr("tenacity.nap.time", types.SimpleNamespace(sleep=pauses.append))
+    nap = types.SimpleNamespace(sleep=partial(record, None))
+    monkeypatch.setattr("tenacity.nap.time", nap)
     monkeypatch.setattr("asyncio.sleep", asleep)
+    monkeypatch.setattr("orq_router_integrations._http.pacing.Gate.reject", record)
     return pauses

@@ -1,0 +1,152 @@
+"""Limits that several processes share, in the databases that pyrate-limiter supports."""
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from orq_router_integrations._http.pace import Pace, PaceBackend
+from orq_router_integrations.errors import RouterInputError
+
+_LOG = logging.getLogger(__name__)
+
+RECONNECT_SECONDS = 10.0
+TIMEOUT_SECONDS = 2.0
+MIN_PAUSE_SECONDS = 0.005
+CLEANUP_INTERVAL = 100
+"""Number of permits after which expired entries are deleted."""
+
+
+class SharedBucket:
+    """The limit of all processes that use a database.
+
+    Args:
+        pace: The limit and the database.
+        fallback: The limit of this process while the database cannot be reached.
+    """
+
+    def __init__(self, pace: Pace, *, fallback: PaceBackend) -> None:
+        self._pace = pace
+        self._fallback = fallback
+        self._connection: _Connection | None = None
+        self._reconnect_at = 0.0
+
+    def acquire(self) -> float:
+        """Take a permit; see ``PaceBackend``."""
+        if time.monotonic() < self._reconnect_at:
+            return self._fallback.acquire()
+        try:
+            self._connection = self._connection or connect(self._pace)
+            return self._connection.acquire()
+        except Exception as error:  # noqa: BLE001 - databases raise errors of any type
+            _LOG.warning(
+                "pace: Cannot reach %s, so this process keeps to the limit alone: %s",
+                hide_password(str(self._pace.shared)),
+                error,
+            )
+            self._connection = None
+            self._reconnect_at = time.monotonic() + RECONNECT_SECONDS
+            return self._fallback.acquire()
+
+
+class _Connection:
+    """A bucket of pyrate-limiter, without its limiter, which would start threads.
+
+    Args:
+        bucket: The bucket.
+        sqlite: The database of the bucket, if it needs transactions.
+    """
+
+    def __init__(self, bucket: Any, sqlite: sqlite3.Connection | None = None) -> None:
+        self._bucket = bucket
+        self._sqlite = sqlite
+        self._permits = 0
+
+    def acquire(self) -> float:
+        from pyrate_limiter import RateItem  # noqa: PLC0415
+
+        item = RateItem("orq", time.time_ns() // 1_000_000)
+        with self._begin_transaction():
+            if not self._bucket.put(item):
+                return max(float(self._bucket.waiting(item)) / 1000, MIN_PAUSE_SECONDS)
+        self._permits += 1
+        if self._permits % CLEANUP_INTERVAL == 0:
+            self._bucket.leak(item.timestamp)
+        return 0.0
+
+    @contextmanager
+    def _begin_transaction(self) -> Iterator[None]:
+        """Prevent other processes from counting before this one has added its permit."""
+        if self._sqlite is None:
+            yield
+            return
+        self._sqlite.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            if self._sqlite.in_transaction:
+                self._sqlite.commit()
+
+
+def connect(pace: Pace) -> _Connection:
+    """Connect to the database of a pace.
+
+    Raises:
+        RouterInputError: A package is missing, or the database cannot be reached.
+    """
+    try:
+        import pyrate_limiter  # noqa: F401, PLC0415
+    except ImportError:
+        raise RouterInputError(
+            "shared: pyrate-limiter is not installed. Install the extra 'scale'."
+        ) from None
+    url = os.fspath(pace.shared)  # type: ignore[arg-type]
+    try:
+        return _connect_redis(pace, url) if "://" in url else _connect_sqlite(pace, url)
+    except RouterInputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - databases raise errors of any type
+        raise RouterInputError(f"shared: Cannot reach {hide_password(url)}: {error}") from None
+
+
+def _create_rates(pace: Pace) -> list[Any]:
+    from pyrate_limiter import Rate  # noqa: PLC0415
+
+    return [Rate(pace.burst, max(1, round(1000 * pace.burst / pace.rate)))]
+
+
+def _connect_sqlite(pace: Pace, path: str) -> _Connection:
+    from pyrate_limiter import SQLiteBucket  # noqa: PLC0415
+
+    table = f"pace_{pace.name}".replace("'", "").replace('"', "")
+    bucket = SQLiteBucket.init_from_file(_create_rates(pace), table=table, db_path=path)
+    bucket.conn.isolation_level = None  # transactions are explicit
+    bucket.conn.execute(f"PRAGMA busy_timeout = {TIMEOUT_SECONDS * 1000:.0f}")
+    return _Connection(bucket, bucket.conn)
+
+
+def _connect_redis(pace: Pace, url: str) -> _Connection:
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise RouterInputError(
+            f"shared: {hide_password(url)} is not supported. Pass redis://..., the path of a "
+            "SQLite file, or an object with an acquire method."
+        )
+    try:
+        import redis  # noqa: PLC0415
+    except ImportError:
+        raise RouterInputError("shared: redis is not installed. Run: pip install redis") from None
+    from pyrate_limiter import RedisBucket  # noqa: PLC0415
+
+    client = redis.Redis.from_url(
+        url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+    )
+    return _Connection(RedisBucket.init(_create_rates(pace), client, f"pace:{pace.name}"))
+
+
+def hide_password(url: str) -> str:
+    """Return a URL without its user and password."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url

@@ -1,0 +1,260 @@
+"""Pacing: a gate that rejections close, and a limit per client or fleet."""
+
+import asyncio
+import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.scripted_router import (
+    ANSWER,
+    Script,
+    both_doors,
+    create_call,
+    create_client,
+    respond,
+)
+
+from orq_router_integrations import Pace, RouterClient
+from orq_router_integrations._http import pacing
+from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
+from orq_router_integrations._http.pacing import Gate, Pacer, TokenBucket
+from orq_router_integrations.errors import RateLimitError, RouterInputError, RouterTimeoutError
+
+LIMITED = respond(429, {}, retry_after="0.2")
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Any:
+    """A clock that only advances when a test says so."""
+
+    class Clock:
+        now = 100.0
+
+    monkeypatch.setattr(pacing.time, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr(pacing.random, "uniform", lambda low, high: low)
+    return Clock
+
+
+def create_deadline(seconds: float = 5.0) -> Deadline:
+    return Deadline(timeout=seconds, idle_timeout=seconds)
+
+
+class TestGate:
+    def test_open_at_first(self) -> None:
+        assert Gate().get_delay() == 0
+
+    def test_rejection_closes_it(self, clock) -> None:
+        gate = Gate()
+        gate.reject(2.0)
+        assert gate.get_delay() == 2.0
+        clock.now += 2.0
+        assert gate.get_delay() == 0
+
+    def test_longest_closing_counts(self, clock) -> None:
+        gate = Gate()
+        gate.close(5.0)
+        gate.close(1.0)
+        assert gate.get_delay() == 5.0
+
+    def test_calls_are_spaced_at_the_rate_that_was_accepted(self, clock) -> None:
+        gate = Gate()
+        for _ in range(12):
+            gate.admit()
+        gate.reject(6.0)
+        gate.reject(6.0)
+        clock.now += 6.0
+        assert gate.get_delay() == 0
+        gate.admit()
+        assert gate.get_delay() == pytest.approx(0.6)  # 10 calls in 6 seconds
+
+    def test_first_rejections_spread_the_calls(self, clock) -> None:
+        gate = Gate()
+        for _ in range(4):
+            gate.reject(1.0)
+        clock.now += 1.0
+        assert gate.get_delay() == 0
+        gate.admit()
+        assert gate.get_delay() == 0.25
+
+    def test_rate_recovers_without_rejections(self, clock) -> None:
+        gate = Gate()
+        for _ in range(10):
+            gate.admit()
+        gate.close(5.0)
+        clock.now += 5.0
+        gate.get_delay()
+        clock.now += 5.0
+        gate.admit()
+        assert gate.get_delay() == pytest.approx(0.5)
+        clock.now += 20.0
+        gate.admit()
+        assert gate.get_delay() == pytest.approx(0.5 / 16)
+
+    def test_jitter(self) -> None:
+        """Clients that were rejected together do not come back together."""
+        delays = set()
+        for _ in range(20):
+            gate = Gate()
+            gate.reject(0.05)
+            time.sleep(0.055)
+            delays.add(round(gate.get_delay(), 5))
+        assert len(delays) > 5
+
+
+class TestBucket:
+    def test_rate(self, clock) -> None:
+        """95 % of the limit, of which a twentieth may be sent at the same moment."""
+        bucket = TokenBucket(Pace(200, per=10))
+        assert [bucket.acquire() == 0 for _ in range(11)] == [True] * 10 + [False]
+        clock.now += bucket.acquire() + 1e-9
+        assert bucket.acquire() == 0
+        clock.now += 1.0
+        assert sum(bucket.acquire() == 0 for _ in range(30)) == 10
+
+    def test_copies_share_it(self) -> None:
+        pace = Pace(20, per=timedelta(minutes=1))
+        assert pace.seconds == 60
+        copy = pickle.loads(pickle.dumps(pace))
+        assert copy == pace
+        assert pacing.get_bucket(copy) is pacing.get_bucket(pace)
+        assert pacing.get_bucket(Pace(20)) is not pacing.get_bucket(pace)
+
+
+class TestPacer:
+    @pytest.mark.parametrize("kind", ["sync", "async"])
+    async def test_cancelled_waits_leave_nothing_behind(self, kind) -> None:
+        pacer = Pacer(None)
+        pacer.gate.close(30.0)
+        if kind == "async":
+            tasks = [asyncio.ensure_future(pacer.await_turn(create_deadline())) for _ in range(50)]
+            await asyncio.sleep(0.05)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        else:
+            with ThreadPoolExecutor(8) as pool:
+                for future in [pool.submit(pacer.wait, create_deadline(0.1)) for _ in range(8)]:
+                    assert isinstance(future.exception(), DeadlineExceededError)
+        for _ in range(200):
+            if not any(thread.name == "orq-pacer" for thread in threading.enumerate()):
+                break
+            await asyncio.sleep(0.02)
+        assert not pacer._waiting
+        assert pacer._thread is None
+
+    async def test_order(self) -> None:
+        pacer = Pacer(Pace(100, per=1))
+        order: list[int] = []
+
+        async def call(number: int) -> None:
+            await pacer.await_turn(create_deadline())
+            order.append(number)
+
+        await asyncio.gather(*map(call, range(20)))
+        assert order == list(range(20))
+
+    def test_own_backend(self) -> None:
+        class Backend:
+            delays = [0.01, 0.0, 0.01, 0.0]
+
+            def acquire(self) -> float:
+                return self.delays.pop(0)
+
+        pacer = Pacer(Pace(5, shared=Backend()))
+        for _ in range(2):
+            pacer.wait(create_deadline())
+        assert Backend.delays == []
+
+
+@both_doors
+class TestClient:
+    def test_other_calls_wait_too(self, door) -> None:
+        script = Script(LIMITED, respond())
+        client = create_client(script)
+        start = time.monotonic()
+        assert door.send(client, create_call()) == ANSWER
+        assert time.monotonic() - start >= 0.2
+        assert client.retry_budget.tokens == 500
+
+    def test_calls_wait_without_retries(self, door) -> None:
+        script = Script(LIMITED, respond())
+        client = create_client(script, max_retries=0)
+        with pytest.raises(RateLimitError):
+            door.send(client, create_call())
+        start = time.monotonic()
+        assert door.send(client, create_call()) == ANSWER
+        assert time.monotonic() - start >= 0.15
+
+    def test_wait_counts_towards_the_deadline(self, door) -> None:
+        client = create_client(Script(respond(429, {}, retry_after="30")), deadline=0.2)
+        with pytest.raises(RateLimitError):
+            door.send(client, create_call())
+        with pytest.raises(RouterTimeoutError, match="waited for its turn") as raised:
+            door.send(client, create_call())
+        assert (raised.value.attempts, raised.value.ambiguous) == (0, False)
+
+    def test_used_up_limit_closes_the_gate_before_a_rejection(self, door) -> None:
+        headers = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "0.3s"}
+        client = create_client(Script(respond(**headers), respond()))
+        door.send(client, create_call())
+        start = time.monotonic()
+        door.send(client, create_call())
+        assert time.monotonic() - start >= 0.25
+
+    @pytest.mark.parametrize(("remaining", "reset"), [("1", "30s"), ("0", "2h"), ("0", "soon")])
+    def test_other_headers_do_not_close_it(self, door, remaining, reset) -> None:
+        headers = {"x_ratelimit_remaining": remaining, "x_ratelimit_reset": reset}
+        client = create_client(Script(respond(**headers)))
+        door.send(client, create_call())
+        assert client._pacer.pacer is None
+
+    def test_pace(self, door) -> None:
+        client = create_client(Script(), pace=Pace(20, per=1))
+        start = time.monotonic()
+        for _ in range(6):
+            door.send(client, create_call())
+        assert time.monotonic() - start >= 0.25
+
+    def test_copy_with_another_pace(self, door) -> None:
+        client = create_client(Script(), pace=Pace(1, per=60))
+        door.send(client, create_call())
+        copy = client.model_copy(update={"pace": None})
+        assert door.send(copy, create_call()) == ANSWER
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("arguments", "problem"),
+        [
+            ({"limit": 0}, "limit: expected a positive int"),
+            ({"limit": 1.5}, "limit: expected a positive int"),
+            ({"limit": True}, "limit: expected a positive int"),
+            ({"limit": 5, "per": 0}, "per: expected seconds above 0"),
+            ({"limit": 5, "per": timedelta(0)}, "per: expected seconds above 0"),
+            ({"limit": 5, "per": "minute"}, "per: expected seconds above 0"),
+            ({"limit": 5, "shared": 7}, "shared: expected a URL, a path or an object"),
+        ],
+        ids=lambda value: str(value)[:30],
+    )
+    def test_invalid(self, arguments, problem) -> None:
+        with pytest.raises(RouterInputError, match=problem):
+            Pace(**arguments)
+
+    def test_client_requires_a_pace(self) -> None:
+        with pytest.raises(ValueError, match="Pace"):
+            RouterClient(api_key="sk-orq-example", pace=600)
+
+    def test_pickled_client_keeps_its_pace(self, monkeypatch) -> None:
+        monkeypatch.setenv("ORQ_API_KEY", "sk-orq-example")
+        client = RouterClient(pace=Pace(600))
+        assert pickle.loads(pickle.dumps(client)).pace == client.pace
+
+    def test_pace_does_not_affect_cache_keys(self) -> None:
+        plain, paced = (
+            RouterClient(api_key="sk-orq-example", pace=pace) for pace in (None, Pace(5))
+        )
+        assert plain.fingerprint() == paced.fingerprint()

@@ -1,0 +1,77 @@
+"""Limits that several processes share."""
+
+import logging
+import sqlite3
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from orq_router_integrations import Pace
+from orq_router_integrations._http import shared_pace
+from orq_router_integrations._http.pacing import TokenBucket, _create_bucket
+from orq_router_integrations._http.shared_pace import connect
+from orq_router_integrations.errors import RouterInputError
+
+pytest.importorskip("pyrate_limiter")
+
+
+def test_connections_share_the_limit(tmp_path: Path) -> None:
+    pace = Pace(40, per=60, shared=tmp_path / "pace.db")
+    buckets = [_create_bucket(pace) for _ in range(4)]
+    delays = [bucket.acquire() for bucket in buckets]
+    assert delays.count(0) == pace.burst == 2
+    assert all(0 <= delay < 10 for delay in delays)
+
+
+def test_names_are_separate_limits(tmp_path: Path) -> None:
+    for name in ("chat", "it's"):
+        bucket = _create_bucket(Pace(1, shared=tmp_path / "pace.db", name=name))
+        assert [bucket.acquire() == 0 for _ in range(2)] == [True, False]
+
+
+def test_concurrent_connections_do_not_exceed_the_limit(tmp_path: Path) -> None:
+    pace = Pace(400, per=600, shared=tmp_path / "pace.db")
+    with ThreadPoolExecutor(8) as pool:
+        delays = list(pool.map(lambda _: connect(pace).acquire(), range(60)))
+    assert delays.count(0) == pace.burst
+
+
+@pytest.mark.parametrize(
+    ("shared", "problem"),
+    [
+        ("missing/folder/pace.db", "Cannot reach missing/folder/pace.db"),
+        ("ftp://user:secret@host/x", "ftp://host/x is not supported"),
+        ("redis://user:secret@127.0.0.1:1/0", "redis"),
+    ],
+    ids=["path", "scheme", "redis"],
+)
+def test_unreachable_at_construction(tmp_path, monkeypatch, shared: str, problem: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RouterInputError, match=problem) as raised:
+        Pace(5, shared=shared)
+    assert "secret" not in str(raised.value)
+
+
+def test_missing_package(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyrate_limiter", None)
+    with pytest.raises(RouterInputError, match="Install the extra 'scale'"):
+        Pace(5, shared=tmp_path / "pace.db")
+
+
+def test_unreachable_during_a_run(tmp_path: Path, monkeypatch, caplog) -> None:
+    """The local limit applies until the database is back."""
+    pace = Pace(20, shared=tmp_path / "pace.db")
+    bucket = shared_pace.SharedBucket(pace, fallback=TokenBucket(pace))
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(shared_pace, "connect", raise_error)
+        assert bucket.acquire() == 0
+        assert bucket.acquire() > 0
+    assert caplog.text.count("this process keeps to the limit alone") == 1
+    bucket._reconnect_at = 0.0
+    assert bucket.acquire() == 0
+
+
+def raise_error(_: Pace) -> None:
+    raise sqlite3.OperationalError("disk I/O error")
