@@ -1,10 +1,10 @@
 """Request bodies of decision models: states with messages and images, and questions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from langchain_core.decisions import Question
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, ToolMessage
 from pydantic import TypeAdapter, ValidationError
 
 from orq_router_integrations.media.metadata import read_image_size
@@ -18,6 +18,7 @@ from orq_router_integrations.media.mime import (
 )
 from orq_router_integrations.wire.json import as_dict, dumps
 from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.reasoning import REASONING_BLOCK_TYPES
 
 MAX_IMAGES = 128
 ASSET_SIDES = range(256, 1569)
@@ -33,6 +34,8 @@ _MEDIA_KEYS = frozenset(
     ("base64", "data", "file", "file_data", "file_id", "image_url", "input_audio", "source", "url")
 )
 _ROLES = {"human": "user", "ai": "assistant"}
+_SKIPPED_BLOCKS = REASONING_BLOCK_TYPES | {"tool_call", "tool_call_chunk", "invalid_tool_call"}
+"""Reasoning is not sent, and tool calls are not part of the content of a message."""
 
 _QUESTION: TypeAdapter[Question] = TypeAdapter(Question, config={"defer_build": True})
 
@@ -56,15 +59,20 @@ def build_decision_body(
         ValueError: The state or a question cannot be sent.
     """
     converter = _JsonConverter()
-    body = {
-        "state": converter.convert_state(state),
-        "questions": {
-            name: converter.convert(_dump_question(name, question), f"questions.{name}")
-            for name, question in questions.items()
-        },
-    }
+    try:
+        body = {
+            "state": converter.convert_state(state),
+            "questions": {
+                name: converter.convert(_dump_question(name, question), f"questions.{name}")
+                for name, question in questions.items()
+            },
+        }
+    except RecursionError:
+        raise ValueError("state: nested too deeply, or contains itself.") from None
     has_boxes = any(question["type"] == "box" for question in body["questions"].values())
-    if not converter.images and not has_boxes:
+    if not converter.images:
+        if has_boxes:
+            _reject("state", "box questions need an image")
         return body
     if _uses_assets(candidates, has_boxes=has_boxes):
         return body | {"assets": dict(map(_build_asset, converter.images))}
@@ -76,9 +84,10 @@ def _dump_question(name: str, question: Any) -> dict[str, Any]:
         data: dict[str, Any] = _QUESTION.dump_python(_QUESTION.validate_python(question))
     except ValidationError as error:
         details = error.errors(include_url=False)[0]
-        field = ".".join(map(str, details["loc"][1:]))
-        raise ValueError(f"questions.{name}.{field}: {details['msg']}.") from None
-    if not data["instructions"]:
+        path = ".".join(("questions", str(name), *map(str, details["loc"][1:])))
+        raise ValueError(f"{path}: {details['msg']}.") from None
+    instructions = data["instructions"]
+    if not instructions or (isinstance(instructions, str) and not instructions.strip()):
         raise ValueError(f"questions.{name}.instructions: write the question here.")
     if data["type"] == "noul":
         criteria = data.pop("criteria") or {}
@@ -99,8 +108,8 @@ class _JsonConverter:
             raise ValueError(
                 f"state: expected text, a dict, a list or messages, got {type(state).__name__}."
             )
-        if isinstance(state, Sequence) and any(isinstance(item, BaseMessage) for item in state):
-            return {"messages": converted}  # models accept a bare list of user messages only
+        if isinstance(converted, list) and any(map(_is_message, state)):
+            return {"messages": converted}
         return converted
 
     def convert(self, value: Any, path: str) -> Any:
@@ -108,11 +117,9 @@ class _JsonConverter:
             case BaseMessage():
                 return self._convert_message(value, path)
             case Mapping():
-                if value.get("type") in _MEDIA_TYPES and not _MEDIA_KEYS.isdisjoint(value):
+                if _is_media(value):
                     return self._convert_media(value, path)
-                return {
-                    str(key): self.convert(item, f"{path}.{key}") for key, item in value.items()
-                }
+                return {key: self.convert(item, f"{path}.{key}") for key, item in value.items()}
             case None | str() | bool() | int() | float():
                 return value
             case Sequence() if not isinstance(value, bytes | bytearray):
@@ -123,32 +130,45 @@ class _JsonConverter:
         )
 
     def _convert_message(self, message: BaseMessage, path: str) -> dict[str, Any]:
-        converted: dict[str, Any] = {"role": _ROLES.get(message.type, message.type)}
+        converted: dict[str, Any] = {"role": _get_role(message)}
+        if message.name:
+            converted["name"] = message.name
         if isinstance(message, ToolMessage):
             converted["tool_call_id"] = message.tool_call_id
-        blocks = [
-            {"type": "text", "text": block["text"]} if block["type"] == "text" else block
-            for block in message.content_blocks
-            if block["type"] == "text" or block["type"] in _MEDIA_TYPES
-        ]
-        if all(block["type"] == "text" for block in blocks):
-            converted["content"] = message.text
-        else:
-            converted["content"] = self.convert(blocks, f"{path}.content")
-        if isinstance(message, AIMessage) and message.tool_calls:
+            if message.status == "error":
+                converted["status"] = "error"
+        converted["content"] = self._convert_content(message, f"{path}.content")
+        if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
             converted["tool_calls"] = [
-                {"name": call["name"], "args": self.convert(call["args"], path), "id": call["id"]}
-                for call in message.tool_calls
+                {name: call[name] for name in ("name", "args", "id")}
+                for call in (*message.tool_calls, *message.invalid_tool_calls)
             ]
         return converted
 
-    def _convert_media(self, block: Mapping[str, Any], path: str) -> dict[str, str]:
+    def _convert_content(self, message: BaseMessage, path: str) -> Any:
+        if isinstance(message.content, str):
+            return message.content
+        blocks = list(_iter_content(message))
+        if all(block.get("type") == "text" for block in blocks):
+            return "".join(block["text"] for block in blocks)
+        # tools and models may declare wrong media types, and nobody can correct them
+        is_third_party = isinstance(message, AIMessage | ToolMessage)
+        return [
+            self._convert_media(block, f"{path}[{i}]", ignores_type=is_third_party)
+            if _is_media(block)
+            else self.convert(block, f"{path}[{i}]")
+            for i, block in enumerate(blocks)
+        ]
+
+    def _convert_media(
+        self, block: Mapping[str, Any], path: str, *, ignores_type: bool = False
+    ) -> dict[str, str]:
         """Collect an image, and return a reference to it."""
         if "image" not in block["type"]:
             _reject(path, f"{block['type']} is not supported. Use text and images")
         source, declared_type = _read_image_source(block, path)
         try:
-            mime_type, data = validate_image(source, declared_type)
+            mime_type, data = validate_image(source, None if ignores_type else declared_type)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         if len(self.images) == MAX_IMAGES:
@@ -156,6 +176,37 @@ class _JsonConverter:
         image = _Image(f"image_{len(self.images) + 1}", mime_type, data, path)
         self.images.append(image)
         return {"image": image.name}
+
+
+def _is_media(block: Mapping[str, Any]) -> bool:
+    return block.get("type") in _MEDIA_TYPES and not _MEDIA_KEYS.isdisjoint(block)
+
+
+def _is_message(item: Any) -> bool:
+    """Return whether an item of a list makes models read the list as messages of a chat.
+
+    They accept such lists only if all messages are the user's.
+    """
+    return isinstance(item, BaseMessage) or as_dict(item).get("role", "user") != "user"
+
+
+def _get_role(message: BaseMessage) -> str:
+    if isinstance(message, ChatMessage):
+        return message.role
+    message_type = message.type.removesuffix("MessageChunk").lower()
+    return _ROLES.get(message_type, message_type)
+
+
+def _iter_content(message: BaseMessage) -> Iterator[Mapping[str, Any]]:
+    """Yield the content blocks of a message, without reasoning and tool calls."""
+    for block in message.content_blocks:
+        # langchain-core wraps blocks that it does not know
+        value: Mapping[str, Any] = as_dict(block.get("value")) or block
+        block_type = value.get("type")
+        if block_type == "text" or (block_type == "text-plain" and value.get("text")):
+            yield {"type": "text", "text": value["text"]}
+        elif block_type not in _SKIPPED_BLOCKS:
+            yield value
 
 
 def _read_image_source(block: Mapping[str, Any], path: str) -> tuple[Any, str | None]:

@@ -321,7 +321,7 @@ class RouterClient(RouterSettings):
         if self.trace_calls:
             from orq_router_integrations._http.telemetry import CallSpan  # noqa: PLC0415
 
-            exchange.span = CallSpan(exchange.url, call.endpoint.path, call.body)
+            exchange.span = CallSpan(exchange.url, call.endpoint, call.body)
         return exchange
 
     def _send_attempt(self, exchange: "Exchange[T]") -> T:
@@ -349,41 +349,39 @@ class RouterClient(RouterSettings):
     def _iter_items(self, exchange: "Exchange[T]") -> Generator[T]:
         """Send one attempt of a call and yield the items of its response."""
         reference: PacerReference = self._get_private("_pacer")
-        try:
-            if reference.pacer or self.pace:
-                reference.get_pacer(self.pace).wait(exchange.deadline)
-            with self._get_sender().send(exchange) as chunks:
-                for chunk in chunks:
-                    yield from exchange.feed(chunk)
-                    if exchange.done:
-                        return
-                yield from exchange.finish()
-        except Exception as error:
-            self._handle_error(error, exchange)
-            raise
-        finally:
-            exchange.release()
+        with exchange:
+            try:
+                if reference.pacer or self.pace:
+                    reference.get_pacer(self.pace).wait(exchange.deadline)
+                with self._get_sender().send(exchange) as chunks:
+                    for chunk in chunks:
+                        yield from exchange.feed(chunk)
+                        if exchange.done:
+                            return
+                    yield from exchange.finish()
+            except Exception as error:
+                self._handle_error(error, exchange)
+                raise
 
     async def _aiter_items(self, exchange: "Exchange[T]") -> AsyncGenerator[T]:
         """Send one attempt of a call and yield the items of its response."""
         reference: PacerReference = self._get_private("_pacer")
-        try:
-            if reference.pacer or self.pace:
-                await reference.get_pacer(self.pace).await_turn(exchange.deadline)
-            sender = await self._get_async_sender()
-            async with sender.send(exchange) as chunks:
-                async for chunk in chunks:
-                    for item in exchange.feed(chunk):
+        with exchange:
+            try:
+                if reference.pacer or self.pace:
+                    await reference.get_pacer(self.pace).await_turn(exchange.deadline)
+                sender = await self._get_async_sender()
+                async with sender.send(exchange) as chunks:
+                    async for chunk in chunks:
+                        for item in exchange.feed(chunk):
+                            yield item
+                        if exchange.done:
+                            return
+                    for item in exchange.finish():
                         yield item
-                    if exchange.done:
-                        return
-                for item in exchange.finish():
-                    yield item
-        except Exception as error:
-            self._handle_error(error, exchange)
-            raise
-        finally:
-            exchange.release()
+            except Exception as error:
+                self._handle_error(error, exchange)
+                raise
 
     def _close_gate(self, seconds: float) -> None:
         self._get_private("_pacer").get_pacer(self.pace).gate.close(seconds)

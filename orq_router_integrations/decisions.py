@@ -14,7 +14,7 @@ from orq_router_integrations.wire.control_placement import place_controls
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.decisions import REFUSAL, parse_decisions
 from orq_router_integrations.wire.endpoints import DECISIONS
-from orq_router_integrations.wire.json import as_dict
+from orq_router_integrations.wire.json import as_dict, as_float, as_int, as_str
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.request_encoding import check_dialect
 
@@ -98,7 +98,8 @@ class OrqDecisionModel(RouterIntegration, BaseDecisionModel):
         controls = self.merge_controls()
         check_dialect(DECISIONS, self.resolved_client.dialect)
         place_controls(controls, DECISIONS, self.resolved_client.dialect)
-        if len(controls.fallbacks or ()) > MAX_FALLBACKS:
+        fallbacks = self.resolved_client.controls.merge(controls).fallbacks
+        if len(fallbacks or ()) > MAX_FALLBACKS:
             raise ValueError(f"controls.fallbacks: use at most {MAX_FALLBACKS} models.")
         return self
 
@@ -136,15 +137,14 @@ class OrqDecisionModel(RouterIntegration, BaseDecisionModel):
         return cast("DecisionResponse", await super().ainvoke(input, config))
 
     def _classify(self, state: State, questions: dict[str, Question]) -> DecisionResponse:
-        return _raise_for_refusals(self.resolved_client.send(self._build_call(state, questions)))
+        return self.resolved_client.send(self._build_call(state, questions))
 
     async def _aclassify(self, state: State, questions: dict[str, Question]) -> DecisionResponse:
-        call = self._build_call(state, questions)
-        return _raise_for_refusals(await self.resolved_client.asend(call))
+        return await self.resolved_client.asend(self._build_call(state, questions))
 
     def _build_call(
         self, state: State, questions: Mapping[str, Question]
-    ) -> "Call[tuple[DecisionResponse, list[str]]]":
+    ) -> Call[DecisionResponse]:
         controls = self.merge_controls()
         candidates = ModelCandidates.from_controls(
             self.model, self.resolved_client.controls.merge(controls)
@@ -175,49 +175,52 @@ def _check_request(request: Any, kwargs: Mapping[str, Any]) -> None:
 
 def _parse_response(
     response: Response, *, model: str, questions: Mapping[str, Mapping[str, Any]]
-) -> tuple[DecisionResponse, list[str]]:
-    """Return the answers, and the ids of the questions that the model refused to answer."""
+) -> DecisionResponse:
+    """Parse the answers.
+
+    Raises:
+        RefusalError: The model refused to answer a question.
+        MalformedResponseError: An answer is missing or incomplete.
+    """
     body = parse_decisions(response, questions)
     refused = [name for name, answer in body["answers"].items() if answer["type"] == REFUSAL]
     usage = as_dict(body.get("usage"))
     fields = {
-        "model": body.get("model") or model,
+        "model": as_str(body.get("model")) or model,
         "answers": {name: body["answers"][name] for name in questions if name not in refused},
         "usage": _create_usage(usage) if usage else None,
-        "request_id": as_dict(body.get("telemetry")).get("trace_id") or response.trace_id,
+        "request_id": as_str(as_dict(body.get("telemetry")).get("trace_id")) or response.trace_id,
         "requested_model": model,
-        "cost": usage.get("total_cost"),
+        "cost": as_float(usage.get("total_cost")),
         "attempts": response.attempts,
         "offline": "x-orq-offline" in response.headers,
     }
     try:
-        return DecisionResponse.model_validate(fields), refused
+        answers = DecisionResponse.model_validate(fields)
     except ValidationError as error:
         details = error.errors(include_url=False)[0]
         field = ".".join(map(str, details["loc"]))
         raise MalformedResponseError(f"{field}: {details['msg']}") from None
+    if refused:
+        raise RefusalError(
+            f"The model refused to answer {', '.join(map(repr, refused))}.",
+            endpoint=DECISIONS.path,
+            attempts=response.attempts,
+            status_code=response.status,
+            trace_id=answers.request_id,
+            answers=answers,
+        )
+    return answers
 
 
 def _create_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
     details = as_dict(usage.get("input_tokens_details"))
     input_details = {
-        "cache_read": details.get("cached_tokens"),
-        "cache_creation": details.get("cache_write_tokens"),
+        "cache_read": as_int(details.get("cached_tokens")),
+        "cache_creation": as_int(details.get("cache_write_tokens")),
     }
     return {
-        "input_tokens": usage.get("input_tokens"),
-        "output_tokens": usage.get("output_tokens"),
+        "input_tokens": as_int(usage.get("input_tokens")) or 0,
+        "output_tokens": as_int(usage.get("output_tokens")) or 0,
         "input_token_details": {k: v for k, v in input_details.items() if v is not None},
     }
-
-
-def _raise_for_refusals(result: tuple[DecisionResponse, list[str]]) -> DecisionResponse:
-    response, refused = result
-    if refused:
-        raise RefusalError(
-            f"The model refused to answer {', '.join(map(repr, refused))}.",
-            endpoint=DECISIONS.path,
-            trace_id=response.request_id,
-            answers=response,
-        )
-    return response

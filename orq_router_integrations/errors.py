@@ -118,6 +118,11 @@ class RouterError(core.ModelError):
         vars(self).update(details)
 
     @property
+    def request_id(self) -> str | None:
+        """The ``trace_id``, under the name that the SDKs of OpenAI and Anthropic use."""
+        return self.trace_id
+
+    @property
     def message(self) -> str:
         """The error message without the details that ``str()`` appends."""
         return str(self.args[0])

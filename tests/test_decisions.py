@@ -5,7 +5,16 @@ import pickle
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    HumanMessageChunk,
+    SystemMessage,
+    ToolMessage,
+)
 from pydantic import ValidationError
 
 pytest.importorskip("langchain_core.decisions", reason="requires langchain-core 1.8")
@@ -89,6 +98,13 @@ class TestAnswers:
             model.ask(urgent=URGENT, team=TEAM)
         assert caught.value.answers.nouls["urgent"].noul == 0.2
 
+    async def test_async_refusal(self) -> None:
+        model = Model(answers={LUNA: {"urgent": 0.2, "team": "refusal"}}).model
+        with pytest.raises(RefusalError) as caught:
+            await model.ainvoke({"state": "x", "questions": {"urgent": URGENT, "team": TEAM}})
+        assert caught.value.answers.cost is not None
+        assert caught.value.request_id == caught.value.answers.request_id
+
     def test_timeout_of_the_router(self) -> None:
         fault = Fault(status=200, seconds=60)
         model = Model(controls={"timeout": {"call_timeout": 5_000}}, faults={LUNA: fault})
@@ -122,6 +138,76 @@ class TestState:
         """Some models accept a bare list only if it contains user messages."""
         state = Model().get_body([HumanMessage("a"), AIMessage("b")])["state"]
         assert [message["role"] for message in state["messages"]] == ["user", "assistant"]
+
+    @pytest.mark.parametrize(
+        ("message", "expected"),
+        [
+            (AIMessageChunk("a"), {"role": "assistant", "content": "a"}),
+            (HumanMessageChunk("a"), {"role": "user", "content": "a"}),
+            (ChatMessage("a", role="critic"), {"role": "critic", "content": "a"}),
+            (HumanMessage("a", name="Ann"), {"role": "user", "name": "Ann", "content": "a"}),
+            (
+                HumanMessage([{"type": "text-plain", "text": "a", "mime_type": "text/plain"}]),
+                {"role": "user", "content": "a"},
+            ),
+            (
+                ToolMessage([{"rows": [1, 2]}], tool_call_id="1", status="error"),
+                {
+                    "role": "tool",
+                    "tool_call_id": "1",
+                    "status": "error",
+                    "content": [{"rows": [1, 2]}],
+                },
+            ),
+            (
+                AIMessage([{"type": "refusal", "refusal": "No."}]),
+                {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+            ),
+            (
+                AIMessage([{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "a"}]),
+                {"role": "assistant", "content": "a"},
+            ),
+            (
+                AIMessage(
+                    "",
+                    invalid_tool_calls=[{"name": "f", "args": "{", "id": "1", "error": "cut"}],
+                ),
+                {
+                    "role": "assistant",
+                    "content": "",
+                    "tool_calls": [{"name": "f", "args": "{", "id": "1"}],
+                },
+            ),
+        ],
+        ids=[
+            "chunk",
+            "user chunk",
+            "role",
+            "name",
+            "text file",
+            "tool data",
+            "refusal",
+            "reasoning",
+            "invalid call",
+        ],
+    )
+    def test_content_of_messages(self, message: BaseMessage, expected: Any) -> None:
+        assert Model().get_body({"m": message})["state"] == {"m": expected}
+
+    def test_arguments_of_tool_calls_are_data(self) -> None:
+        args = {"type": "image", "url": "https://example.com/a.png"}
+        message = AIMessage("", tool_calls=[{"name": "show", "args": args, "id": "1"}])
+        state = Model().get_body([message])["state"]
+        assert state["messages"][0]["tool_calls"][0]["args"] == args
+
+    def test_type_that_a_tool_declared_is_corrected(self, image: Any) -> None:
+        message = ToolMessage([image | {"mime_type": "image/jpeg"}], tool_call_id="1")
+        (sent,) = Model().get_body([message])["state"]
+        assert sent["content"][-1]["image_url"] == to_data_url(image)
+
+    def test_dicts_with_other_roles_are_wrapped(self) -> None:
+        messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+        assert Model().get_body(messages)["state"] == {"messages": messages}
 
     @pytest.mark.parametrize("state", ["text", {"a": [1, 2.5, None, True]}, ["a", {"b": "c"}]])
     def test_json_is_sent_unchanged(self, state: Any) -> None:
@@ -187,7 +273,10 @@ class TestInvalidInput:
             ({"type": "image", "file_id": "f"}, {"q": URGENT}, "no base64 data"),
             ({"type": "audio", "base64": "AAAA"}, {"q": URGENT}, "audio is not supported"),
             ([{"type": "image", "base64": "!"}], {"q": URGENT}, r"state\[0\]: The data is not"),
-            ("x", {"q": Box(instructions="cat")}, "does not support box questions"),
+            ("x", {"q": Noul(instructions=" ")}, "write the question here"),
+            ("x", {"q": "Is it?"}, "questions.q: Input should be a valid dictionary"),
+            ("x", {"q": Box(instructions="cat")}, "box questions need an image"),
+            ({1: "a"}, {"q": URGENT}, "the key 1 must be a str"),
         ],
     )
     def test_raises_before_sending(self, state: Any, questions: Any, problem: str) -> None:
@@ -205,6 +294,21 @@ class TestInvalidInput:
         request = {"state": "x", "questions": {"q": URGENT}}
         with pytest.raises(RouterInputError, match="Unknown argument 'controls'"):
             Model().model.invoke(request, controls={"name": "x"})
+
+    def test_box_for_another_provider(self, image: Any) -> None:
+        with pytest.raises(RouterInputError, match="does not support box questions"):
+            Model().ask({"photo": image}, cat=Box(instructions="cat"))
+
+    def test_state_that_contains_itself(self) -> None:
+        state: dict[str, Any] = {}
+        state["again"] = state
+        with pytest.raises(RouterInputError, match="contains itself"):
+            Model().ask(state)
+
+    def test_fallbacks_of_the_client_count(self) -> None:
+        client = OfflineRouter().client(controls={"fallbacks": [f"a/{i}" for i in range(11)]})
+        with pytest.raises(ValidationError, match="at most 10 models"):
+            OrqDecisionModel(LUNA, client=client)
 
     def test_too_many_images(self, image: Any) -> None:
         with pytest.raises(RouterInputError, match="at most 128 images"):

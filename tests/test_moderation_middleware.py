@@ -1,9 +1,13 @@
 """OrqModerationMiddleware: input, output and tool results of agents built by LangChain."""
 
+import json
 from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import BaseModel
 
 from orq_router_integrations import (
     ChatOrq,
@@ -48,7 +52,7 @@ class TestInput:
     def test_end(self) -> None:
         router = OfflineRouter()
         assert run(HARMFUL, router=router, on_flagged="end") == [
-            ("human", HARMFUL),
+            ("human", REMOVED),
             ("ai", REMOVED),
         ]
         assert [call.path for call in router.log] == ["/moderations"]
@@ -95,7 +99,7 @@ class TestToolResults:
         assert ("tool", "They attack at dawn") in run(router=router)
 
     def test_error(self, router: OfflineRouter) -> None:
-        with pytest.raises(FlaggedContentError, match="flagged the tool"):
+        with pytest.raises(FlaggedContentError, match="flagged the tool result"):
             run(router=router, check_tool_results=True)
 
     def test_replace(self, router: OfflineRouter) -> None:
@@ -104,7 +108,80 @@ class TestToolResults:
 
     def test_end(self, router: OfflineRouter) -> None:
         messages = run(router=router, check_tool_results=True, on_flagged="end")
-        assert messages[-1] == ("ai", REMOVED)
+        assert messages[-2:] == [("tool", REMOVED), ("ai", REMOVED)]
+
+    def test_results_of_several_calls(self) -> None:
+        calls = [CALL, CALL | {"id": "2"}]
+        router = OfflineRouter(answers={MODEL: [Answer(tool_calls=calls), "Done."]})
+        messages = run(router=router, check_tool_results=True, on_flagged="replace")
+        assert messages[2:] == [("tool", REMOVED), ("tool", REMOVED), ("ai", "Done.")]
+
+
+class TestConversation:
+    @pytest.mark.parametrize("on_flagged", ["end", "replace"])
+    def test_flagged_text_never_reaches_the_model(self, on_flagged: Any) -> None:
+        router = OfflineRouter(answers={MODEL: "Hello!"})
+        agent = create_agent(
+            ChatOrq(MODEL, client=router.client()),
+            middleware=[
+                OrqModerationMiddleware(
+                    OrqModeration(client=router.client()), on_flagged=on_flagged
+                )
+            ],
+            checkpointer=InMemorySaver(),
+        )
+        config: Any = {"configurable": {"thread_id": "1"}}
+        for text in (HARMFUL, "Hi"):
+            agent.invoke({"messages": [("user", text)]}, config)
+        sent = [
+            request.body["messages"] for request in router.requests if "messages" in request.body
+        ]
+        assert HARMFUL not in str(sent)
+
+
+class Letter(BaseModel):
+    """A letter."""
+
+    text: str
+
+
+class TestStructuredOutput:
+    """Flagged structured output is removed with both strategies of LangChain."""
+
+    @pytest.fixture(params=[ProviderStrategy, ToolStrategy])
+    def agent(self, request: Any) -> Any:
+        call = {"name": "Letter", "args": {"text": HARMFUL}, "id": "1"}
+        answers = {
+            ProviderStrategy: Answer(json.dumps({"text": HARMFUL})),
+            ToolStrategy: Answer(tool_calls=[call]),
+        }
+        router = OfflineRouter(answers={MODEL: answers[request.param]})
+
+        def create(on_flagged: Any, tools: Any = ()) -> Any:
+            return create_agent(
+                ChatOrq(MODEL, client=router.client()),
+                list(tools),
+                response_format=request.param(Letter),
+                middleware=[
+                    OrqModerationMiddleware(
+                        OrqModeration(client=router.client()), on_flagged=on_flagged
+                    )
+                ],
+            )
+
+        return create
+
+    @pytest.mark.parametrize("on_flagged", ["end", "replace"])
+    @pytest.mark.parametrize("tools", [(), (search,)], ids=["alone", "with tools"])
+    def test_is_removed(self, agent: Any, on_flagged: str, tools: Any) -> None:
+        state = agent(on_flagged, tools).invoke({"messages": [("user", "Hi")]})
+        assert state["structured_response"] is None
+        assert [message.text for message in state["messages"]] == ["Hi", REMOVED]
+        assert HARMFUL not in str(state)
+
+    def test_error(self, agent: Any) -> None:
+        with pytest.raises(FlaggedContentError, match="flagged the output"):
+            agent("error").invoke({"messages": [("user", "Hi")]})
 
 
 async def test_async_agent() -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from secrets import token_hex
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 import httpx
 from typing_extensions import TypedDict
@@ -285,11 +285,15 @@ class Exchange(Generic[T]):
             yield item
             self.deadline.resume()
 
-    def release(self) -> None:
+    def __enter__(self) -> Self:
+        """Begin an attempt."""
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
         """End the attempt: drop the reader, to break its reference cycle with the exchange."""
         self._reader = None
         if self.span:
-            self.span.end_attempt()
+            self.span.end_attempt(error)
 
 
 def create_exchange(

@@ -4,7 +4,6 @@ Spans follow OpenTelemetry's semantic conventions for generative AI. They never 
 answers or keys.
 """
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
     from orq_router_integrations.wire.call import Response
+    from orq_router_integrations.wire.endpoints import Endpoint
 
 TRACER_NAME = "orq_router_integrations"
 
@@ -79,16 +79,17 @@ class CallSpan:
 
     Args:
         url: URL of the request.
-        path: Path of the endpoint.
+        endpoint: Endpoint of the call.
         body: Body of the request.
     """
 
-    def __init__(self, url: "httpx.URL", path: str, body: Mapping[str, Any]) -> None:
+    def __init__(self, url: "httpx.URL", endpoint: "Endpoint", body: Mapping[str, Any]) -> None:
         from opentelemetry.trace import SpanKind  # noqa: PLC0415
 
         self._tracer = get_tracer()
-        self._path = path
-        operation = OPERATIONS.get(path) or path.rpartition("/")[2]
+        self._path = endpoint.path
+        self._method = endpoint.method
+        operation = OPERATIONS.get(endpoint.path) or endpoint.path.rpartition("/")[2]
         model = body.get("model")
         attributes = {
             "gen_ai.operation.name": operation,
@@ -117,11 +118,14 @@ class CallSpan:
         """
         from opentelemetry.trace import SpanKind, set_span_in_context  # noqa: PLC0415
 
-        attributes: dict[str, str | int] = {"http.request.method": "POST", "url.path": self._path}
+        attributes: dict[str, str | int] = {
+            "http.request.method": self._method,
+            "url.path": self._path,
+        }
         if number > 1:
             attributes["http.request.resend_count"] = number - 1
         self._attempt = self._tracer.start_span(
-            f"POST {self._path}",
+            f"{self._method} {self._path}",
             context=set_span_in_context(self._span),
             kind=SpanKind.CLIENT,
             attributes=attributes,
@@ -145,11 +149,11 @@ class CallSpan:
             **(getattr(generation, "generation_info", None) or {}),
             **(getattr(message, "response_metadata", None) or {}),
         }
-        usage = getattr(message, "usage_metadata", None) or {}
+        usage = getattr(message or item, "usage_metadata" if message else "usage", None) or {}
         attributes = {
             "gen_ai.response.model": metadata.get("model_name") or getattr(item, "model", None),
             "gen_ai.response.id": metadata.get("id"),
-            "gen_ai.usage.input_tokens": usage.get("input_tokens"),
+            "gen_ai.usage.input_tokens": usage.get("input_tokens", getattr(item, "tokens", None)),
             "gen_ai.usage.output_tokens": usage.get("output_tokens"),
             "orq.fell_back": metadata.get("fell_back"),
         }
@@ -159,10 +163,10 @@ class CallSpan:
             if isinstance(value, str | int | list):
                 self._span.set_attribute(name, value)
 
-    def end_attempt(self) -> None:
-        """End the span of the current attempt, with the exception that is being handled."""
+    def end_attempt(self, error: BaseException | None) -> None:
+        """End the span of the current attempt, which may have failed with an error."""
         if self._attempt is not None:
-            _end(self._attempt, sys.exception())
+            _end(self._attempt, error)
             self._attempt = None
 
     def __enter__(self) -> Self:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orq_router_integrations.wire.call import MalformedResponseError, Response
-from orq_router_integrations.wire.json import as_dict
+from orq_router_integrations.wire.json import as_dict, as_float
 
 REFUSAL = "refusal"
 
@@ -51,11 +51,12 @@ def _add_derived_fields(
     if answer["type"] not in {"choice", "score"}:
         return answer
     probabilities = as_dict(answer.get("probabilities"))
-    if not probabilities:
+    values = [as_float(value) for value in probabilities.values()]
+    if not values or None in values:
         raise MalformedResponseError(f"the answer to {name!r} has no probabilities")
-    derived = {}
+    derived: dict[str, Any] = {}
     if answer.get("confidence") is None:
-        derived["confidence"] = max(probabilities.values(), key=float)
+        derived["confidence"] = max(value for value in values if value is not None)
     if answer["type"] == "score" and not answer.get("legend"):
         derived["legend"] = dict(enumerate(question["criteria"]))
     return answer | derived

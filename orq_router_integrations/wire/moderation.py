@@ -56,16 +56,13 @@ def parse_moderation(response: Response, *, count: int) -> list[ModerationResult
 
 def _parse_result(result: Any, model: str | None, trace_id: str | None) -> ModerationResult:
     fields = as_dict(result)
-    categories = {
-        name: value
-        for name, value in as_dict(fields.get("categories")).items()
-        if isinstance(value, bool)
-    }
+    values = as_dict(fields.get("categories"))
+    categories = {name: value for name, value in values.items() if isinstance(value, bool)}
     flagged = fields.get("flagged")
-    if not isinstance(flagged, bool):  # Mistral reports only categories
-        if flagged is not None or not categories:
-            raise MalformedResponseError("a moderation result does not say whether text is flagged")
-        flagged = any(categories.values())
+    if flagged is None and all(isinstance(value, bool | None) for value in values.values()):
+        flagged = any(categories.values()) if categories else None  # Mistral has only categories
+    if not isinstance(flagged, bool) or fields.get("error"):
+        raise MalformedResponseError("a moderation result does not say whether text is flagged")
     scores = as_dict(fields.get("category_scores"))
     return ModerationResult(
         flagged=flagged,

@@ -13,7 +13,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from orq_router_integrations import ChatOrq, OfflineRouter, OrqImageTool, OrqSpeechTool
+from orq_router_integrations import (
+    ChatOrq,
+    OfflineRouter,
+    OrqEmbeddings,
+    OrqImageTool,
+    OrqSpeechTool,
+)
 from orq_router_integrations.errors import NotFoundError, ServerError, StreamInterruptedError
 from orq_router_integrations.testing import Fault
 
@@ -148,6 +154,34 @@ class TestCallSpan:
         attributes = spans.call.attributes or {}
         assert attributes["gen_ai.response.model"] == "anthropic/claude-sonnet-4-5"
         assert attributes["orq.fell_back"] is True
+
+    def test_outer_exception_is_not_recorded(self, spans: Spans) -> None:
+        model = create_model(OfflineRouter())
+        try:
+            raise KeyError("outer")
+        except KeyError:
+            model.invoke("Hi")
+        assert [span.status.status_code for span in spans.attempts] == [StatusCode.UNSET]
+
+    def test_method_of_the_request(self, spans: Spans) -> None:
+        OfflineRouter().client(trace_calls=True).list_models()
+        (attempt,) = spans.find("GET /models")
+        assert (attempt.attributes or {})["http.request.method"] == "GET"
+
+    def test_usage_of_embeddings_and_decisions(self, spans: Spans) -> None:
+        client = OfflineRouter().client(trace_calls=True)
+        OrqEmbeddings("openai/text-embedding-3-small", client=client).embed_documents(["a"])
+        (embeddings,) = spans.find("embeddings openai/text-embedding-3-small")
+        assert (embeddings.attributes or {})["gen_ai.usage.input_tokens"]
+        decisions = pytest.importorskip("langchain_core.decisions")
+        from orq_router_integrations import OrqDecisionModel
+
+        questions = {"q": decisions.Noul(instructions="Is it?")}
+        model = OrqDecisionModel("openai/gpt-6-luna", client=client)
+        model.invoke({"state": "x", "questions": questions})
+        (decision,) = spans.find("decisions openai/gpt-6-luna")
+        assert (decision.attributes or {})["gen_ai.response.model"] == "openai/gpt-6-luna"
+        assert (decision.attributes or {})["gen_ai.usage.output_tokens"] == 1
 
     def test_error(self, spans: Spans) -> None:
         with pytest.raises(NotFoundError):

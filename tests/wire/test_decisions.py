@@ -34,6 +34,11 @@ def test_confidence_is_the_largest_probability() -> None:
     assert parse(CHOICE, answer | {"confidence": 0.5})["confidence"] == 0.5
 
 
+def test_probabilities_may_be_strings() -> None:
+    answer = {"type": "choice", "choice": "tech", "probabilities": {"sales": "0.3", "tech": "0.7"}}
+    assert parse(CHOICE, answer)["confidence"] == 0.7
+
+
 def test_refusal_has_only_a_type() -> None:
     assert parse(NOUL, {"type": "refusal"}) == {"type": "refusal"}
 
@@ -46,6 +51,8 @@ def test_refusal_has_only_a_type() -> None:
         (CHOICE, {"type": "choice", "choice": "tech"}, "has no probabilities"),
         (CHOICE, {"type": "choice", "choice": "hr"}, "'hr', which is not one of the labels"),
         (SCORE, {"type": "score", "score": 1, "probabilities": {}}, "has no probabilities"),
+        (SCORE, {"type": "score", "score": 1, "probabilities": {"0": "x"}}, "has no probabilities"),
+        (SCORE, {"type": "score", "score": 1, "probabilities": {"0": None}}, "no probabilities"),
     ],
 )
 def test_incomplete_answer_is_malformed(question: Any, answer: Any, problem: str) -> None:

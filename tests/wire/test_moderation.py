@@ -40,6 +40,11 @@ def test_format_without_flagged_uses_the_categories(is_member: bool, flagged: bo
     assert result.flagged is flagged
 
 
+def test_categories_may_be_null() -> None:
+    (result,) = parse(MISTRAL | {"categories": {"pii": False, "law": None}})
+    assert (result.flagged, result.categories) == (False, {"pii": False})
+
+
 def test_results_keep_their_order() -> None:
     assert [result.flagged for result in parse(OPENAI, MISTRAL | {"flagged": False})] == [
         True,
@@ -48,7 +53,17 @@ def test_results_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "result", [{}, None, {"categories": {}}, {"flagged": "no"}, {"categories": {"hate": "no"}}]
+    "result",
+    [
+        {},
+        None,
+        {"categories": {}},
+        {"flagged": "no"},
+        {"categories": {"hate": "no"}},
+        {"categories": {"hate": False, "violence": 1}},
+        {"categories": {"hate": None}},
+        {"flagged": False, "error": {"message": "unavailable"}},
+    ],
 )
 def test_result_without_a_verdict_is_malformed(result: Any) -> None:
     """An unreadable result must never count as harmless."""
