@@ -49,6 +49,18 @@ VALID_BODIES: dict[str, dict[str, Any]] = {
     "/audio/translations": {"model": "openai/whisper-1", "temperature": 0.5},
     "/images/edits": {"model": "openai/gpt-image-1", "prompt": "a boat"},
     "/images/variations": {"model": "openai/dall-e-2", "n": 1},
+    "/embeddings": {"model": "openai/text-embedding-3-small", "input": ["Hi"], "dimensions": 8},
+    "/rerank": {"model": "cohere/rerank-v3.5", "query": "Hi", "documents": ["a", "b"], "top_n": 1},
+    "/moderations": {"model": "openai/omni-moderation-latest", "input": ["Hi"]},
+    "/decisions": {
+        "model": "openai/gpt-6-luna",
+        "state": {"text": "Hi"},
+        "questions": {
+            "a": {"type": "noul", "instructions": "?"},
+            "b": {"type": "choice", "instructions": "?", "criteria": {"x": "X", "y": None}},
+            "c": {"type": "score", "instructions": "?", "criteria": ["low", "high"]},
+        },
+    },
 }
 
 numbers = st.integers(-(2**70), 2**70) | st.floats() | st.sampled_from([0, -1, 1e308, 2**53])
