@@ -118,7 +118,7 @@ def create_transcription_case(server: str, folder: Path) -> Case:
             endpoint=TRANSCRIPTIONS,
             body={"model": "openai/whisper-1"},
             files={"file": create_upload(path)},
-            parse=lambda reply: reply.json()["text"],
+            parse=lambda response: response.json_object()["text"],
         )
         router.send(call)
 

@@ -14,7 +14,7 @@ CORE = "BaseChatModel"
 IMPORTS = {
     CORE: "from langchain_core.language_models import BaseChatModel",
     OURS: "from orq_router_integrations import ChatOrq as Model",
-    FLOOR: "from tests.benchmarks.floor import Floor as Model",
+    FLOOR: "from tests.benchmarks.floor import MinimalChatModel as Model",
     OPENAI: "from langchain_openai import ChatOpenAI as Model",
 }
 NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
