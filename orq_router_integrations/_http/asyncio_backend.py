@@ -142,15 +142,19 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """Write the buffered data, then read."""
         with suppress(httpcore.WriteError):  # the router may already have responded
             await self._flush(timeout)
+        while True:
+            data = await self._receive(max_bytes, timeout)
+            if (joined := self._state.process_received(data)) or not data:
+                return joined
+
+    async def _receive(self, max_bytes: int, timeout: float | None) -> bytes:
         protocol, seconds = self._protocol, self._state.deadline.cap(timeout)
         while not (protocol.received or protocol.is_closed):
             if not await protocol.wait_for_event(seconds):
                 raise httpcore.ReadTimeout
         if protocol.error and not protocol.received:
             raise httpcore.ReadError(str(protocol.error)) from protocol.error
-        data = protocol.take(max_bytes)
-        self._state.first_byte = self._state.first_byte or data[:1]
-        return data
+        return protocol.take(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Buffer data; write it if the buffer is full."""

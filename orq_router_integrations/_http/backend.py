@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import httpcore
 from typing_extensions import override
 
+from orq_router_integrations._http.chunked_encoding import ChunkJoiner
 from orq_router_integrations._http.deadline import MIN_TIMEOUT_SECONDS, Deadline
 from orq_router_integrations._http.dialing import connect, set_socket_options
 
@@ -79,7 +80,12 @@ class CallState:
 
     def start_call(self, deadline: Deadline) -> None:
         """Apply the deadline of the next call."""
-        self.deadline, self.first_byte = deadline, b""
+        self.deadline, self.first_byte, self._joiner = deadline, b"", ChunkJoiner()
+
+    def process_received(self, data: bytes) -> bytes:
+        """Record received data, and join its chunks; the result is empty if more is needed."""
+        self.first_byte = self.first_byte or data[:1]
+        return self._joiner.feed(data)
 
     def start_tls(self, host: str | None) -> str | None:
         """Store the host of a TLS handshake, and return it as the certificate has it."""
@@ -88,7 +94,7 @@ class CallState:
 
     def attach(self, stream: T) -> T:
         """Store the current stream."""
-        self.stream = stream
+        self.stream, self._joiner = stream, ChunkJoiner()
         return stream
 
 
@@ -149,9 +155,10 @@ class DeadlineStream(httpcore.NetworkStream):
         with suppress(httpcore.WriteError):  # the router may already have responded
             self._flush(timeout)
         self._is_writing = False
-        data, self._received = self._received or self._receive(max_bytes, timeout), b""
-        self._state.first_byte = self._state.first_byte or data[:1]
-        return data
+        while True:
+            data, self._received = self._received or self._receive(max_bytes, timeout), b""
+            if (joined := self._state.process_received(data)) or not data:
+                return joined
 
     def _receive(self, max_bytes: int, timeout: float | None) -> bytes:
         """Wait for data, with interruptions if the call can be cancelled."""
