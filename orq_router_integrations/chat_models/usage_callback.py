@@ -111,11 +111,12 @@ class RouterUsage(UsageMetadataCallbackHandler):
         return f"{self.cost:.6f}" if is_priced else "unknown"
 
     def __repr__(self) -> str:
+        tokens = {model: usage["total_tokens"] for model, usage in self.usage_metadata.items()}
         return (
             f"RouterUsage(calls={self.calls}, fallbacks={self.fallbacks}, "
             f"cost={self._format_cost()}, "
             f"unpriced={self.unpriced}, estimated_cost={self.estimated_cost:.6f}, "
-            f"cached={self.cached}, usage_metadata={self.usage_metadata})"
+            f"cached={self.cached}, total_tokens={tokens})"
         )
 
 

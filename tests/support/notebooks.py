@@ -7,6 +7,7 @@ kernel versions are removed.
 
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ COOKBOOKS = Path(__file__).parents[2] / "cookbooks"
 REMOVED_VARIABLES = ("ORQ_API_KEY", "ORQ_BASE_URL", "LC_OUTPUT_VERSION")
 CELL_TIMEOUT = 60  # seconds
 MAX_KERNELS = 2
+PROGRESS_BAR = re.compile(r"\d%\||/s[,\]]|TqdmWarning")
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -82,10 +84,18 @@ def _normalize(notebook: NotebookNode) -> None:
     for count, cell in enumerate(code_cells, start=1):
         cell.metadata.pop("execution", None)
         cell.execution_count = count
-        cell.outputs = _merge_streams(cell.outputs)
+        merged = _merge_streams(cell.outputs)
+        cell.outputs = [output for output in merged if not _is_progress_bar(output)]
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
+
+
+def _is_progress_bar(output: NotebookNode) -> bool:
+    """Return whether an output is a progress bar, which contains times, or its warning."""
+    if output.get("name") != "stderr":
+        return False
+    return not output.text.strip() or bool(PROGRESS_BAR.search(output.text))
 
 
 def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:

@@ -108,7 +108,7 @@ class TestServe:
         with pytest.raises(OSError, match="directory"):
             serve(port=0, record=tmp_path)
 
-    def test_missing_uvicorn_names_extra(self, monkeypatch):
+    def test_missing_uvicorn_names_the_package(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "uvicorn", None)
-        with pytest.raises(ImportError, match=r"the extra \[serve\]"):
+        with pytest.raises(ImportError, match="pip install uvicorn"):
             serve()
