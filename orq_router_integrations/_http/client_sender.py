@@ -6,8 +6,10 @@ built-in types are passed to a client.
 """
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, closing, contextmanager, suppress
 from enum import Enum
 from typing import Any, ClassVar, Self
 from weakref import WeakKeyDictionary, WeakSet
@@ -15,14 +17,15 @@ from weakref import WeakKeyDictionary, WeakSet
 from orq_router_integrations._http.deadline import (
     DRAIN_SECONDS,
     MIN_TIMEOUT_SECONDS,
-    WATCHDOG_INTERVAL_SECONDS,
     Deadline,
     DeadlineExceededError,
-    SocketWatchdog,
 )
 from orq_router_integrations._http.exchange import Exchange, RequestArgs
 from orq_router_integrations._http.http_clients import AsyncHttpClient, SyncHttpClient
 from orq_router_integrations.errors import RouterConnectionError, RouterInputError
+
+WATCHDOG_INTERVAL_SECONDS = 0.1
+"""Seconds between two checks of a watchdog; sync calls may overrun by that much."""
 
 READ_AHEAD_BYTES = 64 * 1024
 """Bytes of an async response to read before the caller asks for them."""
@@ -43,15 +46,82 @@ class ClientSender:
             args = exchange.start_attempt()
             extensions = _build_extensions(exchange, watchdog.trace)
             request = _build_request(self.client, args, exchange.content, extensions)
-            watchdog.watch_extensions(request.extensions)
             with closing(self.client.send(request, **_SEND_OPTIONS)) as response:
-                watchdog.watch_extensions(response.extensions)
+                watchdog.stream = response.extensions.get("network_stream")
                 with closing(watchdog):  # before another request may use the connection
                     chunks = exchange.iter_response(response)
                     _reset_timeout(response, exchange)
                     yield watchdog.iter_checked(chunks)
                     if exchange.done:
                         watchdog.drain(chunks)
+
+
+class SocketWatchdog:
+    """Ends a sync request at its deadline by shutting down its socket.
+
+    This is the only way to end a blocking read. The socket of a new connection is known as soon as
+    it is connected, that of a reused one when its response starts; until then, only the shortened
+    timeouts of the request apply. Requests over a transport without sockets are not ended.
+
+    Attributes:
+        stream: The httpcore stream with the socket, once it is known.
+        is_expired: Whether the request was ended.
+    """
+
+    def __init__(self, deadline: Deadline) -> None:
+        self.deadline = deadline
+        self.stream: Any = None
+        self.is_expired = False
+        self._lock, self._closed = threading.Lock(), threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._run, name="orq-watchdog", daemon=True).start()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self.close()
+        if self.is_expired and isinstance(error, Exception):
+            raise DeadlineExceededError from error
+
+    def close(self) -> None:
+        """Stop watching the socket, because another request may use it next."""
+        with self._lock:
+            self._closed.set()
+
+    def _run(self) -> None:
+        while not self._closed.wait(WATCHDOG_INTERVAL_SECONDS):
+            with self._lock:
+                if self.deadline.is_expired and not self._closed.is_set():
+                    self._abort()
+
+    def _abort(self) -> None:
+        self.is_expired = True
+        with suppress(Exception):  # custom transports may have other streams
+            # ``SSLSocket.shutdown`` would drop the TLS state while another thread reads.
+            socket.socket.shutdown(self.stream.get_extra_info("socket"), socket.SHUT_RDWR)
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Record a connection that is being opened (httpcore's ``trace`` extension)."""
+        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
+            self.stream = info["return_value"]
+
+    def iter_checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield chunks until the deadline passes."""
+        for chunk in chunks:
+            self._check()
+            yield chunk
+        self._check()  # the end may be that of a socket that was shut down
+
+    def _check(self) -> None:
+        if self.is_expired or self.deadline.is_expired:
+            raise DeadlineExceededError
+
+    def drain(self, chunks: Iterator[bytes]) -> None:
+        """Read the end of a complete response, so that its connection can be reused."""
+        if self.stream:
+            self.deadline.resume(DRAIN_SECONDS)
+            with suppress(Exception):
+                next(chunks, None)
 
 
 class AsyncClientSender:
@@ -140,21 +210,10 @@ class RequestPhase(Enum):
     CLOSING = "its response is being closed, which is quick and must not be cancelled"
 
 
-_SEND_EVENTS = {"http11.send_request_headers.started", "http2.send_request_headers.started"}
-_BEFORE_SENDING = {
-    "connection.connect_tcp.started",
-    "connection.start_tls.started",
-    *_SEND_EVENTS,
-}
 _PHASES = {
-    "connection.connect_tcp.started": RequestPhase.UNSENT,
-    "connection.connect_tcp.complete": RequestPhase.UNSENT,
-    "connection.start_tls.started": RequestPhase.UNSENT,
-    "connection.start_tls.complete": RequestPhase.UNSENT,
-    "http11.response_closed.started": RequestPhase.CLOSING,
-    "http11.response_closed.complete": RequestPhase.CLOSING,
-    "http2.response_closed.started": RequestPhase.CLOSING,
-    "http2.response_closed.complete": RequestPhase.CLOSING,
+    "connect_tcp": RequestPhase.UNSENT,
+    "start_tls": RequestPhase.UNSENT,
+    "response_closed": RequestPhase.CLOSING,
 }
 """Phase after each event of httpcore's ``trace`` extension; any other event means ``ACTIVE``."""
 
@@ -198,14 +257,16 @@ class CancelGuard:
 
     async def trace(self, event: str, _: Mapping[str, Any]) -> None:
         """Record an event (httpcore's ``trace`` extension)."""
-        if ".connect_" in event:
+        name, step = event.split(".")[1:]  # such as "connection.connect_tcp.started"
+        phase = _PHASES.get(name, RequestPhase.ACTIVE)
+        is_sent_now = name == "send_request_headers" and step == "started"
+        if name.startswith("connect_"):
             self._loops.add(self._loop)
-        if event in _SEND_EVENTS and self._loop not in self._loops:
+        if is_sent_now and self._loop not in self._loops:
             raise RuntimeError("The connection belongs to another event loop.")
-        if self.abandoned and event in _BEFORE_SENDING:
+        if self.abandoned and (is_sent_now or (phase is RequestPhase.UNSENT and step == "started")):
             raise AbandonedRequestError
-        self.was_sent = self.was_sent or event in _SEND_EVENTS
-        self._phase = _PHASES.get(event, RequestPhase.ACTIVE)
+        self.was_sent, self._phase = self.was_sent or is_sent_now, phase
 
 
 _RUNNING_TASKS: set["asyncio.Task[None]"] = set()

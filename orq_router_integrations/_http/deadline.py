@@ -2,19 +2,13 @@
 
 httpx only limits the time between two bytes, so a server that sends a byte now and then could hold
 a call forever. A `Deadline` limits the call as a whole. The package's own connections check it
-whenever they wait. Over an httpx client of the caller, a `SocketWatchdog` ends sync calls and a
-`BackgroundReader` ends async ones.
+whenever they wait; `client_sender` explains how calls over an httpx client of the caller end.
 """
 
 import math
-import os
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import suppress
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Self
 
 import httpx
 
@@ -25,9 +19,6 @@ from orq_router_integrations.wire.controls import RouterControls
 
 MIN_TIMEOUT_SECONDS = 0.001
 """Sockets interpret zero as "do not wait", and httpx rejects negative numbers."""
-
-WATCHDOG_INTERVAL_SECONDS = 0.1
-"""Seconds between two checks of the watchdog thread; sync calls may overrun by that much."""
 
 KEEPALIVE_SECONDS = 50.0
 """Seconds that an unused connection stays open; many load balancers close it after 60 seconds."""
@@ -168,118 +159,3 @@ def _warn_if_short(name: str, seconds: float, worst_case: float | None) -> None:
             "allow the router for every model, retry and wait, so the client may give up while a "
             f"fallback is still working. Raise {name}= or shorten the controls."
         )
-
-
-class SocketWatchdog:
-    """Ends a sync request at its deadline by shutting down its socket.
-
-    This is the only way to end a blocking read in another thread. The socket is found in the
-    extensions of the response, in those of the request if the transport puts its
-    ``network_stream`` there, or through httpcore's ``trace`` extension while a connection is
-    opened. Requests over a transport without sockets are not ended.
-    """
-
-    def __init__(self, deadline: Deadline) -> None:
-        self.deadline = deadline
-        self.is_expired = False
-        self._sources: list[Mapping[str, Any]] = []
-
-    def __enter__(self) -> Self:
-        WATCHDOG_THREAD.add(self)
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self.close()
-        self._sources.clear()  # breaks a reference cycle through ``trace``
-        if self.is_expired and isinstance(error, Exception):
-            raise DeadlineExceededError from error
-
-    def close(self) -> None:
-        """Stop watching the socket, because another request may use it next."""
-        WATCHDOG_THREAD.remove(self)
-
-    def watch_extensions(self, extensions: MutableMapping[str, Any]) -> None:
-        """Look for the socket in the extensions of a request or response."""
-        self._sources.append(extensions)
-
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Record a connection that is being opened (httpcore's ``trace`` extension)."""
-        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
-            self._sources.append({"network_stream": info["return_value"]})
-
-    @property
-    def socket(self) -> socket.socket | None:
-        """The socket of the request, once it is known."""
-        for source in reversed(self._sources):
-            if stream := source.get("network_stream"):
-                sock: socket.socket | None = stream.get_extra_info("socket")
-                return sock
-        return None
-
-    def iter_checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield chunks until the deadline passes."""
-        for chunk in chunks:
-            self._check()
-            yield chunk
-        self._check()  # the end may be that of a socket that was shut down
-
-    def drain(self, chunks: Iterator[bytes]) -> None:
-        """Read the end of a complete response, so that its connection can be reused."""
-        if self.socket:
-            self.deadline.resume(DRAIN_SECONDS)
-            with suppress(Exception):
-                next(chunks, None)
-
-    def _check(self) -> None:
-        if self.is_expired or self.deadline.is_expired:
-            raise DeadlineExceededError
-
-    def abort(self) -> None:
-        self.is_expired = True
-        with suppress(Exception):  # a failure here must not end the thread for all other calls
-            if sock := self.socket:
-                # ``SSLSocket.shutdown`` would drop the TLS state while another thread reads.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-
-class WatchdogThread:
-    """The thread that checks the deadlines of sync requests; it sleeps while there are none."""
-
-    def __init__(self) -> None:
-        self.reset_after_fork()
-
-    def reset_after_fork(self) -> None:
-        """Start over: the watchdog thread does not exist in a forked child."""
-        self._lock = threading.Lock()
-        self._wake_up = threading.Event()
-        self._watchdogs: set[SocketWatchdog] = set()
-        self._thread: threading.Thread | None = None
-
-    def add(self, watchdog: SocketWatchdog) -> None:
-        with self._lock:
-            self._watchdogs.add(watchdog)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="orq-deadlines", daemon=True)
-                self._thread.start()
-        self._wake_up.set()
-
-    def remove(self, watchdog: SocketWatchdog) -> None:
-        """Stop checking; the socket is not shut down after this returns."""
-        with self._lock:
-            self._watchdogs.discard(watchdog)
-
-    def _run(self) -> None:
-        while True:
-            self._wake_up.wait()
-            with self._lock:
-                for watchdog in self._watchdogs:
-                    if watchdog.deadline.is_expired:
-                        watchdog.abort()
-                if not self._watchdogs:
-                    self._wake_up.clear()
-            time.sleep(WATCHDOG_INTERVAL_SECONDS)
-
-
-WATCHDOG_THREAD = WatchdogThread()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=WATCHDOG_THREAD.reset_after_fork)

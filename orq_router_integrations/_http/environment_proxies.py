@@ -5,6 +5,8 @@ httpx reads the same variables, but rejects some values of ``NO_PROXY`` that Doc
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from ssl import SSLContext
@@ -19,38 +21,27 @@ if TYPE_CHECKING:
     import httpcore
 
 
+@dataclass(frozen=True)
 class EnvironmentProxies:
     """The proxies of one client, which are read from the environment by its first call.
 
-    Attributes:
-        is_empty: Whether the environment was read and has no proxies.
+    Two of them are always equal, so they do not affect whether two clients are.
     """
 
-    def __init__(self) -> None:
-        self.is_empty = False
-        self._proxies: dict[str, str] | None = None
-        self._selected: dict[tuple[bytes, bytes, int | None], str | None] = {}
+    @cached_property
+    def urls(self) -> dict[str, str]:
+        """The proxies by the scheme that they are for, and those to bypass as ``no``."""
+        return getproxies()
 
     def select(self, url: httpx.URL) -> str | None:
         """Return the URL of the proxy for a request, or ``None`` for a direct connection."""
-        if self._proxies is None:
-            self._proxies = getproxies()
-            self.is_empty = not self._proxies
-        if self.is_empty:
+        proxy = self.urls.get(url.scheme) or self.urls.get("all")
+        if not proxy or is_bypassed(url, self.urls.get("no", "")):
             return None
-        origin = url.raw_scheme, url.raw_host, url.port
-        if origin not in self._selected:
-            self._selected[origin] = _select(self._proxies, url)
-        return self._selected[origin]
+        return proxy if "://" in proxy else f"http://{proxy}"
 
     def __reduce__(self) -> Any:
         return EnvironmentProxies, ()  # an unpickled client reads its own environment
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, EnvironmentProxies)  # does not affect client equality
-
-    def __hash__(self) -> int:
-        return hash(EnvironmentProxies)
 
 
 def create_proxy(url: str, create_context: Callable[[], SSLContext]) -> "httpcore.Proxy":
@@ -85,13 +76,6 @@ def format_proxy(url: str) -> str:
     """Return the URL of a proxy without its credentials."""
     scheme, _, rest = url.rpartition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
-
-
-def _select(proxies: dict[str, str], url: httpx.URL) -> str | None:
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or is_bypassed(url, proxies.get("no", "")):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def is_bypassed(url: httpx.URL, no_proxy: str) -> bool:

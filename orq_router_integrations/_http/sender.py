@@ -101,7 +101,7 @@ class _AsyncAttempt:
 
 def _select_proxy(exchange: Exchange[Any]) -> str | None:
     proxies = exchange.proxies
-    return None if proxies.is_empty else proxies.select(exchange.url)
+    return proxies.select(exchange.url) if proxies.urls else None
 
 
 def _build_request(

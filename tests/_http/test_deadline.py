@@ -1,6 +1,7 @@
 """Deadlines of calls, idle timeouts of streams, and the watchdog of sync calls."""
 
 import asyncio
+import threading
 import time
 from typing import Any
 
@@ -28,8 +29,8 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import RouterClient, RouterError
-from orq_router_integrations._http import pool
-from orq_router_integrations._http.deadline import WATCHDOG_THREAD, Deadline, SocketWatchdog
+from orq_router_integrations._http.client_sender import SocketWatchdog
+from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations.errors import RouterConnectionError, RouterTimeoutError
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -235,14 +236,6 @@ async def test_connection_of_complete_async_stream_is_reused():
         assert server.accepted == 1
 
 
-def test_watchdog_works_after_fork():
-    deadline = Deadline(timeout=30, idle_timeout=30)
-    with SocketWatchdog(deadline):
-        WATCHDOG_THREAD.reset_after_fork()
-        with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=30)) as watchdog:
-            assert wait_until(lambda: watchdog.is_expired)
-
-
 def test_lost_connection_before_deadline_is_not_a_timeout():
     with pytest.raises(RouterConnectionError):
         create_client(Script(httpx.ReadError("lost")), max_retries=0, deadline=9.0).send(
@@ -250,21 +243,40 @@ def test_lost_connection_before_deadline_is_not_a_timeout():
         )
 
 
-def test_pooled_connection_is_not_watched(monkeypatch):
+def has_watchdogs() -> bool:
+    return any(thread.name == "orq-watchdog" for thread in threading.enumerate())
+
+
+class WatchedTransport(httpx.HTTPTransport):
+    """Records whether requests are watched while they are sent, and when they are closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watched: list[bool] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.watched.append(has_watchdogs())
+        response = super().handle_request(request)
+        close = response.stream.close
+
+        def record() -> None:
+            self.watched.append(not wait_until(lambda: not has_watchdogs()))
+            close()
+
+        response.stream.close = record
+        return response
+
+
+def test_pooled_connection_is_not_watched():
     """The watchdog could otherwise shut down the socket of the next request."""
-    watched = []
-    push = pool._Pool.push
-
-    def record(*args: Any) -> Any:
-        watched.append(len(WATCHDOG_THREAD._watchdogs))
-        return push(*args)
-
-    monkeypatch.setattr(pool._Pool, "push", record)
-    with Loopback(respond_with_stream) as server, impatient_client(server) as client:
-        assert list(client.stream(create_stream_call())) == ["Hel"]
-    with Loopback(complete_response(COMPLETION)) as server, impatient_client(server) as client:
-        client.send(create_call())
-    assert watched == [0, 0]
+    transport = WatchedTransport()
+    with httpx.Client(transport=transport) as http_client:
+        with Loopback(respond_with_stream) as server:
+            client = impatient_client(server, http_client=http_client)
+            assert list(client.stream(create_stream_call())) == ["Hel"]
+        with Loopback(complete_response(COMPLETION)) as server:
+            impatient_client(server, http_client=http_client).send(create_call())
+    assert transport.watched == [True, False] * 2
 
 
 class FailingStream:
@@ -274,7 +286,7 @@ class FailingStream:
 
 def test_failing_transport_does_not_stop_watchdog():
     with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=30)) as failing:
-        failing.watch_extensions({"network_stream": FailingStream()})
+        failing.stream = FailingStream()
         assert wait_until(lambda: failing.is_expired)
     with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=30)) as watchdog:
         assert wait_until(lambda: watchdog.is_expired)

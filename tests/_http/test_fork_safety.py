@@ -9,8 +9,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from support.local_client import wait_until
 
 from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations._http.client_sender import SocketWatchdog
+from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations._http.pool import _Pool
 from orq_router_integrations._http.redaction import RedactingFilter
 from orq_router_integrations._http.retry import RetryBudget
@@ -72,6 +75,16 @@ def test_thread_that_forks_can_use_its_own_lock_in_child(cls):
     instance = cls(*ARGUMENTS.get(cls, ()))
     with instance._lock:
         assert succeeds_in_child(lambda: USES[cls](instance))
+
+
+def expire_watchdog() -> None:
+    with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=30)) as watchdog:
+        assert wait_until(lambda: watchdog.is_expired)
+
+
+def test_requests_are_watched_in_child():
+    with SocketWatchdog(Deadline(timeout=30, idle_timeout=30)):
+        assert succeeds_in_child(expire_watchdog)
 
 
 def test_redaction_works_in_child():
