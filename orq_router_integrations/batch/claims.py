@@ -58,16 +58,17 @@ class Claims:
         with self._lock:
             claim = self._paths.pop(path, None)
         if claim is not None:
-            with suppress(Exception):  # it expires
+            with suppress(Exception):  # a claim that cannot be deleted expires
                 self._files.rm_file(claim)
 
     def renew(self) -> float:
         """Renew all claims; returns the seconds until the next renewal."""
         with self._lock:
-            claims = list(self._paths.values())
-        for claim in claims:
-            with suppress(Exception):  # if the claim expires, another worker may compute the result
-                self._files.pipe_file(claim, self._build_claim())
+            paths = list(self._paths)
+        for path in paths:
+            with self._lock, suppress(Exception):  # if a claim expires, another worker takes over
+                if claim := self._paths.get(path):  # not released in the meantime
+                    self._files.pipe_file(claim, self._build_claim())
         return self._seconds / 3
 
     def _build_claim(self) -> bytes:

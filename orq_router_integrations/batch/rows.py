@@ -6,6 +6,7 @@ every row, no more requests are sent; completed rows are still stored and return
 
 import asyncio
 import json
+import os
 import threading
 from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
@@ -205,6 +206,8 @@ class Rows(ABC):
 class AsyncRows:
     """An async function from batches to batches, which shares the limit of its ``Rows``.
 
+    Ray's ``map_batches`` takes this class as its function, with ``fn_constructor_args=(rows,)``.
+
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> from orq_router_integrations.batch import ChatRows
     >>> rows = ChatRows(ChatOrq("openai/gpt-4o", client=OfflineRouter().client())).as_async()
@@ -223,17 +226,20 @@ class AsyncRows:
 # One limit per process, shared by all copies of an object in it
 
 _LOCK = threading.Lock()
-_POOLS: dict[str, ThreadPoolExecutor] = {}
+_POOLS: dict[tuple[int, str], ThreadPoolExecutor] = {}
+"""By process id too, because the threads of a pool do not exist in a forked child."""
+
 _SEMAPHORES: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]]" = (
     WeakKeyDictionary()
 )
 
 
 def get_pool(rows_id: str, max_concurrency: int) -> ThreadPoolExecutor:
+    key = (os.getpid(), rows_id)
     with _LOCK:
-        if rows_id not in _POOLS:
-            _POOLS[rows_id] = ThreadPoolExecutor(max_concurrency, "orq-rows")
-        return _POOLS[rows_id]
+        if key not in _POOLS:
+            _POOLS[key] = ThreadPoolExecutor(max_concurrency, "orq-rows")
+        return _POOLS[key]
 
 
 def _get_semaphore(rows_id: str, max_concurrency: int) -> asyncio.Semaphore:

@@ -2,7 +2,10 @@
 
 import asyncio
 import io
+import os
 import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +292,14 @@ class TestEmbeddings:
 def test_invalid_arguments(create: Any, problem: str) -> None:
     with pytest.raises(RouterInputError, match=problem):
         create()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_child_has_its_own_threads() -> None:
+    """The threads of the parent do not exist in the child, which would wait for them forever."""
+    rows = create_rows(OfflineRouter(), max_concurrency=1)
+    rows({"prompt": ["Hi"]})
+    with ProcessPoolExecutor(1, get_context("fork")) as pool:
+        assert pool.submit(rows, {"prompt": ["Hi"]}).result(timeout=20)["answer"][0]
