@@ -191,6 +191,41 @@ class ChatOrq(ChatOrqFields):
         for event in builder.iter_final_events():
             yield event
 
+    def compact(self, conversation: LanguageModelInput, **kwargs: Any) -> list[BaseMessage]:
+        """Compact a conversation with the Responses API, and return the messages that replace it.
+
+        The first message contains the compaction item, an encrypted summary that only the provider
+        can read, and the usage of this call. The newest messages follow. Pass them all to
+        ``invoke`` with the next message, without ``previous_response_id``. Router controls such as
+        fallbacks do not apply.
+
+        Args:
+            conversation: The conversation, as for ``invoke``.
+            kwargs: ``model``, ``instructions``, ``previous_response_id`` or ``prompt_cache_key``.
+
+        Raises:
+            RouterInputError: The conversation is invalid, or ``api`` is not ``"responses"``.
+            RouterError: The call failed.
+
+        >>> from orq_router_integrations import OfflineRouter
+        >>> client = OfflineRouter().client()
+        >>> model = ChatOrq("openai/gpt-4o", api="responses", client=client)
+        >>> summary, newest = model.compact([("user", "Hi"), ("ai", "Hello!"), ("user", "Bye")])
+        >>> newest.text
+        'Bye'
+        """
+        from orq_router_integrations.chat_models import compaction  # noqa: PLC0415
+
+        messages = self._convert_input(conversation).to_messages()
+        return self.resolved_client.send(compaction.build_call(self, messages, kwargs))
+
+    async def acompact(self, conversation: LanguageModelInput, **kwargs: Any) -> list[BaseMessage]:
+        """Compact a conversation; see ``compact``."""
+        from orq_router_integrations.chat_models import compaction  # noqa: PLC0415
+
+        messages = self._convert_input(conversation).to_messages()
+        return await self.resolved_client.asend(compaction.build_call(self, messages, kwargs))
+
     def bind_tools(
         self,
         tools: Sequence[ToolLike],

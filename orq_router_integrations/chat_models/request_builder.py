@@ -105,7 +105,7 @@ def build_call(
     kwargs: dict[str, Any],
 ) -> Call[ChatResult | PendingResponse]:
     """Build the call for a complete answer; ``kwargs`` override fields of the model."""
-    body, controls, candidates = _build_request(model, messages, stop, kwargs)
+    body, controls, candidates = build_request(model, messages, stop, kwargs)
     api = CHAT_APIS[model.api]
     parse = partial(create_chat_result, candidates=candidates, parse=api.parse_response)
     return Call(endpoint=api.endpoint, body=body, controls=controls, parse=parse)
@@ -118,7 +118,7 @@ def build_stream_call(
     kwargs: dict[str, Any],
 ) -> StreamCall[ChatGenerationChunk]:
     """Build the call for a streamed answer; see ``build_call``."""
-    body, controls, candidates = _build_request(model, messages, stop, kwargs)
+    body, controls, candidates = build_request(model, messages, stop, kwargs)
     if obstacle := get_streaming_obstacle(body):
         raise to_input_error(ValueError(obstacle))
     body["stream"] = True
@@ -129,12 +129,13 @@ def build_stream_call(
     return StreamCall(endpoint=api.endpoint, body=body, controls=controls, create_decoder=decoder)
 
 
-def _build_request(
+def build_request(
     model: ChatOrqFields,
     messages: Sequence[BaseMessage],
     stop: list[str] | None,
     kwargs: dict[str, Any],
 ) -> tuple[dict[str, Any], RouterControls, ModelCandidates]:
+    """Build the body of a call, its controls, and the models that may answer it."""
     if tracking := sys.modules.get(f"{__package__}.usage_callback"):  # loaded by track_usage
         tracking.warn_if_uncounted()
     overrides = {name: value for name, value in kwargs.items() if name != "stream"}

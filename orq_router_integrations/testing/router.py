@@ -29,6 +29,7 @@ from orq_router_integrations.testing.images.endpoint import create_image_endpoin
 from orq_router_integrations.testing.images.image_host import HOST as IMAGE_HOST
 from orq_router_integrations.testing.images.image_host import ImageHost
 from orq_router_integrations.testing.moderations import ModerationEndpoint
+from orq_router_integrations.testing.responses.compaction import CompactionEndpoint
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
 from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint
 from orq_router_integrations.testing.retrieval.knowledge import KnowledgeBases
@@ -72,6 +73,7 @@ from orq_router_integrations.testing.transcriptions.endpoint import Transcriptio
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import (
     MODELS,
+    RESPONSE_COMPACTION,
     RESPONSES,
     TRANSCRIPTIONS,
     TRANSLATIONS,
@@ -173,6 +175,7 @@ class OfflineRouter:
         self._cache, self._images = ResponseCache(clock=clock), ImageHost(clock=clock)
         self._faults, self._answers = FaultScript(faults), AnswerScript(answers)
         self._responses = ResponsesEndpoint(self._answers, trace_id=self._create_trace_id)
+        self._compaction = CompactionEndpoint(self._responses, self._models)
         self._endpoints = self._create_endpoints()
 
     def _create_endpoints(self) -> tuple[EndpointHandler[Any], ...]:
@@ -278,6 +281,8 @@ class OfflineRouter:
         return respond(request)
 
     def _find_route(self, request: httpx.Request) -> Respond:
+        if request.method == "POST" and request.url.path.endswith(RESPONSE_COMPACTION.path):
+            return partial(self._compaction.respond, lenient=self._lenient)
         dialect, path = _split_path(request.url.path)
         method = request.method
         if method == "GET" and dialect in MODELS.dialects:

@@ -105,6 +105,7 @@ RESPONSES = Endpoint(
     retry_count_range=(0, 5),
     load_balancer_types=frozenset({"weight_based", "round_robin", "latency_based"}),
 )
+RESPONSE_COMPACTION = Endpoint("/v1/responses/compact", {}, below_root=True)
 STORED_RESPONSE = Endpoint("/responses", {}, method="GET", dialects=RESPONSES.dialects)
 IMAGE_GENERATIONS = Endpoint(
     "/images/generations",

@@ -59,8 +59,20 @@ def parse_response(response: Response) -> JsonObject | PendingResponse:
         return PendingResponse(body["id"], response.attempts, response.started_at)
     if body.get("status") == "failed":
         raise create_failure(body)
+    return build_completion(get_output_items(body, response.content), body)
+
+
+def parse_compaction(response: Response) -> JsonObject:
+    """Parse the response of the compaction endpoint, whose output replaces a conversation."""
+    body = response.json_object()
+    if not any(item.get("type") == "compaction" for item in as_dicts(body.get("output"))):
+        raise MalformedResponseError("the response has no compaction item", response.content)
+    return body
+
+
+def build_completion(items: list[JsonObject], body: JsonObject) -> JsonObject:
+    """Build a chat completion from output items and the metadata of their response."""
     message: JsonObject = {"role": "assistant", "content": "", "tool_calls": []}
-    items = get_output_items(body, response.content)
     for item in items:
         merge_delta(message, convert_item(item))
     merge_delta(message, {"item_ids": list_item_ids(items)})

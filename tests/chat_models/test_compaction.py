@@ -13,7 +13,11 @@ from support.chat_responses import merge_chunks
 from support.response_events import DONE, create_event, encode_event
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import (
+    InvalidResponseError,
+    NotFoundError,
+    RouterInputError,
+)
 
 RULES = [{"type": "compaction", "compact_threshold": 1000}]
 COMPACTION = {"type": "compaction", "id": "cmp_1", "encrypted_content": "SUMMARY"}
@@ -148,3 +152,114 @@ def test_compaction_item_is_not_sent_to_chat_completions(router: OfflineRouter) 
         [HumanMessage("Hi"), answer, ("user", "Bye")]
     )
     assert "SUMMARY" not in json.dumps(router.requests[-1].body)
+
+
+CONVERSATION = [
+    SystemMessage("Be brief."),
+    HumanMessage("Hi"),
+    AIMessage("Hello!"),
+    HumanMessage("What is a router?"),
+]
+LATEST_ITEMS = [
+    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Weather?"}]},
+    {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "get", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c1", "output": "12 degrees"},
+    MESSAGE,
+]
+
+
+class TestCompact:
+    """Compaction on request."""
+
+    def respond(self, output: Any) -> tuple[ChatOrq, list[httpx.Request]]:
+        requests: list[httpx.Request] = []
+
+        def handle(request: httpx.Request) -> httpx.Response:
+            requests.append(request)
+            usage = {"input_tokens": 90, "output_tokens": 9, "total_cost": 0.5}
+            return httpx.Response(200, json={"id": "r1", "output": output, "usage": usage})
+
+        client = RouterClient(
+            api_key="k", http_client=httpx.Client(transport=httpx.MockTransport(handle))
+        )
+        return ChatOrq("openai/gpt-4o", api="responses", client=client), requests
+
+    @every_way
+    async def test_conversation_continues(self, router: OfflineRouter, awaited: bool) -> None:
+        model = create_agent_model(router, "responses")
+        compact = model.acompact(CONVERSATION) if awaited else model.compact(CONVERSATION)
+        messages = await compact if awaited else compact
+        model.invoke([*messages, HumanMessage("And a switch?")])
+        assert [message.text for message in messages] == ["", "What is a router?"]
+        sent = router.requests[-1].body["input"]
+        assert [item["type"] for item in sent] == ["compaction", "message", "message"]
+
+    def test_path_is_outside_of_the_router(self) -> None:
+        model, requests = self.respond([COMPACTION])
+        model.compact("Hi")
+        assert requests[0].url.path == "/v1/responses/compact"
+        assert json.loads(requests[0].content) == {
+            "model": "openai/gpt-4o",
+            "input": [{"type": "message", "role": "user", "content": "Hi"}],
+        }
+
+    def test_items_become_messages_and_are_sent_back(self) -> None:
+        model, requests = self.respond([COMPACTION, *LATEST_ITEMS])
+        messages = model.compact(CONVERSATION)
+        assert [message.type for message in messages] == ["ai", "human", "ai", "tool", "ai"]
+        assert messages[1].content == "Weather?"
+        assert messages[3].content == "12 degrees"
+        model.compact([*messages, HumanMessage("Bye")])
+        sent = json.loads(requests[1].content)["input"]
+        assert sent[0] == COMPACTION
+        assert [item["type"] for item in sent] == [
+            *("compaction", "message", "function_call", "function_call_output"),
+            *("message", "message"),
+        ]
+
+    def test_first_message_has_the_usage(self) -> None:
+        model, _ = self.respond([COMPACTION, *LATEST_ITEMS])
+        first, *others = model.compact("Hi")
+        assert isinstance(first, AIMessage)
+        assert first.usage_metadata
+        assert first.usage_metadata["input_tokens"] == 90
+        assert first.response_metadata["cost"] == 0.5
+        assert all(getattr(message, "usage_metadata", None) is None for message in others)
+
+    def test_stored_response_can_be_compacted(self, router: OfflineRouter) -> None:
+        model = create_agent_model(router, "responses", instructions="Be brief.")
+        answer = model.invoke("Hi")
+        model.compact("Bye", previous_response_id=answer.response_metadata["id"])
+        assert router.requests[-1].body["previous_response_id"] == answer.response_metadata["id"]
+        assert router.requests[-1].body["instructions"] == "Be brief."
+
+    def test_controls_of_the_endpoint(self) -> None:
+        model, requests = self.respond([COMPACTION])
+        model.controls = {"identity": {"id": "u1"}, "fallbacks": ["a/b"]}
+        model.compact("Hi")
+        assert requests[0].headers["x-orq-identity-id"] == "u1"
+        assert "fallbacks" not in json.loads(requests[0].content)
+
+    def test_protection_is_not_dropped(self) -> None:
+        model, requests = self.respond([COMPACTION])
+        model.controls = {"guardrails": [{"id": "g", "execute_on": "input"}]}
+        with pytest.raises(RouterInputError, match="guardrails"):
+            model.compact("Hi")
+        assert not requests
+
+    @pytest.mark.parametrize("output", [None, [], [MESSAGE], "x"], ids=str)
+    def test_response_without_a_compaction_item(self, output: Any) -> None:
+        with pytest.raises(InvalidResponseError, match="no compaction item"):
+            self.respond(output)[0].compact("Hi")
+
+    def test_other_api_or_argument(self, router: OfflineRouter) -> None:
+        with pytest.raises(RouterInputError, match="api='responses'"):
+            create_agent_model(router, "chat_completions").compact("Hi")
+        with pytest.raises(RouterInputError, match="'temperature'"):
+            create_agent_model(router, "responses").compact("Hi", temperature=1)
+        assert not router.requests
+
+    def test_unknown_model(self) -> None:
+        router = OfflineRouter(models=["a/b"])
+        with pytest.raises(NotFoundError):
+            create_agent_model(router, "responses").compact("Hi")

@@ -132,7 +132,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
             body=request,
             metadata=controls.metadata or {},
             input_items=content,
-            conversation=self._collect_items(request),
+            conversation=self.collect_items(request),
         )
 
     def respond(self, request: ResponsesCall, model: str) -> RouterResponse:
@@ -187,7 +187,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
             turn=len(request.conversation),
         )
 
-    def _collect_items(self, request: ResponsesRequest) -> tuple[Item, ...]:
+    def collect_items(self, request: ResponsesRequest) -> tuple[Item, ...]:
         """Return the items of the conversation, including those of earlier responses."""
         earlier: list[Item] = []
         if request.previous_response_id is not None:

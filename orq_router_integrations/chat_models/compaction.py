@@ -1,0 +1,97 @@
+"""Compaction of conversations by the Responses API, on request."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import ChatResult
+
+from orq_router_integrations.chat_models.constants import RESPONSES
+from orq_router_integrations.chat_models.fields import ChatOrqFields
+from orq_router_integrations.chat_models.request_builder import build_request
+from orq_router_integrations.chat_models.response_conversion import create_chat_result
+from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.wire.call import Call, Response
+from orq_router_integrations.wire.control_placement import PROTECTIVE_CONTROLS
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import RESPONSE_COMPACTION
+from orq_router_integrations.wire.json import as_dicts
+from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.responses_output import build_completion, parse_compaction
+
+Item = dict[str, Any]
+
+_BODY_FIELDS = ("model", "input", "instructions", "previous_response_id", "prompt_cache_key")
+_CONTROLS = PROTECTIVE_CONTROLS | {"identity", "metadata"}
+"""Controls that are sent, or rejected because the endpoint does not support them."""
+
+_INPUT_MESSAGES = {"user": HumanMessage, "system": SystemMessage, "developer": SystemMessage}
+_TOOL_OUTPUTS = {"function_call_output", "custom_tool_call_output"}
+
+
+def build_call(
+    model: ChatOrqFields, messages: Sequence[BaseMessage], kwargs: dict[str, Any]
+) -> Call[list[BaseMessage]]:
+    """Build the call that compacts a conversation; ``kwargs`` override fields of the model."""
+    if model.api != RESPONSES:
+        raise RouterInputError("compact() requires the Responses API. Use api='responses'.")
+    if unknown := kwargs.keys() - set(_BODY_FIELDS):
+        raise RouterInputError(f"compact() does not accept the argument {min(unknown)!r}.")
+    body, controls, candidates = build_request(model, messages, None, kwargs)
+    sent_controls = {name: getattr(controls, name) for name in _CONTROLS}
+    return Call(
+        endpoint=RESPONSE_COMPACTION,
+        body={name: body[name] for name in _BODY_FIELDS if name in body},
+        controls=RouterControls().model_copy(
+            update={name: value for name, value in sent_controls.items() if value is not None}
+        ),
+        parse=partial(_parse_messages, candidates=candidates),
+    )
+
+
+def _parse_messages(response: Response, *, candidates: ModelCandidates) -> list[BaseMessage]:
+    """Create messages from output items; consecutive items of the model become one message."""
+    body = parse_compaction(response)
+    messages: list[BaseMessage] = []
+    for kind, items in groupby(as_dicts(body["output"]), key=_get_kind):
+        if kind in {"answer", "compaction"}:
+            messages.append(_create_answer(list(items), body, response, candidates))
+            body = {**body, "usage": None}  # the first message has it
+        else:
+            messages += _convert_input_items(items)
+    return messages
+
+
+def _create_answer(
+    items: list[Item], body: Item, response: Response, candidates: ModelCandidates
+) -> BaseMessage:
+    result = create_chat_result(response, candidates, parse=lambda _: build_completion(items, body))
+    assert isinstance(result, ChatResult)  # noqa: S101 - a completion is never pending
+    return result.generations[0].message
+
+
+def _get_kind(item: Item) -> str:
+    if item.get("type") == "compaction":
+        return "compaction"
+    is_input = item.get("role") in _INPUT_MESSAGES or item.get("type") in _TOOL_OUTPUTS
+    return "input" if is_input else "answer"
+
+
+def _convert_input_items(items: Iterator[Item]) -> Iterator[BaseMessage]:
+    for item in items:
+        if item.get("type") in _TOOL_OUTPUTS:
+            content = _convert_content(item.get("output"))
+            yield ToolMessage(content, tool_call_id=item["call_id"])
+        else:
+            yield _INPUT_MESSAGES[item["role"]](_convert_content(item.get("content")))
+
+
+def _convert_content(content: Any) -> Any:
+    if isinstance(content, str):
+        return content
+    parts = as_dicts(content)
+    if all(part.get("type") == "input_text" for part in parts):
+        return "".join(part["text"] for part in parts)
+    return parts
