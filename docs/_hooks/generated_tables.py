@@ -136,7 +136,7 @@ def build_error_rows() -> Iterator[str]:
     yield "|---|---|---|"
     for depth, cls in iter_errors(errors.RouterError):
         text = " ".join((cls.__doc__ or "").partition("\n\n")[0].split())
-        yield f"| {'&emsp;' * depth}`{cls.__name__}` | {text} | {cls.suggested_status} |"
+        yield f"| {'&nbsp;' * 4 * depth}`{cls.__name__}` | {text} | {cls.suggested_status} |"
 
 
 def iter_errors(cls: Any, depth: int = 0) -> Iterator[tuple[int, Any]]:
