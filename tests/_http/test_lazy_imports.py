@@ -12,7 +12,7 @@ import orq_router_integrations
 assert "httpx" not in sys.modules
 orq_router_integrations.RouterClient(api_key="k")
 loaded = {n for n in sys.modules if n.startswith("orq_router_integrations._http.")}
-wrong = {n for n in loaded if n.endswith((".registry", ".sender", ".pool", ".exchange"))}
+wrong = {n for n in loaded if n.endswith((".sender", ".pool", ".exchange"))}
 assert not wrong, wrong
 """
 IMPORT_CHAT_MODEL = """

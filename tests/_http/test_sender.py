@@ -29,8 +29,8 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import ChatOrq, RouterClient
-from orq_router_integrations._http import registry
-from orq_router_integrations._http.registry import SENDER_REGISTRY
+from orq_router_integrations._http import sender
+from orq_router_integrations._http.sender import SENDER_REGISTRY
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.json import loads
 
@@ -70,8 +70,8 @@ def pools(monkeypatch) -> list[Any]:
         async def send(self, request: httpcore.Request, *_: Any) -> httpx.Response:
             return self._respond(request)
 
-    monkeypatch.setattr(registry, "ConnectionPool", MockConnectionPool)
-    monkeypatch.setattr(registry, "AsyncConnectionPool", MockAsyncConnectionPool)
+    monkeypatch.setattr(sender, "ConnectionPool", MockConnectionPool)
+    monkeypatch.setattr(sender, "AsyncConnectionPool", MockAsyncConnectionPool)
     return created
 
 
