@@ -134,12 +134,16 @@ class RouterIntegration(RouterSettings):
 
     @field_validator("client", mode="before")
     @classmethod
-    def _reject_client_factory(cls, value: Any) -> Any:
-        if not isinstance(value, RouterClient) and callable(getattr(value, "client", None)):
-            raise ValueError(
-                f"Expected a RouterClient, got {type(value).__name__}. Pass its .client()."
-            )
-        return value
+    def _reject_other_clients(cls, value: Any) -> Any:
+        if value is None or isinstance(value, RouterClient | dict):
+            return value
+        if callable(getattr(value, "client", None)):
+            fix = "Pass its .client()."
+        elif type(value).__module__.startswith("httpx"):
+            fix = "Pass client=RouterClient(http_client=...)."
+        else:
+            fix = "Pass client=RouterClient()."
+        raise ValueError(f"Expected a RouterClient, got {type(value).__name__}. {fix}")
 
     @model_validator(mode="after")
     def _apply_client_settings(self) -> Self:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import ValidationError
 from support.scripted_router import KEY
@@ -11,6 +12,7 @@ from orq_router_integrations import (
     OfflineRouter,
     OrqAudioParser,
     OrqImageTool,
+    OrqSpeechTool,
     OrqTranscriptionLoader,
     RouterClient,
 )
@@ -34,6 +36,7 @@ def test_main_argument_may_be_positional():
     ("create", "message"),
     [
         (lambda: OrqImageTool("openai/gpt-image-1"), r"OrqImageTool\(model='openai/gpt-image-1'\)"),
+        (lambda: OrqSpeechTool("openai/tts-1"), r"\(voice='alloy', model='openai/tts-1'\)"),
         (lambda: OrqAudioParser("openai/whisper-1"), "OrqAudioParser takes keyword arguments only"),
         (lambda: RouterClient(KEY), r"RouterClient\(api_key='...'\)"),
         (lambda: ChatOrq(GPT, 0.5), "Pass the others by keyword"),
@@ -106,9 +109,18 @@ def test_repr_hides_the_key():
     assert KEY not in repr(ChatOrq(GPT, api_key=KEY))
 
 
-def test_offline_router_instead_of_its_client_raises():
-    with pytest.raises(ValidationError, match=r"Expected a RouterClient, got OfflineRouter"):
-        ChatOrq(GPT, client=OfflineRouter())
+@pytest.mark.parametrize(
+    ("client", "message"),
+    [
+        (OfflineRouter(), r"got OfflineRouter. Pass its .client\(\)"),
+        (httpx.Client(), r"got Client. Pass client=RouterClient\(http_client=...\)"),
+        ("sk-orq-key", r"got str. Pass client=RouterClient\(\)"),
+    ],
+    ids=["router", "httpx", "key"],
+)
+def test_other_clients_raise(client: Any, message: str):
+    with pytest.raises(ValidationError, match=message):
+        ChatOrq(GPT, client=client)
 
 
 def test_client_is_created_again_when_a_setting_changes():

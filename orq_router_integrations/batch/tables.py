@@ -12,10 +12,11 @@ def read_columns(table: Any) -> Columns:
     """Return the columns of a dict, a pandas ``DataFrame`` or an Arrow ``Table``.
 
     Raises:
-        RouterInputError: The table has another type, or columns of different lengths.
+        RouterInputError: The table has another type, or columns of different lengths, or a
+            column that is not a list.
     """
     if isinstance(table, Mapping):
-        columns = {str(name): _to_list(values) for name, values in table.items()}
+        columns = {str(name): _to_list(name, values) for name, values in table.items()}
     elif hasattr(table, "to_pydict"):  # Arrow
         columns = table.to_pydict()
     elif hasattr(table, "columns") and hasattr(table, "to_dict"):  # pandas
@@ -40,7 +41,11 @@ def write_columns(table: Any, columns: Columns) -> Any:
     return type(table)(columns, index=table.index)
 
 
-def _to_list(values: Any) -> list[Any]:
+def _to_list(name: Any, values: Any) -> list[Any]:
     if isinstance(values, list):
         return values
+    if isinstance(values, str | bytes):
+        raise RouterInputError(
+            f"The column {name!r} is a {type(values).__name__}. Pass a list of values."
+        )
     return list(values.tolist() if hasattr(values, "tolist") else values)

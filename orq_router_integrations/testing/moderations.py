@@ -45,7 +45,8 @@ class ModerationRequest(EndpointRequest):
 class ModerationEndpoint(EndpointHandler[ModerationRequest]):
     """Flags scripted texts, and texts with certain words.
 
-    A scripted answer names categories, separated by commas; an empty one flags nothing.
+    A scripted answer names categories, separated by commas; an empty one flags nothing. Answers
+    with other texts are meant for a chat model.
     """
 
     endpoint = MODERATIONS
@@ -62,16 +63,22 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
         words = MISTRAL_WORDS if is_mistral else OPENAI_WORDS
         results = []
         for text in request.texts:
-            scripted = self._script.take_answer(body, model, text)
+            scripted = self._script.take_answer(
+                body, model, text, accepts=lambda answer: split_names(answer.text) <= words.keys()
+            )
             names = (
-                {name.strip() for name in scripted.text.split(",")}
+                split_names(scripted.text)
                 if scripted
                 else {name for name in words if re.search(words[name], text, re.IGNORECASE)}
             )
-            results.append(create_result(names - {""}, words, has_flag=not is_mistral))
+            results.append(create_result(names, words, has_flag=not is_mistral))
         return RouterResponse(
             {"id": "modr-offline", "model": get_provider_model_name(model), "results": results}
         )
+
+
+def split_names(text: str) -> set[str]:
+    return {name.strip() for name in text.split(",")} - {""}
 
 
 def create_result(names: set[str], words: dict[str, str], *, has_flag: bool) -> dict[str, Any]:

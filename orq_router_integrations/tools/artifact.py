@@ -23,7 +23,7 @@ from orq_router_integrations.errors import RouterInputError, format_validation_e
 from orq_router_integrations.media.atomic_write import open_atomic, parse_path
 from orq_router_integrations.wire.caller_warnings import warn_caller
 
-MAX_DISPLAY_BYTES = 25_000_000
+MAX_DISPLAY_BYTES = 5_000_000
 """Larger media is not embedded in notebook output."""
 
 

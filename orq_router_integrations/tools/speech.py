@@ -36,7 +36,7 @@ from orq_router_integrations.tools.speech_call import (
 )
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech
 from orq_router_integrations.tools.tracing import atrace_run, trace_run
-from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
+from orq_router_integrations.wire.controls import ModelId, RouterControls, RouterControlsDict
 from orq_router_integrations.wire.endpoints import SPEECH
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.speech import (
@@ -126,6 +126,9 @@ class OrqSpeechTool(OrqTool):
 
     name: str = "speak"
     description: str = "Speaks text aloud: creates an audio file for the user to hear."
+    model: ModelId = Field(
+        description="The model to call, as `provider/model`", examples=["openai/tts-1"]
+    )
     voice: Voice = Field(description="The provider's name of the voice", examples=["alloy"])
     audio_format: SpeechFormat | None = Field(
         default=None,

@@ -64,14 +64,20 @@ def bind_positional_args(
 def _describe_keywords(cls: type[DeferredModel]) -> str:
     positional = cls.positional_field
     fields = [(name, field) for name, field in order_fields(cls) if name != positional]
-    name, field = next(((n, f) for n, f in fields if f.examples), fields[0])
-    example = f"{name}={field.examples[0]!r}" if field.examples else f"{name}=..."
+    shown = [next(((name, field) for name, field in fields if field.examples), fields[0])]
+    if positional is None:
+        shown = [(name, field) for name, field in fields if field.is_required()] or shown
+    example = ", ".join(_show_argument(name, field) for name, field in shown)
     if positional is None:
         return f"{cls.__name__} takes keyword arguments only: {cls.__name__}({example})."
     return (
         f"{cls.__name__} takes one positional argument, {positional!r}. "
         f"Pass the others by keyword: {cls.__name__}({positional}, {example})."
     )
+
+
+def _show_argument(name: str, field: FieldInfo) -> str:
+    return f"{name}={field.examples[0]!r}" if field.examples else f"{name}=..."
 
 
 def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:

@@ -138,6 +138,7 @@ class TestErrors:
         ("table", "problem"),
         [
             ({"prompt": ["a"], "id": [1, 2]}, "different lengths"),
+            ({"prompt": "abc"}, "Pass a list of values"),
             (["a"], "Expected a dict of columns"),
         ],
     )

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.messages.tool import tool_call
 from pydantic import BaseModel
 
-from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations import ChatOrq, OfflineRouter, OrqModeration, OrqSpeechTool
 from orq_router_integrations.errors import (
     BadRequestError,
     RateLimitError,
@@ -190,6 +190,20 @@ class TestUnused:
         self.invoke(router)
         assert router.unused == []
         self.invoke(router)  # the last one repeats
+        assert router.unused == []
+
+    def test_chat_answers_are_left_to_the_chat_model(self):
+        router = OfflineRouter(answers={"Hi": ["Hello!", "Hello again!"]})
+        (result,) = OrqModeration(client=router.client()).invoke("Hi")
+        assert not result.flagged
+        tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", client=router.client())
+        tool.synthesize("Hi")
+        assert self.invoke(router).text == "Hello!"
+
+    def test_moderated_text_is_flagged_by_its_categories(self):
+        router = OfflineRouter(answers={"Hi": "hate, violence", "kill": ""})
+        results = OrqModeration(client=router.client()).invoke(["Hi", "kill"])
+        assert [result.flagged_categories for result in results] == [("hate", "violence"), ()]
         assert router.unused == []
 
     def test_unused_faults(self):

@@ -60,7 +60,13 @@ class AnswerScript:
         return [entry.key for entry in self._entries.values() if not entry.is_used]
 
     def take_answer(
-        self, body: dict[str, Any], model: str, text: str, prompt: Prompt | None = None
+        self,
+        body: dict[str, Any],
+        model: str,
+        text: str,
+        prompt: Prompt | None = None,
+        *,
+        accepts: Callable[[Answer], bool] | None = None,
     ) -> Answer | None:
         """Return the next answer, raise its exception, or return ``None`` if none is scripted.
 
@@ -69,10 +75,12 @@ class AnswerScript:
             model: Model id, ``provider/model``.
             text: Last user text.
             prompt: The prompt, if the model may call tools.
+            accepts: Whether an answer is meant for the endpoint. Others are left for a later call:
+                a text that is moderated or spoken may also be the key of a chat answer.
         """
         body = {**body, "model": model}
-        value = self._function(body) if self._function else self._take_value(body, text)
-        if value is None:
+        value = self._function(body) if self._function else self._take_value(body, text, accepts)
+        if value is None or not _is_accepted(value, accepts):
             return None
         answer = to_answer(value, forced_tool=prompt.forced_tool if prompt else None)
         if isinstance(answer, HTTPError):
@@ -81,12 +89,24 @@ class AnswerScript:
             _check_tools(answer, prompt)
         return answer
 
-    def _take_value(self, body: dict[str, Any], text: str) -> Any:
+    def _take_value(
+        self, body: dict[str, Any], text: str, accepts: Callable[[Answer], bool] | None
+    ) -> Any:
         entry = self._entries.get(text)
         if entry is None:
             matches = (entry for entry in self._entries.values() if entry.matches(body, text))
             entry = next(matches, self._entries.get(body["model"]))
-        return entry.take() if entry else None
+        if entry is None or not _is_accepted(entry.values[0], accepts):
+            return None
+        return entry.take()
+
+
+def _is_accepted(value: Any, accepts: Callable[[Answer], bool] | None) -> bool:
+    """Return whether an endpoint accepts a scripted value. All of them accept exceptions."""
+    if accepts is None:
+        return True
+    answer = to_answer(value)
+    return isinstance(answer, HTTPError) or accepts(answer)
 
 
 def _create_entry(key: Any, value: Any) -> _Entry:

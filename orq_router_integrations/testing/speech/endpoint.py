@@ -53,7 +53,10 @@ class SpeechEndpoint(EndpointHandler[SpeechRequest]):
     def respond(self, request: SpeechRequest, model: str) -> RouterResponse:
         """Return audio in the requested format, or in the provider's default format."""
         text = request.input
-        scripted = self._script.take_answer(request.build_provider_body(model), model, text)
+        body = request.build_provider_body(model)
+        scripted = self._script.take_answer(
+            body, model, text, accepts=lambda answer: answer.audio is not None
+        )
         if scripted and scripted.audio:
             content_type, audio = get_content_type(scripted.audio), scripted.audio
         else:
