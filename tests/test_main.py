@@ -73,7 +73,11 @@ def test_serve_options_configure_the_router(
     served: dict[str, Any] = {}
 
     def serve(host: str, port: int, router: OfflineRouter, *, record: Path) -> None:
-        served.update(host=host, port=port, record=record, client=router.client(max_retries=0))
+        served.update(host=host, port=port, record=record, router=router)
+
+    def ask(model: str) -> None:
+        # Each call has its own client, because a client waits if the router rejects its requests.
+        ChatOrq(model, client=served["router"].client(max_retries=0)).invoke("Hi")
 
     monkeypatch.setattr("orq_router_integrations.testing.serve.serve", serve)
     options = ["--port", "0", "--lenient", "--requests-per-minute", "2", "--record", str(tmp_path)]
@@ -82,10 +86,10 @@ def test_serve_options_configure_the_router(
     assert (served["host"], served["port"], served["record"]) == ("127.0.0.1", 0, tmp_path)
     for model, status in (("gpt-4o", 503), ("gpt-4o-mini", 429)):
         with pytest.raises(RouterStatusError) as raised:
-            ChatOrq(f"openai/{model}", client=served["client"]).invoke("Hi")
+            ask(f"openai/{model}")
         assert raised.value.status_code == status
     with pytest.raises(RateLimitError, match="2 requests per minute"):
-        ChatOrq("groq/llama-3", client=served["client"]).invoke("Hi")
+        ask("groq/llama-3")
 
 
 @pytest.mark.parametrize("value", ["openai/gpt-4o", "503", "openai/gpt-4o=down"])

@@ -215,5 +215,5 @@ async def test_bar_counts_files_and_minutes(
 
 def test_missing_tqdm_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loaders, "find_spec", lambda _: None)
-    with pytest.raises(ValidationError, match=r"orq-router-integrations\[progress\]"):
+    with pytest.raises(ValidationError, match="pip install tqdm"):
         create_loader("a.wav", show_progress=True)
