@@ -6,7 +6,14 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from langchain_core.rate_limiters import BaseRateLimiter
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import AsyncGenerator, Generator
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
@@ -34,6 +41,11 @@ ARGUMENT_HINTS = CONNECTION_HINTS | rename_hints(
     http_async_client="client=RouterClient(http_async_client=...)",
 )
 """What to write instead of arguments that all integrations reject."""
+
+INTEGRATION_CONFIG = ConfigDict(
+    arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+)
+"""Set by every integration, because the base classes of LangChain override it."""
 
 _get_settings = attrgetter(*RouterSettings.model_fields)
 

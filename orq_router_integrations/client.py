@@ -183,15 +183,15 @@ class RouterClient(RouterSettings):
         >>> [model.id for model in OfflineRouter(models=["openai/gpt-4o"]).client().list_models()]
         ['openai/gpt-4o']
         """
-        from orq_router_integrations.wire.models import create_list_call  # noqa: PLC0415
+        from orq_router_integrations.wire.models import build_list_call  # noqa: PLC0415
 
-        return self.send(create_list_call())
+        return self.send(build_list_call())
 
     async def alist_models(self) -> "list[EnabledModel]":
         """List the models that are enabled in the workspace; see ``list_models``."""
-        from orq_router_integrations.wire.models import create_list_call  # noqa: PLC0415
+        from orq_router_integrations.wire.models import build_list_call  # noqa: PLC0415
 
-        return await self.asend(create_list_call())
+        return await self.asend(build_list_call())
 
     def model_catalog(self, **filters: str) -> "list[CatalogModel]":
         """Return the model catalog of the platform: modalities, features, context size, prices.
@@ -399,7 +399,7 @@ class RouterClient(RouterSettings):
         if self.http_client:
             from orq_router_integrations._http.client_sender import ClientSender  # noqa: PLC0415
 
-            _require_open("http_client", self.http_client.is_closed)
+            _check_open("http_client", self.http_client.is_closed)
             return ClientSender(self.http_client)
         if self.http_async_client:
             raise RouterInputError(
@@ -415,7 +415,7 @@ class RouterClient(RouterSettings):
                 AsyncClientSender,
             )
 
-            _require_open("http_async_client", self.http_async_client.is_closed)
+            _check_open("http_async_client", self.http_async_client.is_closed)
             return AsyncClientSender(self.http_async_client)
         if self.http_client:
             raise RouterInputError(
@@ -429,7 +429,7 @@ class RouterClient(RouterSettings):
 _UNTRACED: "AbstractContextManager[None]" = nullcontext()
 
 
-def _require_open(name: str, is_closed: bool) -> None:
+def _check_open(name: str, is_closed: bool) -> None:
     if is_closed:
         raise RouterInputError(f"{name} is closed. Pass an open httpx client.")
 

@@ -5,9 +5,13 @@ from functools import partial
 from typing import Any, ClassVar, Self, cast
 
 from langchain_core.runnables import RunnableConfig
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
+from orq_router_integrations._integration import (
+    ARGUMENT_HINTS,
+    INTEGRATION_CONFIG,
+    RouterIntegration,
+)
 from orq_router_integrations.errors import RefusalError, RouterInputError, to_input_error
 from orq_router_integrations.wire.call import Call, MalformedResponseError, Response
 from orq_router_integrations.wire.control_placement import place_controls
@@ -80,9 +84,7 @@ class OrqDecisionModel(RouterIntegration, BaseDecisionModel):
     True
     """
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = INTEGRATION_CONFIG
 
     positional_field: ClassVar[str | None] = "model"
     argument_hints: ClassVar[Mapping[str, str]] = ARGUMENT_HINTS
@@ -193,7 +195,7 @@ def _parse_response(
         "requested_model": model,
         "cost": as_float(usage.get("total_cost")),
         "attempts": response.attempts,
-        "offline": "x-orq-offline" in response.headers,
+        "offline": response.is_offline,
     }
     try:
         answers = DecisionResponse.model_validate(fields)

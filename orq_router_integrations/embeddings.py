@@ -6,12 +6,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from langchain_core.embeddings import Embeddings
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from orq_router_integrations._concurrency import asend_all, send_all
-from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
+from orq_router_integrations._integration import (
+    ARGUMENT_HINTS,
+    INTEGRATION_CONFIG,
+    RouterIntegration,
+)
 from orq_router_integrations.errors import InvalidResponseError, to_input_error
 from orq_router_integrations.settings import rename_hints
+from orq_router_integrations.wire.arguments import check_text, validate_texts
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.embeddings import (
@@ -20,8 +25,6 @@ from orq_router_integrations.wire.embeddings import (
     EncodingFormat,
     Vector,
     check_dimensions,
-    check_text,
-    check_texts,
     parse_embeddings,
     split_batches,
 )
@@ -101,9 +104,7 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
     (2, 256)
     """
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = INTEGRATION_CONFIG
 
     positional_field: ClassVar[str | None] = "model"
     argument_hints: ClassVar[Mapping[str, str]] = {
@@ -160,7 +161,7 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
     def _check_settings(self) -> Self:
         check_model_kind(self.model, "embedding", "openai/text-embedding-3-small")
         check_dimensions(self.model, self.dimensions)
-        self._check_model_mix(self.merge_controls())
+        self._collect_candidates(self.merge_controls())
         return self
 
     def embed_documents(self, texts: list[str]) -> list[Vector]:
@@ -171,7 +172,7 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
 
         Raises:
             RouterInputError: ``texts`` is not a list of non-empty strings.
-            RouterError: A request failed. The others are canceled.
+            RouterError: A request failed. The others are cancelled.
         """
         return self.embed(texts).vectors
 
@@ -189,11 +190,11 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
             RouterInputError: ``text`` is not a non-empty string.
             RouterError: The request failed.
         """
-        return self.embed(self._check_query(text)).vectors[0]
+        return self.embed(self._validate_query(text)).vectors[0]
 
     async def aembed_query(self, text: str) -> Vector:
         """Embed one text; see ``embed_query``."""
-        return (await self.aembed(self._check_query(text))).vectors[0]
+        return (await self.aembed(self._validate_query(text))).vectors[0]
 
     def embed(
         self,
@@ -211,9 +212,9 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
             RouterInputError: An argument is invalid. Nothing was sent.
             RouterError: A request failed.
         """
-        calls, candidates = self._create_calls(texts, controls)
+        calls, candidates = self._build_calls(texts, controls)
         responses = send_all(self.resolved_client, calls, self.max_concurrency)
-        return _create_result(responses, candidates)
+        return _build_result(responses, candidates)
 
     async def aembed(
         self,
@@ -222,24 +223,24 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
         controls: "RouterControls | RouterControlsDict | None" = None,
     ) -> EmbeddingsResult:
         """Embed texts, and return the vectors with their provenance; see ``embed``."""
-        calls, candidates = self._create_calls(texts, controls)
+        calls, candidates = self._build_calls(texts, controls)
         responses = await asend_all(self.resolved_client, calls, self.max_concurrency)
-        return _create_result(responses, candidates)
+        return _build_result(responses, candidates)
 
-    def _check_query(self, text: Any) -> list[str]:
+    def _validate_query(self, text: Any) -> list[str]:
         try:
             check_text(text, "text")
         except ValueError as error:
             raise to_input_error(error, endpoint=EMBEDDINGS.path) from None
         return [text]
 
-    def _create_calls(
+    def _build_calls(
         self, texts: Sequence[str], overrides: Any
     ) -> tuple[list[Call[EmbeddingsResponse]], ModelCandidates]:
         try:
             controls = self.merge_controls(overrides)
-            candidates = self._check_model_mix(controls)
-            batches = split_batches(check_texts(texts), self.chunk_size, self.max_batch_tokens)
+            candidates = self._collect_candidates(controls)
+            batches = split_batches(validate_texts(texts), self.chunk_size, self.max_batch_tokens)
         except ValueError as error:
             raise to_input_error(error, endpoint=EMBEDDINGS.path) from None
         params = {"model": self.model, "encoding_format": self.encoding_format}
@@ -255,7 +256,7 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
         ]
         return calls, candidates
 
-    def _check_model_mix(self, controls: RouterControls) -> ModelCandidates:
+    def _collect_candidates(self, controls: RouterControls) -> ModelCandidates:
         """Return the models that may answer, if their vectors are comparable.
 
         Raises:
@@ -276,7 +277,7 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
         return candidates
 
 
-def _create_result(
+def _build_result(
     responses: Sequence[EmbeddingsResponse], candidates: ModelCandidates
 ) -> EmbeddingsResult:
     """Join the batches of one call.
@@ -303,5 +304,5 @@ def _create_result(
         trace_ids=tuple(
             item.response.trace_id for item in responses if item.response.trace_id is not None
         ),
-        offline=any(item.response.headers.get("x-orq-offline") == "1" for item in responses),
+        offline=any(item.response.is_offline for item in responses),
     )

@@ -5,12 +5,17 @@ from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from orq_router_integrations._concurrency import asend_all, send_all
-from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations._integration import (
+    ARGUMENT_HINTS,
+    INTEGRATION_CONFIG,
+    RouterIntegration,
+)
+from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import rename_hints
+from orq_router_integrations.wire.arguments import validate_list
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.control_placement import place_controls
 from orq_router_integrations.wire.controls import ModelId
@@ -38,9 +43,7 @@ class OrqModeration(
     [False, True]
     """
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = INTEGRATION_CONFIG
 
     positional_field: ClassVar[str | None] = "model"
     argument_hints: ClassVar[Mapping[str, str]] = {
@@ -83,7 +86,7 @@ class OrqModeration(
         Raises:
             RouterError: See the class.
         """
-        calls = self._create_calls(input, kwargs)
+        calls = self._build_calls(input, kwargs)
         return self._call_with_config(partial(self._send, calls), input, config, run_type="llm")
 
     async def ainvoke(
@@ -93,7 +96,7 @@ class OrqModeration(
         **kwargs: Any,
     ) -> list[ModerationResult]:
         """Check texts; see ``invoke``."""
-        calls = self._create_calls(input, kwargs)
+        calls = self._build_calls(input, kwargs)
         return await self._acall_with_config(
             partial(self._asend, calls), input, config, run_type="llm"
         )
@@ -110,7 +113,7 @@ class OrqModeration(
         batches = await asend_all(self.resolved_client, calls, self.max_concurrency)
         return [result for batch in batches for result in batch]
 
-    def _create_calls(
+    def _build_calls(
         self, texts: str | Sequence[str], kwargs: Mapping[str, Any]
     ) -> list[Call[list[ModerationResult]]]:
         if kwargs:
@@ -118,7 +121,7 @@ class OrqModeration(
                 f"Unknown argument {min(kwargs)!r}. Set it in the constructor.",
                 endpoint=MODERATIONS.path,
             )
-        texts = _check_texts(texts)
+        texts = _validate_texts(texts)
         controls = self.merge_controls()
         batches = [
             texts[start : start + self.chunk_size]
@@ -135,19 +138,12 @@ class OrqModeration(
         ]
 
 
-def _check_texts(texts: Any) -> list[str]:
-    if isinstance(texts, str):
-        texts = [texts]
-    if not isinstance(texts, Sequence) or isinstance(texts, bytes):
-        raise RouterInputError(
-            f"Expected a str or a list of str, got {type(texts).__name__}.",
-            endpoint=MODERATIONS.path,
-        )
-    for position, text in enumerate(texts):
-        if not isinstance(text, str) or not text.strip():
-            problem = "is empty" if isinstance(text, str) else f"is a {type(text).__name__}"
-            raise RouterInputError(
-                f"The text at position {position} {problem}. Pass non-empty strings.",
-                endpoint=MODERATIONS.path,
-            )
-    return list(texts)
+def _validate_texts(texts: Any) -> list[str]:
+    try:
+        values = validate_list([texts] if isinstance(texts, str) else texts, str, "input")
+        for position, text in enumerate(values):
+            if not text.strip():
+                raise ValueError(f"input[{position}]: The text is empty. Remove it.")
+    except ValueError as error:
+        raise to_input_error(error, endpoint=MODERATIONS.path) from None
+    return values

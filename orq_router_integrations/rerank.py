@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from orq_router_integrations._concurrency import asend_all, send_all
-from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
+from orq_router_integrations._integration import (
+    ARGUMENT_HINTS,
+    INTEGRATION_CONFIG,
+    RouterIntegration,
+)
 from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.settings import rename_hints
+from orq_router_integrations.wire.arguments import check_text, validate_list
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import ModelId, RouterControls
-from orq_router_integrations.wire.embeddings import check_text
 from orq_router_integrations.wire.endpoints import RERANK
 from orq_router_integrations.wire.model_kinds import check_model_kind
 from orq_router_integrations.wire.rerank import (
@@ -48,9 +52,7 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
     1
     """
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = INTEGRATION_CONFIG
 
     positional_field: ClassVar[str | None] = "model"
     argument_hints: ClassVar[Mapping[str, str]] = {
@@ -101,8 +103,8 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
             RouterInputError: An argument is invalid. Nothing was sent.
             RouterError: A request failed, or its response contains an invalid index.
         """
-        limit = self._check_top_n(top_n)
-        calls = self._create_calls(query, documents, limit, controls)
+        limit = self._resolve_top_n(top_n)
+        calls = self._build_calls(query, documents, limit, controls)
         groups = send_all(self.resolved_client, calls, self.max_concurrency)
         return _merge(groups, limit)
 
@@ -115,8 +117,8 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
         controls: "RouterControls | RouterControlsDict | None" = None,
     ) -> list[RerankScore]:
         """Score texts by their relevance to a query; see ``rerank``."""
-        limit = self._check_top_n(top_n)
-        calls = self._create_calls(query, documents, limit, controls)
+        limit = self._resolve_top_n(top_n)
+        calls = self._build_calls(query, documents, limit, controls)
         groups = await asend_all(self.resolved_client, calls, self.max_concurrency)
         return _merge(groups, limit)
 
@@ -150,7 +152,7 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
         scores = await self.arerank(query, _get_texts(documents))
         return [_add_score(documents[item.index], item.score) for item in scores]
 
-    def _check_top_n(self, top_n: Any) -> int | None:
+    def _resolve_top_n(self, top_n: Any) -> int | None:
         if top_n is None:
             return self.top_n
         if not isinstance(top_n, int) or isinstance(top_n, bool) or top_n < 1:
@@ -158,12 +160,12 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
             raise to_input_error(error, endpoint=RERANK.path)
         return top_n
 
-    def _create_calls(
+    def _build_calls(
         self, query: str, documents: Sequence[str], top_n: int | None, overrides: Any
     ) -> list[Call[list[RerankScore]]]:
         try:
             check_text(query, "query")
-            texts = _check_documents(documents)
+            texts = validate_list(documents, str, "documents")
             controls = self.merge_controls(overrides)
             groups = split_documents(
                 texts, self.model, self.resolved_client.controls.merge(controls)
@@ -187,28 +189,12 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
         return calls
 
 
-def _check_documents(documents: Any) -> list[str]:
-    if isinstance(documents, str) or not isinstance(documents, Sequence):
-        raise ValueError(f"documents: Expected a list of str, got {type(documents).__name__}.")
-    for position, text in enumerate(documents):
-        if not isinstance(text, str):
-            raise ValueError(f"documents[{position}]: Expected a str, got {type(text).__name__}.")
-    return list(documents)
-
-
 def _get_texts(documents: Any) -> list[str]:
-    if isinstance(documents, str | Document) or not isinstance(documents, Sequence):
-        error = ValueError(
-            f"documents: Expected a list of Documents, got {type(documents).__name__}."
-        )
-        raise to_input_error(error, endpoint=RERANK.path)
-    for position, document in enumerate(documents):
-        if not isinstance(document, Document):
-            error = ValueError(
-                f"documents[{position}]: Expected a Document, got {type(document).__name__}."
-            )
-            raise to_input_error(error, endpoint=RERANK.path)
-    return [document.page_content for document in documents]
+    try:
+        checked = validate_list(documents, Document, "documents")
+    except ValueError as error:
+        raise to_input_error(error, endpoint=RERANK.path) from None
+    return [document.page_content for document in checked]
 
 
 def _add_score(document: Document, score: float) -> Document:

@@ -10,18 +10,19 @@ from langchain_core.callbacks import (
 )
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter
 
 from orq_router_integrations._integration import (
     ARGUMENT_HINTS,
+    INTEGRATION_CONFIG,
     RouterIntegration,
     reject_unknown_kwargs,
 )
 from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.settings import rename_hints
+from orq_router_integrations.wire.arguments import check_text
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import Share
-from orq_router_integrations.wire.embeddings import check_text
 from orq_router_integrations.wire.endpoints import KNOWLEDGE_SEARCH
 from orq_router_integrations.wire.knowledge import (
     Filter,
@@ -70,9 +71,7 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
     'Press the red button to stop.'
     """
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = INTEGRATION_CONFIG
 
     positional_field: ClassVar[str | None] = "knowledge_base"
     argument_hints: ClassVar[Mapping[str, str]] = {
@@ -131,7 +130,7 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's interface
         **kwargs: Any,
     ) -> list[Document]:
-        call = self._create_call(query, kwargs)
+        call = self._build_call(query, kwargs)
         matches = self.resolved_client.send(call)
         return _create_documents(matches, call)
 
@@ -142,11 +141,11 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
         run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's interface
         **kwargs: Any,
     ) -> list[Document]:
-        call = self._create_call(query, kwargs)
+        call = self._build_call(query, kwargs)
         matches = await self.resolved_client.asend(call)
         return _create_documents(matches, call)
 
-    def _create_call(self, query: Any, overrides: Mapping[str, Any]) -> Call[list[KnowledgeMatch]]:
+    def _build_call(self, query: Any, overrides: Mapping[str, Any]) -> Call[list[KnowledgeMatch]]:
         try:
             check_text(query, "query")
             reject_unknown_kwargs(overrides, _OVERRIDES, self.argument_hints)

@@ -148,14 +148,14 @@ def _normalize_url(url: str) -> str:
     if not url.isprintable() or " " in url or not url:
         raise ValueError("base_url is empty, or contains whitespace or control characters.")
     parts = urlsplit(url if "://" in url else f"https://{url}")
-    _validate_url_parts(parts)
+    _check_url_parts(parts)
     path = parts.path.rstrip("/") or "/" + Dialect.V3_ROUTER.value
     full_url = f"{parts.scheme}://{parts.netloc}{path}"
     Dialect.from_base_url(full_url)  # raises an error for an unknown path
     return full_url
 
 
-def _validate_url_parts(parts: SplitResult) -> None:
+def _check_url_parts(parts: SplitResult) -> None:
     if parts.scheme not in {"https", "http"}:
         raise ValueError(f"base_url: the scheme must be https or http, not {parts.scheme!r}.")
     if parts.username is not None or parts.password is not None:
@@ -386,7 +386,7 @@ class RouterSettings(DeferredModel):
         super().__setstate__({**state, "__dict__": fields})
 
     @model_validator(mode="after")
-    def _require_encryption(self) -> Self:
+    def _check_encryption(self) -> Self:
         parts = urlsplit(self.base_url)
         if parts.scheme == "http" and not (
             self.allow_insecure or is_loopback(parts.hostname or "")

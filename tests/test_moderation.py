@@ -82,9 +82,9 @@ class TestInvalidInput:
     @pytest.mark.parametrize(
         ("texts", "problem"),
         [
-            ("", "position 0 is empty"),
-            (["a", " "], "position 1 is empty"),
-            (["a", 7], "position 1 is a int"),
+            ("", r"input\[0\]: The text is empty"),
+            (["a", " "], r"input\[1\]: The text is empty"),
+            (["a", 7], r"input\[1\]: Expected a str, got int"),
             (b"a", "got bytes"),
             (None, "got NoneType"),
         ],

@@ -87,7 +87,7 @@ class ChatOrq(ChatOrqFields):
         extra_body = request_builder.get_extra_body(self, kwargs)
         params = {"n": self.n, "background": self.background, **extra_body, **kwargs}
         params = request_builder.drop_disabled_params(params, self.disabled_params)
-        return request_builder.get_streaming_obstacle(params) is None
+        return request_builder.get_streaming_error(params) is None
 
     def _generate(
         self,

@@ -110,7 +110,7 @@ def _type_error(name: str, expected: str, value: object) -> ValueError:
     return ValueError(f"Expected {expected} in '{name}', got {type(value).__name__}.{hint}")
 
 
-def validate_source_keys(block: Mapping[str, Any]) -> None:
+def check_source_keys(block: Mapping[str, Any]) -> None:
     """Check the keys that langchain-core expects in a block but does not check itself."""
     block_type, source_type = block.get("type"), block.get("source_type")
     if block_type is not None and not isinstance(block_type, str):
@@ -127,7 +127,7 @@ def validate_source_keys(block: Mapping[str, Any]) -> None:
         )
 
 
-def validate_file_sources(file: Mapping[str, Any]) -> None:
+def check_file_sources(file: Mapping[str, Any]) -> None:
     """Check that the ``file`` of an OpenAI file part has exactly one source."""
     present = [name for name in ("file_data", "file_id", "uri") if file.get(name)]
     if len(present) != 1:
@@ -257,7 +257,7 @@ def _read_file(block: Mapping[str, Any]) -> MediaSource:
     if not isinstance(file, Mapping):
         return MediaSource.from_block(block)
     file = {**file, "uri": file.get("uri") or file.get("file_url")}
-    validate_file_sources(file)
+    check_file_sources(file)
     data = file.get("file_data")  # a data URL or base64, which contains neither dots nor colons
     is_base64 = not (isinstance(data, str) and ("." in data or ":" in data))
     fields = {

@@ -9,14 +9,17 @@ from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import BaseMessage, convert_to_messages
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     StrictBool,
     field_validator,
     model_validator,
 )
 
-from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
+from orq_router_integrations._integration import (
+    ARGUMENT_HINTS,
+    INTEGRATION_CONFIG,
+    RouterIntegration,
+)
 from orq_router_integrations._version import __version__
 from orq_router_integrations.chat_models.constants import PROVIDER, RESPONSES, ToolMedia
 from orq_router_integrations.chat_models.tool_schemas import (
@@ -51,9 +54,7 @@ REQUEST_PARAMS = frozenset(
 class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegration):
     """Fields and identity of ``ChatOrq``."""
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = INTEGRATION_CONFIG
 
     positional_field: ClassVar[str | None] = "model"
     waits_for_rate_limiter: ClassVar[bool] = False  # LangChain's base class does

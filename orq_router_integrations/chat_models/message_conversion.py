@@ -1,6 +1,7 @@
 """Convert LangChain messages to the messages of Chat Completions."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import (
@@ -21,18 +22,17 @@ from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, RESP
 from orq_router_integrations.chat_models.content_parts import (
     MediaSource,
     Part,
+    check_file_sources,
+    check_source_keys,
     convert_block,
     convert_blocks,
     describe_parts,
-    validate_file_sources,
-    validate_source_keys,
 )
 from orq_router_integrations.chat_models.reasoning_signatures import strip_foreign_signatures
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 from orq_router_integrations.chat_models.tool_messages import (
+    convert_or_dump,
     convert_tool_message,
-    create_json_block,
-    has_media_data,
 )
 from orq_router_integrations.media import mime
 from orq_router_integrations.wire.reasoning import ITEM_KWARGS
@@ -235,8 +235,9 @@ def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 
 
 def _normalize_message(message: BaseMessage, index: int) -> BaseMessage:
-    is_tool_result = isinstance(message, ToolMessage)
-    normalize = _normalize_tool_block if is_tool_result else _normalize_block
+    normalize: Callable[[Any], Any] = _normalize_block
+    if isinstance(message, ToolMessage):
+        normalize = partial(convert_or_dump, convert=_normalize_block)
     try:
         content = convert_blocks(list(message.content), normalize)
     except ValueError as error:
@@ -246,18 +247,9 @@ def _normalize_message(message: BaseMessage, index: int) -> BaseMessage:
     return message.model_copy(update={"content": content})
 
 
-def _normalize_tool_block(block: Any) -> Any:
-    try:
-        return _normalize_block(block)
-    except ValueError:
-        if has_media_data(block):
-            raise
-        return create_json_block(block)
-
-
 def _normalize_block(block: Any) -> Any:
     if isinstance(block, Mapping):
-        validate_source_keys(block)
+        check_source_keys(block)
     match block:
         case {"type": "image", "base64": _} | {"type": "image", "source_type": "base64"} if (
             not block.get("mime_type")
@@ -267,5 +259,5 @@ def _normalize_block(block: Any) -> Any:
         case {"type": "input_audio", "input_audio": {"data": data}} if not data:
             raise ValueError("'input_audio.data' is empty. Set it to base64 text.")
         case {"type": "file", "file": {} as file}:
-            validate_file_sources(file)
+            check_file_sources(file)
     return block

@@ -16,7 +16,7 @@ from orq_router_integrations.chat_models.fields import REQUEST_PARAMS, ChatOrqFi
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.chat_models.response_conversion import (
     StreamConverter,
-    create_chat_result,
+    build_chat_result,
 )
 from orq_router_integrations.chat_models.tool_schemas import (
     build_response_format,
@@ -107,7 +107,7 @@ def build_call(
     """Build the call for a complete answer; ``kwargs`` override fields of the model."""
     body, controls, candidates = build_request(model, messages, stop, kwargs)
     api = CHAT_APIS[model.api]
-    parse = partial(create_chat_result, candidates=candidates, parse=api.parse_response)
+    parse = partial(build_chat_result, candidates=candidates, parse=api.parse_response)
     return Call(endpoint=api.endpoint, body=body, controls=controls, parse=parse)
 
 
@@ -119,8 +119,8 @@ def build_stream_call(
 ) -> StreamCall[ChatGenerationChunk]:
     """Build the call for a streamed answer; see ``build_call``."""
     body, controls, candidates = build_request(model, messages, stop, kwargs)
-    if obstacle := get_streaming_obstacle(body):
-        raise to_input_error(ValueError(obstacle))
+    if problem := get_streaming_error(body):
+        raise to_input_error(ValueError(problem))
     body["stream"] = True
     if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
@@ -252,7 +252,7 @@ def drop_disabled_params(
     }
 
 
-def get_streaming_obstacle(params: Mapping[str, Any]) -> str | None:
+def get_streaming_error(params: Mapping[str, Any]) -> str | None:
     """Return why a request cannot be streamed, or ``None`` if it can."""
     if (params.get("n") or 1) > 1:
         return "Cannot stream n > 1 answers. Use invoke() instead."

@@ -52,7 +52,7 @@ _LIST_KWARGS = {name for name, types in _KWARGS.values() if list in types}
 _AUDIO_TEXT_FIELDS = {"data", "transcript"}
 
 
-def create_chat_result(
+def build_chat_result(
     response: Response,
     candidates: ModelCandidates,
     parse: Callable[[Response], dict[str, Any] | PendingResponse] = parse_completion,

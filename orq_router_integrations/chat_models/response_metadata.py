@@ -103,7 +103,7 @@ def create_response_metadata(
         "cost": as_float(as_dict(body.get("usage")).get("total_cost")),
         "upstream": candidates.resolve_provider(model or "") or None,
         "fell_back": candidates.is_fallback(model or "") or None,
-        "offline": response.headers.get("x-orq-offline") == "1" or None,
+        "offline": response.is_offline or None,
     }
     return {name: value for name, value in metadata.items() if value is not None}
 

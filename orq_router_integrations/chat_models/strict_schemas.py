@@ -197,7 +197,7 @@ def find_exceeded_limit(schema: Schema) -> tuple[str, str] | None:
 
 
 def _iter_schemas(schema: Schema, level: int = 0) -> Iterator[tuple[int, Schema]]:
-    """Yield a schema and all schemas in it, with the number of objects that contain each other."""
+    """Yield a schema and all schemas in it, each with the number of objects that contain it."""
     level += "properties" in schema
     yield level, schema
     items = [schema["items"]] if "items" in schema else []

@@ -5,7 +5,8 @@ a result that is neither text nor media is sent as JSON, and the data of media d
 """
 
 import json as stdlib_json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import ToolMessage
@@ -35,7 +36,8 @@ def convert_tool_message(
     if isinstance(content, str):
         return {**payload, "content": content}, []
     blocks = content if isinstance(content, list) else [content]
-    parts = convert_blocks(list(_iter_blocks(blocks)), _convert_block)
+    convert = partial(convert_or_dump, convert=partial(convert_block, is_third_party=True))
+    parts = convert_blocks(list(_iter_blocks(blocks)), convert)
     if keep_media:
         return {**payload, "content": join_text_parts(parts, "\n")}, []
     texts = [part for part in parts if part["type"] == "text"]
@@ -57,11 +59,12 @@ def _iter_blocks(blocks: list[Any]) -> Iterator[Any]:
             yield block
 
 
-def _convert_block(block: Any) -> Part:
+def convert_or_dump(block: Any, convert: Callable[[Any], Any]) -> Any:
+    """Convert a block; if that fails, return its JSON as text, unless it contains media data."""
     try:
-        return convert_block(block, is_third_party=True)
+        return convert(block)
     except ValueError:
-        if has_media_data(block):
+        if _has_media_data(block):
             raise
         return create_json_block(block)
 
@@ -75,7 +78,7 @@ def create_json_block(block: Any) -> Part:
     return {"type": "text", "text": text}
 
 
-def has_media_data(block: Any) -> bool:
+def _has_media_data(block: Any) -> bool:
     """Return whether a block contains media data, which would be useless as text."""
     if not isinstance(block, Mapping) or block.get("type") not in MEDIA_TYPES:
         return False

@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from langchain_core.stores import BaseStore
-from pydantic import ConfigDict, Field, PlainValidator, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
-from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
+from orq_router_integrations._integration import (
+    ARGUMENT_HINTS,
+    INTEGRATION_CONFIG,
+    RouterIntegration,
+)
 from orq_router_integrations.document_loaders.documents import (
     RESPONSE_FORMATS,
     DocumentSplitter,
@@ -43,9 +47,7 @@ _WORD_TIMESTAMPS: Mapping[Task, tuple[str, Any]] = {
 class AudioIntegration(RouterIntegration, TranslationParams):
     """Base class of the audio parser and the loaders."""
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = INTEGRATION_CONFIG
 
     model: ModelId = Field(
         examples=["openai/whisper-1"],

@@ -5,25 +5,27 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from langchain_core.document_loaders import BaseBlobParser, BaseLoader
+from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
-from langchain_core.documents.base import Blob
 from langchain_core.stores import BaseStore
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     model_validator,
 )
 
-from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
+from orq_router_integrations._integration import (
+    ARGUMENT_HINTS,
+    INTEGRATION_CONFIG,
+    RouterIntegration,
+)
+from orq_router_integrations.document_loaders.blob_parser import BlobParser
 from orq_router_integrations.document_loaders.loader_run import LoaderRun, OnError
-from orq_router_integrations.document_loaders.ocr_reader import SCANS, OCRReader
+from orq_router_integrations.document_loaders.ocr_reader import OCR_FILES, OCRReader
 from orq_router_integrations.document_loaders.result_store import open_store, validate_store
 from orq_router_integrations.document_loaders.sources import iter_items, validate_source
-from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.controls import ModelId
@@ -39,9 +41,7 @@ PageIndex = Annotated[int, Field(strict=True, ge=0)]
 class OCRIntegration(RouterIntegration):
     """Base class of the OCR loader and parser."""
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = INTEGRATION_CONFIG
 
     argument_hints: ClassVar[Mapping[str, str]] = {
         **ARGUMENT_HINTS,
@@ -179,10 +179,10 @@ class OrqOCRLoader(OCRIntegration, BaseLoader):
         return run.aiter_documents(self._iter_items(run))
 
     def _iter_items(self, run: LoaderRun) -> Iterator[Any]:
-        return iter_items(self.source, check=run.processor.check_item, kind=SCANS)
+        return iter_items(self.source, check=run.processor.check_item, kind=OCR_FILES)
 
 
-class OrqOCRParser(OCRIntegration, BaseBlobParser):
+class OrqOCRParser(OCRIntegration, BlobParser):
     """Parse blobs that contain a PDF or an image into Documents, one per page.
 
     Works with every LangChain blob loader. The metadata of a Document contains that of the blob and
@@ -200,28 +200,3 @@ class OrqOCRParser(OCRIntegration, BaseBlobParser):
     >>> parser.parse(blob)[0].metadata["topic"]
     'boats'
     """
-
-    def lazy_parse(self, blob: Blob) -> Iterator[Document]:
-        """Parse a blob lazily.
-
-        Raises:
-            RouterInputError: The blob is neither a PDF nor an image; raised immediately.
-            RouterError: The call failed; see ``on_error``.
-        """
-        run = self._create_run()
-        return run.iter_documents(self._iter_blob(blob, run))
-
-    def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
-        """Async version of ``lazy_parse``."""
-        run = self._create_run()
-        return run.aiter_documents(self._iter_blob(blob, run))
-
-    async def aparse(self, blob: Blob) -> list[Document]:
-        """Async version of ``parse``."""
-        return [document async for document in self.alazy_parse(blob)]
-
-    @staticmethod
-    def _iter_blob(blob: Blob, run: LoaderRun) -> Iterator[Any]:
-        if not isinstance(blob, Blob):
-            raise RouterInputError(f"blob: Expected a Blob, got {type(blob).__name__}.")
-        return iter_items(blob, check=run.processor.check_item, kind=SCANS)

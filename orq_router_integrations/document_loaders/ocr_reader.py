@@ -47,7 +47,7 @@ MAX_COUNTED_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class OCRInput:
     """A PDF or an image that is ready to be sent; ``upload`` is ``None`` for a URL."""
 
     label: str
@@ -56,8 +56,8 @@ class Scan:
     metadata: Mapping[str, Any]
 
 
-def create_scan(item: SourceItem) -> Scan:
-    """Create a scan from a path, bytes, a ``Blob`` or a URL.
+def create_ocr_input(item: SourceItem) -> OCRInput:
+    """Create the input from a path, bytes, a ``Blob`` or a URL.
 
     Raises ``RouterInputError`` if it cannot be read, or is neither a PDF nor an image.
     """
@@ -65,14 +65,14 @@ def create_scan(item: SourceItem) -> Scan:
     if isinstance(item, str) and item.startswith(("https://", "http://")):
         mime_type = guess_mime_type(item.partition("?")[0]) or ""
         document = build_url_document(item, is_image=mime_type.startswith("image/"))
-        return Scan(label, document, None, {})
+        return OCRInput(label, document, None, {})
     try:
         file = resolve_source(item)
         upload = _create_upload(file, label)
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
     metadata = item.metadata if isinstance(item, Blob) else {}
-    return Scan(label, build_file_document(upload), upload, metadata)
+    return OCRInput(label, build_file_document(upload), upload, metadata)
 
 
 def _create_upload(file: SourceFile, label: str) -> Upload:
@@ -96,7 +96,7 @@ def _count_pages(upload: Upload) -> int | None:
         return count_pdf_pages(stream.read())
 
 
-SCANS = FileKind("PDF or image", SUFFIXES, create_scan)
+OCR_FILES = FileKind("PDF or image", SUFFIXES, create_ocr_input)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,49 +113,49 @@ class OCRReader:
 
     def check_item(self, item: SourceItem) -> None:
         if self.on_error == "raise":
-            self._create_scan(item)
+            self._create_input(item)
 
     @contextmanager
-    def prepare(self, item: SourceItem) -> Iterator[Scan]:
-        yield self._create_scan(item)
+    def prepare(self, item: SourceItem) -> Iterator[OCRInput]:
+        yield self._create_input(item)
 
-    def _create_scan(self, item: SourceItem) -> Scan:
-        """Create a scan that has the requested pages, as far as their number is known."""
-        scan = create_scan(item)
-        count = _count_pages(scan.upload) if self.pages and scan.upload else None
+    def _create_input(self, item: SourceItem) -> OCRInput:
+        """Create the input, and check that it has the requested pages if they can be counted."""
+        file = create_ocr_input(item)
+        count = _count_pages(file.upload) if self.pages and file.upload else None
         if self.pages and count is not None and max(self.pages) >= count:
             raise RouterInputError(
-                f"pages: {scan.label} has {count} pages, so page {max(self.pages)} does not "
+                f"pages: {file.label} has {count} pages, so page {max(self.pages)} does not "
                 "exist. Pages are counted from 0."
             )
-        return scan
+        return file
 
-    def create_steps(self, prepared: Scan, max_groups: int) -> list[Steps[OCRResult | str]]:  # noqa: ARG002 - a file is one request
+    def create_steps(self, prepared: OCRInput, max_groups: int) -> list[Steps[OCRResult | str]]:  # noqa: ARG002 - a file is one request
         return [self._read(prepared)]
 
-    def _read(self, scan: Scan) -> Steps[OCRResult | str]:
+    def _read(self, file: OCRInput) -> Steps[OCRResult | str]:
         """Read a file. The result is the text of the error if it cannot be read."""
         call = Call(
             endpoint=OCR,
-            body={**self.body, "document": scan.document},
+            body={**self.body, "document": file.document},
             controls=self.controls,
             parse=partial(parse_ocr, requested=self.pages),
         )
         try:
-            if self.store is None or scan.upload is None:  # the file at a URL may change
+            if self.store is None or file.upload is None:  # the file at a URL may change
                 result: OCRResult = yield call
                 return result
-            key = compute_key(scan.upload, {"url": self.base_url, **self.body})
+            key = compute_key(file.upload, {"url": self.base_url, **self.body})
             yield key  # wait for a concurrent request for the same file
             if stored := self.store.get(key):
                 return stored
             result = yield call
             self.store.put(key, result)
         except RouterError as error:
-            return raise_or_log(error, scan.label, self.on_error)
+            return raise_or_log(error, file.label, self.on_error)
         return result
 
-    def build_result(self, prepared: Scan, groups: Sequence[OCRResult | str]) -> LoadedFile:
+    def build_result(self, prepared: OCRInput, groups: Sequence[OCRResult | str]) -> LoadedFile:
         [result] = groups
         if isinstance(result, str):
             return self._create_failure(result, prepared.label)

@@ -1,11 +1,7 @@
 """``OrqAudioParser``, a LangChain blob parser for audio."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Self
 
-from langchain_core.document_loaders import BaseBlobParser
-from langchain_core.documents import Document
-from langchain_core.documents.base import Blob
 from pydantic import Field, model_validator
 
 from orq_router_integrations.document_loaders.base import (
@@ -13,13 +9,11 @@ from orq_router_integrations.document_loaders.base import (
     AudioIntegration,
     Task,
 )
-from orq_router_integrations.document_loaders.loader_run import LoaderRun
-from orq_router_integrations.document_loaders.sources import SourceItem, iter_items
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.document_loaders.blob_parser import BlobParser
 from orq_router_integrations.wire.transcriptions import TranscriptionParams
 
 
-class OrqAudioParser(AudioIntegration, TranscriptionParams, BaseBlobParser):
+class OrqAudioParser(AudioIntegration, TranscriptionParams, BlobParser):
     """Parse audio blobs into Documents with a speech model of the orq.ai AI Router.
 
     Works with every LangChain blob loader, such as
@@ -61,28 +55,3 @@ class OrqAudioParser(AudioIntegration, TranscriptionParams, BaseBlobParser):
     @property
     def _task(self) -> Task:
         return self.task
-
-    def lazy_parse(self, blob: Blob) -> Iterator[Document]:
-        """Parse a blob lazily.
-
-        Raises:
-            RouterInputError: The blob is not audio; raised immediately, before iteration.
-            RouterError: The call failed; see ``on_error``.
-        """
-        run = self._create_run()
-        return run.iter_documents(self._iter_blob(blob, run))
-
-    def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
-        """Async version of ``lazy_parse``."""
-        run = self._create_run()
-        return run.aiter_documents(self._iter_blob(blob, run))
-
-    async def aparse(self, blob: Blob) -> list[Document]:
-        """Async version of ``parse``."""
-        return [document async for document in self.alazy_parse(blob)]
-
-    @staticmethod
-    def _iter_blob(blob: Blob, run: LoaderRun) -> Iterator[SourceItem]:
-        if not isinstance(blob, Blob):
-            raise RouterInputError(f"blob: Expected a Blob, got {type(blob).__name__}.")
-        return iter_items(blob, check=run.processor.check_item)

@@ -126,7 +126,7 @@ class SQLiteStore:
 
 
 def compute_key(upload: Upload, params: Mapping[str, Any]) -> str:
-    """Hash the contents of a file and the parameters that affect its transcript.
+    """Hash the contents of a file and the parameters that affect its result.
 
     The file name is not included, so a renamed file keeps its key.
     """

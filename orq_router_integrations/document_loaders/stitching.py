@@ -158,7 +158,7 @@ def _find_overlaps(
 
 
 def _split_spans(spans: Iterable[Span]) -> list[Token]:
-    """Split spans into words. Their times are estimates, because speech is not evenly spread."""
+    """Split spans into words. Their times are estimates: words are not spoken at an even pace."""
     tokens = []
     for span in spans:
         words = [normalize_word(word) for word in split_words(span.text)]

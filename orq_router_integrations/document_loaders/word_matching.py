@@ -29,7 +29,7 @@ class Overlap(NamedTuple):
 
 
 class Token(NamedTuple):
-    """A word of a text, when it was spoken, and how uncertain that is, in seconds."""
+    """A word of a text, the time it was spoken, and the uncertainty of that time, in seconds."""
 
     text: str
     time: float = 0.0

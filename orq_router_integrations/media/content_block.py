@@ -87,7 +87,7 @@ def content_block(
     'file'
     """
     try:
-        _require_str(mime_type=mime_type, filename=filename, detail=detail)
+        _check_str(mime_type=mime_type, filename=filename, detail=detail)
         if detail is not None and detail not in mime.IMAGE_DETAILS:
             raise ValueError(f"detail must be 'low', 'high' or 'auto', not {detail!r}.")
         file = _resolve_str(source) or resolve_source(source, url_hint=_URL_HINT)
@@ -99,7 +99,7 @@ def content_block(
             data = _read_source(file)
         detected = mime.detect_mime_type(data)
         if detected and mime_type and not mime_type.startswith("text/"):
-            mime.validate_declared_type(detected, mime_type)
+            mime.check_declared_type(detected, mime_type)
         expected = mime_type or file.declared_type
         block = _build_block(data, filename or file.name, expected, detail)
         if is_deferred:
@@ -109,7 +109,7 @@ def content_block(
     return block
 
 
-def _require_str(**arguments: object) -> None:
+def _check_str(**arguments: object) -> None:
     for name, value in arguments.items():
         if value is not None and not isinstance(value, str):
             raise ValueError(f"{name} must be a str, not {type(value).__name__}.")
@@ -127,7 +127,7 @@ def _read_source(source: SourceFile, *, header_only: bool = False) -> bytes:
     with source.content.open("rb") as stream:
         header = stream.read(mime.HEADER_BYTES)
         if mime.detect_mime_type(header) in mime.IMAGE_TYPES:
-            mime.validate_image_size(source.size)
+            mime.check_image_size(source.size)
         return header if header_only else header + stream.read()
 
 
@@ -263,7 +263,7 @@ def create_upload(
     ``RouterInputError`` if the source cannot be read or is empty.
     """
     try:
-        _require_str(filename=filename, mime_type=mime_type)
+        _check_str(filename=filename, mime_type=mime_type)
         file = resolve_source(source)
         size = file.size
         if not size:

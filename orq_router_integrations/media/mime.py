@@ -225,7 +225,7 @@ def detect_content_type(data: bytes, expected: str) -> str:
 
 
 def is_text(data: bytes) -> bool:
-    """Return whether data is valid UTF-8 without control characters. Its end may be missing."""
+    """Return whether data, which may be truncated, is valid UTF-8 without control characters."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -319,14 +319,14 @@ def _read_deferred(data: DeferredBase64) -> tuple[str, int, Sliceable]:
         return data, data.source.size, next(chunks)
 
 
-def validate_declared_type(detected: str, declared: str | None) -> None:
+def check_declared_type(detected: str, declared: str | None) -> None:
     if declared and normalize_mime_type(declared) not in {detected, DEFAULT_TYPE}:
         raise ValueError(
             f"The declared type is {declared}, but the data is {detected}. Correct mime_type."
         )
 
 
-def validate_image_size(size: int) -> None:
+def check_image_size(size: int) -> None:
     if size > MAX_IMAGE_BYTES:
         raise ValueError(
             f"The image has {size / 2**20:.1f} MB; at most 20 MB are allowed. "
@@ -343,7 +343,7 @@ def validate_image(data: Any, declared: str | None = None) -> tuple[str, str]:
         IMAGE_TYPES,
         "The image is {}. The router accepts PNG, JPEG, GIF and WebP. Convert it first.",
     )
-    validate_image_size(size)
+    check_image_size(size)
     return mime_type, base64_data
 
 
@@ -369,7 +369,7 @@ def _require_type(
     mime_type = detect_mime_type(content)
     if mime_type is None or mime_type not in allowed:
         raise ValueError(message.format(mime_type or declared or "of an unknown type"))
-    validate_declared_type(mime_type, declared)
+    check_declared_type(mime_type, declared)
     return mime_type
 
 

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from orq_router_integrations._integration import RouterIntegration
+from orq_router_integrations._integration import INTEGRATION_CONFIG, RouterIntegration
 from orq_router_integrations.errors import (
     ContentFilterError,
     GuardrailError,
@@ -60,9 +60,7 @@ def raise_tool_input_errors() -> Iterator[None]:
 class OrqTool(BaseTool, RouterIntegration):
     """A tool that calls the router."""
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = INTEGRATION_CONFIG
 
     full_args_schema: ClassVar[type[BaseModel]]
     """All arguments that can be exposed to the model; the required ones always are."""

@@ -101,7 +101,7 @@ class ImageCall:
                 "usage": usage if isinstance(usage, dict) else None,
                 "attempts": self._response.attempts,
                 "trace_id": self._response.trace_id,
-                "offline": headers.get("x-orq-offline") == "1",
+                "offline": self._response.is_offline,
             }
         )
 

@@ -79,7 +79,7 @@ class ImageLoader:
             masks = self._load_images("mask", mask)
             if len(masks) != 1:
                 raise RouterInputError(f"mask: expected 1 image, got {len(masks)}.")
-            validate_mask(masks[0], inputs[0])
+            check_mask(masks[0], inputs[0])
             files["mask"] = [masks[0].upload]
         return files
 
@@ -156,7 +156,7 @@ def _upload_image(image: GeneratedImage) -> Upload:
     return create_upload(image.read(), filename=image.filename)
 
 
-def validate_mask(mask: ImageInput, image: ImageInput) -> None:
+def check_mask(mask: ImageInput, image: ImageInput) -> None:
     """Check that a mask is a PNG with transparency and the dimensions of the image."""
     if mask.mime_type != "image/png":
         raise RouterInputError(

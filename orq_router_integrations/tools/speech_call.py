@@ -224,7 +224,7 @@ class SpeechCall:
             characters=self.characters,
             chunks=len(self.requests),
             attempts=sum(item.attempts for item in responses),
-            offline="x-orq-offline" in responses[-1].headers,
+            offline=responses[-1].is_offline,
             trace_ids=tuple(item.trace_id for item in responses if item.trace_id),
         )
 

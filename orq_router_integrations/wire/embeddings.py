@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str, check_encodable
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
 from orq_router_integrations.wire.model_kinds import get_base_name
 
 EncodingFormat = Literal["base64", "float"]
@@ -54,24 +54,6 @@ def check_dimensions(model: str, dimensions: int | None) -> None:
             f"dimensions: {model} has at most {maximum} dimensions, not {dimensions}. Use a "
             "smaller number or another model."
         )
-
-
-def check_texts(texts: Any) -> list[str]:
-    """Return the texts to embed as a list."""
-    if isinstance(texts, str) or not isinstance(texts, Sequence):
-        raise ValueError(f"texts: Expected a list of str, got {type(texts).__name__}.")
-    for position, text in enumerate(texts):
-        check_text(text, f"texts[{position}]")
-    return list(texts)
-
-
-def check_text(text: Any, name: str) -> None:
-    """Reject a value that is not a str, is empty, or cannot be sent; ``name`` starts the error."""
-    if not isinstance(text, str):
-        raise ValueError(f"{name}: Expected a str, got {type(text).__name__}.")
-    if not text:
-        raise ValueError(f"{name}: The text is empty, which the router rejects. Remove it.")
-    check_encodable(text, name)
 
 
 def split_batches(texts: Sequence[str], max_texts: int, max_tokens: int) -> Iterator[list[str]]:

@@ -165,7 +165,7 @@ def _evaluate_condition(condition: str, facts: Mapping[str, Any]) -> bool | None
     return all(results)
 
 
-def create_list_call() -> Call[list[EnabledModel]]:
+def build_list_call() -> Call[list[EnabledModel]]:
     """Create the call that lists the enabled models."""
     return Call(endpoint=MODELS, body={}, parse=parse_models)
 

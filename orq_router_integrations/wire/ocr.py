@@ -92,8 +92,7 @@ def parse_ocr(response: Response, requested: Collection[int] | None = None) -> O
         wanted = ", ".join(map(str, sorted(expected))) or "of the file"
         received = ", ".join(map(str, indices)) or "none"
         raise MalformedResponseError(f"expected the pages {wanted}, got {received}")
-    offline = response.headers.get("x-orq-offline") == "1"
-    return OCRResult(tuple(pages), as_str(body.get("model")) or None, offline)
+    return OCRResult(tuple(pages), as_str(body.get("model")) or None, response.is_offline)
 
 
 def _parse_page(item: Any) -> Page:

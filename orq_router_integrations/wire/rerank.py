@@ -46,7 +46,7 @@ def split_documents(
 def parse_scores(
     response: Response, count: int, top_n: int | None = None, offset: int = 0
 ) -> list[RerankScore]:
-    """Parse a response to ``count`` documents from position ``offset``, the best score first."""
+    """Parse the scores of ``count`` documents from position ``offset``, the best score first."""
     results = get_array(response.json_object(), "results")
     expected = min(count, top_n or count)
     if not results or len(results) > expected:

@@ -94,7 +94,7 @@ class SpeechDecoder:
             self._prefix += data
             if len(self._prefix) < SNIFF_BYTES:
                 return
-            data = self._check_prefix()
+            data = self._inspect_prefix()
         if self._text:
             self._text += data
             if len(self._text) > MAX_ERROR_BYTES:
@@ -104,7 +104,7 @@ class SpeechDecoder:
 
     def finish(self) -> Iterator[bytes]:
         """Yield the remaining bytes, and check that the audio is complete."""
-        data = self._check_prefix() if self._prefix is not None else b""
+        data = self._inspect_prefix() if self._prefix is not None else b""
         self._raise_for_text()
         if data:
             yield data
@@ -115,7 +115,7 @@ class SpeechDecoder:
         if not self._received_bytes:
             raise MalformedResponseError("the response contains no audio: its body is empty")
 
-    def _check_prefix(self) -> bytes:
+    def _inspect_prefix(self) -> bytes:
         """Return the first bytes if they are audio; otherwise keep them for the error."""
         prefix, self._prefix = self._prefix or b"", None
         if not _is_text(prefix[:SNIFF_BYTES]):

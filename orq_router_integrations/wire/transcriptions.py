@@ -125,7 +125,7 @@ def parse_transcript(
     response: Response, response_format: TranscriptFormat | None = None
 ) -> Transcript:
     """Parse a response in any format; ``response_format`` is the one that was requested."""
-    offline = "x-orq-offline" in response.headers
+    offline = response.is_offline
     is_empty_text = not response.content and response.content_type == "text/plain"
     if response_format == "srt" and is_empty_text:
         return Transcript("", offline=offline)  # a SubRip file without cues is empty

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from orq_router_integrations.wire.call import EmbeddedError, MalformedResponseError, Response
 from orq_router_integrations.wire.embeddings import (
     check_dimensions,
-    check_texts,
     decode_vector,
     parse_embeddings,
     split_batches,
@@ -146,23 +145,6 @@ def test_batches_contain_every_text_in_order(texts, max_texts, max_tokens):
     batches = list(split_batches(texts, max_texts, max_tokens))
     assert [text for batch in batches for text in batch] == texts
     assert all(0 < len(batch) <= max_texts for batch in batches)
-
-
-INVALID_TEXTS = {
-    "str": ("abc", r"^texts: Expected a list of str, got str"),
-    "None": (None, "got NoneType"),
-    "number": (5, "got int"),
-    "generator": ((text for text in "ab"), "got generator"),
-    "item": (["a", 5], r"^texts\[1\]: Expected a str, got int"),
-    "empty": (["a", "b", ""], r"^texts\[2\]: The text is empty"),
-    "surrogate": (["a", "b\ud800"], r"^texts\[1\]: .*lone surrogate at position 1"),
-}
-
-
-@pytest.mark.parametrize(("texts", "message"), INVALID_TEXTS.values(), ids=INVALID_TEXTS)
-def test_invalid_texts_raise(texts, message):
-    with pytest.raises(ValueError, match=message):
-        check_texts(texts)
 
 
 def test_too_many_dimensions_raise():
