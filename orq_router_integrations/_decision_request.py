@@ -106,7 +106,7 @@ class _JsonConverter:
         converted = self.convert(state, "state")
         if converted is None or isinstance(converted, bool | int | float):
             raise ValueError(
-                f"state: expected text, a dict, a list or messages, got {type(state).__name__}."
+                f"state: Expected text, a dict, a list or messages, got {type(state).__name__}."
             )
         if isinstance(converted, list) and any(map(_is_message, state)):
             return {"messages": converted}
@@ -125,7 +125,7 @@ class _JsonConverter:
             case Sequence() if not isinstance(value, bytes | bytearray):
                 return [self.convert(item, f"{path}[{i}]") for i, item in enumerate(value)]
         raise ValueError(
-            f"{path}: expected text, numbers, lists, dicts, messages or images, "
+            f"{path}: Expected text, numbers, lists, dicts, messages or images, "
             f"got {type(value).__name__}."
         )
 

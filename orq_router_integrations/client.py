@@ -210,7 +210,7 @@ class RouterClient(RouterSettings):
 
         >>> from orq_router_integrations.testing import OfflineRouter
         >>> [model] = OfflineRouter().client().model_catalog(search="gpt-4o-mini")
-        >>> model.context_window, model.can("tool_calling")
+        >>> model.context_window, model.supports("tool_calling")
         (128000, True)
         """
         reader = _create_catalog_reader(filters)

@@ -170,7 +170,7 @@ def _check_request(request: Any, kwargs: Mapping[str, Any]) -> None:
     elif not isinstance(request, Mapping) or not request.keys() >= {"state", "questions"}:
         problem = "Expected a dict with the keys 'state' and 'questions'."
     elif not isinstance(request["questions"], Mapping) or not request["questions"]:
-        problem = "questions: expected a dict with at least one question, by id."
+        problem = "questions: Expected a dict with at least one question, by id."
     if problem:
         raise RouterInputError(problem, endpoint=DECISIONS.path)
 

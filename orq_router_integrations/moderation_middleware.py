@@ -78,11 +78,11 @@ class OrqModerationMiddleware(AgentMiddleware[AgentState[Any], Any]):
         super().__init__()
         if moderation is not None and not isinstance(moderation, OrqModeration):
             raise RouterInputError(
-                f"moderation: expected an OrqModeration, got {type(moderation).__name__}."
+                f"moderation: Expected an OrqModeration, got {type(moderation).__name__}."
             )
         if on_flagged not in {"error", "end", "replace"}:
             raise RouterInputError(
-                f"on_flagged: expected 'error', 'end' or 'replace', got {on_flagged!r}."
+                f"on_flagged: Expected 'error', 'end' or 'replace', got {on_flagged!r}."
             )
         self.moderation = moderation or OrqModeration()
         self.check_input = check_input

@@ -202,8 +202,8 @@ def test_failed_moderation_ends_the_run() -> None:
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"on_flagged": "ignore"}, "expected 'error', 'end' or 'replace', got 'ignore'"),
-        ({"moderation": "openai/omni"}, "expected an OrqModeration, got str"),
+        ({"on_flagged": "ignore"}, "Expected 'error', 'end' or 'replace', got 'ignore'"),
+        ({"moderation": "openai/omni"}, "Expected an OrqModeration, got str"),
     ],
 )
 def test_invalid_arguments(settings: Any, problem: str) -> None:

@@ -54,7 +54,7 @@ class ChatRows(Rows):
             max_concurrency=max_concurrency,
         )
         if not isinstance(model, Runnable):
-            raise RouterInputError(f"model: expected a chat model, got {type(model).__name__}.")
+            raise RouterInputError(f"model: Expected a chat model, got {type(model).__name__}.")
         self.model = model
         self._settings = ""
         if store is not None:

@@ -42,7 +42,7 @@ class EmbeddingRows(Rows):
         super().__init__(input_column=text, output_column=embedding, store=store, max_concurrency=1)
         if not isinstance(embeddings, OrqEmbeddings):
             raise RouterInputError(
-                f"embeddings: expected OrqEmbeddings, got {type(embeddings).__name__}."
+                f"embeddings: Expected OrqEmbeddings, got {type(embeddings).__name__}."
             )
         self.embeddings = embeddings
 

@@ -46,7 +46,7 @@ class TranscriptRows(Rows):
         )
         if not isinstance(parser, OrqAudioParser):
             raise RouterInputError(
-                f"parser: expected an OrqAudioParser, got {type(parser).__name__}."
+                f"parser: Expected an OrqAudioParser, got {type(parser).__name__}."
             )
         self.parser = parser
 
@@ -111,7 +111,7 @@ class ImageRows(Rows):
             max_concurrency=max_concurrency,
         )
         if not isinstance(tool, OrqImageTool):
-            raise RouterInputError(f"tool: expected an OrqImageTool, got {type(tool).__name__}.")
+            raise RouterInputError(f"tool: Expected an OrqImageTool, got {type(tool).__name__}.")
         self.tool = tool
 
     def _call(self, value: str) -> Row:

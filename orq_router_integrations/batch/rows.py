@@ -55,9 +55,11 @@ class Rows(ABC):
         max_concurrency: int,
     ) -> None:
         if not isinstance(max_concurrency, int) or max_concurrency < 1:
-            raise RouterInputError("max_concurrency: expected a positive int.")
+            raise RouterInputError(
+                f"max_concurrency: Expected a positive int, got {max_concurrency!r:.40}."
+            )
         if store is not None and not isinstance(store, ResultStore):
-            raise RouterInputError(f"store: expected a ResultStore, got {type(store).__name__}.")
+            raise RouterInputError(f"store: Expected a ResultStore, got {type(store).__name__}.")
         self.input_column = input_column
         self.output_column = output_column
         self.store = store
@@ -152,7 +154,7 @@ class Rows(ABC):
             raise value
         if not isinstance(value, str) or not value.strip():
             raise RouterInputError(
-                f"{self.input_column}: expected a non-empty str, got {value!r:.80}."
+                f"{self.input_column}: Expected a non-empty str, got {value!r:.80}."
             )
         return value
 

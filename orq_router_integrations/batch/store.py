@@ -59,7 +59,9 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
         self, url: str | os.PathLike[str], *, claim_seconds: float = 30.0, **storage_options: Any
     ) -> None:
         if claim_seconds <= 0:
-            raise RouterInputError("claim_seconds: expected a number above 0.")
+            raise RouterInputError(
+                f"claim_seconds: Expected a number above 0, got {claim_seconds}."
+            )
         self.url = os.fspath(url)
         self.claim_seconds = claim_seconds
         self._storage_options = storage_options

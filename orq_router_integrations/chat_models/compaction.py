@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatResult
 from orq_router_integrations.chat_models.constants import RESPONSES
 from orq_router_integrations.chat_models.fields import ChatOrqFields
 from orq_router_integrations.chat_models.request_builder import build_request
-from orq_router_integrations.chat_models.response_conversion import create_chat_result
+from orq_router_integrations.chat_models.response_conversion import build_chat_result
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Call, Response
 from orq_router_integrations.wire.control_placement import PROTECTIVE_CONTROLS
@@ -67,7 +67,7 @@ def _parse_messages(response: Response, *, candidates: ModelCandidates) -> list[
 def _create_answer(
     items: list[Item], body: Item, response: Response, candidates: ModelCandidates
 ) -> BaseMessage:
-    result = create_chat_result(response, candidates, parse=lambda _: build_completion(items, body))
+    result = build_chat_result(response, candidates, parse=lambda _: build_completion(items, body))
     assert isinstance(result, ChatResult)  # noqa: S101 - a completion is never pending
     return result.generations[0].message
 

@@ -34,8 +34,8 @@ from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
 from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint
 from orq_router_integrations.testing.retrieval.knowledge import KnowledgeBases
 from orq_router_integrations.testing.retrieval.ocr import OCREndpoint
-from orq_router_integrations.testing.retrieval.platform import Platform
 from orq_router_integrations.testing.retrieval.rerank import RerankEndpoint
+from orq_router_integrations.testing.retrieval.root_endpoints import RootEndpoints
 from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -167,7 +167,7 @@ class OfflineRouter:
         self._lock = threading.RLock()
         _ROUTERS.add(self)
         self._models = ModelRegistry(enabled=models)
-        self._platform = Platform(self._models, knowledge_bases, lenient=lenient)
+        self._root_endpoints = RootEndpoints(self._models, knowledge_bases, lenient=lenient)
         self._keys = None if api_keys is None else tuple(api_keys)
         self._limit = RateLimit(limit=requests_per_minute, clock=clock)
         self._lenient = lenient
@@ -275,7 +275,7 @@ class OfflineRouter:
             return RouterResponse(
                 data, headers={"content-type": detect_mime_type(data[:16]) or "image/png"}
             )
-        respond = self._platform.find_route(request) or self._find_route(request)
+        respond = self._root_endpoints.find_route(request) or self._find_route(request)
         check_api_key(request, self._keys)
         self._limit.acquire()
         return respond(request)

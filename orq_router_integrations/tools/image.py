@@ -300,7 +300,7 @@ class OrqImageTool(OrqTool, ImageParams):
         mask: Any = None,
     ) -> ImageCall:
         if operation is not VARIATION and not isinstance(prompt, str):
-            raise ValueError(f"prompt: expected a str, got {type(prompt).__name__}.")
+            raise ValueError(f"prompt: Expected a str, got {type(prompt).__name__}.")
         reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
         controls = self.merge_controls(overrides.get("controls"))
         candidates = ModelCandidates.from_controls(

@@ -73,12 +73,12 @@ class ImageLoader:
         inputs = self._load_images("image", images)
         if not 1 <= len(inputs) <= limit:
             expected = f"1 to {limit} images" if limit > 1 else "1 image"
-            raise RouterInputError(f"image: expected {expected}, got {len(inputs)}.")
+            raise RouterInputError(f"image: Expected {expected}, got {len(inputs)}.")
         files = {"image": [image.upload for image in inputs]}
         if mask is not None:
             masks = self._load_images("mask", mask)
             if len(masks) != 1:
-                raise RouterInputError(f"mask: expected 1 image, got {len(masks)}.")
+                raise RouterInputError(f"mask: Expected 1 image, got {len(masks)}.")
             check_mask(masks[0], inputs[0])
             files["mask"] = [masks[0].upload]
         return files
@@ -160,7 +160,7 @@ def check_mask(mask: ImageInput, image: ImageInput) -> None:
     """Check that a mask is a PNG with transparency and the dimensions of the image."""
     if mask.mime_type != "image/png":
         raise RouterInputError(
-            f"mask: expected a PNG, got {mask.mime_type}. Its transparent pixels mark the area to "
+            f"mask: Expected a PNG, got {mask.mime_type}. Its transparent pixels mark the area to "
             "edit."
         )
     if not mask.can_be_transparent:

@@ -274,7 +274,7 @@ class OrqSpeechTool(OrqTool):
         args = {"text": input_} if isinstance(input_, str) else input_
         if not isinstance(args, Mapping) or "text" not in args:
             raise RouterInputError(
-                "text: expected a str, or a dict with the key 'text'.", endpoint=SPEECH.path
+                "text: Expected a str, or a dict with the key 'text'.", endpoint=SPEECH.path
             )
         overrides = {**args, **kwargs}
         call = self._prepare(overrides.pop("text"), overrides)
@@ -305,7 +305,7 @@ class OrqSpeechTool(OrqTool):
     def _build_call(self, text: str, overrides: Mapping[str, Any]) -> SpeechCall:
         reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
         if not isinstance(text, str):
-            raise ValueError(f"text: expected a str, got {type(text).__name__}.")
+            raise ValueError(f"text: Expected a str, got {type(text).__name__}.")
         params = {name: getattr(self, name) for name in ("model", "voice", "audio_format", "speed")}
         params |= {name: value for name, value in overrides.items() if value is not None}
         controls = self.merge_controls(params.pop("controls", None))

@@ -169,7 +169,7 @@ class ChatParams(DeferredModel):
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         if self.top_logprobs is not None and not self.logprobs:
-            raise ValueError("top_logprobs: requires logprobs=True")
+            raise ValueError("top_logprobs: requires logprobs=True. Set it or remove this.")
         if self.modalities and "audio" in self.modalities and self.audio is None:
             raise ValueError(
                 "audio: required because modalities contains 'audio'. Pass a voice and a format, "
@@ -180,7 +180,10 @@ class ChatParams(DeferredModel):
             and self.max_tokens is not None
             and self.thinking.budget_tokens >= self.max_tokens
         ):
-            raise ValueError("thinking.budget_tokens: must be smaller than max_tokens")
+            raise ValueError(
+                "thinking.budget_tokens: must be smaller than max_tokens. Reduce it, or increase "
+                "max_tokens."
+            )
         return self
 
     def build_chat_params(self) -> dict[str, Any]:

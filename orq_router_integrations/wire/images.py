@@ -83,7 +83,10 @@ class ImageParams(BaseModel):
     @model_validator(mode="after")
     def _check_output_format(self) -> Self:
         if self.output_compression is not None and self.output_format not in {"webp", "jpeg"}:
-            raise ValueError("output_compression: requires output_format='webp' or 'jpeg'")
+            raise ValueError(
+                "output_compression: requires output_format='webp' or 'jpeg'. Set one of them, or "
+                "remove output_compression."
+            )
         if self.background == "transparent" and self.output_format == "jpeg":
             raise ValueError("background: JPEG has no transparency. Use output_format='png'.")
         return self
@@ -192,7 +195,9 @@ def check_operation_params(operation: ImageOperation, params: Mapping[str, Any])
             path = operation.endpoint.path
             raise ValueError(f"{name}: not supported by {path}. Supported: {supported}.")
     if operation is EDIT and params.get("quality") == "hd":
-        raise ValueError("quality: edits support auto, high, medium, low and standard, not 'hd'")
+        raise ValueError(
+            "quality: edits do not support 'hd'. Use auto, high, medium, low or standard."
+        )
     if operation is VARIATION and params.get("size", "256x256") not in _VARIATION_SIZES:
-        sizes = ", ".join(_VARIATION_SIZES)
-        raise ValueError(f"size: variations support {sizes}, not {params['size']!r}")
+        sizes = " or ".join(_VARIATION_SIZES)
+        raise ValueError(f"size: variations do not support {params['size']!r}. Use {sizes}.")

@@ -108,7 +108,7 @@ def _iter_children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _iter_bad_keys(value: Mapping[Any, Any], path: str) -> Iterator[str]:
     for key in value:
         if not isinstance(key, str):
-            yield f"{path}: the key {key!r} must be a str"
+            yield f"{path}: the key {key!r} must be a str. Convert it."
         elif any("\ud800" <= char <= "\udfff" for char in key):
             yield f"{path}: the key {key!r} contains a lone surrogate. Remove it."
 

@@ -90,7 +90,7 @@ class CatalogModel:
     has_zero_retention: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def can(self, feature: str) -> bool:
+    def supports(self, feature: str) -> bool:
         """Return whether the model has a feature, such as ``vision``."""
         return feature in self.features
 

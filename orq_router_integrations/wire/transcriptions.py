@@ -110,7 +110,10 @@ class TranscriptionParams(TranslationParams):
     @model_validator(mode="after")
     def _check_timestamps(self) -> Self:
         if self.timestamp_granularities and self.response_format != "verbose_json":
-            raise ValueError("timestamp_granularities: requires response_format='verbose_json'")
+            raise ValueError(
+                "timestamp_granularities: requires response_format='verbose_json'. Set it, or "
+                "remove timestamp_granularities."
+            )
         return self
 
 

@@ -282,12 +282,12 @@ class TestEmbeddings:
 @pytest.mark.parametrize(
     ("create", "problem"),
     [
-        (lambda: ChatRows("openai/gpt-4o"), "model: expected a chat model"),  # type: ignore[arg-type]
+        (lambda: ChatRows("openai/gpt-4o"), "model: Expected a chat model"),  # type: ignore[arg-type]
         (lambda: create_rows(OfflineRouter(), max_concurrency=0), "max_concurrency"),
-        (lambda: create_rows(OfflineRouter(), store="x"), "store: expected a ResultStore"),
-        (lambda: TranscriptRows(io.BytesIO()), "parser: expected"),  # type: ignore[arg-type]
-        (lambda: ImageRows(None), "tool: expected"),  # type: ignore[arg-type]
-        (lambda: EmbeddingRows(None), "embeddings: expected"),  # type: ignore[arg-type]
+        (lambda: create_rows(OfflineRouter(), store="x"), "store: Expected a ResultStore"),
+        (lambda: TranscriptRows(io.BytesIO()), "parser: Expected"),  # type: ignore[arg-type]
+        (lambda: ImageRows(None), "tool: Expected"),  # type: ignore[arg-type]
+        (lambda: EmbeddingRows(None), "embeddings: Expected"),  # type: ignore[arg-type]
     ],
 )
 def test_invalid_arguments(create: Any, problem: str) -> None:

@@ -79,8 +79,8 @@ def describe_model(model: CatalogModel) -> dict[str, Any]:
         **{f"{kind}_inputs": kind in model.input_modalities for kind in ("image", "audio")},
         **{f"{kind}_outputs": kind in model.output_modalities for kind in ("image", "audio")},
         "pdf_inputs": bool(model.input_modalities & {"file", "pdf"}),
-        "tool_calling": model.can("tool_calling"),
-        "reasoning_output": model.can("reasoning"),
+        "tool_calling": model.supports("tool_calling"),
+        "reasoning_output": model.supports("reasoning"),
     }
 
 

@@ -101,7 +101,7 @@ def assert_raises_unsent(router: OfflineRouter, call: Any, message: str) -> None
     [
         ({"prompt": ""}, "prompt: must not be empty"),
         ({"prompt": "  "}, "prompt: must not be empty"),
-        ({"prompt": None}, "prompt: expected a str, got NoneType"),
+        ({"prompt": None}, "prompt: Expected a str, got NoneType"),
         ({"prompt": "\ud800"}, "prompt: contains a lone surrogate at position 0"),
         ({"n": 0}, "n: .* greater than or equal to 1, not 0"),
         ({"n": 11}, "n: .* less than or equal to 10"),
@@ -134,8 +134,8 @@ def test_invalid_argument_raises_before_sending(router, image_tool, args, messag
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        ([], "image: expected 1 to 16 images, got 0"),
-        ([BOAT] * 17, "image: expected 1 to 16 images, got 17"),
+        ([], "image: Expected 1 to 16 images, got 0"),
+        ([BOAT] * 17, "image: Expected 1 to 16 images, got 17"),
         (b"", "image: The data is empty"),
         (b"no image", "image: .* is not a known image format. Convert it to PNG, JPEG or WebP"),
         (b"GIF89a" + bytes(20), "image: .* is image/gif"),
@@ -176,9 +176,9 @@ def test_only_regular_files_are_opened(router, image_tool, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (JPEG, "mask: expected a PNG, got image/jpeg"),
+        (JPEG, "mask: Expected a PNG, got image/jpeg"),
         (OTHER, "mask: the mask has 32x32 pixels, the first image 64x48"),
-        ([BOAT, BOAT], "mask: expected 1 image, got 2"),
+        ([BOAT, BOAT], "mask: Expected 1 image, got 2"),
         (b"text", "mask: "),
     ],
 )
@@ -227,8 +227,12 @@ def test_mask_and_image_formats_may_differ(router, image_tool):
 @pytest.mark.parametrize(
     ("image", "overrides", "message"),
     [
-        ([BOAT, BOAT], {}, "image: expected 1 image, got 2"),
-        (BOAT, {"size": "64x64"}, "size: variations support 256x256, 512x512, 1024x1024"),
+        ([BOAT, BOAT], {}, "image: Expected 1 image, got 2"),
+        (
+            BOAT,
+            {"size": "64x64"},
+            "size: variations do not support '64x64'. Use 256x256 or 512x512",
+        ),
         (BOAT, {"quality": "low"}, "quality: not supported by /images/variations"),
     ],
 )

@@ -18,8 +18,8 @@ from orq_router_integrations.errors import RouterInputError
 INVALID_CALLS = [
     ({"text": ""}, "text: "),
     ({"text": " \n\t"}, "text: "),
-    ({"text": None}, "text: expected a str, got NoneType"),
-    ({"text": b"Hi"}, "text: expected a str, got bytes"),
+    ({"text": None}, "text: Expected a str, got NoneType"),
+    ({"text": b"Hi"}, "text: Expected a str, got bytes"),
     ({"text": "ab\ud83d"}, "text: contains a lone surrogate at position 2"),
     (
         {"text": "Long. " * 9, "audio_format": "opus"},

@@ -93,12 +93,12 @@ def test_params_that_a_model_does_not_support_raise(model, params, message):
     [
         (GENERATION, {"user": "u"}, "user: not supported by /images/generations"),
         (EDIT, {"background": "opaque"}, "background: not supported by /images/edits"),
-        (EDIT, {"quality": "hd"}, "quality: edits support"),
+        (EDIT, {"quality": "hd"}, "quality: edits do not support 'hd'"),
         (VARIATION, {"quality": "low"}, "Supported: n, return_format, size, user"),
         (
             VARIATION,
             {"size": "auto"},
-            "variations support 256x256, 512x512, 1024x1024, not 'auto'",
+            "variations do not support 'auto'. Use 256x256 or 512x512 or 1024x1024",
         ),
     ],
     ids=["generation", "edit", "edit in HD", "variation", "variation size"],

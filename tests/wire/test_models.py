@@ -55,8 +55,8 @@ def test_catalog_entry():
     (model,) = page.models
     assert (model.id, model.provider, model.context_window) == ("openai/gpt-4o", "openai", 128000)
     assert (model.input_modalities, model.output_modalities) == ({"text", "image"}, {"text"})
-    assert model.can("vision")
-    assert not model.can("web_search")
+    assert model.supports("vision")
+    assert not model.supports("web_search")
     assert (model.has_zero_retention, model.is_deprecated, page.has_more) == (True, False, False)
     assert model.fields == ENTRY
 

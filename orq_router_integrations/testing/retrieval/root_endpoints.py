@@ -1,4 +1,4 @@
-"""The paths at the root of the host: the model catalog and the search of knowledge bases."""
+"""The endpoints at the root of the host: the model catalog and the search of knowledge bases."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _CATALOG = re.compile(r"/v2/model-catalog")
 _SEARCH = re.compile(r"/v2/knowledge/([^/]+)/search")
 
 
-class Platform:
+class RootEndpoints:
     """Responds to requests for paths at the root of the host."""
 
     def __init__(
