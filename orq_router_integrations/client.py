@@ -193,8 +193,8 @@ class RouterClient(RouterSettings):
 
         return await self.asend(build_list_call())
 
-    def model_catalog(self, **filters: str) -> "list[CatalogModel]":
-        """Return the model catalog of the platform: modalities, features, context size, prices.
+    def list_catalog_models(self, **filters: str) -> "list[CatalogModel]":
+        """List the models of the catalog: their modalities, features, context size and prices.
 
         The catalog contains all models that the platform offers. ``list_models`` returns those that
         are enabled in the workspace.
@@ -209,7 +209,7 @@ class RouterClient(RouterSettings):
             RouterError: A call failed.
 
         >>> from orq_router_integrations.testing import OfflineRouter
-        >>> [model] = OfflineRouter().client().model_catalog(search="gpt-4o-mini")
+        >>> [model] = OfflineRouter().client().list_catalog_models(search="gpt-4o-mini")
         >>> model.context_window, model.supports("tool_calling")
         (128000, True)
         """
@@ -218,8 +218,8 @@ class RouterClient(RouterSettings):
             reader.add(self.send(call))
         return reader.models
 
-    async def amodel_catalog(self, **filters: str) -> "list[CatalogModel]":
-        """Return the models of the platform's catalog; see ``model_catalog``."""
+    async def alist_catalog_models(self, **filters: str) -> "list[CatalogModel]":
+        """List the models of the catalog; see ``list_catalog_models``."""
         reader = _create_catalog_reader(filters)
         while call := reader.next_call():
             reader.add(await self.asend(call))

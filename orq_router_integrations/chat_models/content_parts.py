@@ -58,7 +58,9 @@ class MediaSource:
             names = " and ".join(map(repr, present))
             raise ValueError(f"Expected one source, got {names}. Keep one of them.")
         if data is not None and not isinstance(data, str):
-            raise _type_error("base64" if "base64" in source else "data", "base64 text", data)
+            raise _create_type_error(
+                "base64" if "base64" in source else "data", "base64 text", data
+            )
         return cls(
             url=url,
             data=data,
@@ -86,7 +88,7 @@ class MediaSource:
 def _get_dict(block: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = block.get(name)
     if value is not None and not isinstance(value, Mapping):
-        raise _type_error(name, "a dict", value)
+        raise _create_type_error(name, "a dict", value)
     return value or {}
 
 
@@ -97,11 +99,11 @@ def _get_str(block: Mapping[str, Any], *names: str) -> str | None:
         if isinstance(value, str):
             return value
         if value is not None:
-            raise _type_error(name, "a str", value)
+            raise _create_type_error(name, "a str", value)
     return None
 
 
-def _type_error(name: str, expected: str, value: object) -> ValueError:
+def _create_type_error(name: str, expected: str, value: object) -> ValueError:
     hint = ""
     if isinstance(value, (bytes, bytearray, memoryview)):
         hint = " Use content_block(data) for bytes."
@@ -114,7 +116,7 @@ def check_source_keys(block: Mapping[str, Any]) -> None:
     """Check the keys that langchain-core expects in a block but does not check itself."""
     block_type, source_type = block.get("type"), block.get("source_type")
     if block_type is not None and not isinstance(block_type, str):
-        raise _type_error("type", "a str", block_type)
+        raise _create_type_error("type", "a str", block_type)
     if source_type is None or block_type not in {"image", "audio", "file"}:
         return
     key = _SOURCE_KEYS.get(source_type) if isinstance(source_type, str) else None
@@ -217,9 +219,9 @@ def _read_image_url(block: Mapping[str, Any]) -> MediaSource:
     if isinstance(image_url, str):
         image_url = {"url": image_url}
     if not isinstance(image_url, Mapping):
-        raise _type_error("image_url", "a dict with 'url'", image_url)
+        raise _create_type_error("image_url", "a dict with 'url'", image_url)
     if not (isinstance(image_url.get("url"), str) or image_url.get("file_id")):
-        raise _type_error("image_url.url", "a URL", image_url.get("url"))
+        raise _create_type_error("image_url.url", "a URL", image_url.get("url"))
     return MediaSource.from_block({"detail": block.get("detail"), **image_url})
 
 
@@ -246,7 +248,7 @@ def _convert_audio(source: MediaSource) -> Part:
 def _read_input_audio(block: Mapping[str, Any]) -> MediaSource:
     audio = block.get("input_audio")
     if not isinstance(audio, Mapping):
-        raise _type_error("input_audio", "a dict with 'data' and 'format'", audio)
+        raise _create_type_error("input_audio", "a dict with 'data' and 'format'", audio)
     mime_type = f"audio/{audio['format']}" if audio.get("format") else None
     return MediaSource.from_block({"data": audio.get("data"), "mime_type": mime_type})
 

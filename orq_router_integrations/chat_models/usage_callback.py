@@ -38,7 +38,7 @@ class RouterUsage(UsageMetadataCallbackHandler):
         closed: Whether the ``track_usage`` block has ended, after which nothing is counted.
 
     Args:
-        catalog: Models with prices, from ``RouterClient.model_catalog``.
+        catalog: Models with prices, from ``RouterClient.list_catalog_models``.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> usage = RouterUsage()
@@ -180,8 +180,8 @@ def track_usage(catalog: "Iterable[CatalogModel]" = ()) -> Iterator[RouterUsage]
     threads run in a copy of the context (`contextvars.copy_context().run`), and issue a warning.
 
     Args:
-        catalog: Models with prices, from ``RouterClient.model_catalog``. The cost of answers for
-            which the router reports none is estimated from them, as ``estimated_cost``.
+        catalog: Models with prices, from ``RouterClient.list_catalog_models``. They are used to
+            estimate the cost of answers for which the router reports none (``estimated_cost``).
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> with track_usage() as usage:

@@ -192,6 +192,7 @@ class OrqOCRParser(OCRIntegration, BlobParser):
         pydantic.ValidationError: An argument is invalid.
         RouterError: A call failed; see ``on_error``.
 
+    >>> from langchain_core.documents.base import Blob
     >>> from orq_router_integrations.testing import OfflineRouter
     >>> parser = OrqOCRParser(
     ...     model="mistral/mistral-ocr-latest", client=OfflineRouter().client()

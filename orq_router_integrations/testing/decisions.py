@@ -162,7 +162,7 @@ def create_answer(question: Any, value: Any) -> dict[str, Any]:
         case NoulQuestion():
             return {"type": "noul", "noul": value}
         case ChoiceQuestion():
-            probabilities = spread(list(question.criteria), value)
+            probabilities = spread_probability(list(question.criteria), value)
             return {
                 "type": "choice",
                 "choice": value,
@@ -171,7 +171,7 @@ def create_answer(question: Any, value: Any) -> dict[str, Any]:
             }
         case ScoreQuestion():
             levels = [str(level) for level in range(len(question.criteria))]
-            probabilities = spread(levels, str(round(value)))
+            probabilities = spread_probability(levels, str(round(value)))
             return {
                 "type": "score",
                 "score": value,
@@ -182,7 +182,7 @@ def create_answer(question: Any, value: Any) -> dict[str, Any]:
     return {"type": "box", "box": value, "confidence": 0.9}
 
 
-def spread(names: list[str], selected: str) -> dict[str, float]:
+def spread_probability(names: list[str], selected: str) -> dict[str, float]:
     """Give the selected name most of the probability, and the others equal shares of the rest."""
     if len(names) == 1:
         return {selected: 1.0}

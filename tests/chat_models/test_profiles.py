@@ -35,7 +35,7 @@ class TestTable:
 
     def test_catalog_is_converted_to_facts(self):
         client = OfflineRouter(models=["openai/gpt-4o", "acme/new-chat"]).client()
-        family = GENERATOR["build_family"](client.model_catalog(endpoint="chat"), FACTS)
+        family = GENERATOR["build_family"](client.list_catalog_models(endpoint="chat"), FACTS)
         assert list(family["models"]) == ["acme/new-chat"]
         table = json.loads(GENERATOR["build_table"]({"families": [*FACTS["families"], family]}))
         profile = table["profiles"][table["models"]["acme/new-chat"]]

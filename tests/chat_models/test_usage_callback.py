@@ -155,7 +155,7 @@ class TestEstimates:
 
     def test_unpriced_answer_is_estimated(self) -> None:
         client = OfflineRouter().client()
-        with track_usage(client.model_catalog()) as usage:
+        with track_usage(client.list_catalog_models()) as usage:
             message = ChatOrq("openai/gpt-4o", client=client).invoke("Hi")
         tokens = message.usage_metadata
         expected = (tokens["input_tokens"] + 4 * tokens["output_tokens"]) / 1_000_000
@@ -165,14 +165,14 @@ class TestEstimates:
 
     def test_reported_cost_is_not_estimated(self) -> None:
         client = OfflineRouter().client()
-        with track_usage(client.model_catalog()) as usage:
+        with track_usage(client.list_catalog_models()) as usage:
             ChatOrq("openai/gpt-4o", api="responses", client=client).invoke("Hi")
         assert usage.cost > 0
         assert (usage.estimated_cost, usage.unestimated) == (0.0, 0)
 
     def test_model_outside_of_the_catalog_has_no_estimate(self) -> None:
         client = OfflineRouter().client()
-        with track_usage(client.model_catalog(provider="cohere")) as usage:
+        with track_usage(client.list_catalog_models(provider="cohere")) as usage:
             ChatOrq("openai/gpt-4o", client=client).invoke("Hi")
         assert (usage.estimated_cost, usage.unestimated) == (0.0, 1)
 
@@ -180,6 +180,6 @@ class TestEstimates:
         primary, fallback = self.MODELS
         client = OfflineRouter(faults={primary: 503}).client()
         model = ChatOrq(primary, controls={"fallbacks": [fallback]}, client=client)
-        with track_usage(client.model_catalog(provider="openai")) as usage:
+        with track_usage(client.list_catalog_models(provider="openai")) as usage:
             model.invoke("Hi")
         assert (usage.fallbacks, usage.unestimated) == (1, 1)

@@ -87,7 +87,7 @@ def describe_model(model: CatalogModel) -> dict[str, Any]:
 if __name__ == "__main__":
     all_facts = json.loads(FACTS.read_text("utf-8"))
     if "--catalog" in sys.argv:
-        catalog = RouterClient().model_catalog(endpoint="chat")
+        catalog = RouterClient().list_catalog_models(endpoint="chat")
         print(json.dumps(build_family(catalog, all_facts), indent=2))  # noqa: T201
     else:
         TABLE.write_text(build_table(all_facts), "utf-8")

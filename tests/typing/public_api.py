@@ -139,7 +139,7 @@ async def retrieving(client: RouterClient) -> None:
     assert_type(rerank.rerank("Hi", ["a"])[0].score, float)
     assert_type(await rerank.acompress_documents([Document("a")], "Hi"), list[Document])
     assert_type(client.list_models()[0].id, str)
-    assert_type((await client.amodel_catalog())[0].context_window, int | None)
+    assert_type((await client.alist_catalog_models())[0].context_window, int | None)
     OrqOCRLoader("contracts/*.pdf", model="mistral/mistral-ocr-latest", directory="images")
     retriever = OrqKnowledgeRetriever("manual", k=3, rerank={"model": "cohere/rerank-v3.5"})
     assert_type(retriever.invoke("Hi", k=5), list[Document])
