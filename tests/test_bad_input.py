@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import ValidationError
 from support.audio_samples import create_wav
 from support.loopback_server import Loopback, complete_response
-from support.scripted_router import KEY, both_doors, create_call
+from support.scripted_router import KEY, both_callers, create_call
 
 from orq_router_integrations import (
     ChatOrq,
@@ -222,11 +222,13 @@ def test_wrong_argument_of_a_call_raises(
     assert server.requests == []
 
 
-@both_doors
-def test_wrong_key_from_a_function_raises(door, server):
+@both_callers
+def test_wrong_key_from_a_function_raises(caller, server):
     for key in ("", "a\nb", "\u00e9", None, 5):
         with pytest.raises(RouterInputError, match="api_key"):
-            door.send(RouterClient(api_key=lambda key=key: key, base_url=server.url), create_call())
+            caller.send(
+                RouterClient(api_key=lambda key=key: key, base_url=server.url), create_call()
+            )
     assert server.requests == []
 
 

@@ -17,7 +17,7 @@ from support.scripted_router import (
     AsyncCaller,
     ResponseBody,
     Script,
-    both_doors,
+    both_callers,
     create_call,
     create_client,
     create_stream_call,
@@ -32,10 +32,10 @@ from orq_router_integrations.wire.endpoints import RESPONSES, SPEECH, TRANSCRIPT
 from orq_router_integrations.wire.json import loads
 
 
-def get_request(door: Any, call: Any = None, **settings: Any) -> httpx.Request:
+def get_request(caller: Any, call: Any = None, **settings: Any) -> httpx.Request:
     """Send a call and return its request."""
     script = Script()
-    assert door.send(create_client(script, **settings), call or create_call()) == ANSWER
+    assert caller.send(create_client(script, **settings), call or create_call()) == ANSWER
     (request,) = script.requests
     return request
 
@@ -46,9 +46,9 @@ def create_form_call(**fields: Any) -> Any:
     return create_call(endpoint=TRANSCRIPTIONS, body=body, files=file)
 
 
-@both_doors
-def test_call_is_sent_to_endpoint_with_key(door):
-    request = get_request(door)
+@both_callers
+def test_call_is_sent_to_endpoint_with_key(caller):
+    request = get_request(caller)
     assert (request.method, str(request.url)) == (
         "POST",
         "https://api.orq.ai/v3/router/chat/completions",
@@ -58,32 +58,32 @@ def test_call_is_sent_to_endpoint_with_key(door):
     assert request.headers["user-agent"].startswith("orq-router-integrations/")
 
 
-@both_doors
-def test_default_headers_and_query_are_sent(door):
+@both_callers
+def test_default_headers_and_query_are_sent(caller):
     settings = {"default_headers": {"X-Team": "blue"}, "default_query": {"a": "1 & 2"}}
-    request = get_request(door, **settings)
+    request = get_request(caller, **settings)
     assert request.headers["x-team"] == "blue"
     assert dict(request.url.params) == {"a": "1 & 2"}
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("name", ["user-agent", "ACCEPT"])
-def test_default_header_replaces_header_of_client(door, name):
-    assert get_request(door, default_headers={name: "mine"}).headers.get_list(name) == ["mine"]
+def test_default_header_replaces_header_of_client(caller, name):
+    assert get_request(caller, default_headers={name: "mine"}).headers.get_list(name) == ["mine"]
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("name", ["content-type", "idempotency-key", "x-retry-count"])
-def test_reserved_header_is_sent_once_or_refused(door, name):
+def test_reserved_header_is_sent_once_or_refused(caller, name):
     try:
-        request = get_request(door, default_headers={name: "mine"})
+        request = get_request(caller, default_headers={name: "mine"})
     except ValidationError as error:
         assert name in str(error)  # noqa: PT017 - refusing it is equally correct
     else:
         assert len(request.headers.get_list(name)) == 1
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("prefix", "controls"),
     [
@@ -93,66 +93,66 @@ def test_reserved_header_is_sent_once_or_refused(door, name):
         ("v2/proxy", {"orq": {"retry", "identity"}}),
     ],
 )
-def test_url_path_determines_location_of_controls(door, prefix, controls):
+def test_url_path_determines_location_of_controls(caller, prefix, controls):
     script = Script()
     client = create_client(
         script,
         base_url=f"https://my.orq.ai/{prefix}",
         controls={"retry": {"count": 1}, "identity": "user-17"},
     )
-    door.send(client, create_call(body={}))
+    caller.send(client, create_call(body={}))
     body = httpx.Response(200, content=script.requests[0].content).json()
     assert body.keys() == controls.keys()
     assert body.get("orq", {}).keys() == controls.get("orq", set())
 
 
-@both_doors
-def test_default_controls_apply_to_supporting_endpoints(door):
+@both_callers
+def test_default_controls_apply_to_supporting_endpoints(caller):
     defaults = {"cache": {"ttl": 60}, "name": "tour"}
-    speech = get_request(door, create_call(endpoint=SPEECH, body={}), controls=defaults)
-    response = get_request(door, create_call(endpoint=RESPONSES, body={}), controls=defaults)
+    speech = get_request(caller, create_call(endpoint=SPEECH, body={}), controls=defaults)
+    response = get_request(caller, create_call(endpoint=RESPONSES, body={}), controls=defaults)
     assert speech.content == b'{"name":"tour"}'
     assert b'"cache"' in response.content
 
 
-@both_doors
-def test_unsupported_control_of_call_is_refused(door):
+@both_callers
+def test_unsupported_control_of_call_is_refused(caller):
     controls = create_client(Script(), controls={"cache": {"ttl": 60}}).controls
     with pytest.raises(RouterInputError, match=r"controls\.cache"):
-        get_request(door, create_call(endpoint=SPEECH, body={}, controls=controls))
+        get_request(caller, create_call(endpoint=SPEECH, body={}, controls=controls))
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("fields", [{}, {"prompt": ""}, {"prompt": "", "language": "en"}])
-def test_form_is_sent_completely(door, fields):
-    request = get_request(door, create_form_call(**fields))
+def test_form_is_sent_completely(caller, fields):
+    request = get_request(caller, create_form_call(**fields))
     assert len(request.content) == int(request.headers["content-length"])
     assert request.content.endswith(b"--\r\n")
 
 
-@both_doors
-def test_form_is_identical_in_each_attempt(door, monkeypatch):
+@both_callers
+def test_form_is_identical_in_each_attempt(caller, monkeypatch):
     record_sleeps(monkeypatch)
     script = Script(respond(503, {}), httpx.ReadError("lost"), respond())
-    door.send(create_client(script), create_form_call(prompt="x"))
+    caller.send(create_client(script), create_form_call(prompt="x"))
     first, second, third = (request.content for request in script.requests)
     assert first == second == third
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("size", [100, 2_000_000])
 @pytest.mark.parametrize("factor", [None, 1.5, 0.5], ids=["deleted", "grown", "shrunk"])
-def test_changed_file_raises_error(door, tmp_path, size, factor):
+def test_changed_file_raises_error(caller, tmp_path, size, factor):
     path = tmp_path / "sound.mp3"
     path.write_bytes(bytes(size))
     call = create_call(endpoint=TRANSCRIPTIONS, body={}, files={"file": create_upload(path)})
     path.unlink() if factor is None else path.write_bytes(bytes(int(size * factor)))
     with pytest.raises(RouterError, match="file"):
-        door.send(create_client(Script()), call)
+        caller.send(create_client(Script()), call)
 
 
-@both_doors
-def test_file_that_became_a_pipe_raises_error(door, tmp_path):
+@both_callers
+def test_file_that_became_a_pipe_raises_error(caller, tmp_path):
     """Opening a pipe would wait for its writer, beyond the deadline."""
     path = tmp_path / "sound.mp3"
     path.write_bytes(bytes(2_000_000))
@@ -160,10 +160,10 @@ def test_file_that_became_a_pipe_raises_error(door, tmp_path):
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(RouterInputError, match="not a regular file"):
-        door.send(create_client(Script()), call)
+        caller.send(create_client(Script()), call)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("controls", "settings", "seconds"),
     [
@@ -179,35 +179,35 @@ def test_file_that_became_a_pipe_raises_error(door, tmp_path):
         ({"timeout": {"call_timeout": 2000}, "retry": {"count": 1}}, {"timeout": 5.25}, 5.25),
     ],
 )
-def test_default_timeout_allows_worst_case_of_controls(door, controls, settings, seconds):
+def test_default_timeout_allows_worst_case_of_controls(caller, controls, settings, seconds):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        request = get_request(door, controls=controls, **settings)
+        request = get_request(caller, controls=controls, **settings)
     expected = {"connect": min(seconds, 10), "read": seconds, "write": seconds, "pool": seconds}
     assert request.extensions["timeout"] == pytest.approx(expected, abs=0.1)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("call", [{}, {"timeout": 5.0}])
-def test_timeout_shorter_than_worst_case_warns(door, call):
+def test_timeout_shorter_than_worst_case_warns(caller, call):
     controls = {"timeout": {"call_timeout": 2000}, "retry": {"count": 1}}
     settings = {"controls": controls, "timeout": 600 if call else 5.0}
     with pytest.warns(UserWarning, match="timeout=5 is shorter .* fallback"):
-        request = get_request(door, create_call(**call), **settings)
+        request = get_request(caller, create_call(**call), **settings)
     assert request.extensions["timeout"]["read"] == 5
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("follows", [False, True], ids=["default", "follow_redirects"])
-def test_redirect_raises_error_with_target(door, status, follows):
+def test_redirect_raises_error_with_target(caller, status, follows):
     """Redirects are not followed, even by an httpx client that is set to do so."""
     script = Script(respond(status, {}, location="https://elsewhere.example/steal"), respond())
     client = create_client(script)
     client.http_client.follow_redirects = client.http_async_client.follow_redirects = follows
     for send in (
-        lambda: door.send(client, create_call()),
-        lambda: door.stream(client, create_stream_call()),
+        lambda: caller.send(client, create_call()),
+        lambda: caller.stream(client, create_stream_call()),
     ):
         script.requests.clear()
         with pytest.raises(RedirectError, match=r"elsewhere\.example"):
@@ -215,11 +215,11 @@ def test_redirect_raises_error_with_target(door, status, follows):
         assert script.sent == 1
 
 
-@both_doors
-def test_own_httpx_clients_are_used_and_left_open(door):
+@both_callers
+def test_own_httpx_clients_are_used_and_left_open(caller):
     script = Script()
     with create_client(script) as client:
-        door.send(client, create_call())
+        caller.send(client, create_call())
     client.close()
     asyncio.run(client.aclose())
     assert (script.sent, client.http_client.is_closed) == (1, False)
@@ -232,14 +232,14 @@ async def test_client_is_async_context_manager():
     assert not client.http_async_client.is_closed
 
 
-@both_doors
-def test_missing_httpx_client_for_other_mode_raises_input_error(door):
+@both_callers
+def test_missing_httpx_client_for_other_mode_raises_input_error(caller):
     transport = httpx.MockTransport(Script())
     clients = {"http_async_client": httpx.AsyncClient(transport=transport)}
-    if isinstance(door, AsyncCaller):
+    if isinstance(caller, AsyncCaller):
         clients = {"http_client": httpx.Client(transport=transport)}
     with pytest.raises(RouterInputError, match=r"calls need http_\w*client"):
-        door.send(RouterClient(api_key=KEY, **clients), create_call())
+        caller.send(RouterClient(api_key=KEY, **clients), create_call())
 
 
 def test_threads_get_their_own_responses():
@@ -289,15 +289,15 @@ async def test_cancelling_ends_wait_before_retry():
     assert script.sent == 1
 
 
-@both_doors
-def test_response_is_closed(door):
+@both_callers
+def test_response_is_closed(caller):
     body = ResponseBody(b'{"choices":[{"message":{"content":"Hi"}}]}')
-    door.send(create_client(lambda _: httpx.Response(200, stream=body)), create_call())
+    caller.send(create_client(lambda _: httpx.Response(200, stream=body)), create_call())
     assert body.closed
 
 
-@both_doors
-def test_call_leaves_no_reference_cycle(door):
+@both_callers
+def test_call_leaves_no_reference_cycle(caller):
     """A large response would otherwise stay in memory until the next garbage collection."""
 
     class Parser:
@@ -308,7 +308,7 @@ def test_call_leaves_no_reference_cycle(door):
     reference = weakref.ref(parser)
     gc.disable()
     try:
-        assert door.send(client, create_call(parse=parser)) > 0
+        assert caller.send(client, create_call(parse=parser)) > 0
         del parser
         assert reference() is None
     finally:

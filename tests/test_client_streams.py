@@ -14,7 +14,7 @@ from support.scripted_router import (
     KEY,
     ResponseBody,
     Script,
-    both_doors,
+    both_callers,
     create_client,
     create_stream_call,
     encode_event,
@@ -43,40 +43,40 @@ def pauses(monkeypatch) -> list[float]:
     return record_sleeps(monkeypatch)
 
 
-def get_error(door: Any, *steps: Any, **options: Any) -> tuple[RouterError, list[str], int]:
+def get_error(caller: Any, *steps: Any, **options: Any) -> tuple[RouterError, list[str], int]:
     """Read a stream that fails; returns its error, its items and the number of requests."""
     script, items = Script(*steps), []
     with pytest.raises(RouterError) as raised:
-        door.stream(create_client(script), create_stream_call(**options), into=items)
+        caller.stream(create_client(script), create_stream_call(**options), into=items)
     return raised.value, items, script.sent
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("chunk_size", [1, 7, 10_000])
-def test_stream_items_do_not_depend_on_chunk_size(door, chunk_size):
+def test_stream_items_do_not_depend_on_chunk_size(caller, chunk_size):
     data = b"".join(COMPLETE)
     chunks = [data[start : start + chunk_size] for start in range(0, len(data), chunk_size)]
-    assert door.stream(
+    assert caller.stream(
         create_client(Script(respond_with_stream(*chunks))), create_stream_call()
     ) == ["Hel", "lo", ""]
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     "end", [(encode_event("", finish="stop"),), (DONE,), (DONE, b"data: {", LOST)]
 )
-def test_stream_is_complete_after_finish_reason_or_done(door, end):
-    items = door.stream(
+def test_stream_is_complete_after_finish_reason_or_done(caller, end):
+    items = caller.stream(
         create_client(Script(respond_with_stream(*HELLO, *end))), create_stream_call()
     )
     assert "".join(items) == "Hello"
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("end", [(), (b"data: [DO",), (LOST,), (httpx.ReadError("reset"),)])
-def test_interrupted_stream_raises_with_partial_text(door, end):
+def test_interrupted_stream_raises_with_partial_text(caller, end):
     error, items, sent = get_error(
-        door, respond_with_stream(*HELLO, *end), respond_with_stream(*COMPLETE)
+        caller, respond_with_stream(*HELLO, *end), respond_with_stream(*COMPLETE)
     )
     assert type(error) is StreamInterruptedError
     assert (error.partial, items, sent) == ("Hello", ["Hel", "lo"], 1)
@@ -84,14 +84,14 @@ def test_interrupted_stream_raises_with_partial_text(door, end):
     assert error.received == sum(len(chunk) for chunk in (*HELLO, *end) if isinstance(chunk, bytes))
 
 
-@both_doors
-def test_silent_stream_times_out_with_partial_text(door):
-    error, items, sent = get_error(door, respond_with_stream(*HELLO, httpx.ReadTimeout("slow")))
+@both_callers
+def test_silent_stream_times_out_with_partial_text(caller):
+    error, items, sent = get_error(caller, respond_with_stream(*HELLO, httpx.ReadTimeout("slow")))
     assert (type(error), error.partial) == (RouterTimeoutError, "Hello")
     assert (items, sent) == (["Hel", "lo"], 1)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     "failure",
     [
@@ -102,37 +102,37 @@ def test_silent_stream_times_out_with_partial_text(door):
         respond_with_stream(b"data: {", LOST),
     ],
 )
-def test_stream_is_retried_before_first_item(door, failure):
+def test_stream_is_retried_before_first_item(caller, failure):
     script = Script(failure, failure, respond_with_stream(*COMPLETE))
-    assert door.stream(create_client(script), create_stream_call()) == ["Hel", "lo", ""]
+    assert caller.stream(create_client(script), create_stream_call()) == ["Hel", "lo", ""]
     assert script.sent == 3
     assert len(set(script.headers("idempotency-key"))) == 1
 
 
-@both_doors
-def test_stream_is_not_retried_without_retry_ambiguous(door):
-    error, _, sent = get_error(door, respond_with_stream(LOST), retry_ambiguous=False)
+@both_callers
+def test_stream_is_not_retried_without_retry_ambiguous(caller):
+    error, _, sent = get_error(caller, respond_with_stream(LOST), retry_ambiguous=False)
     assert (type(error), sent) == (StreamInterruptedError, 1)
 
 
-@both_doors
-def test_unreachable_stream_is_tried_three_times(door):
-    error, items, sent = get_error(door, httpx.ConnectError("refused"))
+@both_callers
+def test_unreachable_stream_is_tried_three_times(caller):
+    error, items, sent = get_error(caller, httpx.ConnectError("refused"))
     assert (type(error), items, sent) == (RouterConnectionError, [], 3)
 
 
-@both_doors
-def test_error_response_to_stream_is_read_completely(door):
+@both_callers
+def test_error_response_to_stream_is_read_completely(caller):
     body = ResponseBody(b'{"error": {"message":', b' "no such model"}}')
-    error, _, sent = get_error(door, lambda _: httpx.Response(404, stream=body))
+    error, _, sent = get_error(caller, lambda _: httpx.Response(404, stream=body))
     assert (type(error), error.message, sent) == (NotFoundError, "no such model", 1)
     assert body.closed
 
 
-@both_doors
-def test_truncated_error_response_raises_connection_error(door):
+@both_callers
+def test_truncated_error_response_raises_connection_error(caller):
     error, _, _ = get_error(
-        door, lambda _: httpx.Response(400, stream=ResponseBody(b'{"err', LOST))
+        caller, lambda _: httpx.Response(400, stream=ResponseBody(b'{"err', LOST))
     )
     assert isinstance(error, RouterConnectionError)
 
@@ -152,24 +152,24 @@ UNEXPECTED = [
 ]
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(("content_type", "body"), UNEXPECTED)
-def test_unexpected_body_raises_invalid_response_error(door, content_type, body):
-    error, _, sent = get_error(door, respond_with_stream(body, kind=content_type))
+def test_unexpected_body_raises_invalid_response_error(caller, content_type, body):
+    error, _, sent = get_error(caller, respond_with_stream(body, kind=content_type))
     assert (type(error), sent) == (InvalidResponseError, 1)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(("content_type", "body"), UNEXPECTED[:4])
-def test_invalid_response_error_shows_body(door, content_type, body):
-    error, _, _ = get_error(door, respond_with_stream(body, kind=content_type))
+def test_invalid_response_error_shows_body(caller, content_type, body):
+    error, _, _ = get_error(caller, respond_with_stream(body, kind=content_type))
     message = str(error)
     assert content_type.partition(";")[0] in message
     assert body[:20].decode() in message.replace("\\", "")
     assert (error.endpoint, error.status_code) == ("/chat/completions", 200)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     "content_type", ["application/json", "text/event-stream", "text/plain", ""]
 )
@@ -182,14 +182,14 @@ def test_invalid_response_error_shows_body(door, content_type, body):
         {"choices": [{"error": {"message": "no such model", "code": "gone"}}]},
     ],
 )
-def test_bare_error_body_is_raised(door, content_type, body):
+def test_bare_error_body_is_raised(caller, content_type, body):
     error, _, sent = get_error(
-        door, respond_with_stream(json.dumps(body).encode(), kind=content_type)
+        caller, respond_with_stream(json.dumps(body).encode(), kind=content_type)
     )
     assert (error.message, error.code, sent) == ("no such model", "gone", 1)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("event_data", "message"),
     [
@@ -206,46 +206,48 @@ def test_bare_error_body_is_raised(door, content_type, body):
     ],
 )
 @pytest.mark.parametrize("previous", [(), HELLO], ids=["first", "later"])
-def test_error_event_ends_stream(door, event_data, message, previous):
-    error, items, sent = get_error(door, respond_with_stream(*previous, event_data + b"\n\n", DONE))
+def test_error_event_ends_stream(caller, event_data, message, previous):
+    error, items, sent = get_error(
+        caller, respond_with_stream(*previous, event_data + b"\n\n", DONE)
+    )
     assert (error.message, error.partial) == (message, "".join(items))
     assert (len(items), sent) == (len(previous), 1)
 
 
-@both_doors
-def test_done_event_ends_stream_on_open_socket(door):
+@both_callers
+def test_done_event_ends_stream_on_open_socket(caller):
     with Loopback(open_ended_response(b"".join(COMPLETE))) as server:
         client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, timeout=30.0)
         for _ in range(2):
-            assert door.stream(client, create_stream_call()) == ["Hel", "lo", ""]
+            assert caller.stream(client, create_stream_call()) == ["Hel", "lo", ""]
 
 
-@both_doors
-def test_connection_lost_during_stream_raises(door):
+@both_callers
+def test_connection_lost_during_stream_raises(caller):
     with Loopback(open_ended_response(b"".join(HELLO), then_close=True)) as server:
         client = RouterClient(api_key=KEY, base_url=server.url, timeout=30.0)
         with pytest.raises(StreamInterruptedError) as raised:
-            door.stream(client, create_stream_call())
+            caller.stream(client, create_stream_call())
     assert (raised.value.partial, len(server.requests)) == ("Hello", 1)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("end", [(DONE,), (LOST,), (b"data: null\n\n",)])
-def test_stream_is_always_closed(door, end):
+def test_stream_is_always_closed(caller, end):
     body = ResponseBody(*HELLO, *end)
     client = create_client(lambda _: httpx.Response(200, stream=body))
     try:
-        door.stream(client, create_stream_call())
+        caller.stream(client, create_stream_call())
     except RouterError:
         assert end != (DONE,)
     assert body.closed
 
 
-@both_doors
-def test_stream_closed_early_is_closed(door):
+@both_callers
+def test_stream_closed_early_is_closed(caller):
     body = ResponseBody(*COMPLETE)
     client = create_client(lambda _: httpx.Response(200, stream=body))
-    assert door.first(client, create_stream_call()) == "Hel"
+    assert caller.first(client, create_stream_call()) == "Hel"
     assert body.closed
 
 
@@ -334,8 +336,8 @@ async def test_interleaved_async_streams_are_independent():
     assert pairs == [("a0", "b0"), ("a1", "b1"), ("a2", "b2")]
 
 
-@both_doors
-def test_decoder_receives_response_head_and_attempts(door):
+@both_callers
+def test_decoder_receives_response_head_and_attempts(caller):
     responses = []
 
     def create_decoder(response: Any) -> Any:
@@ -343,7 +345,7 @@ def test_decoder_receives_response_head_and_attempts(door):
         return create_stream_call().create_decoder(response)
 
     script = Script(respond(503, {}), respond_with_stream(*COMPLETE))
-    door.stream(create_client(script), create_stream_call(create_decoder=create_decoder))
+    caller.stream(create_client(script), create_stream_call(create_decoder=create_decoder))
     (response,) = responses
     assert (response.status, response.content_type, response.attempts) == (
         200,
@@ -352,8 +354,8 @@ def test_decoder_receives_response_head_and_attempts(door):
     )
 
 
-@both_doors
-def test_items_from_decoder_finish_are_yielded(door):
+@both_callers
+def test_items_from_decoder_finish_are_yielded(caller):
     class SizeDecoder:
         done, partial = False, ""
 
@@ -368,4 +370,4 @@ def test_items_from_decoder_finish_are_yielded(door):
             return (self.size,)
 
     client = create_client(Script(respond_with_stream(b"abc", b"de")))
-    assert door.stream(client, create_stream_call(create_decoder=SizeDecoder)) == [5]
+    assert caller.stream(client, create_stream_call(create_decoder=SizeDecoder)) == [5]

@@ -16,7 +16,7 @@ from support.scripted_router import (
     KEY,
     ResponseBody,
     Script,
-    both_doors,
+    both_callers,
     create_call,
     create_client,
     create_stream_call,
@@ -106,12 +106,12 @@ def test_unknown_body_becomes_the_message(content, message):
     assert (type(error), error.message) == (errors.ServerError, message)
 
 
-@both_doors
-def test_error_has_details_of_the_call(door):
+@both_callers
+def test_error_has_details_of_the_call(caller):
     headers = {"x-orq-trace-id": "01J", "retry-after": "120", "x-should-retry": "false"}
     script = Script(lambda _: httpx.Response(429, text="no " * 3000, headers=headers))
     with pytest.raises(errors.RateLimitError) as raised:
-        door.send(create_client(script), create_call())
+        caller.send(create_client(script), create_call())
     details = {
         name: getattr(raised.value, name) for name in ("endpoint", "attempts", "status_code")
     }
@@ -223,21 +223,21 @@ def format_everything(error: BaseException) -> str:
     return str(error) + details
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("field", [*ENVELOPE, "doc_url"])
-def test_key_in_an_error_field_is_redacted(door, field):
+def test_key_in_an_error_field_is_redacted(caller, field):
     script = Script(respond(401, {"error": {"message": "m", field: f"Bearer {KEY}"}}))
     with pytest.raises(errors.AuthenticationError) as raised:
-        door.send(create_client(script), create_call())
+        caller.send(create_client(script), create_call())
     assert KEY not in format_everything(raised.value)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("header", ["x-orq-trace-id", "location"])
-def test_key_in_a_response_header_is_redacted(door, header):
+def test_key_in_a_response_header_is_redacted(caller, header):
     script = Script(lambda _: httpx.Response(307, headers={header: f"https://x/{KEY}"}))
     with pytest.raises(errors.RedirectError) as raised:
-        door.send(create_client(script), create_call())
+        caller.send(create_client(script), create_call())
     assert KEY not in format_everything(raised.value)
 
 
@@ -255,26 +255,26 @@ def test_key_with_json_escapes_is_redacted(key, escaped):
     assert key not in str(error) + repr(error) + "".join(map(str, vars(error).values()))
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("text", [f"Bearer {KEY}", "words " * 300 + KEY])
-def test_key_in_a_text_body_is_redacted(door, text):
+def test_key_in_a_text_body_is_redacted(caller, text):
     with pytest.raises(errors.AuthenticationError) as raised:
-        door.send(create_client(lambda _: httpx.Response(401, text=text)), create_call())
+        caller.send(create_client(lambda _: httpx.Response(401, text=text)), create_call())
     assert KEY not in format_everything(raised.value)
 
 
-@both_doors
-def test_long_key_is_redacted_before_truncation(door):
+@both_callers
+def test_long_key_is_redacted_before_truncation(caller):
     key = "sk-orq-" + ".".join(["eyJhbGciOiJIUzI1NiJ9"] * 20)
     script = Script(respond(401, {"error": {"message": "words " * 300 + key}}))
     with pytest.raises(errors.AuthenticationError) as raised:
-        door.send(create_client(script, api_key=key), create_call())
+        caller.send(create_client(script, api_key=key), create_call())
     assert key[:30] not in format_everything(raised.value)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("mode", ["complete", "streamed"])
-def test_key_in_a_malformed_response_is_redacted(door, mode):
+def test_key_in_a_malformed_response_is_redacted(caller, mode):
     content = f"you sent Authorization: Bearer {KEY}".encode()
     body = content if mode == "complete" else b"data: " + content + b"\n\n"
     headers = {"x-orq-trace-id": f"trace-{KEY}"}
@@ -282,7 +282,7 @@ def test_key_in_a_malformed_response_is_redacted(door, mode):
         lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(body))
     )
     with pytest.raises(errors.InvalidResponseError) as raised:
-        door.send(client, create_call()) if mode == "complete" else door.stream(
+        caller.send(client, create_call()) if mode == "complete" else caller.stream(
             client, create_stream_call()
         )
     assert KEY not in format_everything(raised.value)
@@ -301,11 +301,11 @@ def test_base64_in_an_error_is_redacted(field, escaped):
     assert IMAGE[:150] not in str(error) + error.body.replace("\\", "")
 
 
-@both_doors
-def test_base64_in_a_malformed_response_is_redacted(door):
+@both_callers
+def test_base64_in_a_malformed_response_is_redacted(caller):
     client = create_client(lambda _: httpx.Response(200, text=IMAGE))
     with pytest.raises(errors.InvalidResponseError) as raised:
-        door.send(client, create_call())
+        caller.send(client, create_call())
     assert IMAGE[:150] not in str(raised.value)
 
 
@@ -319,43 +319,43 @@ ERRORS_WITH_STATUS_200 = [
 ]
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(("body", "expected"), ERRORS_WITH_STATUS_200)
-def test_error_with_status_200_is_raised(door, body, expected):
+def test_error_with_status_200_is_raised(caller, body, expected):
     with pytest.raises(RouterError) as raised:
-        door.send(create_client(Script(respond(200, body))), create_call())
+        caller.send(create_client(Script(respond(200, body))), create_call())
     assert type(raised.value) is expected
     assert raised.value.message in json.dumps(body)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("wrap", [b"data: %s\n\n", b"event: error\ndata: %s\n\n"])
 @pytest.mark.parametrize(("body", "expected"), ERRORS_WITH_STATUS_200[:-1])
-def test_error_within_a_stream_has_the_partial_text(door, body, expected, wrap):
+def test_error_within_a_stream_has_the_partial_text(caller, body, expected, wrap):
     script = Script(
         respond_with_stream(
             encode_event("Hel"), encode_event("lo"), wrap % json.dumps(body).encode()
         )
     )
     with pytest.raises(RouterError) as raised:
-        door.stream(create_client(script), create_stream_call())
+        caller.stream(create_client(script), create_stream_call())
     assert (type(raised.value), raised.value.partial) == (expected, "Hello")
     assert script.sent == 1
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("mode", ["complete", "streamed"])
 @pytest.mark.parametrize(
     "failures",
     [b"[" * 300 + b"]" * 300, b"[" * 900 + b"]" * 900, b'["\\ud83d", 1' + b"0" * 30 + b"]"],
     ids=["deep", "deeper", "half a character and a huge number"],
 )
-def test_deeply_nested_or_invalid_failures(door, mode, failures):
+def test_deeply_nested_or_invalid_failures(caller, mode, failures):
     body = b'{"error": {"message": "blocked", "failures": %s}}' % failures
     complete = create_client(lambda _: httpx.Response(400, content=body))
     streamed = create_client(respond_with_stream(b"data: " + body + b"\n\n"))
     with pytest.raises(RouterError, match="blocked"):
-        door.send(complete, create_call()) if mode == "complete" else door.stream(
+        caller.send(complete, create_call()) if mode == "complete" else caller.stream(
             streamed, create_stream_call()
         )
 

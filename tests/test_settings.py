@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from support.loopback_server import Loopback, complete_response
-from support.scripted_router import ANSWER, KEY, Script, both_doors, create_call, create_client
+from support.scripted_router import ANSWER, KEY, Script, both_callers, create_call, create_client
 
 from orq_router_integrations import ChatOrq, RouterClient, RouterError
 from orq_router_integrations.settings import RouterSettings, is_loopback
@@ -149,11 +149,11 @@ def test_invalid_url_raises(url, reason):
     assert reason in message
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("host", ["\u2603\u2603.com", "xn--"])
-def test_invalid_host_name_raises(door, host):
+def test_invalid_host_name_raises(caller, host):
     with pytest.raises((ValidationError, RouterError)):
-        door.send(create_client(Script(), base_url=f"https://{host}"), create_call())
+        caller.send(create_client(Script(), base_url=f"https://{host}"), create_call())
 
 
 @pytest.mark.parametrize("host", ["a..b", ".", "a" * 64 + ".com"])
@@ -186,33 +186,33 @@ def test_invalid_timeout_raises(name, seconds):
     assert name in get_error_message(**{name: seconds})
 
 
-def is_rejected_or_works(door: Any, **settings: Any) -> bool:
+def is_rejected_or_works(caller: Any, **settings: Any) -> bool:
     """Return whether settings are rejected, or otherwise work on a real connection."""
     with Loopback(complete_response(json.dumps(ANSWER).encode())) as server:
         try:
             client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, **settings)
         except ValidationError:
             return True
-        return door.send(client, create_call()) == ANSWER
+        return caller.send(client, create_call()) == ANSWER
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("timeout", [1e9, 1e10, 1e15])
-def test_very_long_timeout(door, timeout):
-    assert is_rejected_or_works(door, timeout=timeout)
+def test_very_long_timeout(caller, timeout):
+    assert is_rejected_or_works(caller, timeout=timeout)
 
 
-@both_doors
-def test_very_long_call_timeout(door):
-    assert is_rejected_or_works(door, controls={"timeout": {"call_timeout": 10**15}})
+@both_callers
+def test_very_long_call_timeout(caller):
+    assert is_rejected_or_works(caller, controls={"timeout": {"call_timeout": 10**15}})
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), float("inf")])
-def test_invalid_timeout_of_a_call_raises(door, timeout):
+def test_invalid_timeout_of_a_call_raises(caller, timeout):
     client = RouterClient(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0)
     with pytest.raises(ValueError, match="timeout") as raised:
-        door.send(client, create_call(timeout=timeout))
+        caller.send(client, create_call(timeout=timeout))
     assert isinstance(raised.value, RouterError)
 
 
@@ -241,10 +241,10 @@ def test_reserved_header_raises(name):
     assert name in get_error_message(default_headers={name: f"Bearer {KEY}"})
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("value", ["", "plain", " padded ", "\t", "caf\u00e9", "\u00a0"])
-def test_unusual_header_value(door, value):
-    assert is_rejected_or_works(door, default_headers={"X-Team": value})
+def test_unusual_header_value(caller, value):
+    assert is_rejected_or_works(caller, default_headers={"X-Team": value})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from support.scripted_router import (
     ANSWER,
     KEY,
     Script,
-    both_doors,
+    both_callers,
     create_call,
     create_client,
     create_stream_call,
@@ -22,10 +22,10 @@ async def get_key_async() -> str:
     return "async-key"
 
 
-@both_doors
-def test_key_function_is_called(door):
+@both_callers
+def test_key_function_is_called(caller):
     script = Script()
-    door.send(create_client(script, api_key=lambda: " key-of-function "), create_call())
+    caller.send(create_client(script, api_key=lambda: " key-of-function "), create_call())
     assert script.headers("authorization") == ["Bearer key-of-function"]
 
 
@@ -71,18 +71,18 @@ async def test_key_functions_that_never_return_do_not_block_others():
     never.set()
 
 
-@both_doors
-def test_exhausted_key_function_raises_input_error(door):
+@both_callers
+def test_exhausted_key_function_raises_input_error(caller):
     keys = iter(())
     with pytest.raises(RouterInputError, match="raised StopIteration"):
-        door.send(create_client(Script(), api_key=keys.__next__, deadline=9), create_call())
+        caller.send(create_client(Script(), api_key=keys.__next__, deadline=9), create_call())
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("key", ["", "  ", "a\nb", "cl\u00e9", "x" * 4097, None, 7])
-def test_invalid_key_from_function_raises_input_error(door, key):
+def test_invalid_key_from_function_raises_input_error(caller, key):
     script = Script()
     with pytest.raises(RouterInputError, match="key") as raised:
-        door.send(create_client(script, api_key=lambda: key), create_call())
+        caller.send(create_client(script, api_key=lambda: key), create_call())
     assert script.sent == 0
     assert not key or str(key) not in str(raised.value)

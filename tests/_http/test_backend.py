@@ -17,7 +17,7 @@ from support.raw_server import serve_connection
 from support.scripted_router import (
     ANSWER,
     KEY,
-    both_doors,
+    both_callers,
     create_call,
     create_stream_call,
     encode_event,
@@ -74,16 +74,16 @@ def trusted_certificate(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
 
 
-@both_doors
-def test_tls_connection_is_reused(door, trusted_certificate, resolve_to):
+@both_callers
+def test_tls_connection_is_reused(caller, trusted_certificate, resolve_to):
     resolve_to("127.0.0.1")
     with Loopback(complete_response(COMPLETION), tls=create_untrusted_context()) as server:
-        assert door.send(create_client(with_host(server)), create_call(), times=3) == ANSWER
+        assert caller.send(create_client(with_host(server)), create_call(), times=3) == ANSWER
         assert server.accepted == 1
 
 
-@both_doors
-def test_response_before_tls_handshake_is_ignored(door, trusted_certificate, resolve_to):
+@both_callers
+def test_response_before_tls_handshake_is_ignored(caller, trusted_certificate, resolve_to):
     """An attacker could otherwise inject an unencrypted response."""
     resolve_to("127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -102,7 +102,7 @@ def test_response_before_tls_handshake_is_ignored(door, trusted_certificate, res
         thread.start()
         port = server.getsockname()[1]
         with pytest.raises((RouterConnectionError, RouterTimeoutError)):
-            door.send(create_client(f"https://{HOST}:{port}", deadline=1.0), create_call())
+            caller.send(create_client(f"https://{HOST}:{port}", deadline=1.0), create_call())
         thread.join(5)
 
 
@@ -119,18 +119,18 @@ async def test_deadline_applies_to_host_lookup(is_async, resolve_to):
     assert await asyncio.to_thread(wait_until, lambda: not dialing._lookups)
 
 
-@both_doors
-def test_unknown_host_raises_connection_error(door, resolve_to):
+@both_callers
+def test_unknown_host_raises_connection_error(caller, resolve_to):
     resolve_to()
     with pytest.raises(RouterConnectionError, match="unknown host"):
-        door.send(create_client(f"http://{HOST}:9"), create_call())
+        caller.send(create_client(f"http://{HOST}:9"), create_call())
 
 
-@both_doors
-def test_next_address_is_tried_when_one_refuses(door, resolve_to):
+@both_callers
+def test_next_address_is_tried_when_one_refuses(caller, resolve_to):
     resolve_to("::1", "127.0.0.1")
     with Loopback(complete_response(COMPLETION)) as server:
-        assert door.send(create_client(with_host(server)), create_call()) == ANSWER
+        assert caller.send(create_client(with_host(server)), create_call()) == ANSWER
 
 
 def test_writes_are_buffered_until_read():
@@ -178,9 +178,9 @@ def build_response(status: str, body: bytes) -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_early_response_ends_upload(door, tls, trusted_certificate, resolve_to):
+def test_early_response_ends_upload(caller, tls, trusted_certificate, resolve_to):
     """The server never reads the request, so that sending it would end with a timeout."""
     resolve_to("127.0.0.1")
     refusal = build_response("413 Too Large", b'{"error":{"message":"too large"}}')
@@ -189,12 +189,12 @@ def test_early_response_ends_upload(door, tls, trusted_certificate, resolve_to):
         early_server(hints, refusal, tls=tls) as url,
         pytest.raises(RouterStatusError, match="too large"),
     ):
-        door.send(create_client(url), LARGE_CALL)
+        caller.send(create_client(url), LARGE_CALL)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_early_response_ends_upload_to_reading_server(door, tls, trusted_certificate, resolve_to):
+def test_early_response_ends_upload_to_reading_server(caller, tls, trusted_certificate, resolve_to):
     """Sending never blocks for long, because the server reads all the time."""
     resolve_to("127.0.0.1")
     received = 0
@@ -211,19 +211,19 @@ def test_early_response_ends_upload_to_reading_server(door, tls, trusted_certifi
         serve_connection(serve, HOST, tls=tls) as url,
         pytest.raises(RouterStatusError, match="413"),
     ):
-        door.send(create_client(url), LARGE_CALL)
+        caller.send(create_client(url), LARGE_CALL)
     assert received < 10_000_000
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_informational_response_does_not_end_upload(door, tls, trusted_certificate, resolve_to):
+def test_informational_response_does_not_end_upload(caller, tls, trusted_certificate, resolve_to):
     resolve_to("127.0.0.1")
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     responses = (b"HTTP/1.1 100 Continue\r\n\r\n", hints, b"HTTP/1.1 1")
     final = b"02 Processing\r\n\r\n" + build_response("200 OK", COMPLETION)
     with early_server(*responses, final=final, tls=tls) as url:
-        assert door.send(create_client(url, timeout=30.0), LARGE_CALL) == ANSWER
+        assert caller.send(create_client(url, timeout=30.0), LARGE_CALL) == ANSWER
 
 
 @pytest.mark.parametrize("backend_class", [DeadlineBackend, AsyncioBackend])

@@ -18,7 +18,7 @@ from support.loopback_server import Loopback, complete_response, open_ended_resp
 from support.scripted_router import (
     ANSWER,
     KEY,
-    both_doors,
+    both_callers,
     create_call,
     create_stream_call,
     encode_event,
@@ -199,8 +199,8 @@ async def test_streams_of_both_libraries_end_at_idle_timeout(library):
         ("TooManyRedirects", RouterConnectionError),
     ],
 )
-@both_doors
-def test_errors_of_both_libraries_are_mapped(door, library, name, error_class):
+@both_callers
+def test_errors_of_both_libraries_are_mapped(caller, library, name, error_class):
     def fail(_: Any) -> Any:
         raise getattr(library, name)(f"the key is {KEY}")
 
@@ -210,7 +210,7 @@ def test_errors_of_both_libraries_are_mapped(door, library, name, error_class):
         "http_async_client": library.AsyncClient(transport=transport),
     }
     with pytest.raises(error_class) as raised:
-        door.send(RouterClient(api_key=KEY, max_retries=0, **clients), create_call())
+        caller.send(RouterClient(api_key=KEY, max_retries=0, **clients), create_call())
     assert raised.value.ambiguous == (not name.startswith("Connect"))
     assert KEY not in "".join(traceback.format_exception(raised.value))
 
@@ -248,11 +248,11 @@ async def test_abandoned_stream_frees_its_connection():
             assert await client.asend(create_call()) == ANSWER
 
 
-@both_doors
-def test_closed_httpx_client_raises_input_error(door):
+@both_callers
+def test_closed_httpx_client_raises_input_error(caller):
     http, async_http = httpx.Client(), httpx.AsyncClient()
     http.close()
     asyncio.run(async_http.aclose())
     client = RouterClient(api_key=KEY, http_client=http, http_async_client=async_http)
     with pytest.raises(RouterInputError, match="is closed"):
-        door.send(client, create_call())
+        caller.send(client, create_call())

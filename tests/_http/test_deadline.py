@@ -18,9 +18,9 @@ from support.loopback_server import (
 from support.scripted_router import (
     DONE,
     KEY,
-    Door,
+    Caller,
     Script,
-    both_doors,
+    both_callers,
     create_call,
     create_client,
     create_stream_call,
@@ -58,11 +58,11 @@ def impatient_client(server: Loopback, **settings: Any) -> RouterClient:
     return RouterClient(api_key=KEY, base_url=server.url, **defaults | settings)
 
 
-def get_timeout_error(door: Door, client: RouterClient, call: Any) -> RouterTimeoutError:
+def get_timeout_error(caller: Caller, client: RouterClient, call: Any) -> RouterTimeoutError:
     """Return the error of a call that times out."""
     start = time.monotonic()
     with pytest.raises(RouterTimeoutError) as raised:
-        (door.stream if hasattr(call, "create_decoder") else door.send)(client, call)
+        (caller.stream if hasattr(call, "create_decoder") else caller.send)(client, call)
     assert 0.25 < time.monotonic() - start < 20
     return raised.value
 
@@ -78,18 +78,18 @@ SLOW_RESPONSES = {
 
 
 @pytest.mark.slow
-@both_doors
+@both_callers
 @pytest.mark.parametrize("call", [create_call(), create_stream_call()], ids=["call", "stream"])
 @pytest.mark.parametrize("answer", SLOW_RESPONSES.values(), ids=SLOW_RESPONSES)
-def test_call_ends_at_deadline(door, call, answer):
+def test_call_ends_at_deadline(caller, call, answer):
     with Loopback(answer) as server:
-        error = get_timeout_error(door, impatient_client(server), call)
+        error = get_timeout_error(caller, impatient_client(server), call)
         assert "deadline of 0.3 seconds. Pass a longer deadline=" in str(error)
         assert (error.endpoint, error.attempts) == ("/chat/completions", 1)
 
 
-@both_doors
-def test_deadline_applies_to_reused_connection(door):
+@both_callers
+def test_deadline_applies_to_reused_connection(caller):
     answers = [complete_response(COMPLETION), SLOW_RESPONSES["slow head"]]
 
     async def answer(writer: asyncio.StreamWriter) -> None:
@@ -97,26 +97,26 @@ def test_deadline_applies_to_reused_connection(door):
 
     with Loopback(answer) as server:
         with pytest.raises(RouterTimeoutError, match="deadline"):
-            door.send(impatient_client(server), create_call(), times=2)
+            caller.send(impatient_client(server), create_call(), times=2)
         assert server.accepted == 1
 
 
-@both_doors
-def test_deadline_covers_all_attempts(door):
+@both_callers
+def test_deadline_covers_all_attempts(caller):
     """The wait before the second attempt could end after the deadline, so it is not started."""
     with Loopback(send_nothing) as server:
         client = impatient_client(server, timeout=0.1, max_retries=9)
         message = r"no data for 0\.1 seconds|deadline of 0\.3 seconds"  # on a slow machine
         with pytest.raises(RouterTimeoutError, match=message) as raised:
-            door.send(client, create_call())
+            caller.send(client, create_call())
         assert raised.value.attempts == 1
 
 
-@both_doors
-def test_wait_beyond_deadline_is_not_started(door):
+@both_callers
+def test_wait_beyond_deadline_is_not_started(caller):
     script = Script(respond(429, {}, retry_after="7"))
     with pytest.raises(RouterError) as raised:
-        door.send(create_client(script, deadline=5.0), create_call())
+        caller.send(create_client(script, deadline=5.0), create_call())
     assert (script.sent, raised.value.attempts, raised.value.retry_after) == (1, 1, 7)
 
 
@@ -129,19 +129,19 @@ IDLE_STREAMS = {
 }
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("answer", IDLE_STREAMS.values(), ids=IDLE_STREAMS)
-def test_idle_stream_ends_with_partial_text(door, answer):
+def test_idle_stream_ends_with_partial_text(caller, answer):
     with Loopback(answer) as server:
         client = impatient_client(server, deadline=30.0)
-        error = get_timeout_error(door, client, create_stream_call())
+        error = get_timeout_error(caller, client, create_stream_call())
         assert (error.partial, error.status_code) == ("Hel", 200)
         assert "stream sent nothing new for 0.3 seconds" in str(error)
 
 
 @pytest.mark.slow
-@both_doors
-def test_stream_may_outlast_deadline(door):
+@both_callers
+def test_stream_may_outlast_deadline(caller):
     events = [encode_chunk(encode_event("x"))] * 40
 
     async def answer(writer: asyncio.StreamWriter) -> None:
@@ -152,36 +152,36 @@ def test_stream_may_outlast_deadline(door):
 
     with Loopback(answer) as server:
         client = impatient_client(server, deadline=1.5, stream_chunk_timeout=30.0)
-        assert len(door.stream(client, create_stream_call())) == 40
+        assert len(caller.stream(client, create_stream_call())) == 40
 
 
 @pytest.mark.slow
-@both_doors
+@both_callers
 @pytest.mark.parametrize("is_injected", [False, True], ids=["own", "injected"])
-def test_deadline_covers_collected_stream(door, is_injected):
+def test_deadline_covers_collected_stream(caller, is_injected):
     dripping = drip(HEAD, encode_chunk(encode_event("x")))
     with Loopback(dripping) as server:
         clients: Any = {"http_client": httpx.Client(), "http_async_client": httpx.AsyncClient()}
         client = impatient_client(
             server, stream_chunk_timeout=30.0, **(clients if is_injected else {})
         )
-        error = get_timeout_error(door, client, create_stream_call(is_collected=True))
+        error = get_timeout_error(caller, client, create_stream_call(is_collected=True))
         assert "deadline of 0.3 seconds. Pass a longer deadline=" in str(error)
         assert error.partial.startswith("xx")
 
 
 @pytest.mark.slow
-@both_doors
-def test_idle_collected_stream_ends_before_deadline(door):
+@both_callers
+def test_idle_collected_stream_ends_before_deadline(caller):
     with Loopback(open_ended_response(encode_event("Hel"))) as server:
         client = impatient_client(server, deadline=60.0)
-        error = get_timeout_error(door, client, create_stream_call(is_collected=True))
+        error = get_timeout_error(caller, client, create_stream_call(is_collected=True))
         assert "stream sent nothing new for 0.3 seconds" in str(error)
 
 
 @pytest.mark.slow
-@both_doors
-def test_chunk_with_only_a_finish_reason_extends_idle_timeout(door):
+@both_callers
+def test_chunk_with_only_a_finish_reason_extends_idle_timeout(caller):
     finish = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
     usage = b'data: {"choices":[{"index":0,"delta":{}}],"usage":{"total_tokens":1}}\n\n'
 
@@ -194,7 +194,7 @@ def test_chunk_with_only_a_finish_reason_extends_idle_timeout(door):
 
     with Loopback(answer) as server:
         client = impatient_client(server, deadline=30.0, stream_chunk_timeout=1.0)
-        assert door.stream(client, create_stream_call()) == ["Hel", "", ""]
+        assert caller.stream(client, create_stream_call()) == ["Hel", "", ""]
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from support.scripted_router import (
     ANSWER,
     ResponseBody,
     Script,
-    both_doors,
+    both_callers,
     create_call,
     create_client,
 )
@@ -30,9 +30,9 @@ def gzip_bomb(request) -> bytes:
 
 
 @pytest.mark.slow
-@both_doors
+@both_callers
 @pytest.mark.parametrize(("status", "max_memory"), [(200, 140 * MB), (400, 4 * MB)])
-def test_gzip_bomb_uses_bounded_memory(door, gzip_bomb, status, max_memory):
+def test_gzip_bomb_uses_bounded_memory(caller, gzip_bomb, status, max_memory):
     def answer(_: httpx.Request) -> httpx.Response:
         body = ResponseBody(gzip_bomb)
         return httpx.Response(status, headers={"content-encoding": "gzip"}, stream=body)
@@ -40,39 +40,39 @@ def test_gzip_bomb_uses_bounded_memory(door, gzip_bomb, status, max_memory):
     tracemalloc.start()
     try:
         with pytest.raises(RouterError):
-            door.send(create_client(answer), create_call())
+            caller.send(create_client(answer), create_call())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < max_memory
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("chunk_size", [1, 7, 10_000])
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "identity, x-gzip", "deflate"])
-def test_compressed_response_is_decompressed(door, chunk_size, encoding):
+def test_compressed_response_is_decompressed(caller, chunk_size, encoding):
     data = zlib.compress(COMPLETION) if encoding == "deflate" else GZIPPED
     chunks = [data[start : start + chunk_size] for start in range(0, len(data), chunk_size)]
     headers = {"content-encoding": encoding}
     script = Script(lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(*chunks)))
-    assert door.send(create_client(script), create_call()) == ANSWER
+    assert caller.send(create_client(script), create_call()) == ANSWER
     assert script.headers("accept-encoding") == ["gzip"]
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("encoding", ["identity", "identity, identity"])
-def test_identity_encoding_is_accepted(door, encoding):
+def test_identity_encoding_is_accepted(caller, encoding):
     headers = {"content-encoding": encoding}
     client = create_client(
         lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(COMPLETION))
     )
-    assert door.send(client, create_call()) == ANSWER
+    assert caller.send(client, create_call()) == ANSWER
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("chunk_size", [1, 7, 10_000])
 @pytest.mark.parametrize("padding", [b"", b"\0\0", b"\x1f", b"text"])
-def test_all_gzip_members_are_read(door, chunk_size, padding):
+def test_all_gzip_members_are_read(caller, chunk_size, padding):
     """Bytes after the last member that are not another one are ignored."""
     halves = COMPLETION[:20], COMPLETION[20:]
     data = b"".join(gzip.compress(half, mtime=0) for half in (*halves, b"")) + padding
@@ -81,7 +81,7 @@ def test_all_gzip_members_are_read(door, chunk_size, padding):
     client = create_client(
         lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(*chunks))
     )
-    assert door.send(client, create_call()) == ANSWER
+    assert caller.send(client, create_call()) == ANSWER
 
 
 INVALID_BODIES = {
@@ -94,11 +94,11 @@ INVALID_BODIES = {
 }
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("encoding", "data", "message"), INVALID_BODIES.values(), ids=INVALID_BODIES
 )
-def test_invalid_compression_raises_invalid_response_error(door, encoding, data, message):
+def test_invalid_compression_raises_invalid_response_error(caller, encoding, data, message):
     """An error status is reported even if its body cannot be decompressed."""
     headers = {"content-encoding": encoding}
     for status, error_class in ((200, InvalidResponseError), (503, ServerError)):
@@ -109,4 +109,4 @@ def test_invalid_compression_raises_invalid_response_error(door, encoding, data,
             max_retries=0,
         )
         with pytest.raises(error_class, match=message if status == 200 else None):
-            door.send(client, create_call())
+            caller.send(client, create_call())

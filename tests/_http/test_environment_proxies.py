@@ -13,7 +13,7 @@ from faults.server import get_refusing_port
 from support.local_client import COMPLETION, local_client
 from support.loopback_server import Loopback, complete_response
 from support.proxy_server import Proxy, SocksProxy
-from support.scripted_router import ANSWER, KEY, both_doors, create_call
+from support.scripted_router import ANSWER, KEY, both_callers, create_call
 
 from orq_router_integrations import RouterClient
 from orq_router_integrations._http import environment_proxies
@@ -67,33 +67,33 @@ def create_client(url: str, max_retries: int = 0) -> RouterClient:
     )
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
-def test_tunnel_is_opened_and_reused(door, monkeypatch, name):
+def test_tunnel_is_opened_and_reused(caller, monkeypatch, name):
     with (
         Loopback(complete_response(COMPLETION), tls=create_untrusted_context()) as server,
         Proxy(credentials="user:p@ss") as proxy,
     ):
         monkeypatch.setenv(name, proxy.url.replace("://", "://user:p%40ss@"))
         client = create_client(server.url.replace("127.0.0.1", HOST))
-        assert door.send(client, create_call(), times=3) == ANSWER
+        assert caller.send(client, create_call(), times=3) == ANSWER
         assert proxy.requests[0].startswith(f"CONNECT {HOST}:".encode())
         assert proxy.accepted == server.accepted == 1
 
 
-@both_doors
-def test_plain_http_is_forwarded(door, monkeypatch):
+@both_callers
+def test_plain_http_is_forwarded(caller, monkeypatch):
     with Loopback(complete_response(COMPLETION)) as server, Proxy() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://"))
         url = server.url.replace("127.0.0.1", HOST)
-        assert door.send(create_client(url), create_call(), times=3) == ANSWER
+        assert caller.send(create_client(url), create_call(), times=3) == ANSWER
         assert proxy.requests[0].startswith(f"POST {url}/".encode())
         assert proxy.accepted == server.accepted == 1
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-def test_proxy_may_use_tls(door, monkeypatch, tls):
+def test_proxy_may_use_tls(caller, monkeypatch, tls):
     """The connection to an https router is encrypted within that to the proxy."""
     getaddrinfo = socket.getaddrinfo
     monkeypatch.setattr(
@@ -106,38 +106,38 @@ def test_proxy_may_use_tls(door, monkeypatch, tls):
     ):
         monkeypatch.setenv("ALL_PROXY", proxy.url.replace("127.0.0.1", HOST))
         client = create_client(server.url.replace("127.0.0.1", HOST))
-        assert door.send(client, create_call(), times=3) == ANSWER
+        assert caller.send(client, create_call(), times=3) == ANSWER
         assert proxy.accepted == server.accepted == 1
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-def test_ipv6_address_is_sent_to_proxy_in_brackets(door, monkeypatch, tls):
+def test_ipv6_address_is_sent_to_proxy_in_brackets(caller, monkeypatch, tls):
     context = create_untrusted_context() if tls else None
     with Loopback(complete_response(COMPLETION), tls=context) as server, Proxy() as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         client = create_client(server.url.replace("127.0.0.1", "[::1]"))
         if tls:
             with pytest.raises(RouterConnectionError, match=r"not valid for '::1'"):
-                door.send(client, create_call())
+                caller.send(client, create_call())
         else:
-            assert door.send(client, create_call(), times=3) == ANSWER
+            assert caller.send(client, create_call(), times=3) == ANSWER
         target = b" [::1]:" if tls else b" http://[::1]:"
         assert target in proxy.requests[0]
 
 
-@both_doors
-def test_certificate_of_proxy_is_verified(door, monkeypatch):
+@both_callers
+def test_certificate_of_proxy_is_verified(caller, monkeypatch):
     tls = create_untrusted_context()
     with Loopback(complete_response(COMPLETION), tls=tls) as server, Proxy(tls=tls) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("127.0.0.1", "localhost"))
         with pytest.raises(RouterConnectionError, match=r"proxy https://localhost.*[Hh]ostname"):
-            door.send(create_client(server.url.replace("127.0.0.1", HOST)), create_call())
+            caller.send(create_client(server.url.replace("127.0.0.1", HOST)), create_call())
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-def test_socks_proxy_resolves_host_and_connection_is_reused(door, monkeypatch, tls):
+def test_socks_proxy_resolves_host_and_connection_is_reused(caller, monkeypatch, tls):
     context = create_untrusted_context() if tls else None
     with (
         Loopback(complete_response(COMPLETION), tls=context) as server,
@@ -145,21 +145,21 @@ def test_socks_proxy_resolves_host_and_connection_is_reused(door, monkeypatch, t
     ):
         monkeypatch.setenv("ALL_PROXY", proxy.url.replace("http://", "socks5h://user:secret@"))
         client = create_client(server.url.replace("127.0.0.1", HOST))
-        assert door.send(client, create_call(), times=3) == ANSWER
+        assert caller.send(client, create_call(), times=3) == ANSWER
         assert proxy.requests == [HOST.encode()]
         assert proxy.accepted == server.accepted == 1
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("proxy_class", [Proxy, SocksProxy])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_error_of_proxy_names_proxy_without_password(door, monkeypatch, proxy_class, scheme):
+def test_error_of_proxy_names_proxy_without_password(caller, monkeypatch, proxy_class, scheme):
     with proxy_class(status="403 Forbidden") as proxy:
         kind = "http" if proxy_class is Proxy else "socks5"
         url = proxy.url.replace("http", kind)
         monkeypatch.setenv("ALL_PROXY", url.replace("://", "://user:secret@"))
         with pytest.raises(RouterError) as raised:
-            door.send(create_client(f"{scheme}://{HOST}"), create_call())
+            caller.send(create_client(f"{scheme}://{HOST}"), create_call())
     if (kind, scheme) == ("http", "http"):  # cannot be told apart from a response of the router
         assert raised.value.status_code == 403
     else:
@@ -169,40 +169,40 @@ def test_error_of_proxy_names_proxy_without_password(door, monkeypatch, proxy_cl
     assert "secret" not in str(raised.value)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_missing_credentials_name_proxy(door, monkeypatch, scheme):
+def test_missing_credentials_name_proxy(caller, monkeypatch, scheme):
     with Proxy(credentials="user:secret") as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         message = f"proxy {proxy.url}: 407 Proxy Authentication Required. Add the user name"
         with pytest.raises(RouterConnectionError, match=message):
-            door.send(create_client(f"{scheme}://{HOST}", max_retries=2), create_call())
+            caller.send(create_client(f"{scheme}://{HOST}", max_retries=2), create_call())
         assert len(proxy.requests) == 1  # the same credentials would fail again
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("credentials", ["", "user:wrong@"])
-def test_missing_credentials_of_socks_proxy_are_not_retried(door, monkeypatch, credentials):
+def test_missing_credentials_of_socks_proxy_are_not_retried(caller, monkeypatch, credentials):
     with SocksProxy(credentials="user:secret") as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url.replace("http://", f"socks5://{credentials}"))
         client = create_client(f"https://{HOST}", max_retries=2)
         with pytest.raises(RouterConnectionError, match="Add the user name and password"):
-            door.send(client, create_call())
+            caller.send(client, create_call())
         assert proxy.accepted == 1
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("kind", ["http", "https", "socks5"])
-def test_refusing_proxy_is_named(door, monkeypatch, scheme, kind):
+def test_refusing_proxy_is_named(caller, monkeypatch, scheme, kind):
     url = f"{kind}://127.0.0.1:{get_refusing_port()}"
     monkeypatch.setenv("ALL_PROXY", url)
     with pytest.raises(RouterConnectionError, match=f"proxy {url}: .*(refused|failed)"):
-        door.send(create_client(f"{scheme}://{HOST}"), create_call())
+        caller.send(create_client(f"{scheme}://{HOST}"), create_call())
 
 
-@both_doors
-def test_certificate_of_router_is_verified_through_proxy(door, monkeypatch):
+@both_callers
+def test_certificate_of_router_is_verified_through_proxy(caller, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE")
     with (
         Loopback(complete_response(COMPLETION), tls=create_untrusted_context()) as server,
@@ -210,31 +210,31 @@ def test_certificate_of_router_is_verified_through_proxy(door, monkeypatch):
     ):
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(RouterConnectionError, match="certificate") as raised:
-            door.send(create_client(server.url.replace("127.0.0.1", HOST)), create_call())
+            caller.send(create_client(server.url.replace("127.0.0.1", HOST)), create_call())
     assert "proxy http" not in str(raised.value)
 
 
 NO_PROXY = ["127.0.0.1,[::1]", "127.0.0.1,fd07:b51a:cc66:f0::/64", "127.0.0.0/8", "*"]
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("no_proxy", NO_PROXY)
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9"])
-def test_bypassed_proxy_is_not_needed(door, monkeypatch, proxy, no_proxy):
+def test_bypassed_proxy_is_not_needed(caller, monkeypatch, proxy, no_proxy):
     monkeypatch.setenv("ALL_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", no_proxy)
     monkeypatch.setattr(environment_proxies, "find_spec", lambda _: None)
     with Loopback(complete_response(COMPLETION)) as server:
-        door.send(local_client(server), create_call())
+        caller.send(local_client(server), create_call())
         assert len(server.requests) == 1
 
 
-@both_doors
-def test_missing_socks_package_raises_input_error(door, monkeypatch):
+@both_callers
+def test_missing_socks_package_raises_input_error(caller, monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@127.0.0.1:9")
     monkeypatch.setattr(environment_proxies, "find_spec", lambda _: None)
     with pytest.raises(RouterInputError, match=r"pip install socksio.*NO_PROXY") as raised:
-        door.send(create_client("http://127.0.0.1:9"), create_call())
+        caller.send(create_client("http://127.0.0.1:9"), create_call())
     assert "secret" not in str(raised.value)
 
 
@@ -242,12 +242,12 @@ def test_socks_package_is_found_if_installed():
     assert importlib.util.find_spec("socksio"), "needed by the tests of SOCKS proxies"
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("url", ["foo://user:secret@127.0.0.1:9", "http://user:secret@h:port"])
-def test_invalid_proxy_raises_when_it_is_used(door, monkeypatch, url):
+def test_invalid_proxy_raises_when_it_is_used(caller, monkeypatch, url):
     monkeypatch.setenv("ALL_PROXY", url)
     with pytest.raises(RouterInputError, match=r"proxy '.*HTTPS_PROXY") as raised:
-        door.send(create_client("http://127.0.0.1:9"), create_call())
+        caller.send(create_client("http://127.0.0.1:9"), create_call())
     assert "secret" not in str(raised.value)
 
 

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from support.scripted_router import (
     ResponseBody,
-    both_doors,
+    both_callers,
     create_call,
     create_client,
     create_stream_call,
@@ -35,24 +35,24 @@ class EndlessBody(ResponseBody):
         return lambda _: httpx.Response(status, headers=headers, stream=self)
 
 
-@both_doors
-def test_too_large_response_is_refused(door):
+@both_callers
+def test_too_large_response_is_refused(caller):
     body = EndlessBody(b" " * MB)
     with pytest.raises(InvalidResponseError, match="larger than 64 MB"):
-        door.send(create_client(body.answer()), create_call())
+        caller.send(create_client(body.answer()), create_call())
     assert body.bytes_read <= 66 * MB
 
 
-@both_doors
-def test_only_start_of_error_response_is_read(door):
+@both_callers
+def test_only_start_of_error_response_is_read(caller):
     body = EndlessBody(b"no " * 1000)
     with pytest.raises(RouterError, match="no no") as raised:
-        door.send(create_client(body.answer(status=400)), create_call())
+        caller.send(create_client(body.answer(status=400)), create_call())
     assert raised.value.status_code == 400
     assert body.bytes_read < 80_000
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("chunk", "max_bytes_read"),
     [
@@ -61,10 +61,10 @@ def test_only_start_of_error_response_is_read(door):
     ],
     ids=["one line", "many lines"],
 )
-def test_too_large_event_is_refused(door, chunk, max_bytes_read):
+def test_too_large_event_is_refused(caller, chunk, max_bytes_read):
     body = EndlessBody(chunk)
     with pytest.raises(InvalidResponseError, match="than 16 MB"):
-        door.stream(
+        caller.stream(
             create_client(body.answer(content_type="text/event-stream")), create_stream_call()
         )
     assert body.bytes_read <= max_bytes_read
@@ -78,15 +78,15 @@ EXTREME_JSON = {
 }
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("text", EXTREME_JSON.values(), ids=EXTREME_JSON)
-def test_extreme_json_raises_invalid_response_error(door, text):
+def test_extreme_json_raises_invalid_response_error(caller, text):
     body = text.encode()
     with pytest.raises(InvalidResponseError):
-        door.send(
+        caller.send(
             create_client(lambda _: httpx.Response(200, stream=ResponseBody(body))), create_call()
         )
     with pytest.raises(InvalidResponseError):
-        door.stream(
+        caller.stream(
             create_client(respond_with_stream(b"data: " + body + b"\n\n")), create_stream_call()
         )

@@ -12,7 +12,7 @@ import pytest
 from support.scripted_router import (
     ANSWER,
     Script,
-    both_doors,
+    both_callers,
     create_call,
     create_client,
     respond,
@@ -170,60 +170,60 @@ class TestPacer:
         assert Backend.delays == []
 
 
-@both_doors
+@both_callers
 class TestClient:
-    def test_other_calls_wait_too(self, door) -> None:
+    def test_other_calls_wait_too(self, caller) -> None:
         script = Script(LIMITED, respond())
         client = create_client(script)
         start = time.monotonic()
-        assert door.send(client, create_call()) == ANSWER
+        assert caller.send(client, create_call()) == ANSWER
         assert time.monotonic() - start >= 0.2
         assert client.retry_budget.tokens == 500
 
-    def test_calls_wait_without_retries(self, door) -> None:
+    def test_calls_wait_without_retries(self, caller) -> None:
         script = Script(LIMITED, respond())
         client = create_client(script, max_retries=0)
         with pytest.raises(RateLimitError):
-            door.send(client, create_call())
+            caller.send(client, create_call())
         start = time.monotonic()
-        assert door.send(client, create_call()) == ANSWER
+        assert caller.send(client, create_call()) == ANSWER
         assert time.monotonic() - start >= 0.15
 
-    def test_wait_counts_towards_the_deadline(self, door) -> None:
+    def test_wait_counts_towards_the_deadline(self, caller) -> None:
         client = create_client(Script(respond(429, {}, retry_after="30")), deadline=0.2)
         with pytest.raises(RateLimitError):
-            door.send(client, create_call())
+            caller.send(client, create_call())
         with pytest.raises(RouterTimeoutError, match="waited for its turn") as raised:
-            door.send(client, create_call())
+            caller.send(client, create_call())
         assert (raised.value.attempts, raised.value.ambiguous) == (0, False)
 
-    def test_used_up_limit_closes_the_gate_before_a_rejection(self, door) -> None:
+    def test_used_up_limit_closes_the_gate_before_a_rejection(self, caller) -> None:
         headers = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "0.3s"}
         client = create_client(Script(respond(**headers), respond()))
-        door.send(client, create_call())
+        caller.send(client, create_call())
         start = time.monotonic()
-        door.send(client, create_call())
+        caller.send(client, create_call())
         assert time.monotonic() - start >= 0.25
 
     @pytest.mark.parametrize(("remaining", "reset"), [("1", "30s"), ("0", "2h"), ("0", "soon")])
-    def test_other_headers_do_not_close_it(self, door, remaining, reset) -> None:
+    def test_other_headers_do_not_close_it(self, caller, remaining, reset) -> None:
         headers = {"x_ratelimit_remaining": remaining, "x_ratelimit_reset": reset}
         client = create_client(Script(respond(**headers)))
-        door.send(client, create_call())
+        caller.send(client, create_call())
         assert client._pacer.pacer is None
 
-    def test_pace(self, door) -> None:
+    def test_pace(self, caller) -> None:
         client = create_client(Script(), pace=Pace(20, per=1))
         start = time.monotonic()
         for _ in range(6):
-            door.send(client, create_call())
+            caller.send(client, create_call())
         assert time.monotonic() - start >= 0.25
 
-    def test_copy_with_another_pace(self, door) -> None:
+    def test_copy_with_another_pace(self, caller) -> None:
         client = create_client(Script(), pace=Pace(1, per=60))
-        door.send(client, create_call())
+        caller.send(client, create_call())
         copy = client.model_copy(update={"pace": None})
-        assert door.send(copy, create_call()) == ANSWER
+        assert caller.send(copy, create_call()) == ANSWER
 
 
 class TestSettings:

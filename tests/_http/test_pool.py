@@ -18,7 +18,7 @@ from support.loopback_server import Loopback, complete_response, open_ended_resp
 from support.scripted_router import (
     ANSWER,
     DONE,
-    both_doors,
+    both_callers,
     create_call,
     create_stream_call,
     encode_event,
@@ -179,30 +179,30 @@ async def test_idle_async_connections_expire(advance_clock):
         assert await asyncio.to_thread(wait_until, lambda: server.open == 0)
 
 
-@both_doors
-def test_connection_closed_by_server_is_not_reused(door):
+@both_callers
+def test_connection_closed_by_server_is_not_reused(caller):
     with Loopback(respond_and_close) as server:
-        door.send(local_client(server), create_call(parse=lambda _: time.sleep(0.05)), times=3)
+        caller.send(local_client(server), create_call(parse=lambda _: time.sleep(0.05)), times=3)
         assert server.accepted == 3
         assert wait_until(lambda: server.open == 0)
 
 
-@both_doors
-def test_broken_connection_is_closed(door):
+@both_callers
+def test_broken_connection_is_closed(caller):
     with Loopback(close_during_body) as server:
         with pytest.raises(RouterConnectionError):
-            door.send(local_client(server), create_call())
+            caller.send(local_client(server), create_call())
         assert wait_until(lambda: server.open == 0)
 
 
-@both_doors
-def test_broken_stream_closes_only_its_connection(door):
+@both_callers
+def test_broken_stream_closes_only_its_connection(caller):
     broken = open_ended_response(b"data: " + json.dumps({"text": "Hel"}).encode(), then_close=True)
     with Loopback(broken) as server, Loopback(complete_response(COMPLETION)) as healthy:
         with pytest.raises(StreamInterruptedError):
-            door.stream(local_client(server), create_stream_call())
+            caller.stream(local_client(server), create_stream_call())
         assert wait_until(lambda: server.open == 0)
-        assert door.send(local_client(healthy), create_call()) == ANSWER
+        assert caller.send(local_client(healthy), create_call()) == ANSWER
 
 
 def test_unfinished_stream_is_closed():
@@ -275,8 +275,8 @@ async def test_bytes_after_response_are_not_the_next_response(is_async, is_strea
         assert server.accepted == 2
 
 
-@both_doors
-def test_unreadable_text_after_response_fails_the_next_attempt(door):
+@both_callers
+def test_unreadable_text_after_response_fails_the_next_attempt(caller):
     """The request of that attempt may have been processed, so it is not simply sent again."""
 
     async def answer(writer: Any) -> None:
@@ -284,9 +284,9 @@ def test_unreadable_text_after_response_fails_the_next_attempt(door):
 
     with Loopback(answer) as server:
         with pytest.raises(RouterConnectionError) as raised:
-            door.send(local_client(server), create_call(), times=2)
+            caller.send(local_client(server), create_call(), times=2)
         assert raised.value.ambiguous
-        assert door.send(local_client(server, max_retries=1), create_call(), times=3) == ANSWER
+        assert caller.send(local_client(server, max_retries=1), create_call(), times=3) == ANSWER
 
 
 HTTPCORE_ERRORS = [

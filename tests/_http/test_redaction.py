@@ -8,7 +8,7 @@ from contextlib import suppress
 import httpx
 import pytest
 from support.loopback_server import Answer, Loopback
-from support.scripted_router import Door, both_doors, create_call, create_stream_call
+from support.scripted_router import Caller, both_callers, create_call, create_stream_call
 
 from orq_router_integrations import RouterClient, RouterError
 from orq_router_integrations._http.redaction import MAX_KEYS, RedactingFilter
@@ -53,10 +53,12 @@ def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 @pytest.mark.slow
-@both_doors
+@both_callers
 @pytest.mark.parametrize("has_own_clients", [False, True], ids=["pool", "httpx client"])
 @pytest.mark.parametrize("response", LOGGED.values(), ids=LOGGED)
-def test_key_echoed_in_response_head_is_not_logged(door: Door, response, has_own_clients, caplog):
+def test_key_echoed_in_response_head_is_not_logged(
+    caller: Caller, response, has_own_clients, caplog
+):
     caplog.set_level(logging.DEBUG)
     limits = httpx.Limits(max_keepalive_connections=0)
     clients = {
@@ -66,21 +68,21 @@ def test_key_echoed_in_response_head_is_not_logged(door: Door, response, has_own
     with Loopback(respond(response)) as server, suppress(RouterError):
         settings = clients if has_own_clients else {}
         client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0, **settings)
-        door.send(client, create_call())
+        caller.send(client, create_call())
     messages = [r.getMessage() for r in caplog.records if r.name == "httpcore.http11"]
     assert any("receive_response_headers" in message for message in messages)
     assert "[key]" in " ".join(messages)
     assert KEY not in caplog.text
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("call", [create_call(), create_stream_call()], ids=["call", "stream"])
 @pytest.mark.parametrize("response", ECHOES.values(), ids=ECHOES)
-def test_echoed_key_is_not_in_errors_or_their_causes(door: Door, call, response) -> None:
+def test_echoed_key_is_not_in_errors_or_their_causes(caller: Caller, call, response) -> None:
     with Loopback(respond(response)) as server:
         client = RouterClient(api_key=KEY, base_url=server.url, max_retries=0)
         with pytest.raises(RouterError) as raised:
-            (door.stream if hasattr(call, "create_decoder") else door.send)(client, call)
+            (caller.stream if hasattr(call, "create_decoder") else caller.send)(client, call)
     for error in iter_causes(raised.value):
         assert KEY not in f"{error} {error!r} {vars(error)}"
 

@@ -10,7 +10,7 @@ from support.scripted_router import (
     ANSWER,
     ResponseBody,
     Script,
-    both_doors,
+    both_callers,
     create_call,
     create_client,
     record_sleeps,
@@ -36,28 +36,28 @@ def pauses(monkeypatch) -> list[float]:
     return record_sleeps(monkeypatch)
 
 
-def count_requests(door: Any, *steps: Any, call: Any = None, **settings: Any) -> int:
+def count_requests(caller: Any, *steps: Any, call: Any = None, **settings: Any) -> int:
     """Send a call that fails; returns the number of requests."""
     script = Script(*steps)
     with pytest.raises(RouterError) as raised:
-        door.send(create_client(script, **settings), call or create_call())
+        caller.send(create_client(script, **settings), call or create_call())
     assert raised.value.attempts == script.sent
     return script.sent
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("status", TRANSIENT)
-def test_transient_status_is_retried(door, status):
-    assert count_requests(door, respond(status, {})) == 3
+def test_transient_status_is_retried(caller, status):
+    assert count_requests(caller, respond(status, {})) == 3
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("status", [*PERMANENT, 301, 307])
-def test_permanent_status_is_not_retried(door, status):
-    assert count_requests(door, respond(status, {})) == 1
+def test_permanent_status_is_not_retried(caller, status):
+    assert count_requests(caller, respond(status, {})) == 1
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("controls", WITH_ROUTER_RETRIES)
 @pytest.mark.parametrize(
     ("status", "headers", "sent"),
@@ -67,34 +67,34 @@ def test_permanent_status_is_not_retried(door, status):
         (409, {"x_should_retry": "true"}, 1),
     ],
 )
-def test_client_does_not_repeat_retries_of_router(door, controls, status, headers, sent):
-    assert count_requests(door, respond(status, {}, **headers), controls=controls) == sent
+def test_client_does_not_repeat_retries_of_router(caller, controls, status, headers, sent):
+    assert count_requests(caller, respond(status, {}, **headers), controls=controls) == sent
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("controls", [{}, *WITH_ROUTER_RETRIES])
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_is_not_a_failed_attempt(door, controls, status):
+def test_retry_after_is_not_a_failed_attempt(caller, controls, status):
     """The router said when to retry, so neither ``max_retries`` nor the budget is charged."""
     script = Script(*[respond(status, {}, retry_after="2")] * 5, respond())
     client = create_client(script, controls=controls)
-    assert door.send(client, create_call()) == ANSWER
+    assert caller.send(client, create_call()) == ANSWER
     assert script.sent == 6
     assert client.retry_budget.tokens == BUDGET_TOKENS
 
 
-@both_doors
-def test_retry_after_without_retries(door):
-    assert count_requests(door, respond(429, {}, retry_after="2"), max_retries=0) == 1
+@both_callers
+def test_retry_after_without_retries(caller):
+    assert count_requests(caller, respond(429, {}, retry_after="2"), max_retries=0) == 1
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("code", ["cost_budget_exceeded", "token_budget_exceeded"])
-def test_exceeded_spending_budget_is_not_retried(door, code):
-    assert count_requests(door, respond(429, {"error": {"message": "m", "code": code}})) == 1
+def test_exceeded_spending_budget_is_not_retried(caller, code):
+    assert count_requests(caller, respond(429, {"error": {"message": "m", "code": code}})) == 1
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("status", "should_retry", "sent"),
     [
@@ -108,8 +108,8 @@ def test_exceeded_spending_budget_is_not_retried(door, code):
         (503, "perhaps", 3),
     ],
 )
-def test_should_retry_header_is_respected(door, status, should_retry, sent):
-    assert count_requests(door, respond(status, {}, x_should_retry=should_retry)) == sent
+def test_should_retry_header_is_respected(caller, status, should_retry, sent):
+    assert count_requests(caller, respond(status, {}, x_should_retry=should_retry)) == sent
 
 
 UNSENT = [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError]
@@ -122,39 +122,39 @@ AMBIGUOUS = [
 ]
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
-def test_lost_connection_is_retried(door, failure):
-    assert count_requests(door, failure("broken")) == 3
+def test_lost_connection_is_retried(caller, failure):
+    assert count_requests(caller, failure("broken")) == 3
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     "settings",
     [{"call": create_call(retry_ambiguous=False)}, *({"controls": c} for c in WITH_ROUTER_RETRIES)],
 )
 @pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
-def test_only_unsent_requests_are_retried_without_retry_ambiguous(door, failure, settings):
-    sent = count_requests(door, failure("broken"), **settings)
+def test_only_unsent_requests_are_retried_without_retry_ambiguous(caller, failure, settings):
+    sent = count_requests(caller, failure("broken"), **settings)
     assert sent == (3 if failure in UNSENT else 1)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("status", TRANSIENT)
-def test_status_is_retried_without_retry_ambiguous(door, status):
-    assert count_requests(door, respond(status, {}), call=create_call(retry_ambiguous=False)) == 3
+def test_status_is_retried_without_retry_ambiguous(caller, status):
+    assert count_requests(caller, respond(status, {}), call=create_call(retry_ambiguous=False)) == 3
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(("retry_ambiguous", "sent"), [(True, 3), (False, 1)])
-def test_truncated_body_is_ambiguous(door, retry_ambiguous, sent):
+def test_truncated_body_is_ambiguous(caller, retry_ambiguous, sent):
     body = ResponseBody(b'{"choices"', httpx.ReadError("lost"))
     step = lambda _: httpx.Response(200, stream=body)  # noqa: E731
-    assert count_requests(door, step, call=create_call(retry_ambiguous=retry_ambiguous)) == sent
+    assert count_requests(caller, step, call=create_call(retry_ambiguous=retry_ambiguous)) == sent
 
 
-@both_doors
-def test_bad_certificate_is_not_retried(door):
+@both_callers
+def test_bad_certificate_is_not_retried(caller):
     script = Script()
 
     def refuse_certificate(request: httpx.Request) -> httpx.Response:
@@ -165,11 +165,11 @@ def test_bad_certificate_is_not_retried(door):
             raise httpx.ConnectError(str(error)) from error
 
     with pytest.raises(RouterConnectionError, match="self-signed") as raised:
-        door.send(create_client(refuse_certificate), create_call())
+        caller.send(create_client(refuse_certificate), create_call())
     assert (script.sent, raised.value.is_retryable) == (1, False)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("failure", "error_class"),
     [
@@ -179,33 +179,33 @@ def test_bad_certificate_is_not_retried(door):
         (httpx.DecodingError("gzip"), RouterConnectionError),
     ],
 )
-def test_httpx_errors_are_mapped(door, failure, error_class):
+def test_httpx_errors_are_mapped(caller, failure, error_class):
     with pytest.raises(RouterError) as raised:
-        door.send(create_client(Script(failure)), create_call())
+        caller.send(create_client(Script(failure)), create_call())
     assert (type(raised.value), raised.value.endpoint) == (error_class, "/chat/completions")
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("retries", [0, 1, 10])
-def test_max_retries_is_respected(door, retries):
-    assert count_requests(door, respond(503, {}), max_retries=retries) == 1 + retries
+def test_max_retries_is_respected(caller, retries):
+    assert count_requests(caller, respond(503, {}), max_retries=retries) == 1 + retries
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("failure", [respond(503, {}), httpx.ConnectError("refused")])
-def test_successful_retry_returns_result(door, failure):
+def test_successful_retry_returns_result(caller, failure):
     script = Script(failure, failure, respond())
     attempts = []
     call = create_call(
         parse=lambda response: attempts.append(response.attempts) or loads(response.content)
     )
-    assert door.send(create_client(script), call) == ANSWER
+    assert caller.send(create_client(script), call) == ANSWER
     assert (script.sent, attempts) == (3, [3])
 
 
-@both_doors
-def test_backoff_grows_up_to_maximum_with_jitter(door, pauses):
-    count_requests(door, respond(500, {}), max_retries=10)
+@both_callers
+def test_backoff_grows_up_to_maximum_with_jitter(caller, pauses):
+    count_requests(caller, respond(500, {}), max_retries=10)
     limits = [0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8]
     assert all(limit / 2 <= pause <= limit for pause, limit in zip(pauses, limits, strict=True))
     assert len(set(pauses[4:])) > 1
@@ -215,7 +215,7 @@ DATE = "Sun, 06 Nov 2022 08:49:37 GMT"
 LATER = "Sun, 06 Nov 2022 08:49:52 GMT"
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -233,24 +233,24 @@ LATER = "Sun, 06 Nov 2022 08:49:52 GMT"
         ({"retry_after_ms": "-1", "retry_after": "7"}, 7),
     ],
 )
-def test_retry_after_headers_are_respected(door, pauses, headers, seconds):
+def test_retry_after_headers_are_respected(caller, pauses, headers, seconds):
     script = Script(*[respond(429, {}, **headers)] * 2, respond())
-    assert door.send(create_client(script), create_call()) == ANSWER
+    assert caller.send(create_client(script), create_call()) == ANSWER
     assert pauses == [seconds, seconds]
 
 
 INVALID_VALUES = ["nan", "inf", "-inf", "-5", "0", "soon", "", "9" * 400, "0x10", "1_0", DATE]
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("name", ["retry_after", "retry_after_ms", "x_ratelimit_reset"])
 @pytest.mark.parametrize("value", INVALID_VALUES, ids=lambda value: value[:8])
-def test_invalid_retry_after_is_ignored(door, pauses, name, value):
-    count_requests(door, respond(429, {}, **{name: value}, date=LATER))
+def test_invalid_retry_after_is_ignored(caller, pauses, name, value):
+    count_requests(caller, respond(429, {}, **{name: value}, date=LATER))
     assert 0.25 <= pauses[0] <= 0.5 <= pauses[1] <= 1
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     "value",
     [
@@ -260,12 +260,12 @@ def test_invalid_retry_after_is_ignored(door, pauses, name, value):
         "Mon, 99 Foo 2026",
     ],
 )
-def test_impossible_date_is_ignored(door, pauses, value):
-    count_requests(door, respond(429, {}, retry_after=value, date=DATE))
+def test_impossible_date_is_ignored(caller, pauses, value):
+    count_requests(caller, respond(429, {}, retry_after=value, date=DATE))
     assert 0.25 <= pauses[0] <= 0.5
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -276,19 +276,19 @@ def test_impossible_date_is_ignored(door, pauses, value):
         ({"x_ratelimit_reset": "2h"}, 7200),
     ],
 )
-def test_long_retry_after_is_left_to_caller(door, pauses, headers, seconds):
+def test_long_retry_after_is_left_to_caller(caller, pauses, headers, seconds):
     """A caller can decide better than the client whether to wait for more than a minute."""
     with pytest.raises(RateLimitError) as raised:
-        door.send(create_client(Script(respond(429, {}, **headers))), create_call())
+        caller.send(create_client(Script(respond(429, {}, **headers))), create_call())
     assert (raised.value.retry_after, raised.value.attempts, pauses) == (seconds, 1, [])
 
 
-@both_doors
-def test_attempts_share_one_idempotency_key(door):
+@both_callers
+def test_attempts_share_one_idempotency_key(caller):
     script = Script(respond(503, {}))
     for _ in range(2):
         with pytest.raises(RouterError):
-            door.send(create_client(script), create_call())
+            caller.send(create_client(script), create_call())
     keys = script.headers("idempotency-key")
     assert len(set(keys[:3])) == len(set(keys[3:])) == 1
     assert keys[0] != keys[3]
@@ -296,20 +296,20 @@ def test_attempts_share_one_idempotency_key(door):
     assert script.headers("x-retry-count") == ["0", "1", "2"] * 2
 
 
-@both_doors
-def test_each_attempt_resolves_key_and_sends_same_body(door):
+@both_callers
+def test_each_attempt_resolves_key_and_sends_same_body(caller):
     keys = iter(["first", "second", "third"])
     script = Script(respond(500, {}))
     with pytest.raises(RouterError):
-        door.send(create_client(script, api_key=lambda: next(keys)), create_call())
+        caller.send(create_client(script, api_key=lambda: next(keys)), create_call())
     expected = ["Bearer first", "Bearer second", "Bearer third"]
     assert script.headers("authorization") == expected
     assert len({request.content for request in script.requests}) == 1
 
 
-@both_doors
-def test_invalid_body_is_not_sent(door):
+@both_callers
+def test_invalid_body_is_not_sent(caller):
     script = Script()
     with pytest.raises(ValueError, match="model: object cannot be sent"):
-        door.send(create_client(script), create_call(body={"model": object()}))
+        caller.send(create_client(script), create_call(body={"model": object()}))
     assert script.sent == 0

@@ -8,7 +8,7 @@ import pytest
 from support.scripted_router import (
     ANSWER,
     Script,
-    both_doors,
+    both_callers,
     create_call,
     create_client,
     record_sleeps,
@@ -20,26 +20,26 @@ from orq_router_integrations.errors import ServerError
 
 
 @pytest.mark.slow
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("failure", "max_attempts"),
     [(httpx.ConnectError("refused"), 500), (httpx.ReadTimeout("slow"), 450)],
 )
-def test_budget_limits_retries_in_outage(door, monkeypatch, failure, max_attempts):
+def test_budget_limits_retries_in_outage(caller, monkeypatch, failure, max_attempts):
     record_sleeps(monkeypatch)
     script = Script(failure)
     client = create_client(script)
     for _ in range(400):
         with pytest.raises(RouterError):
-            door.send(client, create_call())
+            caller.send(client, create_call())
     assert script.sent == max_attempts
     with pytest.raises(RouterError) as raised:
-        door.send(create_client(Script(failure)), create_call())
+        caller.send(create_client(Script(failure)), create_call())
     assert raised.value.attempts == 3, "another client has its own budget"
 
 
-@both_doors
-def test_successful_call_returns_tokens_of_its_retries(door, monkeypatch):
+@both_callers
+def test_successful_call_returns_tokens_of_its_retries(caller, monkeypatch):
     record_sleeps(monkeypatch)
     steps: Iterator[Any] = iter(())
 
@@ -52,7 +52,7 @@ def test_successful_call_returns_tokens_of_its_retries(door, monkeypatch):
         nonlocal steps
         steps = iter(responses)
         try:
-            assert door.send(client, create_call()) == ANSWER
+            assert caller.send(client, create_call()) == ANSWER
         except ServerError as error:
             return error.attempts
         return len(responses)

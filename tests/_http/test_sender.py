@@ -22,7 +22,7 @@ from support.scripted_router import (
     DONE,
     KEY,
     Script,
-    both_doors,
+    both_callers,
     create_call,
     create_stream_call,
     encode_event,
@@ -159,10 +159,10 @@ def test_closed_event_loop_is_released(pools):
     assert loops[0]() is None
 
 
-@both_doors
-def test_closed_client_can_be_used_again(door, pools):
+@both_callers
+def test_closed_client_can_be_used_again(caller, pools):
     client = RouterClient(api_key=KEY)
-    assert door.send(client, create_call()) == door.send(client, create_call()) == ANSWER
+    assert caller.send(client, create_call()) == caller.send(client, create_call()) == ANSWER
     assert [pool.is_closed for pool in pools] == [True, True]
 
 
@@ -219,14 +219,14 @@ def test_deleted_client_needs_no_connections(pools):
     assert [pool.is_closed for pool in pools] == [True]
 
 
-@both_doors
-def test_close_during_start_of_call_does_not_break_it(door, pools):
+@both_callers
+def test_close_during_start_of_call_does_not_break_it(caller, pools):
     def get_key() -> str:
         client.close()
         return KEY
 
     client = RouterClient(api_key=get_key, max_retries=0)
-    assert door.send(client, create_call()) == ANSWER
+    assert caller.send(client, create_call()) == ANSWER
 
 
 @pytest.mark.slow
@@ -261,20 +261,20 @@ async def respond_with_port(writer: asyncio.StreamWriter) -> None:
     await complete_response(json.dumps(writer.get_extra_info("peername")[1]).encode())(writer)
 
 
-@both_doors
-def test_connection_is_reused(door):
+@both_callers
+def test_connection_is_reused(caller):
     ports = []
     call = create_call(parse=lambda response: ports.append(loads(response.content)))
     with Loopback(respond_with_port) as server:
-        door.send(local_client(server), call, times=3)
+        caller.send(local_client(server), call, times=3)
     assert (len(ports), len(set(ports))) == (3, 1)
 
 
-@both_doors
-def test_cookies_are_not_stored(door):
+@both_callers
+def test_cookies_are_not_stored(caller):
     cookie = "Set-Cookie: session=1; Path=/; Max-Age=3600"
     with Loopback(complete_response(COMPLETION, cookie)) as server:
-        door.send(local_client(server), create_call(), times=2)
+        caller.send(local_client(server), create_call(), times=2)
     assert len(server.requests) == 2
     assert not any(b"\ncookie" in head.lower() for head in server.requests)
 
@@ -294,12 +294,12 @@ def run_in_child(function: Any) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@both_doors
-def test_forked_child_opens_its_own_connections(door):
+@both_callers
+def test_forked_child_opens_its_own_connections(caller):
     call = create_call(parse=lambda response: loads(response.content))
     with Loopback(respond_with_port) as server, local_client(server) as client:
         port = client.send(call)
-        child_port = int(run_in_child(lambda: door.send(client, call)))
+        child_port = int(run_in_child(lambda: caller.send(client, call)))
         assert client.send(call) == port != child_port
     assert len(server.requests) == 3
 
@@ -307,9 +307,9 @@ def test_forked_child_opens_its_own_connections(door):
 @pytest.mark.parametrize(
     ("name", "value"), [("HTTPS_PROXY", "foo://bar"), ("SSL_CERT_FILE", "/no/such/file.pem")]
 )
-@both_doors
-def test_invalid_environment_raises_input_error(monkeypatch, door, name, value):
+@both_callers
+def test_invalid_environment_raises_input_error(monkeypatch, caller, name, value):
     monkeypatch.setenv(name, value)
     client = RouterClient(api_key=KEY, base_url="https://localhost:9/v3/router", max_retries=0)
     with pytest.raises(RouterInputError, match=name):
-        door.send(client, create_call())
+        caller.send(client, create_call())

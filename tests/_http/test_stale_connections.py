@@ -13,7 +13,7 @@ import httpcore
 import pytest
 from support.local_client import COMPLETION, local_client
 from support.loopback_server import Loopback, complete_response
-from support.scripted_router import ANSWER, both_doors, create_call
+from support.scripted_router import ANSWER, both_callers, create_call
 
 from orq_router_integrations._http.backend import CallState, DeadlineStream
 from orq_router_integrations.errors import RouterConnectionError
@@ -51,14 +51,14 @@ class ClosingServer(Loopback):
             await complete_response(COMPLETION)(writer)
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize("controls", [{}, CONTROLS], ids=["", "router retries"])
 @pytest.mark.parametrize("call", [create_call(), FILE_CALL], ids=["json", "file"])
-def test_request_is_sent_again_over_new_connection(door, controls, call):
+def test_request_is_sent_again_over_new_connection(caller, controls, call):
     """This is not a retry, and it also happens if the router is asked to retry."""
     with ClosingServer() as server:
         client = local_client(server, controls=controls, max_retries=0)
-        assert door.send(client, call, times=4) == ANSWER
+        assert caller.send(client, call, times=4) == ANSWER
         assert server.accepted == 4
         assert len(server.requests) == 7  # every call but the first is sent twice
         keys = [re.search(rb"idempotency-key: (\w+)", head)[1] for head in server.requests]
@@ -66,20 +66,20 @@ def test_request_is_sent_again_over_new_connection(door, controls, call):
         assert all(b"x-retry-count: 0" in head for head in server.requests)
 
 
-@both_doors
-def test_request_is_sent_again_only_once(door):
+@both_callers
+def test_request_is_sent_again_only_once(caller):
     with ClosingServer(fails=True) as server:
         client = local_client(server, max_retries=0)
         with pytest.raises(RouterConnectionError):
-            door.send(client, create_call(), times=2)
+            caller.send(client, create_call(), times=2)
         assert len(server.requests) == 3
 
 
-@both_doors
-def test_request_is_not_sent_again_after_start_of_response(door):
+@both_callers
+def test_request_is_not_sent_again_after_start_of_response(caller):
     with ClosingServer(b"HTTP/1.1 200") as server:
         with pytest.raises(RouterConnectionError) as raised:
-            door.send(local_client(server, max_retries=0), create_call(), times=2)
+            caller.send(local_client(server, max_retries=0), create_call(), times=2)
         assert raised.value.ambiguous
         assert len(server.requests) == 2
 

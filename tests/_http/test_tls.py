@@ -9,7 +9,7 @@ import httpx
 import pytest
 from faults.certificate import CERTIFICATE, create_untrusted_context, to_pem
 from support.loopback_server import Loopback, complete_response
-from support.scripted_router import KEY, both_doors, create_call
+from support.scripted_router import KEY, both_callers, create_call
 
 from orq_router_integrations import RouterClient
 from orq_router_integrations._http.tls import create_tls_context, explain_tls_error
@@ -81,43 +81,43 @@ REJECTED_HANDSHAKES = {
 }
 
 
-def send_over_tls(door: Any, server: Loopback, **clients: Any) -> RouterConnectionError:
+def send_over_tls(caller: Any, server: Loopback, **clients: Any) -> RouterConnectionError:
     url = server.url.replace("http:", "https:")
     client = RouterClient(api_key=KEY, base_url=url, deadline=20.0, **clients)
     with pytest.raises(RouterConnectionError) as raised:
-        door.send(client, create_call())
+        caller.send(client, create_call())
     assert url.removeprefix("https://") in str(raised.value)
     return raised.value
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("response", "advice"), REJECTED_HANDSHAKES.values(), ids=REJECTED_HANDSHAKES
 )
 @pytest.mark.parametrize("is_injected", [False, True], ids=["own", "injected"])
-def test_rejected_handshake_is_final_and_explained(door, response, advice, is_injected):
+def test_rejected_handshake_is_final_and_explained(caller, response, advice, is_injected):
     clients = {}
     if is_injected:
         clients = {"http_client": httpx.Client(), "http_async_client": httpx.AsyncClient()}
     with HandshakeServer(response) as server:
-        error = send_over_tls(door, server, **clients)
+        error = send_over_tls(caller, server, **clients)
     assert advice in str(error)
     assert (error.attempts, error.is_retryable, error.ambiguous) == (1, False, False)
 
 
-@both_doors
-def test_untrusted_certificate_is_final_and_explained(door):
+@both_callers
+def test_untrusted_certificate_is_final_and_explained(caller):
     with Loopback(complete_response(b""), create_untrusted_context()) as server:
-        error = send_over_tls(door, server)
+        error = send_over_tls(caller, server)
     assert "set SSL_CERT_FILE to a file" in str(error)
     assert (error.attempts, error.is_retryable) == (1, False)
 
 
-@both_doors
-def test_connection_closed_during_handshake_is_retried(door):
+@both_callers
+def test_connection_closed_during_handshake_is_retried(caller):
     """The server may be restarting."""
     with HandshakeServer(b"") as server:
-        error = send_over_tls(door, server)
+        error = send_over_tls(caller, server)
     assert (error.attempts, error.is_retryable) == (3, True)
 
 

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from faults.server import get_refusing_port
 from support.loopback_server import Loopback, complete_response
-from support.scripted_router import KEY, both_doors, create_call
+from support.scripted_router import KEY, both_callers, create_call
 
 from orq_router_integrations import RouterClient, RouterError
 from orq_router_integrations.errors import (
@@ -170,7 +170,7 @@ def test_unreachable_router_raises_error_in_time(is_async, library, case):
         assert time.monotonic() - start < 20
 
 
-@both_doors
+@both_callers
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -181,8 +181,8 @@ def test_unreachable_router_raises_error_in_time(is_async, library, case):
         ("HTTPS_PROXY", "http://host:port"),
     ],
 )
-def test_invalid_environment_is_named_before_sending(monkeypatch, door, name, value):
+def test_invalid_environment_is_named_before_sending(monkeypatch, caller, name, value):
     monkeypatch.setenv(name, value)
     client = RouterClient(api_key=KEY, base_url="https://localhost:9", deadline=20.0)
     with pytest.raises(RouterInputError, match=name):
-        door.send(client, create_call())
+        caller.send(client, create_call())

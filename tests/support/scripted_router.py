@@ -188,8 +188,10 @@ class AsyncCaller:
         return asyncio.run(take())
 
 
-Door = SyncCaller | AsyncCaller
-both_doors = pytest.mark.parametrize("door", [SyncCaller(), AsyncCaller()], ids=["sync", "async"])
+Caller = SyncCaller | AsyncCaller
+both_callers = pytest.mark.parametrize(
+    "caller", [SyncCaller(), AsyncCaller()], ids=["sync", "async"]
+)
 
 
 def record_sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
