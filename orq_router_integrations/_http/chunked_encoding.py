@@ -1,7 +1,7 @@
-"""Joining of HTTP chunks that arrive together, before httpcore parses them.
+"""Join HTTP chunks that arrive together, before httpcore parses them.
 
-Servers send each event of a stream as an HTTP chunk of its own. httpcore takes about 8 microseconds
-for each, as long as the package takes to decode the event. Joining a chunk takes less than one.
+Servers send each event of a stream as a separate HTTP chunk. httpcore takes about 8 microseconds
+per chunk, as long as this package takes to decode the event. Joining takes less than one.
 """
 
 import re

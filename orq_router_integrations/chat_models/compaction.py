@@ -1,4 +1,4 @@
-"""Compaction of conversations by the Responses API, on request."""
+"""Compact conversations with the Responses API."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial

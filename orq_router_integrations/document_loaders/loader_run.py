@@ -66,7 +66,7 @@ class FileProcessor(Protocol[PreparedT, ResultT]):
         """Open an item."""
 
     def create_steps(self, prepared: PreparedT, max_groups: int) -> list[Steps[ResultT]]:
-        """Create the groups of steps that may run concurrently, see ``_concurrency``."""
+        """Create the groups of steps that may run concurrently; see ``_concurrency``."""
 
     def build_result(self, prepared: PreparedT, groups: Sequence[ResultT]) -> LoadedFile:
         """Build the result from the results of all groups."""

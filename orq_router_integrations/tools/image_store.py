@@ -141,7 +141,7 @@ class ImageRegistry:
         return sum(REGISTRY_ENTRY_BYTES + len(image.data or b"") for image in images)
 
     def find(self, image_id: str, directory: Path | None) -> GeneratedImage:
-        """Find an image here or in the directory of the tool. Raises ``ValueError`` otherwise."""
+        """Find an image here or in the directory of the tool, or raise ``ValueError``."""
         with self._lock:
             image, ids = self._images.get(image_id), list(self._images)
         if image is not None:

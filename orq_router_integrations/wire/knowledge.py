@@ -81,7 +81,7 @@ class KnowledgeMatch:
     Attributes:
         id: Id of the chunk.
         text: Text of the chunk.
-        metadata: Metadata of the chunk, the keys of the owner included.
+        metadata: Metadata of the chunk, including custom keys.
         search_score: Score of the search.
         rerank_score: Score of the rerank model. ``None`` if the results were not reranked.
     """
