@@ -10,11 +10,12 @@ import warnings
 from importlib.metadata import version
 from itertools import chain
 
-from tests.benchmarks import calls, media, retrieval, startup
-from tests.benchmarks.measuring import HEADER, Case, compute_medians, format_row
+from tests.benchmarks import calls, media, proxies, recordings, retrieval, startup
+from tests.benchmarks.measuring import HEADER, Case, Measurements, format_row
 from tests.benchmarks.server import CLIENT_CORE, pin_to_core, run_server
 
 COMPARED = ("langchain-core", "langchain-openai", "openai", "httpx", "orjson", "pydantic")
+MODULES = (calls, startup, media, recordings, retrieval)
 
 
 def main() -> None:
@@ -22,28 +23,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--rows", default="", help="numbers of rows, such as 1,3,7")
     parser.add_argument("--rounds", type=int, default=11)
-    given = parser.parse_args()
-    wanted = {number.strip() for number in given.rows.split(",") if number.strip()}
+    options = parser.parse_args()
+    selected = {number.strip() for number in options.rows.split(",") if number.strip()}
     warnings.simplefilter("ignore")
     pin_to_core(CLIENT_CORE)
-    print(f"Python {platform.python_version()}, {platform.machine()};", *_versions())
-    print(f"medians of {given.rounds} rounds\n\n{HEADER}", flush=True)
-    with run_server() as server:
-        for case in chain(
-            *(module.iter_cases(server) for module in (calls, startup, media, retrieval))
-        ):
-            if not wanted or wanted & {line.number for line in case.lines}:
-                _show(case, given.rounds)
+    print(f"Python {platform.python_version()}, {platform.machine()};", *_format_versions())
+    print(f"medians of {options.rounds} rounds, ± half the interquartile range of the ratios")
+    print(f"\n{HEADER}", flush=True)
+    with run_server() as addresses:
+        cases = chain(
+            *(module.iter_cases(addresses.http) for module in MODULES),
+            proxies.iter_cases(addresses),
+        )
+        for case in cases:
+            if not selected or selected & {line.number for line in case.lines}:
+                _print_rows(case, options.rounds)
         calls.close()
 
 
-def _show(case: Case, rounds: int) -> None:
-    found = compute_medians(case, rounds)
+def _print_rows(case: Case, rounds: int) -> None:
+    measurements = Measurements(case, rounds)
     for line in case.lines:
-        print(format_row(line, found), flush=True)
+        print(format_row(line, measurements), flush=True)
 
 
-def _versions() -> list[str]:
+def _format_versions() -> list[str]:
     return [f"{name} {version(name)}" for name in COMPARED]
 
 

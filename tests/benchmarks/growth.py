@@ -4,7 +4,7 @@ import warnings
 
 from tests.benchmarks.calls import repeat, run_batch
 from tests.benchmarks.contenders import QUESTION, build_base_url, create_history, create_models
-from tests.benchmarks.measuring import Case, compute_medians, measure_time
+from tests.benchmarks.measuring import Case, Measurements, measure_time
 from tests.benchmarks.server import CLIENT_CORE, pin_to_core, run_server
 
 HISTORY = (1, 10, 61, 201, 1001)
@@ -16,18 +16,20 @@ def main() -> None:
     """Measure, and print a table for each kind of growth."""
     warnings.simplefilter("ignore")
     pin_to_core(CLIENT_CORE)
-    with run_server() as server:
+    with run_server() as addresses:
+        server = addresses.http
         _show("us per call, by messages", HISTORY, lambda n: _create_message_case(server, n))
         _show("us per chunk, by chunks", CHUNKS, lambda n: _create_chunk_case(server, n))
         _show("us per call, by calls at once", CONCURRENCY, lambda n: _create_call_case(server, n))
 
 
 def _show(title, sizes, case_of) -> None:
-    found = [compute_medians(case_of(size), 5) for size in sizes]
+    cases = [case_of(size) for size in sizes]
+    results = [Measurements(case, 5) for case in cases]
     print(f"\n| {title} | {' | '.join(map(str, sizes))} |")
     print("|---" * (len(sizes) + 1) + "|")
-    for name in found[0]:
-        cells = [f"{each[name]['cpu']:,.1f}" for each in found]
+    for name in cases[0].runs:
+        cells = [f"{result.compute_median(name, 'cpu'):,.1f}" for result in results]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Quantity = Literal["cpu", "wall", "peak", "memory", "modules"]
-UNITS = {"peak": " MB", "memory": " MB", "modules": ""}
+Quantity = Literal["cpu", "wall", "rate", "peak", "memory", "modules"]
+UNITS = {"rate": "/s", "peak": " MB", "memory": " MB", "modules": ""}
 Sample = Mapping[str, float]
 """Measurements of one run, by quantity: microseconds per unit of work, or megabytes."""
 
-OURS, FLOOR, OPENAI, SOCKET = "ours", "floor", "ChatOpenAI", "socket"
+OURS, FLOOR, OPENAI, SDK, SOCKET = "ours", "floor", "ChatOpenAI", "openai client", "socket"
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Row:
     Attributes:
         number: Number of the goal.
         title: What is measured.
-        limits: Maximum ratio to each contender.
+        goals: Maximum ratio to each contender; the minimum ratio if the quantity is a rate.
         quantity: Quantity of the samples that is compared.
         maximum: Maximum value for this package.
     """
 
     number: str
     title: str
-    limits: Mapping[str, float]
+    goals: Mapping[str, float]
     quantity: Quantity = "cpu"
     maximum: float | None = None
 
@@ -45,12 +45,12 @@ class Case:
 
 
 def measure_time(work: Callable[[], Any], units: int) -> Sample:
-    """Return CPU and wall-clock microseconds per unit of work."""
+    """Return CPU and wall-clock microseconds per unit of work, and units per second."""
     gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return {"cpu": cpu / units * 1e6, "wall": wall / units * 1e6}
+    return {"cpu": cpu / units * 1e6, "wall": wall / units * 1e6, "rate": units / wall}
 
 
 def measure_memory(work: Callable[[], Any]) -> Sample:
@@ -66,43 +66,54 @@ def measure_memory(work: Callable[[], Any]) -> Sample:
         tracemalloc.stop()
 
 
-def compute_medians(case: Case, rounds: int) -> dict[str, dict[str, float]]:
-    """Return the median of each quantity by contender, without the warm-up round."""
-    samples: dict[str, list[Sample]] = {name: [] for name in case.runs}
-    for number in range((case.rounds or rounds) + 1):
-        for name, run in case.runs.items():
-            sample = run()
-            if number:
-                samples[name].append(sample)
-    return {
-        name: {key: statistics.median(s[key] for s in found) for key in found[0]}
-        for name, found in samples.items()
-    }
+class Measurements:
+    """The samples of a case, without those of the warm-up round."""
+
+    def __init__(self, case: Case, rounds: int) -> None:
+        self._samples: dict[str, list[Sample]] = {name: [] for name in case.runs}
+        for number in range((case.rounds or rounds) + 1):
+            for name, run in case.runs.items():
+                sample = run()
+                if number:
+                    self._samples[name].append(sample)
+
+    def compute_median(self, name: str, quantity: str) -> float | None:
+        """Return the median of a contender, or ``None`` if it was not measured."""
+        samples = self._samples.get(name, ())
+        return statistics.median(s[quantity] for s in samples) if samples else None
+
+    def compute_ratio(self, name: str, quantity: str) -> tuple[float, float]:
+        """Return our ratio to a contender, and half the interquartile range of those by round."""
+        ours, theirs = self._samples[OURS], self._samples[name]
+        pairs = zip(ours, theirs, strict=True)
+        ratios = [one[quantity] / other[quantity] for one, other in pairs]
+        first, _, third = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (0, 0, 0)
+        medians = [statistics.median(s[quantity] for s in samples) for samples in (ours, theirs)]
+        return medians[0] / medians[1], (third - first) / 2
 
 
 HEADER = """\
-| # | quantity | ours | floor | ChatOpenAI | socket | goals | met |
-|---|---|---|---|---|---|---|---|"""
+| # | quantity | ours | floor | ChatOpenAI | openai client | socket | ratio (goal) | met |
+|---|---|---|---|---|---|---|---|---|"""
+
+COLUMNS = (OURS, FLOOR, OPENAI, SDK, SOCKET)
 
 
-def format_row(line: Row, found: Mapping[str, Mapping[str, float]]) -> str:
-    """Format a row: medians, and our ratio to each contender with its goal."""
-    values = {name: quantities[line.quantity] for name, quantities in found.items()}
-    unit = UNITS.get(line.quantity, " us")
-    cells = [f"{_format_number(values[n])}{unit}" if n in values else "" for n in COLUMNS]
-    ours, goals, met = values[OURS], [], True
-    for name, limit in line.limits.items():
-        ratio = ours / values[name]
-        goals.append(f"{ratio:.2f}x {name} (<= {limit:g})")
-        met = met and ratio <= limit
+def format_row(line: Row, measurements: Measurements) -> str:
+    """Format a row: medians, our ratios with their noise, and whether the goals are met."""
+    unit, sign = UNITS.get(line.quantity, " us"), ">=" if line.quantity == "rate" else "<="
+    values = [measurements.compute_median(name, line.quantity) for name in COLUMNS]
+    cells = ["" if value is None else f"{_format_number(value)}{unit}" for value in values]
+    ratios, met = [], []
+    for name, goal in line.goals.items():
+        ratio, noise = measurements.compute_ratio(name, line.quantity)
+        ratios.append(f"{ratio:.2f} ±{noise:.2f} {name} ({sign} {goal:g})")
+        met.append(ratio >= goal if line.quantity == "rate" else ratio <= goal)
     if line.maximum is not None:
-        goals.append(f"<= {line.maximum:g}{unit}")
-        met = met and ours <= line.maximum
-    row = [line.number, line.title, *cells, ", ".join(goals), "yes" if met else "NO"]
-    return f"| {' | '.join(row)} |"
-
-
-COLUMNS = (OURS, FLOOR, OPENAI, SOCKET)
+        ratios.append(f"(<= {line.maximum:,g}{unit})")
+        met.append((values[0] or 0) <= line.maximum)
+    result = "" if not met else "yes" if all(met) else "NO"
+    return f"| {' | '.join([line.number, line.title, *cells, ', '.join(ratios), result])} |"
 
 
 def _format_number(value: float) -> str:

@@ -13,8 +13,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import NamedTuple
 
 import orjson
+
+from tests.faults.certificate import create_untrusted_context
 
 CHUNKS = 1000
 PACE = 0.001
@@ -22,6 +25,8 @@ THINKING = 0.05
 PAUSE = 0.3
 PICTURE, SPEECH = 1_500_000, 5_000_000
 SERVER_CORE, CLIENT_CORE = 1, 0
+HOST = "nobody.invalid"
+"""Host of the certificate, which does not exist."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _USAGE = {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21}
@@ -102,6 +107,19 @@ def _build_scores(count: int) -> bytes:
     return _build_response({"object": "list", "results": results})
 
 
+def _build_transcript(count: int) -> bytes:
+    """Build a transcript with timed words, 150 per minute, in segments of ten."""
+    texts = [f"word{n % 500}" for n in range(count)]
+    words = [{"word": text, "start": n * 0.4, "end": n * 0.4 + 0.3} for n, text in enumerate(texts)]
+    segments = [
+        {"start": n * 0.4, "end": (n + 10) * 0.4, "text": " ".join(texts[n : n + 10])}
+        for n in range(0, count, 10)
+    ]
+    duration = count * 0.4
+    data = {"text": " ".join(texts), "duration": duration, "words": words, "segments": segments}
+    return _build_response({**data, "language": "english"})
+
+
 def _create_text_deltas(count: int) -> list[dict[str, object]]:
     return [{"role": "assistant", "content": ""}, *({"content": " word"} for _ in range(count))]
 
@@ -127,6 +145,7 @@ def _build_answer(kind: bytes) -> list[bytes]:
         "tool": lambda: [b"".join(_build_stream(_create_tool_deltas(size)))],
         "picture": lambda: [_build_image_response()],
         "transcript": lambda: [_build_response({"text": _TEXT})],
+        "words": lambda: [_build_transcript(size)],
         "speech": _build_speech_response,
         "vectors": lambda: [_build_embeddings(size)],
         "scores": lambda: [_build_scores(size)],
@@ -184,11 +203,55 @@ class Connection(asyncio.Protocol):
             self._transport.write(piece)
 
 
+class Tunnel(asyncio.Protocol):
+    """A proxy connection: opens a tunnel to a port of this machine, whatever the host."""
+
+    def __init__(self) -> None:
+        self._peer: asyncio.WriteTransport | None = None
+        self._head = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._peer:
+            self._peer.write(data)
+            return
+        self._head += data
+        if self._head.endswith(b"\r\n\r\n"):
+            self._task = asyncio.ensure_future(self._connect(self._head.split()[1]))
+
+    async def _connect(self, target: bytes) -> None:
+        loop, other = asyncio.get_running_loop(), Tunnel()
+        port = int(target.rpartition(b":")[2])
+        self._peer, _ = await loop.create_connection(lambda: other, "127.0.0.1", port)
+        other._peer = self._transport
+        self._transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._peer:
+            self._peer.close()
+
+
+class Addresses(NamedTuple):
+    """Where the server listens."""
+
+    http: str
+    https: str
+    proxy: str
+
+
 async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(
-        Connection, "127.0.0.1", 0, backlog=1024
-    )
-    print(server.sockets[0].getsockname()[1], flush=True)
+    loop, ports = asyncio.get_running_loop(), []
+    for create, context in (
+        (Connection, None),
+        (Connection, create_untrusted_context()),
+        (Tunnel, None),
+    ):
+        server = await loop.create_server(create, "127.0.0.1", 0, backlog=1024, ssl=context)
+        ports.append(server.sockets[0].getsockname()[1])
+    print(*ports, flush=True)
     await server.serve_forever()
 
 
@@ -199,13 +262,16 @@ def pin_to_core(core: int) -> None:
 
 
 @contextmanager
-def run_server() -> Iterator[str]:
-    """Run the server in another process and yield its address."""
+def run_server() -> Iterator[Addresses]:
+    """Run the server in another process and yield its addresses."""
     command = [sys.executable, "-m", "tests.benchmarks.server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+            http, https, proxy = process.stdout.readline().split()
+            yield Addresses(
+                f"http://127.0.0.1:{http}", f"https://{HOST}:{https}", f"http://127.0.0.1:{proxy}"
+            )
         finally:
             process.terminate()
 
