@@ -6,7 +6,9 @@ until the next read, so that the head and body of a request are sent together.
 
 import re
 import select
+import socket
 import ssl
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from errno import ETIMEDOUT
@@ -25,8 +27,8 @@ T = TypeVar("T")
 WRITE_BUFFER_BYTES = 64 * 1024
 """Bytes to buffer before they are written."""
 
-WRITE_BYTES = 16 * 1024
-"""Bytes to write at a time; a writable socket accepts them without blocking."""
+MIN_WRITE_BYTES = 16 * 1024
+"""Bytes that any writable socket accepts without blocking."""
 
 POLL_INTERVAL_SECONDS = 0.25
 """Seconds between two checks for a cancellation during a wait."""
@@ -59,6 +61,18 @@ def _poll(sock: Any, seconds: float, *, writing: bool) -> tuple[bool, bool]:
     events = poll.poll(seconds * 1000)
     event = events[0][1] if events else 0
     return bool(event & ~select.POLLOUT), bool(event & select.POLLOUT)
+
+
+def _get_write_size(sock: Any) -> int:
+    """Return how many bytes the socket accepts without blocking if it is writable.
+
+    Linux reports a socket as writable when a third of its buffer is free. With such large writes,
+    an upload takes half of the CPU time.
+    """
+    if sys.platform != "linux" or sock is None or sock.fileno() < 0:
+        return 0
+    size: int = sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    return size // 4
 
 
 class CallState:
@@ -111,11 +125,19 @@ class WriteBuffer:
         self._size += len(data)
         return self._size >= WRITE_BUFFER_BYTES
 
-    def iter_chunks(self, size: int) -> Iterator[memoryview]:
+    @property
+    def size(self) -> int:
+        """Number of bytes in the buffer."""
+        return self._size
+
+    def iter_chunks(self, size: int) -> Iterator[bytes | memoryview]:
         """Remove all data and yield it in chunks of at most a size."""
         pieces, is_large = self._pieces, self._size > 2 * WRITE_BUFFER_BYTES
         self._pieces, self._size = [], 0
         for piece in pieces if is_large else [b"".join(pieces)]:
+            if len(piece) <= size:
+                yield piece
+                continue
             for start in range(0, len(piece), size):
                 yield memoryview(piece)[start : start + size]
 
@@ -180,7 +202,10 @@ class DeadlineStream(httpcore.NetworkStream):
             self._flush(timeout)
 
     def _flush(self, timeout: float | None) -> None:
-        for chunk in self._write_buffer.iter_chunks(WRITE_BYTES):
+        size = MIN_WRITE_BYTES
+        if self._write_buffer.size > size:
+            size = max(size, _get_write_size(self._stream.get_extra_info("socket")))
+        for chunk in self._write_buffer.iter_chunks(size):
             if self._is_writing:  # the start of a request fits into the buffer of the socket
                 self._wait_until_writable(timeout)
             self._is_writing = True
