@@ -7,11 +7,11 @@ base64 or as numbers regardless of the requested encoding.
 import math
 import sys
 from array import array
-from binascii import a2b_base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from orq_router_integrations.wire.base64_chunks import decode_base64
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
 from orq_router_integrations.wire.model_kinds import get_base_name
@@ -123,7 +123,7 @@ def decode_vector(value: Any) -> Vector:
     """
     try:
         if isinstance(value, str):
-            numbers = array("f", a2b_base64(value, strict_mode=True))
+            numbers = array("f", decode_base64(value.encode()))
             if sys.byteorder == "big":
                 numbers.byteswap()
         else:

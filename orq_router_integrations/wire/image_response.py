@@ -4,12 +4,11 @@ An image arrives as base64 or as a URL. After a fallback this may differ from wh
 both are always accepted. The URL may be a ``data:`` URL.
 """
 
-import base64
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from orq_router_integrations.wire.base64_chunks import strip_data_prefix
+from orq_router_integrations.wire.base64_chunks import decode_base64, strip_data_prefix
 from orq_router_integrations.wire.call import (
     MAX_ERROR_BYTES,
     MalformedResponseError,
@@ -130,7 +129,7 @@ class ImageResponseDecoder(Generic[S]):
         if image.url is None or (data := strip_data_prefix(image.url)) == image.url:
             return image
         if self._sink is None:
-            self._write(base64.b64decode(data, validate=True))
+            self._write(decode_base64(data.encode()))
         return ReceivedImage({**image.fields, "url": None}, self._sink)
 
 
@@ -156,7 +155,7 @@ class _Base64Decoder:
         if self._padded:
             raise ValueError("base64 continues after its padding")
         self._padded = groups.endswith(b"=")
-        return base64.b64decode(groups, validate=True)
+        return decode_base64(groups)
 
     def _drop_data_prefix(self, text: bytes) -> bytes:
         """Drop ``data:image/png;base64,``: some providers send a data URL instead of base64."""

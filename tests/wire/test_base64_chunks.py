@@ -1,12 +1,13 @@
-"""Base64Normalizer: chunks concatenate to one valid base64 text, whatever the provider sends."""
+"""Decoding of base64, and its normalization in chunks, however the provider cuts it."""
 
 import base64
+import binascii
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.wire.base64_chunks import Base64Normalizer
+from orq_router_integrations.wire.base64_chunks import Base64Normalizer, decode_base64
 
 DATA = bytes(range(256))
 TEXT = base64.b64encode(DATA).decode()
@@ -59,3 +60,19 @@ def test_invalid_base64_is_unchanged(chunks: list[str]) -> None:
 
 def test_url_safe_alphabet_becomes_standard() -> None:
     assert decode_chunks("-_8=", "QUI=") == b"\xfb\xffAB"
+
+
+@given(st.binary(max_size=200))
+def test_decoding_reverses_encoding(data: bytes) -> None:
+    assert decode_base64(base64.b64encode(data)) == data
+
+
+@given(st.text(alphabet='QR+/-_=\\" n', max_size=12).map(str.encode))
+def test_decoding_accepts_and_rejects_the_same_as_python(data: bytes) -> None:
+    try:
+        expected = base64.b64decode(data, validate=True)
+    except binascii.Error:
+        with pytest.raises(binascii.Error):
+            decode_base64(data)
+    else:
+        assert decode_base64(data) == expected
