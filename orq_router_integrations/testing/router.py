@@ -193,6 +193,9 @@ class OfflineRouter:
             OCREndpoint(),
         )
 
+    def __repr__(self) -> str:
+        return f"OfflineRouter(requests={len(self.requests)}, calls={len(self.log)})"
+
     def __reduce__(self) -> Any:
         return partial(OfflineRouter, **self._settings), ()
 
