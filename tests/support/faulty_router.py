@@ -1,6 +1,7 @@
 """An offline router on loopback that records requests and fails as a real one does under load."""
 
 import json
+import re
 import threading
 import time
 from collections import Counter, deque
@@ -26,7 +27,7 @@ class FaultyRouter:
         limit: Maximum number of requests in a rolling window; ``None`` for any number.
         window: Length of the window in seconds.
         get_fault: Returns the status for the nth request, ``RESET``, or ``None`` to answer it.
-        paid: Number of requests that were worked on, by prompt.
+        paid: Number of requests that were worked on, by prompt or recording.
         statuses: Number of responses by status.
     """
 
@@ -58,7 +59,7 @@ class FaultyRouter:
         elif fault is not None:
             await _send_error(send, fault, self._get_retry_after() if fault == 429 else None)
         else:
-            self.paid[json.loads(event["body"])["messages"][-1]["content"]] += 1
+            self.paid[_find_item(event["body"])] += 1
             events = iter([event])
 
             async def replay() -> Any:
@@ -90,6 +91,13 @@ class FaultyRouter:
     def paid_twice(self) -> int:
         """Number of requests that repeat one that was worked on."""
         return self.paid.total() - len(self.paid)
+
+
+def _find_item(body: bytes) -> str:
+    """Return the prompt or recording of a request."""
+    match = re.search(rb"(?:Question|Recording) [\w ]+\?", body)
+    assert match, body
+    return match.group().decode()
 
 
 async def _send_error(send: Any, status: int, retry_after: float | None) -> None:
