@@ -18,7 +18,7 @@ from orq_router_integrations._http.pace import Pace, PaceBackend
 MAX_PERIOD_SECONDS = 60.0
 """Longer periods without a rejection say little about the limit, because calls may be rare."""
 
-MAX_FIRST_INTERVAL_SECONDS = 0.5
+MAX_FIRST_INTERVAL_SECONDS = 0.25
 """Longest interval between calls after the first rejection, when the limit is not known yet."""
 
 CANCEL_CHECK_SECONDS = 0.1
@@ -30,8 +30,8 @@ class Gate:
     """Admits calls, except while it is closed, and not faster than the router has accepted them.
 
     While it is open, it counts the calls it admits. From their number and the time between two
-    openings it learns the rate that the router accepts, and spaces the next calls accordingly. If
-    the router rejects nothing for a whole period, the rate doubles with each further period.
+    openings it learns the rate that the router accepts, and spaces the next calls accordingly.
+    After half a period without a rejection, the rate begins to rise and doubles with each period.
     """
 
     def __init__(self) -> None:
@@ -47,9 +47,17 @@ class Gate:
         self._rejected = 0
 
     def close(self, seconds: float) -> None:
-        """Close for a number of seconds, unless it is closed for longer."""
+        """Close for a number of seconds, unless it is closed for longer.
+
+        A router with a rolling window reports a used-up limit with every response, so this starts a
+        new period only if the current one is over.
+        """
         with self._lock:
-            self._close(seconds)
+            now = time.monotonic()
+            if self._interval and now - self._opened_at < self._period:
+                self._opens_at = max(self._opens_at, now + seconds)
+            else:
+                self._close(seconds)
 
     def reject(self, seconds: float) -> None:
         """Count a request that the router has rejected, and close."""
@@ -75,13 +83,13 @@ class Gate:
             now = time.monotonic()
             self._opened_at = self._opened_at or now
             self._admitted += 1
-            quiet_periods = max((now - self._opened_at) / self._period - 1, 0.0)
+            quiet_periods = max((now - self._opened_at) / self._period - 0.5, 0.0)
             self._next_at = now + self._interval * 0.5 ** min(quiet_periods, 30.0)
 
     def _open(self, now: float) -> None:
         period, accepted = now - self._opened_at, self._admitted - self._rejected
         if self._opened_at and accepted > 0 and period <= MAX_PERIOD_SECONDS:
-            self._interval, self._period = period / accepted, period
+            self._interval, self._period = period / (accepted + 1), period
         elif self._rejected > 1:
             self._interval = min(self._closed_seconds / self._rejected, MAX_FIRST_INTERVAL_SECONDS)
             self._period = max(self._closed_seconds, 1.0)

@@ -62,14 +62,14 @@ class TestGate:
 
     def test_calls_are_spaced_at_the_rate_that_was_accepted(self, clock) -> None:
         gate = Gate()
-        for _ in range(12):
+        for _ in range(11):
             gate.admit()
         gate.reject(6.0)
         gate.reject(6.0)
         clock.now += 6.0
         assert gate.get_delay() == 0
         gate.admit()
-        assert gate.get_delay() == pytest.approx(0.6)  # 10 calls in 6 seconds
+        assert gate.get_delay() == pytest.approx(0.6)  # 9 calls in 6 seconds, and one more
 
     def test_first_rejections_spread_the_calls(self, clock) -> None:
         gate = Gate()
@@ -82,17 +82,31 @@ class TestGate:
 
     def test_rate_recovers_without_rejections(self, clock) -> None:
         gate = Gate()
-        for _ in range(10):
+        for _ in range(9):
             gate.admit()
         gate.close(5.0)
         clock.now += 5.0
         gate.get_delay()
-        clock.now += 5.0
+        clock.now += 2.5
         gate.admit()
         assert gate.get_delay() == pytest.approx(0.5)
         clock.now += 20.0
         gate.admit()
         assert gate.get_delay() == pytest.approx(0.5 / 16)
+
+    def test_used_up_limit_only_pauses_within_a_period(self, clock) -> None:
+        gate = Gate()
+        for _ in range(9):
+            gate.admit()
+        gate.reject(5.0)
+        clock.now += 5.0
+        gate.get_delay()
+        gate.admit()
+        gate.close(1.0)
+        assert gate.get_delay() == 1.0
+        clock.now += 1.0
+        gate.admit()
+        assert gate.get_delay() == pytest.approx(5 / 9)
 
     def test_jitter(self) -> None:
         """Clients that were rejected together do not come back together."""
