@@ -1,6 +1,6 @@
 """`RouterClient`, through which all integrations send their calls to the router."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import lru_cache
 from hashlib import blake2b
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # imported by the first call
     from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
     from orq_router_integrations._http.exchange import Exchange
     from orq_router_integrations._http.sender import AsyncPooledSender, PooledSender
-    from orq_router_integrations.wire.call import Call, StreamCall
+    from orq_router_integrations.wire.call import Call, Query, StreamCall
     from orq_router_integrations.wire.models import CatalogModel, CatalogReader, EnabledModel
 
 T = TypeVar("T")
@@ -193,7 +193,7 @@ class RouterClient(RouterSettings):
 
         return await self.asend(build_list_call())
 
-    def list_catalog_models(self, **filters: str) -> "list[CatalogModel]":
+    def list_catalog_models(self, **filters: str | Sequence[str]) -> "list[CatalogModel]":
         """List the models of the catalog: their modalities, features, context size and prices.
 
         The catalog contains all models that the platform offers. ``list_models`` returns those that
@@ -202,10 +202,11 @@ class RouterClient(RouterSettings):
         Args:
             filters: Return only entries that match: ``provider``, ``endpoint``,
                 ``input_modality``, ``output_modality``, ``feature``, ``supported_parameter``,
-                ``location``, ``tier``, ``offering_of`` or ``search``.
+                ``location``, ``tier``, ``offering_of`` or ``search``. A list matches entries with
+                any of its values.
 
         Raises:
-            RouterInputError: A filter is unknown.
+            RouterInputError: A filter is unknown, or neither a str nor a list of str.
             RouterError: A call failed.
 
         >>> from orq_router_integrations.testing import OfflineRouter
@@ -218,7 +219,7 @@ class RouterClient(RouterSettings):
             reader.add(self.send(call))
         return reader.models
 
-    async def alist_catalog_models(self, **filters: str) -> "list[CatalogModel]":
+    async def alist_catalog_models(self, **filters: str | Sequence[str]) -> "list[CatalogModel]":
         """List the models of the catalog; see ``list_catalog_models``."""
         reader = _create_catalog_reader(filters)
         while call := reader.next_call():
@@ -294,7 +295,7 @@ class RouterClient(RouterSettings):
         return (self.__pydantic_private__ or {})[name]  # 2 microseconds faster than the attribute
 
     def build_url(
-        self, path: str, *, below_root: bool = False, query: Mapping[str, str] | None = None
+        self, path: str, *, below_root: bool = False, query: "Query | None" = None
     ) -> httpx.URL:
         """Build the URL of an endpoint, with the default query.
 
@@ -434,7 +435,7 @@ def _check_open(name: str, is_closed: bool) -> None:
         raise RouterInputError(f"{name} is closed. Pass an open httpx client.")
 
 
-def _create_catalog_reader(filters: Mapping[str, str]) -> "CatalogReader":
+def _create_catalog_reader(filters: Mapping[str, str | Sequence[str]]) -> "CatalogReader":
     from orq_router_integrations.wire.models import CatalogReader  # noqa: PLC0415
 
     try:
@@ -444,5 +445,5 @@ def _create_catalog_reader(filters: Mapping[str, str]) -> "CatalogReader":
 
 
 @lru_cache(maxsize=64)
-def _build_url(url: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
+def _build_url(url: str, query: tuple[tuple[str, str | tuple[str, ...]], ...]) -> httpx.URL:
     return httpx.URL(url, params=dict(query) or None)

@@ -114,12 +114,14 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
             batch_size="chunk_size",
             user="controls={'identity': ...}",
         ),
+        "skip_empty": "Remove empty texts from the list.",
         **dict.fromkeys(
             ("check_embedding_ctx_length", "embedding_ctx_length", "tiktoken_enabled"),
             "Texts are sent as they are. Split them before, or set 'max_batch_tokens'.",
         ),
         **dict.fromkeys(
-            ("input_type", "task"), "Not supported by the router, which has no such field."
+            ("input_type", "task"),
+            "The router does not distinguish queries from documents.",
         ),
     }
 
@@ -268,11 +270,11 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
         name = get_base_name(self.model)
         for model in () if self.allow_model_mix else candidates.candidates:
             if get_base_name(model) != name:
+                control = "fallbacks" if model in candidates.fallbacks else "load_balancer"
                 raise ValueError(
-                    f"controls: {model!r} is not the same model as {self.model!r}, so their "
-                    "vectors are not comparable. Remove it from fallbacks and load_balancer, or "
-                    "set allow_model_mix=True. To ignore the fallbacks of the client, pass "
-                    "controls={'fallbacks': None}."
+                    f"controls.{control}: {model} is not the same model as {self.model}, so their "
+                    "vectors are not comparable. Remove it, or set allow_model_mix=True. If it "
+                    f"comes from the client, pass controls={{{control!r}: None}} here."
                 )
         return candidates
 

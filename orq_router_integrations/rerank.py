@@ -1,5 +1,6 @@
 """``OrqRerank``, a LangChain document compressor that sorts documents by relevance."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import partial
@@ -31,6 +32,9 @@ from orq_router_integrations.wire.rerank import (
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.controls import RouterControlsDict
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class OrqRerank(RouterIntegration, BaseDocumentCompressor):
@@ -106,7 +110,7 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
         limit = self._resolve_top_n(top_n)
         calls = self._build_calls(query, documents, limit, controls)
         groups = send_all(self.resolved_client, calls, self.max_concurrency)
-        return _merge(groups, limit)
+        return _merge(groups, len(documents), limit)
 
     async def arerank(
         self,
@@ -120,7 +124,7 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
         limit = self._resolve_top_n(top_n)
         calls = self._build_calls(query, documents, limit, controls)
         groups = await asend_all(self.resolved_client, calls, self.max_concurrency)
-        return _merge(groups, limit)
+        return _merge(groups, len(documents), limit)
 
     def compress_documents(
         self,
@@ -202,6 +206,12 @@ def _add_score(document: Document, score: float) -> Document:
     return document.model_copy(update={"metadata": metadata})
 
 
-def _merge(groups: Sequence[list[RerankScore]], top_n: int | None) -> list[RerankScore]:
+def _merge(groups: Sequence[list[RerankScore]], count: int, top_n: int | None) -> list[RerankScore]:
+    """Merge the scores of all requests, and warn if the model did not score all documents."""
     scores = groups[0] if len(groups) == 1 else sort_scores(item for g in groups for item in g)
+    expected = min(count, top_n or count)
+    if len(scores) < expected:
+        _LOG.warning(
+            "rerank: The model returned %d instead of %d documents.", len(scores), expected
+        )
     return scores[:top_n]

@@ -82,7 +82,9 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
             key="knowledge_base",
             filter_by="filter",
             rerank_config="rerank",
+            score_threshold="threshold",
         ),
+        "search_kwargs": "Use 'k', 'filter' and 'threshold'.",
     }
 
     knowledge_base: Annotated[

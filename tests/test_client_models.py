@@ -54,3 +54,25 @@ def test_response_without_a_list_raises(method):
     client = create_client(Script(respond(json={"object": "list"})))
     with pytest.raises(InvalidResponseError, match="'data' must be an array"):
         getattr(client, method)()
+
+
+def test_catalog_filter_with_several_values():
+    script = Script(respond(json={"data": [], "has_more": False}))
+    assert create_client(script).list_catalog_models(provider=["openai", "azure"]) == []
+    assert script.requests[0].url.query == b"provider=openai&provider=azure"
+    models = OfflineRouter().client().list_catalog_models(provider=["openai", "mistral"])
+    assert {model.provider for model in models} == {"openai", "mistral"}
+
+
+@pytest.mark.parametrize("value", [None, 5, [1], {"a": 1}], ids=["None", "int", "ints", "dict"])
+def test_filter_of_another_type_raises_before_sending(value):
+    script = Script()
+    with pytest.raises(RouterInputError, match="provider: Expected a str or a list of str"):
+        create_client(script).list_catalog_models(provider=value)
+    assert script.sent == 0
+
+
+def test_repeated_page_ends_the_catalog():
+    script = Script(*[respond(json={"data": [{"id": "a/b"}], "has_more": True})] * 3)
+    assert [model.id for model in create_client(script).list_catalog_models()] == ["a/b"]
+    assert script.sent == 2

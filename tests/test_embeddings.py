@@ -174,7 +174,7 @@ def test_other_models_are_rejected(controls):
         create_embeddings(script, controls=controls)
     with pytest.raises(ValidationError, match="vectors are not comparable"):
         create_embeddings(script, client=create_client(script, controls=controls))
-    with pytest.raises(RouterInputError, match=f"'{OTHER_MODEL}' is not the same model"):
+    with pytest.raises(RouterInputError, match=f"{OTHER_MODEL} is not the same model"):
         create_embeddings(script).embed(["a"], controls=controls)
     assert script.sent == 0
 
@@ -215,7 +215,7 @@ INVALID_SETTINGS = {
     "chunk size": ({"chunk_size": 0}, "chunk_size"),
     "concurrency": ({"max_concurrency": 0}, "max_concurrency"),
     "encoding": ({"encoding_format": "int8"}, "encoding_format"),
-    "input type": ({"input_type": "search_query"}, "no such field"),
+    "input type": ({"input_type": "search_query"}, "does not distinguish queries"),
     "batch size": ({"batch_size": 5}, "Use 'chunk_size'"),
     "guardrails": ({"controls": {"guardrails": [{"id": "g", "execute_on": "input"}]}}, None),
 }

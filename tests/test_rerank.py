@@ -162,3 +162,14 @@ def test_invalid_documents_raise(documents, message):
         rerank.compress_documents(documents, "q")
     with pytest.raises(RouterInputError, match=message):
         asyncio.run(rerank.acompress_documents(documents, "q"))
+
+
+def test_missing_scores_are_logged(caplog):
+    results = [{"index": 1, "relevance_score": 0.5}]
+    client = create_client(Script(respond(json={"results": results})))
+    rerank = OrqRerank("cohere/rerank-v3.5", client=client)
+    assert [item.index for item in rerank.rerank("boat", ["", "A boat"])] == [1]
+    assert "returned 1 instead of 2 documents" in caplog.text
+    caplog.clear()
+    assert len(rerank.rerank("boat", ["", "A boat"], top_n=1)) == 1
+    assert caplog.text == ""

@@ -52,7 +52,10 @@ class OCRIntegration(RouterIntegration):
             folder="source",
             resume="store",
             image_directory="directory",
+            image_dir="directory",
         ),
+        "extract_images": "Use 'directory', which saves the images.",
+        "mode": "A Document contains one page.",
     }
 
     model: ModelId = Field(
@@ -108,7 +111,7 @@ class OCRIntegration(RouterIntegration):
         }
         body = {
             "model": self.model,
-            "pages": self.pages,
+            "pages": self.pages and list(dict.fromkeys(self.pages)),
             "ocr_settings": {name: value for name, value in settings.items() if value is not None},
         }
         reader = OCRReader(
@@ -130,7 +133,9 @@ class OrqOCRLoader(OCRIntegration, BaseLoader):
     Files are streamed from disk, so memory does not grow with their size.
 
     The metadata of a Document contains ``source``, ``page`` (counted from 0), ``model``, and if
-    known ``width``, ``height``, ``dpi`` and ``image_count``. Blank pages are included.
+    known ``width``, ``height``, ``dpi``, ``image_count``, and ``file_cost``, the cost of the
+    request for the complete file in US dollars. Other fields that the provider returns, such as
+    ``header`` and the positions of ``images``, are included. So are blank pages.
 
     OCR is documented under ``v2/router`` only. Whatever the API version of ``base_url``, requests
     go to ``/v2/router/ocr`` on the same host.
@@ -165,8 +170,8 @@ class OrqOCRLoader(OCRIntegration, BaseLoader):
         """Load files lazily, in the order of the source.
 
         Raises:
-            RouterInputError: A path does not exist, is neither a PDF nor an image, or does not
-                have a requested page; raised immediately, before any request.
+            RouterInputError: A path does not exist, is neither a PDF nor an image, or certainly
+                does not have a requested page; raised immediately, before any request.
             RouterError: A file failed; see ``on_error``. The Documents of earlier files are
                 yielded first.
         """

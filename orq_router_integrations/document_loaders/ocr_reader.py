@@ -20,7 +20,7 @@ from orq_router_integrations.document_loaders.sources import FileKind, SourceIte
 from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
 from orq_router_integrations.media.atomic_write import open_atomic
 from orq_router_integrations.media.content_block import SourceFile, resolve_source
-from orq_router_integrations.media.metadata import count_pdf_pages
+from orq_router_integrations.media.metadata import limit_pdf_pages
 from orq_router_integrations.media.mime import (
     PDF_TYPE,
     FileView,
@@ -44,6 +44,8 @@ SUFFIXES = ("pdf", "png", "jpg", "jpeg", "webp", "gif", "tif", "tiff", "bmp", "a
 
 MAX_COUNTED_BYTES = 8 * 1024 * 1024
 """Size up to which the pages of a PDF are counted before it is sent."""
+
+_SINGLE_PAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/bmp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +88,14 @@ def _create_upload(file: SourceFile, label: str) -> Upload:
     return Upload(file.name or "file", mime_type, file.size, file.open)
 
 
-def _count_pages(upload: Upload) -> int | None:
-    """Return the number of pages of a file, or ``None`` if it is unknown, as for large files."""
-    if upload.mime_type != PDF_TYPE:
+def _limit_pages(upload: Upload) -> int | None:
+    """Return a number of pages that a file certainly does not exceed, if it can be determined."""
+    if upload.mime_type in _SINGLE_PAGE_TYPES:
         return 1
-    if upload.size > MAX_COUNTED_BYTES:
+    if upload.mime_type != PDF_TYPE or upload.size > MAX_COUNTED_BYTES:
         return None
     with upload.open() as stream:
-        return count_pdf_pages(stream.read())
+        return limit_pdf_pages(stream.read())
 
 
 OCR_FILES = FileKind("PDF or image", SUFFIXES, create_ocr_input)
@@ -120,13 +122,15 @@ class OCRReader:
         yield self._create_input(item)
 
     def _create_input(self, item: SourceItem) -> OCRInput:
-        """Create the input, and check that it has the requested pages if they can be counted."""
+        """Create the input, unless a requested page certainly does not exist."""
         file = create_ocr_input(item)
-        count = _count_pages(file.upload) if self.pages and file.upload else None
-        if self.pages and count is not None and max(self.pages) >= count:
+        limit = _limit_pages(file.upload) if self.pages and file.upload else None
+        if self.pages and limit is not None and max(self.pages) >= limit:
             raise RouterInputError(
-                f"pages: {file.label} has {count} pages, so page {max(self.pages)} does not "
-                "exist. Pages are counted from 0."
+                f"pages: {file.label} does not have a page {max(self.pages)}. Pages are counted "
+                f"from 0, so the last page is {limit - 1} or lower."
+                if limit > 1
+                else f"pages: {file.label} has a single page, which is page 0."
             )
         return file
 
@@ -160,13 +164,16 @@ class OCRReader:
         if isinstance(result, str):
             return self._create_failure(result, prepared.label)
         shared = {**prepared.metadata, "source": prepared.label}
-        shared |= {"model": result.model or self.body["model"], "offline": result.offline or None}
-        return LoadedFile(
-            [
-                _create_document(self._save_images(page, prepared.label), shared)
-                for page in result.pages
-            ]
-        )
+        shared |= {
+            "model": result.model or self.body["model"],
+            "offline": result.offline or None,
+            "file_cost": result.cost,
+        }
+        try:
+            pages = [self._save_images(page, prepared.label) for page in result.pages]
+        except InvalidResponseError as error:
+            return self.build_failure(error, prepared.label)
+        return LoadedFile([_create_document(page, shared) for page in pages])
 
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
         return self._create_failure(raise_or_log(error, label, self.on_error), label)
@@ -209,8 +216,11 @@ def _create_filename(label: str, index: int, data: bytes) -> str:
 
 
 def _create_document(page: Page, shared: Mapping[str, Any]) -> Document:
+    positions = [{"id": image.id, **image.position} for image in page.images if image.position]
     metadata = {
+        **page.extra,
         **shared,
+        "images": positions or None,
         "page": page.index,
         "width": page.width,
         "height": page.height,

@@ -37,6 +37,9 @@ SUFFIXES = {
     "image/jpeg": ("jpg", "jpeg"),
     "image/gif": ("gif",),
     "image/webp": ("webp",),
+    "image/tiff": ("tiff", "tif"),
+    "image/bmp": ("bmp",),
+    "image/avif": ("avif",),
     "audio/flac": ("flac",),
     "audio/mpeg": ("mp3", "mpga", "mpeg"),
     "audio/mp4": ("m4a", "mp4"),
@@ -88,6 +91,8 @@ _MAGIC = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
     (b"BM", "image/bmp"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
     (b"%PDF-", PDF_TYPE),
     (b"ID3", "audio/mpeg"),
     (b"fLaC", "audio/flac"),
@@ -237,7 +242,7 @@ def is_text(data: bytes) -> bool:
 
 def get_suffixes(mime_type: str) -> tuple[str, ...]:
     """Return the suffixes of a MIME type, with the dot."""
-    return tuple(f".{suffix}" for suffix in SUFFIXES[mime_type])
+    return tuple(f".{suffix}" for suffix in SUFFIXES.get(mime_type, ()))
 
 
 def guess_mime_type(name: str) -> str | None:

@@ -35,5 +35,5 @@ def check_text(text: Any, name: str) -> None:
     if not isinstance(text, str):
         raise ValueError(f"{name}: Expected a str, got {type(text).__name__}.")
     if not text:
-        raise ValueError(f"{name}: The text is empty, which the router rejects. Remove it.")
+        raise ValueError(f"{name}: The text is empty, which the router rejects.")
     check_encodable(text, name)

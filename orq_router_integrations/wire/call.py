@@ -22,6 +22,9 @@ IDEMPOTENCY_SEED: ContextVar[str | None] = ContextVar("idempotency_seed", defaul
 By default, each call has a random key.
 """
 
+Query = Mapping[str, str | tuple[str, ...]]
+"""Query parameters, each with one or several values."""
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -168,7 +171,7 @@ class Request:
     endpoint: Endpoint
     body: Mapping[str, Any]  # JSON fields, or form fields if the endpoint expects a form
     resource_id: str = ""  # in the path of the endpoint
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Query = field(default_factory=dict)
     files: Mapping[str, Upload | Sequence[Upload]] = field(default_factory=dict)  # by form field
     controls: RouterControls | None = None
     timeout: float | None = None  # maximum seconds between two reads; default: from the controls

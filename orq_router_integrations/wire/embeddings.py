@@ -33,7 +33,7 @@ _KNOWN_DIMENSIONS = {
 """Maximum number of dimensions of well-known models."""
 
 _BYTES_PER_TOKEN = 3
-"""A low value: English has about four bytes per token, so batches never exceed their limit."""
+"""A low value: English has about four bytes per token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,7 @@ def parse_embeddings(
     body = response.json_object()
     data = get_array(body, "data")
     vectors: dict[int | None, Vector] = {
+        # JSON encoders of Go may omit a value of 0
         as_int(item.get("index", 0)): decode_vector(item.get("embedding"))
         for item in as_dicts(data)
     }
@@ -131,6 +132,7 @@ def decode_vector(value: Any) -> Vector:
     except (TypeError, ValueError, OverflowError) as error:
         raise MalformedResponseError(f"an embedding cannot be decoded ({error})") from None
     vector = numbers.tolist()
-    if not vector or not math.isfinite(sum(vector)):
+    # The sum of finite numbers may overflow, but checking it first is much faster.
+    if not vector or not (math.isfinite(sum(vector)) or all(map(math.isfinite, vector))):
         raise MalformedResponseError("an embedding is empty or contains NaN or infinity")
     return vector

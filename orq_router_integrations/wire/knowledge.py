@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.controls import Control, JsonObject, ModelId, Share
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_float, as_str
+from orq_router_integrations.wire.json import as_dict, as_float, as_str
 from orq_router_integrations.wire.suggestions import suggest_name
 
 SearchType = Literal["vector_search", "keyword_search", "hybrid_search"]
@@ -96,7 +96,7 @@ class KnowledgeMatch:
 def parse_matches(response: Response) -> list[KnowledgeMatch]:
     """Parse a response, in the order of the router."""
     matches = get_array(response.json_object(), "matches")
-    return [_parse_match(item) for item in as_dicts(matches)]
+    return [_parse_match(as_dict(item)) for item in matches]
 
 
 def _parse_match(item: dict[str, Any]) -> KnowledgeMatch:

@@ -6,13 +6,17 @@ rejected.
 
 from typing import Literal
 
-ModelKind = Literal["chat", "embedding", "image", "moderation", "ocr", "rerank", "speech"]
+ModelKind = Literal[
+    "chat", "embedding", "image", "moderation", "ocr", "rerank", "speech", "transcription"
+]
 
 _KIND_BY_PART: dict[str, ModelKind] = {
     "embed": "embedding",
     "rerank": "rerank",
     "moderation": "moderation",
     "-ocr": "ocr",
+    "-transcribe": "transcription",
+    "-tts": "speech",
 }
 """Parts of model names that identify their kind."""
 
@@ -20,16 +24,21 @@ _KIND_BY_PREFIX: dict[str, ModelKind] = {
     "bge-m3": "embedding",
     "claude-": "chat",
     "dall-e-": "image",
-    "gemini-2.": "chat",
+    "deepseek-": "chat",
+    "gemini-": "chat",
     "gpt-3.5-": "chat",
     "gpt-4": "chat",
     "gpt-5": "chat",
     "gpt-image-": "image",
+    "grok-": "chat",
     "llama-3": "chat",
     "mistral-large": "chat",
     "mistral-small": "chat",
+    "o1": "chat",
+    "o3": "chat",
+    "o4-": "chat",
     "tts-1": "speech",
-    "whisper-": "speech",
+    "whisper-": "transcription",
 }
 
 
@@ -55,8 +64,13 @@ def check_model_kind(model: str, expected: ModelKind, example: str) -> None:
     """Reject a model that is known to be of another kind; errors suggest the example."""
     kind = get_model_kind(model)
     if kind not in {expected, None}:
-        article = "an" if kind in {"embedding", "image", "ocr"} else "a"
         raise ValueError(
-            f"model: {model} is {article} {kind} model. Use a model for {expected}, "
+            f"model: {model} is {_add_article(kind)} model. Use {_add_article(expected)} model, "
             f"such as {example}."
         )
+
+
+def _add_article(kind: ModelKind | None) -> str:
+    if kind == "ocr":
+        return "an OCR"
+    return f"an {kind}" if kind in {"embedding", "image"} else f"a {kind}"

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -178,31 +178,48 @@ def parse_models(response: Response) -> list[EnabledModel]:
     ]
 
 
+def validate_filters(filters: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
+    """Return filters as query parameters. Several values match entries with any of them."""
+    params: dict[str, str | tuple[str, ...]] = {}
+    for name, value in filters.items():
+        if name not in CATALOG_FILTERS:
+            raise ValueError(describe_unknown_argument(name, CATALOG_FILTERS))
+        values = (value,) if isinstance(value, str) else value
+        if not isinstance(values, list | tuple) or not all(isinstance(v, str) for v in values):
+            raise ValueError(f"{name}: Expected a str or a list of str, got {value!r:.60}.")
+        params[name] = value if isinstance(value, str) else tuple(values)
+    return params
+
+
 @dataclass(slots=True)
 class CatalogReader:
     """Reads the catalog page by page. By default the platform sends a single page."""
 
-    filters: Mapping[str, str]
-    models: list[CatalogModel] = field(default_factory=list)
+    filters: Mapping[str, str | Sequence[str]]
+    _models: dict[str, CatalogModel] = field(default_factory=dict)
+    _params: dict[str, str | tuple[str, ...]] = field(init=False)
     _is_complete: bool = False
 
     def __post_init__(self) -> None:
-        for name in self.filters:
-            if name not in CATALOG_FILTERS:
-                raise ValueError(describe_unknown_argument(name, CATALOG_FILTERS))
+        self._params = validate_filters(self.filters)
+
+    @property
+    def models(self) -> list[CatalogModel]:
+        return list(self._models.values())
 
     def next_call(self) -> "Call[CatalogPage] | None":
         """Return the call of the next page, or ``None`` after the last one."""
         if self._is_complete:
             return None
-        cursor = {"starting_after": self.models[-1].id} if self.models else {}
-        query = {**self.filters, **cursor}
+        cursor = {"starting_after": next(reversed(self._models))} if self._models else {}
+        query = {**self._params, **cursor}
         return Call(endpoint=MODEL_CATALOG, body={}, query=query, parse=parse_catalog_page)
 
     def add(self, page: "CatalogPage") -> None:
-        """Add a page."""
-        self.models += page.models
-        self._is_complete = not page.has_more or not page.models
+        """Add a page. One without new models is the last, so that reading ends in any case."""
+        count = len(self._models)
+        self._models.update((model.id, model) for model in page.models)
+        self._is_complete = not page.has_more or len(self._models) == count
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Parameters and responses of ``POST /v2/router/ocr``."""
 
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -9,10 +9,19 @@ from pydantic import TypeAdapter
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import MalformedResponseError, Response, Upload
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str, get_json_type_name
+from orq_router_integrations.wire.json import (
+    as_dict,
+    as_dicts,
+    as_float,
+    as_int,
+    as_str,
+    get_json_type_name,
+)
 from orq_router_integrations.wire.request_encoding import DeferredBase64
 
 PDF_TYPE = "application/pdf"
+
+_PAGE_FIELDS = frozenset({"index", "markdown", "images", "dimensions"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +30,7 @@ class PageImage:
 
     id: str
     base64: str | None = None
+    position: Mapping[str, float] = field(default_factory=dict)  # as named by the provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,7 @@ class Page:
     width: int | None = None
     height: int | None = None
     dpi: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)  # such as header and footer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,7 @@ class OCRResult:
     pages: tuple[Page, ...]
     model: str | None = None
     offline: bool = False
+    cost: float | None = None  # of the request in US dollars, if the response contains it
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self))
@@ -92,7 +104,9 @@ def parse_ocr(response: Response, requested: Collection[int] | None = None) -> O
         wanted = ", ".join(map(str, sorted(expected))) or "of the file"
         received = ", ".join(map(str, indices)) or "none"
         raise MalformedResponseError(f"expected the pages {wanted}, got {received}")
-    return OCRResult(tuple(pages), as_str(body.get("model")) or None, response.is_offline)
+    cost = as_float(as_dict(body.get("usage")).get("total_cost"))
+    model = as_str(body.get("model")) or None
+    return OCRResult(tuple(pages), model, response.is_offline, cost)
 
 
 def _parse_page(item: Any) -> Page:
@@ -104,20 +118,38 @@ def _parse_page(item: Any) -> Page:
     return Page(
         index,
         markdown,
-        tuple(
-            PageImage(as_str(image.get("id")), as_str(image.get("image_base64")) or None)
-            for image in as_dicts(fields.get("images"))
-            if as_str(image.get("id"))
-        ),
+        tuple(map(_parse_image, filter(_has_id, as_dicts(fields.get("images"))))),
         as_int(dimensions.get("width")),
         as_int(dimensions.get("height")),
         as_int(dimensions.get("dpi")),
+        _get_extra(fields),
     )
 
 
-def link_images(page: Page, paths: dict[str, str]) -> Page:
+def _has_id(image: Mapping[str, Any]) -> bool:
+    return bool(as_str(image.get("id")))
+
+
+def _parse_image(fields: dict[str, Any]) -> PageImage:
+    data = as_str(fields.get("image_base64")) or None
+    position = {name: value for name, value in fields.items() if isinstance(value, int | float)}
+    return PageImage(fields["id"], data, position)
+
+
+def _get_extra(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the undocumented fields of a page that have a value, except for file contents."""
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in _PAGE_FIELDS and "base64" not in name and value not in (None, "", [], {})
+    }
+
+
+def link_images(page: Page, paths: Mapping[str, str]) -> Page:
     """Return a page whose Markdown refers to saved images by their paths."""
     markdown = page.markdown
     for image_id, path in paths.items():
-        markdown = markdown.replace(f"]({image_id})", f"]({path})")
+        # Markdown requires brackets around paths with spaces or parentheses
+        link = f"<{path}>" if any(char in path for char in " ()") else path
+        markdown = markdown.replace(f"]({image_id})", f"]({link})")
     return replace(page, markdown=markdown)

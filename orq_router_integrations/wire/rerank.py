@@ -63,6 +63,7 @@ def sort_scores(scores: Any) -> list[RerankScore]:
 
 
 def _parse_score(item: dict[str, Any], count: int) -> RerankScore:
+    # JSON encoders of Go may omit a value of 0
     index, score = as_int(item.get("index", 0)), as_float(item.get("relevance_score"))
     if index is None or not 0 <= index < count:
         raise MalformedResponseError(

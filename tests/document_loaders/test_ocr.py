@@ -180,6 +180,45 @@ def test_image_that_is_not_base64_raises(paths: list[Path], tmp_path: Path) -> N
         create_loader(paths[0], client=client, directory=tmp_path).load()
 
 
+def test_image_that_is_not_base64_is_marked(paths: list[Path], tmp_path: Path) -> None:
+    page = {"index": 0, "markdown": "x", "images": [{"id": "a", "image_base64": "!"}]}
+    client = create_client(Script(respond(json={"model": "m", "pages": [page]})))
+    loader = create_loader(paths[0], client=client, directory=tmp_path, on_error="mark")
+    assert "not valid base64" in loader.load()[0].metadata["error"]
+
+
+def test_link_to_a_path_with_spaces(paths: list[Path], tmp_path: Path) -> None:
+    directory = tmp_path / "my images"
+    directory.mkdir()
+    image = {"id": "a", "image_base64": base64.b64encode(b"unknown type").decode()}
+    pages = [{"index": 0, "markdown": "![a](a)", "images": [image]}]
+    client = create_client(Script(respond(json={"model": "m", "pages": pages})))
+    (document,) = create_loader(paths[0], client=client, directory=directory).load()
+    assert document.page_content == f"![a](<{next(directory.iterdir())}>)"
+
+
+def test_provider_fields_and_cost_are_metadata(paths: list[Path]) -> None:
+    images = [{"id": "a", "image_base64": "QUJD", "top_left_x": 5}]
+    page = {"index": 0, "markdown": "x", "images": images, "header": "Boats"}
+    usage = {"type": "pages", "pages_processed": 1, "total_cost": 0.002}
+    script = Script(respond(json={"model": "m", "pages": [page], "usage": usage}))
+    (document,) = create_loader(paths[0], client=create_client(script)).load()
+    assert document.metadata["file_cost"] == 0.002
+    assert document.metadata["header"] == "Boats"
+    assert document.metadata["images"] == '[{"id":"a","top_left_x":5}]'
+    assert "QUJD" not in str(document)
+
+
+@pytest.mark.parametrize("header", [b"II*\0", b"MM\0*"])
+def test_tiff_may_have_several_pages(header: bytes) -> None:
+    script = Script(respond(json={"pages": [{"index": 1, "markdown": "x"}]}))
+    (document,) = create_loader(header, client=create_client(script), pages=[1, 1]).load()
+    assert document.metadata["page"] == 1
+    body = json.loads(script.requests[0].content)
+    assert body["pages"] == [1]
+    assert body["document"]["image_url"].startswith("data:image/tiff;base64,")
+
+
 def test_store_avoids_a_second_request(paths: list[Path], tmp_path: Path) -> None:
     router = OfflineRouter()
     loaders = [create_loader(paths, router, store=tmp_path / "ocr.db") for _ in range(2)]
@@ -194,7 +233,7 @@ async def test_page_out_of_range(paths: list[Path], on_error: Any) -> None:
     router = OfflineRouter()
     loader = create_loader(paths[:2], router, pages=[1], on_error=on_error)
     if on_error == "raise":
-        with pytest.raises(RouterInputError, match=r"1\.pdf has 1 pages, so page 1"):
+        with pytest.raises(RouterInputError, match=r"1\.pdf has a single page"):
             loader.lazy_load()
         assert router.requests == []
     else:

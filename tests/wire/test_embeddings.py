@@ -152,3 +152,7 @@ def test_too_many_dimensions_raise():
     check_dimensions("acme/unknown", 9999)
     with pytest.raises(ValueError, match="at most 1536 dimensions, not 1537"):
         check_dimensions("openai/text-embedding-3-small", 1537)
+
+
+def test_large_numbers_are_valid():
+    assert decode_vector([1e308, 1e308]) == [1e308, 1e308]

@@ -16,7 +16,7 @@ KINDS = {
     "mistral/mistral-large-latest": "chat",
     "mistral/mistral-ocr-latest": "ocr",
     "openai/omni-moderation-latest": "moderation",
-    "openai/whisper-1": "speech",
+    "openai/whisper-1": "transcription",
     "openai/gpt-image-1": "image",
     "acme/new-model": None,
 }
@@ -35,3 +35,17 @@ def test_model_of_another_kind_raises():
 @pytest.mark.parametrize("model", ["cohere/rerank-v3.5", "acme/new-model"])
 def test_suitable_and_unknown_models_pass(model):
     check_model_kind(model, "rerank", "cohere/rerank-v3.5")
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        ("openai/gpt-4o-transcribe", "transcription"),
+        ("openai/gpt-4o-mini-tts", "speech"),
+        ("openai/o3-mini", "chat"),
+        ("google/gemini-embedding-001", "embedding"),
+        ("deepseek/deepseek-ocr", "ocr"),
+    ],
+)
+def test_similar_names_of_different_kinds(model, kind):
+    assert get_model_kind(model) == kind

@@ -69,10 +69,10 @@ def test_entry_with_an_id_only():
 def test_pages_are_read_until_the_last():
     reader = CatalogReader({"provider": "openai"})
     queries = []
-    for has_more in (True, False):
+    for name, has_more in (("openai/gpt-4o", True), ("openai/gpt-5", False)):
         call = reader.next_call()
         queries.append(call.query)
-        reader.add(call.parse(create_response([ENTRY], has_more=has_more)))
+        reader.add(call.parse(create_response([ENTRY | {"id": name}], has_more=has_more)))
     assert reader.next_call() is None
     assert len(reader.models) == 2
     cursor = {"starting_after": "openai/gpt-4o"}

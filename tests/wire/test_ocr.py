@@ -39,6 +39,26 @@ def test_dimensions_and_images():
     assert page.images == (PageImage("img-0.jpeg", "QQ=="), PageImage("img-1.jpeg"))
 
 
+def test_undocumented_fields_are_kept():
+    images = [{"id": "a", "top_left_x": 5, "annotation": "x"}]
+    fields = {"images": images, "header": "Boats", "footer": None, "tables": [], "base64_scan": "A"}
+    (page,) = parse_ocr(create_response(create_page(0, **fields))).pages
+    assert page.extra == {"header": "Boats"}
+    assert page.images[0].position == {"top_left_x": 5}
+
+
+@pytest.mark.parametrize("cost", [0.002, None])
+def test_cost(cost):
+    usage = {"type": "pages", "pages_processed": 1, "total_cost": cost}
+    result = parse_ocr(create_response(create_page(0), usage=usage))
+    assert result.cost == cost
+    assert OCRResult.from_json(result.to_json()) == result
+
+
+def test_results_of_earlier_versions_can_be_read():
+    assert OCRResult.from_json(b'{"pages": [{"index": 0, "markdown": "x"}]}').cost is None
+
+
 INVALID = {
     "no pages": [],
     "twice": [create_page(0), create_page(0)],

@@ -16,11 +16,22 @@ INPUT_PRICE, OUTPUT_PRICE = 1.0, 4.0
 
 MAX_LIMIT = 1000
 
-_ENDPOINTS: dict[ModelKind, str] = {"rerank": "rerank", "ocr": "ocr", "moderation": "moderations"}
+_ENDPOINTS: dict[ModelKind, str] = {
+    "chat": "chat",
+    "embedding": "embeddings",
+    "image": "images",
+    "moderation": "moderations",
+    "ocr": "ocr",
+    "rerank": "rerank",
+    "speech": "speech",
+    "transcription": "transcriptions",
+}
 _MODALITIES: dict[ModelKind, tuple[list[str], list[str]]] = {
     "chat": (["text", "image"], ["text"]),
     "image": (["text", "image"], ["image"]),
     "ocr": (["image", "file"], ["text"]),
+    "speech": (["text"], ["audio"]),
+    "transcription": (["audio"], ["text"]),
 }
 _CHAT_FEATURES = ["json_mode", "tool_calling", "vision"]
 _CHAT_PARAMETERS = ["max_tokens", "response_format", "temperature", "tools", "top_p"]
@@ -70,7 +81,7 @@ def create_entry(model: str) -> dict[str, Any]:
         "name": name,
         "description": f"An offline {kind} model",
         "provider": {"id": provider, "logo": ""},
-        "endpoints": [_ENDPOINTS.get(kind, kind if kind == "chat" else f"{kind}s")],
+        "endpoints": [_ENDPOINTS[kind]],
         "modalities": {"input": inputs, "output": outputs},
         "offering_of": model,
         "supported_parameters": _CHAT_PARAMETERS if is_chat else [],
