@@ -45,6 +45,8 @@ class ChunkJoiner:
         return head + separator + self._join(body) if self._is_body else data
 
     def _join(self, data: bytes) -> bytes:
+        if self._is_single_chunk(data):
+            return data
         is_end = not data
         data, pieces, position = self._pending + data, [], 0
         while True:
@@ -59,11 +61,20 @@ class ChunkJoiner:
             position, self._missing = line.end(), int(line[1], 16)
         self._pending = data[position:]
         joined = self._encode_chunk(b"".join(pieces))
+        if self._pending == b"\r\n":  # a chunk is complete, so the next bytes start a new one
+            self._size, self._separator, self._pending = _FIRST_SIZE, b"", b""
+            return joined + b"\r\n"
         is_incomplete = len(self._pending) < _MAX_SIZE_LINE and self._pending.find(b"\n", 2) < 0
         if is_incomplete and not is_end:
             return joined
         self._is_done = True
         return joined + self._pending
+
+    def _is_single_chunk(self, data: bytes) -> bool:
+        """Check for a complete chunk without others, which is usual if events arrive slowly."""
+        line = self._size.match(data) if self._size is _FIRST_SIZE and not self._missing else None
+        length = line.end() + int(line[1], 16) + 2 if line and not self._pending else 0
+        return length == len(data) > 0 and data.endswith(b"\r\n")
 
     def _encode_chunk(self, content: bytes) -> bytes:
         """Encode a chunk without the line break after it, which is checked by httpcore."""

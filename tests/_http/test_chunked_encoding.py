@@ -67,6 +67,12 @@ def test_content_is_passed_on_before_its_chunk_is_complete() -> None:
     assert joiner.feed(b"def") == b"\r\n3\r\ndef"
 
 
+def test_single_chunks_are_not_changed() -> None:
+    joiner = ChunkJoiner()
+    assert joiner.feed(HEAD + b"3\r\nabc\r\n1\r\n!\r\n") == HEAD + b"4\r\nabc!\r\n"
+    assert joiner.feed(b"002\r\nde\r\n") == b"002\r\nde\r\n"
+
+
 @pytest.mark.parametrize("position", range(1, len(HEAD + BODY)))
 def test_data_may_be_cut_anywhere(position: int) -> None:
     assert read(join(HEAD + BODY, position)) == (CONTENT, "end, then b''")
