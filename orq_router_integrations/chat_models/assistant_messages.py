@@ -287,5 +287,6 @@ def _create_tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]
             "tool message."
         )
     if not isinstance(arguments, str):
+        arguments = json.replace_lone_surrogates(arguments)
         arguments = json.dumps(arguments, f"arguments of {name}", nan_as_null=True).decode()
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -35,6 +35,7 @@ from orq_router_integrations.chat_models.tool_messages import (
     convert_tool_message,
 )
 from orq_router_integrations.media import mime
+from orq_router_integrations.wire.json import replace_lone_surrogates
 from orq_router_integrations.wire.reasoning import ITEM_KWARGS
 
 _ROLES: dict[str, type[BaseMessage]] = {
@@ -185,7 +186,7 @@ def _convert_chat_message(message: BaseMessage) -> dict[str, Any]:
         case HumanMessage():
             payload = {"role": "user", "content": _convert_content(content, convert_block)}
         case AIMessage():
-            payload = convert_assistant_message(message)
+            payload = replace_lone_surrogates(convert_assistant_message(message))
         case SystemMessage():
             content = _convert_content(content, _convert_text_block)
             payload = {"role": _get_system_role(message), "content": content}

@@ -192,7 +192,8 @@ def _create_parser_error(
 
 def _describe_filter(message: BaseMessage) -> str:
     reason = message.response_metadata.get("finish_reason")
-    return f"The provider filtered the answer (finish reason {reason!r})"
+    problem = "model refused to answer" if reason == "refusal" else "provider filtered the answer"
+    return f"The {problem} (finish reason {reason!r})"
 
 
 def _get_invalid_call_args(message: BaseMessage | None) -> str:

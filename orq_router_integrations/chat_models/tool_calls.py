@@ -112,6 +112,8 @@ def _parse_arguments(
         args = loads_arguments(arguments or "{}", replace_surrogates=replace_surrogates)
     except ValueError as error:
         return None, f"The arguments are not valid JSON: {error}"
+    if args is None:  # some models write null for a tool without arguments
+        return {}, ""
     if not isinstance(args, dict):
         return None, f"The arguments must be a JSON object, got {type(args).__name__}."
     return args, ""

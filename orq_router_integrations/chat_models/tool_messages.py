@@ -33,6 +33,7 @@ def convert_tool_message(
         raise ValueError("A tool message has no tool_call_id. Set it to the id of the tool call.")
     payload: dict[str, Any] = {"role": "tool", "tool_call_id": message.tool_call_id}
     content: Any = message.content
+    content = json.replace_lone_surrogates(content)
     if isinstance(content, str):
         return {**payload, "content": content}, []
     blocks = content if isinstance(content, list) else [content]

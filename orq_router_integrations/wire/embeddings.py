@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from orq_router_integrations.wire.base64_chunks import decode_base64
+from orq_router_integrations.wire.base64_chunks import strip_data_prefix
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
 from orq_router_integrations.wire.model_kinds import get_base_name

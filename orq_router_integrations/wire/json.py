@@ -144,7 +144,7 @@ def loads(
             parse_int=_read_int,
             parse_float=_read_float,
         )
-        return _replace_surrogates(transform(value) if transform else value)
+        return replace_lone_surrogates(transform(value) if transform else value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -156,7 +156,7 @@ def loads_arguments(text: str, *, replace_surrogates: bool = True) -> Any:
     """
     try:
         value = json.loads(text, strict=False)
-        replaced = _replace_surrogates(value)
+        replaced = replace_lone_surrogates(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not replace_surrogates and replaced != value:
@@ -175,13 +175,19 @@ def _read_float(text: str) -> float | None:
     return value if math.isfinite(value := float(text)) else None
 
 
-def _replace_surrogates(value: Any) -> Any:
+def replace_lone_surrogates(value: Any) -> Any:
+    """Replace lone surrogates, which UTF-8 cannot encode, and join pairs of them."""
     if isinstance(value, str):
+        if value.isascii() or not _SURROGATE.search(value):
+            return value
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [_replace_surrogates(item) for item in value]
+        return [replace_lone_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {_replace_surrogates(key): _replace_surrogates(item) for key, item in value.items()}
+        return {
+            replace_lone_surrogates(key): replace_lone_surrogates(item)
+            for key, item in value.items()
+        }
     return value
 
 

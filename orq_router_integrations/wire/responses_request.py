@@ -125,7 +125,10 @@ def _restore_order(items: list[JsonObject], item_ids: Iterable[JsonObject]) -> l
                 remaining.remove(item)
                 ordered.append({**item, "id": ids["id"]})
                 break
-    return [*ordered, *remaining]
+    ordered += remaining
+    while item_ids and ordered and ordered[-1]["type"] == "reasoning":
+        ordered.pop()  # the API rejects reasoning that nothing follows, as in a truncated answer
+    return ordered
 
 
 def _convert_assistant_message(content: Any, message: Mapping[str, Any]) -> Iterator[JsonObject]:

@@ -201,6 +201,12 @@ def test_reasoning_before_an_answer_without_calls_keeps_the_search() -> None:
     assert [item.get("id") for item in replay(answer)] == ["r1", "ws", "m1"]
 
 
+def test_reasoning_that_nothing_follows_is_left_out() -> None:
+    """The API rejects it. The two messages of the answer have become one."""
+    answer = answer_with(reasoning("r1"), text("m1"), reasoning("r2"), text("m2"))
+    assert [item.get("id") for item in replay(answer)] == ["r1", "m1"]
+
+
 def test_ids_are_left_out_if_the_reasoning_cannot_be_sent() -> None:
     """The API rejects the id of a call whose reasoning is missing."""
     bare = {"type": "reasoning", "id": "r1", "summary": []}

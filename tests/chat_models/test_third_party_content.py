@@ -72,6 +72,28 @@ def test_result_with_python_objects_is_sent_as_json(model: ChatOrq, router: Offl
     assert sent["content"].endswith("\nand more")
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        ToolMessage("caf\udce9.txt", tool_call_id="call_1"),
+        ToolMessage(["caf\udce9.txt"], tool_call_id="call_1"),
+        ToolMessage([{"type": "text", "text": "caf\udce9.txt"}], tool_call_id="call_1"),
+        AIMessage("caf\udce9.txt"),
+        AIMessage([{"type": "text", "text": "caf\udce9.txt"}]),
+        AIMessage("", tool_calls=[{**CALL, "args": {"path": "caf\udce9.txt"}}]),
+    ],
+    ids=["tool", "tool list", "tool block", "answer", "answer block", "arguments"],
+)
+def test_lone_surrogates_are_replaced(model: ChatOrq, router: OfflineRouter, message: Any) -> None:
+    """Python's file functions return them for names that are not UTF-8."""
+    call = AIMessage("", tool_calls=[CALL])
+    history = [HumanMessage("Hi"), *([call] if message.type == "tool" else []), message]
+    if message.type == "ai" and message.tool_calls:
+        history.append(ToolMessage("Done", tool_call_id="call_1"))
+    model.invoke([*history, HumanMessage("Bye")])
+    assert "caf\ufffd.txt" in str(router.requests[-1].body["messages"])
+
+
 MISLABELED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "image": ({"type": "image", "base64": PNG, "mime_type": "image/jpeg"}, PNG_PART),
     "MCP image": ({"type": "image", "data": PNG, "mimeType": "image/webp"}, PNG_PART),

@@ -40,8 +40,9 @@ def test_complete_call_is_parsed(calls: list[Any]) -> None:
     assert (call["name"], call["args"], bool(call["id"])) == ("f", {"x": 1}, True)
 
 
-def test_null_arguments_are_an_empty_object() -> None:
-    call = {"id": "a", "function": {"name": "f", "arguments": None}}
+@pytest.mark.parametrize("arguments", [None, "", "null", " null "])
+def test_null_arguments_are_an_empty_object(arguments: Any) -> None:
+    call = {"id": "a", "function": {"name": "f", "arguments": arguments}}
     assert invoke_with_message(tool_calls=[call]).tool_calls[0]["args"] == {}
 
 

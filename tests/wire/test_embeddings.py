@@ -35,6 +35,13 @@ def test_decode_base64():
     assert decode_vector("AACAPwAAAMAAAGBAAAAAPg==") == [1.0, -2.0, 3.5, 0.125]
 
 
+@pytest.mark.parametrize(
+    "text", ["AACAPw", "AACAPw==", "data:application/octet-stream;base64,AACAPw=="]
+)
+def test_padding_and_data_urls(text):
+    assert decode_vector(text) == [1.0]
+
+
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))
 def test_base64_is_exact(numbers):
     assert decode_vector(encode_vector(*numbers)) == numbers
