@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from orq_router_integrations.wire.base64_chunks import decode_base64
-from orq_router_integrations.wire.base64_chunks import strip_data_prefix
+from orq_router_integrations.wire.base64_chunks import decode_base64, strip_data_prefix
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
 from orq_router_integrations.wire.model_kinds import get_base_name
@@ -125,7 +124,9 @@ def decode_vector(value: Any) -> Vector:
     """
     try:
         if isinstance(value, str):
-            numbers = array("f", decode_base64(value.encode()))
+            data = strip_data_prefix(value).rstrip("=")
+            data += "=" * (-len(data) % 4)
+            numbers = array("f", decode_base64(data.encode()))
             if sys.byteorder == "big":
                 numbers.byteswap()
         else:
