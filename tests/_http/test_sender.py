@@ -8,7 +8,6 @@ import ssl
 import threading
 import warnings
 import weakref
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -30,19 +29,8 @@ from support.scripted_router import (
 
 from orq_router_integrations import ChatOrq, RouterClient
 from orq_router_integrations._http import sender
-from orq_router_integrations._http.sender import SENDER_REGISTRY
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.json import loads
-
-
-@pytest.fixture
-def ignore_unclosed_connections() -> Iterator[None]:
-    """Collect what the event loops of a test left open, so that the next test does not warn."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        SENDER_REGISTRY.reset_after_fork()
-        gc.collect()
 
 
 @pytest.fixture
@@ -230,8 +218,7 @@ def test_close_during_start_of_call_does_not_break_it(caller, pools):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_client_works_in_several_event_loops(ignore_unclosed_connections):
+def test_client_works_in_several_event_loops():
     with Loopback(complete_response(COMPLETION)) as server:
         client = local_client(server)
 
@@ -244,7 +231,7 @@ def test_client_works_in_several_event_loops(ignore_unclosed_connections):
 
 
 @pytest.mark.slow
-def test_closed_event_loop_leaves_no_connection_open(ignore_unclosed_connections):
+def test_closed_event_loop_leaves_no_connection_open():
     with (
         Loopback(complete_response(COMPLETION)) as server,
         warnings.catch_warnings(record=True) as caught,
