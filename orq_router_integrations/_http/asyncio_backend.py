@@ -140,8 +140,9 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Write the buffered data, then read."""
-        with suppress(httpcore.WriteError):  # the router may already have responded
-            await self._flush(timeout)
+        if self._write_buffer.size:
+            with suppress(httpcore.WriteError):  # the router may already have responded
+                await self._flush(timeout)
         while True:
             data = await self._receive(max_bytes, timeout)
             if (joined := self._state.process_received(data)) or not data:

@@ -135,7 +135,7 @@ class WriteBuffer:
         pieces, is_large = self._pieces, self._size > 2 * WRITE_BUFFER_BYTES
         self._pieces, self._size = [], 0
         for piece in pieces if is_large else [b"".join(pieces)]:
-            if len(piece) <= size:
+            if 0 < len(piece) <= size:
                 yield piece
                 continue
             for start in range(0, len(piece), size):
@@ -174,8 +174,9 @@ class DeadlineStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Write the buffered data, then read."""
-        with suppress(httpcore.WriteError):  # the router may already have responded
-            self._flush(timeout)
+        if self._write_buffer.size:
+            with suppress(httpcore.WriteError):  # the router may already have responded
+                self._flush(timeout)
         self._is_writing = False
         while True:
             data, self._received = self._received or self._receive(max_bytes, timeout), b""
