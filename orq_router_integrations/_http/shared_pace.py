@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import finalize
 
 from orq_router_integrations._http.pace import Pace, PaceBackend
 from orq_router_integrations.errors import RouterInputError
@@ -64,6 +65,8 @@ class _Connection:
         self._bucket = bucket
         self._sqlite = sqlite
         self._permits = 0
+        if sqlite is not None:
+            finalize(self, sqlite.close)  # Python 3.13 warns about connections left open
 
     def acquire(self) -> float:
         from pyrate_limiter import RateItem  # noqa: PLC0415

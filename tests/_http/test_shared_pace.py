@@ -1,5 +1,6 @@
 """Limits that several processes share."""
 
+import gc
 import logging
 import sqlite3
 import sys
@@ -75,3 +76,13 @@ def test_unreachable_during_a_run(tmp_path: Path, monkeypatch, caplog) -> None:
 
 def raise_error(_: Pace) -> None:
     raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_database_is_closed_with_its_bucket(tmp_path: Path) -> None:
+    connection = connect(Pace(600, per=60, shared=tmp_path / "pace.db"))
+    database = connection._sqlite
+    assert database is not None
+    del connection
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        database.execute("SELECT 1")
