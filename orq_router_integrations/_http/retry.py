@@ -38,6 +38,9 @@ T = TypeVar("T")
 MAX_RETRY_AFTER_SECONDS = 60.0
 """Longest wait before a retry. If the router asks for a longer one, the error is raised."""
 
+MIN_THROTTLE_SECONDS = 0.1
+"""A shorter wait counts as a retry, so that such responses cannot cause a storm of requests."""
+
 BUDGET_TOKENS = 500
 RETRY_COST = 5
 TIMEOUT_RETRY_COST = 10
@@ -221,5 +224,5 @@ def is_throttled(error: BaseException | None) -> TypeGuard["_ThrottledError"]:
         and error.status_code in {429, 503}
         and error.is_retryable
         and error.should_retry is not False
-        and 0 < (error.retry_after or 0) <= MAX_RETRY_AFTER_SECONDS
+        and MIN_THROTTLE_SECONDS <= (error.retry_after or 0) <= MAX_RETRY_AFTER_SECONDS
     )

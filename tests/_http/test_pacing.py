@@ -18,11 +18,12 @@ from support.scripted_router import (
     respond,
 )
 
-from orq_router_integrations import Pace, RouterClient
+from orq_router_integrations import ChatOrq, OfflineRouter, Pace, RouterClient
 from orq_router_integrations._http import pacing
 from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
 from orq_router_integrations._http.pacing import Gate, Pacer, TokenBucket
 from orq_router_integrations.errors import RateLimitError, RouterInputError, RouterTimeoutError
+from orq_router_integrations.testing import Fault
 
 LIMITED = respond(429, {}, retry_after="0.2")
 
@@ -272,3 +273,12 @@ class TestSettings:
             RouterClient(api_key="sk-orq-example", pace=pace) for pace in (None, Pace(5))
         )
         assert plain.fingerprint() == paced.fingerprint()
+
+
+def test_very_short_wait_counts_as_a_retry() -> None:
+    """A router that always asks to retry at once must not cause a storm of requests."""
+    fault = Fault(status=429, headers={"retry-after": "0.005"})
+    router = OfflineRouter(faults={"openai/gpt-4o": fault})
+    with pytest.raises(RateLimitError):
+        ChatOrq("openai/gpt-4o", client=router.client(max_retries=2)).invoke("Hi")
+    assert len(router.requests) == 3
