@@ -1,6 +1,7 @@
 """ResultStore: first writer wins, claims, failures, and LangChain's interfaces."""
 
 import asyncio
+import gc
 import logging
 import pickle
 import threading
@@ -121,10 +122,12 @@ class TestClaims:
         assert list(store.yield_keys()) == []
 
     def test_renewal_ends_with_the_store(self, url: str) -> None:
+        others = threading.enumerate()
         store = ResultStore(url, claim_seconds=0.03)
         store.get_or_claim("a")
-        thread = next(t for t in threading.enumerate() if "_renew_regularly" in t.name)
+        (thread,) = set(threading.enumerate()) - set(others)
         del store
+        gc.collect()
         thread.join(timeout=30)
         assert not thread.is_alive()
 
