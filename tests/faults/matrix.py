@@ -127,7 +127,7 @@ def _observe(
             seen.is_freed = fault.ignores_disconnect or _is_freed(server)
             server.recover()
             try:
-                seen.next_value = integration.call(_without_short_timeouts(client), False)
+                seen.next_value = integration.call(_create_next_client(url, settings), False)
             except Exception as error:  # noqa: BLE001 - reported as a problem
                 seen.next_value = error
         return seen
@@ -149,14 +149,15 @@ async def _aobserve(
             seen.is_freed = fault.ignores_disconnect or await asyncio.to_thread(_is_freed, server)
             server.recover()
             try:
-                seen.next_value = await integration.acall(_without_short_timeouts(client), False)
+                seen.next_value = await integration.acall(_create_next_client(url, settings), False)
             except Exception as error:  # noqa: BLE001 - reported as a problem
                 seen.next_value = error
         return seen
 
 
-def _without_short_timeouts(client: RouterClient) -> RouterClient:
-    return client.model_copy(update=TIMEOUTS[""])
+def _create_next_client(url: str, settings: dict[str, Any]) -> RouterClient:
+    """Create a client with the same connections, patient and without knowledge of a rate limit."""
+    return RouterClient(api_key=KEY, base_url=f"{url}/v3/router", **TIMEOUTS[""], **settings)
 
 
 def _is_freed(server: FaultServer) -> bool:
