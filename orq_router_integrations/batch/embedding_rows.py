@@ -9,7 +9,7 @@ from langchain_core.load import dumps
 
 from orq_router_integrations.batch.rows import Row, Rows, get_pool
 from orq_router_integrations.batch.store import ResultStore
-from orq_router_integrations.embeddings import OrqEmbeddings
+from orq_router_integrations.embeddings import EmbeddingsResult, OrqEmbeddings
 from orq_router_integrations.errors import RouterInputError
 
 
@@ -47,58 +47,53 @@ class EmbeddingRows(Rows):
         self.embeddings = embeddings
 
     def _run_batch(self, inputs: Sequence[Any], pool: ThreadPoolExecutor) -> list[Row]:  # noqa: ARG002
-        rows, missing = self._find_rows(inputs)
+        items = [self._prepare_item(value) for value in inputs]
+        rows, keys = self._find_rows(items)
         try:
             self._raise_fatal_error()
-            result = self.embeddings.embed(list(missing))
+            rows |= self._create_rows(keys, self.embeddings.embed(list(keys)))
         except Exception as error:  # noqa: BLE001 - a failed item is a row
-            return self._fill_rows(rows, inputs, self._create_error_row(error, None))
-        return self._add_vectors(rows, inputs, missing, result)
+            rows |= dict.fromkeys(keys, self._create_error_row(error, None))
+        return [rows[item] if isinstance(item, str) else item for item in items]
 
     async def _arun_batch(self, inputs: Sequence[Any]) -> list[Row]:
-        rows, missing = await asyncio.to_thread(self._find_rows, inputs)
+        items = [self._prepare_item(value) for value in inputs]
+        rows, keys = await asyncio.to_thread(self._find_rows, items)
         try:
             self._raise_fatal_error()
-            result = await self.embeddings.aembed(list(missing))
+            result = await self.embeddings.aembed(list(keys))
+            rows |= await asyncio.to_thread(self._create_rows, keys, result)
         except Exception as error:  # noqa: BLE001 - a failed item is a row
-            return self._fill_rows(rows, inputs, self._create_error_row(error, None))
-        return await asyncio.to_thread(self._add_vectors, rows, inputs, missing, result)
+            rows |= dict.fromkeys(keys, self._create_error_row(error, None))
+        return [rows[item] if isinstance(item, str) else item for item in items]
 
-    def _find_rows(self, inputs: Sequence[Any]) -> tuple[dict[Any, Row], dict[str, str]]:
-        """Return the rows that need no request, and the keys of the texts that need one."""
-        rows: dict[Any, Row] = {}
-        keys: dict[str, str] = {}
-        for value in inputs:
-            try:
-                text = self._prepare(value)
-                keys[text] = self._compute_key(text) if self.store else ""
-            except RouterInputError as error:
-                rows[repr(value)] = self._create_error_row(error, None)
-        if self.store:
-            stored = self.store.mget(list(keys.values()))
-            found = {t: data for t, data in zip(keys, stored, strict=True) if data is not None}
-            rows |= {text: self._load_row(data) for text, data in found.items()}
-            keys = {text: key for text, key in keys.items() if text not in found}
-        return rows, keys
+    def _prepare_item(self, value: Any) -> str | Row:
+        """Return the text to embed, or an error row."""
+        try:
+            text: str = self._prepare(value)
+        except RouterInputError as error:
+            return self._create_error_row(error, None)
+        return text
 
-    def _fill_rows(self, rows: dict[Any, Row], inputs: Sequence[Any], other: Row) -> list[Row]:
-        """Return the rows in the order of the inputs, with ``other`` for those without one."""
-        return [
-            rows.get(value if isinstance(value, str) else repr(value), rows.get(repr(value), other))
-            for value in inputs
-        ]
+    def _find_rows(self, items: Sequence[str | Row]) -> tuple[dict[str, Row], dict[str, str]]:
+        """Return the stored rows by text, and the keys of the other texts."""
+        texts = dict.fromkeys(item for item in items if isinstance(item, str))
+        if self.store is None:
+            return {}, dict.fromkeys(texts, "")
+        keys = {text: self._compute_key(text) for text in texts}
+        stored = dict(zip(keys, self.store.mget(list(keys.values())), strict=True))
+        rows = {text: self._load_row(data) for text, data in stored.items() if data is not None}
+        return rows, {text: key for text, key in keys.items() if text not in rows}
 
-    def _add_vectors(
-        self, rows: dict[Any, Row], inputs: Sequence[Any], missing: Mapping[str, str], result: Any
-    ) -> list[Row]:
-        for (text, key), vector in zip(missing.items(), result.vectors, strict=True):
-            row = {
-                self.output_column: vector,
-                "answering_model": next(iter(result.answering_models), None),
-                "attempts": result.attempts,
-            }
-            rows[text] = self._store_row(key, row)
-        return self._fill_rows(rows, inputs, {})
+    def _create_rows(self, keys: Mapping[str, str], result: EmbeddingsResult) -> dict[str, Row]:
+        metadata = {
+            "answering_model": next(iter(result.answering_models), None),
+            "attempts": result.attempts,
+        }
+        return {
+            text: self._store_row(key, {self.output_column: vector, **metadata})
+            for (text, key), vector in zip(keys.items(), result.vectors, strict=True)
+        }
 
     def _call(self, value: Any) -> Row:
         return self._run_batch([value], get_pool(self.id, 1))[0]

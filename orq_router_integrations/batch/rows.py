@@ -6,6 +6,7 @@ every row, no more requests are sent; completed rows are still stored and return
 
 import asyncio
 import json
+import logging
 import os
 import threading
 from abc import ABC, abstractmethod
@@ -24,6 +25,8 @@ from orq_router_integrations.document_loaders.loader_run import FATAL_ERRORS
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
 
+_LOG = logging.getLogger(__name__)
+
 Row = dict[str, Any]
 
 METADATA_COLUMNS = (
@@ -38,8 +41,8 @@ class Rows(ABC):
 
     A batch is a dict of columns (lists or arrays), a pandas ``DataFrame`` or an Arrow ``Table``,
     and the result has the same type, order and number of rows. ``rows(batch)`` runs in threads and
-    ``await rows.acall(batch)`` in the event loop. ``rows.as_async()`` returns a copy that is called
-    asynchronously, for engines that await functions.
+    ``await rows.acall(batch)`` in the event loop. ``rows.as_async()`` is for engines that await
+    functions.
 
     The columns ``error_type``, ``error``, ``status`` and ``retryable`` describe a failed item.
     After an error that would affect every row, such as an invalid key or an exhausted quota, this
@@ -131,6 +134,9 @@ class Rows(ABC):
                 row = self._call(prepared)
         except Exception as error:  # noqa: BLE001 - a failed item is a row
             return self._create_error_row(error, key)
+        except BaseException:
+            self._release(key)  # otherwise others would wait as long as this process lives
+            raise
         return self._store_row(key, row)
 
     async def _arun_row(self, value: Any) -> Row:
@@ -146,6 +152,9 @@ class Rows(ABC):
                 row = await self._acall(prepared)
         except Exception as error:  # noqa: BLE001 - a failed item is a row
             return self._create_error_row(error, key)
+        except BaseException:  # such as asyncio.CancelledError
+            self._release(key)
+            raise
         return await asyncio.to_thread(self._store_row, key, row)
 
     def _prepare(self, value: Any) -> Any:
@@ -182,8 +191,7 @@ class Rows(ABC):
             raise self._fatal_error
 
     def _create_error_row(self, error: Exception, key: str | None) -> Row:
-        if self.store and key:
-            self.store.release(key)
+        self._release(key)
         if isinstance(error, FATAL_ERRORS):
             self._fatal_error = error
         return {
@@ -199,9 +207,17 @@ class Rows(ABC):
         row: Row = json.loads(data, object_hook=_decode_bytes)
         return {**row, "from_store": True}
 
+    def _release(self, key: str | None) -> None:
+        if self.store and key:
+            self.store.release(key)
+
     def _store_row(self, key: str | None, row: Row) -> Row:
         if self.store and key:
-            self.store.mset([(key, json.dumps(row, default=_encode_bytes).encode())])
+            try:
+                self.store.mset([(key, json.dumps(row, default=_encode_bytes).encode())])
+            except (TypeError, ValueError) as error:  # the result has been paid for
+                _LOG.warning("store: Cannot store a result: %s", error)
+                self._release(key)
         return {**row, "from_store": False}
 
 

@@ -175,6 +175,22 @@ class TestStore:
         assert rows({"prompt": ["a"]})["status"] == [500]
         assert rows({"prompt": ["a"]})["error"] == [None]
 
+    async def test_canceled_item_can_be_computed_by_others(self, tmp_path: Path) -> None:
+        slow = create_rows(OfflineRouter(latency=30), store=ResultStore(tmp_path))
+        task = asyncio.create_task(slow.acall({"prompt": ["a"]}))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        other = create_rows(OfflineRouter(), store=ResultStore(tmp_path))
+        table = await asyncio.wait_for(other.acall({"prompt": ["a"]}), timeout=20)
+        assert table["error"] == [None]
+
+    def test_result_that_cannot_be_stored_is_returned(self, tmp_path: Path) -> None:
+        rows = create_rows(OfflineRouter(), store=ResultStore(tmp_path))
+        rows._call = lambda _: {"answer": {1, 2}}  # type: ignore[method-assign]
+        assert rows({"prompt": ["a"]})["answer"] == [{1, 2}]
+
     def test_settings_and_account_are_part_of_the_key(self, tmp_path: Path) -> None:
         router = OfflineRouter()
         for settings in ({}, {"temperature": 0.1}, {"max_tokens": 5}):
@@ -267,6 +283,10 @@ class TestEmbeddings:
         table = self.create(router, store=ResultStore(tmp_path))({"text": ["b", "c"]})
         assert router.requests[1].body["input"] == ["c"]
         assert table["from_store"] == [True, False]
+
+    def test_text_that_looks_like_an_invalid_one(self) -> None:
+        table = self.create(OfflineRouter())({"text": ["", "''", None, "None"]})
+        assert [vector is not None for vector in table["embedding"]] == [False, True, False, True]
 
     def test_failed_request_is_an_error_in_its_rows(self) -> None:
         router = OfflineRouter(faults={"openai/text-embedding-3-small": 500})
