@@ -122,40 +122,42 @@ class Rows(ABC):
     # Rows
 
     def _run_row(self, value: Any) -> Row:
-        key = None
+        claimed_key = None
         try:
             prepared = self._prepare(value)
             if self.store:
                 key = self._compute_key(prepared)
                 if (stored := self.store.get_or_claim(key)) is not None:
                     return self._load_row(stored)
+                claimed_key = key
             self._raise_fatal_error()
-            with _derive_idempotency_key(key):
+            with _derive_idempotency_key(claimed_key):
                 row = self._call(prepared)
         except Exception as error:  # noqa: BLE001 - a failed item is a row
-            return self._create_error_row(error, key)
+            return self._create_error_row(error, claimed_key)
         except BaseException:
-            self._release(key)  # otherwise others would wait as long as this process lives
+            self._release(claimed_key)  # otherwise others would wait as long as this process lives
             raise
-        return self._store_row(key, row)
+        return self._store_row(claimed_key, row)
 
     async def _arun_row(self, value: Any) -> Row:
-        key = None
+        claimed_key = None
         try:
             prepared = self._prepare(value)
             if self.store:
                 key = await asyncio.to_thread(self._compute_key, prepared)
                 if (stored := await self.store.aget_or_claim(key)) is not None:
                     return self._load_row(stored)
+                claimed_key = key
             self._raise_fatal_error()
-            with _derive_idempotency_key(key):
+            with _derive_idempotency_key(claimed_key):
                 row = await self._acall(prepared)
         except Exception as error:  # noqa: BLE001 - a failed item is a row
-            return self._create_error_row(error, key)
+            return self._create_error_row(error, claimed_key)
         except BaseException:  # such as asyncio.CancelledError
-            self._release(key)
+            self._release(claimed_key)
             raise
-        return await asyncio.to_thread(self._store_row, key, row)
+        return await asyncio.to_thread(self._store_row, claimed_key, row)
 
     def _prepare(self, value: Any) -> Any:
         """Check an input before any request. By default, it must be text."""

@@ -148,7 +148,12 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
     async def aget_or_claim(self, key: str) -> bytes | None:
         """Return the value of a key, or ``None``; see ``get_or_claim``."""
         for pause in _iter_pauses():
-            value, must_wait = await asyncio.to_thread(self._get_or_claim, key)
+            attempt = asyncio.ensure_future(asyncio.to_thread(self._get_or_claim, key))
+            try:
+                value, must_wait = await asyncio.shield(attempt)
+            except asyncio.CancelledError:  # the thread goes on, and may still get the claim
+                attempt.add_done_callback(lambda done: self._release_unused(key, done))
+                raise
             if not must_wait:
                 return value
             await asyncio.sleep(pause)
@@ -157,6 +162,16 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
     def release(self, key: str) -> None:
         """Give up a claim, so that another worker may compute the value."""
         self._claims.release(self._get_path(key))
+
+    def _release_unused(
+        self, key: str, attempt: "asyncio.Future[tuple[bytes | None, bool]]"
+    ) -> None:
+        if (
+            not attempt.cancelled()
+            and not attempt.exception()
+            and attempt.result() == (None, False)
+        ):
+            self.release(key)
 
     def _get_or_claim(self, key: str) -> tuple[bytes | None, bool]:
         """Return the value, and whether another worker is computing it."""

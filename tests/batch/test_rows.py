@@ -186,6 +186,20 @@ class TestStore:
         table = await asyncio.wait_for(other.acall({"prompt": ["a"]}), timeout=20)
         assert table["error"] == [None]
 
+    async def test_canceled_wait_leaves_the_claim_of_another_item(self, tmp_path: Path) -> None:
+        router = OfflineRouter(latency=1)
+        rows = create_rows(router, store=ResultStore(tmp_path))
+        first = asyncio.create_task(rows.acall({"prompt": ["a"]}))
+        await asyncio.sleep(0.2)
+        waiting = asyncio.create_task(rows.acall({"prompt": ["a"]}))
+        await asyncio.sleep(0.2)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        third = await rows.acall({"prompt": ["a"]})
+        assert third["answer"] == (await first)["answer"]
+        assert len(router.log) == 1
+
     def test_result_that_cannot_be_stored_is_returned(self, tmp_path: Path) -> None:
         rows = create_rows(OfflineRouter(), store=ResultStore(tmp_path))
         rows._call = lambda _: {"answer": {1, 2}}  # type: ignore[method-assign]

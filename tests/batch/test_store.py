@@ -90,6 +90,20 @@ class TestClaims:
         store.mset([("a", b"1")])
         assert await waiting == b"1"
 
+    async def test_claim_that_arrives_after_a_cancellation_is_released(
+        self, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = ResultStore(url)
+        acquire = store._claims.acquire
+        monkeypatch.setattr(store._claims, "acquire", lambda path: time.sleep(0.2) or acquire(path))
+        task = asyncio.create_task(store.aget_or_claim("a"))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.wait_for(ResultStore(url).aget_or_claim("b"), 20) is None
+        assert await asyncio.wait_for(ResultStore(url).aget_or_claim("a"), 20) is None
+
     def test_released_claim_can_be_taken(self, url: str) -> None:
         store = ResultStore(url)
         assert store.get_or_claim("a") is None
