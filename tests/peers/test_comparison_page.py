@@ -38,3 +38,8 @@ def test_cell_equals_finding(row: Row, server: RouterServer) -> None:
 def test_rows_and_columns() -> None:
     assert list(CELLS) == [row.title for row in ROWS]
     assert {len(cells) for cells in CELLS.values()} == {len(PACKAGES)}
+
+
+def test_page_names_the_current_version() -> None:
+    name, version = Orq.release().split()
+    assert f"`{name}` {version}" in PAGE
