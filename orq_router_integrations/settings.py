@@ -27,6 +27,7 @@ from orq_router_integrations.wire.caller_warnings import warn_caller
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import DeferredModel, bind_positional_args
 from orq_router_integrations.wire.endpoints import Dialect
+from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.suggestions import reject_unknown_fields
 
 if TYPE_CHECKING:
@@ -354,6 +355,11 @@ class RouterSettings(DeferredModel):
     def get_settings(self) -> dict[str, Any]:
         """Return the connection settings as keyword arguments, the API key included."""
         return {name: getattr(self, name) for name in RouterSettings.model_fields}
+
+    def _repr_html_(self) -> str:
+        """Return a table of the settings for notebooks."""
+        settings = [(name, value) for name, value in self.__repr_args__() if value is not None]
+        return format_table((type(self).__name__, ""), settings)
 
     def __getstate__(self) -> dict[Any, Any]:
         """Pickle without secrets, and warn about those that the other process has to provide."""

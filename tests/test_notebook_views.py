@@ -6,8 +6,10 @@ from orq_router_integrations import (
     ChatOrq,
     OfflineRouter,
     OrqEmbeddings,
+    OrqImageTool,
     OrqModeration,
     Provenance,
+    RouterClient,
     track_usage,
 )
 from orq_router_integrations.testing import ProviderCall
@@ -44,7 +46,37 @@ def test_usage_is_a_table_of_models() -> None:
     html = show(usage)
     assert html.count("<tr>") == 3
     assert "<td>openai/gpt-4o-mini</td>" in html
-    assert html.endswith("<small>2 calls, 0 fallbacks, cost unknown</small>")
+    assert html.endswith("<small>calls: 2, fallbacks: 0, cost: unknown</small>")
+
+
+def test_usage_shows_estimated_cost_if_there_is_one() -> None:
+    client = OfflineRouter().client()
+    with track_usage(client.list_catalog_models(endpoint="chat")) as usage:
+        ChatOrq("openai/gpt-4o", client=client).invoke("Hi")
+    assert f"estimated cost: {usage.estimated_cost:.6f}</small>" in show(usage)
+
+
+def test_model_is_a_table_of_its_settings() -> None:
+    html = show(ChatOrq("openai/gpt-4o", temperature=0.2, client=OfflineRouter().client()))
+    assert "<th>ChatOrq</th>" in html
+    assert "<td>model</td><td>openai/gpt-4o</td>" in html
+    assert "<td>temperature</td><td>0.2</td>" in html
+
+
+def test_client_is_a_table_without_its_key() -> None:
+    html = show(RouterClient(api_key="sk-orq-secret", default_headers={"x-tenant": "hidden"}))
+    assert "<td>base_url</td><td>https://api.orq.ai/v3/router</td>" in html
+    assert "secret" not in html
+    assert "hidden" not in html
+
+
+def test_images_are_as_wide_as_the_page_allows() -> None:
+    client = OfflineRouter().client()
+    tool = OrqImageTool(
+        model="openai/dall-e-2", n=2, size="256x256", return_format="b64_json", client=client
+    )
+    html = show(tool.generate("a boat"))
+    assert html.count('width="256" style="max-width: 100%"') == 2
 
 
 def test_provenance_is_a_table_of_known_values() -> None:

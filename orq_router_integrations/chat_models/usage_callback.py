@@ -103,7 +103,9 @@ class RouterUsage(UsageMetadataCallbackHandler):
             (model, tokens["input_tokens"], tokens["output_tokens"], tokens["total_tokens"])
             for model, tokens in self.usage_metadata.items()
         ]
-        totals = f"{self.calls} calls, {self.fallbacks} fallbacks, cost {self._format_cost()}"
+        totals = f"calls: {self.calls}, fallbacks: {self.fallbacks}, cost: {self._format_cost()}"
+        if self.estimated_cost:
+            totals += f", estimated cost: {self.estimated_cost:.6f}"
         return f"{format_table(header, rows)}<small>{totals}</small>"
 
     def _format_cost(self) -> str:

@@ -19,6 +19,9 @@ from orq_router_integrations.tools.artifact import (
 IMAGE_SUFFIXES = {mime_type: get_suffixes(mime_type) for mime_type in IMAGE_TYPES}
 """File suffixes by MIME type, the preferred one first."""
 
+MAX_DISPLAY_WIDTH = 512
+"""Maximum width of an image in a notebook, in pixels."""
+
 MAX_SUMMARY_CHARS = 2000
 """Maximum length of a URL or a revised prompt in a summary."""
 
@@ -118,7 +121,8 @@ class GeneratedImage(MediaData):
         if not self._is_displayable(self.size) or not self.mime_type:
             return caption
         url = f"data:{html.escape(self.mime_type)};base64,{encode_base64(self.read())}"
-        return f'<img src="{url}" style="max-width: 512px"><br>{caption}'
+        width = min(self.width or MAX_DISPLAY_WIDTH, MAX_DISPLAY_WIDTH)
+        return f'<img src="{url}" width="{width}" style="max-width: 100%"><br>{caption}'
 
 
 class ImageResult(Artifact):
@@ -209,5 +213,6 @@ class ImageResult(Artifact):
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        """Return the images for notebooks."""
-        return "".join(f"<div>{image._repr_html_()}</div>" for image in self.images)
+        """Return the images for notebooks, next to each other if there is room."""
+        style = "display: inline-block; margin-right: 8px"
+        return "".join(f'<div style="{style}">{image._repr_html_()}</div>' for image in self.images)
