@@ -3,6 +3,7 @@
 Names are imported when they are first used, so that ``import orq_router_integrations`` is fast.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -36,36 +37,36 @@ if TYPE_CHECKING:
     from orq_router_integrations.tools.speech_result import Speech
     from orq_router_integrations.wire.controls import RouterControls
 
-__all__ = [
-    "ChatOrq",
-    "ImageResult",
-    "OfflineRouter",
-    "OrqAudioParser",
-    "OrqDecisionModel",
-    "OrqEmbeddings",
-    "OrqImageTool",
-    "OrqKnowledgeRetriever",
-    "OrqModeration",
-    "OrqModerationMiddleware",
-    "OrqOCRLoader",
-    "OrqOCRParser",
-    "OrqRerank",
-    "OrqSpeechTool",
-    "OrqTranscriptionLoader",
-    "OrqTranslationLoader",
-    "Pace",
-    "Provenance",
-    "RouterClient",
-    "RouterControls",
-    "RouterError",
-    "Speech",
-    "__version__",
-    "content_block",
-    "init_orq_chat_model",
-    "to_srt",
-    "to_vtt",
-    "track_usage",
-]
+    __all__ = [
+        "ChatOrq",
+        "ImageResult",
+        "OfflineRouter",
+        "OrqAudioParser",
+        "OrqDecisionModel",
+        "OrqEmbeddings",
+        "OrqImageTool",
+        "OrqKnowledgeRetriever",
+        "OrqModeration",
+        "OrqModerationMiddleware",
+        "OrqOCRLoader",
+        "OrqOCRParser",
+        "OrqRerank",
+        "OrqSpeechTool",
+        "OrqTranscriptionLoader",
+        "OrqTranslationLoader",
+        "Pace",
+        "Provenance",
+        "RouterClient",
+        "RouterControls",
+        "RouterError",
+        "Speech",
+        "__version__",
+        "content_block",
+        "init_orq_chat_model",
+        "to_srt",
+        "to_vtt",
+        "track_usage",
+    ]
 
 _MODULES = {
     "ChatOrq": "chat_models.chat_orq",
@@ -99,6 +100,8 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":  # read by ``import *``
+        return [public_name for public_name in __dir__() if _is_available(public_name)]
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
@@ -106,5 +109,13 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def _is_available(name: str) -> bool:
+    """Return whether the packages that a name requires are installed."""
+    try:
+        return hasattr(sys.modules[__name__], name)
+    except ImportError:
+        return False
+
+
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*_MODULES, "__version__"])

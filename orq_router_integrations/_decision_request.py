@@ -68,11 +68,11 @@ def build_decision_body(
             },
         }
     except RecursionError:
-        raise ValueError("state: nested too deeply, or contains itself.") from None
+        raise ValueError("state: Nested too deeply, or contains itself.") from None
     has_boxes = any(question["type"] == "box" for question in body["questions"].values())
     if not converter.images:
         if has_boxes:
-            _reject("state", "box questions need an image")
+            _reject("state", "Box questions need an image")
         return body
     if _uses_assets(candidates, has_boxes=has_boxes):
         return body | {"assets": dict(map(_build_asset, converter.images))}
@@ -88,7 +88,7 @@ def _dump_question(name: str, question: Any) -> dict[str, Any]:
         raise ValueError(f"{path}: {details['msg']}.") from None
     instructions = data["instructions"]
     if not instructions or (isinstance(instructions, str) and not instructions.strip()):
-        raise ValueError(f"questions.{name}.instructions: write the question here.")
+        raise ValueError(f"questions.{name}.instructions: Write the question here.")
     if data["type"] == "noul":
         criteria = data.pop("criteria") or {}
         if criteria := {key: text for key, text in criteria.items() if text is not None}:
@@ -172,7 +172,7 @@ class _JsonConverter:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         if len(self.images) == MAX_IMAGES:
-            _reject(path, f"a request can contain at most {MAX_IMAGES} images")
+            _reject(path, f"A request can contain at most {MAX_IMAGES} images")
         image = _Image(f"image_{len(self.images) + 1}", mime_type, data, path)
         self.images.append(image)
         return {"image": image.name}
@@ -219,10 +219,10 @@ def _read_image_source(block: Mapping[str, Any], path: str) -> tuple[Any, str | 
         declared_type, url_data = parse_data_url(url)
         return url_data, declared_type
     if url:
-        _reject(path, "images at URLs are not supported. Download the image and pass it as base64")
+        _reject(path, "Images at URLs are not supported. Download the image and pass it as base64")
     data = block.get("base64") or block.get("data") or source.get("data")
     if not data:
-        _reject(path, "the image has no base64 data. Ids of uploaded files are not supported")
+        _reject(path, "The image has no base64 data. Ids of uploaded files are not supported")
     return data, block.get("mime_type") or source.get("media_type")
 
 
@@ -257,12 +257,12 @@ def _build_asset(image: _Image) -> tuple[str, dict[str, str]]:
     if image_format not in {"png", "jpeg"}:
         _reject(image.path, f"TypeSafe's models do not accept {image_format}. Use PNG or JPEG")
     if size > MAX_ASSET_BYTES:
-        _reject(image.path, f"the image has {size:,} bytes. The limit is {MAX_ASSET_BYTES:,}")
+        _reject(image.path, f"The image has {size:,} bytes. The limit is {MAX_ASSET_BYTES:,}")
     pixels = read_image_size(content) if isinstance(content, Base64View) else None
     if pixels and not all(side in ASSET_SIDES for side in pixels):
         _reject(
             image.path,
-            f"the image has {pixels[0]} x {pixels[1]} pixels. "
+            f"The image has {pixels[0]} x {pixels[1]} pixels. "
             f"Each side must have {ASSET_SIDES[0]} to {ASSET_SIDES[-1]}",
         )
     return image.name, {"type": "image", "format": image_format, "data_base64": data}

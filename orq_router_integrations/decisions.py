@@ -102,7 +102,7 @@ class OrqDecisionModel(RouterIntegration, BaseDecisionModel):
         place_controls(controls, DECISIONS, self.resolved_client.dialect)
         fallbacks = self.resolved_client.controls.merge(controls).fallbacks
         if len(fallbacks or ()) > MAX_FALLBACKS:
-            raise ValueError(f"controls.fallbacks: use at most {MAX_FALLBACKS} models.")
+            raise ValueError(f"controls.fallbacks: Use at most {MAX_FALLBACKS} models.")
         return self
 
     @property

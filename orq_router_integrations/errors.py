@@ -430,9 +430,9 @@ def format_validation_error(
             continue  # follows from the errors of its fields, which are listed themselves
         path = (prefix + ".".join(str(part) for part in item["loc"])).removesuffix(".")
         message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden" and not message.startswith("unknown"):
+        if item["type"] == "extra_forbidden" and not message.startswith("Unknown"):
             hint = suggest_name(str(item["loc"][-1]), candidates)
-            lines.append(f"{path}: unknown field.{hint}")
+            lines.append(f"{path}: Unknown field.{hint}")
         elif item["type"] in {"value_error", "extra_forbidden"}:  # raised by this package
             lines.append(f"{path}: {message}" if path and item["loc"] else message)
         else:

@@ -1,7 +1,8 @@
 """``OrqModerationMiddleware``: moderation of the messages of an agent."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from inspect import signature
+from typing import Any, Literal, NamedTuple, Never
 
 from langchain_core.messages import (
     AIMessage,
@@ -15,6 +16,7 @@ from orq_router_integrations.errors import FlaggedContentError, RouterInputError
 from orq_router_integrations.moderation import OrqModeration
 from orq_router_integrations.wire.json import dumps
 from orq_router_integrations.wire.moderation import ModerationResult
+from orq_router_integrations.wire.suggestions import describe_unknown_argument
 
 try:
     from langchain.agents.middleware.types import AgentMiddleware, AgentState, hook_config
@@ -74,8 +76,12 @@ class OrqModerationMiddleware(AgentMiddleware[AgentState[Any], Any]):
         check_tool_results: bool = False,
         on_flagged: Literal["error", "end", "replace"] = "error",
         replacement: str = DEFAULT_REPLACEMENT,
+        **unknown: Never,
     ) -> None:
         super().__init__()
+        if unknown:
+            message = describe_unknown_argument(min(unknown), signature(type(self)).parameters)
+            raise RouterInputError(message)
         if moderation is not None and not isinstance(moderation, OrqModeration):
             raise RouterInputError(
                 f"moderation: Expected an OrqModeration, got {type(moderation).__name__}."

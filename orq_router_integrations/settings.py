@@ -121,7 +121,7 @@ def validate_api_key(key: object) -> str:
             hold. The message names the position of the character, never the key.
     """
     if not isinstance(key, str):
-        raise ValueError(f"api_key: the function must return a str, not {type(key).__name__}.")
+        raise ValueError(f"api_key: The function must return a str, not {type(key).__name__}.")
     key = key.strip(" \t\r\n")
     if not key:
         raise ValueError(f"No API key. Pass api_key= or set {API_KEY_ENV}.")
@@ -129,7 +129,7 @@ def validate_api_key(key: object) -> str:
         raise ValueError(f"api_key has {len(key)} characters. At most {MAX_KEY_CHARS} are allowed.")
     if match := _INVALID_KEY_CHARACTER.search(key):
         raise ValueError(
-            f"api_key: character {match.start() + 1} of {len(key)} is "
+            f"api_key: Character {match.start() + 1} of {len(key)} is "
             f"U+{ord(match.group()):04X}, which an API key cannot contain. Copy the key again."
         )
     return key
@@ -158,7 +158,7 @@ def _normalize_url(url: str) -> str:
 
 def _check_url_parts(parts: SplitResult) -> None:
     if parts.scheme not in {"https", "http"}:
-        raise ValueError(f"base_url: the scheme must be https or http, not {parts.scheme!r}.")
+        raise ValueError(f"base_url: The scheme must be https or http, not {parts.scheme!r}.")
     if parts.username is not None or parts.password is not None:
         raise ValueError("base_url contains a user or password. Pass the key as api_key=.")
     if parts.query or parts.fragment:
@@ -166,7 +166,7 @@ def _check_url_parts(parts: SplitResult) -> None:
     try:
         _ = parts.port
     except ValueError:
-        raise ValueError("base_url: the port must be between 0 and 65535.") from None
+        raise ValueError("base_url: The port must be between 0 and 65535.") from None
     try:
         (parts.hostname or "").encode("idna")
     except UnicodeError:
@@ -398,7 +398,7 @@ class RouterSettings(DeferredModel):
             self.allow_insecure or is_loopback(parts.hostname or "")
         ):
             raise ValueError(
-                "base_url: http:// would send the API key unencrypted. Use https://, "
+                "base_url: A URL with http:// would send the API key unencrypted. Use https://, "
                 "or allow_insecure=True for a trusted network."
             )
         return self

@@ -136,7 +136,7 @@ HEADERS = {
 SETTINGS: list[tuple[Settings, str]] = [
     *create_cases("api_key", "ORQ_API_KEY", "", " \n", None),
     *create_cases(
-        "api_key", "character 2 of 3 is U+", "a\nb", "a\rb", "a\0b", "a\u00a0b", "a\u00e9b"
+        "api_key", "Character 2 of 3 is U+", "a\nb", "a\rb", "a\0b", "a\u00a0b", "a\u00e9b"
     ),
     *create_cases("api_key", "4096", "k" * 4097),
     *create_cases("api_key", "api_key", 5),
@@ -201,7 +201,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 CALL_ARGUMENTS = [
     *create_cases("model", "model", *MODELS[:-1]),
     *create_cases("controls", "controls", 5, {"retry": {"count": 0}}),
-    *create_cases("controls", "unknown: unknown field", {"unknown": 1}),
+    *create_cases("controls", "unknown: Unknown field", {"unknown": 1}),
     *create_cases("controls", "load_balancer", {"load_balancer": {"models": []}}),
     *create_cases("temprature", "Unknown argument 'temprature'", 1),
 ]

@@ -258,7 +258,7 @@ class TestInvalidInput:
             ("x", {}, "at least one question"),
             ("x", None, "at least one question"),
             ("x", {"q": {"type": "noul"}}, "questions.q.instructions: Field required"),
-            ("x", {"q": Noul(instructions="")}, "write the question here"),
+            ("x", {"q": Noul(instructions="")}, "Write the question here"),
             (
                 "x",
                 {"q": {"type": "choice", "instructions": "?", "criteria": {}}},
@@ -273,10 +273,10 @@ class TestInvalidInput:
             ({"type": "image", "file_id": "f"}, {"q": URGENT}, "no base64 data"),
             ({"type": "audio", "base64": "AAAA"}, {"q": URGENT}, "audio is not supported"),
             ([{"type": "image", "base64": "!"}], {"q": URGENT}, r"state\[0\]: The data is not"),
-            ("x", {"q": Noul(instructions=" ")}, "write the question here"),
+            ("x", {"q": Noul(instructions=" ")}, "Write the question here"),
             ("x", {"q": "Is it?"}, "questions.q: Input should be a valid dictionary"),
-            ("x", {"q": Box(instructions="cat")}, "box questions need an image"),
-            ({1: "a"}, {"q": URGENT}, "the key 1 must be a str"),
+            ("x", {"q": Box(instructions="cat")}, "Box questions need an image"),
+            ({1: "a"}, {"q": URGENT}, "The key 1 must be a str"),
         ],
     )
     def test_raises_before_sending(self, state: Any, questions: Any, problem: str) -> None:
@@ -330,7 +330,7 @@ class TestInvalidInput:
         [
             ({"base_url": "https://my.orq.ai/v2/router"}, "not available under v2/router"),
             ({"controls": {"fallbacks": ["a/b"] * 11}}, "at most 10 models"),
-            ({"controls": {"thread": {"id": "t"}}}, "controls.thread: not supported"),
+            ({"controls": {"thread": {"id": "t"}}}, "controls.thread: Not supported"),
             ({"model": "luna"}, "Expected 'provider/model'"),
         ],
     )

@@ -412,8 +412,8 @@ def create_validation_error(**fields: object) -> ValidationError:
         ({"name": "salt", "grams": "few"}, ["grams:", "not 'few'"]),
         ({}, ["name: Field required"]),
         ({"name": 7, "grams": -1}, ["name:", "; grams:"]),
-        ({"name": "salt", "gram": 1}, ["gram: unknown field. Did you mean 'grams'?"]),
-        ({"name": "salt", "zzz": 1}, ["zzz: unknown"]),
+        ({"name": "salt", "gram": 1}, ["gram: Unknown field. Did you mean 'grams'?"]),
+        ({"name": "salt", "zzz": 1}, ["zzz: Unknown"]),
     ],
 )
 def test_validation_error_names_each_field(fields, expected):
@@ -440,7 +440,7 @@ def test_nested_field_is_named_by_its_path():
 def test_list_with_invalid_items_is_not_reported_as_too_short():
     with pytest.raises(ValidationError) as raised:
         RouterControls(load_balancer={"models": [{"model": "a/b", "wieght": 1}]})
-    expected = "load_balancer.models.0.wieght: unknown field. Did you mean 'weight'?"
+    expected = "load_balancer.models.0.wieght: Unknown field. Did you mean 'weight'?"
     assert to_input_error(raised.value).message == expected
 
 

@@ -100,7 +100,7 @@ class TestInvalidInput:
             create(OfflineRouter()).invoke(HARMLESS, model="openai/other")
 
     def test_controls_are_not_supported(self) -> None:
-        with pytest.raises(ValidationError, match=r"controls\.fallbacks: not supported"):
+        with pytest.raises(ValidationError, match=r"controls\.fallbacks: Not supported"):
             create(OfflineRouter(), controls={"fallbacks": ["openai/other"]})
 
 

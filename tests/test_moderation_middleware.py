@@ -204,6 +204,7 @@ def test_failed_moderation_ends_the_run() -> None:
     [
         ({"on_flagged": "ignore"}, "Expected 'error', 'end' or 'replace', got 'ignore'"),
         ({"moderation": "openai/omni"}, "Expected an OrqModeration, got str"),
+        ({"check_inputs": True}, "Unknown argument 'check_inputs'. Did you mean 'check_input'"),
     ],
 )
 def test_invalid_arguments(settings: Any, problem: str) -> None:

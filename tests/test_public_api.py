@@ -67,6 +67,27 @@ def test_every_error_is_documented_and_in_the_hierarchy(name: str) -> None:
     assert f" {name} " in f"{errors.__doc__} ".replace("\n", " ")
 
 
+def test_star_import_skips_names_whose_packages_are_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without langchain, or with langchain-core before 1.8."""
+    for name, missing in (
+        ("OrqModerationMiddleware", "langchain.agents.middleware.types"),
+        ("OrqDecisionModel", "langchain_core.decisions"),
+    ):
+        monkeypatch.delitem(vars(package), name, raising=False)
+        monkeypatch.delitem(
+            sys.modules, f"{package.__name__}.{package._MODULES[name]}", raising=False
+        )
+        monkeypatch.setitem(sys.modules, missing, None)
+    namespace: dict[str, object] = {}
+    exec("from orq_router_integrations import *", namespace)  # noqa: S102
+    missing_names = {"OrqModerationMiddleware", "OrqDecisionModel"}
+    assert namespace.keys() - {"__builtins__"} == set(dir(package)) - missing_names
+    with pytest.raises(ImportError, match="pip install"):
+        _ = package.OrqModerationMiddleware
+
+
 def test_unknown_name_raises() -> None:
     with pytest.raises(AttributeError, match="ChatOrk"):
         _ = package.ChatOrk

@@ -74,7 +74,7 @@ def test_key_from_the_environment(monkeypatch):
 def test_invalid_character_in_a_key_is_named_by_position(key, position):
     message = get_error_message(api_key=key)
     assert "api_key" in message
-    assert f"character {position} of {len(key)}" in message
+    assert f"Character {position} of {len(key)}" in message
     assert key not in message
 
 

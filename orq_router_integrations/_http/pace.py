@@ -68,14 +68,14 @@ class Pace:
 
     def __post_init__(self) -> None:
         if isinstance(self.limit, bool) or not isinstance(self.limit, int) or self.limit < 1:
-            raise RouterInputError(f"limit: expected a positive int, got {self.limit!r}.")
+            raise RouterInputError(f"limit: Expected a positive int, got {self.limit!r}.")
         if not isinstance(self.per, int | float | timedelta) or not 0 < self.seconds < math.inf:
-            raise RouterInputError(f"per: expected seconds above 0, got {self.per!r}.")
+            raise RouterInputError(f"per: Expected seconds above 0, got {self.per!r}.")
         if self.shared is None or isinstance(self.shared, PaceBackend):
             return
         if not isinstance(self.shared, str | os.PathLike):
             raise RouterInputError(
-                "shared: expected a URL, a path or an object with an acquire method, "
+                "shared: Expected a URL, a path or an object with an acquire method, "
                 f"got {type(self.shared).__name__}."
             )
         from orq_router_integrations._http.shared_pace import connect  # noqa: PLC0415

@@ -104,7 +104,7 @@ def connect(pace: Pace) -> _Connection:
         import pyrate_limiter  # noqa: F401, PLC0415
     except ImportError:
         raise RouterInputError(
-            "shared: pyrate-limiter is not installed. Install the extra 'scale'."
+            "shared: The package pyrate-limiter is not installed. Install the extra 'scale'."
         ) from None
     url = os.fspath(pace.shared)  # type: ignore[arg-type]
     try:
@@ -140,7 +140,9 @@ def _connect_redis(pace: Pace, url: str) -> _Connection:
     try:
         import redis  # noqa: PLC0415
     except ImportError:
-        raise RouterInputError("shared: redis is not installed. Run: pip install redis") from None
+        raise RouterInputError(
+            "shared: The package redis is not installed. Run: pip install redis"
+        ) from None
     from pyrate_limiter import RedisBucket  # noqa: PLC0415
 
     client = redis.Redis.from_url(

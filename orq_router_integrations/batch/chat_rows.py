@@ -96,7 +96,7 @@ class ChatRows(Rows):
             text = dumps(self.model, sort_keys=True)
             if "RunnableLambda" in text or " at 0x" in text:
                 raise RouterInputError(
-                    "store: the chain contains a function, whose behavior cannot be part of a key. "
+                    "store: The chain contains a function, whose behavior cannot be part of a key. "
                     "Leave out store=, or set cache= on the model."
                 )
             accounts = [model.resolved_client.fingerprint() for model in _find_models(self.model)]

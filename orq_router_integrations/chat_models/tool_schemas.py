@@ -123,7 +123,7 @@ def _convert_root(schema: Mapping[str, Any], label: str, strict: bool | None) ->
         schema = inline_refs(schema)
     if not is_object_schema(schema):
         raise ValueError(
-            f"{label}: the schema must be an object. Use a class with a field for the value."
+            f"{label}: The schema must be an object. Use a class with a field for the value."
         )
     schema = {"type": "object", **schema}
     return to_strict_schema({"properties": {}, **schema}) if strict else schema

@@ -161,7 +161,7 @@ class AudioIntegration(RouterIntegration, TranslationParams):
             )
         if granularity == "speaker" and self.diarize is False:
             raise ValueError(
-                "diarize: granularity='speaker' requires diarize=True. Set it, or omit diarize."
+                "diarize: Must be True because granularity='speaker'. Set it, or omit diarize."
             )
 
     @property

@@ -249,7 +249,7 @@ class OrqImageTool(OrqTool, ImageParams):
             image, mask = kwargs.pop("image", None), kwargs.pop("mask", None)
             if image is None:
                 if mask is not None:
-                    raise ValueError("mask: a mask requires an image. Also set 'image'.")
+                    raise ValueError("mask: A mask requires an image. Also set 'image'.")
                 return self._prepare(GENERATION, kwargs, prompt=prompt)
             ids = [image] if isinstance(image, str) else image
             images = [self._registry.find(image_id, self.directory) for image_id in ids]

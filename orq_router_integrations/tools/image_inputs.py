@@ -165,12 +165,12 @@ def check_mask(mask: ImageInput, image: ImageInput) -> None:
         )
     if not mask.can_be_transparent:
         raise RouterInputError(
-            "mask: the PNG has no alpha channel, so it does not mark an area to edit. Save it as "
+            "mask: The PNG has no alpha channel, so it does not mark an area to edit. Save it as "
             "RGBA, and make the area to edit transparent."
         )
     if mask.size and image.size and mask.size != image.size:
         mask_size, image_size = ("{}x{}".format(*size) for size in (mask.size, image.size))
         raise RouterInputError(
-            f"mask: the mask has {mask_size} pixels, the first image {image_size}. Use a mask of "
+            f"mask: The mask has {mask_size} pixels, the first image {image_size}. Use a mask of "
             "the same size."
         )

@@ -48,7 +48,7 @@ def build_speech_requests(
     audio_format = params.get("audio_format") or DEFAULT_FORMAT
     if len(chunks) > 1 and audio_format not in JOINABLE_FORMATS:
         raise ValueError(
-            f"text: the text has {len(text)} characters, but a request takes at most {max_chars}, "
+            f"text: The text has {len(text)} characters, but a request takes at most {max_chars}, "
             f"and {audio_format} audio cannot be joined. Use audio_format 'wav', 'pcm' or 'mp3'."
         )
     return tuple(SpeechRequest(text=chunk, max_chars=max_chars, **params) for chunk in chunks)

@@ -169,10 +169,10 @@ class ChatParams(DeferredModel):
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         if self.top_logprobs is not None and not self.logprobs:
-            raise ValueError("top_logprobs: requires logprobs=True. Set it or remove this.")
+            raise ValueError("top_logprobs: Requires logprobs=True. Set it or remove this.")
         if self.modalities and "audio" in self.modalities and self.audio is None:
             raise ValueError(
-                "audio: required because modalities contains 'audio'. Pass a voice and a format, "
+                "audio: Required because modalities contains 'audio'. Pass a voice and a format, "
                 "such as audio={'voice': 'alloy', 'format': 'wav'}."
             )
         if (
@@ -181,7 +181,7 @@ class ChatParams(DeferredModel):
             and self.thinking.budget_tokens >= self.max_tokens
         ):
             raise ValueError(
-                "thinking.budget_tokens: must be smaller than max_tokens. Reduce it, or increase "
+                "thinking.budget_tokens: Must be smaller than max_tokens. Reduce it, or increase "
                 "max_tokens."
             )
         return self
@@ -279,7 +279,7 @@ class ResponsesParams(DeferredModel):
     def _check_background(self) -> Self:
         if self.background and self.store is False:
             raise ValueError(
-                "background: requires the response to be stored. Remove store=False, or background."
+                "background: Requires the response to be stored. Remove store=False, or background."
             )
         return self
 

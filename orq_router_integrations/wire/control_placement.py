@@ -105,7 +105,7 @@ def place_controls(
                     if locate_control(control, endpoint, dialect)
                 )
                 raise ValueError(
-                    f"controls.{name}: not supported by {endpoint.path} under {dialect.value}. "
+                    f"controls.{name}: Not supported by {endpoint.path} under {dialect.value}. "
                     f"Remove it. Supported controls: {supported}."
                 )
     if nested:
@@ -173,7 +173,7 @@ def _check_values(controls: RouterControls, endpoint: Endpoint) -> None:
     if endpoint is RESPONSES:
         if controls.identity and controls.identity.logo_url:
             raise ValueError(
-                f"controls.identity.logo_url: not supported by {endpoint.path}. Remove it."
+                f"controls.identity.logo_url: Not supported by {endpoint.path}. Remove it."
             )
     else:
         _check_chat_guardrails(controls)

@@ -36,7 +36,7 @@ class Dialect(Enum):
                 return dialect
         known = ", ".join(dialect.value for dialect in cls)
         raise ValueError(
-            f"base_url: unknown path {path or '/'!r}. Use a URL that ends in one of {known}."
+            f"base_url: Unknown path {path or '/'!r}. Use a URL that ends in one of {known}."
         )
 
 

@@ -84,7 +84,7 @@ class ImageParams(BaseModel):
     def _check_output_format(self) -> Self:
         if self.output_compression is not None and self.output_format not in {"webp", "jpeg"}:
             raise ValueError(
-                "output_compression: requires output_format='webp' or 'jpeg'. Set one of them, or "
+                "output_compression: Requires output_format='webp' or 'jpeg'. Set one of them, or "
                 "remove output_compression."
             )
         if self.background == "transparent" and self.output_format == "jpeg":
@@ -108,7 +108,7 @@ class ImageRequest(ImageParams):
     @classmethod
     def _check_prompt(cls, prompt: str | None) -> str | None:
         if prompt is not None and not prompt.strip():
-            raise ValueError("must not be empty. Describe the image to draw.")
+            raise ValueError("The prompt is empty. Describe the image to draw.")
         return prompt and check_encodable(prompt)
 
     def to_wire(self) -> dict[str, Any]:
@@ -182,9 +182,11 @@ def check_model_params(model: str, params: Mapping[str, Any]) -> None:
             reason = f"only {' and '.join(families)} models support it"
             if name == "return_format":
                 reason = "it always returns base64"
-            raise ValueError(f"{name}: not supported by {model}, {reason}. Remove {name}.")
+            raise ValueError(f"{name}: Not supported by {model}, {reason}. Remove {name}.")
     if family == "dall-e-3" and params.get("n", 1) > 1:
-        raise ValueError(f"n: {model} generates 1 image per request, not {params['n']}. Use n=1.")
+        raise ValueError(
+            f"n: The model {model} generates 1 image per request, not {params['n']}. Use n=1."
+        )
 
 
 def check_operation_params(operation: ImageOperation, params: Mapping[str, Any]) -> None:
@@ -193,11 +195,11 @@ def check_operation_params(operation: ImageOperation, params: Mapping[str, Any])
         if name not in operation.params:
             supported = ", ".join(sorted(operation.params))
             path = operation.endpoint.path
-            raise ValueError(f"{name}: not supported by {path}. Supported: {supported}.")
+            raise ValueError(f"{name}: Not supported by {path}. Supported: {supported}.")
     if operation is EDIT and params.get("quality") == "hd":
         raise ValueError(
-            "quality: edits do not support 'hd'. Use auto, high, medium, low or standard."
+            "quality: Edits do not support 'hd'. Use auto, high, medium, low or standard."
         )
     if operation is VARIATION and params.get("size", "256x256") not in _VARIATION_SIZES:
         sizes = " or ".join(_VARIATION_SIZES)
-        raise ValueError(f"size: variations do not support {params['size']!r}. Use {sizes}.")
+        raise ValueError(f"size: Variations do not support {params['size']!r}. Use {sizes}.")

@@ -40,7 +40,7 @@ def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
             problems = (problem for problem in problems if not problem.endswith(_NAN_ADVICE))
         if message := next(problems, None):
             raise ValueError(message) from None
-        return _dump_big_integers(value, f"{name}: cannot be sent as JSON ({error})")
+        return _dump_big_integers(value, f"{name}: Cannot be sent as JSON ({error})")
     if not nan_as_null and b"null" in data:  # orjson writes null for NaN and the infinities
         problem = next(_iter_problems(value, name, only_numbers=True), None)
         if problem:
@@ -108,9 +108,9 @@ def _iter_children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _iter_bad_keys(value: Mapping[Any, Any], path: str) -> Iterator[str]:
     for key in value:
         if not isinstance(key, str):
-            yield f"{path}: the key {key!r} must be a str. Convert it."
+            yield f"{path}: The key {key!r} must be a str. Convert it."
         elif any("\ud800" <= char <= "\udfff" for char in key):
-            yield f"{path}: the key {key!r} contains a lone surrogate. Remove it."
+            yield f"{path}: The key {key!r} contains a lone surrogate. Remove it."
 
 
 def loads(
@@ -237,7 +237,7 @@ def check_encodable(text: str, name: str = "") -> str:
     if match := _SURROGATE.search(text):
         prefix = f"{name}: " if name else ""
         position = match.start()
-        raise ValueError(f"{prefix}contains a lone surrogate at position {position}. Remove it.")
+        raise ValueError(f"{prefix}Contains a lone surrogate at position {position}. Remove it.")
     return text
 
 

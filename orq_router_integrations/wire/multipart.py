@@ -33,7 +33,7 @@ def iter_upload(upload: Upload, field_name: str, chunk_bytes: int) -> Generator[
                     break
                 yield chunk
     except OSError as error:
-        raise UploadReadError(f"{field_name}: cannot read {upload.filename}: {error}") from None
+        raise UploadReadError(f"{field_name}: Cannot read {upload.filename}: {error}") from None
     if sent_bytes != upload.size:
         raise UploadReadError(
             f"{field_name}: {upload.filename} changed during the upload. Send it again."

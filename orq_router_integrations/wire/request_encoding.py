@@ -156,7 +156,7 @@ def encode_request(
     control_fields, control_headers = place_controls(controls, endpoint, dialect)
     if duplicates := sorted(control_fields.keys() & request.body.keys()):
         raise ValueError(
-            f"{duplicates[0]}: set in the body and in the controls. Remove one of the two."
+            f"{duplicates[0]}: Set in the body and in the controls. Remove one of the two."
         )
     fields = {**request.body, **control_fields}
     body: bytes | MultipartBody | StreamedJsonBody

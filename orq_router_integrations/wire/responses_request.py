@@ -41,7 +41,7 @@ def build_responses_body(
         unsupported.append("n")
     if unsupported:
         raise ValueError(
-            f"{unsupported[0]}: not supported by the Responses API. Use api='chat_completions'."
+            f"{unsupported[0]}: Not supported by the Responses API. Use api='chat_completions'."
         )
     body = {name: chat_body[name] for name in _COPIED_FIELDS if name in chat_body}
     body |= {new: chat_body[old] for old, new in _RENAMED_FIELDS.items() if old in chat_body}
@@ -67,7 +67,7 @@ def _build_text_settings(chat_body: Mapping[str, Any]) -> JsonObject:
     settings: JsonObject = {}
     if response_format["type"] == "json_object":
         raise ValueError(
-            "response_format: the Responses API does not support 'json_object'. "
+            "response_format: The Responses API does not support 'json_object'. "
             "Use 'json_schema', for example with_structured_output(..., method='json_schema')."
         )
     if response_format["type"] == "json_schema":
@@ -205,4 +205,4 @@ def _convert_part(part: Mapping[str, Any]) -> JsonObject:
             names = {"uri": "file_url", "mimeType": "mime_type"}
             flat = {names.get(name, name): value for name, value in file.items()}
             return {"type": "input_file", **flat, **cache_control}
-    raise ValueError("audio: not supported by the Responses API. Use api='chat_completions'.")
+    raise ValueError("audio: Not supported by the Responses API. Use api='chat_completions'.")

@@ -53,10 +53,10 @@ class SpeechRequest(BaseModel):
     @model_validator(mode="after")
     def _check_text(self) -> Self:
         if not self.text.strip():
-            raise ValueError("text: must not be empty. Pass the text to speak.")
+            raise ValueError("text: The text is empty. Pass the text to speak.")
         if len(self.text) > self.max_chars:
             raise ValueError(
-                f"text: has {len(self.text)} characters, the maximum per request is "
+                f"text: The text has {len(self.text)} characters, but the maximum per request is "
                 f"{self.max_chars}. Split the text."
             )
         check_encodable(self.text, "text")

@@ -44,7 +44,7 @@ def reject_unknown_nested_fields(cls: type[BaseModel], data: Any) -> Any:
     """
     errors: list[InitErrorDetails] = []
     for name in _find_unknown_names(cls, data):
-        message = f"unknown field.{suggest_name(str(name), _get_field_names(cls))}"
+        message = f"Unknown field.{suggest_name(str(name), _get_field_names(cls))}"
         error_type = PydanticCustomError("extra_forbidden", "{message}", {"message": message})
         errors.append({"type": error_type, "loc": (str(name),), "input": data[name]})
     if errors:

@@ -111,7 +111,7 @@ class TranscriptionParams(TranslationParams):
     def _check_timestamps(self) -> Self:
         if self.timestamp_granularities and self.response_format != "verbose_json":
             raise ValueError(
-                "timestamp_granularities: requires response_format='verbose_json'. Set it, or "
+                "timestamp_granularities: Requires response_format='verbose_json'. Set it, or "
                 "remove timestamp_granularities."
             )
         return self

@@ -245,13 +245,13 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("arguments", "problem"),
         [
-            ({"limit": 0}, "limit: expected a positive int"),
-            ({"limit": 1.5}, "limit: expected a positive int"),
-            ({"limit": True}, "limit: expected a positive int"),
-            ({"limit": 5, "per": 0}, "per: expected seconds above 0"),
-            ({"limit": 5, "per": timedelta(0)}, "per: expected seconds above 0"),
-            ({"limit": 5, "per": "minute"}, "per: expected seconds above 0"),
-            ({"limit": 5, "shared": 7}, "shared: expected a URL, a path or an object"),
+            ({"limit": 0}, "limit: Expected a positive int"),
+            ({"limit": 1.5}, "limit: Expected a positive int"),
+            ({"limit": True}, "limit: Expected a positive int"),
+            ({"limit": 5, "per": 0}, "per: Expected seconds above 0"),
+            ({"limit": 5, "per": timedelta(0)}, "per: Expected seconds above 0"),
+            ({"limit": 5, "per": "minute"}, "per: Expected seconds above 0"),
+            ({"limit": 5, "shared": 7}, "shared: Expected a URL, a path or an object"),
         ],
         ids=lambda value: str(value)[:30],
     )

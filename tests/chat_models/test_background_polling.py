@@ -83,5 +83,5 @@ def test_retried_polls_count_as_attempts() -> None:
 
 
 def test_background_requires_store(router: OfflineRouter) -> None:
-    with pytest.raises(ValueError, match="requires the response to be stored"):
+    with pytest.raises(ValueError, match="Requires the response to be stored"):
         create_background_model(router, store=False)

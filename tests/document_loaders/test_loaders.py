@@ -118,7 +118,7 @@ INVALID_ARGUMENTS = {
     "model without provider": ({"model": "whisper-1"}, "provider/model"),
     "timestamps without verbose_json": (
         {"timestamp_granularities": ["word"]},
-        "requires response_format='verbose_json'",
+        "Requires response_format='verbose_json'",
     ),
     "33 speakers": ({"num_speakers": 33}, "num_speakers"),
     "temperature": ({"temperature": 1.1}, "temperature"),

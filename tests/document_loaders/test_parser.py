@@ -140,7 +140,7 @@ def test_translate_task_rejects_what_it_does_not_support(options: dict[str, Any]
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"granularity": "speaker", "diarize": False}, "requires diarize=True"),
+        ({"granularity": "speaker", "diarize": False}, "diarize: Must be True"),
         ({"granularity": "word", "timestamp_granularities": ["segment"]}, "Add 'word'"),
         ({"granularity": "segment", "timestamp_granularities": ["word"]}, "Add 'segment'"),
     ],

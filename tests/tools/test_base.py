@@ -15,9 +15,9 @@ from orq_router_integrations.errors import RouterInputError, ServerError
 from orq_router_integrations.tools.base import ToolInputError
 
 INVALID_ARGS = {
-    "empty prompt": ("image", {"prompt": " "}, "prompt: must not be empty"),
+    "empty prompt": ("image", {"prompt": " "}, "prompt: The prompt is empty"),
     "path as image": ("image", {"prompt": "x", "image": "/etc/hostname"}, "not an image of this"),
-    "missing format": ("image", {"prompt": "x", "output_compression": 5}, "requires output_format"),
+    "missing format": ("image", {"prompt": "x", "output_compression": 5}, "Requires output_format"),
     "long opus": ("speech", {"text": "Long. " * 900, "audio_format": "opus"}, "5400 characters"),
     "surrogate": ("speech", {"text": "half \ud83d"}, "text: .*position 5"),
 }

@@ -128,7 +128,7 @@ def test_unknown_image_id_raises(router, image_id):
     generated = image_tool.generate("boat", **SMALL)
     with pytest.raises(ToolInputError, match=f"Use one of {generated.image.id}"):
         image_tool.invoke({"prompt": "x", "image": generated.image.id, "mask": image_id or "none"})
-    with pytest.raises(ToolInputError, match="mask: a mask requires an image"):
+    with pytest.raises(ToolInputError, match="mask: A mask requires an image"):
         image_tool.invoke({"prompt": "x", "mask": generated.image.id})
     assert len(router.requests) == 1
 

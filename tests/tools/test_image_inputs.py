@@ -99,25 +99,25 @@ def assert_raises_unsent(router: OfflineRouter, call: Any, message: str) -> None
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ({"prompt": ""}, "prompt: must not be empty"),
-        ({"prompt": "  "}, "prompt: must not be empty"),
+        ({"prompt": ""}, "prompt: The prompt is empty"),
+        ({"prompt": "  "}, "prompt: The prompt is empty"),
         ({"prompt": None}, "prompt: Expected a str, got NoneType"),
-        ({"prompt": "\ud800"}, "prompt: contains a lone surrogate at position 0"),
+        ({"prompt": "\ud800"}, "prompt: Contains a lone surrogate at position 0"),
         ({"n": 0}, "n: .* greater than or equal to 1, not 0"),
         ({"n": 11}, "n: .* less than or equal to 10"),
         ({"n": "2"}, "n: "),
         ({"size": "large"}, "size: .* 'large'"),
         ({"quality": "best"}, "quality: "),
         ({"output_format": "webp", "output_compression": 101}, "output_compression: "),
-        ({"output_compression": 50}, "output_compression: requires output_format"),
+        ({"output_compression": 50}, "output_compression: Requires output_format"),
         (
             {"return_format": "b64_json"},
-            "return_format: not supported by openai/gpt-image-1, it always",
+            "return_format: Not supported by openai/gpt-image-1, it always",
         ),
         ({"style": "vivid"}, "style: .* only dall-e-3"),
-        ({"model": DALLE3, "n": 2}, "n: openai/dall-e-3 generates 1 image"),
+        ({"model": DALLE3, "n": 2}, "n: The model openai/dall-e-3 generates 1 image"),
         ({"model": "gpt-image-1"}, "model: "),
-        ({"user": "u"}, "user: not supported by /images/generations"),
+        ({"user": "u"}, "user: Not supported by /images/generations"),
         ({"sizes": "auto"}, "Unknown argument 'sizes'. Did you mean 'size'"),
         ({"fallbacks": [DALLE2]}, "Unknown argument 'fallbacks'. It is a router control"),
         ({"response_format": "url"}, "Unknown argument 'response_format'. Use 'return_format'"),
@@ -177,7 +177,7 @@ def test_only_regular_files_are_opened(router, image_tool, tmp_path, monkeypatch
     ("mask", "message"),
     [
         (JPEG, "mask: Expected a PNG, got image/jpeg"),
-        (OTHER, "mask: the mask has 32x32 pixels, the first image 64x48"),
+        (OTHER, "mask: The mask has 32x32 pixels, the first image 64x48"),
         ([BOAT, BOAT], "mask: Expected 1 image, got 2"),
         (b"text", "mask: "),
     ],
@@ -215,7 +215,7 @@ def test_mask_must_have_transparency(router, image_tool, color_type, chunks, is_
     if is_accepted:
         image_tool.edit("bird", BOAT, mask=mask)
     else:
-        message = "mask: the PNG has no alpha channel.* Save it as RGBA"
+        message = "mask: The PNG has no alpha channel.* Save it as RGBA"
         assert_raises_unsent(router, lambda: image_tool.edit("bird", BOAT, mask=mask), message)
 
 
@@ -231,9 +231,9 @@ def test_mask_and_image_formats_may_differ(router, image_tool):
         (
             BOAT,
             {"size": "64x64"},
-            "size: variations do not support '64x64'. Use 256x256 or 512x512",
+            "size: Variations do not support '64x64'. Use 256x256 or 512x512",
         ),
-        (BOAT, {"quality": "low"}, "quality: not supported by /images/variations"),
+        (BOAT, {"quality": "low"}, "quality: Not supported by /images/variations"),
     ],
 )
 def test_invalid_variation_raises(router, image_tool, image, overrides, message):
@@ -285,7 +285,7 @@ def test_linked_image_must_be_downloaded_first(router):
         ({"model": GPT, "return_format": "url"}, "always returns base64"),
         (
             {"model": DALLE3, "model_args": ["background"]},
-            "background: not supported by openai.dall-e-3",
+            "background: Not supported by openai.dall-e-3",
         ),
         (
             {"model": GPT, "model_args": ["sice"]},
@@ -293,7 +293,7 @@ def test_linked_image_must_be_downloaded_first(router):
         ),
         ({"model": GPT, "sice": "auto"}, "Unknown argument 'sice'. Did you mean 'size'"),
         ({"model": GPT, "retry": {"count": 1}}, r"controls=RouterControls\(retry=...\)"),
-        ({"model": GPT, "extra_body": {"size": "auto"}}, "extra_body.size: this field has its own"),
+        ({"model": GPT, "extra_body": {"size": "auto"}}, "extra_body.size: This field has its own"),
         ({"model": GPT, "extra_body": {"response_format": "url"}}, "extra_body.response_format"),
     ],
 )
@@ -309,7 +309,7 @@ def test_parameters_are_checked_for_load_balancer_models(router):
     assert_raises_unsent(
         router,
         lambda: image_tool.generate("boat", background="opaque"),
-        "not supported by openai/dall-e-3",
+        "Not supported by openai/dall-e-3",
     )
 
 

@@ -29,11 +29,11 @@ def test_nested_objects_are_sent_without_unset_fields() -> None:
 
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
-    "top_logprobs": ({"top_logprobs": 2}, "top_logprobs: requires logprobs=True"),
-    "audio": ({"modalities": ["audio"]}, "audio: required because modalities contains 'audio'"),
+    "top_logprobs": ({"top_logprobs": 2}, "top_logprobs: Requires logprobs=True"),
+    "audio": ({"modalities": ["audio"]}, "audio: Required because modalities contains 'audio'"),
     "thinking": (
         {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 2048},
-        "thinking.budget_tokens: must be smaller than max_tokens",
+        "thinking.budget_tokens: Must be smaller than max_tokens",
     ),
 }
 
@@ -45,6 +45,6 @@ def test_invalid_combination_is_rejected(params: dict[str, Any], message: str) -
 
 
 def test_background_requires_store() -> None:
-    with pytest.raises(ValidationError, match="background: requires the response to be stored"):
+    with pytest.raises(ValidationError, match="background: Requires the response to be stored"):
         ResponsesParams(background=True, store=False)
     assert ResponsesParams(background=True).build_responses_params() == {"background": True}

@@ -156,7 +156,7 @@ def test_invalid_value_raises_with_path(fields, path):
     ],
 )
 def test_unknown_field_raises_with_path(fields, path):
-    with pytest.raises(ValidationError, match=rf"{path}\n +unknown field"):
+    with pytest.raises(ValidationError, match=rf"{path}\n +Unknown field"):
         RouterControls(**fields)
 
 
@@ -174,7 +174,7 @@ def test_unknown_field_raises_with_path(fields, path):
     ],
 )
 def test_unknown_field_suggests_a_name(fields, suggestion):
-    with pytest.raises(ValidationError, match=f"unknown field. Did you mean '{suggestion}'"):
+    with pytest.raises(ValidationError, match=f"Unknown field. Did you mean '{suggestion}'"):
         RouterControls(**fields)
 
 

@@ -53,7 +53,7 @@ def test_dialect_from_base_url(base_url, dialect):
 def test_unknown_path_raises(base_url, path):
     with pytest.raises(ValueError, match="base_url") as raised:
         Dialect.from_base_url(base_url)
-    assert f"unknown path {path!r}" in str(raised.value)
+    assert f"Unknown path {path!r}" in str(raised.value)
     assert all(dialect.value in str(raised.value) for dialect in Dialect)
 
 
@@ -85,5 +85,5 @@ def test_root_of_the_platform(base_url, root):
 
 
 def test_unknown_path_has_no_root():
-    with pytest.raises(ValueError, match="unknown path '/v1'"):
+    with pytest.raises(ValueError, match="Unknown path '/v1'"):
         get_root_url("https://my.orq.ai/v1")

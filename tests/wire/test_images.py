@@ -32,9 +32,9 @@ from orq_router_integrations.wire.images import (
         ({"output_format": "gif"}, "output_format"),
         ({"output_compression": 101, "output_format": "webp"}, "output_compression"),
         ({"output_compression": -1, "output_format": "webp"}, "output_compression"),
-        ({"output_compression": 50}, "output_compression: requires output_format"),
+        ({"output_compression": 50}, "output_compression: Requires output_format"),
         ({"background": "transparent", "output_format": "jpeg"}, "JPEG has no transparency"),
-        ({"output_compression": 50, "output_format": "png"}, "output_compression: requires"),
+        ({"output_compression": 50, "output_format": "png"}, "output_compression: Requires"),
         ({"moderation": "high"}, "moderation"),
         ({"return_format": "png"}, "return_format"),
         ({"user": ""}, "user"),
@@ -67,11 +67,11 @@ SUPPORTED = {
     "imagen-4": {"n": 4, "background": "opaque", "style": "vivid", "return_format": "url"},
 }
 UNSUPPORTED = [
-    ("dall-e-2", {"style": "vivid"}, "style: not supported by openai/dall-e-2, only dall-e-3"),
+    ("dall-e-2", {"style": "vivid"}, "style: Not supported by openai/dall-e-2, only dall-e-3"),
     ("dall-e-2", {"background": "auto"}, "only gpt-image models support it"),
     ("dall-e-3", {"output_format": "png"}, "output_format"),
     ("dall-e-3", {"moderation": "low"}, "moderation"),
-    ("dall-e-3", {"n": 2}, "n: openai/dall-e-3 generates 1 image per request, not 2"),
+    ("dall-e-3", {"n": 2}, "n: The model openai/dall-e-3 generates 1 image per request, not 2"),
     ("gpt-image-1", {"style": "vivid"}, "only dall-e-3 models support it"),
     ("gpt-image-1", {"return_format": "b64_json"}, "always returns base64"),
 ]
@@ -91,14 +91,14 @@ def test_params_that_a_model_does_not_support_raise(model, params, message):
 @pytest.mark.parametrize(
     ("operation", "params", "message"),
     [
-        (GENERATION, {"user": "u"}, "user: not supported by /images/generations"),
-        (EDIT, {"background": "opaque"}, "background: not supported by /images/edits"),
-        (EDIT, {"quality": "hd"}, "quality: edits do not support 'hd'"),
+        (GENERATION, {"user": "u"}, "user: Not supported by /images/generations"),
+        (EDIT, {"background": "opaque"}, "background: Not supported by /images/edits"),
+        (EDIT, {"quality": "hd"}, "quality: Edits do not support 'hd'"),
         (VARIATION, {"quality": "low"}, "Supported: n, return_format, size, user"),
         (
             VARIATION,
             {"size": "auto"},
-            "variations do not support 'auto'. Use 256x256 or 512x512 or 1024x1024",
+            "Variations do not support 'auto'. Use 256x256 or 512x512 or 1024x1024",
         ),
     ],
     ids=["generation", "edit", "edit in HD", "variation", "variation size"],

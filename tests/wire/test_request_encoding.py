@@ -122,7 +122,7 @@ def test_unavailable_endpoint_raises(dialect):
     ],
 )
 def test_field_in_body_and_controls_raises(endpoint, dialect, body, controls, name):
-    with pytest.raises(ValueError, match=rf"^{name}: set in the body and in the controls"):
+    with pytest.raises(ValueError, match=rf"^{name}: Set in the body and in the controls"):
         encode(endpoint, body, dialect=dialect, **controls)
 
 

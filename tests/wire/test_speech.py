@@ -48,9 +48,9 @@ class TestSpeechRequest:
     @pytest.mark.parametrize(
         ("params", "message"),
         [
-            ({"text": ""}, "text: must not be empty"),
-            ({"text": " \n"}, "text: must not be empty"),
-            ({"text": "a" * 4097}, "has 4097 characters, the maximum per request is 4096"),
+            ({"text": ""}, "text: The text is empty"),
+            ({"text": " \n"}, "text: The text is empty"),
+            ({"text": "a" * 4097}, "has 4097 characters, but the maximum per request is 4096"),
             ({"text": "ab\ud83d"}, "lone surrogate at position 2"),
             ({"voice": ""}, "voice"),
             ({"voice": " "}, "voice"),

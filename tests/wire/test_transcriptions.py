@@ -64,7 +64,7 @@ class TestParams:
             ({"num_speakers": 0}, "greater than or equal to 1"),
             ({"response_format": "docx"}, "'json', 'text', 'srt'"),
             ({"timestamps_granularity": "segment"}, "'none', 'word' or 'character'"),
-            ({"timestamp_granularities": ["word"]}, "requires response_format='verbose_json'"),
+            ({"timestamp_granularities": ["word"]}, "Requires response_format='verbose_json'"),
             ({"timestamp_granularities": []}, "at least 1"),
             ({"diarize": 1}, "valid boolean"),
         ],
