@@ -81,7 +81,7 @@ def test_star_import_skips_names_whose_packages_are_missing(
         )
         monkeypatch.setitem(sys.modules, missing, None)
     namespace: dict[str, object] = {}
-    exec("from orq_router_integrations import *", namespace)  # noqa: S102
+    exec("from orq_router_integrations import *", namespace)
     missing_names = {"OrqModerationMiddleware", "OrqDecisionModel"}
     assert namespace.keys() - {"__builtins__"} == set(dir(package)) - missing_names
     with pytest.raises(ImportError, match="pip install"):
