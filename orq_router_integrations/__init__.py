@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from orq_router_integrations.chat_models.usage_callback import track_usage
     from orq_router_integrations.client import RouterClient
     from orq_router_integrations.decisions import OrqDecisionModel
-    from orq_router_integrations.document_loaders.loaders import (
+    from orq_router_integrations.document_loaders.audio import (
+        OrqAudioParser,
         OrqTranscriptionLoader,
         OrqTranslationLoader,
     )
     from orq_router_integrations.document_loaders.ocr import OrqOCRLoader, OrqOCRParser
-    from orq_router_integrations.document_loaders.parser import OrqAudioParser
     from orq_router_integrations.document_loaders.subtitles import to_srt, to_vtt
     from orq_router_integrations.embeddings import OrqEmbeddings
     from orq_router_integrations.errors import RouterError
@@ -72,7 +72,7 @@ _MODULES = {
     "ChatOrq": "chat_models.chat_orq",
     "ImageResult": "tools.image_result",
     "OfflineRouter": "testing",
-    "OrqAudioParser": "document_loaders.parser",
+    "OrqAudioParser": "document_loaders.audio",
     "OrqDecisionModel": "decisions",
     "OrqEmbeddings": "embeddings",
     "OrqImageTool": "tools.image",
@@ -83,8 +83,8 @@ _MODULES = {
     "OrqOCRParser": "document_loaders.ocr",
     "OrqRerank": "rerank",
     "OrqSpeechTool": "tools.speech",
-    "OrqTranscriptionLoader": "document_loaders.loaders",
-    "OrqTranslationLoader": "document_loaders.loaders",
+    "OrqTranscriptionLoader": "document_loaders.audio",
+    "OrqTranslationLoader": "document_loaders.audio",
     "Pace": "_http.pace",
     "Provenance": "chat_models.response_metadata",
     "RouterClient": "client",

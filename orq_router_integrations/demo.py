@@ -14,7 +14,7 @@ from langchain_core.runnables import Runnable
 
 from orq_router_integrations.chat_models.chat_orq import ChatOrq
 from orq_router_integrations.client import RouterClient
-from orq_router_integrations.document_loaders.loaders import OrqTranscriptionLoader
+from orq_router_integrations.document_loaders.audio import OrqTranscriptionLoader
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.media.content_block import content_block
 from orq_router_integrations.settings import API_KEY_ENV

@@ -9,7 +9,7 @@ from langchain_core.load import dumps
 
 from orq_router_integrations.batch.rows import Row, Rows
 from orq_router_integrations.batch.store import ResultStore
-from orq_router_integrations.document_loaders.parser import OrqAudioParser
+from orq_router_integrations.document_loaders.audio import OrqAudioParser
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.tools.image import OrqImageTool
 

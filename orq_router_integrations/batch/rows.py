@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 
 from orq_router_integrations.batch.store import ResultStore
 from orq_router_integrations.batch.tables import read_columns, write_columns
-from orq_router_integrations.document_loaders.loader_run import FATAL_ERRORS
+from orq_router_integrations.document_loaders.file_loader import FATAL_ERRORS
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
 

@@ -1,31 +1,21 @@
 """``OrqOCRLoader`` and ``OrqOCRParser``: the text of PDFs and images as Documents."""
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from langchain_core.document_loaders import BaseLoader
-from langchain_core.documents import Document
-from langchain_core.stores import BaseStore
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PlainValidator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from orq_router_integrations._integration import (
-    ARGUMENT_HINTS,
-    INTEGRATION_CONFIG,
-    RouterIntegration,
+from orq_router_integrations._integration import INTEGRATION_CONFIG
+from orq_router_integrations.document_loaders.file_loader import (
+    BlobParser,
+    FileIntegration,
+    FileLoader,
 )
-from orq_router_integrations.document_loaders.blob_parser import BlobParser
-from orq_router_integrations.document_loaders.loader_run import LoaderRun, OnError
-from orq_router_integrations.document_loaders.ocr_reader import OCR_FILES, OCRReader
-from orq_router_integrations.document_loaders.result_store import open_store, validate_store
-from orq_router_integrations.document_loaders.sources import iter_items, validate_source
+from orq_router_integrations.document_loaders.ocr_reader import OCRReader
+from orq_router_integrations.document_loaders.result_store import open_store
+from orq_router_integrations.document_loaders.sources import validate_source
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.controls import ModelId
@@ -38,22 +28,14 @@ if TYPE_CHECKING:
 PageIndex = Annotated[int, Field(strict=True, ge=0)]
 
 
-class OCRIntegration(RouterIntegration):
+class OCRIntegration(FileIntegration):
     """Base class of the OCR loader and parser."""
 
     model_config = INTEGRATION_CONFIG
 
     argument_hints: ClassVar[Mapping[str, str]] = {
-        **ARGUMENT_HINTS,
-        **rename_hints(
-            path="source",
-            file="source",
-            file_path="source",
-            folder="source",
-            resume="store",
-            image_directory="directory",
-            image_dir="directory",
-        ),
+        **FileIntegration.argument_hints,
+        **rename_hints(image_directory="directory", image_dir="directory"),
         "extract_images": "Use 'directory', which saves the images.",
         "mode": "A Document contains one page.",
     }
@@ -80,30 +62,13 @@ class OCRIntegration(RouterIntegration):
     min_image_size: Annotated[int, Field(strict=True, ge=1)] | None = Field(
         default=None, description="Minimum width and height of images, in pixels."
     )
-    max_concurrency: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
-        default=4, description="Maximum number of concurrent requests. A file is one request."
-    )
-    on_error: OnError = Field(
-        default="raise",
-        description="What to do if a file fails. `raise` raises the error, `skip` logs it and "
-        "omits the file, and `mark` returns an empty Document with the reason as `error` in its "
-        "metadata. Errors that affect all files, such as an invalid API key, are always raised.",
-    )
-    store: Annotated[
-        str | os.PathLike[str] | BaseStore[str, bytes] | None, PlainValidator(validate_store)
-    ] = Field(
-        default=None,
-        description="Where to keep results so that no file is billed twice: the path of a SQLite "
-        "file, which is created if missing, or a LangChain `BaseStore[str, bytes]`. Results are "
-        "looked up by file contents and parameters. Files at URLs are not kept.",
-    )
 
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         check_model_kind(self.model, "ocr", "mistral/mistral-ocr-latest")
         return self
 
-    def _create_run(self) -> LoaderRun:
+    def _create_run(self) -> OCRReader:
         settings = {
             "include_image_base64": self.directory is not None,
             "max_images_to_include": self.max_images,
@@ -114,28 +79,28 @@ class OCRIntegration(RouterIntegration):
             "pages": self.pages and list(dict.fromkeys(self.pages)),
             "ocr_settings": {name: value for name, value in settings.items() if value is not None},
         }
-        reader = OCRReader(
+        return OCRReader(
+            client=self.resolved_client,
             body={name: value for name, value in body.items() if value is not None},
             controls=self.merge_controls(),
-            pages=self.pages,
-            directory=validate_directory(self.directory),
+            max_concurrency=self.max_concurrency,
             on_error=self.on_error,
-            store=open_store(self.store, OCRResult.from_json),
-            base_url=self.base_url,
+            store=open_store(self.store, OCRResult.from_json) if self.store else None,
+            directory=validate_directory(self.directory),
         )
-        return LoaderRun(self.resolved_client, reader, self.max_concurrency)
 
 
-class OrqOCRLoader(OCRIntegration, BaseLoader):
+class OrqOCRLoader(OCRIntegration, FileLoader):
     """Load the text of PDFs and images as Markdown, one Document per page.
 
     Several files are sent concurrently, and Documents are returned in the order of the source.
     Files are streamed from disk, so memory does not grow with their size.
 
     The metadata of a Document contains ``source``, ``page`` (counted from 0), ``model``, and if
-    known ``width``, ``height``, ``dpi``, ``image_count``, and ``file_cost``, the cost of the
-    request for the complete file in US dollars. Other fields that the provider returns, such as
-    ``header`` and the positions of ``images``, are included. So are blank pages.
+    known ``width``, ``height``, ``dpi`` and ``image_count``. ``file_cost`` in US dollars, and
+    ``file_pages`` or ``file_tokens`` are what the request for the complete file was billed for.
+    Other fields that the provider returns, such as ``header`` and the positions of ``images``, are
+    included. So are blank pages. Results of files at URLs are not kept in the ``store``.
 
     OCR is documented under ``v2/router`` only. Whatever the API version of ``base_url``, requests
     go to ``/v2/router/ocr`` on the same host.
@@ -154,37 +119,15 @@ class OrqOCRLoader(OCRIntegration, BaseLoader):
     0
     """
 
-    positional_field: ClassVar[str | None] = "source"
-
     source: Annotated[Any, BeforeValidator(validate_source)] = Field(
         kw_only=False,
         repr=False,
         examples=["contracts/*.pdf"],
         description="Files to load: a path, a directory (searched recursively), a glob pattern "
-        "such as `contracts/*.pdf`, an `https` URL that the provider downloads, bytes, a binary "
-        "file object, a `Blob`, a `BlobLoader`, or a list of these. Other files in directories "
-        "and patterns are skipped, and the log names them.",
+        "such as `contracts/*.pdf`, an `https` URL that the provider downloads, a data URL, bytes, "
+        "a binary file object, a `Blob`, a `BlobLoader`, or a list of these. Other files in "
+        "directories and patterns are skipped, and the log names them.",
     )
-
-    def lazy_load(self) -> Iterator[Document]:
-        """Load files lazily, in the order of the source.
-
-        Raises:
-            RouterInputError: A path does not exist, is neither a PDF nor an image, or certainly
-                does not have a requested page; raised immediately, before any request.
-            RouterError: A file failed; see ``on_error``. The Documents of earlier files are
-                yielded first.
-        """
-        run = self._create_run()
-        return run.iter_documents(self._iter_items(run))
-
-    def alazy_load(self) -> AsyncIterator[Document]:
-        """Async version of ``lazy_load``."""
-        run = self._create_run()
-        return run.aiter_documents(self._iter_items(run))
-
-    def _iter_items(self, run: LoaderRun) -> Iterator[Any]:
-        return iter_items(self.source, check=run.processor.check_item, kind=OCR_FILES)
 
 
 class OrqOCRParser(OCRIntegration, BlobParser):

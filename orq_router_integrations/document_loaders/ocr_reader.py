@@ -7,29 +7,25 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
 from orq_router_integrations._concurrency import Steps
 from orq_router_integrations.document_loaders.documents import flatten_metadata
-from orq_router_integrations.document_loaders.loader_run import LoadedFile, OnError, raise_or_log
-from orq_router_integrations.document_loaders.result_store import FileResultStore, compute_key
+from orq_router_integrations.document_loaders.file_loader import FileRun, LoadedFile
 from orq_router_integrations.document_loaders.sources import FileKind, SourceItem, get_label
 from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
 from orq_router_integrations.media.atomic_write import open_atomic
-from orq_router_integrations.media.content_block import SourceFile, resolve_source
-from orq_router_integrations.media.metadata import limit_pdf_pages
+from orq_router_integrations.media.content_block import resolve_source
 from orq_router_integrations.media.mime import (
     PDF_TYPE,
-    FileView,
     detect_mime_type,
     get_suffixes,
     guess_mime_type,
 )
 from orq_router_integrations.wire.call import Call, Upload
-from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import OCR
 from orq_router_integrations.wire.ocr import (
     OCRResult,
@@ -41,11 +37,6 @@ from orq_router_integrations.wire.ocr import (
 )
 
 SUFFIXES = ("pdf", "png", "jpg", "jpeg", "webp", "gif", "tif", "tiff", "bmp", "avif")
-
-MAX_COUNTED_BYTES = 8 * 1024 * 1024
-"""Size up to which the pages of a PDF are counted before it is sent."""
-
-_SINGLE_PAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/bmp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,71 +61,32 @@ def create_ocr_input(item: SourceItem) -> OCRInput:
         return OCRInput(label, document, None, {})
     try:
         file = resolve_source(item)
-        upload = _create_upload(file, label)
+        mime_type = file.detect_mime_type() or ""
+        if mime_type != PDF_TYPE and not mime_type.startswith("image/"):
+            raise ValueError(
+                f"{label} is {mime_type or 'of an unknown type'}. Use a PDF or an image: "
+                f"{', '.join(SUFFIXES)}."
+            )
+        upload = Upload(file.name or "file", mime_type, file.size, file.open)
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
     metadata = item.metadata if isinstance(item, Blob) else {}
     return OCRInput(label, build_file_document(upload), upload, metadata)
 
 
-def _create_upload(file: SourceFile, label: str) -> Upload:
-    with file.open() as stream:
-        mime_type = detect_mime_type(FileView(stream)) or ""
-    if mime_type != PDF_TYPE and not mime_type.startswith("image/"):
-        raise ValueError(
-            f"{label} is {mime_type or 'of an unknown type'}. Use a PDF or an image: "
-            f"{', '.join(SUFFIXES)}."
-        )
-    return Upload(file.name or "file", mime_type, file.size, file.open)
+@dataclass(frozen=True, kw_only=True)
+class OCRReader(FileRun[OCRInput, OCRResult | str]):
+    """Reads files with the settings of a loader or parser."""
 
+    kind: ClassVar[FileKind] = FileKind("PDF or image", SUFFIXES, create_ocr_input)
 
-def _limit_pages(upload: Upload) -> int | None:
-    """Return a number of pages that a file certainly does not exceed, if it can be determined."""
-    if upload.mime_type in _SINGLE_PAGE_TYPES:
-        return 1
-    if upload.mime_type != PDF_TYPE or upload.size > MAX_COUNTED_BYTES:
-        return None
-    with upload.open() as stream:
-        return limit_pdf_pages(stream.read())
-
-
-OCR_FILES = FileKind("PDF or image", SUFFIXES, create_ocr_input)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OCRReader:
-    """Reads one file at a time, with the settings of a loader or parser."""
-
-    body: Mapping[str, Any]
-    controls: RouterControls
-    pages: Sequence[int] | None = None
     directory: Path | None = None
-    on_error: OnError = "raise"
-    store: FileResultStore[OCRResult] | None = None
-    base_url: str = ""
-
-    def check_item(self, item: SourceItem) -> None:
-        if self.on_error == "raise":
-            self._create_input(item)
 
     @contextmanager
     def prepare(self, item: SourceItem) -> Iterator[OCRInput]:
-        yield self._create_input(item)
+        yield create_ocr_input(item)
 
-    def _create_input(self, item: SourceItem) -> OCRInput:
-        """Create the input, unless a requested page certainly does not exist."""
-        file = create_ocr_input(item)
-        limit = _limit_pages(file.upload) if self.pages and file.upload else None
-        if self.pages and limit is not None and max(self.pages) >= limit:
-            raise RouterInputError(
-                f"pages: {file.label} does not have a page {max(self.pages)}. Pages are counted "
-                f"from 0, so the last page is {limit - 1} or lower."
-                if limit > 1
-                else f"pages: {file.label} has a single page, which is page 0."
-            )
-        return file
-
-    def create_steps(self, prepared: OCRInput, max_groups: int) -> list[Steps[OCRResult | str]]:  # noqa: ARG002 - a file is one request
+    def create_steps(self, prepared: OCRInput) -> list[Steps[OCRResult | str]]:
         return [self._read(prepared)]
 
     def _read(self, file: OCRInput) -> Steps[OCRResult | str]:
@@ -143,31 +95,30 @@ class OCRReader:
             endpoint=OCR,
             body={**self.body, "document": file.document},
             controls=self.controls,
-            parse=partial(parse_ocr, requested=self.pages),
+            parse=partial(parse_ocr, requested=self.body.get("pages")),
         )
+        result: OCRResult
         try:
-            if self.store is None or file.upload is None:  # the file at a URL may change
-                result: OCRResult = yield call
-                return result
-            key = compute_key(file.upload, {"url": self.base_url, **self.body})
-            yield key  # wait for a concurrent request for the same file
-            if stored := self.store.get(key):
-                return stored
-            result = yield call
-            self.store.put(key, result)
+            if file.upload is None:  # the file at a URL may change
+                result = yield call
+            else:
+                result = yield from self.send_once(call, file.upload)
         except RouterError as error:
-            return raise_or_log(error, file.label, self.on_error)
+            return self.handle_error(error, file.label)
         return result
 
     def build_result(self, prepared: OCRInput, groups: Sequence[OCRResult | str]) -> LoadedFile:
         [result] = groups
         if isinstance(result, str):
             return self._create_failure(result, prepared.label)
-        shared = {**prepared.metadata, "source": prepared.label}
-        shared |= {
+        shared = {
+            **prepared.metadata,
+            "source": prepared.label,
             "model": result.model or self.body["model"],
             "offline": result.offline or None,
             "file_cost": result.cost,
+            "file_pages": result.billed_pages,
+            "file_tokens": result.billed_tokens,
         }
         try:
             pages = [self._save_images(page, prepared.label) for page in result.pages]
@@ -176,7 +127,7 @@ class OCRReader:
         return LoadedFile([_create_document(page, shared) for page in pages])
 
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
-        return self._create_failure(raise_or_log(error, label, self.on_error), label)
+        return self._create_failure(self.handle_error(error, label), label)
 
     def _create_failure(self, description: str, label: str) -> LoadedFile:
         metadata = {"source": label, "model": self.body["model"], "error": description}

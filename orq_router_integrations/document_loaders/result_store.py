@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 from langchain_core.stores import BaseStore
 
@@ -17,16 +17,6 @@ from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.atomic_write import validate_output_path
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload
-
-
-class Storable(Protocol):
-    """A result that can be serialized for a store."""
-
-    def to_json(self) -> bytes:
-        """Serialize the result."""
-
-
-ResultT = TypeVar("ResultT", bound=Storable)
 
 LOCK_TIMEOUT_SECONDS = 30.0
 """How long to wait for another process that is writing to the database."""
@@ -50,7 +40,7 @@ def validate_store(store: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class FileResultStore(Generic[ResultT]):
+class FileResultStore:
     """Results in a key-value store.
 
     Errors of the store are logged and do not stop the run: a result that cannot be read is
@@ -58,18 +48,19 @@ class FileResultStore(Generic[ResultT]):
     """
 
     store: "BaseStore[str, bytes] | SQLiteStore"
-    parse: Callable[[bytes], ResultT]
+    parse: Callable[[bytes], Any]
+    """Restores a result from the output of its ``to_json``."""
 
-    def get(self, key: str) -> ResultT | None:
+    def get(self, key: str) -> Any:
         """Return the result with this key; ``None`` if it is missing or unreadable."""
         try:
             [data] = self.store.mget([key])
-            return None if data is None else self.parse(_require_bytes(data))
+            return None if data is None else self.parse(data)
         except Exception as error:  # noqa: BLE001 - stores raise errors of any type
             _LOG.warning("store: Cannot read a result from %s: %s", self.store, error)
             return None
 
-    def put(self, key: str, result: ResultT) -> None:
+    def put(self, key: str, result: Any) -> None:
         try:
             self.store.mset([(key, result.to_json())])
         except Exception as error:  # noqa: BLE001 - stores raise errors of any type
@@ -77,12 +68,9 @@ class FileResultStore(Generic[ResultT]):
 
 
 def open_store(
-    store: str | os.PathLike[str] | BaseStore[str, bytes] | None,
-    parse: Callable[[bytes], ResultT],
-) -> FileResultStore[ResultT] | None:
+    store: str | os.PathLike[str] | BaseStore[str, bytes], parse: Callable[[bytes], Any]
+) -> FileResultStore:
     """Open a store; a SQLite file is created if it does not exist."""
-    if store is None:
-        return None
     return FileResultStore(
         store if isinstance(store, BaseStore) else SQLiteStore(Path(store)), parse
     )
@@ -135,9 +123,3 @@ def compute_key(upload: Upload, params: Mapping[str, Any]) -> str:
         while block := stream.read(_READ_SIZE):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _require_bytes(data: Any) -> bytes:
-    if not isinstance(data, bytes):  # SQLite accepts any type in any column
-        raise ValueError(f"Expected bytes, got {type(data).__name__}.")
-    return data

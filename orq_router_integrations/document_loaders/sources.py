@@ -14,17 +14,13 @@ from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.media.content_block import (
-    SourceFile,
-    read_file_object,
-    resolve_source,
-)
+from orq_router_integrations.media.content_block import resolve_source
 from orq_router_integrations.media.mime import (
     CONVERTIBLE_TYPES,
     RECORDING_SUFFIXES,
-    W64_TYPE,
     FileView,
     detect_mime_type,
+    is_data_url,
     validate_recording,
 )
 from orq_router_integrations.wire.call import Upload
@@ -37,7 +33,7 @@ Source = SourceItem | BlobLoader | Sequence[SourceItem]
 
 INSTALL_COMMAND = "pip install av"
 
-_WILDCARDS = "*?["
+_WILDCARDS = frozenset("*?[")
 _MAX_SKIPPED_NAMES = 5
 """Number of skipped files that are named in a log message."""
 
@@ -53,7 +49,7 @@ class Recording:
     @property
     def needs_conversion(self) -> bool:
         """Whether the router does not accept files of this type."""
-        return self.upload.mime_type in {W64_TYPE, *CONVERTIBLE_TYPES}
+        return self.upload.mime_type in CONVERTIBLE_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +64,11 @@ class AudioChunk:
     start_seconds: float = 0.0
     end_seconds: float | None = None
     cut_seconds: float = 0.0
+
+    @property
+    def duration_seconds(self) -> float:
+        """Duration, or 0 if it is unknown."""
+        return 0.0 if self.end_seconds is None else self.end_seconds - self.start_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +94,19 @@ def create_recording(item: SourceItem) -> Recording:
         file = resolve_source(item)
         if not file.size:
             raise ValueError(f"Expected audio data, got 0 bytes ({label}).")
-        name = _get_blob_filename(blob) if blob else file.name
-        mime_type, filename = _detect_type(name or "audio", file)
-        upload = Upload(filename, mime_type, file.size, file.open)
+        name = (_get_blob_filename(blob) if blob else file.name) or "audio"
+        with file.open() as stream:
+            data = FileView(stream)
+            mime_type = detect_mime_type(data)
+            if mime_type not in CONVERTIBLE_TYPES:
+                mime_type, name = validate_recording(name, data)
+            elif find_spec("av") is None:
+                raise ValueError(
+                    f"{name} is {mime_type}, which requires PyAV. Install it with "
+                    f"{INSTALL_COMMAND} or convert the file to a supported type: "
+                    f"{', '.join(RECORDING_SUFFIXES)}."
+                )
+        upload = Upload(name, mime_type, file.size, file.open)
         return Recording(label, upload, blob.metadata if blob else {})
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
@@ -104,26 +115,6 @@ def create_recording(item: SourceItem) -> Recording:
 def _get_blob_filename(blob: Blob) -> str:
     path = blob.metadata.get("filename") or blob.path or blob.source or ""
     return Path(to_printable(str(path)).replace("\0", "")).name
-
-
-def _detect_type(name: str, file: SourceFile) -> tuple[str, str]:
-    """Return the MIME type of a recording and the file name to send.
-
-    Raises ``ValueError`` if it cannot be transcribed, neither directly nor after a conversion.
-    """
-    with file.open() as stream:
-        data = FileView(stream)
-        mime_type = detect_mime_type(data)
-        if mime_type == W64_TYPE:
-            return mime_type, name
-        if mime_type not in CONVERTIBLE_TYPES:
-            return validate_recording(name, data)
-    if find_spec("av") is None:
-        raise ValueError(
-            f"{name} is {mime_type}, which requires PyAV. Install it with {INSTALL_COMMAND} or "
-            f"convert the file to a supported type: {', '.join(RECORDING_SUFFIXES)}."
-        )
-    return mime_type, name
 
 
 @contextmanager
@@ -142,18 +133,18 @@ def get_label(item: SourceItem) -> str:
 
 
 def validate_source(source: Any) -> Source:
-    """Check the type of a source without opening paths. File objects are read into a ``Blob``."""
-    if isinstance(source, (BlobLoader, Blob, bytes)):
+    """Check the type of a source without opening paths. File objects and data URLs are read."""
+    if isinstance(source, (BlobLoader, Blob)):
         return source
-    if isinstance(source, (bytearray, memoryview)):
-        return bytes(source)
-    if not isinstance(source, (str, os.PathLike)) and hasattr(source, "read"):
-        data, name = read_file_object(source)
-        return Blob.from_data(data, path=name) if name else data
+    if isinstance(source, (bytes, bytearray, memoryview)) or is_data_url(source):
+        return cast("bytes", resolve_source(source).content)
     if isinstance(source, (str, os.PathLike)):
         if not str(source).strip() or "\0" in str(source):
             raise ValueError(f"{str(source)!r} is not a valid path.")
         return os.path.expanduser(source) if str(source).startswith("~") else source
+    if hasattr(source, "read"):
+        data, name, _ = resolve_source(source)
+        return Blob.from_data(cast("bytes", data), path=name) if name else cast("bytes", data)
     if isinstance(source, (list, tuple)) and source:
         return [_validate_item(item) for item in source]
     raise ValueError(
@@ -177,64 +168,41 @@ class FileKind(NamedTuple):
 
     name: str
     suffixes: Sequence[str]
-    check: Callable[[str], object]  # raises RouterInputError for other files
+    check: Callable[[SourceItem], object]  # raises RouterInputError for other files
+
+
+AUDIO_FILES = FileKind("audio", RECORDING_SUFFIXES, create_recording)
 
 
 def iter_items(
-    source: Source, *, check: Callable[[SourceItem], None], kind: FileKind | None = None
+    source: Source, check: Callable[[SourceItem], None], kind: FileKind
 ) -> Iterator[SourceItem]:
     """Iterate over the items of a source in order, listing directories and patterns lazily.
 
     ``check`` is called for individual items, ``kind.check`` for the files of directories.
     """
-    kind = kind or _AUDIO
     if isinstance(source, BlobLoader):
         return iter(source.yield_blobs())
     items = list(source) if isinstance(source, (list, tuple)) else [cast("SourceItem", source)]
     for item in items:
-        files = _list_files(item)
-        if files is None:
+        if _list_files(item) is None:
             check(item)
-            continue
-        skipped: list[str] = []
-        if next(_filter_files(files, kind, skipped), None) is None:
-            suffixes = ", ".join(kind.suffixes)
-            raise RouterInputError(
-                f"source: No {kind.name} files in {get_label(item)!r}. Supported types: {suffixes}."
-                f"{_describe_skipped(skipped)}"
-            )
+        else:
+            next(_iter_files(item, kind))
     return chain.from_iterable(_iter_files(item, kind) for item in items)
 
 
 def _iter_files(item: SourceItem, kind: FileKind) -> Iterator[SourceItem]:
-    """Yield the files of an item, and log what was skipped in a directory or pattern."""
+    """Yield the files of an item that would be accepted individually, and log the others.
+
+    Raises ``RouterInputError`` if a directory or pattern has no such files.
+    """
     files = _list_files(item)
     if files is None:
         yield item
         return
-    skipped: list[str] = []
-    yield from _filter_files(files, kind, skipped)
-    if skipped:
-        _LOG.warning("Loading %s:%s", get_label(item), _describe_skipped(skipped))
-
-
-def _list_files(item: SourceItem) -> Iterator[str] | None:
-    """List the files of a directory or pattern; ``None`` for a single item."""
-    if isinstance(item, (bytes, Blob)):
-        return None
-    path = Path(item)
-    if os.path.isdir(path):  # unlike Path.is_dir(), never raises
-        return _walk_directory(path)
-    if _is_pattern(str(item)) and not os.path.exists(path):
-        return _expand_pattern(path)
-    return None
-
-
-def _filter_files(files: Iterator[str], kind: FileKind, skipped: list[str]) -> Iterator[str]:
-    """Yield the files that would be accepted individually, and collect the others."""
+    is_empty, skipped = True, list[str]()
     for file in files:
-        if os.path.isdir(file):
-            continue
         try:
             kind.check(file)
         except RouterInputError:
@@ -242,26 +210,32 @@ def _filter_files(files: Iterator[str], kind: FileKind, skipped: list[str]) -> I
             if file.rpartition(".")[2].lower() not in kind.suffixes:
                 skipped.append(to_printable(file))
                 continue
+        is_empty = False
         yield file
-
-
-_AUDIO = FileKind("audio", RECORDING_SUFFIXES, create_recording)
-
-
-def _describe_skipped(skipped: Sequence[str]) -> str:
-    if not skipped:
-        return ""
     names = ", ".join(skipped[:_MAX_SKIPPED_NAMES])
-    more = ", ..." if len(skipped) > _MAX_SKIPPED_NAMES else ""
-    return f" Skipped {len(skipped)} other file(s): {names}{more}."
+    names += ", ..." if len(skipped) > _MAX_SKIPPED_NAMES else ""
+    description = f" Skipped {len(skipped)} other file(s): {names}." if skipped else ""
+    if is_empty:
+        raise RouterInputError(
+            f"source: No {kind.name} files in {get_label(item)!r}. Supported types: "
+            f"{', '.join(kind.suffixes)}.{description}"
+        )
+    if skipped:
+        _LOG.warning("Loading %s:%s", get_label(item), description)
 
 
-def _is_pattern(text: str) -> bool:
-    return "://" not in text and any(character in text for character in _WILDCARDS)
+def _list_files(item: SourceItem) -> Iterator[str] | None:
+    """List the files of a directory or pattern in order; ``None`` for a single item."""
+    if isinstance(item, (bytes, Blob)):
+        return None
+    if os.path.isdir(item):
+        return _walk_directory(item)
+    is_pattern = "://" not in str(item) and not _WILDCARDS.isdisjoint(str(item))
+    return _expand_pattern(Path(item)) if is_pattern and not os.path.exists(item) else None
 
 
-def _walk_directory(directory: Path) -> Iterator[str]:
-    """Yield all files below a directory in order, without hidden ones.
+def _walk_directory(directory: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield all files below a directory, without hidden ones.
 
     Links to directories are not followed because they may form cycles. A directory that cannot be
     read raises an error, so that missing files do not go unnoticed.
@@ -277,12 +251,12 @@ def _walk_directory(directory: Path) -> Iterator[str]:
 
 
 def _expand_pattern(pattern: Path) -> Iterator[str]:
-    """Yield the files that match a pattern in order; hidden ones only if the pattern names them.
+    """Yield the files that match a pattern; hidden ones only if the pattern names them.
 
     ``Path.glob`` does not follow links to directories for ``**``, so cycles are not a problem.
     """
     parts = pattern.parts
-    first = next(index for index, part in enumerate(parts) if _is_pattern(part))
+    first = next(index for index, part in enumerate(parts) if _WILDCARDS.intersection(part))
     base, wildcard_parts = Path(*parts[:first]), parts[first:]
     if any("**" in part and part != "**" for part in wildcard_parts):
         # Python versions disagree on the meaning of such a pattern.
@@ -292,6 +266,6 @@ def _expand_pattern(pattern: Path) -> Iterator[str]:
         )
     include_hidden = any(part.startswith(".") for part in wildcard_parts)
     for file in sorted(base.glob(str(Path(*wildcard_parts)))):
-        relative_parts = file.relative_to(base).parts
-        if include_hidden or not any(part.startswith(".") for part in relative_parts):
+        is_hidden = any(part.startswith(".") for part in file.relative_to(base).parts)
+        if (include_hidden or not is_hidden) and not os.path.isdir(file):
             yield str(file)

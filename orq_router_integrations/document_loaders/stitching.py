@@ -88,9 +88,8 @@ def _estimate_overlap_words(
     overlap_seconds: float, chunk: AudioChunk, transcript: Transcript
 ) -> float:
     """Estimate how many words of a transcript are in the overlap with the previous chunk."""
-    chunk_seconds = (chunk.end_seconds or 0.0) - chunk.start_seconds
     word_count = len(split_words(transcript.text))
-    return word_count * overlap_seconds / max(chunk_seconds, overlap_seconds, 0.001)
+    return word_count * overlap_seconds / max(chunk.duration_seconds, overlap_seconds, 0.001)
 
 
 def concatenate(left: Transcript, right: Transcript) -> Transcript:

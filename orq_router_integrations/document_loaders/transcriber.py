@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
-
-from langchain_core.documents import Document
+from typing import Any, ClassVar
 
 from orq_router_integrations._concurrency import Steps, partition
 from orq_router_integrations.document_loaders.chunking import WavReader, split_wav
@@ -16,15 +14,12 @@ from orq_router_integrations.document_loaders.decoding import (
     read_duration,
 )
 from orq_router_integrations.document_loaders.documents import DocumentSplitter
-from orq_router_integrations.document_loaders.loader_run import (
-    LoadedFile,
-    OnError,
-    raise_or_log,
-)
-from orq_router_integrations.document_loaders.result_store import FileResultStore, compute_key
+from orq_router_integrations.document_loaders.file_loader import FileRun, LoadedFile
 from orq_router_integrations.document_loaders.sources import (
+    AUDIO_FILES,
     AudioChunk,
     ChunkLimits,
+    FileKind,
     Recording,
     SourceItem,
     create_recording,
@@ -33,7 +28,6 @@ from orq_router_integrations.document_loaders.sources import (
 from orq_router_integrations.document_loaders.stitching import merge_chunks
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.wire.call import Call, Response
-from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.transcriptions import parse_transcript
 from orq_router_integrations.wire.transcripts import Span, Transcript
@@ -53,25 +47,19 @@ class PreparedRecording:
     duration_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transcriber:
-    """Transcribes one recording at a time, with the settings of a loader or parser."""
+@dataclass(frozen=True, kw_only=True)
+class Transcriber(FileRun[PreparedRecording, ChunkTranscripts]):
+    """Transcribes recordings with the settings of a loader or parser."""
+
+    kind: ClassVar[FileKind] = AUDIO_FILES
 
     endpoint: Endpoint
-    body: Mapping[str, Any]
-    controls: RouterControls
     splitter: DocumentSplitter
     limits: ChunkLimits
     carry_prompt: bool = True
-    on_error: OnError = "raise"
-    store: FileResultStore[Transcript] | None = None
-    base_url: str = ""
 
     def check_item(self, item: SourceItem) -> None:
-        """Check an item before the first request is sent.
-
-        If errors are to be skipped or marked, the check is left to ``prepare``.
-        """
+        """Check an item, and that it can be decoded if it must be converted or split."""
         if self.on_error != "raise":
             return
         recording = create_recording(item)
@@ -90,10 +78,8 @@ class Transcriber:
         """
         recording = create_recording(item)
         reader = _create_wav_reader(recording)
-        duration: float | None = None
-        if reader is not None:
-            duration = reader.duration_seconds
-        elif self.limits.max_seconds is not None:
+        duration = reader.duration_seconds if reader else None
+        if reader is None and self.limits.max_seconds is not None:
             duration = read_duration(recording)
         is_sendable = not (reader.needs_new_header if reader else recording.needs_conversion)
         if is_sendable and not self._exceeds_limits(recording, duration):
@@ -114,122 +100,84 @@ class Transcriber:
             max_seconds is not None and (duration_seconds is None or duration_seconds > max_seconds)
         )
 
-    def transcribe_chunks(
+    def create_steps(self, prepared: PreparedRecording) -> list[Steps[ChunkTranscripts]]:
+        groups = partition(prepared.chunks, self.max_concurrency)
+        return [self._transcribe_chunks(prepared, group) for group in groups]
+
+    def _transcribe_chunks(
         self, prepared: PreparedRecording, chunks: Sequence[AudioChunk]
     ) -> Steps[ChunkTranscripts]:
-        """Transcribe consecutive chunks of a recording, one after the other.
-
-        Yields the steps to run, see ``_concurrency``; sync and async calls share this code.
-        """
+        """Transcribe consecutive chunks of a recording, one after the other."""
         transcripts: ChunkTranscripts = []
         prompt_tail = ""
         for chunk in chunks:
+            prompts = [text for text in (self.body.get("prompt"), prompt_tail) if text]
+            prompt_tail = ""
+            call = Call(
+                endpoint=self.endpoint,
+                body={**self.body, "prompt": " ".join(prompts)} if prompts else self.body,
+                files={"file": chunk.upload},
+                controls=self.controls,
+                parse=self._parse_response,
+            )
             try:
-                transcript = yield from self._transcribe_chunk(chunk, prompt_tail)
+                transcript = yield from self.send_once(call, chunk.upload, self.splitter.has_spans)
             except RouterError as error:
                 label, count = prepared.recording.label, len(prepared.chunks)
                 if count > 1:
                     label = f"{label}, chunk {chunk.index + 1} of {count}"
-                transcripts.append(self._handle_error(error, label, chunk))
-                prompt_tail = ""
+                transcripts.append(self._create_gap(error, label, chunk.duration_seconds))
             else:
                 transcripts.append(transcript)
-                prompt_tail = _get_prompt_tail(transcript.text) if self.carry_prompt else ""
+                if self.carry_prompt:
+                    prompt_tail = _get_prompt_tail(transcript.text)
         return transcripts
-
-    def _transcribe_chunk(self, chunk: AudioChunk, prompt_tail: str) -> Steps[Transcript]:
-        prompts = [text for text in (self.body.get("prompt"), prompt_tail) if text]
-        call = Call(
-            endpoint=self.endpoint,
-            body={**self.body, "prompt": " ".join(prompts)} if prompts else self.body,
-            files={"file": chunk.upload},
-            controls=self.controls,
-            parse=self._parse_response,
-        )
-        transcript: Transcript | None
-        if self.store is None:
-            transcript = yield call
-            return transcript
-        key = compute_key(chunk.upload, self._get_key_params())
-        yield key  # wait for a concurrent request for the same recording
-        transcript = self.store.get(key)
-        if transcript is None or not self.splitter.has_spans(transcript):
-            transcript = yield call
-            self.store.put(key, transcript)
-        return transcript
 
     def _parse_response(self, response: Response) -> Transcript:
         transcript = parse_transcript(response, self.body.get("response_format"))
         return self.splitter.require_spans(transcript)
 
-    def _get_key_params(self) -> dict[str, Any]:
-        """Return everything that affects a transcript.
-
-        The end of the previous transcript is not included: it has little effect, and depends on
-        how many chunks are transcribed concurrently.
-        """
-        controls = self.controls.to_wire()
-        return {
-            "endpoint": self.endpoint.path,
-            "url": self.base_url,
-            **self.body,
-            "controls": {name: controls[name] for name in ("load_balancer",) if name in controls},
-        }
-
-    def _handle_error(
-        self, error: RouterError, label: str, chunk: AudioChunk | None = None
+    def _create_gap(
+        self, error: RouterError, label: str, duration_seconds: float = 0.0
     ) -> Transcript | None:
         """Apply the error policy to a chunk, or to a recording that could not be opened."""
-        description = raise_or_log(error, label, self.on_error)
+        description = self.handle_error(error, label)
         if self.on_error == "skip":
             return None
-        duration = chunk.end_seconds - chunk.start_seconds if chunk and chunk.end_seconds else 0.0
-        gap = Span("", 0.0, duration, error=description)
+        gap = Span("", 0.0, duration_seconds, error=description)
         return Transcript("", words=(gap,), segments=(gap,))
-
-    def create_steps(
-        self, prepared: PreparedRecording, max_groups: int
-    ) -> list[Steps[ChunkTranscripts]]:
-        """Create the steps of up to ``max_groups`` groups of consecutive chunks."""
-        groups = partition(prepared.chunks, max_groups)
-        return [self.transcribe_chunks(prepared, group) for group in groups]
 
     def build_result(
         self, prepared: PreparedRecording, groups: Sequence[ChunkTranscripts]
     ) -> LoadedFile:
         transcripts = list(chain.from_iterable(groups))
-        if len(transcripts) == 1:
-            merged = transcripts[0]
-        else:
-            merged = merge_chunks(prepared.chunks, transcripts)
-        documents: list[Document] = []
-        if merged is not None:
-            if prepared.duration_seconds is not None:
-                merged = replace(merged, duration=prepared.duration_seconds)
-            skipped_seconds = sum(
-                (chunk.end_seconds or 0.0) - chunk.start_seconds
-                for chunk, transcript in zip(prepared.chunks, transcripts, strict=True)
-                if transcript is None
-            )
-            metadata = {
-                **prepared.recording.metadata,
-                **self._build_metadata(prepared.recording.label, merged),
-                "skipped_seconds": skipped_seconds or None,
-            }
-            documents = list(self.splitter.split(merged, metadata))
+        is_split = len(transcripts) > 1
+        merged = merge_chunks(prepared.chunks, transcripts) if is_split else transcripts[0]
+        if merged is not None and prepared.duration_seconds is not None:
+            merged = replace(merged, duration=prepared.duration_seconds)
+        skipped_seconds = sum(
+            chunk.duration_seconds
+            for chunk, transcript in zip(prepared.chunks, transcripts, strict=True)
+            if transcript is None
+        )
+        metadata = {**prepared.recording.metadata, "skipped_seconds": skipped_seconds or None}
         error_count = sum(part is None or bool(part.errors) for part in transcripts)
-        return LoadedFile(documents, prepared.duration_seconds, error_count)
+        return self._create_file(prepared.recording.label, merged, error_count, metadata)
 
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
-        """Apply the error policy to a recording that could not be opened."""
-        transcript = self._handle_error(error, label)
-        if transcript is None:
-            return LoadedFile([], error_count=1)
-        metadata = self._build_metadata(label, transcript)
-        return LoadedFile(list(self.splitter.split(transcript, metadata)), error_count=1)
+        return self._create_file(label, self._create_gap(error, label), 1, {})
 
-    def _build_metadata(self, label: str, transcript: Transcript) -> dict[str, Any]:
-        return {
+    def _create_file(
+        self,
+        label: str,
+        transcript: Transcript | None,
+        error_count: int,
+        metadata: Mapping[str, Any],
+    ) -> LoadedFile:
+        if transcript is None:
+            return LoadedFile([], error_count=error_count)
+        metadata = {
+            **metadata,
             "source": label,
             "language": transcript.language or self.body.get("language"),
             "duration": transcript.duration,
@@ -237,6 +185,8 @@ class Transcriber:
             "response_format": self.body.get("response_format", "json"),
             "offline": transcript.offline or None,
         }
+        documents = list(self.splitter.split(transcript, metadata))
+        return LoadedFile(documents, transcript.duration, error_count)
 
 
 def _create_wav_reader(recording: Recording) -> WavReader | None:

@@ -90,7 +90,7 @@ def content_block(
         _check_str(mime_type=mime_type, filename=filename, detail=detail)
         if detail is not None and detail not in mime.IMAGE_DETAILS:
             raise ValueError(f"detail must be 'low', 'high' or 'auto', not {detail!r}.")
-        file = _resolve_str(source) or resolve_source(source, url_hint=_URL_HINT)
+        file = _decode_base64(source) or resolve_source(source, url_hint=_URL_HINT)
         if lazy and isinstance(file.content, bytes):
             raise ValueError("lazy=True requires a path. Leave it out for content in memory.")
         data = _read_source(file, header_only=lazy)
@@ -167,11 +167,8 @@ def _decode_text(data: bytes, name: str | None) -> str:
         ) from None
 
 
-def _resolve_str(text: object) -> SourceFile | None:
-    """Return the content of a data URL, or of base64 text that is clearly not a path."""
-    if mime.is_data_url(text):
-        mime_type, data = mime.parse_data_url(text)
-        return SourceFile(base64.b64decode(mime.validate_base64(data)[0]), None, mime_type)
+def _decode_base64(text: object) -> SourceFile | None:
+    """Return the content of base64 text that is clearly not a path."""
     if not isinstance(text, str) or len(text) < _MIN_BASE64_CHARS or _file_exists(text):
         return None
     with suppress(ValueError):
@@ -189,12 +186,15 @@ def _file_exists(path: str) -> bool:
 
 
 def resolve_source(source: Any, *, url_hint: str = "") -> SourceFile:
-    """Resolve a path, bytes, a file object, a PIL image or a ``Blob``.
+    """Resolve a path, bytes, a data URL, a file object, a PIL image or a ``Blob``.
 
     Raises ``ValueError`` for other objects, and for files that cannot be read.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return SourceFile(bytes(source))
+    if mime.is_data_url(source):
+        mime_type, data = mime.parse_data_url(source)
+        return SourceFile(base64.b64decode(mime.validate_base64(data)[0]), None, mime_type)
     if isinstance(source, (str, os.PathLike)):
         path = validate_file(source, url_hint=url_hint)
         return SourceFile(path, to_printable(path.name))

@@ -6,11 +6,16 @@ Only headers are read. The result is ``None`` for unreadable data; no exceptions
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orq_router_integrations.media.mime import PDF_TYPE, Base64View, detect_mime_type
-from orq_router_integrations.media.mp3 import measure_tags, parse_mp3_frame
+from orq_router_integrations.media.mime import (
+    PDF_TYPE,
+    Base64View,
+    detect_mime_type,
+    measure_tags,
+)
+from orq_router_integrations.media.mp3 import parse_mp3_frame
 from orq_router_integrations.media.wav import MAX_HEADER_BYTES, parse_wav_header
 
 ImageSize = tuple[int, int]
@@ -92,31 +97,8 @@ def count_pdf_pages(data: Data) -> int | None:
         return int(match[1]) or None
     content = data[:_MAX_PDF_BYTES]
     parts = [content, *_iter_object_streams(content)]
-    return _count_page_objects(parts) or _find_page_count(parts) or None
-
-
-def limit_pdf_pages(data: bytes) -> int | None:
-    """Return a number of pages that a PDF certainly does not exceed.
-
-    The result is ``None`` if a part of the PDF cannot be read. It may be too high, because a PDF
-    can contain earlier versions of its pages.
-    """
-    if detect_mime_type(data) != PDF_TYPE or len(data) > _MAX_PDF_BYTES:
-        return None
-    streams = list(_iter_object_streams(data))
-    if len(streams) < data.count(b"ObjStm") or sum(map(len, streams)) >= _MAX_DECOMPRESSED_BYTES:
-        return None
-    parts = [data, *streams]
-    return max(_count_page_objects(parts), _find_page_count(parts)) or None
-
-
-def _count_page_objects(parts: Iterable[bytes]) -> int:
-    return sum(len(_PAGE.findall(part)) for part in parts)
-
-
-def _find_page_count(parts: Iterable[bytes]) -> int:
-    """Return the largest number of pages that a node of the page tree states."""
-    return max((int(count) for part in parts for count in _PAGE_COUNT.findall(part)), default=0)
+    counts = [int(count) for part in parts for count in _PAGE_COUNT.findall(part)]
+    return sum(len(_PAGE.findall(part)) for part in parts) or max(counts, default=0) or None
 
 
 def _iter_object_streams(content: bytes) -> Iterator[bytes]:

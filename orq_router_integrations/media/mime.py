@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeGuard
 
 from typing_extensions import Generator
 
-from orq_router_integrations.media.mp3 import Sliceable, has_mp3_frames, measure_tags
+from orq_router_integrations.media.mp3 import Sliceable, has_mp3_frames, measure_id3_tag
 from orq_router_integrations.wire.multipart import iter_upload
 from orq_router_integrations.wire.request_encoding import (
     MIN_DEFERRED_CHARS,
@@ -32,47 +32,67 @@ MAX_IMAGE_BYTES = 20 * 1024 * 1024
 AUDIO_FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
 """Audio that chat models accept: the name of the format in the API, by MIME type."""
 
-SUFFIXES = {
-    "image/png": ("png",),
-    "image/jpeg": ("jpg", "jpeg"),
-    "image/gif": ("gif",),
-    "image/webp": ("webp",),
-    "image/tiff": ("tiff", "tif"),
-    "image/bmp": ("bmp",),
-    "image/avif": ("avif",),
-    "audio/flac": ("flac",),
-    "audio/mpeg": ("mp3", "mpga", "mpeg"),
-    "audio/mp4": ("m4a", "mp4"),
-    "audio/ogg": ("ogg", "oga", "opus"),
-    "audio/wav": ("wav", "wave"),
-    "video/mp4": ("mp4", "m4a", "m4v", "mov", "3gp"),
-    "video/mpeg": ("mpeg", "mpg"),
-    "video/webm": ("webm", "mkv", "mka"),
-    "audio/x-w64": ("w64",),
-    "audio/aac": ("aac",),
-    "audio/aiff": ("aiff", "aif", "aifc"),
-    "audio/amr": ("amr",),
-    "audio/x-caf": ("caf",),
-    "audio/x-ms-wma": ("wma",),
-    PDF_TYPE: ("pdf",),
-    "text/plain": ("txt", "text", "md", "csv", "tsv", "log", "json", "xml", "yaml", "yml"),
-    DEFAULT_TYPE: ("bin",),
-}
-"""Suffixes of file names by MIME type, without the dot. The usual one comes first."""
-
 RECORDING_SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")
 """Suffixes of file names that the transcription endpoint accepts."""
 
-CONVERTIBLE_TYPES = ("audio/aac", "audio/aiff", "audio/amr", "audio/x-caf", "audio/x-ms-wma")
+CONVERTIBLE_TYPES = (
+    "audio/aac",
+    "audio/aiff",
+    "audio/amr",
+    "audio/x-caf",
+    "audio/x-ms-wma",
+    "audio/x-w64",
+)
 """Audio that the router does not accept, but that PyAV converts."""
-
-W64_TYPE = "audio/x-w64"
-"""Sony Wave64: WAV with 64-bit sizes, which the router does not accept."""
 
 HEADER_BYTES = 32 * 1024
 """Number of bytes that are searched for the start of a file's actual content."""
 
-_MAGIC_BYTES = 64
+_FILE_TYPES = (
+    ("image/png", "png", rb"\x89PNG\r\n\x1a\n"),
+    ("image/jpeg", "jpg jpeg", rb"\xff\xd8\xff"),
+    ("image/gif", "gif", rb"GIF8[79]a"),
+    ("image/webp", "webp", rb"RIFF.{4}WEBP"),
+    ("image/tiff", "tiff tif", rb"II\*\0|MM\0\*"),
+    ("image/bmp", "bmp", rb"BM"),
+    ("image/avif", "avif", rb".{4}ftypavi"),
+    ("image/heic", "heic", rb".{4}ftyphei"),
+    ("image/heif", "heif", rb".{4}ftypmif"),
+    ("audio/flac", "flac", rb"fLaC"),
+    # Tags of MP3 files, and headers of MPEG audio frames, layer III.
+    ("audio/mpeg", "mp3 mpga mpeg", rb"ID3|APETAGEX|\xff[\xe2\xe3\xea\xeb\xf2\xf3\xfa\xfb]"),
+    ("audio/mp4", "m4a mp4", rb".{4}ftypM4A"),
+    ("audio/ogg", "ogg oga opus", rb"OggS"),
+    ("audio/wav", "wav wave", rb"(?:RIFF|RF64|BW64).{4}WAVE"),
+    # Files of QuickTime may lack the brand.
+    ("video/mp4", "mp4 m4a m4v mov 3gp", rb".{4}ftyp|\0.{3}(?:moov|mdat|wide|free|skip)"),
+    ("video/mpeg", "mpeg mpg", rb"\0\0\x01\xba"),
+    ("video/webm", "webm mkv mka", rb"\x1aE\xdf\xa3"),
+    ("audio/x-w64", "w64", rb"riff\x2e\x91\xcf\x11"),
+    ("audio/aac", "aac", rb"\xff[\xf0\xf1\xf8\xf9]"),
+    ("audio/aiff", "aiff aif aifc", rb"FORM.{4}AIF[FC]"),
+    ("audio/amr", "amr", rb"#!AMR"),
+    ("audio/x-caf", "caf", rb"caff"),
+    ("audio/x-ms-wma", "wma", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    ("application/zip", "zip", rb"PK\x03\x04"),
+    (PDF_TYPE, "pdf", rb"%PDF-"),
+    ("text/plain", "txt text md csv tsv log json xml yaml yml", None),
+    (DEFAULT_TYPE, "bin", None),
+)
+"""MIME types, their suffixes (the usual one first), and patterns of their first bytes."""
+
+SUFFIXES = {mime_type: tuple(suffixes.split()) for mime_type, suffixes, _ in _FILE_TYPES}
+"""Suffixes of file names by MIME type, without the dot. The usual one comes first."""
+
+_SIGNATURES = tuple(
+    (re.compile(signature, re.DOTALL), mime_type)
+    for mime_type, _, signature in _FILE_TYPES
+    if signature is not None
+)
+_SIGNATURE_BYTES = 16
+_MAX_TAGS = 8
+_APE_HEADER_BYTES = 32
+
 _MAX_PDF_OFFSET = 1024
 _PDF_HEADER = re.compile(rb"%PDF-\d")
 
@@ -85,41 +105,6 @@ _ALIASES = {
     "audio/x-mp3": "audio/mpeg",
     "audio/mpeg3": "audio/mpeg",
 }
-_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
-    (b"II*\0", "image/tiff"),
-    (b"MM\0*", "image/tiff"),
-    (b"%PDF-", PDF_TYPE),
-    (b"ID3", "audio/mpeg"),
-    (b"fLaC", "audio/flac"),
-    (b"OggS", "audio/ogg"),
-    (b"\x1aE\xdf\xa3", "video/webm"),
-    (b"PK\x03\x04", "application/zip"),
-    (b"APETAGEX", "audio/mpeg"),
-    (b"\x00\x00\x01\xba", "video/mpeg"),
-    (bytes.fromhex("726966662e91cf11a5d628db04c10000"), W64_TYPE),
-    (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), "audio/x-ms-wma"),
-    (b"caff", "audio/x-caf"),
-    (b"#!AMR", "audio/amr"),
-)
-_CONTAINERS = (b"RIFF", b"RF64", b"BW64", b"FORM")
-_CONTAINER_TYPES = {
-    b"WAVE": "audio/wav",
-    b"WEBP": "image/webp",
-    b"AIFF": "audio/aiff",
-    b"AIFC": "audio/aiff",
-}
-_MP4_BRANDS = {
-    b"M4A": "audio/mp4",
-    b"hei": "image/heic",
-    b"mif": "image/heif",
-    b"avi": "image/avif",
-}
-_QUICKTIME_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip")
 _MARKUP = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:\s|<\?[^>]*>|<!--[^>]*>)*<(?:!DOCTYPE\s+)?(svg|html)\b", re.IGNORECASE
 )
@@ -175,36 +160,34 @@ def detect_mime_type(data: Sliceable) -> str | None:
     Tags, zeros and incomplete frames before audio are skipped, and so are up to 1,024 bytes before
     a PDF. The first 16 bytes are enough for images.
     """
-    mime_type = _match_magic(data[:_MAGIC_BYTES])
+    mime_type = _match_signature(data[:_SIGNATURE_BYTES])
     if mime_type is None:
         return _search_header(data[:HEADER_BYTES])
     if mime_type == "audio/mpeg" and (start := measure_tags(data)):
-        tagged_type = _match_magic(data[start : start + _MAGIC_BYTES])
-        return tagged_type if tagged_type and tagged_type.startswith("audio/") else mime_type
+        tagged_type = _match_signature(data[start : start + _SIGNATURE_BYTES]) or ""
+        return tagged_type if tagged_type.startswith("audio/") else mime_type
     return mime_type
 
 
-def _match_magic(data: bytes) -> str | None:
-    """Return the type of data that begins with a known signature."""
-    for magic, mime_type in _MAGIC:
-        if data.startswith(magic):
+def _match_signature(data: bytes) -> str | None:
+    for signature, mime_type in _SIGNATURES:
+        if signature.match(data):
             return mime_type
-    if data[:4] in _CONTAINERS:
-        return _CONTAINER_TYPES.get(data[8:12])
-    if data[4:8] == b"ftyp":
-        return _MP4_BRANDS.get(data[8:11], "video/mp4")
-    if data[4:8] in _QUICKTIME_ATOMS and data[0] == 0:
-        return "video/mp4"
-    return _match_frame(data)
-
-
-def _match_frame(data: bytes) -> str | None:
-    if len(data) > 1 and data[0] == 0xFF:
-        if data[1] & 0xE6 == 0xE2:  # an MPEG audio frame, layer III
-            return "audio/mpeg"
-        if data[1] & 0xF6 == 0xF0:  # an ADTS frame
-            return "audio/aac"
     return None
+
+
+def measure_tags(data: Sliceable) -> int:
+    """Return the size in bytes of the ID3 and APE tags at the start of a file."""
+    offset = 0
+    for _ in range(_MAX_TAGS):
+        header = data[offset : offset + _APE_HEADER_BYTES]
+        if header.startswith(b"ID3"):
+            offset += measure_id3_tag(header)
+        elif header.startswith(b"APETAGEX"):
+            offset += _APE_HEADER_BYTES + int.from_bytes(header[12:16], "little")
+        else:
+            break
+    return offset
 
 
 def _search_header(header: bytes) -> str | None:

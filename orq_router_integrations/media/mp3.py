@@ -8,8 +8,6 @@ _MPEG2_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
 _MPEG1_SAMPLE_RATES = (44100, 48000, 32000, 0)
 
 ID3_HEADER_BYTES = 10
-_APE_HEADER_BYTES = 32
-_MAX_TAGS = 8
 
 
 class Sliceable(Protocol):
@@ -18,18 +16,6 @@ class Sliceable(Protocol):
     def __getitem__(self, part: slice, /) -> bytes:
         """Return some of the bytes."""
         ...
-
-
-def measure_tags(data: Sliceable) -> int:
-    """Return the size in bytes of the ID3 and APE tags at the start of a file."""
-    offset = 0
-    for _ in range(_MAX_TAGS):
-        header = data[offset : offset + _APE_HEADER_BYTES]
-        size = measure_id3_tag(header) or _measure_ape_tag(header)
-        if not size:
-            break
-        offset += size
-    return offset
 
 
 def measure_id3_tag(header: bytes) -> int:
@@ -41,12 +27,6 @@ def measure_id3_tag(header: bytes) -> int:
         size = size << 7 | byte & 0x7F
     footer_bytes = ID3_HEADER_BYTES if header[5] & 0x10 else 0
     return ID3_HEADER_BYTES + size + footer_bytes
-
-
-def _measure_ape_tag(header: bytes) -> int:
-    if not header.startswith(b"APETAGEX") or len(header) < _APE_HEADER_BYTES:
-        return 0
-    return _APE_HEADER_BYTES + int.from_bytes(header[12:16], "little")
 
 
 @dataclass(frozen=True, slots=True)

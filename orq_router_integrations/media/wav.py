@@ -1,7 +1,6 @@
-"""Parse the headers of WAV, RF64 and Wave64 files, and build those of WAV files."""
+"""Parse the headers of WAV and RF64 files, and build those of WAV files."""
 
 import struct
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -13,24 +12,18 @@ _EXTENSIBLE = b"\xfe\xff"
 _UNKNOWN_SIZES = range(0x7FFF0000, 0x100000000)
 """Sizes that programs write when they stream a file and do not know its size."""
 
-_PREFIXES = (b"RIFF", b"RF64", b"BW64")
-_WAVE64_PREFIX = bytes.fromhex("726966662e91cf11a5d628db04c10000")
-_WAVE64_NAME_END = bytes.fromhex("f3acd3118cd100c04f8edb8a")
-"""Names of Wave64 chunks have 16 bytes: the 4 of a WAV file, and these."""
-
-_Chunk = tuple[bytes, int, int]
-"""Name of a chunk, offset of its content in the file, and size of its content."""
+_NAMES = (b"RIFF", b"RF64", b"BW64")
 
 
 @dataclass(frozen=True, slots=True)
 class WavHeader:
-    """The header of a WAV, RF64 or Wave64 file. Offsets and sizes are in bytes.
+    """The header of a WAV or RF64 file. Offsets and sizes are in bytes.
 
     Attributes:
         format_chunk: Content of the ``fmt`` chunk.
         data_offset: Offset of the samples in the file.
         data_size: Size of the samples, or ``None`` if the header does not state it.
-        is_64_bit: Whether it is an RF64 or Wave64 file.
+        is_64_bit: Whether it is an RF64 file, whose sizes have 64 bits.
     """
 
     format_chunk: bytes
@@ -98,51 +91,28 @@ def parse_wav_header(data: bytes) -> WavHeader | None:
     >>> parse_wav_header(header).description
     '24000 Hz, 1 channel(s), 16 bit'
     """
-    if data and _WAVE64_PREFIX.startswith(data[:16]):
-        return _find_samples(data, _iter_wave64_chunks(data), is_64_bit=True)
-    if not _is_wav_prefix(data):
+    if not any(name.startswith(data[:4]) for name in _NAMES) or not b"WAVE".startswith(data[8:12]):
         raise ValueError("not a WAV file")
-    return _find_samples(data, _iter_chunks(data), is_64_bit=data[:4] != b"RIFF")
-
-
-def _find_samples(data: bytes, chunks: Iterable[_Chunk], *, is_64_bit: bool) -> WavHeader | None:
-    format_chunk, ds64_size = b"", 0
-    for name, offset, size in chunks:
+    is_64_bit = data[:4] != b"RIFF"
+    format_chunk, ds64_size, offset = b"", 0, 12
+    while len(data) >= offset + 8:
+        name, size = (
+            data[offset : offset + 4],
+            int.from_bytes(data[offset + 4 : offset + 8], "little"),
+        )
+        offset += 8
         if name == b"data" and len(format_chunk) >= 16:
             stated = ds64_size if is_64_bit and size in _UNKNOWN_SIZES else size
             data_size = None if not stated or stated in _UNKNOWN_SIZES else stated
             return WavHeader(format_chunk, offset, data_size, is_64_bit)
-        if name == b"fmt ":
-            format_chunk = data[offset : offset + size]
-        if name == b"ds64":
-            ds64_size = int.from_bytes(data[offset + 8 : offset + 16], "little")
         if name == b"data" or offset + size > MAX_HEADER_BYTES:
             raise ValueError("a WAV file without a readable header")
+        if name == b"fmt ":
+            format_chunk = data[offset : offset + size]
+        elif name == b"ds64":
+            ds64_size = int.from_bytes(data[offset + 8 : offset + 16], "little")
+        offset += size + size % 2
     return None
-
-
-def _iter_chunks(data: bytes) -> Iterator[_Chunk]:
-    offset = 12
-    while len(data) >= offset + 8:
-        size = int.from_bytes(data[offset + 4 : offset + 8], "little")
-        yield data[offset : offset + 4], offset + 8, size
-        offset += 8 + size + size % 2
-
-
-def _iter_wave64_chunks(data: bytes) -> Iterator[_Chunk]:
-    """Yield the chunks of a Wave64 file. Sizes include the header of 24 bytes; 8 is the unit."""
-    offset = 40
-    while len(data) >= offset + 24:
-        size = max(24, int.from_bytes(data[offset + 16 : offset + 24], "little"))
-        is_known = data[offset + 4 : offset + 16] == _WAVE64_NAME_END
-        yield data[offset : offset + 4] if is_known else b"", offset + 24, size - 24
-        offset += -(-size // 8) * 8
-
-
-def _is_wav_prefix(data: bytes) -> bool:
-    """Return whether the data may be the start of a WAV file, however short it is."""
-    starts = any(prefix.startswith(data[:4]) for prefix in _PREFIXES)
-    return starts and data[8:12] == b"WAVE"[: max(0, len(data) - 8)]
 
 
 def build_pcm_format(sample_rate: int, channels: int = 1, bits: int = 16) -> bytes:

@@ -54,6 +54,8 @@ class OCRResult:
     model: str | None = None
     offline: bool = False
     cost: float | None = None  # of the request in US dollars, if the response contains it
+    billed_pages: int | None = None
+    billed_tokens: int | None = None
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self))
@@ -104,9 +106,15 @@ def parse_ocr(response: Response, requested: Collection[int] | None = None) -> O
         wanted = ", ".join(map(str, sorted(expected))) or "of the file"
         received = ", ".join(map(str, indices)) or "none"
         raise MalformedResponseError(f"expected the pages {wanted}, got {received}")
-    cost = as_float(as_dict(body.get("usage")).get("total_cost"))
-    model = as_str(body.get("model")) or None
-    return OCRResult(tuple(pages), model, response.is_offline, cost)
+    usage = as_dict(body.get("usage") or body.get("usage_info"))  # Mistral's name
+    return OCRResult(
+        tuple(pages),
+        as_str(body.get("model")) or None,
+        response.is_offline,
+        as_float(usage.get("total_cost")),
+        as_int(usage.get("pages_processed")),
+        as_int(usage.get("tokens_processed")),
+    )
 
 
 def _parse_page(item: Any) -> Page:

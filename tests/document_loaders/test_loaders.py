@@ -14,7 +14,7 @@ from support.audio_loaders import WHISPER, create_loader, load_texts
 from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader, OrqTranslationLoader
-from orq_router_integrations.document_loaders import loaders
+from orq_router_integrations.document_loaders import file_loader
 from orq_router_integrations.errors import RouterInputError
 
 TEXTS = ["First file. Two sentences.", "Second file.", "Third file.", "Fourth and last."]
@@ -214,6 +214,6 @@ async def test_bar_counts_files_and_minutes(
 
 
 def test_missing_tqdm_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loaders, "find_spec", lambda _: None)
+    monkeypatch.setattr(file_loader, "find_spec", lambda _: None)
     with pytest.raises(ValidationError, match="pip install tqdm"):
         create_loader("a.wav", show_progress=True)

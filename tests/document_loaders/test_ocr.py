@@ -18,6 +18,7 @@ from orq_router_integrations import OfflineRouter, OrqOCRLoader, OrqOCRParser
 from orq_router_integrations.errors import (
     AuthenticationError,
     InvalidResponseError,
+    RouterError,
     RouterInputError,
     ServerError,
 )
@@ -125,6 +126,14 @@ def test_urls_are_passed_on(url: str, kind: str) -> None:
     assert body["document"] == {"type": kind, kind: url}
 
 
+@pytest.mark.parametrize("is_list", [False, True], ids=["one", "list"])
+def test_data_url_is_sent_like_its_content(paths: list[Path], is_list: bool) -> None:
+    data = base64.b64encode(paths[1].read_bytes()).decode()
+    url = f"data:application/pdf;base64,{data}"
+    _, body = record_request([url] if is_list else url)
+    assert body["document"]["document_url"] == url
+
+
 def test_options(paths: list[Path], tmp_path: Path) -> None:
     _, body = record_request(
         paths[0], pages=[0], directory=tmp_path, max_images=3, min_image_size=50
@@ -150,6 +159,7 @@ def test_metadata(paths: list[Path]) -> None:
         "height": 842,
         "dpi": 72,
         "offline": True,
+        "file_pages": 1,
     }
 
 
@@ -209,6 +219,23 @@ def test_provider_fields_and_cost_are_metadata(paths: list[Path]) -> None:
     assert "QUJD" not in str(document)
 
 
+@pytest.mark.parametrize(
+    ("usage", "metadata"),
+    [
+        ({"usage": {"type": "pages", "pages_processed": 2}}, {"file_pages": 2}),
+        ({"usage": {"type": "tokens", "tokens_processed": 70}}, {"file_tokens": 70}),
+        ({"usage_info": {"pages_processed": 2, "doc_size_bytes": 9}}, {"file_pages": 2}),
+        ({"usage": None}, {}),
+    ],
+    ids=["pages", "tokens", "usage_info", "none"],
+)
+def test_usage_is_metadata(paths: list[Path], usage: Any, metadata: dict[str, int]) -> None:
+    script = Script(respond(json={"pages": [{"index": 0, "markdown": "x"}], **usage}))
+    (document,) = create_loader(paths[0], client=create_client(script)).load()
+    counts = {name: document.metadata.get(name) for name in ("file_pages", "file_tokens")}
+    assert {name: count for name, count in counts.items() if count is not None} == metadata
+
+
 @pytest.mark.parametrize("header", [b"II*\0", b"MM\0*"])
 def test_tiff_may_have_several_pages(header: bytes) -> None:
     script = Script(respond(json={"pages": [{"index": 1, "markdown": "x"}]}))
@@ -230,12 +257,10 @@ def test_store_avoids_a_second_request(paths: list[Path], tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])
 async def test_page_out_of_range(paths: list[Path], on_error: Any) -> None:
-    router = OfflineRouter()
-    loader = create_loader(paths[:2], router, pages=[1], on_error=on_error)
+    loader = create_loader(paths[:2], pages=[1], on_error=on_error)
     if on_error == "raise":
-        with pytest.raises(RouterInputError, match=r"1\.pdf has a single page"):
-            loader.lazy_load()
-        assert router.requests == []
+        with pytest.raises(RouterError, match=r"1\.pdf: "):
+            loader.load()
     else:
         assert [document.page_content for document in loader.load()] == ["Second page."]
         assert len(await loader.aload()) == 1
@@ -259,7 +284,10 @@ def test_invalid_setting_raises(options: dict[str, Any], message: str) -> None:
         create_loader("a.pdf", **options)
 
 
-@pytest.mark.parametrize("source", [b"", b"plain text", "/does/not/exist.pdf", b"ID3 audio"])
+@pytest.mark.parametrize(
+    "source",
+    [b"", b"plain text", "/does/not/exist.pdf", b"ID3 audio", "data:text/plain;base64,QUFB"],
+)
 def test_invalid_source_raises_before_sending(source: Any) -> None:
     router = OfflineRouter()
     with pytest.raises(RouterInputError, match="source: "):

@@ -1,0 +1,259 @@
+"""Loaders and a blob parser for recordings.
+
+``OrqTranscriptionLoader``, ``OrqTranslationLoader`` and ``OrqAudioParser``.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from orq_router_integrations._integration import INTEGRATION_CONFIG
+from orq_router_integrations.document_loaders.documents import (
+    RESPONSE_FORMATS,
+    DocumentSplitter,
+    Granularity,
+)
+from orq_router_integrations.document_loaders.file_loader import (
+    BlobParser,
+    FileIntegration,
+    FileLoader,
+)
+from orq_router_integrations.document_loaders.result_store import open_store
+from orq_router_integrations.document_loaders.sources import ChunkLimits
+from orq_router_integrations.document_loaders.transcriber import Transcriber
+from orq_router_integrations.settings import rename_hints
+from orq_router_integrations.wire.control_placement import place_controls
+from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
+from orq_router_integrations.wire.transcriptions import (
+    TranscriptionParams,
+    TranslationParams,
+    check_translation_model,
+)
+from orq_router_integrations.wire.transcripts import Transcript
+
+DEFAULT_MAX_BYTES = 25 * 1024 * 1024
+"""Limit of OpenAI's API; the router does not document one."""
+
+Task = Literal["transcribe", "translate"]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_TRANSCRIPTION_ONLY_PARAMS = ("language", "timestamp_granularities")
+
+_WORD_TIMESTAMPS: Mapping[Task, tuple[str, Any]] = {
+    "transcribe": ("timestamp_granularities", ["word", "segment"]),
+    "translate": ("timestamps_granularity", "word"),
+}
+"""Parameter that requests word timestamps."""
+
+
+class AudioIntegration(FileIntegration, TranslationParams):
+    """Base class of the audio parser and the loaders."""
+
+    model_config = INTEGRATION_CONFIG
+
+    model: ModelId = Field(
+        examples=["openai/whisper-1"],
+        description="Provider and model, separated by a slash, such as `openai/whisper-1`.",
+    )
+    granularity: Granularity = Field(
+        default="file",
+        description="Part of a recording that becomes one Document: the entire `file`, a "
+        "`segment`, a `word`, a `speaker` turn or a time `window`. All except `file` set "
+        "`response_format='verbose_json'` by default; `word` and `window` also request word "
+        "timestamps, and `speaker` sets `diarize=True`.",
+    )
+    window_seconds: Seconds = Field(
+        default=60.0, description="Length in seconds of a Document if `granularity='window'`."
+    )
+    max_bytes: Annotated[int, Field(strict=True, ge=1024)] = Field(
+        default=DEFAULT_MAX_BYTES,
+        description="Maximum file size in bytes. Larger recordings are split into chunks: WAV "
+        "files directly, other formats after decoding them to disk (requires the extra `audio`).",
+    )
+    max_seconds: Seconds | None = Field(
+        default=None,
+        description="Maximum duration in seconds. Longer recordings are split into chunks. `None` "
+        "means that only `max_bytes` applies.",
+    )
+    overlap_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=2.0,
+        description="Overlap of neighboring chunks in seconds. Recordings are split at pauses if "
+        "possible, and text in the overlap appears once in the result.",
+    )
+    carry_prompt: bool = Field(
+        default=True,
+        description="Add the end of the previous chunk's transcript to the prompt of a chunk. "
+        "Applies within each of the `max_concurrency` groups of chunks that are transcribed "
+        "concurrently.",
+    )
+
+    fixed_task: ClassVar[Task] = "transcribe"
+    argument_hints: ClassVar[Mapping[str, str]] = {
+        **FileIntegration.argument_hints,
+        **dict.fromkeys(
+            _TRANSCRIPTION_ONLY_PARAMS, "Translations are always into English and do not accept it."
+        ),
+        **rename_hints(chunk_seconds="max_seconds", chunk_duration="max_seconds"),
+    }
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Self:
+        self._check_granularity()
+        if self._task == "translate":
+            check_translation_model(self.model)
+        if self.max_seconds is not None and self.max_seconds <= 1.5 * self.overlap_seconds:
+            raise ValueError(
+                f"max_seconds: {self.max_seconds:g} is too short for overlap_seconds="
+                f"{self.overlap_seconds:g}. Increase max_seconds or reduce overlap_seconds."
+            )
+        place_controls(self.merge_controls(), self._endpoint, self.resolved_client.dialect)
+        return self
+
+    def _check_granularity(self) -> None:
+        granularity = self.granularity
+        formats = RESPONSE_FORMATS[granularity]
+        if self.response_format and self.response_format not in formats:
+            raise ValueError(
+                f"response_format: {self.response_format!r} does not support granularity="
+                f"{granularity!r}. Use {' or '.join(map(repr, formats))}."
+            )
+        timestamps = getattr(self, "timestamp_granularities", None)
+        if timestamps and granularity in {"word", "segment"} and granularity not in timestamps:
+            raise ValueError(
+                f"timestamp_granularities: {timestamps} does not support granularity="
+                f"{granularity!r}. Add {granularity!r}, or omit timestamp_granularities."
+            )
+        if granularity == "speaker" and self.diarize is False:
+            raise ValueError(
+                "diarize: Must be True because granularity='speaker'. Set it, or omit diarize."
+            )
+
+    @property
+    def _task(self) -> Task:
+        return self.fixed_task
+
+    @property
+    def _endpoint(self) -> Endpoint:
+        return TRANSLATIONS if self._task == "translate" else TRANSCRIPTIONS
+
+    def _build_body(self) -> dict[str, Any]:
+        """Return model and parameters, including those that the granularity requires."""
+        body = {"model": self.model, **self.build_audio_params()}
+        if self.granularity != "file":
+            body.setdefault("response_format", "verbose_json")
+        if self.granularity == "speaker":
+            body.setdefault("diarize", True)
+        if self.granularity in {"word", "window"} and body["response_format"] == "verbose_json":
+            body.setdefault(*_WORD_TIMESTAMPS[self._task])
+        return body
+
+    def _create_run(self) -> Transcriber:
+        return Transcriber(
+            client=self.resolved_client,
+            body=self._build_body(),
+            controls=self.merge_controls(),
+            max_concurrency=self.max_concurrency,
+            on_error=self.on_error,
+            store=open_store(self.store, Transcript.from_json) if self.store else None,
+            endpoint=self._endpoint,
+            splitter=DocumentSplitter(self.granularity, self.window_seconds),
+            limits=ChunkLimits(
+                max_bytes=self.max_bytes,
+                max_seconds=self.max_seconds,
+                overlap_seconds=self.overlap_seconds,
+            ),
+            carry_prompt=self.carry_prompt,
+        )
+
+
+class OrqTranscriptionLoader(AudioIntegration, FileLoader, TranscriptionParams):
+    """Load recordings as text with a speech model of the orq.ai AI Router.
+
+    Recordings may be of any length and number. Large ones are split into chunks and their
+    transcripts are merged, several requests are sent concurrently, and Documents are returned in
+    the order of the source. Files are streamed from disk, so memory does not grow with their size
+    or number.
+
+    The metadata of Documents is described in ``OrqAudioParser``.
+
+    Raises:
+        pydantic.ValidationError: An argument is invalid.
+        RouterError: Loading failed; see ``on_error``.
+
+    >>> from orq_router_integrations.testing import OfflineRouter
+    >>> router = OfflineRouter(answers={"openai/whisper-1": "Good day. We meet at noon."})
+    >>> loader = OrqTranscriptionLoader(
+    ...     source=b"ID3...",
+    ...     model="openai/whisper-1",
+    ...     granularity="segment",
+    ...     client=router.client(),
+    ... )
+    >>> [(document.page_content, document.metadata["start"]) for document in loader.load()]
+    [('Good day.', 0.0), ('We meet at noon.', 1.0)]
+    """
+
+
+class OrqTranslationLoader(AudioIntegration, FileLoader):
+    """Load recordings in any language as English text.
+
+    Works like ``OrqTranscriptionLoader``, but uses the translation endpoint of the router, which
+    does not accept ``language`` and ``timestamp_granularities``. Of OpenAI's models, only
+    ``whisper-1`` supports translation.
+
+    >>> from orq_router_integrations.testing import OfflineRouter
+    >>> router = OfflineRouter(answers={"openai/whisper-1": "Good day."})
+    >>> loader = OrqTranslationLoader(
+    ...     source=b"ID3...", model="openai/whisper-1", client=router.client()
+    ... )
+    >>> loader.load()[0].page_content
+    'Good day.'
+    """
+
+    fixed_task: ClassVar[Task] = "translate"
+
+
+class OrqAudioParser(AudioIntegration, TranscriptionParams, BlobParser):
+    """Parse audio blobs into Documents with a speech model of the orq.ai AI Router.
+
+    Works with every LangChain blob loader, such as
+    ``GenericLoader(blob_loader, OrqAudioParser(...))``. Pickles do not contain the API key; it is
+    read from ``ORQ_API_KEY`` when they are loaded.
+
+    The metadata of a Document contains the metadata of the blob, ``source``, ``start`` and ``end``
+    in seconds if known, ``language``, ``duration`` in seconds, ``speaker``, ``model`` and
+    ``response_format``. If text is missing, it contains ``error`` (``on_error='mark'``), or
+    ``skipped_seconds``, the length of the omitted audio (``on_error='skip'``). All values are
+    strings, numbers or booleans.
+
+    Raises:
+        pydantic.ValidationError: An argument is invalid.
+        RouterError: A call failed; see ``on_error``.
+
+    >>> from langchain_core.documents.base import Blob
+    >>> from orq_router_integrations.testing import OfflineRouter
+    >>> router = OfflineRouter(answers={"talk.mp3": "Good day."})
+    >>> parser = OrqAudioParser(model="openai/whisper-1", client=router.client())
+    >>> blob = Blob.from_data(b"ID3...", metadata={"filename": "talk.mp3", "topic": "manners"})
+    >>> [document] = parser.parse(blob)
+    >>> document.page_content, document.metadata["topic"]
+    ('Good day.', 'manners')
+    """
+
+    task: Task = Field(
+        default="transcribe",
+        description="`transcribe`, or `translate` into English. Translations do not accept "
+        "`language` and `timestamp_granularities`.",
+    )
+
+    @model_validator(mode="after")
+    def _check_task(self) -> Self:
+        for name in _TRANSCRIPTION_ONLY_PARAMS:
+            if self.task == "translate" and getattr(self, name) is not None:
+                raise ValueError(f"{name}: Not supported with task='translate'. Omit it.")
+        return self
+
+    @property
+    def _task(self) -> Task:
+        return self.task

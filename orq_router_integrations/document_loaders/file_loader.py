@@ -1,0 +1,358 @@
+"""Base classes of the loaders and blob parsers, which read many files with concurrent requests."""
+
+import asyncio
+import logging
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+from langchain_core.document_loaders import BaseBlobParser, BaseLoader
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+from langchain_core.stores import BaseStore
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
+
+from orq_router_integrations import _concurrency as concurrency
+from orq_router_integrations._concurrency import CancelToken, Steps
+from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
+from orq_router_integrations.client import RouterClient
+from orq_router_integrations.document_loaders.result_store import (
+    FileResultStore,
+    compute_key,
+    validate_store,
+)
+from orq_router_integrations.document_loaders.sources import (
+    FileKind,
+    SourceItem,
+    get_label,
+    iter_items,
+    validate_source,
+)
+from orq_router_integrations.errors import (
+    AuthenticationError,
+    BudgetExceededError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RouterError,
+    RouterInputError,
+)
+from orq_router_integrations.settings import rename_hints
+from orq_router_integrations.wire.call import Call, Upload
+from orq_router_integrations.wire.controls import RouterControls
+
+_LOG = logging.getLogger(__name__)
+
+PROGRESS_INSTALL_COMMAND = "pip install tqdm"
+
+PreparedT = TypeVar("PreparedT")
+ResultT = TypeVar("ResultT")
+
+OnError = Literal["raise", "skip", "mark"]
+
+FATAL_ERRORS = (
+    AuthenticationError,
+    BudgetExceededError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+)
+"""Errors that would also occur for every other file. They are raised under every error policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """Result for one file."""
+
+    documents: list[Document]
+    duration_seconds: float | None = None
+    error_count: int = 0
+
+
+OnLoaded = Callable[[LoadedFile], None]
+OpenProgress = Callable[[], AbstractContextManager[OnLoaded | None]]
+"""Opens a progress bar, and returns the function to call for each file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRun(ABC, Generic[PreparedT, ResultT]):
+    """One pass over files, with the settings of a loader or parser.
+
+    Up to ``max_concurrency`` files are read concurrently, and the requests of each file are
+    divided into up to as many groups that are sent concurrently. Sync and async calls run the same
+    steps; see ``_concurrency``.
+    """
+
+    kind: ClassVar[FileKind]
+
+    client: RouterClient
+    body: Mapping[str, Any]
+    controls: RouterControls
+    max_concurrency: int = 1
+    on_error: OnError = "raise"
+    store: FileResultStore | None = None
+    cancel_token: CancelToken = field(default_factory=CancelToken)
+
+    @abstractmethod
+    def prepare(self, item: SourceItem) -> AbstractContextManager[PreparedT]:
+        """Open an item."""
+
+    @abstractmethod
+    def create_steps(self, prepared: PreparedT) -> list[Steps[ResultT]]:
+        """Create the groups of steps that may run concurrently."""
+
+    @abstractmethod
+    def build_result(self, prepared: PreparedT, groups: Sequence[ResultT]) -> LoadedFile:
+        """Build the result from the results of all groups."""
+
+    @abstractmethod
+    def build_failure(self, error: RouterError, label: str) -> LoadedFile:
+        """Apply the error policy to an item that could not be opened."""
+
+    def check_item(self, item: SourceItem) -> None:
+        """Check an item before the first request, unless its errors are to be skipped or marked."""
+        if self.on_error == "raise":
+            self.kind.check(item)
+
+    def handle_error(self, error: RouterError, label: str) -> str:
+        """Raise the error of a file, or log it and return its text if other files may continue."""
+        if self.on_error == "raise" or isinstance(error, FATAL_ERRORS):
+            if not isinstance(error, RouterInputError):  # its message contains the label already
+                error.args = (f"{label}: {error.message}",)
+            raise error
+        description = f"{type(error).__name__}: {error}"
+        _LOG.warning("Could not load %s: %s", label, description)
+        return description
+
+    def send_once(
+        self,
+        call: Call[Any],
+        upload: Upload,
+        is_usable: Callable[[Any], bool] = lambda _: True,
+    ) -> Steps[Any]:
+        """Return the result of a call for a file, which is only sent if the store lacks it.
+
+        The body of the call may contain more than that of the run, such as the end of the previous
+        transcript. Only the latter identifies the result.
+        """
+        if self.store is None:
+            return (yield call)
+        params = {"endpoint": call.endpoint.path, "url": self.client.base_url, **self.body}
+        if "load_balancer" in (controls := self.controls.to_wire()):
+            params["load_balancer"] = controls["load_balancer"]
+        key = compute_key(upload, params)
+        yield key  # wait for a concurrent request for the same file
+        result = self.store.get(key)
+        if result is None or not is_usable(result):
+            result = yield call
+            self.store.put(key, result)
+        return result
+
+    def iter_documents(
+        self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
+    ) -> Iterator[Document]:
+        """Load files and yield their Documents in order."""
+        limiter = concurrency.ThreadLimiter(
+            threading.Semaphore(self.max_concurrency), threading.Lock
+        )
+        load = partial(self._load, limiter=limiter)
+        files = concurrency.map_ordered(load, items, self.max_concurrency, self.cancel_token)
+        with open_progress() as on_loaded:
+            for file in files:
+                if on_loaded:
+                    on_loaded(file)
+                yield from file.documents
+
+    async def aiter_documents(
+        self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
+    ) -> AsyncIterator[Document]:
+        """Async version of ``iter_documents``."""
+        limiter = concurrency.AsyncLimiter(asyncio.Semaphore(self.max_concurrency), asyncio.Lock)
+        load = partial(self._aload, limiter=limiter)
+        files = concurrency.amap_ordered(load, items, self.max_concurrency)
+        with open_progress() as on_loaded:
+            async with aclosing(files):
+                async for file in files:
+                    if on_loaded:
+                        on_loaded(file)
+                    for document in file.documents:
+                        yield document
+
+    def _load(self, item: SourceItem, limiter: concurrency.ThreadLimiter) -> LoadedFile:
+        with ExitStack() as stack:
+            try:
+                prepared = stack.enter_context(self.prepare(item))
+            except RouterError as error:
+                return self.build_failure(error, get_label(item))
+            cancel_token = CancelToken(self.cancel_token)
+            tasks = [
+                partial(concurrency.run_steps, self.client, steps, limiter, cancel_token)
+                for steps in self.create_steps(prepared)
+            ]
+            return self.build_result(prepared, concurrency.gather(tasks, cancel_token))
+
+    async def _aload(self, item: SourceItem, limiter: concurrency.AsyncLimiter) -> LoadedFile:
+        context = self.prepare(item)
+        try:
+            prepared = await asyncio.to_thread(context.__enter__)  # reads files
+        except RouterError as error:
+            return self.build_failure(error, get_label(item))
+        try:
+            tasks = [
+                concurrency.arun_steps(self.client, steps, limiter)
+                for steps in self.create_steps(prepared)
+            ]
+            return self.build_result(prepared, await concurrency.agather(tasks))
+        finally:
+            context.__exit__(None, None, None)
+
+
+class FileIntegration(RouterIntegration, ABC):
+    """Base class of the loaders and blob parsers."""
+
+    argument_hints: ClassVar[Mapping[str, str]] = {
+        **ARGUMENT_HINTS,
+        **rename_hints(
+            path="source",
+            file="source",
+            file_path="source",
+            folder="source",
+            directory="source",
+            resume="store",
+        ),
+    }
+
+    max_concurrency: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
+        default=4,
+        description="Maximum number of concurrent requests, counting all files and their chunks.",
+    )
+    on_error: OnError = Field(
+        default="raise",
+        description="What to do if a file, or a chunk of a recording, fails. `raise` raises the "
+        "error, `skip` logs it and omits the text, and `mark` returns empty text with the reason "
+        "as `error` in the metadata. Errors that affect all files, such as an invalid API key, "
+        "are always raised.",
+    )
+    store: Annotated[
+        str | os.PathLike[str] | BaseStore[str, bytes] | None, PlainValidator(validate_store)
+    ] = Field(
+        default=None,
+        description="Where to keep results so that nothing is sent and billed twice: the path of "
+        "a SQLite file, which is created if missing, or a LangChain `BaseStore[str, bytes]`. "
+        "Results are looked up by file contents and parameters. Runs and processes may share a "
+        "store; a file that two of them send at the same time is billed twice.",
+    )
+
+    @abstractmethod
+    def _create_run(self) -> FileRun[Any, Any]:
+        """Create the run for one call, with the current settings."""
+
+
+def require_tqdm(enabled: bool) -> bool:
+    if enabled and find_spec("tqdm") is None:
+        raise ValueError(
+            f"show_progress: Requires tqdm. Install it with {PROGRESS_INSTALL_COMMAND}."
+        )
+    return enabled
+
+
+class FileLoader(FileIntegration, BaseLoader):
+    """Base class of the loaders."""
+
+    positional_field: ClassVar[str | None] = "source"
+
+    source: Annotated[Any, BeforeValidator(validate_source)] = Field(
+        kw_only=False,
+        repr=False,
+        examples=["calls/*.mp3"],
+        description="Files to load: a path, a directory (searched recursively), a glob pattern "
+        "such as `calls/*.mp3`, bytes, a binary file object, a `Blob`, a `BlobLoader`, or a list "
+        "of paths, bytes, file objects and blobs. Files of other types in directories and "
+        "patterns are skipped, and the log names them.",
+    )
+    show_progress: Annotated[bool, AfterValidator(require_tqdm)] = Field(
+        default=False,
+        description="Show a progress bar with files, minutes of audio and errors (requires the "
+        "extra `progress`).",
+    )
+
+    def lazy_load(self) -> Iterator[Document]:
+        """Load files lazily, in the order of the source.
+
+        Stopping iteration cancels pending requests; requests in flight finish in the background.
+
+        Raises:
+            RouterInputError: A path does not exist or has an unsupported type, or a directory
+                does not contain files of a supported type; raised before any request.
+            RouterError: A file failed; see ``on_error``. The Documents of earlier files are
+                yielded first.
+        """
+        run = self._create_run()
+        items = iter_items(self.source, run.check_item, run.kind)
+        return run.iter_documents(items, self._open_progress_bar)
+
+    def alazy_load(self) -> AsyncIterator[Document]:
+        """Async version of ``lazy_load``.
+
+        Individual paths are checked before this method returns; all other work does not block the
+        event loop. Stopping iteration or cancelling the task also ends requests in flight.
+        """
+        run = self._create_run()
+        items = iter_items(self.source, run.check_item, run.kind)
+        return run.aiter_documents(items, self._open_progress_bar)
+
+    @contextmanager
+    def _open_progress_bar(self) -> Iterator[OnLoaded | None]:
+        if not self.show_progress:
+            yield None
+            return
+        from tqdm.auto import tqdm  # noqa: PLC0415 - optional dependency
+
+        total = len(self.source) if isinstance(self.source, (list, tuple)) else None
+        minutes, error_count = 0.0, 0
+
+        def update(file: LoadedFile) -> None:
+            nonlocal minutes, error_count
+            minutes += (file.duration_seconds or 0.0) / 60
+            error_count += file.error_count
+            bar.set_postfix_str(f"{minutes:.1f} min audio, {error_count} errors")
+            bar.update()
+
+        with tqdm(total=total, unit="file") as bar:
+            yield update
+
+
+class BlobParser(FileIntegration, BaseBlobParser):
+    """Base class of the blob parsers."""
+
+    def lazy_parse(self, blob: Blob) -> Iterator[Document]:
+        """Parse a blob lazily.
+
+        Raises:
+            RouterInputError: The blob has an unsupported type; raised before iteration.
+            RouterError: A request failed; see ``on_error``.
+        """
+        run = self._create_run()
+        return run.iter_documents(_iter_blob(blob, run))
+
+    def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
+        """Async version of ``lazy_parse``."""
+        run = self._create_run()
+        return run.aiter_documents(_iter_blob(blob, run))
+
+    async def aparse(self, blob: Blob) -> list[Document]:
+        """Async version of ``parse``."""
+        return [document async for document in self.alazy_parse(blob)]
+
+
+def _iter_blob(blob: Blob, run: FileRun[Any, Any]) -> Iterator[SourceItem]:
+    if not isinstance(blob, Blob):
+        raise RouterInputError(f"blob: Expected a Blob, got {type(blob).__name__}.")
+    run.check_item(blob)
+    return iter([blob])
