@@ -10,7 +10,7 @@ import re
 import reprlib
 from bisect import bisect
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -21,7 +21,6 @@ from orq_router_integrations.chat_models.content_parts import convert_block
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.media import mime
 from orq_router_integrations.media.metadata import (
-    ImageSize,
     count_pdf_pages,
     read_audio_seconds,
     read_image_size,
@@ -30,8 +29,6 @@ from orq_router_integrations.media.mime import Base64View
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.request_encoding import DeferredBase64
 
-JsonObject = Mapping[str, Any]
-
 _TOKENS_PER_MESSAGE = 4
 _TOKENS_PER_NAME = 1
 _TOKENS_PER_TOOL = 8
@@ -39,7 +36,8 @@ _TOKENS_BEFORE_ANSWER = 3
 
 _TOKENS_PER_IMAGE, _TOKENS_PER_TILE = 85, 170
 _TILE_PIXELS, _MAX_SIDE_PIXELS, _MAX_SHORT_SIDE_PIXELS = 512, 2048, 768
-_DEFAULT_IMAGE_SIZE: ImageSize = (1024, 1024)
+_DEFAULT_IMAGE_SIZE = (1024, 1024)
+_TOKENS_PER_DEFAULT_IMAGE = 765
 
 _DEFAULT_PDF_PAGES = 4
 _MAX_TEXT_TOKENS_PER_PAGE = 800
@@ -66,79 +64,18 @@ def estimate_tokens(
 
     Nothing is downloaded. Content that cannot be read or sent counts as content of typical size.
     """
-    total = sum(_estimate_message(message, tool_media) for message in messages)
-    if messages:
-        total += _TOKENS_BEFORE_ANSWER
+    total = _TOKENS_BEFORE_ANSWER if messages else 0
+    for message in messages:
+        try:
+            total += sum(map(_estimate_payload, convert_messages([message], tool_media)))
+        except (ValueError, TypeError, AttributeError):  # the message cannot be sent
+            blocks = [message.content] if isinstance(message.content, str) else message.content
+            total += _TOKENS_PER_MESSAGE + sum(map(_estimate_block, blocks))
+            if tool_calls := getattr(message, "tool_calls", None):
+                total += _estimate_json(tool_calls)
     for tool in tools or ():
         total += _TOKENS_PER_TOOL + _estimate_json(tool.get("function", tool))
     return total
-
-
-def estimate_text(text: str) -> int:
-    """Estimate how many tokens a string has.
-
-    Words (long ones by their length), numbers, punctuation and line breaks are counted;
-    characters of other scripts count by a rate for each script.
-
-    >>> estimate_text("tiktoken is great!")
-    5
-    """
-    total = sum(map(_estimate_word, map(len, _WORDS.findall(text))))
-    for pattern, chars_per_token in _CHARS_PER_TOKEN.items():
-        total += sum(math.ceil(len(match) / chars_per_token) for match in pattern.findall(text))
-    if not text.isascii():
-        total += _TOKENS_PER_ACCENT * len(_ACCENTS.findall(text))
-        for char, count in Counter(_LATIN.sub("", text)).items():
-            position = bisect(_SCRIPT_RATES, ord(char), key=itemgetter(0)) - 1
-            total += count * _SCRIPT_RATES[position][1]
-    return math.ceil(total)
-
-
-_ACCENTED = "\u00c0-\u024f\u1e00-\u1eff"
-_ACCENTS = re.compile(f"[{_ACCENTED}]")
-_TOKENS_PER_ACCENT = 0.2
-_LATIN = re.compile(r"[\x00-\u024f\u1e00-\u1eff\s]+")
-_WORDS = re.compile(rf"[A-Z]?[a-z{_ACCENTED}]+|[A-Z]+")
-_CHARS_PER_TOKEN = {
-    re.compile(r"\d+", re.ASCII): 3,
-    # Punctuation; a single character before a letter is part of the word's token.
-    re.compile(r"[!-/:-@\[-^`{-\u00bf]+(?![A-Za-z])|_{2,}"): 4,
-    # Whitespace other than single spaces.
-    re.compile(r"[ \t]*[\r\n]+[ \t]*|[ \t]{2,}| (?=\d)"): 80,
-}
-
-_SCRIPT_RATES = (
-    (0x0250, 1.0),
-    (0x0370, 0.5),  # Greek
-    (0x0400, 0.32),  # Cyrillic
-    (0x0530, 0.6),
-    (0x0590, 0.5),  # Hebrew
-    (0x0600, 0.4),  # Arabic
-    (0x0780, 1.0),
-    (0x0900, 0.42),  # Indic scripts
-    (0x0E00, 0.5),  # Thai, Lao
-    (0x0F00, 1.0),
-    (0x10A0, 0.6),  # Georgian
-    (0x1100, 1.0),
-    (0x2000, 0.7),  # typographic punctuation
-    (0x2070, 1.5),
-    (0x3000, 0.7),  # kana, CJK punctuation
-    (0x3130, 1.0),
-    (0x3400, 1.3),
-    (0x4E00, 0.8),  # Chinese characters
-    (0xA000, 1.3),
-    (0xAC00, 0.62),  # Hangul
-    (0xD7B0, 1.5),
-    (0xFF00, 0.9),  # full-width forms
-    (0x10000, 2.5),  # emoji, rare scripts
-)
-"""First code point of each range of scripts, and tokens per character in that range."""
-
-
-def _estimate_word(length: int) -> float:
-    if length <= 4:
-        return 1.0
-    return 1 + 0.05 * min(length - 4, 5) + 0.28 * max(0, length - 9)
 
 
 def _estimate_json(value: Any) -> int:
@@ -148,22 +85,7 @@ def _estimate_json(value: Any) -> int:
         return estimate_text(reprlib.repr(value))
 
 
-# Messages
-
-
-def _estimate_message(message: BaseMessage, tool_media: ToolMedia) -> int:
-    try:
-        return sum(map(_estimate_payload, convert_messages([message], tool_media)))
-    except (ValueError, TypeError, AttributeError):
-        pass  # The message cannot be sent. Estimate its parts instead of failing.
-    content = message.content
-    blocks = [content] if isinstance(content, str) else content
-    tool_calls = getattr(message, "tool_calls", None)
-    call_tokens = _estimate_json(tool_calls) if tool_calls else 0
-    return _TOKENS_PER_MESSAGE + call_tokens + sum(map(_estimate_block, blocks))
-
-
-def _estimate_payload(payload: JsonObject) -> int:
+def _estimate_payload(payload: dict[str, Any]) -> int:
     content = payload.get("content") or ""
     is_text = isinstance(content, str)
     total = _TOKENS_PER_MESSAGE
@@ -181,72 +103,52 @@ def _estimate_payload(payload: JsonObject) -> int:
     return total
 
 
-def _estimate_part(part: JsonObject) -> int:
+def _estimate_block(block: Any) -> int:
+    try:
+        return _estimate_part(convert_block(block))
+    except (ValueError, TypeError, AttributeError):
+        return _TOKENS_PER_DEFAULT_IMAGE
+
+
+def _estimate_part(part: dict[str, Any]) -> int:
     match part:
         case {"type": "image_url", "image_url": image}:
             return _estimate_image(image["url"], image.get("detail"))
+        case {"type": "image_file"}:
+            return _TOKENS_PER_DEFAULT_IMAGE
         case {"type": "input_audio", "input_audio": {"data": data}}:
-            return _estimate_audio(Base64View(data))
+            seconds = read_audio_seconds(Base64View(data)) or _DEFAULT_AUDIO_SECONDS
+            return math.ceil(_TOKENS_PER_AUDIO_SECOND * seconds)
         case {"type": "file", "file": file}:
             return _estimate_file(file)
     texts = (part.get(field) for field in ("text", "reasoning", "refusal"))
     return sum(estimate_text(text) for text in texts if text)
 
 
-def _estimate_block(block: Any) -> int:
-    """Estimate a content block. One that cannot be sent counts by its text or a typical size."""
-    try:
-        return _estimate_part(convert_block(block))
-    except (ValueError, TypeError, AttributeError):
-        pass
-    fields = block if isinstance(block, Mapping) else {}
-    values = [fields.get(name) for name in ("text", "thinking", "reasoning", "refusal", "content")]
-    texts = [value for value in values if isinstance(value, str)]
-    return sum(map(estimate_text, texts)) if texts else _count_image_tokens(_DEFAULT_IMAGE_SIZE)
-
-
-# Media
-
-
 def _estimate_image(url: str, detail: str | None) -> int:
+    """Count an image like OpenAI, which scales it down and cuts it into tiles."""
     if detail == "low":
         return _TOKENS_PER_IMAGE
     data = _get_embedded_data(url)
-    size = read_image_size(data) if data else None
-    return _count_image_tokens(size or _DEFAULT_IMAGE_SIZE)
-
-
-def _count_image_tokens(size: ImageSize) -> int:
-    """Count the tokens of an image like OpenAI.
-
-    The image is scaled to at most 2048 pixels, then its shorter side to at most 768 pixels, and
-    cut into tiles.
-    """
-    width, height = size
+    size = (data and read_image_size(data)) or _DEFAULT_IMAGE_SIZE
     scale = min(1.0, _MAX_SIDE_PIXELS / max(size))
     scale = min(scale, _MAX_SHORT_SIDE_PIXELS / min(size))
-    columns, rows = (max(1, math.ceil(side * scale / _TILE_PIXELS)) for side in (width, height))
+    columns, rows = (max(1, math.ceil(side * scale / _TILE_PIXELS)) for side in size)
     return _TOKENS_PER_IMAGE + _TOKENS_PER_TILE * columns * rows
 
 
-def _estimate_file(file: JsonObject) -> int:
+def _estimate_file(file: dict[str, Any]) -> int:
     mime_type = str(file.get("mimeType") or mime.PDF_TYPE)
     if mime_type.startswith("audio/"):
         return _TOKENS_PER_AUDIO_SECOND * _DEFAULT_AUDIO_SECONDS
     if mime_type != mime.PDF_TYPE:
-        return _count_image_tokens(_DEFAULT_IMAGE_SIZE)
+        return _TOKENS_PER_DEFAULT_IMAGE
     data = _get_embedded_data(file.get("file_data") or "")
     pages = (data and count_pdf_pages(data)) or _DEFAULT_PDF_PAGES
     text_tokens = _MAX_TEXT_TOKENS_PER_PAGE
     if data:
         text_tokens = min(text_tokens, len(data) // pages // _PDF_BYTES_PER_TOKEN)
-    return pages * (_count_image_tokens(_DEFAULT_IMAGE_SIZE) + text_tokens)
-
-
-def _estimate_audio(data: Base64View) -> int:
-    return math.ceil(
-        _TOKENS_PER_AUDIO_SECOND * (read_audio_seconds(data) or _DEFAULT_AUDIO_SECONDS)
-    )
+    return pages * (_TOKENS_PER_DEFAULT_IMAGE + text_tokens)
 
 
 def _get_embedded_data(url: str) -> Base64View | None:
@@ -257,3 +159,60 @@ def _get_embedded_data(url: str) -> Base64View | None:
         return Base64View(mime.parse_data_url(url)[1])
     except ValueError:
         return None
+
+
+_ACCENTED = "\u00c0-\u024f\u1e00-\u1eff"
+_ACCENTS = re.compile(f"[{_ACCENTED}]")
+_TOKENS_PER_ACCENT = 0.2
+_LATIN = re.compile(r"[\x00-\u024f\u1e00-\u1eff\s]+")
+_WORDS = re.compile(rf"[A-Z]?[a-z{_ACCENTED}]+|[A-Z]+")
+_CHARS_PER_TOKEN = {
+    re.compile(r"\d+", re.ASCII): 3,
+    # Punctuation; a single character before a letter is part of the word's token.
+    re.compile(r"[!-/:-@\[-^`{-\u00bf]+(?![A-Za-z])|_{2,}"): 4,
+    # Whitespace other than single spaces.
+    re.compile(r"[ \t]*[\r\n]+[ \t]*|[ \t]{2,}| (?=\d)"): 80,
+}
+_SCRIPT_RATES = (
+    (0x0250, 1.0),
+    (0x0370, 0.5),  # Greek
+    (0x0400, 0.32),  # Cyrillic
+    (0x0530, 0.5),  # Armenian, Hebrew
+    (0x0600, 0.4),  # Arabic
+    (0x0780, 1.0),
+    (0x0900, 0.42),  # Indic scripts
+    (0x0E00, 0.5),  # Thai, Lao
+    (0x0F00, 1.0),
+    (0x2000, 0.7),  # typographic punctuation
+    (0x2070, 1.5),
+    (0x3000, 0.7),  # kana, CJK punctuation
+    (0x3130, 1.3),
+    (0x4E00, 0.8),  # Chinese characters
+    (0xA000, 1.3),
+    (0xAC00, 0.62),  # Hangul
+    (0xD7B0, 1.5),
+    (0xFF00, 0.9),  # full-width forms
+    (0x10000, 2.5),  # emoji, rare scripts
+)
+"""First code point of each range of scripts, and tokens per character in that range."""
+
+
+def estimate_text(text: str) -> int:
+    """Estimate how many tokens a string has.
+
+    Words (long ones by their length), numbers, punctuation and line breaks are counted;
+    characters of other scripts count by a rate for each script.
+
+    >>> estimate_text("tiktoken is great!")
+    5
+    """
+    lengths = map(len, _WORDS.findall(text))
+    total = sum(1 + 0.05 * min(max(n - 4, 0), 5) + 0.28 * max(n - 9, 0) for n in lengths)
+    for pattern, chars_per_token in _CHARS_PER_TOKEN.items():
+        total += sum(math.ceil(len(match) / chars_per_token) for match in pattern.findall(text))
+    if not text.isascii():
+        total += _TOKENS_PER_ACCENT * len(_ACCENTS.findall(text))
+        for char, count in Counter(_LATIN.sub("", text)).items():
+            position = bisect(_SCRIPT_RATES, ord(char), key=itemgetter(0)) - 1
+            total += count * _SCRIPT_RATES[position][1]
+    return math.ceil(total)

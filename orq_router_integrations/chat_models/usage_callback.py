@@ -74,21 +74,21 @@ class RouterUsage(UsageMetadataCallbackHandler):
             self._count(generations[0].message)
 
     def _count(self, message: BaseMessage) -> None:
-        provenance, cached = Provenance.of(message), _is_from_cache(message)
-        cost = 0.0 if cached else provenance.cost
-        estimate = self._estimate_cost(message, provenance) if cost is None else 0.0
+        provenance, usage = Provenance.of(message), getattr(message, "usage_metadata", None) or {}
+        is_cached = usage.get("total_cost") == 0  # only LangChain's cache sets it
+        cost = 0.0 if is_cached else provenance.cost
+        estimate = self._estimate_cost(usage, provenance) if cost is None else 0.0
         with self._lock:
             self.calls += 1
-            self.cached += cached
+            self.cached += is_cached
             self.fallbacks += provenance.fell_back
             self.cost += cost or 0.0
             self.unpriced += cost is None
             self.estimated_cost += estimate or 0.0
             self.unestimated += estimate is None
 
-    def _estimate_cost(self, message: BaseMessage, provenance: Provenance) -> float | None:
+    def _estimate_cost(self, usage: dict[str, Any], provenance: Provenance) -> float | None:
         """Estimate the cost from the prices of the model that answered, if it is in the catalog."""
-        usage: Any = getattr(message, "usage_metadata", None)
         model = self._catalog.get(provenance.answering_model or "")
         if model is None and not provenance.fell_back:  # the answer may name a snapshot
             model = self._catalog.get(provenance.requested_model or "")
@@ -122,18 +122,11 @@ class RouterUsage(UsageMetadataCallbackHandler):
         )
 
 
-def _is_from_cache(message: BaseMessage) -> bool:
-    """Return whether LangChain's cache returned the message: only the cache sets a cost of 0."""
-    usage: Any = getattr(message, "usage_metadata", None) or {}
-    return bool(usage.get("total_cost") == 0)
-
-
 _ACTIVE_TRACKERS: list[ContextVar[RouterUsage | None]] = []
 """One context variable per nesting level, so that nested blocks are all counted.
 
 Context variables are reused, because LangChain hooks cannot be unregistered.
 """
-
 
 _OPEN_BLOCKS: dict[RouterUsage, set[threading.Thread]] = {}
 """The trackers of all open blocks in the process, with the threads that need no warning."""
@@ -162,17 +155,6 @@ def _is_open(usage: RouterUsage | None) -> bool:
     return usage is not None and not usage.closed
 
 
-def _get_unused_variable() -> ContextVar[RouterUsage | None]:
-    for variable in _ACTIVE_TRACKERS:
-        if not _is_open(variable.get()):
-            return variable
-    name = f"orq_router_usage_{len(_ACTIVE_TRACKERS)}"
-    new_variable: ContextVar[RouterUsage | None] = ContextVar(name, default=None)
-    register_configure_hook(new_variable, inheritable=True)
-    _ACTIVE_TRACKERS.append(new_variable)
-    return new_variable
-
-
 @contextmanager
 def track_usage(catalog: "Iterable[CatalogModel]" = ()) -> Iterator[RouterUsage]:
     """Track token usage and cost of all chat model calls in a ``with`` block.
@@ -191,7 +173,12 @@ def track_usage(catalog: "Iterable[CatalogModel]" = ()) -> Iterator[RouterUsage]
     >>> usage.calls
     1
     """
-    usage, variable = RouterUsage(catalog), _get_unused_variable()
+    variable = next((it for it in _ACTIVE_TRACKERS if not _is_open(it.get())), None)
+    if variable is None:
+        variable = ContextVar(f"orq_router_usage_{len(_ACTIVE_TRACKERS)}", default=None)
+        register_configure_hook(variable, inheritable=True)
+        _ACTIVE_TRACKERS.append(variable)
+    usage = RouterUsage(catalog)
     token = variable.set(usage)
     _OPEN_BLOCKS[usage] = set(threading.enumerate())
     try:
