@@ -296,20 +296,17 @@ class ChatOrq(ChatOrqFields):
         from orq_router_integrations.chat_models import structured_output  # noqa: PLC0415
 
         try:
-            method_args = structured_output.build_method_args(schema, method, strict, self.api)
-            if duplicates := sorted(method_args.keys() & kwargs.keys()):
-                raise ValueError(
-                    f"{duplicates[0]!r} is set by method={method!r}. Remove the argument."
-                )
-            parser = structured_output.create_output_parser(
-                schema, method, return_errors=include_raw
+            return structured_output.bind_structured_output(
+                self,
+                schema,
+                method,
+                include_raw=include_raw,
+                strict=strict,
+                api=self.api,
+                kwargs=kwargs,
             )
         except ValueError as error:
             raise to_input_error(error) from None
-        model = self.bind(**method_args, **kwargs)
-        return (
-            structured_output.include_raw_output(model, parser) if include_raw else model | parser
-        )
 
 
 # LangChain inspects these signatures in every call; setting __signature__ makes that cheap.

@@ -2,24 +2,19 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 from orq_router_integrations.chat_models.json_schemas import (
-    create_class_function,
     create_function,
-    get_class_schema,
+    create_typed_dict_function,
     inline_refs,
     is_object_schema,
-    wrap_schema,
-)
-from orq_router_integrations.chat_models.strict_schemas import to_strict_schema
-from orq_router_integrations.chat_models.typed_dict_schemas import (
-    create_typed_dict_function,
     is_typed_dict,
 )
+from orq_router_integrations.chat_models.strict_schemas import to_strict_schema
 from orq_router_integrations.settings import MASK
 from orq_router_integrations.wire import json
 
@@ -39,6 +34,9 @@ FUNCTION_EXTRAS = ("async", "cache_control", "defer_loading")
 """Keys of ``BaseTool.extras`` that the Responses API accepts on functions."""
 
 TOOL_SEARCH = "orq:tool_search"  # the server tool that loads tools with ``defer_loading``
+
+WRAPPER_KEY = "value"
+"""Property that holds the answer if the schema of an answer is not an object."""
 
 _CREDENTIAL_FIELDS = ("headers", "authorization")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -68,43 +66,39 @@ def convert_tools(
         return tools
     if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
         raise ValueError(f"'tools' must be a list of tools, got {type(tools).__name__}.")
-    converted = ConvertedTools(_convert_any_tool(tool, strict, for_responses) for tool in tools)
+    converted = ConvertedTools(_convert_tool(tool, strict, for_responses) for tool in tools)
     converted.for_responses = for_responses
-    if for_responses:
-        _check_deferred_tools(converted)
+    deferred = [tool.get("function", tool) for tool in converted if tool.get("defer_loading")]
+    if for_responses and deferred and all(tool["type"] != TOOL_SEARCH for tool in converted):
+        raise ValueError(
+            f"Tool {deferred[0].get('name')!r} has defer_loading=True, but there is no tool search "
+            f"to load it. Add {{'type': '{TOOL_SEARCH}'}} to the tools."
+        )
     return converted
 
 
-def _convert_any_tool(tool: ToolLike, strict: bool | None, for_responses: bool) -> dict[str, Any]:
-    if _is_server_tool(tool):
-        if not for_responses:
-            raise ValueError(
-                f"Tool type {tool['type']!r} needs the Responses API. Use api='responses'."
-            )
-        return dict(tool)
+def _convert_tool(tool: ToolLike, strict: bool | None, for_responses: bool) -> dict[str, Any]:
     from langchain_core.tools import BaseTool  # noqa: PLC0415
 
     extras = (tool.extras or {}) if isinstance(tool, BaseTool) else {}
-    converted = _convert_function(tool, extras.get("strict", strict), for_responses)
+    converted = convert_to_tool(tool, extras.get("strict", strict), "tool")
+    type_ = converted["type"]
+    if type_ == "function":
+        converted["function"] = _convert_parameters(converted["function"])
+    elif not _is_server_type(type_):
+        raise ValueError(f"Tool type {type_!r} is not supported. Use a function instead.")
+    elif not for_responses:
+        raise ValueError(f"Tool type {type_!r} needs the Responses API. Use api='responses'.")
     if for_responses:
         converted.update({name: extras[name] for name in FUNCTION_EXTRAS if name in extras})
     return converted
 
 
-def _is_server_tool(tool: ToolLike) -> TypeGuard[dict[str, Any]]:
-    type_ = tool.get("type") if isinstance(tool, dict) else None
+def _is_server_type(type_: Any) -> bool:
     return isinstance(type_, str) and (type_.startswith("orq:") or type_ in {"mcp", "custom"})
 
 
-def _convert_function(tool: ToolLike, strict: bool | None, for_responses: bool) -> dict[str, Any]:
-    converted = convert_to_tool(_nest_function(tool), strict, "tool")
-    type_ = converted.get("type")
-    if type_ == "custom" and for_responses:
-        return converted
-    if type_ != "function":
-        fix = "Use api='responses'." if type_ == "custom" else "Use a function instead."
-        raise ValueError(f"Tool type {type_!r} is not supported by this API. {fix}")
-    function = converted["function"]
+def _convert_parameters(function: dict[str, Any]) -> dict[str, Any]:
     name, parameters = function.get("name"), function.get("parameters") or {}
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
@@ -113,7 +107,7 @@ def _convert_function(tool: ToolLike, strict: bool | None, for_responses: bool) 
     if not isinstance(parameters, Mapping):
         raise ValueError(f"The parameters of tool {name!r} must be a JSON schema.")
     schema = _convert_root(parameters, f"tool {name!r}: parameters", function.get("strict"))
-    return {**converted, "function": {**function, "parameters": {"properties": {}, **schema}}}
+    return {**function, "parameters": {"properties": {}, **schema}}
 
 
 def _convert_root(schema: Mapping[str, Any], label: str, strict: bool | None) -> dict[str, Any]:
@@ -129,98 +123,72 @@ def _convert_root(schema: Mapping[str, Any], label: str, strict: bool | None) ->
     return to_strict_schema({"properties": {}, **schema}) if strict else schema
 
 
-def _nest_function(tool: ToolLike) -> ToolLike:
-    """Convert a function in the flat form of the Responses API to the nested form."""
-    if not isinstance(tool, dict) or tool.get("type") != "function" or "function" in tool:
-        return tool
-    function = {k: tool[k] for k in ("name", "description", "parameters", "strict") if k in tool}
-    return {**{k: v for k, v in tool.items() if k not in function}, "function": function}
-
-
-def _check_deferred_tools(tools: Sequence[Mapping[str, Any]]) -> None:
-    """Raise if a tool is deferred but no tool search is bound: the model could never call it."""
-    if any(tool["type"] == TOOL_SEARCH for tool in tools):
-        return
-    for tool in tools:
-        if tool.get("defer_loading"):
-            name = tool.get("function", tool).get("name")
-            raise ValueError(
-                f"Tool {name!r} has defer_loading=True, but there is no tool search to load it. "
-                f"Add {{'type': '{TOOL_SEARCH}'}} to the tools."
-            )
-
-
 def convert_to_tool(tool: ToolLike, strict: bool | None, noun: str) -> dict[str, Any]:
     """Convert a tool or schema, called ``noun`` in errors, to an OpenAI tool definition.
 
     A ``strict`` key of the tool takes precedence.
     """
     try:
-        converted = convert_to_openai_tool(_create_function(tool))
+        converted = _create_tool(tool)
+        if converted["type"] != "function":
+            return converted
+        function = {**converted["function"]}
     except (TypeError, LookupError, AttributeError, NameError, ValueError, RuntimeError) as error:
         detail = " ".join(str(error).split())[:300]
         raise ValueError(f"Cannot convert the {noun} {tool!r:.80}: {detail}") from None
-    if converted.get("type") != "function":
-        return converted
-    if not isinstance(converted.get("function"), Mapping):
-        raise ValueError(
-            f"Cannot convert the {noun} {tool!r:.80}: 'function' must be a dict with 'name' "
-            "and 'parameters'."
-        )
-    function = dict(converted["function"])
     if strict is not None:
         function.setdefault("strict", strict)
     return {**converted, "function": function}
 
 
-def _create_function(tool: Any) -> Any:
-    """Convert a type or JSON schema; LangChain would drop ``$ref`` at its root and in recursion."""
-    from langchain_core.tools import BaseTool, create_schema_from_function  # noqa: PLC0415
+def _create_tool(tool: Any) -> dict[str, Any]:
+    """Convert a tool without dropping references, as LangChain does in recursive schemas."""
+    from langchain_core.tools import BaseTool, Tool, create_schema_from_function  # noqa: PLC0415
 
     if isinstance(tool, dict):
-        return _create_function_from_json_schema(tool)
-    if isinstance(tool, type) and is_basemodel_subclass(tool):
-        return create_class_function(tool)
-    if is_typed_dict(tool):
-        return create_typed_dict_function(tool)
+        return _create_tool_from_dict(tool)
+    if isinstance(tool, Tool) and (_is_custom_tool(tool) or not tool.args_schema):
+        return convert_to_openai_tool(tool)  # its only argument is a string
     if isinstance(tool, BaseTool):
-        return tool if _takes_text(tool) else _create_function_from_tool(tool)
-    if not callable(tool):
-        return tool
-    cls = create_schema_from_function(
-        tool.__name__,
-        tool,
-        filter_args=(),
-        parse_docstring=True,
-        error_on_invalid_docstring=False,
-        include_injected=False,
-    )
-    return {**create_class_function(cls), "name": tool.__name__}
+        function = create_function(tool.tool_call_schema, tool.name, tool.description)
+    elif isinstance(tool, type) and is_basemodel_subclass(tool):
+        function = create_function(tool)
+    elif is_typed_dict(tool):
+        function = create_typed_dict_function(tool)
+    elif callable(tool):
+        cls = create_schema_from_function(
+            tool.__name__,
+            tool,
+            filter_args=(),
+            parse_docstring=True,
+            error_on_invalid_docstring=False,
+            include_injected=False,
+        )
+        function = create_function(cls, tool.__name__)
+    else:
+        return convert_to_openai_tool(tool)  # raises an error that lists what is supported
+    return {"type": "function", "function": function}
 
 
-def _create_function_from_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    if not schema.keys().isdisjoint({"name", "function", "toolSpec"}):
-        return schema
-    root = schema if "title" in schema or "$ref" not in schema else inline_refs(schema)
-    if "title" not in root:
-        return schema
-    function = {"name": root["title"], "description": root.get("description")}
-    parameters = {key: value for key, value in root.items() if key not in ("title", "description")}
-    return {**{k: v for k, v in function.items() if v is not None}, "parameters": parameters}
+def _is_custom_tool(tool: BaseTool) -> bool:
+    return (tool.metadata or {}).get("type") == "custom_tool"
 
 
-def _create_function_from_tool(tool: Any) -> dict[str, Any]:
-    schema = tool.tool_call_schema
-    schema = schema if isinstance(schema, dict) else get_class_schema(schema)
-    return create_function(tool.name, tool.description, schema)
-
-
-def _takes_text(tool: BaseTool) -> bool:
-    """Return whether a tool is a custom tool, or one whose only argument is a string."""
-    from langchain_core.tools import Tool  # noqa: PLC0415
-
-    is_custom = (tool.metadata or {}).get("type") == "custom_tool"
-    return isinstance(tool, Tool) and (is_custom or not tool.args_schema)
+def _create_tool_from_dict(tool: dict[str, Any]) -> dict[str, Any]:
+    if _is_server_type(tool.get("type")):
+        return dict(tool)
+    if tool.get("type") == "function" and "function" not in tool:  # as in the Responses API
+        names = ("name", "description", "parameters", "strict")
+        function = {name: tool[name] for name in names if name in tool}
+        return {**{k: v for k, v in tool.items() if k not in names}, "function": function}
+    if tool.keys().isdisjoint({"name", "function", "toolSpec"}):  # a JSON schema
+        schema = inline_refs(tool) if "title" not in tool and "$ref" in tool else dict(tool)
+        if "title" in schema:
+            function = {"name": schema.pop("title"), "parameters": schema}
+            if description := schema.pop("description", None):
+                function["description"] = description
+            return {"type": "function", "function": function}
+    return convert_to_openai_tool(tool)
 
 
 def redact_tool_secrets(tools: Any) -> Any:
@@ -251,25 +219,21 @@ def convert_tool_choice(
         if not tools:
             raise ValueError(f"tool_choice={choice!r} needs tools. Pass 'tools' as well.")
         return "required"
-    name = _get_chosen_name(choice)
+    name: Any = choice
+    if isinstance(choice, Mapping):
+        if choice.get("type") in ("any", "auto", "none"):
+            raise ValueError(f"Unsupported tool_choice {choice!r}. Use {choice['type']!r}.")
+        function = choice.get("function", choice)
+        name = function.get("name") if isinstance(function, Mapping) else None
     names = [tool["function"]["name"] for tool in tools if tool["type"] == "function"]
-    if name in [tool.get("name") for tool in tools if tool["type"] == "custom"]:
-        raise ValueError(
-            f"tool_choice cannot be the custom tool {name!r}. Only functions can be forced."
-        )
     if name not in names:
+        if any(tool["type"] == "custom" and tool.get("name") == name for tool in tools):
+            raise ValueError(
+                f"tool_choice cannot be the custom tool {name!r}. Only functions can be forced."
+            )
         available = ", ".join(names) or "none"
         raise ValueError(f"Unknown tool {name!r} in tool_choice. Available tools: {available}.")
     return {"type": "function", "function": {"name": name}}
-
-
-def _get_chosen_name(choice: str | bool | dict[str, Any]) -> Any:
-    if not isinstance(choice, Mapping):
-        return choice
-    if choice.get("type") in ("any", "auto", "none"):
-        raise ValueError(f"Unsupported tool_choice {choice!r}. Use {choice['type']!r}.")
-    function = choice.get("function")
-    return function.get("name") if isinstance(function, Mapping) else choice.get("name")
 
 
 def build_response_format(schema: OutputSchema, strict: bool | None) -> dict[str, Any]:
@@ -297,49 +261,37 @@ def create_output_schema(schema: OutputSchema) -> tuple[dict[str, Any], bool]:
     """
     json_schema = _create_json_schema(schema)
     root = json_schema["schema"]
-    is_wrapped = not is_object_schema(root) and not is_object_schema(inline_refs(root))
+    inlined = root if is_object_schema(root) else inline_refs(root)
+    is_wrapped = not is_object_schema(inlined)
     if is_wrapped:
-        json_schema["schema"] = wrap_schema(root)
+        definitions = {name: inlined.pop(name) for name in ("$defs",) if name in inlined}
+        properties = {WRAPPER_KEY: inlined}
+        wrapper = {"type": "object", "properties": properties, "required": [WRAPPER_KEY]}
+        json_schema["schema"] = {**wrapper, **definitions}
     return json_schema, is_wrapped
 
 
-def output_schema_to_tool(json_schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert the inner dict of a ``response_format`` to a tool."""
-    function = {"description": "", **json_schema, "parameters": json_schema["schema"]}
-    del function["schema"]
-    return {"type": "function", "function": function}
-
-
 def _create_json_schema(schema: OutputSchema) -> dict[str, Any]:
-    json_schema = _get_json_schema_dict(schema)
-    if json_schema is None:
-        function = convert_to_tool(schema, None, "schema")["function"]
-        json_schema = {**function, "schema": function.get("parameters") or {"type": "object"}}
-        json_schema.pop("parameters", None)
-        if not json_schema.get("description"):
-            json_schema.pop("description", None)
-    json.dumps(json_schema, "schema")  # raises if it is not valid JSON
-    json_schema["name"] = _to_valid_name(json_schema.get("name"))
-    return json_schema
-
-
-def _to_valid_name(name: Any) -> str:
-    """Return a name that providers accept: generic classes have names such as ``Page[int]``."""
-    if not isinstance(name, str) or not name:
-        raise ValueError("The schema has no name. Add 'name', or 'title' to a JSON schema.")
-    return _INVALID_NAME_CHARS.sub("_", name).strip("_")[:64] or "schema"
-
-
-def _get_json_schema_dict(schema: OutputSchema) -> dict[str, Any] | None:
-    """Return the dict with ``name``, ``schema`` and ``strict`` if the schema has that form."""
-    if not isinstance(schema, Mapping):
-        return None
-    if schema.get("type") == "json_schema":
-        json_schema = schema.get("json_schema")
-        if not isinstance(json_schema, Mapping):
+    """Create a dict with ``name`` and ``schema``, and maybe ``description`` and ``strict``."""
+    fields: Any = schema
+    if isinstance(schema, Mapping) and schema.get("type") == "json_schema":
+        fields = schema.get("json_schema")
+        if not isinstance(fields, Mapping):
             raise ValueError(
                 "A response format of type 'json_schema' needs 'json_schema', a dict with "
                 "'name' and 'schema'."
             )
-        return dict(json_schema)
-    return dict(schema) if isinstance(schema.get("schema"), Mapping) else None
+    if isinstance(fields, Mapping) and isinstance(fields.get("schema"), Mapping):
+        json_schema = dict(fields)
+    else:
+        json_schema = convert_to_tool(fields, None, "schema")["function"]
+        json_schema["schema"] = json_schema.pop("parameters", None) or {"type": "object"}
+        if not json_schema.get("description"):
+            json_schema.pop("description", None)
+    json.dumps(json_schema, "schema")  # raises if it is not valid JSON
+    name = json_schema.get("name")
+    if not isinstance(name, str) or not name:
+        raise ValueError("The schema has no name. Add 'name', or 'title' to a JSON schema.")
+    # Generic classes have names such as ``Page[int]``, which providers reject.
+    json_schema["name"] = _INVALID_NAME_CHARS.sub("_", name).strip("_")[:64] or "schema"
+    return json_schema
