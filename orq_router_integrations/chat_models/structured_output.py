@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from operator import itemgetter
 from typing import Annotated, Any
 
@@ -49,55 +48,64 @@ def bind_structured_output(
     api: str,
     kwargs: dict[str, Any],
 ) -> Runnable[Any, Any]:
-    """Return a runnable that outputs an instance of ``schema`` if it is a pydantic class, or a dict.
+    """Return a runnable that outputs a dict, or an instance of a pydantic class.
 
     With ``include_raw``, it outputs a dict with ``raw``, ``parsed`` and ``parsing_error``.
     """
-    parser = _OutputParser(return_errors=include_raw)
-    if isinstance(schema, type) and is_basemodel_subclass(schema):
-        parser.model = schema
-    json_schema: dict[str, Any] | None = None
-    if method == "json_mode":
-        if strict is not None:
-            raise ValueError("method='json_mode' does not support 'strict'. Use 'json_schema'.")
-        method_args: dict[str, Any] = {"response_format": {"type": "json_object"}}
-        if schema is not None:
-            with suppress(ValueError):  # a schema that is not sent need not be convertible
-                json_schema, _ = create_output_schema(schema)
-    elif schema is None:
-        raise ValueError(f"method={method!r} needs a schema. Pass 'schema'.")
-    else:
-        json_schema, parser.is_wrapped = create_output_schema(schema)
-        if method == "function_calling":
-            parser.tool_name = json_schema["name"]
-        method_args = _build_method_args(json_schema, method, strict, api)
+    json_schema, is_wrapped = _create_json_schema(schema, method)
+    method_args = _build_method_args(json_schema, method, strict, api)
     if duplicates := sorted(method_args.keys() & kwargs.keys()):
         raise ValueError(f"{duplicates[0]!r} is set by method={method!r}. Remove the argument.")
-    if json_schema is not None:
-        trace_args = {"kwargs": {"method": method, "strict": strict}}
-        trace_args["schema"] = parser.model or _create_traced_schema(json_schema)
-        method_args["ls_structured_output_format"] = trace_args  # LangChain does not send it
+    is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
+    if json_schema:  # LangChain adds this argument to traces and does not send it
+        method_args["ls_structured_output_format"] = {
+            "kwargs": {"method": method, "strict": strict},
+            "schema": schema if is_class else _create_traced_schema(json_schema),
+        }
+    parser = _OutputParser(
+        tool_name=json_schema["name"] if method == "function_calling" else None,
+        model=schema if is_class else None,
+        is_wrapped=is_wrapped,
+        return_errors=include_raw,
+    )
     bound = model.bind(**method_args, **kwargs)
     return _include_raw_output(bound, parser) if include_raw else bound | parser
+
+
+def _create_json_schema(schema: OutputSchema | None, method: str) -> tuple[dict[str, Any], bool]:
+    """Create the schema of the answer, and return whether it is wrapped."""
+    if method == "json_mode":
+        try:
+            return ({} if schema is None else create_output_schema(schema)[0]), False
+        except ValueError:  # the schema is not sent, so it may be one that cannot be converted
+            return {}, False
+    if schema is None:
+        raise ValueError(f"method={method!r} needs a schema. Pass 'schema'.")
+    return create_output_schema(schema)
 
 
 def _build_method_args(
     json_schema: dict[str, Any], method: str, strict: bool | None, api: str
 ) -> dict[str, Any]:
-    if method == "json_schema":
-        return {"response_format": build_response_format(json_schema, strict)}
-    if method != "function_calling":
-        raise ValueError(
-            f"Unknown method {method!r}. Use 'json_schema', 'function_calling' or 'json_mode'."
-        )
-    function = {"description": "", **json_schema, "parameters": json_schema["schema"]}
-    del function["schema"]
-    tool_args = {
-        "tools": [{"type": "function", "function": function}],
-        "tool_choice": json_schema["name"],
-        "parallel_tool_calls": False,
-    }
-    return build_tool_params(tool_args, api=api, strict=strict)
+    match method:
+        case "json_schema":
+            return {"response_format": build_response_format(json_schema, strict)}
+        case "function_calling":
+            function = {"description": "", **json_schema, "parameters": json_schema["schema"]}
+            del function["schema"]
+            tool_args = {
+                "tools": [{"type": "function", "function": function}],
+                "tool_choice": json_schema["name"],
+                "parallel_tool_calls": False,
+            }
+            return build_tool_params(tool_args, api=api, strict=strict)
+        case "json_mode" if strict is None:
+            return {"response_format": {"type": "json_object"}}
+        case "json_mode":
+            raise ValueError("method='json_mode' does not support 'strict'. Use 'json_schema'.")
+    raise ValueError(
+        f"Unknown method {method!r}. Use 'json_schema', 'function_calling' or 'json_mode'."
+    )
 
 
 def _create_traced_schema(json_schema: dict[str, Any]) -> dict[str, Any]:

@@ -219,12 +219,7 @@ def convert_tool_choice(
         if not tools:
             raise ValueError(f"tool_choice={choice!r} needs tools. Pass 'tools' as well.")
         return "required"
-    name: Any = choice
-    if isinstance(choice, Mapping):
-        if choice.get("type") in ("any", "auto", "none"):
-            raise ValueError(f"Unsupported tool_choice {choice!r}. Use {choice['type']!r}.")
-        function = choice.get("function", choice)
-        name = function.get("name") if isinstance(function, Mapping) else None
+    name = _get_chosen_name(choice)
     names = [tool["function"]["name"] for tool in tools if tool["type"] == "function"]
     if name not in names:
         if any(tool["type"] == "custom" and tool.get("name") == name for tool in tools):
@@ -234,6 +229,15 @@ def convert_tool_choice(
         available = ", ".join(names) or "none"
         raise ValueError(f"Unknown tool {name!r} in tool_choice. Available tools: {available}.")
     return {"type": "function", "function": {"name": name}}
+
+
+def _get_chosen_name(choice: str | bool | dict[str, Any]) -> Any:
+    if not isinstance(choice, Mapping):
+        return choice
+    if choice.get("type") in ("any", "auto", "none"):
+        raise ValueError(f"Unsupported tool_choice {choice!r}. Use {choice['type']!r}.")
+    function = choice.get("function", choice)
+    return function.get("name") if isinstance(function, Mapping) else None
 
 
 def build_response_format(schema: OutputSchema, strict: bool | None) -> dict[str, Any]:
