@@ -14,10 +14,9 @@ from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import CONTROL_HINTS, rename_hints
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
-from orq_router_integrations.tools.image_call import ImageCall, ImageDownload
+from orq_router_integrations.tools.image_call import ImageCall, ImageDownload, ImageRegistry
 from orq_router_integrations.tools.image_inputs import ImageLoader, ImageSource
 from orq_router_integrations.tools.image_result import ImageResult
-from orq_router_integrations.tools.image_store import ImageRegistry
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.images import (

@@ -1,8 +1,6 @@
 """Convert images to edit (paths, bytes, data URLs, ids, earlier results) to uploads."""
 
-import base64
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +11,14 @@ from langchain_core.messages import ToolMessage
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.media.metadata import ImageSize, can_be_transparent, read_image_size
-from orq_router_integrations.media.mime import (
-    detect_mime_type,
-    is_data_url,
-    parse_data_url,
-    validate_base64,
-)
-from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
-from orq_router_integrations.tools.image_store import (
+from orq_router_integrations.media.mime import detect_mime_type
+from orq_router_integrations.tools.image_call import (
     HEADER_BYTES,
     ImageRegistry,
     is_image_id,
     resolve_path_within,
 )
+from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.images import INPUT_MIME_TYPES, MAX_INPUT_BYTES, ImageOperation
 
@@ -41,8 +34,6 @@ data URL, the id of an image, or a result.
 Results may be passed as objects, tool messages or dicts. Paths in messages and dicts are only
 opened if they are inside the ``directory`` of the tool, because others may have written them.
 """
-
-_URL_PATTERN = re.compile(r"(?!data:)[a-z][a-z0-9+.-]*:(//|%2f)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +96,11 @@ class ImageLoader:
                 images = source.images
             case GeneratedImage():
                 images = [source]
-            case str():
-                return [self._upload_string(source)]
+            case str() if is_image_id(source):
+                images = [self.registry.find(source, self.directory)]
             case _:
                 return [create_upload(source)]
         return [_upload_image(image) for image in images]
-
-    def _upload_string(self, source: str) -> Upload:
-        """Create the upload for a data URL, an image id or a path."""
-        if is_data_url(source):
-            data, _, _ = validate_base64(parse_data_url(source)[1])
-            return create_upload(base64.b64decode(data))
-        if _URL_PATTERN.match(source):
-            raise ValueError(
-                f"{source[:200]!r} is a URL. The router only accepts uploaded images. Download it, "
-                "and pass the bytes."
-            )
-        if is_image_id(source):
-            return _upload_image(self.registry.find(source, self.directory))
-        return create_upload(source)
 
 
 def _inspect_upload(upload: Upload) -> ImageInput:

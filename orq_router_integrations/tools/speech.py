@@ -24,16 +24,9 @@ from orq_router_integrations.media.atomic_write import (
 )
 from orq_router_integrations.settings import CONTROL_HINTS, rename_hints
 from orq_router_integrations.tools.artifact import warn_if_wrong_suffix
-from orq_router_integrations.tools.audio_format import (
-    AUDIO_SUFFIXES,
-    format_from_path,
-)
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
-from orq_router_integrations.tools.speech_call import (
-    SpeechCall,
-    build_speech_requests,
-    check_argument_order,
-)
+from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES, format_from_path
+from orq_router_integrations.tools.speech_call import SpeechCall, build_speech_requests
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech
 from orq_router_integrations.tools.tracing import atrace_run, trace_run
 from orq_router_integrations.wire.controls import ModelId, RouterControls, RouterControlsDict
@@ -290,7 +283,6 @@ class OrqSpeechTool(OrqTool):
         overwrite: bool,
     ) -> tuple[Path, SpeechCall]:
         """Check the path before anything is billed, and derive the format from its suffix."""
-        check_argument_order(text, path)
         target = validate_output_path(path, overwrite=overwrite)
         if audio_format := format_from_path(target):
             overrides = {"audio_format": audio_format, **overrides}

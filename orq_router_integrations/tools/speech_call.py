@@ -5,7 +5,6 @@ Long text takes several requests, whose audio is joined. The sync and async meth
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,18 +12,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
+from orq_router_integrations.errors import InvalidResponseError, RouterError
 from orq_router_integrations.media.atomic_write import open_atomic
-from orq_router_integrations.tools.audio_concat import (
+from orq_router_integrations.tools.speech_audio import (
     JOINABLE_FORMATS,
     AudioFormatError,
     AudioJoiner,
-)
-from orq_router_integrations.tools.audio_format import (
     DetectedFormat,
     create_joiner,
     detect_format,
-    has_audio_suffix,
     parse_sample_rate,
 )
 from orq_router_integrations.tools.speech_result import Speech
@@ -52,21 +48,6 @@ def build_speech_requests(
             f"and {audio_format} audio cannot be joined. Use audio_format 'wav', 'pcm' or 'mp3'."
         )
     return tuple(SpeechRequest(text=chunk, max_chars=max_chars, **params) for chunk in chunks)
-
-
-def check_argument_order(text: object, path: object) -> None:
-    """Check that text and path are not swapped, because then the file name would be spoken."""
-    is_text_a_file = (
-        isinstance(text, str) and len(text.split()) == 1 and has_audio_suffix(text.strip())
-    )
-    is_path_a_file = isinstance(path, str | bytes | os.PathLike) and has_audio_suffix(
-        os.fsdecode(path)
-    )
-    if is_text_a_file and not is_path_a_file:
-        raise RouterInputError(
-            f"text: {text!r:.200} looks like a file name. Pass the text first, then the path.",
-            endpoint=SPEECH.path,
-        )
 
 
 @dataclass(slots=True, kw_only=True)

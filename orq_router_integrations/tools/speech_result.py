@@ -12,7 +12,7 @@ from orq_router_integrations.tools.artifact import (
     MediaData,
     encode_base64,
 )
-from orq_router_integrations.tools.audio_format import AUDIO_SUFFIXES
+from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES
 
 DEFAULT_PCM_RATE = 24_000
 """Sample rate in Hz that is assumed for PCM if the response does not contain one."""

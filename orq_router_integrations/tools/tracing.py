@@ -26,9 +26,8 @@ def trace_run(
 
     A stream that is closed early counts as ended, not as failed.
     """
-    config = ensure_config(config)
-    manager = CallbackManager.configure(*_get_manager_args(tool, config))
-    run = manager.on_tool_start(**_build_start_args(tool, input_, config))
+    manager, start_args = _configure(CallbackManager, tool, input_, config)
+    run = manager.on_tool_start(**start_args)
     try:
         yield
     except GeneratorExit:
@@ -45,9 +44,8 @@ async def atrace_run(
     tool: BaseTool, input_: Any, config: RunnableConfig | None, summarize: SummaryFunction
 ) -> AsyncGenerator[None]:
     """Report the block to callbacks as a run of the tool; see ``trace_run``."""
-    config = ensure_config(config)
-    manager = AsyncCallbackManager.configure(*_get_manager_args(tool, config))
-    run = await manager.on_tool_start(**_build_start_args(tool, input_, config))
+    manager, start_args = _configure(AsyncCallbackManager, tool, input_, config)
+    run = await manager.on_tool_start(**start_args)
     try:
         yield
     except GeneratorExit:
@@ -59,8 +57,12 @@ async def atrace_run(
     await run.on_tool_end(summarize(), name=tool.name)
 
 
-def _get_manager_args(tool: BaseTool, config: RunnableConfig) -> tuple[Any, ...]:
-    return (
+def _configure(
+    manager_class: Any, tool: BaseTool, input_: Any, config: RunnableConfig | None
+) -> tuple[Any, dict[str, Any]]:
+    """Return the callback manager of a run, and the arguments of its ``on_tool_start``."""
+    config = ensure_config(config)
+    manager = manager_class.configure(
         config.get("callbacks"),
         tool.callbacks,
         tool.verbose,
@@ -69,10 +71,7 @@ def _get_manager_args(tool: BaseTool, config: RunnableConfig) -> tuple[Any, ...]
         config.get("metadata"),
         tool.metadata,
     )
-
-
-def _build_start_args(tool: BaseTool, input_: Any, config: RunnableConfig) -> dict[str, Any]:
-    return {
+    return manager, {
         "serialized": {"name": tool.name, "description": tool.description},
         "input_str": str(input_),
         "inputs": input_ if isinstance(input_, dict) else None,

@@ -17,7 +17,6 @@ from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations._http.pool import _Pool
 from orq_router_integrations._http.redaction import RedactingFilter
 from orq_router_integrations._http.retry import RetryBudget
-from orq_router_integrations.tools.image_store import ImageRegistry
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available"),
@@ -43,7 +42,6 @@ def invoke(router: OfflineRouter) -> None:
 
 USES: dict[type[Any], Callable[[Any], Any]] = {
     RetryBudget: lambda budget: budget.acquire(1) and budget.release(1),
-    ImageRegistry: lambda registry: registry.register([]),
     OfflineRouter: invoke,
     _Pool: lambda pool: pool.close(),
 }

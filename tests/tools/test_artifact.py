@@ -9,8 +9,8 @@ from langchain_core.messages import AIMessage, ToolMessage
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.tools.artifact import warn_if_wrong_suffix
-from orq_router_integrations.tools.audio_format import AUDIO_SUFFIXES
 from orq_router_integrations.tools.image_result import IMAGE_SUFFIXES, ImageResult
+from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES
 from orq_router_integrations.tools.speech_result import Speech
 
 

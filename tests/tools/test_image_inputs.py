@@ -140,7 +140,10 @@ def test_invalid_argument_raises_before_sending(router, image_tool, args, messag
         (b"no image", "image: .* is not a known image format. Convert it to PNG, JPEG or WebP"),
         (b"GIF89a" + bytes(20), "image: .* is image/gif"),
         ([BOAT, b"%PDF-1.7"], r"image\[1\]: .* is application/pdf"),
-        ("https://example.com/a.png", "image: .* is a URL. .* Download it, and pass the bytes"),
+        (
+            "https://example.com/a.png",
+            "image: .* is a URL. Download it, and pass the path",
+        ),
         ("file:///etc/hostname", "is a URL"),
         ("data:image/png,xyz", "image: Expected a data URL"),
         ("data:image/png;base64,%%%", "image: The data is not base64"),

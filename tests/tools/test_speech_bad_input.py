@@ -2,7 +2,6 @@
 
 import pytest
 from pydantic import ValidationError
-from support.audio_samples import create_samples, create_wav
 from support.speech_tools import (
     TTS,
     collect_stream,
@@ -88,31 +87,6 @@ async def test_unwritable_path_raises_before_sending(is_async, tmp_path):
         with pytest.raises(RouterInputError, match="path"):
             await synthesize_to_file(tool, is_async, "Hi", path)
     assert script.sent == 0
-
-
-@sync_and_async
-async def test_swapped_text_and_path_raise(is_async, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    tool, script = create_scripted_tool([create_wav(create_samples(9))])
-    for path, text in (("Hello there", "h2.wav"), ("Is it 1/2?", " out/h2.MP3\n"), ("", "h2.wav")):
-        with pytest.raises(RouterInputError, match="Pass the text first, then the path"):
-            await synthesize_to_file(tool, is_async, text, path)
-    assert (script.sent, list(tmp_path.iterdir())) == (0, [])
-
-
-@sync_and_async
-async def test_file_name_can_be_spoken_to_an_audio_file(is_async, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    tool, _ = create_scripted_tool([create_wav(create_samples(9))])
-    for path in ("named.wav", b"named.wav"):
-        speech = await synthesize_to_file(tool, is_async, "h2.wav", path)
-        assert (speech.characters, speech.path) == (6, "named.wav")
-
-
-@sync_and_async
-async def test_text_may_mention_a_file(is_async, tmp_path):
-    tool, _ = create_scripted_tool([create_wav(create_samples(9))])
-    assert await synthesize_to_file(tool, is_async, "Now playing h2.wav", tmp_path / "x")
 
 
 @pytest.mark.parametrize(("args", "message"), INVALID_TOOLS)

@@ -35,23 +35,6 @@ def test_split_text(text, max_chars, chunks):
     assert split_text(text, max_chars) == chunks
 
 
-@pytest.mark.parametrize(
-    "character",
-    [
-        "e\u0301",
-        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
-        "\U0001f44d\U0001f3fd",
-        "\U0001f1f3\U0001f1f1",
-        "\u2764\ufe0f",
-    ],
-    ids=["accent", "family", "skin tone", "flag", "emoji variant"],
-)
-def test_combined_characters_are_not_split(character):
-    for chunk in split_text(character * 20, 13):
-        assert len(chunk) <= 13
-        assert chunk.replace(character, "") == ""
-
-
 def test_long_text_has_few_chunks():
     text = "This is a sentence of some length, with a comma. " * 1000
     chunks = split_text(text, 4096)

@@ -1,9 +1,19 @@
-"""Join audio chunks into one file as they arrive, without decoding them.
+"""Detect the format of generated speech, measure it, and join its chunks as they arrive.
 
-WAV and PCM are joined without gaps. MP3 keeps the few milliseconds of silence that encoders add at
-both ends of each chunk.
+Chunks are joined without decoding them. WAV and PCM are joined without gaps. MP3 keeps the few
+milliseconds of silence that encoders add at both ends of each chunk.
 """
 
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from orq_router_integrations.media.mime import (
+    detect_mime_type,
+    get_suffixes,
+    normalize_mime_type,
+)
 from orq_router_integrations.media.mp3 import (
     ID3_HEADER_BYTES,
     Mp3Frame,
@@ -11,8 +21,33 @@ from orq_router_integrations.media.mp3 import (
     parse_mp3_frame,
 )
 from orq_router_integrations.media.wav import WavHeader, build_wav_header, parse_wav_header
+from orq_router_integrations.wire.call import Response
+from orq_router_integrations.wire.speech import SPEECH_FORMATS, SpeechFormat
 
 JOINABLE_FORMATS = ("wav", "pcm", "mp3")
+
+_FORMATS = {
+    "audio/mpeg": "mp3",
+    "audio/ogg": "ogg",
+    "audio/aac": "aac",
+    "audio/flac": "flac",
+    "audio/wav": "wav",
+    "video/mp4": "m4a",
+    "audio/mp4": "m4a",
+    "video/webm": "webm",
+}
+"""Formats by MIME type. If a format has two, the last one has its usual suffix."""
+
+_PCM_MIME_TYPES = {"audio/pcm", "audio/l16", "audio/x-pcm", "audio/raw"}
+
+AUDIO_SUFFIXES = {
+    **{name: get_suffixes(mime_type) for mime_type, name in _FORMATS.items()},
+    "opus": (".opus", ".ogg", ".oga"),
+    "pcm": (".pcm", ".raw"),
+}
+"""File suffixes by format, the preferred one first."""
+
+_SAMPLE_RATE = re.compile(r";\s*rate=(\d{4,6})\b", re.IGNORECASE)
 
 Patch = tuple[int, bytes]
 """An offset in the finished file, and the bytes to write there."""
@@ -20,6 +55,40 @@ Patch = tuple[int, bytes]
 
 class AudioFormatError(Exception):
     """The data is not audio, or cannot be joined to the previous chunks."""
+
+
+class DetectedFormat(NamedTuple):
+    """The format of audio data; ``None`` if it is unknown, and the MIME type."""
+
+    format: str | None
+    mime_type: str
+
+
+def detect_format(data: bytes, requested: str, response: Response) -> DetectedFormat:
+    """Detect the format of audio from its first 64 bytes.
+
+    PCM has no magic bytes. It is assumed if it was requested or declared, unless the data clearly
+    has another format. Raises ``AudioFormatError`` if the data is not audio.
+    """
+    declared, detected = normalize_mime_type(response.content_type), detect_mime_type(data[:16])
+    if declared in _PCM_MIME_TYPES or requested == "pcm":
+        # Magic bytes this short also occur in samples, so the content type must agree with them.
+        has_short_magic = data[:1] == b"\xff" or detected == "image/bmp"
+        if detected is None or (has_short_magic and detected != declared):
+            return DetectedFormat("pcm", "audio/pcm")
+    if detected is None:
+        return DetectedFormat(None, declared or "application/octet-stream")
+    if detected not in _FORMATS:
+        raise AudioFormatError(f"expected audio, got {detected}")
+    if b"OpusHead" in data[:64]:
+        return DetectedFormat("opus", detected)
+    return DetectedFormat(_FORMATS[detected], detected.replace("video/", "audio/"))
+
+
+def parse_sample_rate(response: Response) -> int | None:
+    """Parse the sample rate of PCM in Hz from a content type like ``audio/L16;rate=24000``."""
+    match = _SAMPLE_RATE.search(response.headers.get("content-type", ""))
+    return int(match[1]) if match else None
 
 
 class AudioJoiner:
@@ -243,3 +312,19 @@ class Mp3Joiner(AudioJoiner):
 def _is_length_table(frame: bytes) -> bool:
     """Whether the first frame contains the length of the file instead of audio."""
     return any(name in frame[4:48] for name in (b"Xing", b"Info", b"VBRI"))
+
+
+def create_joiner(detected: DetectedFormat, sample_rate: int, *, is_joining: bool) -> AudioJoiner:
+    match detected.format:
+        case "pcm":
+            return PcmJoiner(sample_rate, is_joining=is_joining)
+        case "wav":
+            return WavJoiner(is_joining=is_joining)
+        case "mp3":
+            return Mp3Joiner(is_joining=is_joining)
+    return AudioJoiner(detected.format or "unknown audio", is_joining=is_joining)
+
+
+def format_from_path(path: str | os.PathLike[str]) -> SpeechFormat | None:
+    suffix = Path(path).suffix.lower()
+    return next((name for name in SPEECH_FORMATS if suffix in AUDIO_SUFFIXES[name]), None)

@@ -1,4 +1,4 @@
-"""Storage of generated images: the registry that finds them by id."""
+"""The registry that finds generated images by id."""
 
 import copy
 import pickle
@@ -6,9 +6,9 @@ import pickle
 import pytest
 from support.image_tools import create_tool
 
-from orq_router_integrations.tools import image_store
+from orq_router_integrations.tools import image_call
+from orq_router_integrations.tools.image_call import ImageRegistry
 from orq_router_integrations.tools.image_result import GeneratedImage
-from orq_router_integrations.tools.image_store import ImageRegistry
 
 
 def create_image(number: int, size: int = 0) -> GeneratedImage:
@@ -16,7 +16,7 @@ def create_image(number: int, size: int = 0) -> GeneratedImage:
 
 
 def test_registry_drops_oldest_images(monkeypatch):
-    monkeypatch.setattr(image_store, "MAX_REGISTRY_BYTES", 5000)
+    monkeypatch.setattr(image_call, "MAX_REGISTRY_BYTES", 5000)
     registry, images = ImageRegistry(), [create_image(number, 1000) for number in range(3)]
     registry.register(images)
     assert registry.find(images[2].id, None) == images[2]
@@ -26,7 +26,7 @@ def test_registry_drops_oldest_images(monkeypatch):
 
 
 def test_registry_keeps_one_large_image(monkeypatch):
-    monkeypatch.setattr(image_store, "MAX_REGISTRY_BYTES", 10)
+    monkeypatch.setattr(image_call, "MAX_REGISTRY_BYTES", 10)
     registry, image = ImageRegistry(), create_image(1, 1000)
     registry.register([image])
     assert registry.find(image.id, None) == image
@@ -43,7 +43,7 @@ def test_copies_of_a_registry_are_empty(duplicate):
 
 
 def test_dropped_image_cannot_be_edited(router, monkeypatch):
-    monkeypatch.setattr(image_store, "MAX_REGISTRY_BYTES", 3000)
+    monkeypatch.setattr(image_call, "MAX_REGISTRY_BYTES", 3000)
     tool = create_tool(router)
     first, _, last = (tool.generate(text, size="64x64").image for text in ("one", "two", "three"))
     assert tool.edit("bird", last.id)
