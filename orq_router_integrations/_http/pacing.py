@@ -15,10 +15,17 @@ from concurrent.futures import Future
 from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations._http.pace import Pace, PaceBackend
 
-MAX_PERIOD_SECONDS = 60.0
-"""Longer periods without a rejection say little about the limit, because calls may be rare."""
+MAX_PERIOD_SECONDS = 120.0
+"""Longer periods say little about the limit, because calls may be rare."""
 
-MAX_FIRST_INTERVAL_SECONDS = 0.25
+MIN_ACCEPTED_CALLS = 5
+"""Number of accepted calls from which a rate can be learned."""
+
+GROWTH = 1.5
+"""By how much the next calls may exceed the learned rate, so that clients whose first calls were
+rejected catch up with the others, and the limit is used when some of them have finished."""
+
+FIRST_INTERVAL_SECONDS = 0.1
 """Longest interval between calls after the first rejection, when the limit is not known yet."""
 
 CANCEL_CHECK_SECONDS = 0.1
@@ -29,9 +36,9 @@ MAX_PAUSE_SECONDS = 0.5
 class Gate:
     """Admits calls, except while it is closed, and not faster than the router has accepted them.
 
-    While it is open, it counts the calls it admits. From their number and the time between two
-    openings it learns the rate that the router accepts, and spaces the next calls accordingly.
-    After half a period without a rejection, the rate begins to rise and doubles with each period.
+    It counts the calls it admits. When it opens again, it learns from their number and the time
+    passed which rate the router accepts, and spaces the next calls at a somewhat higher rate.
+    Without a rejection, the rate doubles with each period.
     """
 
     def __init__(self) -> None:
@@ -43,6 +50,7 @@ class Gate:
         self._next_at = 0.0
         self._interval = 0.0
         self._period = 1.0
+        self._counted_since = 0.0
         self._admitted = 0
         self._rejected = 0
 
@@ -82,20 +90,24 @@ class Gate:
         with self._lock:
             now = time.monotonic()
             self._opened_at = self._opened_at or now
+            self._counted_since = self._counted_since or now
             self._admitted += 1
-            quiet_periods = max((now - self._opened_at) / self._period - 0.5, 0.0)
-            self._next_at = now + self._interval * 0.5 ** min(quiet_periods, 30.0)
+            quiet_periods = min((now - self._opened_at) / self._period, 30.0)
+            self._next_at = now + self._interval * 0.5**quiet_periods
 
     def _open(self, now: float) -> None:
-        period, accepted = now - self._opened_at, self._admitted - self._rejected
-        if self._opened_at and accepted > 0 and period <= MAX_PERIOD_SECONDS:
-            self._interval, self._period = period / (accepted + 1), period
-        elif self._rejected > 1:
-            self._interval = min(self._closed_seconds / self._rejected, MAX_FIRST_INTERVAL_SECONDS)
-            self._period = max(self._closed_seconds, 1.0)
-        jitter = max(self._interval, min(self._closed_seconds / 10, 1.0))
-        self._next_at = now + random.uniform(0, jitter)  # noqa: S311 - not used for security
+        period, accepted = now - self._counted_since, self._admitted - self._rejected
+        is_recent = self._counted_since > 0 and period <= MAX_PERIOD_SECONDS
+        if is_recent and accepted >= MIN_ACCEPTED_CALLS:
+            self._learn(period / (accepted + 2) / GROWTH, period, now)
+        elif not is_recent or not self._interval:
+            interval = self._closed_seconds / max(self._rejected, 1)
+            self._learn(min(interval, FIRST_INTERVAL_SECONDS), max(self._closed_seconds, 1.0), now)
+        self._next_at = now + random.uniform(0, self._interval)  # noqa: S311 - not for security
         self._is_closed, self._opened_at = False, now
+
+    def _learn(self, interval: float, period: float, now: float) -> None:
+        self._interval, self._period, self._counted_since = interval, period, now
         self._admitted = self._rejected = 0
 
 

@@ -38,8 +38,9 @@ T = TypeVar("T")
 MAX_RETRY_AFTER_SECONDS = 60.0
 """Longest wait before a retry. If the router asks for a longer one, the error is raised."""
 
-MIN_THROTTLE_SECONDS = 0.1
-"""A shorter wait counts as a retry, so that such responses cannot cause a storm of requests."""
+SHORT_WAIT_SECONDS = 0.1
+MAX_SHORT_WAITS = 10
+"""Number of shorter waits per call, so that such responses cannot cause a storm of requests."""
 
 BUDGET_TOKENS = 500
 RETRY_COST = 5
@@ -115,6 +116,7 @@ class RetryPolicy:
     budget: RetryBudget = field(default_factory=RetryBudget)
     _charged: int = 0
     _retries: int = 0
+    _short_waits: int = 0
 
     def run(self, function: Callable[[A], T], argument: A) -> T:
         """Call a function, and retry it while its errors are retryable."""
@@ -170,7 +172,10 @@ class RetryPolicy:
         """Check whether attempts, time or budget are used up; if not, charge the budget."""
         error = _get_error(state)
         if is_throttled(error) and self.max_retries:
-            return error.retry_after >= self.deadline.remaining
+            self._short_waits += error.retry_after < SHORT_WAIT_SECONDS
+            is_storm = self._short_waits > MAX_SHORT_WAITS
+            wait = max(error.retry_after, state.upcoming_sleep)
+            return is_storm or wait >= self.deadline.remaining
         if self._retries >= self.max_retries or state.upcoming_sleep >= self.deadline.remaining:
             return True
         timed_out = isinstance(error, RouterTimeoutError)
@@ -184,8 +189,9 @@ class RetryPolicy:
     def _get_wait_seconds(self, state: "tenacity.RetryCallState") -> float:
         """Return the delay that the router asks for, or else an exponential backoff with jitter."""
         error = _get_error(state)
-        if is_throttled(error):
-            return 0.0  # the pacer waits
+        if is_throttled(error):  # the pacer waits, but others may be faster after a short wait
+            is_short = error.retry_after < SHORT_WAIT_SECONDS
+            return random.uniform(1, 2) * SHORT_WAIT_SECONDS if is_short else 0.0  # noqa: S311
         if isinstance(error, RouterStatusError) and error.retry_after is not None:
             return error.retry_after
         longest = min(INITIAL_BACKOFF_SECONDS * 2.0**self._retries, MAX_BACKOFF_SECONDS)
@@ -224,5 +230,5 @@ def is_throttled(error: BaseException | None) -> TypeGuard["_ThrottledError"]:
         and error.status_code in {429, 503}
         and error.is_retryable
         and error.should_retry is not False
-        and MIN_THROTTLE_SECONDS <= (error.retry_after or 0) <= MAX_RETRY_AFTER_SECONDS
+        and 0 < (error.retry_after or 0) <= MAX_RETRY_AFTER_SECONDS
     )

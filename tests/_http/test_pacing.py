@@ -5,6 +5,7 @@ import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -44,6 +45,17 @@ def create_deadline(seconds: float = 5.0) -> Deadline:
     return Deadline(timeout=seconds, idle_timeout=seconds)
 
 
+def learn_interval(clock) -> Gate:
+    """Return an open gate with an interval of half a second and a period of 7.5 seconds."""
+    gate = Gate()
+    for _ in range(8):
+        gate.admit()
+    gate.close(7.5)
+    clock.now += 7.5
+    gate.get_delay()
+    return gate
+
+
 class TestGate:
     def test_open_at_first(self) -> None:
         assert Gate().get_delay() == 0
@@ -61,53 +73,64 @@ class TestGate:
         gate.close(1.0)
         assert gate.get_delay() == 5.0
 
-    def test_calls_are_spaced_at_the_rate_that_was_accepted(self, clock) -> None:
+    def test_calls_exceed_the_accepted_rate_a_little(self, clock) -> None:
         gate = Gate()
-        for _ in range(11):
+        for _ in range(12):
             gate.admit()
         gate.reject(6.0)
         gate.reject(6.0)
         clock.now += 6.0
         assert gate.get_delay() == 0
         gate.admit()
-        assert gate.get_delay() == pytest.approx(0.6)  # 9 calls in 6 seconds, and one more
+        assert gate.get_delay() == pytest.approx(6 / 12 / 1.5)  # 10 calls accepted, and two more
 
-    def test_first_rejections_spread_the_calls(self, clock) -> None:
-        gate = Gate()
-        for _ in range(4):
+    def test_few_calls_say_little_about_the_rate(self, clock) -> None:
+        gate = learn_interval(clock)
+        for calls in (2, 2):
+            for _ in range(calls):
+                gate.admit()
             gate.reject(1.0)
-        clock.now += 1.0
-        assert gate.get_delay() == 0
-        gate.admit()
-        assert gate.get_delay() == 0.25
-
-    def test_rate_recovers_without_rejections(self, clock) -> None:
-        gate = Gate()
-        for _ in range(9):
-            gate.admit()
-        gate.close(5.0)
-        clock.now += 5.0
-        gate.get_delay()
-        clock.now += 2.5
+            clock.now += 1.0
+            gate.get_delay()
         gate.admit()
         assert gate.get_delay() == pytest.approx(0.5)
-        clock.now += 20.0
+        for _ in range(4):
+            gate.admit()
+        gate.reject(1.0)
+        clock.now += 1.0
+        gate.get_delay()
+        gate.admit()
+        assert gate.get_delay() == pytest.approx(3 / (6 + 2) / 1.5)  # of the last three seconds
+
+    @pytest.mark.parametrize(("seconds", "interval"), [(1.0, 0.1), (0.2, 0.05)])
+    def test_first_rejections_spread_the_calls(self, clock, seconds, interval) -> None:
+        gate = Gate()
+        for _ in range(4):
+            gate.reject(seconds)
+        clock.now += seconds
+        assert gate.get_delay() == 0
+        gate.admit()
+        assert gate.get_delay() == pytest.approx(interval)
+
+    def test_rate_recovers_without_rejections(self, clock) -> None:
+        gate = learn_interval(clock)
+        gate.admit()
+        assert gate.get_delay() == pytest.approx(0.5)
+        clock.now += 7.5
+        gate.admit()
+        assert gate.get_delay() == pytest.approx(0.25)
+        clock.now += 22.5
         gate.admit()
         assert gate.get_delay() == pytest.approx(0.5 / 16)
 
     def test_used_up_limit_only_pauses_within_a_period(self, clock) -> None:
-        gate = Gate()
-        for _ in range(9):
-            gate.admit()
-        gate.reject(5.0)
-        clock.now += 5.0
-        gate.get_delay()
+        gate = learn_interval(clock)
         gate.admit()
         gate.close(1.0)
         assert gate.get_delay() == 1.0
         clock.now += 1.0
         gate.admit()
-        assert gate.get_delay() == pytest.approx(5 / 9)
+        assert gate.get_delay() == pytest.approx(0.5 * 0.5 ** (1 / 7.5))
 
     def test_jitter(self) -> None:
         """Clients that were rejected together do not come back together."""
@@ -275,10 +298,12 @@ class TestSettings:
         assert plain.fingerprint() == paced.fingerprint()
 
 
-def test_very_short_wait_counts_as_a_retry() -> None:
-    """A router that always asks to retry at once must not cause a storm of requests."""
+def test_short_waits_do_not_count_as_retries_at_first() -> None:
+    """A rolling limit rejects many calls shortly before the next one is accepted."""
     fault = Fault(status=429, headers={"retry-after": "0.005"})
-    router = OfflineRouter(faults={"openai/gpt-4o": fault})
-    with pytest.raises(RateLimitError):
-        ChatOrq("openai/gpt-4o", client=router.client(max_retries=2)).invoke("Hi")
-    assert len(router.requests) == 3
+    for rejections, requests in ((8, 9), (100, 11)):
+        router = OfflineRouter(faults={"openai/gpt-4o": [fault] * rejections})
+        model = ChatOrq("openai/gpt-4o", client=router.client(max_retries=2))
+        with nullcontext() if rejections == 8 else pytest.raises(RateLimitError):
+            model.invoke("Hi")
+        assert len(router.requests) == requests

@@ -223,7 +223,7 @@ LATER = "Sun, 06 Nov 2022 08:49:52 GMT"
         ({"retry_after": "0.25"}, 0.25),
         ({"retry_after": "60"}, 60),
         ({"retry_after_ms": "1500"}, 1.5),
-        ({"retry_after_ms": "40", "retry_after": "7"}, 0.04),
+        ({"retry_after_ms": "400", "retry_after": "7"}, 0.4),
         ({"retry_after": LATER, "date": DATE}, 15),
         ({"x_ratelimit_reset": "58s"}, 58),
         ({"x_ratelimit_reset": "0.5s"}, 0.5),

@@ -138,7 +138,7 @@ def create_recovery_faults() -> Iterator[Fault]:
 
 
 def create_retry_after_faults() -> Iterator[Fault]:
-    short = {"retry-after-ms: 5": 3, "Retry-After: 0.005": 3, "retry-after-ms: nan": 3}
+    short = {"retry-after-ms: 5": 11, "Retry-After: 0.005": 11, "retry-after-ms: nan": 3}
     invalid = {f"Retry-After: {text}": 3 for text in ("-1", "soon", "inf", "9" * 400)}
     long = {"Retry-After: 61": 1, "Retry-After: 30": 1, "X-RateLimit-Reset: 2h": 1}
     for line, attempts in {**short, **invalid, **long}.items():
