@@ -18,15 +18,8 @@ from contextlib import (
     contextmanager,
     nullcontext,
 )
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
-from typing import Any, NamedTuple
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 
 import httpx
 
@@ -52,30 +45,15 @@ MAX_DOWNLOAD_SECONDS = 600.0
 IN_PROCESS_SUFFIX = ".invalid"
 """Suffix of host names that never resolve: only a transport inside the process can serve them."""
 
-_NAT64_PREFIX = IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
+_SPECIAL_PURPOSE = tuple(
+    ip_network(block)
+    for block in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20")
+)
+"""Protocol assignments, tunnels (6to4, Teredo) and addresses for documentation.
 
-ADDRESS_BLOCKS: dict[IPv4Network | IPv6Network, bool] = {
-    ip_network(block): is_reachable
-    for is_reachable, blocks in {
-        True: (
-            "0.0.0.0/0 192.0.0.9/32 192.0.0.10/32 192.31.196.0/24 192.52.193.0/24 192.175.48.0/24 "
-            "2000::/3 2001:1::1/128 2001:1::2/128 2001:1::3/128 2001:3::/32 2001:4:112::/48 "
-            "2001:20::/28 2001:30::/28 2620:4f:8000::/48"
-        ),
-        False: (
-            "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 "
-            "192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 "
-            "198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4 "
-            "::/0 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001::/23 2001:db8::/32 2002::/16 "
-            "3fff::/20 5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8"
-        ),
-    }.items()
-    for block in blocks.split()
-}
-"""Whether an address is globally reachable, by IANA's registries of special-purpose addresses.
-
-The longest block that contains an address decides. Blocks of tunnels (Teredo, 6to4), multicast, and
-IPv6 outside of global unicast are not in the registries, or not decided there; they are not public.
+Whether ``ipaddress`` takes them for global depends on the version of Python.
 """
 
 _SEND_OPTIONS: dict[str, Any] = {"stream": True, "follow_redirects": False, "auth": None}
@@ -99,21 +77,20 @@ def download(
         RouterInputError: The URL is not https or its host is not public; nothing was sent.
         RouterError: The URL cannot be fetched, redirects, or is too large.
     """
-    target = _Target.parse(url)
-    with target.map_errors():
-        if target.is_resolvable:
-            target = target.pin(socket.getaddrinfo(target.host, 443, type=socket.SOCK_STREAM))
-        opened: AbstractContextManager[httpx.Client] = (
-            httpx.Client(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
-            if target.is_resolvable
-            else nullcontext(target.require_client(http_client))
-        )
+    state = _Download(url, max_bytes)
+    with state.map_errors():
+        opened: AbstractContextManager[httpx.Client]
+        if state.is_resolvable:
+            state.pin(socket.getaddrinfo(state.host, 443, type=socket.SOCK_STREAM))
+            opened = httpx.Client(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
+        else:
+            opened = nullcontext(state.require_client(http_client))
         with opened as http:
-            request = http.build_request(**target.request_args)
+            request = http.build_request(**state.request_args)
             with closing(http.send(request, **_SEND_OPTIONS)) as response:
-                limits = _DownloadLimits(target, response, max_bytes)
+                state.check_response(response)
                 for data in response.iter_bytes():
-                    limits.check(data)
+                    state.check_data(data)
                     yield data
 
 
@@ -124,77 +101,52 @@ async def adownload(
     http_client: AsyncHttpClient = None,
 ) -> AsyncGenerator[bytes]:
     """Download a URL and yield its bytes as they arrive; see ``download``."""
-    target = _Target.parse(url)
-    with target.map_errors():
-        if target.is_resolvable:
+    state = _Download(url, max_bytes)
+    with state.map_errors():
+        opened: AbstractAsyncContextManager[httpx.AsyncClient]
+        if state.is_resolvable:
             resolve = asyncio.get_running_loop().getaddrinfo
-            target = target.pin(await resolve(target.host, 443, type=socket.SOCK_STREAM))
-        opened: AbstractAsyncContextManager[httpx.AsyncClient] = (
-            httpx.AsyncClient(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
-            if target.is_resolvable
-            else nullcontext(target.require_client(http_client))
-        )
+            state.pin(await resolve(state.host, 443, type=socket.SOCK_STREAM))
+            opened = httpx.AsyncClient(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
+        else:
+            opened = nullcontext(state.require_client(http_client))
         async with opened as http:
-            request = http.build_request(**target.request_args)
+            request = http.build_request(**state.request_args)
             async with aclosing(await http.send(request, **_SEND_OPTIONS)) as response:
-                limits = _DownloadLimits(target, response, max_bytes)
+                state.check_response(response)
                 async for data in response.aiter_bytes():
-                    limits.check(data)
+                    state.check_data(data)
                     yield data
 
 
-class _Target(NamedTuple):
-    """The URL to download, and the address to connect to.
+class _Download:
+    """The URL, the checked address, and the limits of one download. Does no I/O."""
 
-    Attributes:
-        url: The URL.
-        address: IP address of the host, once it has been resolved and checked.
-    """
-
-    url: httpx.URL
-    address: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> "_Target":
-        """Parse a URL.
-
-        Raises:
-            RouterInputError: It is not a plain https URL.
-        """
+    def __init__(self, text: str, max_bytes: int) -> None:
         try:
             url = httpx.URL(text)
         except (httpx.InvalidURL, TypeError, UnicodeError) as error:
             raise RouterInputError(f"url: {str(text)[:200]!r} is not a URL: {error}") from None
+        self._url = url
+        # Errors must not contain what may be secret.
+        shown_url = url.copy_with(query=None, fragment=None, username=None, password=None)
+        self._shown_url = str(shown_url)[:200]
         if url.scheme != "https" or not url.host:
-            raise RouterInputError(f"url: {_shorten(url)!r} cannot be fetched. Use an https URL.")
+            raise RouterInputError(f"url: {self._shown_url!r} cannot be fetched. Use an https URL.")
         if url.userinfo or url.port not in {None, 443}:
             raise RouterInputError(
-                f"url: {_shorten(url)!r} contains a user or a port. Use a URL without them."
+                f"url: {self._shown_url!r} contains a user or a port. Use a URL without them."
             )
-        return cls(url)
+        self.host = url.host.rstrip(".").lower()
+        self.is_resolvable = not self.host.endswith(IN_PROCESS_SUFFIX)
+        self._address: str | None = None
+        self._max_bytes = self._remaining_bytes = max_bytes
+        self._expires_at = time.monotonic() + MAX_DOWNLOAD_SECONDS
 
-    @property
-    def host(self) -> str:
-        return self.url.host.rstrip(".").lower()
-
-    @property
-    def is_resolvable(self) -> bool:
-        """Whether the host can exist in a network."""
-        return not self.host.endswith(IN_PROCESS_SUFFIX)
-
-    @property
-    def request_args(self) -> dict[str, Any]:
-        """Arguments of ``httpx.Client.build_request``, which connect to the checked address."""
-        headers = {"host": self.url.netloc.decode(), "accept-encoding": "identity"}
-        url = str(self.url.copy_with(host=self.address) if self.address else self.url)
-        extensions = {"sni_hostname": self.host} if self.address else {}
-        return {"method": "GET", "url": url, "headers": headers, "extensions": extensions}
-
-    def pin(self, results: Iterable[Any]) -> "_Target":
+    def pin(self, results: Iterable[Any]) -> None:
         """Select the address to connect to from the results of ``getaddrinfo``.
 
-        Raises:
-            RouterInputError: One of the addresses is not public.
+        Raises ``RouterInputError`` if one of the addresses is not public.
         """
         addresses = [str(result[4][0]) for result in results]
         for address in addresses:
@@ -205,14 +157,10 @@ class _Target(NamedTuple):
                 )
         if not addresses:
             raise RouterConnectionError(f"{self.host} does not resolve to any address")
-        return self._replace(address=addresses[0])
+        self._address = addresses[0]
 
     def require_client(self, http_client: Any) -> Any:
-        """Return the client that serves a host inside the process.
-
-        Raises:
-            RouterInputError: The client is missing.
-        """
+        """Return the client that serves a host inside the process."""
         if http_client is None:
             raise RouterInputError(
                 f"url: {self.host} does not exist in any network. Pass the http_client that "
@@ -220,43 +168,48 @@ class _Target(NamedTuple):
             )
         return http_client
 
-    @contextmanager
-    def map_errors(self) -> Iterator[None]:
-        """Map errors of httpx and of the resolver, without the query, which may contain keys."""
-        try:
-            yield
-        except httpx.TimeoutException:
-            raise RouterTimeoutError(f"{_shorten(self.url)} did not respond in time") from None
-        except (httpx.HTTPError, httpx.StreamError, OSError, UnicodeError) as error:
-            raise RouterConnectionError(
-                f"Cannot fetch {_shorten(self.url)}: {type(error).__name__}"
-            ) from error
+    @property
+    def request_args(self) -> dict[str, Any]:
+        """Arguments of ``httpx.Client.build_request``, which connect to the checked address."""
+        headers = {"host": self._url.netloc.decode(), "accept-encoding": "identity"}
+        url = str(self._url.copy_with(host=self._address) if self._address else self._url)
+        extensions = {"sni_hostname": self.host} if self._address else {}
+        return {"method": "GET", "url": url, "headers": headers, "extensions": extensions}
 
-
-class _DownloadLimits:
-    """Checks that a response is successful, uncompressed, and within the size and time limits."""
-
-    def __init__(self, target: _Target, response: httpx.Response, max_bytes: int) -> None:
-        status, url = response.status_code, _shorten(target.url)
+    def check_response(self, response: httpx.Response) -> None:
+        """Check that a response is successful and not compressed."""
+        status = response.status_code
         if 300 <= status < 400:
             raise RedirectError(
-                f"{url} redirects, and redirects are not followed", status_code=status
+                f"{self._shown_url} redirects, and redirects are not followed", status_code=status
             )
         if status != 200:
             error_class = NotFoundError if status in {404, 410} else RouterStatusError
-            raise error_class(f"{url} is not available", status_code=status)
+            raise error_class(f"{self._shown_url} is not available", status_code=status)
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise InvalidResponseError(f"{url} is compressed, which was not requested")
-        self._url, self._max_bytes, self._remaining_bytes = url, max_bytes, max_bytes
-        self._expires_at = time.monotonic() + MAX_DOWNLOAD_SECONDS
+            raise InvalidResponseError(f"{self._shown_url} is compressed, which was not requested")
 
-    def check(self, data: bytes) -> None:
+    def check_data(self, data: bytes) -> None:
         """Count bytes and check the limits."""
         self._remaining_bytes -= len(data)
         if self._remaining_bytes < 0:
-            raise InvalidResponseError(f"{self._url} is larger than {self._max_bytes} bytes")
+            raise InvalidResponseError(f"{self._shown_url} is larger than {self._max_bytes} bytes")
         if time.monotonic() > self._expires_at:
-            raise RouterTimeoutError(f"{self._url} takes longer than {MAX_DOWNLOAD_SECONDS:g} s")
+            raise RouterTimeoutError(
+                f"{self._shown_url} takes longer than {MAX_DOWNLOAD_SECONDS:g} s"
+            )
+
+    @contextmanager
+    def map_errors(self) -> Iterator[None]:
+        """Map errors of httpx and of the resolver."""
+        try:
+            yield
+        except httpx.TimeoutException:
+            raise RouterTimeoutError(f"{self._shown_url} did not respond in time") from None
+        except (httpx.HTTPError, httpx.StreamError, OSError, UnicodeError) as error:
+            raise RouterConnectionError(
+                f"Cannot fetch {self._shown_url}: {type(error).__name__}"
+            ) from error
 
 
 def is_public(address: str) -> bool:
@@ -272,12 +225,9 @@ def is_public(address: str) -> bool:
     if isinstance(ip, IPv6Address):
         if ip.ipv4_mapped:
             return is_public(str(ip.ipv4_mapped))
-        if ip in _NAT64_PREFIX:
+        if ip in _NAT64:
             return is_public(str(IPv4Address(int(ip) & 0xFFFFFFFF)))
-    matches = [network for network in ADDRESS_BLOCKS if ip in network]
-    return ADDRESS_BLOCKS[max(matches, key=lambda network: network.prefixlen)]
-
-
-def _shorten(url: httpx.URL) -> str:
-    """Format a URL for an error message, without anything that may be secret."""
-    return str(url.copy_with(query=None, fragment=None, username=None, password=None))[:200]
+        if ip not in _GLOBAL_UNICAST:
+            return False
+    is_special = ip.is_multicast or any(ip in block for block in _SPECIAL_PURPOSE)
+    return ip.is_global and not is_special

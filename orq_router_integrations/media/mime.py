@@ -8,11 +8,11 @@ import base64
 import re
 from collections.abc import Collection
 from contextlib import closing
-from typing import Any, BinaryIO, TypeGuard
+from typing import Any, BinaryIO, Protocol, TypeGuard
 
 from typing_extensions import Generator
 
-from orq_router_integrations.media.mp3 import Sliceable, has_mp3_frames, measure_id3_tag
+from orq_router_integrations.media.mp3 import has_mp3_frames
 from orq_router_integrations.wire.multipart import iter_upload
 from orq_router_integrations.wire.request_encoding import (
     MIN_DEFERRED_CHARS,
@@ -92,6 +92,7 @@ _SIGNATURES = tuple(
 _SIGNATURE_BYTES = 16
 _MAX_TAGS = 8
 _APE_HEADER_BYTES = 32
+ID3_HEADER_BYTES = 10
 
 _MAX_PDF_OFFSET = 1024
 _PDF_HEADER = re.compile(rb"%PDF-\d")
@@ -114,6 +115,14 @@ _CONTROL_CHARACTER = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 
 _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,=]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
+
+
+class Sliceable(Protocol):
+    """Bytes, or an object whose slices are bytes."""
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        """Return some of the bytes."""
+        ...
 
 
 class Base64View:
@@ -188,6 +197,17 @@ def measure_tags(data: Sliceable) -> int:
         else:
             break
     return offset
+
+
+def measure_id3_tag(header: bytes) -> int:
+    """Return the size of an ID3 tag in bytes, or 0 if the data does not start with one."""
+    if not header.startswith(b"ID3") or len(header) < ID3_HEADER_BYTES:
+        return 0
+    size = 0
+    for byte in header[6:10]:
+        size = size << 7 | byte & 0x7F
+    footer_bytes = ID3_HEADER_BYTES if header[5] & 0x10 else 0
+    return ID3_HEADER_BYTES + size + footer_bytes
 
 
 def _search_header(header: bytes) -> str | None:

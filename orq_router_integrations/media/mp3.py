@@ -1,32 +1,10 @@
-"""Tags and frame headers of MP3 files."""
+"""Frame headers of MP3 files."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 _MPEG1_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
 _MPEG2_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
 _MPEG1_SAMPLE_RATES = (44100, 48000, 32000, 0)
-
-ID3_HEADER_BYTES = 10
-
-
-class Sliceable(Protocol):
-    """Bytes, or an object whose slices are bytes."""
-
-    def __getitem__(self, part: slice, /) -> bytes:
-        """Return some of the bytes."""
-        ...
-
-
-def measure_id3_tag(header: bytes) -> int:
-    """Return the size of an ID3 tag in bytes, or 0 if the data does not start with one."""
-    if not header.startswith(b"ID3") or len(header) < ID3_HEADER_BYTES:
-        return 0
-    size = 0
-    for byte in header[6:10]:
-        size = size << 7 | byte & 0x7F
-    footer_bytes = ID3_HEADER_BYTES if header[5] & 0x10 else 0
-    return ID3_HEADER_BYTES + size + footer_bytes
 
 
 @dataclass(frozen=True, slots=True)

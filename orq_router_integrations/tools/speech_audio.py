@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orq_router_integrations.media.mime import (
+    ID3_HEADER_BYTES,
     detect_mime_type,
     get_suffixes,
+    measure_id3_tag,
     normalize_mime_type,
 )
-from orq_router_integrations.media.mp3 import (
-    ID3_HEADER_BYTES,
-    Mp3Frame,
-    measure_id3_tag,
-    parse_mp3_frame,
-)
+from orq_router_integrations.media.mp3 import Mp3Frame, parse_mp3_frame
 from orq_router_integrations.media.wav import WavHeader, build_wav_header, parse_wav_header
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.speech import SPEECH_FORMATS, SpeechFormat
