@@ -14,7 +14,7 @@ from orq_router_integrations.chat_models.content_parts import (
     describe_parts,
     join_text_parts,
 )
-from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
+from orq_router_integrations.chat_models.tool_calls import strip_truncation_mark
 from orq_router_integrations.chat_models.tool_messages import create_json_block
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
@@ -262,7 +262,7 @@ def _convert_tool_calls(message: BaseMessage) -> list[dict[str, Any]]:
     for call in invalid:
         if call["name"]:  # no API accepts a call without a name, even if a provider sent it
             args = call["args"] or ""
-            arguments = strip_invalid_suffix(args) if isinstance(args, str) else args
+            arguments = strip_truncation_mark(args) if isinstance(args, str) else args
             calls.append(_create_tool_call(call["id"], call["name"], arguments))
     for call in calls:
         if signature := signatures.get(call["id"]):

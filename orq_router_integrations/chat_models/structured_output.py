@@ -23,7 +23,7 @@ from pydantic import SkipValidation
 
 from orq_router_integrations.chat_models.request_builder import build_tool_params
 from orq_router_integrations.chat_models.response_metadata import get_refusal, is_filtered
-from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
+from orq_router_integrations.chat_models.tool_calls import strip_truncation_mark
 from orq_router_integrations.chat_models.tool_schemas import (
     WRAPPER_KEY,
     OutputSchema,
@@ -177,7 +177,7 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
         if (refusal := get_refusal(message)) is not None:
             raise RefusalError(refusal or _describe_filter(message), raw_message=message)
         if not text and (invalid_calls := getattr(message, "invalid_tool_calls", None)):
-            text = strip_invalid_suffix(invalid_calls[0].get("args") or "")
+            text = strip_truncation_mark(invalid_calls[0].get("args") or "")
         preview = repr(
             text if len(text) <= _MAX_PREVIEW_CHARS else f"{text[:_MAX_PREVIEW_CHARS]}..."
         )

@@ -5,6 +5,7 @@ object, null or not JSON at all. Here, every call gets a unique ID. A call witho
 arguments are not a JSON object, becomes an invalid tool call.
 """
 
+import re
 import reprlib
 import uuid
 from dataclasses import dataclass, field
@@ -21,14 +22,13 @@ from langchain_core.utils.json import parse_partial_json
 
 from orq_router_integrations.wire.json import as_dict, as_int, as_str, dumps, loads_arguments
 
-_INVALID_SUFFIXES = tuple(
-    suffix + spaces * " "
-    for spaces, suffix in enumerate(("]", "}]", '"]', '"}]', "]}", '"]}', '""]', '""}]'))
-)
-"""Suffixes that make arguments invalid.
+_TRUNCATION_MARKS = ('"] (truncated) "]', '"} (truncated) "}')
+"""Suffixes of truncated arguments, in which langchain-core finds a bracket that does not match.
 
-The number of trailing spaces identifies a suffix, so that ``strip_invalid_suffix`` can remove it.
+Either is such a suffix whether the arguments end in a string or outside of one. The second is for
+arguments that end in a list.
 """
+_TRUNCATION_MARK = re.compile(r'"([]}]) \(truncated\) "\1\Z')
 
 
 @dataclass(slots=True)
@@ -46,8 +46,11 @@ class _RawToolCall:
         call = as_dict(payload)
         function = as_dict(call.get("function"))
         arguments = function.get("arguments")
-        if not isinstance(arguments, str):
-            arguments = "" if arguments is None else _dump_arguments(arguments)
+        try:
+            if not isinstance(arguments, str):
+                arguments = "" if arguments is None else dumps(arguments).decode()
+        except ValueError:  # nested too deeply
+            arguments = reprlib.repr(arguments)
         google = as_dict(as_dict(call.get("extra_content")).get("google"))
         signatures = (google.get("thought_signature"), call.get("thought_signature"))
         return cls(
@@ -57,13 +60,6 @@ class _RawToolCall:
             index=as_int(call.get("index")),
             signature=next(filter(None, map(as_str, signatures)), None),
         )
-
-
-def _dump_arguments(arguments: Any) -> str:
-    try:
-        return dumps(arguments).decode()
-    except ValueError:  # nested too deeply
-        return reprlib.repr(arguments)
 
 
 def create_call_id() -> str:
@@ -184,7 +180,13 @@ class ToolCallAccumulator:
         call = self._find_call(raw)
         is_new = call is None
         if call is None:
-            call = self._start_call(raw)
+            call_id = raw.id if raw.id and raw.id not in self._by_id else create_call_id()
+            provider_id = raw.id if raw.id == call_id else None
+            call = _PendingCall(len(self._calls), call_id, provider_id, raw.id, raw.index)
+            self._calls.append(call)
+            self._by_id[call_id] = call
+            if raw.index is not None:
+                self._by_index[raw.index] = call
         if raw.id and call.provider_id is None:
             call.provider_id = raw.id
             self._by_id[raw.id] = call
@@ -208,32 +210,22 @@ class ToolCallAccumulator:
             call = self._calls[-1]
         return call if call is not None and call.is_continued_by(raw) else None
 
-    def _start_call(self, raw: _RawToolCall) -> _PendingCall:
-        call_id = raw.id if raw.id and raw.id not in self._by_id else create_call_id()
-        provider_id = raw.id if raw.id == call_id else None
-        call = _PendingCall(len(self._calls), call_id, provider_id, raw.id, raw.index)
-        self._calls.append(call)
-        self._by_id[call_id] = call
-        if raw.index is not None:
-            self._by_index[raw.index] = call
-        return call
-
     def invalidate_truncated_calls(self) -> list[ToolCallChunk]:
         """Return final chunks that make truncated calls invalid, so that no agent runs them.
 
         langchain-core completes truncated arguments, and accepts unpaired surrogates, which cannot
-        be sent back. The chunks append a suffix that prevents both. ``strip_invalid_suffix``
+        be sent back. The chunks append a mark that prevents both. ``strip_truncation_mark``
         removes it.
         """
-        suffixes = (
-            (call, _choose_invalid_suffix(call.arguments))
+        marks = (
+            (call, _choose_truncation_mark(call.arguments))
             for call in self._calls
             if not call.is_complete()
         )
         return [
-            tool_call_chunk(name=None, args=suffix, id=None, index=call.index)
-            for call, suffix in suffixes
-            if suffix
+            tool_call_chunk(name=None, args=mark, id=None, index=call.index)
+            for call, mark in marks
+            if mark
         ]
 
 
@@ -243,25 +235,17 @@ def may_start_object(chunk: ToolCallChunk) -> bool:
     return not arguments or arguments.lstrip().startswith("{")
 
 
-def _choose_invalid_suffix(arguments: str) -> str:
-    for suffix in ("", *_INVALID_SUFFIXES):
+def _choose_truncation_mark(arguments: str) -> str:
+    """Return the mark that hides an object from langchain-core; empty if none is needed."""
+    for mark in ("", *_TRUNCATION_MARKS):
         try:
-            if not isinstance(parse_partial_json(arguments + suffix), dict):
-                return suffix
+            if not isinstance(parse_partial_json(arguments + mark), dict):
+                return mark
         except ValueError:
-            return suffix
-    return "]"
+            return mark
+    return _TRUNCATION_MARKS[0]
 
 
-def strip_invalid_suffix(arguments: str) -> str:
-    """Return the arguments of an invalid call as the provider sent them.
-
-    ``ToolCallAccumulator.invalidate_truncated_calls`` may have added a suffix.
-    """
-    for suffix in reversed(_INVALID_SUFFIXES):
-        original = arguments.removesuffix(suffix)
-        was_appended = original != arguments and _choose_invalid_suffix(original) == suffix
-        args, _ = _parse_arguments(original, replace_surrogates=False)
-        if was_appended and args is None:
-            return original
-    return arguments
+def strip_truncation_mark(arguments: str) -> str:
+    """Return the arguments of an invalid call as the provider sent them."""
+    return _TRUNCATION_MARK.sub("", arguments)

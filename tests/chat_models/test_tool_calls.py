@@ -21,7 +21,7 @@ from orq_router_integrations.chat_models.assistant_messages import convert_assis
 from orq_router_integrations.chat_models.tool_calls import (
     ToolCallAccumulator,
     parse_tool_calls,
-    strip_invalid_suffix,
+    strip_truncation_mark,
 )
 from orq_router_integrations.testing import Answer
 
@@ -220,7 +220,7 @@ def test_streamed_call_with_invalid_arguments_is_invalid(arguments: str) -> None
     assert message.tool_calls == []
     (call,) = message.invalid_tool_calls
     assert (call["name"], call["id"]) == ("f", "a")
-    assert strip_invalid_suffix(call["args"]) == arguments
+    assert strip_truncation_mark(call["args"]) == arguments
 
 
 # Truncated calls
@@ -279,4 +279,4 @@ def test_streamed_call_with_an_unpaired_surrogate_is_invalid() -> None:
     message = add_ai_message_chunks(*chunks)
     assert message.tool_calls == []
     (call,) = message.invalid_tool_calls
-    assert strip_invalid_suffix(call["args"]) == function["arguments"]
+    assert strip_truncation_mark(call["args"]) == function["arguments"]

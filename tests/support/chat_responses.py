@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from orq_router_integrations import ChatOrq, RouterClient
 from orq_router_integrations.chat_models.response_conversion import StreamConverter
-from orq_router_integrations.chat_models.tool_calls import strip_invalid_suffix
+from orq_router_integrations.chat_models.tool_calls import strip_truncation_mark
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
@@ -117,7 +117,7 @@ def _comparable(value: Any) -> Any:
         return {k: _comparable(v) for k, v in value.items() if k not in {"index", "error"}}
     if isinstance(value, str):
         value = "invalid_tool_call" if value == "tool_call_chunk" else value
-        return strip_invalid_suffix(value)
+        return strip_truncation_mark(value)
     return value
 
 
