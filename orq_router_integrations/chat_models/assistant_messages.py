@@ -1,31 +1,39 @@
-"""Convert earlier answers of a model to assistant messages of Chat Completions."""
+"""Convert earlier answers of a model to assistant messages of Chat Completions.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+Providers such as Anthropic and Gemini sign their reasoning. They require their own signatures after
+tool calls, and reject signatures of other providers. Because the router may use a fallback, each
+answer has the provider that created it in its metadata.
+"""
+
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage
 
+from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, PROVIDER, RESPONSES
 from orq_router_integrations.chat_models.content_parts import (
     SUPPORTED_TYPES,
     Part,
     convert_block,
     convert_blocks,
+    create_json_block,
     describe_parts,
     join_text_parts,
 )
 from orq_router_integrations.chat_models.tool_calls import strip_truncation_mark
-from orq_router_integrations.chat_models.tool_messages import create_json_block
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
+from orq_router_integrations.wire.model_candidates import get_provider
 from orq_router_integrations.wire.reasoning import (
     ITEM_KWARGS,
+    SIGNATURE_KWARGS,
     THOUGHT_SIGNATURES_KWARG,
     read_reasoning_part,
 )
 from orq_router_integrations.wire.responses_output import REPLAYED_ITEMS
 
-_TOOL_CALL_TYPES = {
+_IGNORED_TYPES = REPLAYED_ITEMS | {
+    # These repeat the ``tool_calls`` of the message.
     "tool_call",
     "tool_call_chunk",
     "invalid_tool_call",
@@ -33,10 +41,7 @@ _TOOL_CALL_TYPES = {
     "function_call",
     "function_call_signature",
     "custom_tool_call",
-}
-"""Blocks that repeat the ``tool_calls`` of the message."""
-
-_SERVER_TYPES = REPLAYED_ITEMS | {
+    # Only the provider's own API accepts these, such as calls of server-side tools.
     "server_tool_call",
     "server_tool_call_chunk",
     "server_tool_result",
@@ -50,8 +55,6 @@ _SERVER_TYPES = REPLAYED_ITEMS | {
     "guard_content",
     "reference",
 }
-"""Blocks that only the provider's own API accepts, such as calls of server-side tools."""
-
 _SERVER_RESULT_SUFFIX = "_tool_result"  # of Anthropic's server-side tool results
 _CLIENT_CALL_SUFFIX = "_call"  # of calls that the client runs, such as ``computer_call``
 _BEDROCK_CACHE_KEY = "cachePoint"  # the only key of cache markers, which have no type
@@ -60,102 +63,97 @@ _MEDIA_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
 _IMAGE_GENERATION = "image_generation_call"
 
 
-def convert_assistant_message(message: BaseMessage) -> dict[str, Any]:
+def convert_assistant_message(
+    message: AIMessage, provider: str | None = None, api: str = CHAT_COMPLETIONS
+) -> dict[str, Any]:
     """Convert an earlier answer to an assistant message.
 
-    No API accepts images and audio that a model generated, so they are left out. A message without
-    any other content becomes the text ``[image answer, not sent again]``.
+    No API accepts images and audio that a model generated, so they are left out, except for audio
+    with an ID. Audio is replaced by its transcript. A message without any other content becomes the
+    text ``[image answer, not sent again]``.
+
+    Reasoning signatures of providers other than ``provider`` are removed. If it is empty, because
+    several providers may receive the request, all signatures are removed; ``None`` keeps them.
     """
-    kwargs, content = message.additional_kwargs, message.content
     tool_calls = _convert_tool_calls(message)
-    if isinstance(content, str) and not (tool_calls or kwargs):  # most answers
-        return {"role": "assistant", "content": content}
-    assistant = _AssistantContent(
-        is_generated=bool(message.response_metadata.get("model_provider"))
-    )
-    blocks = [content] if isinstance(content, str) and content else list(content)
-    convert_blocks(blocks, assistant.add_block)
-    tool_calls = tool_calls or assistant.tool_calls
-    payload: dict[str, Any] = {"role": "assistant"}
+    if isinstance(message.content, str) and not (tool_calls or message.additional_kwargs):
+        return {"role": "assistant", "content": message.content}  # as in most answers
+    content = _AssistantContent(message, provider, api)
+    kwargs = content.kwargs
+    convert_blocks(content.get_blocks(), content.add_block)
+    tool_calls = tool_calls or content.tool_calls
     if tool_calls or kwargs.get("item_ids"):
-        _add_stored_reasoning(assistant, kwargs)
-    payload["content"] = join_text_parts(assistant.parts) or None
+        content.add_stored_reasoning()
+    payload: dict[str, Any] = {"role": "assistant", "content": join_text_parts(content.parts)}
+    payload["content"] = payload["content"] or None
     if tool_calls:
-        payload["tool_calls"] = tool_calls
-        if assistant.reasoning:
-            payload["reasoning_content"] = "".join(assistant.reasoning)
-    payload |= _get_stored_fields(kwargs)
-    if any(part["type"] == "refusal" for part in assistant.parts):
-        payload.pop("refusal", None)
+        payload["tool_calls"] = _add_thought_signatures(tool_calls, kwargs)
+        if content.reasoning:
+            payload["reasoning_content"] = "".join(content.reasoning)
+    payload |= {name: items for name in ITEM_KWARGS if (items := as_dicts(kwargs.get(name)))}
+    refusal = as_str(kwargs.get("refusal"))
+    if refusal and not any(part["type"] == "refusal" for part in content.parts):
+        payload["refusal"] = refusal
+    if audio_id := as_str(as_dict(kwargs.get("audio")).get("id")):
+        payload["audio"] = {"id": audio_id}
     if payload["content"] is None and not tool_calls:
-        omitted = assistant.omitted | ({"image"} if kwargs.get("images") else set())
         is_empty = payload.keys() - ITEM_KWARGS == {"role", "content"}
-        payload["content"] = _describe_omitted(omitted) if omitted and is_empty else ""
+        note = f"[{' and '.join(sorted(content.omitted))} answer, not sent again]"
+        payload["content"] = note if content.omitted and is_empty else ""
     return payload
 
 
-def _get_stored_fields(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of the message that are not part of its content."""
-    fields: dict[str, Any] = {
-        name: items for name in ITEM_KWARGS if (items := as_dicts(kwargs.get(name)))
-    }
-    if refusal := as_str(kwargs.get("refusal")):
-        fields["refusal"] = refusal
-    if audio_id := as_str(as_dict(kwargs.get("audio")).get("id")):
-        fields["audio"] = {"id": audio_id}
-    return fields
+# Content blocks
 
 
-def replace_audio_with_transcript(message: AIMessage, *, accepts_audio_ids: bool) -> AIMessage:
-    """Replace the audio of an answer with its transcript, unless it can be sent by ID."""
-    audio = message.additional_kwargs.get("audio")
-    if not isinstance(audio, Mapping) or (accepts_audio_ids and audio.get("id")):
-        return message
-    transcript, text = as_str(audio.get("transcript")), message.text
-    kwargs = {name: value for name, value in message.additional_kwargs.items() if name != "audio"}
-    update: dict[str, Any] = {"additional_kwargs": kwargs}
-    if transcript not in text or not text:
-        block = {"type": "text", "text": transcript or _describe_omitted({"audio"})}
-        content = message.content
-        blocks = [content] if isinstance(content, str) and content else list(content)
-        update["content"] = [*blocks, *(["\n"] if text else []), block]
-    return message.model_copy(update=update)
-
-
-def _describe_omitted(media_types: set[str]) -> str:
-    return f"[{' and '.join(sorted(media_types))} answer, not sent again]"
-
-
-@dataclass(slots=True)
 class _AssistantContent:
-    """Blocks of an assistant message, sorted by how they are sent."""
+    """The content of an assistant message, sorted by how it is sent."""
 
-    is_generated: bool  # whether a model created the message, whose media cannot be sent back then
-    parts: list[Part] = field(default_factory=list)  # starting with signed reasoning
-    reasoning: list[str] = field(default_factory=list)  # texts without a signature
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)  # from ``tool_use`` blocks
-    omitted: set[str] = field(default_factory=set)  # types of media that were left out
-    _signed_count: int = 0
+    def __init__(self, message: AIMessage, provider: str | None, api: str) -> None:
+        self.message, self._provider, self._api = message, provider, api
+        # Media that a model has generated cannot be sent back.
+        self._is_generated = bool(message.response_metadata.get("model_provider"))
+        dropped = set() if self._accepts_signature("") else set(SIGNATURE_KWARGS)
+        dropped |= set() if api == RESPONSES else set(ITEM_KWARGS)
+        kwargs = message.additional_kwargs
+        self.kwargs = {name: value for name, value in kwargs.items() if name not in dropped}
+        self.parts: list[Part] = []  # starting with signed reasoning
+        self.reasoning: list[str] = []  # texts without a signature
+        self.tool_calls: list[dict[str, Any]] = []  # from ``tool_use`` blocks
+        self.omitted = {"image"} if kwargs.get("images") else set()  # types of media
+        self._signed_count = 0
+
+    def get_blocks(self) -> list[Any]:
+        """Return the content blocks, including the transcript of audio that is not sent."""
+        content, text = self.message.content, self.message.text
+        blocks: list[Any] = [content] if isinstance(content, str) and content else list(content)
+        audio = self.kwargs.get("audio")
+        if isinstance(audio, Mapping) and (self._api == RESPONSES or not audio.get("id")):
+            del self.kwargs["audio"]
+            transcript = as_str(audio.get("transcript"))
+            if not transcript:
+                self.omitted.add("audio")
+            elif transcript not in text:
+                blocks += ["\n", transcript] if text else [transcript]
+        return blocks
 
     def add_block(self, block: Any) -> None:
         """Add a content block."""
         block_type = block.get("type") if isinstance(block, Mapping) else None
         if not isinstance(block_type, str):
             if not (isinstance(block, Mapping) and _BEDROCK_CACHE_KEY in block):
-                self._add_text_block(block)
-        elif (self.is_generated and block_type in _MEDIA_TYPES) or block_type == _IMAGE_GENERATION:
+                self._add_text(block)
+        elif (self._is_generated and block_type in _MEDIA_TYPES) or block_type == _IMAGE_GENERATION:
             self.omitted.add(_MEDIA_TYPES.get(block_type, "image"))
         elif add := _BLOCK_HANDLERS.get(block_type):
             add(self, block)
-        elif not (
-            block_type in _TOOL_CALL_TYPES
-            or block_type in _SERVER_TYPES
-            or block_type.endswith(_SERVER_RESULT_SUFFIX)
-        ):
-            self._add_text_block(block)
+        elif block_type not in _IGNORED_TYPES and not block_type.endswith(_SERVER_RESULT_SUFFIX):
+            self._add_text(block)
 
-    def _add_text_block(self, block: Any) -> None:
-        if isinstance(block, Mapping) and not _is_sendable(block):
+    def _add_text(self, block: Any) -> None:
+        block_type = str(block.get("type")) if isinstance(block, Mapping) else "text"
+        # The results of calls that the client runs need the call, so leaving it out is an error.
+        if block_type not in SUPPORTED_TYPES and not block_type.endswith(_CLIENT_CALL_SUFFIX):
             block = create_json_block(block)
         part = convert_block(block)
         if part["type"] != "text":
@@ -181,36 +179,66 @@ class _AssistantContent:
             self.add_block(value)
 
     def add_thinking(self, block: Mapping[str, Any]) -> None:
-        self.add_reasoning(*read_reasoning_part(block))
+        text, signature = read_reasoning_part(block)
+        self._add_reasoning(text, signature if self._accepts_signature(block["type"]) else "")
 
     def add_redacted_thinking(self, block: Mapping[str, Any]) -> None:
-        if data := as_str(block.get("data")):
+        data = as_str(block.get("data"))
+        if data and self._accepts_signature(block["type"]):
             self._insert_signed({"type": "redacted_reasoning", "data": data})
 
-    def add_reasoning(self, text: str, signature: str) -> None:
+    def _add_reasoning(self, text: str, signature: str) -> None:
         """Add signed reasoning as a content part, and other reasoning as ``reasoning_content``."""
         if signature:
             self._insert_signed({"type": "reasoning", "reasoning": text, "signature": signature})
         elif text:
             self.reasoning.append(text)
 
-    def add_redacted_reasoning(self, data: Any) -> None:
-        """Add encrypted reasoning: a str, a dict with ``data``, or a list of them."""
-        items = data if isinstance(data, list) else [data]
-        texts = [item.get("data") if isinstance(item, dict) else item for item in items]
-        self.parts[:0] = [
-            {"type": "redacted_reasoning", "data": text} for text in texts if isinstance(text, str)
-        ]
-
     def _insert_signed(self, part: Part) -> None:
         self.parts.insert(self._signed_count, part)
         self._signed_count += 1
 
+    def add_stored_reasoning(self) -> None:
+        """Add reasoning from ``additional_kwargs``; providers require it after tool calls."""
+        if any(part["type"] == "reasoning" for part in self.parts):
+            return  # the content blocks contain the signed reasoning already
+        signature = as_str(self.kwargs.get("reasoning_signature"))
+        items = [
+            (item["reasoning"], item["signature"])
+            for item in as_dicts(self.kwargs.get("reasoning_items"))
+            if isinstance(item.get("reasoning"), str) and isinstance(item.get("signature"), str)
+        ]
+        if self.reasoning and not (items or signature):
+            return  # the content blocks contain the reasoning, and no signature is stored
+        self.reasoning.clear()
+        for text, item_signature in items or [
+            (as_str(self.kwargs.get("reasoning_content")), signature)
+        ]:
+            self._add_reasoning(text, item_signature)
+        redacted = self.kwargs.get("redacted_reasoning")  # a str, a dict or a list of them
+        values = [
+            item.get("data") if isinstance(item, dict) else item
+            for item in (redacted if isinstance(redacted, list) else [redacted])
+        ]
+        self.parts[:0] = [
+            {"type": "redacted_reasoning", "data": data} for data in values if isinstance(data, str)
+        ]
 
-def _is_sendable(block: Mapping[str, Any]) -> bool:
-    """Return whether to convert a block: its type is known, or its result needs it."""
-    block_type = str(block.get("type"))
-    return block_type in SUPPORTED_TYPES or block_type.endswith(_CLIENT_CALL_SUFFIX)
+    def _accepts_signature(self, block_type: str) -> bool:
+        """Return whether the provider and the API of the request accept the message's signatures.
+
+        If the metadata does not identify the provider that created the message, its signatures are
+        accepted, except for blocks whose type identifies another provider.
+        """
+        if self._provider is None:
+            return True
+        owners = _find_signature_owners(self.message.response_metadata, self._api)
+        if owners is not None:
+            return self._provider in owners
+        if block_type not in _BLOCK_PROVIDERS:
+            return True
+        providers = _BLOCK_PROVIDERS[block_type]
+        return self._api == CHAT_COMPLETIONS and (not providers or self._provider in providers)
 
 
 _BLOCK_HANDLERS: dict[str, Callable[[_AssistantContent, Mapping[str, Any]], None]] = {
@@ -225,30 +253,61 @@ _BLOCK_HANDLERS: dict[str, Callable[[_AssistantContent, Mapping[str, Any]], None
 _UNWRAPPED_TYPES = {*_BLOCK_HANDLERS, *_MEDIA_TYPES, _IMAGE_GENERATION, "text", "output_text"}
 
 
-def _add_stored_reasoning(assistant: _AssistantContent, kwargs: Mapping[str, Any]) -> None:
-    """Add reasoning from ``additional_kwargs``; providers require it after tool calls."""
-    if any(part["type"] == "reasoning" for part in assistant.parts):
-        return  # the content blocks contain the signed reasoning already
-    items = [
-        item
-        for item in as_dicts(kwargs.get("reasoning_items"))
-        if isinstance(item.get("reasoning"), str) and isinstance(item.get("signature"), str)
-    ]
-    if assistant.reasoning and not (items or kwargs.get("reasoning_signature")):
-        return  # the content blocks contain the reasoning, and no signature is stored
-    assistant.reasoning.clear()
-    for item in items:
-        assistant.add_reasoning(item["reasoning"], item["signature"])
-    if not items:
-        text = as_str(kwargs.get("reasoning_content"))
-        assistant.add_reasoning(text, as_str(kwargs.get("reasoning_signature")))
-    assistant.add_redacted_reasoning(kwargs.get("redacted_reasoning"))
+# Signatures
+
+_ROUTER_PROVIDERS: dict[str, tuple[str, ...]] = {
+    "anthropic_bedrock": ("aws",),
+    "azure_ai": ("azure",),
+    "azure_openai": ("azure",),
+    "bedrock": ("aws",),
+    "bedrock_converse": ("aws",),
+    "google_anthropic_vertex": ("google",),
+    "google_genai": ("google-ai", "google"),  # AI Studio or Vertex; the metadata does not say which
+    "google_vertexai": ("google",),
+    "mistralai": ("mistral",),
+}
+"""The router's provider names, by LangChain's ``model_provider`` where the names differ."""
+
+_BLOCK_PROVIDERS: dict[str, tuple[str, ...]] = {
+    "thinking": (),
+    "redacted_thinking": ("anthropic", "aws", "google"),
+    "reasoning_content": ("aws",),
+}
+"""Providers whose own API creates this type of block; empty for any provider."""
 
 
-def _convert_tool_calls(message: BaseMessage) -> list[dict[str, Any]]:
-    if not isinstance(message, AIMessage):
-        return []
-    signatures = as_dict(message.additional_kwargs.get(THOUGHT_SIGNATURES_KWARG))
+def _find_signature_owners(metadata: Mapping[str, Any], api: str) -> Collection[str] | None:
+    """Return the providers that accept the signatures of a message; ``None`` if unknown.
+
+    Other LangChain models use the provider's own API. The router passes their signatures on in
+    Chat Completions, but not in the Responses API.
+    """
+    model_provider = metadata.get("model_provider")
+    if model_provider == PROVIDER:
+        model = str(metadata.get("model_name") or "")
+        provider = metadata.get("upstream") or get_provider(model)
+        return (provider,) if provider and metadata.get("api", CHAT_COMPLETIONS) == api else ()
+    if not isinstance(model_provider, str) or not model_provider:
+        return None
+    if api != CHAT_COMPLETIONS:
+        return ()
+    return _ROUTER_PROVIDERS.get(model_provider, (model_provider,))
+
+
+def _add_thought_signatures(
+    calls: list[dict[str, Any]], kwargs: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    signatures = as_dict(kwargs.get(THOUGHT_SIGNATURES_KWARG))
+    for call in calls:
+        if signature := signatures.get(call["id"]):
+            call["extra_content"] = {"google": {"thought_signature": signature}}
+    return calls
+
+
+# Tool calls
+
+
+def _convert_tool_calls(message: AIMessage) -> list[dict[str, Any]]:
     valid: list[Any] = message.tool_calls
     invalid: list[Any] = message.invalid_tool_calls
     if not isinstance(message.content, str):
@@ -264,9 +323,6 @@ def _convert_tool_calls(message: BaseMessage) -> list[dict[str, Any]]:
             args = call["args"] or ""
             arguments = strip_truncation_mark(args) if isinstance(args, str) else args
             calls.append(_create_tool_call(call["id"], call["name"], arguments))
-    for call in calls:
-        if signature := signatures.get(call["id"]):
-            call["extra_content"] = {"google": {"thought_signature": signature}}
     return calls
 
 

@@ -5,12 +5,14 @@ Anthropic's blocks. Never opens a path or fetches a URL that a message contains.
 """
 
 import base64
+import json as stdlib_json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from orq_router_integrations.media import mime
+from orq_router_integrations.wire import json
 
 Part = dict[str, Any]
 T = TypeVar("T")
@@ -76,13 +78,6 @@ class MediaSource:
         if self.data is None:
             raise ValueError(f"The block has no data. {_DATA_HINT}")
         return self.data
-
-    def with_detected_type(self) -> "MediaSource":
-        """Return the source with the MIME type detected from its data, if it is a known one."""
-        if self.data is None:
-            return self
-        detected = mime.detect_mime_type(mime.validate_base64(self.data)[2])
-        return replace(self, mime_type=detected) if detected else self
 
 
 def _get_dict(block: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -155,22 +150,19 @@ def convert_block(block: Any, *, is_third_party: bool = False) -> Part:
         raise ValueError(
             f"Unknown content block type {block_type!r}. Supported types: {supported}."
         )
-    if block_type in _TEXT_CONVERTERS:
-        part = _TEXT_CONVERTERS[block_type](block)
-    else:
-        part = _convert_media(block_type, block, is_third_party=is_third_party)
+    if block_type == _APPROVAL:
+        return _convert_approval(block)
+    kind, read = _READERS[block_type]
+    source = read(block)
+    if is_third_party and source.data is not None:
+        detected = mime.detect_mime_type(mime.validate_base64(source.data)[2])
+        if detected:
+            kind, source = "file", replace(source, mime_type=detected)
+    part = _CONVERTERS[kind](source)
     cache_control = block.get("cache_control") or _get_dict(block, "extras").get("cache_control")
     if cache_control and part["type"] != "input_audio":
         part["cache_control"] = cache_control
     return part
-
-
-def _convert_media(block_type: str, block: Mapping[str, Any], *, is_third_party: bool) -> Part:
-    read, convert = _MEDIA_CONVERTERS[block_type]
-    source = read(block)
-    if is_third_party and (detected := source.with_detected_type()) is not source:
-        return _convert_file(detected)  # the type of the block may be wrong as well
-    return convert(source)
 
 
 def convert_blocks(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
@@ -184,31 +176,22 @@ def convert_blocks(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
     return converted
 
 
-def _convert_text(block: Mapping[str, Any]) -> Part:
+def _convert_approval(block: Mapping[str, Any]) -> Part:
+    names = ("approve", "approval_request_id", "reason", "id")
+    part = {name: block[name] for name in names if block.get(name) is not None}
+    if not isinstance(part.get("approve"), bool) or not part.get("approval_request_id"):
+        raise ValueError(
+            "An mcp_approval_response needs 'approve' as a bool, and the id of the "
+            "mcp_approval_request as 'approval_request_id'."
+        )
+    return {"type": _APPROVAL, **part}
+
+
+def _read_text(block: Mapping[str, Any]) -> MediaSource:
     text = block.get("text")
     if not isinstance(text, str):
         raise ValueError(f"A text block needs 'text' as a str, got {type(text).__name__}.")
-    return {"type": "text", "text": text}
-
-
-def _convert_plain_text(block: Mapping[str, Any]) -> Part:
-    source = MediaSource.from_block(block)
-    if source.text is not None:
-        return {"type": "text", "text": source.text}
-    if source.data is None:
-        raise ValueError(
-            "A text-plain block needs 'text' or 'base64'. "
-            "URLs are not fetched. Download the text first."
-        )
-    return _decode_text(source)
-
-
-def _decode_text(source: MediaSource) -> Part:
-    data = mime.validate_base64(source.require_data())[0]
-    try:
-        return {"type": "text", "text": base64.b64decode(data).decode("utf-8")}
-    except UnicodeDecodeError:
-        raise ValueError("The text is not UTF-8. Decode it, and send it as a text block.") from None
+    return MediaSource(text=text)
 
 
 def _read_image_url(block: Mapping[str, Any]) -> MediaSource:
@@ -223,26 +206,6 @@ def _read_image_url(block: Mapping[str, Any]) -> MediaSource:
     if not (isinstance(image_url.get("url"), str) or image_url.get("file_id")):
         raise _create_type_error("image_url.url", "a URL", image_url.get("url"))
     return MediaSource.from_block({"detail": block.get("detail"), **image_url})
-
-
-def _convert_image(source: MediaSource) -> Part:
-    if source.detail is not None and source.detail not in mime.IMAGE_DETAILS:
-        raise ValueError(f"Unknown detail {source.detail!r}. Use 'low', 'high' or 'auto'.")
-    detail = {"detail": source.detail} if source.detail else {}
-    if source.file_id:
-        return {"type": "image_file", "file_id": source.file_id, **detail}
-    if source.url is not None:
-        url = _validate_url(source.url, ("https://",))
-    else:
-        url = mime.build_data_url(*mime.validate_image(source.require_data(), source.mime_type))
-    return {"type": "image_url", "image_url": {"url": url, **detail}}
-
-
-def _convert_audio(source: MediaSource) -> Part:
-    if source.url is not None or source.file_id is not None:
-        raise ValueError(f"Audio cannot be sent by URL or file_id. {_DATA_HINT}")
-    audio_format, data = mime.validate_audio(source.require_data(), source.mime_type)
-    return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
 
 
 def _read_input_audio(block: Mapping[str, Any]) -> MediaSource:
@@ -286,69 +249,93 @@ def _read_document(block: Mapping[str, Any]) -> MediaSource:
     return MediaSource.from_block({"mime_type": mime.PDF_TYPE, **block})
 
 
-def _convert_file(source: MediaSource) -> Part:
+def _reject_video(_: Mapping[str, Any]) -> MediaSource:
+    raise ValueError("The router does not accept video. Send extracted frames as images.")
+
+
+_READERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], MediaSource]]] = {
+    "text": ("text", _read_text),
+    "input_text": ("text", _read_text),
+    "output_text": ("text", _read_text),
+    "text-plain": ("text", MediaSource.from_block),
+    "image": ("image", MediaSource.from_block),
+    "image_url": ("image", _read_image_url),
+    "input_image": ("image", _read_image_url),
+    "audio": ("audio", MediaSource.from_block),
+    "input_audio": ("audio", _read_input_audio),
+    "file": ("file", _read_file),
+    "input_file": ("file", _read_file),
+    "document": ("file", _read_document),
+    "video": ("file", _reject_video),
+}
+"""The kind of content and the function that reads it, by the type of the block."""
+
+_APPROVAL = "mcp_approval_response"
+SUPPORTED_TYPES = {*_READERS, _APPROVAL}
+MEDIA_TYPES = {block_type for block_type, (kind, _) in _READERS.items() if kind != "text"}
+
+
+def _convert_text(source: MediaSource) -> Part:
     if source.text is not None:
         return {"type": "text", "text": source.text}
-    if source.file_id or source.url is not None:
-        return _convert_remote_file(source)
+    if source.data is None:
+        raise ValueError(
+            "A text-plain block needs 'text' or 'base64'. "
+            "URLs are not fetched. Download the text first."
+        )
+    data = mime.validate_base64(source.data)[0]
+    try:
+        return {"type": "text", "text": base64.b64decode(data).decode("utf-8")}
+    except UnicodeDecodeError:
+        raise ValueError("The text is not UTF-8. Decode it, and send it as a text block.") from None
+
+
+def _convert_image(source: MediaSource) -> Part:
+    if source.detail is not None and source.detail not in mime.IMAGE_DETAILS:
+        raise ValueError(f"Unknown detail {source.detail!r}. Use 'low', 'high' or 'auto'.")
+    detail = {"detail": source.detail} if source.detail else {}
+    if source.file_id:
+        return {"type": "image_file", "file_id": source.file_id, **detail}
+    if source.url is not None:
+        url = _validate_url(source.url, ("https://",))
+    else:
+        url = mime.build_data_url(*mime.validate_image(source.require_data(), source.mime_type))
+    return {"type": "image_url", "image_url": {"url": url, **detail}}
+
+
+def _convert_audio(source: MediaSource) -> Part:
+    if source.url is not None or source.file_id is not None:
+        raise ValueError(f"Audio cannot be sent by URL or file_id. {_DATA_HINT}")
+    audio_format, data = mime.validate_audio(source.require_data(), source.mime_type)
+    return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
+
+
+def _convert_file(source: MediaSource) -> Part:
+    if source.text is not None:
+        return _convert_text(source)
+    file: dict[str, Any] = {}
+    if source.file_id:
+        file["file_id"] = source.file_id
+    elif source.url is not None:
+        file["uri"] = _validate_url(source.url, ("https://", "gs://"))
+        file |= {"mimeType": source.mime_type} if source.mime_type else {}
+    if file:
+        name = {"filename": mime.validate_filename(source.filename)} if source.filename else {}
+        return {"type": "file", "file": {**file, **name}}
     family = (source.mime_type or "").partition("/")[0]
-    convert = {"image": _convert_image, "audio": _convert_audio, "text": _decode_text}.get(family)
-    if convert:
-        return convert(source)
+    if family in ("image", "audio", "text"):
+        return _CONVERTERS[family](source)
     data = mime.build_data_url(mime.PDF_TYPE, mime.validate_pdf(source.require_data()))
     file = {"file_data": data, "filename": mime.get_pdf_filename(source.filename)}
     return {"type": "file", "file": file}
 
 
-def _convert_remote_file(source: MediaSource) -> Part:
-    file: dict[str, Any] = {"file_id": source.file_id}
-    if not source.file_id:
-        file = {"uri": _validate_url(source.url or "", ("https://", "gs://"))}
-        if source.mime_type:
-            file["mimeType"] = source.mime_type
-    if source.filename:
-        file["filename"] = mime.validate_filename(source.filename)
-    return {"type": "file", "file": file}
-
-
-def _convert_approval(block: Mapping[str, Any]) -> Part:
-    names = ("approve", "approval_request_id", "reason", "id")
-    part = {name: block[name] for name in names if block.get(name) is not None}
-    if not isinstance(part.get("approve"), bool) or not part.get("approval_request_id"):
-        raise ValueError(
-            "An mcp_approval_response needs 'approve' as a bool, and the id of the "
-            "mcp_approval_request as 'approval_request_id'."
-        )
-    return {"type": "mcp_approval_response", **part}
-
-
-def _reject_video(_: Mapping[str, Any]) -> Part:
-    raise ValueError("The router does not accept video. Send extracted frames as images.")
-
-
-_TEXT_CONVERTERS: dict[str, Callable[[Mapping[str, Any]], Part]] = {
+_CONVERTERS: dict[str, Callable[[MediaSource], Part]] = {
     "text": _convert_text,
-    "input_text": _convert_text,
-    "output_text": _convert_text,
-    "text-plain": _convert_plain_text,
-    "mcp_approval_response": _convert_approval,
-    "video": _reject_video,
+    "image": _convert_image,
+    "audio": _convert_audio,
+    "file": _convert_file,
 }
-_MEDIA_CONVERTERS: dict[
-    str, tuple[Callable[[Mapping[str, Any]], MediaSource], Callable[[MediaSource], Part]]
-] = {
-    "image": (MediaSource.from_block, _convert_image),
-    "image_url": (_read_image_url, _convert_image),
-    "input_image": (_read_image_url, _convert_image),
-    "audio": (MediaSource.from_block, _convert_audio),
-    "input_audio": (_read_input_audio, _convert_audio),
-    "file": (_read_file, _convert_file),
-    "input_file": (_read_file, _convert_file),
-    "document": (_read_document, _convert_file),
-}
-SUPPORTED_TYPES = _TEXT_CONVERTERS.keys() | _MEDIA_CONVERTERS.keys()
-
-MEDIA_TYPES = _MEDIA_CONVERTERS.keys() | {"video"}
 
 
 def _validate_url(url: str, schemes: tuple[str, ...]) -> str:
@@ -379,3 +366,12 @@ def join_text_parts(parts: list[Part], separator: str = "") -> str | list[Part]:
     if all(part.keys() == {"type", "text"} for part in parts):
         return separator.join(part["text"] for part in parts)
     return parts
+
+
+def create_json_block(block: Any) -> Part:
+    """Create a text block with the JSON of a value of any type."""
+    try:
+        text = json.dumps(block, nan_as_null=True).decode()
+    except ValueError:
+        text = stdlib_json.dumps(block, default=str)
+    return {"type": "text", "text": text}

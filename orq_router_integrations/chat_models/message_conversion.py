@@ -1,6 +1,6 @@
 """Convert LangChain messages to the messages of Chat Completions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,29 +14,24 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from orq_router_integrations.chat_models.assistant_messages import (
-    convert_assistant_message,
-    replace_audio_with_transcript,
-)
+from orq_router_integrations.chat_models.assistant_messages import convert_assistant_message
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, RESPONSES, ToolMedia
 from orq_router_integrations.chat_models.content_parts import (
+    MEDIA_TYPES,
     MediaSource,
     Part,
     check_file_sources,
     check_source_keys,
     convert_block,
     convert_blocks,
+    create_json_block,
     describe_parts,
+    join_text_parts,
 )
-from orq_router_integrations.chat_models.reasoning_signatures import strip_foreign_signatures
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
-from orq_router_integrations.chat_models.tool_messages import (
-    convert_or_dump,
-    convert_tool_message,
-)
 from orq_router_integrations.media import mime
+from orq_router_integrations.media.mime import is_data_url
 from orq_router_integrations.wire.json import replace_lone_surrogates
-from orq_router_integrations.wire.reasoning import ITEM_KWARGS
 
 _ROLES: dict[str, type[BaseMessage]] = {
     "user": HumanMessage,
@@ -44,6 +39,7 @@ _ROLES: dict[str, type[BaseMessage]] = {
     "developer": SystemMessage,
     "assistant": AIMessage,
 }
+_DATA_KEYS = {"base64", "data", "file_data"}  # keys with the content of media
 
 
 def convert_messages(
@@ -59,8 +55,7 @@ def convert_messages(
     replaced by a placeholder (``"placeholder"``), or left in the tool message for providers that
     accept them (``"tool"``).
 
-    Reasoning signatures of providers other than ``provider`` are removed. If it is empty, because
-    several providers may receive the request, all signatures are removed; ``None`` keeps them.
+    See ``convert_assistant_message`` for ``provider``.
     """
     if not messages:
         raise ValueError("messages: Expected at least one message, got none.")
@@ -82,66 +77,40 @@ def convert_messages(
     return payloads
 
 
-def _replace_function_calls(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+def _replace_function_calls(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
     """Replace ``function_call`` and function messages, which preceded tool calls in OpenAI's API.
 
     The ids of the calls only depend on their position, so that a conversation is always sent the
     same way, which prompt caches require.
     """
-    replaced: list[BaseMessage] = []
     open_calls: dict[str, str] = {}  # ids by function name
     for index, message in enumerate(messages):
-        if isinstance(message, AIMessage) and (call := _get_function_call(message)):
-            call_id = open_calls[str(call.get("name"))] = f"call_{index}"
-            calls = parse_tool_calls([{"id": call_id, "function": call}])
-            update = {"tool_calls": calls.valid, "invalid_tool_calls": calls.invalid}
-            replaced.append(message.model_copy(update=update))
-        elif isinstance(message, FunctionMessage):
+        call = message.additional_kwargs.get("function_call")
+        if isinstance(message, FunctionMessage):
             call_id = open_calls.pop(message.name, "")
             if not call_id:
                 raise ValueError(
                     f"messages[{index}]: A FunctionMessage cannot be sent without a call of "
                     f"{message.name!r} before it. Use a ToolMessage with a tool_call_id."
                 )
-            replaced.append(ToolMessage(content=message.content, tool_call_id=call_id))
+            yield ToolMessage(content=message.content, tool_call_id=call_id)
+        elif (
+            isinstance(call, dict)
+            and isinstance(message, AIMessage)
+            and not (message.tool_calls or message.invalid_tool_calls)
+        ):
+            call_id = open_calls[str(call.get("name"))] = f"call_{index}"
+            calls = parse_tool_calls([{"id": call_id, "function": call}])
+            update = {"tool_calls": calls.valid, "invalid_tool_calls": calls.invalid}
+            yield message.model_copy(update=update)
         else:
-            replaced.append(message)
-    return replaced
-
-
-def _get_function_call(message: AIMessage) -> dict[str, Any] | None:
-    call = message.additional_kwargs.get("function_call")
-    if message.tool_calls or message.invalid_tool_calls or not isinstance(call, dict):
-        return None
-    return call
+            yield message
 
 
 def _add_index(error: ValueError, index: int) -> ValueError:
     text = str(error)
     separator = "" if text.startswith(".") else ": "  # such as ".content[0]: ..."
     return ValueError(f"messages[{index}]{separator}{text}")
-
-
-def _convert_message(
-    message: BaseMessage, tool_media: ToolMedia, provider: str | None, api: str
-) -> tuple[dict[str, Any], list[Part]]:
-    """Return the payload of a message, and the media of a tool result."""
-    content: object = message.content
-    attachments: list[Part] = []
-    if isinstance(message, ToolMessage):
-        payload, attachments = convert_tool_message(message, keep_media=tool_media == "tool")
-    elif not isinstance(content, (str, list, tuple)):  # the message was not validated
-        type_name = type(content).__name__
-        raise ValueError(f".content: Expected a str or a list, got {type_name}.")
-    elif isinstance(message, AIMessage) and not (
-        isinstance(content, str) and not message.additional_kwargs
-    ):
-        payload = _convert_chat_message(_prepare_for_provider(message, provider, api))
-    else:
-        payload = _convert_chat_message(message)
-    if not isinstance(payload["content"], str) or attachments:
-        _check_api_support(api, payload["content"], attachments)
-    return payload, attachments
 
 
 _REQUIRED_APIS = {
@@ -155,43 +124,51 @@ _REQUIRED_APIS = {
     ),
     "image_file": (
         RESPONSES,
-        (
-            "Chat Completions does not accept an image by file_id. Pass its URL or its data, or "
-            "use api='responses'."
-        ),
+        "Chat Completions does not accept an image by file_id. Pass its URL or its data.",
     ),
 }
 """The API that a type of part requires, and the error for the other API."""
 
 
-def _check_api_support(api: str, *contents: Any) -> None:
-    for content in contents:
-        for index, part in enumerate(content if isinstance(content, list) else ()):
+def _convert_message(
+    message: BaseMessage, tool_media: ToolMedia, provider: str | None, api: str
+) -> tuple[dict[str, Any], list[Part]]:
+    """Return the payload of a message, and the media of a tool result."""
+    content: object = message.content
+    attachments: list[Part] = []
+    if isinstance(message, ToolMessage):
+        payload, attachments = _convert_tool_message(message, keep_media=tool_media == "tool")
+    elif not isinstance(content, (str, list, tuple)):  # the message was not validated
+        type_name = type(content).__name__
+        raise ValueError(f".content: Expected a str or a list, got {type_name}.")
+    else:
+        payload = _convert_chat_message(message, provider, api)
+    for parts in (payload["content"], attachments):
+        for index, part in enumerate(parts if isinstance(parts, list) else ()):
             required_api, error = _REQUIRED_APIS.get(part["type"], (api, ""))
             if required_api != api:
                 raise ValueError(f".content[{index}]: {error}")
+    return payload, attachments
 
 
-def _prepare_for_provider(message: AIMessage, provider: str | None, api: str) -> AIMessage:
-    message = replace_audio_with_transcript(message, accepts_audio_ids=api != RESPONSES)
-    if api != RESPONSES and not message.additional_kwargs.keys().isdisjoint(ITEM_KWARGS):
-        kwargs = {k: v for k, v in message.additional_kwargs.items() if k not in ITEM_KWARGS}
-        message = message.model_copy(update={"additional_kwargs": kwargs})
-    return message if provider is None else strip_foreign_signatures(message, provider, api)
-
-
-def _convert_chat_message(message: BaseMessage) -> dict[str, Any]:
+def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) -> dict[str, Any]:
     content = message.content
     match message:
         case HumanMessage():
             payload = {"role": "user", "content": _convert_content(content, convert_block)}
         case AIMessage():
-            payload = replace_lone_surrogates(convert_assistant_message(message))
+            payload = convert_assistant_message(message, provider, api)
+            payload = replace_lone_surrogates(payload)
         case SystemMessage():
-            content = _convert_content(content, _convert_text_block)
-            payload = {"role": _get_system_role(message), "content": content}
+            role = message.additional_kwargs.get("__openai_role__", "system")  # set by LangChain
+            if role not in {"system", "developer"}:
+                raise ValueError(
+                    f"Unknown role {role!r} of a system message. Use system or developer."
+                )
+            payload = {"role": role, "content": _convert_content(content, _convert_text_block)}
         case ChatMessage(role=role) if role in _ROLES:
-            payload = {**_convert_chat_message(_ROLES[role](content=content)), "role": role}
+            payload = _convert_chat_message(_ROLES[role](content=content), provider, api)
+            payload["role"] = role
         case ChatMessage(role=role):
             raise ValueError(f"Unknown role {role!r}. Use one of {', '.join(_ROLES)}.")
         case _:
@@ -206,13 +183,6 @@ def _convert_content(content: Any, convert: Callable[[Any], Part]) -> Any:
     return content if isinstance(content, str) else convert_blocks(content, convert)
 
 
-def _get_system_role(message: SystemMessage) -> str:
-    role: str = message.additional_kwargs.get("__openai_role__", "system")  # set by langchain-core
-    if role not in {"system", "developer"}:
-        raise ValueError(f"Unknown role {role!r} of a system message. Use system or developer.")
-    return role
-
-
 def _convert_text_block(block: Any) -> Part:
     part = convert_block(block)
     if part["type"] != "text":
@@ -222,6 +192,65 @@ def _convert_text_block(block: Any) -> Part:
     return part
 
 
+# Tool results come from third parties, such as MCP servers, and cannot be corrected by the caller.
+# So a result that is neither text nor media is sent as JSON, and the data of media decides its
+# type.
+
+
+def _convert_tool_message(
+    message: ToolMessage, *, keep_media: bool
+) -> tuple[dict[str, Any], list[Part]]:
+    """Return the payload of a tool result, and the media to send in a user message."""
+    if not message.tool_call_id:
+        raise ValueError("A tool message has no tool_call_id. Set it to the id of the tool call.")
+    payload: dict[str, Any] = {"role": "tool", "tool_call_id": message.tool_call_id}
+    content: Any = replace_lone_surrogates(message.content)
+    if isinstance(content, str):
+        return {**payload, "content": content}, []
+    blocks: list[Any] = []
+    for block in content if isinstance(content, list) else [content]:
+        if isinstance(block, Mapping) and block.get("type") == "custom_tool_call_output":
+            output = block.get("output")
+            blocks += output if isinstance(output, list) else [output or ""]
+        else:
+            blocks.append(block)
+    convert = partial(_convert_or_dump, convert=partial(convert_block, is_third_party=True))
+    parts = convert_blocks(blocks, convert)
+    if keep_media:
+        return {**payload, "content": join_text_parts(parts, "\n")}, []
+    texts = [part for part in parts if part["type"] == "text"]
+    attachments = [part for part in parts if part["type"] != "text"]
+    if attachments:
+        types = describe_parts(attachments)
+        placeholder = f"[{len(attachments)} attachment(s) of this tool result: {types}]"
+        texts.append({"type": "text", "text": f"\n{placeholder}" if texts else placeholder})
+    return {**payload, "content": join_text_parts(texts, "\n")}, attachments
+
+
+def _convert_or_dump(block: Any, convert: Callable[[Any], Any]) -> Any:
+    """Convert a block; if that fails, return its JSON as text, unless it contains media data."""
+    try:
+        return convert(block)
+    except ValueError:
+        if _has_media_data(block):  # which would be useless as text
+            raise
+        return create_json_block(block)
+
+
+def _has_media_data(block: Any) -> bool:
+    if not isinstance(block, Mapping) or block.get("type") not in MEDIA_TYPES:
+        return False
+    fields = list(block.items())
+    for value in block.values():
+        fields += value.items() if isinstance(value, Mapping) else ()
+    return any(
+        (value and name in _DATA_KEYS)
+        or isinstance(value, (bytes, bytearray))
+        or is_data_url(value)
+        for name, value in fields
+    )
+
+
 def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """Return messages that langchain-core can trace.
 
@@ -229,23 +258,20 @@ def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     images, which is detected here, and it crashes on incomplete blocks or silently drops part of
     them, so they raise here.
     """
-    return [
-        _normalize_message(message, index) if isinstance(message.content, list) else message
-        for index, message in enumerate(messages)
-    ]
-
-
-def _normalize_message(message: BaseMessage, index: int) -> BaseMessage:
-    normalize: Callable[[Any], Any] = _normalize_block
-    if isinstance(message, ToolMessage):
-        normalize = partial(convert_or_dump, convert=_normalize_block)
-    try:
-        content = convert_blocks(list(message.content), normalize)
-    except ValueError as error:
-        raise _add_index(error, index) from None
-    if all(new is old for new, old in zip(content, message.content, strict=True)):
-        return message
-    return message.model_copy(update={"content": content})
+    normalized = list(messages)
+    for index, message in enumerate(messages):
+        if not isinstance(message.content, list):
+            continue
+        normalize: Callable[[Any], Any] = _normalize_block
+        if isinstance(message, ToolMessage):
+            normalize = partial(_convert_or_dump, convert=_normalize_block)
+        try:
+            content = convert_blocks(message.content, normalize)
+        except ValueError as error:
+            raise _add_index(error, index) from None
+        if any(new is not old for new, old in zip(content, message.content, strict=True)):
+            normalized[index] = message.model_copy(update={"content": content})
+    return normalized
 
 
 def _normalize_block(block: Any) -> Any:

@@ -195,8 +195,8 @@ class ToolCallAccumulator:
         call.fragments.append(raw.arguments)
         if raw.signature:
             self.signatures[call.id] = raw.signature
-        call_id = call.id if is_new else None
-        return tool_call_chunk(name=name, args=raw.arguments, id=call_id, index=call.index)
+        first_id = call.id if is_new else None
+        return tool_call_chunk(name=name, args=raw.arguments, id=first_id, index=call.index)
 
     def _find_call(self, raw: _RawToolCall) -> _PendingCall | None:
         """Return the call that a fragment belongs to, if it has started."""
