@@ -158,7 +158,7 @@ class TestAccepted:
         ({"tool_choice": "any"}, "tool_choice"),
         (
             {"tool_choice": {"type": "function", "function": {"name": "f"}}},
-            "tool_choice.function.name",
+            "tool_choice",
         ),
         ({"user": "user-17"}, "user"),
         ({"logit_bias": {}}, "logit_bias"),
@@ -193,13 +193,13 @@ class TestMedia:
     @pytest.mark.parametrize(
         ("url", "message"),
         [
-            ("http://example.com/a.png", "https URL"),
-            ("iVBORw0KGgo=", "https URL"),
-            ("data:image/png,abc", "data URI"),
+            ("http://example.com/a.png", "should match pattern '^(https://|data:image/"),
+            ("iVBORw0KGgo=", "should match pattern"),
+            ("data:image/png,abc", "should match pattern"),
             ("data:image/png;base64,a*b", "base64"),
             ("data:image/png;base64,", "must not be empty"),
-            ("data:image/tiff;base64,AAAA", "image/tiff"),
-            ("data:application/pdf;base64,AAAA", "application/pdf"),
+            ("data:image/tiff;base64,AAAA", "(jpeg|png|gif|webp)"),
+            ("data:application/pdf;base64,AAAA", "data:image/"),
         ],
     )
     def test_invalid_image_url(self, create_chat, url, message):
@@ -220,9 +220,9 @@ class TestMedia:
             ({"file_data": PDF}, "", "filename is required"),
             ({"filename": "a.pdf"}, "", "exactly one"),
             ({"file_data": PDF, "filename": "a.pdf", "file_id": "file-1"}, "", "exactly one"),
-            ({"file_data": "JVBERi0=", "filename": "a.pdf"}, ".file_data", "data URI"),
+            ({"file_data": "JVBERi0=", "filename": "a.pdf"}, ".file_data", "^data:"),
             ({"file_id": "01J"}, ".file_id", "gs://"),
-            ({"uri": "ftp://x"}, ".uri", "https://"),
+            ({"uri": "ftp://x"}, ".uri", "(https|gs)://"),
             ({"file_url": "https://x"}, ".file_url", "not a documented field"),
         ],
     )

@@ -6,14 +6,18 @@ import enum
 from typing import Annotated, Literal
 from uuid import UUID
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter
 
-from orq_router_integrations.testing.answering.patterns import create_example
 from orq_router_integrations.testing.answering.schema_values import create_value
-from orq_router_integrations.testing.answering.text_facts import TextFacts, find_json_schema
+from orq_router_integrations.testing.answering.text_facts import (
+    find_json_schema,
+    find_place,
+    find_quoted,
+)
 
 KEYWORD_NAMES = """
     type enum const anyOf allOf oneOf $ref properties required items prefixItems minItems maxItems
@@ -154,10 +158,24 @@ def test_query_is_complete_text():
     assert create_value(schema, "Who won?") == {"query": "Who won?"}
 
 
-def test_recursive_schema():
-    create_value({"properties": {"self": {"$ref": "#"}}, "required": ["self"]}, "")
-    create_value({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}, "")
-    create_value({"$ref": "#/missing"}, "")
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"self": {"$ref": "#"}}, "required": ["self"]},
+        {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]},
+        {"$ref": "#"},
+        {"$ref": "#/missing"},
+        {"type": "array", "minItems": 10**9},
+        {"type": "object", "minProperties": 10**9},
+        {"type": "array", "uniqueItems": True, "minItems": 3, "items": {"type": "boolean"}},
+        {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "multipleOf": 2},
+        {"type": "string", "pattern": "^(a|b)$"},
+    ],
+    ids=str,
+)
+def test_unsupported_schema_raises(schema):
+    with pytest.raises(ValueError, match=r"JSON schema|nested|Script the answer"):
+        create_value(schema, "")
 
 
 JSON = st.recursive(
@@ -174,29 +192,27 @@ def test_invalid_schema_raises_value_error_only(schema, text):
         create_value(schema, text)
 
 
-def test_text_facts():
-    facts = TextFacts(
-        "It's said that \u2018one\u2019 or \u201ctwo\u201d happened in New York City."
-    )
-    assert facts.quotes == ["one", "two"]
-    assert facts.place == "New York City"
-    assert TextFacts("in the end").place is None
+def test_facts_of_a_text():
+    text = "It's said that \u2018one\u2019 or \u201ctwo\u201d happened in New York City."
+    assert find_quoted(text) == ["one", "two"]
+    assert find_place(text) == "New York City"
+    assert find_place("in the end") is None
 
 
 @pytest.mark.parametrize(
-    ("pattern", "text"),
+    ("schema", "text", "value"),
     [
-        (r"^[A-Z]{3}-\d+$", "AAA-0"),
-        (r"(?:ab|cd)?x+", "x"),
-        (r"(a|b){2}", "aa"),
-        (r"[^a-z]", "0"),
-        (r"\w+@\w+\.com", "a@a.com"),
-        (r"^(?=x)", None),
-        (r"[", None),
+        ({"pattern": r"^[A-Z]{3}-\d+$"}, "", "AAA-0"),
+        ({"pattern": r"\w+@\w+\.com"}, "", "a@a.com"),
+        ({"pattern": "[^a-z]"}, "", "A"),
+        ({"pattern": "^[a-z]+$", "minLength": 5}, "", "aaaaa"),
+        ({"pattern": "^[A-Z]{3}$"}, "fly to 'Rome' or 'FCO'", "FCO"),
+        ({"pattern": "^(a|b)$", "examples": ["b"]}, "", "b"),
     ],
+    ids=str,
 )
-def test_create_example(pattern, text):
-    assert create_example(pattern) == text
+def test_patterns(schema, text, value):
+    assert create_value({"type": "string", **schema}, text) == value
 
 
 @pytest.mark.parametrize(
@@ -212,3 +228,77 @@ def test_create_example(pattern, text):
 def test_find_json_schema(text, properties):
     schema = find_json_schema(text)
     assert schema == properties or schema["properties"] == properties
+
+
+SCHEMAS = [
+    {"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 3},
+    {"type": "object", "minProperties": 2, "properties": {"a": {"type": "integer"}}},
+    {
+        "type": "object",
+        "minProperties": 2,
+        "properties": {"a": {"type": "integer"}, "b": {"type": "null"}},
+        "additionalProperties": False,
+    },
+    {"type": "object", "minProperties": 1, "propertyNames": {"pattern": "^[a-z]{2}$"}},
+    {"type": "object", "minProperties": 3, "propertyNames": {"enum": ["x", "y", "z"]}},
+    {"type": "array", "uniqueItems": True, "minItems": 5, "items": {"type": "string"}},
+    {
+        "type": "array",
+        "uniqueItems": True,
+        "minItems": 3,
+        "items": {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+    },
+    {
+        "type": "array",
+        "uniqueItems": True,
+        "minItems": 9,
+        "items": {"type": "integer", "multipleOf": 3, "maximum": 20},
+    },
+    {
+        "type": "array",
+        "uniqueItems": True,
+        "minItems": 30,
+        "items": {"type": "string", "pattern": r"^\d{4}$"},
+    },
+    {"type": "array", "uniqueItems": True, "minItems": 2, "items": {"type": "boolean"}},
+    {"type": "array", "uniqueItems": True, "minItems": 3, "items": {"enum": ["a", 1, None]}},
+    {
+        "type": "array",
+        "uniqueItems": True,
+        "minItems": 4,
+        "items": {"type": "string", "maxLength": 2, "pattern": "^[a-z0-9]+$"},
+    },
+    {
+        "type": "array",
+        "uniqueItems": True,
+        "minItems": 4,
+        "items": {"type": "string", "format": "date"},
+    },
+    {
+        "type": "array",
+        "uniqueItems": True,
+        "minItems": 4,
+        "items": {"type": "number", "minimum": 0, "maximum": 1},
+    },
+    {
+        "type": "array",
+        "uniqueItems": True,
+        "minItems": 3,
+        "items": {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+    },
+    {"type": "number", "exclusiveMinimum": 0, "maximum": 0.3},
+    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.001},
+    {"type": "number", "maximum": -3, "multipleOf": 5},
+    {"type": "number", "maximum": 2, "minimum": 0.5, "multipleOf": 0.75},
+    {"type": "integer", "maximum": -2.5},
+    {"type": "integer", "multipleOf": 0.5, "minimum": 3.5},
+    {"type": "integer", "multipleOf": 2.5, "exclusiveMinimum": 5},
+    {"type": "integer", "multipleOf": 0.5, "exclusiveMaximum": 0},
+    {"type": "string", "pattern": "^[A-Z]{2,3}-[01]$"},
+]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=str)
+@pytest.mark.parametrize("text", ["", "3.5 and 7 or 'x' and 'x' and 7", "2.5, 2.5, -3, 0.2"])
+def test_value_is_valid_for_schema(schema, text):
+    jsonschema.validate(create_value(schema, text), schema)

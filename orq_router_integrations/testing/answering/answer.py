@@ -30,9 +30,7 @@ class ScriptedToolCall:
 
     @property
     def arguments_json(self) -> str:
-        if isinstance(self.args, str):
-            return self.args or "{}"
-        return encode_json(dict(self.args)).decode()
+        return self.args if isinstance(self.args, str) else encode_json(dict(self.args)).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +78,15 @@ class Answer:
     def __post_init__(self) -> None:
         if isinstance(self.tool_calls, str | Mapping) or not isinstance(self.tool_calls, Sequence):
             raise ValueError(f"tool_calls: {_TOOL_CALL_HINT}, got {self.tool_calls!r:.80}")
-        calls = tuple(_parse_tool_call(call) for call in self.tool_calls)
-        object.__setattr__(self, "calls", calls)
+        object.__setattr__(self, "calls", tuple(map(_parse_tool_call, self.tool_calls)))
+
+
+def _parse_tool_call(call: Any) -> ScriptedToolCall:
+    if not isinstance(call, Mapping) or not isinstance(call.get("name"), str):
+        raise ValueError(f"tool_calls: {_TOOL_CALL_HINT}, got an item {call!r:.80}")
+    if unknown := sorted(map(str, call.keys() - _TOOL_CALL_KEYS)):
+        raise ValueError(f"tool_calls: unknown key {unknown[0]!r}; use 'name', 'args' and 'id'")
+    return ScriptedToolCall(call["name"], call.get("args") or {}, call.get("id"))
 
 
 AnswerValue = str | Answer | AIMessage | BaseModel | Mapping[str, Any] | Exception
@@ -124,22 +129,18 @@ def _convert_dict(value: Mapping[str, Any], forced_tool: str | None) -> Answer:
 
 
 def _convert_message(message: AIMessage) -> Answer:
-    calls: list[Any] = [*message.tool_calls, *message.invalid_tool_calls]
-    thoughts = [
-        block["reasoning"]
-        for block in message.content_blocks
-        if block["type"] == "reasoning" and block.get("reasoning")
-    ]
+    blocks = [block for block in message.content_blocks if block["type"] == "reasoning"]
+    thoughts = filter(None, (block.get("reasoning") for block in blocks))
     finish_reason = message.response_metadata.get("finish_reason")
-    details = ("input_token_details", "output_token_details")  # named differently by providers
     usage: Mapping[str, Any] = message.usage_metadata or {}
     return Answer(
         str(message.text),
-        tool_calls=calls,
+        tool_calls=[*message.tool_calls, *message.invalid_tool_calls],
         reasoning="\n".join(thoughts) or None,
         refusal=message.additional_kwargs.get("refusal"),
         finish_reason=finish_reason if finish_reason in get_args(FinishReason) else None,
-        usage={name: value for name, value in usage.items() if name not in details} or None,
+        # The details have other names in the responses of providers.
+        usage={name: usage[name] for name in usage if not name.endswith("_details")} or None,
     )
 
 
@@ -153,12 +154,3 @@ def _convert_exception(error: Exception) -> HTTPError:
         code=code if isinstance(code, str) else None,
         headers={} if retry_after is None else {"retry-after": str(retry_after)},
     )
-
-
-def _parse_tool_call(call: Any) -> ScriptedToolCall:
-    if not isinstance(call, Mapping) or not isinstance(call.get("name"), str):
-        raise ValueError(f"tool_calls: {_TOOL_CALL_HINT}, got an item {call!r:.80}")
-    if unknown := sorted(map(str, call.keys() - _TOOL_CALL_KEYS)):
-        raise ValueError(f"tool_calls: unknown key {unknown[0]!r}; use 'name', 'args' and 'id'")
-    args = call.get("args")
-    return ScriptedToolCall(call["name"], {} if args is None else args, call.get("id"))

@@ -4,22 +4,20 @@ Equal requests get equal answers. Nothing here imitates a model's knowledge.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from orq_router_integrations.testing.answering.answer import Answer
-from orq_router_integrations.testing.answering.prompt import Prompt, ToolSpec
+from orq_router_integrations.testing.answering.prompt import Prompt
 from orq_router_integrations.testing.answering.schema_values import create_value
 from orq_router_integrations.testing.answering.text_facts import (
     extract_words,
     find_json_schema,
     find_quoted,
 )
-from orq_router_integrations.testing.chat.messages import SystemMessage
-from orq_router_integrations.testing.media.describe import iter_descriptions
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.error_responses import reject_field
 
 MAX_EXCERPT_CHARS = 160
 """Maximum number of characters of the user's text that an answer quotes."""
@@ -29,77 +27,65 @@ _KEY = re.compile(r"[A-Za-z_]\w*")
 
 def create_default_answer(prompt: Prompt, model: str) -> Answer:
     """Create the answer of a model before stop sequences and the token limit are applied."""
-    reasoning = _create_reasoning(prompt.reasoning) if prompt.reasoning else None
+    reasoning = None
+    if prompt.reasoning:
+        reasoning = (
+            f"The request asks for reasoning ({prompt.reasoning}). I repeat what I was sent."
+        )
     tool = _choose_tool(prompt)
-    if tool is not None:
-        call = {"name": tool.name, "args": _create_arguments(tool, prompt)}
-        return Answer(tool_calls=(call,), reasoning=reasoning)
-    return Answer(_create_text(prompt, model), reasoning=reasoning)
+    if tool is None:
+        return Answer(_create_text(prompt, model), reasoning=reasoning)
+    args = (
+        prompt.last_user_text
+        if tool.get("type") == "custom"
+        else _create_value(tool.get("parameters") or {"type": "object"}, prompt, "tools")
+    )
+    return Answer(tool_calls=[{"name": tool["name"], "args": args}], reasoning=reasoning)
 
 
-def _create_reasoning(setting: str) -> str:
-    return f"The request asks for reasoning ({setting}). I repeat what I was sent."
-
-
-def _choose_tool(prompt: Prompt) -> ToolSpec | None:
-    uncalled = [tool for tool in prompt.tool_specs if tool.name not in prompt.called_tools]
-    if prompt.forced_tool is not None:
-        return next(tool for tool in prompt.tool_specs if tool.name == prompt.forced_tool)
-    if prompt.choice == "required":
-        tools = uncalled or prompt.tool_specs
-        return _find_most_relevant(tools, prompt) if tools else None
-    if prompt.choice == "auto":
-        words = extract_words(prompt.last_user_text)
-        named = [tool for tool in uncalled if extract_words(tool.name) & words]
-        return _find_most_relevant(named, prompt) if named else None
-    return None
-
-
-def _find_most_relevant(tools: Sequence[ToolSpec], prompt: Prompt) -> ToolSpec:
-    """Return the tool whose name and description share most words with the user's text.
+def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
+    """Choose the tool whose name and description share most words with the user's text.
 
     Tools that look like structured output (named like a class) come last.
     """
     words = extract_words(prompt.last_user_text)
+    called = {call.name for message in prompt.current_turn for call in message.calls}
+    uncalled = [tool for tool in prompt.functions if tool["name"] not in called]
+    tools = {
+        "forced": [tool for tool in prompt.functions if tool["name"] == prompt.forced_tool],
+        "required": uncalled or prompt.functions,
+        "auto": [tool for tool in uncalled if extract_words(tool["name"]) & words],
+        "none": [],
+    }["forced" if prompt.forced_tool else prompt.choice]
 
-    def rank(tool: ToolSpec) -> tuple[bool, int]:
-        name_overlap = len(extract_words(tool.name) & words)
-        description_overlap = len(extract_words(tool.description) & words)
-        is_output = tool.name[:1].isupper() or tool.name.startswith("response_format")
-        return is_output, -2 * name_overlap - description_overlap
+    def rank(tool: Mapping[str, Any]) -> tuple[bool, int]:
+        name, description = tool["name"], tool.get("description") or ""
+        overlap = 2 * len(extract_words(name) & words) + len(extract_words(description) & words)
+        return name[:1].isupper() or name.startswith("response_format"), -overlap
 
-    return min(tools, key=rank)
-
-
-def _create_arguments(tool: ToolSpec, prompt: Prompt) -> Any:
-    if tool.schema is None:
-        return prompt.last_user_text
-    return _create_value(tool.schema, prompt, f"tools ({tool.name})")
+    return min(tools, key=rank, default=None)
 
 
 def _create_text(prompt: Prompt, model: str) -> str:
-    if prompt.json_output is None:
-        return _create_code_block(prompt) or _describe_request(prompt, model)
-    schema = prompt.json_output.schema or find_json_schema(prompt.all_text)
+    schema = prompt.json_schema
+    if prompt.json_param is None:
+        # Clients without tools ask for a code block, with a schema in the text.
+        schema = find_json_schema(prompt.all_text) if "```json" in prompt.all_text else None
+        if schema is None:
+            return _describe_request(prompt, model)
+        return f"```json\n{_to_json(_create_value(schema, prompt, 'messages'))}\n```"
+    schema = schema or find_json_schema(prompt.all_text)
     if schema is not None:
-        return _to_json(_create_value(schema, prompt, prompt.json_output.param))
+        return _to_json(_create_value(schema, prompt, prompt.json_param))
     keys = [key for key in find_quoted(prompt.all_text) if _KEY.fullmatch(key)]
     return _to_json({key: f"offline {key}" for key in keys} or {"answer": model})
-
-
-def _create_code_block(prompt: Prompt) -> str | None:
-    """Create the JSON code block that clients without tools ask for, with a schema in the text."""
-    schema = find_json_schema(prompt.all_text) if "```json" in prompt.all_text else None
-    return (
-        f"```json\n{_to_json(_create_value(schema, prompt, 'messages'))}\n```" if schema else None
-    )
 
 
 def _create_value(schema: Mapping[str, Any], prompt: Prompt, param: str) -> Any:
     try:
         return create_value(schema, prompt.last_user_text)
     except ValueError as error:
-        raise HTTPError(400, f"{param}: {error}", param=param) from None
+        reject_field(param, str(error))
 
 
 def _to_json(value: object) -> str:
@@ -107,21 +93,18 @@ def _to_json(value: object) -> str:
 
 
 def _describe_request(prompt: Prompt, model: str) -> str:
-    text = _shorten(prompt.last_user_text)
-    sentences = [f"Offline answer from {model} to '{text}'."]
+    sentences = [f"Offline answer from {model} to '{_shorten(prompt.last_user_text)}'."]
     if results := prompt.tool_results:
-        results_text = "; ".join(f"{tool}: {_shorten(result)}" for tool, result in results)
-        sentences.append(_end_sentence(f"The tools said: {results_text}"))
-    count = sum(isinstance(message, SystemMessage) for message in prompt.messages)
+        text = "; ".join(f"{tool}: {_shorten(result)}" for tool, result in results)
+        sentences.append(
+            f"The tools said: {text}" + ("" if text.endswith((".", "!", "?")) else ".")
+        )
+    count = sum(message.role == "system" for message in prompt.messages)
     counts = [f"{count} system message{'' if count == 1 else 's'}"] if count else []
-    if inputs := [*counts, *iter_descriptions(prompt.messages)]:
+    attachments = [item for message in prompt.messages for item in message.attachments]
+    if inputs := [*counts, *(attachment.describe() for attachment in attachments)]:
         sentences.append(f"I was sent: {'; '.join(inputs)}.")
     return " ".join(sentences)
-
-
-def _end_sentence(sentence: str) -> str:
-    """Add a full stop unless the quoted text already ends the sentence."""
-    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
 
 
 def _shorten(text: str) -> str:

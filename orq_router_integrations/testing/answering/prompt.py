@@ -1,47 +1,23 @@
-"""A request to a model, independent of the endpoint."""
+"""What a request asks of a model, in one form for /chat/completions and /responses.
 
-import re
+Requests are read from their JSON after it was validated. Fields with the same meaning often have
+different names on the two endpoints, but no name has two meanings.
+"""
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
-from orq_router_integrations.testing.chat.messages import (
-    AssistantMessage,
+from orq_router_integrations.testing.answering.answer import Answer
+from orq_router_integrations.testing.answering.message import (
+    CHARS_PER_TOKEN,
     Message,
-    SystemMessage,
-    ToolMessage,
-    UserMessage,
+    find_last_user_index,
+    read_messages,
 )
-from orq_router_integrations.testing.chat.parts import get_text
-from orq_router_integrations.testing.routing.schema_validation import RequestModel
+from orq_router_integrations.testing.routing.error_responses import reject_field
 
-CHARS_PER_TOKEN = 4
-"""Estimated number of characters per token."""
-
-_VARIABLE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolSpec:
-    """A tool that the model may call. Its ``schema`` is ``None`` if it takes any text."""
-
-    name: str
-    description: str = ""
-    schema: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JsonOutput:
-    """A request for JSON output.
-
-    Attributes:
-        param: Field of the request that asks for it.
-        schema: JSON schema of the output; ``None`` for any object.
-    """
-
-    param: str
-    schema: Mapping[str, Any] | None = None
+_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +25,12 @@ class Prompt:
     """What a request asks of a model.
 
     Attributes:
-        messages: The conversation in the format of /chat/completions.
-        tool_specs: Tools that the model may call.
-        tools: All tools as they were sent; they count as input tokens.
-        choice: Whether tools may or must be called.
+        messages: The conversation, the instructions first.
+        tools: All tools as they were sent, including those that the router runs.
+        choice: Whether tools may or must be called: ``none``, ``auto`` or ``required``.
         forced_tool: Name of the tool that must be called.
-        json_output: Format of the output; ``None`` for plain text.
+        json_param: Field of the request that asks for JSON; ``None`` for plain text.
+        json_schema: JSON schema of the output; ``None`` for any object.
         reasoning: The request's reasoning setting; ``None`` without one.
         stop_sequences: Strings that end the answer.
         token_limit: Maximum number of tokens of the answer.
@@ -62,100 +38,107 @@ class Prompt:
         caches_everything: Whether the entire prompt is marked for the provider's cache.
     """
 
-    messages: Sequence[Message]
-    tool_specs: Sequence[ToolSpec] = ()
-    tools: Sequence[RequestModel] = ()
-    choice: Literal["none", "auto", "required"] = "auto"
-    forced_tool: str | None = None
-    json_output: JsonOutput | None = None
-    reasoning: str | None = None
-    stop_sequences: Sequence[str] = ()
-    token_limit: int | None = None
-    cache_key: str | None = None
-    caches_everything: bool = False
+    messages: list[Message]
+    tools: Sequence[Mapping[str, Any]]
+    choice: str
+    forced_tool: str | None
+    json_param: str | None
+    json_schema: Mapping[str, Any] | None
+    reasoning: str | None
+    stop_sequences: Sequence[str]
+    token_limit: int | None
+    cache_key: str | None
+    caches_everything: bool
+
+    @property
+    def functions(self) -> list[Mapping[str, Any]]:
+        """Definitions of the tools that the model may call."""
+        functions = (tool for tool in self.tools if tool["type"] in {"function", "custom"})
+        return [tool.get("function", tool) for tool in functions]
 
     @property
     def last_user_text(self) -> str:
-        return find_last_user_text(self.messages)
+        """Text of the last user message that has text."""
+        index = find_last_user_index(self.messages)
+        return "" if index is None else self.messages[index].text
 
     @property
     def all_text(self) -> str:
         """Text of all system and user messages."""
-        instructions = (m for m in self.messages if isinstance(m, SystemMessage | UserMessage))
-        return "\n".join(get_text(message.content) for message in instructions)
+        return "\n".join(item.text for item in self.messages if item.role in {"system", "user"})
 
     @property
-    def called_tools(self) -> set[str]:
-        """Names of the tools called since the last user message."""
-        return set(_name_calls(self._current_turn).values())
+    def current_turn(self) -> list[Message]:
+        """The messages after the last user message."""
+        index = find_last_user_index(self.messages)
+        return self.messages if index is None else self.messages[index + 1 :]
 
     @property
     def tool_results(self) -> list[tuple[str, str]]:
         """Names and results of the tools called since the last user message."""
-        names = _name_calls(self.messages)
-        return [
-            (names.get(message.tool_call_id or "", "a tool"), get_text(message.content))
-            for message in self._current_turn
-            if isinstance(message, ToolMessage)
-        ]
+        names = {call.id: call.name for message in self.messages for call in message.calls}
+        results = [message for message in self.current_turn if message.role == "tool"]
+        return [(names.get(item.call_id or "", "a tool"), item.text) for item in results]
 
-    @property
-    def _current_turn(self) -> Sequence[Message]:
-        index = _find_last_user_index(self.messages)
-        return self.messages if index is None else self.messages[index + 1 :]
+    def check_tool_choice(self) -> None:
+        """Reject the choice of a tool that the request does not define."""
+        names = {function["name"] for function in self.functions}
+        if self.forced_tool is not None and self.forced_tool not in names:
+            reject_field("tool_choice", f"tools has no function named {self.forced_tool!r}")
+        if self.choice == "required" and not self.tools:
+            reject_field("tool_choice", "'required' needs at least one tool. Send tools")
 
     def truncate(self, answer: Answer) -> Answer:
         """Truncate an answer at the first stop sequence and at the token limit."""
         text = answer.text
-        for stop in self.stop_sequences:
-            text = text.partition(stop)[0] if stop else text
+        for stop in filter(None, self.stop_sequences):
+            text = text.partition(stop)[0]
         if self.token_limit is None:
             return replace(answer, text=text)
         max_chars = self.token_limit * CHARS_PER_TOKEN
-        calls = _truncate_calls(answer.calls, max_chars - len(text))
-        truncated = replace(answer, text=text[:max_chars], tool_calls=calls)
-        if (truncated.text, truncated.calls) == (text, answer.calls):
-            return truncated
-        return replace(truncated, finish_reason=answer.finish_reason or "length")
+        remaining, calls = max_chars - len(text), []
+        for call in answer.calls:
+            if remaining > 0:
+                fits = len(call.arguments_json) <= remaining
+                args = call.args if fits else call.arguments_json[:remaining]
+                calls.append({"name": call.name, "args": args, "id": call.id})
+            remaining -= len(call.arguments_json)
+        reason = answer.finish_reason or ("length" if remaining < 0 else None)
+        return replace(answer, text=text[:max_chars], tool_calls=calls, finish_reason=reason)
 
 
-def find_last_user_text(messages: Sequence[Message]) -> str:
-    """Return the text of the last user message that has text."""
-    index = _find_last_user_index(messages)
-    return "" if index is None else get_text(messages[index].content)
+def read_prompt(body: Mapping[str, Any]) -> Prompt:
+    """Read the body that a provider receives."""
+    choice = body.get("tool_choice") or "auto"
+    forced_tool = choice.get("function", choice)["name"] if isinstance(choice, Mapping) else None
+    stop = body.get("stop") or body.get("stop_sequences") or ()
+    effort = body.get("reasoning_effort") or (body.get("reasoning") or {}).get("effort")
+    thinking = (body.get("thinking") or {}).get("type")
+    json_param, json_schema = _read_json_output(body)
+    return Prompt(
+        messages=read_messages(body),
+        tools=body.get("tools") or (),
+        choice="required" if forced_tool else choice,
+        forced_tool=forced_tool,
+        json_param=json_param,
+        json_schema=json_schema,
+        reasoning=next(
+            (it for it in (effort, thinking) if it not in {None, "none", "disabled"}), None
+        ),
+        stop_sequences=[stop] if isinstance(stop, str) else stop,
+        token_limit=next(filter(None, map(body.get, _LIMITS)), None),
+        cache_key=body.get("prompt_cache_key"),
+        caches_everything=bool(body.get("cache_control")),
+    )
 
 
-def _find_last_user_index(messages: Sequence[Message]) -> int | None:
-    """Return the index of the last user message, preferring those with text.
-
-    A message without text, such as an image returned by a tool, does not start a new turn.
-    """
-    users = [i for i, message in enumerate(messages) if isinstance(message, UserMessage)]
-    with_text = [i for i in users if get_text(messages[i].content).strip()]
-    return next(reversed(with_text or users), None)
-
-
-def _name_calls(messages: Sequence[Message]) -> dict[str, str]:
-    """Return the names of all called tools by the id of the call."""
-    answers = (message for message in messages if isinstance(message, AssistantMessage))
-    return {call.id: call.function.name for answer in answers for call in answer.tool_calls or ()}
-
-
-def _truncate_calls(
-    calls: Sequence[ScriptedToolCall], remaining_chars: int
-) -> list[dict[str, Any]]:
-    """Keep the calls whose arguments fit into ``remaining_chars``; truncate the last one."""
-    truncated: list[dict[str, Any]] = []
-    for call in calls:
-        if remaining_chars <= 0:
-            break
-        fits = len(call.arguments_json) <= remaining_chars
-        args = call.args if fits else call.arguments_json[:remaining_chars]
-        truncated.append({"name": call.name, "args": args, "id": call.id})
-        remaining_chars -= len(call.arguments_json)
-    return truncated
-
-
-def substitute_variables(text: str, variables: Mapping[str, Any]) -> str:
-    """Replace ``{{name}}`` with its value. Unknown names are left unchanged."""
-    return _VARIABLE.sub(lambda match: str(variables.get(match[1], match[0])), text)
+def _read_json_output(body: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any] | None]:
+    """Return the field that asks for JSON, and the schema."""
+    match body:
+        case {"response_format": {"type": "json_schema", "json_schema": json_schema}}:
+            return "response_format", json_schema.get("schema")
+        case {"response_format": {"type": "json_object"}}:
+            return "response_format", None
+        case {"text": {"format": {"type": "json_schema", "schema": schema}}}:
+            return "text.format", schema
+    return None, None

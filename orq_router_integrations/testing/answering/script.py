@@ -25,11 +25,12 @@ class _Entry:
     values: list[Any]
     is_used: bool = False
 
-    def take(self) -> Any:
+    def drop_first(self) -> None:
+        """Remove the answer that was used, unless it is the last one."""
         if len(self.values) > 1:
-            return self.values.pop(0)
-        self.is_used = True
-        return self.values[0]
+            del self.values[0]
+        else:
+            self.is_used = True
 
     def matches(self, body: dict[str, Any], text: str) -> bool:
         """Return whether the key is a pattern or a function that matches a request."""
@@ -66,7 +67,7 @@ class AnswerScript:
         text: str,
         prompt: Prompt | None = None,
         *,
-        accepts: Callable[[Answer], bool] | None = None,
+        accepts: Callable[[Answer], bool] = lambda _: True,
     ) -> Answer | None:
         """Return the next answer, raise its exception, or return ``None`` if none is scripted.
 
@@ -79,34 +80,24 @@ class AnswerScript:
                 a text that is moderated or spoken may also be the key of a chat answer.
         """
         body = {**body, "model": model}
-        value = self._function(body) if self._function else self._take_value(body, text, accepts)
-        if value is None or not _is_accepted(value, accepts):
+        entry = None if self._function else self._find_entry(body, text)
+        value = self._function(body) if self._function else entry and entry.values[0]
+        if value is None:
             return None
         answer = to_answer(value, forced_tool=prompt.forced_tool if prompt else None)
+        if isinstance(answer, Answer) and not accepts(answer):
+            return None
+        if entry is not None:
+            entry.drop_first()
         if isinstance(answer, HTTPError):
             raise answer
-        if prompt is not None and self._function is None:
+        if prompt is not None and entry is not None:
             _check_tools(answer, prompt)
         return answer
 
-    def _take_value(
-        self, body: dict[str, Any], text: str, accepts: Callable[[Answer], bool] | None
-    ) -> Any:
-        entry = self._entries.get(text)
-        if entry is None:
-            matches = (entry for entry in self._entries.values() if entry.matches(body, text))
-            entry = next(matches, self._entries.get(body["model"]))
-        if entry is None or not _is_accepted(entry.values[0], accepts):
-            return None
-        return entry.take()
-
-
-def _is_accepted(value: Any, accepts: Callable[[Answer], bool] | None) -> bool:
-    """Return whether an endpoint accepts a scripted value. All of them accept exceptions."""
-    if accepts is None:
-        return True
-    answer = to_answer(value)
-    return isinstance(answer, HTTPError) or accepts(answer)
+    def _find_entry(self, body: dict[str, Any], text: str) -> _Entry | None:
+        matches = (entry for entry in self._entries.values() if entry.matches(body, text))
+        return self._entries.get(text) or next(matches, self._entries.get(body["model"]))
 
 
 def _create_entry(key: Any, value: Any) -> _Entry:
@@ -128,7 +119,7 @@ def _create_entry(key: Any, value: Any) -> _Entry:
 
 def _check_tools(answer: Answer, prompt: Prompt) -> None:
     """Check that the request offers the called tools. Tools named ``orq:`` run in the router."""
-    offered = [tool.name for tool in prompt.tool_specs]
+    offered = [function["name"] for function in prompt.functions]
     for call in answer.calls:
         if call.name not in offered and not call.name.startswith("orq:"):
             names = ", ".join(map(repr, offered)) or "no tools"

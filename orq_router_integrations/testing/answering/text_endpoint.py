@@ -1,14 +1,27 @@
-"""The base class of the endpoints that return text: chat completions and responses."""
+"""What the endpoints that return text share: chat completions and responses."""
 
-from collections.abc import Sequence
-from typing import TypeVar
+import math
+import re
+from abc import abstractmethod
+from hashlib import blake2b
+from typing import Any, TypeVar
 
-from orq_router_integrations.testing.answering.answer import Answer
+from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
 from orq_router_integrations.testing.answering.default_answer import create_default_answer
-from orq_router_integrations.testing.answering.prompt import Prompt
+from orq_router_integrations.testing.answering.prompt import Prompt, read_prompt
 from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.answering.usage import PromptCache, Usage, count_usage
-from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
+from orq_router_integrations.testing.answering.usage import UsageCounter
+from orq_router_integrations.testing.routing.endpoint import (
+    EndpointHandler,
+    EndpointRequest,
+    RouterResponse,
+)
+from orq_router_integrations.testing.serialization import encode_text
+
+EPOCH = 1_767_225_600
+"""Creation time of the first response: the start of 2026, in seconds since 1970."""
+
+_WORD = re.compile(r"\S+\s*|\s+")
 
 R = TypeVar("R", bound=EndpointRequest)
 
@@ -18,19 +31,54 @@ class TextEndpoint(EndpointHandler[R]):
 
     def __init__(self, script: AnswerScript) -> None:
         self._script = script
-        self._prompt_cache = PromptCache()
+        self._usage_counter = UsageCounter()
         self._response_count = 0
+
+    def respond(self, request: R, model: str) -> RouterResponse:
+        """Return the scripted or the default answer, truncated to the request's limits."""
+        body = request.build_provider_body(model)
+        prompt = read_prompt(body)
+        scripted = self._script.take_answer(body, model, prompt.last_user_text, prompt)
+        answer = prompt.truncate(scripted or create_default_answer(prompt, model))
+        return self.build_response(request, model, prompt, answer)
+
+    @abstractmethod
+    def build_response(
+        self, request: R, model: str, prompt: Prompt, answer: Answer
+    ) -> RouterResponse: ...
 
     def _count_response(self) -> int:
         """Return the number of the next response, which determines its id and creation time."""
         self._response_count += 1
         return self._response_count
 
-    def _choose_answer(self, request: R, prompt: Prompt, model: str) -> Answer:
-        """Return the scripted or the default answer, before the limits of the request apply."""
-        body = request.build_provider_body(model)
-        scripted = self._script.take_answer(body, model, prompt.last_user_text, prompt)
-        return scripted or create_default_answer(prompt, model)
 
-    def _count_usage(self, prompt: Prompt, answers: Sequence[Answer], model: str) -> Usage:
-        return count_usage(prompt, answers, self._prompt_cache.count_cached(model, prompt))
+def split_words(text: str | None) -> list[str]:
+    """Split a string into words, each with the white space after it."""
+    return _WORD.findall(text or "")
+
+
+def split_fragments(text: str) -> list[str]:
+    """Split tool arguments into at least three fragments, regardless of word boundaries."""
+    size = max(1, min(8, math.ceil(len(text) / 3)))
+    fragments = [text[start : start + size] for start in range(0, len(text), size)]
+    return fragments + [""] * (3 - len(fragments))
+
+
+def create_call_id(call: ScriptedToolCall, *, turn: int, index: int) -> str:
+    """Return the scripted id, or a digest that differs between turns and calls of an answer."""
+    if call.id is not None:
+        return call.id
+    seed = encode_text(f"{turn} {index} {call.name} {call.arguments_json}")
+    return f"call_{blake2b(seed, digest_size=12).hexdigest()}"
+
+
+def create_logprobs(answer: Answer, alternatives: int) -> list[dict[str, Any]]:
+    """Return the scripted log probabilities, or one made-up item per word of the text."""
+    if answer.logprobs is not None:
+        return [dict(item) for item in answer.logprobs]
+    items = [
+        {"token": word, "logprob": -0.1, "bytes": list(encode_text(word))}
+        for word in split_words(answer.text)
+    ]
+    return [{**item, "top_logprobs": [item] * alternatives} for item in items]

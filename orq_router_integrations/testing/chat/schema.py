@@ -4,25 +4,34 @@ It follows the documentation, independently of the limits in ``wire.chat_params`
 notice if the two differ.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, model_validator
 
-from orq_router_integrations.testing.answering.prompt import find_last_user_text
-from orq_router_integrations.testing.chat.messages import Message, find_orphan_tool_message
-from orq_router_integrations.testing.chat.parts import CacheControl
+from orq_router_integrations.testing.answering.prompt import read_prompt
+from orq_router_integrations.testing.media.attachment import decode_base64
 from orq_router_integrations.testing.routing.endpoint import EndpointRequest
-from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.schema_validation import RequestModel
-from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 MAX_CHOICES = 128
 """Maximum of ``n`` (a limit of the offline router; the documentation has none)."""
 
-Penalty = Annotated[float, Field(ge=-2, le=2)]
-SchemaName = Annotated[
-    str, create_pattern_validator(r"^[A-Za-z0-9_-]{1,64}\Z", "1 to 64 letters, digits, _ or -")
-]
+MAX_IMAGE_BYTES = 20 * 1024 * 1024
+"""Maximum size of an image in bytes."""
+
+
+def _check_data_uri(uri: str) -> str:
+    """Check the data of a data URI. Other URIs are not fetched."""
+    if uri.startswith("data:"):
+        size = len(decode_base64(uri.partition(",")[2]))
+        if uri.startswith("data:image/") and size > MAX_IMAGE_BYTES:
+            raise ValueError(f"image of {size} bytes exceeds the limit of 20 MB")
+    return uri
+
+
+def _check_base64(text: str) -> str:
+    decode_base64(text)
+    return text
 
 
 def _check_parameters(value: dict[str, Any]) -> dict[str, Any]:
@@ -33,12 +42,169 @@ def _check_parameters(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+ImageSource = Annotated[
+    str,
+    Field(pattern="^(https://|data:image/(jpeg|png|gif|webp);base64,)"),
+    AfterValidator(_check_data_uri),
+]
+DataURI = Annotated[
+    str, Field(pattern="^data:[^/,]+/[^/,]+;base64,"), AfterValidator(_check_data_uri)
+]
+FileURI = Annotated[str, Field(pattern="^(https|gs)://")]
+Name = Annotated[str, Field(min_length=1)]
+SchemaName = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
+ThinkingLevel = Literal["minimal", "low", "medium", "high"]
+
+
+class CacheControl(RequestModel):
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] = "5m"
+
+
+class Cacheable(RequestModel):
+    cache_control: CacheControl | None = None
+
+
+class TextPart(Cacheable):
+    type: Literal["text"]
+    text: str
+
+
+class ImageUrl(RequestModel):
+    url: ImageSource
+    detail: Literal["low", "high", "auto"] = "auto"
+
+
+class ImagePart(Cacheable):
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+class InputAudio(RequestModel):
+    data: Annotated[str, AfterValidator(_check_base64)]
+    format: Literal["mp3", "wav"]
+
+
+class AudioPart(RequestModel):
+    type: Literal["input_audio"]
+    input_audio: InputAudio
+
+
+class WithOneSource(RequestModel):
+    """Base of images and files that have one of several sources, and a file name if a PDF."""
+
+    source_fields: ClassVar[tuple[str, ...]]
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        sources = [getattr(self, name) for name in self.source_fields]
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError(f"exactly one of {', '.join(self.source_fields)} is required")
+        is_pdf = any(source and source.startswith("data:application/pdf") for source in sources)
+        if is_pdf and not getattr(self, "filename", None):
+            raise ValueError("filename is required for PDFs")
+        return self
+
+
+class File(WithOneSource):
+    source_fields = ("file_data", "uri", "file_id")
+
+    file_data: DataURI | None = None
+    uri: FileURI | None = None
+    file_id: Annotated[str, Field(pattern="^(gs://|file-)")] | None = None
+    filename: str | None = None
+    mime_type: str | None = Field(default=None, alias="mimeType")
+
+
+class FilePart(Cacheable):
+    type: Literal["file"]
+    file: File
+
+
+class RefusalPart(RequestModel):
+    type: Literal["refusal"]
+    refusal: str
+
+
+class ReasoningPart(RequestModel):
+    type: Literal["reasoning"]
+    reasoning: str
+    signature: str
+
+
+class RedactedReasoningPart(RequestModel):
+    type: Literal["redacted_reasoning"]
+    data: str
+
+
+class SystemMessage(RequestModel):
+    role: Literal["system", "developer"]
+    content: str | list[TextPart]
+    name: str | None = None
+
+
+UserPart = Annotated[TextPart | ImagePart | AudioPart | FilePart, Field(discriminator="type")]
+
+
+class UserMessage(RequestModel):
+    role: Literal["user"]
+    content: str | list[UserPart]
+    name: str | None = None
+
+
+class CalledFunction(RequestModel):
+    name: str
+    arguments: str
+
+
+class ToolCall(RequestModel):
+    """A tool call in an earlier answer, with Gemini's signature in either of two fields."""
+
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+    thought_signature: str | None = None
+    extra_content: dict[str, Any] | None = None
+
+
+class AudioReference(RequestModel):
+    id: str
+
+
+AssistantPart = Annotated[
+    TextPart | RefusalPart | ReasoningPart | RedactedReasoningPart, Field(discriminator="type")
+]
+
+
+class AssistantMessage(RequestModel):
+    role: Literal["assistant"]
+    content: str | list[AssistantPart] | None = None
+    refusal: str | None = None
+    name: str | None = None
+    audio: AudioReference | None = None
+    tool_calls: list[ToolCall] | None = None
+    reasoning_content: str | None = None
+
+
+class ToolMessage(Cacheable):
+    role: Literal["tool"]
+    content: str | list[TextPart]
+    tool_call_id: str | None
+
+
+Message = Annotated[
+    SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")
+]
+
+
 class StreamOptions(RequestModel):
     include_usage: bool | None = None
 
 
 class Function(RequestModel):
-    name: Annotated[str, StringConstraints(min_length=1)]
+    name: Name
     description: str | None = None
     parameters: Annotated[dict[str, Any], AfterValidator(_check_parameters)] | None = None
     strict: bool | None = None
@@ -78,62 +244,36 @@ class JsonSchemaFormat(RequestModel):
     json_schema: JsonSchema
 
 
+ResponseFormat = Annotated[
+    TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")
+]
+
+
 class AudioOutput(RequestModel):
     voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"]
     format: Literal["wav", "mp3", "flac", "opus", "pcm16"]
 
 
-class ThinkingDisabled(RequestModel):
-    type: Literal["disabled"]
+class ThinkingWithoutBudget(RequestModel):
+    type: Literal["disabled", "adaptive"]
 
 
 class ThinkingEnabled(RequestModel):
     type: Literal["enabled"]
     budget_tokens: int = Field(ge=1024)
-    thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
+    thinking_level: ThinkingLevel | None = None
 
 
-class AdaptiveThinking(RequestModel):
-    type: Literal["adaptive"]
+class TextRequest(EndpointRequest):
+    """The fields that both text endpoints have."""
 
-
-class ChatRequest(EndpointRequest):
-    """The body of a request, with every documented field and limit."""
-
-    messages: list[Message] = Field(min_length=1)
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    max_tokens: int | None = Field(default=None, gt=0)
-    max_completion_tokens: int | None = Field(default=None, gt=0)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    top_k: float | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
-    logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
-    seed: float | None = None
-    stop: str | Annotated[list[str], Field(max_length=4)] | None = None
-    response_format: (
-        Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
-        | None
-    ) = None
-    tools: list[Tool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = None
     parallel_tool_calls: bool | None = None
-    modalities: list[Literal["text", "audio"]] | None = None
-    audio: AudioOutput | None = None
-    reasoning_effort: (
-        Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"] | None
-    ) = None
-    thinking: (
-        Annotated[
-            ThinkingDisabled | ThinkingEnabled | AdaptiveThinking, Field(discriminator="type")
-        ]
-        | None
-    ) = None
-    verbosity: str | None = None
     cache_control: CacheControl | None = None
     prompt_cache_key: str | None = None
 
@@ -141,13 +281,37 @@ class ChatRequest(EndpointRequest):
     def is_streamed(self) -> bool:
         return bool(self.stream)
 
+
+class ChatRequest(TextRequest):
+    """The body of a request, with every documented field and limit."""
+
+    messages: list[Message] = Field(min_length=1)
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = Field(default=None, gt=0)
+    max_completion_tokens: int | None = Field(default=None, gt=0)
+    top_k: float | None = None
+    n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
+    logprobs: bool | None = None
+    seed: float | None = None
+    stop: str | Annotated[list[str], Field(max_length=4)] | None = None
+    response_format: ResponseFormat | None = None
+    tools: list[Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = None
+    modalities: list[Literal["text", "audio"]] | None = None
+    audio: AudioOutput | None = None
+    reasoning_effort: Effort | None = None
+    thinking: (
+        Annotated[ThinkingWithoutBudget | ThinkingEnabled, Field(discriminator="type")] | None
+    ) = None
+    verbosity: str | None = None
+
     @property
     def is_cacheable(self) -> bool:
         return not self.stream
 
     @property
     def guarded_text(self) -> str:
-        return find_last_user_text(self.messages)
+        return read_prompt(self.model_dump(exclude_unset=True)).last_user_text
 
     def build_provider_body(self, model: str) -> dict[str, Any]:
         body = super().build_provider_body(model)
@@ -155,46 +319,3 @@ class ChatRequest(EndpointRequest):
             body.pop("temperature", None)
             body.pop("top_p", None)
         return body
-
-    @property
-    def token_limit(self) -> int | None:
-        return self.max_completion_tokens or self.max_tokens
-
-    @property
-    def wants_audio(self) -> bool:
-        return "audio" in (self.modalities or ())
-
-    @property
-    def reasoning_label(self) -> str | None:
-        if isinstance(self.thinking, ThinkingEnabled | AdaptiveThinking):
-            return self.reasoning_effort or self.thinking.type
-        return None if self.reasoning_effort == "none" else self.reasoning_effort
-
-    @property
-    def includes_usage(self) -> bool:
-        return bool(self.stream_options and self.stream_options.include_usage)
-
-
-def check_combinations(request: ChatRequest) -> None:
-    """Check rules that involve several fields."""
-    index = find_orphan_tool_message(request.messages)
-    if index is not None:
-        param = f"messages[{index}].tool_call_id"
-        reject_field(param, "does not match any tool call in an earlier assistant message")
-    _check_tool_choice(request)
-    if request.wants_audio and request.audio is None:
-        reject_field("audio", "is required if modalities contains 'audio'")
-    thinking = request.thinking
-    if isinstance(thinking, ThinkingEnabled) and thinking.budget_tokens >= (
-        request.token_limit or thinking.budget_tokens + 1
-    ):
-        reject_field("thinking.budget_tokens", "must be less than max_tokens")
-
-
-def _check_tool_choice(request: ChatRequest) -> None:
-    names = {tool.function.name for tool in request.tools or ()}
-    match request.tool_choice:
-        case ChosenTool(function=FunctionName(name=name)) if name not in names:
-            reject_field("tool_choice.function.name", f"tools has no function named {name!r}")
-        case "required" if not names:
-            reject_field("tool_choice", "'required' needs at least one tool. Send tools")

@@ -6,13 +6,13 @@ replaces everything before it.
 
 import base64
 import json
-from collections.abc import Sequence
 
 import httpx
 
+from orq_router_integrations.testing.answering.message import estimate_tokens
+from orq_router_integrations.testing.answering.text_endpoint import EPOCH
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
-from orq_router_integrations.testing.responses.items import InputItem, Item, UserItem
-from orq_router_integrations.testing.responses.schema import ResponsesRequest
+from orq_router_integrations.testing.responses.schema import InputItem
 from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.http_adapter import parse_request_body
@@ -43,21 +43,19 @@ class CompactionEndpoint:
         self._models.check_enabled(request.model)
         if not request.input and request.previous_response_id is None:
             reject_field("input", "is required unless previous_response_id is set")
-        items = self._responses.collect_items(
-            ResponsesRequest.model_construct(
-                input=request.input, previous_response_id=request.previous_response_id
-            )
-        )
+        fields = request.model_dump(exclude_unset=True, by_alias=True)
+        earlier, new = self._responses.load_conversation(fields)
+        items = earlier + new
+        users = [index for index, item in enumerate(items) if item.get("role") == "user"]
+        start = users[-1] if users else len(items)
         self._count += 1
-        start = _find_last_turn(items)
         summary = f"{start} items, compacted by the offline router".encode()
         compaction = {
             "type": "compaction",
             "id": f"cmp_offline_{self._count:06}",
             "encrypted_content": base64.b64encode(summary).decode(),
         }
-        dumped = [item.model_dump(exclude_unset=True, by_alias=True) for item in items]
-        tokens = len(json.dumps(dumped)) // 4
+        tokens = estimate_tokens(json.dumps(items))
         usage = {
             "input_tokens": tokens,
             "output_tokens": COMPACTION_TOKENS,
@@ -68,14 +66,8 @@ class CompactionEndpoint:
             {
                 "id": f"resp_compaction_{self._count:06}",
                 "object": "response.compaction",
-                "created_at": 1767225600 + self._count,
-                "output": [compaction, *dumped[start:]],
+                "created_at": EPOCH + self._count,
+                "output": [compaction, *items[start:]],
                 "usage": usage,
             }
         )
-
-
-def _find_last_turn(items: Sequence[Item]) -> int:
-    """Return the index of the last message of the user, or the number of items."""
-    positions = range(len(items) - 1, -1, -1)
-    return next((i for i in positions if isinstance(items[i], UserItem)), len(items))

@@ -9,51 +9,32 @@ Choices where the documentation is silent:
 * A stream that breaks is not stored.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orq_router_integrations.testing.answering.prompt import (
-    JsonOutput,
-    Prompt,
-    ToolSpec,
+from orq_router_integrations.testing.answering.answer import Answer
+from orq_router_integrations.testing.answering.message import (
+    find_orphan_result,
     substitute_variables,
 )
+from orq_router_integrations.testing.answering.prompt import Prompt, read_prompt
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.answering.text_endpoint import TextEndpoint
-from orq_router_integrations.testing.chat.messages import Message, SystemMessage
-from orq_router_integrations.testing.responses.events import create_error_event, iter_events
-from orq_router_integrations.testing.responses.items import (
-    Item,
-    ItemReference,
-    UserItem,
-    convert_items,
-    find_orphan_output,
-)
-from orq_router_integrations.testing.responses.response_builder import (
+from orq_router_integrations.testing.responses.response import (
     ResponseBuilder,
     build_unfinished,
     build_usage,
+    create_error_event,
+    iter_events,
 )
-from orq_router_integrations.testing.responses.schema import (
-    ChosenFunction,
-    ResponsesRequest,
-    SchemaFormat,
-    check_combinations,
-)
-from orq_router_integrations.testing.responses.store import ResponseStore, StoredResponse
-from orq_router_integrations.testing.routing.endpoint import (
-    Chunks,
-    EndpointRequest,
-    RouterResponse,
-)
+from orq_router_integrations.testing.responses.schema import ResponsesRequest
+from orq_router_integrations.testing.responses.store import Item, ResponseStore
+from orq_router_integrations.testing.routing.endpoint import EndpointRequest, RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.schema_validation import validate_body
-from orq_router_integrations.wire.controls import (
-    RouterControls,
-    RouterRetry,
-)
+from orq_router_integrations.wire.controls import RouterControls, RouterRetry
 from orq_router_integrations.wire.endpoints import RESPONSES
 from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 
@@ -63,9 +44,8 @@ _ROUTER_FIELDS = {
     "integration_id",
     "limits",
     "memory",
-    "security",
-} | {
     "previous_response_id",
+    "security",
     "store",
     "template_engine",
 }
@@ -77,25 +57,27 @@ class ResponsesCall(EndpointRequest):
 
     body: ResponsesRequest
     metadata: dict[str, str]
-    input_items: list[Any]
-    conversation: tuple[Any, ...]
+    earlier_items: list[Item]
+    input_items: list[Item]
 
     @property
     def is_streamed(self) -> bool:
-        return bool(self.body.stream)
+        return self.body.is_streamed
 
     @property
     def is_cacheable(self) -> bool:
         return not self.body.stream and not self.body.background
+
+    @property
+    def conversation(self) -> list[Item]:
+        return self.earlier_items + self.input_items
 
     def build_provider_body(self, model: str) -> dict[str, Any]:
         """Return the body with the earlier turns and without the fields of the router."""
         body = self.body.model_dump(exclude_unset=True, by_alias=True, exclude=_ROUTER_FIELDS)
         body["model"] = get_provider_model_name(model)
         if not isinstance(self.body.input, str) or self.body.previous_response_id:
-            body["input"] = [
-                item.model_dump(exclude_unset=True, by_alias=True) for item in self.conversation
-            ]
+            body["input"] = self.conversation
         return body
 
 
@@ -117,32 +99,39 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
     ) -> ResponsesCall:
         """Validate a body without its controls and load the conversation it continues."""
         request = validate_body(ResponsesRequest, body, lenient=lenient)
-        check_combinations(request)
+        if not request.input and request.previous_response_id is None:
+            reject_field("input", "is required unless previous_response_id is set")
+        if request.background and not request.is_stored:
+            reject_field("background", "requires a stored response. Omit store or set it to true")
         if request.model.startswith("agent/") and controls.load_balancer is None:
             message = f"the offline router has no agents, got {request.model!r}. Send a model id"
             raise HTTPError(404, message, param="model")
         if request.instructions is not None and controls.variables:
-            text = substitute_variables(request.instructions, _drop_secrets(controls.variables))
+            variables = {
+                name: value
+                for name, value in controls.variables.items()
+                if not (isinstance(value, Mapping) and value.get("secret"))
+            }
+            text = substitute_variables(request.instructions, variables)
             request = request.model_copy(update={"instructions": text})
-        content = body.get("input") or []
-        if isinstance(content, str):
-            content = [{"role": "user", "content": content}]
+        fields = request.model_dump(exclude_unset=True, by_alias=True)
+        read_prompt(fields).check_tool_choice()
+        earlier, items = self.load_conversation(fields)
         return ResponsesCall.model_construct(
             model=request.model,
             body=request,
             metadata=controls.metadata or {},
-            input_items=content,
-            conversation=self.collect_items(request),
+            earlier_items=earlier,
+            input_items=items,
         )
 
-    def respond(self, request: ResponsesCall, model: str) -> RouterResponse:
-        """Return the scripted or the default answer, truncated to the request's limits."""
-        prompt = build_prompt(request.body, convert_items(request.conversation))
-        answer = prompt.truncate(self._choose_answer(request, prompt, model))
+    def build_response(
+        self, request: ResponsesCall, model: str, prompt: Prompt, answer: Answer
+    ) -> RouterResponse:
         answer = replace(answer, audio=None)  # this endpoint returns the transcript only
-        usage = build_usage(self._count_usage(prompt, [answer], model), answer)
-        response = self._create_builder(request, model).build(answer, usage)
-        return RouterResponse(response, chunks=self._iter_events(request, response))
+        usage = build_usage(self._usage_counter.count(prompt, [answer], model), answer)
+        builder = self._create_builder(request, model, turn=len(prompt.messages))
+        return _create_response(request, builder.build(answer, usage))
 
     def create_error_chunk(self, number: int, error: Any) -> Any:
         return create_error_event(number, error)
@@ -150,111 +139,55 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
     def finalize(self, request: ResponsesCall, response: RouterResponse) -> RouterResponse:
         """Store a complete response if requested; return background responses as queued."""
         if response.status != 200 and request.body.background:
-            response = self._build_failed_response(request, response)
+            error = create_error_event(0, response.body)
+            code, message = error.get("code"), error.get("message")
+            details = {
+                "code": str(code or "server_error"),
+                "message": str(message or f"every model failed: {response.status}"),
+            }
+            builder = self._create_builder(request, request.model, turn=0)
+            response = _create_response(request, builder.build_failed(details))
+        response = replace(response, has_event_names=True)
         if response.status != 200 or not response.is_complete:
-            return replace(response, has_event_names=True)
+            return response
         body = response.body if response.chunks is None else response.chunks[-1]["response"]
         is_queued = bool(request.body.background) and not request.is_streamed
         if request.body.is_stored:
-            statuses = ["in_progress"] if is_queued else []
-            self.store.save(StoredResponse(body, request.conversation, statuses))
-        if is_queued:
-            response = replace(response, body=build_unfinished(body, "queued"))
-        return replace(response, has_event_names=True)
+            self.store.save(body, request.conversation, is_pending=is_queued)
+        return replace(response, body=build_unfinished(body, "queued")) if is_queued else response
 
-    def _iter_events(self, request: ResponsesCall, response: dict[str, Any]) -> Chunks | None:
-        return iter_events(response) if request.is_streamed else None
+    def load_conversation(self, fields: Mapping[str, Any]) -> tuple[list[Item], list[Item]]:
+        """Return the items of earlier responses and those of a request."""
+        previous = fields.get("previous_response_id")
+        earlier = [] if previous is None else self.store.get_conversation(previous)
+        content = fields.get("input") or []
+        items = [{"role": "user", "content": content}] if isinstance(content, str) else content
+        items = [
+            self.store.get_item(item["id"], f"input[{index}].id")
+            if item.get("type") == "item_reference"
+            else item
+            for index, item in enumerate(items)
+        ]
+        orphan = find_orphan_result([*earlier, *items])
+        if orphan is not None:
+            param = f"input[{orphan - len(earlier)}].call_id"
+            reject_field(param, "does not match any call in an earlier item")
+        return earlier, items
 
-    def _build_failed_response(
-        self, request: ResponsesCall, response: RouterResponse
-    ) -> RouterResponse:
-        """Convert an error to a response with the status ``failed``."""
-        error = create_error_event(0, response.body)
-        code, message = error.get("code"), error.get("message")
-        body = self._create_builder(request, request.model).build_failed(
-            str(code or "server_error"), str(message or f"every model failed: {response.status}")
-        )
-        return RouterResponse(body, chunks=self._iter_events(request, body))
-
-    def _create_builder(self, request: ResponsesCall, model: str) -> ResponseBuilder:
+    def _create_builder(self, request: ResponsesCall, model: str, *, turn: int) -> ResponseBuilder:
+        trace_id = self._create_trace_id()
         return ResponseBuilder(
             number=self._count_response(),
-            model=get_provider_model_name(model),
             request=request.body,
-            input_items=request.input_items,
-            metadata=request.metadata,
-            trace_id=self._create_trace_id(),
-            turn=len(request.conversation),
+            context={
+                "model": get_provider_model_name(model),
+                "input": request.input_items,
+                "metadata": request.metadata,
+                "telemetry": {"trace_id": trace_id, "span_id": trace_id[-16:]},
+            },
+            turn=turn,
         )
 
-    def collect_items(self, request: ResponsesRequest) -> tuple[Item, ...]:
-        """Return the items of the conversation, including those of earlier responses."""
-        earlier: list[Item] = []
-        if request.previous_response_id is not None:
-            earlier = self.store.get_conversation(request.previous_response_id)
-        items = self._resolve_references(request)
-        index = find_orphan_output(earlier, items)
-        if index is not None:
-            reject_field(f"input[{index}].call_id", "does not match any call in an earlier item")
-        return (*earlier, *items)
 
-    def _resolve_references(self, request: ResponsesRequest) -> list[Item]:
-        """Return the items of the request, replacing references by the stored items."""
-        if isinstance(request.input, str):
-            return [UserItem(role="user", content=request.input)]
-        return [
-            self.store.get_item(item.id, f"input[{index}].id")
-            if isinstance(item, ItemReference)
-            else item
-            for index, item in enumerate(request.input or ())
-        ]
-
-
-def _drop_secrets(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variables without the secret ones, which only the router's tools receive."""
-    return {
-        name: value
-        for name, value in variables.items()
-        if not (isinstance(value, Mapping) and value.get("secret"))
-    }
-
-
-def build_prompt(request: ResponsesRequest, messages: Sequence[Message]) -> Prompt:
-    """Create the prompt of a request with these messages, without tools that the router runs."""
-    choice = request.tool_choice
-    instructions = request.instructions
-    system = [] if instructions is None else [SystemMessage(role="system", content=instructions)]
-    return Prompt(
-        messages=[*system, *messages],
-        tool_specs=_list_tool_specs(request),
-        tools=request.tools or (),
-        choice="required" if isinstance(choice, ChosenFunction) else choice or "auto",
-        forced_tool=choice.name if isinstance(choice, ChosenFunction) else None,
-        json_output=_get_json_output(request),
-        reasoning=request.reasoning_label,
-        stop_sequences=request.stop_sequences or (),
-        token_limit=request.max_output_tokens,
-        cache_key=request.prompt_cache_key,
-        caches_everything=request.cache_control is not None,
-    )
-
-
-def _list_tool_specs(request: ResponsesRequest) -> list[ToolSpec]:
-    function_specs = [
-        ToolSpec(
-            name=tool.name,
-            description=tool.description or "",
-            schema=tool.parameters or {"type": "object"},
-        )
-        for tool in request.functions
-    ]
-    custom_specs = [
-        ToolSpec(name=tool.name, description=tool.description or "")
-        for tool in request.custom_tools
-    ]
-    return function_specs + custom_specs
-
-
-def _get_json_output(request: ResponsesRequest) -> JsonOutput | None:
-    format_ = request.text.format if request.text else None
-    return JsonOutput("text.format", format_.schema_) if isinstance(format_, SchemaFormat) else None
+def _create_response(request: ResponsesCall, body: dict[str, Any]) -> RouterResponse:
+    return RouterResponse(body, chunks=tuple(iter_events(body)) if request.is_streamed else None)

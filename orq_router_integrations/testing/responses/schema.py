@@ -1,43 +1,185 @@
 """Schema of the body of POST /responses, without the router's controls.
 
-Fields that only affect the inner workings of the real router, such as ``memory``, ``limits`` and
-``context_management``, are validated and otherwise ignored.
+Objects that only affect the inner workings of the real router, such as ``memory`` and ``limits``,
+may have any fields.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, StringConstraints, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from orq_router_integrations.testing.chat.parts import CacheControl
-from orq_router_integrations.testing.chat.schema import Penalty, SchemaName, TextFormat
-from orq_router_integrations.testing.responses.items import InputItem
-from orq_router_integrations.testing.routing.error_responses import reject_field
+from orq_router_integrations.testing.chat.schema import (
+    Cacheable,
+    DataURI,
+    Effort,
+    FileURI,
+    ImageSource,
+    Name,
+    RefusalPart,
+    SchemaName,
+    TextFormat,
+    TextRequest,
+    ThinkingLevel,
+    WithOneSource,
+)
 from orq_router_integrations.testing.routing.schema_validation import RequestModel, get_member
 
-INCLUDE_LOGPROBS = "message.output_text.logprobs"
-"""Value of ``include`` that requests logprobs."""
+Object = dict[str, Any]
 
-Name = Annotated[str, StringConstraints(min_length=1)]
-Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 
-_ServerToolType = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^orq:(web_search|web_fetch|datetime|search_models|tool_search|image_generation"
-        r"|apply_patch|fusion|shell|query_knowledge_base|retrieve_knowledge_bases|current_date"
-        r"|google_search|web_scraper|code_interpreter|mcp|http|function)$"
-    ),
+class CacheBreakpoint(RequestModel):
+    mode: Literal["explicit"]
+    ttl: Literal["30m", "12h"] | None = None
+
+
+class InputPart(Cacheable):
+    prompt_cache_breakpoint: CacheBreakpoint | None = None
+
+
+class InputText(InputPart):
+    type: Literal["input_text"]
+    text: str
+
+
+class InputImage(InputPart, WithOneSource):
+    source_fields = ("image_url", "file_id")
+
+    type: Literal["input_image"]
+    image_url: ImageSource | None = None
+    file_id: str | None = None
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
+class InputFile(InputPart, WithOneSource):
+    source_fields = ("file_data", "file_url", "file_id")
+
+    type: Literal["input_file"]
+    file_data: DataURI | None = None
+    file_url: FileURI | None = None
+    file_id: str | None = None
+    filename: str | None = None
+    mime_type: str | None = None
+
+
+class OutputText(RequestModel):
+    type: Literal["output_text"]
+    text: str
+    annotations: list[Object] | None = None
+    logprobs: list[Object] | None = None
+
+
+UserContent = Annotated[InputText | InputImage | InputFile, Field(discriminator="type")]
+AssistantContent = Annotated[InputText | OutputText | RefusalPart, Field(discriminator="type")]
+
+
+class Item(RequestModel):
+    id: str | None = None
+    status: Literal["in_progress", "completed", "incomplete"] | None = None
+
+
+class SystemItem(Item):
+    type: Literal["message"] = "message"
+    role: Literal["system", "developer"]
+    content: str | list[InputText]
+
+
+class UserItem(Item):
+    type: Literal["message"] = "message"
+    role: Literal["user"]
+    content: str | list[UserContent]
+
+
+class AssistantItem(Item):
+    type: Literal["message"] = "message"
+    role: Literal["assistant"]
+    content: str | list[AssistantContent]
+
+
+class ReasoningText(RequestModel):
+    type: Literal["summary_text", "reasoning_text"]
+    text: str
+
+
+class ReasoningItem(Item):
+    type: Literal["reasoning"]
+    summary: list[ReasoningText] | None = None
+    content: list[ReasoningText] | None = None
+    encrypted_content: str | None = None
+
+
+class FunctionCall(Item):
+    type: Literal["function_call"]
+    call_id: str
+    name: str
+    arguments: str
+    async_: bool | None = Field(default=None, alias="async")
+
+
+class CustomToolCall(Item):
+    type: Literal["custom_tool_call"]
+    call_id: str
+    name: str
+    input: str
+    async_: bool | None = Field(default=None, alias="async")
+
+
+class CallOutput(Item):
+    type: Literal["function_call_output", "custom_tool_call_output"]
+    call_id: str
+    output: str | list[UserContent]
+
+
+class ItemReference(RequestModel):
+    type: Literal["item_reference"]
+    id: str
+
+
+_ShellItem = Literal[
+    "shell_call", "shell_call_output", "local_shell_call", "local_shell_call_output"
+]
+_McpItem = Literal["mcp_call", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"]
+_ToolItem = Literal[
+    "computer_call", "computer_call_output", "apply_patch_call", "apply_patch_call_output"
+]
+_SearchItem = Literal["web_search_call", "tool_search_call", "tool_search_output"]
+_OtherItem = Literal[
+    "program", "program_output", "additional_tools", "compaction", "configuration_update"
 ]
 
 
-class FunctionTool(RequestModel):
+class OpaqueItem(Item):
+    """An item whose type is documented but whose fields are not."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal[_ShellItem, _McpItem, _ToolItem, _SearchItem, _OtherItem]
+
+
+MessageItem = Annotated[SystemItem | UserItem | AssistantItem, Field(discriminator="role")]
+OtherItem = Annotated[
+    ReasoningItem | FunctionCall | CustomToolCall | CallOutput | ItemReference | OpaqueItem,
+    Field(discriminator="type"),
+]
+
+
+def _get_item_kind(item: Any) -> str:
+    """Return the tag of an item. Messages need no type."""
+    return "message" if get_member(item, "type", "message") == "message" else "item"
+
+
+InputItem = Annotated[
+    Annotated[MessageItem, Tag("message")] | Annotated[OtherItem, Tag("item")],
+    Discriminator(_get_item_kind),
+]
+
+
+class FunctionTool(Cacheable):
     type: Literal["function"]
     name: Name
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: Object | None = None
     strict: bool | None = None
     async_: bool | None = Field(default=None, alias="async")
-    cache_control: CacheControl | None = None
     defer_loading: bool | None = None
 
 
@@ -50,100 +192,63 @@ class CustomTool(RequestModel):
     async_: bool | None = Field(default=None, alias="async")
 
 
-class AllowedTools(RequestModel):
-    read_only: bool | None = None
-    tool_names: list[str] | None = None
-
-
 class McpTool(RequestModel):
     type: Literal["mcp"]
     key: str | None = None
     server_url: str | None = None
     server_description: str | None = None
     headers: dict[str, str] | None = None
-    allowed_tools: AllowedTools | None = None
+    allowed_tools: Object | None = None
 
 
-class StagedFile(RequestModel):
-    file_id: str
-    name: str
+class ModelTool(RequestModel):
+    """A tool that asks a second model."""
 
-
-class Network(RequestModel):
-    allowlist: list[str] | None = None
-    mode: Literal["disabled", "allowlist"] | None = None
-
-
-class ServerTool(RequestModel):
-    type: _ServerToolType
-    files: list[StagedFile] | None = None
-    max_results: int | None = None
-    network: Network | None = None
-    timezone: str | None = None
-    tool_id: str | None = None
-
-
-class _SecondModelTool(RequestModel):
+    type: Literal["orq:advisor", "orq:subagent", "orq:sidekick"]
     model: str
     max_tokens: int | None = None
     max_uses: int | None = None
+    max_transcript_tokens: int | None = None
     reasoning_effort: Effort | None = None
     temperature: float | None = None
-
-
-class AdvisorTool(_SecondModelTool):
-    type: Literal["orq:advisor"]
-    max_transcript_tokens: int | None = None
-
-
-class SubagentTool(_SecondModelTool):
-    type: Literal["orq:subagent", "orq:sidekick"]
     output_format: str | None = None
     system_prompt: str | None = None
 
 
-def _get_tool_type(tool: Any) -> str | None:
-    """Return the tag of a tool. Tags differ from field names to keep error paths unambiguous."""
-    tool_type = get_member(tool, "type")
-    if not isinstance(tool_type, str):
-        return None
-    return f"{tool_type} tool" if f"{tool_type} tool" in _TAGS else "server tool"
-
-
-_TAGS = (
-    "function tool",
-    "custom tool",
-    "mcp tool",
-    "orq:advisor tool",
-    "orq:subagent tool",
-    "orq:sidekick tool",
-)
-
-Tool = Annotated[
-    Annotated[FunctionTool, Tag("function tool")]
-    | Annotated[CustomTool, Tag("custom tool")]
-    | Annotated[McpTool, Tag("mcp tool")]
-    | Annotated[AdvisorTool, Tag("orq:advisor tool")]
-    | Annotated[SubagentTool, Tag("orq:subagent tool")]
-    | Annotated[SubagentTool, Tag("orq:sidekick tool")]
-    | Annotated[ServerTool, Tag("server tool")],
-    Discriminator(
-        _get_tool_type,
-        custom_error_type="tool",
-        custom_error_message="must be an object with a tool type, such as 'function'",
-    ),
+_WebTool = Literal[
+    "orq:web_search", "orq:google_search", "orq:web_fetch", "orq:web_scraper", "orq:http"
+]
+_KnowledgeTool = Literal[
+    "orq:query_knowledge_base", "orq:retrieve_knowledge_bases", "orq:search_models"
+]
+_CodeTool = Literal[
+    "orq:code_interpreter", "orq:shell", "orq:apply_patch", "orq:function", "orq:mcp"
+]
+_OtherTool = Literal[
+    "orq:datetime", "orq:current_date", "orq:tool_search", "orq:image_generation", "orq:fusion"
 ]
 
 
-def dump_tool(tool: RequestModel) -> dict[str, Any]:
-    """Convert a tool to the JSON in a response, without its headers, which may contain keys."""
-    return tool.model_dump(exclude_unset=True, by_alias=True, exclude={"headers"})
+class ServerTool(RequestModel):
+    """Another tool that the router runs."""
+
+    type: Literal[_WebTool, _KnowledgeTool, _CodeTool, _OtherTool]
+    files: list[Object] | None = None
+    max_results: int | None = None
+    network: Object | None = None
+    timezone: str | None = None
+    tool_id: str | None = None
+
+
+Tool = Annotated[
+    FunctionTool | CustomTool | McpTool | ModelTool | ServerTool, Field(discriminator="type")
+]
 
 
 class SchemaFormat(RequestModel):
     type: Literal["json_schema"]
     name: SchemaName
-    schema_: dict[str, Any] = Field(alias="schema")
+    schema_: Object = Field(alias="schema")
     description: str | None = None
     strict: bool | None = None
 
@@ -167,7 +272,7 @@ class Thinking(RequestModel):
     type: Literal["enabled", "disabled", "adaptive", "between_tools"] | None
     budget_tokens: int | None = None
     display: Literal["summarized", "omitted", "updates"] | None = None
-    thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
+    thinking_level: ThinkingLevel | None = None
 
 
 class ChosenFunction(RequestModel):
@@ -175,128 +280,39 @@ class ChosenFunction(RequestModel):
     name: str
 
 
-class StreamOptions(RequestModel):
-    include_obfuscation: bool
-
-
-class Conversation(RequestModel):
-    """A conversation stored by the router. The offline router only echoes its id."""
-
-    id: str
-
-
-class Memory(RequestModel):
-    """The entity whose memories the router uses."""
-
-    entity_id: str
-
-
-class Limits(RequestModel):
-    """Limits of the router's own tool loop."""
-
-    max_cost: float | None = None
-    max_depth: int | None = None
-    max_execution_time: int | None = None
-    max_iterations: int | None = None
-    tool_timeout: int | None = None
-
-
-class Security(RequestModel):
-    """Content that is masked in traces."""
-
-    mask: list[str] | None = None
-
-
-class ContextManagement(RequestModel):
-    type: str
-    compact_threshold: int | None = None
-    provider_native: bool | None = None
-
-
-class PromptCacheOptions(RequestModel):
-    mode: Literal["implicit", "explicit"] | None = None
-    ttl: Literal["30m", "12h"] | None = None
-
-
-class ResponsesRequest(RequestModel):
+class ResponsesRequest(TextRequest):
     """The body of a request, with every documented field and limit."""
 
-    model: str
     input: str | list[InputItem] | None = None
     instructions: str | None = None
     previous_response_id: str | None = None
-    conversation: Conversation | None = None
+    conversation: Object | None = None
     store: bool | None = None
     background: bool | None = None
     include: list[str] | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, ge=0, le=1)
+    stream_options: Object | None = None
     top_k: int | None = None
-    frequency_penalty: Penalty | None = None
-    presence_penalty: Penalty | None = None
     max_output_tokens: int | None = Field(default=None, gt=0)
-    top_logprobs: int | None = Field(default=None, ge=0, le=20)
     stop_sequences: list[str] | None = None
     text: TextSettings | None = None
     reasoning: Reasoning | None = None
     thinking: Thinking | None = None
     tools: list[Tool] | None = None
     tool_choice: Literal["auto", "none", "required"] | ChosenFunction | None = None
-    parallel_tool_calls: bool | None = None
     max_tool_calls: int | None = Field(default=None, ge=0)
     service_tier: (
         Literal["auto", "default", "flex", "fast", "ultrafast", "scale", "priority"] | None
     ) = None
     speed: Literal["standard", "fast"] | None = None
     safety_identifier: str | None = None
-    cache_control: CacheControl | None = None
-    prompt_cache_key: str | None = None
-    prompt_cache_options: PromptCacheOptions | None = None
+    prompt_cache_options: Object | None = None
     template_engine: Literal["text", "jinja", "mustache"] | None = None
-    memory: Memory | None = None
-    limits: Limits | None = None
+    memory: Object | None = None
+    limits: Object | None = None
     integration_id: str | None = None
-    security: Security | None = None
-    context_management: list[ContextManagement] | None = None
+    security: Object | None = None
+    context_management: list[Object] | None = None
 
     @property
     def is_stored(self) -> bool:
         return self.store is not False
-
-    @property
-    def functions(self) -> list[FunctionTool]:
-        return [tool for tool in self.tools or () if isinstance(tool, FunctionTool)]
-
-    @property
-    def custom_tools(self) -> list[CustomTool]:
-        return [tool for tool in self.tools or () if isinstance(tool, CustomTool)]
-
-    @property
-    def reasoning_label(self) -> str | None:
-        if self.reasoning and self.reasoning.effort not in {None, "none"}:
-            return self.reasoning.effort
-        if self.thinking and self.thinking.type not in {None, "disabled"}:
-            return self.thinking.type
-        return None
-
-    @property
-    def top_logprob_count(self) -> int | None:
-        if self.top_logprobs is None and INCLUDE_LOGPROBS not in (self.include or ()):
-            return None
-        return self.top_logprobs or 0
-
-
-def check_combinations(request: ResponsesRequest) -> None:
-    """Check rules that involve several fields."""
-    if not request.input and request.previous_response_id is None:
-        reject_field("input", "is required unless previous_response_id is set")
-    if request.background and not request.is_stored:
-        reject_field("background", "requires a stored response. Omit store or set it to true")
-    names = {tool.name for tool in request.functions}
-    match request.tool_choice:
-        case ChosenFunction(name=name) if name not in names:
-            reject_field("tool_choice.name", f"tools has no function named {name!r}")
-        case "required" if not request.tools:
-            reject_field("tool_choice", "'required' needs at least one tool. Send tools")

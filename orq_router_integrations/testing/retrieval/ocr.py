@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from orq_router_integrations.testing.chat.parts import decode_base64
 from orq_router_integrations.testing.images.drawing import read_image_text
+from orq_router_integrations.testing.media.attachment import decode_base64
 from orq_router_integrations.testing.media.image_info import read_image_info
 from orq_router_integrations.testing.media.pdf import read_pdf
 from orq_router_integrations.testing.routing.endpoint import (

@@ -68,12 +68,13 @@ def _iter_paths(
         yield []
         return
     step, *remaining = location
-    must_end_here = not remaining and error_type in {"missing", "extra_forbidden"}
+    if not remaining and error_type in {"missing", "extra_forbidden"}:
+        if isinstance(value, Mapping) and (step in value) != (error_type == "missing"):
+            yield [step]
+        return
     if _contains(value, step):
         yield from ([step, *path] for path in _iter_paths(value[step], remaining, error_type))
-    elif must_end_here and isinstance(value, Mapping):
-        yield [step]
-    if isinstance(step, str) and not must_end_here:
+    if isinstance(step, str):
         yield from _iter_paths(value, remaining, error_type)
 
 

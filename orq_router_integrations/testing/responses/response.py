@@ -1,0 +1,291 @@
+"""Build the JSON of a response from an answer, as one body or as the events of a stream."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
+from orq_router_integrations.testing.answering.text_endpoint import (
+    EPOCH,
+    create_call_id,
+    create_logprobs,
+    split_fragments,
+    split_words,
+)
+from orq_router_integrations.testing.answering.usage import Usage, override_usage
+from orq_router_integrations.testing.responses.schema import ResponsesRequest
+
+INCLUDE_LOGPROBS = "message.output_text.logprobs"
+"""Value of ``include`` that requests logprobs."""
+
+SEARCH_TOOLS = frozenset({"orq:web_search", "orq:google_search"})
+"""Names of scripted tool calls that become web searches by the router."""
+
+USD_PER_INPUT_TOKEN = 1e-6
+USD_PER_OUTPUT_TOKEN = 4e-6
+"""Fictitious prices, in USD."""
+
+_INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_UNFINISHED: dict[str, Any] = {
+    "completed_at": None,
+    "error": None,
+    "incomplete_details": None,
+    "output": [],
+    "usage": None,
+}
+"""Fields of a response that is not finished."""
+
+_DEFAULTS: dict[str, Any] = {
+    "background": False,
+    "frequency_penalty": 0.0,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "prompt_cache_options": None,
+    "prompt_cache_retention": None,
+    "reasoning": None,
+    "safety_identifier": None,
+    "service_tier": "default",
+    "store": True,
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "user": None,
+}
+"""Settings in a response, with OpenAI's defaults."""
+
+_ECHOED = {*_DEFAULTS, "conversation", "top_k"}
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseBuilder:
+    """Builder of one response.
+
+    Attributes:
+        context: Fields of the response that do not depend on the request's settings.
+    """
+
+    number: int
+    request: ResponsesRequest
+    context: Mapping[str, Any]
+    turn: int
+
+    def build(self, answer: Answer, usage: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the response with this answer and usage."""
+        reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
+        output = list(self._iter_output(answer))
+        if reason:
+            output[-1]["status"] = "incomplete"
+        return self._build_object("incomplete" if reason else "completed") | {
+            "completed_at": None if reason else EPOCH + self.number,
+            "incomplete_details": {"reason": reason} if reason else None,
+            "output": output,
+            "usage": usage,
+        }
+
+    def build_failed(self, error: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the response to a request for which every provider failed."""
+        return self._build_object("failed") | {"error": error}
+
+    def _build_object(self, status: str) -> dict[str, Any]:
+        fields = self.request.model_dump(
+            exclude_unset=True, by_alias=True, exclude={"tools": {"__all__": {"headers"}}}
+        )  # the headers of tools may contain keys
+        settings = {
+            name: value for name, value in fields.items() if name in _ECHOED and value is not None
+        }
+        settings["text"] = _DEFAULTS["text"] | settings.get("text", {})
+        if settings.get("service_tier") == "auto":
+            del settings["service_tier"]
+        return {
+            "id": f"resp_offline_{self.number:06d}",
+            "object": "response",
+            "created_at": EPOCH + self.number,
+            "status": status,
+            **_UNFINISHED,
+            **self.context,
+            **_DEFAULTS,
+            **settings,
+        }
+
+    def _iter_output(self, answer: Answer) -> Iterator[dict[str, Any]]:
+        if answer.reasoning is not None or answer.reasoning_signature is not None:
+            yield self._build_reasoning(answer)
+        searches = [call for call in answer.calls if call.name in SEARCH_TOOLS]
+        for index, call in enumerate(searches):
+            action = {"query": call.args} if isinstance(call.args, str) else call.args
+            action = {"type": "search", **action}
+            yield self._build_item("web_search_call", f"ws_{index}", action=action)
+        calls = [call for call in answer.calls if call.name not in SEARCH_TOOLS]
+        if answer.text or answer.refusal is not None or not calls:
+            yield self._build_message(answer)
+        for index, call in enumerate(calls):
+            yield self._build_call(index, call)
+
+    def _build_item(self, type_: str, id_: str, **fields: Any) -> dict[str, Any]:
+        prefix, _, index = id_.partition("_")
+        id_ = f"{prefix}_offline_{self.number:06d}_{index or 0}"
+        return {"type": type_, "id": id_, "status": "completed", **fields}
+
+    def _build_reasoning(self, answer: Answer) -> dict[str, Any]:
+        text = answer.reasoning
+        summary = [] if text is None else [{"type": "summary_text", "text": text}]
+        item = self._build_item("reasoning", "rs", summary=summary)
+        if answer.reasoning_signature is not None:
+            item["encrypted_content"] = answer.reasoning_signature
+        return item
+
+    def _build_message(self, answer: Answer) -> dict[str, Any]:
+        alternatives = self.request.top_logprobs
+        has_logprobs = alternatives is not None or INCLUDE_LOGPROBS in (self.request.include or ())
+        content: list[dict[str, Any]] = []
+        if answer.text or answer.refusal is None:
+            text = {
+                "type": "output_text",
+                "text": answer.text,
+                "annotations": [dict(item) for item in answer.annotations],
+                "logprobs": create_logprobs(answer, alternatives or 0) if has_logprobs else [],
+            }
+            content.append(text)
+        if answer.refusal is not None:
+            content.append({"type": "refusal", "refusal": answer.refusal})
+        return self._build_item("message", "msg", role="assistant", content=content)
+
+    def _build_call(self, index: int, call: ScriptedToolCall) -> dict[str, Any]:
+        call_id = create_call_id(call, turn=self.turn, index=index)
+        fields = {"call_id": call_id, "name": call.name}
+        custom = {tool.name for tool in self.request.tools or () if tool.type == "custom"}
+        if call.name in custom:
+            text = call.arguments_json
+            return self._build_item("custom_tool_call", f"ctc_{index}", **fields, input=text)
+        return self._build_item(
+            "function_call", f"fc_{index}", **fields, arguments=call.arguments_json
+        )
+
+
+def build_unfinished(body: Mapping[str, Any], status: str) -> dict[str, Any]:
+    """Return the response as it was before it finished, with this status."""
+    return {**body, **_UNFINISHED, "status": status}
+
+
+def build_usage(usage: Usage, answer: Answer) -> dict[str, Any]:
+    """Return the ``usage`` of a response, with the fields scripted by the answer."""
+    body: dict[str, Any] = {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_creation_tokens": usage.cache_creation_tokens,
+            "cache_write_tokens": usage.cache_creation_tokens,
+        },
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+    if searches := sum(call.name in SEARCH_TOOLS for call in answer.calls):
+        body["server_tool_use"] = {"web_search_requests": searches}
+    body = override_usage(body, answer.usage)
+    input_cost = round((body["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
+    output_cost = round((body["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
+    total_cost = round(input_cost + output_cost, 9)
+    costs = {"input_cost": input_cost, "output_cost": output_cost, "total_cost": total_cost}
+    return costs | body
+
+
+_STREAMED = {
+    "output_text": ("output_text", "text", ("logprobs",)),
+    "refusal": ("refusal", "refusal", ()),
+    "summary_text": ("reasoning_summary_text", "text", ()),
+    "function_call": ("function_call_arguments", "arguments", ("name",)),
+    "custom_tool_call": ("custom_tool_call_input", "input", ()),
+}
+"""By type of part or item: prefix of its events, streamed field, other fields of the last one."""
+
+_STREAMED_STRINGS = {"text", "refusal", "arguments", "input"}
+_STREAMED_LISTS = {"annotations", "logprobs", "content", "summary"}
+
+
+def iter_events(body: Mapping[str, Any]) -> Iterator[Event]:
+    """Yield the events of a finished response."""
+    statuses = ["queued", "in_progress"] if body["background"] else ["in_progress"]
+    events = [
+        {"type": f"response.{name}", "response": build_unfinished(body, status)}
+        for name, status in zip(("created", *statuses), (statuses[0], *statuses), strict=True)
+    ]
+    for index, item in enumerate(body["output"]):
+        events += _iter_item(item, index)
+    events.append({"type": f"response.{body['status']}", "response": body})
+    for number, event in enumerate(events):
+        yield {"type": event["type"], "sequence_number": number, **event}
+
+
+def _iter_item(item: dict[str, Any], index: int) -> Iterator[Event]:
+    position = {"output_index": index, "item_id": item["id"]}
+    added = _clear(item) | {"status": "in_progress"}
+    yield {"type": "response.output_item.added", "output_index": index, "item": added}
+    if item["type"] == "web_search_call":
+        for status in ("in_progress", "searching", "completed"):
+            yield {"type": f"response.web_search_call.{status}", **position}
+    yield from _iter_text(item, position)
+    for prefix, name, number_name in (
+        ("reasoning_summary_part", "summary", "summary_index"),
+        ("content_part", "content", "content_index"),
+    ):
+        for number, part in enumerate(item.get(name, ())):
+            place = {**position, number_name: number}
+            yield {"type": f"response.{prefix}.added", **place, "part": _clear(part)}
+            yield from _iter_text(part, place)
+            yield {"type": f"response.{prefix}.done", **place, "part": part}
+    yield {"type": "response.output_item.done", "output_index": index, "item": item}
+
+
+def _clear(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item or a part as it is before its content is streamed."""
+    strings = dict.fromkeys(value.keys() & _STREAMED_STRINGS, "")
+    return {**value, **strings, **{name: [] for name in value.keys() & _STREAMED_LISTS}}
+
+
+def _iter_text(value: dict[str, Any], position: Event) -> Iterator[Event]:
+    """Yield the events of a part or an item with a streamed field."""
+    if value["type"] not in _STREAMED:
+        return
+    prefix, name, extra = _STREAMED[value["type"]]
+    split = split_fragments if name in {"arguments", "input"} else split_words
+    for index, fragment in enumerate(split(value[name])):
+        event = {"type": f"response.{prefix}.delta", **position, "delta": fragment}
+        if "logprobs" in value:
+            event["logprobs"] = value["logprobs"][index : index + 1]
+        yield event
+    for index, annotation in enumerate(value.get("annotations", ())):
+        added = {"annotation_index": index, "annotation": annotation}
+        yield {"type": f"response.{prefix}.annotation.added", **position, **added}
+    done = {key: value[key] for key in (name, *extra)}
+    yield {"type": f"response.{prefix}.done", **position, **done}
+
+
+def create_error_event(number: int, error: Any) -> Event:
+    """Create the error event of a broken stream from an error body.
+
+    It contains the details twice: flat as at OpenAI, and in an object as in the vendor's SDK. A
+    scripted body in another format is sent unchanged.
+    """
+    match error:
+        case {"error": {**details}}:
+            nested = {
+                "code": details.get("code") or "server_error",
+                "message": details.get("message"),
+            }
+            flat = {**nested, "param": details.get("param")}
+            return {"type": "error", "sequence_number": number, **flat, "error": nested}
+        case dict():
+            return error
+    return {"type": "error", "message": str(error)}
