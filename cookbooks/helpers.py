@@ -1,143 +1,167 @@
-"""Charts, pictures and files for the notebooks."""
+"""Charts, images and audio for the notebooks."""
 
+import base64
 import html
 import io
-import struct
 import wave
-import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from IPython.display import SVG
+from IPython.display import HTML
+from PIL import Image
 
-COLORS = ("#2c5fdb", "#94b3f6", "#f2a93b", "#5fa777")
-OK_COLOR, ERROR_COLOR, PAUSE_COLOR = "#5fa777", "#d64545", "#d1d5db"
-WIDTH = 640  # pixels
-
-
-def draw(shapes: Iterable[str], height: int) -> SVG:
-    """Draw SVG shapes on a white background."""
-    return SVG(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-8 -8 {WIDTH + 16} {height + 16}" '
-        f'width="{WIDTH + 16}" font-family="sans-serif" font-size="13">'
-        f'<rect x="-8" y="-8" width="{WIDTH + 16}" height="{height + 16}" fill="white"/>'
-        f"{''.join(shapes)}</svg>"
-    )
+BLUE, LIGHT_BLUE, ORANGE, GREEN = "#2c5fdb", "#94b3f6", "#f2a93b", "#2f8f5b"
+RED, GRAY, PALE, INK = "#d64545", "#9ca3af", "#dbe6fd", "#1f2937"
+WIDTH = 640  # of a chart, in pixels
+LABEL_WIDTH = 220  # space for names to the left of bars
 
 
-def draw_bar(position: tuple[float, float], width: float, height: float, color: str) -> str:
-    x, y = position
-    size = f'width="{width:.0f}" height="{height:.0f}"'
-    return f'<rect x="{x:.0f}" y="{y:.0f}" {size} fill="{color}"/>'
+def draw_bars(values: Mapping[str, float], title: str = "") -> HTML:
+    """Draw one horizontal bar for each value."""
+    top = 30 if title else 0
+    scale = (WIDTH - LABEL_WIDTH - 60) / max(values.values())
+    shapes = [build_text(0, 15, title, weight="bold")]
+    for row, (name, value) in enumerate(values.items()):
+        y = top + 28 * row
+        shapes += [
+            build_text(0, y + 15, name),
+            build_rect(LABEL_WIDTH, y, value * scale, 20, color=BLUE),
+            build_text(LABEL_WIDTH + 8 + value * scale, y + 15, f"{value:g}"),
+        ]
+    summary = ", ".join(f"{name}: {value:g}" for name, value in values.items())
+    return show_svg(shapes, top + 28 * len(values), f"{title or 'Bar chart'} ({summary})")
 
 
-def draw_picks(picks: Sequence[str], weights: Mapping[str, float]) -> SVG:
-    """Draw the picks of a load balancer as squares, and the share of each model."""
-    colors = dict(zip(weights, COLORS, strict=False))
+def draw_picks(picks: Sequence[str], weights: Mapping[str, float]) -> HTML:
+    """Draw the picks of a load balancer as squares, and the share and weight of each model."""
+    colors = dict(zip(weights, (BLUE, LIGHT_BLUE, ORANGE, GREEN), strict=False))
     shapes = [
-        draw_bar((n % 40 * 16, n // 40 * 16), 13, 13, colors[name]) for n, name in enumerate(picks)
+        build_rect(n % 40 * 16, n // 40 * 16, 13, 13, color=colors[name])
+        for n, name in enumerate(picks)
     ]
-    top = len(picks) // 40 * 16 + 18
+    top = -(-len(picks) // 40) * 16 + 18
     for row, (name, weight) in enumerate(weights.items()):
         y, share = top + 30 * row, picks.count(name) / len(picks)
         shapes += [
-            f'<text x="0" y="{y + 13}">{html.escape(name)}</text>',
-            draw_bar((220, y), share * 340, 16, colors[name]),
-            f'<rect x="{219 + weight * 340:.0f}" y="{y - 4}" width="2" height="24"/>',
-            f'<text x="560" y="{y + 13}">{share:.0%} of {weight:.0%}</text>',
+            build_text(0, y + 13, name),
+            build_rect(LABEL_WIDTH, y, share * 340, 16, color=colors[name]),
+            build_rect(LABEL_WIDTH + weight * 340 - 1, y - 4, 2, 24, color=INK),
+            build_text(WIDTH, y + 13, f"{share:.0%} (weight {weight:.0%})", anchor="end"),
         ]
-    return draw(shapes, top + 30 * len(weights))
+    return show_svg(shapes, top + 30 * len(weights), "Picks of the load balancer")
 
 
-def draw_bars(values: Mapping[str, float], unit: str = "") -> SVG:
-    """Draw one horizontal bar for each value."""
-    scale = 300 / max(values.values())
-    shapes = []
-    for row, (name, value) in enumerate(values.items()):
-        y, label = 30 * row, f"{value:g} {unit}"
-        shapes += [
-            f'<text x="0" y="{y + 15}">{html.escape(name)}</text>',
-            draw_bar((230, y), value * scale, 20, COLORS[0]),
-            f'<text x="{238 + value * scale:.0f}" y="{y + 15}">{html.escape(label)}</text>',
-        ]
-    return draw(shapes, 30 * len(values))
-
-
-def draw_calls(log: Iterable[Any]) -> SVG:
+def draw_calls(log: Iterable[Any]) -> HTML:
     """Draw the provider calls of an offline router over time, with the pauses between them."""
     calls = list(log)
-    total = sum(call.pause + max(call.seconds, 0.5) for call in calls)
-    shapes, start = [], 0.0
-    scale = (WIDTH - 230) / total
-    for row, call in enumerate(calls):
-        y, seconds = 30 * row, max(call.seconds, 0.5)
-        pause_x, call_x = 230 + start * scale, 230 + (start + call.pause) * scale
-        color = OK_COLOR if call.status == 200 else ERROR_COLOR
-        shapes += [
-            f'<text x="0" y="{y + 15}">{html.escape(call.model)}</text>',
-            draw_bar((pause_x, y + 9), call.pause * scale, 3, PAUSE_COLOR),
-            draw_bar((call_x, y), seconds * scale, 20, color),
-            f'<text x="{call_x + 5:.0f}" y="{y + 15}" fill="white">{call.status}</text>',
-        ]
-        start += call.pause + seconds
-    return draw(shapes, 30 * len(calls))
+    widths = [max(call.seconds, 0.8) for call in calls]  # a call without duration stays visible
+    total = sum(call.pause for call in calls) + sum(widths)
+    scale = (WIDTH - LABEL_WIDTH) / total
+    shapes, x = [], float(LABEL_WIDTH)
+    for row, (call, width) in enumerate(zip(calls, widths, strict=True)):
+        y, pause = 30 * row, call.pause * scale
+        shapes.append(build_text(0, y + 15, call.model))
+        if pause:
+            shapes.append(build_rect(x, y + 14, pause, 3, color=GRAY))
+            shapes.append(build_text(x + pause / 2, y + 10, f"{call.pause:g} s", anchor="middle"))
+        x += pause
+        label = f"{call.status} after {call.seconds:g} s" if call.seconds else str(call.status)
+        color = GREEN if call.status == 200 else RED
+        shapes.append(build_rect(x, y, width * scale, 22, color=color))
+        shapes.append(build_text(x + 6, y + 15, label, color="white"))
+        x += width * scale
+    summary = ", ".join(f"{call.model}: {call.status}" for call in calls)
+    return show_svg(shapes, 30 * len(calls), f"Calls over time ({summary})")
 
 
-def draw_waveform(audio: bytes, words: Iterable[Any]) -> SVG:
-    """Draw the waveform of a WAV file, with the transcribed words below it."""
-    peaks, seconds = read_peaks(audio, WIDTH // 2)
-    bars = [
-        f'<rect x="{2 * n}" y="{50 - 45 * peak:.0f}" width="1.4" height="{90 * peak + 1:.0f}" '
-        f'fill="{COLORS[0]}"/>'
-        for n, peak in enumerate(peaks)
-    ]
+def draw_waveform(audio: bytes, words: Iterable[Any]) -> HTML:
+    """Draw the loudness of a WAV file, with the transcribed words below it."""
+    levels, seconds = measure_loudness(audio, columns=WIDTH // 4)
     scale = WIDTH / seconds
-    labels = []
+    shapes = [
+        build_rect(4 * n, 46 - 44 * level, 2.5, 88 * level + 2, color=BLUE)
+        for n, level in enumerate(levels)
+    ]
     for word in words:
-        start, end = word.metadata["start"], word.metadata["end"]
-        labels.append(
-            f'<rect x="{start * scale:.0f}" y="106" height="20" rx="3" '
-            f'width="{(end - start) * scale:.0f}" fill="#dbe6fd"/>'
-            f'<text x="{start * scale + 5:.0f}" y="120" fill="#1f2937">'
-            f"{html.escape(word.page_content)}</text>"
-        )
-    return draw(bars + labels, 134)
+        start, end = word.metadata["start"] * scale, word.metadata["end"] * scale
+        shapes.append(build_rect(start, 102, end - start, 22, color=PALE))
+        shapes.append(build_text((start + end) / 2, 117, word.page_content, anchor="middle"))
+    shapes += [
+        build_text(second * scale, 144, f"{second} s", color=GRAY)
+        for second in range(int(seconds) + 1)
+    ]
+    return show_svg(shapes, 148, "Waveform and transcribed words")
 
 
-def read_peaks(audio: bytes, columns: int) -> tuple[list[float], float]:
-    """Return the peak of each column relative to the highest one, and the duration in seconds."""
+def measure_loudness(audio: bytes, columns: int) -> tuple[list[float], float]:
+    """Return the loudness of each column relative to the highest, and the duration in seconds."""
     with wave.open(io.BytesIO(audio)) as recording:
         samples = array("h", recording.readframes(recording.getnframes()))
         seconds = recording.getnframes() / recording.getframerate()
     step = len(samples) // columns
-    peaks = [max(map(abs, samples[n * step : (n + 1) * step])) for n in range(columns)]
-    return [peak / max(peaks) for peak in peaks], seconds
+    levels = [sum(map(abs, samples[n * step : (n + 1) * step])) for n in range(columns)]
+    return [level / max(levels) for level in levels], seconds
+
+
+def show_svg(shapes: Iterable[str], height: float, description: str) -> HTML:
+    """Show SVG shapes on a white card, which shrinks with the page."""
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 -12 {WIDTH + 24} {height + 24}" '
+        f'width="{WIDTH + 24}" height="{height + 24}" font-family="sans-serif" font-size="13">'
+        f'<rect x="-12" y="-12" width="100%" height="100%" rx="6" fill="white"/>'
+        f"{''.join(shapes)}</svg>"
+    )
+    return HTML(build_image_tag(svg.encode(), "svg+xml", description))
+
+
+def show_images(images: Mapping[str, bytes], width: int = 320) -> HTML:
+    """Show images next to each other, scaled to a width in pixels, with their titles."""
+    figures = []
+    for title, data in images.items():
+        output = io.BytesIO()
+        with Image.open(io.BytesIO(data)) as image:
+            height = round(image.height * width / image.width)
+            image.convert("RGB").resize((width, height)).save(output, "jpeg", quality=85)
+        figures.append(
+            '<div style="display: inline-block; margin-right: 8px">'
+            f"{build_image_tag(output.getvalue(), 'jpeg', title)}<br>"
+            f"<small>{html.escape(title)}</small></div>"
+        )
+    return HTML("".join(figures))
+
+
+def build_image_tag(data: bytes, image_type: str, description: str) -> str:
+    url = f"data:image/{image_type};base64,{base64.b64encode(data).decode()}"
+    return f'<img src="{url}" alt="{html.escape(description)}" style="max-width: 100%">'
+
+
+def build_rect(x: float, y: float, width: float, height: float, *, color: str) -> str:
+    size = f'width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect x="{x:.1f}" y="{y:.1f}" {size} rx="1.5" fill="{color}"/>'
+
+
+def build_text(
+    x: float,
+    y: float,
+    text: str,
+    *,
+    color: str = INK,
+    anchor: str = "start",
+    weight: str = "normal",
+) -> str:
+    style = f'fill="{color}" text-anchor="{anchor}" font-weight="{weight}"'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{html.escape(text)}</text>'
 
 
 def create_mask(width: int, height: int) -> bytes:
     """Create a PNG whose upper half is opaque and whose lower half is transparent."""
-    rows = [b"\0" + b"\0\0\0\xff" * width] * (height // 2) + [bytes(4 * width + 1)] * (height // 2)
-    chunks = {
-        b"IHDR": struct.pack(">2I5B", width, height, 8, 6, 0, 0, 0),
-        b"IDAT": zlib.compress(b"".join(rows)),
-        b"IEND": b"",
-    }
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks.items()
-    )
-
-
-def create_pdf(pages: Iterable[str]) -> bytes:
-    """Create a PDF that shows one line of text on each page."""
-    parts = [b"%PDF-1.4"]
-    for page in pages:
-        content = f"BT /F1 12 Tf 72 720 Td ({page}) Tj ET".encode()
-        parts.append(b"1 0 obj << /Type /Page >> endobj 2 0 obj << /Length 9 >>\nstream")
-        parts.append(content + b"\nendstream endobj")
-    return b"\n".join(parts)
+    mask = Image.new("RGBA", (width, height), "black")
+    mask.paste((0, 0, 0, 0), (0, height // 2, width, height))
+    output = io.BytesIO()
+    mask.save(output, "png")
+    return output.getvalue()
 
 
 def cut_wav(path: Path, start: float, end: float) -> bytes:
@@ -148,3 +172,10 @@ def cut_wav(path: Path, start: float, end: float) -> bytes:
         recording.setpos(int(start * recording.getframerate()))
         part.writeframes(recording.readframes(int((end - start) * recording.getframerate())))
     return output.getvalue()
+
+
+def print_messages(messages: Iterable[Any]) -> None:
+    """Print each message of an agent on one line: its text, or its tool calls."""
+    for message in messages:
+        calls = [f"{call['name']}({call['args']})" for call in getattr(message, "tool_calls", ())]
+        print(f"{message.type:>6}: {message.text or ', '.join(calls)}")

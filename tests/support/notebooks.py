@@ -20,6 +20,7 @@ REMOVED_VARIABLES = ("ORQ_API_KEY", "ORQ_BASE_URL", "LC_OUTPUT_VERSION")
 CELL_TIMEOUT = 60  # seconds
 MAX_KERNELS = 2
 PROGRESS_BAR = re.compile(r"\d%\||/s[,\]]|TqdmWarning")
+WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -93,9 +94,9 @@ def _normalize(notebook: NotebookNode) -> None:
 
 def _is_progress_bar(output: NotebookNode) -> bool:
     """Return whether an output is a progress bar, which contains times, or its warning."""
-    if output.get("name") != "stderr":
-        return False
-    return not output.text.strip() or bool(PROGRESS_BAR.search(output.text))
+    if output.get("name") == "stderr":
+        return not output.text.strip() or bool(PROGRESS_BAR.search(output.text))
+    return WIDGET in output.get("data", {})
 
 
 def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
