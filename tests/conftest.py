@@ -39,7 +39,7 @@ def model(router: OfflineRouter) -> ChatOrq:
 
 
 def pytest_collection_finish() -> None:
-    """Exclude what was imported and collected from garbage collection, which would scan it often."""
+    """Exclude imported modules and collected tests from garbage collection."""
     gc.collect()
     gc.freeze()
 
