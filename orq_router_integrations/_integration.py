@@ -25,8 +25,8 @@ from orq_router_integrations.settings import (
     RouterSettings,
     rename_hints,
 )
+from orq_router_integrations.wire.arguments import describe_unknown_argument
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.suggestions import describe_unknown_argument
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.call import Call, StreamCall

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # imported by the first call
     from orq_router_integrations._http.exchange import Exchange
     from orq_router_integrations._http.sender import AsyncPooledSender, PooledSender
     from orq_router_integrations.wire.call import Call, Query, StreamCall
-    from orq_router_integrations.wire.models import CatalogModel, CatalogReader, EnabledModel
+    from orq_router_integrations.wire.models import CatalogModel, EnabledModel
 
 T = TypeVar("T")
 
@@ -214,17 +214,11 @@ class RouterClient(RouterSettings):
         >>> model.context_window, model.supports("tool_calling")
         (128000, True)
         """
-        reader = _create_catalog_reader(filters)
-        while call := reader.next_call():
-            reader.add(self.send(call))
-        return reader.models
+        return self.send(_build_catalog_call(filters))
 
     async def alist_catalog_models(self, **filters: str | Sequence[str]) -> "list[CatalogModel]":
         """List the models of the catalog; see ``list_catalog_models``."""
-        reader = _create_catalog_reader(filters)
-        while call := reader.next_call():
-            reader.add(await self.asend(call))
-        return reader.models
+        return await self.asend(_build_catalog_call(filters))
 
     def fingerprint(self) -> str:
         """Return a digest of everything that can make the responses of two clients differ.
@@ -435,11 +429,11 @@ def _check_open(name: str, is_closed: bool) -> None:
         raise RouterInputError(f"{name} is closed. Pass an open httpx client.")
 
 
-def _create_catalog_reader(filters: Mapping[str, str | Sequence[str]]) -> "CatalogReader":
-    from orq_router_integrations.wire.models import CatalogReader  # noqa: PLC0415
+def _build_catalog_call(filters: Mapping[str, str | Sequence[str]]) -> "Call[list[CatalogModel]]":
+    from orq_router_integrations.wire.models import build_catalog_call  # noqa: PLC0415
 
     try:
-        return CatalogReader(filters)
+        return build_catalog_call(filters)
     except ValueError as error:
         raise to_input_error(error, endpoint=MODEL_CATALOG.path) from None
 

@@ -14,13 +14,12 @@ from orq_router_integrations._integration import (
 )
 from orq_router_integrations.errors import RefusalError, RouterInputError, to_input_error
 from orq_router_integrations.wire.call import Call, MalformedResponseError, Response
-from orq_router_integrations.wire.control_placement import place_controls
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.decisions import REFUSAL, parse_decisions
 from orq_router_integrations.wire.endpoints import DECISIONS
 from orq_router_integrations.wire.json import as_dict, as_float, as_int, as_str
 from orq_router_integrations.wire.model_candidates import ModelCandidates
-from orq_router_integrations.wire.request_encoding import check_dialect
+from orq_router_integrations.wire.request_encoding import check_dialect, place_controls
 
 try:
     from langchain_core.decisions import (

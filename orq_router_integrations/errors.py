@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core import exceptions as core
 from pydantic import ValidationError
 
+from orq_router_integrations.wire.arguments import suggest_name
 from orq_router_integrations.wire.error_body import (
     MAX_TEXT_CHARS,
     get_error_fields,
@@ -48,7 +49,6 @@ from orq_router_integrations.wire.error_body import (
     to_text,
 )
 from orq_router_integrations.wire.retry_after import parse_retry_after
-from orq_router_integrations.wire.suggestions import suggest_name
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

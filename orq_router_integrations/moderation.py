@@ -17,10 +17,10 @@ from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.arguments import validate_list
 from orq_router_integrations.wire.call import Call
-from orq_router_integrations.wire.control_placement import place_controls
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import MODERATIONS
 from orq_router_integrations.wire.moderation import ModerationResult, parse_moderation
+from orq_router_integrations.wire.request_encoding import place_controls
 
 
 class OrqModeration(

@@ -14,9 +14,9 @@ from langchain_core.messages import (
 
 from orq_router_integrations.errors import FlaggedContentError, RouterInputError
 from orq_router_integrations.moderation import OrqModeration
+from orq_router_integrations.wire.arguments import describe_unknown_argument
 from orq_router_integrations.wire.json import dumps
 from orq_router_integrations.wire.moderation import ModerationResult
-from orq_router_integrations.wire.suggestions import describe_unknown_argument
 
 try:
     from langchain.agents.middleware.types import AgentMiddleware, AgentState, hook_config

@@ -23,12 +23,11 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.caller_warnings import warn_caller
+from orq_router_integrations.wire.arguments import reject_unknown_fields, warn_caller
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import DeferredModel, bind_positional_args
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.html_table import format_table
-from orq_router_integrations.wire.suggestions import reject_unknown_fields
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.deferred_model import CoercedField

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from orq_router_integrations.wire import endpoints
-from orq_router_integrations.wire.control_placement import ControlLocation, locate_control
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import Dialect
+from orq_router_integrations.wire.endpoints import ControlLocation, Dialect
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -97,6 +96,6 @@ def test_control_table_matches_the_code() -> None:
         for name in re.findall(r"`(\w+)`", names):
             documented[name] = cells
     assert documented == {
-        name: [CELLS[locate_control(name, endpoint, Dialect.V3_ROUTER)] for endpoint in ENDPOINTS]
+        name: [CELLS[endpoint.locate_control(name, Dialect.V3_ROUTER)] for endpoint in ENDPOINTS]
         for name in RouterControls.model_fields
     }

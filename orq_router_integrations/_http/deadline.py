@@ -14,7 +14,7 @@ import httpx
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.settings import MAX_TIMEOUT_SECONDS, RouterSettings
-from orq_router_integrations.wire.caller_warnings import warn_caller
+from orq_router_integrations.wire.arguments import warn_caller
 from orq_router_integrations.wire.controls import RouterControls
 
 MIN_TIMEOUT_SECONDS = 0.001

@@ -23,6 +23,7 @@ from orq_router_integrations._http.retry import (
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import create_error, to_input_error
 from orq_router_integrations.settings import ApiKey, RouterSettings
+from orq_router_integrations.wire.arguments import warn_caller
 from orq_router_integrations.wire.call import (
     IDEMPOTENCY_SEED,
     MAX_ERROR_BYTES,
@@ -32,7 +33,6 @@ from orq_router_integrations.wire.call import (
     StreamCall,
     StreamDecoder,
 )
-from orq_router_integrations.wire.caller_warnings import warn_caller
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.error_body import MIN_BASE64_CHARS, redact

@@ -19,11 +19,7 @@ from orq_router_integrations.errors import (
     RouterStatusError,
     RouterTimeoutError,
 )
-from orq_router_integrations.wire.retry_defaults import (
-    DEFAULT_RETRY_STATUSES,
-    INITIAL_BACKOFF_SECONDS,
-    MAX_BACKOFF_SECONDS,
-)
+from orq_router_integrations.wire.controls import DEFAULT_RETRY_STATUSES
 
 if TYPE_CHECKING:  # imported by the first retry, because most programs never need it
     import tenacity
@@ -34,6 +30,9 @@ if TYPE_CHECKING:  # imported by the first retry, because most programs never ne
 
 A = TypeVar("A")
 T = TypeVar("T")
+
+INITIAL_BACKOFF_SECONDS = 0.5  # before the first retry; doubles with each one
+MAX_BACKOFF_SECONDS = 8.0
 
 MAX_RETRY_AFTER_SECONDS = 60.0
 """Longest wait before a retry. If the router asks for a longer one, the error is raised."""

@@ -7,15 +7,16 @@ from dataclasses import replace
 
 from langchain_core.outputs import ChatResult
 
+from orq_router_integrations._http.retry import INITIAL_BACKOFF_SECONDS
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import RouterTimeoutError
 from orq_router_integrations.wire.call import Call, Response
 from orq_router_integrations.wire.endpoints import STORED_RESPONSE
 from orq_router_integrations.wire.responses_output import PendingResponse
-from orq_router_integrations.wire.retry_defaults import INITIAL_BACKOFF_SECONDS, MAX_POLL_SECONDS
 
 ResultOrPending = ChatResult | PendingResponse
 
+MAX_POLL_SECONDS = 5.0  # between two polls
 MAX_WAIT_SECONDS = 3600.0
 _DELAY_FACTOR = 1.5
 

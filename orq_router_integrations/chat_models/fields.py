@@ -30,6 +30,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire import json
+from orq_router_integrations.wire.arguments import suggest_name
 from orq_router_integrations.wire.chat_params import (
     CHAT_PARAM_NAMES,
     RESPONSES_PARAM_NAMES,
@@ -37,7 +38,6 @@ from orq_router_integrations.wire.chat_params import (
     ResponsesParams,
 )
 from orq_router_integrations.wire.controls import ModelId
-from orq_router_integrations.wire.suggestions import suggest_name
 
 REQUEST_PARAMS = frozenset(
     (

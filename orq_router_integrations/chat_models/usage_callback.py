@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
 from orq_router_integrations.chat_models.response_metadata import Provenance
-from orq_router_integrations.wire.caller_warnings import warn_caller
+from orq_router_integrations.wire.arguments import warn_caller
 from orq_router_integrations.wire.html_table import format_table
 
 if TYPE_CHECKING:

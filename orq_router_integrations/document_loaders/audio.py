@@ -23,9 +23,9 @@ from orq_router_integrations.document_loaders.result_store import open_store
 from orq_router_integrations.document_loaders.sources import ChunkLimits
 from orq_router_integrations.document_loaders.transcriber import Transcriber
 from orq_router_integrations.settings import rename_hints
-from orq_router_integrations.wire.control_placement import place_controls
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
+from orq_router_integrations.wire.request_encoding import place_controls
 from orq_router_integrations.wire.transcriptions import (
     TranscriptionParams,
     TranslationParams,

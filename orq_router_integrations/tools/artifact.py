@@ -21,7 +21,7 @@ from pydantic import (
 
 from orq_router_integrations.errors import RouterInputError, format_validation_error
 from orq_router_integrations.media.atomic_write import open_atomic, parse_path
-from orq_router_integrations.wire.caller_warnings import warn_caller
+from orq_router_integrations.wire.arguments import warn_caller
 
 MAX_DISPLAY_BYTES = 5_000_000
 """Larger media is not embedded in notebook output."""

@@ -27,9 +27,9 @@ from orq_router_integrations.errors import (
     to_input_error,
 )
 from orq_router_integrations.media.atomic_write import validate_directory
+from orq_router_integrations.wire.arguments import suggest_name
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
 from orq_router_integrations.wire.deferred_model import bind_positional_args
-from orq_router_integrations.wire.suggestions import suggest_name
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.deferred_model import CoercedField

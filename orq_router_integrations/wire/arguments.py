@@ -1,11 +1,21 @@
-"""Checks of arguments that several endpoints share. Errors start with the name of the argument."""
+"""Checks of arguments, with error messages that name the argument and suggest a fix."""
 
-from collections.abc import Sequence
+import difflib
+import inspect
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from orq_router_integrations.wire.json import check_encodable
 
 ItemT = TypeVar("ItemT")
+
+_INTERNAL_PREFIXES = ("orq_router_integrations.", "langchain_core.", "pydantic.")
 
 
 def validate_list(values: Any, item_type: type[ItemT], name: str) -> list[ItemT]:
@@ -37,3 +47,75 @@ def check_text(text: Any, name: str) -> None:
     if not text:
         raise ValueError(f"{name}: The text is empty, which the router rejects.")
     check_encodable(text, name)
+
+
+def suggest_name(name: str, candidates: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the closest candidate, or an empty string."""
+    close = difflib.get_close_matches(name, set(candidates) - {name}, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def describe_unknown_argument(
+    name: str, candidates: Iterable[str], hints: Mapping[str, str] | None = None
+) -> str:
+    """Return an error message for an unknown argument, with a hint or the closest candidate."""
+    hint = (hints or {}).get(name)
+    return f"Unknown argument {name!r}." + (f" {hint}" if hint else suggest_name(name, candidates))
+
+
+def reject_unknown_fields(
+    cls: type[BaseModel], data: Any, hints: Mapping[str, str] | None = None
+) -> Any:
+    """Reject unknown fields in the ``mode="before"`` validator of a model.
+
+    ``hints`` are sentences that explain what to write instead, by unknown name.
+    """
+    for name in _find_unknown_names(cls, data):
+        raise ValueError(describe_unknown_argument(str(name), _get_field_names(cls), hints))
+    return data
+
+
+def reject_unknown_nested_fields(cls: type[BaseModel], data: Any) -> Any:
+    """Reject unknown fields of a model that is a field of another model.
+
+    Unlike ``reject_unknown_fields`` this raises pydantic's own error type, so that the error
+    location includes the path of the outer fields.
+    """
+    errors: list[InitErrorDetails] = []
+    for name in _find_unknown_names(cls, data):
+        message = f"Unknown field.{suggest_name(str(name), _get_field_names(cls))}"
+        error_type = PydanticCustomError("extra_forbidden", "{message}", {"message": message})
+        errors.append({"type": error_type, "loc": (str(name),), "input": data[name]})
+    if errors:
+        raise ValidationError.from_exception_data(cls.__name__, errors)
+    return data
+
+
+def _find_unknown_names(cls: type[BaseModel], data: Any) -> list[Any]:
+    names = data if isinstance(data, Mapping) else ()
+    return [name for name in names if name not in _get_field_names(cls)]
+
+
+@lru_cache(maxsize=256)  # 15 microseconds for each client that is created
+def _get_field_names(cls: type[BaseModel]) -> set[str]:
+    aliases = (field.alias for field in cls.model_fields.values())
+    return {*cls.model_fields, *filter(None, aliases)}
+
+
+def create_pattern_validator(pattern: str, description: str) -> BeforeValidator:
+    """Create a validator that describes the expected string instead of showing the pattern."""
+
+    def check_pattern(value: Any) -> Any:
+        if isinstance(value, str) and re.search(pattern, value) is None:
+            raise ValueError(f"Expected {description}, got {value!r:.80}.")
+        return value
+
+    return BeforeValidator(check_pattern)
+
+
+def warn_caller(message: str) -> None:
+    """Issue a warning at the first stack frame outside this package and its frameworks."""
+    level, frame = 1, inspect.currentframe()
+    while frame and str(frame.f_globals.get("__name__")).startswith(_INTERNAL_PREFIXES):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)

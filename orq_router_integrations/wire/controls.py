@@ -1,6 +1,6 @@
 """Router controls: typed options for what the router does around a call to a model.
 
-``control_placement`` determines where each control is sent.
+``request_encoding`` determines where each control is sent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,11 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.caller_warnings import warn_caller
+from orq_router_integrations.wire.arguments import reject_unknown_nested_fields, warn_caller
 from orq_router_integrations.wire.deferred_model import DeferredModel
-from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
-from orq_router_integrations.wire.suggestions import reject_unknown_nested_fields
+
+DEFAULT_RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 529)
+"""HTTP statuses that are retried, by the client and by the router's own retries and fallbacks."""
 
 _DEFAULT_ROUTER_RETRIES = 2
 _MAX_CACHE_SECONDS = 3 * 24 * 60 * 60

@@ -21,11 +21,6 @@ class Dialect(Enum):
     V2_GATEWAY = "v2/gateway"
     V2_PROXY = "v2/proxy"
 
-    @property
-    def nests_controls(self) -> bool:
-        """Whether all controls are nested in one ``orq`` object (base URLs of 2025)."""
-        return self in {Dialect.V2_GATEWAY, Dialect.V2_PROXY}
-
     @classmethod
     @lru_cache(maxsize=64)
     def from_base_url(cls, base_url: str) -> "Dialect":
@@ -53,14 +48,23 @@ def get_root_url(base_url: str) -> str:
     return base_url.rstrip("/").removesuffix("/" + dialect.value)
 
 
-class SchemaLocation(Enum):
-    """Where the schema of an endpoint defines a control."""
+class ControlLocation(Enum):
+    """The part of a request that contains a control."""
 
-    BOTH = "top level and orq"
-    TOP = "top level"
-    NESTED = "orq"
-    NESTED_TOP_ON_V3 = "orq, but top level on v3"
+    TOP = "top level of the body"
+    NESTED = "orq object of the body"
+    HEADER = "header"
 
+
+Locations = dict[Dialect, ControlLocation]
+"""The location of a control under each base URL that supports it."""
+
+_LEGACY = (Dialect.V2_GATEWAY, Dialect.V2_PROXY)  # the base URLs of 2025
+_TOP = dict.fromkeys((Dialect.V3_ROUTER, Dialect.V2_ROUTER), ControlLocation.TOP)
+_TOP_OR_NESTED = _TOP | dict.fromkeys(_LEGACY, ControlLocation.NESTED)
+_ALWAYS_TOP = dict.fromkeys(Dialect, ControlLocation.TOP)
+_NESTED = dict.fromkeys((Dialect.V2_ROUTER, *_LEGACY), ControlLocation.NESTED)
+_NESTED_OR_TOP = _NESTED | {Dialect.V3_ROUTER: ControlLocation.TOP}
 
 MB = 1024 * 1024
 
@@ -70,7 +74,7 @@ class Endpoint:
     """An endpoint of the router, and the controls that it supports."""
 
     path: str  # below the base URL; "{id}" is replaced by an id, which is appended otherwise
-    control_locations: dict[str, SchemaLocation]
+    control_locations: dict[str, Locations]
     method: str = "POST"  # a GET request has no body and no controls
     below_root: bool = False  # whether the path starts at the root of the platform
     multipart: bool = False  # whether the body is a form with files instead of JSON
@@ -79,28 +83,34 @@ class Endpoint:
     load_balancer_types: frozenset[str] = frozenset({"weight_based"})
     max_response_bytes: int = 64 * MB  # of a response that is not streamed, after decompression
 
+    def locate_control(self, name: str, dialect: Dialect) -> ControlLocation | None:
+        """Return the location of a control, or ``None`` if the endpoint does not support it."""
+        location = self.control_locations.get(name, {}).get(dialect)
+        if location is None and name in {"identity", "metadata"}:
+            return ControlLocation.HEADER
+        return location
+
 
 _COMMON_CONTROLS = dict.fromkeys(
-    ("fallbacks", "fallback_on_codes", "retry", "load_balancer", "timeout", "name"),
-    SchemaLocation.BOTH,
+    ("fallbacks", "fallback_on_codes", "retry", "load_balancer", "timeout", "name"), _TOP_OR_NESTED
 )
 
 CHAT_COMPLETIONS = Endpoint(
     "/chat/completions",
     _COMMON_CONTROLS
     | {
-        "cache": SchemaLocation.BOTH,
-        "identity": SchemaLocation.NESTED_TOP_ON_V3,
-        "thread": SchemaLocation.NESTED_TOP_ON_V3,
-        "metadata": SchemaLocation.TOP,
-        "guardrails": SchemaLocation.TOP,
-        "plugins": SchemaLocation.TOP,
-        "variables": SchemaLocation.TOP,
+        "cache": _TOP_OR_NESTED,
+        "identity": _NESTED_OR_TOP,
+        "thread": _NESTED_OR_TOP,
+        "metadata": _ALWAYS_TOP,
+        "guardrails": _TOP,
+        "plugins": _TOP,
+        "variables": _TOP_OR_NESTED,
     },
 )
 RESPONSES = Endpoint(
     "/responses",
-    dict.fromkeys(CHAT_COMPLETIONS.control_locations, SchemaLocation.TOP),
+    dict.fromkeys(CHAT_COMPLETIONS.control_locations, _TOP),
     dialects=frozenset({Dialect.V3_ROUTER}),
     retry_count_range=(0, 5),
     load_balancer_types=frozenset({"weight_based", "round_robin", "latency_based"}),
@@ -111,16 +121,16 @@ IMAGE_GENERATIONS = Endpoint(
     "/images/generations",
     _COMMON_CONTROLS
     | {
-        "cache": SchemaLocation.BOTH,
-        "identity": SchemaLocation.NESTED,
-        "metadata": SchemaLocation.TOP,
-        "plugins": SchemaLocation.TOP,
+        "cache": _TOP_OR_NESTED,
+        "identity": _NESTED,
+        "metadata": _ALWAYS_TOP,
+        "plugins": _TOP,
     },
     max_response_bytes=256 * MB,
 )
 IMAGE_EDITS = Endpoint(
     "/images/edits",
-    _COMMON_CONTROLS | {"cache": SchemaLocation.BOTH, "identity": SchemaLocation.NESTED},
+    _COMMON_CONTROLS | {"cache": _TOP_OR_NESTED, "identity": _NESTED},
     multipart=True,
     max_response_bytes=256 * MB,
 )
@@ -130,62 +140,30 @@ IMAGE_VARIATIONS = Endpoint(
     multipart=True,
     max_response_bytes=256 * MB,
 )
-SPEECH = Endpoint(
-    "/audio/speech",
-    _COMMON_CONTROLS | {"identity": SchemaLocation.NESTED, "thread": SchemaLocation.NESTED},
-)
+SPEECH = Endpoint("/audio/speech", _COMMON_CONTROLS | {"identity": _NESTED, "thread": _NESTED})
 TRANSCRIPTIONS = Endpoint(
-    "/audio/transcriptions",
-    _COMMON_CONTROLS | {"identity": SchemaLocation.NESTED},
-    multipart=True,
+    "/audio/transcriptions", _COMMON_CONTROLS | {"identity": _NESTED}, multipart=True
 )
 TRANSLATIONS = Endpoint("/audio/translations", TRANSCRIPTIONS.control_locations, multipart=True)
 EMBEDDINGS = Endpoint(
     "/embeddings",
-    _COMMON_CONTROLS
-    | {
-        "fallback_on_codes": SchemaLocation.TOP,
-        "cache": SchemaLocation.BOTH,
-        "identity": SchemaLocation.NESTED,
-    },
+    _COMMON_CONTROLS | {"fallback_on_codes": _TOP, "cache": _TOP_OR_NESTED, "identity": _NESTED},
     retry_count_range=(0, 5),
     max_response_bytes=256 * MB,
 )
 RERANK = Endpoint(
     "/rerank",
-    _COMMON_CONTROLS
-    | {
-        "cache": SchemaLocation.BOTH,
-        "identity": SchemaLocation.NESTED,
-        "plugins": SchemaLocation.TOP,
-    },
+    _COMMON_CONTROLS | {"cache": _TOP_OR_NESTED, "identity": _NESTED, "plugins": _TOP},
 )
 OCR = Endpoint("/v2/router/ocr", {}, below_root=True, max_response_bytes=256 * MB)
-MODELS = Endpoint(
-    "/models",
-    {},
-    method="GET",
-    dialects=frozenset({Dialect.V3_ROUTER, Dialect.V2_ROUTER}),
-)
+MODELS = Endpoint("/models", {}, method="GET", dialects=frozenset(_TOP))
 MODEL_CATALOG = Endpoint("/v2/model-catalog", {}, method="GET", below_root=True)
 KNOWLEDGE_SEARCH = Endpoint("/v2/knowledge/{id}/search", {}, below_root=True)
 
 MODERATIONS = Endpoint("/moderations", {})
 DECISIONS = Endpoint(
     "/decisions",
-    dict.fromkeys(
-        (
-            "fallbacks",
-            "fallback_on_codes",
-            "retry",
-            "cache",
-            "timeout",
-            "name",
-            "identity",
-            "metadata",
-        ),
-        SchemaLocation.TOP,
-    ),
+    dict.fromkeys({"cache", "identity", "metadata", *_COMMON_CONTROLS} - {"load_balancer"}, _TOP),
     dialects=frozenset({Dialect.V3_ROUTER}),
     retry_count_range=(0, 5),
 )

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import (
     IMAGE_EDITS,
@@ -24,7 +25,6 @@ from orq_router_integrations.wire.endpoints import (
     Endpoint,
 )
 from orq_router_integrations.wire.json import check_encodable
-from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 MAX_INPUT_BYTES = 50 * 1024 * 1024  # input images and masks must be smaller
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -16,12 +16,8 @@ MAX_CONTAINERS = 1_000_000
 A small object needs 40 times the memory of its text.
 """
 
-_MAX_INTEGER, _MIN_INTEGER = 2**64 - 1, -(2**63)
-"""Range of the integers that orjson can write. It reads larger ones as inexact floats."""
-
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,19})(?:\.0*)?\s*")
-_NAN_ADVICE = " Use a finite number."
 _MASK_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 _LONG_NUMBER = b"0" * len(str(2**63))
 
@@ -35,16 +31,10 @@ def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
     try:
         data = orjson.dumps(value)
     except TypeError as error:
-        problems = _iter_problems(value, name)
-        if nan_as_null:
-            problems = (problem for problem in problems if not problem.endswith(_NAN_ADVICE))
-        if message := next(problems, None):
-            raise ValueError(message) from None
+        _check_value(value, name, nan_as_null=nan_as_null)
         return _dump_big_integers(value, f"{name}: Cannot be sent as JSON ({error})")
     if not nan_as_null and b"null" in data:  # orjson writes null for NaN and the infinities
-        problem = next(_iter_problems(value, name, only_numbers=True), None)
-        if problem:
-            raise ValueError(problem)
+        _check_value(value, name)
     return data
 
 
@@ -72,45 +62,39 @@ def _replace_non_finite(value: Any) -> Any:
     return value
 
 
-def _iter_problems(
-    value: Any, path: str, depth: int = 0, *, only_numbers: bool = False
-) -> Iterator[str]:
-    """Yield a message for each part of a value that cannot be sent."""
+def _check_value(value: Any, path: str, depth: int = 0, *, nan_as_null: bool = False) -> None:
+    """Raise ``ValueError`` for the first part of a value that cannot be sent."""
     if depth > MAX_DEPTH:
-        yield f"{path[:50]}...: nested too deeply. Use at most {MAX_DEPTH} levels."
-    elif isinstance(value, (Mapping, list, tuple)):
-        if isinstance(value, Mapping):
-            yield from _iter_bad_keys(value, path)
-        for child_path, child in _iter_children(value, path):
-            yield from _iter_problems(child, child_path, depth + 1, only_numbers=only_numbers)
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield f"{path}: {value} cannot be sent as JSON.{_NAN_ADVICE}"
-    elif not only_numbers and not _is_big_integer(value):
+        raise ValueError(f"{path[:50]}...: Nested too deeply. Use at most {MAX_DEPTH} levels.")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_key(key, path)
+            item_path = f"{path}.{key}" if path else key
+            _check_value(item, item_path, depth + 1, nan_as_null=nan_as_null)
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            _check_value(item, f"{path}[{index}]", depth + 1, nan_as_null=nan_as_null)
+    else:
+        _check_scalar(value, path, nan_as_null=nan_as_null)
+
+
+def _check_key(key: Any, path: str) -> None:
+    if not isinstance(key, str):
+        raise ValueError(f"{path}: The key {key!r} must be a str. Convert it.")
+    if _SURROGATE.search(key):
+        raise ValueError(f"{path}: The key {key!r} contains a lone surrogate. Remove it.")
+
+
+def _check_scalar(value: Any, path: str, *, nan_as_null: bool) -> None:
+    if isinstance(value, float):
+        if not (math.isfinite(value) or nan_as_null):
+            raise ValueError(f"{path}: Cannot send {value} as JSON. Use a finite number.")
+    elif not isinstance(value, int):  # integers of more than 64 bits are sent as well
         try:
             orjson.dumps(value)
         except TypeError as error:
-            yield f"{path}: {type(value).__name__} cannot be sent as JSON ({error})"
-
-
-def _is_big_integer(value: Any) -> bool:
-    return isinstance(value, int) and not _MIN_INTEGER <= value <= _MAX_INTEGER
-
-
-def _iter_children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, child in value.items():
-            yield (f"{path}.{key}" if path else str(key)), child
-    else:
-        for index, child in enumerate(value):
-            yield f"{path}[{index}]", child
-
-
-def _iter_bad_keys(value: Mapping[Any, Any], path: str) -> Iterator[str]:
-    for key in value:
-        if not isinstance(key, str):
-            yield f"{path}: The key {key!r} must be a str. Convert it."
-        elif any("\ud800" <= char <= "\udfff" for char in key):
-            yield f"{path}: The key {key!r} contains a lone surrogate. Remove it."
+            name = type(value).__name__
+            raise ValueError(f"{path}: Cannot send {name} as JSON ({error})") from None
 
 
 def loads(

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from orq_router_integrations.wire.arguments import suggest_name
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.controls import Control, JsonObject, ModelId, Share
 from orq_router_integrations.wire.json import as_dict, as_float, as_str
-from orq_router_integrations.wire.suggestions import suggest_name
 
 SearchType = Literal["vector_search", "keyword_search", "hybrid_search"]
 ResultCount = Annotated[int, Field(strict=True, ge=1, le=100)]

@@ -2,14 +2,14 @@
 
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orq_router_integrations.wire.call import Call, Response, get_array
+from orq_router_integrations.wire.arguments import describe_unknown_argument
+from orq_router_integrations.wire.call import Call, MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.endpoints import MODEL_CATALOG, MODELS
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
-from orq_router_integrations.wire.suggestions import describe_unknown_argument
 
 CATALOG_FILTERS = frozenset(
     {
@@ -178,64 +178,25 @@ def parse_models(response: Response) -> list[EnabledModel]:
     ]
 
 
-def validate_filters(filters: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
-    """Return filters as query parameters. Several values match entries with any of them."""
-    params: dict[str, str | tuple[str, ...]] = {}
+def build_catalog_call(filters: Mapping[str, Any]) -> Call[list[CatalogModel]]:
+    """Create the call that lists the catalog. Several values of a filter match any of them."""
+    query: dict[str, str | tuple[str, ...]] = {}
     for name, value in filters.items():
         if name not in CATALOG_FILTERS:
             raise ValueError(describe_unknown_argument(name, CATALOG_FILTERS))
         values = (value,) if isinstance(value, str) else value
         if not isinstance(values, list | tuple) or not all(isinstance(v, str) for v in values):
             raise ValueError(f"{name}: Expected a str or a list of str, got {value!r:.60}.")
-        params[name] = value if isinstance(value, str) else tuple(values)
-    return params
+        query[name] = value if isinstance(value, str) else tuple(values)
+    return Call(endpoint=MODEL_CATALOG, body={}, query=query, parse=parse_catalog)
 
 
-@dataclass(slots=True)
-class CatalogReader:
-    """Reads the catalog page by page. By default the platform sends a single page."""
-
-    filters: Mapping[str, str | Sequence[str]]
-    _models: dict[str, CatalogModel] = field(default_factory=dict)
-    _params: dict[str, str | tuple[str, ...]] = field(init=False)
-    _is_complete: bool = False
-
-    def __post_init__(self) -> None:
-        self._params = validate_filters(self.filters)
-
-    @property
-    def models(self) -> list[CatalogModel]:
-        return list(self._models.values())
-
-    def next_call(self) -> "Call[CatalogPage] | None":
-        """Return the call of the next page, or ``None`` after the last one."""
-        if self._is_complete:
-            return None
-        cursor = {"starting_after": next(reversed(self._models))} if self._models else {}
-        query = {**self._params, **cursor}
-        return Call(endpoint=MODEL_CATALOG, body={}, query=query, parse=parse_catalog_page)
-
-    def add(self, page: "CatalogPage") -> None:
-        """Add a page. One without new models is the last, so that reading ends in any case."""
-        count = len(self._models)
-        self._models.update((model.id, model) for model in page.models)
-        self._is_complete = not page.has_more or len(self._models) == count
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogPage:
-    """One page of the catalog."""
-
-    models: list[CatalogModel]
-    has_more: bool
-
-
-def parse_catalog_page(response: Response) -> CatalogPage:
-    """Parse a response of ``GET /v2/model-catalog``."""
+def parse_catalog(response: Response) -> list[CatalogModel]:
+    """Parse the response of ``GET /v2/model-catalog``."""
     body = response.json_object()
-    return CatalogPage(
-        [_parse_entry(item) for item in _get_entries(body)], bool(body.get("has_more"))
-    )
+    if body.get("has_more"):
+        raise MalformedResponseError("the catalog is incomplete")
+    return [_parse_entry(item) for item in _get_entries(body)]
 
 
 def _get_entries(body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from orq_router_integrations.wire.call import Upload, UploadReadError
 CHUNK_BYTES = 192 * 1024
 MAX_DIGEST_BYTES = 1024 * 1024  # up to which the boundary is derived from the content
 
+_CONTAINERS = (Mapping, list, tuple)
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
@@ -128,29 +129,19 @@ def build_multipart_body(
     """
     parts: list[Part] = []
     for name, value in fields.items():
-        parts += _build_field_parts(name, value)
+        items = value if isinstance(value, (list, tuple)) else ()
+        if isinstance(value, Mapping) or any(isinstance(item, _CONTAINERS) for item in items):
+            parts.append(Part(name, json.dumps(value, name), "application/json"))
+        elif isinstance(value, (list, tuple)):
+            for index, item in enumerate(value):
+                parts.append(Part(f"{name}[]", _encode_scalar(item, f"{name}[{index}]")))
+        elif value is not None:
+            parts.append(Part(name, _encode_scalar(value, name)))
     for name, value in files.items():
         uploads = [value] if isinstance(value, Upload) else value
         part_name = name if len(uploads) == 1 else f"{name}[]"
         parts += [Part(part_name, upload, upload.mime_type) for upload in uploads]
     return MultipartBody(parts)
-
-
-def _build_field_parts(name: str, value: Any) -> list[Part]:
-    if value is None:
-        return []
-    if isinstance(value, (list, tuple)) and not _has_containers(value):
-        return [
-            Part(f"{name}[]", _encode_scalar(item, f"{name}[{index}]"))
-            for index, item in enumerate(value)
-        ]
-    if isinstance(value, (Mapping, list, tuple)):
-        return [Part(name, json.dumps(value, name), "application/json")]
-    return [Part(name, _encode_scalar(value, name))]
-
-
-def _has_containers(values: Sequence[Any]) -> bool:
-    return any(isinstance(value, (Mapping, list, tuple)) for value in values)
 
 
 def _encode_scalar(value: Any, path: str) -> bytes:

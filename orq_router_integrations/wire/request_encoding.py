@@ -1,9 +1,11 @@
-"""Encode the path, headers and body of a request.
+"""Encode the path, headers, controls and body of a request.
 
-Large base64 strings of a JSON body are encoded while the body is sent. Otherwise a 15 MB file would
-be in memory several times.
+A control that the endpoint does not support raises an error. It is never dropped or sent where the
+router would ignore it. Large base64 strings of a JSON body are encoded while the body is sent.
+Otherwise a 15 MB file would be in memory several times.
 """
 
+import re
 from binascii import b2a_base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,9 +15,15 @@ from uuid import uuid4
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Request, Upload
-from orq_router_integrations.wire.control_placement import filter_defaults, place_controls
-from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import Dialect, Endpoint
+from orq_router_integrations.wire.controls import Identity, PiiRedaction, RouterControls
+from orq_router_integrations.wire.endpoints import (
+    IMAGE_GENERATIONS,
+    RERANK,
+    RESPONSES,
+    ControlLocation,
+    Dialect,
+    Endpoint,
+)
 from orq_router_integrations.wire.multipart import (
     CHUNK_BYTES,
     MultipartBody,
@@ -27,6 +35,220 @@ MIN_DEFERRED_CHARS = 256 * 1024  # shorter base64 strings are sent as they are
 
 PLACEHOLDER_MARK = "inserted when the request is sent]"
 """End of the text that a ``DeferredBase64`` shows instead of its content."""
+
+IDENTITY_HEADER = "X-ORQ-IDENTITY-ID"
+METADATA_HEADER_PREFIX = "X-ORQ-METADATA-"
+
+PROTECTIVE_CONTROLS = frozenset({"guardrails", "plugins"})
+"""Controls that protect data. Dropping them silently could leak it."""
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRequest:
+    """A request that is ready to be sent, several times if necessary."""
+
+    method: str
+    path: str  # below the base URL
+    headers: dict[str, str]  # those of the body and the controls; the client adds others
+    body: "bytes | MultipartBody | StreamedJsonBody"
+    controls: RouterControls  # including defaults
+
+
+def encode_request(
+    request: Request, dialect: Dialect, defaults: RouterControls | None = None
+) -> EncodedRequest:
+    """Encode a request for a base URL.
+
+    The endpoint must support all controls of the request. ``defaults`` are applied as far as the
+    endpoint supports them.
+    """
+    endpoint, path = request.endpoint, _build_path(request.endpoint, request.resource_id)
+    check_dialect(endpoint, dialect)
+    if endpoint.method == "GET":
+        return EncodedRequest("GET", path, {}, b"", RouterControls())
+    controls = filter_defaults(defaults or RouterControls(), endpoint, dialect)
+    controls = controls.merge(request.controls)
+    control_fields, control_headers = place_controls(controls, endpoint, dialect)
+    if duplicates := sorted(control_fields.keys() & request.body.keys()):
+        raise ValueError(
+            f"{duplicates[0]}: Set in the body and in the controls. Remove one of the two."
+        )
+    fields = {**request.body, **control_fields}
+    body: bytes | MultipartBody | StreamedJsonBody
+    if endpoint.multipart:
+        body = build_multipart_body(fields, request.files)
+        headers = {"Content-Type": body.content_type, "Content-Length": str(body.size)}
+    elif request.files:
+        raise ValueError(f"files: {endpoint.path} does not accept files. Send JSON fields only.")
+    else:
+        body = build_json_body(fields)
+        headers = {"Content-Type": "application/json"}
+        if isinstance(body, StreamedJsonBody):
+            headers["Content-Length"] = str(body.size)
+    return EncodedRequest("POST", path, control_headers | headers, body, controls)
+
+
+def check_dialect(endpoint: Endpoint, dialect: Dialect) -> None:
+    """Raise a ``ValueError`` if an API version does not have an endpoint."""
+    if dialect not in endpoint.dialects:
+        supported = " or ".join(sorted(item.value for item in endpoint.dialects))
+        raise ValueError(
+            f"base_url: {endpoint.path} is not available under {dialect.value}. "
+            f"Use a base URL that ends in /{supported}."
+        )
+
+
+def _build_path(endpoint: Endpoint, resource_id: str) -> str:
+    if not resource_id:
+        return endpoint.path
+    template = endpoint.path if "{id}" in endpoint.path else f"{endpoint.path}/{{id}}"
+    return template.replace("{id}", quote(resource_id, safe=""))
+
+
+def filter_defaults(
+    defaults: RouterControls, endpoint: Endpoint, dialect: Dialect
+) -> RouterControls:
+    """Return the default controls that an endpoint supports.
+
+    An identity that is sent as a header is reduced to its id. Guardrails and plugins are always
+    kept, so that ``place_controls`` raises if the endpoint does not support them.
+    """
+    if not defaults.model_fields_set:
+        return defaults
+    supported = {
+        name: getattr(defaults, name)
+        for name in defaults.model_fields_set
+        if name in PROTECTIVE_CONTROLS or endpoint.locate_control(name, dialect)
+    }
+    identity = supported.get("identity")
+    if identity and endpoint.locate_control("identity", dialect) is ControlLocation.HEADER:
+        supported["identity"] = Identity(id=identity.id)
+    return RouterControls().model_copy(update=supported)
+
+
+def place_controls(
+    controls: RouterControls, endpoint: Endpoint, dialect: Dialect
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Serialize the controls of a call, and return the body fields and headers that hold them.
+
+    If the endpoint does not support a control or its value, the ``ValueError`` starts with
+    ``controls.<name>``.
+    """
+    _check_values(controls, endpoint)
+    fields: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    for name, value in controls.to_wire().items():
+        match endpoint.locate_control(name, dialect):
+            case ControlLocation.TOP:
+                fields[name] = value
+            case ControlLocation.NESTED:
+                nested_name, nested_value = _convert_to_nested(name, value, dialect)
+                nested[nested_name] = nested_value
+            case ControlLocation.HEADER if name == "identity":
+                headers[IDENTITY_HEADER] = _build_identity_header(value, endpoint)
+            case ControlLocation.HEADER:
+                headers |= _build_metadata_headers(value, endpoint)
+            case None:
+                supported = ", ".join(
+                    control
+                    for control in RouterControls.model_fields
+                    if endpoint.locate_control(control, dialect)
+                )
+                raise ValueError(
+                    f"controls.{name}: Not supported by {endpoint.path} under {dialect.value}. "
+                    f"Remove it. Supported controls: {supported}."
+                )
+    if nested:
+        fields["orq"] = nested
+    return fields, headers
+
+
+def _convert_to_nested(name: str, value: Any, dialect: Dialect) -> tuple[str, Any]:
+    """Return name and value of a control in the ``orq`` object of a dialect."""
+    match dialect, name:
+        case Dialect.V2_GATEWAY, "identity":
+            return "contact", value
+        case Dialect.V2_GATEWAY, "load_balancer":
+            return name, value["models"]
+        case _, "variables":
+            return "inputs", value
+    return name, value
+
+
+def _build_identity_header(identity: dict[str, Any], endpoint: Endpoint) -> str:
+    if extra := sorted(identity.keys() - {"id"}):
+        raise ValueError(
+            f"controls.identity.{extra[0]}: {endpoint.path} accepts only the id of an identity. "
+            "Remove all other fields."
+        )
+    return _check_header_value("identity.id", identity["id"])
+
+
+def _build_metadata_headers(metadata: dict[str, str], endpoint: Endpoint) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for key, value in metadata.items():
+        header = (METADATA_HEADER_PREFIX + key).upper()
+        if not _HEADER_NAME.fullmatch(key) or header in headers:
+            raise ValueError(
+                f"controls.metadata: {endpoint.path} receives metadata as headers, and the key "
+                f"{key!r} is not a valid and unique header name. Use ASCII letters, digits and "
+                "hyphens."
+            )
+        headers[header] = _check_header_value(f"metadata[{key!r}]", value)
+    return headers
+
+
+def _check_header_value(name: str, value: str) -> str:
+    if not _HEADER_VALUE.fullmatch(value):
+        raise ValueError(
+            f"controls.{name}: {value[:40]!r} cannot be sent as a header. "
+            "Use ASCII without line breaks, and no spaces at the start or end."
+        )
+    return value
+
+
+def _check_values(controls: RouterControls, endpoint: Endpoint) -> None:
+    """Raise for values that other endpoints support, but not this one."""
+    minimum, maximum = endpoint.retry_count_range
+    if controls.retry and not minimum <= controls.retry.count <= maximum:
+        raise ValueError(
+            f"controls.retry.count: {endpoint.path} does not support {controls.retry.count}. "
+            f"Use {minimum} to {maximum}, or remove retry to use the router's default."
+        )
+    balancer = controls.load_balancer
+    if balancer and balancer.type not in endpoint.load_balancer_types:
+        raise ValueError(
+            f"controls.load_balancer.type: {endpoint.path} does not support {balancer.type!r}. "
+            f"Use {' or '.join(sorted(map(repr, endpoint.load_balancer_types)))}."
+        )
+    if endpoint in {IMAGE_GENERATIONS, RERANK}:
+        for plugin in controls.plugins or ():
+            if not isinstance(plugin, PiiRedaction):
+                raise ValueError(
+                    f"controls.plugins: {endpoint.path} does not support {plugin.id!r}. "
+                    "Use 'pii_redaction' only."
+                )
+    if endpoint is not RESPONSES:
+        _check_chat_guardrails(controls)
+    elif controls.identity and controls.identity.logo_url:
+        raise ValueError(
+            f"controls.identity.logo_url: Not supported by {endpoint.path}. Remove it."
+        )
+
+
+def _check_chat_guardrails(controls: RouterControls) -> None:
+    for guardrail in controls.guardrails or ():
+        extra = sorted(guardrail.to_wire().keys() - {"id", "execute_on"})
+        if guardrail.execute_on == "both" or extra:
+            raise ValueError(
+                f"controls.guardrails: {extra[0] if extra else 'execute_on=both'!r} of guardrail "
+                f"{guardrail.id!r} is only supported by /responses. "
+                "Add the guardrail twice, for 'input' and for 'output'."
+            )
 
 
 class DeferredBase64(str):
@@ -127,68 +349,3 @@ def build_json_body(value: Any) -> bytes | StreamedJsonBody:
         before, _, tail = tail.partition(marker)
         parts += [before, item]
     return StreamedJsonBody([*parts, tail])
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedRequest:
-    """A request that is ready to be sent, several times if necessary."""
-
-    method: str
-    path: str  # below the base URL
-    headers: dict[str, str]  # those of the body and the controls; the client adds others
-    body: bytes | MultipartBody | StreamedJsonBody
-    controls: RouterControls  # including defaults
-
-
-def encode_request(
-    request: Request, dialect: Dialect, defaults: RouterControls | None = None
-) -> EncodedRequest:
-    """Encode a request for a base URL.
-
-    The endpoint must support all controls of the request. ``defaults`` are applied as far as the
-    endpoint supports them.
-    """
-    endpoint, path = request.endpoint, _build_path(request, dialect)
-    if endpoint.method == "GET":
-        return EncodedRequest("GET", path, {}, b"", RouterControls())
-    controls = filter_defaults(defaults or RouterControls(), endpoint, dialect)
-    controls = controls.merge(request.controls)
-    control_fields, control_headers = place_controls(controls, endpoint, dialect)
-    if duplicates := sorted(control_fields.keys() & request.body.keys()):
-        raise ValueError(
-            f"{duplicates[0]}: Set in the body and in the controls. Remove one of the two."
-        )
-    fields = {**request.body, **control_fields}
-    body: bytes | MultipartBody | StreamedJsonBody
-    if endpoint.multipart:
-        body = build_multipart_body(fields, request.files)
-        headers = {"Content-Type": body.content_type, "Content-Length": str(body.size)}
-    elif request.files:
-        raise ValueError(f"files: {endpoint.path} does not accept files. Send JSON fields only.")
-    else:
-        body = build_json_body(fields)
-        headers = {"Content-Type": "application/json"}
-        if isinstance(body, StreamedJsonBody):
-            headers["Content-Length"] = str(body.size)
-    return EncodedRequest("POST", path, control_headers | headers, body, controls)
-
-
-def check_dialect(endpoint: Endpoint, dialect: Dialect) -> None:
-    """Raise a ``ValueError`` if an API version does not have an endpoint."""
-    if dialect not in endpoint.dialects:
-        supported = " or ".join(sorted(item.value for item in endpoint.dialects))
-        raise ValueError(
-            f"base_url: {endpoint.path} is not available under {dialect.value}. "
-            f"Use a base URL that ends in /{supported}."
-        )
-
-
-def _build_path(request: Request, dialect: Dialect) -> str:
-    endpoint = request.endpoint
-    check_dialect(endpoint, dialect)
-    if not request.resource_id:
-        return endpoint.path
-    resource_id = quote(request.resource_id, safe="")
-    if "{id}" in endpoint.path:
-        return endpoint.path.replace("{id}", resource_id)
-    return f"{endpoint.path}/{resource_id}"

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.call import (
     MAX_ERROR_BYTES,
     MalformedResponseError,
@@ -19,7 +20,6 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.json import check_encodable, loads
-from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 MAX_INPUT_CHARS = 4096  # in one request
 SNIFF_BYTES = 64  # bytes to check: enough for the magic bytes of all formats

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, model_validator
 
+from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.call import MalformedResponseError, Response, raise_for_error
 from orq_router_integrations.wire.chat_params import StrictNumber
 from orq_router_integrations.wire.json import (
@@ -23,7 +24,6 @@ from orq_router_integrations.wire.json import (
     loads,
 )
 from orq_router_integrations.wire.subtitles import parse_subtitles
-from orq_router_integrations.wire.suggestions import create_pattern_validator
 from orq_router_integrations.wire.transcripts import Span, Transcript
 from orq_router_integrations.wire.word_tokenizer import join_words
 

@@ -310,6 +310,6 @@ def test_each_attempt_resolves_key_and_sends_same_body(caller):
 @both_callers
 def test_invalid_body_is_not_sent(caller):
     script = Script()
-    with pytest.raises(ValueError, match="model: object cannot be sent"):
+    with pytest.raises(ValueError, match="model: Cannot send object"):
         caller.send(create_client(script), create_call(body={"model": object()}))
     assert script.sent == 0

@@ -164,9 +164,9 @@ def create_circular_dict() -> Any:
 
 
 NOT_JSON: dict[str, tuple[Any, str]] = {
-    "object": (object(), "x: object"),
-    "bytes": ({"y": [b"a"]}, "x.y[0]: bytes"),
-    "set": ({"y": {1}}, "x.y: set"),
+    "object": (object(), "x: Cannot send object"),
+    "bytes": ({"y": [b"a"]}, "x.y[0]: Cannot send bytes"),
+    "set": ({"y": {1}}, "x.y: Cannot send set"),
     "NaN": ({"y": [NAN]}, "x.y[0]"),
     "infinity": (INFINITY, "x"),
     "unpaired surrogate": ({"y": "\ud800"}, "x.y"),

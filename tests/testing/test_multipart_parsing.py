@@ -28,7 +28,7 @@ from orq_router_integrations.testing.routing.multipart_parsing import (
 )
 from orq_router_integrations.testing.routing.schema_validation import RequestModel, validate_body
 from orq_router_integrations.wire.call import Call, Upload
-from orq_router_integrations.wire.endpoints import Endpoint, SchemaLocation
+from orq_router_integrations.wire.endpoints import ControlLocation, Dialect, Endpoint
 from orq_router_integrations.wire.json import loads
 from orq_router_integrations.wire.multipart import build_multipart_body
 
@@ -189,9 +189,10 @@ class EchoRequest(EndpointRequest):
 
 ECHO = Endpoint(
     "/echo",
-    dict.fromkeys(
-        ("retry", "fallbacks", "fallback_on_codes", "cache", "timeout"), SchemaLocation.BOTH
-    ),
+    {
+        name: {Dialect.V3_ROUTER: ControlLocation.TOP}
+        for name in ("retry", "fallbacks", "fallback_on_codes", "cache", "timeout")
+    },
     multipart=True,
 )
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from orq_router_integrations.wire.controls import (
+    DEFAULT_RETRY_STATUSES,
     Control,
     Fallback,
     Guardrail,
@@ -24,7 +25,6 @@ from orq_router_integrations.wire.controls import (
     TraceScrubbing,
     WeightedModel,
 )
-from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 
 THREE_DAYS = 3 * 24 * 3600
 

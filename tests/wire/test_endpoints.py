@@ -57,11 +57,6 @@ def test_unknown_path_raises(base_url, path):
     assert all(dialect.value in str(raised.value) for dialect in Dialect)
 
 
-def test_dialects_that_nest_controls():
-    nesting = {dialect for dialect in Dialect if dialect.nests_controls}
-    assert nesting == {Dialect.V2_GATEWAY, Dialect.V2_PROXY}
-
-
 def test_endpoints_by_path():
     assert all(endpoint.path == path for path, endpoint in ENDPOINTS.items())
 

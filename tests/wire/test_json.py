@@ -43,7 +43,7 @@ def test_non_finite_number_raises(number):
 
 
 def test_error_starts_with_path():
-    with pytest.raises(ValueError, match=r"^orq\.identity: bytes cannot be sent as JSON"):
+    with pytest.raises(ValueError, match=r"^orq\.identity: Cannot send bytes as JSON"):
         json.dumps({"identity": b"raw"}, "orq")
 
 

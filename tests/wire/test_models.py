@@ -8,9 +8,9 @@ import pytest
 from orq_router_integrations.wire.call import MalformedResponseError, Response
 from orq_router_integrations.wire.models import (
     CatalogModel,
-    CatalogReader,
     EnabledModel,
-    parse_catalog_page,
+    build_catalog_call,
+    parse_catalog,
     parse_models,
 )
 
@@ -51,43 +51,28 @@ def test_missing_list_raises(body):
 
 
 def test_catalog_entry():
-    page = parse_catalog_page(create_response([ENTRY], has_more=False))
-    (model,) = page.models
+    (model,) = parse_catalog(create_response([ENTRY], has_more=False))
     assert (model.id, model.provider, model.context_window) == ("openai/gpt-4o", "openai", 128000)
     assert (model.input_modalities, model.output_modalities) == ({"text", "image"}, {"text"})
     assert model.supports("vision")
     assert not model.supports("web_search")
-    assert (model.has_zero_retention, model.is_deprecated, page.has_more) == (True, False, False)
+    assert (model.has_zero_retention, model.is_deprecated) == (True, False)
     assert model.fields == ENTRY
 
 
 def test_entry_with_an_id_only():
-    (model,) = parse_catalog_page(create_response([{"id": "a/b", "endpoints": None}])).models
+    (model,) = parse_catalog(create_response([{"id": "a/b", "endpoints": None}]))
     assert (model.provider, model.context_window, model.endpoints) == ("a", None, frozenset())
 
 
-def test_pages_are_read_until_the_last():
-    reader = CatalogReader({"provider": "openai"})
-    queries = []
-    for name, has_more in (("openai/gpt-4o", True), ("openai/gpt-5", False)):
-        call = reader.next_call()
-        queries.append(call.query)
-        reader.add(call.parse(create_response([ENTRY | {"id": name}], has_more=has_more)))
-    assert reader.next_call() is None
-    assert len(reader.models) == 2
-    cursor = {"starting_after": "openai/gpt-4o"}
-    assert queries == [{"provider": "openai"}, {"provider": "openai"} | cursor]
-
-
-def test_empty_page_ends_the_catalog():
-    reader = CatalogReader({})
-    reader.add(reader.next_call().parse(create_response([], has_more=True)))
-    assert reader.next_call() is None
+def test_incomplete_catalog_raises():
+    with pytest.raises(MalformedResponseError, match="incomplete"):
+        parse_catalog(create_response([ENTRY], has_more=True))
 
 
 def test_unknown_filter_raises():
     with pytest.raises(ValueError, match="Did you mean 'provider'"):
-        CatalogReader({"providers": "openai"})
+        build_catalog_call({"providers": "openai"})
 
 
 def build_price(cost: Any, **fields: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from orq_router_integrations.testing.routing.endpoint import EndpointRequest
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile, FormInt
-from orq_router_integrations.wire.suggestions import create_pattern_validator
+from orq_router_integrations.wire.arguments import create_pattern_validator
 
 MAX_FILE_BYTES = 50 * 1024 * 1024
 SIDE_RANGE = range(16, 4097)

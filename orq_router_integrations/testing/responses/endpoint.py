@@ -34,9 +34,12 @@ from orq_router_integrations.testing.routing.endpoint import EndpointRequest, Ro
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.schema_validation import validate_body
-from orq_router_integrations.wire.controls import RouterControls, RouterRetry
+from orq_router_integrations.wire.controls import (
+    DEFAULT_RETRY_STATUSES,
+    RouterControls,
+    RouterRetry,
+)
 from orq_router_integrations.wire.endpoints import RESPONSES
-from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 
 _ROUTER_FIELDS = {
     "background",

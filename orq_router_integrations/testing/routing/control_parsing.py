@@ -11,13 +11,11 @@ from typing import Any
 
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.schema_validation import RequestModel, validate_body
-from orq_router_integrations.wire.control_placement import (
-    ControlLocation,
-    locate_control,
-    place_controls,
-)
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import RESPONSES, Dialect, Endpoint, SchemaLocation
+from orq_router_integrations.wire.endpoints import RESPONSES, ControlLocation, Dialect, Endpoint
+from orq_router_integrations.wire.request_encoding import place_controls
+
+_LEGACY = {Dialect.V2_GATEWAY, Dialect.V2_PROXY}
 
 _ALIASES = {"contact": "identity", "inputs": "variables"}
 """Older names of controls within ``orq``."""
@@ -128,16 +126,16 @@ class _ControlParser:
         return name if name in RouterControls.model_fields else None
 
     def _is_read_from(self, name: str, location: ControlLocation) -> bool:
-        if location is ControlLocation.NESTED and self.dialect is Dialect.V2_ROUTER:
-            schema_location = self.endpoint.control_locations.get(name)
-            return name == "variables" or schema_location not in {None, SchemaLocation.TOP}
-        return locate_control(name, self.endpoint, self.dialect) is location
+        dialect = self.dialect
+        if location is ControlLocation.NESTED and dialect is Dialect.V2_ROUTER:
+            dialect = Dialect.V2_PROXY  # v2/router also accepts what is nested in older versions
+        return self.endpoint.locate_control(name, dialect) is location
 
     def _to_current_format(self, name: str, value: Any) -> Any:
         """Convert a nested value to the current format."""
         if name == "variables" and isinstance(value, list):
             return {item["key"]: item.get("value") for item in _iter_pairs(value)}
-        if name == "load_balancer" and isinstance(value, list) and self.dialect.nests_controls:
+        if name == "load_balancer" and isinstance(value, list) and self.dialect in _LEGACY:
             return {"type": "weight_based", "models": value}
         if name == "load_balancer" and self.dialect is Dialect.V2_GATEWAY:
             reject_field("orq.load_balancer", "must be a list of models under v2/gateway")
@@ -154,7 +152,7 @@ class _ControlParser:
         name = _ALIASES.get(field, field)
         if name not in RouterControls.model_fields:
             return "Unknown control."
-        match locate_control(name, self.endpoint, self.dialect):
+        match self.endpoint.locate_control(name, self.dialect):
             case ControlLocation.TOP:
                 return f"Send {name} at top level."
             case ControlLocation.NESTED:

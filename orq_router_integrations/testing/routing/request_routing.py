@@ -30,9 +30,12 @@ from orq_router_integrations.testing.routing.faults import Fault, FaultScript
 from orq_router_integrations.testing.routing.model_registry import ModelRegistry
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files
 from orq_router_integrations.testing.routing.request_log import ProviderCall
-from orq_router_integrations.wire.controls import LoadBalancer, RouterControls
+from orq_router_integrations.wire.controls import (
+    DEFAULT_RETRY_STATUSES,
+    LoadBalancer,
+    RouterControls,
+)
 from orq_router_integrations.wire.model_candidates import ANSWERED_MODEL_HEADER
-from orq_router_integrations.wire.retry_defaults import DEFAULT_RETRY_STATUSES
 
 RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Simulated delay before each retry. Nothing sleeps."""

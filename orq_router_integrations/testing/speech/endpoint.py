@@ -19,8 +19,8 @@ from orq_router_integrations.testing.speech.provider_formats import (
     get_content_type,
     get_provider,
 )
+from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.endpoints import SPEECH
-from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 
 class SpeechRequest(EndpointRequest):
