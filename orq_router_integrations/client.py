@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # imported by the first call
     from orq_router_integrations._http.client_arguments import ClientArguments
     from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
     from orq_router_integrations._http.exchange import Exchange
-    from orq_router_integrations._http.sender import AsyncPooledSender, PooledSender
+    from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
     from orq_router_integrations.wire.call import Call, Query, StreamCall
     from orq_router_integrations.wire.models import CatalogModel, EnabledModel
 
@@ -241,13 +241,13 @@ class RouterClient(RouterSettings):
 
         Connections in use are closed when their call ends. The next call opens new ones.
         """
-        from orq_router_integrations._http.sender import SENDER_REGISTRY  # noqa: PLC0415
+        from orq_router_integrations._http.sender_registry import SENDER_REGISTRY  # noqa: PLC0415
 
         SENDER_REGISTRY.close(self)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; see ``close``."""
-        from orq_router_integrations._http.sender import SENDER_REGISTRY  # noqa: PLC0415
+        from orq_router_integrations._http.sender_registry import SENDER_REGISTRY  # noqa: PLC0415
 
         await SENDER_REGISTRY.aclose(self)
 
@@ -390,7 +390,7 @@ class RouterClient(RouterSettings):
             reference.get_pacer(self.pace).gate.reject(error.retry_after)
         raise_mapped(error, exchange)
 
-    def _get_sender(self) -> "ClientSender | PooledSender":
+    def _get_sender(self) -> "ClientSender | ConnectionPool":
         if self.http_client:
             from orq_router_integrations._http.client_sender import ClientSender  # noqa: PLC0415
 
@@ -400,11 +400,11 @@ class RouterClient(RouterSettings):
             raise RouterInputError(
                 "Sync calls need http_client because http_async_client was given. Pass both."
             )
-        from orq_router_integrations._http.sender import SENDER_REGISTRY  # noqa: PLC0415
+        from orq_router_integrations._http.sender_registry import SENDER_REGISTRY  # noqa: PLC0415
 
         return SENDER_REGISTRY.get_sender(self)
 
-    async def _get_async_sender(self) -> "AsyncClientSender | AsyncPooledSender":
+    async def _get_async_sender(self) -> "AsyncClientSender | AsyncConnectionPool":
         if self.http_async_client:
             from orq_router_integrations._http.client_sender import (  # noqa: PLC0415
                 AsyncClientSender,
@@ -416,7 +416,7 @@ class RouterClient(RouterSettings):
             raise RouterInputError(
                 "Async calls need http_async_client because http_client was given. Pass both."
             )
-        from orq_router_integrations._http.sender import SENDER_REGISTRY  # noqa: PLC0415
+        from orq_router_integrations._http.sender_registry import SENDER_REGISTRY  # noqa: PLC0415
 
         return await SENDER_REGISTRY.get_async_sender(self)
 

@@ -1,4 +1,4 @@
-"""Network backend for sync calls: httpcore's own, with waits that end at the deadline of the call.
+"""Connections for sync calls: httpcore's own, with waits that end at the deadline of the call.
 
 The deadline also covers the lookup of the host name and the TLS handshake. Writes are buffered
 until the next read, so that the head and body of a request are sent together.
@@ -9,11 +9,12 @@ import select
 import socket
 import ssl
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from errno import ETIMEDOUT
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 import httpcore
 from typing_extensions import override
@@ -21,8 +22,6 @@ from typing_extensions import override
 from orq_router_integrations._http.chunked_encoding import ChunkJoiner
 from orq_router_integrations._http.deadline import MIN_TIMEOUT_SECONDS, Deadline
 from orq_router_integrations._http.dialing import connect, set_socket_options
-
-T = TypeVar("T")
 
 WRITE_BUFFER_BYTES = 64 * 1024
 """Bytes to buffer before they are written."""
@@ -33,17 +32,18 @@ MIN_WRITE_BYTES = 16 * 1024
 POLL_INTERVAL_SECONDS = 0.25
 """Seconds between two checks for a cancellation during a wait."""
 
+Route = tuple[bytes, bytes, int | None, str | None]
+"""Scheme, host and port of a URL, and the proxy for it."""
+
 EARLY_RESPONSE = "the router responded before it had read the request"
 
-_INFORMATIONAL_RESPONSES = re.compile(rb"(?:HTTP/1\.\d 1[^\n]*\n(?:[^\r\n]+\r?\n)*\r?\n)*")
-"""Responses that precede the final one, such as 100 Continue and 103 Early Hints."""
+_FINAL_RESPONSE = re.compile(rb"(?:\A|\n\r?\n)HTTP/1\.\d [2-9]")
+"""The start of a final response, which others such as 103 Early Hints may precede."""
 
 
 def starts_final_response(data: bytes | bytearray) -> bool:
     """Check whether data contains the start of a final response, after any 1xx responses."""
-    match = _INFORMATIONAL_RESPONSES.match(data)
-    final = data[match.end() if match else 0 :]
-    return len(final) >= len("HTTP/1.1 2") and not final.startswith(b"HTTP/1.1 1")
+    return _FINAL_RESPONSE.search(data) is not None
 
 
 def is_readable(sock: Any) -> bool:
@@ -63,87 +63,72 @@ def _poll(sock: Any, seconds: float, *, writing: bool) -> tuple[bool, bool]:
     return bool(event & ~select.POLLOUT), bool(event & select.POLLOUT)
 
 
-def _get_write_size(sock: Any) -> int:
-    """Return how many bytes the socket accepts without blocking if it is writable.
+class ConnectionBackend(ABC):
+    """Network backend of one connection, and state of the call that it currently serves.
 
-    Linux reports a socket as writable when a third of its buffer is free. With such large writes,
-    an upload takes half of the CPU time.
-    """
-    if sys.platform != "linux" or sock is None or sock.fileno() < 0:
-        return 0
-    size: int = sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
-    return size // 4
-
-
-class CallState:
-    """State of the call that a connection currently serves.
-
-    Each connection has its own backend, which holds this state for its streams.
+    The backend is also the stream of its connection, so that all waits end at the same deadline.
 
     Attributes:
+        http: The connection of httpcore that uses this backend.
+        route: Where the connection leads.
+        is_reused: Whether the connection has served another call.
         deadline: When to give up.
-        stream: The stream of the connection, with TLS once it is encrypted.
         tls_host: Host of the last TLS handshake, which is the proxy or the server.
         first_byte: The first byte that has arrived during the call, or ``b""``.
     """
 
+    http: Any
+    route: Route
+    is_reused = False
     deadline = Deadline(timeout=float("inf"), idle_timeout=float("inf"))
-    stream: Any = None
     tls_host: str | None = None
     first_byte = b""
+
+    def __init__(self) -> None:
+        self._unwritten: list[bytes] = []
+        self._unwritten_size = 0
+        self._joiner = ChunkJoiner()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connection, without waiting."""
 
     def start_call(self, deadline: Deadline) -> None:
         """Apply the deadline of the next call."""
         self.deadline, self.first_byte, self._joiner = deadline, b"", ChunkJoiner()
 
-    def process_received(self, data: bytes) -> bytes:
+    def _process_received(self, data: bytes) -> bytes:
         """Record received data, and join its chunks; the result is empty if more is needed."""
         self.first_byte = self.first_byte or data[:1]
         return self._joiner.feed(data)
 
-    def start_tls(self, host: str | None) -> str | None:
+    def _start_handshake(self, host: str | None) -> str | None:
         """Store the host of a TLS handshake, and return it as the certificate has it."""
-        self.tls_host = host
+        self.tls_host, self._joiner = host, ChunkJoiner()
         return host and host.strip("[]")
 
-    def attach(self, stream: T) -> T:
-        """Store the current stream."""
-        self.stream, self._joiner = stream, ChunkJoiner()
-        return stream
+    def _buffer(self, data: bytes) -> bool:
+        """Add data to be written together; returns whether the buffer is full."""
+        self._unwritten.append(data)
+        self._unwritten_size += len(data)
+        return self._unwritten_size >= WRITE_BUFFER_BYTES
 
-
-class WriteBuffer:
-    """Collects data to be written together, without copying large pieces."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def add(self, data: bytes) -> bool:
-        """Add data; returns whether the buffer is full."""
-        self._pieces.append(data)
-        self._size += len(data)
-        return self._size >= WRITE_BUFFER_BYTES
-
-    @property
-    def size(self) -> int:
-        """Number of bytes in the buffer."""
-        return self._size
-
-    def iter_chunks(self, size: int) -> Iterator[bytes | memoryview]:
-        """Remove all data and yield it in chunks of at most a size."""
-        pieces, is_large = self._pieces, self._size > 2 * WRITE_BUFFER_BYTES
-        self._pieces, self._size = [], 0
+    def _take_unwritten(self, chunk_size: int) -> Iterator[bytes | memoryview]:
+        """Remove the buffered data, and yield it in chunks, without copying large pieces."""
+        pieces, is_large = self._unwritten, self._unwritten_size > 2 * WRITE_BUFFER_BYTES
+        self._unwritten, self._unwritten_size = [], 0
         for piece in pieces if is_large else [b"".join(pieces)]:
-            if 0 < len(piece) <= size:
-                yield piece
-                continue
-            for start in range(0, len(piece), size):
-                yield memoryview(piece)[start : start + size]
+            for start in range(0, len(piece), chunk_size):
+                yield memoryview(piece)[start : start + chunk_size]
 
 
-class DeadlineBackend(CallState, httpcore.NetworkBackend):
-    """Opens connections for sync calls."""
+class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.NetworkStream):
+    """A sync connection."""
+
+    _stream: httpcore.NetworkStream
+    """Set by ``connect_tcp``, and replaced by ``start_tls``."""
+    _received = b""
+    _is_writing = False
 
     @override
     def connect_tcp(
@@ -157,73 +142,73 @@ class DeadlineBackend(CallState, httpcore.NetworkBackend):
         def connect_to(address: str, seconds: float) -> httpcore.NetworkStream:
             return httpcore.SyncBackend().connect_tcp(address, port, seconds)
 
-        stream = connect(host, connect_to, self.deadline.cap(timeout))
-        set_socket_options(stream.get_extra_info("socket"))
-        return self.attach(DeadlineStream(stream, self))
+        self._stream = connect(host, connect_to, self.deadline.cap(timeout))
+        set_socket_options(self._stream.get_extra_info("socket"))
+        return self
 
-
-class DeadlineStream(httpcore.NetworkStream):
-    """A stream of httpcore whose waits end at the deadline of the call."""
-
-    def __init__(self, stream: httpcore.NetworkStream, state: CallState) -> None:
-        self._stream = stream
-        self._state = state
-        self._write_buffer = WriteBuffer()
-        self._received = b""
-        self._is_writing = False
-
+    @override
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Write the buffered data, then read."""
-        if self._write_buffer.size:
+        if self._unwritten:
             with suppress(httpcore.WriteError):  # the router may already have responded
                 self._flush(timeout)
         self._is_writing = False
         while True:
             data, self._received = self._received or self._receive(max_bytes, timeout), b""
-            if (joined := self._state.process_received(data)) or not data:
+            if (joined := self._process_received(data)) or not data:
                 return joined
 
     def _receive(self, max_bytes: int, timeout: float | None) -> bytes:
-        """Wait for data, with interruptions if the call can be cancelled."""
-        deadline = self._state.deadline
-        end = monotonic() + deadline.cap(timeout)
-        interval = POLL_INTERVAL_SECONDS if deadline.is_cancelled else None
+        """Wait for data, with interruptions if the call can be canceled.
+
+        Python also raises a timeout if unacknowledged data has ended the connection. The next read
+        then fails or returns an empty result.
+        """
+        end = monotonic() + self.deadline.cap(timeout)
+        interval = POLL_INTERVAL_SECONDS if self.deadline.is_cancelled else None
         while True:
             remaining = max(end - monotonic(), MIN_TIMEOUT_SECONDS)
             try:
-                return self._stream.read(max_bytes, min(deadline.cap(interval), remaining))
-            except httpcore.ReadTimeout as error:
-                _raise_if_lost(error, httpcore.ReadError)
+                return self._stream.read(max_bytes, min(self.deadline.cap(interval), remaining))
+            except httpcore.ReadTimeout:
                 if monotonic() >= end:
                     raise
 
+    @override
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Buffer data; write it if the buffer is full."""
-        if self._write_buffer.add(buffer):
+        if self._buffer(buffer):
             self._flush(timeout)
 
     def _flush(self, timeout: float | None) -> None:
-        size = MIN_WRITE_BYTES
-        if self._write_buffer.size > size:
-            size = max(size, _get_write_size(self._stream.get_extra_info("socket")))
-        for chunk in self._write_buffer.iter_chunks(size):
+        for chunk in self._take_unwritten(self._get_write_size()):
             if self._is_writing:  # the start of a request fits into the buffer of the socket
                 self._wait_until_writable(timeout)
             self._is_writing = True
-            seconds = self._state.deadline.cap(timeout)
             try:
-                self._stream.write(bytes(chunk), seconds)
+                self._stream.write(bytes(chunk), self.deadline.cap(timeout))
             except httpcore.WriteTimeout as error:
-                _raise_if_lost(error, httpcore.WriteError)
-                raise
+                if getattr(error.__cause__, "errno", None) != ETIMEDOUT:
+                    raise
+                raise httpcore.WriteError("unacknowledged data has ended the connection") from error
+
+    def _get_write_size(self) -> int:
+        """Return how many bytes the socket accepts without blocking if it is writable.
+
+        Linux reports a socket as writable when a third of its buffer is free. With such large
+        writes, an upload takes half of the CPU time.
+        """
+        if self._unwritten_size <= MIN_WRITE_BYTES or sys.platform != "linux":
+            return MIN_WRITE_BYTES
+        sock: socket.socket = self._stream.get_extra_info("socket")
+        return max(MIN_WRITE_BYTES, sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) // 4)
 
     def _wait_until_writable(self, timeout: float | None) -> None:
         """Wait until data can be written; raises if the router has already responded."""
-        sock, deadline = self._stream.get_extra_info("socket"), self._state.deadline
-        end, writable = monotonic() + deadline.cap(timeout), False
+        end, writable = monotonic() + self.deadline.cap(timeout), False
         while not writable:
-            seconds = min(deadline.cap(POLL_INTERVAL_SECONDS), max(end - monotonic(), 0))
-            readable, writable = _poll(sock, seconds, writing=True)
+            seconds = self.deadline.cap(POLL_INTERVAL_SECONDS)
+            readable, writable = _poll(self._stream.get_extra_info("socket"), seconds, writing=True)
             if readable:
                 self._check_early_response()
             if not writable and monotonic() >= end:
@@ -240,28 +225,25 @@ class DeadlineStream(httpcore.NetworkStream):
         if not data or starts_final_response(self._received):
             raise httpcore.WriteError(EARLY_RESPONSE)
 
+    @override
     def close(self) -> None:
-        self._stream.close()
+        with suppress(AttributeError):  # it was never connected
+            self._stream.close()
 
+    @override
     def start_tls(
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        """Return an encrypted stream over the same socket. Unread plain data is dropped."""
-        seconds = self._state.deadline.cap(timeout)
-        host = self._state.start_tls(server_hostname)
-        stream = self._stream.start_tls(ssl_context, host, seconds)
-        return self._state.attach(DeadlineStream(stream, self._state))
+        """Encrypt the connection. Unread plain data is dropped."""
+        host, seconds = self._start_handshake(server_hostname), self.deadline.cap(timeout)
+        self._stream, self._received = self._stream.start_tls(ssl_context, host, seconds), b""
+        return self
 
+    @override
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable" and self._received:
             return True
         return self._stream.get_extra_info(info)
-
-
-def _raise_if_lost(error: Exception, error_class: type[Exception]) -> None:
-    """Raise ``error_class`` for ETIMEDOUT, a lost connection that Python treats as a timeout."""
-    if isinstance(error.__cause__, OSError) and error.__cause__.errno == ETIMEDOUT:
-        raise error_class(str(error)) from error.__cause__

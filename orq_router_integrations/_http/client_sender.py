@@ -6,13 +6,16 @@ built-in types are passed to a client.
 """
 
 import asyncio
+import os
 import socket
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager, suppress
-from enum import Enum
 from typing import Any, ClassVar, Self
 from weakref import WeakKeyDictionary, WeakSet
+
+import httpx
 
 from orq_router_integrations._http.deadline import (
     DRAIN_SECONDS,
@@ -20,17 +23,40 @@ from orq_router_integrations._http.deadline import (
     Deadline,
     DeadlineExceededError,
 )
-from orq_router_integrations._http.exchange import Exchange, RequestArgs
+from orq_router_integrations._http.decompression import BoundedDecompressor
+from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.http_clients import AsyncHttpClient, SyncHttpClient
-from orq_router_integrations.errors import RouterConnectionError, RouterInputError
+from orq_router_integrations.errors import RouterInputError
 
 WATCHDOG_INTERVAL_SECONDS = 0.1
-"""Seconds between two checks of a watchdog; sync calls may overrun by that much."""
+"""Seconds between two checks of the watchdogs; sync calls may overrun by that much."""
 
 READ_AHEAD_BYTES = 64 * 1024
 """Bytes of an async response to read before the caller asks for them."""
 
-_SEND_OPTIONS: dict[str, Any] = {"stream": True, "follow_redirects": False}
+
+def _send_request(client: Any, exchange: Exchange[Any], trace: Any, **request: Any) -> Any:
+    """Send a request with timeouts that end at the deadline."""
+    remaining = max(exchange.deadline.remaining, MIN_TIMEOUT_SECONDS)
+    timeouts = {
+        name: min(limit or remaining, remaining)
+        for name, limit in exchange.timeout.as_dict().items()
+    }
+    extensions = {"timeout": timeouts, "trace": trace}
+    method, url = exchange.encoded.method, str(exchange.url)
+    built = client.build_request(method, url, extensions=extensions, **request)
+    built.headers.pop("cookie", None)  # the client may have stored cookies
+    return client.send(built, stream=True, follow_redirects=False)
+
+
+def _start_response(exchange: Exchange[Any], response: Any) -> tuple[BoundedDecompressor, Any]:
+    """Read the head of a response; returns the decoder of its body, and the body."""
+    decompressor = exchange.start_response(response.status_code, response.headers)
+    if exchange.decoder:  # a stream may outlast the deadline
+        response.request.extensions["timeout"] = exchange.timeout.as_dict()
+    if response.is_stream_consumed:
+        return decompressor, httpx.ByteStream(response.content)
+    return decompressor, response.stream
 
 
 class ClientSender:
@@ -43,17 +69,18 @@ class ClientSender:
     def send(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
         """Send the next attempt of a call and yield the chunks of its response."""
         with SocketWatchdog(exchange.deadline) as watchdog:
-            args = exchange.start_attempt()
-            extensions = _build_extensions(exchange, watchdog.trace)
-            request = _build_request(self.client, args, exchange.content, extensions)
-            with closing(self.client.send(request, **_SEND_OPTIONS)) as response:
+            request = {"headers": exchange.start_attempt(), "content": exchange.content}
+            opened = closing(_send_request(self.client, exchange, watchdog.trace, **request))
+            # The watchdog ends before the response, because another request may use its socket.
+            with opened as response, closing(watchdog):
                 watchdog.stream = response.extensions.get("network_stream")
-                with closing(watchdog):  # before another request may use the connection
-                    chunks = exchange.iter_response(response)
-                    _reset_timeout(response, exchange)
-                    yield watchdog.iter_checked(chunks)
-                    if exchange.done:
-                        watchdog.drain(chunks)
+                decompressor, body = _start_response(exchange, response)
+                chunks = decompressor.decompress(body)
+                yield watchdog.iter_checked(chunks)
+                if exchange.done and watchdog.stream:  # read the end, to reuse the connection
+                    exchange.deadline.resume(DRAIN_SECONDS)
+                    with suppress(Exception):
+                        next(chunks, None)
 
 
 class SocketWatchdog:
@@ -68,14 +95,29 @@ class SocketWatchdog:
         is_expired: Whether the request was ended.
     """
 
+    _lock = threading.Lock()
+    _watched: ClassVar[set["SocketWatchdog"]] = set()
+    _has_thread = False
+    """State of the thread that checks all watchdogs, and ends when there are none. Starting one for
+    each request would take a tenth of a millisecond."""
+
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
         self.stream: Any = None
         self.is_expired = False
-        self._lock, self._closed = threading.Lock(), threading.Event()
+
+    @classmethod
+    def reset_after_fork(cls) -> None:
+        """Start over: the thread does not exist in a forked child."""
+        cls._lock, cls._watched, cls._has_thread = threading.Lock(), set(), False
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._run, name="orq-watchdog", daemon=True).start()
+        cls = type(self)
+        with cls._lock:
+            cls._watched.add(self)
+            if not cls._has_thread:
+                cls._has_thread = True
+                threading.Thread(target=cls._run, name="orq-watchdog", daemon=True).start()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
@@ -84,21 +126,26 @@ class SocketWatchdog:
             raise DeadlineExceededError from error
 
     def close(self) -> None:
-        """Stop watching the socket, because another request may use it next."""
+        """Stop watching the socket."""
         with self._lock:
-            self._closed.set()
+            self._watched.discard(self)
 
-    def _run(self) -> None:
-        while not self._closed.wait(WATCHDOG_INTERVAL_SECONDS):
-            with self._lock:
-                if self.deadline.is_expired and not self._closed.is_set():
-                    self._abort()
+    @classmethod
+    def _run(cls) -> None:
+        while cls._has_thread:
+            time.sleep(WATCHDOG_INTERVAL_SECONDS)
+            with cls._lock:
+                for watchdog in cls._watched:
+                    watchdog.check()
+                cls._has_thread = bool(cls._watched)
 
-    def _abort(self) -> None:
-        self.is_expired = True
-        with suppress(Exception):  # custom transports may have other streams
-            # ``SSLSocket.shutdown`` would drop the TLS state while another thread reads.
-            socket.socket.shutdown(self.stream.get_extra_info("socket"), socket.SHUT_RDWR)
+    def check(self) -> None:
+        """Shut down the socket if the deadline has passed."""
+        if self.deadline.is_expired:
+            self.is_expired = True
+            with suppress(Exception):  # custom transports may have other streams
+                # ``SSLSocket.shutdown`` would drop the TLS state while another thread reads.
+                socket.socket.shutdown(self.stream.get_extra_info("socket"), socket.SHUT_RDWR)
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Record a connection that is being opened (httpcore's ``trace`` extension)."""
@@ -107,21 +154,17 @@ class SocketWatchdog:
 
     def iter_checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Yield chunks until the deadline passes."""
-        for chunk in chunks:
-            self._check()
+        while True:
+            chunk = next(chunks, None)  # the end may be that of a socket that was shut down
+            if self.is_expired or self.deadline.is_expired:
+                raise DeadlineExceededError
+            if chunk is None:
+                return
             yield chunk
-        self._check()  # the end may be that of a socket that was shut down
 
-    def _check(self) -> None:
-        if self.is_expired or self.deadline.is_expired:
-            raise DeadlineExceededError
 
-    def drain(self, chunks: Iterator[bytes]) -> None:
-        """Read the end of a complete response, so that its connection can be reused."""
-        if self.stream:
-            self.deadline.resume(DRAIN_SECONDS)
-            with suppress(Exception):
-                next(chunks, None)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=SocketWatchdog.reset_after_fork)
 
 
 class AsyncClientSender:
@@ -132,224 +175,57 @@ class AsyncClientSender:
 
     def send(self, exchange: Exchange[Any]) -> "BackgroundReader":
         """Send the next attempt of a call and yield the chunks of its response."""
-        guard = CancelGuard(self.client)
-        chunks = self._iter_chunks(exchange, guard)
-        return BackgroundReader(chunks, exchange.deadline, guard, lambda: exchange.done)
-
-    async def _iter_chunks(
-        self, exchange: Exchange[Any], guard: "CancelGuard"
-    ) -> AsyncGenerator[bytes]:
-        args = await exchange.astart_attempt()
-        extensions = _build_extensions(exchange, guard.trace)
-        request = _build_request(self.client, args, exchange.async_content, extensions)
-        try:
-            async with aclosing(await self.client.send(request, **_SEND_OPTIONS)) as response:
-                chunks = exchange.aiter_response(response)
-                _reset_timeout(response, exchange)
-                async for chunk in chunks:
-                    yield chunk
-        except RuntimeError as error:
-            if not guard.has_other_loop:
-                raise
-            raise _create_loop_error(exchange, was_sent=guard.was_sent) from error
+        loops = _LOOPS_BY_CLIENT.setdefault(self.client, WeakSet())
+        if set(loops) - {asyncio.get_running_loop()}:
+            raise RouterInputError(
+                "http_async_client has connections of another event loop, which only work there. "
+                "Create an AsyncClient in each event loop, or omit http_async_client: the "
+                "connections of this package work in every event loop.",
+                endpoint=exchange.endpoint,
+            )
+        return BackgroundReader(self.client, exchange, loops)
 
 
-def _build_request(client: Any, args: RequestArgs, content: Any, extensions: dict[str, Any]) -> Any:
-    url, headers = str(args["url"]), args["headers"]
-    request = client.build_request(
-        args["method"], url, headers=headers, content=content, extensions=extensions
-    )
-    request.headers.pop("cookie", None)  # the client may have stored cookies
-    return request
-
-
-def _build_extensions(exchange: Exchange[Any], trace: Callable[..., Any]) -> dict[str, Any]:
-    """Shorten the timeouts of a request to the time that remains until the deadline."""
-    timeouts = exchange.timeout.as_dict()
-    remaining = max(exchange.deadline.remaining, MIN_TIMEOUT_SECONDS)
-    limit = remaining + WATCHDOG_INTERVAL_SECONDS
-    if any(seconds is None or seconds > limit for seconds in timeouts.values()):
-        timeouts = {name: min(seconds or limit, remaining) for name, seconds in timeouts.items()}
-    return {"timeout": timeouts, "trace": trace}
-
-
-def _reset_timeout(response: Any, exchange: Exchange[Any]) -> None:
-    """Restore the full timeout once a stream has started, as it may outlast the deadline."""
-    if exchange.decoder:
-        response.request.extensions["timeout"] = exchange.timeout.as_dict()
-
-
-def _create_loop_error(
-    exchange: Exchange[Any], *, was_sent: bool
-) -> RouterConnectionError | RouterInputError:
-    message = (
-        "http_async_client has connections of another event loop, which only work there. Create "
-        "an AsyncClient in each event loop, or omit http_async_client: the connections of this "
-        "package work in every event loop."
-    )
-    if not was_sent:
-        return RouterInputError(message, endpoint=exchange.endpoint)
-    return RouterConnectionError(
-        message,
-        endpoint=exchange.endpoint,
-        attempts=exchange.attempts,
-        ambiguous=True,
-        is_retryable=False,
-    )
-
-
-class AbandonedRequestError(Exception):
-    """A request was cancelled by its caller before it was sent."""
-
-
-class RequestPhase(Enum):
-    """Whether a request can be cancelled."""
-
-    UNSENT = "is waiting for a connection or has not used it yet; must not be cancelled"
-    ACTIVE = "may be cancelled"
-    CLOSING = "its response is being closed, which is quick and must not be cancelled"
-
-
-_PHASES = {
-    "connect_tcp": RequestPhase.UNSENT,
-    "start_tls": RequestPhase.UNSENT,
-    "response_closed": RequestPhase.CLOSING,
-}
-"""Phase after each event of httpcore's ``trace`` extension; any other event means ``ACTIVE``."""
-
-
-class CancelGuard:
-    """Tracks when a request over a caller's client can be cancelled safely.
-
-    httpcore's pool leaks a connection if a request is cancelled while it is assigned one, between
-    opening a connection and its first use, or while its response is closed. anyio also leaks a
-    socket that is cancelled while connecting. The ``trace`` extension reports these moments. A
-    request that was not sent yet is not cancelled but abandoned: it raises `AbandonedRequestError`
-    instead of being sent, or ends with its ``connect`` timeout.
-
-    Attributes:
-        abandoned: Whether the request must not be sent anymore.
-        was_sent: Whether the router may have received the request.
-    """
-
-    _loops_by_client: ClassVar[WeakKeyDictionary[object, WeakSet[asyncio.AbstractEventLoop]]] = (
-        WeakKeyDictionary()
-    )
-    """The event loops in which each client has opened connections. A client without any, such as a
-    mock in tests, cannot lose one, so its request can be cancelled until it reports an event."""
-
-    def __init__(self, client: object) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._loops = self._loops_by_client.setdefault(client, WeakSet())
-        self._phase: RequestPhase | None = None
-        self.abandoned = self.was_sent = False
-
-    @property
-    def phase(self) -> RequestPhase:
-        """The phase that the request is in."""
-        before_first_event = RequestPhase.UNSENT if self._loops else RequestPhase.ACTIVE
-        return self._phase or before_first_event
-
-    @property
-    def has_other_loop(self) -> bool:
-        """Whether the client may have connections of another event loop."""
-        return bool(set(self._loops) - {self._loop})
-
-    async def trace(self, event: str, _: Mapping[str, Any]) -> None:
-        """Record an event (httpcore's ``trace`` extension)."""
-        name, step = event.split(".")[1:]  # such as "connection.connect_tcp.started"
-        phase = _PHASES.get(name, RequestPhase.ACTIVE)
-        is_sent_now = name == "send_request_headers" and step == "started"
-        if name.startswith("connect_"):
-            self._loops.add(self._loop)
-        if is_sent_now and self._loop not in self._loops:
-            raise RuntimeError("The connection belongs to another event loop.")
-        if self.abandoned and (is_sent_now or (phase is RequestPhase.UNSENT and step == "started")):
-            raise AbandonedRequestError
-        self.was_sent, self._phase = self.was_sent or is_sent_now, phase
-
+_LOOPS_BY_CLIENT: WeakKeyDictionary[object, WeakSet[Any]] = WeakKeyDictionary()
+"""The event loops in which each client has opened connections. A client without any, such as a
+mock in tests, cannot lose connections, and may be used in several event loops."""
 
 _RUNNING_TASKS: set["asyncio.Task[None]"] = set()
 """Keeps references to abandoned tasks, to which the event loop only holds weak ones."""
 
 
+class AbandonedRequestError(Exception):
+    """A request was canceled by its caller before it was sent."""
+
+
 class BackgroundReader:
-    """Reads an async response in its own task, a little ahead of the caller.
+    """Sends a request in its own task, and reads the response a little ahead of the caller.
 
     When the caller is cancelled, that task is cancelled once and awaited. A second cancellation
     therefore cannot interrupt the cleanup of httpx, which would leak a connection of its pool.
 
-    Args:
-        source: The chunks of the response.
-        deadline: When to give up.
-        guard: Decides whether the request can be cancelled.
-        is_done: Returns whether the response is complete, so that only its last bytes are missing.
+    httpcore's pool also leaks a connection if a request is cancelled while it is assigned one,
+    between opening a connection and its first use, or while its response is closed, and anyio leaks
+    a socket that is cancelled while connecting. The ``trace`` extension reports these moments. Then
+    the task is not cancelled but abandoned: it raises `AbandonedRequestError` instead of sending
+    the request, or ends with its ``connect`` timeout, or when the response is closed.
     """
 
-    def __init__(
-        self,
-        source: AsyncGenerator[bytes, None],
-        deadline: Deadline,
-        guard: CancelGuard,
-        is_done: Callable[[], bool],
-    ) -> None:
-        self._source = source
-        self._deadline = deadline
-        self._guard = guard
-        self._is_done = is_done
+    def __init__(self, client: Any, exchange: Exchange[Any], loops: WeakSet[Any]) -> None:
+        self._client = client
+        self._exchange = exchange
+        self._loops = loops
         self._chunks: list[bytes] = []
         self._size = 0
         self._has_news, self._has_room = asyncio.Event(), asyncio.Event()
-        self._expired = self._stopping = False
+        self._last_step = ""
+        self._is_abandoned = False
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.ensure_future(self._read())
+        self._task = asyncio.create_task(self._read())
         self._task.add_done_callback(self._on_task_done)
         _RUNNING_TASKS.add(self._task)
-        self._schedule_check()
         return self
-
-    async def __aexit__(self, exc_type: object, *_: object) -> None:
-        if exc_type is None and self._is_done():
-            await asyncio.wait({self._task}, timeout=DRAIN_SECONDS)
-        self._timer.cancel()
-        self._stop()
-        cancellation = None
-        while not (self._task.done() or self._guard.abandoned):
-            try:
-                await asyncio.wait({self._task})
-            except asyncio.CancelledError as error:
-                cancellation = error
-        if cancellation:
-            raise cancellation
-
-    def _stop(self) -> None:
-        """Stop the task once: a second cancellation would interrupt its cleanup."""
-        if self._stopping or self._task.done():
-            return
-        self._stopping = True
-        self._has_room.set()
-        if self._guard.phase is RequestPhase.UNSENT:
-            self._guard.abandoned = True
-        elif self._guard.phase is RequestPhase.ACTIVE:
-            self._task.cancel()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while not self._chunks:
-            if self._expired:
-                raise DeadlineExceededError
-            if self._task.done():
-                self._task.result()
-                raise StopAsyncIteration
-            self._has_news.clear()
-            await self._has_news.wait()
-        chunks, self._chunks, self._size = self._chunks, [], 0
-        self._has_room.set()
-        return b"".join(chunks)
 
     def _on_task_done(self, task: "asyncio.Task[None]") -> None:
         self._has_news.set()
@@ -358,10 +234,12 @@ class BackgroundReader:
             task.exception()  # marks it as retrieved: ``__anext__`` raises it, if still needed
 
     async def _read(self) -> None:
-        async with aclosing(self._source) as chunks:
-            async for chunk in chunks:
-                if self._stopping:
-                    return
+        exchange = self._exchange
+        request = {"headers": await exchange.astart_attempt(), "content": exchange.async_content}
+        sending = _send_request(self._client, exchange, self._trace, **request)
+        async with aclosing(await sending) as response:
+            decompressor, body = _start_response(exchange, response)
+            async for chunk in decompressor.adecompress(body):
                 self._chunks.append(chunk)
                 self._size += len(chunk)
                 self._has_news.set()
@@ -369,15 +247,59 @@ class BackgroundReader:
                     self._has_room.clear()
                     await self._has_room.wait()
 
-    def _check_deadline(self) -> None:
-        """Stop at the deadline, which may have been paused or extended since the last check."""
-        if self._deadline.is_expired:
-            self._expired = True
-            self._has_news.set()
-            self._stop()
-        else:
-            self._schedule_check()
+    async def _trace(self, event: str, _: Mapping[str, Any]) -> None:
+        """Record an event of the request (httpcore's ``trace`` extension)."""
+        name, stage = event.split(".")[1:]  # such as "connection.connect_tcp.started"
+        if name.startswith("connect_"):
+            self._loops.add(asyncio.get_running_loop())
+        starts_sending = name in {"connect_tcp", "start_tls", "send_request_headers"}
+        if self._is_abandoned and starts_sending and stage == "started":
+            raise AbandonedRequestError
+        self._last_step = name
 
-    def _schedule_check(self) -> None:
-        seconds = min(self._deadline.remaining, self._deadline.idle_timeout)
-        self._timer = self._loop.call_later(seconds, self._check_deadline)
+    def _can_cancel(self) -> bool:
+        if not self._last_step:
+            return not self._loops
+        return self._last_step not in {"connect_tcp", "start_tls", "response_closed"}
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._chunks:
+            if self._task.done():
+                self._task.result()
+                raise StopAsyncIteration
+            self._has_news.clear()
+            try:
+                async with asyncio.timeout(self._exchange.deadline.remaining):
+                    await self._has_news.wait()
+            except TimeoutError:
+                raise DeadlineExceededError from None
+        data, self._chunks, self._size = b"".join(self._chunks), [], 0
+        self._has_room.set()
+        return data
+
+    async def __aexit__(self, exc_type: object, *_: object) -> None:
+        exchange = self._exchange
+        del self._exchange  # the caller may keep the request, which refers to this object
+        try:
+            if exc_type is None and exchange.done:  # read the end, to reuse the connection
+                await asyncio.wait({self._task}, timeout=DRAIN_SECONDS)
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        if self._can_cancel():
+            self._task.cancel()
+        else:
+            self._is_abandoned = True
+            self._has_room.set()
+        cancellation = None
+        while not (self._task.done() or self._is_abandoned):
+            try:
+                await asyncio.wait({self._task})
+            except asyncio.CancelledError as error:
+                cancellation = error
+        if cancellation:
+            raise cancellation

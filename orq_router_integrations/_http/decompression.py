@@ -1,7 +1,9 @@
 """Decompress response bodies in bounded steps, so that a small body cannot fill the memory."""
 
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from itertools import chain
+from typing import Any
 
 from orq_router_integrations.wire.call import MalformedResponseError
 
@@ -35,23 +37,26 @@ class BoundedDecompressor:
             raise MalformedResponseError(
                 f"The response body is encoded as {encoding[:80]!r}, which was not requested"
             )
-        self._zlib = zlib.decompressobj(_DETECT_HEADER) if names else None
+        self._zlib: Any = zlib.decompressobj(_DETECT_HEADER) if names else None
         self._started = False
         self._members = 1
         self._trailer = b""  # the first bytes after a complete member
 
-    def decompress(self, body: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield the decompressed content of a body as it arrives.
+    def decompress(self, body: Iterable[bytes]) -> Iterator[bytes]:
+        """Return an iterator over the decompressed content of a body as it arrives.
 
         Raises:
             MalformedResponseError: The body is not valid compressed data, or is incomplete.
         """
-        for data in body:
-            yield from self._feed(data)
-        yield from self._finish()
+        if self._zlib is None:
+            return iter(body)
+        return chain(chain.from_iterable(map(self._feed, body)), self._finish())
 
-    async def adecompress(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield the decompressed content of a body as it arrives; see ``decompress``."""
+    def adecompress(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        """Return an iterator over the decompressed content of a body; see ``decompress``."""
+        return aiter(body) if self._zlib is None else self._adecompress(body)
+
+    async def _adecompress(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         async for data in body:
             for chunk in self._feed(data):
                 yield chunk
@@ -59,9 +64,6 @@ class BoundedDecompressor:
             yield chunk
 
     def _feed(self, data: bytes) -> Iterator[bytes]:
-        if self._zlib is None:
-            yield data
-            return
         self._started = True
         while data:
             if self._zlib.eof:
@@ -87,7 +89,7 @@ class BoundedDecompressor:
         self._zlib, self._trailer = zlib.decompressobj(_DETECT_HEADER), b""
 
     def _finish(self) -> Iterator[bytes]:
-        if self._zlib is None or not self._started:
+        if not self._started:
             return
         if remaining := self._zlib.flush():
             yield remaining

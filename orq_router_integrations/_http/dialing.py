@@ -9,17 +9,18 @@ import asyncio
 import os
 import socket
 import sys
-import threading
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from ipaddress import ip_address
 from itertools import chain, zip_longest
 from time import monotonic
 from typing import Any, TypeVar
 
 import httpcore
+
+from orq_router_integrations._http.daemon_threads import create_future, run_in_thread
 
 T = TypeVar("T")
 
@@ -33,24 +34,20 @@ Otherwise a call on a connection whose path has silently died, for example after
 networks, would wait for its deadline.
 """
 
+_TCP_OPTIONS = {
+    "TCP_NODELAY": 1,
+    # Keepalive probes, so that network devices do not drop a connection while a model is thinking.
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPALIVE": 60,
+    "TCP_KEEPINTVL": 30,
+    "TCP_KEEPCNT": 4,
+}
 _UNACKNOWLEDGED_OPTIONS = {
     "linux": (18, UNACKNOWLEDGED_SECONDS * 1000),  # TCP_USER_TIMEOUT
     "darwin": (0x80, UNACKNOWLEDGED_SECONDS),  # TCP_RXT_CONNDROPTIME
     "win32": (5, UNACKNOWLEDGED_SECONDS),  # TCP_MAXRT
 }
 """Option and value for each platform; the socket module does not name all of them."""
-
-_KEEPALIVE_PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
-"""TCP keepalive, so that network devices do not drop a connection while a model is thinking."""
-
-_TCP_OPTIONS = [
-    (socket.TCP_NODELAY, 1),
-    *((getattr(socket, name, 0), value) for name, value in _KEEPALIVE_PROBES.items()),
-    _UNACKNOWLEDGED_OPTIONS.get(sys.platform, (0, 0)),
-]
-SOCKET_OPTIONS = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
-    (socket.IPPROTO_TCP, option, value) for option, value in _TCP_OPTIONS if option
-]
 
 _lookups: dict[str, "Future[list[str]]"] = {}
 if hasattr(os, "register_at_fork"):
@@ -59,112 +56,111 @@ if hasattr(os, "register_at_fork"):
 
 def set_socket_options(sock: Any) -> None:
     """Set the options that the system supports."""
-    for option in SOCKET_OPTIONS:
+    options = [(getattr(socket, name, 0), value) for name, value in _TCP_OPTIONS.items()]
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (*options, _UNACKNOWLEDGED_OPTIONS.get(sys.platform, (0, 0))):
         with suppress(OSError):
-            sock.setsockopt(*option)
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def connect(host: str, connect_to: Callable[[str, float], T], seconds: float) -> T:
     """Connect to a host, using the address that accepts first. Fail after ``seconds``."""
-    end = monotonic() + seconds
-    if not (addresses := _parse_address(host)):
-        with _map_lookup_errors(host):
-            addresses = _look_up(host).result(seconds)
-    if len(addresses) == 1:
-        return connect_to(addresses[0], max(end - monotonic(), 0.001))
-    race = _Race(addresses, lambda *args: _start_thread(_create_future(), connect_to, *args), end)
+    dialing = _dial(_look_up(host), partial(run_in_thread, connect_to), seconds)
     try:
-        while race.winner is None:
-            seconds = race.start_next()
-            race.check(wait(race.attempts, seconds, FIRST_COMPLETED).done)
-        result: T = race.winner.result()
-        return result
+        pending, seconds = next(dialing)
+        while True:
+            pending, seconds = dialing.send(wait(pending, seconds, FIRST_COMPLETED).done)
+    except StopIteration as winner:
+        connection: T = winner.value
+        return connection
     finally:
-        race.close_losers(lambda stream: stream.close())
+        dialing.close()
 
 
 async def aconnect(
-    host: str,
-    connect_to: Callable[[str], Awaitable[T]],
-    seconds: float,
-    close: Callable[[T], object],
+    host: str, connect_to: Callable[[str, float], Coroutine[Any, Any, T]], seconds: float
 ) -> T:
-    """Connect to a host, using the address that accepts first; ``close`` closes the others."""
-    end = monotonic() + seconds
-    if not (addresses := _parse_address(host)):
-        with _map_lookup_errors(host):
-            async with asyncio.timeout(seconds):
-                addresses = await asyncio.wrap_future(_look_up(host))
-    race = _Race(addresses, lambda address, _: asyncio.ensure_future(connect_to(address)), end)
+    """Connect to a host; see ``connect``."""
+    dialing = _dial(
+        asyncio.wrap_future(_look_up(host)),
+        lambda *args: asyncio.create_task(connect_to(*args)),
+        seconds,
+    )
     try:
-        while race.winner is None:
-            seconds = race.start_next()
+        pending, seconds = next(dialing)
+        while True:
             done, _ = await asyncio.wait(
-                race.attempts, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+                pending, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
             )
-            race.check(done)
-        result: T = race.winner.result()
-        return result
+            pending, seconds = dialing.send(done)
+    except StopIteration as winner:
+        connection: T = winner.value
+        return connection
     finally:
-        race.close_losers(close)
+        dialing.close()
 
 
-class _Race:
-    """Attempts to connect to the addresses of a host, as futures of threads or tasks."""
+def _dial(
+    lookup: Any, start: Callable[[str, float], Any], seconds: float
+) -> Generator[tuple[set[Any], float], set[Any], Any]:
+    """Look up a host, start attempts to connect, and return the first connection.
 
-    def __init__(
-        self, addresses: list[str], start: Callable[[str, float], Any], end: float
-    ) -> None:
-        self._addresses, self._start, self._end = deque(addresses), start, end
-        self.attempts: set[Any] = set()
-        self.winner: Any = None
+    Yields the futures to wait for and for how many seconds, and expects those that are done. The
+    other attempts are canceled, and their connections are closed.
+    """
+    end = monotonic() + seconds
+    try:
+        if not (yield {lookup}, seconds):
+            raise httpcore.ConnectTimeout("the lookup of the host timed out")
+        addresses = lookup.result()
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(str(error)) from error
+    finally:
+        lookup.cancel()
+    return (yield from _race(addresses, start, end))
 
-    def start_next(self) -> float:
-        """Start the next attempt, and return how many seconds to wait for a result."""
-        remaining = self._end - monotonic()
-        if remaining <= 0:
-            raise httpcore.ConnectTimeout("timed out while connecting")
-        if self._addresses:
-            self.attempts.add(self._start(self._addresses.popleft(), remaining))
-        return min(remaining, STAGGER_SECONDS) if self._addresses else remaining
 
-    def check(self, done: Collection[Any]) -> None:
-        """Set the winner if an attempt succeeded, and raise an error if all have failed."""
-        for attempt in done:
-            error = attempt.exception()
-            if error is None:
-                self.winner = attempt
-                return
-            self.attempts.discard(attempt)
-            if not (self.attempts or self._addresses):
-                raise error
-
-    def close_losers(self, close: Callable[[Any], object]) -> None:
-        """Cancel the other attempts, and close their connections."""
-
-        def close_result(attempt: Any) -> None:
-            if not (attempt.cancelled() or attempt.exception()):
-                close(attempt.result())
-
-        for attempt in self.attempts - {self.winner}:
+def _race(
+    addresses: list[str], start: Callable[[str, float], Any], end: float
+) -> Generator[tuple[set[Any], float], set[Any], Any]:
+    addresses = addresses.copy()
+    attempts: set[Any] = set()
+    try:
+        while True:
+            remaining = end - monotonic()
+            if remaining <= 0:
+                raise httpcore.ConnectTimeout("timed out while connecting")
+            if addresses:
+                attempts.add(start(addresses.pop(0), remaining))
+            done = yield attempts, min(remaining, STAGGER_SECONDS) if addresses else remaining
+            for attempt in done:
+                attempts.discard(attempt)
+                failure = attempt.exception()
+                if failure is None:
+                    return attempt.result()
+                if not (attempts or addresses):
+                    raise failure
+    finally:
+        for attempt in attempts:
             attempt.cancel()
-            attempt.add_done_callback(close_result)
+            attempt.add_done_callback(_close_connection)
 
 
-def _parse_address(host: str) -> list[str]:
-    """Return the address if the host is an IP address, or else an empty list."""
-    with suppress(ValueError):
-        return [str(ip_address(host))]
-    return []
+def _close_connection(attempt: Any) -> None:
+    if not (attempt.cancelled() or attempt.exception()):
+        attempt.result().close()
 
 
 def _look_up(host: str) -> "Future[list[str]]":
     """Look up the addresses of a host, or join the lookup that is in progress."""
-    new: Future[list[str]] = _create_future()
+    new = create_future()
+    with suppress(ValueError):
+        new.set_result([str(ip_address(host))])
+        return new
     lookup = _lookups.setdefault(host, new)  # atomic
     if lookup is new:
         lookup.add_done_callback(lambda _: _lookups.pop(host, None))
-        _start_thread(lookup, _get_addresses, host)
+        run_in_thread(_get_addresses, host, future=lookup)
     return lookup
 
 
@@ -173,35 +169,3 @@ def _get_addresses(host: str) -> list[str]:
     for family, *_, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
         by_family.setdefault(family, []).append(str(address[0]))
     return [address for address in chain(*zip_longest(*by_family.values())) if address]
-
-
-@contextmanager
-def _map_lookup_errors(host: str) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError:
-        raise httpcore.ConnectTimeout(f"the lookup of host {host} timed out") from None
-    except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(str(error)) from error
-
-
-def _create_future() -> "Future[Any]":
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()  # cannot be cancelled by one of several waiters
-    return future
-
-
-def _start_thread(future: "Future[Any]", function: Callable[..., Any], *args: Any) -> "Future[Any]":
-    """Run a function in a daemon thread and put its result into a future, which is returned."""
-
-    def run() -> None:
-        try:
-            future.set_result(function(*args))
-        except Exception as error:  # noqa: BLE001 - raised where the result is needed
-            future.set_exception(error)
-
-    try:
-        threading.Thread(target=run, name="orq-connect", daemon=True).start()
-    except RuntimeError as error:  # too many threads
-        future.set_exception(OSError(str(error)))
-    return future

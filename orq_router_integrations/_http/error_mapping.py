@@ -71,9 +71,9 @@ def raise_mapped(error: Exception, exchange: Exchange[Any]) -> None:
 
 
 def _to_httpx_error(error: Exception) -> Exception:
-    """Convert an error of httpx2 to the error of httpx with the same name."""
+    """Convert an error of httpcore or httpx2 to the error of httpx with the same name."""
     for base in type(error).__mro__:
-        if base.__module__.partition(".")[0] == "httpx2":
+        if base.__module__.partition(".")[0] in {"httpcore", "httpx2"}:
             counterpart = getattr(httpx, base.__name__, httpx.TransportError)
             if not issubclass(counterpart, httpx.TransportError):
                 counterpart = httpx.TransportError

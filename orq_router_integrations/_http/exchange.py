@@ -2,14 +2,13 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from secrets import token_hex
-from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import httpx
-from typing_extensions import TypedDict
 
 from orq_router_integrations._http.auth import aget_api_key, get_api_key
 from orq_router_integrations._http.deadline import Deadline, create_deadline, resolve_timeout
@@ -51,17 +50,6 @@ T = TypeVar("T")
 
 ACCEPT_ENCODING = "gzip"
 """The only compression requested. Another one would need a decoder with bounded output."""
-
-_UNCOMPRESSED = {"", "identity"}
-
-
-class RequestArgs(TypedDict):
-    """Arguments of ``httpx.Client.build_request`` for one attempt."""
-
-    method: str
-    url: httpx.URL
-    headers: dict[str, str]
-    timeout: httpx.Timeout
 
 
 class BufferedBody(Generic[T]):
@@ -153,19 +141,19 @@ class Exchange(Generic[T]):
         """The text received so far."""
         return self.decoder.partial if self.decoder else ""
 
-    def start_attempt(self) -> RequestArgs:
-        """Start an attempt of a sync call and return its request arguments."""
+    def start_attempt(self) -> dict[str, str]:
+        """Start an attempt of a sync call and return the headers of its request."""
         return self._start_attempt(get_api_key(self.api_key))
 
-    async def astart_attempt(self) -> RequestArgs:
-        """Start an attempt of an async call and return its request arguments."""
+    async def astart_attempt(self) -> dict[str, str]:
+        """Start an attempt of an async call and return the headers of its request."""
         return self._start_attempt(await aget_api_key(self.api_key, self.deadline))
 
-    def _start_attempt(self, api_key: str) -> RequestArgs:
+    def _start_attempt(self, api_key: str) -> dict[str, str]:
         self.attempts += 1
         self.secret, self.response, self.received = api_key, None, 0
         self.decoder = self._reader = None
-        headers = {
+        return {
             **self.headers,
             **{name.lower(): value for name, value in self.encoded.headers.items()},
             "accept-encoding": ACCEPT_ENCODING,
@@ -173,12 +161,6 @@ class Exchange(Generic[T]):
             "idempotency-key": self.idempotency_key,
             "x-retry-count": str(self.attempts - 1),
             **self._get_trace_headers(),
-        }
-        return {
-            "method": self.encoded.method,
-            "url": self.url,
-            "headers": headers,
-            "timeout": self.timeout,
         }
 
     def _get_trace_headers(self) -> dict[str, str]:
@@ -201,51 +183,37 @@ class Exchange(Generic[T]):
         content = self.content
         return content if isinstance(content, bytes) else _ThreadedBody(content)
 
-    def iter_response(self, response: httpx.Response) -> Iterator[bytes]:
-        """Read the head of a response and return an iterator over its decompressed body."""
-        encoding = self._start_response(response)
-        if response.is_stream_consumed:
-            return iter((response.content,))
-        body = iter(cast("Iterable[bytes]", response.stream))
-        return BoundedDecompressor(encoding).decompress(body) if encoding else body
+    def start_response(self, status: int, headers: Any) -> BoundedDecompressor:
+        """Choose the reader of a response, and return the decoder of its body.
 
-    def aiter_response(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        """Read the head of a response and return an iterator over its decompressed body."""
-        encoding = self._start_response(response)
-        if response.is_stream_consumed:
-            return _aiter_once(response.content)
-        body = aiter(cast("AsyncIterable[bytes]", response.stream))
-        return BoundedDecompressor(encoding).adecompress(body) if encoding else body
-
-    def _start_response(self, response: httpx.Response) -> str:
-        """Choose the reader of a response; returns the compression of its body, if any."""
-        self.response = Response(
-            status=response.status_code,
-            headers=self._redact_headers(response.headers),
+        The headers are those of httpx or httpx2.
+        """
+        response = self.response = Response(
+            status=status,
+            headers=self._redact_headers(dict(headers.items())),
             attempts=self.attempts,
             started_at=self.deadline.started_at,
         )
         if self.span:
-            self.span.record_response(self.response)
-        if response.is_success and self.response.headers.get("x-ratelimit-remaining") == "0":
-            self._report_limit(self.response)
-        if not response.is_success:
+            self.span.record_response(response)
+        is_success = 200 <= status < 300
+        if is_success and response.headers.get("x-ratelimit-remaining") == "0":
+            self._report_limit(response)
+        if not is_success:
             self._reader = BufferedBody(self._raise_error, max_bytes=MAX_ERROR_BYTES, truncate=True)
         elif isinstance(self.call, StreamCall):
-            self._reader = self.decoder = self.call.create_decoder(self.response)
+            self._reader = self.decoder = self.call.create_decoder(response)
         else:
             max_bytes = self.call.endpoint.max_response_bytes
             self._reader = BufferedBody(self._parse, max_bytes=max_bytes)
-        encoding = self.response.headers.get("content-encoding", "")
-        return "" if encoding in _UNCOMPRESSED else encoding
+        return BoundedDecompressor(response.headers.get("content-encoding", ""))
 
     def _report_limit(self, response: Response) -> None:
         seconds = parse_retry_after(response.headers) or 0.0
         if self.report_limit and 0 < seconds <= MAX_RETRY_AFTER_SECONDS:
             self.report_limit(seconds)
 
-    def _redact_headers(self, headers: httpx.Headers) -> dict[str, str]:
-        values = dict(headers.items())
+    def _redact_headers(self, values: dict[str, str]) -> dict[str, str]:
         if any(self.secret in value or len(value) >= MIN_BASE64_CHARS for value in values.values()):
             return {name: redact(value, self.secret) for name, value in values.items()}
         return values
@@ -356,10 +324,6 @@ def _warn_about_fallback_loops(model: object, controls: RouterControls) -> None:
             f"controls.fallbacks contains {model!r}, the model of the call itself. "
             "Use controls.retry to ask a model again."
         )
-
-
-async def _aiter_once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 class _ThreadedBody:

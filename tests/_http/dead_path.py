@@ -45,11 +45,8 @@ def call_twice(server: Loopback) -> None:
 
 def main(kind: str) -> None:
     run("ip link set lo up")
-    options = [
-        (level, name, 2000 if value == dialing.UNACKNOWLEDGED_SECONDS * 1000 else value)
-        for level, name, value in dialing.SOCKET_OPTIONS
-    ]
-    dialing.SOCKET_OPTIONS[:] = options
+    option, _ = dialing._UNACKNOWLEDGED_OPTIONS["linux"]
+    dialing._UNACKNOWLEDGED_OPTIONS["linux"] = (option, 2000)
     with Loopback(complete_response(COMPLETION)) as server:
         if kind == "sync":
             call_twice(server)

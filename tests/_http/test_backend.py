@@ -26,7 +26,7 @@ from support.scripted_router import (
 from orq_router_integrations import RouterClient
 from orq_router_integrations._http import dialing
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
-from orq_router_integrations._http.backend import DeadlineBackend, WriteBuffer, is_readable
+from orq_router_integrations._http.backend import DeadlineBackend, is_readable
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterStatusError,
@@ -234,7 +234,7 @@ async def test_stream_closed_by_server_is_readable(backend_class):
         stream = await connecting if asyncio.iscoroutine(connecting) else connecting
         connection, _ = server.accept()
         assert not stream.get_extra_info("is_readable")
-        assert stream.get_extra_info("server_addr") == address
+        assert stream.get_extra_info("socket").getpeername() == address
         connection.close()
         for _ in range(100):
             if stream.get_extra_info("is_readable"):
@@ -257,11 +257,3 @@ def test_stream_cannot_be_read_in_another_event_loop():
         finally:
             first.close()
             second.close()
-
-
-def test_empty_write_buffer_has_no_chunks():
-    buffer = WriteBuffer()
-    assert list(buffer.iter_chunks(10)) == []
-    buffer.add(b"abc")
-    assert list(buffer.iter_chunks(10)) == [b"abc"]
-    assert list(buffer.iter_chunks(10)) == []

@@ -61,16 +61,23 @@ def test_chunks_that_arrive_together_are_joined() -> None:
     assert join(HEAD + BODY) == [HEAD + b"f\r\n" + CONTENT + b"\r\n0\r\n\r\n"]
 
 
+def test_chunks_are_joined_if_the_head_arrives_first() -> None:
+    joiner = ChunkJoiner()
+    assert joiner.feed(HEAD) == HEAD
+    assert joiner.feed(b"3\r\nabc\r\n1\r\n!\r\n") == b"4\r\nabc!\r\n"
+
+
 def test_content_is_passed_on_before_its_chunk_is_complete() -> None:
     joiner = ChunkJoiner()
-    assert joiner.feed(HEAD + b"1000\r\nabc") == HEAD + b"3\r\nabc"
-    assert joiner.feed(b"def") == b"\r\n3\r\ndef"
+    assert joiner.feed(HEAD + b"8\r\nabc") == HEAD + b"8\r\nabc"
+    assert joiner.feed(b"defgh\r") == b"defgh\r"
+    assert joiner.feed(b"\n1\r\na\r\n1\r\nb\r\n") == b"\n2\r\nab\r\n"
 
 
 def test_single_chunks_are_not_changed() -> None:
     joiner = ChunkJoiner()
     assert joiner.feed(HEAD + b"3\r\nabc\r\n1\r\n!\r\n") == HEAD + b"4\r\nabc!\r\n"
-    assert joiner.feed(b"002\r\nde\r\n") == b"002\r\nde\r\n"
+    assert joiner.feed(b"2\r\nde\r\n") == b"2\r\nde\r\n"
 
 
 @pytest.mark.parametrize("position", range(1, len(HEAD + BODY)))

@@ -49,10 +49,10 @@ async def connect(is_async: bool, connect_to: Callable[[str], Connection], secon
     if not is_async:
         return dialing.connect(HOST, lambda address, _: connect_to(address), seconds)
 
-    async def aconnect_to(address: str) -> Connection:
+    async def aconnect_to(address: str, _: float) -> Connection:
         return await asyncio.to_thread(connect_to, address)
 
-    return await dialing.aconnect(HOST, aconnect_to, seconds, Connection.close)
+    return await dialing.aconnect(HOST, aconnect_to, seconds)
 
 
 both = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
@@ -195,4 +195,5 @@ async def test_unacknowledged_data_ends_connection(backend_class):
         milliseconds = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
         assert milliseconds == dialing.UNACKNOWLEDGED_SECONDS * 1000
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         stream.close()

@@ -2,15 +2,11 @@
 
 import asyncio
 import json
-import socket
-import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpcore
-import httpx
 import pytest
 from support.cancelling import cancel_calls
 from support.local_client import COMPLETION, local_client, wait_until
@@ -18,20 +14,22 @@ from support.loopback_server import Loopback, complete_response, open_ended_resp
 from support.scripted_router import (
     ANSWER,
     DONE,
+    KEY,
     both_callers,
     create_call,
     create_stream_call,
     encode_event,
 )
 
+from orq_router_integrations import RouterClient
 from orq_router_integrations._http import pool
-from orq_router_integrations._http.backend import CallState
-from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
-from orq_router_integrations.errors import RouterConnectionError, StreamInterruptedError
-
-
-def no_tls() -> ssl.SSLContext:
-    raise AssertionError("plain HTTP does not need a TLS context")
+from orq_router_integrations._http.asyncio_backend import AsyncioBackend
+from orq_router_integrations._http.backend import DeadlineBackend
+from orq_router_integrations.errors import (
+    RouterConnectionError,
+    RouterTimeoutError,
+    StreamInterruptedError,
+)
 
 
 @pytest.fixture
@@ -59,87 +57,28 @@ async def close_during_body(writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
-@pytest.fixture
-def sync_pool() -> Iterator[ConnectionPool]:
-    with closing(ConnectionPool(no_tls)) as pool:
-        yield pool
+def build_response(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
-@pytest.fixture
-async def async_pool() -> AsyncIterator[AsyncConnectionPool]:
-    with closing(AsyncConnectionPool(no_tls)) as pool:
-        yield pool
+async def stream_port(writer: asyncio.StreamWriter) -> None:
+    """Respond with a stream of the port of the client, which identifies its connection."""
+    port = writer.get_extra_info("peername")[1]
+    writer.write(build_response(encode_event(str(port)) + DONE))
 
 
-def open_response(pool: Any, url: str) -> Any:
-    """Send a request; returns a response whose body was not read, or a coroutine with it."""
-    return pool.send(httpcore.Request("GET", url, headers=[("host", "a")]), CallState.deadline)
+def start_streams(server: Loopback, count: int) -> list[Iterator[str]]:
+    return [local_client(server).stream(create_stream_call()) for _ in range(count)]
 
 
-def get(pool: ConnectionPool, url: str) -> httpx.Response:
-    response = open_response(pool, url)
-    response.read()
-    return response
-
-
-def get_client_address(response: httpx.Response) -> Any:
-    return response.extensions["network_stream"].get_extra_info("client_addr")
-
-
-def get_keepalive_option(response: httpx.Response) -> int:
-    sock = response.extensions["network_stream"].get_extra_info("socket")
-    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-
-
-def test_sync_connection_uses_tcp_keepalive(sync_pool):
-    with Loopback(complete_response(COMPLETION)) as server:
-        assert get_keepalive_option(get(sync_pool, server.url)) != 0
-
-
-async def test_async_connection_uses_tcp_keepalive(async_pool):
-    with Loopback(complete_response(COMPLETION)) as server:
-        response = await open_response(async_pool, server.url)
-        assert get_keepalive_option(response) != 0
-        await response.aread()
-
-
-def test_connection_used_last_is_used_next(sync_pool):
-    with Loopback(complete_response(COMPLETION)) as server:
-        responses = [open_response(sync_pool, server.url) for _ in range(3)]
-        for response in responses:
-            response.read()
-        address = get_client_address(responses[-1])
-        assert {get_client_address(get(sync_pool, server.url)) for _ in range(5)} == {address}
+def test_connection_used_last_is_used_next():
+    with Loopback(stream_port) as server:
+        streams = start_streams(server, 3)
+        *_, last_port = [next(stream) for stream in streams]
+        for stream in streams:
+            assert list(stream) == []
+        assert {text for stream in start_streams(server, 5) for text in stream} == {last_port}
         assert server.accepted == server.open == 3
-        sync_pool.close()
-        assert wait_until(lambda: server.open == 0)
-
-
-def test_closing_response_twice_returns_connection_once(sync_pool):
-    with Loopback(complete_response(COMPLETION)) as server:
-        get(sync_pool, server.url).close()  # it was closed when it was read
-        responses = [open_response(sync_pool, server.url) for _ in range(2)]
-        assert server.accepted == 2
-        assert [response.read() for response in responses] == [COMPLETION] * 2
-
-
-async def test_closing_async_response_twice_returns_connection_once(async_pool):
-    with Loopback(complete_response(COMPLETION)) as server:
-        first = await open_response(async_pool, server.url)
-        await first.aread()
-        await first.aclose()
-        responses = [await open_response(async_pool, server.url) for _ in range(2)]
-        assert server.accepted == 2
-        assert [await response.aread() for response in responses] == [COMPLETION] * 2
-
-
-def test_closed_pool_closes_returned_connections(sync_pool):
-    with Loopback(complete_response(COMPLETION)) as server:
-        response = open_response(sync_pool, server.url)
-        sync_pool.close()
-        assert server.open == 1
-        assert response.read() == COMPLETION
-        assert wait_until(lambda: server.open == 0)
 
 
 def test_each_origin_has_its_own_connections():
@@ -152,31 +91,28 @@ def test_each_origin_has_its_own_connections():
         assert (one.accepted, other.accepted) == (1, 1)
 
 
-def test_idle_connections_expire(advance_clock, sync_pool):
-    with (
-        Loopback(complete_response(COMPLETION)) as server,
-        Loopback(complete_response(COMPLETION)) as other,
-    ):
-        for response in [open_response(sync_pool, server.url) for _ in range(5)]:
-            response.read()
-        get(sync_pool, other.url)
+def test_idle_connections_expire(advance_clock):
+    with Loopback(stream_port) as server, Loopback(complete_response(COMPLETION)) as other:
+        streams = start_streams(server, 5)
+        assert len(list(map(next, streams))) == 5
+        for stream in streams:
+            assert list(stream) == []
+        local_client(other).send(create_call())
         assert server.open == 5
         advance_clock(pool.KEEPALIVE_SECONDS + 1)
-        get(sync_pool, other.url)
+        local_client(other).send(create_call())
         assert wait_until(lambda: server.open == 0)
 
 
-async def test_idle_async_connections_expire(advance_clock):
-    with (
-        Loopback(complete_response(COMPLETION)) as server,
-        Loopback(complete_response(COMPLETION)) as other,
-    ):
+async def test_idle_async_connections_expire_without_another_call(advance_clock, monkeypatch):
+    monkeypatch.setattr(pool, "SWEEP_SECONDS", 0.01)
+    with Loopback(complete_response(COMPLETION)) as server:
         await asyncio.gather(*(local_client(server).asend(create_call()) for _ in range(5)))
-        await local_client(other).asend(create_call())
+        await asyncio.sleep(0.05)
         assert server.open == 5
         advance_clock(pool.KEEPALIVE_SECONDS + 1)
-        await local_client(other).asend(create_call())
         assert await asyncio.to_thread(wait_until, lambda: server.open == 0)
+        assert await local_client(server).asend(create_call()) == ANSWER
 
 
 @both_callers
@@ -237,10 +173,6 @@ async def test_streams_cancelled_twice_leave_no_connection():
         assert await asyncio.to_thread(wait_until, lambda: server.open == 0)
 
 
-def build_response(body: bytes) -> bytes:
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-
-
 OTHER = build_response(b'"no"')
 SURPLUS = {
     "line": (b"\r\n", b""),
@@ -298,8 +230,13 @@ HTTPCORE_ERRORS = [
 ]
 
 
+@both_callers
 @pytest.mark.parametrize("error_class", HTTPCORE_ERRORS, ids=lambda cls: cls.__name__)
-def test_httpcore_errors_have_an_httpx_error_of_the_same_name(error_class):
-    connection = pool._Connection(None, CallState(), (b"http", b"a", None, None))
-    with pytest.raises(getattr(httpx, error_class.__name__), match="reason"):
-        connection.raise_converted(error_class("reason"))
+def test_errors_of_httpcore_are_mapped(caller, monkeypatch, error_class):
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error_class("reason")
+
+    for backend_class in (DeadlineBackend, AsyncioBackend):
+        monkeypatch.setattr(backend_class, "connect_tcp", fail)
+    with pytest.raises((RouterConnectionError, RouterTimeoutError), match=r"reason|Timeout"):
+        caller.send(RouterClient(api_key=KEY, max_retries=0), create_call())

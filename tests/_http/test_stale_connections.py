@@ -3,6 +3,7 @@
 import asyncio
 import io
 import re
+import socket
 import subprocess
 import sys
 from errno import ETIMEDOUT
@@ -15,7 +16,7 @@ from support.local_client import COMPLETION, local_client
 from support.loopback_server import Loopback, complete_response
 from support.scripted_router import ANSWER, both_callers, create_call
 
-from orq_router_integrations._http.backend import CallState, DeadlineStream
+from orq_router_integrations._http.backend import DeadlineBackend
 from orq_router_integrations.errors import RouterConnectionError
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS
@@ -87,20 +88,31 @@ def test_request_is_not_sent_again_after_start_of_response(caller):
 class LostStream(httpcore.NetworkStream):
     """A stream of a connection whose data was not acknowledged."""
 
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._error: Exception | None = TimeoutError(ETIMEDOUT, "Connection timed out")
+
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        raise httpcore.ReadTimeout from TimeoutError(ETIMEDOUT, "Connection timed out")
+        error, self._error = self._error, None
+        if error:
+            raise httpcore.ReadTimeout from error
+        return b""
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        raise httpcore.WriteTimeout from TimeoutError(ETIMEDOUT, "Connection timed out")
+        raise httpcore.WriteTimeout from self._error
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._socket
 
 
 def test_lost_connection_is_not_a_timeout():
     """Python raises the same exception for both."""
-    stream = DeadlineStream(LostStream(), CallState())
-    with pytest.raises(httpcore.ReadError):
-        stream.read(10, timeout=30.0)
-    with pytest.raises(httpcore.WriteError):
-        stream.write(bytes(100_000), timeout=30.0)
+    with socket.socket() as sock:
+        connection = DeadlineBackend()
+        connection._stream = LostStream(sock)
+        with pytest.raises(httpcore.WriteError):
+            connection.write(bytes(100_000), timeout=30.0)
+        assert connection.read(10, timeout=30.0) == b""
 
 
 DEAD_PATH = Path(__file__).parent / "dead_path.py"

@@ -11,7 +11,6 @@ import weakref
 from contextlib import suppress
 from typing import Any
 
-import httpcore
 import httpx
 import pytest
 from support.local_client import COMPLETION, local_client, wait_until
@@ -28,7 +27,10 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import ChatOrq, RouterClient
-from orq_router_integrations._http import sender
+from orq_router_integrations._http import sender_registry
+from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
+from orq_router_integrations._http.exchange import Exchange
+from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.json import loads
 
@@ -38,28 +40,27 @@ def pools(monkeypatch) -> list[Any]:
     """The pools that are created; they respond without a network."""
     created: list[Any] = []
 
-    class MockPool:
-        def __init__(self, _: Any) -> None:
-            self.script, self.is_closed = Script(), False
+    class MockConnectionPool(ConnectionPool):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self._sender = ClientSender(httpx.Client(transport=httpx.MockTransport(Script())))
             created.append(self)
 
-        def _respond(self, request: httpcore.Request) -> httpx.Response:
-            url = httpx.URL(bytes(request.url).decode())
-            return self.script(httpx.Request(request.method.decode(), url))
+        def send(self, exchange: Exchange[Any]) -> Any:
+            return self._sender.send(exchange)
 
-        def close(self) -> None:
-            self.is_closed = True
+    class MockAsyncConnectionPool(AsyncConnectionPool):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            transport = httpx.MockTransport(Script())
+            self._sender = AsyncClientSender(httpx.AsyncClient(transport=transport))
+            created.append(self)
 
-    class MockConnectionPool(MockPool):
-        def send(self, request: httpcore.Request, *_: Any) -> httpx.Response:
-            return self._respond(request)
+        def send(self, exchange: Exchange[Any]) -> Any:
+            return self._sender.send(exchange)
 
-    class MockAsyncConnectionPool(MockPool):
-        async def send(self, request: httpcore.Request, *_: Any) -> httpx.Response:
-            return self._respond(request)
-
-    monkeypatch.setattr(sender, "ConnectionPool", MockConnectionPool)
-    monkeypatch.setattr(sender, "AsyncConnectionPool", MockAsyncConnectionPool)
+    monkeypatch.setattr(sender_registry, "ConnectionPool", MockConnectionPool)
+    monkeypatch.setattr(sender_registry, "AsyncConnectionPool", MockAsyncConnectionPool)
     return created
 
 
