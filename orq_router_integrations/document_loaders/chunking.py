@@ -64,17 +64,8 @@ class WavReader:
         return self.header.is_64_bit or self.frame_count * self.header.block_size > stated > 0
 
     @property
-    def frame_rate(self) -> int:
-        return self.header.sample_rate
-
-    @property
     def duration_seconds(self) -> float:
-        return self.frame_count / self.frame_rate
-
-    def compute_max_frames(self, size: int) -> int:
-        """Return how many frames fit into a file of ``size`` bytes."""
-        header_size = len(build_wav_header(self.header.format_chunk, 0))
-        return (size - header_size) // self.header.block_size
+        return self.frame_count / self.header.sample_rate
 
     def create_upload(self, start: int, end: int, filename: str) -> Upload:
         """Create an upload of the frames from ``start`` up to, but not including, ``end``."""
@@ -91,7 +82,7 @@ class WavReader:
         """Find the frame in the middle of the longest pause between two frames."""
         if self.header.format_tag != _PCM:
             return end
-        block_frames = max(1, int(BLOCK_SECONDS * self.frame_rate))
+        block_frames = max(1, int(BLOCK_SECONDS * self.header.sample_rate))
         levels = self._measure_loudness(start, end, block_frames)
         threshold = max(levels, default=0) * _MAX_PAUSE_LEVEL
         best_frame, best_length, index = end, 0, 0
@@ -148,7 +139,8 @@ class _WavSlice(io.RawIOBase):
 def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[AudioChunk]:
     """Split a WAV file into chunks, preferably at pauses."""
     stem = filename.rpartition(".")[0]
-    half_overlap = int(limits.overlap_seconds * reader.frame_rate / 2)
+    frame_rate = reader.header.sample_rate
+    half_overlap = int(limits.overlap_seconds * frame_rate / 2)
     boundaries = [0, *_iter_cuts(reader, limits, half_overlap), reader.frame_count]
     chunks = []
     for index, (cut, next_cut) in enumerate(pairwise(boundaries)):
@@ -156,24 +148,26 @@ def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[Aud
         end = min(reader.frame_count, next_cut + half_overlap)
         name = f"{stem}.{index + 1:03}.wav" if len(boundaries) > 2 else f"{stem}.wav"
         upload = reader.create_upload(start, end, name)
-        times = (frame / reader.frame_rate for frame in (start, end, cut))
+        times = (frame / frame_rate for frame in (start, end, cut))
         chunks.append(AudioChunk(index, upload, *times))
     return chunks
 
 
 def _iter_cuts(reader: WavReader, limits: ChunkLimits, half_overlap: int) -> Iterator[int]:
     """Yield the frames at which the recording is cut; each chunk extends beyond its cuts."""
-    max_frames = reader.compute_max_frames(limits.max_bytes)
+    header, frame_rate = reader.header, reader.header.sample_rate
+    header_size = len(build_wav_header(header.format_chunk, 0))
+    max_frames = (limits.max_bytes - header_size) // header.block_size
     if limits.max_seconds is not None:
-        max_frames = min(max_frames, int(limits.max_seconds * reader.frame_rate))
+        max_frames = min(max_frames, int(limits.max_seconds * frame_rate))
     max_step = max_frames - 2 * half_overlap
-    if max_step < reader.frame_rate // 10 or max_step < half_overlap:
+    if max_step < frame_rate // 10 or max_step < half_overlap:
         raise RouterInputError(
-            f"max_bytes, max_seconds: A chunk of {max_frames / reader.frame_rate:.2f} seconds is "
+            f"max_bytes, max_seconds: A chunk of {max_frames / frame_rate:.2f} seconds is "
             f"too short for overlap_seconds={limits.overlap_seconds:g}. Increase max_bytes or "
             "max_seconds, or reduce overlap_seconds."
         )
-    search_frames = min(int(PAUSE_SEARCH_SECONDS * reader.frame_rate), max_step // 4)
+    search_frames = min(int(PAUSE_SEARCH_SECONDS * frame_rate), max_step // 4)
     start = 0
     while start + max_frames < reader.frame_count:
         latest = start + max_frames - half_overlap

@@ -61,30 +61,20 @@ class DocumentSplitter:
         """
         if self.granularity == "file" or not transcript.text:
             return True
-        if self.granularity == "segment":
-            return bool(transcript.segments)
-        if self.granularity == "word":
-            return bool(transcript.words)
+        words, segments = transcript.words, transcript.segments
         if self.granularity == "speaker":
-            return bool(_get_speaker_spans(transcript))
-        return bool(transcript.words or transcript.segments)
+            return any(span.speaker for span in words + segments)
+        return bool({"word": words, "segment": segments}.get(self.granularity, words or segments))
 
     def split(self, transcript: Transcript, metadata: Mapping[str, Any]) -> Iterator[Document]:
         if self.granularity == "file":
-            duration = transcript.duration
-            times = {} if duration is None else {"start": 0.0, "end": duration}
-            errors = {"error": "; ".join(transcript.errors) or None}
-            yield Document(
-                transcript.text, metadata=flatten_metadata({**metadata, **times, **errors})
-            )
+            fields: dict[str, Any] = {"error": "; ".join(transcript.errors) or None}
+            if transcript.duration is not None:
+                fields |= {"start": 0.0, "end": transcript.duration}
+            yield Document(transcript.text, metadata=flatten_metadata({**metadata, **fields}))
             return
         for span in self._get_spans(transcript):
-            fields = {
-                "start": span.start,
-                "end": span.end,
-                "speaker": span.speaker,
-                "error": span.error,
-            }
+            fields = {name: getattr(span, name) for name in ("start", "end", "speaker", "error")}
             yield Document(span.text, metadata=flatten_metadata({**metadata, **fields}))
 
     def _get_spans(self, transcript: Transcript) -> Iterable[Span]:
@@ -92,21 +82,15 @@ class DocumentSplitter:
             return transcript.segments
         if self.granularity == "word":
             return transcript.words
-        spans = _restore_punctuation(transcript) or transcript.segments
+        words, segments = _restore_punctuation(transcript), transcript.segments
         if self.granularity == "speaker":
-            return _merge_neighbors(_get_speaker_spans(transcript) or spans, lambda s: s.speaker)
+            # Providers label either the words or the segments.
+            is_labeled = any(span.speaker for span in words)
+            return _merge_neighbors(words if is_labeled else segments or words, lambda s: s.speaker)
         return _merge_neighbors(
-            (replace(span, speaker=None) for span in spans),
+            (replace(span, speaker=None) for span in words or segments),
             lambda span: int(span.start // self.window_seconds),
         )
-
-
-def _get_speaker_spans(transcript: Transcript) -> tuple[Span, ...]:
-    """Return the words or the segments, depending on which the provider labels with speakers."""
-    for spans in (_restore_punctuation(transcript), transcript.segments):
-        if any(span.speaker for span in spans):
-            return spans
-    return ()
 
 
 def _merge_neighbors(spans: Iterable[Span], key: Callable[[Span], Hashable]) -> Iterator[Span]:

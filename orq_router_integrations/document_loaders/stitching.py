@@ -56,7 +56,8 @@ def merge_chunks(
             merged = concatenate(merged, timed)
         else:
             overlap_seconds = (previous.end_seconds or 0.0) - chunk.start_seconds
-            overlap_words = _estimate_overlap_words(overlap_seconds, chunk, timed)
+            chunk_seconds = max(chunk.duration_seconds, overlap_seconds, 0.001)
+            overlap_words = len(split_words(timed.text)) * overlap_seconds / chunk_seconds
             max_words = max(2 * overlap_words, MAX_WORDS_PER_SECOND * overlap_seconds)
             merged = stitch(merged, timed, chunk.cut_seconds, overlap_words, max_words=max_words)
         previous = None if failed else chunk
@@ -70,26 +71,17 @@ def _shift_times(transcript: Transcript, chunk: AudioChunk) -> Transcript:
     chunk. The labels therefore start with the number of the chunk.
     """
 
-    def rename_speakers(spans: Sequence[Span]) -> tuple[Span, ...]:
+    def shift(spans: Sequence[Span]) -> tuple[Span, ...]:
+        prefix = f"{chunk.index + 1}:"
         return tuple(
-            replace(span, speaker=f"{chunk.index + 1}:{span.speaker}") if span.speaker else span
+            replace(
+                span.shift(chunk.start_seconds),
+                speaker=prefix + span.speaker if span.speaker else None,
+            )
             for span in spans
         )
 
-    shifted = transcript.shift(chunk.start_seconds)
-    return replace(
-        shifted,
-        words=rename_speakers(shifted.words),
-        segments=rename_speakers(shifted.segments),
-    )
-
-
-def _estimate_overlap_words(
-    overlap_seconds: float, chunk: AudioChunk, transcript: Transcript
-) -> float:
-    """Estimate how many words of a transcript are in the overlap with the previous chunk."""
-    word_count = len(split_words(transcript.text))
-    return word_count * overlap_seconds / max(chunk.duration_seconds, overlap_seconds, 0.001)
+    return replace(transcript, words=shift(transcript.words), segments=shift(transcript.segments))
 
 
 def concatenate(left: Transcript, right: Transcript) -> Transcript:
@@ -120,13 +112,13 @@ def stitch(
         left,
         text=drop_last_words(left.text, text.left),
         words=left.words[: len(left.words) - words.left],
-        segments=tuple(_trim_end(left.segments, segments.left, cut_seconds)),
+        segments=_trim(left.segments, segments.left, cut_seconds, at_end=True),
     )
     right = replace(
         right,
         text=drop_first_words(right.text, text.right),
         words=right.words[words.right :],
-        segments=tuple(_trim_start(right.segments, segments.right, cut_seconds)),
+        segments=_trim(right.segments, segments.right, cut_seconds, at_end=False),
     )
     return concatenate(left, right)
 
@@ -228,27 +220,21 @@ def _get_middle(span: Span) -> float:
     return (span.start + span.end) / 2
 
 
-def _trim_end(spans: Sequence[Span], count: int, cut_seconds: float) -> list[Span]:
-    """Remove the last ``count`` words from spans."""
+def _trim(
+    spans: Sequence[Span], count: int, cut_seconds: float, *, at_end: bool
+) -> tuple[Span, ...]:
+    """Remove the last or the first ``count`` words from spans."""
     trimmed = list(spans)
     while trimmed and count:
-        last = trimmed.pop()
-        word_count = len(split_words(last.text))
+        span = trimmed.pop(-1 if at_end else 0)
+        word_count = len(split_words(span.text))
         if word_count > count:
-            end = max(last.start, min(last.end, cut_seconds))
-            trimmed.append(replace(last, text=drop_last_words(last.text, count), end=end))
+            edge = max(span.start, min(span.end, cut_seconds))
+            if at_end:
+                rest = replace(span, text=drop_last_words(span.text, count), end=edge)
+                trimmed.append(rest)
+            else:
+                rest = replace(span, text=drop_first_words(span.text, count), start=edge)
+                trimmed.insert(0, rest)
         count = max(0, count - word_count)
-    return trimmed
-
-
-def _trim_start(spans: Sequence[Span], count: int, cut_seconds: float) -> list[Span]:
-    """Remove the first ``count`` words from spans."""
-    trimmed = list(spans)
-    while trimmed and count:
-        first = trimmed.pop(0)
-        word_count = len(split_words(first.text))
-        if word_count > count:
-            start = min(first.end, max(first.start, cut_seconds))
-            trimmed.insert(0, replace(first, text=drop_first_words(first.text, count), start=start))
-        count = max(0, count - word_count)
-    return trimmed
+    return tuple(trimmed)

@@ -1,4 +1,4 @@
-"""Convert Documents to subtitles, and back."""
+"""Convert Documents to subtitles."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.subtitles import format_srt, format_vtt, parse_subtitles
+from orq_router_integrations.wire.subtitles import format_srt, format_vtt
 from orq_router_integrations.wire.transcripts import Span
 
 
@@ -54,48 +54,20 @@ def to_vtt(documents: Iterable[Document]) -> str:
     return format_vtt(_iter_spans(documents))
 
 
-def from_subtitles(text: str, *, source: str = "subtitles") -> list[Document]:
-    """Parse SubRip or WebVTT subtitles into Documents, one per cue.
-
-    Args:
-        text: Contents of a subtitle file.
-        source: Value of ``source`` in the metadata.
-
-    Raises:
-        RouterInputError: The text does not contain any cues.
-    """
-    try:
-        cues = parse_subtitles(text)
-    except ValueError as error:
-        raise RouterInputError(f"{source}: {error}") from None
-    return [
-        Document(
-            cue.text,
-            metadata={"source": source, "start": cue.start, "end": cue.end}
-            | ({"speaker": cue.speaker} if cue.speaker else {}),
-        )
-        for cue in cues
-    ]
-
-
 def _iter_spans(documents: Any) -> Iterator[Span]:
     if isinstance(documents, (str, Document)) or not isinstance(documents, Iterable):
         raise RouterInputError(
             f"documents: Expected a list of Documents, got {type(documents).__name__}."
         )
     for index, document in enumerate(documents):
-        if not isinstance(document, Document):
-            raise RouterInputError(
-                f"documents[{index}]: Expected a Document, got {type(document).__name__}."
-            )
-        metadata = document.metadata
+        metadata = document.metadata if isinstance(document, Document) else {}
         try:
             start, end = float(metadata["start"]), float(metadata["end"])
             round(start + end)  # raises for NaN and infinity
         except (KeyError, TypeError, ValueError, OverflowError):
             raise RouterInputError(
-                f"documents[{index}]: Expected 'start' and 'end' in seconds in the metadata. Load "
-                "with granularity='segment' or response_format='verbose_json'."
+                f"documents[{index}]: Expected a Document with 'start' and 'end' in seconds in its "
+                "metadata. Load with granularity='segment' or response_format='verbose_json'."
             ) from None
         speaker = metadata.get("speaker")
         yield Span(document.page_content, start, end, None if speaker is None else str(speaker))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import stat
 from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,22 +23,21 @@ def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True
     """Check before a paid request that a file can be written, and return its path."""
     target = parse_path(path)
     try:
-        target.stat()
+        mode = target.stat().st_mode
     except FileNotFoundError:
-        pass
+        if target.parent.is_dir():
+            return target
+        problem = f"The directory {target.parent} does not exist. Create it."
     except OSError as error:
-        raise RouterInputError(
-            f"path: Cannot write to {str(target)[:200]!r}: {error.strerror}."
-        ) from None
-    if target.is_dir():
-        raise RouterInputError(f"path: {target} is a directory. Pass the path of a file.")
-    if not target.parent.is_dir():
-        raise RouterInputError(f"path: The directory {target.parent} does not exist. Create it.")
-    if target.exists() and not target.is_file():
-        raise RouterInputError(f"path: {target} is not a regular file.")
-    if target.exists() and not overwrite:
-        raise RouterInputError(f"path: {target} exists. Pass overwrite=True to replace it.")
-    return target
+        problem = f"Cannot write to {str(target)[:200]!r}: {error.strerror}."
+    else:
+        if stat.S_ISREG(mode) and overwrite:
+            return target
+        problem = f"{target} exists. Pass overwrite=True to replace it."
+        if not stat.S_ISREG(mode):
+            kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+            problem = f"{target} is {kind}. Pass the path of a file."
+    raise RouterInputError(f"path: {problem}")
 
 
 def parse_path(path: str | os.PathLike[str]) -> Path:

@@ -93,10 +93,7 @@ def content_block(
         file = _decode_base64(source) or resolve_source(source, url_hint=_URL_HINT)
         if lazy and isinstance(file.content, bytes):
             raise ValueError("lazy=True requires a path. Leave it out for content in memory.")
-        data = _read_source(file, header_only=lazy)
-        is_deferred = lazy and _is_media(data)
-        if lazy and not is_deferred:
-            data = _read_source(file)
+        data, is_deferred = _read_source(file, lazy=lazy)
         detected = mime.detect_mime_type(data)
         if detected and mime_type and not mime_type.startswith("text/"):
             mime.check_declared_type(detected, mime_type)
@@ -115,20 +112,18 @@ def _check_str(**arguments: object) -> None:
             raise ValueError(f"{name} must be a str, not {type(value).__name__}.")
 
 
-def _is_media(header: bytes) -> bool:
-    detected = mime.detect_mime_type(header)
-    return detected == mime.PDF_TYPE or (detected is not None and not mime.is_text(header))
-
-
-def _read_source(source: SourceFile, *, header_only: bool = False) -> bytes:
-    """Read a file; of an image that is too large to send, read only the start."""
-    if isinstance(source.content, bytes):
-        return source.content
-    with source.content.open("rb") as stream:
+def _read_source(file: SourceFile, *, lazy: bool) -> tuple[bytes, bool]:
+    """Return the content, or if ``lazy`` the start of media, and whether it is only the start."""
+    if isinstance(file.content, bytes):
+        return file.content, False
+    with file.content.open("rb") as stream:
         header = stream.read(mime.HEADER_BYTES)
-        if mime.detect_mime_type(header) in mime.IMAGE_TYPES:
-            mime.check_image_size(source.size)
-        return header if header_only else header + stream.read()
+        detected = mime.detect_mime_type(header)
+        if detected in mime.IMAGE_TYPES:
+            mime.check_image_size(file.size)
+        if lazy and detected and (detected == mime.PDF_TYPE or not mime.is_text(header)):
+            return header, True
+        return header + stream.read(), False
 
 
 def _build_block(
@@ -137,34 +132,31 @@ def _build_block(
     if not data:
         raise ValueError(f"{name or 'The source'} is empty.")
     declared = mime.normalize_mime_type(declared_type or "")
-    expected = declared or mime.guess_mime_type(name or "") or ""
-    mime_type = mime.detect_content_type(data, expected)
+    mime_type = mime.detect_content_type(data, declared or mime.guess_mime_type(name or "") or "")
     if mime_type == "text/plain":
-        return {"type": "text-plain", "text": _decode_text(data, name), "mime_type": mime_type}
-    encoded = {"base64": base64.b64encode(data).decode("ascii"), "mime_type": mime_type}
-    if mime_type == mime.PDF_TYPE:
-        mime.validate_pdf(encoded["base64"])
-        return {"type": "file", **encoded, "extras": {"filename": mime.get_pdf_filename(name)}}
-    if mime_type.startswith("audio/"):
-        mime.validate_audio(encoded["base64"])
-        return {"type": "audio", **encoded}
-    if mime_type not in mime.IMAGE_TYPES:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise ValueError(
+                f"{name or 'The text'} is not UTF-8. Decode it and pass it as a text block."
+            ) from None
+        return {"type": "text-plain", "text": text, "mime_type": mime_type}
+    block_type = "file" if mime_type == mime.PDF_TYPE else mime_type.partition("/")[0]
+    if block_type not in mime.ACCEPTED_TYPES:
         raise ValueError(
             f"The file is {mime_type or 'of an unknown type, or text that is not UTF-8'}. "
             "Chat models accept PNG, JPEG, GIF, WebP, PDF, WAV, MP3 and text. Convert it first."
         )
-    mime.validate_image(encoded["base64"])
-    extras = {"extras": {"detail": detail}} if detail else {}
-    return {"type": "image", **encoded, **extras}
-
-
-def _decode_text(data: bytes, name: str | None) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"{name or 'The text'} is not UTF-8. Decode it and pass it as a text block."
-        ) from None
+    mime.validate_type(block_type, data)
+    extras = {}
+    if block_type == "image":
+        mime.check_image_size(len(data))
+        extras = {"detail": detail} if detail else {}
+    if block_type == "file":
+        extras = {"filename": mime.get_pdf_filename(name)}
+    encoded = base64.b64encode(data).decode("ascii")
+    block = {"type": block_type, "base64": encoded, "mime_type": mime_type}
+    return {**block, "extras": extras} if extras else block
 
 
 def _decode_base64(text: object) -> SourceFile | None:

@@ -7,7 +7,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orq_router_integrations.media.mime import (
     PDF_TYPE,
@@ -15,7 +15,7 @@ from orq_router_integrations.media.mime import (
     detect_mime_type,
     measure_tags,
 )
-from orq_router_integrations.media.mp3 import parse_mp3_frame
+from orq_router_integrations.media.mp3 import find_mp3_frame
 from orq_router_integrations.media.wav import MAX_HEADER_BYTES, parse_wav_header
 
 ImageSize = tuple[int, int]
@@ -27,6 +27,7 @@ _MAX_PDF_BYTES = 32 * 1024 * 1024
 _MAX_DECOMPRESSED_BYTES = 16 * 1024 * 1024
 _MAX_CHUNKS = 1000
 _MAX_MP3_SEARCH_BYTES = 64 * 1024
+_FRAME_COUNT = re.compile(rb"(?:Xing|Info).{3}(.)(.{4})", re.DOTALL)
 
 
 def read_image_size(data: Data) -> ImageSize | None:
@@ -116,8 +117,7 @@ def _iter_object_streams(content: bytes) -> Iterator[bytes]:
             return
 
 
-@dataclass(frozen=True, slots=True)
-class AudioInfo:
+class AudioInfo(NamedTuple):
     """Properties of audio."""
 
     seconds: float | None
@@ -126,57 +126,36 @@ class AudioInfo:
 
 
 def read_audio_seconds(data: Data) -> float | None:
-    """Return the duration of a WAV or MP3 file in seconds.
-
-    The duration of an MP3 file without a frame count is estimated from its bitrate.
-    """
+    """Return the duration of a WAV or MP3 file in seconds."""
     info = read_audio_info(data)
     return info.seconds if info else None
 
 
 def read_audio_info(data: Data) -> AudioInfo | None:
-    """Return the properties of a WAV or MP3 file."""
-    match detect_mime_type(data):
-        case "audio/wav":
-            return _read_wav_info(data)
-        case "audio/mpeg":
-            return _read_mp3_info(data)
-    return None
+    """Return the properties of a WAV or MP3 file.
 
-
-def _read_wav_info(data: Data) -> AudioInfo | None:
-    try:
-        header = parse_wav_header(data[:MAX_HEADER_BYTES])
-    except ValueError:
-        return None
-    if header is None:
-        return None
-    size, bytes_per_second = header.compute_data_size(len(data)), header.bytes_per_second
-    seconds = size / bytes_per_second if bytes_per_second else None
-    return AudioInfo(seconds, header.sample_rate, header.channels)
-
-
-def _read_mp3_info(data: Data) -> AudioInfo | None:
+    The duration of an MP3 file that does not contain its number of frames is estimated from the
+    bitrate of the first one.
+    """
+    mime_type = detect_mime_type(data)
+    if mime_type == "audio/wav":
+        try:
+            wav = parse_wav_header(data[:MAX_HEADER_BYTES])
+        except ValueError:
+            return None
+        if wav is None:
+            return None
+        size, bytes_per_second = wav.compute_data_size(len(data)), wav.bytes_per_second
+        seconds = size / bytes_per_second if bytes_per_second else None
+        return AudioInfo(seconds, wav.sample_rate, wav.channels)
     start = measure_tags(data)
     searched = data[start : start + _MAX_MP3_SEARCH_BYTES]
-    offset = searched.find(b"\xff")
-    while offset >= 0:
-        header = searched[offset : offset + 192]
-        if frame := parse_mp3_frame(header):
-            frame_count = _read_frame_count(header)
-            if frame_count is None:
-                seconds = (len(data) - start - offset) * 8 / frame.bitrate
-            else:
-                seconds = frame_count * frame.samples / frame.sample_rate
-            return AudioInfo(seconds, frame.sample_rate, frame.channels)
-        offset = searched.find(b"\xff", offset + 1)
-    return None
-
-
-def _read_frame_count(header: bytes) -> int | None:
-    """Return the number of frames in the file, if the first frame states it."""
-    for tag in (b"Xing", b"Info"):
-        offset = header.find(tag)
-        if offset > 0 and len(header) >= offset + 12 and header[offset + 7] & 1:
-            return int.from_bytes(header[offset + 8 : offset + 12], "big")
-    return None
+    if mime_type != "audio/mpeg" or not (first := find_mp3_frame(searched)):
+        return None
+    offset, frame = first
+    table = _FRAME_COUNT.search(searched, offset, offset + 192)
+    if table and table[1][0] & 1:  # the flag of the number of frames
+        seconds = int.from_bytes(table[2], "big") * frame.samples / frame.sample_rate
+    else:
+        seconds = (len(data) - start - offset) * 8 / frame.bitrate
+    return AudioInfo(seconds, frame.sample_rate, frame.channels)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol, TypeGuard
 
 from typing_extensions import Generator
 
-from orq_router_integrations.media.mp3 import has_mp3_frames
+from orq_router_integrations.media.mp3 import find_mp3_frame
 from orq_router_integrations.wire.multipart import iter_upload
 from orq_router_integrations.wire.request_encoding import (
     MIN_DEFERRED_CHARS,
@@ -31,6 +31,16 @@ MAX_IMAGE_BYTES = 20 * 1024 * 1024
 
 AUDIO_FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
 """Audio that chat models accept: the name of the format in the API, by MIME type."""
+
+ACCEPTED_TYPES: dict[str, tuple[Collection[str], str]] = {
+    "image": (
+        IMAGE_TYPES,
+        "The image is {}. The router accepts PNG, JPEG, GIF and WebP. Convert it first.",
+    ),
+    "audio": (AUDIO_FORMATS, "The audio is {}. Chat models accept WAV and MP3. Convert it first."),
+    "file": ((PDF_TYPE,), "The file is {}, not a PDF. Convert it to PDF, or pass its text."),
+}
+"""MIME types that chat models accept, and the error for others, by type of content block."""
 
 RECORDING_SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")
 """Suffixes of file names that the transcription endpoint accepts."""
@@ -218,7 +228,7 @@ def _search_header(header: bytes) -> str | None:
     # Text may mention the header of a PDF, so an object must follow.
     if pdf and b" obj" in header[pdf.end() : pdf.end() + _MAX_PDF_OFFSET]:
         return PDF_TYPE
-    return "audio/mpeg" if has_mp3_frames(header.lstrip(b"\0")) else None
+    return "audio/mpeg" if find_mp3_frame(header.lstrip(b"\0"), run_length=3) else None
 
 
 def detect_content_type(data: bytes, expected: str) -> str:
@@ -342,15 +352,20 @@ def check_image_size(size: int) -> None:
         )
 
 
+def validate_type(block_type: str, content: Sliceable, declared: str | None = None) -> str:
+    """Return the MIME type of content, which must be acceptable and the declared one."""
+    accepted, message = ACCEPTED_TYPES[block_type]
+    mime_type = detect_mime_type(content)
+    if mime_type is None or mime_type not in accepted:
+        raise ValueError(message.format(mime_type or declared or "of an unknown type"))
+    check_declared_type(mime_type, declared)
+    return mime_type
+
+
 def validate_image(data: Any, declared: str | None = None) -> tuple[str, str]:
     """Return the MIME type and the base64 data of an image that the router accepts."""
     base64_data, size, content = validate_base64(data)
-    mime_type = _require_type(
-        content,
-        declared,
-        IMAGE_TYPES,
-        "The image is {}. The router accepts PNG, JPEG, GIF and WebP. Convert it first.",
-    )
+    mime_type = validate_type("image", content, declared)
     check_image_size(size)
     return mime_type, base64_data
 
@@ -358,27 +373,13 @@ def validate_image(data: Any, declared: str | None = None) -> tuple[str, str]:
 def validate_audio(data: Any, declared: str | None = None) -> tuple[str, str]:
     """Return the format (``wav`` or ``mp3``) and the base64 data of audio for a chat model."""
     base64_data, _, content = validate_base64(data)
-    message = "The audio is {}. Chat models accept WAV and MP3. Convert it first."
-    mime_type = _require_type(content, declared, AUDIO_FORMATS, message)
-    return AUDIO_FORMATS[mime_type], base64_data
+    return AUDIO_FORMATS[validate_type("audio", content, declared)], base64_data
 
 
 def validate_pdf(data: Any) -> str:
     base64_data, _, content = validate_base64(data)
-    message = "The file is {}, not a PDF. Convert it to PDF, or pass its text."
-    _require_type(content, None, (PDF_TYPE,), message)
+    validate_type("file", content)
     return base64_data
-
-
-def _require_type(
-    content: Sliceable, declared: str | None, allowed: Collection[str], message: str
-) -> str:
-    """Return the MIME type of content, which must be one of those allowed and the declared one."""
-    mime_type = detect_mime_type(content)
-    if mime_type is None or mime_type not in allowed:
-        raise ValueError(message.format(mime_type or declared or "of an unknown type"))
-    check_declared_type(mime_type, declared)
-    return mime_type
 
 
 def get_pdf_filename(name: str | None) -> str:

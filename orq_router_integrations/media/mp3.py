@@ -1,5 +1,6 @@
 """Frame headers of MP3 files."""
 
+import re
 from dataclasses import dataclass
 
 _MPEG1_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
@@ -32,22 +33,13 @@ def parse_mp3_frame(header: bytes) -> Mp3Frame | None:
     return Mp3Frame(size, samples, sample_rate, 1 if header[3] >> 6 == 3 else 2, bitrate)
 
 
-def has_mp3_frames(data: bytes) -> bool:
-    """Return whether the data contains three MP3 frames in a row, after any other bytes."""
-    offset = data.find(b"\xff")
-    while offset >= 0:
-        if _has_three_frames(data, offset):
-            return True
-        offset = data.find(b"\xff", offset + 1)
-    return False
-
-
-def _has_three_frames(data: bytes, offset: int) -> bool:
-    sample_rates = set()
-    for _ in range(3):
-        frame = parse_mp3_frame(data[offset : offset + 4])
-        if frame is None:
-            return False
-        sample_rates.add(frame.sample_rate)
-        offset += frame.size
-    return len(sample_rates) == 1
+def find_mp3_frame(data: bytes, run_length: int = 1) -> tuple[int, Mp3Frame] | None:
+    """Return the offset and the header of the first MP3 frame that starts a run of frames."""
+    for match in re.finditer(b"\xff", data):
+        offset, frames = match.start(), list[Mp3Frame]()
+        while len(frames) < run_length and (frame := parse_mp3_frame(data[offset : offset + 4])):
+            frames.append(frame)
+            offset += frame.size
+        if len(frames) == run_length and len({frame.sample_rate for frame in frames}) == 1:
+            return match.start(), frames[0]
+    return None

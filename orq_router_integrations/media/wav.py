@@ -1,12 +1,11 @@
 """Parse the headers of WAV and RF64 files, and build those of WAV files."""
 
 import struct
-from dataclasses import dataclass
 
 MAX_HEADER_BYTES = 64 * 1024
 """The samples must start within this many bytes."""
 
-_EXTENSIBLE = b"\xfe\xff"
+_EXTENSIBLE = 0xFFFE
 """Format tag of headers that contain the actual format in a later field."""
 
 _UNKNOWN_SIZES = range(0x7FFF0000, 0x100000000)
@@ -15,62 +14,41 @@ _UNKNOWN_SIZES = range(0x7FFF0000, 0x100000000)
 _NAMES = (b"RIFF", b"RF64", b"BW64")
 
 
-@dataclass(frozen=True, slots=True)
 class WavHeader:
     """The header of a WAV or RF64 file. Offsets and sizes are in bytes.
 
     Attributes:
         format_chunk: Content of the ``fmt`` chunk.
+        format_tag: Encoding of the samples: 1 is PCM, 3 is float, 6 and 7 are A-law and mu-law.
+        block_size: Size of one sample of all channels, at least 1.
         data_offset: Offset of the samples in the file.
         data_size: Size of the samples, or ``None`` if the header does not state it.
         is_64_bit: Whether it is an RF64 file, whose sizes have 64 bits.
+        is_sliceable: Whether the file can be cut at any block, because blocks are not compressed
+            together.
     """
 
-    format_chunk: bytes
-    data_offset: int
-    data_size: int | None
-    is_64_bit: bool = False
-
-    def _read_int(self, start: int, end: int) -> int:
-        return int.from_bytes(self.format_chunk[start:end], "little")
-
-    @property
-    def format_tag(self) -> int:
-        """Encoding of the samples: 1 is PCM, 3 is float, 6 and 7 are A-law and mu-law."""
-        is_extensible = self.format_chunk[:2] == _EXTENSIBLE and len(self.format_chunk) >= 26
-        return self._read_int(24, 26) if is_extensible else self._read_int(0, 2)
-
-    @property
-    def channels(self) -> int:
-        return self._read_int(2, 4)
-
-    @property
-    def sample_rate(self) -> int:
-        return self._read_int(4, 8)
-
-    @property
-    def bytes_per_second(self) -> int:
-        return self._read_int(8, 12)
-
-    @property
-    def block_size(self) -> int:
-        """Size of one sample of all channels, at least 1."""
-        return self._read_int(12, 14) or 1
-
-    @property
-    def _bits_per_sample(self) -> int:
-        return self._read_int(14, 16)
-
-    @property
-    def is_sliceable(self) -> bool:
-        """Whether the file can be cut at any block, because blocks are not compressed together."""
-        sample_bytes = self.channels * ((self._bits_per_sample + 7) // 8)
-        is_uncompressed = self.format_tag in {1, 3, 6, 7} and self.sample_rate > 0
-        return is_uncompressed and 0 < sample_bytes == self.block_size
-
-    @property
-    def description(self) -> str:
-        return f"{self.sample_rate} Hz, {self.channels} channel(s), {self._bits_per_sample} bit"
+    def __init__(
+        self, format_chunk: bytes, data_offset: int, data_size: int | None, *, is_64_bit: bool
+    ) -> None:
+        format_tag, channels, sample_rate, bytes_per_second, block_size, bits = struct.unpack(
+            "<HHIIHH", format_chunk[:16]
+        )
+        if format_tag == _EXTENSIBLE and len(format_chunk) >= 26:
+            format_tag = int.from_bytes(format_chunk[24:26], "little")
+        self.format_chunk = format_chunk
+        self.format_tag: int = format_tag
+        self.channels: int = channels
+        self.sample_rate: int = sample_rate
+        self.bytes_per_second: int = bytes_per_second
+        self.block_size: int = block_size or 1
+        self.data_offset = data_offset
+        self.data_size = data_size
+        self.is_64_bit = is_64_bit
+        self.description = f"{sample_rate} Hz, {channels} channel(s), {bits} bit"
+        sample_bytes = channels * ((bits + 7) // 8)
+        is_uncompressed = format_tag in {1, 3, 6, 7} and sample_rate > 0
+        self.is_sliceable = is_uncompressed and 0 < sample_bytes == block_size
 
     def compute_data_size(self, file_size: int) -> int:
         """Return the size of the samples in a file.
@@ -96,15 +74,12 @@ def parse_wav_header(data: bytes) -> WavHeader | None:
     is_64_bit = data[:4] != b"RIFF"
     format_chunk, ds64_size, offset = b"", 0, 12
     while len(data) >= offset + 8:
-        name, size = (
-            data[offset : offset + 4],
-            int.from_bytes(data[offset + 4 : offset + 8], "little"),
-        )
+        name, size = struct.unpack_from("<4sI", data, offset)
         offset += 8
         if name == b"data" and len(format_chunk) >= 16:
             stated = ds64_size if is_64_bit and size in _UNKNOWN_SIZES else size
             data_size = None if not stated or stated in _UNKNOWN_SIZES else stated
-            return WavHeader(format_chunk, offset, data_size, is_64_bit)
+            return WavHeader(format_chunk, offset, data_size, is_64_bit=is_64_bit)
         if name == b"data" or offset + size > MAX_HEADER_BYTES:
             raise ValueError("a WAV file without a readable header")
         if name == b"fmt ":

@@ -7,7 +7,7 @@ them as well.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
-from typing import Any, Self
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -46,14 +46,6 @@ class Transcript:
     def errors(self) -> list[str]:
         """Errors of the segments that could not be transcribed."""
         return [span.error for span in self.segments if span.error]
-
-    def shift(self, seconds: float) -> Self:
-        """Return a copy whose words and segments are later by a number of seconds."""
-        return replace(
-            self,
-            words=tuple(span.shift(seconds) for span in self.words),
-            segments=tuple(span.shift(seconds) for span in self.segments),
-        )
 
     def to_json(self) -> bytes:
         """Serialize the transcript; ``from_json`` reads it again."""

@@ -13,7 +13,6 @@ from support.recordings import create_recording, save_recording
 from support.scripted_router import record_sleeps
 
 from orq_router_integrations import OfflineRouter, OrqTranslationLoader, RouterClient, to_vtt
-from orq_router_integrations.document_loaders.subtitles import from_subtitles
 from orq_router_integrations.errors import (
     InvalidResponseError,
     NotFoundError,
@@ -21,6 +20,7 @@ from orq_router_integrations.errors import (
     RouterInputError,
     ServerError,
 )
+from orq_router_integrations.wire.subtitles import parse_subtitles
 
 
 def check_words(documents: list[Document], expected: Any) -> None:
@@ -91,10 +91,9 @@ def test_segments_of_split_recordings_are_sentences(talk: Any) -> None:
     documents = loader.load()
     sentences = [f"{sentence}." for sentence in talk.text.rstrip(".").split(". ")]
     assert get_texts(documents) == sentences
-    parsed = from_subtitles(to_vtt(documents))
-    assert get_texts(parsed) == sentences
-    last_start = documents[-1].metadata["start"]
-    assert parsed[-1].metadata["start"] == pytest.approx(last_start, abs=0.001)
+    parsed = parse_subtitles(to_vtt(documents))
+    assert [span.text for span in parsed] == sentences
+    assert parsed[-1].start == pytest.approx(documents[-1].metadata["start"], abs=0.001)
 
 
 def test_prompt_of_a_chunk_ends_with_the_previous_transcript(talk: Any) -> None:
