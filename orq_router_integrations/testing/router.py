@@ -10,44 +10,40 @@ the cache lookup; the cache is consulted before the load balancer picks a model;
 balancer that is not enabled returns the same 404 as the request's own model.
 """
 
-import os
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from urllib.parse import parse_qs, unquote
 
 import httpx
 
-from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
 from orq_router_integrations.testing.chat.endpoint import ChatEndpoint
 from orq_router_integrations.testing.decisions import DecisionEndpoint
-from orq_router_integrations.testing.images.endpoint import create_image_endpoints
-from orq_router_integrations.testing.images.image_host import HOST as IMAGE_HOST
-from orq_router_integrations.testing.images.image_host import ImageHost
+from orq_router_integrations.testing.images.endpoint import (
+    IMAGE_HOST,
+    ImageHost,
+    create_image_endpoints,
+)
 from orq_router_integrations.testing.moderations import ModerationEndpoint
 from orq_router_integrations.testing.responses.compaction import CompactionEndpoint
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
+from orq_router_integrations.testing.retrieval.catalog import list_catalog
 from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint
-from orq_router_integrations.testing.retrieval.knowledge import KnowledgeBases
+from orq_router_integrations.testing.retrieval.knowledge import KnowledgeBaseIndex, KnowledgeBases
 from orq_router_integrations.testing.retrieval.ocr import OCREndpoint
 from orq_router_integrations.testing.retrieval.rerank import RerankEndpoint
-from orq_router_integrations.testing.retrieval.root_endpoints import RootEndpoints
 from orq_router_integrations.testing.routing.control_parsing import split_controls
-from orq_router_integrations.testing.routing.endpoint import (
-    EndpointHandler,
-    EndpointRequest,
-    RouterResponse,
-)
+from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.faults import FaultScript, FaultSequence
 from orq_router_integrations.testing.routing.http_adapter import (
     Delay,
     OfflineTransport,
-    check_api_key,
     create_response,
     parse_request_body,
     record_request,
@@ -56,8 +52,8 @@ from orq_router_integrations.testing.routing.model_registry import ModelRegistry
 from orq_router_integrations.testing.routing.platform import (
     RateLimit,
     ResponseCache,
+    check_api_key,
     check_guardrails,
-    create_cache_key,
 )
 from orq_router_integrations.testing.routing.request_log import (
     CallLog,
@@ -68,13 +64,10 @@ from orq_router_integrations.testing.routing.request_routing import (
     LoadBalancerState,
     RequestRouting,
 )
-from orq_router_integrations.testing.speech.endpoint import SpeechEndpoint
-from orq_router_integrations.testing.transcriptions.endpoint import TranscriptionEndpoint
-from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.testing.speech import SpeechEndpoint
+from orq_router_integrations.testing.transcriptions import TranscriptionEndpoint
 from orq_router_integrations.wire.endpoints import (
-    MODELS,
-    RESPONSE_COMPACTION,
-    RESPONSES,
+    KNOWLEDGE_SEARCH,
     TRANSCRIPTIONS,
     TRANSLATIONS,
     Dialect,
@@ -83,11 +76,8 @@ from orq_router_integrations.wire.endpoints import (
 if TYPE_CHECKING:
     from orq_router_integrations.client import RouterClient
 
-STORED_PATH = RESPONSES.path + "/"
 
-Respond = Callable[[httpx.Request], RouterResponse]
-
-
+@dataclass(kw_only=True, eq=False, repr=False)
 class OfflineRouter:
     """Emulates the AI Router in-process, for tests, demos and documentation.
 
@@ -139,47 +129,33 @@ class OfflineRouter:
     'Hello!'
     """
 
-    def __init__(  # noqa: PLR0913 - independent settings, all optional
-        self,
-        *,
-        answers: Answers | None = None,
-        faults: Mapping[str, FaultSequence] | None = None,
-        models: Collection[str] | None = None,
-        knowledge_bases: KnowledgeBases | None = None,
-        api_keys: Collection[str] | None = None,
-        requests_per_minute: int | None = None,
-        lenient: bool = False,
-        latency: float = 0.0,
-        chunk_latency: float = 0.0,
-        seed: int = 0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        if latency < 0 or chunk_latency < 0:
+    answers: Answers | None = None
+    faults: Mapping[str, FaultSequence] | None = None
+    models: Collection[str] | None = None
+    knowledge_bases: KnowledgeBases | None = None
+    api_keys: Collection[str] | None = None
+    requests_per_minute: int | None = None
+    lenient: bool = False
+    latency: float = 0.0
+    chunk_latency: float = 0.0
+    seed: int = 0
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        if self.latency < 0 or self.chunk_latency < 0:
             raise ValueError("latency and chunk_latency must be at least 0 seconds.")
-        workspace = {"models": models, "knowledge_bases": knowledge_bases, "api_keys": api_keys}
-        limits = {"requests_per_minute": requests_per_minute}
-        times = {"latency": latency, "chunk_latency": chunk_latency, "clock": clock}
-        script = {"answers": answers, "faults": faults, "lenient": lenient, "seed": seed}
-        self._settings: dict[str, Any] = {**workspace, **limits, **times, **script}
         self.log: list[ProviderCall] = CallLog()
         self.requests: list[RecordedRequest] = []
-        self.latency, self._chunk_latency = latency, chunk_latency
         self._lock = threading.RLock()
-        _ROUTERS.add(self)
-        self._models = ModelRegistry(enabled=models)
-        self._root_endpoints = RootEndpoints(self._models, knowledge_bases, lenient=lenient)
-        self._keys = None if api_keys is None else tuple(api_keys)
-        self._limit = RateLimit(limit=requests_per_minute, clock=clock)
-        self._lenient = lenient
-        self._balancer = LoadBalancerState(seed=seed, log=self.log)
-        self._cache, self._images = ResponseCache(clock=clock), ImageHost(clock=clock)
-        self._faults, self._answers = FaultScript(faults), AnswerScript(answers)
+        self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
+        self._models = ModelRegistry(enabled=self.models)
+        self._knowledge = KnowledgeBaseIndex(self.knowledge_bases, self._models)
+        self._limit = RateLimit(limit=self.requests_per_minute, clock=self.clock)
+        self._balancer = LoadBalancerState(seed=self.seed, log=self.log)
+        self._cache, self._images = ResponseCache(clock=self.clock), ImageHost(clock=self.clock)
         self._responses = ResponsesEndpoint(self._answers, trace_id=self._create_trace_id)
         self._compaction = CompactionEndpoint(self._responses, self._models)
-        self._endpoints = self._create_endpoints()
-
-    def _create_endpoints(self) -> tuple[EndpointHandler[Any], ...]:
-        return (
+        self._handlers: list[EndpointHandler[Any]] = [
             self._responses,
             ChatEndpoint(self._answers),
             DecisionEndpoint(self._answers),
@@ -187,17 +163,19 @@ class OfflineRouter:
             SpeechEndpoint(self._answers),
             TranscriptionEndpoint(TRANSCRIPTIONS, self._answers),
             TranscriptionEndpoint(TRANSLATIONS, self._answers),
-            *create_image_endpoints(self._images, lenient=self._lenient),
+            *create_image_endpoints(self._images, lenient=self.lenient),
             EmbeddingsEndpoint(),
             RerankEndpoint(),
             OCREndpoint(),
-        )
+        ]
+        self._routes = self._create_routes()
 
     def __repr__(self) -> str:
         return f"OfflineRouter(requests={len(self.requests)}, calls={len(self.log)})"
 
     def __reduce__(self) -> Any:
-        return partial(OfflineRouter, **self._settings), ()
+        settings = {field.name: getattr(self, field.name) for field in fields(self)}
+        return partial(OfflineRouter, **settings), ()
 
     @property
     def unused(self) -> list[str]:
@@ -223,8 +201,8 @@ class OfflineRouter:
         """
         with self._lock:
             self._answers.load(answers)
-            self._faults.load(faults)
-            self._settings |= {"answers": answers, "faults": faults}
+            self._faults = FaultScript(faults)
+            self.answers, self.faults = answers, faults
 
     def assert_all_used(self) -> None:
         """Check that every scripted answer and fault has been used.
@@ -252,7 +230,7 @@ class OfflineRouter:
         """
         from orq_router_integrations.testing.client import create_client  # noqa: PLC0415 - not needed with plain httpx
 
-        key = self._keys[0] if self._keys else "offline-no-key-needed"
+        key = next(iter(self.api_keys or ()), "offline-no-key-needed")
         return create_client(self, {"api_key": key, **kwargs})
 
     def handle(self, request: httpx.Request) -> httpx.Response:
@@ -260,132 +238,104 @@ class OfflineRouter:
         with self._lock:
             request.read()
             self.requests.append(record_request(request))
-            headers = {"x-orq-offline": "1", "x-orq-trace-id": self._create_trace_id()}
             try:
                 response = self._dispatch(request)
             except HTTPError as error:
                 response = RouterResponse(error.to_body(), error.status, error.headers)
-            delay = Delay(self._chunk_latency, request)
+            except RecursionError:
+                too_deep = HTTPError(400, "the body is nested too deeply")
+                response = RouterResponse(too_deep.to_body(), 400)
+            headers = {"x-orq-offline": "1", "x-orq-trace-id": self._create_trace_id()}
+            delay = Delay(self.chunk_latency, request)
             return create_response(response, headers | self._limit.get_headers(), delay)
 
     def _create_trace_id(self) -> str:
         return f"{len(self.requests):032x}"
 
+    def _create_routes(self) -> list[tuple[str, str, Callable[..., RouterResponse]]]:
+        """Return method and path of all endpoints, with functions that take the path's groups."""
+        prefix = "/(?:v3/router|v2/router)"
+        return [
+            ("GET", "/v2/model-catalog", self._list_catalog),
+            ("POST", "/v2/knowledge/([^/]+)/search", self._search),
+            ("POST", "/v1/responses/compact", self._compact),
+            ("GET", f"{prefix}/models", self._list_models),
+            ("GET", f"{prefix}/models/(.+)", self._get_model),
+            ("GET", "/v3/router/responses/(.+)", self._get_stored_response),
+            *map(self._create_route, self._handlers),
+        ]
+
+    def _create_route(self, handler: EndpointHandler[Any]) -> Any:
+        dialects = "|".join(dialect.value for dialect in handler.endpoint.dialects)
+        respond = partial(self._handle_post, handler)
+        return "POST", f"/({dialects}){handler.endpoint.path}", respond
+
     def _dispatch(self, request: httpx.Request) -> RouterResponse:
         """Check address, API key and rate limit in this order, then respond."""
         if request.url.host == IMAGE_HOST and request.method == "GET":
-            data = self._images.fetch(request.url.path)
-            return RouterResponse(
-                data, headers={"content-type": detect_mime_type(data[:16]) or "image/png"}
-            )
-        respond = self._root_endpoints.find_route(request) or self._find_route(request)
-        check_api_key(request, self._keys)
-        self._limit.acquire()
-        return respond(request)
+            return self._images.fetch(request.url.path)
+        path = request.url.raw_path.decode().partition("?")[0]
+        for method, pattern, respond in self._routes:
+            match = re.search(rf"{pattern}\Z", path)
+            if match and request.method == method:
+                check_api_key(request, self.api_keys)
+                self._limit.acquire()
+                return respond(request, *map(unquote, match.groups()))
+        posts = ", ".join(f"POST {handler.endpoint.path}" for handler in self._handlers)
+        gets = "GET /models, GET /models/{id}, GET /responses/{id}"
+        message = f"{request.method} {path} is not an endpoint. Use v3/router with {posts}, {gets}."
+        raise HTTPError(404, message)
 
-    def _find_route(self, request: httpx.Request) -> Respond:
-        if request.method == "POST" and request.url.path.endswith(RESPONSE_COMPACTION.path):
-            return partial(self._compaction.respond, lenient=self._lenient)
-        dialect, path = _split_path(request.url.path)
-        method = request.method
-        if method == "GET" and dialect in MODELS.dialects:
-            if path == MODELS.path:
-                return lambda _: RouterResponse(self._models.list_models())
-            if model := path.removeprefix(MODELS.path + "/").removeprefix(path):
-                return lambda _: RouterResponse(self._models.get_model(model))
-        id_ = path.removeprefix(STORED_PATH).removeprefix(path)
-        if method == "GET" and id_ and dialect in RESPONSES.dialects:
-            return partial(self._get_stored_response, id_)
-        for handler in self._endpoints:
-            endpoint = handler.endpoint
-            if (method, path) == ("POST", endpoint.path) and dialect in endpoint.dialects:
-                return partial(self._handle_post, handler, dialect)
-        raise HTTPError(404, self._describe_endpoints(method, path, dialect))
+    def _list_catalog(self, request: httpx.Request) -> RouterResponse:
+        query = parse_qs(request.url.query.decode(), keep_blank_values=True)
+        return RouterResponse(list_catalog(self._models.listed, query))
 
-    def _describe_endpoints(self, method: str, path: str, dialect: Dialect) -> str:
-        """Describe the available endpoints for a request to any other path."""
-        if f"{path}/".startswith(STORED_PATH) and dialect is not Dialect.V3_ROUTER:
-            return f"{path} does not exist under {dialect.value}. Use v3/router."
-        posts = ", ".join(f"POST {handler.endpoint.path}" for handler in self._endpoints)
-        served = f"{posts}, GET {STORED_PATH}{{id}}, GET {MODELS.path} and GET {MODELS.path}/{{id}}"
-        return f"{method} {path} is not an endpoint. Under v3/router, use {served}."
+    def _search(self, request: httpx.Request, id_: str) -> RouterResponse:
+        body = parse_request_body(request, KNOWLEDGE_SEARCH)
+        return RouterResponse(self._knowledge.search(id_, body, lenient=self.lenient))
 
-    def _get_stored_response(self, id_: str, request: httpx.Request) -> RouterResponse:
-        if request.url.query and not self._lenient:
-            raise HTTPError(400, f"{STORED_PATH}{{id}} does not take query parameters")
+    def _compact(self, request: httpx.Request) -> RouterResponse:
+        return self._compaction.respond(request, lenient=self.lenient)
+
+    def _list_models(self, _: httpx.Request) -> RouterResponse:
+        models = map(self._models.describe_model, self._models.listed)
+        return RouterResponse({"object": "list", "data": list(models)})
+
+    def _get_model(self, _: httpx.Request, id_: str) -> RouterResponse:
+        return RouterResponse(self._models.describe_model(id_))
+
+    def _get_stored_response(self, request: httpx.Request, id_: str) -> RouterResponse:
+        if request.url.query and not self.lenient:
+            raise HTTPError(400, "/responses/{id} does not take query parameters")
         return RouterResponse(self._responses.store.poll(id_))
 
     def _handle_post(
-        self, handler: EndpointHandler[Any], dialect: Dialect, http_request: httpx.Request
+        self, handler: EndpointHandler[Any], http_request: httpx.Request, dialect: str
     ) -> RouterResponse:
         body = parse_request_body(http_request, handler.endpoint)
-        try:
-            parsed = split_controls(body, handler.endpoint, dialect, lenient=self._lenient)
-            controls = parsed.controls
-            request = handler.parse(parsed.endpoint_fields, controls, lenient=self._lenient)
-        except RecursionError:
-            raise HTTPError(400, "the body is nested too deeply") from None
+        controls, endpoint_fields = split_controls(
+            body, handler.endpoint, Dialect(dialect), lenient=self.lenient
+        )
+        request = handler.parse(endpoint_fields, controls, lenient=self.lenient)
         balancer = controls.load_balancer  # its models replace the requested one
         for model in [item.model for item in balancer.models] if balancer else [request.model]:
             self._models.check_enabled(model)
         if request.guarded_text is not None:
             check_guardrails(controls.guardrails or (), request.guarded_text)
-        key = create_cache_key(http_request.url.path, body)
-        return handler.finalize(request, self._respond_from_cache(key, handler, request, controls))
 
-    def _respond_from_cache(
-        self,
-        key: str,
-        handler: EndpointHandler[Any],
-        request: EndpointRequest,
-        controls: RouterControls,
-    ) -> RouterResponse:
-        """Return the cached response, or route the request and cache its response."""
+        def respond() -> RouterResponse:
+            routing = RequestRouting(
+                handler=handler,
+                request=request,
+                controls=controls,
+                models=self._models,
+                faults=self._faults,
+                log=self.log,
+            )
+            return routing.run(self._balancer.pick(balancer) if balancer else request.model)
+
         if controls.cache is None or not request.is_cacheable:
-            return self._route(handler, request, controls)
-        if cached := self._cache.get(key):
-            return replace(cached, headers={**cached.headers, "x-orq-offline-cache": "hit"})
-        response = self._route(handler, request, controls)
-        self._cache.put(key, response, controls.cache)
-        return response
-
-    def _route(
-        self, handler: EndpointHandler[Any], request: EndpointRequest, controls: RouterControls
-    ) -> RouterResponse:
-        balancer = controls.load_balancer
-        routing = RequestRouting(
-            handler=handler,
-            request=request,
-            controls=controls,
-            models=self._models,
-            faults=self._faults,
-            log=self.log,
-        )
-        return routing.run(self._balancer.pick(balancer) if balancer else request.model)
-
-
-def _split_path(path: str) -> tuple[Dialect, str]:
-    """Split a URL path into the dialect and the endpoint path.
-
-    Raises:
-        HTTPError: 404, the path contains no router prefix.
-    """
-    for dialect in Dialect:
-        _, prefix, endpoint_path = path.partition(f"/{dialect.value}/")
-        if prefix:
-            return dialect, "/" + endpoint_path
-    prefixes = ", ".join(f"/{dialect.value}" for dialect in Dialect)
-    raise HTTPError(404, f"{path} does not contain a prefix of the router ({prefixes})")
-
-
-_ROUTERS: WeakSet[OfflineRouter] = WeakSet()
-
-
-def _reset_after_fork() -> None:
-    """Replace the locks, which other threads of the parent process may hold."""
-    for router in _ROUTERS:
-        router._lock = threading.RLock()  # noqa: SLF001
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_after_fork)
+            return handler.finalize(request, respond())
+        path = http_request.url.path
+        response = self._cache.get_or_create(path, body, controls.cache, respond)
+        return handler.finalize(request, response)

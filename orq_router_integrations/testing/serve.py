@@ -1,13 +1,24 @@
-"""Serve the offline router on a loopback port, for any OpenAI-compatible client."""
+"""Serve the offline router over HTTP: an ASGI app, and a server on a loopback port."""
 
 import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, cast
 
-from orq_router_integrations.testing.asgi import create_asgi_app
+import httpx
+
 from orq_router_integrations.testing.router import OfflineRouter
+from orq_router_integrations.testing.routing.http_adapter import Delay
+from orq_router_integrations.testing.serialization import encode_json
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+App = Callable[[Event, Receive, Send], Awaitable[None]]
 
 
 def serve(
@@ -41,14 +52,13 @@ def serve(
         ) from None
     if record is not None:
         record.open("ab").close()  # raises now if the file cannot be written
-    app = create_asgi_app(OfflineRouter() if router is None else router, record=record)
+    app = create_asgi_app(router or OfflineRouter(), record=record)
     with _open_listener(host, port) as listener:
         url_host = f"[{host}]" if ":" in host else host
         base_url = f"http://{url_host}:{listener.getsockname()[1]}/v3/router"
         sys.stdout.write(f"The offline router serves {base_url} (any API key is accepted)\n")
         sys.stdout.flush()
-        config = uvicorn.Config(app, log_level="warning")
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 
 def _is_loopback(host: str) -> bool:
@@ -68,3 +78,55 @@ def _open_listener(host: str, port: int) -> socket.socket:
             f"Cannot listen on port {port} of {host}: {os.strerror(error.errno or 0)}. "
             "Choose another port with --port (port= in Python); 0 picks a free port.",
         ) from None
+
+
+def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App:
+    """Create an ASGI 3 app that sends the router's responses, streams event by event.
+
+    Each request is appended to the file ``record``, if there is one, as a line of JSON.
+    """
+
+    async def app(scope: Event, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            for event in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{event}.complete"})
+            return
+        if scope["type"] != "http":
+            raise ValueError(f"The offline router serves HTTP only, not {scope['type']}.")
+        request = await _read_request(scope, receive)
+        response = router.handle(request)
+        if record is not None:
+            line = {**asdict(router.requests[-1]), "status": response.status_code}
+            with record.open("ab") as file:
+                file.write(encode_json(line) + b"\n")
+        await Delay(router.latency, request).wait_async()
+        await _send_response(response, send)
+
+    return app
+
+
+async def _read_request(scope: Event, receive: Receive) -> httpx.Request:
+    content = bytearray()
+    event: Event = {"more_body": True}
+    while event.get("more_body", False):
+        event = await receive()
+        content += event.get("body", b"")
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope.get("query_string", b"")
+    url = httpx.URL(scheme="http", host="offline", raw_path=path + (query and b"?" + query))
+    return httpx.Request(
+        scope["method"], url, headers=list(scope["headers"]), content=bytes(content)
+    )
+
+
+async def _send_response(response: httpx.Response, send: Send) -> None:
+    start = {"type": "http.response.start", "status": response.status_code}
+    await send(start | {"headers": response.headers.raw})
+    stream = cast("httpx.AsyncByteStream", response.stream)  # also an AsyncByteStream
+    try:
+        async for chunk in stream:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except httpx.RemoteProtocolError:
+        return  # without a final event, the server breaks the connection
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.asgi import create_asgi_app
+from orq_router_integrations.testing.serve import create_asgi_app
 
 RESET = 0
 """A fault that resets the connection before a response."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.asgi import create_asgi_app
+from orq_router_integrations.testing.serve import create_asgi_app
 
 
 @contextmanager

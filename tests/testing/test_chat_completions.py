@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from orq_router_integrations.testing import Answer
-from orq_router_integrations.testing.media.audio_info import read_audio_info
+from orq_router_integrations.testing.media.audio import read_audio_info
 
 GPT = "openai/gpt-4o"
 

@@ -79,13 +79,13 @@ class TestVariables:
 
 
 MISPLACED = [
-    ("v3/router", {"orq": {"identity": IDENTITY}}, "orq.identity", "Send identity at top level"),
-    ("v3/router", {"orq": {"retry": {"count": 1}}}, "orq.retry", "Send retry at top level"),
+    ("v3/router", {"orq": {"identity": IDENTITY}}, "orq.identity", "Send it as identity."),
+    ("v3/router", {"orq": {"retry": {"count": 1}}}, "orq.retry", "Send it as retry."),
     ("v3/router", {"orq": {"prompt": {"id": "p"}}}, "orq.prompt", "Unknown control"),
     ("v2/router", {"identity": IDENTITY}, "identity", "Send it as orq.identity"),
     ("v2/router", {"thread": {"id": "t"}}, "thread", "Send it as orq.thread"),
-    ("v2/router", {"orq": {"guardrails": []}}, "orq.guardrails", "Send guardrails at top level"),
-    ("v2/router", {"orq": {"variables": {}}}, "orq.variables", "Send variables at top level"),
+    ("v2/router", {"orq": {"guardrails": []}}, "orq.guardrails", "Send it as guardrails."),
+    ("v2/router", {"orq": {"variables": {}}}, "orq.variables", "Send it as variables."),
     ("v2/gateway", {"fallbacks": FALLBACKS}, "fallbacks", "Send it as orq.fallbacks"),
     ("v2/gateway", {"orq": {"identity": IDENTITY}}, "orq.identity", "Send it as orq.contact"),
     ("v2/gateway", {"variables": {"a": 1}}, "variables", "Send it as orq.inputs"),
@@ -160,10 +160,6 @@ def test_invalid_value_returns_400(create_chat, fields, param):
 def test_error_param_of_nested_control(create_chat):
     error = create_chat().get_error(400, prefix="v2/gateway", orq={"retry": {"count": 9}})
     assert error["param"] == "orq.retry.count"
-    error = create_chat().get_error(
-        400, prefix="v2/router", orq={"knowledge_bases": [{"top_k": 1}]}
-    )
-    assert error["param"] == "orq.knowledge_bases[0].knowledge_id"
 
 
 def test_integral_float_is_accepted(create_chat):

@@ -9,8 +9,8 @@ import pytest
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterTimeoutError, StreamInterruptedError
-from orq_router_integrations.testing.asgi import create_asgi_app
 from orq_router_integrations.testing.routing import http_adapter
+from orq_router_integrations.testing.serve import create_asgi_app
 
 GPT = "openai/gpt-4o"
 ANSWERS = {"Hi": "one two"}

@@ -35,8 +35,8 @@ def test_copy_restarts_the_script():
 def test_copy_keeps_the_settings():
     settings = {"faults": {GPT: 503}, "models": [GPT], "api_keys": ["k"], "requests_per_minute": 1}
     router = pickle.loads(pickle.dumps(OfflineRouter(**settings, lenient=True)))
-    assert {name: router._settings[name] for name in settings} == settings
-    assert router._settings["lenient"] is True
+    assert {name: getattr(router, name) for name in settings} == settings
+    assert router.lenient is True
     client = OfflineRouter().client(max_retries=0, default_headers={"x-a": "b"})
     copy = pickle.loads(pickle.dumps(client))
     assert (copy.max_retries, copy.default_headers) == (0, {"x-a": "b"})

@@ -250,5 +250,5 @@ def test_deeply_nested_body_returns_400():
     router = OfflineRouter(lenient=True)
     http = httpx.Client(transport=router.transport, headers={"Authorization": "Bearer x"})
     messages = '[{"role": "user", "content": "hi"}]'
-    body = f'{{"model": "{GPT}", "messages": {messages}, "x": {"[" * 300}{"]" * 300}}}'
+    body = f'{{"model": "{GPT}", "messages": {messages}, "x": {"[" * 2000}{"]" * 2000}}}'
     assert http.post("https://h/v3/router/chat/completions", content=body).status_code == 400

@@ -9,8 +9,7 @@ import pytest
 import uvicorn
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.asgi import create_asgi_app
-from orq_router_integrations.testing.serve import serve
+from orq_router_integrations.testing.serve import create_asgi_app, serve
 
 
 class TestAsgiApp:

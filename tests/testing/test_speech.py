@@ -7,10 +7,9 @@ import httpx
 import openai
 import pytest
 
-from orq_router_integrations.testing import Answer, Fault, OfflineRouter
-from orq_router_integrations.testing.media.audio_codec import decode_audio
+from orq_router_integrations.testing import Answer, Fault, OfflineRouter, speech
+from orq_router_integrations.testing.media.audio import decode_audio
 from orq_router_integrations.testing.media.tone_codec import decode_speech
-from orq_router_integrations.testing.speech import provider_formats
 
 TEXT = "The quick brown fox, at 7 o'clock. Ünï 日本!"
 TTS = "openai/tts-1"
@@ -89,7 +88,7 @@ class TestSound:
         assert decode_pcm(samples.pcm, samples.rate) == TEXT
 
     def test_compressed_formats_are_replaced_without_pyav(self, monkeypatch):
-        monkeypatch.setattr(provider_formats, "has_pyav", lambda: False)
+        monkeypatch.setattr(speech, "has_pyav", lambda: False)
         response = SpeechClient().post(response_format="mp3")
         assert decode_wav(response) == TEXT
 

@@ -12,11 +12,10 @@ import pytest
 from support.recordings import TEXT, create_recording, create_wav
 
 from orq_router_integrations.media.wav import build_wav_header
-from orq_router_integrations.testing import Fault, OfflineRouter
-from orq_router_integrations.testing.media import audio_codec
-from orq_router_integrations.testing.media.audio_codec import Samples, encode_audio
+from orq_router_integrations.testing import Fault, OfflineRouter, transcriptions
+from orq_router_integrations.testing.media import audio as audio_module
+from orq_router_integrations.testing.media.audio import Samples, encode_audio
 from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech
-from orq_router_integrations.testing.transcriptions import recognition
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.subtitles import parse_subtitles
 
@@ -178,7 +177,7 @@ def test_scripted_answer_has_the_duration_of_an_ogg_file(send: Send) -> None:
 
 
 def test_compressed_speech_without_pyav(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (audio_codec, recognition):
+    for module in (audio_module, transcriptions):
         monkeypatch.setattr(module, "has_pyav", lambda: False)
     text = send(data=ENCODED["flac"], name="talk.flac").json()["text"]
     size = len(ENCODED["flac"])

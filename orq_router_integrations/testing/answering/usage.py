@@ -10,7 +10,7 @@ from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.message import estimate_tokens
 from orq_router_integrations.testing.answering.prompt import Prompt
 from orq_router_integrations.testing.media.attachment import AUDIO_TOKENS
-from orq_router_integrations.testing.media.audio_info import SAMPLE_RATE
+from orq_router_integrations.testing.media.audio import SAMPLE_RATE
 
 _CHAT_NAMES = {
     "input_tokens": "prompt_tokens",

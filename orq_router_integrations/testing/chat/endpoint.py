@@ -14,7 +14,7 @@ from orq_router_integrations.testing.answering.text_endpoint import TextEndpoint
 from orq_router_integrations.testing.answering.usage import override_usage
 from orq_router_integrations.testing.chat.completion import Completion, build_usage
 from orq_router_integrations.testing.chat.schema import ChatRequest, ThinkingEnabled
-from orq_router_integrations.testing.media.audio_info import create_tone, create_wav
+from orq_router_integrations.testing.media.audio import create_tone, create_wav
 from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name

@@ -1,44 +1,39 @@
-"""Draw images that show their prompt.
+"""Draw images that contain their prompt, and read it.
 
-With Pillow, an image is a landscape with the prompt on a card, an edit shows its source images and
-a variation changes their colors. Without Pillow, every image is a pattern. All images store their
+With Pillow, an image is a card that shows the prompt, an edit shows its source images, and a
+variation changes their colors. Without Pillow, every image is an empty card. All images store their
 prompt as text, so tests can check which image they got. Drawing is deterministic.
 """
 
 import hashlib
 import re
+import struct
+import zlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from orq_router_integrations.media.metadata import ImageSize
 from orq_router_integrations.media.mime import detect_mime_type
-from orq_router_integrations.testing.images.png import Size, draw_pattern, read_png_text
-from orq_router_integrations.testing.media.image_info import read_image_info
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+TEXT_KEYWORD = "Description"
+"""Keyword of the text in a PNG."""
+
+PAPER = (251, 250, 245)
 _CAPTION = re.compile(r" (?:Edit \d+: .*|Variation \d+)\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
-    """What to draw.
+    """What to draw."""
 
-    Attributes:
-        size: Width and height in pixels.
-        number: Number of the image in its response, from 1.
-        prompt: Prompt of a generation or an edit; ``None`` for a variation.
-        sources: Uploaded images.
-        mask: A PNG whose transparent area is edited.
-        is_transparent: Whether the background is transparent.
-        file_format: ``png``, ``jpeg`` or ``webp``; the last two require Pillow.
-        quality: Quality of JPEG and WebP, 0 to 100.
-    """
-
-    size: Size
-    number: int = 1
-    prompt: str | None = None
+    size: ImageSize
+    number: int = 1  # of the image in its response
+    prompt: str | None = None  # None for a variation
     sources: tuple[bytes, ...] = ()
-    mask: bytes | None = None
+    mask: bytes | None = None  # a PNG whose transparent area is edited
     is_transparent: bool = False
-    file_format: str = "png"
+    file_format: str = "png"  # jpeg and webp require Pillow
     quality: int = 90
 
     @property
@@ -50,8 +45,14 @@ class ImageSpec:
 
     @property
     def text(self) -> str:
-        """The caption, after the texts of the source images."""
-        return " ".join([*map(_describe_source, self.sources), self.caption])
+        """The caption, after the texts of the source images without their last caption."""
+        texts = [
+            _CAPTION.sub(
+                "", read_image_text(data) or f"image {hashlib.sha256(data).hexdigest()[:8]}"
+            )
+            for data in self.sources
+        ]
+        return " ".join([*texts, self.caption])
 
 
 def has_pillow() -> bool:
@@ -60,12 +61,12 @@ def has_pillow() -> bool:
 
 
 def draw_image(spec: ImageSpec) -> bytes:
-    """Draw an image. Without Pillow, it is a PNG with a pattern."""
-    if has_pillow():
-        from orq_router_integrations.testing.images import pillow_drawing  # noqa: PLC0415
+    """Draw an image. Without Pillow, it is an empty card."""
+    if not has_pillow():
+        return draw_card(spec.text, spec.size, spec.number, is_transparent=spec.is_transparent)
+    from orq_router_integrations.testing.images import pillow_drawing  # noqa: PLC0415
 
-        return pillow_drawing.draw_image(spec)
-    return draw_pattern(spec.text, spec.size, spec.number, is_transparent=spec.is_transparent)
+    return pillow_drawing.draw_image(spec)
 
 
 def read_image_text(data: bytes) -> str | None:
@@ -79,19 +80,45 @@ def read_image_text(data: bytes) -> str | None:
     'a red boat'
     """
     if detect_mime_type(data[:16]) == "image/png" or not has_pillow():
-        return read_png_text(data)
+        return _read_png_text(data)
     from orq_router_integrations.testing.images import pillow_drawing  # noqa: PLC0415
 
     return pillow_drawing.read_exif_text(data)
 
 
-def describe_image(data: bytes) -> str:
-    """Return format, size and digest of an image."""
-    info = read_image_info(data)
-    dimensions = "{}x{}".format(*info.size) if info.size else "unknown size"
-    return f"{info.format} {dimensions} {hashlib.sha256(data).hexdigest()[:8]}"
+def _read_png_text(data: bytes) -> str | None:
+    prefix = f"{TEXT_KEYWORD}\0\0\0".encode()  # the zeros mean that the text is not compressed
+    position = len(PNG_SIGNATURE)
+    while position + 8 <= len(data):
+        size, name = struct.unpack_from(">I4s", data, position)
+        chunk = data[position + 8 : position + 8 + size]
+        if name == b"iTXt" and chunk.startswith(prefix):
+            return chunk.split(b"\0", 5)[-1].decode("utf-8", "replace")
+        position += size + 12
+    return None
 
 
-def _describe_source(data: bytes) -> str:
-    """Return the text of an image without the caption of its last edit."""
-    return _CAPTION.sub("", read_image_text(data) or describe_image(data))
+def choose_color(text: str, number: int) -> tuple[int, ...]:
+    """Return a color that depends on a text and a number."""
+    return tuple(hashlib.sha256(f"{number}:{text}".encode("utf-8", "replace")).digest()[:3])
+
+
+def draw_card(
+    text: str, size: ImageSize, number: int = 1, *, is_transparent: bool = False
+) -> bytes:
+    """Draw an empty card as a PNG, on a background that depends on a text, and store the text."""
+    width, height = size
+    background = bytes(4) if is_transparent else bytes([*choose_color(text, number), 255])
+    side, top = width // 8, height // 8
+    edge = b"\0" + background * width
+    card = b"\0" + background * side + bytes([*PAPER, 255]) * (width - 2 * side) + background * side
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0),
+        b"iTXt": f"{TEXT_KEYWORD}\0\0\0\0\0{text}".encode("utf-8", "replace"),
+        b"IDAT": zlib.compress(edge * top + card * (height - 2 * top) + edge * top),
+        b"IEND": b"",
+    }
+    return PNG_SIGNATURE + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks.items()
+    )

@@ -1,42 +1,31 @@
-"""The image endpoints.
+"""The image endpoints, and the host of image URLs.
 
-Choices where the documentation is silent: without a ``size`` (or with ``auto``) images are
-1024x1024, and edits have the size of their first image, with GPT Image the supported size of the
-closest shape. GPT Image always sends base64, DALL-E a URL by default, other models base64 by
+Choices where the documentation is silent: images have 16 to 4096 pixels per side, and 1024x1024
+without a ``size``. GPT Image always sends base64, DALL-E a URL by default, other models base64 by
 default (variations: a URL).
 """
 
 import base64
 import hashlib
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 import orjson
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orq_router_integrations.media.metadata import read_image_size
+from orq_router_integrations.media.mime import detect_mime_type, get_suffixes
 from orq_router_integrations.testing.images.drawing import ImageSpec, draw_image, has_pillow
-from orq_router_integrations.testing.images.image_host import ImageHost
-from orq_router_integrations.testing.images.png import Size
-from orq_router_integrations.testing.images.schema import (
-    SIDE_RANGE,
-    AnyRequest,
-    Edit,
-    Generation,
-    Variation,
-    check_mask_size,
-    check_model_params,
-    find_model_family,
-)
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
+    EndpointRequest,
     RouterResponse,
     split_bytes,
 )
-from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.multipart_parsing import FormFile
-from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile, FormInt
 from orq_router_integrations.wire.endpoints import (
     IMAGE_EDITS,
     IMAGE_GENERATIONS,
@@ -44,156 +33,243 @@ from orq_router_integrations.wire.endpoints import (
     Endpoint,
 )
 
-DEFAULT_SIZE = (1024, 1024)
-GPT_IMAGE_SIZES = ((1024, 1024), (1536, 1024), (1024, 1536))
-GPT_IMAGE_QUALITIES = {"low": "low", "medium": "medium", "standard": "medium"}
-"""Quality reported for the requested one; ``high`` for all others."""
+IMAGE_HOST = "images.offline.invalid"
+URL_LIFETIME_SECONDS = 3600.0  # documented for variations
+
+SIDE_RANGE = range(16, 4097)
+MAX_FILE_BYTES = 50 * 1024 * 1024
+DEFAULT_SIZE = "1024x1024"
+GPT_IMAGE_SIZES = {DEFAULT_SIZE, "1536x1024", "1024x1536"}
+
+_GPT_IMAGE_FIELDS = {"background", "output_format", "output_compression", "moderation"}
+_UNSUPPORTED_FIELDS = {
+    "dall-e-2": {"style"} | _GPT_IMAGE_FIELDS,
+    "dall-e-3": _GPT_IMAGE_FIELDS,
+    "gpt-image": {"style", "response_format"},
+}
+"""Fields that the models of a family reject. Other models support all fields."""
 
 
-def create_image_endpoints(
-    links: ImageHost, *, lenient: bool
-) -> tuple[EndpointHandler[AnyRequest], ...]:
-    """Create the three image endpoints."""
-    return (
-        ImageEndpoint(IMAGE_GENERATIONS, Generation, links, lenient),
-        ImageEndpoint(IMAGE_EDITS, Edit, links, lenient),
-        ImageEndpoint(IMAGE_VARIATIONS, Variation, links, lenient),
-    )
+def _check_size(size: str) -> str:
+    match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", size)
+    if size != "auto" and not (match and all(int(side) in SIDE_RANGE for side in match.groups())):
+        raise ValueError("must be 'auto' or a size from 16x16 to 4096x4096, such as '1024x1024'")
+    return size
+
+
+def _check_image_file(file: FormFile) -> FormFile:
+    mime_type = detect_mime_type(file.data[:16])
+    if mime_type not in {"image/png", "image/jpeg", "image/webp"}:
+        raise ValueError(f"must be PNG, WebP or JPEG, not {mime_type or 'an unknown type'}")
+    if len(file.data) >= MAX_FILE_BYTES:
+        raise ValueError("must be smaller than 50 MB")
+    return file
+
+
+def _check_mask_file(file: FormFile) -> FormFile:
+    if detect_mime_type(file.data[:16]) != "image/png":
+        raise ValueError("a mask must be a PNG")
+    return file
+
+
+Size = Annotated[str, AfterValidator(_check_size)]
+ImageFile = Annotated[AnyFile, AfterValidator(_check_image_file)]
+ImageFiles = Annotated[
+    list[ImageFile],
+    Field(min_length=1, max_length=16),
+    BeforeValidator(lambda value: [value] if isinstance(value, FormFile) else value),
+]
+
+
+class ImageRequest(EndpointRequest):
+    n: Annotated[FormInt, Field(ge=1, le=10)] | None = None
+    response_format: Literal["url", "b64_json"] | None = None
+
+    @property
+    def is_streamed(self) -> bool:
+        return True
+
+    @property
+    def is_cacheable(self) -> bool:
+        return True
+
+    @property
+    def files(self) -> Sequence[FormFile]:
+        """Uploaded images."""
+        return ()
+
+
+class Generation(ImageRequest):
+    prompt: str = Field(min_length=1)
+    n: Annotated[int, Field(ge=1, le=10)] | None = None
+    size: Size | None = None
+    quality: Literal["auto", "high", "medium", "low", "hd", "standard"] | None = None
+    style: Literal["vivid", "natural"] | None = None
+    background: Literal["transparent", "opaque", "auto"] | None = None
+    output_format: Literal["png", "jpeg", "webp"] | None = None
+    output_compression: int | None = Field(default=None, ge=0, le=100)
+    moderation: Literal["auto", "low"] | None = None
+
+
+class Edit(ImageRequest):
+    prompt: str = Field(min_length=1)
+    size: Size | None = None
+    image: ImageFiles
+    mask: Annotated[AnyFile, AfterValidator(_check_mask_file)] | None = None
+    quality: Literal["auto", "high", "medium", "low", "standard"] | None = None
+    user: str | None = None
+
+    @property
+    def files(self) -> Sequence[FormFile]:
+        return self.image
+
+    @model_validator(mode="after")
+    def _check_mask_size(self) -> "Edit":
+        mask = self.mask and read_image_size(self.mask.data)
+        image = read_image_size(self.image[0].data)
+        if mask and image and mask != image:
+            reject_field("mask", f"must have the size of the image: {image}, not {mask}")
+        return self
+
+
+class Variation(ImageRequest):
+    image: ImageFile
+    size: Literal["256x256", "512x512", "1024x1024"] | None = None
+    user: str | None = None
+
+    @property
+    def files(self) -> Sequence[FormFile]:
+        return (self.image,)
+
+
+AnyRequest = Generation | Edit | Variation
+
+
+class ImageHost:
+    """Stores images and serves them for an hour, at URLs that exist only within this process."""
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._images: dict[str, tuple[float, bytes]] = {}
+
+    def store(self, data: bytes) -> str:
+        """Store an image and return its URL."""
+        now = self._clock()
+        self._images = {path: item for path, item in self._images.items() if now < item[0]}
+        suffix = get_suffixes(detect_mime_type(data[:16]) or "image/png")[0]
+        path = f"/{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
+        self._images[path] = (now + URL_LIFETIME_SECONDS, data)
+        return f"https://{IMAGE_HOST}{path}"
+
+    def fetch(self, path: str) -> RouterResponse:
+        expires_at, data = self._images.get(path, (0.0, b""))
+        if self._clock() >= expires_at:
+            raise HTTPError(404, f"{path} is unknown or has expired", code="not_found")
+        return RouterResponse(data, headers={"content-type": detect_mime_type(data[:16]) or ""})
 
 
 class ImageEndpoint(EndpointHandler[AnyRequest]):
-    """One of the image endpoints."""
+    """Draws images. The response is sent in chunks, so that faults can truncate it."""
 
     def __init__(
-        self, endpoint: Endpoint, schema: type[AnyRequest], links: ImageHost, lenient: bool
+        self, endpoint: Endpoint, schema: type[AnyRequest], host: ImageHost, *, lenient: bool
     ) -> None:
-        self.endpoint = endpoint
-        self.schema = schema
-        self._links = links
-        self._lenient = lenient
-
-    def parse(
-        self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
-    ) -> AnyRequest:
-        if self.schema is Edit and isinstance(image := body.get("image"), FormFile):
-            body = {**body, "image": [image]}
-        request = super().parse(body, controls, lenient=lenient)
-        if isinstance(request, Edit):
-            check_mask_size(request)
-        if isinstance(request, Generation) and not lenient:
-            _check_output_format(request)
-        return request
+        self.endpoint, self.schema = endpoint, schema
+        self._host, self._lenient = host, lenient
 
     def respond(self, request: AnyRequest, model: str) -> RouterResponse:
+        name = model.partition("/")[2]
+        family = next((family for family in _UNSUPPORTED_FIELDS if name.startswith(family)), "")
         if not self._lenient:
-            check_model_params(model, request.build_provider_body(model))
-        return ImageResponseBuilder(request, self._links).build(model)
-
-
-@dataclass(frozen=True, slots=True)
-class ImageResponseBuilder:
-    """Draws the images of one request. The response is sent in chunks, so faults can cut it."""
-
-    request: AnyRequest
-    links: ImageHost
-
-    def build(self, model: str) -> RouterResponse:
-        """Draw the requested images."""
-        spec = self._create_spec(model)
-        numbers = range(1, (self.request.n or 1) + 1)
-        files = [draw_image(replace(spec, number=number)) for number in numbers]
-        body = {"created": 0, "data": [self._build_item(file, model) for file in files]}
-        if find_model_family(model) == "gpt-image":
-            body |= self._get_gpt_image_fields(spec, len(files))
+            _check_support(request, family, model)
+        spec = _create_spec(request)
+        images = [
+            draw_image(replace(spec, number=number)) for number in range(1, (request.n or 1) + 1)
+        ]
+        body = {
+            "created": 0,
+            "data": [self._build_item(image, request, family) for image in images],
+            **(
+                _build_gpt_image_fields(request, spec, len(images)) if family == "gpt-image" else {}
+            ),
+        }
         headers = {"content-type": "application/json"}
         return RouterResponse(chunks=split_bytes(orjson.dumps(body)), headers=headers)
 
-    def _create_spec(self, model: str) -> ImageSpec:
-        request = self.request
-        spec = ImageSpec(
-            size=self._choose_size(model),
-            prompt=None if isinstance(request, Variation) else request.prompt,
-            sources=tuple(file.data for file in request.files),
+    def _build_item(self, image: bytes, request: AnyRequest, family: str) -> dict[str, str]:
+        is_linked = request.response_format == "url" or (
+            request.response_format is None and (isinstance(request, Variation) or family != "")
         )
-        match request:
-            case Edit(mask=FormFile(data=mask)):
-                return replace(spec, mask=mask)
-            case Generation():
-                return replace(
-                    spec,
-                    is_transparent=request.background == "transparent",
-                    file_format=(request.output_format or "png") if has_pillow() else "png",
-                    quality=request.output_compression or spec.quality,
-                )
-        return spec
-
-    def _choose_size(self, model: str) -> Size:
-        size = self.request.size
-        if size and size != "auto":
-            width, _, height = size.partition("x")
-            return int(width), int(height)
-        is_edit = isinstance(self.request, Edit)
-        image_size = read_image_size(self.request.files[0].data) if is_edit else None
-        if image_size is None or not all(side in SIDE_RANGE for side in image_size):
-            return DEFAULT_SIZE
-        if find_model_family(model) != "gpt-image":
-            return image_size
-        ratio = math.log(image_size[0] / image_size[1])
-        return min(GPT_IMAGE_SIZES, key=lambda it: abs(math.log(it[0] / it[1]) - ratio))
-
-    def _build_item(self, file: bytes, model: str) -> dict[str, str]:
-        """Build one item of ``data``, with base64 or a URL."""
-        is_linked = isinstance(self.request, Variation) or find_model_family(model) is not None
-        response_format = self.request.response_format or ("url" if is_linked else "b64_json")
-        if response_format == "b64_json" or find_model_family(model) == "gpt-image":
-            item = {"b64_json": base64.b64encode(file).decode()}
+        if is_linked and family != "gpt-image":
+            item = {"url": self._host.store(image)}
         else:
-            item = {"url": self.links.store(hashlib.sha256(file).hexdigest()[:32], file)}
-        is_revised = find_model_family(model) == "dall-e-3" and isinstance(self.request, Generation)
-        return item | ({"revised_prompt": f"A picture: {self._prompt}"} if is_revised else {})
-
-    @property
-    def _prompt(self) -> str:
-        return "variation" if isinstance(self.request, Variation) else self.request.prompt
-
-    def _get_gpt_image_fields(self, spec: ImageSpec, count: int) -> dict[str, Any]:
-        """Return the fields that only GPT Image returns: settings and estimated usage.
-
-        Only values that the schemas of OpenAI's clients allow are returned. ``size`` is omitted if
-        the request has another one.
-        """
-        width, height = spec.size
-        text_tokens, image_tokens = len(self._prompt) // 4 + 1, 256 * len(spec.sources)
-        output_tokens = count * max(1, width * height // 1000)
-        requested_quality = getattr(self.request, "quality", None) or "auto"
-        return {
-            "background": "transparent" if spec.is_transparent else "opaque",
-            "output_format": spec.file_format,
-            **({"size": f"{width}x{height}"} if spec.size in GPT_IMAGE_SIZES else {}),
-            "quality": GPT_IMAGE_QUALITIES.get(requested_quality, "high"),
-            "usage": {
-                "input_tokens": text_tokens + image_tokens,
-                "output_tokens": output_tokens,
-                "total_tokens": text_tokens + image_tokens + output_tokens,
-                "input_tokens_details": {"text_tokens": text_tokens, "image_tokens": image_tokens},
-            },
-        }
+            item = {"b64_json": base64.b64encode(image).decode()}
+        if family == "dall-e-3" and isinstance(request, Generation):
+            item["revised_prompt"] = f"A picture: {request.prompt}"
+        return item
 
 
-def _check_output_format(request: Generation) -> None:
-    """Check that the requested format can be produced.
+def create_image_endpoints(host: ImageHost, *, lenient: bool) -> list[ImageEndpoint]:
+    return [
+        ImageEndpoint(IMAGE_GENERATIONS, Generation, host, lenient=lenient),
+        ImageEndpoint(IMAGE_EDITS, Edit, host, lenient=lenient),
+        ImageEndpoint(IMAGE_VARIATIONS, Variation, host, lenient=lenient),
+    ]
 
-    Raises:
-        HTTPError: 400, Pillow is missing, or the format has no transparency.
-    """
-    if request.output_format not in {"jpeg", "webp"}:
-        return
-    if request.output_format == "jpeg" and request.background == "transparent":
-        message = "output_format: JPEG has no transparency. Use png or webp."
-        raise HTTPError(400, message, param="output_format")
-    if not has_pillow():
-        message = (
-            "output_format: JPEG and WebP require Pillow. Install it with pip install pillow, "
-            "or use lenient=True to get a PNG."
+
+def _check_support(request: AnyRequest, family: str, model: str) -> None:
+    """Reject fields that the model, or the offline router, does not support."""
+    for name in sorted(request.model_fields_set & _UNSUPPORTED_FIELDS.get(family, set())):
+        reject_field(name, f"{model} does not support it")
+    if family == "dall-e-3" and (request.n or 1) > 1:
+        reject_field("n", f"{model} creates one image only")
+    output_format = getattr(request, "output_format", None) or "png"
+    if output_format == "jpeg" and getattr(request, "background", None) == "transparent":
+        reject_field("output_format", "JPEG has no transparency. Use png or webp.")
+    if output_format != "png" and not has_pillow():
+        reject_field(
+            "output_format",
+            "JPEG and WebP require Pillow. Install it with pip install pillow, or use lenient=True "
+            "to get a PNG.",
         )
-        raise HTTPError(400, message, param="output_format")
+
+
+def _create_spec(request: AnyRequest) -> ImageSpec:
+    size = DEFAULT_SIZE if request.size in {None, "auto"} else str(request.size)
+    width, _, height = size.partition("x")
+    spec = ImageSpec(
+        size=(int(width), int(height)),
+        prompt=None if isinstance(request, Variation) else request.prompt,
+        sources=tuple(file.data for file in request.files),
+        mask=request.mask.data if isinstance(request, Edit) and request.mask else None,
+    )
+    if not isinstance(request, Generation):
+        return spec
+    return replace(
+        spec,
+        is_transparent=request.background == "transparent",
+        file_format=(request.output_format or "png") if has_pillow() else "png",
+        quality=request.output_compression or spec.quality,
+    )
+
+
+def _build_gpt_image_fields(request: AnyRequest, spec: ImageSpec, count: int) -> dict[str, Any]:
+    """Build the settings and the estimated usage, which only GPT Image returns.
+
+    Only values that the schemas of OpenAI's clients allow are returned. ``size`` is omitted if the
+    request has another one.
+    """
+    size, quality = "{}x{}".format(*spec.size), getattr(request, "quality", None)
+    text_tokens, image_tokens = len(spec.prompt or "") // 4 + 1, 256 * len(spec.sources)
+    return {
+        "background": "transparent" if spec.is_transparent else "opaque",
+        "output_format": spec.file_format,
+        "quality": quality if quality in {"low", "medium"} else "high",
+        **({"size": size} if size in GPT_IMAGE_SIZES else {}),
+        "usage": {
+            "input_tokens": text_tokens + image_tokens,
+            "output_tokens": 1000 * count,
+            "total_tokens": text_tokens + image_tokens + 1000 * count,
+            "input_tokens_details": {"text_tokens": text_tokens, "image_tokens": image_tokens},
+        },
+    }

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orq_router_integrations.testing.media.audio_info import read_audio_info
-from orq_router_integrations.testing.media.image_info import read_image_info
-from orq_router_integrations.testing.media.pdf import read_pdf
+from orq_router_integrations.media.metadata import read_image_size
+from orq_router_integrations.media.mime import detect_mime_type
+from orq_router_integrations.testing.media.audio import read_audio_info
+from orq_router_integrations.testing.media.pdf import read_pdf_pages
 
 AUDIO_TOKENS = 10
 """Tokens per second of audio."""
@@ -46,7 +47,8 @@ class Attachment:
     def audio_tokens(self) -> int:
         if self.kind != "audio":
             return 0
-        return math.ceil(AUDIO_TOKENS * (read_audio_info(self._data).seconds or 1))
+        info = read_audio_info(self._data)
+        return math.ceil(AUDIO_TOKENS * ((info and info.seconds) or 1))
 
     @property
     def _data(self) -> bytes:
@@ -85,23 +87,25 @@ def read_attachment(part: dict[str, Any]) -> Attachment | None:
 
 
 def _describe_image(data: bytes) -> str:
-    info = read_image_info(data)
-    size = f"{info.size[0]} x {info.size[1]} pixels" if info.size else "size not readable offline"
-    return f"an image ({info.format}, {size}, {len(data)} bytes)"
+    size = read_image_size(data)
+    pixels = "{} x {} pixels".format(*size) if size else "size not readable offline"
+    image_format = (detect_mime_type(data[:16]) or "unknown format").removeprefix("image/")
+    return f"an image ({image_format.upper()}, {pixels}, {len(data)} bytes)"
 
 
 def _describe_pdf(data: bytes) -> str:
-    pdf = read_pdf(data)
-    text = f"text: '{_shorten(pdf.text)}'" if pdf.text else "text not readable offline"
-    return f"{pdf.pages} page{'' if pdf.pages == 1 else 's'}; {text}"
+    pages = read_pdf_pages(data)
+    content = " ".join(pages).strip()
+    text = f"text: '{_shorten(content)}'" if content else "text not readable offline"
+    return f"{len(pages)} page{'' if len(pages) == 1 else 's'}; {text}"
 
 
 def _describe_audio(data: bytes) -> str:
-    info = read_audio_info(data)
-    if info.seconds is None:
-        return f"audio ({info.format}, {len(data)} bytes, length not readable offline)"
+    info, audio_format = read_audio_info(data), "WAV" if data.startswith(b"RIFF") else "MP3"
+    if info is None or info.seconds is None:
+        return f"audio ({audio_format}, {len(data)} bytes, length not readable offline)"
     channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
-    return f"audio ({info.format}, {info.seconds:.1f} seconds, {info.sample_rate} Hz, {channels})"
+    return f"audio ({audio_format}, {info.seconds:.1f} seconds, {info.sample_rate} Hz, {channels})"
 
 
 def _shorten(text: str) -> str:

@@ -11,23 +11,17 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointRequest,
     RouterResponse,
 )
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.wire.endpoints import RERANK
 from orq_router_integrations.wire.model_kinds import get_model_kind
-
-MAX_DOCUMENTS = 1000
 
 
 class RerankRequest(EndpointRequest):
     query: str
-    documents: Annotated[list[str], Field(max_length=MAX_DOCUMENTS)]
+    documents: Annotated[list[str], Field(max_length=1000)]
     top_n: Annotated[int, Field(ge=1)] | None = None
     return_documents: bool = False
     filename: str | None = None
-
-    @property
-    def is_cacheable(self) -> bool:
-        return True
 
 
 class RerankEndpoint(EndpointHandler[RerankRequest]):
@@ -38,18 +32,20 @@ class RerankEndpoint(EndpointHandler[RerankRequest]):
 
     def respond(self, request: RerankRequest, model: str) -> RouterResponse:
         if get_model_kind(model) not in {"rerank", None}:
-            raise HTTPError(400, f"{model} does not support rerank", param="model")
-        scores = [compute_similarity(request.query, text) for text in request.documents]
-        order = sorted(range(len(scores)), key=lambda index: -scores[index])
-        results = [
-            _create_result(request, index, scores[index]) for index in order[: request.top_n]
-        ]
+            reject_field("model", f"{model} does not support rerank")
+        results: list[dict[str, Any]] = []
+        for index, text in enumerate(request.documents):
+            score = round(compute_similarity(request.query, text), 6)
+            document = {"document": {"text": text}} if request.return_documents else {}
+            results.append(
+                {"object": "rerank", "index": index, "relevance_score": score, **document}
+            )
+        results.sort(key=lambda result: -result["relevance_score"])
         tokens = sum(map(estimate_tokens, [request.query, *request.documents]))
-        body = {"object": "list", "results": results, "usage": {"total_tokens": tokens}}
-        return RouterResponse(body)
-
-
-def _create_result(request: RerankRequest, index: int, score: float) -> dict[str, Any]:
-    result = {"object": "rerank", "index": index, "relevance_score": round(score, 6)}
-    document = {"document": {"text": request.documents[index]}}
-    return result | (document if request.return_documents else {})
+        return RouterResponse(
+            {
+                "object": "list",
+                "results": results[: request.top_n],
+                "usage": {"total_tokens": tokens},
+            }
+        )

@@ -22,23 +22,14 @@ Chunks = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class RouterResponse:
-    """A response before it is converted to HTTP.
+    """A response before it is converted to HTTP."""
 
-    Attributes:
-        body: JSON value, text or bytes.
-        status: HTTP status.
-        headers: Headers set by the endpoint or by the error.
-        chunks: Chunks of a stream, instead of a body.
-        is_complete: Whether the stream is complete; a truncated stream has no ``[DONE]``.
-        has_event_names: Whether each chunk has an ``event:`` line with its type.
-    """
-
-    body: Any = None
+    body: Any = None  # a JSON value, text or bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    chunks: Chunks | None = None
-    is_complete: bool = True
-    has_event_names: bool = False
+    chunks: Chunks | None = None  # of a stream, instead of a body
+    is_complete: bool = True  # whether a stream ends with [DONE]
+    has_event_names: bool = False  # whether each chunk has an event: line with its type
 
 
 class EndpointRequest(RequestModel):
@@ -54,7 +45,7 @@ class EndpointRequest(RequestModel):
     @property
     def is_cacheable(self) -> bool:
         """Whether the router may cache the response."""
-        return False
+        return not self.is_streamed
 
     @property
     def guarded_text(self) -> str | None:
@@ -71,17 +62,11 @@ R = TypeVar("R", bound=EndpointRequest)
 
 
 class EndpointHandler(ABC, Generic[R]):
-    """One endpoint of the router.
-
-    Attributes:
-        endpoint: Path and supported controls.
-        schema: The request model.
-        default_retry: Retries applied when a request has no ``retry`` control.
-    """
+    """One endpoint of the router."""
 
     endpoint: Endpoint
     schema: type[R]
-    default_retry: RouterRetry | None = None
+    default_retry: RouterRetry | None = None  # if a request has no retry control
 
     def parse(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> R:  # noqa: ARG002 - for subclasses
         """Validate a body without its controls.
@@ -102,12 +87,7 @@ class EndpointHandler(ABC, Generic[R]):
         """
 
     def create_error_chunk(self, number: int, error: Any) -> Any:  # noqa: ARG002 - for subclasses
-        """Create the chunk that ends a broken stream.
-
-        Args:
-            number: Number of the chunks before it.
-            error: The error body.
-        """
+        """Create the chunk that ends a broken stream, after ``number`` others."""
         return error
 
     def finalize(self, request: R, response: RouterResponse) -> RouterResponse:  # noqa: ARG002 - for subclasses

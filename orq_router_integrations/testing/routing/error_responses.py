@@ -4,59 +4,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    404: "not_found_error",
-    408: "timeout_error",
-    429: "rate_limit_error",
-}
-
-_CODES = {
-    400: "invalid_request_body",
-    401: "invalid_api_key",
-    403: "insufficient_scope",
-    408: "request_timeout",
-    422: "provider_credential_invalid",
-    429: "rate_limit_exceeded",
-    500: "internal_error",
-    501: "not_implemented",
-    502: "provider_error",
-    503: "provider_overloaded",
-    504: "provider_timeout",
+_TYPES_AND_CODES = {
+    400: ("invalid_request_error", "invalid_request_body"),
+    401: ("authentication_error", "invalid_api_key"),
+    403: ("api_error", "insufficient_scope"),
+    404: ("not_found_error", None),
+    408: ("timeout_error", "request_timeout"),
+    422: ("api_error", "provider_credential_invalid"),
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+    500: ("api_error", "internal_error"),
+    501: ("api_error", "not_implemented"),
+    502: ("api_error", "provider_error"),
+    503: ("api_error", "provider_overloaded"),
+    504: ("api_error", "provider_timeout"),
 }
 
 
 @dataclass(slots=True)
 class HTTPError(Exception):
-    """An error response, raised when a request is invalid.
-
-    Attributes:
-        status: HTTP status.
-        message: Human-readable description.
-        code: Machine-readable code; derived from the status by default.
-        param: Path of the invalid field, such as ``messages[0].content``.
-        failures: Guardrails that blocked the request.
-        headers: Response headers.
-    """
+    """An error response, raised when a request is invalid."""
 
     status: int
     message: str
-    code: str | None = None
-    param: str | None = None
-    failures: list[dict[str, Any]] | None = None
+    code: str | None = None  # derived from the status by default
+    param: str | None = None  # path of the invalid field, such as messages[0].content
+    failures: list[dict[str, Any]] | None = None  # guardrails that blocked the request
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_body(self) -> dict[str, Any]:
-        error: dict[str, Any] = {
+        type_, code = _TYPES_AND_CODES.get(self.status, ("api_error", None))
+        error = {
             "message": self.message,
-            "type": _TYPES.get(self.status, "api_error"),
-            "code": self.code or _CODES.get(self.status),
+            "type": type_,
+            "code": self.code or code,
             "param": self.param,
         }
-        if self.failures is not None:
-            error["failures"] = self.failures
-        return {"error": error}
+        return {"error": error | ({"failures": self.failures} if self.failures else {})}
 
 
 def reject_field(param: str, message: str) -> NoReturn:

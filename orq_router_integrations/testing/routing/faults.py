@@ -1,6 +1,6 @@
 """Scripted faults: errors, delays and broken streams of a provider."""
 
-from collections import deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,43 +84,40 @@ FaultSequence = int | Fault | Sequence[int | Fault]
 
 
 class FaultScript:
-    """Faults by model id: a single fault always applies, a list is used call by call."""
+    """Faults by model id: a single fault applies to every call, a list has one entry per call."""
 
     def __init__(self, faults: Mapping[str, FaultSequence] | None) -> None:
-        self.load(faults)
-
-    def load(self, faults: Mapping[str, FaultSequence] | None) -> None:
-        """Replace all faults."""
-        self._always: dict[str, Fault] = {}
-        self._next: dict[str, deque[Fault]] = {}
-        for model, script in (faults or {}).items():
-            if not has_provider(model):
-                raise ValueError(f"faults: {model!r} is not a model id. Write 'provider/model'.")
-            if isinstance(script, list | tuple):
-                self._next[model] = deque(map(_to_fault, script))
-            else:
-                self._always[model] = _to_fault(script)
-        self._unused = set(self._always)
+        self._scripts = {model: _parse_script(model, it) for model, it in (faults or {}).items()}
+        self._calls: Counter[str] = Counter()
 
     @property
     def unused(self) -> list[str]:
         """Models with faults that no call has used."""
-        return [*sorted(self._unused), *(model for model, faults in self._next.items() if faults)]
+        return [
+            model
+            for model, script in self._scripts.items()
+            if self._calls[model] < (1 if isinstance(script, Fault) else len(script))
+        ]
 
     def take_fault(self, model: str) -> Fault:
         """Return the fault of the next call to a model."""
-        self._unused.discard(model)
-        if faults := self._next.get(model):
-            return faults.popleft()
-        return self._always.get(model, HEALTHY)
+        script = self._scripts.get(model, HEALTHY)
+        self._calls[model] += 1
+        if isinstance(script, Fault):
+            return script
+        number = self._calls[model]
+        return script[number - 1] if number <= len(script) else HEALTHY
 
 
-def _to_fault(item: Any) -> Fault:
-    if isinstance(item, Fault):
-        return item
-    if not isinstance(item, int):
-        raise ValueError(
-            f"faults: expected a status or a Fault, got {item!r:.80}. Write "
-            "faults={'openai/gpt-4o': 503}. A list has one entry per call."
-        )
-    return Fault(status=item)
+def _parse_script(model: str, script: FaultSequence) -> Fault | list[Fault]:
+    if not has_provider(model):
+        raise ValueError(f"faults: {model!r} is not a model id. Write 'provider/model'.")
+    faults = []
+    for item in script if isinstance(script, list | tuple) else [script]:
+        if not isinstance(item, int | Fault):
+            raise ValueError(
+                f"faults: expected a status or a Fault, got {item!r:.80}. Write "
+                "faults={'openai/gpt-4o': 503}. A list has one entry per call."
+            )
+        faults.append(item if isinstance(item, Fault) else Fault(status=item))
+    return faults if isinstance(script, list | tuple) else faults[0]

@@ -5,10 +5,10 @@ from typing import Any
 
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 
-PROVIDERS = (
+PROVIDERS = {
     *("anthropic", "aws", "azure", "cohere", "elevenlabs", "google", "google-ai", "groq"),
     *("jina", "mistral", "openai", "typesafe"),
-)
+}
 """Known provider prefixes. All of their models are enabled by default."""
 
 LISTED_MODELS = (
@@ -32,39 +32,28 @@ class ModelRegistry:
 
     def __init__(self, *, enabled: Collection[str] | None) -> None:
         self._enabled = None if enabled is None else tuple(dict.fromkeys(enabled))
-        if invalid := [model for model in self._enabled or () if not has_provider(model)]:
+        self.listed = LISTED_MODELS if self._enabled is None else self._enabled
+        if invalid := [model for model in self.listed if not has_provider(model)]:
             raise ValueError(f"models: {invalid[0]!r} is not a model id. Write 'provider/model'.")
+
+    def is_enabled(self, model: str) -> bool:
+        if self._enabled is None:
+            return model.partition("/")[0] in PROVIDERS
+        return model in self._enabled
 
     def check_enabled(self, model: str) -> None:
         """Raise a 404 if a model is not enabled, or a 400 if its id names no provider."""
         if not has_provider(model):
             message = f"invalid model format: {model!r}. Write 'provider/model'."
             raise HTTPError(400, message, param="model")
-        if self._enabled is None:
-            is_enabled = model.partition("/")[0] in PROVIDERS
-        else:
-            is_enabled = model in self._enabled
-        if not is_enabled:
+        if not self.is_enabled(model):
             message = f"model {model!r} was not found or is not enabled in this workspace"
             raise HTTPError(404, message, param="model")
 
-    @property
-    def listed(self) -> tuple[str, ...]:
-        """The ids of the models that are listed."""
-        return LISTED_MODELS if self._enabled is None else self._enabled
-
-    def list_models(self) -> dict[str, Any]:
-        """Return the body of ``GET /models``, which has no capabilities."""
-        return {"object": "list", "data": [_describe_model(id_) for id_ in self.listed]}
-
-    def get_model(self, id_: str) -> dict[str, Any]:
+    def describe_model(self, id_: str) -> dict[str, Any]:
         """Return the body of ``GET /models/{model}``."""
         self.check_enabled(id_)
-        return _describe_model(id_)
-
-
-def _describe_model(id_: str) -> dict[str, Any]:
-    return {"id": id_, "object": "model", "created": 0, "owned_by": id_.partition("/")[0]}
+        return {"id": id_, "object": "model", "created": 0, "owned_by": id_.partition("/")[0]}
 
 
 def get_provider_model_name(model: str) -> str:

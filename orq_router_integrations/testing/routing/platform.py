@@ -1,17 +1,17 @@
-"""What the platform does before it calls a provider: rate limit, input guardrails and cache.
+"""What the platform does before it calls a provider: key, rate limit, input guardrails and cache.
 
 Where the documentation is silent, one behavior was chosen: an input guardrail blocks a request
 whose last user text contains the id of the guardrail; output guardrails never block; streams are
 not cached.
 """
 
-import hashlib
+import json
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import orjson
+import httpx
 
 from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
@@ -21,47 +21,48 @@ from orq_router_integrations.wire.controls import Guardrail, RouterCache
 WINDOW_SECONDS = 60.0
 
 
+def check_api_key(request: httpx.Request, keys: Collection[str] | None) -> None:
+    """Check the bearer token of a request."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        message = "API key missing. Send the header 'Authorization: Bearer <key>'."
+        raise HTTPError(401, message, "authentication_required")
+    if keys is not None and key.strip() not in keys:
+        raise HTTPError(401, "the API key is not valid for this workspace")
+
+
 class RateLimit:
     """Counts requests in a rolling window; a ``limit`` of ``None`` is unlimited."""
 
     def __init__(self, *, limit: int | None, clock: Callable[[], float]) -> None:
         if limit is not None and limit < 1:
             raise ValueError(f"requests_per_minute: must be at least 1, not {limit}")
-        self._limit = limit
-        self._clock = clock
-        self._times: deque[float] = deque()
+        self._limit, self._clock = limit, clock
+        self._expirations: list[float] = []
 
     def acquire(self) -> None:
-        """Count one request."""
-        if self._limit is None:
+        """Count one request, or raise a 429."""
+        headers = self.get_headers()
+        if not headers:
             return
-        self._drop_expired()
-        if len(self._times) >= self._limit:
-            wait = str(self._get_reset_seconds())
-            message = f"rate limit of {self._limit} requests per minute reached. Retry in {wait} s."
-            raise HTTPError(429, message, headers={"retry-after": wait})
-        self._times.append(self._clock())
+        if headers["x-ratelimit-remaining"] == "0":
+            seconds = headers["x-ratelimit-reset"].rstrip("s")
+            message = f"rate limit of {self._limit} requests per minute. Retry in {seconds} s."
+            raise HTTPError(429, message, headers={"retry-after": seconds})
+        self._expirations.append(self._clock() + WINDOW_SECONDS)
 
     def get_headers(self) -> dict[str, str]:
         """Return the rate-limit headers, or an empty dict without a limit."""
         if self._limit is None:
             return {}
-        self._drop_expired()
+        now = self._clock()
+        self._expirations = [time for time in self._expirations if time > now]
+        seconds = max(1, math.ceil(self._expirations[0] - now)) if self._expirations else 0
         return {
             "x-ratelimit-limit": str(self._limit),
-            "x-ratelimit-remaining": str(self._limit - len(self._times)),
-            "x-ratelimit-reset": f"{self._get_reset_seconds()}s",
+            "x-ratelimit-remaining": str(self._limit - len(self._expirations)),
+            "x-ratelimit-reset": f"{seconds}s",
         }
-
-    def _drop_expired(self) -> None:
-        start = self._clock() - WINDOW_SECONDS
-        while self._times and self._times[0] <= start:
-            self._times.popleft()
-
-    def _get_reset_seconds(self) -> int:
-        if not self._times:
-            return 0
-        return max(1, math.ceil(self._times[0] + WINDOW_SECONDS - self._clock()))
 
 
 def check_guardrails(guardrails: Iterable[Guardrail], text: str) -> None:
@@ -77,28 +78,25 @@ def check_guardrails(guardrails: Iterable[Guardrail], text: str) -> None:
 
 
 class ResponseCache:
-    """Responses by request, with an expiry."""
+    """Responses by path and body, with an expiry. Files count by name, type and content."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._entries: dict[str, tuple[float, RouterResponse]] = {}
 
-    def get(self, key: str) -> RouterResponse | None:
-        """Return a cached response unless it has expired."""
+    def get_or_create(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        settings: RouterCache,
+        create: Callable[[], RouterResponse],
+    ) -> RouterResponse:
+        """Return the cached response, or create one and keep it if it is successful."""
+        key = json.dumps([path, describe_files(body)], sort_keys=True)
         expires_at, response = self._entries.get(key, (0.0, None))
-        return response if self._clock() < expires_at else None
-
-    def put(self, key: str, response: RouterResponse, settings: RouterCache) -> None:
-        """Cache a successful response for ``ttl`` seconds."""
+        if response and self._clock() < expires_at:
+            return replace(response, headers={**response.headers, "x-orq-offline-cache": "hit"})
+        response = create()
         if response.status == 200:
             self._entries[key] = (self._clock() + settings.ttl, response)
-
-
-def create_cache_key(path: str, body: Mapping[str, Any]) -> str:
-    """Create a cache key from the path and the body. Files count by content, not by name."""
-    try:
-        fields = describe_files(body, lambda file: file.sha256)
-        data = orjson.dumps([path, fields], option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        raise HTTPError(400, "the body is nested too deeply") from None
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+        return response

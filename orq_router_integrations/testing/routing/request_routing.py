@@ -37,8 +37,8 @@ from orq_router_integrations.wire.controls import (
 )
 from orq_router_integrations.wire.model_candidates import ANSWERED_MODEL_HEADER
 
-RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Simulated delay before each retry. Nothing sleeps."""
+RETRY_DELAYS_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Simulated delay before each attempt. Nothing sleeps."""
 
 _FINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
 
@@ -65,57 +65,54 @@ class RequestRouting:
         return response
 
     def _call_model(self, model: str) -> RouterResponse:
+        retry = self.controls.retry or self.handler.default_retry
+        delays = RETRY_DELAYS_SECONDS[: 1 + (retry.count if retry else 0)]
         try:
             self.models.check_enabled(model)
         except HTTPError as error:
             return RouterResponse(error.to_body(), error.status)
-        response = self._call_provider(model, attempt=1, pause=0.0)
-        retry = self.controls.retry or self.handler.default_retry
-        if retry is None:
-            return response
-        for attempt, pause in enumerate(RETRY_DELAYS_SECONDS[: retry.count], start=2):
-            if response.status not in retry.on_codes:
-                break
+        for attempt, pause in enumerate(delays, start=1):
             response = self._call_provider(model, attempt=attempt, pause=pause)
+            if retry is None or response.status not in retry.on_codes:
+                break
         return response
 
     def _call_provider(self, model: str, *, attempt: int, pause: float) -> RouterResponse:
         """Make one call to a provider and log it."""
         fault = self.faults.take_fault(model)
-        timeout = self.controls.timeout.call_timeout / 1000 if self.controls.timeout else None
-        if timeout is not None and fault.seconds > timeout:
-            message = f"{model} did not answer within the call_timeout of {timeout} seconds"
-            response, seconds = RouterResponse(HTTPError(408, message).to_body(), 408), timeout
-        else:
-            response, seconds = self._respond(fault, model), fault.seconds
-        call = ProviderCall(
-            model=model,
-            path=self.handler.endpoint.path,
-            body=describe_files(self.request.build_provider_body(model)),
-            status=response.status,
-            attempt=attempt,
-            seconds=seconds,
-            pause=pause,
+        seconds, timeout = fault.seconds, self.controls.timeout
+        try:
+            if timeout and seconds > timeout.call_timeout / 1000:
+                seconds = timeout.call_timeout / 1000
+                message = f"{model} did not answer within the call_timeout of {seconds} seconds"
+                raise HTTPError(408, message)
+            response = self._respond(fault, model)
+        except HTTPError as error:
+            response = RouterResponse(error.to_body(), error.status)
+        self.log.append(
+            ProviderCall(
+                model=model,
+                path=self.handler.endpoint.path,
+                body=describe_files(self.request.build_provider_body(model)),
+                status=response.status,
+                attempt=attempt,
+                seconds=seconds,
+                pause=pause,
+            )
         )
-        self.log.append(call)
         if response.status != 200:
             return response
         return replace(response, headers={**response.headers, ANSWERED_MODEL_HEADER: model})
 
     def _respond(self, fault: Fault, model: str) -> RouterResponse:
-        breaks_stream = bool(self.request.is_streamed and fault.break_after)
-        if not breaks_stream and (fault.status != 200 or fault.break_after is not None):
+        """Return the provider's response, or the error or the broken stream of a fault."""
+        if not (self.request.is_streamed and fault.break_after):
+            if fault.status == 200 and fault.break_after is None:
+                return self.handler.respond(self.request, model)
             return RouterResponse(
                 fault.create_error_body(model), fault.error_status, headers=fault.headers
             )
-        try:
-            response = self.handler.respond(self.request, model)
-        except HTTPError as error:
-            return RouterResponse(error.to_body(), error.status)
-        return self._break_stream(response, fault, model) if breaks_stream else response
-
-    def _break_stream(self, response: RouterResponse, fault: Fault, model: str) -> RouterResponse:
-        """Truncate a stream and append the error, if there is one and the format allows it."""
+        response = self.handler.respond(self.request, model)
         chunks = response.chunks or ()
         if isinstance(chunks[0], bytes):
             return replace(response, chunks=chunks[:-1][: fault.break_after], is_complete=False)
@@ -144,9 +141,8 @@ class LoadBalancerState:
         models = tuple(item.model for item in balancer.models)
         match balancer.type:
             case "round_robin":
-                turn = self._turns[models]
                 self._turns[models] += 1
-                return models[turn % len(models)]
+                return models[(self._turns[models] - 1) % len(models)]
             case "latency_based":
                 last_seconds = {call.model: call.seconds for call in self._log}
                 return min(models, key=lambda model: last_seconds.get(model, 0.0))

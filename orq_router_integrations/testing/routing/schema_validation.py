@@ -58,7 +58,7 @@ def _find_path(body: Any, location: Location, error_type: str) -> list[int | str
     pydantic inserts the tags of unions into the location, and a tag may equal a key. Of all
     possible paths, the longest one that exists in the body is returned.
     """
-    return max(_iter_paths(body, list(location), error_type), key=len, default=[])
+    return max(_iter_paths(body, list(location), error_type), key=len, default=list(location[:1]))
 
 
 def _iter_paths(

@@ -1,13 +1,19 @@
-"""Decode and encode audio. Formats other than WAV require PyAV."""
+"""Decode, encode and describe audio. Formats other than WAV require PyAV."""
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+import struct
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import chain
 from typing import Any
 
-from orq_router_integrations.media.wav import parse_wav_header
+from orq_router_integrations.media import metadata
+from orq_router_integrations.media.metadata import AudioInfo
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header, parse_wav_header
+
+SAMPLE_RATE = 8000
+"""Sample rate of ``create_tone``, in hertz."""
 
 DECODED_RATE = 16_000
 """Sample rate of decoded audio that is not WAV, in hertz."""
@@ -34,13 +40,34 @@ class Samples:
 
     @property
     def seconds(self) -> float:
-        """Duration in seconds."""
         return len(self.pcm) / (self.rate * self.channels * self.width)
+
+
+def create_tone(seconds: float) -> bytes:
+    """Create a soft tone as 16-bit mono samples."""
+    steps = range(int(seconds * SAMPLE_RATE))
+    return b"".join(struct.pack("<h", int(3000 * math.sin(step * 0.3))) for step in steps)
+
+
+def create_wav(samples: bytes) -> bytes:
+    """Wrap samples of ``create_tone`` in a WAV file."""
+    return build_wav_header(build_pcm_format(SAMPLE_RATE), len(samples)) + samples
 
 
 def has_pyav() -> bool:
     """Return whether PyAV is installed."""
     return find_spec("av") is not None
+
+
+def read_audio_info(data: bytes) -> AudioInfo | None:
+    """Read the header of a WAV or MP3 file, and of any other audio with PyAV. Never raises."""
+    if info := metadata.read_audio_info(data):
+        return info
+    container = _open_container(data)
+    if container is None or not container.duration:
+        return None
+    stream = container.streams.audio[0]
+    return AudioInfo(container.duration / 1e6, stream.rate, stream.channels)
 
 
 def decode_audio(data: bytes) -> Samples | None:
@@ -51,16 +78,25 @@ def decode_audio(data: bytes) -> Samples | None:
         header = None
     if header and header.is_sliceable and header.format_tag == 1:
         pcm = data[header.data_offset :][: header.compute_data_size(len(data))]
-        return Samples(
-            pcm, header.sample_rate, header.channels, header.block_size // header.channels
-        )
-    decoded = bytearray()
-    with open_container(data) as container:
-        if container is None:
-            return None
-        for frame in _resample(container.decode(audio=0)):
-            decoded += bytes(frame.planes[0])[: 2 * frame.samples]
-    return Samples(bytes(decoded), DECODED_RATE) if decoded else None
+        width = header.block_size // header.channels
+        return Samples(pcm, header.sample_rate, header.channels, width)
+    container = _open_container(data)
+    pcm = b"" if container is None else _decode(container)
+    return Samples(pcm, DECODED_RATE) if pcm else None
+
+
+def _decode(container: Any) -> bytes:
+    import av  # noqa: PLC0415 - optional dependency, slow to import
+
+    resampler = av.AudioResampler("s16", "mono", DECODED_RATE)
+    pcm = bytearray()
+    try:
+        for frame in chain(container.decode(audio=0), [None]):  # None flushes the resampler
+            for part in resampler.resample(frame):
+                pcm += bytes(part.planes[0])[: 2 * part.samples]
+    except av.FFmpegError:
+        pass  # a truncated file is decoded as far as possible
+    return bytes(pcm)
 
 
 def encode_audio(samples: Samples, audio_format: str) -> bytes:
@@ -81,30 +117,14 @@ def encode_audio(samples: Samples, audio_format: str) -> bytes:
     return file.getvalue()
 
 
-@contextmanager
-def open_container(data: bytes) -> Iterator[Any]:
-    """Open audio with PyAV; ``None`` without PyAV or if it is not audio."""
+def _open_container(data: bytes) -> Any:
+    """Open audio with PyAV. Return ``None`` without PyAV, or if it is not audio."""
     if not has_pyav():
-        yield None
-        return
+        return None
     import av  # noqa: PLC0415 - optional dependency, slow to import
 
     try:
         container = av.open(io.BytesIO(data))
     except (av.FFmpegError, ValueError):
-        yield None
-        return
-    with container:
-        yield container if container.streams.audio else None
-
-
-def _resample(frames: Any) -> Iterator[Any]:
-    import av  # noqa: PLC0415 - optional dependency, slow to import
-
-    resampler = av.AudioResampler("s16", "mono", DECODED_RATE)
-    try:
-        for frame in frames:
-            yield from resampler.resample(frame)
-    except av.FFmpegError:
-        return  # a truncated file is decoded as far as possible
-    yield from resampler.resample(None)
+        return None
+    return container if container.streams.audio else None

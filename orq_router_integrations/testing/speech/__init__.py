@@ -1,1 +1,0 @@
-"""POST /audio/speech: text to speech."""

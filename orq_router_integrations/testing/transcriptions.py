@@ -1,0 +1,225 @@
+"""The endpoints POST /audio/transcriptions and /audio/translations.
+
+Choices where the documentation is silent:
+
+* text, srt and vtt are sent as plain text, not as a JSON string.
+* ``diarize`` labels every word and segment with the same speaker.
+* The language of a transcription is the requested one, or ``und``.
+* A translation contains the words as spoken, and reports ``english`` as its language.
+* A file has at most 25 MiB; the status of a larger one is 413. Other errors have the status 422,
+  which is the only one that is documented.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from orq_router_integrations.media.mime import (
+    RECORDING_SUFFIXES,
+    detect_mime_type,
+    validate_recording,
+)
+from orq_router_integrations.testing.answering.script import AnswerScript
+from orq_router_integrations.testing.media.audio import decode_audio, has_pyav, read_audio_info
+from orq_router_integrations.testing.media.tone_codec import decode_speech, ends_sentence
+from orq_router_integrations.testing.routing.endpoint import (
+    EndpointHandler,
+    EndpointRequest,
+    RouterResponse,
+)
+from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.multipart_parsing import (
+    AnyFile,
+    FormBool,
+    FormFloat,
+    FormInt,
+)
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import TRANSLATIONS, Endpoint
+from orq_router_integrations.wire.subtitles import format_srt, format_vtt
+from orq_router_integrations.wire.transcriptions import LanguageCode, check_translation_model
+from orq_router_integrations.wire.transcripts import Span
+
+MAX_BYTES = 25 * 1024 * 1024
+MAX_PAUSE_SECONDS = 1.0
+"""Silence in seconds after which a new segment starts, even within a sentence."""
+
+SPEAKER_ID = "speaker_0"
+"""Label of every word and segment; speakers are not distinguished."""
+
+
+class TranslationForm(EndpointRequest):
+    file: AnyFile
+    prompt: str | None = None
+    response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
+    temperature: Annotated[FormFloat, Field(ge=0, le=1)] | None = None
+    timestamps_granularity: Literal["none", "word", "character"] | None = None
+    diarize: FormBool = False
+    num_speakers: Annotated[FormInt, Field(ge=1, le=32)] | None = None
+    tag_audio_events: FormBool | None = None
+    enable_logging: FormBool | None = None
+
+
+class TranscriptionForm(TranslationForm):
+    language: LanguageCode | None = None
+    timestamp_granularities: (
+        Annotated[
+            list[Literal["word", "segment"]],
+            BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+        ]
+        | None
+    ) = None
+
+
+class TranscriptionEndpoint(EndpointHandler[TranslationForm]):
+    """Handler of transcriptions or of translations, depending on ``endpoint``."""
+
+    def __init__(self, endpoint: Endpoint, script: AnswerScript) -> None:
+        self.endpoint = endpoint
+        self._script = script
+        self._translates = endpoint is TRANSLATIONS
+        self.schema = TranslationForm if self._translates else TranscriptionForm
+
+    def parse(
+        self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
+    ) -> TranslationForm:
+        """Validate a form without its controls.
+
+        Raises:
+            HTTPError: 422, naming the invalid field; 413, the file is too large.
+        """
+        try:
+            form = super().parse(body, controls, lenient=lenient)
+            _check_form(form, translates=self._translates)
+        except HTTPError as error:
+            error.status, error.code = 422, "invalid_request_body"
+            raise
+        if len(form.file.data) > MAX_BYTES:
+            message = f"file: must have at most {MAX_BYTES} bytes, got {len(form.file.data)}"
+            raise HTTPError(413, message, code="file_too_large", param="file")
+        return form
+
+    def respond(self, request: TranslationForm, model: str) -> RouterResponse:
+        """Return the scripted answer for the file name or model, or else the recognized words."""
+        file = request.file
+        body = {**request.build_provider_body(model), "file": file.summary}
+        scripted = self._script.take_answer(body, model, file.filename)
+        transcript = align_text(scripted.text, file.data) if scripted else transcribe(file.data)
+        match request.response_format:
+            case "json":
+                return RouterResponse({"text": transcript.text})
+            case "text":
+                return RouterResponse(transcript.text + "\n")
+            case "srt":
+                return RouterResponse(format_srt(transcript.segments))
+            case "vtt":
+                return RouterResponse(format_vtt(transcript.segments))
+        return RouterResponse(_build_verbose(request, transcript))
+
+
+def _check_form(form: TranslationForm, *, translates: bool) -> None:
+    """Check rules that involve several fields, and the file."""
+    granularities = getattr(form, "timestamp_granularities", None)
+    if granularities and form.response_format != "verbose_json":
+        reject_field("timestamp_granularities", "requires response_format=verbose_json")
+    try:
+        if translates:
+            check_translation_model(form.model)
+    except ValueError as error:
+        reject_field("model", str(error).removeprefix("model: "))
+    if form.file.filename.rpartition(".")[2].lower() not in RECORDING_SUFFIXES:
+        suffixes = ", ".join(RECORDING_SUFFIXES)
+        reject_field("file", f"the file name must end in one of {suffixes}")
+    try:
+        validate_recording(form.file.filename, form.file.data)
+    except ValueError as error:
+        reject_field("file", str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Words with their times, and the duration of the file, if it is known."""
+
+    words: Sequence[Span]
+    seconds: float | None
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def segments(self) -> list[Span]:
+        """The sentences, with their times."""
+        return [
+            Span(" ".join(word.text for word in words), words[0].start, words[-1].end)
+            for words in _split_sentences(self.words)
+        ]
+
+
+def transcribe(data: bytes) -> Transcript:
+    """Decode speech synthesized by the offline router, or describe any other audio."""
+    if samples := decode_audio(data):
+        words = decode_speech(samples.pcm, samples.rate, samples.channels, samples.width)
+        if words is not None:
+            spans = [Span(word.text, word.start, word.end) for word in words]
+            return Transcript(spans, samples.seconds)
+    info, mime_type = read_audio_info(data), detect_mime_type(data)
+    text, seconds = f"{len(data)} bytes of {mime_type or 'audio'}", None
+    if info and info.seconds is not None:
+        seconds = info.seconds
+        channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
+        text = f"{seconds:.1f} s of audio, {info.sample_rate / 1000:g} kHz {channels}"
+    if mime_type != "audio/wav" and not has_pyav():
+        text += "; install av to transcribe it"
+    return Transcript([Span(f"[offline: {text}]", 0.0, seconds or 0.0)], seconds)
+
+
+def align_text(text: str, data: bytes) -> Transcript:
+    """Spread the words of a scripted text evenly over a file."""
+    words, info = text.split(), read_audio_info(data)
+    seconds = info.seconds if info else None
+    step = (seconds or 0.5 * len(words)) / max(1, len(words))
+    spans = [Span(word, step * index, step * (index + 1)) for index, word in enumerate(words)]
+    return Transcript(spans, seconds)
+
+
+def _split_sentences(words: Sequence[Span]) -> Iterator[Sequence[Span]]:
+    sentence = list(words[:1])
+    for previous, word in pairwise(words):
+        if ends_sentence(previous.text) or word.start - previous.end > MAX_PAUSE_SECONDS:
+            yield sentence
+            sentence = []
+        sentence.append(word)
+    if sentence:
+        yield sentence
+
+
+def _build_verbose(form: TranslationForm, transcript: Transcript) -> dict[str, Any]:
+    granularities: Sequence[str] = ["segment"]
+    task, language = "translate", "english"
+    if isinstance(form, TranscriptionForm):
+        granularities = form.timestamp_granularities or granularities
+        task, language = "transcribe", form.language or "und"
+    body: dict[str, Any] = {"task": task, "language": language, "text": transcript.text}
+    if transcript.seconds is not None:
+        body["duration"] = transcript.seconds
+    if "word" in granularities or form.timestamps_granularity == "word":
+        label = {"speaker_id": SPEAKER_ID} if form.diarize else {}
+        body["words"] = [
+            {"word": word.text, "start": word.start, "end": word.end, **label}
+            for word in transcript.words
+        ]
+    if "segment" in granularities:
+        numbers = {"seek": 0, "temperature": form.temperature or 0.0, "avg_logprob": 0.0}
+        numbers |= {"compression_ratio": 1.0, "no_speech_prob": 0.0}
+        label = {"speaker": SPEAKER_ID} if form.diarize else {}
+        body["segments"] = [
+            {"id": index, "start": span.start, "end": span.end, "text": span.text, "tokens": []}
+            | numbers
+            | label
+            for index, span in enumerate(transcript.segments)
+        ]
+    return body

@@ -1,1 +1,0 @@
-"""POST /audio/transcriptions and POST /audio/translations: speech to text."""
