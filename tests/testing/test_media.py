@@ -1,6 +1,5 @@
 """Reading the headers of images, PDFs and audio, and descriptions of unreadable files."""
 
-import struct
 from pathlib import Path
 
 import pytest
@@ -10,39 +9,11 @@ from support.scans import create_pdf
 
 from orq_router_integrations.media.metadata import AudioInfo
 from orq_router_integrations.testing.media.audio import create_tone, create_wav, read_audio_info
-from orq_router_integrations.testing.media.image_info import ImageInfo, read_image_info
 from orq_router_integrations.testing.media.pdf import read_pdf_pages
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ROOT / "orq_router_integrations" / "assets"
 TEST_ASSETS = ROOT / "tests" / "assets"
-
-JPEG = (
-    b"\xff\xd8\xff\xe0"
-    + struct.pack(">H", 4)
-    + b"xx"
-    + b"\xff\xff\xc0"
-    + struct.pack(">HBHHB", 11, 8, 300, 400, 1)
-)
-WEBP = b"RIFF\0\0\0\0WEBP"
-
-
-@pytest.mark.parametrize(
-    ("data", "info"),
-    [
-        ((ASSETS / "chart.png").read_bytes(), ImageInfo("PNG", (640, 400))),
-        ((TEST_ASSETS / "diagram.png").read_bytes(), ImageInfo("PNG", (600, 200))),
-        (b"GIF89a" + struct.pack("<HH", 12, 34), ImageInfo("GIF", (12, 34))),
-        (JPEG, ImageInfo("JPEG", (400, 300))),
-        (WEBP + b"VP8 " + bytes(10) + struct.pack("<HH", 5, 6), ImageInfo("WebP", (5, 6))),
-        (WEBP + b"VP8L" + bytes(5) + struct.pack("<I", 4 | 5 << 14), ImageInfo("WebP", (5, 6))),
-        (WEBP + b"VP8X" + bytes(8) + b"\4\0\0\5\0\0", ImageInfo("WebP", (5, 6))),
-        (b"\x89PNG\r\n\x1a\n", ImageInfo("PNG", None)),
-        (b"hello", ImageInfo("unknown format", None)),
-    ],
-)
-def test_read_image_info(data, info):
-    assert read_image_info(data) == info
 
 
 def test_read_pdf_pages():
@@ -99,10 +70,9 @@ def test_read_audio_info_of_assets():
 
 @pytest.mark.slow
 @given(
-    st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", WEBP, b"RIFF\0\0\0\0WAVEfmt "]),
+    st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\0\0\0\0WAVEfmt "]),
     st.binary(max_size=200),
 )
 def test_arbitrary_bytes_do_not_raise(magic, data):
-    read_image_info(magic + data)
     read_audio_info(magic + data)
     read_pdf_pages(b"%PDF- 1 0 obj /FlateDecode stream\n" + magic + data)
