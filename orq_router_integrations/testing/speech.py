@@ -22,8 +22,8 @@ from orq_router_integrations.testing.routing.endpoint import (
     RouterResponse,
     split_bytes,
 )
+from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.endpoints import SPEECH
-from orq_router_integrations.wire.suggestions import create_pattern_validator
 
 
 class SpeechRequest(EndpointRequest):
