@@ -12,4 +12,5 @@ def format_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str
 
 def _format_row(tag: str, cells: Sequence[object]) -> str:
     texts = ("" if cell is None else html.escape(str(cell)) for cell in cells)
-    return f"<tr>{''.join(f'<{tag}>{text}</{tag}>' for text in texts)}</tr>"
+    start = f'<{tag} style="text-align: left">'  # Jupyter's own style aligns them to the right
+    return f"<tr>{''.join(f'{start}{text}</{tag}>' for text in texts)}</tr>"
