@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orq_router_integrations.media.mime import (
+    DEFAULT_TYPE,
     ID3_HEADER_BYTES,
     detect_mime_type,
     get_suffixes,
     measure_id3_tag,
     normalize_mime_type,
 )
-from orq_router_integrations.media.mp3 import Mp3Frame, parse_mp3_frame
+from orq_router_integrations.media.mp3 import parse_mp3_frame
 from orq_router_integrations.media.wav import WavHeader, build_wav_header, parse_wav_header
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.speech import SPEECH_FORMATS, SpeechFormat
@@ -44,6 +45,7 @@ AUDIO_SUFFIXES = {
 }
 """File suffixes by format, the preferred one first."""
 
+_LENGTH_TABLES = (b"Xing", b"Info", b"VBRI")
 _SAMPLE_RATE = re.compile(r";\s*rate=(\d{4,6})\b", re.IGNORECASE)
 
 Patch = tuple[int, bytes]
@@ -55,37 +57,39 @@ class AudioFormatError(Exception):
 
 
 class DetectedFormat(NamedTuple):
-    """The format of audio data; ``None`` if it is unknown, and the MIME type."""
+    """The format of audio data; ``None`` if it is unknown. Only PCM may have a sample rate."""
 
     format: str | None
     mime_type: str
+    sample_rate: int | None = None
+
+    @property
+    def description(self) -> str:
+        name = self.format or self.mime_type
+        return f"{name} at {self.sample_rate} Hz" if self.sample_rate else name
 
 
 def detect_format(data: bytes, requested: str, response: Response) -> DetectedFormat:
     """Detect the format of audio from its first 64 bytes.
 
     PCM has no magic bytes. It is assumed if it was requested or declared, unless the data clearly
-    has another format. Raises ``AudioFormatError`` if the data is not audio.
+    has another format. Its sample rate is read from a content type like ``audio/L16;rate=24000``.
+    Raises ``AudioFormatError`` if the data is not audio.
     """
     declared, detected = normalize_mime_type(response.content_type), detect_mime_type(data[:16])
     if declared in _PCM_MIME_TYPES or requested == "pcm":
         # Magic bytes this short also occur in samples, so the content type must agree with them.
         has_short_magic = data[:1] == b"\xff" or detected == "image/bmp"
         if detected is None or (has_short_magic and detected != declared):
-            return DetectedFormat("pcm", "audio/pcm")
+            rate = _SAMPLE_RATE.search(response.headers.get("content-type", ""))
+            return DetectedFormat("pcm", "audio/pcm", int(rate[1]) if rate else None)
     if detected is None:
-        return DetectedFormat(None, declared or "application/octet-stream")
+        return DetectedFormat(None, declared or DEFAULT_TYPE)
     if detected not in _FORMATS:
         raise AudioFormatError(f"expected audio, got {detected}")
     if b"OpusHead" in data[:64]:
         return DetectedFormat("opus", detected)
     return DetectedFormat(_FORMATS[detected], detected.replace("video/", "audio/"))
-
-
-def parse_sample_rate(response: Response) -> int | None:
-    """Parse the sample rate of PCM in Hz from a content type like ``audio/L16;rate=24000``."""
-    match = _SAMPLE_RATE.search(response.headers.get("content-type", ""))
-    return int(match[1]) if match else None
 
 
 class AudioJoiner:
@@ -138,38 +142,39 @@ class PcmJoiner(AudioJoiner):
 
     def __init__(self, sample_rate: int, *, is_joining: bool = False) -> None:
         super().__init__("pcm", is_joining=is_joining)
-        self.sample_rate = sample_rate
+        self._block_size = 2
+        self._bytes_per_second = sample_rate * self._block_size
+        self._sample_bytes = 0
         self._incomplete = b""
-        self._samples = 0
 
     @property
-    def seconds(self) -> float:
-        return self._samples / self.sample_rate
+    def seconds(self) -> float | None:
+        return self._sample_bytes / self._bytes_per_second if self._bytes_per_second else None
 
     def begin_chunk(self) -> None:
         self._incomplete = b""  # half a sample would turn all following ones into noise
 
     def extract(self, data: bytes) -> bytes:
         data = self._incomplete + data
-        end = len(data) - len(data) % 2
+        end = len(data) - len(data) % self._block_size
         self._incomplete = data[end:]
-        self._samples += end // 2
+        self._sample_bytes += end
         return data[:end]
 
 
-class WavJoiner(AudioJoiner):
+class WavJoiner(PcmJoiner):
     """Joins WAV files: one header, followed by the samples of all chunks."""
 
     def __init__(self, *, is_joining: bool = False) -> None:
-        super().__init__("wav", is_joining=is_joining)
+        super().__init__(0, is_joining=is_joining)  # the rate is in the header
+        self.name = "wav"
         self._header: WavHeader | None = None
-        self._sample_bytes = 0
         self.begin_chunk()
 
     def begin_chunk(self) -> None:
+        super().begin_chunk()
         self._header_data: bytes | None = b""
         self._remaining_bytes: int | None = None
-        self._incomplete = b""
         self._previous_bytes = self._sample_bytes
 
     def end_chunk(self) -> None:
@@ -177,34 +182,31 @@ class WavJoiner(AudioJoiner):
         if self._header_data is not None or (self._header and not has_samples):
             raise AudioFormatError("the audio is a WAV file without samples")
 
-    @property
-    def seconds(self) -> float | None:
-        bytes_per_second = self._header.bytes_per_second if self._header else 0
-        return self._sample_bytes / bytes_per_second if bytes_per_second else None
-
     def extract(self, data: bytes) -> bytes:
         output = b""
         if self._header_data is not None:
             self._header_data += data
-            header = self._parse_header(self._header_data)
+            try:
+                header = parse_wav_header(self._header_data)
+            except ValueError as error:
+                if self.is_joining:
+                    raise AudioFormatError(f"the audio is {error}") from None
+                self._header_data = None  # a single chunk is passed on, its duration unknown
+                return b""
             if header is None:
                 return b""
             output, data = self._add_header(header), self._header_data[header.data_offset :]
             self._header_data, self._remaining_bytes = None, header.data_size
-        return output + self._extract_samples(data)
-
-    def _parse_header(self, data: bytes) -> WavHeader | None:
-        try:
-            return parse_wav_header(data)
-        except ValueError as error:
-            if self.is_joining:
-                raise AudioFormatError(f"the audio is {error}") from None
-            self._header_data = None  # a single chunk is passed on, its duration unknown
-            return None
+        if self._remaining_bytes is not None:
+            data = data[: self._remaining_bytes]
+            self._remaining_bytes -= len(data)
+        return output + super().extract(data)
 
     def _add_header(self, header: WavHeader) -> bytes:
         if self._header is None:
             self._header = header
+            self._block_size = header.block_size
+            self._bytes_per_second = header.bytes_per_second
             return build_wav_header(header.format_chunk, None)
         if header.format_chunk[:16] != self._header.format_chunk[:16]:
             raise AudioFormatError(
@@ -212,16 +214,6 @@ class WavJoiner(AudioJoiner):
                 f"{self._header.description}"
             )
         return b""
-
-    def _extract_samples(self, data: bytes) -> bytes:
-        if self._remaining_bytes is not None:
-            data = data[: self._remaining_bytes]
-            self._remaining_bytes -= len(data)
-        data = self._incomplete + data
-        end = len(data) - len(data) % (self._header.block_size if self._header else 1)
-        self._incomplete = data[end:]
-        self._sample_bytes += end
-        return data[:end]
 
     def get_patches(self) -> list[Patch]:
         header = self._header
@@ -241,7 +233,7 @@ class Mp3Joiner(AudioJoiner):
     def __init__(self, *, is_joining: bool = False) -> None:
         super().__init__("mp3", is_joining=is_joining)
         self._seconds = 0.0
-        self._stream_format: tuple[int, int] | None = None
+        self._stream_format: str | None = None
         self.begin_chunk()
 
     def begin_chunk(self) -> None:
@@ -279,42 +271,32 @@ class Mp3Joiner(AudioJoiner):
             self._skip_bytes = tag_size - ID3_HEADER_BYTES
             return b"", ID3_HEADER_BYTES
         header = parse_mp3_frame(data[offset : offset + 4])
-        if header is None or not self._is_in_stream(header):
+        stream_format = f"{header.sample_rate} Hz, {header.channels} channel(s)" if header else None
+        # Out of sync, a header with another format is random data.
+        is_random = self._is_out_of_sync and self._stream_format not in {None, stream_format}
+        if header is None or is_random:
             self._is_out_of_sync = True
             return b"", 1
         frame = data[offset : offset + header.size]
         if len(frame) < header.size:
             return b"", 0
-        if not self._frames and _is_length_table(frame):
-            return b"", header.size
-        self._check_format(header)
+        if not self._frames and any(name in frame[4:48] for name in _LENGTH_TABLES):
+            return b"", header.size  # it contains the length of the file instead of audio
+        self._stream_format = self._stream_format or stream_format
+        if self.is_joining and stream_format != self._stream_format:
+            raise AudioFormatError(
+                f"the audio has {stream_format}, previous chunks have {self._stream_format}"
+            )
         self._is_out_of_sync = False
         self._frames += 1
         self._seconds += header.samples / header.sample_rate
         return frame, header.size
 
-    def _is_in_stream(self, header: Mp3Frame) -> bool:
-        """Whether a header starts a frame. Out of sync, one with another format is random data."""
-        expected = {None, (header.sample_rate, header.channels)}
-        return not self._is_out_of_sync or self._stream_format in expected
 
-    def _check_format(self, header: Mp3Frame) -> None:
-        stream_format = (header.sample_rate, header.channels)
-        self._stream_format = self._stream_format or stream_format
-        if self.is_joining and stream_format != self._stream_format:
-            template = "the audio has {} Hz and {} channel(s), previous chunks have {} Hz and {}"
-            raise AudioFormatError(template.format(*stream_format, *self._stream_format))
-
-
-def _is_length_table(frame: bytes) -> bool:
-    """Whether the first frame contains the length of the file instead of audio."""
-    return any(name in frame[4:48] for name in (b"Xing", b"Info", b"VBRI"))
-
-
-def create_joiner(detected: DetectedFormat, sample_rate: int, *, is_joining: bool) -> AudioJoiner:
+def create_joiner(detected: DetectedFormat, pcm_rate: int, *, is_joining: bool) -> AudioJoiner:
     match detected.format:
         case "pcm":
-            return PcmJoiner(sample_rate, is_joining=is_joining)
+            return PcmJoiner(detected.sample_rate or pcm_rate, is_joining=is_joining)
         case "wav":
             return WavJoiner(is_joining=is_joining)
         case "mp3":

@@ -21,7 +21,6 @@ from orq_router_integrations.tools.speech_audio import (
     DetectedFormat,
     create_joiner,
     detect_format,
-    parse_sample_rate,
 )
 from orq_router_integrations.tools.speech_result import Speech
 from orq_router_integrations.tools.text_splitting import split_text
@@ -66,9 +65,8 @@ class SpeechCall:
     _responses: list[Response] = field(default_factory=list)
     _chunk: int = 0
     _is_chunk_start: bool = True
-    _format: DetectedFormat | None = None
+    _format: DetectedFormat = field(default_factory=lambda: DetectedFormat(None, ""))
     _joiner: AudioJoiner | None = None
-    _sample_rate: int | None = None
 
     @property
     def requested_format(self) -> str:
@@ -79,7 +77,7 @@ class SpeechCall:
         return self._joiner.size if self._joiner else 0
 
     def summarize(self) -> str:
-        return f"{self.size} bytes of {self._format.format if self._format else None} audio"
+        return f"{self.size} bytes of {self._format.format} audio"
 
     def iter_calls(self) -> Iterator[StreamCall[bytes]]:
         """Yield the calls. Pass the data of each one to ``add_data`` before advancing."""
@@ -106,25 +104,18 @@ class SpeechCall:
         """Process bytes of a response, and return those that belong in the file."""
         if self._is_chunk_start:
             self._is_chunk_start = False
-            self._start_chunk(data)
+            detected = detect_format(data, self.requested_format, self._responses[-1])
+            if self._joiner is None:
+                is_joining = len(self.requests) > 1
+                self._format = detected
+                self._joiner = create_joiner(detected, self.pcm_rate, is_joining=is_joining)
+            elif detected != self._format:
+                raise AudioFormatError(
+                    f"the audio is {detected.description}, previous chunks are "
+                    f"{self._format.description}"
+                )
         assert self._joiner is not None  # noqa: S101 - created with the first bytes
         return self._joiner.feed(data)
-
-    def _start_chunk(self, data: bytes) -> None:
-        response = self._responses[-1]
-        detected = detect_format(data, self.requested_format, response)
-        sample_rate = parse_sample_rate(response)
-        if self._joiner is None:
-            self._format, self._sample_rate = detected, sample_rate
-            self._joiner = create_joiner(
-                detected, sample_rate or self.pcm_rate, is_joining=len(self.requests) > 1
-            )
-        elif (detected, sample_rate) != (self._format, self._sample_rate):
-            previous = _describe_format(self._format, self._sample_rate)
-            raise AudioFormatError(
-                f"the audio is {_describe_format(detected, sample_rate)}, previous chunks are "
-                f"{previous}"
-            )
 
     @contextmanager
     def handle_errors(self) -> Iterator[None]:
@@ -132,23 +123,20 @@ class SpeechCall:
         try:
             yield
         except AudioFormatError as error:
-            raise self._annotate_error(self._map_format_error(error)) from None
+            message, response = str(error), self._responses[-1]
+            if len(self.requests) > 1:
+                message += "; another model may have answered (fallbacks, load balancer)"
+            invalid = InvalidResponseError(
+                message,
+                endpoint=SPEECH.path,
+                status_code=response.status,
+                attempts=response.attempts,
+                trace_id=response.trace_id,
+            )
+            raise self._annotate_error(invalid) from None
         except RouterError as error:
             self._annotate_error(error)
             raise
-
-    def _map_format_error(self, error: AudioFormatError) -> InvalidResponseError:
-        message = str(error)
-        if len(self.requests) > 1:
-            message += "; another model may have answered (fallbacks, load balancer)"
-        response = self._responses[-1]
-        return InvalidResponseError(
-            message,
-            endpoint=SPEECH.path,
-            status_code=response.status,
-            attempts=response.attempts,
-            trace_id=response.trace_id,
-        )
 
     def _annotate_error(self, error: RouterError) -> RouterError:
         error.received = max(error.received, self.size)
@@ -183,11 +171,11 @@ class SpeechCall:
         self._apply_patches(file)
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]  # has readinto()
-        detected = self._format or DetectedFormat(None, "")
+        detected = self._format
         seconds = self._joiner.seconds if self._joiner else None
         responses = self._responses
         models = {self.candidates.resolve_model(None, item.headers) for item in responses}
-        is_assumed = detected.format == "pcm" and not self._sample_rate
+        is_assumed = detected.format == "pcm" and not detected.sample_rate
         return Speech(
             data=file.getvalue() if isinstance(file, BytesIO) else None,
             path=str(path) if path else None,
@@ -198,7 +186,7 @@ class SpeechCall:
             sha256=digest.hexdigest(),
             seconds=None if seconds is None else round(seconds, 3),
             assumed_pcm_format=f"{self.pcm_rate} Hz, 16 bit, mono" if is_assumed else None,
-            sample_rate=self.pcm_rate if is_assumed else self._sample_rate,
+            sample_rate=self.pcm_rate if is_assumed else detected.sample_rate,
             model=self.candidates.model,
             answering_model=models.pop() if len(models) == 1 else None,
             voice=self.requests[0].voice,
@@ -208,8 +196,3 @@ class SpeechCall:
             offline=responses[-1].is_offline,
             trace_ids=tuple(item.trace_id for item in responses if item.trace_id),
         )
-
-
-def _describe_format(detected: DetectedFormat | None, sample_rate: int | None) -> str:
-    name = (detected and (detected.format or detected.mime_type)) or "unknown"
-    return f"{name} at {sample_rate} Hz" if sample_rate else name
