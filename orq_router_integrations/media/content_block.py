@@ -25,15 +25,6 @@ _MIN_BASE64_CHARS = 32
 _URL_HINT = ' To pass an image by URL, use the block {"type": "image", "url": ...}.'
 
 
-def _open_regular_file(path: str, flags: int) -> int:
-    """Open a file without blocking: it may have been replaced by a pipe since it was checked."""
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"{path!r} is not a regular file.")
-    return descriptor
-
-
 class SourceFile(NamedTuple):
     """A file that a caller passed: its content or path, its name and its declared type."""
 
@@ -47,9 +38,8 @@ class SourceFile(NamedTuple):
         return content.stat().st_size if isinstance(content, Path) else len(content)
 
     def open(self) -> BinaryIO:
-        if isinstance(self.content, Path):
-            return open(self.content, "rb", opener=_open_regular_file)
-        return BytesIO(self.content)
+        content = self.content
+        return content.open("rb") if isinstance(content, Path) else BytesIO(content)
 
     def detect_mime_type(self) -> str | None:
         with self.open() as stream:
@@ -161,20 +151,13 @@ def _build_block(
 
 def _decode_base64(text: object) -> SourceFile | None:
     """Return the content of base64 text that is clearly not a path."""
-    if not isinstance(text, str) or len(text) < _MIN_BASE64_CHARS or _file_exists(text):
+    if not isinstance(text, str) or len(text) < _MIN_BASE64_CHARS or os.path.exists(text):
         return None
     with suppress(ValueError):
         data, _, content = mime.validate_base64(text)
         if mime.detect_mime_type(content):
             return SourceFile(base64.b64decode(data))
     return None
-
-
-def _file_exists(path: str) -> bool:
-    try:
-        return os.path.exists(path)
-    except ValueError:
-        return False
 
 
 def resolve_source(source: Any, *, url_hint: str = "") -> SourceFile:
@@ -188,15 +171,15 @@ def resolve_source(source: Any, *, url_hint: str = "") -> SourceFile:
         mime_type, data = mime.parse_data_url(source)
         return SourceFile(base64.b64decode(mime.validate_base64(data)[0]), None, mime_type)
     if isinstance(source, (str, os.PathLike)):
-        path = validate_file(source, url_hint=url_hint)
+        path = _validate_file(source, url_hint=url_hint)
         return SourceFile(path, to_printable(path.name))
     if hasattr(source, "as_bytes"):
         name = Path(source.path).name if source.path else source.metadata.get("filename")
         is_file = source.data is None and source.path
-        content = validate_file(source.path, url_hint=url_hint) if is_file else source.as_bytes()
+        content = _validate_file(source.path, url_hint=url_hint) if is_file else source.as_bytes()
         return SourceFile(content, name, source.mimetype)
     if hasattr(source, "read"):
-        return SourceFile(*read_file_object(source))
+        return _read_file_object(source)
     pil_image = sys.modules.get("PIL.Image")  # loaded already if the source is one of its images
     if pil_image is not None and isinstance(source, pil_image.Image):
         return SourceFile(_encode_png(source))
@@ -206,6 +189,17 @@ def resolve_source(source: Any, *, url_hint: str = "") -> SourceFile:
     )
 
 
+def _read_file_object(source: Any) -> SourceFile:
+    """Read a binary file object. A seekable one is rewound first."""
+    if hasattr(source, "seekable") and source.seekable():
+        source.seek(0)
+    data = source.read()
+    if not isinstance(data, bytes):
+        raise ValueError("The file object must contain bytes. Open the file in binary mode.")
+    name = getattr(source, "name", None)  # a number if the file has no name
+    return SourceFile(data, to_printable(Path(name).name) if isinstance(name, str) else None)
+
+
 def _encode_png(image: "PIL.Image.Image") -> bytes:
     buffer = BytesIO()
     supported = image.mode in {"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"}
@@ -213,18 +207,7 @@ def _encode_png(image: "PIL.Image.Image") -> bytes:
     return buffer.getvalue()
 
 
-def read_file_object(source: Any) -> tuple[bytes, str | None]:
-    """Return the content and the name of a binary file object. A seekable one is rewound first."""
-    if hasattr(source, "seekable") and source.seekable():
-        source.seek(0)
-    data = source.read()
-    if not isinstance(data, bytes):
-        raise ValueError("The file object must contain bytes. Open the file in binary mode.")
-    name = getattr(source, "name", None)
-    return data, to_printable(os.path.basename(name)) if isinstance(name, str) else None
-
-
-def validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Path:
+def _validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Path:
     """Return the path of an existing regular file that is not empty."""
     if isinstance(path, str) and "://" in path:
         raise ValueError(

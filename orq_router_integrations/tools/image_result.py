@@ -111,10 +111,6 @@ class GeneratedImage(MediaData):
 
     __str__ = __repr__
 
-    def _repr_png_(self) -> bytes | None:
-        is_shown = self.mime_type == "image/png" and self._is_displayable(self.size)
-        return self.read() if is_shown else None
-
     def _repr_html_(self) -> str:
         """Return the image and its summary for notebooks, without fetching URLs."""
         caption = f"<small>{html.escape(self.summary)}</small>"
