@@ -27,11 +27,11 @@ from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
 from orq_router_integrations.wire.request_encoding import place_controls
 from orq_router_integrations.wire.transcriptions import (
+    Transcript,
     TranscriptionParams,
     TranslationParams,
     check_translation_model,
 )
-from orq_router_integrations.wire.transcripts import Transcript
 
 DEFAULT_MAX_BYTES = 25 * 1024 * 1024
 """Limit of OpenAI's API; the router does not document one."""

@@ -12,7 +12,8 @@ from langchain_core.documents import Document
 
 from orq_router_integrations.wire.call import MalformedResponseError
 from orq_router_integrations.wire.json import to_printable
-from orq_router_integrations.wire.transcripts import Span, Transcript
+from orq_router_integrations.wire.subtitles import Span
+from orq_router_integrations.wire.transcriptions import Transcript
 from orq_router_integrations.wire.word_tokenizer import join_words, split_words
 
 Granularity = Literal["file", "segment", "word", "speaker", "window"]

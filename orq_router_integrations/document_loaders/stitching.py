@@ -22,7 +22,8 @@ from orq_router_integrations.document_loaders.word_matching import (
     match_by_text,
     normalize_word,
 )
-from orq_router_integrations.wire.transcripts import Span, Transcript
+from orq_router_integrations.wire.subtitles import Span
+from orq_router_integrations.wire.transcriptions import Transcript
 from orq_router_integrations.wire.word_tokenizer import (
     drop_first_words,
     drop_last_words,

@@ -6,8 +6,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.subtitles import format_srt, format_vtt
-from orq_router_integrations.wire.transcripts import Span
+from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt
 
 
 def to_srt(documents: Iterable[Document]) -> str:

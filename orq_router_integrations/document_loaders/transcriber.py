@@ -29,8 +29,8 @@ from orq_router_integrations.document_loaders.stitching import merge_chunks
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.wire.call import Call, Response
 from orq_router_integrations.wire.endpoints import Endpoint
-from orq_router_integrations.wire.transcriptions import parse_transcript
-from orq_router_integrations.wire.transcripts import Span, Transcript
+from orq_router_integrations.wire.subtitles import Span
+from orq_router_integrations.wire.transcriptions import Transcript, parse_transcript
 
 ChunkTranscripts = list[Transcript | None]
 

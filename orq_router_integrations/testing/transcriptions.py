@@ -39,9 +39,8 @@ from orq_router_integrations.testing.routing.multipart_parsing import (
 )
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import TRANSLATIONS, Endpoint
-from orq_router_integrations.wire.subtitles import format_srt, format_vtt
+from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt
 from orq_router_integrations.wire.transcriptions import LanguageCode, check_translation_model
-from orq_router_integrations.wire.transcripts import Span
 
 MAX_BYTES = 25 * 1024 * 1024
 MAX_PAUSE_SECONDS = 1.0

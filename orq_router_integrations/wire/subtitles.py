@@ -7,15 +7,29 @@ cues and line endings may vary or be missing. Negative times become 0.
 import html
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
-
-from orq_router_integrations.wire.transcripts import Span
 
 _TIME = r"(-)?(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
 _TIMING_LINE = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
 _VOICE = re.compile(r"<v(?:\.[^ <>]*)?\s([^<>]*)>")
 _TAG = re.compile(r"</?[a-zA-Z0-9:.][^<>]*>|\{\\[^{}]*\}")
 _VTT_HEADER = "WEBVTT"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A word, segment or speaker turn of a recording."""
+
+    text: str
+    start: float  # seconds from the beginning of the recording
+    end: float
+    speaker: str | None = None
+    error: str | None = None  # why this part could not be transcribed; ``text`` is empty then
+
+    def shift(self, seconds: float) -> "Span":
+        """Return a copy that starts and ends later by a number of seconds."""
+        return replace(self, start=self.start + seconds, end=self.end + seconds)
 
 
 def parse_subtitles(text: str) -> list[Span]:

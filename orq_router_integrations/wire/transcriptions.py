@@ -7,11 +7,20 @@ documented, so they are read from the fields that providers use.
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    StrictBool,
+    StrictInt,
+    TypeAdapter,
+    model_validator,
+)
 
 from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.call import MalformedResponseError, Response, raise_for_error
@@ -20,11 +29,11 @@ from orq_router_integrations.wire.json import (
     as_dicts,
     as_float,
     as_str,
+    dumps,
     get_json_type_name,
     loads,
 )
-from orq_router_integrations.wire.subtitles import parse_subtitles
-from orq_router_integrations.wire.transcripts import Span, Transcript
+from orq_router_integrations.wire.subtitles import Span, parse_subtitles
 from orq_router_integrations.wire.word_tokenizer import join_words
 
 TranscriptFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
@@ -84,7 +93,7 @@ class TranslationParams(BaseModel):
 
     def build_audio_params(self) -> dict[str, Any]:
         """Return the parameters that are set, as fields of the request body."""
-        return self.model_dump(include=set(TranslationParams.model_fields), exclude_none=True)
+        return self.model_dump(include=set(TranscriptionParams.model_fields), exclude_none=True)
 
 
 class TranscriptionParams(TranslationParams):
@@ -103,10 +112,6 @@ class TranscriptionParams(TranslationParams):
         "`response_format='verbose_json'`, and not all models support it.",
     )
 
-    def build_audio_params(self) -> dict[str, Any]:
-        """Return the parameters that are set, as fields of the request body."""
-        return self.model_dump(include=set(TranscriptionParams.model_fields), exclude_none=True)
-
     @model_validator(mode="after")
     def _check_timestamps(self) -> Self:
         if self.timestamp_granularities and self.response_format != "verbose_json":
@@ -124,6 +129,39 @@ def check_translation_model(model: str) -> None:
         raise ValueError(f"model: {name} does not support translation. Use openai/whisper-1.")
 
 
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The transcript of a recording, or its translation, as parsed from a response."""
+
+    text: str
+    words: tuple[Span, ...] = ()
+    segments: tuple[Span, ...] = ()
+    language: str | None = None  # as named by the provider, such as ``english``
+    duration: float | None = None  # in seconds
+    model: str | None = None
+    offline: bool = False  # whether the offline router produced it
+    raw: Mapping[str, Any] = field(default_factory=dict)  # fields without an attribute here
+
+    @property
+    def errors(self) -> list[str]:
+        """Errors of the segments that could not be transcribed."""
+        return [span.error for span in self.segments if span.error]
+
+    def to_json(self) -> bytes:
+        """Serialize the transcript; ``from_json`` reads it again."""
+        return dumps(asdict(self))
+
+    @staticmethod
+    def from_json(data: bytes) -> "Transcript":
+        """Deserialize a transcript that ``to_json`` has written, or raise ``ValueError``."""
+        return _create_adapter().validate_json(data, strict=True)
+
+
+@cache
+def _create_adapter() -> TypeAdapter[Transcript]:
+    return TypeAdapter(Transcript)
+
+
 def parse_transcript(
     response: Response, response_format: TranscriptFormat | None = None
 ) -> Transcript:
@@ -137,28 +175,19 @@ def parse_transcript(
     if isinstance(body, dict):
         raise_for_error(body, response.content)
         transcript = _parse_object(body, offline=offline)
-        if not expects_subtitles:
-            return transcript
-        try:
-            return _parse_cues(transcript.text, transcript)
-        except ValueError:
-            return transcript  # JSON is accepted even if subtitles were requested
-    if not isinstance(body, str):
+    elif isinstance(body, str):
+        transcript = Transcript(body.strip(), offline=offline)
+    else:
         raise MalformedResponseError(f"expected an object or text, got {get_json_type_name(body)}")
     if not expects_subtitles:
-        return Transcript(body.strip(), offline=offline)
+        return transcript
     try:
-        return _parse_cues(body, Transcript("", offline=offline))
+        cues = _sort(parse_subtitles(transcript.text))  # some proxies wrap them in an object
     except ValueError as error:
-        raise MalformedResponseError(f"the response is not {response_format}: {error}") from None
-
-
-def _parse_cues(text: str, transcript: Transcript) -> Transcript:
-    """Replace text and segments of a transcript by those of subtitles.
-
-    Some proxies wrap subtitles in the ``text`` field of an object.
-    """
-    cues = _sort(parse_subtitles(text))
+        if isinstance(body, dict):
+            return transcript  # JSON is accepted even if subtitles were requested
+        message = f"the response is not {response_format}: {error}"
+        raise MalformedResponseError(message) from None
     return replace(transcript, text=join_words(cue.text for cue in cues), segments=cues)
 
 

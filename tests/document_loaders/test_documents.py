@@ -7,7 +7,8 @@ import pytest
 
 from orq_router_integrations.document_loaders.documents import DocumentSplitter, flatten_metadata
 from orq_router_integrations.wire.call import MalformedResponseError
-from orq_router_integrations.wire.transcripts import Span, Transcript
+from orq_router_integrations.wire.subtitles import Span
+from orq_router_integrations.wire.transcriptions import Transcript
 
 WORDS = tuple(Span(word, index, index + 0.5, "ab"[index // 2]) for index, word in enumerate("abcd"))
 SEGMENTS = (Span("A, b.", 0, 1.5), Span("C, d!", 2, 3.5))

@@ -16,7 +16,8 @@ from orq_router_integrations import OfflineRouter
 from orq_router_integrations.document_loaders.result_store import compute_key, open_store
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Upload
-from orq_router_integrations.wire.transcripts import Span, Transcript
+from orq_router_integrations.wire.subtitles import Span
+from orq_router_integrations.wire.transcriptions import Transcript
 
 TRANSCRIPT = Transcript("Hi.", (Span("Hi.", 0, 1),), language="en", raw={"task": "transcribe"})
 

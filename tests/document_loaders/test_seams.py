@@ -12,7 +12,8 @@ import pytest
 from orq_router_integrations.document_loaders.sources import AudioChunk
 from orq_router_integrations.document_loaders.stitching import merge_chunks, stitch
 from orq_router_integrations.wire.call import Upload
-from orq_router_integrations.wire.transcripts import Span, Transcript
+from orq_router_integrations.wire.subtitles import Span
+from orq_router_integrations.wire.transcriptions import Transcript
 
 Times = Literal["words", "segments", "none"]
 

@@ -7,8 +7,7 @@ from langchain_core.documents import Document
 
 from orq_router_integrations import to_srt, to_vtt
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.subtitles import parse_subtitles
-from orq_router_integrations.wire.transcripts import Span
+from orq_router_integrations.wire.subtitles import Span, parse_subtitles
 
 
 def test_subtitles_contain_times_and_speakers() -> None:

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.wire.subtitles import format_srt, format_vtt, parse_subtitles
-from orq_router_integrations.wire.transcripts import Span
+from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt, parse_subtitles
 
 SRT = (
     "1\n00:00:00,000 --> 00:00:02,500\nGood day.\n\n2\n01:00:02,500 --> 01:00:04,000\nTwo\nlines.\n"

@@ -7,13 +7,14 @@ import pytest
 from pydantic import ValidationError
 
 from orq_router_integrations.wire.call import EmbeddedError, MalformedResponseError, Response
+from orq_router_integrations.wire.subtitles import Span
 from orq_router_integrations.wire.transcriptions import (
+    Transcript,
     TranscriptionParams,
     TranslationParams,
     check_translation_model,
     parse_transcript,
 )
-from orq_router_integrations.wire.transcripts import Span, Transcript
 
 SRT = "1\n00:00:00,000 --> 00:00:01,000\nGood\n\n2\n00:00:01,000 --> 00:00:02,000\nday.\n"
 VTT = "WEBVTT\n\n00:00.000 --> 00:01.000\nGood\n\n00:01.000 --> 00:02.000\nday.\n"
@@ -268,3 +269,31 @@ class TestErrors:
     def test_error_with_status_200_raises(self, response_format: Any) -> None:
         with pytest.raises(EmbeddedError):
             parse({"error": {"message": "no"}}, response_format)
+
+
+TRANSCRIPT = Transcript(
+    "a b", (Span("a", 0, 1, "x"),), (Span("a b", 0, 2, error="e"),), "en", 2.0, "m", True
+)
+
+
+def test_json_round_trip() -> None:
+    assert Transcript.from_json(TRANSCRIPT.to_json()) == TRANSCRIPT
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"{", b"[]", b"{}", b'{"text":"a","words":[1],"segments":[]}'],
+    ids=["truncated", "array", "empty", "wrong span"],
+)
+def test_from_json_rejects_other_data(data: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        Transcript.from_json(data)
+
+
+def test_shift_moves_a_span() -> None:
+    shifted = TRANSCRIPT.words[0].shift(10)
+    assert (shifted.start, shifted.end) == (10, 11)
+
+
+def test_errors_are_those_of_the_segments() -> None:
+    assert TRANSCRIPT.errors == ["e"]
