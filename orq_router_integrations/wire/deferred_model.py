@@ -2,7 +2,7 @@
 
 import re
 from inspect import Parameter, Signature, cleandoc
-from textwrap import fill
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +13,13 @@ Stored_co = TypeVar("Stored_co", covariant=True)
 
 _FIRST_SECTION = re.compile(r"^(?:Attributes|Examples?|Raises|Returns):$|^>>> ", re.MULTILINE)
 _MAX_DEFAULT_CHARS = 40
+_WRAPPER = TextWrapper(
+    width=96,
+    initial_indent=" " * 4,
+    subsequent_indent=" " * 8,
+    break_long_words=False,
+    break_on_hyphens=False,
+)
 
 
 class DeferredModel(BaseModel):
@@ -51,33 +58,28 @@ def bind_positional_args(
     cls: type[DeferredModel], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the keyword arguments of a constructor call, its positional argument included."""
-    positional = cls.positional_field
     if not args:
         return kwargs
-    if positional is None or len(args) > 1:
-        raise TypeError(_describe_keywords(cls))
+    name, positional = cls.__name__, cls.positional_field
+    if positional is None:
+        raise TypeError(f"{name} takes keyword arguments only: {name}({_show_arguments(cls)}).")
+    if len(args) > 1:
+        raise TypeError(
+            f"{name} takes one positional argument, {positional!r}. "
+            f"Pass the others by keyword: {name}({positional}, {_show_arguments(cls)})."
+        )
     if positional in kwargs:
-        raise TypeError(f"{cls.__name__} got {positional!r} twice: by position and by keyword.")
+        raise TypeError(f"{name} got {positional!r} twice: by position and by keyword.")
     return {positional: args[0], **kwargs}
 
 
-def _describe_keywords(cls: type[DeferredModel]) -> str:
-    positional = cls.positional_field
-    fields = [(name, field) for name, field in order_fields(cls) if name != positional]
-    shown = [next(((name, field) for name, field in fields if field.examples), fields[0])]
-    if positional is None:
-        shown = [(name, field) for name, field in fields if field.is_required()] or shown
-    example = ", ".join(_show_argument(name, field) for name, field in shown)
-    if positional is None:
-        return f"{cls.__name__} takes keyword arguments only: {cls.__name__}({example})."
-    return (
-        f"{cls.__name__} takes one positional argument, {positional!r}. "
-        f"Pass the others by keyword: {cls.__name__}({positional}, {example})."
-    )
-
-
-def _show_argument(name: str, field: FieldInfo) -> str:
-    return f"{name}={field.examples[0]!r}" if field.examples else f"{name}=..."
+def _show_arguments(cls: type[DeferredModel]) -> str:
+    """Return an example of keyword arguments: the required ones, or a typical one."""
+    fields = {name: field for name, field in order_fields(cls) if name != cls.positional_field}
+    names = [name for name, field in fields.items() if field.is_required()]
+    names = names or [name for name, field in fields.items() if field.examples] or [*fields]
+    examples = {name: repr(field.examples[0]) for name, field in fields.items() if field.examples}
+    return ", ".join(f"{name}={examples.get(name, '...')}" for name in names[:2])
 
 
 def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
@@ -126,33 +128,22 @@ def _add_args_section(docstring: str, cls: type[DeferredModel]) -> str:
         return text
     if inherited := [name for name, field in fields if not field.description]:
         args.append(f"{', '.join(inherited)}: See the base class.")
-    section = "\n".join(["Args:", *map(_wrap, args)])
+    section = "\n".join(["Args:", *map(_WRAPPER.fill, args)])
     match = _FIRST_SECTION.search(text)
     position = match.start() if match else len(text)
     parts = (text[:position].rstrip(), section, text[position:].rstrip())
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _wrap(text: str) -> str:
-    return fill(
-        text,
-        width=96,
-        initial_indent=" " * 4,
-        subsequent_indent=" " * 8,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
 def _describe_default(field: FieldInfo) -> str:
     default = _shorten_default(field)
-    if field.is_required() or default in (None, {}, []) or isinstance(default, _Default):
+    if field.is_required() or default in (None, {}, []) or isinstance(default, _Ellipsis):
         return ""
     return f" Defaults to {default!r}."
 
 
-class _Default:
-    """A default that is computed or too long to show."""
+class _Ellipsis:
+    """Shown instead of a default that is computed or long."""
 
     def __repr__(self) -> str:
         return "..."
@@ -164,7 +155,7 @@ def _shorten_default(field: FieldInfo) -> Any:
     if field.default_factory in {dict, list}:
         return field.get_default(call_default_factory=True)
     if field.default_factory or len(repr(field.default)) > _MAX_DEFAULT_CHARS:
-        return _Default()
+        return _Ellipsis()
     return field.default
 
 

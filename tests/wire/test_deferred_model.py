@@ -183,7 +183,7 @@ def test_positional_argument_is_bound(args, kwargs, bound):
             Tea,
             ("green", 3),
             {},
-            "Pass the others by keyword: Tea(kind, sugar=...).",
+            "Pass the others by keyword: Tea(kind, sugar=..., notes=...).",
         ),
         (Tea, ("green",), {"kind": "black"}, "Tea got 'kind' twice: by position and by keyword."),
         (Plain, (1,), {}, "Plain takes keyword arguments only: Plain(size=...)."),
