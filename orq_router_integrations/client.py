@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 from pydantic import ConfigDict, Field, InstanceOf, PrivateAttr, model_validator
-from typing_extensions import AsyncGenerator, Generator, Unpack
+from typing_extensions import AsyncGenerator, Generator
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.auth import get_account_id
@@ -24,11 +24,12 @@ from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import MODEL_CATALOG, Dialect, get_root_url
 
 if TYPE_CHECKING:  # imported by the first call
-    from orq_router_integrations._http.client_arguments import ClientArguments
     from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
     from orq_router_integrations._http.exchange import Exchange
     from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
     from orq_router_integrations.wire.call import Call, Query, StreamCall
+    from orq_router_integrations.wire.controls import RouterControlsDict
+    from orq_router_integrations.wire.deferred_model import CoercedField
     from orq_router_integrations.wire.models import CatalogModel, EnabledModel
 
 T = TypeVar("T")
@@ -59,13 +60,16 @@ class RouterClient(RouterSettings):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    controls: RouterControls = Field(
-        default_factory=RouterControls,
-        description=(
-            "Router controls (such as retries and fallbacks) for every call. A control that an "
-            "endpoint does not support is omitted there."
-        ),
-    )
+    if TYPE_CHECKING:
+        controls: CoercedField[RouterControls | RouterControlsDict, RouterControls] = CoercedField()
+    else:
+        controls: RouterControls = Field(
+            default_factory=RouterControls,
+            description=(
+                "Router controls (such as retries and fallbacks) for every call. A control that "
+                "an endpoint does not support is omitted there."
+            ),
+        )
     http_client: SyncHttpClient = Field(
         default=None,
         repr=False,
@@ -104,10 +108,6 @@ class RouterClient(RouterSettings):
     _pacer: PacerReference = PrivateAttr(default_factory=PacerReference)
     _retry_budget: RetryBudget = PrivateAttr(default_factory=RetryBudget)
     _proxies: EnvironmentProxies = PrivateAttr(default_factory=EnvironmentProxies)
-
-    if TYPE_CHECKING:  # the validators accept more types than the fields hold
-
-        def __init__(self, **values: Unpack["ClientArguments"]) -> None: ...
 
     @model_validator(mode="after")
     def _validate_settings(self) -> Self:

@@ -63,8 +63,6 @@ Filter = Annotated[JsonObject, AfterValidator(check_filter)]
 class KnowledgeRerank(Control):
     """Rerank the results of a search with another model."""
 
-    example = "{'model': 'cohere/rerank-v3.5'}"
-
     model: ModelId = Field(description="The rerank model, as `provider/model`")
     threshold: Share | None = Field(
         default=None, description="Minimum score from 0 to 1. By default 0"

@@ -1,7 +1,6 @@
 """Router controls: limits, accepted values, merging and the worst-case duration."""
 
 import warnings
-from ast import literal_eval
 from datetime import timedelta
 
 import pytest
@@ -179,26 +178,23 @@ def test_unknown_field_suggests_a_name(fields, suggestion):
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "names"),
     [
-        {"retry": 3},
-        {"cache": True},
-        {"timeout": 30},
-        {"load_balancer": ["a/b"]},
-        {"identity": 5},
-        {"thread": 5},
-        {"fallbacks": [5]},
-        {"guardrails": ["x"]},
+        ({"retry": 3}, "'count', 'on_codes'"),
+        ({"cache": True}, "'type', 'ttl'"),
+        ({"timeout": 30}, "'call_timeout'"),
+        ({"load_balancer": ["a/b"]}, "'type', 'models'"),
+        ({"identity": 5}, "'id'"),
+        ({"thread": 5}, "'id', 'tags'"),
+        ({"fallbacks": [5]}, "'model'"),
+        ({"guardrails": ["x"]}, "'id', 'execute_on'"),
     ],
 )
-def test_wrong_type_raises_with_a_valid_example(fields):
+def test_wrong_type_raises_with_the_names_of_the_fields(fields, names):
     with pytest.raises(ValidationError) as raised:
         RouterControls(**fields)
     (error,) = raised.value.errors()
-    example = literal_eval(error["msg"].removeprefix("Expected a dict such as "))
-    name, value = next(iter(fields.items()))
-    is_list = isinstance(value, list) and "models" not in example
-    RouterControls(**{name: [example] if is_list else example})
+    assert error["msg"].startswith(f"Expected a dict with {names}")
 
 
 def test_one_mistake_is_reported_once():
