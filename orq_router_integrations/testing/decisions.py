@@ -13,7 +13,7 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointRequest,
     RouterResponse,
 )
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.schema_validation import RequestModel
 from orq_router_integrations.wire.controls import RouterRetry
 from orq_router_integrations.wire.endpoints import DECISIONS
@@ -24,15 +24,10 @@ MAX_IMAGES = 128
 Content = str | dict[str, Any] | list[Any]
 
 
-class NoulCriteria(RequestModel):
-    true: Any = None
-    false: Any = None
-
-
 class NoulQuestion(RequestModel):
     type: Literal["noul"]
     instructions: Content
-    criteria: NoulCriteria | None = None
+    criteria: dict[Literal["true", "false"], Any] | None = None
 
 
 class ChoiceQuestion(RequestModel):
@@ -52,9 +47,7 @@ class BoxQuestion(RequestModel):
     instructions: Content
 
 
-Question = Annotated[
-    NoulQuestion | ChoiceQuestion | ScoreQuestion | BoxQuestion, Field(discriminator="type")
-]
+Question = NoulQuestion | ChoiceQuestion | ScoreQuestion | BoxQuestion
 
 
 class Asset(RequestModel):
@@ -65,7 +58,7 @@ class Asset(RequestModel):
 
 class DecisionRequest(EndpointRequest):
     state: Content
-    questions: dict[str, Question] = Field(min_length=1)
+    questions: dict[str, Annotated[Question, Field(discriminator="type")]] = Field(min_length=1)
     assets: dict[str, Asset] | None = None
 
     @property
@@ -94,7 +87,7 @@ class DecisionEndpoint(EndpointHandler[DecisionRequest]):
         scripted = self._script.take_answer(body, model, text)
         values = parse_values(scripted.text) if scripted else {}
         answers = {
-            name: create_answer(question, values.get(name, pick_value(question, f"{name}{text}")))
+            name: build_answer(question, values.get(name, pick_value(question, f"{name}{text}")))
             for name, question in request.questions.items()
         }
         tokens = len(json.dumps(body["questions"])) // 4 + len(text) // 4
@@ -108,21 +101,17 @@ class DecisionEndpoint(EndpointHandler[DecisionRequest]):
 
 
 def check_media(request: DecisionRequest, model: str) -> None:
-    """Reject media that the documentation excludes.
-
-    Raises:
-        HTTPError: 400.
-    """
+    """Reject media that the documentation excludes."""
     text = json.dumps(request.build_provider_body(model))
     if not model.startswith(TYPESAFE):
         if request.assets:
-            raise HTTPError(400, f"assets: not supported by {model}", param="assets")
-        if any(isinstance(question, BoxQuestion) for question in request.questions.values()):
-            raise HTTPError(400, f"box questions are not supported by {model}", param="questions")
+            reject_field("assets", f"not supported by {model}")
+        if any(question.type == "box" for question in request.questions.values()):
+            reject_field("questions", f"box questions are not supported by {model}")
         if '"image_url": "http' in text:
-            raise HTTPError(400, "state: remote images are not supported", param="state")
+            reject_field("state", "remote images are not supported")
         if text.count('"type": "input_image"') > MAX_IMAGES:
-            raise HTTPError(400, f"state: more than {MAX_IMAGES} images", param="state")
+            reject_field("state", f"more than {MAX_IMAGES} images")
     for name in request.assets or ():
         if text.count(f'"{name}"') < 2:
             raise HTTPError(400, f"assets.{name}: not used by the state", param="assets")
@@ -140,7 +129,7 @@ def parse_values(text: str) -> Mapping[str, Any]:
     return values
 
 
-def pick_value(question: Any, text: str) -> Any:
+def pick_value(question: Question, text: str) -> Any:
     """Pick a value for a question. The same text always leads to the same value."""
     number = int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big") / 2**32
     match question:
@@ -155,36 +144,25 @@ def pick_value(question: Any, text: str) -> Any:
     return {"top": 0.25, "bottom": 0.75, "left": 0.25, "right": 0.75}
 
 
-def create_answer(question: Any, value: Any) -> dict[str, Any]:
+def build_answer(question: Question, value: Any) -> dict[str, Any]:
     if value == "refusal":
         return {"type": "refusal"}
+    answer = {"type": question.type, question.type: value}
     match question:
-        case NoulQuestion():
-            return {"type": "noul", "noul": value}
         case ChoiceQuestion():
-            probabilities = spread_probability(list(question.criteria), value)
-            return {
-                "type": "choice",
-                "choice": value,
-                "probabilities": probabilities,
-                "confidence": probabilities.get(value, 0.0),
-            }
+            return answer | spread_probability(list(question.criteria), value)
         case ScoreQuestion():
             levels = [str(level) for level in range(len(question.criteria))]
-            probabilities = spread_probability(levels, str(round(value)))
-            return {
-                "type": "score",
-                "score": value,
-                "legend": dict(zip(levels, question.criteria, strict=True)),
-                "probabilities": probabilities,
-                "confidence": max(probabilities.values()),
-            }
-    return {"type": "box", "box": value, "confidence": 0.9}
+            legend = dict(zip(levels, question.criteria, strict=True))
+            return answer | {"legend": legend} | spread_probability(levels, str(round(value)))
+        case BoxQuestion():
+            return answer | {"confidence": 0.9}
+    return answer
 
 
-def spread_probability(names: list[str], selected: str) -> dict[str, float]:
+def spread_probability(names: list[str], selected: str) -> dict[str, Any]:
     """Give the selected name most of the probability, and the others equal shares of the rest."""
-    if len(names) == 1:
-        return {selected: 1.0}
-    rest = round(0.2 / (len(names) - 1), 4)
-    return {name: 0.8 if name == selected else rest for name in names}
+    rest = round(0.2 / max(1, len(names) - 1), 4)
+    top = 0.8 if len(names) > 1 else 1.0
+    probabilities = {name: top if name == selected else rest for name in names}
+    return {"probabilities": probabilities, "confidence": probabilities.get(selected, 0.0)}

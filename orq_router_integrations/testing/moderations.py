@@ -9,10 +9,8 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointRequest,
     RouterResponse,
 )
-from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.model_registry import (
-    get_provider_model_name,
-)
+from orq_router_integrations.testing.routing.error_responses import reject_field
+from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.wire.endpoints import MODERATIONS
 
 OPENAI_WORDS = {
@@ -37,10 +35,6 @@ class ModerationRequest(EndpointRequest):
     model: str = "openai/omni-moderation-latest"
     input: str | list[str]
 
-    @property
-    def texts(self) -> list[str]:
-        return [self.input] if isinstance(self.input, str) else self.input
-
 
 class ModerationEndpoint(EndpointHandler[ModerationRequest]):
     """Flags scripted texts, and texts with certain words.
@@ -56,13 +50,14 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
         self._script = script
 
     def respond(self, request: ModerationRequest, model: str) -> RouterResponse:
-        if not request.texts:
-            raise HTTPError(400, "input: at least one text is required", param="input")
+        if request.input == []:
+            reject_field("input", "at least one text is required")
+        texts = [request.input] if isinstance(request.input, str) else request.input
         body = request.build_provider_body(model)
         is_mistral = model.startswith("mistral/")
         words = MISTRAL_WORDS if is_mistral else OPENAI_WORDS
         results = []
-        for text in request.texts:
+        for text in texts:
             scripted = self._script.take_answer(
                 body, model, text, accepts=lambda answer: split_names(answer.text) <= words.keys()
             )

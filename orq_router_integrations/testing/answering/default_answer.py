@@ -3,26 +3,32 @@
 Equal requests get equal answers. Nothing here imitates a model's knowledge.
 """
 
+import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
 from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import Prompt
-from orq_router_integrations.testing.answering.schema_values import create_value
-from orq_router_integrations.testing.answering.text_facts import (
-    extract_words,
-    find_json_schema,
-    find_quoted,
-)
+from orq_router_integrations.testing.answering.schema_values import create_value, find_quoted
 from orq_router_integrations.testing.routing.error_responses import reject_field
 
 MAX_EXCERPT_CHARS = 160
 """Maximum number of characters of the user's text that an answer quotes."""
 
+MAX_SCHEMA_CANDIDATES = 10
+"""Maximum number of braces at which a JSON schema is searched in a string."""
+
 _KEY = re.compile(r"[A-Za-z_]\w*")
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_COMMON_WORDS = (
+    "the and for with that this from are was what which who how why when where you your can could "
+    "would should please get use tell give have has not but its our their does did"
+)
 
 
 def create_default_answer(prompt: Prompt, model: str) -> Answer:
@@ -110,3 +116,20 @@ def _describe_request(prompt: Prompt, model: str) -> str:
 def _shorten(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= MAX_EXCERPT_CHARS else line[:MAX_EXCERPT_CHARS].rstrip() + " ..."
+
+
+def find_json_schema(text: str) -> dict[str, Any] | None:
+    """Return the first JSON schema of an object in a string, as clients without tools send it."""
+    starts = [match.start() for match in re.finditer(r"\{", text)]
+    for start in starts[:MAX_SCHEMA_CANDIDATES]:
+        with suppress(ValueError, RecursionError):
+            value, _ = json.JSONDecoder().raw_decode(text, start)
+            if isinstance(value.get("properties"), dict):
+                return dict(value)
+    return None
+
+
+def extract_words(text: str) -> set[str]:
+    """Return the lower-case words of a string or identifier, without short and common words."""
+    words = {word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text))}
+    return {word for word in words if len(word) >= 3} - set(_COMMON_WORDS.split())

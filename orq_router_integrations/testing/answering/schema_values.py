@@ -3,7 +3,6 @@
 Schemas that need more than this raise an error: the test should script the answer.
 """
 
-import datetime as dt
 import math
 import re
 import string
@@ -11,29 +10,28 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from orq_router_integrations.testing.answering.text_facts import (
-    find_numbers,
-    find_place,
-    find_quoted,
-)
-
 Schema = Mapping[str, Any]
 
 MAX_STEPS = 10_000
 """Maximum number of values, references and choices in one schema; stops infinite recursion."""
 
-_FORMATS: dict[str, Callable[[int], str]] = {
-    "date": lambda number: (dt.date(2026, 1, 31) + dt.timedelta(number)).isoformat(),
-    "time": lambda number: f"12:{number % 60:02}:00Z",
-    "date-time": lambda number: f"{_FORMATS['date'](number)}T12:00:00Z",
-    "duration": lambda number: f"P{number + 1}D",
-    "email": lambda number: f"someone{number or ''}@example.com",
-    "hostname": lambda number: f"host{number}.example.com",
-    "ipv4": lambda number: f"192.0.2.{number + 1}",
-    "ipv6": lambda number: f"2001:db8::{number + 1:x}",
-    "uri": lambda number: f"https://example.com/{number or ''}",
-    "uuid": lambda number: f"00000000-0000-4000-8000-{number:012d}",
+_FORMATS = {
+    "date": "2026-01-31",
+    "time": "12:00:00Z",
+    "date-time": "2026-01-31T12:00:00Z",
+    "duration": "P1D",
+    "email": "someone@example.com",
+    "hostname": "example.com",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
 }
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
+_QUOTES = re.compile(
+    r'"([^"\n]+)"|\u201c([^\u201d\n]+)\u201d|\u2018([^\u2019\n]+)\u2019|(?<!\w)\'([^\'\n]+)\'(?!\w)'
+)
+_PLACE = re.compile(r"\bin\s+([A-Z][\w.'-]*(?:(?:,\s*|\s+)[A-Z][\w.'-]*)*)")
 _PLACE_NAMES = ("location", "city", "place", "town")
 _TEXT_NAMES = ("query", "question", "prompt", "text", "input", "message", "sentence")
 _PATTERN_ATOM = re.compile(
@@ -68,7 +66,6 @@ class _ValueBuilder:
         self._text = text
         self._numbers, self._quotes = find_numbers(text), find_quoted(text)
         self._steps = 0
-        self._variant = 0  # above 0, facts of the text are not used, and all values differ
 
     def build(self, schema: Any, name: str, refs: tuple[str, ...] = ()) -> Any:
         """Build a value for a schema or one of its subschemas.
@@ -85,14 +82,13 @@ class _ValueBuilder:
         if options := schema.get("enum"):
             text = self._text.lower()
             named = (it for it in options if isinstance(it, str) and it.lower() in text)
-            other = options[self._variant % len(options)]
-            return other if self._variant else next(named, other)
+            return next(named, options[0])
         builders: dict[str, Callable[[], Any]] = {
             "object": lambda: self._build_object(schema, refs),
             "array": lambda: self._build_array(schema, name, refs),
             "integer": lambda: self._build_number({**schema, "type": "integer"}),
             "number": lambda: self._build_number({**schema, "type": "number"}),
-            "boolean": lambda: self._variant % 2 == 0,
+            "boolean": lambda: True,
             "null": lambda: None,
             "string": lambda: self._build_string(schema, name),
         }
@@ -133,73 +129,49 @@ class _ValueBuilder:
             name: self.build(properties.get(name, {}), name, refs)
             for name in schema.get("required", ())
         }
-        min_properties = schema.get("minProperties", 0)
         for name, inner in properties.items():
-            if name in value or (_is_recursive(refs) and len(value) >= min_properties):
-                continue
-            has_default = isinstance(inner, Mapping) and "default" in inner
-            value[name] = inner["default"] if has_default else self.build(inner, name, refs)
-        for number in range(len(value), min_properties):
-            key_schema = {"type": "string", **schema.get("propertyNames", {})}
-            key = self._build_variant(key_schema, "key", number)
-            value[key] = self.build(schema.get("additionalProperties", {}), key, refs)
+            if name not in value and not _is_recursive(refs):
+                has_default = isinstance(inner, Mapping) and "default" in inner
+                value[name] = inner["default"] if has_default else self.build(inner, name, refs)
+        for number in range(len(value) + 1, schema.get("minProperties", 0) + 1):
+            name = f"key_{number}"
+            value[name] = self.build(schema.get("additionalProperties", {}), name, refs)
         return value
 
     def _build_array(self, schema: Schema, name: str, refs: tuple[str, ...]) -> list[Any]:
         items = [self.build(item, name, refs) for item in schema.get("prefixItems", ())]
-        min_items = schema.get("minItems", 0 if _is_recursive(refs) else 1)
-        inner = schema.get("items", {})
-        for number in range(len(items) + 1, min(min_items, schema.get("maxItems", min_items)) + 1):
-            is_unique = schema.get("uniqueItems") and min_items > 1
-            item = (
-                self._build_variant(inner, name, number)
-                if is_unique
-                else self.build(inner, f"{name} {number}", refs)
-            )
-            if is_unique and item in items:
-                raise ValueError("needs more different items than there are. Script the answer")
+        count = schema.get("minItems", 0 if _is_recursive(refs) else 1)
+        for number in range(len(items) + 1, min(count, schema.get("maxItems", count)) + 1):
+            item = self.build(schema.get("items", {}), f"{name} {number}", refs)
+            if schema.get("uniqueItems") and item in items:
+                raise ValueError("needs several unique items. Script the answer")
             items.append(item)
         return items
 
-    def _build_variant(self, schema: Any, name: str, variant: int) -> Any:
-        """Build a value that differs from those of other variants."""
-        outer, self._variant = self._variant, self._variant + variant
-        value = self.build(schema, name)
-        self._variant = outer
-        return value
-
     def _build_number(self, schema: Schema) -> float:
-        facts = [] if self._variant else self._numbers
-        for number in (*facts, *_iter_numbers(schema, self._variant)):
+        for number in (*self._numbers, *_iter_numbers(schema)):
             if _is_number_valid(number, schema):
-                if number in facts:
-                    facts.remove(number)
+                if number in self._numbers:
+                    self._numbers.remove(number)
                 # Integers above 2 ** 53 are written as floats: many JSON readers cannot take them.
                 return int(number) if number % 1 == 0 and abs(number) < 2**53 else number
         raise ValueError("has limits that the offline router cannot meet. Script the answer")
 
     def _build_string(self, schema: Schema, name: str) -> str:
-        if self._variant == 0:
-            in_text = self._find_in_text(name)
-            defaults = (in_text, *schema.get("examples", ()), schema.get("default"))
-            for text in (*self._quotes, *defaults):
-                if isinstance(text, str) and _is_string_valid(text, schema):
-                    if text in self._quotes:
-                        self._quotes.remove(text)
-                    return text
-        if create := _FORMATS.get(schema.get("format", "")):
-            return create(self._variant)
+        found = find_place(self._text) if any(it in name.lower() for it in _PLACE_NAMES) else None
+        found = self._text if name.lower() in _TEXT_NAMES else found
+        defaults = (found, *schema.get("examples", ()), schema.get("default"))
+        for text in (*self._quotes, *defaults):
+            if isinstance(text, str) and _is_string_valid(text, schema):
+                if text in self._quotes:
+                    self._quotes.remove(text)
+                return text
+        if format_ := _FORMATS.get(schema.get("format", "")):
+            return format_
         min_length = schema.get("minLength", 0)
         if "pattern" in schema:
-            return _create_example(schema["pattern"], min_length, self._variant)
-        prefix = f"{self._variant} " if self._variant else ""
-        text = f"{prefix}offline {name.replace('_', ' ')}"
-        return text.ljust(min_length, ".")[: schema.get("maxLength")]
-
-    def _find_in_text(self, name: str) -> str | None:
-        if any(word in name.lower() for word in _PLACE_NAMES):
-            return find_place(self._text)
-        return self._text if name.lower() in _TEXT_NAMES else None
+            return _create_example(schema["pattern"], min_length)
+        return f"offline {name.replace('_', ' ')}".ljust(min_length, ".")[: schema.get("maxLength")]
 
 
 def _is_recursive(refs: tuple[str, ...]) -> bool:
@@ -233,7 +205,7 @@ def _is_string_valid(text: str, schema: Schema) -> bool:
     return is_length_valid and not has_format and bool(re.search(schema.get("pattern", ""), text))
 
 
-def _create_example(pattern: str, min_length: int, variant: int) -> str:
+def _create_example(pattern: str, min_length: int) -> str:
     """Create text for a pattern of literals, classes, escapes and quantifiers."""
     body = pattern.removeprefix("^").removesuffix("$")
     atoms = list(_PATTERN_ATOM.finditer(body))
@@ -242,51 +214,59 @@ def _create_example(pattern: str, min_length: int, variant: int) -> str:
             f"has the pattern {pattern!r}, which is too complex for the offline router. Script the "
             "answer, or add an example to the schema"
         )
-    choices: list[str] = []
-    for atom in atoms:
-        members = [char for char in _CHARACTERS if re.fullmatch(atom["characters"], char)]
-        minimum = int(atom["minimum"] or atom["quantifier"] not in {"*", "?"})
-        if atom["range"] or atom["quantifier"] in {"*", "+"}:
-            minimum = max(minimum, min_length - len(choices))
-        choices += ["".join(members) or atom["characters"]] * minimum
     text = ""
-    for characters in choices:
-        variant, index = divmod(variant, len(characters))
-        text += characters[index]
+    for atom in atoms:
+        matching = (char for char in _CHARACTERS if re.fullmatch(atom["characters"], char))
+        count = int(atom["minimum"] or atom["quantifier"] not in {"*", "?"})
+        if atom["range"] or atom["quantifier"] in {"*", "+"}:
+            count = max(count, min_length - len(text))
+        text += next(matching, atom["characters"]) * count
     return text
-
-
-def _get_limits(schema: Schema) -> tuple[float, float]:
-    low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
-    high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
-    return low, high
 
 
 def _is_number_valid(number: float, schema: Schema) -> bool:
     if not math.isfinite(number) or (schema["type"] == "integer" and number % 1):
         return False
-    low, high = _get_limits(schema)
-    is_excluded = number in (schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum"))
     step = schema.get("multipleOf")
-    is_multiple = step is None or abs(math.remainder(number, step)) < 1e-9
-    return low <= number <= high and not is_excluded and is_multiple
+    return (
+        schema.get("minimum", -math.inf) <= number <= schema.get("maximum", math.inf)
+        and schema.get("exclusiveMinimum", -math.inf) < number
+        and number < schema.get("exclusiveMaximum", math.inf)
+        and (step is None or abs(math.remainder(number, step)) < 1e-9)
+    )
 
 
-def _iter_numbers(schema: Schema, variant: int) -> Iterator[float]:
+def _iter_numbers(schema: Schema) -> Iterator[float]:
     """Yield multiples of the step near 0 and the limits, and a number between the limits."""
-    low, high = _get_limits(schema)
+    low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
+    high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
     step = Fraction(str(schema.get("multipleOf", 1)))
     if schema["type"] == "integer":
         step = Fraction(step.numerator)
-    default = schema.get("default")
-    if variant == 0 and isinstance(default, int | float):
-        yield default
-    yield float(step * (variant + 1))
+    if isinstance(schema.get("default"), int | float):
+        yield schema["default"]
+    yield float(step)
     if math.isfinite(low):
-        first = math.ceil(Fraction(low) / step) + variant
+        first = math.ceil(Fraction(low) / step)
         yield from (float(step * first), float(step * (first + 1)))
     if math.isfinite(high):
-        last = math.floor(Fraction(high) / step) - variant
+        last = math.floor(Fraction(high) / step)
         yield from (float(step * last), float(step * (last - 1)))
     if math.isfinite(high - low):
-        yield low + (high - low) * (variant + 1) / (variant + 2)
+        yield (low + high) / 2
+
+
+def find_numbers(text: str) -> list[float]:
+    return [float(number) for number in _NUMBER.findall(text)]
+
+
+def find_quoted(text: str) -> list[str]:
+    """Return the different quoted parts of a string."""
+    quotes = (next(filter(None, groups)) for groups in _QUOTES.findall(text))
+    return list(dict.fromkeys(quotes))
+
+
+def find_place(text: str) -> str | None:
+    """Return the capitalized phrase after "in", such as "San Francisco, CA"."""
+    match = _PLACE.search(text)
+    return match[1].rstrip(".,") if match else None

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
-from orq_router_integrations.testing.answering.message import estimate_tokens
-from orq_router_integrations.testing.answering.prompt import Prompt
+from orq_router_integrations.testing.answering.prompt import Prompt, estimate_tokens
 from orq_router_integrations.testing.media.attachment import AUDIO_TOKENS
 from orq_router_integrations.testing.media.audio import SAMPLE_RATE
 

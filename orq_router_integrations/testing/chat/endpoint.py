@@ -1,18 +1,26 @@
 """The endpoint POST /chat/completions."""
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
-from orq_router_integrations.testing.answering.message import (
+from orq_router_integrations.testing.answering.prompt import (
+    Prompt,
     find_orphan_result,
+    read_prompt,
     substitute_variables,
 )
-from orq_router_integrations.testing.answering.prompt import Prompt, read_prompt
-from orq_router_integrations.testing.answering.text_endpoint import TextEndpoint
-from orq_router_integrations.testing.answering.usage import override_usage
-from orq_router_integrations.testing.chat.completion import Completion, build_usage
+from orq_router_integrations.testing.answering.text_endpoint import (
+    EPOCH,
+    TextEndpoint,
+    create_call_id,
+    create_logprobs,
+    split_fragments,
+    split_words,
+)
+from orq_router_integrations.testing.answering.usage import Usage, override_usage
 from orq_router_integrations.testing.chat.schema import ChatRequest, ThinkingEnabled
 from orq_router_integrations.testing.media.audio import create_tone, create_wav
 from orq_router_integrations.testing.routing.endpoint import RouterResponse
@@ -24,6 +32,10 @@ from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
 SPEECH_SECONDS = 0.5
 """Length of a spoken answer in seconds. It is a tone, whatever its transcript."""
+
+_AUDIO_LIFETIME_SECONDS = 3600
+_AUDIO_CHUNK_CHARS = 4000
+"""Length of the base64 of an audio chunk. A multiple of 4, so that each can be decoded."""
 
 
 class ChatEndpoint(TextEndpoint[ChatRequest]):
@@ -47,21 +59,32 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
         self, request: ChatRequest, model: str, prompt: Prompt, answer: Answer
     ) -> RouterResponse:
         answer = _add_audio(answer, request)
-        answers = [answer] * (request.n or 1)
-        usage = build_usage(self._usage_counter.count(prompt, answers, model))
-        completion = Completion(
-            number=self._count_response(),
-            model=get_provider_model_name(model),
-            answers=answers,
-            usage=override_usage(usage, answer.usage),
-            top_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
-            turn=len(prompt.messages),
-        )
+        number, indexes = self._count_response(), range(request.n or 1)
+        usage = self._usage_counter.count(prompt, [answer] * len(indexes), model)
+        message = _build_message(answer, number=number, turn=len(prompt.messages))
+        reason = answer.finish_reason or ("tool_calls" if answer.calls else "stop")
+        alternatives = request.top_logprobs or 0
+        logprobs = create_logprobs(answer, alternatives) if request.logprobs else None
+        body = {
+            "id": f"chatcmpl-offline-{number:06d}",
+            "created": EPOCH + number,
+            "model": get_provider_model_name(model),
+            "system_fingerprint": "offline",
+        }
+        total = {"usage": override_usage(_build_usage(usage), answer.usage)}
         if not request.is_streamed:
-            return RouterResponse(completion.build_response())
-        options = request.stream_options
-        with_usage = bool(options and options.include_usage)
-        return RouterResponse(chunks=tuple(completion.iter_chunks(with_usage=with_usage)))
+            choice = {"message": message, "finish_reason": reason, **_wrap_logprobs(logprobs)}
+            choices = [{"index": index, **choice} for index in indexes]
+            return RouterResponse(body | {"object": "chat.completion", "choices": choices} | total)
+        with_usage = request.stream_options and request.stream_options.include_usage
+        body |= {"object": "chat.completion.chunk"} | ({"usage": None} if with_usage else {})
+        chunks = [
+            body | {"choices": [{"index": index, **choice}]}
+            for index in indexes
+            for choice in _iter_choices(message, reason, logprobs)
+        ]
+        end = [body | {"choices": []} | total] if with_usage else []
+        return RouterResponse(chunks=(*chunks, *end))
 
 
 def _check_combinations(request: ChatRequest, fields: Mapping[str, Any]) -> None:
@@ -86,3 +109,102 @@ def _add_audio(answer: Answer, request: ChatRequest) -> Answer:
     samples = create_tone(SPEECH_SECONDS)
     is_raw = request.audio.format == "pcm16"
     return replace(answer, audio=samples if is_raw else create_wav(samples))
+
+
+def _build_message(answer: Answer, *, number: int, turn: int) -> dict[str, Any]:
+    has_text = answer.text or not (answer.calls or answer.refusal is not None)
+    calls = [
+        {
+            "id": create_call_id(call, turn=turn, index=index),
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments_json},
+        }
+        for index, call in enumerate(answer.calls)
+    ]
+    message = {
+        "role": "assistant",
+        "content": answer.text if has_text and answer.audio is None else None,
+        "refusal": answer.refusal,
+    }
+    audio = answer.audio is not None and {
+        "id": f"audio_offline_{number:06d}",
+        "expires_at": EPOCH + number + _AUDIO_LIFETIME_SECONDS,
+        "data": base64.b64encode(answer.audio).decode(),
+        "transcript": answer.text,
+    }
+    optional = {
+        "reasoning": answer.reasoning,
+        "reasoning_signature": answer.reasoning_signature,
+        "annotations": [_convert_annotation(item) for item in answer.annotations],
+        "audio": audio,
+        "tool_calls": calls,
+    }
+    return message | {name: value for name, value in optional.items() if value}
+
+
+def _convert_annotation(annotation: Mapping[str, Any]) -> dict[str, Any]:
+    """Move the fields of a ``/responses`` annotation into an object named after its type."""
+    type_ = str(annotation.get("type", ""))
+    if type_ in annotation:
+        return dict(annotation)
+    fields = {name: value for name, value in annotation.items() if name != "type"}
+    return {"type": type_, type_: fields}
+
+
+def _iter_choices(
+    message: Mapping[str, Any], reason: str, logprobs: list[dict[str, Any]] | None
+) -> Iterator[dict[str, Any]]:
+    """Yield the choices of the chunks that add up to a message."""
+    position = 0
+    for delta in _iter_deltas(message):
+        extra = {}
+        if delta.get("content") and logprobs is not None:
+            extra = _wrap_logprobs(logprobs[position : position + 1])
+            position += 1
+        yield {"delta": delta, "finish_reason": None, **extra}
+    yield {"delta": {}, "finish_reason": reason}
+
+
+def _iter_deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    yield {"role": "assistant", "content": ""}
+    yield from ({"reasoning": word} for word in split_words(message.get("reasoning")))
+    if "reasoning_signature" in message:
+        yield {"reasoning_signature": message["reasoning_signature"]}
+    yield from ({"refusal": word} for word in split_words(message["refusal"]))
+    yield from ({"content": word} for word in split_words(message["content"]))
+    if "annotations" in message:
+        yield {"annotations": message["annotations"]}
+    if audio := message.get("audio"):
+        yield {"audio": {"id": audio["id"], "transcript": ""}}
+        yield from ({"audio": {"transcript": word}} for word in split_words(audio["transcript"]))
+        for start in range(0, len(audio["data"]), _AUDIO_CHUNK_CHARS):
+            yield {"audio": {"data": audio["data"][start : start + _AUDIO_CHUNK_CHARS]}}
+        yield {"audio": {"expires_at": audio["expires_at"]}}
+    for index, call in enumerate(message.get("tool_calls", ())):
+        function = {"name": call["function"]["name"], "arguments": ""}
+        yield {"tool_calls": [{"index": index, **call, "function": function}]}
+        for fragment in split_fragments(call["function"]["arguments"]):
+            yield {"tool_calls": [{"index": index, "function": {"arguments": fragment}}]}
+
+
+def _wrap_logprobs(items: list[dict[str, Any]] | None) -> dict[str, Any]:
+    return {} if items is None else {"logprobs": {"content": items, "refusal": None}}
+
+
+def _build_usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_creation_tokens": usage.cache_creation_tokens,
+            "audio_tokens": usage.audio_input_tokens,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning_tokens,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+            "audio_tokens": usage.audio_output_tokens,
+        },
+    }

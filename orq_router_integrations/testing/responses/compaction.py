@@ -9,7 +9,7 @@ import json
 
 import httpx
 
-from orq_router_integrations.testing.answering.message import estimate_tokens
+from orq_router_integrations.testing.answering.prompt import estimate_tokens
 from orq_router_integrations.testing.answering.text_endpoint import EPOCH
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
 from orq_router_integrations.testing.responses.schema import InputItem

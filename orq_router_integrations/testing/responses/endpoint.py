@@ -14,11 +14,12 @@ from dataclasses import replace
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
-from orq_router_integrations.testing.answering.message import (
+from orq_router_integrations.testing.answering.prompt import (
+    Prompt,
     find_orphan_result,
+    read_prompt,
     substitute_variables,
 )
-from orq_router_integrations.testing.answering.prompt import Prompt, read_prompt
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.answering.text_endpoint import TextEndpoint
 from orq_router_integrations.testing.responses.response import (

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from orq_router_integrations.testing.answering.message import estimate_tokens
+from orq_router_integrations.testing.answering.prompt import estimate_tokens
 from orq_router_integrations.testing.retrieval.similarity import create_vector
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,

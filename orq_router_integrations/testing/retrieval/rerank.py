@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from orq_router_integrations.testing.answering.message import estimate_tokens
+from orq_router_integrations.testing.answering.prompt import estimate_tokens
 from orq_router_integrations.testing.retrieval.similarity import compute_similarity
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
