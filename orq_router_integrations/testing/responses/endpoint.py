@@ -9,8 +9,8 @@ Choices where the documentation is silent:
 * A stream that breaks is not stored.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
@@ -21,16 +21,16 @@ from orq_router_integrations.testing.answering.prompt import (
     substitute_variables,
 )
 from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.answering.text_endpoint import TextEndpoint
+from orq_router_integrations.testing.answering.text_endpoint import EPOCH, TextEndpoint
 from orq_router_integrations.testing.responses.response import (
-    ResponseBuilder,
+    build_object,
+    build_output,
     build_unfinished,
     build_usage,
     create_error_event,
     iter_events,
 )
 from orq_router_integrations.testing.responses.schema import ResponsesRequest
-from orq_router_integrations.testing.responses.store import Item, ResponseStore
 from orq_router_integrations.testing.routing.endpoint import EndpointRequest, RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
@@ -54,6 +54,11 @@ _ROUTER_FIELDS = {
     "template_engine",
 }
 """Fields that the router does not pass on to providers."""
+
+_INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+Item = dict[str, Any]
 
 
 class ResponsesCall(EndpointRequest):
@@ -133,9 +138,21 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
         self, request: ResponsesCall, model: str, prompt: Prompt, answer: Answer
     ) -> RouterResponse:
         answer = replace(answer, audio=None)  # this endpoint returns the transcript only
-        usage = build_usage(self._usage_counter.count(prompt, [answer], model), answer)
-        builder = self._create_builder(request, model, turn=len(prompt.messages))
-        return _create_response(request, builder.build(answer, usage))
+        number = self._count_response()
+        output = list(build_output(answer, request.body, number=number, turn=len(prompt.messages)))
+        reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
+        if reason:
+            output[-1]["status"] = "incomplete"
+        return self._create_response(
+            request,
+            model,
+            number,
+            status="incomplete" if reason else "completed",
+            completed_at=None if reason else EPOCH + number,
+            incomplete_details={"reason": reason} if reason else None,
+            output=output,
+            usage=build_usage(self._usage_counter.count(prompt, [answer], model), answer),
+        )
 
     def create_error_chunk(self, number: int, error: Any) -> Any:
         return create_error_event(number, error)
@@ -149,8 +166,9 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
                 "code": str(code or "server_error"),
                 "message": str(message or f"every model failed: {response.status}"),
             }
-            builder = self._create_builder(request, request.model, turn=0)
-            response = _create_response(request, builder.build_failed(details))
+            response = self._create_response(
+                request, request.model, self._count_response(), status="failed", error=details
+            )
         response = replace(response, has_event_names=True)
         if response.status != 200 or not response.is_complete:
             return response
@@ -167,7 +185,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
         content = fields.get("input") or []
         items = [{"role": "user", "content": content}] if isinstance(content, str) else content
         items = [
-            self.store.get_item(item["id"], f"input[{index}].id")
+            self.store.get_item(item.get("id"), f"input[{index}].id")
             if item.get("type") == "item_reference"
             else item
             for index, item in enumerate(items)
@@ -178,20 +196,63 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
             reject_field(param, "does not match any call in an earlier item")
         return earlier, items
 
-    def _create_builder(self, request: ResponsesCall, model: str, *, turn: int) -> ResponseBuilder:
+    def _create_response(
+        self, request: ResponsesCall, model: str, number: int, **fields: Any
+    ) -> RouterResponse:
         trace_id = self._create_trace_id()
-        return ResponseBuilder(
-            number=self._count_response(),
-            request=request.body,
-            context={
-                "model": get_provider_model_name(model),
-                "input": request.input_items,
-                "metadata": request.metadata,
-                "telemetry": {"trace_id": trace_id, "span_id": trace_id[-16:]},
-            },
-            turn=turn,
+        body = build_object(
+            request.body,
+            number,
+            model=get_provider_model_name(model),
+            input=request.input_items,
+            metadata=request.metadata,
+            telemetry={"trace_id": trace_id, "span_id": trace_id[-16:]},
+            **fields,
+        )
+        return RouterResponse(
+            body, chunks=tuple(iter_events(body)) if request.is_streamed else None
         )
 
 
-def _create_response(request: ResponsesCall, body: dict[str, Any]) -> RouterResponse:
-    return RouterResponse(body, chunks=tuple(iter_events(body)) if request.is_streamed else None)
+@dataclass(slots=True)
+class StoredResponse:
+    """A stored response. It is pending until a GET has returned it as in progress."""
+
+    body: dict[str, Any]
+    conversation: Sequence[Item]
+    is_pending: bool
+
+
+class ResponseStore:
+    def __init__(self) -> None:
+        self._responses: dict[str, StoredResponse] = {}
+        self._items: dict[str, Item] = {}
+
+    def save(self, body: dict[str, Any], conversation: Sequence[Item], *, is_pending: bool) -> None:
+        self._responses[body["id"]] = StoredResponse(body, conversation, is_pending)
+        items = [*conversation, *body["output"]]
+        self._items.update({item["id"]: item for item in items if item.get("id") is not None})
+
+    def poll(self, id_: str) -> dict[str, Any]:
+        """Return the current state of a response, and advance a pending one by one status."""
+        stored = self._responses.get(id_)
+        if stored is None:
+            raise HTTPError(404, f"response {id_!r} is not stored", param="response_id")
+        if stored.is_pending:
+            stored.is_pending = False
+            return build_unfinished(stored.body, "in_progress")
+        return stored.body
+
+    def get_conversation(self, id_: str) -> list[Item]:
+        """Return the items of the conversation up to and including a response."""
+        stored = self._responses.get(id_)
+        if stored is None:
+            reject_field("previous_response_id", f"response {id_!r} is not stored")
+        if stored.is_pending or stored.body["status"] == "failed":
+            reject_field("previous_response_id", f"{id_!r} is not completed")
+        return [*stored.conversation, *stored.body["output"]]
+
+    def get_item(self, id_: str | None, param: str) -> Item:
+        """Return a stored item."""
+        item = self._items.get(id_ or "")
+        return item or reject_field(param, f"item {id_!r} is not in any stored response")

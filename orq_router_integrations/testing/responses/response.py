@@ -1,10 +1,9 @@
 """Build the JSON of a response from an answer, as one body or as the events of a stream."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
+from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
     create_call_id,
@@ -25,7 +24,6 @@ USD_PER_INPUT_TOKEN = 1e-6
 USD_PER_OUTPUT_TOKEN = 4e-6
 """Fictitious prices, in USD."""
 
-_INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _UNFINISHED: dict[str, Any] = {
     "completed_at": None,
     "error": None,
@@ -62,115 +60,87 @@ _DEFAULTS: dict[str, Any] = {
 }
 """Settings in a response, with OpenAI's defaults."""
 
-_ECHOED = {*_DEFAULTS, "conversation", "top_k"}
+_ECHOED = (*_DEFAULTS, "conversation", "top_k")
+
+_ID_PREFIXES = {
+    "reasoning": "rs",
+    "web_search_call": "ws",
+    "message": "msg",
+    "function_call": "fc",
+    "custom_tool_call": "ctc",
+}
 
 Event = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseBuilder:
-    """Builder of one response.
+def build_object(request: ResponsesRequest, number: int, **fields: Any) -> dict[str, Any]:
+    """Return a response with the settings of the request and these fields."""
+    sent = request.model_dump(
+        exclude_unset=True, by_alias=True, exclude={"tools": {"__all__": {"headers"}}}
+    )  # the headers of tools may contain keys
+    settings = {name: sent[name] for name in _ECHOED if sent.get(name) is not None}
+    settings["text"] = _DEFAULTS["text"] | settings.get("text", {})
+    if settings.get("service_tier") == "auto":
+        del settings["service_tier"]
+    return {
+        "id": f"resp_offline_{number:06d}",
+        "object": "response",
+        "created_at": EPOCH + number,
+        **_UNFINISHED,
+        **_DEFAULTS,
+        **settings,
+        **fields,
+    }
 
-    Attributes:
-        context: Fields of the response that do not depend on the request's settings.
-    """
 
-    number: int
-    request: ResponsesRequest
-    context: Mapping[str, Any]
-    turn: int
-
-    def build(self, answer: Answer, usage: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the response with this answer and usage."""
-        reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
-        output = list(self._iter_output(answer))
-        if reason:
-            output[-1]["status"] = "incomplete"
-        return self._build_object("incomplete" if reason else "completed") | {
-            "completed_at": None if reason else EPOCH + self.number,
-            "incomplete_details": {"reason": reason} if reason else None,
-            "output": output,
-            "usage": usage,
-        }
-
-    def build_failed(self, error: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the response to a request for which every provider failed."""
-        return self._build_object("failed") | {"error": error}
-
-    def _build_object(self, status: str) -> dict[str, Any]:
-        fields = self.request.model_dump(
-            exclude_unset=True, by_alias=True, exclude={"tools": {"__all__": {"headers"}}}
-        )  # the headers of tools may contain keys
-        settings = {
-            name: value for name, value in fields.items() if name in _ECHOED and value is not None
-        }
-        settings["text"] = _DEFAULTS["text"] | settings.get("text", {})
-        if settings.get("service_tier") == "auto":
-            del settings["service_tier"]
-        return {
-            "id": f"resp_offline_{self.number:06d}",
-            "object": "response",
-            "created_at": EPOCH + self.number,
-            "status": status,
-            **_UNFINISHED,
-            **self.context,
-            **_DEFAULTS,
-            **settings,
-        }
-
-    def _iter_output(self, answer: Answer) -> Iterator[dict[str, Any]]:
-        if answer.reasoning is not None or answer.reasoning_signature is not None:
-            yield self._build_reasoning(answer)
-        searches = [call for call in answer.calls if call.name in SEARCH_TOOLS]
-        for index, call in enumerate(searches):
-            action = {"query": call.args} if isinstance(call.args, str) else call.args
-            action = {"type": "search", **action}
-            yield self._build_item("web_search_call", f"ws_{index}", action=action)
-        calls = [call for call in answer.calls if call.name not in SEARCH_TOOLS]
-        if answer.text or answer.refusal is not None or not calls:
-            yield self._build_message(answer)
-        for index, call in enumerate(calls):
-            yield self._build_call(index, call)
-
-    def _build_item(self, type_: str, id_: str, **fields: Any) -> dict[str, Any]:
-        prefix, _, index = id_.partition("_")
-        id_ = f"{prefix}_offline_{self.number:06d}_{index or 0}"
-        return {"type": type_, "id": id_, "status": "completed", **fields}
-
-    def _build_reasoning(self, answer: Answer) -> dict[str, Any]:
-        text = answer.reasoning
+def build_output(
+    answer: Answer, request: ResponsesRequest, *, number: int, turn: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the output items of a complete answer."""
+    if answer.reasoning is not None or answer.reasoning_signature is not None:
+        text, signature = answer.reasoning, answer.reasoning_signature
         summary = [] if text is None else [{"type": "summary_text", "text": text}]
-        item = self._build_item("reasoning", "rs", summary=summary)
-        if answer.reasoning_signature is not None:
-            item["encrypted_content"] = answer.reasoning_signature
-        return item
-
-    def _build_message(self, answer: Answer) -> dict[str, Any]:
-        alternatives = self.request.top_logprobs
-        has_logprobs = alternatives is not None or INCLUDE_LOGPROBS in (self.request.include or ())
-        content: list[dict[str, Any]] = []
-        if answer.text or answer.refusal is None:
-            text = {
-                "type": "output_text",
-                "text": answer.text,
-                "annotations": [dict(item) for item in answer.annotations],
-                "logprobs": create_logprobs(answer, alternatives or 0) if has_logprobs else [],
-            }
-            content.append(text)
-        if answer.refusal is not None:
-            content.append({"type": "refusal", "refusal": answer.refusal})
-        return self._build_item("message", "msg", role="assistant", content=content)
-
-    def _build_call(self, index: int, call: ScriptedToolCall) -> dict[str, Any]:
-        call_id = create_call_id(call, turn=self.turn, index=index)
-        fields = {"call_id": call_id, "name": call.name}
-        custom = {tool.name for tool in self.request.tools or () if tool.type == "custom"}
+        encrypted = {} if signature is None else {"encrypted_content": signature}
+        yield _build_item(number, "reasoning", {"summary": summary, **encrypted})
+    searches = [call for call in answer.calls if call.name in SEARCH_TOOLS]
+    for index, call in enumerate(searches):
+        query = {"query": call.args} if isinstance(call.args, str) else call.args
+        fields: dict[str, Any] = {"action": {"type": "search", **query}}
+        yield _build_item(number, "web_search_call", fields, index)
+    if answer.text or answer.refusal is not None or len(searches) == len(answer.calls):
+        content = _build_content(answer, request)
+        yield _build_item(number, "message", {"role": "assistant", "content": content})
+    custom = {tool.name for tool in request.tools or () if tool.type == "custom"}
+    calls = [call for call in answer.calls if call.name not in SEARCH_TOOLS]
+    for index, call in enumerate(calls):
+        type_, name = "function_call", "arguments"
         if call.name in custom:
-            text = call.arguments_json
-            return self._build_item("custom_tool_call", f"ctc_{index}", **fields, input=text)
-        return self._build_item(
-            "function_call", f"fc_{index}", **fields, arguments=call.arguments_json
-        )
+            type_, name = "custom_tool_call", "input"
+        call_id = create_call_id(call, turn=turn, index=index)
+        fields = {"call_id": call_id, "name": call.name, name: call.arguments_json}
+        yield _build_item(number, type_, fields, index)
+
+
+def _build_item(
+    number: int, type_: str, fields: Mapping[str, Any], index: int = 0
+) -> dict[str, Any]:
+    id_ = f"{_ID_PREFIXES[type_]}_offline_{number:06d}_{index}"
+    return {"type": type_, "id": id_, "status": "completed", **fields}
+
+
+def _build_content(answer: Answer, request: ResponsesRequest) -> list[dict[str, Any]]:
+    alternatives = request.top_logprobs
+    has_logprobs = alternatives is not None or INCLUDE_LOGPROBS in (request.include or ())
+    text = {
+        "type": "output_text",
+        "text": answer.text,
+        "annotations": [dict(item) for item in answer.annotations],
+        "logprobs": create_logprobs(answer, alternatives or 0) if has_logprobs else [],
+    }
+    if answer.refusal is None:
+        return [text]
+    refusal = {"type": "refusal", "refusal": answer.refusal}
+    return [text, refusal] if answer.text else [refusal]
 
 
 def build_unfinished(body: Mapping[str, Any], status: str) -> dict[str, Any]:

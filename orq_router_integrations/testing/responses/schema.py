@@ -8,32 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from orq_router_integrations.testing.chat.schema import (
-    Cacheable,
-    DataURI,
-    Effort,
-    FileURI,
-    ImageSource,
-    Name,
-    RefusalPart,
-    SchemaName,
-    TextFormat,
-    TextRequest,
-    ThinkingLevel,
-    WithOneSource,
-)
+from orq_router_integrations.testing.chat import schema as chat
 from orq_router_integrations.testing.routing.schema_validation import RequestModel, get_member
 
 Object = dict[str, Any]
 
 
-class CacheBreakpoint(RequestModel):
-    mode: Literal["explicit"]
-    ttl: Literal["30m", "12h"] | None = None
-
-
-class InputPart(Cacheable):
-    prompt_cache_breakpoint: CacheBreakpoint | None = None
+class InputPart(chat.Cacheable):
+    prompt_cache_breakpoint: Object | None = None
 
 
 class InputText(InputPart):
@@ -41,21 +23,21 @@ class InputText(InputPart):
     text: str
 
 
-class InputImage(InputPart, WithOneSource):
+class InputImage(InputPart, chat.WithOneSource):
     source_fields = ("image_url", "file_id")
 
     type: Literal["input_image"]
-    image_url: ImageSource | None = None
+    image_url: chat.ImageSource | None = None
     file_id: str | None = None
     detail: Literal["auto", "low", "high"] = "auto"
 
 
-class InputFile(InputPart, WithOneSource):
+class InputFile(InputPart, chat.WithOneSource):
     source_fields = ("file_data", "file_url", "file_id")
 
     type: Literal["input_file"]
-    file_data: DataURI | None = None
-    file_url: FileURI | None = None
+    file_data: chat.DataURI | None = None
+    file_url: chat.FileURI | None = None
     file_id: str | None = None
     filename: str | None = None
     mime_type: str | None = None
@@ -69,7 +51,7 @@ class OutputText(RequestModel):
 
 
 UserContent = Annotated[InputText | InputImage | InputFile, Field(discriminator="type")]
-AssistantContent = Annotated[InputText | OutputText | RefusalPart, Field(discriminator="type")]
+AssistantContent = Annotated[InputText | OutputText | chat.RefusalPart, Field(discriminator="type")]
 
 
 class Item(RequestModel):
@@ -129,11 +111,6 @@ class CallOutput(Item):
     output: str | list[UserContent]
 
 
-class ItemReference(RequestModel):
-    type: Literal["item_reference"]
-    id: str
-
-
 _ShellItem = Literal[
     "shell_call", "shell_call_output", "local_shell_call", "local_shell_call_output"
 ]
@@ -143,7 +120,12 @@ _ToolItem = Literal[
 ]
 _SearchItem = Literal["web_search_call", "tool_search_call", "tool_search_output"]
 _OtherItem = Literal[
-    "program", "program_output", "additional_tools", "compaction", "configuration_update"
+    "program",
+    "program_output",
+    "additional_tools",
+    "compaction",
+    "configuration_update",
+    "item_reference",
 ]
 
 
@@ -157,7 +139,7 @@ class OpaqueItem(Item):
 
 MessageItem = Annotated[SystemItem | UserItem | AssistantItem, Field(discriminator="role")]
 OtherItem = Annotated[
-    ReasoningItem | FunctionCall | CustomToolCall | CallOutput | ItemReference | OpaqueItem,
+    ReasoningItem | FunctionCall | CustomToolCall | CallOutput | OpaqueItem,
     Field(discriminator="type"),
 ]
 
@@ -173,9 +155,9 @@ InputItem = Annotated[
 ]
 
 
-class FunctionTool(Cacheable):
+class FunctionTool(chat.Cacheable):
     type: Literal["function"]
-    name: Name
+    name: chat.Name
     description: str | None = None
     parameters: Object | None = None
     strict: bool | None = None
@@ -187,7 +169,7 @@ class CustomTool(RequestModel):
     """A tool whose input is any text."""
 
     type: Literal["custom"]
-    name: Name
+    name: chat.Name
     description: str | None = None
     async_: bool | None = Field(default=None, alias="async")
 
@@ -209,7 +191,7 @@ class ModelTool(RequestModel):
     max_tokens: int | None = None
     max_uses: int | None = None
     max_transcript_tokens: int | None = None
-    reasoning_effort: Effort | None = None
+    reasoning_effort: chat.Effort | None = None
     temperature: float | None = None
     output_format: str | None = None
     system_prompt: str | None = None
@@ -247,7 +229,7 @@ Tool = Annotated[
 
 class SchemaFormat(RequestModel):
     type: Literal["json_schema"]
-    name: SchemaName
+    name: chat.SchemaName
     schema_: Object = Field(alias="schema")
     description: str | None = None
     strict: bool | None = None
@@ -256,12 +238,12 @@ class SchemaFormat(RequestModel):
 class TextSettings(RequestModel):
     """Format and verbosity of the text. This endpoint does not support ``json_object``."""
 
-    format: Annotated[TextFormat | SchemaFormat, Field(discriminator="type")] | None = None
+    format: Annotated[chat.TextFormat | SchemaFormat, Field(discriminator="type")] | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
 class Reasoning(RequestModel):
-    effort: Effort | None = None
+    effort: chat.Effort | None = None
     summary: Literal["concise", "detailed", "auto"] | None = None
     context: Literal["auto", "current_turn", "all_turns"] | None = None
 
@@ -272,7 +254,7 @@ class Thinking(RequestModel):
     type: Literal["enabled", "disabled", "adaptive", "between_tools"] | None
     budget_tokens: int | None = None
     display: Literal["summarized", "omitted", "updates"] | None = None
-    thinking_level: ThinkingLevel | None = None
+    thinking_level: chat.ThinkingLevel | None = None
 
 
 class ChosenFunction(RequestModel):
@@ -280,7 +262,7 @@ class ChosenFunction(RequestModel):
     name: str
 
 
-class ResponsesRequest(TextRequest):
+class ResponsesRequest(chat.TextRequest):
     """The body of a request, with every documented field and limit."""
 
     input: str | list[InputItem] | None = None
