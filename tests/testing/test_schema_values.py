@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter
 
+from orq_router_integrations.testing.answering.default_answer import find_json_schema
 from orq_router_integrations.testing.answering.schema_values import (
     create_value,
-    find_json_schema,
     find_place,
     find_quoted,
 )
